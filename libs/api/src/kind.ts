@@ -1,0 +1,88 @@
+import type { FieldError } from '@orrery/errors';
+
+/** Any object as JSON; kinds narrow it. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+/** Time and chance for defaults and strategies. */
+export interface StrategyContext {
+  /** Milliseconds since the epoch. */
+  readonly nowMs: number;
+  readonly namespace: string;
+}
+
+/** A printer column, as upstream's printers define them. */
+export interface Column<T> {
+  readonly name: string;
+  readonly type: 'string' | 'integer' | 'number' | 'boolean' | 'date';
+  readonly format?: string;
+  readonly description?: string;
+  /** 0 always shown, 1 with `-o wide`. */
+  readonly priority: number;
+  readonly cell: (object: T, context: { readonly nowMs: number }) => string | number | boolean | null;
+}
+
+/** Where a `/scale` subresource finds its numbers (JSON paths without the leading dot). */
+export interface ScalePaths {
+  readonly specReplicas: string;
+  readonly statusReplicas: string;
+  /** The selector: a label selector object or map at this path, serialised into Scale.status.selector. */
+  readonly selector?: string;
+}
+
+/**
+ * One kind of object at one version: the single place that says everything about it. Routes, discovery, OpenAPI, RBAC
+ * verbs, metrics and columns derive from it; custom resources build the same descriptor at run time.
+ * Functions may change the draft they are handed; `old` is never changed.
+ */
+export interface KindDescriptor<T = any> {
+  readonly group: string;
+  readonly version: string;
+  readonly kind: string;
+  readonly listKind: string;
+  /** Plural resource name. */
+  readonly resource: string;
+  readonly singular: string;
+  readonly namespaced: boolean;
+  readonly shortNames: readonly string[];
+  readonly categories: readonly string[];
+  /** Name of the schema definition, e.g. `io.k8s.api.apps.v1.Deployment`. */
+  readonly definition: string;
+  /** Verbs served, e.g. create, delete, deletecollection, get, list, patch, update, watch. Reviews serve only create. */
+  readonly verbs: readonly string[];
+  /** Key under `/registry/` without namespace and name, e.g. `pods`, `services/specs`, `apiregistration.k8s.io/apiservices`. */
+  readonly storagePrefix: string;
+  /** Same storage as another resource at another group or version, e.g. core events and events.k8s.io; with conversion of objects. */
+  readonly storedAs?: { readonly group: string; readonly version: string; toStorage(object: T): any; fromStorage(object: any): T };
+  readonly hasStatus: boolean;
+  readonly scale?: ScalePaths;
+  /** Further subresources and their verbs, e.g. { name: 'eviction', kind: 'Eviction', group: 'policy', version: 'v1', verbs: ['create'] }. */
+  readonly subresources: readonly { name: string; kind: string; group?: string; version?: string; verbs: readonly string[] }[];
+  /** Fields that `fieldSelector` may name besides metadata.name and metadata.namespace, and their values. */
+  readonly selectable: (object: T) => Readonly<Record<string, string>>;
+  readonly selectableFields: readonly string[];
+  /** Fills in what the client left out. Called on create, update and on every read of stored objects is not needed. */
+  readonly defaults: (object: T) => void;
+  /** Clears what clients may not set (status …), sets generation and the like. */
+  readonly prepareForCreate: (object: T, context: StrategyContext) => void;
+  /** Of an update to the main resource: keeps status, bumps generation where spec changed. */
+  readonly prepareForUpdate: (object: T, old: T, context: StrategyContext) => void;
+  /** Of an update to /status: keeps everything but status (and what upstream lets through). */
+  readonly prepareForStatusUpdate: (object: T, old: T, context: StrategyContext) => void;
+  /** Object metadata is validated by the caller; this is the rest, in upstream's order and words. */
+  readonly validate: (object: T) => FieldError[];
+  readonly validateUpdate: (object: T, old: T) => FieldError[];
+  readonly validateStatusUpdate: (object: T, old: T) => FieldError[];
+  /** How metadata.name is checked. */
+  readonly nameRule: 'dns1123Subdomain' | 'dns1123Label' | 'dns1035Label' | 'pathSegment';
+  /** May PUT create the object? (upstream's AllowCreateOnUpdate) */
+  readonly createOnUpdate: boolean;
+  /** May PUT omit resourceVersion? (upstream's AllowUnconditionalUpdate) */
+  readonly unconditionalUpdate: boolean;
+  /** Grace period a delete gets when the client names none; 0 for all but pods (and those only once bound). */
+  readonly gracePeriodSeconds: (object: T, requested: number | undefined) => number;
+  readonly columns: readonly Column<T>[];
+  /** Upstream's warnings (deprecated fields and the like) for a Warning header. */
+  readonly warnings: (object: T, old: T | undefined) => string[];
+  /** Default propagation of DELETE when none is asked: orphan for v1 batch jobs, background for the rest. */
+  readonly defaultPropagation: 'Background' | 'Orphan';
+}

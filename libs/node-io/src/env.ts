@@ -1,0 +1,13 @@
+import { randomUUID } from 'node:crypto';
+import { type Env, type LogLevel, type LogRecord, type Random, createLogger, createMetrics, formatJsonLine, randomFrom } from '@orrery/runtime';
+import { realClock } from './real-clock.ts';
+
+/** Node's random source. */
+export const realRandom: Random = { ...randomFrom(() => Math.random()), uuid: () => randomUUID() };
+
+/** The environment of a component in production: real time, real chance, JSON lines on standard error (or `write`). */
+export function realEnv(options: { name: string; level?: LogLevel; write?: (record: LogRecord) => void }): Env {
+  const write = options.write ?? ((record: LogRecord) => void process.stderr.write(formatJsonLine(record)));
+  const log = createLogger({ now: realClock.now, write, level: options.level ?? 'info', fields: { component: options.name } });
+  return { clock: realClock, random: realRandom, log, metrics: createMetrics() };
+}

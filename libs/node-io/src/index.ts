@@ -1,0 +1,3 @@
+export * from './env.ts';
+export * from './real-clock.ts';
+export * from './run-main.ts';

@@ -1,0 +1,75 @@
+import { readFileSync } from 'node:fs';
+import { type Component, type ConfigOf, type ConfigSchema, type Env, type LogLevel, ConfigError, configHelp, parseFlags, resolveConfig } from '@orrery/runtime';
+import { parse as parseYaml } from 'yaml';
+import { realEnv } from './env.ts';
+
+/** Settings of every program. */
+const mainSchema = {
+  config: { type: 'string', default: '', help: 'YAML or JSON file with the settings below, keys in camelCase' },
+  logLevel: { type: 'string', default: 'info', choices: ['debug', 'info', 'warn', 'error'], help: 'least severe level that is logged' },
+} as const satisfies ConfigSchema;
+
+export interface Main<S extends ConfigSchema> {
+  /** Program name, as in logs and help. */
+  readonly name: string;
+  /** One line for --help. */
+  readonly summary: string;
+  readonly schema: S;
+  create(context: { env: Env; config: ConfigOf<S> }): Promise<Component> | Component;
+}
+
+function readConfigFile(path: string): Record<string, unknown> {
+  try {
+    return (parseYaml(readFileSync(path, 'utf8')) ?? {}) as Record<string, unknown>;
+  } catch (error) {
+    throw new ConfigError(`cannot read --config ${path}: ${(error as Error).message}`);
+  }
+}
+
+function settings<S extends ConfigSchema>(schema: S, argv: readonly string[]): { config: ConfigOf<S>; logLevel: LogLevel } {
+  const all = { ...mainSchema, ...schema };
+  const flags = parseFlags(all, argv);
+  const file = typeof flags['config'] === 'string' && flags['config'] ? readConfigFile(flags['config']) : {};
+  const resolved = resolveConfig(all, [file, flags]) as ConfigOf<typeof mainSchema> & ConfigOf<S>;
+  return { config: resolved, logLevel: resolved.logLevel as LogLevel };
+}
+
+/** Resolves with the name of the first SIGINT or SIGTERM; a second one ends the process at once. */
+function stopRequested(): Promise<string> {
+  return new Promise((resolve) => {
+    let seen = false;
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(signal, () => {
+        if (seen) process.exit(130);
+        seen = true;
+        resolve(signal);
+      });
+    }
+  });
+}
+
+/**
+ * Runs one component as a program: flags, config file, `--help`, real clock and signals. Exit codes: 0 after a clean
+ * stop, 1 when the component fails, 2 for bad usage.
+ */
+export async function runMain<S extends ConfigSchema>(main: Main<S>, argv: readonly string[] = process.argv.slice(2)): Promise<void> {
+  if (argv.includes('--help') || argv.includes('-h')) {
+    process.stdout.write(`${main.name}: ${main.summary}\n\nFlags:\n${configHelp({ ...mainSchema, ...main.schema })}\n`);
+    return;
+  }
+  try {
+    const { config, logLevel } = settings(main.schema, argv);
+    const env = realEnv({ name: main.name, level: logLevel });
+    process.on('unhandledRejection', (error) => env.log.error('unhandled rejection', { error }));
+    const stop = stopRequested();
+    const component = await main.create({ env, config });
+    await component.start();
+    env.log.info('ready');
+    env.log.info('stopping', { signal: await stop });
+    await component.stop();
+    process.exit(0);
+  } catch (error) {
+    process.stderr.write(`${main.name}: ${error instanceof ConfigError ? error.message : ((error as Error).stack ?? String(error))}\n`);
+    process.exit(error instanceof ConfigError ? 2 : 1);
+  }
+}

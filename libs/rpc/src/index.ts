@@ -1,0 +1,5 @@
+export * from './async-queue.ts';
+export * from './grpc.ts';
+export * from './in-memory.ts';
+export * from './rpc-error.ts';
+export * from './service.ts';

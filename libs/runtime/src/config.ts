@@ -1,0 +1,97 @@
+/**
+ * One schema of a component's settings gives its flags, its config file and its help. Flags are the kebab-case of the
+ * key (`apiPort` is `--api-port`); a YAML or JSON file given by `--config` holds the same keys in camelCase; flags win.
+ */
+export type Field =
+  | { type: 'string'; default?: string; help: string; choices?: readonly string[] }
+  | { type: 'number'; default?: number; help: string }
+  | { type: 'boolean'; default?: boolean; help: string }
+  | { type: 'list'; default?: readonly string[]; help: string };
+
+export type ConfigSchema = Readonly<Record<string, Field>>;
+
+type Value<F extends Field> = F['type'] extends 'number'
+  ? number
+  : F['type'] extends 'boolean'
+    ? boolean
+    : F['type'] extends 'list'
+      ? readonly string[]
+      : string;
+
+/** Fields without a default are optional. */
+export type ConfigOf<S extends ConfigSchema> = {
+  readonly [K in keyof S as S[K] extends { default: unknown } ? K : never]: Value<S[K]>;
+} & { readonly [K in keyof S as S[K] extends { default: unknown } ? never : K]?: Value<S[K]> };
+
+/** Bad usage: the message says which flag and what it takes. */
+export class ConfigError extends Error {}
+
+export function flagName(key: string): string {
+  return `--${key.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
+}
+
+function convert(key: string, field: Field, raw: unknown): unknown {
+  const flag = flagName(key);
+  switch (field.type) {
+    case 'number': {
+      const n = typeof raw === 'number' ? raw : Number(raw);
+      if (raw === '' || Number.isNaN(n)) throw new ConfigError(`${flag} takes a number, not ${JSON.stringify(raw)}`);
+      return n;
+    }
+    case 'boolean':
+      if (raw === true || raw === 'true') return true;
+      if (raw === false || raw === 'false') return false;
+      throw new ConfigError(`${flag} takes true or false, not ${JSON.stringify(raw)}`);
+    case 'list':
+      return (Array.isArray(raw) ? raw.map(String) : String(raw).split(',')).filter((part) => part !== '');
+    case 'string':
+      if (field.choices && !field.choices.includes(String(raw))) {
+        throw new ConfigError(`${flag} takes one of ${field.choices.join(', ')}, not ${JSON.stringify(raw)}`);
+      }
+      return String(raw);
+  }
+}
+
+/** Turns flag words into raw values. Unknown flags and stray words are errors. */
+export function parseFlags(schema: ConfigSchema, argv: readonly string[]): Record<string, unknown> {
+  const keys = new Map(Object.keys(schema).map((key) => [flagName(key), key]));
+  const values: Record<string, unknown> = {};
+  for (let i = 0; i < argv.length; i++) {
+    const word = argv[i] ?? '';
+    const [name = '', inline] = word.includes('=') ? [word.slice(0, word.indexOf('=')), word.slice(word.indexOf('=') + 1)] : [word, undefined];
+    const negated = name.startsWith('--no-') ? keys.get(`--${name.slice(5)}`) : undefined;
+    const key = keys.get(name) ?? negated;
+    if (!key) throw new ConfigError(`unknown ${name.startsWith('-') ? 'flag' : 'argument'} ${name}; see --help`);
+    const field = schema[key] as Field;
+    if (field.type === 'boolean') values[key] = negated ? false : (inline ?? true);
+    else if (inline !== undefined) values[key] = inline;
+    else if (i + 1 < argv.length) values[key] = argv[++i];
+    else throw new ConfigError(`${name} needs a value`);
+  }
+  return values;
+}
+
+/** Defaults, then the file's values, then flags; each checked against the schema. */
+export function resolveConfig<S extends ConfigSchema>(schema: S, layers: readonly Readonly<Record<string, unknown>>[]): ConfigOf<S> {
+  const out: Record<string, unknown> = {};
+  for (const [key, field] of Object.entries(schema)) if (field.default !== undefined) out[key] = field.default;
+  for (const layer of layers) {
+    for (const [key, raw] of Object.entries(layer)) {
+      const field = schema[key];
+      if (!field) throw new ConfigError(`unknown setting ${key}; known: ${Object.keys(schema).join(', ')}`);
+      out[key] = convert(key, field, raw);
+    }
+  }
+  return out as ConfigOf<S>;
+}
+
+/** The help text of a schema: one entry a flag, with its default. */
+export function configHelp(schema: ConfigSchema): string {
+  return Object.entries(schema)
+    .map(([key, field]) => {
+      const shape = field.type === 'boolean' ? '' : ` ${field.type === 'list' ? 'a,b,…' : field.type.toUpperCase()}`;
+      const fallback = field.default === undefined || field.default === '' ? '' : ` (default ${String(field.default)})`;
+      return `  ${(flagName(key) + shape).padEnd(36)} ${field.help}${fallback}`;
+    })
+    .join('\n');
+}

@@ -1,0 +1,49 @@
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+export type LogFields = Readonly<Record<string, unknown>>;
+
+/** Structured log. Never pass secrets, tokens or whole objects that may hold them. */
+export interface Logger {
+  debug(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+  /** A logger that adds `fields` to every line. */
+  child(fields: LogFields): Logger;
+}
+
+export interface LogRecord {
+  level: LogLevel;
+  timeMs: number;
+  message: string;
+  fields: LogFields;
+}
+
+const order: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2, error: 3 };
+
+function plain(value: unknown): unknown {
+  return value instanceof Error ? (value.stack ?? value.message) : value;
+}
+
+/** Builds a logger over a sink that receives whole records; records below `level` are dropped before formatting. */
+export function createLogger(options: { now: () => number; write: (record: LogRecord) => void; level?: LogLevel; fields?: LogFields }): Logger {
+  const { now, write, level = 'info', fields: base = {} } = options;
+  const at = (lineLevel: LogLevel) => (message: string, fields: LogFields = {}): void => {
+    if (order[lineLevel] >= order[level]) write({ level: lineLevel, timeMs: now(), message, fields: { ...base, ...fields } });
+  };
+  return {
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    child: (fields) => createLogger({ ...options, fields: { ...base, ...fields } }),
+  };
+}
+
+/** One JSON line: time, level, msg, then the fields. */
+export function formatJsonLine(record: LogRecord): string {
+  const fields = Object.fromEntries(Object.entries(record.fields).map(([key, value]) => [key, plain(value)]));
+  return `${JSON.stringify({ time: new Date(record.timeMs).toISOString(), level: record.level, msg: record.message, ...fields })}\n`;
+}
+
+/** A logger that drops everything. */
+export const silentLogger: Logger = createLogger({ now: () => 0, write: () => undefined, level: 'error' });

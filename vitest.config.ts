@@ -1,0 +1,10 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['{apps,libs,tools}/**/*.test.ts', 'infra/**/*.test.ts'],
+    exclude: ['**/node_modules/**', '**/dist/**', '**/*.journey.test.ts'],
+    testTimeout: 20_000,
+    pool: 'threads',
+  },
+});
