@@ -1,2 +1,5 @@
+export * from './define-kind.ts';
+export * from './equality.ts';
 export * from './kind.ts';
+export * from './kinds.ts';
 export * from './resources.ts';

@@ -1,0 +1,11 @@
+import type { SelfSubjectAccessReview } from '../../../gen/types.ts';
+import { defineKind } from '../../define-kind.ts';
+
+export const selfSubjectAccessReviewKind = defineKind<SelfSubjectAccessReview>({
+  group: 'authorization.k8s.io',
+  version: 'v1',
+  kind: 'SelfSubjectAccessReview',
+  resource: 'selfsubjectaccessreviews',
+  namespaced: false,
+  verbs: ['create'],
+});

@@ -1,0 +1,11 @@
+import type { SubjectAccessReview } from '../../../gen/types.ts';
+import { defineKind } from '../../define-kind.ts';
+
+export const subjectAccessReviewKind = defineKind<SubjectAccessReview>({
+  group: 'authorization.k8s.io',
+  version: 'v1',
+  kind: 'SubjectAccessReview',
+  resource: 'subjectaccessreviews',
+  namespaced: false,
+  verbs: ['create'],
+});
