@@ -1,0 +1,4 @@
+export * from './log-source.ts';
+export * from './memory-logs.ts';
+export * from './memory-volume-host.ts';
+export * from './volume-host.ts';

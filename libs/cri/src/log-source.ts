@@ -1,0 +1,23 @@
+/**
+ * Where the kubelet reads container logs from: the files at `PodSandboxConfig.log_directory` + `ContainerConfig.log_path`
+ * that the runtime writes in the CRI format, one line `<RFC 3339 with nanoseconds> <stdout|stderr> <F|P> <text>\n` a
+ * write, P for a part of a longer line. Real files (`fileLogSource`) or `MemoryLogs`, one a node, shared with an
+ * emulated runtime in the same process, which appends with `MemoryLogs.append`.
+ */
+export interface LogSource {
+  /** Current length in bytes, or undefined when there is no such log. */
+  size(path: string): Promise<number | undefined>;
+  /** Bytes from `offset`, at most `length`; empty at the end, undefined when there is no such log. */
+  read(path: string, offset: number, length: number): Promise<Uint8Array | undefined>;
+  /** Calls `changed` after the log grew, was truncated or removed. Returns what ends the watch. */
+  watch(path: string, changed: () => void): () => void;
+  /** Removes the log or, given a directory, all logs below it. */
+  remove(path: string): Promise<void>;
+}
+
+/** One line in the CRI log format. `timeNs` is nanoseconds since the epoch. */
+export function criLogLine(line: { timeNs: bigint; stream: 'stdout' | 'stderr'; text: string; partial?: boolean }): string {
+  const seconds = new Date(Number(line.timeNs / 1_000_000n)).toISOString().slice(0, 19);
+  const nanos = (line.timeNs % 1_000_000_000n).toString().padStart(9, '0');
+  return `${seconds}.${nanos}Z ${line.stream} ${line.partial ? 'P' : 'F'} ${line.text}\n`;
+}

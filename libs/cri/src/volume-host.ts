@@ -1,0 +1,41 @@
+/**
+ * The part of a node's file system that the kubelet fills and container runtimes mount from: volumes, `/etc/hosts`
+ * files, termination messages. The kubelet writes below its root directory (`/var/lib/kubelet/pods/<uid>/…`) and hands
+ * the paths to the runtime as `Mount.host_path`; hostPath volumes name any other path.
+ *
+ * Two implementations: real directories (`directoryVolumeHost`, for containerd and for an emulated runtime in another
+ * process) and `MemoryVolumeHost`, one a node, handed to the kubelet and to the emulated runtime of that node alike. The
+ * runtime mounts the very nodes of the memory tree (see `MemoryVolumeHost.lookup`), so a container sees what the
+ * kubelet writes later, and what a container writes into an emptyDir is seen by the other containers of its pod.
+ */
+export interface VolumeFile {
+  /** Never changed after it was handed over; writers replace it. */
+  readonly bytes: Uint8Array;
+  /** Permission bits, e.g. 0o644. */
+  readonly mode: number;
+}
+
+export interface VolumeHost {
+  /**
+   * Makes the directory at `path` hold exactly `files` (keys are relative, `/` between parts, never `..`). The change is
+   * atomic: a reader sees all old or all new files. Unchanged content is not written again.
+   */
+  writeVolume(path: string, files: ReadonlyMap<string, VolumeFile>): Promise<void>;
+  /** Writes one file, creating its parents; replaces the content of a file that is there, keeping what is mounted from it. */
+  writeFile(path: string, file: VolumeFile): Promise<void>;
+  /** The content, or undefined when there is no such file. `maxBytes` reads no more than the last so many bytes. */
+  readFile(path: string, maxBytes?: number): Promise<Uint8Array | undefined>;
+  /** Creates the directory and its parents; no error when it is there. */
+  makeDir(path: string, mode: number): Promise<void>;
+  /** What is at `path`, symbolic links followed. */
+  kind(path: string): Promise<'file' | 'directory' | undefined>;
+  /** Removes the file or tree; no error when it is gone already. */
+  remove(path: string): Promise<void>;
+}
+
+/** Splits an absolute path; `.` and empty parts vanish, `..` is refused. */
+export function pathParts(path: string): string[] {
+  const parts = path.split('/').filter((part) => part !== '' && part !== '.');
+  if (parts.includes('..')) throw new Error(`path ${path} must not contain ".."`);
+  return parts;
+}
