@@ -1,3 +1,4 @@
 export * from './env.ts';
+export * from './pki/index.ts';
 export * from './real-clock.ts';
 export * from './run-main.ts';

@@ -1,0 +1,5 @@
+export * from './csr.ts';
+export * from './ensure-pki.ts';
+export * from './kubeconfig.ts';
+export { fromPem, toPem } from './pem.ts';
+export * from './x509.ts';
