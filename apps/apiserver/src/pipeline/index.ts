@@ -1,0 +1,7 @@
+export * from './admission.ts';
+export * from './authentication.ts';
+export * from './authorization.ts';
+export * from './connect.ts';
+export * from './plugin-set.ts';
+export * from './request-info.ts';
+export * from './virtual.ts';

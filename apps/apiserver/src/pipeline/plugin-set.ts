@@ -1,0 +1,99 @@
+import type { KindDescriptor } from '@orrery/api';
+import type { KubeObject, ResourceRef } from '@orrery/apimachinery';
+import type { ApiClient } from '@orrery/client';
+import type { HttpHeaders } from '@orrery/node-io/http-server';
+import type { Env } from '@orrery/runtime';
+import type { ApiServerConfig } from '../config.ts';
+import type { AdmissionPlugin } from './admission.ts';
+import type { Authenticator, Impersonator } from './authentication.ts';
+import type { Authorizer } from './authorization.ts';
+import type { ConnectHandler } from './connect.ts';
+import type { RequestInfo, UserInfo } from './request-info.ts';
+import type { ReviewHandler } from './virtual.ts';
+
+/**
+ * Synchronous reads of this replica's watch cache: what plug-ins decide by. May lag the store by a few milliseconds;
+ * where that matters, read through `PluginContext.api`. Objects are shared: never change them.
+ */
+export interface ObjectReader {
+  get<T extends KubeObject>(resource: ResourceRef<T>, key: { readonly namespace?: string; readonly name: string }): T | undefined;
+  /** In key order; of one namespace or, without, of all. */
+  list<T extends KubeObject>(resource: ResourceRef<T>, namespace?: string): readonly T[];
+  /** Calls back after every change of the resource, in order; returns how to stop. `object` is undefined once deleted. */
+  onChange<T extends KubeObject>(resource: ResourceRef<T>, listener: (change: { object: T | undefined; old: T | undefined }) => void): () => void;
+}
+
+/** All kinds served, built-in and (once established) custom. */
+export interface KindLookup {
+  get(group: string, version: string, resource: string): KindDescriptor | undefined;
+  byKind(group: string, version: string, kind: string): KindDescriptor | undefined;
+  all(): readonly KindDescriptor[];
+}
+
+/** What a plug-in may use. Handed to its factory once, before anything is started: do not read in the factory. */
+export interface PluginContext {
+  readonly env: Env;
+  readonly config: ApiServerConfig;
+  /** The pipeline in memory as `system:apiserver`: authorized for everything, admission applies. */
+  readonly api: ApiClient;
+  readonly read: ObjectReader;
+  readonly kinds: KindLookup;
+  /** The configured authorizers in order, as one question; for reviews, impersonation and admission. */
+  readonly authorize: Authorizer['authorize'];
+  /** The configured authenticators in order, for TokenReview. */
+  readonly authenticate: Authenticator['authenticate'];
+}
+
+/** Public half of the service account token issuer. */
+export interface IdentityDocuments {
+  openidConfiguration(): object | Promise<object>;
+  jwks(): object | Promise<object>;
+}
+
+/** Priority and fairness. Resolves when the request may run; `release` must be called when it ends. Throws 429 when refused. */
+export interface FlowControl {
+  acquire(request: { readonly user: UserInfo; readonly info: RequestInfo; readonly signal?: AbortSignal }): Promise<FlowTicket> | FlowTicket;
+}
+
+export interface FlowTicket {
+  /** X-Kubernetes-PF-FlowSchema-UID and the like. */
+  readonly headers: HttpHeaders;
+  release(): void;
+}
+
+/** Makes sure something exists (roles, namespaces, priority classes); runs on every start, after the caches, before ready. */
+export interface BootstrapStep {
+  readonly name: string;
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/** One request after it was answered. */
+export interface AuditRecord {
+  readonly auditId: string;
+  readonly user: UserInfo;
+  readonly info: RequestInfo;
+  readonly code: number;
+  readonly startedMs: number;
+  readonly finishedMs: number;
+  readonly remoteAddress: string;
+  readonly userAgent: string;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** What one plug-in module adds; every field is optional. Lists of several sets are concatenated in order. */
+export interface PluginSet {
+  readonly authenticators?: readonly Authenticator[];
+  readonly impersonator?: Impersonator;
+  readonly flowControl?: FlowControl;
+  readonly authorizers?: readonly Authorizer[];
+  readonly admission?: readonly AdmissionPlugin[];
+  readonly reviews?: readonly ReviewHandler[];
+  readonly connect?: readonly ConnectHandler[];
+  readonly identity?: IdentityDocuments;
+  readonly bootstrap?: readonly BootstrapStep[];
+  readonly audit?: (record: AuditRecord) => void;
+  /** Started after the caches and stopped first: pollers, rebuilders of indexes. */
+  start?(signal: AbortSignal): void | Promise<void>;
+}
+
+export type PluginFactory = (context: PluginContext) => PluginSet;

@@ -1,0 +1,4 @@
+import type { PluginFactory } from './pipeline/index.ts';
+
+/** Everything plugged into the request pipeline, in order: authenticators, authorizers and admission run in this order. */
+export const plugins: readonly PluginFactory[] = [];

@@ -1,0 +1,82 @@
+/** Lower-case names, as Node gives them; names that came more than once hold an array only where HTTP lets them repeat. */
+export type HttpHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+/** A client certificate that chains to the configured CA. */
+export interface PeerCertificate {
+  readonly commonName: string;
+  readonly organizations: readonly string[];
+  /** DER. */
+  readonly raw: Uint8Array;
+  /** Milliseconds since the epoch. */
+  readonly notAfterMs: number;
+}
+
+export interface HttpRequest {
+  readonly method: string;
+  /** Path and query as sent, e.g. `/api/v1/pods?limit=500`. */
+  readonly url: string;
+  readonly headers: HttpHeaders;
+  readonly remoteAddress: string;
+  readonly secure: boolean;
+  /** Only when it verified against the client CA. */
+  readonly certificate: PeerCertificate | undefined;
+  /** Aborts when the client goes away or the reply is finished. */
+  readonly signal: AbortSignal;
+  /** The whole body. Throws `BodyTooLargeError` as soon as it exceeds `maxBytes`. */
+  body(maxBytes: number): Promise<Buffer>;
+  /** The body as it arrives. Use either this or `body`. */
+  bodyStream(): AsyncIterable<Uint8Array>;
+}
+
+export class BodyTooLargeError extends Error {}
+
+/** The sending half of something with back-pressure. */
+export interface ByteSink {
+  /** False: the peer is slow; wait for `drained()` before writing more. Data is queued either way. */
+  write(bytes: Uint8Array): boolean;
+  /** Resolves when more may be written, or when the sink is closed. */
+  drained(): Promise<void>;
+  /** Finishes after what was written. */
+  end(): void;
+  readonly closed: boolean;
+}
+
+export interface HttpResponse {
+  /** The whole reply at once. Call this or `stream`, once. */
+  send(status: number, headers: HttpHeaders, body?: Uint8Array | string): void;
+  /** Sends the head now and the body as it is written. */
+  stream(status: number, headers: HttpHeaders): ByteSink;
+}
+
+/** A raw connection after an HTTP/1.1 upgrade: the handler writes the 101 (or a refusal) itself. */
+export interface RawSocket extends ByteSink {
+  readonly readable: AsyncIterable<Uint8Array>;
+  /** Drops the connection at once. */
+  destroy(): void;
+}
+
+export interface HttpHandler {
+  request(request: HttpRequest, response: HttpResponse): void | Promise<void>;
+  /** An HTTP/1.1 request with `Connection: Upgrade`. Without this such requests are refused. */
+  upgrade?(request: HttpRequest, socket: RawSocket): void | Promise<void>;
+}
+
+export interface HttpServerOptions {
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  readonly handler: HttpHandler;
+  /** PEM. With `clientCa`, clients may show a certificate. Without `tls` the server speaks plain HTTP/1.1. */
+  readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string };
+}
+
+export interface HttpServer {
+  readonly port: number;
+  /** Replaces the certificate for new connections. */
+  setTls(tls: { cert: string; key: string; clientCa?: string }): void;
+  /** Stops listening and ends every connection. */
+  close(): Promise<void>;
+}
+
+/** Starts a server; an app gets this function from its `main.ts` (or a composition), so it needs no `node:*` itself. */
+export type ServeHttp = (options: HttpServerOptions) => Promise<HttpServer>;
