@@ -1,1 +1,4 @@
 export * from './api-client.ts';
+export * from './deep-equal.ts';
+export * from './keys.ts';
+export * from './selector.ts';

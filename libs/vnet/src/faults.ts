@@ -1,0 +1,164 @@
+import type { Clock, Random } from '@orrery/runtime';
+
+/** What the network between two nodes does to what passes. */
+export interface LinkFault {
+  /** Added to every chunk and datagram, one way. */
+  readonly latencyMs?: number;
+  /** Uniform extra delay, 0 to this. */
+  readonly jitterMs?: number;
+  /** Share of datagrams lost, 0 to 1; a stream's loss costs a retransmission's delay instead. */
+  readonly loss?: number;
+}
+
+/** The path between two nodes. Carries in order for each flow. */
+export interface Link {
+  /** Runs `deliver` after the link's delay; while partitioned, after it is healed (streams retransmit). */
+  carry(flow: string, deliver: () => void): void;
+  /** As `carry` for a datagram: lost when partitioned or unlucky. */
+  carryDatagram(deliver: () => void): void;
+  readonly blocked: boolean;
+}
+
+const retransmitMs = 200;
+
+interface Flow {
+  queue: (() => void)[];
+  lastAt: number;
+}
+
+class FaultyLink implements Link {
+  private readonly clock: Clock;
+  private readonly random: Random;
+  private readonly flows = new Map<string, Flow>();
+  fault: LinkFault = {};
+  partitioned = false;
+  down = false;
+
+  constructor(clock: Clock, random: Random) {
+    this.clock = clock;
+    this.random = random;
+  }
+
+  get blocked(): boolean {
+    return this.partitioned || this.down;
+  }
+
+  private delay(): number {
+    const { latencyMs = 0, jitterMs = 0 } = this.fault;
+    return latencyMs + (jitterMs ? this.random.next() * jitterMs : 0);
+  }
+
+  private unlucky(): boolean {
+    return !!this.fault.loss && this.random.next() < this.fault.loss;
+  }
+
+  carry(name: string, deliver: () => void): void {
+    const flow = this.flows.get(name);
+    const delay = this.delay() + (this.unlucky() ? retransmitMs : 0);
+    if (!flow && delay === 0 && !this.blocked) {
+      deliver();
+      return;
+    }
+    const target = flow ?? { queue: [], lastAt: 0 };
+    if (!flow) this.flows.set(name, target);
+    target.queue.push(deliver);
+    if (!this.blocked) this.schedule(name, target, delay);
+  }
+
+  /** Items leave a flow in the order they entered, however their delays fall. */
+  private schedule(name: string, flow: Flow, delay: number): void {
+    const now = this.clock.monotonic();
+    flow.lastAt = Math.max(flow.lastAt, now + delay);
+    this.clock.after(flow.lastAt - now, () => {
+      if (this.blocked) return;
+      flow.queue.shift()?.();
+      if (!flow.queue.length) this.flows.delete(name);
+    });
+  }
+
+  carryDatagram(deliver: () => void): void {
+    if (this.blocked || this.unlucky()) return;
+    const delay = this.delay();
+    if (delay === 0) deliver();
+    else this.clock.after(delay, deliver);
+  }
+
+  /** Sends on everything that waited for the partition to end. */
+  resume(): void {
+    if (this.blocked) return;
+    for (const [name, flow] of this.flows) for (const _ of flow.queue) this.schedule(name, flow, retransmitMs);
+  }
+}
+
+/** The faults of a fabric: which pairs of nodes are cut or slow, which nodes are down. */
+export interface Faults {
+  /** Cuts two nodes from each other until healed: nothing passes, nothing is refused. */
+  partition(a: string, b: string): void;
+  heal(a: string, b: string): void;
+  /** Sets latency, jitter and loss between two nodes (the same node: among its pods). `{}` clears. */
+  setLink(a: string, b: string, fault: LinkFault): void;
+  /** A node that is down answers nothing; its connections hang until it is up or they are closed. */
+  setNodeDown(node: string, down: boolean): void;
+  isDown(node: string): boolean;
+  clear(): void;
+}
+
+export interface LinkTable extends Faults {
+  /** Undefined for the plain case, so that fault-free traffic costs nothing. Links once faulty stay links. */
+  link(a: string, b: string): Link | undefined;
+}
+
+/**
+ * Links are made for node pairs as soon as any fault was ever set; connections opened before that have no link and are
+ * not slowed, but `track` lets partitions reach them: until a fault is first used, `eager` decides whether cross-node
+ * connections get a link.
+ */
+export function createLinkTable(options: { clock: Clock; random: Random }): LinkTable {
+  const { clock, random } = options;
+  const links = new Map<string, FaultyLink>();
+  const down = new Set<string>();
+  const key = (a: string, b: string): string => (a < b ? `${a}|${b}` : `${b}|${a}`);
+  const get = (a: string, b: string): FaultyLink => {
+    const name = key(a, b);
+    let link = links.get(name);
+    if (!link) {
+      link = new FaultyLink(clock, random);
+      link.down = down.has(a) || down.has(b);
+      links.set(name, link);
+    }
+    return link;
+  };
+  const refreshDown = (node: string): void => {
+    for (const [name, link] of links) {
+      const [a = '', b = ''] = name.split('|');
+      if (a !== node && b !== node) continue;
+      link.down = down.has(a) || down.has(b);
+      link.resume();
+    }
+  };
+  return {
+    link: (a, b) => (a === b ? links.get(key(a, b)) : get(a, b)),
+    partition: (a, b) => void (get(a, b).partitioned = true),
+    heal(a, b) {
+      const link = get(a, b);
+      link.partitioned = false;
+      link.resume();
+    },
+    setLink: (a, b, fault) => void (get(a, b).fault = fault),
+    setNodeDown(node, isDown) {
+      if (isDown) down.add(node);
+      else down.delete(node);
+      refreshDown(node);
+    },
+    isDown: (node) => down.has(node),
+    clear() {
+      down.clear();
+      for (const link of links.values()) {
+        link.fault = {};
+        link.partitioned = false;
+        link.down = false;
+        link.resume();
+      }
+    },
+  };
+}
