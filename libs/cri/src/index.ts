@@ -1,3 +1,4 @@
+export * from './channel.ts';
 export * from './log-source.ts';
 export * from './memory-logs.ts';
 export * from './memory-volume-host.ts';

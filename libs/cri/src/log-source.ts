@@ -5,10 +5,10 @@
  * emulated runtime in the same process, which appends with `MemoryLogs.append`.
  */
 export interface LogSource {
-  /** Current length in bytes, or undefined when there is no such log. */
-  size(path: string): Promise<number | undefined>;
-  /** Bytes from `offset`, at most `length`; empty at the end, undefined when there is no such log. */
-  read(path: string, offset: number, length: number): Promise<Uint8Array | undefined>;
+  /** Offsets of the first byte that is kept (0 unless old lines were dropped) and behind the last; undefined: no such log. */
+  extent(path: string): Promise<{ start: number; end: number } | undefined>;
+  /** Bytes from `offset` (not before the extent's start), at most `length`; empty at the end or when the log is gone. */
+  read(path: string, offset: number, length: number): Promise<Uint8Array>;
   /** Calls `changed` after the log grew, was truncated or removed. Returns what ends the watch. */
   watch(path: string, changed: () => void): () => void;
   /** Removes the log or, given a directory, all logs below it. */

@@ -39,13 +39,14 @@ export class MemoryLogs implements LogSource {
     this.notify(path);
   }
 
-  async size(path: string): Promise<number | undefined> {
-    return this.logs.get(path)?.length;
+  async extent(path: string): Promise<{ start: number; end: number } | undefined> {
+    const log = this.logs.get(path);
+    return log && { start: log.starts[0] ?? 0, end: log.length };
   }
 
-  async read(path: string, offset: number, length: number): Promise<Uint8Array | undefined> {
+  async read(path: string, offset: number, length: number): Promise<Uint8Array> {
     const log = this.logs.get(path);
-    if (!log) return undefined;
+    if (!log) return new Uint8Array(0);
     const start = Math.max(offset, log.starts[0] ?? 0);
     const end = Math.min(log.length, start + length);
     if (end <= start) return new Uint8Array(0);

@@ -1,0 +1,60 @@
+import { type ContainerConfig, type ContainerStatus, ContainerState } from '@orrery/proto/cri';
+import type { Timer } from '@orrery/runtime';
+
+/** What a container of the fake does once it is started. Default: runs until it is stopped, exits 0 on SIGTERM at once. */
+export interface FakeScript {
+  /** Exits by itself after this long. */
+  exitAfterMs?: number;
+  exitCode?: number;
+  /** Reason as runtimes give it, e.g. OOMKilled; else Completed for 0 and Error. */
+  reason?: string;
+  message?: string;
+  /** How long it takes to end after SIGTERM; Infinity ignores it and waits for SIGKILL. */
+  stopMs?: number;
+  /** CreateContainer or StartContainer fails with this message. */
+  createError?: string;
+  startError?: string;
+  /** What ExecSync answers; default exit 0 without output. */
+  exec?: (command: readonly string[]) => { exitCode: number; stdout?: string; stderr?: string };
+}
+
+export interface FakeContainer {
+  readonly id: string;
+  readonly sandboxId: string;
+  readonly config: ContainerConfig;
+  readonly script: FakeScript;
+  readonly logPath: string;
+  readonly createdAt: bigint;
+  state: ContainerState;
+  startedAt: bigint;
+  finishedAt: bigint;
+  exitCode: number;
+  reason: string;
+  message: string;
+  /** When it ends by itself, or after SIGTERM. */
+  exit?: Timer;
+  /** Called when it has ended. */
+  waiters: (() => void)[];
+}
+
+export function statusOf(container: FakeContainer): ContainerStatus {
+  const { config } = container;
+  return {
+    id: container.id,
+    metadata: config.metadata,
+    state: container.state,
+    createdAt: container.createdAt,
+    startedAt: container.startedAt,
+    finishedAt: container.finishedAt,
+    exitCode: container.exitCode,
+    image: config.image,
+    imageRef: config.image?.image,
+    imageId: config.image?.image,
+    reason: container.reason,
+    message: container.message,
+    labels: config.labels,
+    annotations: config.annotations,
+    mounts: config.mounts,
+    logPath: container.logPath,
+  };
+}

@@ -1,0 +1,2 @@
+export type { FakeScript } from './fake-container.ts';
+export { FakeRuntime, type FakeRuntimeOptions } from './fake-runtime.ts';
