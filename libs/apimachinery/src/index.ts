@@ -1,1 +1,2 @@
 export * from './object.ts';
+export * from './schema.ts';

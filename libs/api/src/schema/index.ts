@@ -1,0 +1,2 @@
+export { allDefinitions, type Definition, definitionNamed, definitionOfKind } from './table.ts';
+export * from './lookup.ts';
