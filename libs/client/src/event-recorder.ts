@@ -1,0 +1,166 @@
+import { Events } from '@orrery/api';
+import type { Event } from '@orrery/api/types';
+import type { KubeObject, ResourceRef } from '@orrery/apimachinery';
+import { StatusError, isNotFound } from '@orrery/errors';
+import { type Env, rfc3339 } from '@orrery/runtime';
+import type { ApiClient } from './api-client.ts';
+import { apiVersionOf } from './keys.ts';
+
+export interface EventInput {
+  readonly type: 'Normal' | 'Warning';
+  readonly reason: string;
+  readonly message: string;
+  /** `spec.containers{name}` of a pod's container. */
+  readonly fieldPath?: string;
+}
+
+export interface EventRecorder {
+  /** Records an event about an object. Never fails and never waits: what cannot be written is dropped. */
+  event(resource: ResourceRef, object: KubeObject, input: EventInput): void;
+  /** Resolves when everything recorded so far was written or dropped. */
+  flush(): Promise<void>;
+}
+
+interface Seen {
+  count: number;
+  firstTimestamp: string;
+  name: string;
+  resourceVersion: string;
+}
+
+interface Aggregate {
+  readonly messages: Set<string>;
+  lastMs: number;
+}
+
+interface Bucket {
+  tokens: number;
+  filledMs: number;
+}
+
+const maxSimilar = 10;
+const similarWithinMs = 600_000;
+const burst = 25;
+const refillMs = 300_000;
+const maxBacklog = 1_000;
+const maxRemembered = 4_096;
+
+function remember<V>(map: Map<string, V>, key: string, value: V): V {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size > maxRemembered) map.delete(map.keys().next().value as string);
+  return value;
+}
+
+/** What becomes of events of one source before they are written: client-go's spam filter, aggregator and counter. */
+class Correlator {
+  private readonly buckets = new Map<string, Bucket>();
+  private readonly aggregates = new Map<string, Aggregate>();
+  readonly seen = new Map<string, Seen>();
+
+  /** 25 events at once about one object, then one every five minutes. */
+  allows(object: string, nowMs: number): boolean {
+    const bucket = this.buckets.get(object) ?? { tokens: burst, filledMs: nowMs };
+    const tokens = Math.min(burst, bucket.tokens + (nowMs - bucket.filledMs) / refillMs);
+    remember(this.buckets, object, { tokens: tokens >= 1 ? tokens - 1 : tokens, filledMs: nowMs });
+    return tokens >= 1;
+  }
+
+  /** More than ten different messages of one reason within ten minutes become one event. */
+  message(group: string, message: string, nowMs: number): { message: string; key: string } {
+    let found = this.aggregates.get(group);
+    if (!found || nowMs - found.lastMs > similarWithinMs) found = { messages: new Set(), lastMs: nowMs };
+    remember(this.aggregates, group, found);
+    found.lastMs = nowMs;
+    found.messages.add(message);
+    if (found.messages.size < maxSimilar) return { message, key: `${group}|${message}` };
+    for (const first of found.messages) {
+      found.messages.delete(first);
+      break;
+    }
+    return { message: `(combined from similar events): ${message}`, key: group };
+  }
+
+  forget(key: string): void {
+    this.seen.delete(key);
+  }
+}
+
+/** Records core/v1 Events through the API, repeated ones by raising the count of the first. */
+export function createEventRecorder(env: Pick<Env, 'clock' | 'log'>, options: { api: ApiClient; component: string; host?: string }): EventRecorder {
+  const { clock, log } = env;
+  const { api, component, host } = options;
+  const correlator = new Correlator();
+  /** Writes of one event happen one after the other, so that a repetition finds the first. */
+  const chains = new Map<string, Promise<void>>();
+  let sequence = 0;
+  let backlog = 0;
+  let tail: Promise<void> = Promise.resolve();
+  const source = { component, ...(host ? { host } : {}) };
+
+  const create = async (event: Event, key: string): Promise<void> => {
+    const made = await api.create(Events, event);
+    const { name = '', resourceVersion = '' } = made.metadata ?? {};
+    remember(correlator.seen, key, { count: event.count ?? 1, firstTimestamp: event.firstTimestamp ?? '', name, resourceVersion });
+  };
+  const write = async (event: Event, key: string): Promise<void> => {
+    const known = correlator.seen.get(key);
+    if (!known) return create(event, key);
+    const count = known.count + 1;
+    const patch = { count, lastTimestamp: event.lastTimestamp, message: event.message };
+    const namespace = event.metadata?.namespace ?? '';
+    try {
+      await api.patch(Events, { namespace, name: known.name }, patch, { type: 'application/strategic-merge-patch+json' });
+      known.count = count;
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+      await create(event, key);
+    }
+  };
+  return {
+    event(resource, object, { type, reason, message, fieldPath }) {
+      const { name = '', namespace, uid, resourceVersion } = object.metadata ?? {};
+      const nowMs = clock.now();
+      const about = `${component}|${host ?? ''}|${resource.kind}|${namespace ?? ''}|${name}|${uid ?? ''}|${fieldPath ?? ''}`;
+      if (!correlator.allows(about, nowMs) || backlog >= maxBacklog) return;
+      const shown = correlator.message(`${about}|${type}|${reason}`, message, nowMs);
+      const timestamp = rfc3339(nowMs);
+      const stamp = (BigInt(Math.floor(nowMs)) * 1_000_000n + BigInt(sequence++ % 1_000_000)).toString(16);
+      const event: Event = {
+        metadata: { name: `${name}.${stamp}`, namespace: namespace ?? 'default' },
+        involvedObject: {
+          kind: resource.kind,
+          apiVersion: apiVersionOf(resource),
+          name,
+          ...(namespace ? { namespace } : {}),
+          ...(uid ? { uid } : {}),
+          ...(resourceVersion ? { resourceVersion } : {}),
+          ...(fieldPath ? { fieldPath } : {}),
+        },
+        type,
+        reason,
+        message: shown.message.slice(0, 1024),
+        source,
+        firstTimestamp: timestamp,
+        lastTimestamp: timestamp,
+        count: 1,
+        reportingComponent: component,
+        reportingInstance: host ?? '',
+      };
+      backlog++;
+      const before = chains.get(shown.key);
+      const job: Promise<void> = (before ? before.then(() => write(event, shown.key)) : write(event, shown.key)).catch((error: unknown) => {
+        correlator.forget(shown.key);
+        const expected = error instanceof StatusError && (error.code === 403 || error.code === 404);
+        log[expected ? 'debug' : 'warn']('event was not written', { reason, object: name, error: (error as Error).message });
+      });
+      chains.set(shown.key, job);
+      tail = Promise.all([tail, job]).then(() => undefined);
+      void job.then(() => {
+        backlog--;
+        if (chains.get(shown.key) === job) chains.delete(shown.key);
+      });
+    },
+    flush: () => tail,
+  };
+}

@@ -1,0 +1,151 @@
+import { type Env, type Timer, latencyBuckets } from '@orrery/runtime';
+
+export interface WorkQueueOptions {
+  /** The `name` label of the queue's metrics. */
+  readonly name: string;
+  /** First delay of a key that fails; doubles each time. Upstream: 5 ms. */
+  readonly baseDelayMs?: number;
+  /** Upstream: 1000 s. */
+  readonly maxDelayMs?: number;
+  /** Overall rate of `addRateLimited`. Upstream: 10/s, bursts of 100. */
+  readonly ratePerSecond?: number;
+  readonly burst?: number;
+}
+
+/**
+ * Keys to work on. A key waits at most once, is handed to one worker at a time, and if it is added while being worked
+ * on, comes again afterwards (client-go's workqueue).
+ */
+export interface WorkQueue<K> {
+  add(key: K): void;
+  /** Adds after a delay; of several delays for one key the earliest counts. */
+  addAfter(key: K, delayMs: number): void;
+  /** Adds after the back-off of the key and the queue's overall rate. */
+  addRateLimited(key: K): void;
+  /** Ends the back-off of a key. */
+  forget(key: K): void;
+  /** How often the key was added rate-limited since it was last forgotten. */
+  retries(key: K): number;
+  /** The next key, or undefined when there is none now. Call `done` when finished with it. */
+  take(): K | undefined;
+  done(key: K): void;
+  /** Called whenever a key has become ready. One listener. */
+  onReady(listener: () => void): void;
+  /** Keys ready now. */
+  readonly length: number;
+  /** Drops what waits and takes nothing more. */
+  shutDown(): void;
+}
+
+function queueMetrics(env: Pick<Env, 'metrics'>, name: string) {
+  const { metrics } = env;
+  const labels = { name };
+  const depth = metrics.gauge('workqueue_depth', 'Current depth of workqueue');
+  const adds = metrics.counter('workqueue_adds_total', 'Total number of adds handled by workqueue');
+  const waited = metrics.histogram('workqueue_queue_duration_seconds', 'How long in seconds an item stays in workqueue before being requested.', latencyBuckets);
+  const worked = metrics.histogram('workqueue_work_duration_seconds', 'How long in seconds processing an item from workqueue takes.', latencyBuckets);
+  const retries = metrics.counter('workqueue_retries_total', 'Total number of retries handled by workqueue');
+  return {
+    depth: (n: number) => depth.set(n, labels),
+    added: () => adds.inc(labels),
+    waited: (ms: number) => waited.observe(ms / 1000, labels),
+    worked: (ms: number) => worked.observe(ms / 1000, labels),
+    retried: () => retries.inc(labels),
+  };
+}
+
+interface Delayed {
+  readonly atMs: number;
+  readonly timer: Timer;
+}
+
+export function createWorkQueue<K>(env: Pick<Env, 'clock' | 'metrics'>, options: WorkQueueOptions): WorkQueue<K> {
+  const { clock } = env;
+  const { baseDelayMs = 5, maxDelayMs = 1_000_000, ratePerSecond = 10, burst = 100 } = options;
+  const metrics = queueMetrics(env, options.name);
+  const ready = new Map<K, number>();
+  const working = new Map<K, number>();
+  const dirty = new Set<K>();
+  const delayed = new Map<K, Delayed>();
+  const failures = new Map<K, number>();
+  let listener: (() => void) | undefined;
+  let down = false;
+  let tokens = burst;
+  let refilledMs = clock.monotonic();
+
+  const add = (key: K): void => {
+    if (down || ready.has(key) || dirty.has(key)) return;
+    metrics.added();
+    if (working.has(key)) {
+      dirty.add(key);
+      return;
+    }
+    ready.set(key, clock.monotonic());
+    metrics.depth(ready.size);
+    listener?.();
+  };
+  const addAfter = (key: K, delayMs: number): void => {
+    if (down) return;
+    if (delayMs <= 0) return add(key);
+    const atMs = clock.monotonic() + delayMs;
+    const known = delayed.get(key);
+    if (known && known.atMs <= atMs) return;
+    known?.timer.cancel();
+    const fire = (): void => {
+      delayed.delete(key);
+      add(key);
+    };
+    delayed.set(key, { atMs, timer: clock.after(delayMs, fire) });
+  };
+  /** Takes a token, going into debt: the delay until the debt is paid. */
+  const reserve = (): number => {
+    const now = clock.monotonic();
+    tokens = Math.min(burst, tokens + ((now - refilledMs) / 1000) * ratePerSecond) - 1;
+    refilledMs = now;
+    return tokens >= 0 ? 0 : (-tokens / ratePerSecond) * 1000;
+  };
+  return {
+    add,
+    addAfter,
+    addRateLimited(key) {
+      const failed = failures.get(key) ?? 0;
+      failures.set(key, failed + 1);
+      metrics.retried();
+      addAfter(key, Math.max(Math.min(maxDelayMs, baseDelayMs * 2 ** Math.min(failed, 40)), reserve()));
+    },
+    forget: (key) => void failures.delete(key),
+    retries: (key) => failures.get(key) ?? 0,
+    take() {
+      const next = ready.entries().next();
+      if (next.done) return undefined;
+      const [key, addedMs] = next.value;
+      const now = clock.monotonic();
+      ready.delete(key);
+      working.set(key, now);
+      metrics.depth(ready.size);
+      metrics.waited(now - addedMs);
+      return key;
+    },
+    done(key) {
+      const startedMs = working.get(key);
+      if (startedMs === undefined) return;
+      metrics.worked(clock.monotonic() - startedMs);
+      working.delete(key);
+      if (!dirty.delete(key) || down) return;
+      ready.set(key, clock.monotonic());
+      metrics.depth(ready.size);
+      listener?.();
+    },
+    onReady: (next) => (listener = next),
+    get length() {
+      return ready.size;
+    },
+    shutDown() {
+      down = true;
+      for (const { timer } of delayed.values()) timer.cancel();
+      delayed.clear();
+      ready.clear();
+      dirty.clear();
+    },
+  };
+}
