@@ -19,9 +19,7 @@ class Half {
     if (this.ended || this.failure) return;
     if (item === 'end') this.ended = true;
     else if (item instanceof NetError) this.fail(item);
-    else {
-      this.chunks.push(item);
-    }
+    else this.chunks.push(item);
     this.wakeReader?.();
   }
 
@@ -74,6 +72,7 @@ interface End extends Conn {
   gone: NetError | undefined;
   peer: End | undefined;
   onClose: (() => void) | undefined;
+  writeEnded: boolean;
 }
 
 function reset(message: string): NetError {
@@ -82,7 +81,6 @@ function reset(message: string): NetError {
 
 function createEnd(options: { local: Endpoint; remote: Endpoint; link: Link | undefined }): End {
   const { local, remote, link } = options;
-  let writeEnded = false;
   const send = (item: Item): void => {
     const to = end.peer?.incoming;
     if (!to) return;
@@ -96,10 +94,11 @@ function createEnd(options: { local: Endpoint; remote: Endpoint; link: Link | un
     gone: undefined,
     peer: undefined,
     onClose: undefined,
+    writeEnded: false,
     read: () => end.incoming.read(),
     async write(bytes) {
       if (end.gone) throw end.gone;
-      if (writeEnded) throw new NetError('EPIPE', 'write after end');
+      if (end.writeEnded) throw new NetError('EPIPE', 'write after end');
       if (!bytes.length) return;
       const to = end.peer?.incoming;
       to?.reserve(bytes.length);
@@ -108,9 +107,13 @@ function createEnd(options: { local: Endpoint; remote: Endpoint; link: Link | un
       if (end.gone) throw end.gone as NetError;
     },
     closeWrite() {
-      if (!writeEnded && !end.gone) {
-        writeEnded = true;
+      if (!end.writeEnded && !end.gone) {
+        end.writeEnded = true;
         send('end');
+        if (end.peer?.writeEnded) {
+          end.onClose?.();
+          end.peer.onClose?.();
+        }
       }
       return Promise.resolve();
     },
@@ -137,7 +140,7 @@ function createEnd(options: { local: Endpoint; remote: Endpoint; link: Link | un
 export interface ConnPair {
   readonly client: Conn;
   readonly server: Conn;
-  /** Called once for each end when it is closed (by itself or by the other end's `close`). */
+  /** Called when the end is closed, by itself or by the other end, or both halves have ended. May be called twice. */
   onClientClose(fn: () => void): void;
   onServerClose(fn: () => void): void;
 }

@@ -104,14 +104,13 @@ export interface Faults {
 }
 
 export interface LinkTable extends Faults {
-  /** Undefined for the plain case, so that fault-free traffic costs nothing. Links once faulty stay links. */
+  /** Undefined within a node that never had a fault, so that its traffic costs nothing. */
   link(a: string, b: string): Link | undefined;
 }
 
 /**
- * Links are made for node pairs as soon as any fault was ever set; connections opened before that have no link and are
- * not slowed, but `track` lets partitions reach them: until a fault is first used, `eager` decides whether cross-node
- * connections get a link.
+ * Connections between nodes always pass a link, so a fault set later reaches them too; connections within one node pass
+ * one only when they were opened after a fault was set for that node with itself.
  */
 export function createLinkTable(options: { clock: Clock; random: Random }): LinkTable {
   const { clock, random } = options;

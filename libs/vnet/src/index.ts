@@ -1,2 +1,7 @@
+export * from './address.ts';
+export { connPair } from './conn.ts';
+export * from './fabric.ts';
+export type { Faults, LinkFault } from './faults.ts';
 export * from './net.ts';
 export * from './rules.ts';
+export type { Attachment, RemotePort, VnetSwitch } from './switch.ts';

@@ -1,0 +1,285 @@
+import { isLoopback, normalizeIp } from './address.ts';
+import { connPair } from './conn.ts';
+import { Conntrack } from './conntrack.ts';
+import type { Env } from '@orrery/runtime';
+import type { LinkTable } from './faults.ts';
+import { type Conn, type DialOptions, type Endpoint, NetError, type NetStack, type UdpSocket } from './net.ts';
+import type { ServiceRule, SwitchControl } from './rules.ts';
+import { ServiceTable } from './service-table.ts';
+import { Stack, type Uplink } from './stack.ts';
+import { refused, timedOut, unreachable, withinTime } from './timeouts.ts';
+
+/** One node's switch: its own address, its pods, its service rules. */
+export interface VnetSwitch extends SwitchControl {
+  readonly node: string;
+  readonly nodeIp: string;
+  /** The node's own namespace (host-network pods, the kubelet, node ports). */
+  readonly hostStack: NetStack;
+  /** Plugs a namespace in. The addresses must be free in the whole fabric (else EADDRINUSE). */
+  attach(options: { ips: readonly string[] }): Attachment;
+  /** The pod range whose unassigned addresses answer EHOSTUNREACH here. */
+  setPodCidr(podCidr: string | undefined): void;
+  /** Unplugs everything; connections reset. */
+  close(): void;
+}
+
+export interface Attachment {
+  readonly stack: NetStack;
+  /** Frees the addresses; listeners end, connections reset. */
+  detach(): void;
+}
+
+/** Where an address lives. */
+export type Route =
+  | { readonly kind: 'stack'; readonly stack: Stack; readonly owner: Switch }
+  | { readonly kind: 'remote'; readonly node: string; readonly port: RemotePort }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'outside' };
+
+/** The way to another switch, or out to the host. */
+export interface RemotePort {
+  dial(packet: { from: Endpoint; to: Endpoint }, options: DialOptions): Promise<Conn>;
+  datagram(packet: { from: Endpoint; to: Endpoint; bytes: Uint8Array }): void;
+}
+
+/** What a switch needs of its fabric. */
+export interface Wiring {
+  readonly env: Env;
+  readonly links: LinkTable;
+  route(ip: string): Route;
+  readonly outside: RemotePort;
+  plug(ip: string, stack: Stack, owner: Switch): void;
+  unplug(ip: string): void;
+  setPodCidr(owner: Switch, podCidr: string | undefined): void;
+  closed(owner: Switch): void;
+}
+
+interface Arrival {
+  readonly source: Endpoint;
+  readonly to: Endpoint;
+  /** What the client dialled, for its `remote`. */
+  readonly dialled: Endpoint;
+  readonly fromNode: string;
+  readonly options: DialOptions;
+}
+
+const maxHops = 4;
+
+/** Idle time after which the node forgets a masqueraded UDP flow. */
+const masqueradeIdleMs = 30_000;
+
+export class Switch implements VnetSwitch, Uplink {
+  readonly node: string;
+  readonly nodeIp: string;
+  readonly hostStack: Stack;
+  private readonly wiring: Wiring;
+  private readonly services: ServiceTable;
+  private readonly conntrack: Conntrack;
+  private readonly attached = new Set<Stack>();
+  private masquerades: Map<string, { socket: UdpSocket; idle: { cancel(): void } }> | undefined;
+
+  constructor(options: { node: string; nodeIp: string; wiring: Wiring }) {
+    this.node = options.node;
+    this.nodeIp = normalizeIp(options.nodeIp);
+    this.wiring = options.wiring;
+    const { clock, random } = options.wiring.env;
+    this.services = new ServiceTable(clock, random);
+    this.conntrack = new Conntrack(clock);
+    this.hostStack = new Stack([this.nodeIp], this);
+    this.wiring.plug(this.nodeIp, this.hostStack, this);
+  }
+
+  attach({ ips }: { ips: readonly string[] }): Attachment {
+    const addresses = ips.map(normalizeIp);
+    const stack = new Stack(addresses, this);
+    addresses.forEach((ip, i) => {
+      try {
+        this.wiring.plug(ip, stack, this);
+      } catch (error) {
+        for (const taken of addresses.slice(0, i)) this.wiring.unplug(taken);
+        throw error;
+      }
+    });
+    this.attached.add(stack);
+    const detach = (): void => {
+      if (!this.attached.delete(stack)) return;
+      for (const ip of addresses) this.wiring.unplug(ip);
+      stack.close();
+    };
+    return { stack, detach };
+  }
+
+  setServiceRules(rules: readonly ServiceRule[]): Promise<void> {
+    this.services.replace(rules);
+    return Promise.resolve();
+  }
+
+  setPodCidr(podCidr: string | undefined): void {
+    this.wiring.setPodCidr(this, podCidr);
+  }
+
+  close(): void {
+    for (const stack of this.attached) {
+      for (const ip of stack.ips) this.wiring.unplug(ip);
+      stack.close();
+    }
+    this.attached.clear();
+    this.wiring.unplug(this.nodeIp);
+    this.hostStack.close();
+    for (const { socket, idle } of this.masquerades?.values() ?? []) {
+      socket.close();
+      idle.cancel();
+    }
+    this.wiring.closed(this);
+  }
+
+  dial(from: Stack, to: Endpoint, options: DialOptions): Promise<Conn> {
+    const source = { ip: from.sourceFor(to.ip), port: from.ephemeralPort() };
+    const arrival: Arrival = { source, to, dialled: to, fromNode: this.node, options };
+    if (isLoopback(to.ip)) {
+      const viaNodePort = from === this.hostStack && !from.listenerAt(to) ? this.resolveTcp(arrival, true) : undefined;
+      return viaNodePort ?? this.connectTo(from, from, arrival);
+    }
+    return this.forward(from, arrival, 0);
+  }
+
+  /** A connection that another switch, or the host, sends here. */
+  admit(arrival: { source: Endpoint; to: Endpoint; fromNode: string; options: DialOptions }): Promise<Conn> {
+    return this.forward(undefined, { ...arrival, dialled: arrival.to }, 0);
+  }
+
+  private resolveTcp(arrival: Arrival, nodeAddress: boolean, hop = 0, from?: Stack): Promise<Conn> | undefined {
+    const { source, to, options } = arrival;
+    const resolution = this.services.resolve('TCP', to, { ip: source.ip, nodeAddress });
+    if (resolution === 'unmatched') return undefined;
+    if (resolution === 'refuse') return Promise.reject(refused(to));
+    if (resolution === 'drop') return timedOut(this.wiring.env.clock, to, options);
+    return this.forward(from, { ...arrival, to: resolution.to }, hop + 1);
+  }
+
+  private forward(from: Stack | undefined, arrival: Arrival, hop: number): Promise<Conn> {
+    const { to, fromNode, options } = arrival;
+    if (hop > maxHops) return Promise.reject(unreachable(to));
+    const local = this.resolveTcp(arrival, this.hostStack.ips.includes(to.ip), hop, from);
+    if (local) return local;
+    const route = this.wiring.route(to.ip);
+    switch (route.kind) {
+      case 'stack':
+        if (route.owner === this) return this.connectTo(route.stack, from, arrival);
+        return route.owner.receive(from, arrival, hop + 1);
+      case 'remote':
+        if (this.wiring.links.link(fromNode, route.node)?.blocked) return timedOut(this.wiring.env.clock, to, options);
+        return route.port.dial({ from: arrival.source, to }, options);
+      case 'none':
+        return Promise.reject(unreachable(to));
+      case 'outside':
+        return this.wiring.outside.dial({ from: arrival.source, to }, options);
+    }
+  }
+
+  /** Arrival from another switch of this fabric: the rules of this node apply to its own addresses. */
+  private receive(from: Stack | undefined, arrival: Arrival, hop: number): Promise<Conn> {
+    if (this.wiring.links.link(arrival.fromNode, this.node)?.blocked) return timedOut(this.wiring.env.clock, arrival.to, arrival.options);
+    return this.forward(from, arrival, hop);
+  }
+
+  private async connectTo(stack: Stack, from: Stack | undefined, arrival: Arrival): Promise<Conn> {
+    const { source, to, dialled, fromNode, options } = arrival;
+    const { clock } = this.wiring.env;
+    const link = this.wiring.links.link(fromNode, this.node);
+    if (link) {
+      const there = new Promise<void>((resolve) => link.carry(`syn ${source.ip}:${source.port}`, resolve));
+      await withinTime(clock, there, { to, ...options });
+    }
+    if (stack.closed) throw unreachable(to);
+    const listener = stack.listenerAt(to);
+    if (!listener) throw refused(to);
+    const pair = connPair({ client: source, clientRemote: dialled, server: to, link });
+    pair.onServerClose(stack.track(pair.server));
+    if (from) pair.onClientClose(from.track(pair.client));
+    listener.onConn(pair.server);
+    if (link) {
+      const back = new Promise<void>((resolve) => link.carry(`${to.ip}${to.port}`, resolve));
+      await withinTime(clock, back, { to, ...options }).catch((error: Error) => {
+        pair.client.close(error);
+        throw error;
+      });
+    }
+    return pair.client;
+  }
+
+  sendDatagram(packet: { from: Stack; source: Endpoint; to: Endpoint; bytes: Uint8Array }): void {
+    const { from, source, to, bytes } = packet;
+    if (isLoopback(to.ip)) {
+      from.udpAt(to)?.onMessage(bytes, source);
+      return;
+    }
+    const target = this.translate(source, to);
+    if (target) this.routeDatagram({ source, to: target, bytes, fromNode: this.node });
+  }
+
+  private translate(source: Endpoint, to: Endpoint): Endpoint | undefined {
+    const known = this.conntrack.backendOf(source, to);
+    if (known && this.services.stillValid('UDP', to, known)) return known;
+    if (known) this.conntrack.remove(source, to);
+    const resolution = this.services.resolve('UDP', to, { ip: source.ip, nodeAddress: this.hostStack.ips.includes(to.ip) });
+    if (resolution === 'unmatched') return to;
+    if (typeof resolution === 'string') return undefined;
+    this.conntrack.add(source, to, resolution.to);
+    return resolution.to;
+  }
+
+  private routeDatagram(packet: { source: Endpoint; to: Endpoint; bytes: Uint8Array; fromNode: string }): void {
+    const { source, to, bytes, fromNode } = packet;
+    const route = this.wiring.route(to.ip);
+    if (route.kind === 'stack') {
+      const { owner } = route;
+      const link = this.wiring.links.link(fromNode, owner.node);
+      const deliver = (): void => owner.deliverDatagram({ source, to, bytes });
+      if (link) link.carryDatagram(deliver);
+      else deliver();
+    } else if (route.kind === 'remote') {
+      const link = this.wiring.links.link(fromNode, route.node);
+      const deliver = (): void => route.port.datagram({ from: source, to, bytes });
+      if (link) link.carryDatagram(deliver);
+      else deliver();
+    } else if (route.kind === 'outside') {
+      this.wiring.outside.datagram({ from: source, to, bytes });
+    }
+  }
+
+  /** A datagram that has reached the node of its destination. */
+  deliverDatagram({ source, to, bytes }: { source: Endpoint; to: Endpoint; bytes: Uint8Array }): void {
+    const route = this.wiring.route(to.ip);
+    if (route.kind !== 'stack') return;
+    const socket = route.stack.udpAt(to);
+    if (!socket && route.stack === this.hostStack && this.masquerade(source, to, bytes)) return;
+    const from = this.conntrack.originalOf(to, source) ?? source;
+    socket?.onMessage(bytes, from);
+  }
+
+  /** A datagram for a node port: sent on from the node's own address, answers go back the same way. */
+  private masquerade(source: Endpoint, to: Endpoint, bytes: Uint8Array): boolean {
+    const key = `${source.ip}|${source.port}|${to.port}`;
+    let flow = this.masquerades?.get(key);
+    const target = this.translate(source, to);
+    if (target === to) return false;
+    if (!target) return true;
+    if (!flow) {
+      const socket = this.hostStack.udp({ ip: this.nodeIp, port: 0 }, (answer) => {
+        this.routeDatagram({ source: to, to: source, bytes: answer, fromNode: this.node });
+      });
+      flow = { socket, idle: { cancel: () => undefined } };
+      (this.masquerades ??= new Map()).set(key, flow);
+    }
+    flow.idle.cancel();
+    const { socket } = flow;
+    flow.idle = this.wiring.env.clock.after(masqueradeIdleMs, () => {
+      socket.close();
+      this.masquerades?.delete(key);
+    });
+    socket.send(bytes, target);
+    return true;
+  }
+
+}
