@@ -1,0 +1,76 @@
+import {
+  type AlarmResponse,
+  type CompactionResponse,
+  type DeleteRangeResponse,
+  type LeaseGrantResponse,
+  type LeaseRevokeResponse,
+  type PutResponse,
+  type TxnResponse,
+  AlarmRequest,
+  CompactionRequest,
+  DeleteRangeRequest,
+  LeaseGrantRequest,
+  LeaseRevokeRequest,
+  PutRequest,
+  TxnRequest,
+} from '@orrery/proto/etcd';
+
+/**
+ * What goes through the log: everything that changes the state. The same entries in the same order give the same state,
+ * so an entry carries every decision (ids, which lease is over), never a time or a draw.
+ */
+export type Entry =
+  | { readonly kind: 'term'; readonly request: TermStart }
+  | { readonly kind: 'put'; readonly request: PutRequest }
+  | { readonly kind: 'deleteRange'; readonly request: DeleteRangeRequest }
+  | { readonly kind: 'txn'; readonly request: TxnRequest }
+  | { readonly kind: 'compact'; readonly request: CompactionRequest }
+  | { readonly kind: 'leaseGrant'; readonly request: LeaseGrantRequest }
+  | { readonly kind: 'leaseRevoke'; readonly request: LeaseRevokeRequest }
+  | { readonly kind: 'alarm'; readonly request: AlarmRequest };
+
+/** The empty entry with which a leader begins its term. */
+export interface TermStart {
+  readonly term?: never;
+}
+
+/** What applying an entry answers. */
+export interface Results {
+  term: undefined;
+  put: PutResponse;
+  deleteRange: DeleteRangeResponse;
+  txn: TxnResponse;
+  compact: CompactionResponse;
+  leaseGrant: LeaseGrantResponse;
+  leaseRevoke: LeaseRevokeResponse;
+  alarm: AlarmResponse;
+}
+
+type Codec = { encode(message: never): { finish(): Uint8Array }; decode(bytes: Uint8Array): unknown };
+
+/** Order is the number on disk: only ever append. */
+const kinds: readonly (readonly [Entry['kind'], Codec | undefined])[] = [
+  ['term', undefined],
+  ['put', PutRequest],
+  ['deleteRange', DeleteRangeRequest],
+  ['txn', TxnRequest],
+  ['compact', CompactionRequest],
+  ['leaseGrant', LeaseGrantRequest],
+  ['leaseRevoke', LeaseRevokeRequest],
+  ['alarm', AlarmRequest],
+];
+const numbers = new Map(kinds.map(([kind], i) => [kind, i]));
+const nothing = new Uint8Array(0);
+
+export function encodeEntry(entry: Entry): { kind: number; bytes: Uint8Array } {
+  const kind = numbers.get(entry.kind) as number;
+  const codec = (kinds[kind] as (typeof kinds)[number])[1];
+  return { kind, bytes: codec ? codec.encode(entry.request as never).finish() : nothing };
+}
+
+/** Throws on an unknown kind: a log written by a newer program. */
+export function decodeEntry(kind: number, bytes: Uint8Array): Entry {
+  const found = kinds[kind];
+  if (!found) throw new Error(`log entry of unknown kind ${kind}: written by a newer version`);
+  return { kind: found[0], request: found[1]?.decode(bytes) ?? {} } as Entry;
+}

@@ -1,0 +1,45 @@
+import { type MvccErrorCode, MvccError } from '@orrery/mvcc';
+import { Code, RpcError } from '@orrery/rpc';
+
+/** etcd's gRPC errors by what went wrong: code and text as its clients match them. Source: etcd's api/v3rpc/rpctypes. */
+const table = {
+  compacted: [Code.OUT_OF_RANGE, 'etcdserver: mvcc: required revision has been compacted'],
+  futureRevision: [Code.OUT_OF_RANGE, 'etcdserver: mvcc: required revision is a future revision'],
+  keyNotFound: [Code.INVALID_ARGUMENT, 'etcdserver: key not found'],
+  emptyKey: [Code.INVALID_ARGUMENT, 'etcdserver: key is not provided'],
+  valueProvided: [Code.INVALID_ARGUMENT, 'etcdserver: value is provided'],
+  leaseProvided: [Code.INVALID_ARGUMENT, 'etcdserver: lease is provided'],
+  tooManyOperations: [Code.INVALID_ARGUMENT, 'etcdserver: too many operations in txn request'],
+  duplicateKey: [Code.INVALID_ARGUMENT, 'etcdserver: duplicate key given in txn request'],
+  invalidSort: [Code.INVALID_ARGUMENT, 'etcdserver: invalid sort option'],
+  leaseNotFound: [Code.NOT_FOUND, 'etcdserver: requested lease not found'],
+  leaseExists: [Code.FAILED_PRECONDITION, 'etcdserver: lease already exists'],
+  leaseTtlTooLarge: [Code.OUT_OF_RANGE, 'etcdserver: too large lease TTL'],
+  noSpace: [Code.RESOURCE_EXHAUSTED, 'etcdserver: mvcc: database space exceeded'],
+  requestTooLarge: [Code.INVALID_ARGUMENT, 'etcdserver: request is too large'],
+  stopped: [Code.UNAVAILABLE, 'etcdserver: server stopped'],
+  memberNotFound: [Code.NOT_FOUND, 'etcdserver: member not found'],
+  memberNotLearner: [Code.FAILED_PRECONDITION, 'etcdserver: can only promote a learner member'],
+  memberBadUrls: [Code.INVALID_ARGUMENT, 'etcdserver: given member URLs are invalid'],
+  notEnoughMembers: [Code.FAILED_PRECONDITION, 'etcdserver: re-configuration failed due to not enough started members'],
+  badTransferee: [Code.FAILED_PRECONDITION, 'etcdserver: bad leader transferee'],
+  authNotEnabled: [Code.FAILED_PRECONDITION, 'etcdserver: authentication is not enabled'],
+  rootUserMissing: [Code.FAILED_PRECONDITION, 'etcdserver: root user does not exist'],
+  userNotFound: [Code.FAILED_PRECONDITION, 'etcdserver: user name not found'],
+  roleNotFound: [Code.FAILED_PRECONDITION, 'etcdserver: role name not found'],
+  duplicateWatchId: [Code.FAILED_PRECONDITION, 'mvcc: duplicate watch ID provided on the WatchStream'],
+  emptyWatchRange: [Code.INVALID_ARGUMENT, 'mvcc: watcher range is empty'],
+  badSnapshot: [Code.DATA_LOSS, 'etcdserver: corrupt snapshot'],
+} as const satisfies Record<string, readonly [Code, string]> & Record<MvccErrorCode, readonly [Code, string]>;
+
+export type EtcdErrorCode = keyof typeof table;
+
+export function etcdError(code: EtcdErrorCode): RpcError {
+  const [status, message] = table[code];
+  return new RpcError(status, message);
+}
+
+/** Translates what the state throws into etcd's gRPC error; anything else passes as it is. */
+export function toEtcdError(error: unknown): unknown {
+  return error instanceof MvccError ? etcdError(error.code) : error;
+}

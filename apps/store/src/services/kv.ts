@@ -1,0 +1,68 @@
+import { checkDelete, checkPutRequest, checkRange, checkTxn, isReadOnly, range } from '@orrery/mvcc';
+import { type DeleteRangeRequest, type PutRequest, type RangeRequest, type TxnRequest, KVDefinition } from '@orrery/proto/etcd';
+import { type ServedService, service } from '@orrery/rpc';
+import { etcdError, toEtcdError } from '../errors.ts';
+import type { Member } from '../member.ts';
+
+/** About what the request takes on the wire: its keys and values. */
+function putBytes(request: PutRequest): number {
+  return (request.key?.length ?? 0) + (request.value?.length ?? 0) + 16;
+}
+
+function txnBytes(txn: TxnRequest): number {
+  let bytes = 0;
+  for (const c of txn.compare ?? []) {
+    bytes += 16 + (c.key?.length ?? 0) + (c.rangeEnd?.length ?? 0);
+    if (c.targetUnion?.$case === 'value') bytes += c.targetUnion.value.length;
+  }
+  for (const ops of [txn.success ?? [], txn.failure ?? []]) {
+    for (const { request } of ops) {
+      if (request?.$case === 'requestPut') bytes += putBytes(request.value);
+      else if (request?.$case === 'requestTxn') bytes += txnBytes(request.value);
+      else bytes += 16 + (request?.value.key?.length ?? 0) + (request?.value.rangeEnd?.length ?? 0);
+    }
+  }
+  return bytes;
+}
+
+/** The KV service. Reads are answered from the applied state, which holds every acknowledged write: they are linearizable. */
+export function kvService(member: Member, limits: { maxTxnOps: number; maxRequestBytes: number }): ServedService {
+  const checked = async <T>(work: () => T | Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      throw toEtcdError(error);
+    }
+  };
+  const fits = (bytes: number): void => {
+    if (bytes > limits.maxRequestBytes) throw etcdError('requestTooLarge');
+  };
+  const read = (request: RangeRequest) => {
+    checkRange(request);
+    return member.answer(range(member.state, request));
+  };
+  return service(KVDefinition, {
+    range: (request) => checked(() => read(request)),
+    rangeStream: async function* (request) {
+      yield { rangeResponse: await checked(() => read(request)) };
+    },
+    put: (request) =>
+      checked(() => {
+        checkPutRequest(request);
+        fits(putBytes(request));
+        return member.propose({ kind: 'put', request });
+      }),
+    deleteRange: (request: DeleteRangeRequest) =>
+      checked(() => {
+        checkDelete(request);
+        return member.propose({ kind: 'deleteRange', request });
+      }),
+    txn: (request) =>
+      checked(() => {
+        checkTxn(request, limits.maxTxnOps);
+        fits(txnBytes(request));
+        return isReadOnly(request) ? member.readTxn(request) : member.propose({ kind: 'txn', request });
+      }),
+    compact: (request) => checked(() => member.compact(request)),
+  });
+}

@@ -1,0 +1,54 @@
+import { type LeaseGrantRequest, LeaseDefinition } from '@orrery/proto/etcd';
+import { type ServedService, service } from '@orrery/rpc';
+import type { Random } from '@orrery/runtime';
+import { toEtcdError } from '../errors.ts';
+import type { Member } from '../member.ts';
+
+export interface LeaseOptions {
+  readonly random: Random;
+  /** Seconds; shorter leases are granted this much. */
+  readonly minTtl: number;
+}
+
+/** A positive 63-bit id that no lease has. */
+function freshId(member: Member, random: Random): string {
+  for (;;) {
+    const id = (BigInt(random.int(2 ** 31)) << 32n) | BigInt(random.int(2 ** 32));
+    if (id > 0n && !member.state.leases.get(String(id))) return String(id);
+  }
+}
+
+/** The Lease service. Keep-alives and remaining times are the leader's own affair and do not go through the log. */
+export function leaseService(member: Member, { random, minTtl }: LeaseOptions): ServedService {
+  const checked = async <T>(work: () => T | Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      throw toEtcdError(error);
+    }
+  };
+  const grant = ({ ID = '0', TTL = 0 }: LeaseGrantRequest) => {
+    const request = { ID: ID === '0' ? freshId(member, random) : ID, TTL: Math.max(TTL, minTtl) };
+    return member.propose({ kind: 'leaseGrant', request });
+  };
+  return service(LeaseDefinition, {
+    leaseGrant: (request) => checked(() => grant(request)),
+    leaseRevoke: (request) => checked(() => member.propose({ kind: 'leaseRevoke', request })),
+    leaseKeepAlive: async function* (requests) {
+      for await (const { ID = '0' } of requests) {
+        const TTL = member.leaseClock.renew(ID);
+        yield { header: member.header(), ID, TTL };
+      }
+    },
+    leaseTimeToLive: (request) =>
+      checked(() => {
+        const ID = request.ID ?? '0';
+        const lease = member.state.leases.get(ID);
+        if (!lease) return { header: member.header(), ID, TTL: -1, grantedTTL: 0, keys: [] };
+        const keys = request.keys ? [...lease.keys].sort().map((key) => Buffer.from(key, 'latin1')) : [];
+        return { header: member.header(), ID, TTL: member.leaseClock.remaining(ID), grantedTTL: lease.ttl, keys };
+      }),
+    leaseLeases: () =>
+      checked(() => ({ header: member.header(), leases: member.leaseClock.byExpiry().map((ID) => ({ ID })) })),
+  });
+}

@@ -1,0 +1,99 @@
+import { type Applied, MvccError, MvccState, WatchHub, applyTxn, deleteRange, put, revokeLease } from '@orrery/mvcc';
+import {
+  type AlarmMember,
+  type AlarmRequest,
+  type AlarmResponse,
+  type LeaseGrantRequest,
+  type LeaseGrantResponse,
+  type RequestOp,
+  type TxnRequest,
+  AlarmRequest_AlarmAction as AlarmAction,
+  AlarmType,
+} from '@orrery/proto/etcd';
+import type { Entry, Results } from './entry.ts';
+
+function writes({ request }: RequestOp): boolean {
+  return request?.$case === 'requestPut' || (request?.$case === 'requestTxn' && putsSomething(request.value));
+}
+
+function putsSomething(txn: TxnRequest): boolean {
+  return (txn.success ?? []).some(writes) || (txn.failure ?? []).some(writes);
+}
+
+/** The replicated state: applies committed entries in order. Deterministic; every failure leaves the state as it was. */
+export class StateMachine {
+  readonly state = new MvccState();
+  readonly hub = new WatchHub(this.state);
+  /** Alarms that are on, by type, then member. */
+  private readonly alarms = new Map<string, Required<AlarmMember>>();
+
+  /** Answers without the fields of the header that only the server knows. Throws MvccError. */
+  apply(entry: Entry): Results[keyof Results] {
+    switch (entry.kind) {
+      case 'term':
+        return undefined;
+      case 'put':
+        this.requireSpace();
+        return this.publish(put(this.state, entry.request));
+      case 'deleteRange':
+        return this.publish(deleteRange(this.state, entry.request));
+      case 'txn':
+        if (this.alarms.size && putsSomething(entry.request)) this.requireSpace();
+        return this.publish(applyTxn(this.state, entry.request));
+      case 'compact':
+        this.state.compact(entry.request.revision ?? 0);
+        return { header: { revision: this.state.revision } };
+      case 'leaseGrant':
+        this.requireSpace();
+        return this.grant(entry.request);
+      case 'leaseRevoke':
+        this.publish(revokeLease(this.state, entry.request.ID ?? '0'));
+        return { header: { revision: this.state.revision } };
+      case 'alarm':
+        return this.alarm(entry.request);
+    }
+  }
+
+  private publish<T>({ response, written }: Applied<T>): T {
+    if (written.length) this.hub.publish(written);
+    return response;
+  }
+
+  private grant({ ID = '0', TTL = 0 }: LeaseGrantRequest): LeaseGrantResponse {
+    const lease = this.state.leases.grant(ID, TTL);
+    return { header: { revision: this.state.revision }, ID: lease.id, TTL: lease.ttl, error: '' };
+  }
+
+  private alarm({ action, memberID = '0', alarm = AlarmType.NONE }: AlarmRequest): AlarmResponse {
+    const header = { revision: this.state.revision };
+    const key = `${alarm}/${memberID}`;
+    if (action === AlarmAction.ACTIVATE) {
+      const on = { memberID, alarm };
+      this.alarms.set(key, on);
+      return { header, alarms: [on] };
+    }
+    if (action === AlarmAction.DEACTIVATE) {
+      const off = this.alarms.get(key);
+      this.alarms.delete(key);
+      return { header, alarms: off ? [off] : [] };
+    }
+    return { header, alarms: this.listAlarms(alarm) };
+  }
+
+  listAlarms(alarm: AlarmType = AlarmType.NONE): Required<AlarmMember>[] {
+    return [...this.alarms.values()].filter((on) => alarm === AlarmType.NONE || on.alarm === alarm);
+  }
+
+  /** Puts alarms back from a snapshot, or on without the log when the disk cannot take an entry. */
+  raise(alarm: Required<AlarmMember>): void {
+    this.alarms.set(`${alarm.alarm}/${alarm.memberID}`, alarm);
+  }
+
+  get outOfSpace(): boolean {
+    return this.alarms.size > 0 && this.listAlarms(AlarmType.NOSPACE).length > 0;
+  }
+
+  private requireSpace(): void {
+    if (this.outOfSpace) throw new MvccError('noSpace');
+  }
+}
