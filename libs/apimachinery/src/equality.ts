@@ -1,0 +1,60 @@
+import type { KubeObject } from './object.ts';
+
+type Fields = Record<string, unknown>;
+
+/** Same JSON? The order of keys does not matter; an undefined property is the same as none. */
+export function deepEqual(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  if (Array.isArray(a)) {
+    return Array.isArray(b) && a.length === b.length && a.every((item, i) => deepEqual(item, b[i]));
+  }
+  if (Array.isArray(b)) return false;
+  const left = a as Fields;
+  const right = b as Fields;
+  for (const key in left) if (!deepEqual(left[key], right[key])) return false;
+  for (const key in right) if (right[key] !== undefined && left[key] === undefined) return false;
+  return true;
+}
+
+/** Freezes a tree in place and returns it. What is frozen already is taken to be frozen all the way down. */
+export function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  Object.freeze(value);
+  for (const key in value) deepFreeze(value[key]);
+  return value;
+}
+
+/** A deep copy of JSON; much faster than structuredClone. */
+export function cloneJson<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map((item: unknown) => cloneJson(item)) as T;
+  const copy: Fields = {};
+  for (const key in value) setOwn(copy, key, cloneJson(value[key]));
+  return copy as T;
+}
+
+/** Assigns an own property, `__proto__` included: keys come from clients. */
+export function setOwn(target: Record<string, unknown>, key: string, value: unknown): void {
+  if (key === '__proto__') {
+    Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true });
+  } else {
+    target[key] = value;
+  }
+}
+
+/** An own property, never an inherited one such as `constructor`. */
+export function getOwn(target: object, key: string): unknown {
+  return Object.hasOwn(target, key) ? (target as Fields)[key] : undefined;
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Bumps `metadata.generation` of a draft when any of `fields` (`spec` by default) differs from before. */
+export function bumpGeneration<T extends KubeObject>(draft: T, old: T, fields: readonly string[] = ['spec']): void {
+  const changed = fields.some((field) => !deepEqual((draft as Fields)[field], (old as Fields)[field]));
+  const generation = old.metadata?.generation ?? 0;
+  draft.metadata = { ...draft.metadata, generation: changed ? generation + 1 : generation };
+}
