@@ -1,0 +1,16 @@
+export * from './byte-stream.ts';
+export * from './http1/body.ts';
+export * from './http1/exchange.ts';
+export * from './http1/head.ts';
+export * from './portforward/server.ts';
+export { type DialPort, servePortForwardSpdy } from './portforward/spdy.ts';
+export { tunnelStream } from './portforward/websocket.ts';
+export * from './remotecommand/server.ts';
+export { type CommandResult, type RemoteCommandSession, type RemoteCommandStreams, type TerminalSize, resultStatus } from './remotecommand/session.ts';
+export * from './spdy/handshake.ts';
+export { type SpdyHeaders } from './spdy/headers.ts';
+export { SpdySession, type SpdySessionOptions, type SpdyStream } from './spdy/session.ts';
+export * from './upgrade.ts';
+export * from './websocket/channels.ts';
+export { type Message, WebSocketConnection, type WebSocketOptions } from './websocket/connection.ts';
+export * from './websocket/handshake.ts';
