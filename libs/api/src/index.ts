@@ -3,3 +3,4 @@ export * from './equality.ts';
 export * from './kind.ts';
 export * from './kinds.ts';
 export * from './resources.ts';
+export * from './schema/index.ts';

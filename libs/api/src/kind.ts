@@ -29,6 +29,18 @@ export interface ScalePaths {
   readonly selector?: string;
 }
 
+/** A subresource besides status and scale. */
+export interface Subresource<T = any> {
+  readonly name: string;
+  readonly kind: string;
+  readonly group?: string;
+  readonly version?: string;
+  readonly verbs: readonly string[];
+  /** Of an update through a subresource that takes the whole object (pods/resize, namespaces/finalize …): restores what it may not change. */
+  readonly prepareForUpdate?: (object: T, old: T, context: StrategyContext) => void;
+  readonly validateUpdate?: (object: T, old: T) => FieldError[];
+}
+
 /**
  * One kind of object at one version: the single place that says everything about it. Routes, discovery, OpenAPI, RBAC
  * verbs, metrics and columns derive from it; custom resources build the same descriptor at run time.
@@ -56,7 +68,7 @@ export interface KindDescriptor<T = any> {
   readonly hasStatus: boolean;
   readonly scale?: ScalePaths;
   /** Further subresources and their verbs, e.g. { name: 'eviction', kind: 'Eviction', group: 'policy', version: 'v1', verbs: ['create'] }. */
-  readonly subresources: readonly { name: string; kind: string; group?: string; version?: string; verbs: readonly string[] }[];
+  readonly subresources: readonly Subresource<T>[];
   /** Fields that `fieldSelector` may name besides metadata.name and metadata.namespace, and their values. */
   readonly selectable: (object: T) => Readonly<Record<string, string>>;
   readonly selectableFields: readonly string[];

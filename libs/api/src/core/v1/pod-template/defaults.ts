@@ -1,0 +1,98 @@
+import type { Container, EnvVar, Pod, PodSpec, PodTemplateSpec, Probe, HTTPGetAction } from '../../../../gen/types.ts';
+import { defaultVolume } from './volume-defaults.ts';
+
+/** Pull a moving tag every time, a fixed one when it is missing. */
+export function defaultPullPolicy(image: string | undefined): string {
+  const [reference = '', digest] = (image ?? '').split('@');
+  const last = reference.slice(reference.lastIndexOf('/') + 1);
+  const tag = last.includes(':') ? last.slice(last.lastIndexOf(':') + 1) : '';
+  const moving = tag === 'latest' || (tag === '' && digest === undefined);
+  return moving ? 'Always' : 'IfNotPresent';
+}
+
+function defaultHttpGet(action: HTTPGetAction | undefined): void {
+  if (!action) return;
+  action.path ||= '/';
+  action.scheme ||= 'HTTP';
+}
+
+function defaultProbe(probe: Probe | undefined): void {
+  if (!probe) return;
+  probe.timeoutSeconds ||= 1;
+  probe.periodSeconds ||= 10;
+  probe.successThreshold ||= 1;
+  probe.failureThreshold ||= 3;
+  defaultHttpGet(probe.httpGet);
+  if (probe.grpc) probe.grpc.service ??= '';
+}
+
+function defaultEnv(env: EnvVar): void {
+  const { fieldRef, resourceFieldRef, fileKeyRef } = env.valueFrom ?? {};
+  if (fieldRef) fieldRef.apiVersion ||= 'v1';
+  if (resourceFieldRef) resourceFieldRef.divisor ??= '0';
+  if (fileKeyRef) fileKeyRef.optional ??= false;
+}
+
+function defaultContainer(container: Container): void {
+  container.imagePullPolicy ||= defaultPullPolicy(container.image);
+  container.terminationMessagePath ||= '/dev/termination-log';
+  container.terminationMessagePolicy ||= 'File';
+  container.resources ??= {};
+  for (const port of container.ports ?? []) port.protocol ||= 'TCP';
+  for (const env of container.env ?? []) defaultEnv(env);
+  defaultProbe(container.livenessProbe);
+  defaultProbe(container.readinessProbe);
+  defaultProbe(container.startupProbe);
+  defaultHttpGet(container.lifecycle?.postStart?.httpGet);
+  defaultHttpGet(container.lifecycle?.preStop?.httpGet);
+}
+
+const allContainers = (spec: PodSpec): Container[] => [...(spec.initContainers ?? []), ...(spec.containers ?? [])];
+
+/** What upstream fills into every pod spec, templates included. */
+export function defaultPodSpec(spec: PodSpec): void {
+  spec.dnsPolicy ||= 'ClusterFirst';
+  spec.restartPolicy ||= 'Always';
+  spec.securityContext ??= {};
+  spec.terminationGracePeriodSeconds ??= 30;
+  spec.schedulerName ||= 'default-scheduler';
+  aliasServiceAccount(spec);
+  for (const volume of spec.volumes ?? []) defaultVolume(volume);
+  for (const container of allContainers(spec)) defaultContainer(container);
+  for (const container of spec.ephemeralContainers ?? []) defaultContainer(container);
+}
+
+/** `serviceAccount` is the older name of `serviceAccountName`; both are shown. */
+function aliasServiceAccount(spec: PodSpec): void {
+  const name = spec.serviceAccountName || spec.serviceAccount;
+  if (!name) return;
+  spec.serviceAccountName = name;
+  spec.serviceAccount = name;
+}
+
+export function defaultPodTemplate(template: PodTemplateSpec | undefined): void {
+  if (template?.spec) defaultPodSpec(template.spec);
+}
+
+/** What only pods get, not the templates they are made from. */
+export function defaultPod(pod: Pod): void {
+  const spec = (pod.spec ??= { containers: [] });
+  spec.enableServiceLinks ??= true;
+  for (const container of allContainers(spec)) requestWhatIsLimited(container);
+  const podLimits = spec.resources?.limits;
+  if (spec.resources && podLimits) spec.resources.requests = { ...podRequests(spec, podLimits), ...spec.resources.requests };
+  defaultPodSpec(spec);
+  if (spec.hostNetwork) for (const container of allContainers(spec)) for (const port of container.ports ?? []) port.hostPort ||= port.containerPort;
+}
+
+function requestWhatIsLimited(container: Container): void {
+  const limits = container.resources?.limits;
+  if (!container.resources || !limits) return;
+  container.resources.requests = { ...limits, ...container.resources.requests };
+}
+
+/** Limits of the whole pod become its requests for the resources that no container asks for. */
+function podRequests(spec: PodSpec, limits: Record<string, string>): Record<string, string> {
+  const asked = new Set(allContainers(spec).flatMap((container) => Object.keys(container.resources?.requests ?? {})));
+  return Object.fromEntries(Object.entries(limits).filter(([name]) => !asked.has(name)));
+}

@@ -1,0 +1,93 @@
+import { fieldError, type FieldError } from '@orrery/errors';
+import type { StringRule } from './names.ts';
+
+/** A place in an object and where its problems are reported, in the order they are found. Its path is spelled only when asked for. */
+export class FieldPath {
+  readonly errors: FieldError[];
+  readonly #parent: FieldPath | undefined;
+  readonly #segment: string | number;
+  readonly #bracket: boolean;
+
+  constructor(errors: FieldError[], parent?: FieldPath, step: { segment: string | number; bracket: boolean } = { segment: '', bracket: false }) {
+    this.errors = errors;
+    this.#parent = parent;
+    this.#segment = step.segment;
+    this.#bracket = step.bracket;
+  }
+
+  child(name: string): FieldPath {
+    return new FieldPath(this.errors, this, { segment: name, bracket: false });
+  }
+
+  /** `[0]` of a list, `[cpu]` of a map. */
+  at(index: number | string): FieldPath {
+    return new FieldPath(this.errors, this, { segment: index, bracket: true });
+  }
+
+  get path(): string {
+    if (!this.#parent) return String(this.#segment);
+    const before = this.#parent.path;
+    if (this.#bracket) return `${before}[${this.#segment}]`;
+    return before === '' ? String(this.#segment) : `${before}.${this.#segment}`;
+  }
+
+  required(detail?: string): void {
+    this.errors.push(fieldError.required(this.path, detail));
+  }
+
+  invalid(value: unknown, detail: string): void {
+    this.errors.push(fieldError.invalid(this.path, value, detail));
+  }
+
+  notSupported(value: unknown, allowed: readonly string[]): void {
+    this.errors.push(fieldError.notSupported(this.path, value, allowed));
+  }
+
+  forbidden(detail: string): void {
+    this.errors.push(fieldError.forbidden(this.path, detail));
+  }
+
+  duplicate(value: unknown): void {
+    this.errors.push(fieldError.duplicate(this.path, value));
+  }
+
+  notFound(value: unknown): void {
+    this.errors.push(fieldError.notFound(this.path, value));
+  }
+
+  tooLong(value: unknown, max: number): void {
+    this.errors.push(fieldError.tooLong(this.path, value, max));
+  }
+
+  tooMany(actual: number, max: number): void {
+    this.errors.push(fieldError.tooMany(this.path, actual, max));
+  }
+
+  /** One error a message of `rule`. */
+  matches(value: string | undefined, rule: StringRule): void {
+    for (const message of rule(value ?? '')) this.invalid(value ?? '', message);
+  }
+
+  /** Required, then `rule`. */
+  requires(value: string | undefined, rule: StringRule): void {
+    if (!value) this.required();
+    else this.matches(value, rule);
+  }
+
+  /** One of `allowed`, shown in the order given; absent and empty are left to the caller. */
+  oneOf(value: string | undefined, allowed: readonly string[]): void {
+    if (value && !allowed.includes(value)) this.notSupported(value, allowed);
+  }
+
+  requiredOneOf(value: string | undefined, allowed: readonly string[]): void {
+    if (!value) this.required();
+    else this.oneOf(value, allowed);
+  }
+}
+
+/** The problems that `check` finds, starting at the top of an object (or at `path`). */
+export function findProblems(check: (root: FieldPath) => void, path = ''): FieldError[] {
+  const errors: FieldError[] = [];
+  check(new FieldPath(errors, undefined, { segment: path, bracket: false }));
+  return errors;
+}
