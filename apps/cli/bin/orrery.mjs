@@ -1,0 +1,19 @@
+#!/usr/bin/env node
+// `npx orrery …`: runs the bundled program, building it first where that has not been done.
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '../../..');
+const bundle = join(root, 'dist/apps/cli/main.js');
+if (!existsSync(bundle)) {
+  process.stderr.write('orrery: building (first run) …\n');
+  const nx = join(root, 'node_modules/nx/dist/bin/nx.js');
+  const built = spawnSync(process.execPath, [nx, 'run', 'cli:bundle'], { cwd: root, encoding: 'utf8', env: { ...process.env, NX_DAEMON: 'false' } });
+  if (built.status !== 0) {
+    process.stderr.write(`orrery: the build failed; run \`npm ci\` and try again\n${built.stdout ?? ''}${built.stderr ?? ''}`);
+    process.exit(1);
+  }
+}
+await import(pathToFileURL(bundle).href);

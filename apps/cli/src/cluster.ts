@@ -1,0 +1,36 @@
+import type { DataDir } from './data-dir.ts';
+
+/** What `orrery up` was asked for. */
+export interface ClusterOptions {
+  readonly dir: DataDir;
+  /** Names the cluster in kubeconfigs. */
+  readonly name: string;
+  readonly nodes: number;
+  /** 0 picks a free port. */
+  readonly apiPort: number;
+  /** Address the API server listens on. */
+  readonly apiHost: string;
+  readonly node: { readonly cpu: string; readonly memory: string; readonly pods: number };
+  /** Components left out, so that another process can take their place. */
+  readonly without: ReadonlySet<string>;
+}
+
+/** A cluster of any layout while it runs. */
+export interface Cluster {
+  /** Resolves when the API server answers; `step` is told what goes on. */
+  start(step: (text: string) => void, signal: AbortSignal): Promise<void>;
+  /** Resolves when every node is Ready and DNS answers. */
+  untilReady(step: (text: string) => void, signal: AbortSignal): Promise<void>;
+  stop(): Promise<void>;
+  /** `https://127.0.0.1:6443`; valid once started. */
+  server(): string;
+  /** Kubeconfig of the administrator. */
+  kubeconfig(): string;
+  /** host:port by purpose, for people and for `orrery status`. */
+  endpoints(): Readonly<Record<string, string>>;
+  /** pid by component, where components are processes of their own. */
+  processes?(): Readonly<Record<string, number>>;
+}
+
+/** Components that `--without` may name. */
+export const replaceable = ['scheduler', 'controller-manager', 'cloud-controller-manager', 'cloud', 'kube-proxy', 'coredns', 'ingress'] as const;

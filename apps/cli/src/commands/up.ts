@@ -1,0 +1,151 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { basename, resolve } from 'node:path';
+import { type Cluster, type ClusterOptions, replaceable } from '../cluster.ts';
+import { type DataDir, clearState, dataDir, defaultDataDir, prepareDataDir, processStart, runningCluster, writeState } from '../data-dir.ts';
+import { startDetached } from '../detached.ts';
+import { writeKubeconfig } from '../kubeconfig-file.ts';
+import { createProcessesCluster } from '../processes/cluster.ts';
+import { createSingleCluster } from '../single/cluster.ts';
+import { nextSteps } from '../next-steps.ts';
+import { ExitCode, UserError } from '../user-error.ts';
+
+export interface UpOptions {
+  dataDir?: string;
+  detach?: boolean;
+  wait?: boolean;
+  apiPort: number;
+  apiHost: string;
+  kubeconfig?: string;
+  nodes: number;
+  layout: 'single' | 'processes';
+  without: string[];
+  nodeCpu: string;
+  nodeMemory: string;
+  nodePods: number;
+  timeout: number;
+}
+
+function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const n = Number(text);
+    if (!Number.isInteger(n) || n < min || n > max) throw new InvalidArgumentError(`a whole number from ${min} to ${max} is needed.`);
+    return n;
+  };
+}
+
+function componentList(text: string): string[] {
+  const names = text.split(',').filter((name) => name !== '');
+  const unknown = names.find((name) => !(replaceable as readonly string[]).includes(name));
+  if (unknown) throw new InvalidArgumentError(`${unknown} cannot be left out; known: ${replaceable.join(', ')}.`);
+  return names;
+}
+
+function clusterName(dir: DataDir): string {
+  return dir.root === resolve(defaultDataDir()) ? 'orrery' : `orrery-${basename(dir.root)}`;
+}
+
+function clusterOptions(dir: DataDir, options: UpOptions): ClusterOptions {
+  const { nodes, apiPort, apiHost, nodeCpu: cpu, nodeMemory: memory, nodePods: pods } = options;
+  return { dir, name: clusterName(dir), nodes, apiPort, apiHost, node: { cpu, memory, pods }, without: new Set(options.without) };
+}
+
+/** Prints to a terminal or a log: one line a step, with the time since the start. */
+function progress(began: number): (text: string) => void {
+  return (text) => void process.stdout.write(`  ${((performance.now() - began) / 1000).toFixed(2).padStart(6)} s  ${text}\n`);
+}
+
+function publishState(dir: DataDir, cluster: Cluster, options: UpOptions, ready: boolean): void {
+  writeState(dir, {
+    pid: process.pid,
+    processStart: processStart(process.pid),
+    layout: options.layout,
+    startedAt: new Date().toISOString(),
+    nodes: options.nodes,
+    server: cluster.server(),
+    ready,
+    endpoints: cluster.endpoints(),
+    ...(cluster.processes ? { processes: cluster.processes() } : {}),
+  });
+}
+
+/** Aborts at the first SIGINT, SIGTERM or SIGHUP; a second one ends the process at once (the store survives that). */
+function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (controller.signal.aborted) process.exit(130);
+      controller.abort(new UserError(`stopped by ${signal}`));
+    });
+  }
+  return controller.signal;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((done) => (signal.aborted ? done() : signal.addEventListener('abort', () => done(), { once: true })));
+}
+
+async function runForeground(dir: DataDir, options: UpOptions): Promise<void> {
+  const began = performance.now();
+  const step = progress(began);
+  const stop = stopSignal();
+  const create = options.layout === 'processes' ? createProcessesCluster : createSingleCluster;
+  const cluster = await create(clusterOptions(dir, options));
+  process.stdout.write(`Starting a cluster of ${options.nodes} node${options.nodes === 1 ? '' : 's'} on ${dir.root}\n`);
+  try {
+    await cluster.start(step, stop);
+    writeKubeconfig(dir.kubeconfig, cluster.kubeconfig());
+    if (options.kubeconfig) writeKubeconfig(resolve(options.kubeconfig), cluster.kubeconfig());
+    publishState(dir, cluster, options, false);
+    await cluster.untilReady(step, stop);
+    publishState(dir, cluster, options, true);
+    const seconds = (performance.now() - began) / 1000;
+    process.stdout.write(nextSteps({ dir, seconds, kubeconfig: resolve(options.kubeconfig ?? dir.kubeconfig), endpoints: cluster.endpoints(), foreground: true }));
+    await aborted(stop);
+    process.stdout.write('Stopping …\n');
+  } catch (error) {
+    if (!stop.aborted) throw error;
+  } finally {
+    await cluster.stop();
+    clearState(dir);
+  }
+  process.stdout.write('Stopped. The data stays; the same command starts the cluster again.\n');
+  process.exit(ExitCode.ok);
+}
+
+async function up(options: UpOptions): Promise<void> {
+  const dir = dataDir(options.dataDir);
+  const running = runningCluster(dir);
+  if (running) {
+    throw new UserError(
+      `a cluster already runs on ${dir.root} (pid ${running.pid}, ${running.server}); stop it with \`orrery down --data-dir ${dir.root}\` or start another one with another --data-dir`,
+      ExitCode.alreadyRunning,
+    );
+  }
+  if (options.wait && !options.detach) throw new UserError('--wait goes with --detach (in the foreground, `up` always waits)', ExitCode.usage);
+  prepareDataDir(dir);
+  if (options.detach) await startDetached(dir, options);
+  else await runForeground(dir, options);
+}
+
+export function addUp(program: Command): void {
+  program
+    .command('up')
+    .description('start a cluster; in the foreground until Ctrl-C, or with --detach in the background')
+    .option('--data-dir <dir>', 'where the cluster keeps its state (default: $ORRERY_DATA_DIR or ~/.orrery/default)')
+    .option('--nodes <n>', 'emulated nodes', wholeNumber(0, 10_000), 3)
+    .option('--api-port <port>', 'port of the Kubernetes API; 0 picks a free one', wholeNumber(0, 65_535), 6443)
+    .option('--api-host <address>', 'address the Kubernetes API listens on', '127.0.0.1')
+    .option('--kubeconfig <file>', 'also add the cluster to this kubeconfig')
+    .option('--detach', 'run in the background')
+    .option('--wait', 'with --detach: return once all nodes are Ready and DNS answers')
+    .option('--layout <layout>', 'single (one process) or processes (one a component)', 'single')
+    .option('--without <components>', `leave out, to run them yourself: ${replaceable.join(', ')}`, componentList, [])
+    .option('--node-cpu <quantity>', 'CPU of each node', '8')
+    .option('--node-memory <quantity>', 'memory of each node', '16Gi')
+    .option('--node-pods <n>', 'pods each node takes', wholeNumber(1, 100_000), 110)
+    .option('--timeout <seconds>', 'with --wait: give up after this long', wholeNumber(1, 86_400), 120)
+    .action((options: UpOptions) => {
+      if (options.layout !== 'single' && options.layout !== 'processes') throw new UserError(`--layout is single or processes, not ${JSON.stringify(options.layout)} (for containers: docker compose -f infra/compose.yaml up)`, ExitCode.usage);
+      return up(options);
+    });
+}

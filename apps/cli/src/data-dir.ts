@@ -1,0 +1,81 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+/** Where a cluster keeps everything: state that survives a restart, logs, and what tells other commands about it. */
+export interface DataDir {
+  readonly root: string;
+  readonly pki: string;
+  readonly store: string;
+  readonly logs: string;
+  readonly kubeconfig: string;
+}
+
+/** What a running cluster says about itself, in `cluster.json`. */
+export interface ClusterState {
+  readonly pid: number;
+  /** Distinguishes a process from a later one with the same pid; empty where the platform does not tell. */
+  readonly processStart: string;
+  readonly layout: 'single' | 'processes';
+  readonly startedAt: string;
+  readonly nodes: number;
+  readonly server: string;
+  readonly ready: boolean;
+  /** host:port by purpose: etcd, api-grpc, dns, ingress-http, ingress-https. */
+  readonly endpoints: Readonly<Record<string, string>>;
+  /** pid by component, in the processes layout. */
+  readonly processes?: Readonly<Record<string, number>>;
+}
+
+export function defaultDataDir(): string {
+  return process.env['ORRERY_DATA_DIR'] ?? join(homedir(), '.orrery', 'default');
+}
+
+export function dataDir(path: string | undefined): DataDir {
+  const root = resolve(path ?? defaultDataDir());
+  return { root, pki: join(root, 'pki'), store: join(root, 'store'), logs: join(root, 'logs'), kubeconfig: join(root, 'kubeconfig') };
+}
+
+export function prepareDataDir(dir: DataDir): void {
+  for (const path of [dir.root, dir.pki, dir.store, dir.logs]) mkdirSync(path, { recursive: true, mode: 0o700 });
+}
+
+const stateFile = (dir: DataDir): string => join(dir.root, 'cluster.json');
+
+/** Start time of a process in clock ticks since boot, where /proc tells it. */
+export function processStart(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  } catch {
+    return '';
+  }
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+export function writeState(dir: DataDir, state: ClusterState): void {
+  const temporary = `${stateFile(dir)}.${process.pid}`;
+  writeFileSync(temporary, `${JSON.stringify(state, null, 2)}\n`, { mode: 0o600 });
+  renameSync(temporary, stateFile(dir));
+}
+
+export function clearState(dir: DataDir): void {
+  rmSync(stateFile(dir), { force: true });
+}
+
+/** The cluster that runs on this data directory, or undefined. A state file left by a killed process does not count. */
+export function runningCluster(dir: DataDir): ClusterState | undefined {
+  if (!existsSync(stateFile(dir))) return undefined;
+  const state = JSON.parse(readFileSync(stateFile(dir), 'utf8')) as ClusterState;
+  if (!isAlive(state.pid)) return undefined;
+  const start = processStart(state.pid);
+  return start === '' || state.processStart === '' || start === state.processStart ? state : undefined;
+}

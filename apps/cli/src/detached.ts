@@ -1,0 +1,48 @@
+import { spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { UpOptions } from './commands/up.ts';
+import { type DataDir, isAlive, runningCluster } from './data-dir.ts';
+import { nextSteps } from './next-steps.ts';
+import { UserError } from './user-error.ts';
+
+function foregroundArguments(dir: DataDir, options: UpOptions): string[] {
+  const args = ['up', '--data-dir', dir.root, '--nodes', String(options.nodes), '--api-port', String(options.apiPort), '--api-host', options.apiHost];
+  args.push('--layout', options.layout, '--node-cpu', options.nodeCpu, '--node-memory', options.nodeMemory, '--node-pods', String(options.nodePods));
+  if (options.kubeconfig) args.push('--kubeconfig', resolve(options.kubeconfig));
+  if (options.without.length) args.push('--without', options.without.join(','));
+  return args;
+}
+
+function tail(file: string): string {
+  return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-15).join('\n');
+}
+
+/** Starts `orrery up` as a process of its own whose output goes to `logs/orrery.log`, and waits as far as was asked. */
+export async function startDetached(dir: DataDir, options: UpOptions): Promise<void> {
+  const began = performance.now();
+  const logFile = join(dir.logs, 'orrery.log');
+  const log = openSync(logFile, 'w', 0o600);
+  const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
+  const child = spawn(process.execPath, [...process.execArgv, process.argv[1] ?? '', ...foregroundArguments(dir, options)], { detached: true, stdio: ['ignore', log, log], env });
+  closeSync(log);
+  const pid = child.pid;
+  if (pid === undefined) throw new UserError('the cluster\'s process could not be started');
+  let exited: number | null | undefined;
+  child.on('exit', (code) => (exited = code));
+  const deadline = began + options.timeout * 1000;
+  for (;;) {
+    const state = runningCluster(dir);
+    if (state?.pid === pid && (state.ready || !options.wait)) {
+      const seconds = (performance.now() - began) / 1000;
+      const kubeconfig = resolve(options.kubeconfig ?? dir.kubeconfig);
+      if (state.ready) process.stdout.write(nextSteps({ dir, seconds, kubeconfig, endpoints: state.endpoints, foreground: false }));
+      else process.stdout.write(`Started (pid ${pid}, ${state.server}); \`orrery status --data-dir ${dir.root}\` tells when it is ready.\n  export KUBECONFIG=${kubeconfig}\n`);
+      child.unref();
+      process.exit(0);
+    }
+    if (exited !== undefined || !isAlive(pid)) throw new UserError(`the cluster did not start; the end of ${logFile}:\n${tail(logFile)}`);
+    if (performance.now() > deadline) throw new UserError(`the cluster was not ready within ${options.timeout} s; it goes on in the background (pid ${pid}). The end of ${logFile}:\n${tail(logFile)}`);
+    await new Promise((done) => setTimeout(done, 10));
+  }
+}

@@ -1,0 +1,27 @@
+import { Command, CommanderError } from 'commander';
+import { addCompletion } from './commands/completion.ts';
+import { addDown } from './commands/down.ts';
+import { addKubeconfig } from './commands/kubeconfig.ts';
+import { addLogs } from './commands/logs.ts';
+import { addStatus } from './commands/status.ts';
+import { addUp } from './commands/up.ts';
+import { ExitCode, UserError } from './user-error.ts';
+import { version } from './version.ts';
+
+const program = new Command('orrery')
+  .description('Kubernetes clusters in a second: no Docker, no root.')
+  .version(version)
+  .showHelpAfterError('(see --help)')
+  .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 no cluster runs there, 4 one already does.\nThe data directory is --data-dir, else $ORRERY_DATA_DIR, else ~/.orrery/default.')
+  .exitOverride();
+
+for (const add of [addUp, addStatus, addLogs, addKubeconfig, addDown, addCompletion]) add(program);
+for (const command of program.commands) command.exitOverride().showHelpAfterError('(see --help)');
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? ExitCode.ok : ExitCode.usage);
+  process.stderr.write(`orrery: ${error instanceof UserError ? error.message : ((error as Error).stack ?? String(error))}\n`);
+  process.exit(error instanceof UserError ? error.exitCode : ExitCode.failed);
+}

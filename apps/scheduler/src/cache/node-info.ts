@@ -1,0 +1,70 @@
+import type { Node, Taint } from '@orrery/api/types';
+import type { HostPort, PodInfo } from './pod-info.ts';
+import { type Resources, addResources, emptyResources, toResources, wholeOf } from './resources.ts';
+
+/** A node and the pods on it (bound or assumed), with their sums kept up to date. */
+export interface NodeInfo {
+  readonly name: string;
+  /** Undefined while pods name a node that has not been seen, or is gone. */
+  node: Node | undefined;
+  labels: Readonly<Record<string, string>>;
+  /** Taints that keep pods away: NoSchedule and NoExecute. */
+  hardTaints: readonly Taint[];
+  softTaints: readonly Taint[];
+  allocatable: Resources;
+  allowedPods: number;
+  readonly pods: Map<string, PodInfo>;
+  readonly requested: Resources;
+  readonly nonZeroRequested: Resources;
+  readonly hostPorts: HostPort[];
+  images: ReadonlyMap<string, number>;
+}
+
+export function emptyNodeInfo(name: string): NodeInfo {
+  return {
+    name,
+    node: undefined,
+    labels: {},
+    hardTaints: [],
+    softTaints: [],
+    allocatable: emptyResources(),
+    allowedPods: 0,
+    pods: new Map(),
+    requested: emptyResources(),
+    nonZeroRequested: emptyResources(),
+    hostPorts: [],
+    images: new Map(),
+  };
+}
+
+export function setNode(info: NodeInfo, node: Node): void {
+  const taints = node.spec?.taints ?? [];
+  info.node = node;
+  info.labels = node.metadata?.labels ?? {};
+  info.hardTaints = taints.filter((t) => t.effect === 'NoSchedule' || t.effect === 'NoExecute');
+  info.softTaints = taints.filter((t) => t.effect === 'PreferNoSchedule');
+  info.allocatable = toResources(node.status?.allocatable);
+  info.allowedPods = wholeOf(node.status?.allocatable?.['pods'] ?? '0');
+  info.images = new Map((node.status?.images ?? []).flatMap((image) => (image.names ?? []).map((name) => [name, image.sizeBytes ?? 0] as const)));
+}
+
+export function clearNode(info: NodeInfo): void {
+  const { name, pods: _pods, requested: _requested, nonZeroRequested: _nonZero, hostPorts: _ports, ...blank } = emptyNodeInfo(info.name);
+  Object.assign(info, blank, { name });
+}
+
+export function addPod(info: NodeInfo, pod: PodInfo): void {
+  info.pods.set(pod.uid, pod);
+  addResources(info.requested, pod.requests);
+  addResources(info.nonZeroRequested, pod.nonZero);
+  info.hostPorts.push(...pod.hostPorts);
+}
+
+export function removePod(info: NodeInfo, uid: string): void {
+  const pod = info.pods.get(uid);
+  if (!pod) return;
+  info.pods.delete(uid);
+  addResources(info.requested, pod.requests, -1);
+  addResources(info.nonZeroRequested, pod.nonZero, -1);
+  for (const port of pod.hostPorts) info.hostPorts.splice(info.hostPorts.indexOf(port), 1);
+}

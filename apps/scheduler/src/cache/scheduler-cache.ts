@@ -1,0 +1,103 @@
+import type { Node } from '@orrery/api/types';
+import { type NodeInfo, addPod, clearNode, emptyNodeInfo, removePod, setNode } from './node-info.ts';
+import type { PodInfo } from './pod-info.ts';
+import type { Snapshot } from './snapshot.ts';
+
+interface Placed {
+  readonly nodeName: string;
+  /** Chosen by this scheduler, not yet seen bound. */
+  assumed: boolean;
+}
+
+function zoneOf(node: Node): string {
+  const labels = node.metadata?.labels ?? {};
+  return `${labels['topology.kubernetes.io/region'] ?? ''}/${labels['topology.kubernetes.io/zone'] ?? ''}`;
+}
+
+/** One node of each zone in turn, as upstream's node tree orders them. */
+function interleaveZones(nodes: readonly NodeInfo[]): NodeInfo[] {
+  const zones = new Map<string, NodeInfo[]>();
+  for (const info of nodes) {
+    const zone = info.node ? zoneOf(info.node) : '';
+    const list = zones.get(zone);
+    if (list) list.push(info);
+    else zones.set(zone, [info]);
+  }
+  if (zones.size < 2) return [...nodes];
+  const lists = [...zones.values()];
+  const out: NodeInfo[] = [];
+  for (let i = 0; out.length < nodes.length; i++) for (const list of lists) if (list[i]) out.push(list[i] as NodeInfo);
+  return out;
+}
+
+/**
+ * The scheduler's picture of the cluster: nodes, and pods on them. A pod it has placed counts from the moment it is
+ * assumed, before the API server confirms; `forget` takes that back when binding fails.
+ */
+export interface SchedulerCache extends Snapshot {
+  setNode(node: Node): void;
+  removeNode(name: string): void;
+  /** A pod bound to a node was seen, new or changed; confirms an assumption. */
+  setPod(pod: PodInfo, nodeName: string): void;
+  removePod(uid: string): void;
+  assume(pod: PodInfo, nodeName: string): void;
+  forget(uid: string): void;
+  isPlaced(uid: string): boolean;
+  podCount(): number;
+}
+
+export function createSchedulerCache(): SchedulerCache {
+  const infos = new Map<string, NodeInfo>();
+  const placed = new Map<string, Placed>();
+  let ordered: readonly NodeInfo[] | undefined;
+
+  const at = (name: string): NodeInfo => {
+    let info = infos.get(name);
+    if (!info) infos.set(name, (info = emptyNodeInfo(name)));
+    return info;
+  };
+  const drop = (uid: string): void => {
+    const where = placed.get(uid);
+    if (!where) return;
+    placed.delete(uid);
+    const info = infos.get(where.nodeName);
+    if (!info) return;
+    removePod(info, uid);
+    if (!info.node && info.pods.size === 0) infos.delete(info.name);
+  };
+  const place = (pod: PodInfo, nodeName: string, assumed: boolean): void => {
+    drop(pod.uid);
+    addPod(at(nodeName), pod);
+    placed.set(pod.uid, { nodeName, assumed });
+  };
+
+  return {
+    get nodes() {
+      return (ordered ??= interleaveZones([...infos.values()].filter((info) => info.node)));
+    },
+    get: (name) => {
+      const info = infos.get(name);
+      return info?.node ? info : undefined;
+    },
+    setNode(node) {
+      const info = at(node.metadata?.name ?? '');
+      if (!info.node || zoneOf(info.node) !== zoneOf(node)) ordered = undefined;
+      setNode(info, node);
+    },
+    removeNode(name) {
+      const info = infos.get(name);
+      if (!info) return;
+      ordered = undefined;
+      clearNode(info);
+      if (info.pods.size === 0) infos.delete(name);
+    },
+    setPod: (pod, nodeName) => place(pod, nodeName, false),
+    removePod: drop,
+    assume: (pod, nodeName) => place(pod, nodeName, true),
+    forget(uid) {
+      if (placed.get(uid)?.assumed) drop(uid);
+    },
+    isPlaced: (uid) => placed.has(uid),
+    podCount: () => placed.size,
+  };
+}

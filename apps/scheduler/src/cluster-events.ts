@@ -1,0 +1,74 @@
+import type { Node, Pod } from '@orrery/api/types';
+import type { Informer } from '@orrery/client';
+import type { PodInfo } from './cache/pod-info.ts';
+import type { SchedulerCache } from './cache/scheduler-cache.ts';
+import { podKey } from './framework/types.ts';
+import type { SchedulingQueue } from './queue/scheduling-queue.ts';
+
+export interface ClusterWatch {
+  readonly pods: Informer<Pod>;
+  readonly nodes: Informer<Node>;
+  readonly cache: SchedulerCache;
+  readonly queue: SchedulingQueue;
+  /** Pods of this scheduler's profiles. */
+  readonly isOurs: (pod: Pod) => boolean;
+  readonly toInfo: (pod: Pod) => PodInfo;
+}
+
+/** What scheduling looks at in a node; heartbeats change none of it. */
+function schedulingFacts(node: Node): string {
+  const { spec, status, metadata } = node;
+  return JSON.stringify([metadata?.labels, spec?.taints, spec?.unschedulable, status?.allocatable]);
+}
+
+function watchPods({ pods, cache, queue, isOurs, toInfo }: ClusterWatch): void {
+  const uid = (pod: Pod): string => pod.metadata?.uid ?? '';
+  const isAssigned = (pod: Pod): boolean => Boolean(pod.spec?.nodeName);
+  const waits = (pod: Pod): boolean => !isAssigned(pod) && !pod.metadata?.deletionTimestamp && isOurs(pod);
+  const seenAssigned = (pod: Pod, old: Pod | undefined): void => {
+    queue.remove(podKey(pod));
+    const unchanged = old && isAssigned(old) && old.metadata?.generation === pod.metadata?.generation && cache.isPlaced(uid(pod));
+    if (unchanged) return;
+    cache.setPod(toInfo(pod), pod.spec?.nodeName ?? '');
+    queue.onEvent({ resource: 'AssignedPod', action: old && isAssigned(old) ? 'Update' : 'Add', old, object: pod });
+  };
+  pods.addHandlers({
+    add(pod) {
+      if (isAssigned(pod)) seenAssigned(pod, undefined);
+      else if (waits(pod)) queue.add(toInfo(pod));
+    },
+    update(pod, old) {
+      if (isAssigned(pod)) seenAssigned(pod, old);
+      else if (!waits(pod)) queue.remove(podKey(pod));
+      else if (pod.metadata?.generation !== old.metadata?.generation || JSON.stringify(pod.metadata?.labels) !== JSON.stringify(old.metadata?.labels)) {
+        queue.update(toInfo(old), toInfo(pod));
+      }
+    },
+    delete(pod) {
+      queue.remove(podKey(pod));
+      if (!cache.isPlaced(uid(pod))) return;
+      cache.removePod(uid(pod));
+      queue.onEvent({ resource: 'AssignedPod', action: 'Delete', object: pod });
+    },
+  });
+}
+
+/** Keeps cache and queue in step with the API server. */
+export function watchCluster(watch: ClusterWatch): void {
+  const { nodes, cache, queue } = watch;
+  nodes.addHandlers({
+    add(node) {
+      cache.setNode(node);
+      queue.onEvent({ resource: 'Node', action: 'Add', object: node });
+    },
+    update(node, old) {
+      cache.setNode(node);
+      if (schedulingFacts(node) !== schedulingFacts(old)) queue.onEvent({ resource: 'Node', action: 'Update', old, object: node });
+    },
+    delete(node) {
+      cache.removeNode(node.metadata?.name ?? '');
+      queue.onEvent({ resource: 'Node', action: 'Delete', object: node });
+    },
+  });
+  watchPods(watch);
+}

@@ -1,0 +1,10 @@
+/** Scales scores so that the highest becomes `max` (whole numbers, rounded down); `reverse` makes low raw scores good. */
+export function defaultNormalize(scores: number[], options: { max: number; reverse: boolean }): void {
+  const { max, reverse } = options;
+  let highest = 0;
+  for (const score of scores) if (score > highest) highest = score;
+  for (let i = 0; i < scores.length; i++) {
+    const scaled = highest === 0 ? 0 : Math.floor(((scores[i] ?? 0) * max) / highest);
+    scores[i] = reverse ? max - scaled : scaled;
+  }
+}
