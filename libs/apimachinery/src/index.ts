@@ -1,6 +1,7 @@
 export * from './continue-token.ts';
 export * from './equality.ts';
 export * from './int-or-string.ts';
+export * from './json/parse-json.ts';
 export * from './object.ts';
 export * from './owner-reference.ts';
 export * from './quantity.ts';

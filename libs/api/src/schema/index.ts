@@ -1,2 +1,5 @@
 export { allDefinitions, type Definition, definitionNamed, definitionOfKind } from './table.ts';
 export * from './lookup.ts';
+export * from './decode.ts';
+export * from './decode-error.ts';
+export * from './decode-yaml.ts';

@@ -1,0 +1,58 @@
+import type { ObjectSchema } from '@orrery/apimachinery';
+import { isMap, isScalar, LineCounter, parseAllDocuments, type ScalarTag, type Tags, visit, type Document } from 'yaml';
+import { type Decoded, decodeParsed, type FieldValidation } from './decode.ts';
+import { DecodeError } from './decode-error.ts';
+import { schemaOf } from './lookup.ts';
+
+/** YAML 1.1 as Go's decoder reads it: no dates, no base-60 numbers. */
+function goTags(tags: Tags): Tags {
+  return tags.filter((tag) => {
+    const { tag: name, format } = tag as ScalarTag;
+    return name !== 'tag:yaml.org,2002:timestamp' && format !== 'TIME';
+  });
+}
+
+function duplicateKeys(document: Document.Parsed, lines: LineCounter): string[] {
+  const found: string[] = [];
+  visit(document, {
+    Map(_key, node) {
+      const seen = new Set<unknown>();
+      for (const { key } of node.items) {
+        if (!isScalar(key) || key.value === '<<') continue;
+        const line = key.range ? lines.linePos(key.range[0]).line : 0;
+        if (seen.has(key.value)) found.push(`  line ${line}: key ${JSON.stringify(key.value)} already set in map`);
+        seen.add(key.value);
+      }
+    },
+  });
+  return found;
+}
+
+/** The first document of a YAML text as JSON, and its duplicate keys in upstream's words. Throws DecodeError. */
+export function parseYaml(text: string): { value: unknown; problems: string[] } {
+  const lines = new LineCounter();
+  const documents = parseAllDocuments(text, { version: '1.1', uniqueKeys: false, customTags: goTags, lineCounter: lines, logLevel: 'silent' });
+  const [document] = Array.isArray(documents) ? documents : [];
+  if (!document) return { value: null, problems: [] };
+  const [error] = document.errors;
+  if (error) {
+    const line = error.linePos?.[0].line ?? 1;
+    const [message = ''] = error.message.split(' at line ');
+    throw new DecodeError(`yaml: line ${line}: ${message.toLowerCase()}`);
+  }
+  const duplicates = isMap(document.contents) ? duplicateKeys(document, lines) : [];
+  const problems = duplicates.length > 0 ? [`yaml: unmarshal errors:\n${duplicates.join('\n')}`] : [];
+  try {
+    return { value: JSON.parse(JSON.stringify(document.toJS({ maxAliasCount: 100 }) ?? null)) as unknown, problems };
+  } catch (cause) {
+    throw new DecodeError(`yaml: ${cause instanceof Error ? cause.message : String(cause)}`);
+  }
+}
+
+/** Decodes a YAML body as `decodeJson` decodes JSON. */
+export function decodeYaml(body: Uint8Array | string, definition: string | ObjectSchema, mode: FieldValidation): Decoded {
+  const schema = typeof definition === 'string' ? schemaOf(definition) : definition;
+  const text = typeof body === 'string' ? body : Buffer.from(body).toString('utf8');
+  const { value, problems } = parseYaml(text);
+  return decodeParsed({ value, duplicates: new Map() }, { schema, mode, problems });
+}

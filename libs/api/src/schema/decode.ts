@@ -1,0 +1,254 @@
+import { cloneJson, type FieldSchema, isRecord, JsonSyntaxError, type LeafSchema, type ListSchema, type MapSchema, type Members, type ObjectSchema, parseJson, type ParsedJson, type Schema, setOwn } from '@orrery/apimachinery';
+import { DecodeError, strictError } from './decode-error.ts';
+import { decodeLeaf, zeroLeaf } from './decode-leaf.ts';
+import { goType, goValue, structName } from './go-type.ts';
+import { schemaOf } from './lookup.ts';
+
+/** What to do about unknown and duplicate fields. */
+export type FieldValidation = 'Strict' | 'Warn' | 'Ignore';
+
+export interface Decoded {
+  /** Unknown fields are pruned; zero values and texts are as Go would write them back. */
+  readonly object: Record<string, unknown>;
+  /** Of `Warn`: `unknown field "spec.foo"`, `duplicate field "spec.foo"`, in document order. */
+  readonly warnings: readonly string[];
+}
+
+interface Walk {
+  readonly duplicates: ReadonlyMap<object, Members>;
+  /** The way here: struct or undefined for maps and lists, and the name, key or index. */
+  readonly owners: (string | undefined)[];
+  readonly keys: (string | number)[];
+  readonly problems: Set<string>;
+  /** The first value of a wrong type; Go goes on and reports it at the end. */
+  failure: string | undefined;
+}
+
+const jsonSchemaProps = 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps';
+const maxProblems = 100;
+
+function pathText(walk: Walk, name: string): string {
+  let text = '';
+  for (const key of [...walk.keys, name]) {
+    if (typeof key === 'number') text += `[${key}]`;
+    else text += text === '' ? key : `.${key}`;
+  }
+  return text;
+}
+
+function addProblem(walk: Walk, kind: 'unknown' | 'duplicate', name: string): void {
+  if (walk.problems.size < maxProblems) walk.problems.add(`${kind} field ${JSON.stringify(pathText(walk, name))}`);
+}
+
+function mismatch(walk: Walk, value: string, type: string): void {
+  if (walk.failure !== undefined) return;
+  const fields = walk.keys.filter((_key, i) => walk.owners[i] !== undefined);
+  const owner = walk.owners.findLast((name) => name !== undefined);
+  const where = owner === undefined ? 'Go value' : `Go struct field ${structName(owner)}.${fields.join('.')}`;
+  walk.failure = `json: cannot unmarshal ${value} into ${where} of type ${type}`;
+}
+
+function inside<T>(walk: Walk, owner: string | undefined, key: string | number, visit: () => T): T {
+  walk.owners.push(owner);
+  walk.keys.push(key);
+  const result = visit();
+  walk.owners.pop();
+  walk.keys.pop();
+  return result;
+}
+
+/** Undefined means: as if the field were absent. */
+function walkValue(walk: Walk, schema: Schema, value: unknown): unknown {
+  if (value === null || value === undefined) return undefined;
+  switch (schema.type) {
+    case 'object':
+      return walkObject(walk, schema, value);
+    case 'map':
+      return walkMap(walk, schema, value);
+    case 'list':
+      return walkList(walk, schema, value);
+    default:
+      return walkLeaf(walk, schema, value);
+  }
+}
+
+function isZero(value: unknown): boolean {
+  if (value === '' || value === 0 || value === false) return true;
+  if (typeof value !== 'object') return false;
+  if (Array.isArray(value)) return value.length === 0;
+  for (const _key in value) return false;
+  return true;
+}
+
+function walkObject(walk: Walk, schema: ObjectSchema, value: unknown): unknown {
+  if (!isRecord(value)) {
+    mismatch(walk, goValue(value), goType(schema));
+    return undefined;
+  }
+  const members = walk.duplicates.get(value);
+  if (members) return walkMembers(walk, schema, members);
+  const { fields, definition } = schema;
+  let dropped: string[] | undefined;
+  for (const key in value) {
+    const field = fields.get(key);
+    if (!field) {
+      addProblem(walk, 'unknown', key);
+      (dropped ??= []).push(key);
+      continue;
+    }
+    const before = value[key];
+    const after = walkField(walk, { field, owner: definition, value: before });
+    if (after === undefined || (field.omitZero && isZero(after))) (dropped ??= []).push(key);
+    else if (after !== before) value[key] = after;
+  }
+  return dropped ? without(value, dropped) : value;
+}
+
+/** A copy: deleting properties would make the object slow for the rest of its life. */
+function without(value: Record<string, unknown>, keys: readonly string[]): Record<string, unknown> {
+  const out: Record<string, unknown> = {};
+  for (const key in value) if (!keys.includes(key)) out[key] = value[key];
+  return out;
+}
+
+/** An object that names members twice: each occurrence is visited, the last one kept. */
+function walkMembers(walk: Walk, schema: ObjectSchema, members: Members): Record<string, unknown> {
+  const seen = new Set<string>();
+  const out: Record<string, unknown> = {};
+  for (const [key, value] of members) {
+    const field = schema.fields.get(key);
+    if (!field) {
+      addProblem(walk, 'unknown', key);
+      continue;
+    }
+    if (seen.has(key)) addProblem(walk, 'duplicate', key);
+    seen.add(key);
+    const after = walkField(walk, { field, owner: schema.definition, value });
+    if (after === undefined || (field.omitZero && isZero(after))) delete out[key];
+    else out[key] = after;
+  }
+  return out;
+}
+
+/** Visits one field without a closure: this is the hot path. */
+function walkField(walk: Walk, { field, owner, value }: { field: FieldSchema; owner: string; value: unknown }): unknown {
+  const { schema } = field;
+  if (schema.type === 'string' && typeof value === 'string') return value;
+  walk.owners.push(owner);
+  walk.keys.push(field.name);
+  const result = walkValue(walk, schema, value);
+  walk.owners.pop();
+  walk.keys.pop();
+  return result;
+}
+
+function walkMap(walk: Walk, schema: MapSchema, value: unknown): unknown {
+  if (!isRecord(value)) {
+    mismatch(walk, goValue(value), goType(schema));
+    return undefined;
+  }
+  const members = walk.duplicates.get(value);
+  if (members) {
+    const seen = new Set<string>();
+    for (const [key] of members) {
+      if (seen.has(key)) addProblem(walk, 'duplicate', key);
+      seen.add(key);
+    }
+  }
+  const { items } = schema;
+  for (const key in value) {
+    const before = value[key];
+    if (items.type === 'string' && typeof before === 'string') continue;
+    const after = before === null ? zeroOf(items) : inside(walk, undefined, key, () => walkValue(walk, items, before));
+    if (after !== before) setOwn(value, key, after ?? zeroOf(items));
+  }
+  return value;
+}
+
+function walkList(walk: Walk, schema: ListSchema, value: unknown): unknown {
+  if (!Array.isArray(value)) {
+    mismatch(walk, goValue(value), goType(schema));
+    return undefined;
+  }
+  const { items } = schema;
+  for (let i = 0; i < value.length; i++) {
+    const before: unknown = value[i];
+    if (items.type === 'string' && typeof before === 'string') continue;
+    value[i] = before === null ? zeroOf(items) : (inside(walk, undefined, i, () => walkValue(walk, items, before)) ?? zeroOf(items));
+  }
+  return value;
+}
+
+function zeroOf(schema: Schema): unknown {
+  if (schema.type === 'object' || schema.type === 'map') return {};
+  return schema.type === 'list' ? [] : zeroLeaf(schema.type);
+}
+
+function walkLeaf(walk: Walk, schema: LeafSchema, value: unknown): unknown {
+  const { type } = schema;
+  if (type === 'schemaOrBool' || type === 'schemaOrArray' || type === 'schemaOrStrings') return walkUnion(walk, type, value);
+  const result = decodeLeaf(type, value);
+  if ('ok' in result) return result.ok;
+  const { problem } = result;
+  if ('text' in problem) walk.failure ??= problem.text;
+  else mismatch(walk, problem.value ?? goValue(value), problem.mismatch);
+  return undefined;
+}
+
+function walkUnion(walk: Walk, type: 'schemaOrBool' | 'schemaOrArray' | 'schemaOrStrings', value: unknown): unknown {
+  if (isRecord(value)) return walkObject(walk, schemaOf(jsonSchemaProps), value);
+  if (type === 'schemaOrBool') {
+    if (typeof value === 'boolean') return value;
+    walk.failure ??= 'boolean or JSON schema expected';
+    return undefined;
+  }
+  if (!Array.isArray(value)) return undefined;
+  const items: Schema = type === 'schemaOrArray' ? schemaOf(jsonSchemaProps) : { type: 'string' };
+  return walkList(walk, { type: 'list', items, listType: 'atomic', listKeys: [] }, value);
+}
+
+export interface DecodeOptions {
+  readonly schema: ObjectSchema;
+  readonly mode: FieldValidation;
+  /** Further problems found while reading, reported before those of fields (YAML). */
+  readonly problems?: readonly string[];
+}
+
+/** The second half of decoding: fits parsed JSON into a schema. The parsed value may be changed and become part of the result. */
+export function decodeParsed(parsed: ParsedJson, options: DecodeOptions): Decoded {
+  const walk: Walk = { duplicates: parsed.duplicates, owners: [], keys: [], problems: new Set(options.problems), failure: undefined };
+  const object = walkObject(walk, options.schema, parsed.value);
+  if (walk.failure !== undefined) throw new DecodeError(walk.failure);
+  const problems = [...walk.problems];
+  if (options.mode === 'Strict' && problems.length > 0) throw strictError(problems);
+  return { object: (object ?? {}) as Record<string, unknown>, warnings: options.mode === 'Warn' ? problems : [] };
+}
+
+function textOf(body: Uint8Array | string): string {
+  return typeof body === 'string' ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8');
+}
+
+/** Parses JSON in upstream's words for what cannot be parsed. Throws DecodeError. */
+export function parseBody(body: Uint8Array | string): ParsedJson {
+  try {
+    return parseJson(textOf(body));
+  } catch (error) {
+    if (error instanceof JsonSyntaxError) throw new DecodeError(`couldn't get version/kind; json parse error: ${error.message}`);
+    throw error;
+  }
+}
+
+/**
+ * Decodes a JSON body. `definition` is a name from the schema table or a schema. Strict throws for unknown and
+ * duplicate fields, Warn tells them, Ignore drops them. Throws DecodeError, which `decodeFailure` makes a 400.
+ */
+export function decodeJson(body: Uint8Array | string, definition: string | ObjectSchema, mode: FieldValidation): Decoded {
+  const schema = typeof definition === 'string' ? schemaOf(definition) : definition;
+  return decodeParsed(parseBody(body), { schema, mode });
+}
+
+/** Fits a JSON value (a patch result, say) into a schema without parsing; the value is copied first. */
+export function decodeValue(value: unknown, definition: string | ObjectSchema, mode: FieldValidation): Decoded {
+  const schema = typeof definition === 'string' ? schemaOf(definition) : definition;
+  return decodeParsed({ value: cloneJson(value), duplicates: new Map() }, { schema, mode });
+}
