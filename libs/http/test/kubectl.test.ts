@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Listening, listenProxy, listenStreaming } from './streaming-server.ts';
 
-const kubectls = (process.env['PATH'] ?? '')
+const installed = (process.env['PATH'] ?? '')
   .split(':')
   .concat('/usr/lib/google-cloud-sdk/bin')
   .flatMap((dir) => {
@@ -14,6 +14,9 @@ const kubectls = (process.env['PATH'] ?? '')
       return [];
     }
   });
+/** Of several versions, those on both sides of the changes from SPDY to WebSocket (exec 1.30, port-forward 1.31). */
+const telling = installed.filter((path) => /\.1\.(27|30|31|33)$/.test(path));
+const kubectls = telling.length ? telling : installed.slice(0, 1);
 
 interface Outcome {
   readonly code: number | null;

@@ -43,5 +43,5 @@ export async function servePortForward(request: UpgradeRequest, options: { strea
     return;
   }
   const query = new URL(request.url, 'http://localhost').searchParams;
-  await servePortForwardChannels(accepted.socket, { ports: forwardedPorts(query), dial, base64: accepted.protocol.includes('base64') });
+  await servePortForwardChannels(accepted.socket, { ports: forwardedPorts(query), dial, base64: accepted.protocol.includes('base64'), clock });
 }

@@ -1,3 +1,4 @@
+import type { Clock, Timer } from '@orrery/runtime';
 import { ByteQueue, type ByteStream, pipe } from '../byte-stream.ts';
 import { ChannelConnection } from '../websocket/channels.ts';
 import type { WebSocketConnection } from '../websocket/connection.ts';
@@ -24,6 +25,9 @@ export function tunnelStream(socket: WebSocketConnection): ByteStream {
   };
 }
 
+/** How long a client may take to answer our close. */
+const closeTimeoutMs = 10_000;
+
 function portPrefix(port: number): Buffer {
   const bytes = Buffer.alloc(2);
   bytes.writeUInt16LE(port);
@@ -34,7 +38,7 @@ function portPrefix(port: number): Buffer {
  * Serves the plain WebSocket port-forward: ports are fixed by the URL, each has two channels (2i data, 2i+1 errors) that
  * begin with the port in two bytes, and stands for one connection. Resolves when it ends.
  */
-export async function servePortForwardChannels(socket: WebSocketConnection, options: { ports: readonly number[]; dial: DialPort; base64: boolean }): Promise<void> {
+export async function servePortForwardChannels(socket: WebSocketConnection, options: { ports: readonly number[]; dial: DialPort; base64: boolean; clock: Clock }): Promise<void> {
   const channels = new ChannelConnection(socket, { codec: options.base64 ? 'base64' : 'binary', halfClose: false });
   for (const [i, port] of options.ports.entries()) {
     await channels.send(2 * i, portPrefix(port));
@@ -54,12 +58,17 @@ export async function servePortForwardChannels(socket: WebSocketConnection, opti
     }
   };
   const running = options.ports.map((port, i) => forwardOne(i, port));
-  void Promise.allSettled(running).then(() => channels.close().catch(() => channels.destroy()));
+  let closing: Timer | undefined;
+  void Promise.allSettled(running).then(() => {
+    closing = options.clock.after(closeTimeoutMs, () => channels.destroy());
+    channels.close().catch(() => channels.destroy());
+  });
   try {
     for (let message = await channels.receive(); message; message = await channels.receive()) {
       if (message.channel % 2 === 0) await incoming[message.channel / 2]?.push(message.data);
     }
   } finally {
+    closing?.cancel();
     for (const queue of incoming) queue.end();
     for (const backend of backends) backend.close();
     channels.destroy();

@@ -36,6 +36,9 @@ export function adler32(bytes: Uint8Array): number {
   return ((b << 16) | a) >>> 0;
 }
 
+/** An empty stored block: decompressors hold back what they have until they see one. */
+const syncFlush = Buffer.from([0, 0, 0, 0xff, 0xff]);
+
 const maxBlockBytes = 1024 * 1024;
 
 /** Encodes header blocks of one connection, in order. Writes stored (uncompressed) deflate blocks: a handful of short headers gains nothing from more. */
@@ -54,6 +57,7 @@ export class HeaderEncoder {
       head.writeUInt16LE(~piece.length & 0xffff, 3);
       parts.push(head, piece);
     }
+    parts.push(syncFlush);
     return Buffer.concat(parts);
   }
 }
