@@ -1,0 +1,100 @@
+import { type ApiClient, type InformerFactory, createEventRecorder, createInformerFactory, createLeaderElection } from '@orrery/client';
+import { type RunningController, runController } from '@orrery/controller';
+import { type Component, ConfigError, type Env } from '@orrery/runtime';
+import { type ControllerOptions, allControllers } from './controllers.ts';
+import { type Settings, defaultSettings, isEnabled } from './settings.ts';
+
+export interface ControllerManagerDeps extends Omit<ControllerOptions, 'settings'> {
+  readonly api: ApiClient;
+}
+
+export interface ControllerManager extends Component {
+  isLeader(): boolean;
+  /** True when no controller has anything to do now. */
+  idle(): boolean;
+}
+
+/** One term of running controllers: their caches and workers. */
+interface Term {
+  readonly informers: InformerFactory;
+  readonly controllers: RunningController[];
+  readonly abort: AbortController;
+}
+
+function check(words: readonly string[], names: readonly string[]): void {
+  const unknown = words.find((word) => word !== '*' && !names.includes(word.replace(/^-/, '')));
+  if (unknown) throw new ConfigError(`--controllers: ${unknown} is not in the list of known controllers: ${names.join(', ')}`);
+}
+
+/** Runs the controllers of a cluster against its API, while leading if `leaderElect` is set. */
+export function createControllerManager(env: Env, deps: ControllerManagerDeps, config: Partial<Settings> = {}): ControllerManager {
+  const settings: Settings = { ...defaultSettings, ...config };
+  const { api } = deps;
+  const known = allControllers({ ...deps, settings });
+  check(settings.controllers, known.map(({ name }) => name));
+  const wanted = known.filter(({ name }) => isEnabled(name, settings.controllers));
+  const running = env.metrics.gauge('running_managed_controllers', 'Indicates where instances of a controller are currently running');
+  let term: Term | undefined;
+  let started = false;
+  let ending: Promise<void> = Promise.resolve();
+
+  const begin = async (signal?: AbortSignal): Promise<void> => {
+    await ending;
+    const informers = createInformerFactory({ api, env });
+    const abort = new AbortController();
+    const stop = (): void => abort.abort(signal?.reason);
+    signal?.addEventListener('abort', stop, { once: true });
+    if (signal?.aborted) stop();
+    const shared = { env, api, informers };
+    const controllers = wanted.map((definition) => {
+      const events = createEventRecorder(env, { api, component: definition.name });
+      return runController(definition, { ...shared, events });
+    });
+    term = { informers, controllers, abort };
+    informers.start();
+    await informers.whenSynced(abort.signal);
+    for (const controller of controllers) {
+      controller.start();
+      running.set(1, { name: controller.name, manager: 'kube-controller-manager' });
+    }
+    env.log.info('controllers are running', { controllers: controllers.length });
+  };
+  const end = async (): Promise<void> => {
+    const was = term;
+    term = undefined;
+    if (!was) return;
+    was.abort.abort(new Error('controllers stop'));
+    was.informers.stop();
+    for (const { name } of was.controllers) running.set(0, { name, manager: 'kube-controller-manager' });
+    await Promise.all(was.controllers.map((controller) => controller.stop()));
+  };
+  const election = createLeaderElection(env, {
+    api,
+    name: 'kube-controller-manager',
+    identity: `kube-controller-manager_${env.random.uuid()}`,
+    onStartedLeading: (signal) => {
+      begin(signal).catch((error: unknown) => {
+        if (!signal.aborted) env.log.error('controllers did not start', { error });
+      });
+    },
+    onStoppedLeading: () => (ending = end()),
+  });
+  return {
+    name: 'controller-manager',
+    async start(signal) {
+      if (started) return;
+      started = true;
+      if (settings.leaderElect) election.start();
+      else await begin(signal);
+    },
+    async stop() {
+      started = false;
+      if (settings.leaderElect) await election.stop();
+      await ending;
+      await end();
+    },
+    ready: () => started && (term === undefined ? settings.leaderElect : term.informers.synced()),
+    isLeader: () => (settings.leaderElect ? election.isLeader() : started),
+    idle: () => term?.controllers.every((controller) => controller.idle()) ?? true,
+  };
+}

@@ -1,0 +1,26 @@
+import type { AnyController } from '@orrery/controller';
+import { deploymentController } from './deployment/controller.ts';
+import { namespaceController } from './namespace/controller.ts';
+import { replicaSetController, replicationControllerController } from './replicaset/controller.ts';
+import { serviceAccountController } from './serviceaccount/default-service-account.ts';
+import { rootCaPublisher } from './serviceaccount/root-ca-publisher.ts';
+import type { Settings } from './settings.ts';
+
+export interface ControllerOptions {
+  readonly settings: Settings;
+  /** The CA of the API server's certificate, for `kube-root-ca.crt`; without it that controller does not run. */
+  readonly rootCaPem?: string | undefined;
+}
+
+/** Every controller there is, in the order they start. */
+export function allControllers(options: ControllerOptions): AnyController[] {
+  const { rootCaPem } = options;
+  return [
+    namespaceController,
+    serviceAccountController,
+    ...(rootCaPem ? [rootCaPublisher(rootCaPem)] : []),
+    replicaSetController,
+    replicationControllerController,
+    deploymentController,
+  ];
+}

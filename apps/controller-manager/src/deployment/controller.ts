@@ -1,0 +1,137 @@
+import { Deployments, Pods, ReplicaSets } from '@orrery/api';
+import type { Deployment, DeploymentStatus, ReplicaSet } from '@orrery/api/types';
+import { deepEqual, keyOf, labelSelectorMatcher } from '@orrery/client';
+import { type ControllerContext, byControllerUid, claimDependents, controllerOf, controllerUidIndexer, defineController, newControllerRef, watch } from '@orrery/controller';
+import { isAlreadyExists, isNotFound } from '@orrery/errors';
+import { isNamespaceTerminating } from '../pods/pod-control.ts';
+import { type DeploymentAction, plan } from './plan.ts';
+import { specReplicas, templateKey } from './replica-sets.ts';
+import { newCondition, setCondition } from './status.ts';
+
+class CreateFailed extends Error {
+  readonly status: DeploymentStatus;
+
+  constructor(cause: Error, status: DeploymentStatus) {
+    super(cause.message, { cause });
+    this.status = status;
+  }
+}
+
+function scaled(context: ControllerContext, deployment: Deployment, change: { name: string; from: number; to: number }): void {
+  const direction = change.to > change.from ? 'up' : 'down';
+  const message = `Scaled ${direction} replica set ${change.name} from ${change.from} to ${change.to}`;
+  context.events.event(Deployments, deployment, { type: 'Normal', reason: 'ScalingReplicaSet', message });
+}
+
+/** Creates the new ReplicaSet. A name taken by something else raises collisionCount, and the next reconcile tries another name. */
+async function createReplicaSet(context: ControllerContext, deployment: Deployment, set: ReplicaSet): Promise<void> {
+  const { name = '', namespace = '' } = set.metadata ?? {};
+  try {
+    await context.api.create(ReplicaSets, { ...set, metadata: { ...set.metadata, ownerReferences: [newControllerRef(Deployments, deployment)] } });
+    if (specReplicas(set) > 0) scaled(context, deployment, { name, from: 0, to: specReplicas(set) });
+  } catch (error) {
+    const status = deployment.status ?? {};
+    if (isAlreadyExists(error)) {
+      const taken = await context.api.get(ReplicaSets, { namespace, name });
+      if (controllerOf(taken)?.uid === deployment.metadata?.uid && templateKey(taken.spec?.template) === templateKey(deployment.spec?.template)) return;
+      throw new CreateFailed(error, { ...status, collisionCount: (status.collisionCount ?? 0) + 1 });
+    }
+    if (isNamespaceTerminating(error)) throw error;
+    const message = `Failed to create new replica set "${name}": ${(error as Error).message}`;
+    context.events.event(Deployments, deployment, { type: 'Warning', reason: 'ReplicaSetCreateError', message });
+    const condition = newCondition('Progressing', 'False', { reason: 'ReplicaSetCreateError', message, nowMs: context.env.clock.now() });
+    throw new CreateFailed(error as Error, deployment.spec?.progressDeadlineSeconds === undefined ? status : setCondition(status, condition));
+  }
+}
+
+/** Does one action and returns the Deployment as it is afterwards. */
+async function act(context: ControllerContext, deployment: Deployment, action: DeploymentAction): Promise<Deployment> {
+  switch (action.type) {
+    case 'createReplicaSet':
+      await createReplicaSet(context, deployment, action.set);
+      return deployment;
+    case 'updateReplicaSet': {
+      const updated = await context.api.update(ReplicaSets, action.set);
+      const to = specReplicas(action.set);
+      if (to !== action.from) scaled(context, deployment, { name: updated.metadata?.name ?? '', from: action.from, to });
+      return deployment;
+    }
+    case 'deleteReplicaSet': {
+      const { namespace = '', name = '', uid } = action.set.metadata ?? {};
+      await context.api.delete(ReplicaSets, { namespace, name }, uid ? { preconditions: { uid } } : {}).catch((error: unknown) => {
+        if (!isNotFound(error)) throw error;
+      });
+      return deployment;
+    }
+    case 'annotate': {
+      const annotations = { ...deployment.metadata?.annotations, ...action.annotations };
+      return context.api.update(Deployments, { ...deployment, metadata: { ...deployment.metadata, annotations } });
+    }
+  }
+}
+
+async function writeStatus(context: ControllerContext, deployment: Deployment, status: DeploymentStatus): Promise<void> {
+  if (deepEqual(deployment.status ?? {}, status)) return;
+  await context.api.update(Deployments, { ...deployment, status }, { subresource: 'status' });
+}
+
+async function reconcile(key: string, context: ControllerContext): Promise<{ requeueAfterMs?: number } | void> {
+  let deployment = context.store(Deployments).get(key);
+  if (!deployment) return;
+  const { selector } = deployment.spec ?? {};
+  if (!Object.keys(selector?.matchLabels ?? {}).length && !selector?.matchExpressions?.length) {
+    const message = 'This deployment is selecting all pods. A non-empty selector is required.';
+    context.events.event(Deployments, deployment, { type: 'Warning', reason: 'SelectingAll', message });
+    return writeStatus(context, deployment, { ...deployment.status, observedGeneration: deployment.metadata?.generation ?? 0 });
+  }
+  const replicaSets = await claimDependents({
+    api: context.api,
+    ownerResource: Deployments,
+    owner: deployment,
+    dependents: context.store(ReplicaSets),
+    matches: labelSelectorMatcher(selector),
+  });
+  const pods = context.store(Pods);
+  const planned = plan({ deployment, replicaSets, podsOf: (set) => pods.byIndex(byControllerUid, set.metadata?.uid ?? '') }, context.env.clock.now());
+  try {
+    for (const action of planned.actions) deployment = await act(context, deployment, action);
+  } catch (error) {
+    if (isNamespaceTerminating(error)) return;
+    if (error instanceof CreateFailed) await writeStatus(context, deployment, error.status);
+    throw error;
+  }
+  await writeStatus(context, deployment, planned.status);
+  return planned.requeueAfterMs === undefined ? undefined : { requeueAfterMs: planned.requeueAfterMs };
+}
+
+export const deploymentController = defineController<Deployment>({
+  name: 'deployment-controller',
+  for: Deployments,
+  owns: [ReplicaSets],
+  rbac: [
+    { apiGroups: ['apps'], resources: ['deployments'], verbs: ['get', 'list', 'watch', 'update'] },
+    { apiGroups: ['apps'], resources: ['deployments/status', 'deployments/finalizers'], verbs: ['update'] },
+    { apiGroups: ['apps'], resources: ['replicasets'], verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'] },
+    { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'update', 'watch'] },
+    { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch', 'update'] },
+  ],
+  watches: [
+    // A Recreate rollout waits for the last old pod to go.
+    watch(Pods, ({ object, gone }, context) => {
+      const ref = gone ? controllerOf(object) : undefined;
+      const set = ref?.kind === 'ReplicaSet' ? context.store(ReplicaSets).get(`${object.metadata?.namespace ?? ''}/${ref.name}`) : undefined;
+      const parent = set ? controllerOf(set) : undefined;
+      const key = `${object.metadata?.namespace ?? ''}/${parent?.name ?? ''}`;
+      return parent && context.store(Deployments).get(key)?.spec?.strategy?.type === 'Recreate' ? [key] : [];
+    }),
+  ],
+  setup(context) {
+    context.store(Pods).addIndexer(byControllerUid, controllerUidIndexer);
+  },
+  *adopters(orphan, context) {
+    for (const owner of context.store(Deployments).byIndex('namespace', orphan.metadata?.namespace ?? '')) {
+      if (labelSelectorMatcher(owner.spec?.selector)(orphan.metadata?.labels)) yield keyOf(owner);
+    }
+  },
+  reconcile,
+});

@@ -1,0 +1,36 @@
+import { ConfigMaps, Namespaces, Pods, ServiceAccounts } from '@orrery/api';
+import { expect, test } from 'vitest';
+import { startManager } from '../testing/manager-harness.ts';
+
+test('a namespace gets its service account and root certificate, again when they are taken away', async () => {
+  const { api, clock } = await startManager({}, { rootCaPem: 'PEM' });
+  await api.create(Namespaces, { metadata: { name: 'a' } });
+  await clock.advance(100);
+  expect(api.objects(ServiceAccounts).map((account) => account.metadata?.name)).toEqual(['default']);
+  expect(api.find(ConfigMaps, 'kube-root-ca.crt', 'a')?.data).toEqual({ 'ca.crt': 'PEM' });
+  await api.delete(ServiceAccounts, { namespace: 'a', name: 'default' });
+  await api.patch(ConfigMaps, { namespace: 'a', name: 'kube-root-ca.crt' }, { data: { 'ca.crt': 'forged' } }, { type: 'application/merge-patch+json' });
+  await clock.advance(100);
+  expect(api.find(ServiceAccounts, 'default', 'a')).toBeDefined();
+  expect(api.find(ConfigMaps, 'kube-root-ca.crt', 'a')?.data).toEqual({ 'ca.crt': 'PEM' });
+});
+
+test('deleting a namespace deletes pods first, says what remains, then lets go', async () => {
+  const { api, clock } = await startManager({}, { rootCaPem: 'PEM' });
+  await api.create(Namespaces, { metadata: { name: 'a' } });
+  api.seed(Pods, { metadata: { name: 'p', namespace: 'a' }, spec: { containers: [], nodeName: 'n' } });
+  api.seed(ConfigMaps, { metadata: { name: 'held', namespace: 'a', finalizers: ['x/y'] } });
+  await clock.advance(100);
+  await api.delete(Namespaces, { name: 'a' });
+  await clock.advance(1000);
+  const conditions = () => Object.fromEntries((api.find(Namespaces, 'a')?.status?.conditions ?? []).map((c) => [c.type, c.message]));
+  expect(conditions()['NamespaceContentRemaining']).toBe('Some resources are remaining: pods. has 1 resource instances');
+  expect(api.find(ServiceAccounts, 'default', 'a')).toBeDefined();
+  await api.delete(Pods, { namespace: 'a', name: 'p' }, { gracePeriodSeconds: 0 });
+  await clock.advance(10_000);
+  expect(api.find(ServiceAccounts, 'default', 'a')).toBeUndefined();
+  expect(conditions()['NamespaceFinalizersRemaining']).toBe('Some content in the namespace has finalizers remaining: x/y in 1 resource instances');
+  await api.patch(ConfigMaps, { namespace: 'a', name: 'held' }, { metadata: { finalizers: null } }, { type: 'application/merge-patch+json' });
+  await clock.advance(10_000);
+  expect(api.find(Namespaces, 'a')).toBeUndefined();
+});

@@ -1,0 +1,148 @@
+import { Pods, ReplicaSets, ReplicationControllers } from '@orrery/api';
+import type { Pod, PodTemplateSpec, ReplicaSet, ReplicaSetStatus, ReplicationController } from '@orrery/api/types';
+import type { ResourceRef } from '@orrery/apimachinery';
+import { type Labels, type Matcher, deepEqual, keyOf, labelMapMatcher, labelSelectorMatcher } from '@orrery/client';
+import { type AnyController, type ControllerContext, byControllerUid, claimDependents, controllerOf, defineController, forEachInParallel, slowStart } from '@orrery/controller';
+import { isNotFound } from '@orrery/errors';
+import { rfc3339 } from '@orrery/runtime';
+import { createPod, deletePod, isNamespaceTerminating, podFromTemplate } from '../pods/pod-control.ts';
+import { isActive } from '../pods/pod-state.ts';
+import { type ReplicasPlan, planReplicas, replicaFailure } from './plan.ts';
+
+type Replicated = ReplicaSet | ReplicationController;
+
+interface Kind<T extends Replicated> {
+  readonly name: string;
+  readonly resource: ResourceRef<T>;
+  readonly group: string;
+  readonly plural: string;
+  selectorOf(object: T): Matcher<Labels | undefined>;
+}
+
+/** Active pods a node of everything that shares our controller, e.g. all ReplicaSets of a Deployment. */
+function siblingCounter<T extends Replicated>(kind: Kind<T>, context: ControllerContext, owner: T): (node: string) => number {
+  let counts: Map<string, number> | undefined;
+  const count = (): Map<string, number> => {
+    const found = new Map<string, number>();
+    const parent = controllerOf(owner)?.uid;
+    const store = context.store(kind.resource);
+    const siblings = parent ? [...store.byIndex('namespace', owner.metadata?.namespace ?? '')].filter((other) => controllerOf(other)?.uid === parent) : [owner];
+    for (const sibling of siblings) {
+      for (const pod of context.store(Pods).byIndex(byControllerUid, sibling.metadata?.uid ?? '')) {
+        const node = pod.spec?.nodeName;
+        if (node && isActive(pod)) found.set(node, (found.get(node) ?? 0) + 1);
+      }
+    }
+    return found;
+  };
+  return (node) => (counts ??= count()).get(node) ?? 0;
+}
+
+async function manage<T extends Replicated>(kind: Kind<T>, context: ControllerContext, owner: T, plan: ReplicasPlan): Promise<Error | undefined> {
+  const key = keyOf(owner);
+  const { expectations } = context;
+  const control = { resource: kind.resource, owner };
+  if (plan.create > 0) {
+    const pod = podFromTemplate(owner.spec?.template as PodTemplateSpec, kind.resource, owner);
+    expectations.expectCreations(key, plan.create);
+    const made = await slowStart(plan.create, async () => {
+      try {
+        await createPod(context, control, pod);
+      } catch (error) {
+        if (!isNamespaceTerminating(error)) throw error;
+        expectations.creationObserved(key);
+      }
+    });
+    expectations.creationObserved(key, made.remaining);
+    return made.error as Error | undefined;
+  }
+  expectations.expectDeletions(key, plan.remove.map((pod) => pod.metadata?.uid ?? ''));
+  try {
+    await forEachInParallel(plan.remove, async (pod: Pod) => {
+      try {
+        await deletePod(context, control, pod);
+      } catch (error) {
+        expectations.deletionObserved(key, pod.metadata?.uid ?? '');
+        if (!isNotFound(error)) throw error;
+      }
+    });
+    return undefined;
+  } catch (error) {
+    return error as Error;
+  }
+}
+
+async function writeStatus<T extends Replicated>(kind: Kind<T>, context: ControllerContext, owner: T, status: ReplicaSetStatus): Promise<void> {
+  if (deepEqual(owner.status ?? { replicas: 0 }, status)) return;
+  await context.api.update(kind.resource, { ...owner, status }, { subresource: 'status' });
+}
+
+async function reconcile<T extends Replicated>(kind: Kind<T>, key: string, context: ControllerContext): Promise<{ requeueAfterMs?: number } | void> {
+  const owner = context.store(kind.resource).get(key);
+  if (!owner) return context.expectations.forget(key);
+  const { spec } = owner;
+  const pods = await claimDependents({ api: context.api, ownerResource: kind.resource, owner, dependents: context.store(Pods), matches: kind.selectorOf(owner) });
+  const nowMs = context.env.clock.now();
+  const plan = planReplicas(
+    {
+      replicas: spec?.replicas ?? 1,
+      minReadySeconds: spec?.minReadySeconds ?? 0,
+      generation: owner.metadata?.generation ?? 0,
+      templateLabels: spec?.template?.metadata?.labels,
+      deleting: owner.metadata?.deletionTimestamp !== undefined,
+      status: owner.status,
+      pods,
+      siblingsOn: siblingCounter(kind, context, owner),
+      expectationsMet: context.expectations.satisfied(key),
+    },
+    nowMs,
+  );
+  const failure = plan.create > 0 || plan.remove.length ? await manage(kind, context, owner, plan) : undefined;
+  const reason = plan.create > 0 ? 'FailedCreate' : 'FailedDelete';
+  const conditions = replicaFailure(owner.status?.conditions, { failure, reason, at: rfc3339(nowMs) });
+  await writeStatus(kind, context, owner, { ...plan.counts, ...(conditions?.length ? { conditions } : {}) });
+  if (failure) throw failure;
+  return plan.requeueAfterMs === undefined ? undefined : { requeueAfterMs: plan.requeueAfterMs };
+}
+
+function defineReplicaController<T extends Replicated>(kind: Kind<T>): AnyController {
+  return defineController<T>({
+    name: kind.name,
+    for: kind.resource,
+    owns: [Pods],
+    rbac: [
+      { apiGroups: [kind.group], resources: [kind.plural], verbs: ['get', 'list', 'watch', 'update'] },
+      { apiGroups: [kind.group], resources: [`${kind.plural}/status`, `${kind.plural}/finalizers`], verbs: ['update'] },
+      { apiGroups: [''], resources: ['pods'], verbs: ['create', 'delete', 'list', 'patch', 'watch'] },
+      { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch', 'update'] },
+    ],
+    *adopters(orphan, context) {
+      for (const owner of context.store(kind.resource).byIndex('namespace', orphan.metadata?.namespace ?? '')) {
+        if (kind.selectorOf(owner)(orphan.metadata?.labels)) yield keyOf(owner);
+      }
+    },
+    // A reconcile looks at every pod of its owner, so the many changes of a large one are taken together.
+    coalesceMs(key, context) {
+      const uid = context.store(kind.resource).get(key)?.metadata?.uid ?? '';
+      return Math.min(250, Math.floor(context.store(Pods).countByIndex(byControllerUid, uid) / 40));
+    },
+    reconcile: (key, context) => reconcile(kind, key, context),
+  });
+}
+
+export const replicaSetController = defineReplicaController<ReplicaSet>({
+  name: 'replicaset-controller',
+  resource: ReplicaSets,
+  group: 'apps',
+  plural: 'replicasets',
+  selectorOf: (object) => labelSelectorMatcher(object.spec?.selector),
+});
+
+export const replicationControllerController = defineReplicaController<ReplicationController>({
+  name: 'replicationcontroller-controller',
+  resource: ReplicationControllers,
+  group: '',
+  plural: 'replicationcontrollers',
+  selectorOf: (object) => labelMapMatcher(object.spec?.selector),
+});
+
