@@ -3,3 +3,5 @@ export * from './lookup.ts';
 export * from './decode.ts';
 export * from './decode-error.ts';
 export * from './decode-yaml.ts';
+export * from './decode-protobuf.ts';
+export * from './encode-protobuf.ts';
