@@ -1,0 +1,12 @@
+import type { ConfigOf, ConfigSchema } from '@orrery/runtime';
+
+/** Settings of the emulated cloud. */
+export const cloudSchema = {
+  listen: { type: 'string', default: '', help: 'gRPC address of orrery.cloud.v1 (unix:/path or host:port, port 0 picks one); empty for none' },
+  loadBalancerRange: { type: 'string', default: '127.77.0.0/16', help: 'range of load balancer addresses; of 127.0.0.0/8, so that they answer on this machine without privileges' },
+  fallbackHost: { type: 'string', default: '127.0.0.1', help: 'where listeners go when this machine does not allow the balancer\'s own address or port' },
+  stateFile: { type: 'string', default: '', help: 'JSON file that keeps load balancers over restarts; empty keeps them in memory' },
+  vnetEndpoint: { type: 'string', default: '', help: 'gRPC address of the switch to join' },
+} as const satisfies ConfigSchema;
+
+export type CloudConfig = ConfigOf<typeof cloudSchema>;
