@@ -1,0 +1,15 @@
+import type { ConfigOf, ConfigSchema } from '@orrery/runtime';
+
+/** Settings of the ingress controller. */
+export const ingressSchema = {
+  host: { type: 'string', default: '127.0.0.1', help: 'address of this machine to listen on' },
+  httpPort: { type: 'number', default: 8080, help: 'port for HTTP; 0 picks one' },
+  httpsPort: { type: 'number', default: 8443, help: 'port for HTTPS; 0 picks one' },
+  ingressClass: { type: 'string', default: 'nginx', help: 'IngressClass that is made when missing' },
+  controllerClass: { type: 'string', default: 'k8s.io/ingress-nginx', help: 'spec.controller of the IngressClasses to serve' },
+  watchIngressWithoutClass: { type: 'boolean', default: true, help: 'make the class the default one, so that Ingresses that name none are served too' },
+  publishStatusAddress: { type: 'string', default: '', help: 'address written into the status of Ingresses; default: the host' },
+  vnetEndpoint: { type: 'string', default: '', help: 'gRPC address of the switch to join' },
+} as const satisfies ConfigSchema;
+
+export type IngressConfig = ConfigOf<typeof ingressSchema>;
