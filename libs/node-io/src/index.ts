@@ -2,3 +2,8 @@ export * from './env.ts';
 export * from './pki/index.ts';
 export * from './real-clock.ts';
 export * from './run-main.ts';
+export * from './http-server.ts';
+export * from './http-server-node.ts';
+export * from './connect-api.ts';
+export * from './http-client-node.ts';
+export * from './kubeconfig-load.ts';

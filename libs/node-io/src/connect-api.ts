@@ -1,0 +1,51 @@
+import { readFileSync } from 'node:fs';
+import { type ApiClient, createGrpcApiClient, createRestApiClient } from '@orrery/client';
+import { type TlsMaterial, grpcChannel } from '@orrery/rpc';
+import { type ConfigOf, ConfigError, type ConfigSchema, type Env } from '@orrery/runtime';
+import { createHttpClient } from './http-client-node.ts';
+import { type ClusterAccess, loadKubeconfig } from './kubeconfig-load.ts';
+
+/** Settings of every program that speaks to the API server. */
+export const apiConnectionSchema = {
+  apiServer: { type: 'string', default: '127.0.0.1:6444', help: 'host:port of the API server: its gRPC port, or its REST port with --api-transport rest' },
+  apiTransport: { type: 'string', default: 'grpc', choices: ['grpc', 'rest'], help: 'how to speak to the API server: orrery.api.v1, or REST (any kube-apiserver)' },
+  kubeconfig: { type: 'string', default: '', help: 'kubeconfig with the server (rest) and the credentials (both)' },
+  tlsCert: { type: 'string', default: '', help: 'file with the client certificate (PEM)' },
+  tlsKey: { type: 'string', default: '', help: 'file with the key of the client certificate (PEM)' },
+  tlsCa: { type: 'string', default: '', help: 'file with the CA that signed the certificate of the server (PEM); without it gRPC is plain text' },
+  natsUrl: { type: 'string', default: '', help: 'NATS server that carries the change feed, e.g. nats://127.0.0.1:4222; empty: none' },
+} as const satisfies ConfigSchema;
+
+export type ApiConnection = ConfigOf<typeof apiConnectionSchema>;
+
+function fileText(flag: string, path: string): string | undefined {
+  if (!path) return undefined;
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new ConfigError(`cannot read ${flag} ${path}: ${(error as Error).message}`);
+  }
+}
+
+/** Flags win over the kubeconfig. */
+function access(config: ApiConnection): ClusterAccess {
+  const fromFile: Partial<ClusterAccess> = config.kubeconfig ? loadKubeconfig(config.kubeconfig) : {};
+  const ca = fileText('--tls-ca', config.tlsCa);
+  const cert = fileText('--tls-cert', config.tlsCert);
+  const key = fileText('--tls-key', config.tlsKey);
+  const server = fromFile.server ?? `${ca ? 'https' : 'http'}://${config.apiServer}`;
+  return { ...fromFile, server, ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) };
+}
+
+/** A client of the API server as the settings say. Does not connect yet: an unreachable server shows as 503 of the calls. */
+export function connectApi(env: Pick<Env, 'clock' | 'random' | 'log'>, config: ApiConnection): ApiClient {
+  const { server, token, insecureSkipTlsVerify, serverName, ca, cert, key } = access(config);
+  const material = { ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) };
+  if (config.apiTransport === 'rest') {
+    const http = createHttpClient({ server, ...material, ...(insecureSkipTlsVerify ? { insecureSkipTlsVerify } : {}), ...(serverName ? { serverName } : {}) });
+    return createRestApiClient({ http, env, ...(token ? { token } : {}) });
+  }
+  const tls: TlsMaterial | undefined = ca ? material : undefined;
+  const channel = grpcChannel(config.apiServer, { ...(tls ? { tls } : {}), ...(serverName ? { serverName } : {}) });
+  return createGrpcApiClient(channel, { env });
+}
