@@ -1,0 +1,204 @@
+import { cloneJson, isRecord, setOwn } from '../equality.ts';
+import type { FieldSchema, Schema } from '../schema.ts';
+import { directives, dropDirectives, goFormat, withoutNulls } from './directives.ts';
+import { mergeInOrder, mergeOrdered, sameItem } from './element-order.ts';
+import { PatchError } from './patch-error.ts';
+
+type Fields = Record<string, unknown>;
+
+/** Bad format (400) and bad directive (422) as upstream answers them. */
+const malformed = (message: string): PatchError => new PatchError('malformed', message);
+const inapplicable = (message: string): PatchError => new PatchError('inapplicable', message);
+
+/** How a field merges: what the schema says, looked up without regard to case as upstream does. */
+function fieldOf(schema: Schema | undefined, name: string): FieldSchema | undefined {
+  if (schema?.type !== 'object') return undefined;
+  const exact = schema.fields.get(name);
+  if (exact) return exact;
+  const lower = name.toLowerCase();
+  for (const field of schema.fields.values()) if (field.name.toLowerCase() === lower) return field;
+  return undefined;
+}
+
+function schemaUnder(schema: Schema | undefined, name: string): Schema | undefined {
+  return schema?.type === 'map' ? schema.items : fieldOf(schema, name)?.schema;
+}
+
+/** `replace` and `merge`; `retainKeys` only tells clients what to send. */
+function strategyOf(field: FieldSchema | undefined): string {
+  return field?.patchStrategy.find((strategy) => strategy !== 'retainKeys') ?? '';
+}
+
+function applyRetainKeys(target: Fields, patch: Fields): void {
+  const keys = patch[directives.retainKeys];
+  if (keys === undefined) return;
+  if (!Array.isArray(keys)) throw malformed('invalid patch format of retainKeys');
+  for (const [key, value] of Object.entries(patch)) {
+    const isDirective = key === directives.retainKeys || key.startsWith(directives.deleteFromList) || key.startsWith(directives.setOrder);
+    if (value !== null && !isDirective && !keys.includes(key)) throw malformed('invalid patch format of retainKeys');
+  }
+  for (const key of Object.keys(target)) if (!keys.includes(key)) delete target[key];
+}
+
+function listOf(value: unknown): unknown[] | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (!Array.isArray(value)) throw inapplicable(`expected a []interface {}, but received a ${typeof value}`);
+  return value as unknown[];
+}
+
+/** Do the patch's items come in the order that `$setElementOrder` names? Deletions may stand anywhere. */
+function checkOrder(patchList: readonly unknown[], order: readonly unknown[], mergeKey: string): void {
+  if (order.length === 0 || patchList.length === 0) return;
+  const items = patchList.filter((item) => !(isRecord(item) && directives.patch in item));
+  let at = 0;
+  for (const expected of order) {
+    if (at < items.length && sameItem(items[at], expected, mergeKey)) at++;
+  }
+  if (at < items.length) {
+    throw inapplicable(`The order in patch list:\n${goFormat(patchList)}\n doesn't match ${directives.setOrder.slice(0, -1)} list:\n${goFormat(order)}\n`);
+  }
+}
+
+interface Ordered {
+  readonly target: Fields;
+  readonly patch: Fields;
+  readonly schema: Schema | undefined;
+  readonly done: Set<string>;
+}
+
+/** Merges each list that comes with a `$setElementOrder`, and puts it in that order. */
+function mergeOrderedLists({ target, patch, schema, done }: Ordered): void {
+  for (const [key, value] of Object.entries(patch)) {
+    if (!key.startsWith(directives.setOrder)) continue;
+    done.add(key);
+    const name = key.slice(directives.setOrder.length);
+    const field = fieldOf(schema, name);
+    const mergeKey = field?.patchMergeKey ?? '';
+    const order = listOf(value);
+    if (!order) throw malformed('invalid patch format of setElementOrder list');
+    const before = listOf(target[name]);
+    const change = listOf(patch[name]);
+    done.add(name);
+    if (!before && !change) continue;
+    checkOrder(change ?? [], order, mergeKey);
+    let merged = before ?? [];
+    if (change) merged = before ? mergeLists({ before, change, field, isDeletion: false }) : (dropDirectives(withoutNulls(change)) as unknown[]);
+    setOwn(target, name, mergeInOrder({ merged, order, before: before ?? [], mergeKey }));
+  }
+}
+
+interface ListMerge {
+  readonly before: readonly unknown[];
+  readonly change: readonly unknown[];
+  readonly field: FieldSchema | undefined;
+  readonly isDeletion: boolean;
+}
+
+function mergeLists({ before, change, field, isDeletion }: ListMerge): unknown[] {
+  if (strategyOf(field) !== 'merge') return [...change];
+  if (before.length === 0 && change.length === 0) return [];
+  const mergeKey = field?.patchMergeKey ?? '';
+  const items = [...before, ...change];
+  if (items.some((item) => Array.isArray(item))) throw inapplicable('lists of lists are not supported');
+  if (!items.every((item) => isRecord(item)) && items.some((item) => isRecord(item))) throw inapplicable('list element types are not identical');
+  if (!isRecord(items[0])) {
+    if (isDeletion) return before.filter((item) => !change.includes(item));
+    return mergeOrdered({ merged: [...new Set(items)], change, before, mergeKey: '' });
+  }
+  const itemSchema = field?.schema.type === 'list' ? field.schema.items : undefined;
+  return mergeMapLists({ before: before as Fields[], change: change as Fields[], mergeKey, itemSchema });
+}
+
+function keyOf(item: Fields, mergeKey: string): unknown {
+  if (item[mergeKey] === undefined) throw inapplicable(`map: ${goFormat(item)} does not contain declared merge key: ${mergeKey}`);
+  return item[mergeKey];
+}
+
+function mergeMapLists(options: { before: readonly Fields[]; change: readonly Fields[]; mergeKey: string; itemSchema: Schema | undefined }): unknown[] {
+  const { change, mergeKey, itemSchema } = options;
+  if (mergeKey === '') throw inapplicable('cannot merge lists without merge key for type struct');
+  let before = [...options.before];
+  let plain: Fields[] = [];
+  let isReplaced = false;
+  for (const item of change) {
+    const directive = item[directives.patch];
+    if (directive === undefined) plain.push(item);
+    else if (directive === 'delete') {
+      const key = keyOf(item, mergeKey);
+      before = before.filter((candidate) => candidate[mergeKey] !== key);
+    } else if (directive === 'replace') isReplaced = true;
+    else if (directive === 'merge') throw inapplicable('merging lists cannot yet be specified in the patch');
+    else throw inapplicable(`unknown patch type: ${String(directive)} in map: ${goFormat(item)}`);
+  }
+  if (isReplaced) {
+    before = plain;
+    plain = [];
+  }
+  const merged = [...before];
+  for (const item of plain) {
+    const key = keyOf(item, mergeKey);
+    const at = merged.findIndex((candidate) => candidate[mergeKey] === key);
+    if (at < 0) merged.push(withoutNulls(item) as Fields);
+    else merged[at] = mergeMaps(merged[at] ?? {}, item, itemSchema);
+  }
+  for (const item of merged) keyOf(item, mergeKey);
+  return mergeOrdered({ merged, change: plain, before, mergeKey });
+}
+
+function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return 'list';
+  return value === null ? 'null' : typeof value;
+}
+
+function mergeMember(target: Fields, options: { name: string; value: unknown; schema: Schema | undefined; isDeletion: boolean }): void {
+  const { name, value, schema, isDeletion } = options;
+  if (value === null) {
+    delete target[name];
+    return;
+  }
+  const before = Object.hasOwn(target, name) ? target[name] : undefined;
+  if (before === undefined || kindOf(before) !== kindOf(value)) {
+    if (!isDeletion) setOwn(target, name, dropDirectives(withoutNulls(value)));
+    return;
+  }
+  const field = fieldOf(schema, name);
+  if (isRecord(value)) {
+    setOwn(target, name, strategyOf(field) === 'replace' ? value : mergeMaps(before as Fields, value, schemaUnder(schema, name)));
+  } else if (Array.isArray(value)) {
+    setOwn(target, name, mergeLists({ before: before as unknown[], change: value, field, isDeletion }));
+  } else {
+    setOwn(target, name, value);
+  }
+}
+
+function mergeMaps(before: Fields, patch: Fields, schema: Schema | undefined): Fields {
+  const directive = patch[directives.patch];
+  if (directive === 'replace') {
+    const { [directives.patch]: _directive, ...rest } = patch;
+    return rest;
+  }
+  if (directive === 'delete') return {};
+  if (directive !== undefined) throw inapplicable(`unknown patch type: ${String(directive)} in map: ${goFormat(patch)}`);
+  const target: Fields = { ...before };
+  const done = new Set<string>([directives.retainKeys]);
+  applyRetainKeys(target, patch);
+  mergeOrderedLists({ target, patch, schema, done });
+  for (const [key, value] of Object.entries(patch)) {
+    if (done.has(key)) continue;
+    const isDeletion = key.startsWith(directives.deleteFromList);
+    const name = isDeletion ? key.slice(directives.deleteFromList.length) : key;
+    mergeMember(target, { name, value, schema, isDeletion });
+  }
+  return target;
+}
+
+/**
+ * Applies a strategic merge patch: lists merge by the schema's merge keys, with `$patch`, `$retainKeys`,
+ * `$setElementOrder/…` and `$deleteFromPrimitiveList/…`. Fields that the schema does not know merge as plain JSON.
+ * Arguments are not changed. Throws PatchError.
+ */
+export function applyStrategicMergePatch(target: unknown, patch: unknown, schema: Schema): unknown {
+  if (!isRecord(patch)) throw malformed('error decoding patch: invalid JSON document');
+  return mergeMaps(isRecord(target) ? target : {}, cloneJson(patch), schema);
+}
+
