@@ -1,3 +1,4 @@
+export * from './disk.ts';
 export * from './env.ts';
 export * from './pki/index.ts';
 export * from './real-clock.ts';
@@ -7,3 +8,4 @@ export * from './http-server-node.ts';
 export * from './connect-api.ts';
 export * from './http-client-node.ts';
 export * from './kubeconfig-load.ts';
+export * from './dns-host.ts';

@@ -1,0 +1,72 @@
+import { type TestCluster, eventually, findKubectls, startTestCluster } from '@orrery/testkit';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import * as shop from './shop.ts';
+
+const layouts = (process.env['ORRERY_LAYOUTS'] ?? 'single,processes').split(',').filter((l): l is 'single' | 'processes' => l === 'single' || l === 'processes');
+const programs = findKubectls();
+
+describe.each(layouts)('a web shop in the %s layout', (layout) => {
+  let cluster: TestCluster;
+
+  beforeAll(async () => {
+    cluster = await startTestCluster({ layout, nodes: 3 });
+  }, 180_000);
+  afterAll(async ({ tasks }: { tasks?: readonly { result?: { state?: string } }[] } = {}) => {
+    if (tasks?.some((task) => task.result?.state === 'fail')) process.stderr.write(cluster?.logs() ?? '');
+    await cluster?.destroy();
+  }, 60_000);
+
+  function world(program: string): shop.JourneyWorld {
+    const { endpoints } = cluster.state();
+    return {
+      kubectl: cluster.kubectl(program),
+      program,
+      kubeconfig: cluster.kubeconfig,
+      nodePortHost: '127.0.0.1',
+      ingress: endpoints['ingress-http'] ?? '',
+      balancerUrl: (ip, port) => `http://${ip}:${port}`,
+    };
+  }
+
+  it.each(programs.map(({ version, path }) => [version, path] as const))('goes its whole way with kubectl %s', { timeout: 300_000 }, async (version, path) => {
+    const at = world(path);
+    await shop.applyAndWait(at);
+    await shop.look(at);
+    await shop.logsAndExec(at);
+    await shop.copy(at);
+    await shop.portForward(at);
+    await shop.reachFromEverywhere(at);
+    await shop.scale(at);
+    if (version === 'default' && layout === 'single') {
+      await cluster.kill9();
+      await cluster.up();
+      for (const name of ['cache', 'api', 'front']) await at.kubectl.ok(['rollout', 'status', `deployment/${name}`, '--timeout=90s', '-n', 'shop']);
+      expect(await at.kubectl.ok(['get', 'deployment', 'front', '-n', 'shop', '-o', 'jsonpath={.spec.replicas}'])).toBe('4');
+      await eventually(() => shop.reachFromEverywhere(world(path)), { what: 'everything answers after kill -9', withinMs: 60_000 });
+    }
+    await shop.brokenUpdateAndUndo(at);
+    await shop.drain(at);
+    await shop.everythingGoes(at);
+  });
+
+  it.runIf(layout === 'processes')('heals when any one process is killed', { timeout: 300_000 }, async () => {
+    const { kubectl } = world('kubectl');
+    await kubectl.ok(['create', 'deployment', 'web', '--image=nginx', '--replicas=2']);
+    await kubectl.ok(['rollout', 'status', 'deployment/web', '--timeout=60s']);
+    let replicas = 2;
+    for (const [name, pid] of Object.entries(cluster.state().processes ?? {})) {
+      process.kill(pid, 'SIGKILL');
+      replicas = replicas === 2 ? 3 : 2;
+      await eventually(() => kubectl.ok(['scale', 'deployment/web', `--replicas=${replicas}`]), { what: `scaling after ${name} was killed`, withinMs: 60_000, everyMs: 500 });
+      await eventually(
+        async () => (await kubectl.ok(['get', 'deployment', 'web', '-o', 'jsonpath={.status.readyReplicas} {.status.replicas}'])) === `${replicas} ${replicas}`,
+        { what: `${replicas} replicas ready after ${name} was killed`, withinMs: 90_000, everyMs: 500 },
+      );
+    }
+    await kubectl.ok(['delete', 'deployment', 'web']);
+  });
+});
+
+describe.runIf(programs.length === 0)('without kubectl', () => {
+  it('cannot run the journeys', () => expect.fail('no kubectl on PATH'));
+});
