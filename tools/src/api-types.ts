@@ -1,47 +1,113 @@
-/** Draft of the TypeScript types of all API definitions; see docs/HACKING.md. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-const [fieldsFile = '', gvkFile = '', out = ''] = process.argv.slice(2);
-const rows = readFileSync(fieldsFile, 'utf8').split('\n').slice(1).filter(Boolean).map((l) => l.split('\t'));
-const gvk = readFileSync(gvkFile, 'utf8').split('\n').slice(1).filter(Boolean).map((l) => l.split('\t'));
-const special: Record<string, string> = {
-  'io.k8s.apimachinery.pkg.api.resource.Quantity': 'string', 'io.k8s.apimachinery.pkg.util.intstr.IntOrString': 'number | string',
-  'io.k8s.apimachinery.pkg.apis.meta.v1.Time': 'string', 'io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime': 'string',
-  'io.k8s.apimachinery.pkg.runtime.RawExtension': 'Record<string, unknown>', 'io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1': 'Record<string, unknown>',
+/**
+ * Writes libs/api/gen/types.ts, the TypeScript types of all API definitions, from the committed schema table:
+ *
+ *   node tools/src/api-types.ts
+ *
+ * A definition is called by its last name part where that is unambiguous; of several the one that is a stable kind
+ * keeps the short name (`Event` is core's), the others carry group and version (`EventsV1Event`).
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import type { FieldSchema, LeafType, Schema } from '@orrery/apimachinery';
+import { allDefinitions, type Definition } from '../../libs/api/src/schema/table.ts';
+
+const leafTypes: Readonly<Record<LeafType, string>> = {
+  string: 'string',
+  boolean: 'boolean',
+  int32: 'number',
+  int64: 'number',
+  double: 'number',
+  bytes: 'string',
+  time: 'string',
+  microTime: 'string',
+  quantity: 'string',
+  intOrString: 'number | string',
+  duration: 'string',
+  rawExtension: 'Record<string, unknown>',
+  fieldsV1: 'Record<string, unknown>',
+  json: 'JSON',
+  schemaOrBool: 'JSONSchemaPropsOrBool',
+  schemaOrArray: 'JSONSchemaPropsOrArray',
+  schemaOrStrings: 'JSONSchemaPropsOrStringArray',
 };
-const defs = new Map<string, string[][]>();
-for (const r of rows) { const d = r[0] ?? ''; if (!defs.has(d)) defs.set(d, []); if (r[1]) defs.get(d)!.push(r); }
-const kindDefs = new Set(gvk.map((g) => g[0]));
-const cap = (s: string) => s[0]!.toUpperCase() + s.slice(1);
-const rank = (v: string) => /^v\d+$/.test(v) ? 1000 + Number(v.slice(1)) : 0;
-const byShort = new Map<string, string[]>();
-for (const d of defs.keys()) { const s = d.split('.').at(-1)!; byShort.set(s, [...(byShort.get(s) ?? []), d]); }
-const names = new Map<string, string>();
-for (const [short, ds] of byShort) {
-  const stable = ds.filter((d) => rank(d.split('.').at(-2)!) > 0 || !/\.v\d/.test(d));
-  const best = [...stable].sort((a, b) => Number(kindDefs.has(b)) - Number(kindDefs.has(a)) || Number(b.includes('.rbac.')) - Number(a.includes('.rbac.')) || Number(b.includes('.core.')) - Number(a.includes('.core.')) || rank(b.split('.').at(-2)!) - rank(a.split('.').at(-2)!))[0];
-  for (const d of ds) names.set(d, d === best ? short : cap(d.split('.').at(-3)!.replace(/-/g, '')) + cap(d.split('.').at(-2)!) + short);
+
+const unions = `/** Any JSON value. */
+export type JSON = unknown;
+
+export type JSONSchemaPropsOrBool = JSONSchemaProps | boolean;
+
+export type JSONSchemaPropsOrArray = JSONSchemaProps | JSONSchemaProps[];
+
+export type JSONSchemaPropsOrStringArray = JSONSchemaProps | string[];
+
+`;
+
+const part = (name: string, fromEnd: number): string => name.split('.').at(-fromEnd) ?? '';
+const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** Stable versions by number; 0 for the others. */
+function versionRank(version: string): number {
+  return /^v\d+$/.test(version) ? 1000 + Number(version.slice(1)) : 0;
 }
-const ref = (d: string): string => special[d] ?? names.get(d) ?? 'unknown';
-const scalar = (t: string, item: string): string => t === 'integer' || t === 'number' ? 'number' : t === 'boolean' ? 'boolean' : t === 'string' ? 'string' : t === 'object' || t === '' ? 'Record<string, unknown>' : ref(t);
-const prim = new Set(['string', 'integer', 'number', 'boolean', 'object', '']);
-const typeOf = (t: string, item: string): string => {
-  const inner = prim.has(item) ? scalar(item, '') : ref(item);
-  if (t === 'array') return inner.includes('|') ? `(${inner})[]` : `${inner}[]`;
-  if (t === 'map') return `Record<string, ${inner}>`;
-  if (t === 'ref') return ref(item);
-  return scalar(t, item);
-};
-let text = '/* eslint-disable */\n// Generated; do not edit.\n\n';
-const kinds = new Set(gvk.map((g) => g[0]));
-for (const [d, fields] of defs) {
-  if (special[d]) continue;
-  if (fields.length === 0) { text += `export type ${names.get(d)} = Record<string, unknown>;\n\n`; continue; }
-  text += `/** ${d} */\nexport interface ${names.get(d)} {\n`;
-  for (const [, p, t = '', , item = '', req] of fields) {
-    const optional = req === 'required' && !(kinds.has(d) && p !== 'items') ? '' : '?';
-    text += `  ${/^[A-Za-z_][A-Za-z0-9_]*$/.test(p!) ? p : JSON.stringify(p)}${optional}: ${typeOf(t, item)};\n`;
+
+/** Which of several definitions with one short name keeps it: kinds first, then RBAC, core, and the newest version. */
+function preference(definition: Definition): number[] {
+  const { name, groupVersion } = definition;
+  return [groupVersion ? 1 : 0, name.includes('.rbac.') ? 1 : 0, name.includes('.core.') ? 1 : 0, versionRank(part(name, 2))];
+}
+
+function comparePreference(a: Definition, b: Definition): number {
+  const [left, right] = [preference(a), preference(b)];
+  const i = left.findIndex((value, at) => value !== right[at]);
+  return i < 0 ? 0 : (right[i] ?? 0) - (left[i] ?? 0);
+}
+
+function typeNames(definitions: readonly Definition[]): Map<string, string> {
+  const names = new Map<string, string>();
+  for (const [short, group] of Map.groupBy(definitions, (definition) => part(definition.name, 1))) {
+    const stable = group.filter(({ name }) => versionRank(part(name, 2)) > 0 || !/\.v\d/.test(name));
+    const [best] = stable.sort(comparePreference);
+    for (const definition of group) {
+      const { name } = definition;
+      const long = capitalized(part(name, 3).replaceAll('-', '')) + capitalized(part(name, 2)) + short;
+      names.set(name, definition === best ? short : long);
+    }
   }
-  text += '}\n\n';
+  return names;
 }
-mkdirSync(out.replace(/\/[^/]*$/, ''), { recursive: true });
-writeFileSync(out, text);
+
+function typeOf(schema: Schema, names: Map<string, string>): string {
+  switch (schema.type) {
+    case 'object':
+      return names.get(schema.definition) ?? 'unknown';
+    case 'map':
+      return `Record<string, ${typeOf(schema.items, names)}>`;
+    case 'list': {
+      const item = typeOf(schema.items, names);
+      return item.includes('|') ? `(${item})[]` : `${item}[]`;
+    }
+    default:
+      return leafTypes[schema.type];
+  }
+}
+
+function printField(field: FieldSchema, definition: Definition, names: Map<string, string>): string {
+  const isKind = definition.groupVersion !== '';
+  const optional = field.required && (!isKind || field.name === 'items') ? '' : '?';
+  const name = /^[A-Za-z_][A-Za-z0-9_]*$/.test(field.name) ? field.name : JSON.stringify(field.name);
+  return `  ${name}${optional}: ${typeOf(field.schema, names)};\n`;
+}
+
+function printDefinition(definition: Definition, names: Map<string, string>): string {
+  const name = names.get(definition.name) ?? '';
+  const fields = [...definition.schema.fields.values()];
+  if (fields.length === 0) return `export type ${name} = Record<string, unknown>;\n\n`;
+  const body = fields.map((field) => printField(field, definition, names)).join('');
+  return `/** ${definition.name} */\nexport interface ${name} {\n${body}}\n\n`;
+}
+
+const definitions = [...allDefinitions()];
+const names = typeNames(definitions);
+const text = definitions.map((definition) => printDefinition(definition, names)).join('');
+const folder = new URL('../../libs/api/gen/', import.meta.url);
+mkdirSync(folder, { recursive: true });
+writeFileSync(new URL('types.ts', folder), `/* eslint-disable */\n// Generated by tools/src/api-types.ts; do not edit.\n\n${unions}${text}`);
