@@ -9,3 +9,6 @@ export * from './connect-api.ts';
 export * from './http-client-node.ts';
 export * from './kubeconfig-load.ts';
 export * from './dns-host.ts';
+export * from './vnet-bridge.ts';
+export * from './node-ports.ts';
+export * from './reverse-proxy.ts';
