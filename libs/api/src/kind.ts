@@ -1,3 +1,4 @@
+import type { ObjectSchema } from '@orrery/apimachinery';
 import type { FieldError } from '@orrery/errors';
 
 /** Any object as JSON; kinds narrow it. */
@@ -59,6 +60,8 @@ export interface KindDescriptor<T = any> {
   readonly categories: readonly string[];
   /** Name of the schema definition, e.g. `io.k8s.api.apps.v1.Deployment`. */
   readonly definition: string;
+  /** Of custom resources, whose schema is not in the table: takes the place of `definition`. */
+  readonly schema?: ObjectSchema;
   /** Verbs served, e.g. create, delete, deletecollection, get, list, patch, update, watch. Reviews serve only create. */
   readonly verbs: readonly string[];
   /** Key under `/registry/` without namespace and name, e.g. `pods`, `services/specs`, `apiregistration.k8s.io/apiservices`. */
@@ -74,7 +77,7 @@ export interface KindDescriptor<T = any> {
   readonly selectableFields: readonly string[];
   /** Fills in what the client left out. Called on create, update and on every read of stored objects is not needed. */
   readonly defaults: (object: T) => void;
-  /** Clears what clients may not set (status …), sets generation and the like. */
+  /** Clears what clients may not set (status …), sets generation and the like. The caller has set name, namespace, uid and creationTimestamp. */
   readonly prepareForCreate: (object: T, context: StrategyContext) => void;
   /** Of an update to the main resource: keeps status, bumps generation where spec changed. */
   readonly prepareForUpdate: (object: T, old: T, context: StrategyContext) => void;

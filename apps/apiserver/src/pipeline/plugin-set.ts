@@ -38,6 +38,8 @@ export interface PluginContext {
   readonly api: ApiClient;
   readonly read: ObjectReader;
   readonly kinds: KindLookup;
+  /** Port of the REST API; the configured one until the server listens (bootstrap steps run after that). */
+  readonly securePort: () => number;
   /** The configured authorizers in order, as one question; for reviews, impersonation and admission. */
   readonly authorize: Authorizer['authorize'];
   /** The configured authenticators in order, for TokenReview. */

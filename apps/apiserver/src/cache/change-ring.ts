@@ -1,0 +1,44 @@
+import type { Change } from './frame.ts';
+
+/** The latest changes of one resource, oldest first, for watches that resume. */
+export class ChangeRing {
+  private readonly slots: Change[] = [];
+  private readonly capacity: number;
+  private next = 0;
+  private complete: number;
+
+  /** Everything after `since` will be recorded. */
+  constructor(capacity: number, since: number) {
+    this.capacity = capacity;
+    this.complete = since;
+  }
+
+  /** Changes after this revision are all here; a watch from an older one cannot be resumed. */
+  get oldest(): number {
+    return this.complete;
+  }
+
+  push(change: Change): void {
+    if (this.slots.length < this.capacity) {
+      this.slots.push(change);
+      return;
+    }
+    const slot = this.next;
+    this.complete = (this.slots[slot] as Change).revision;
+    this.slots[slot] = change;
+    this.next = (slot + 1) % this.capacity;
+  }
+
+  /** Changes with a greater revision, in order. */
+  *after(revision: number): Iterable<Change> {
+    const { length } = this.slots;
+    let low = 0;
+    let high = length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.slots[(this.next + middle) % length] as Change).revision > revision) high = middle;
+      else low = middle + 1;
+    }
+    for (let i = low; i < length; i++) yield this.slots[(this.next + i) % length] as Change;
+  }
+}

@@ -1,0 +1,41 @@
+import type { KubeObject } from '@orrery/apimachinery';
+
+/** Kind and apiVersion first, then metadata: the form that `spliceVersion` needs, so bytes are encoded once. */
+const head = /^\{"(?:kind|apiVersion)":"[^"\\]*","(?:kind|apiVersion)":"[^"\\]*","metadata":\{/;
+
+/**
+ * The JSON that is stored: canonical head, no resourceVersion. Fields that are undefined are left out, as always in JSON.
+ */
+export function encodeForStorage(object: KubeObject): Buffer {
+  const { kind, apiVersion, metadata, ...rest } = object;
+  const { resourceVersion: _, ...meta } = metadata ?? {};
+  const front = `{"kind":${JSON.stringify(kind)},"apiVersion":${JSON.stringify(apiVersion)},"metadata":${JSON.stringify(meta)}`;
+  const tail = JSON.stringify(rest);
+  return Buffer.from(tail === '{}' ? `${front}}` : `${front},${tail.slice(1)}`);
+}
+
+/** The same bytes with metadata.resourceVersion put in; what clients get. */
+export function spliceVersion(stored: Buffer, revision: number): Buffer {
+  const match = head.exec(stored.toString('latin1', 0, 512));
+  if (!match) return encodeWithVersion(stored, revision);
+  const at = match[0].length;
+  const more = stored[at] === 0x7d ? '' : ',';
+  const version = `"resourceVersion":"${revision}"${more}`;
+  const out = Buffer.allocUnsafe(stored.length + version.length);
+  stored.copy(out, 0, 0, at);
+  out.write(version, at, 'latin1');
+  stored.copy(out, at + version.length, at);
+  return out;
+}
+
+/** For values that somebody else wrote in another form. */
+function encodeWithVersion(stored: Buffer, revision: number): Buffer {
+  const object = JSON.parse(stored.toString('utf8')) as KubeObject;
+  return spliceVersion(encodeForStorage(object), revision);
+}
+
+/** `object` with its resourceVersion, key order as in the bytes; shares everything below metadata. */
+export function withVersion<T extends KubeObject>(object: T, revision: number): T {
+  const { kind, apiVersion, metadata, ...rest } = object;
+  return { kind, apiVersion, metadata: { ...metadata, resourceVersion: String(revision) }, ...rest } as T;
+}

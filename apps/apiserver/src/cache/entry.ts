@@ -1,0 +1,90 @@
+import type { KindDescriptor } from '@orrery/api';
+import type { KubeObject } from '@orrery/apimachinery';
+import { encodeForStorage, spliceVersion, withVersion } from './encoding.ts';
+
+/**
+ * One object at one revision, shared by everything that reads it: never changed. Bytes and object are made from each
+ * other when first asked for, so an object that is only passed on is never parsed, and none is encoded twice.
+ */
+export class Entry {
+  /** `ns/name` or `name`. */
+  readonly key: string;
+  readonly revision: number;
+  private parsed: KubeObject | undefined;
+  private encoded: Buffer | undefined;
+  private fieldsOf: { kind: KindDescriptor; fields: Readonly<Record<string, string>> } | undefined;
+  private views: Map<KindDescriptor, Entry> | undefined;
+
+  /** Use `entryFromStored` and `entryFromObject`. `encoded` and `parsed` carry the resourceVersion. */
+  constructor(key: string, revision: number, content: { encoded?: Buffer; parsed?: KubeObject }) {
+    this.key = key;
+    this.revision = revision;
+    this.encoded = content.encoded;
+    this.parsed = content.parsed;
+  }
+
+  /** With metadata.resourceVersion. Frozen by convention. */
+  get object(): any {
+    return (this.parsed ??= JSON.parse((this.encoded as Buffer).toString('utf8')) as KubeObject);
+  }
+
+  /** JSON with metadata.resourceVersion. */
+  get bytes(): Buffer {
+    return (this.encoded ??= spliceVersion(encodeForStorage(this.parsed as KubeObject), this.revision));
+  }
+
+  get namespace(): string {
+    const slash = this.key.indexOf('/');
+    return slash < 0 ? '' : this.key.slice(0, slash);
+  }
+
+  get name(): string {
+    return this.key.slice(this.key.indexOf('/') + 1);
+  }
+
+  get labels(): Readonly<Record<string, string>> {
+    return (this.object as KubeObject).metadata?.labels ?? {};
+  }
+
+  /** Values for field selectors, metadata.name and metadata.namespace included. */
+  fields(kind: KindDescriptor): Readonly<Record<string, string>> {
+    if (this.fieldsOf?.kind !== kind) {
+      const own = kind.selectable(this.object);
+      this.fieldsOf = { kind, fields: { 'metadata.name': this.name, 'metadata.namespace': this.namespace, ...own } };
+    }
+    return this.fieldsOf.fields;
+  }
+
+  /** The same state under another resourceVersion: the last state of something deleted. */
+  at(revision: number): Entry {
+    return new Entry(this.key, revision, { parsed: withVersion(this.object as KubeObject, revision) });
+  }
+
+  /** The same under another key: what was listed across resources is keyed by resource afterwards. */
+  withKey(key: string): Entry {
+    return new Entry(key, this.revision, { ...(this.encoded ? { encoded: this.encoded } : {}), ...(this.parsed ? { parsed: this.parsed } : {}) });
+  }
+
+  /** As `kind` shows it, where that is stored as another kind; converted once. */
+  view(kind: KindDescriptor): Entry {
+    const { storedAs } = kind;
+    if (!storedAs) return this;
+    this.views ??= new Map();
+    let view = this.views.get(kind);
+    if (!view) {
+      view = new Entry(this.key, this.revision, { parsed: storedAs.fromStorage(this.object) as KubeObject });
+      this.views.set(kind, view);
+    }
+    return view;
+  }
+}
+
+/** From bytes as the store holds them (without resourceVersion). */
+export function entryFromStored(key: string, revision: number, value: Buffer): Entry {
+  return new Entry(key, revision, { encoded: spliceVersion(value, revision) });
+}
+
+/** From an object this server has just stored as `value`. */
+export function entryFromObject(key: string, revision: number, content: { object: KubeObject; value: Buffer }): Entry {
+  return new Entry(key, revision, { encoded: spliceVersion(content.value, revision), parsed: withVersion(content.object, revision) });
+}

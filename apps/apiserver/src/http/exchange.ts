@@ -1,0 +1,89 @@
+import type { Status } from '@orrery/errors';
+import type { HttpHeaders, HttpRequest, HttpResponse } from '@orrery/node-io/http-server';
+import { stringify } from 'yaml';
+import type { Format } from './negotiation.ts';
+
+/** Replies from this size on are compressed for clients that can take it and are not on this machine. */
+const gzipFromBytes = 128 * 1024;
+
+/** One HTTP request on its way to its answer: collects what every answer carries. */
+export class Exchange {
+  readonly request: HttpRequest;
+  readonly response: HttpResponse;
+  readonly auditId: string;
+  readonly annotations: Record<string, string> = {};
+  private readonly warnings = new Set<string>();
+  private readonly extra: Record<string, string | readonly string[]> = {};
+  /** Status code sent; 0 until then. */
+  code = 0;
+
+  constructor(request: HttpRequest, response: HttpResponse, auditId: string) {
+    this.request = request;
+    this.response = response;
+    this.auditId = auditId;
+  }
+
+  header(name: string): string | undefined {
+    const value = this.request.headers[name];
+    return typeof value === 'string' ? value : value?.[0];
+  }
+
+  warn(text: string): void {
+    this.warnings.add(text);
+  }
+
+  setHeaders(headers: HttpHeaders): void {
+    for (const [name, value] of Object.entries(headers)) if (value !== undefined) this.extra[name] = value;
+  }
+
+  headers(contentType: string): Record<string, string | readonly string[]> {
+    const warnings = [...this.warnings].map((text) => `299 - ${JSON.stringify(text)}`);
+    return {
+      'content-type': contentType,
+      'cache-control': 'no-cache, private',
+      'audit-id': this.auditId,
+      ...(warnings.length ? { warning: warnings } : {}),
+      ...this.extra,
+    };
+  }
+
+  /** Sends JSON bytes, transcoded and compressed as asked. */
+  async sendJson(code: number, body: Buffer, format: Pick<Format, 'encoding' | 'pretty'>): Promise<void> {
+    if (format.encoding === 'yaml') {
+      await this.sendBytes(code, 'application/yaml', Buffer.from(stringify(JSON.parse(body.toString('utf8')))));
+    } else if (format.pretty) {
+      const text = JSON.stringify(JSON.parse(body.toString('utf8')), null, 2);
+      await this.sendBytes(code, 'application/json', Buffer.from(`${text}\n`));
+    } else await this.sendBytes(code, 'application/json', body);
+  }
+
+  async sendBytes(code: number, contentType: string, body: Buffer): Promise<void> {
+    this.code = code;
+    const headers = this.headers(contentType);
+    if (body.length >= gzipFromBytes && this.wantsGzip()) {
+      const small = await this.response.gzip(body);
+      this.response.send(code, { ...headers, 'content-encoding': 'gzip', vary: 'Accept-Encoding' }, small);
+      return;
+    }
+    this.response.send(code, headers, body);
+  }
+
+  sendText(code: number, body: string, contentType = 'text/plain; charset=utf-8'): void {
+    this.code = code;
+    this.response.send(code, { ...this.headers(contentType), 'x-content-type-options': 'nosniff' }, body);
+  }
+
+  /** A failure, in JSON whatever was asked for, unless YAML was. */
+  sendStatus(status: Status): void {
+    this.code = status.code;
+    const retry = status.details?.retryAfterSeconds;
+    const headers = this.headers('application/json');
+    this.response.send(status.code, retry === undefined ? headers : { ...headers, 'retry-after': String(retry) }, JSON.stringify(status));
+  }
+
+  private wantsGzip(): boolean {
+    if (!(this.header('accept-encoding') ?? '').includes('gzip')) return false;
+    const address = this.request.remoteAddress;
+    return !(address === '::1' || address.startsWith('127.') || address.startsWith('::ffff:127.'));
+  }
+}

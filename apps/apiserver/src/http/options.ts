@@ -1,0 +1,107 @@
+import type { FieldValidation } from '@orrery/api';
+import { type FieldError, badRequest, fieldError, invalid } from '@orrery/errors';
+import type { DeleteOptions } from '../registry/delete.ts';
+import type { ListOptions } from '../registry/list.ts';
+import type { WriteOptions } from '../registry/registry.ts';
+import type { WatchOptions } from '../registry/watch.ts';
+
+function flag(query: URLSearchParams, name: string): boolean | undefined {
+  const value = query.get(name);
+  if (value === null) return undefined;
+  return value !== 'false' && value !== '0';
+}
+
+function integer(query: URLSearchParams, name: string): number | undefined {
+  const value = query.get(name);
+  if (value === null || value === '') return undefined;
+  if (!/^-?\d+$/.test(value)) throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`);
+  return Number(value);
+}
+
+function defined<T extends object>(object: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}
+
+function text(query: URLSearchParams, name: string): string | undefined {
+  return query.get(name) || undefined;
+}
+
+export function listOptions(query: URLSearchParams): ListOptions {
+  return defined({
+    labelSelector: text(query, 'labelSelector'),
+    fieldSelector: text(query, 'fieldSelector'),
+    limit: integer(query, 'limit'),
+    continue: text(query, 'continue'),
+    resourceVersion: text(query, 'resourceVersion'),
+    resourceVersionMatch: text(query, 'resourceVersionMatch'),
+    sendInitialEvents: flag(query, 'sendInitialEvents'),
+  });
+}
+
+export function watchOptions(query: URLSearchParams): WatchOptions {
+  return defined({
+    labelSelector: text(query, 'labelSelector'),
+    fieldSelector: text(query, 'fieldSelector'),
+    resourceVersion: text(query, 'resourceVersion'),
+    resourceVersionMatch: text(query, 'resourceVersionMatch'),
+    allowWatchBookmarks: flag(query, 'allowWatchBookmarks'),
+    sendInitialEvents: flag(query, 'sendInitialEvents'),
+    timeoutSeconds: integer(query, 'timeoutSeconds'),
+  });
+}
+
+export function fieldValidation(query: URLSearchParams, optionsKind: string): FieldValidation {
+  const value = query.get('fieldValidation') ?? '';
+  if (value === '' || value === 'Warn') return 'Warn';
+  if (value === 'Strict' || value === 'Ignore') return value;
+  throw invalid({ group: 'meta.k8s.io', kind: optionsKind, name: '' }, [fieldError.notSupported('fieldValidation', value, ['Ignore', 'Warn', 'Strict', ''])]);
+}
+
+function checkDryRun(values: readonly string[], optionsKind: string): boolean {
+  const errors: FieldError[] = values.filter((v) => v !== 'All').map((v) => fieldError.notSupported('dryRun', v, ['All']));
+  if (errors.length) throw invalid({ group: 'meta.k8s.io', kind: optionsKind, name: '' }, errors);
+  return values.length > 0;
+}
+
+/** The manager's name from a User-Agent: what comes before the first slash. */
+function managerFrom(userAgent: string | undefined): string {
+  return (userAgent ?? '').split('/')[0]?.slice(0, 128) || 'unknown';
+}
+
+export function writeOptions(query: URLSearchParams, request: { optionsKind: string; userAgent: string | undefined }): WriteOptions {
+  const { optionsKind, userAgent } = request;
+  const values = query.getAll('dryRun').filter((v) => v !== '');
+  const manager = query.get('fieldManager') ?? '';
+  if (manager.length > 128) {
+    throw invalid({ group: 'meta.k8s.io', kind: optionsKind, name: '' }, [fieldError.tooLong('fieldManager', manager, 128)]);
+  }
+  const raw = {
+    kind: optionsKind,
+    apiVersion: 'meta.k8s.io/v1',
+    ...(values.length ? { dryRun: values } : {}),
+    ...(manager ? { fieldManager: manager } : {}),
+    ...(query.get('fieldValidation') ? { fieldValidation: query.get('fieldValidation') } : {}),
+    ...(query.get('force') ? { force: query.get('force') === 'true' } : {}),
+  };
+  return { dryRun: checkDryRun(values, optionsKind), fieldManager: manager || managerFrom(userAgent), raw };
+}
+
+/** DeleteOptions come in the body, or in the query of clients that send none. */
+export function deleteOptions(query: URLSearchParams, body: Readonly<Record<string, unknown>> | undefined): DeleteOptions {
+  const fromQuery = defined({
+    propagationPolicy: text(query, 'propagationPolicy'),
+    orphanDependents: flag(query, 'orphanDependents'),
+    gracePeriodSeconds: integer(query, 'gracePeriodSeconds'),
+  });
+  const given = { ...(body ?? fromQuery) } as Omit<DeleteOptions, 'dryRun' | 'raw' | 'fieldManager'> & { dryRun?: string[] };
+  const values = given.dryRun ?? query.getAll('dryRun').filter((v) => v !== '');
+  const { propagationPolicy: policy, orphanDependents } = given;
+  const subject = { group: 'meta.k8s.io', kind: 'DeleteOptions', name: '' };
+  if (policy && orphanDependents !== undefined) {
+    throw invalid(subject, [fieldError.invalid('propagationPolicy', policy, 'orphanDependents and deletionPropagation cannot be both set')]);
+  }
+  if (policy && !['Foreground', 'Background', 'Orphan'].includes(policy)) {
+    throw invalid(subject, [fieldError.notSupported('propagationPolicy', policy, ['Background', 'Foreground', 'Orphan', ''])]);
+  }
+  return { ...given, dryRun: checkDryRun(values, 'DeleteOptions'), fieldManager: '', raw: { kind: 'DeleteOptions', apiVersion: 'meta.k8s.io/v1', ...given } };
+}

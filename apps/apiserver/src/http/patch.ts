@@ -1,0 +1,45 @@
+import { DecodeError, parseBody, parseYaml } from '@orrery/api';
+import { badRequest, unsupportedMediaType } from '@orrery/errors';
+import { type PatchInput, type PatchType, patch } from '../registry/patch.ts';
+import { fieldValidation, writeOptions } from './options.ts';
+import { type ResourceRequest, readBody, sendEntry } from './resource.ts';
+
+const builtInTypes: readonly PatchType[] = [
+  'application/json-patch+json',
+  'application/merge-patch+json',
+  'application/apply-patch+yaml',
+  'application/strategic-merge-patch+json',
+];
+
+function patchType(request: ResourceRequest): PatchType {
+  const type = (request.exchange.header('content-type') ?? '').split(';')[0]?.trim().toLowerCase();
+  // Strategic merge needs a schema with merge keys, which custom resources do not have.
+  const allowed = request.scope.kind.schema ? builtInTypes.slice(0, 3) : builtInTypes;
+  const found = allowed.find((t) => t === type);
+  if (!found) throw unsupportedMediaType(`the body of the request was in an unknown format - accepted media types include: ${allowed.join(', ')}`);
+  return found;
+}
+
+function parsePatch(type: PatchType, body: Buffer): unknown {
+  try {
+    return type === 'application/apply-patch+yaml' ? parseYaml(body.toString('utf8')).value : parseBody(body).value;
+  } catch (error) {
+    if (error instanceof DecodeError) throw badRequest(`error decoding patch: ${error.message.replace("couldn't get version/kind; json parse error: ", '')}`);
+    throw error;
+  }
+}
+
+/** Reads a patch and its options. */
+export async function readPatch(request: ResourceRequest): Promise<PatchInput> {
+  const { exchange, parsed } = request;
+  const { query } = parsed;
+  const type = patchType(request);
+  const options = writeOptions(query, { optionsKind: 'PatchOptions', userAgent: exchange.header('user-agent') });
+  const body = await readBody(exchange);
+  return { type, patch: parsePatch(type, body), options, mode: fieldValidation(query, 'PatchOptions'), force: query.get('force') === 'true' };
+}
+
+export async function servePatch(request: ResourceRequest): Promise<void> {
+  const { entry, created } = await patch(request.core.registry, request.scope, await readPatch(request));
+  await sendEntry(request, created ? 201 : 200, entry);
+}

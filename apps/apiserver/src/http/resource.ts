@@ -1,0 +1,157 @@
+import { type KindDescriptor, schemaOf } from '@orrery/api';
+import type { KubeObject } from '@orrery/apimachinery';
+import { methodNotSupported } from '@orrery/errors';
+import type { Entry } from '../cache/entry.ts';
+import type { UserInfo } from '../pipeline/request-info.ts';
+import { create } from '../registry/create.ts';
+import { type DeleteResult, deleteObject } from '../registry/delete.ts';
+import { deleteCollection } from '../registry/delete-collection.ts';
+import { get } from '../registry/get.ts';
+import { type ListResult, list } from '../registry/list.ts';
+import type { RequestScope } from '../registry/registry.ts';
+import { update } from '../registry/update.ts';
+import type { ApiServerCore } from '../server.ts';
+import { decodeBody, expectKind, maxBodyBytes } from './body.ts';
+import type { Exchange } from './exchange.ts';
+import { type Format, negotiate } from './negotiation.ts';
+import { listBytes, listMetadata, partialMetadata, partialMetadataList } from './object-bytes.ts';
+import { deleteOptions, fieldValidation, listOptions, watchOptions, writeOptions } from './options.ts';
+import { servePatch } from './patch.ts';
+import type { ParsedRequest } from './request-path.ts';
+import { scopeOf } from './scope.ts';
+import { serveSubresource } from './subresource.ts';
+import { tableBytes, tableLines } from './table-reply.ts';
+import { serveWatch } from './watch-reply.ts';
+
+/** One authorized request for a resource. */
+export interface ResourceRequest {
+  readonly core: ApiServerCore;
+  readonly exchange: Exchange;
+  readonly parsed: ParsedRequest;
+  readonly scope: RequestScope;
+  readonly format: Format;
+}
+
+/** Sends one object in the form that was asked for. */
+export async function sendEntry(request: ResourceRequest, code: number, entry: Entry): Promise<void> {
+  const { exchange, format } = request;
+  if (format.as === 'Table') return exchange.sendJson(code, tableBytes(request, [entry]), format);
+  if (format.as === 'PartialObjectMetadata') return exchange.sendJson(code, Buffer.from(JSON.stringify(partialMetadata(entry))), format);
+  return exchange.sendJson(code, entry.bytes, format);
+}
+
+async function sendList(request: ResourceRequest, result: ListResult): Promise<void> {
+  const { exchange, format, scope } = request;
+  if (format.as === 'Table') return exchange.sendJson(200, tableBytes(request, result.entries, listMetadata(result)), format);
+  if (format.as === 'PartialObjectMetadata') return exchange.sendJson(200, partialMetadataList(result), format);
+  return exchange.sendJson(200, listBytes(scope.kind, result), format);
+}
+
+export async function readBody(exchange: Exchange): Promise<Buffer> {
+  return exchange.request.body(maxBodyBytes);
+}
+
+/** Decodes a body of the resource's own kind; unknown fields become warnings. */
+export async function readObject(request: ResourceRequest, optionsKind: string): Promise<KubeObject> {
+  const { exchange, parsed, scope } = request;
+  const body = await readBody(exchange);
+  const mode = fieldValidation(parsed.query, optionsKind);
+  const { object, warnings } = decodeBody(body, { contentType: exchange.header('content-type'), expected: expectKind(scope.kind), mode });
+  for (const text of warnings) exchange.warn(text);
+  return object;
+}
+
+async function serveCreate(request: ResourceRequest): Promise<void> {
+  const { core, exchange, parsed, scope } = request;
+  const options = writeOptions(parsed.query, { optionsKind: 'CreateOptions', userAgent: exchange.header('user-agent') });
+  const object = await readObject(request, 'CreateOptions');
+  await sendEntry(request, 201, await create(core.registry, scope, { object, options }));
+}
+
+async function serveUpdate(request: ResourceRequest): Promise<void> {
+  const { core, exchange, parsed, scope } = request;
+  const options = writeOptions(parsed.query, { optionsKind: 'UpdateOptions', userAgent: exchange.header('user-agent') });
+  const object = await readObject(request, 'UpdateOptions');
+  const { entry, created } = await update(core.registry, scope, { object, options });
+  await sendEntry(request, created ? 201 : 200, entry);
+}
+
+const deleteOptionsSchema = 'io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions';
+
+async function readDeleteOptions(request: ResourceRequest): Promise<ReturnType<typeof deleteOptions>> {
+  const { exchange, parsed } = request;
+  const body = await readBody(exchange);
+  if (body.length === 0) return deleteOptions(parsed.query, undefined);
+  const expected = { group: '', version: 'v1', kind: 'DeleteOptions', schema: schemaOf(deleteOptionsSchema) };
+  const { object } = decodeBody(body, { contentType: exchange.header('content-type'), expected, mode: 'Ignore' });
+  return deleteOptions(parsed.query, object as Record<string, unknown>);
+}
+
+/** Kinds whose DELETE answers with the object even when it is gone. */
+const returnsDeleted = new Set([
+  ...['persistentvolumeclaims', 'persistentvolumes', 'pods', 'podtemplates', 'resourcequotas', 'serviceaccounts', 'services'],
+  ...['deviceclasses', 'resourceclaims', 'resourceclaimtemplates', 'resourceslices'].map((r) => `${r}.resource.k8s.io`),
+  ...['csidrivers', 'csinodes', 'storageclasses', 'volumeattachments', 'volumeattributesclasses'].map((r) => `${r}.storage.k8s.io`),
+]);
+
+export function deletionReply(kind: KindDescriptor, result: DeleteResult): Buffer | Entry {
+  const key = kind.group ? `${kind.resource}.${kind.group}` : kind.resource;
+  if (!result.gone || returnsDeleted.has(key)) return result.entry;
+  const { metadata } = result.entry.object as KubeObject;
+  const details = { name: result.entry.name, ...(kind.group ? { group: kind.group } : {}), kind: kind.resource, uid: metadata?.uid };
+  return Buffer.from(JSON.stringify({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details }));
+}
+
+async function serveDelete(request: ResourceRequest): Promise<void> {
+  const { core, exchange, scope, format } = request;
+  const reply = deletionReply(scope.kind, await deleteObject(core.registry, scope, await readDeleteOptions(request)));
+  if (Buffer.isBuffer(reply)) await exchange.sendJson(200, reply, format);
+  else await sendEntry(request, 200, reply);
+}
+
+async function serveDeleteCollection(request: ResourceRequest): Promise<void> {
+  const { core, parsed, scope } = request;
+  const options = await readDeleteOptions(request);
+  await sendList(request, await deleteCollection(core.registry, scope, { list: listOptions(parsed.query), options }));
+}
+
+async function serveWatchVerb(request: ResourceRequest): Promise<void> {
+  const { core, exchange, parsed, scope, format } = request;
+  const contentType = format.as === 'Table' ? 'application/json;as=Table;g=meta.k8s.io;v=v1;stream=watch' : 'application/json';
+  await serveWatch(core.registry, scope, {
+    exchange,
+    options: watchOptions(parsed.query),
+    contentType,
+    ...(format.as ? { lineOf: tableLines(request) } : {}),
+  });
+}
+
+type Verb = (request: ResourceRequest) => Promise<void>;
+
+const verbs: Readonly<Record<string, Verb>> = {
+  get: async (request) => sendEntry(request, 200, await get(request.core.registry, request.scope, request.parsed.query.get('resourceVersion') ?? '')),
+  list: async (request) => sendList(request, await list(request.core.registry, request.scope, listOptions(request.parsed.query))),
+  watch: serveWatchVerb,
+  create: serveCreate,
+  update: serveUpdate,
+  patch: servePatch,
+  delete: serveDelete,
+  deletecollection: serveDeleteCollection,
+};
+
+/** Answers an authorized request for a resource or one of its subresources. */
+export async function serveResource(core: ApiServerCore, routed: { exchange: Exchange; parsed: ParsedRequest; user: UserInfo }): Promise<void> {
+  const { exchange, parsed } = routed;
+  const { info, query } = parsed;
+  const scope = scopeOf(core, { exchange, info, user: routed.user });
+  const pretty = query.has('pretty') && query.get('pretty') !== 'false' && query.get('pretty') !== '0';
+  const format = negotiate(exchange.header('accept'), { pretty, transforms: true });
+  const request: ResourceRequest = { core, exchange, parsed, scope, format };
+  if (info.subresource) return serveSubresource(request);
+  const verb = verbs[info.verb];
+  const namespaceNeeded = scope.kind.namespaced && !info.namespace && info.verb !== 'list' && info.verb !== 'watch';
+  if (!verb || namespaceNeeded || !scope.kind.verbs.includes(info.verb) || (info.verb === 'create' && info.name)) {
+    throw methodNotSupported({ group: info.group, resource: info.resource }, info.verb);
+  }
+  await verb(request);
+}

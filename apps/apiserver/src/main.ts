@@ -1,0 +1,21 @@
+import { readFileSync } from 'node:fs';
+import { runMain, serveHttp } from '@orrery/node-io';
+import { grpcChannel } from '@orrery/rpc';
+import { createApiServer } from './component.ts';
+import { apiServerSchema } from './config.ts';
+
+/** Settings that hold PEM take a path as well. */
+const pem = (value: string): string => (value === '' || value.includes('-----BEGIN') ? value : readFileSync(value, 'utf8'));
+
+await runMain({
+  name: 'apiserver',
+  summary: 'the Kubernetes API over a store that speaks etcd v3',
+  schema: apiServerSchema,
+  create({ env, config }) {
+    const { etcdCa, etcdCert, etcdKey } = config;
+    const tls = etcdCa ? { tls: { ca: pem(etcdCa), ...(etcdCert ? { cert: pem(etcdCert), key: pem(etcdKey) } : {}) } } : {};
+    const store = grpcChannel(config.etcdServers.split(',')[0] ?? '', tls);
+    const files = { tlsCert: pem(config.tlsCert), tlsKey: pem(config.tlsKey), clientCa: pem(config.clientCa), serviceAccountKey: pem(config.serviceAccountKey) };
+    return createApiServer(env, { store, http: serveHttp }, { ...config, ...files });
+  },
+});

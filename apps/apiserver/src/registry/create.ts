@@ -1,0 +1,76 @@
+import { type KubeObject, cloneJson, validateObjectMeta } from '@orrery/apimachinery';
+import { StatusError, alreadyExists, invalid } from '@orrery/errors';
+import type { Entry } from '../cache/entry.ts';
+import { type Admission, admission } from './admission-chain.ts';
+import { storeNew } from './commit.ts';
+import { type Draft, asDraft, fillSystemFields, generateName, matchNamespace } from './metadata.ts';
+import { type Registry, type RequestScope, type WriteOptions, subjectOf } from './registry.ts';
+
+const nameAttempts = 8;
+
+/** Seconds until objects of this kind expire; undefined for all but Events. */
+export function ttlSeconds(registry: Registry, scope: Pick<RequestScope, 'kind'>): number | undefined {
+  const { kind, storedAs, group } = scope.kind;
+  const isEvent = kind === 'Event' && (group === '' || storedAs !== undefined);
+  return isEvent ? registry.config.eventTtlSeconds : undefined;
+}
+
+/** Prepares and checks a draft that admission has seen, as a create does. */
+export function prepareNew(registry: Registry, scope: RequestScope, draft: Draft): void {
+  const { kind } = scope;
+  fillSystemFields(registry, draft);
+  if (!draft.metadata.name && draft.metadata.generateName) draft.metadata.name = generateName(registry, draft.metadata.generateName);
+  kind.prepareForCreate(draft, { nowMs: registry.env.clock.now(), namespace: scope.info.namespace });
+}
+
+export function validateNew(scope: RequestScope, draft: Draft): void {
+  const { kind } = scope;
+  const errors = [...validateObjectMeta(draft.metadata, { namespaced: kind.namespaced, nameRule: kind.nameRule }), ...kind.validate(draft)];
+  if (errors.length) throw invalid({ group: kind.group, kind: kind.kind, name: draft.metadata.name ?? '' }, errors);
+}
+
+/** POST of a new object. The object is the caller's to give away: it becomes the draft. */
+export async function create(registry: Registry, scope: RequestScope, input: { object: KubeObject; options: WriteOptions }): Promise<Entry> {
+  const { kind } = scope;
+  const draft = asDraft(kind, input.object);
+  if (draft.metadata.resourceVersion && draft.metadata.resourceVersion !== '0') {
+    throw new StatusError({ code: 500, message: 'resourceVersion should not be set on objects to be created' });
+  }
+  matchNamespace(scope, draft);
+  kind.defaults(draft);
+  const check = admission(registry, scope, { operation: 'CREATE', object: draft, oldObject: undefined, name: draft.metadata.name ?? '', options: input.options });
+  let committed = false;
+  try {
+    if (await check.admit()) kind.defaults(draft);
+    const entry = await store(registry, scope, { draft, check, options: input.options });
+    committed = true;
+    return entry;
+  } finally {
+    await check.finish(committed && !input.options.dryRun);
+  }
+}
+
+interface Creation {
+  readonly draft: Draft;
+  readonly check: Admission;
+  readonly options: WriteOptions;
+}
+
+/** A generated name that is taken is drawn again. */
+async function store(registry: Registry, scope: RequestScope, creation: Creation): Promise<Entry> {
+  const { check, options } = creation;
+  const { kind } = scope;
+  const generated = !creation.draft.metadata.name && Boolean(creation.draft.metadata.generateName);
+  const ttl = ttlSeconds(registry, scope);
+  for (let attempt = 1; ; attempt++) {
+    const draft = generated ? cloneJson(creation.draft) : creation.draft;
+    prepareNew(registry, scope, draft);
+    validateNew(scope, draft);
+    for (const text of kind.warnings(draft, undefined)) scope.warn(text);
+    check.attributes.object = draft;
+    await check.validate();
+    const entry = await storeNew(registry, { kind, draft, dryRun: options.dryRun, ...(ttl ? { ttlSeconds: ttl } : {}) });
+    if (entry) return entry;
+    if (!generated || attempt === nameAttempts) throw alreadyExists(subjectOf(scope, draft.metadata.name));
+  }
+}

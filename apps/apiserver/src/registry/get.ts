@@ -1,0 +1,28 @@
+import { parseResourceVersion } from '@orrery/apimachinery';
+import { notFound } from '@orrery/errors';
+import { type Entry, entryFromStored } from '../cache/entry.ts';
+import { itemKey } from '../storage/keys.ts';
+import { type Registry, type RequestScope, subjectOf } from './registry.ts';
+
+/** The entry as the store has it now, through the cache where that is current; undefined when there is none. */
+export async function readCurrent(registry: Registry, scope: Pick<RequestScope, 'kind'>, item: string): Promise<Entry | undefined> {
+  const cache = registry.feed.cache(scope.kind);
+  const { value } = await registry.store.get(cache.prefix + item);
+  if (!value) return undefined;
+  const cached = cache.get(item);
+  return cached?.revision === value.revision ? cached : entryFromStored(item, value.revision, value.value);
+}
+
+/** GET of one object. Without a resourceVersion the answer is current; with one, at least that new, from the cache. */
+export async function get(registry: Registry, scope: RequestScope, resourceVersion = ''): Promise<Entry> {
+  const { kind, info } = scope;
+  const item = itemKey(kind, info.namespace, info.name);
+  let entry: Entry | undefined;
+  if (resourceVersion === '') entry = await readCurrent(registry, scope, item);
+  else {
+    await registry.feed.waitFor(parseResourceVersion(resourceVersion));
+    entry = registry.feed.cache(kind).get(item);
+  }
+  if (!entry) throw notFound(subjectOf(scope));
+  return entry.view(kind);
+}

@@ -1,0 +1,63 @@
+import { DecodeError, type FieldValidation, decodeValue, schemaOf } from '@orrery/api';
+import { type KubeObject, PatchError, applyJsonPatch, applyMergePatch } from '@orrery/apimachinery';
+import { StatusError, badRequest, tooLarge } from '@orrery/errors';
+import type { Registry, RequestScope, WriteOptions } from './registry.ts';
+import { type UpdateResult, updateWith } from './update.ts';
+
+export type PatchType = 'application/json-patch+json' | 'application/merge-patch+json' | 'application/strategic-merge-patch+json' | 'application/apply-patch+yaml';
+
+export interface PatchInput {
+  readonly type: PatchType;
+  /** The patch as JSON. */
+  readonly patch: unknown;
+  readonly options: WriteOptions;
+  readonly mode: FieldValidation;
+  /** Of apply: takes fields from other managers. */
+  readonly force: boolean;
+}
+
+function unprocessable(message: string): StatusError {
+  return new StatusError({
+    code: 422,
+    reason: 'Invalid',
+    message: 'the server rejected our request due to an error in our request',
+    details: { causes: [{ reason: 'UnexpectedServerResponse', message }] },
+  });
+}
+
+function statusOf(error: unknown): unknown {
+  if (error instanceof PatchError) {
+    if (error.kind === 'tooLarge') return tooLarge(error.message);
+    return error.kind === 'malformed' ? badRequest(error.message) : unprocessable(error.message);
+  }
+  if (error instanceof DecodeError) return error.isStrict ? badRequest(error.message) : unprocessable(error.message);
+  return error;
+}
+
+type Applier = (current: KubeObject, input: PatchInput, scope: RequestScope) => unknown;
+
+const appliers: Partial<Record<PatchType, Applier>> = {
+  'application/json-patch+json': (current, { patch }) => applyJsonPatch(current, patch),
+  'application/merge-patch+json': (current, { patch }) => applyMergePatch(current, patch),
+};
+
+/** PATCH. Applied to the current object again whenever it changed meanwhile, unless the patch names a resourceVersion. */
+export async function patch(registry: Registry, scope: RequestScope, input: PatchInput): Promise<UpdateResult> {
+  const { kind } = scope;
+  const schema = kind.schema ?? schemaOf(kind.definition);
+  const apply = appliers[input.type] as Applier;
+  return updateWith(registry, scope, {
+    options: input.options,
+    createIfAbsent: false,
+    unconditional: true,
+    transform: (current) => {
+      try {
+        const { object, warnings } = decodeValue(apply(current as KubeObject, input, scope), schema, input.mode);
+        for (const text of warnings) scope.warn(text);
+        return object as KubeObject;
+      } catch (error) {
+        throw statusOf(error);
+      }
+    },
+  });
+}

@@ -1,0 +1,52 @@
+import type { KindDescriptor } from '@orrery/api';
+import type { Env } from '@orrery/runtime';
+import type { OwnWrites } from '../cache/own-writes.ts';
+import type { StoreFeed } from '../cache/store-feed.ts';
+import type { ApiServerConfig } from '../config.ts';
+import type { AdmissionPlugin } from '../pipeline/admission.ts';
+import type { KindLookup } from '../pipeline/plugin-set.ts';
+import type { RequestInfo, UserInfo } from '../pipeline/request-info.ts';
+import type { ReviewHandler } from '../pipeline/virtual.ts';
+import type { EtcdStore } from '../storage/etcd-store.ts';
+import type { PageSnapshots } from './page-snapshots.ts';
+import type { StorageHook } from './storage-hook.ts';
+
+/** What the verbs work on. One an API server. */
+export interface Registry {
+  readonly env: Env;
+  readonly config: ApiServerConfig;
+  readonly store: EtcdStore;
+  readonly feed: StoreFeed;
+  readonly ownWrites: OwnWrites;
+  readonly root: string;
+  readonly kinds: KindLookup;
+  readonly snapshots: PageSnapshots;
+  readonly admission: readonly AdmissionPlugin[];
+  readonly reviews: readonly ReviewHandler[];
+  readonly hooks: readonly StorageHook[];
+}
+
+/** One authorized request on its way through a verb. */
+export interface RequestScope {
+  readonly user: UserInfo;
+  readonly info: RequestInfo;
+  readonly kind: KindDescriptor;
+  /** Adds a Warning header; doubles are dropped. */
+  warn(text: string): void;
+  /** Adds to the audit record. */
+  annotate(key: string, value: string): void;
+  readonly signal?: AbortSignal;
+}
+
+/** Options of writes, from the query or the options object. */
+export interface WriteOptions {
+  readonly dryRun: boolean;
+  readonly fieldManager: string;
+  /** Options as sent, for admission. */
+  readonly raw: Readonly<Record<string, unknown>>;
+}
+
+/** What error messages call the object of a request. */
+export function subjectOf(scope: Pick<RequestScope, 'info'>, name = scope.info.name): { group: string; resource: string; name: string } {
+  return { group: scope.info.group, resource: scope.info.resource, name };
+}

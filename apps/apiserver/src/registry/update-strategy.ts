@@ -1,0 +1,69 @@
+import type { KindDescriptor, StrategyContext } from '@orrery/api';
+import type { KubeObject } from '@orrery/apimachinery';
+import type { FieldError } from '@orrery/errors';
+import type { Draft } from './metadata.ts';
+import { podStrategies } from './pod-strategies.ts';
+
+/** How an update through one path (the object or a subresource) treats the parts of the object. */
+export interface UpdateStrategy {
+  /** Puts back what this path may not change and bumps the generation. */
+  prepare(draft: any, old: any, context: StrategyContext): void;
+  validate(draft: any, old: any): FieldError[];
+  /** True when the update takes away the last thing that kept a deleted object alive. */
+  removes(draft: Draft, old: KubeObject): boolean;
+}
+
+/** The last finalizer of an object that waited for nothing else is gone. */
+export function finalizersDone(draft: Draft, old: KubeObject): boolean {
+  return (draft.metadata.finalizers ?? []).length === 0 && old.metadata?.deletionTimestamp !== undefined && old.metadata.deletionGracePeriodSeconds === 0;
+}
+
+const never = (): boolean => false;
+
+function namespaceEmptied(draft: Draft, old: KubeObject): boolean {
+  const { spec } = draft as { spec?: { finalizers?: unknown[] } };
+  return finalizersDone(draft, old) && (spec?.finalizers ?? []).length === 0;
+}
+
+/** Everything but what `fields` name comes from the old object. */
+function only(draft: Record<string, unknown>, old: Record<string, unknown>, fields: readonly string[]): void {
+  for (const key of new Set([...Object.keys(draft), ...Object.keys(old)])) {
+    if (fields.includes(key)) continue;
+    if (old[key] === undefined) delete draft[key];
+    else draft[key] = old[key];
+  }
+}
+
+/** Namespace finalizers change only through /finalize; the main path keeps them. */
+const finalize: UpdateStrategy = {
+  prepare(draft: { spec?: { finalizers?: unknown } }, old: { spec?: object }) {
+    const finalizers = draft.spec?.finalizers;
+    only(draft as Record<string, unknown>, old as Record<string, unknown>, ['metadata']);
+    draft.spec = { ...old.spec, finalizers };
+  },
+  validate: () => [],
+  removes: namespaceEmptied,
+};
+
+/** Approval conditions of a signing request; signed certificates change only through /status. */
+const approval: UpdateStrategy = {
+  prepare(draft: { status?: { conditions?: unknown } }, old: { status?: object }) {
+    const conditions = draft.status?.conditions;
+    only(draft as Record<string, unknown>, old as Record<string, unknown>, ['metadata']);
+    draft.status = { ...old.status, ...(conditions ? { conditions } : {}) };
+  },
+  validate: () => [],
+  removes: never,
+};
+
+/** The strategy of one path of a kind. Subresources without one of their own replace status only. */
+export function strategyOf(kind: KindDescriptor, subresource: string): UpdateStrategy {
+  if (subresource === '') {
+    const removes = kind.group === '' && kind.kind === 'Namespace' ? namespaceEmptied : finalizersDone;
+    return { prepare: kind.prepareForUpdate, validate: kind.validateUpdate, removes };
+  }
+  if (kind.group === '' && kind.kind === 'Pod' && podStrategies[subresource]) return podStrategies[subresource];
+  if (kind.group === '' && kind.kind === 'Namespace' && subresource === 'finalize') return finalize;
+  if (kind.group === 'certificates.k8s.io' && subresource === 'approval') return approval;
+  return { prepare: kind.prepareForStatusUpdate, validate: kind.validateStatusUpdate, removes: never };
+}

@@ -1,0 +1,135 @@
+import { type KubeObject, cloneJson, validateObjectMetaUpdate } from '@orrery/apimachinery';
+import { type FieldError, badRequest, conflict, invalid, modifiedConflict, notFound } from '@orrery/errors';
+import type { Entry } from '../cache/entry.ts';
+import { type Admission, admission } from './admission-chain.ts';
+import { type Decision, type UpdateOutcome, guaranteedUpdate } from './commit.ts';
+import { prepareNew, ttlSeconds, validateNew } from './create.ts';
+import { type Draft, asDraft, keepSystemFields, matchNamespace } from './metadata.ts';
+import { type Registry, type RequestScope, type WriteOptions, subjectOf } from './registry.ts';
+import { strategyOf } from './update-strategy.ts';
+
+export interface UpdateInput {
+  readonly options: WriteOptions;
+  /** Makes the new object from the current one (undefined: there is none); gives a fresh draft at every call. */
+  transform(current: KubeObject | undefined): Promise<KubeObject> | KubeObject;
+  /** May the request create the object? */
+  readonly createIfAbsent: boolean;
+  /** Is it fine to leave out resourceVersion? A patch starts from the current object, so it always names one. */
+  readonly unconditional: boolean;
+}
+
+export interface UpdateResult {
+  readonly entry: Entry;
+  readonly created: boolean;
+}
+
+/** The common course of PUT and PATCH, of objects and of their subresources: see `update-strategy`. */
+export async function updateWith(registry: Registry, scope: RequestScope, input: UpdateInput): Promise<UpdateResult> {
+  const { kind, info } = scope;
+  const ttl = ttlSeconds(registry, scope);
+  let open: Admission | undefined;
+  let outcome: UpdateOutcome | undefined;
+  try {
+    outcome = await guaranteedUpdate(registry, {
+      kind,
+      namespace: kind.namespaced ? info.namespace : '',
+      name: info.name,
+      dryRun: input.options.dryRun,
+      ...(ttl ? { ttlSeconds: ttl } : {}),
+      decide: async (current) => {
+        await open?.finish(false);
+        const step = current ? await decideUpdate(registry, scope, { input, current }) : await decideCreate(registry, scope, input);
+        open = step.check;
+        return step.decision;
+      },
+    });
+  } finally {
+    await open?.finish(outcome !== undefined && !input.options.dryRun);
+  }
+  if (!outcome.entry) throw notFound(subjectOf(scope));
+  return { entry: outcome.entry, created: outcome.created };
+}
+
+/** PUT. The object is the caller's to give away. */
+export function update(registry: Registry, scope: RequestScope, input: { object: KubeObject; options: WriteOptions }): Promise<UpdateResult> {
+  const { kind } = scope;
+  return updateWith(registry, scope, {
+    options: input.options,
+    transform: () => cloneJson(input.object),
+    createIfAbsent: kind.createOnUpdate && scope.info.subresource === '',
+    unconditional: kind.unconditionalUpdate,
+  });
+}
+
+interface Step {
+  readonly decision: Decision;
+  readonly check: Admission;
+}
+
+function checkIdentity(scope: RequestScope, draft: Draft): void {
+  const { name } = scope.info;
+  if (!draft.metadata.name) draft.metadata.name = name;
+  if (draft.metadata.name !== name) {
+    throw badRequest(`the name of the object (${draft.metadata.name}) does not match the name on the URL (${name})`);
+  }
+  matchNamespace(scope, draft);
+}
+
+function checkVersion(scope: RequestScope, draft: Draft, pass: { input: UpdateInput; current: Entry }): void {
+  const { kind } = scope;
+  const { uid = '', resourceVersion = '' } = draft.metadata;
+  const before = pass.current.object as KubeObject;
+  if (uid && uid !== before.metadata?.uid) {
+    throw conflict(subjectOf(scope), `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${before.metadata?.uid ?? ''}`);
+  }
+  if (!resourceVersion || resourceVersion === '0') {
+    if (pass.input.unconditional) return;
+    const error: FieldError = { reason: 'FieldValueInvalid', field: 'metadata.resourceVersion', message: 'Invalid value: 0x0: must be specified for an update' };
+    throw invalid({ group: kind.group, kind: kind.kind, name: scope.info.name }, [error]);
+  }
+  if (resourceVersion !== before.metadata?.resourceVersion) throw modifiedConflict(subjectOf(scope));
+}
+
+async function decideUpdate(registry: Registry, scope: RequestScope, pass: { input: UpdateInput; current: Entry }): Promise<Step> {
+  const { kind, info } = scope;
+  const { input, current } = pass;
+  const before = current.object as KubeObject;
+  const strategy = strategyOf(kind, info.subresource);
+  const draft = asDraft(kind, await input.transform(before));
+  checkIdentity(scope, draft);
+  kind.defaults(draft);
+  const check = admission(registry, scope, { operation: 'UPDATE', object: draft, oldObject: before, name: info.name, options: input.options });
+  try {
+    if (await check.admit()) kind.defaults(draft);
+    checkVersion(scope, draft, pass);
+    keepSystemFields(draft, before);
+    strategy.prepare(draft, before, { nowMs: registry.env.clock.now(), namespace: info.namespace });
+    const errors = [...validateObjectMetaUpdate(draft.metadata, before.metadata ?? {}), ...strategy.validate(draft, before)];
+    if (errors.length) throw invalid({ group: kind.group, kind: kind.kind, name: info.name }, errors);
+    if (info.subresource === '') for (const text of kind.warnings(draft, before)) scope.warn(text);
+    await check.validate();
+  } catch (error) {
+    await check.finish(false);
+    throw error;
+  }
+  return { decision: strategy.removes(draft, before) ? { action: 'delete', final: draft } : { action: 'put', draft }, check };
+}
+
+async function decideCreate(registry: Registry, scope: RequestScope, input: UpdateInput): Promise<Step> {
+  const { kind, info } = scope;
+  if (!input.createIfAbsent) throw notFound(subjectOf(scope));
+  const draft = asDraft(kind, await input.transform(undefined));
+  checkIdentity(scope, draft);
+  kind.defaults(draft);
+  const check = admission(registry, scope, { operation: 'CREATE', object: draft, oldObject: undefined, name: info.name, options: input.options });
+  try {
+    if (await check.admit()) kind.defaults(draft);
+    prepareNew(registry, scope, draft);
+    validateNew(scope, draft);
+    await check.validate();
+  } catch (error) {
+    await check.finish(false);
+    throw error;
+  }
+  return { decision: { action: 'put', draft }, check };
+}

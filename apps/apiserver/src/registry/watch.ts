@@ -1,0 +1,142 @@
+import { parseResourceVersion } from '@orrery/apimachinery';
+import { type FieldError, type StatusError, expired, fieldError, invalid } from '@orrery/errors';
+import type { KindDescriptor } from '@orrery/api';
+import { Entry } from '../cache/entry.ts';
+import { Frame } from '../cache/frame.ts';
+import type { ResourceCache } from '../cache/resource-cache.ts';
+import type { Selection } from '../cache/selection.ts';
+import type { Registry, RequestScope } from './registry.ts';
+import { selectionOf } from './selection.ts';
+
+export interface WatchOptions {
+  readonly labelSelector?: string;
+  readonly fieldSelector?: string;
+  readonly resourceVersion?: string;
+  readonly resourceVersionMatch?: string;
+  readonly allowWatchBookmarks?: boolean;
+  readonly sendInitialEvents?: boolean;
+  readonly timeoutSeconds?: number;
+}
+
+/** Receives a watch. Neither method may throw. */
+export interface WatchSink {
+  /** In order of revision; do not change or keep the array. */
+  frames(batch: readonly Frame[]): void;
+  /** The end: without an error a clean one (timeout, reset). Called once; not after `stop`. */
+  closed(error?: StatusError): void;
+}
+
+export interface WatchHandle {
+  stop(): void;
+}
+
+function checkOptions(options: WatchOptions): void {
+  const { resourceVersionMatch: match = '', sendInitialEvents } = options;
+  const errors: FieldError[] = [];
+  const refuse = (field: string, why: string): void => void errors.push(fieldError.forbidden(field, why));
+  if (sendInitialEvents !== undefined && match !== 'NotOlderThan') {
+    refuse('resourceVersionMatch', 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan');
+  }
+  if (match !== '' && sendInitialEvents === undefined) {
+    refuse('resourceVersionMatch', 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided');
+  }
+  if (errors.length) throw invalid({ group: 'meta.k8s.io', kind: 'ListOptions', name: '' }, errors);
+}
+
+/** Groups and kinds of bookmarks, as small as upstream's: only kind, apiVersion and the resourceVersion. */
+export function bookmark(kind: KindDescriptor, revision: number, annotations?: Record<string, string>): Frame {
+  const metadata = { resourceVersion: String(revision), creationTimestamp: null, ...(annotations ? { annotations } : {}) };
+  const object = { kind: kind.kind, apiVersion: kind.group ? `${kind.group}/${kind.version}` : kind.version, metadata };
+  return new Frame('BOOKMARK', new Entry('', revision, { encoded: Buffer.from(JSON.stringify(object)) }));
+}
+
+/** Milliseconds a watch without a timeout lasts: spread, so that clients do not all come back at once. */
+function lifetimeMs(registry: Registry, options: WatchOptions): number {
+  if (options.timeoutSeconds) return options.timeoutSeconds * 1000;
+  return registry.config.minRequestTimeoutSeconds * 1000 * (1 + registry.env.random.next());
+}
+
+/** Waits until the cache can answer. Resolves to the revision after which changes are wanted; undefined: current state first. */
+async function startingPoint(registry: Registry, cache: ResourceCache, options: WatchOptions): Promise<number | undefined> {
+  const version = options.resourceVersion ? parseResourceVersion(options.resourceVersion) : undefined;
+  if (version === undefined) await registry.feed.waitForCurrent();
+  else if (options.sendInitialEvents) await registry.feed.waitFor(version);
+  if (options.sendInitialEvents) return undefined;
+  if (options.sendInitialEvents === false && version === undefined) return registry.feed.revision;
+  if (version === undefined || version === 0) return undefined;
+  if (version < cache.oldestRevision) throw expired(`too old resource version: ${version} (${cache.oldestRevision})`);
+  return version;
+}
+
+/**
+ * Watches a collection (or one object, by name in the path). Rejects with a StatusError before anything was delivered;
+ * afterwards the sink hears of the end. Frames are of the kind that was asked for.
+ */
+export async function watch(registry: Registry, scope: RequestScope, options: WatchOptions, sink: WatchSink): Promise<WatchHandle> {
+  checkOptions(options);
+  const { kind, info } = scope;
+  const selection = selectionOf(kind, { ...options, namespace: info.namespace, ...(info.name ? { name: info.name } : {}) });
+  const cache = registry.feed.cache(kind);
+  const after = await startingPoint(registry, cache, options);
+  return new RunningWatch({ registry, kind, cache, selection, options, sink }).start(after);
+}
+
+interface WatchSetup {
+  readonly registry: Registry;
+  readonly kind: KindDescriptor;
+  readonly cache: ResourceCache;
+  readonly selection: Selection;
+  readonly options: WatchOptions;
+  readonly sink: WatchSink;
+}
+
+class RunningWatch implements WatchHandle {
+  private readonly setup: WatchSetup;
+  private readonly cleanups: (() => void)[] = [];
+  private ended = false;
+
+  constructor(setup: WatchSetup) {
+    this.setup = setup;
+  }
+
+  start(after: number | undefined): WatchHandle {
+    const { registry, cache, selection, options, kind } = this.setup;
+    const { clock } = registry.env;
+    const { revision } = registry.feed;
+    if (after === undefined) this.sendState(cache.list(selection), revision);
+    if (this.ended) return this;
+    const consumer = { frames: (batch: readonly Frame[]) => this.forward(batch), reset: () => this.finish() };
+    this.cleanups.push(cache.watch({ selection, after: after ?? revision, consumer }));
+    const timer = clock.after(lifetimeMs(registry, options), () => this.finish());
+    this.cleanups.push(() => timer.cancel());
+    if (options.allowWatchBookmarks) {
+      const periodic = clock.every(registry.config.bookmarkIntervalMs, () => this.setup.sink.frames([bookmark(kind, registry.feed.revision)]));
+      this.cleanups.push(() => periodic.cancel());
+    }
+    return this;
+  }
+
+  stop(): void {
+    this.ended = true;
+    for (const cleanup of this.cleanups.splice(0)) cleanup();
+  }
+
+  /** The current state as ADDED events; of a streamed list, closed by the bookmark that says it is complete. */
+  private sendState(entries: readonly Entry[], revision: number): void {
+    const { kind, options, sink } = this.setup;
+    const frames = entries.map((entry) => new Frame('ADDED', entry.view(kind)));
+    if (options.sendInitialEvents && options.allowWatchBookmarks) frames.push(bookmark(kind, revision, { 'k8s.io/initial-events-end': 'true' }));
+    if (frames.length) sink.frames(frames);
+  }
+
+  private forward(batch: readonly Frame[]): void {
+    const { kind, sink } = this.setup;
+    if (!this.ended) sink.frames(kind.storedAs ? batch.map((frame) => frame.view(kind)) : batch);
+  }
+
+  private finish(error?: StatusError): void {
+    if (this.ended) return;
+    this.stop();
+    this.setup.sink.closed(error);
+  }
+}

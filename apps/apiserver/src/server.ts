@@ -1,0 +1,26 @@
+import type { Access } from './pipeline/access.ts';
+import type { ConnectHandler } from './pipeline/connect.ts';
+import type { AuditRecord, FlowControl, IdentityDocuments } from './pipeline/plugin-set.ts';
+import type { Kinds } from './registry/kinds.ts';
+import type { Registry } from './registry/registry.ts';
+
+/** What every front end (REST, gRPC, in memory) serves from. */
+export interface ApiServerCore {
+  readonly registry: Registry;
+  readonly kinds: Kinds;
+  readonly access: Access;
+  readonly flowControl: FlowControl | undefined;
+  readonly connect: readonly ConnectHandler[];
+  readonly identity: IdentityDocuments | undefined;
+  readonly audit: ((record: AuditRecord) => void) | undefined;
+  /** Named checks of /readyz and /livez; a failing one says why. */
+  readonly checks: () => readonly HealthCheck[];
+}
+
+export interface HealthCheck {
+  readonly name: string;
+  /** Undefined: fine. */
+  readonly failure: string | undefined;
+  /** Counts for /readyz only: a server that is not ready yet is still alive. */
+  readonly readinessOnly: boolean;
+}
