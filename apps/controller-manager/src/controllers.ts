@@ -1,5 +1,7 @@
 import type { AnyController } from '@orrery/controller';
 import { deploymentController } from './deployment/controller.ts';
+import { endpointsController } from './endpoints/endpoints-controller.ts';
+import { endpointSliceController } from './endpoints/slice-controller.ts';
 import { namespaceController } from './namespace/controller.ts';
 import { replicaSetController, replicationControllerController } from './replicaset/controller.ts';
 import { serviceAccountController } from './serviceaccount/default-service-account.ts';
@@ -22,5 +24,7 @@ export function allControllers(options: ControllerOptions): AnyController[] {
     replicaSetController,
     replicationControllerController,
     deploymentController,
+    endpointSliceController,
+    endpointsController,
   ];
 }

@@ -4,3 +4,4 @@ export * from './expectations.ts';
 export * from './owners.ts';
 export * from './run-controller.ts';
 export * from './slow-start.ts';
+export * from './write-fence.ts';

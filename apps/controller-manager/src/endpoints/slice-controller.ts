@@ -1,0 +1,85 @@
+import { EndpointSlices, Nodes, Pods, Services } from '@orrery/api';
+import type { EndpointSlice, Node, Service } from '@orrery/api/types';
+import { type ControllerContext, type WriteFence, byControllerUid, createWriteFence, defineController, forEachInParallel, watch } from '@orrery/controller';
+import { isAlreadyExists, isNotFound } from '@orrery/errors';
+import { isNamespaceTerminating } from '../pods/pod-control.ts';
+import { createTriggerTimes, hasSelector, podsOf, watchPodsOfServices } from './service-pods.ts';
+import { controllerName, managedByLabel, planSlices } from './slice-plan.ts';
+
+interface State {
+  readonly fence: WriteFence;
+  readonly triggers: ReturnType<typeof createTriggerTimes>;
+  /** Endpoints a Service had when last looked at. */
+  readonly sizes: Map<string, number>;
+}
+
+const zoneLabel = 'topology.kubernetes.io/zone';
+const zoneOf = (node: Node | undefined): string | undefined => node?.metadata?.labels?.[zoneLabel];
+
+async function write(key: string, context: ControllerContext<State>, plan: ReturnType<typeof planSlices>): Promise<void> {
+  const { api } = context;
+  const { fence } = context.state;
+  await forEachInParallel(plan.create, async (slice) => fence.wrote(key, await api.create(EndpointSlices, slice)));
+  await forEachInParallel(plan.update, async (slice) => fence.wrote(key, await api.update(EndpointSlices, slice)));
+  await forEachInParallel(plan.remove, async (slice: EndpointSlice) => {
+    const { namespace = '', name = '' } = slice.metadata ?? {};
+    try {
+      await api.delete(EndpointSlices, { namespace, name });
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+    fence.deleted(key, slice);
+  });
+}
+
+async function reconcile(key: string, context: ControllerContext<State>): Promise<{ requeueAfterMs: number } | void> {
+  const { state, store } = context;
+  const service = store(Services).get(key);
+  if (!service || service.metadata?.deletionTimestamp || !hasSelector(service)) {
+    state.triggers.forget(key);
+    state.fence.forget(key);
+    return;
+  }
+  if (!state.fence.passed(key, store(EndpointSlices))) return { requeueAfterMs: 500 };
+  const pods = podsOf(context, service);
+  state.sizes.set(key, pods.length);
+  const owned = [...store(EndpointSlices).byIndex(byControllerUid, service.metadata?.uid ?? '')];
+  const slices = owned.filter((slice) => slice.metadata?.labels?.[managedByLabel] === controllerName && !slice.metadata.deletionTimestamp);
+  const triggerTime = state.triggers.next(service, pods);
+  const plan = planSlices({ service, pods, slices, nodeOf: (name) => store(Nodes).get(name), triggerTime });
+  try {
+    await write(key, context, plan);
+  } catch (error) {
+    if (isNamespaceTerminating(error)) return;
+    const message = `Error updating Endpoint Slices for Service ${key}: ${(error as Error).message}`;
+    if (!isAlreadyExists(error)) context.events.event(Services, service, { type: 'Warning', reason: 'FailedToUpdateEndpointSlices', message });
+    throw error;
+  }
+}
+
+/** Keeps the EndpointSlices of Services with a selector. */
+export const endpointSliceController = defineController<Service, State>({
+  name: 'endpointslice-controller',
+  for: Services,
+  owns: [EndpointSlices],
+  rbac: [
+    { apiGroups: [''], resources: ['services', 'pods', 'nodes'], verbs: ['get', 'list', 'watch'] },
+    { apiGroups: [''], resources: ['services/finalizers'], verbs: ['update'] },
+    { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['create', 'delete', 'get', 'list', 'update', 'watch'] },
+    { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch', 'update'] },
+  ],
+  watches: [
+    watchPodsOfServices<State>(),
+    watch<Node, State>(Nodes, ({ object, old, gone }, context) => {
+      if (!gone && zoneOf(object) === zoneOf(old)) return [];
+      return gone && !zoneOf(object) ? [] : [...context.store(Services).keys()];
+    }),
+  ],
+  // A reconcile looks at every pod of a Service, so the many changes of a large one are taken together.
+  coalesceMs: (key, { state }) => Math.min(500, Math.floor((state.sizes.get(key) ?? 0) / 20)),
+  setup(context) {
+    context.store(Pods);
+    return { fence: createWriteFence(context.env.clock), triggers: createTriggerTimes(), sizes: new Map() };
+  },
+  reconcile,
+});
