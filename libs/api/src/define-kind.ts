@@ -9,7 +9,9 @@ type Prepared = 'prepareForCreate' | 'prepareForUpdate' | 'prepareForStatusUpdat
 export interface KindDefinition<T> extends Pick<KindDescriptor<T>, Required5>, Partial<Omit<KindDescriptor<T>, Required5 | Prepared | 'validateStatusUpdate'>> {
   /** The part whose change bumps metadata.generation (`'spec'`, or a projection). Left out: the kind keeps no generation. */
   readonly generation?: 'spec' | ((object: T) => unknown);
-  /** Further preparation, after status was dropped and before the generation is set. */
+  /** What a new object's status holds (`{}` when left out), or `keep` to take the client's. */
+  readonly emptyStatus?: 'keep' | Readonly<Record<string, unknown>>;
+  /** Further preparation, after status was replaced and before the generation is set. metadata.uid and creationTimestamp are set by then. */
   readonly onCreate?: (object: T, context: StrategyContext) => void;
   /** Further preparation, after status was restored and before the generation is compared. */
   readonly onUpdate?: (object: T, old: T, context: StrategyContext) => void;
@@ -39,12 +41,12 @@ function setGeneration(object: Draft, generation: number | undefined): void {
 }
 
 function prepareFunctions<T>(definition: KindDefinition<T>, hasStatus: boolean): Pick<KindDescriptor<T>, Prepared> {
-  const { generation, onCreate, onUpdate, onStatusUpdate } = definition;
+  const { generation, emptyStatus = {}, onCreate, onUpdate, onStatusUpdate } = definition;
   const watched = (object: T): unknown => (typeof generation === 'function' ? generation(object) : (object as Draft).spec);
   return {
     prepareForCreate: (object, context) => {
       const draft = object as Draft;
-      if (hasStatus) delete draft.status;
+      if (hasStatus && emptyStatus !== 'keep') draft.status = structuredClone(emptyStatus);
       onCreate?.(object, context);
       setGeneration(draft, generation ? 1 : undefined);
     },
@@ -82,7 +84,7 @@ const noErrors = (): FieldError[] => [];
  * create is. Kinds keep a generation only when they name the part that it counts.
  */
 export function defineKind<T>(definition: KindDefinition<T>): KindDescriptor<T> {
-  const { generation: _generation, onCreate: _c, onUpdate: _u, onStatusUpdate: _s, ...own } = definition;
+  const { generation: _generation, emptyStatus: _e, onCreate: _c, onUpdate: _u, onStatusUpdate: _s, ...own } = definition;
   const hasStatus = definition.hasStatus ?? false;
   const validate = definition.validate ?? noErrors;
   return {

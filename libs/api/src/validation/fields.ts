@@ -1,5 +1,5 @@
 import type { FieldPath } from './field-path.ts';
-import { dns1123Label, labelValue, percent, portName, qualifiedName, rangeMessage, type StringRule } from './names.ts';
+import { annotationKey, dns1123Label, labelValue, percent, portName, qualifiedName, rangeMessage } from './names.ts';
 import { semanticEqual } from '../equality.ts';
 
 export const immutableMessage = 'field is immutable';
@@ -54,13 +54,11 @@ export function checkLabels(labels: Record<string, string> | undefined, at: Fiel
 }
 
 const maxAnnotationBytes = 256 * 1024;
-/** Annotation keys are qualified names without regard to case. */
-export const annotationKeyRule: StringRule = (value) => qualifiedName(value.toLowerCase());
 
 export function checkAnnotations(annotations: Record<string, string> | undefined, at: FieldPath): void {
   let total = 0;
   for (const [key, value] of Object.entries(annotations ?? {})) {
-    at.matches(key, annotationKeyRule);
+    at.matches(key, annotationKey);
     total += Buffer.byteLength(key) + Buffer.byteLength(value);
   }
   if (total > maxAnnotationBytes) at.tooLong('', maxAnnotationBytes);

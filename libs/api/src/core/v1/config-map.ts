@@ -1,5 +1,22 @@
 import type { ConfigMap } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
+import { ageColumn, nameColumn, text } from '../../printing/columns.ts';
+import { type FieldPath, findProblems } from '../../validation/field-path.ts';
+import { configMapKey } from '../../validation/names.ts';
+import { base64Bytes, checkImmutableData, checkKeys, maxDataBytes } from './config-data.ts';
+
+function checkData({ data = {}, binaryData = {} }: ConfigMap, root: FieldPath): void {
+  checkKeys(data, root.child('data'));
+  let total = 0;
+  for (const value of Object.values(data)) total += Buffer.byteLength(value);
+  for (const [key, value] of Object.entries(binaryData)) {
+    const path = root.child('binaryData').at(key);
+    path.matches(key, configMapKey);
+    if (Object.hasOwn(data, key)) path.invalid(key, 'duplicate of key present in data');
+    total += base64Bytes(String(value));
+  }
+  if (total > maxDataBytes) root.tooLong('', maxDataBytes);
+}
 
 export const configMapKind = defineKind<ConfigMap>({
   group: '',
@@ -8,4 +25,11 @@ export const configMapKind = defineKind<ConfigMap>({
   resource: 'configmaps',
   namespaced: true,
   shortNames: ['cm'],
+  validate: (map) => findProblems((root) => checkData(map, root)),
+  validateUpdate: (map, old) =>
+    findProblems((root) => {
+      checkImmutableData(map, { old, fields: ['data', 'binaryData'], root });
+      checkData(map, root);
+    }),
+  columns: [nameColumn, text('Data', ({ data, binaryData }) => Object.keys(data ?? {}).length + Object.keys(binaryData ?? {}).length), ageColumn],
 });

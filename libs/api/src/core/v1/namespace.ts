@@ -1,5 +1,38 @@
+import type { FieldError } from '@orrery/errors';
 import type { Namespace } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
+import { ageColumn, nameColumn, text } from '../../printing/columns.ts';
+import { findProblems } from '../../validation/field-path.ts';
+import { qualifiedName } from '../../validation/names.ts';
+
+const nameLabel = 'kubernetes.io/metadata.name';
+
+function labelWithName(namespace: Namespace): void {
+  const name = namespace.metadata?.name;
+  if (name) namespace.metadata = { ...namespace.metadata, labels: { ...namespace.metadata?.labels, [nameLabel]: name } };
+}
+
+function start(namespace: Namespace): void {
+  labelWithName(namespace);
+  const finalizers = namespace.spec?.finalizers ?? [];
+  namespace.spec = { ...namespace.spec, finalizers: finalizers.includes('kubernetes') ? finalizers : [...finalizers, 'kubernetes'] };
+}
+
+function checkFinalizers(namespace: Namespace): FieldError[] {
+  return findProblems((root) => {
+    for (const finalizer of namespace.spec?.finalizers ?? []) root.child('spec').child('finalizers').matches(finalizer, qualifiedName);
+  });
+}
+
+function validateStatus({ metadata, status }: Namespace): FieldError[] {
+  return findProblems((root) => {
+    const at = root.child('status').child('Phase');
+    const phase = status?.phase ?? '';
+    if (!metadata?.deletionTimestamp) {
+      if (phase !== 'Active') at.invalid(phase, "may only be 'Active' if `deletionTimestamp` is empty");
+    } else if (phase !== 'Terminating') at.invalid(phase, "may only be 'Terminating' if `deletionTimestamp` is not empty");
+  });
+}
 
 export const namespaceKind = defineKind<Namespace>({
   group: '',
@@ -10,7 +43,31 @@ export const namespaceKind = defineKind<Namespace>({
   shortNames: ['ns'],
   verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'],
   hasStatus: true,
+  emptyStatus: { phase: 'Active' },
   subresources: [
-    { name: 'finalize', kind: 'Namespace', verbs: ['update'] },
+    {
+      name: 'finalize',
+      kind: 'Namespace',
+      verbs: ['update'],
+      prepareForUpdate: (namespace, old) => {
+        if (old.status) namespace.status = old.status;
+        else delete namespace.status;
+      },
+      validateUpdate: checkFinalizers,
+    },
   ],
+  nameRule: 'dns1123Label',
+  defaults: labelWithName,
+  onCreate: start,
+  // Finalizers change through /finalize only.
+  onUpdate: (namespace, old) => {
+    if (old.spec) namespace.spec = old.spec;
+    else delete namespace.spec;
+  },
+  validate: checkFinalizers,
+  validateUpdate: () => [],
+  validateStatusUpdate: validateStatus,
+  selectableFields: ['status.phase'],
+  selectable: ({ status }) => ({ 'status.phase': status?.phase ?? '' }),
+  columns: [nameColumn, text('Status', ({ status }) => status?.phase ?? ''), ageColumn],
 });

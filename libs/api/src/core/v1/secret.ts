@@ -1,5 +1,60 @@
 import type { Secret } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
+import { ageColumn, nameColumn, text } from '../../printing/columns.ts';
+import { type FieldPath, findProblems } from '../../validation/field-path.ts';
+import { checkImmutable } from '../../validation/fields.ts';
+import { base64Bytes, checkImmutableData, checkKeys, maxDataBytes } from './config-data.ts';
+
+function setDefaults(secret: Secret): void {
+  secret.type ||= 'Opaque';
+  if (!secret.stringData) return;
+  const data = (secret.data ??= {});
+  for (const [key, value] of Object.entries(secret.stringData)) data[key] = Buffer.from(value).toString('base64');
+  delete secret.stringData;
+}
+
+const serviceAccountName = 'kubernetes.io/service-account.name';
+
+function checkJson(secret: Secret, { key, at }: { key: string; at: FieldPath }): void {
+  const value = secret.data?.[key];
+  if (value === undefined) return at.at(key).required();
+  try {
+    JSON.parse(Buffer.from(String(value), 'base64').toString());
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    at.at(key).invalid('<secret contents redacted>', error.message);
+  }
+}
+
+const has = (secret: Secret, key: string): boolean => secret.data?.[key] !== undefined;
+
+/** What secrets of the well-known types must hold. */
+const typeChecks: Readonly<Record<string, (secret: Secret, at: FieldPath, root: FieldPath) => void>> = {
+  'kubernetes.io/service-account-token': (secret, _at, root) => {
+    if (!secret.metadata?.annotations?.[serviceAccountName]) root.child('metadata').child('annotations').at(serviceAccountName).required();
+  },
+  'kubernetes.io/dockercfg': (secret, at) => checkJson(secret, { key: '.dockercfg', at }),
+  'kubernetes.io/dockerconfigjson': (secret, at) => checkJson(secret, { key: '.dockerconfigjson', at }),
+  'kubernetes.io/basic-auth': (secret, at) => {
+    if (has(secret, 'username') || has(secret, 'password')) return;
+    at.at('username').required();
+    at.at('password').required();
+  },
+  'kubernetes.io/ssh-auth': (secret, at) => {
+    if (!has(secret, 'ssh-privatekey')) at.at('ssh-privatekey').required();
+  },
+  'kubernetes.io/tls': (secret, at) => {
+    for (const key of ['tls.crt', 'tls.key']) if (!has(secret, key)) at.at(key).required();
+  },
+};
+
+function checkSecret(secret: Secret, root: FieldPath): void {
+  const at = root.child('data');
+  checkKeys(secret.data, at);
+  const total = Object.values(secret.data ?? {}).reduce<number>((sum, value) => sum + base64Bytes(String(value)), 0);
+  if (total > maxDataBytes) at.tooLong('', maxDataBytes);
+  typeChecks[secret.type ?? '']?.(secret, at, root);
+}
 
 export const secretKind = defineKind<Secret>({
   group: '',
@@ -7,4 +62,15 @@ export const secretKind = defineKind<Secret>({
   kind: 'Secret',
   resource: 'secrets',
   namespaced: true,
+  defaults: setDefaults,
+  validate: (secret) => findProblems((root) => checkSecret(secret, root)),
+  validateUpdate: (secret, old) =>
+    findProblems((root) => {
+      checkImmutable({ value: secret.type, old: old.type }, root.child('type'));
+      checkImmutableData(secret, { old, fields: ['data'], root });
+      checkSecret(secret, root);
+    }),
+  selectableFields: ['type'],
+  selectable: ({ type }) => ({ type: type ?? '' }),
+  columns: [nameColumn, text('Type', ({ type }) => type ?? ''), text('Data', ({ data }) => Object.keys(data ?? {}).length), ageColumn],
 });

@@ -1,5 +1,6 @@
 import type { ServiceAccount } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
+import { ageColumn, nameColumn, text } from '../../printing/columns.ts';
 
 export const serviceAccountKind = defineKind<ServiceAccount>({
   group: '',
@@ -8,7 +9,6 @@ export const serviceAccountKind = defineKind<ServiceAccount>({
   resource: 'serviceaccounts',
   namespaced: true,
   shortNames: ['sa'],
-  subresources: [
-    { name: 'token', kind: 'TokenRequest', group: 'authentication.k8s.io', version: 'v1', verbs: ['create'] },
-  ],
+  subresources: [{ name: 'token', kind: 'TokenRequest', group: 'authentication.k8s.io', version: 'v1', verbs: ['create'] }],
+  columns: [nameColumn, text('Secrets', ({ secrets }) => (secrets ?? []).length), ageColumn],
 });

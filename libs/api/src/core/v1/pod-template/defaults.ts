@@ -1,3 +1,4 @@
+import { addResources, maxResources } from '@orrery/apimachinery';
 import type { Container, EnvVar, Pod, PodSpec, PodTemplateSpec, Probe, HTTPGetAction } from '../../../../gen/types.ts';
 import { defaultVolume } from './volume-defaults.ts';
 
@@ -91,8 +92,14 @@ function requestWhatIsLimited(container: Container): void {
   container.resources.requests = { ...limits, ...container.resources.requests };
 }
 
-/** Limits of the whole pod become its requests for the resources that no container asks for. */
+/** What a pod with limits of its own asks for: what its containers ask for together, or else the limits. */
 function podRequests(spec: PodSpec, limits: Record<string, string>): Record<string, string> {
-  const asked = new Set(allContainers(spec).flatMap((container) => Object.keys(container.resources?.requests ?? {})));
-  return Object.fromEntries(Object.entries(limits).filter(([name]) => !asked.has(name)));
+  const sum = (containers: readonly Container[] | undefined): Record<string, string> =>
+    (containers ?? []).reduce<Record<string, string>>((total, container) => addResources(total, container.resources?.requests ?? {}), {});
+  const sidecars = (spec.initContainers ?? []).filter((container) => container.restartPolicy === 'Always');
+  const starting = (spec.initContainers ?? []).filter((container) => container.restartPolicy !== 'Always').map((container) => sum([container]));
+  const running = addResources(sum(spec.containers), sum(sidecars));
+  const asked = starting.reduce<Record<string, string>>((most, one) => maxResources(most, one), running);
+  const known = Object.entries(asked).filter(([name]) => name === 'cpu' || name === 'memory');
+  return { ...limits, ...Object.fromEntries(known) };
 }

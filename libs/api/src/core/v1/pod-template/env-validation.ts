@@ -1,7 +1,6 @@
 import type { EnvFromSource, EnvVar, ObjectFieldSelector, ResourceFieldSelector } from '../../../../gen/types.ts';
 import type { FieldPath } from '../../../validation/field-path.ts';
-import { annotationKeyRule } from '../../../validation/fields.ts';
-import { configMapKey, dns1123Subdomain, envVarName, qualifiedName } from '../../../validation/names.ts';
+import { annotationKey, configMapKey, dns1123Subdomain, envVarName, qualifiedName } from '../../../validation/names.ts';
 
 const envFieldPaths = [
   'metadata.name', 'metadata.namespace', 'metadata.uid', 'spec.nodeName', 'spec.serviceAccountName', 'status.hostIP', 'status.hostIPs', 'status.podIP', 'status.podIPs',
@@ -22,7 +21,7 @@ export function checkFieldRef(ref: ObjectFieldSelector, { at, allowed }: { at: F
   const path = at.child('fieldPath');
   const subscript = /^(metadata\.(?:annotations|labels))\['(.*)'\]$/.exec(ref.fieldPath);
   if (subscript) {
-    const rule = subscript[1] === 'metadata.labels' ? qualifiedName : annotationKeyRule;
+    const rule = subscript[1] === 'metadata.labels' ? qualifiedName : annotationKey;
     return path.matches(subscript[2], rule);
   }
   if (!knownFieldPaths.has(ref.fieldPath)) {

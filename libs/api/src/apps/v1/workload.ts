@@ -1,0 +1,63 @@
+import type { LabelSelector, PodTemplateSpec } from '../../../gen/types.ts';
+import { checkPodTemplate } from '../../core/v1/pod-template/pod-spec-validation.ts';
+import type { FieldPath } from '../../validation/field-path.ts';
+import { checkNonNegative } from '../../validation/fields.ts';
+import { checkLabelSelector, isEmptySelector, selectorMatches } from '../../validation/label-selector.ts';
+
+/** What the specs of deployments, replica sets, stateful sets and daemon sets have alike. */
+export interface WorkloadSpec {
+  readonly selector?: LabelSelector;
+  readonly template?: PodTemplateSpec;
+}
+
+interface Wording {
+  /** In "empty selector is invalid for …". */
+  readonly selectorOf: string;
+  /** In "activeDeadlineSeconds in … is not Supported". */
+  readonly deadlineIn: string;
+}
+
+/** The selector is there, says something, and selects the template's pods, which run for ever. */
+export function checkWorkload(spec: WorkloadSpec, { at, wording }: { at: FieldPath; wording: Wording }): void {
+  const { selector, template } = spec;
+  const path = at.child('selector');
+  if (!selector) path.required();
+  else {
+    checkLabelSelector(selector, path);
+    if (isEmptySelector(selector)) path.invalid(selector, `empty selector is invalid for ${wording.selectorOf}`);
+  }
+  checkTemplate(template, { at: at.child('template'), selector, wording });
+}
+
+function checkTemplate(template: PodTemplateSpec | undefined, { at, selector, wording }: { at: FieldPath; selector: LabelSelector | undefined; wording: Wording }): void {
+  if (!template) return at.required();
+  const labels = template.metadata?.labels;
+  if (!isEmptySelector(selector) && !selectorMatches(selector, labels)) {
+    at.child('metadata').child('labels').invalid(labels ?? null, '`selector` does not match template `labels`');
+  }
+  checkPodTemplate(template, at);
+  const spec = at.child('spec');
+  const policy = template.spec?.restartPolicy;
+  if (policy !== undefined && policy !== 'Always') spec.child('restartPolicy').notSupported(policy, ['Always']);
+  if (template.spec?.activeDeadlineSeconds !== undefined) {
+    spec.child('activeDeadlineSeconds').forbidden(`activeDeadlineSeconds in ${wording.deadlineIn} is not Supported`);
+  }
+}
+
+/** Counters of a status: none negative, none above `replicas`. */
+export function checkReplicaCounts(status: object, { at, below }: { at: FieldPath; below: readonly string[] }): void {
+  const counts = status as Readonly<Record<string, number | undefined>>;
+  const names = ['replicas', ...below, 'observedGeneration'];
+  for (const name of names) checkNonNegative(counts[name], at.child(name));
+  for (const name of below) {
+    if ((counts[name] ?? 0) > (counts.replicas ?? 0)) at.child(name).invalid(counts[name], 'cannot be greater than status.replicas');
+  }
+  if ((counts.availableReplicas ?? 0) > (counts.readyReplicas ?? 0)) {
+    at.child('availableReplicas').invalid(counts.availableReplicas, 'cannot be greater than readyReplicas');
+  }
+}
+
+export function checkCollisionCount(change: { value: number | undefined; old: number | undefined }, at: FieldPath): void {
+  checkNonNegative(change.value, at);
+  if (change.old !== undefined && (change.value ?? 0) < change.old) at.invalid(change.value ?? null, 'cannot be decremented');
+}
