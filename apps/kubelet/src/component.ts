@@ -1,0 +1,172 @@
+import type { Node, Pod } from '@orrery/api/types';
+import { type ApiClient, type EventRecorder, createEventRecorder } from '@orrery/client';
+import type { LogSource, VolumeHost } from '@orrery/cri';
+import type { Channel } from '@orrery/rpc';
+import type { Component, Env } from '@orrery/runtime';
+import type { KubeletConfig } from './config.ts';
+import { ImageManager } from './images/image-manager.ts';
+import type { KubeletContext } from './kubelet-context.ts';
+import { NodeAgent } from './node/node-agent.ts';
+import { kubeletVersion } from './node/node-status.ts';
+import { PodManager } from './pods/pod-manager.ts';
+import { type PodDialer, PodNetwork, type SecureTransports } from './probes/pod-network.ts';
+import { Prober } from './probes/prober.ts';
+import { CriRuntime } from './runtime/cri-runtime.ts';
+import { RuntimeEvents } from './runtime/runtime-events.ts';
+import { type KubeletSources, type NodeFeed, createKubeletSources } from './sources/kubelet-sources.ts';
+import { StatusManager } from './status/status-manager.ts';
+import { TokenManager } from './volumes/token-manager.ts';
+import { VolumeManager } from './volumes/volume-manager.ts';
+
+export { type KubeletConfig, kubeletSchema } from './config.ts';
+export { type KubeletSources, createKubeletSources } from './sources/kubelet-sources.ts';
+
+export interface KubeletDeps {
+  readonly api: ApiClient;
+  /** The container runtime (CRI v1 RuntimeService and ImageService). */
+  readonly cri: Channel;
+  /** Where volumes go; the runtime mounts from the same place. */
+  readonly volumes: VolumeHost;
+  /** Where the runtime's logs are. */
+  readonly logs: LogSource;
+  /** Way into the pods' network, for probes and hooks over the network. */
+  readonly dialer?: PodDialer;
+  readonly secure?: SecureTransports;
+  /** Shared by the kubelets of a process; without it the kubelet has its own. */
+  readonly sources?: KubeletSources;
+  /** Shared by the kubelets of a process. */
+  readonly events?: EventRecorder;
+}
+
+export interface Kubelet extends Component {
+  readonly nodeName: string;
+  readonly context: KubeletContext;
+  readonly pods: PodManager;
+  /** The node as the API server last showed it. */
+  node(): Node;
+}
+
+function filtered(events: EventRecorder, which: string): EventRecorder {
+  if (which === 'all') return events;
+  return {
+    event: (resource, object, input) => {
+      if (which === 'warnings' && input.type === 'Warning') events.event(resource, object, input);
+    },
+    flush: () => events.flush(),
+  };
+}
+
+class KubeletComponent implements Kubelet {
+  readonly name: string;
+  readonly nodeName: string;
+  readonly context: KubeletContext;
+  readonly pods: PodManager;
+  private readonly agent: NodeAgent;
+  private readonly runtimeEvents: RuntimeEvents;
+  private readonly tokens: TokenManager;
+  private readonly ownSources: boolean;
+  private readonly feeds: NodeFeed<unknown>[] = [];
+  private readonly controller = new AbortController();
+  private networkReady = false;
+  private serving = false;
+
+  constructor(env: Env, deps: KubeletDeps, config: KubeletConfig) {
+    this.nodeName = config.nodeName;
+    this.name = `kubelet/${config.nodeName}`;
+    const { api } = deps;
+    const runtime = new CriRuntime(deps.cri);
+    const events = filtered(deps.events ?? createEventRecorder(env, { api, component: 'kubelet', host: config.nodeName }), config.eventRecords);
+    this.ownSources = deps.sources === undefined;
+    this.tokens = new TokenManager(env, { api });
+    this.agent = new NodeAgent(env, { api, runtime, config, nodeName: this.nodeName, checked: () => this.checked() });
+    const network = deps.dialer && new PodNetwork(env.clock, { dialer: deps.dialer, ...(deps.secure ? { secure: deps.secure } : {}) });
+    const actions = { clock: env.clock, runtime, network };
+    this.context = {
+      env,
+      config,
+      nodeName: this.nodeName,
+      api,
+      runtime,
+      runtimeName: () => this.agent.runtimeVersion.name,
+      events,
+      statuses: new StatusManager(env, { api, delayMs: config.statusDelayMs }),
+      sources: deps.sources ?? createKubeletSources(env, { api }),
+      volumes: new VolumeManager({ api, host: deps.volumes, tokens: this.tokens, rootDir: config.rootDir }),
+      host: deps.volumes,
+      logs: deps.logs,
+      images: new ImageManager(env, { runtime, events, deadlineMs: config.imagePullProgressDeadlineSeconds * 1000 }),
+      prober: new Prober(env, { deps: actions, events, version: kubeletVersion.slice(1, 5), changed: (uid) => this.pods.trigger(uid) }),
+      actions,
+      node: () => this.agent.node,
+      hostIps: () => config.nodeIps,
+      networkProblem: () => (this.agent.health.networkReady ? undefined : this.agent.health.problems.join(', ')),
+    };
+    this.pods = new PodManager(this.context);
+    const changes = { changed: this.pods.runtimeChanged.bind(this.pods), lost: () => this.pods.runtimeLost() };
+    this.runtimeEvents = new RuntimeEvents(env, { runtime, changes, relistMs: config.relistSeconds * 1000 });
+  }
+
+  async start(signal?: AbortSignal): Promise<void> {
+    const abort = (): void => this.controller.abort(signal?.reason);
+    signal?.addEventListener('abort', abort, { once: true });
+    const stop = this.controller.signal;
+    const { sources } = this.context;
+    try {
+      await this.agent.start(stop);
+      this.feeds.push(sources.node(this.nodeName, { add: (node) => this.agent.observe(node), update: (node) => this.agent.observe(node) }));
+      this.pods.adopt(await this.context.runtime.pods());
+      this.runtimeEvents.start();
+      await sources.services.whenSynced(stop);
+      const feed = sources.pods(this.nodeName, { add: (pod) => this.pods.add(pod), update: (pod) => this.pods.update(pod), delete: (pod) => this.pods.remove(pod) });
+      this.feeds.push(feed);
+      await feed.ready(stop);
+      this.pods.removeOrphans();
+      this.serving = true;
+    } finally {
+      signal?.removeEventListener('abort', abort);
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.serving = false;
+    this.controller.abort(new Error('kubelet stopped'));
+    for (const feed of this.feeds.splice(0)) feed.stop();
+    this.agent.stop();
+    this.runtimeEvents.stop();
+    this.context.prober.stop();
+    this.pods.stop();
+    this.context.statuses.stop();
+    if (this.ownSources) this.context.sources.stop();
+    await this.context.events.flush();
+  }
+
+  ready(): boolean {
+    return this.serving && this.agent.ready;
+  }
+
+  node(): Node {
+    return this.agent.node;
+  }
+
+  /** After each look at the runtime: pods that waited for the network go on; tokens that are due are renewed. */
+  private checked(): void {
+    const ready = this.agent.health.networkReady;
+    if (ready && !this.networkReady) for (const worker of this.pods.list()) worker.trigger();
+    this.networkReady = ready;
+    this.pods.refreshVolumes(this.tokens.due());
+  }
+}
+
+/**
+ * A kubelet for one node. `start` resolves once the node is registered and its pods are being driven; `ready` says that
+ * the runtime and its network are ready too. Any number may live in one process.
+ */
+export function createKubelet(env: Env, deps: KubeletDeps, config: KubeletConfig): Kubelet {
+  return new KubeletComponent(env, deps, config);
+}
+
+/** The pods a kubelet knows, as the API server last showed them. */
+export function podsOf(kubelet: Kubelet): Pod[] {
+  return [...kubelet.pods.list()].map((worker) => worker.pod);
+}
+

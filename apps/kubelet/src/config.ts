@@ -1,0 +1,49 @@
+import type { ConfigOf, ConfigSchema } from '@orrery/runtime';
+
+/** Settings of one kubelet; see `mainSchema` for those of the program around it. */
+export const kubeletSchema = {
+  nodeName: { type: 'string', default: '', help: 'name of the node; empty: the host name' },
+  nodeIps: { type: 'list', default: [], help: 'addresses of the node, the primary one first' },
+  hostname: { type: 'string', default: '', help: 'host name of the node; empty: the node name' },
+  cpu: { type: 'string', default: '8', help: 'CPU capacity of the node' },
+  memory: { type: 'string', default: '32Gi', help: 'memory capacity of the node' },
+  ephemeralStorage: { type: 'string', default: '100Gi', help: 'local storage capacity of the node' },
+  maxPods: { type: 'number', default: 110, help: 'how many pods the node takes' },
+  extendedResources: { type: 'list', default: [], help: 'further capacity, name=quantity each' },
+  systemReserved: { type: 'list', default: [], help: 'what is not allocatable, name=quantity each' },
+  nodeLabels: { type: 'list', default: [], help: 'labels the node registers with, key=value each' },
+  registerWithTaints: { type: 'list', default: [], help: 'taints the node registers with, key=value:effect each' },
+  registerNode: { type: 'boolean', default: true, help: 'create the Node object' },
+  providerId: { type: 'string', default: '', help: 'the cloud provider\'s name of the machine' },
+  cloudProvider: { type: 'string', default: '', choices: ['', 'external'], help: 'external: addresses and initialization come from a cloud-controller-manager' },
+  os: { type: 'string', default: 'linux', help: 'operating system as the node reports it' },
+  arch: { type: 'string', default: 'amd64', help: 'architecture as the node reports it' },
+  podCidr: { type: 'string', default: '', help: 'pod addresses of the node; empty: from the Node\'s spec' },
+  clusterDns: { type: 'list', default: ['10.96.0.10'], help: 'name servers of pods' },
+  clusterDomain: { type: 'string', default: 'cluster.local', help: 'DNS domain of the cluster' },
+  nodeNameservers: { type: 'list', default: [], help: 'name servers of the node, for pods with dnsPolicy Default' },
+  rootDir: { type: 'string', default: '/var/lib/kubelet', help: 'where volumes and pod files go' },
+  podLogsDir: { type: 'string', default: '/var/log/pods', help: 'where the runtime writes container logs' },
+  kubeletEndpoint: { type: 'string', default: '', help: 'host:port where the API server reaches this kubelet when the node\'s address does not do (annotation orrery.dev/kubelet-endpoint)' },
+  port: { type: 'number', default: 10250, help: 'port the node reports for its kubelet' },
+  statusUpdateSeconds: { type: 'number', default: 10, help: 'how often the node status is computed' },
+  statusReportSeconds: { type: 'number', default: 300, help: 'how often it is sent although nothing changed' },
+  leaseDurationSeconds: { type: 'number', default: 40, help: 'duration of the node lease; renewed every quarter of it' },
+  relistSeconds: { type: 'number', default: 1, help: 'how often a runtime without GetContainerEvents is asked for its state' },
+  imagePullProgressDeadlineSeconds: { type: 'number', default: 600, help: 'how long an image pull may take' },
+  eventRecords: { type: 'string', default: 'all', choices: ['all', 'warnings', 'none'], help: 'which Events are written' },
+  statusDelayMs: { type: 'number', default: 200, help: 'how long a pod may take to start before its ContainerCreating status is sent; saves a write for those that are faster' },
+  enableServiceLinks: { type: 'boolean', default: true, help: 'service environment variables for pods that want them' },
+} as const satisfies ConfigSchema;
+
+export type KubeletConfig = ConfigOf<typeof kubeletSchema>;
+
+/** `a=1,b=2` lists as records; entries without `=` get an empty value. */
+export function pairs(entries: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    entries.map((entry) => {
+      const at = entry.indexOf('=');
+      return at < 0 ? [entry, ''] : [entry.slice(0, at), entry.slice(at + 1)];
+    }),
+  );
+}

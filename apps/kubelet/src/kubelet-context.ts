@@ -1,0 +1,37 @@
+import type { Node } from '@orrery/api/types';
+import type { ApiClient, EventRecorder } from '@orrery/client';
+import type { LogSource, VolumeHost } from '@orrery/cri';
+import type { Env } from '@orrery/runtime';
+import type { KubeletConfig } from './config.ts';
+import type { ImageManager } from './images/image-manager.ts';
+import type { ActionDeps } from './probes/handler.ts';
+import type { Prober } from './probes/prober.ts';
+import type { CriRuntime } from './runtime/cri-runtime.ts';
+import type { KubeletSources } from './sources/kubelet-sources.ts';
+import type { StatusManager } from './status/status-manager.ts';
+import type { VolumeManager } from './volumes/volume-manager.ts';
+
+/** What the parts of one kubelet share. */
+export interface KubeletContext {
+  readonly env: Env;
+  readonly config: KubeletConfig;
+  readonly nodeName: string;
+  readonly api: ApiClient;
+  readonly runtime: CriRuntime;
+  /** `containerd` in `containerd://id`. */
+  readonly runtimeName: () => string;
+  readonly events: EventRecorder;
+  readonly statuses: StatusManager;
+  readonly sources: KubeletSources;
+  readonly volumes: VolumeManager;
+  readonly host: VolumeHost;
+  readonly logs: LogSource;
+  readonly images: ImageManager;
+  readonly prober: Prober;
+  readonly actions: ActionDeps;
+  /** The node as the API server last showed it. */
+  readonly node: () => Node;
+  readonly hostIps: () => readonly string[];
+  /** Why pods cannot get a network now, if so. */
+  readonly networkProblem: () => string | undefined;
+}

@@ -1,0 +1,121 @@
+import { addResources, subtractResources } from '@orrery/apimachinery';
+import type { Node, NodeAddress, NodeCondition, NodeStatus, Taint } from '@orrery/api/types';
+import { rfc3339 } from '@orrery/runtime';
+import { type KubeletConfig, pairs } from '../config.ts';
+import type { RuntimeHealth } from '../runtime/cri-runtime.ts';
+
+export const kubeletVersion = 'v1.36.0';
+
+export interface NodeFacts {
+  readonly config: KubeletConfig;
+  readonly nodeName: string;
+  readonly runtime: { readonly name: string; readonly version: string };
+  readonly health: RuntimeHealth;
+  readonly ips: readonly string[];
+  readonly machineId: string;
+  readonly bootId: string;
+  readonly images: NonNullable<NodeStatus['images']>;
+}
+
+export function parseTaint(text: string): Taint {
+  const at = text.lastIndexOf(':');
+  const [key = '', value] = text.slice(0, at).split('=');
+  return { key, effect: text.slice(at + 1), ...(value ? { value } : {}) };
+}
+
+function capacityOf(config: KubeletConfig): Record<string, string> {
+  const base = { cpu: config.cpu, memory: config.memory, 'ephemeral-storage': config.ephemeralStorage, pods: String(config.maxPods), 'hugepages-1Gi': '0', 'hugepages-2Mi': '0' };
+  return addResources({ ...base, ...pairs(config.extendedResources) }, {});
+}
+
+/** The Node to register with. */
+export function newNode(facts: Pick<NodeFacts, 'config' | 'nodeName'>): Node {
+  const { config, nodeName } = facts;
+  const { os, arch, kubeletEndpoint } = config;
+  const taints = [
+    ...config.registerWithTaints.map(parseTaint),
+    ...(config.cloudProvider === 'external' ? [{ key: 'node.cloudprovider.kubernetes.io/uninitialized', value: 'true', effect: 'NoSchedule' }] : []),
+  ];
+  return {
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: {
+      name: nodeName,
+      labels: {
+        'beta.kubernetes.io/arch': arch,
+        'beta.kubernetes.io/os': os,
+        'kubernetes.io/arch': arch,
+        'kubernetes.io/hostname': config.hostname || nodeName,
+        'kubernetes.io/os': os,
+        ...pairs(config.nodeLabels),
+      },
+      annotations: {
+        'volumes.kubernetes.io/controller-managed-attach-detach': 'true',
+        ...(kubeletEndpoint ? { 'orrery.dev/kubelet-endpoint': kubeletEndpoint } : {}),
+      },
+    },
+    spec: { ...(taints.length ? { taints } : {}), ...(config.providerId ? { providerID: config.providerId } : {}) },
+  };
+}
+
+interface ConditionDraft {
+  readonly type: string;
+  readonly status: 'True' | 'False';
+  readonly reason: string;
+  readonly message: string;
+}
+
+function readyCondition(health: RuntimeHealth): ConditionDraft {
+  if (health.runtimeReady && health.networkReady) return { type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'kubelet is posting ready status' };
+  const { problems } = health;
+  const message = problems.length === 1 ? (problems[0] ?? '') : `[${problems.join(', ')}]`;
+  return { type: 'Ready', status: 'False', reason: 'KubeletNotReady', message };
+}
+
+function conditions(health: RuntimeHealth, old: readonly NodeCondition[], nowMs: number): NodeCondition[] {
+  const now = rfc3339(nowMs);
+  const drafts: ConditionDraft[] = [
+    { type: 'MemoryPressure', status: 'False', reason: 'KubeletHasSufficientMemory', message: 'kubelet has sufficient memory available' },
+    { type: 'DiskPressure', status: 'False', reason: 'KubeletHasNoDiskPressure', message: 'kubelet has no disk pressure' },
+    { type: 'PIDPressure', status: 'False', reason: 'KubeletHasSufficientPID', message: 'kubelet has sufficient PID available' },
+    readyCondition(health),
+  ];
+  return drafts.map((draft) => {
+    const before = old.find(({ type }) => type === draft.type);
+    const lastTransitionTime = before?.status === draft.status && before.lastTransitionTime ? before.lastTransitionTime : now;
+    return { ...draft, lastHeartbeatTime: now, lastTransitionTime };
+  });
+}
+
+function addressesOf(facts: NodeFacts, old: readonly NodeAddress[]): NodeAddress[] {
+  if (facts.config.cloudProvider === 'external' && old.length) return [...old];
+  return [...facts.ips.map((address) => ({ type: 'InternalIP', address })), { type: 'Hostname', address: facts.config.hostname || facts.nodeName }];
+}
+
+/** The status the kubelet reports for its node. */
+export function nodeStatus(facts: NodeFacts, old: NodeStatus, nowMs: number): NodeStatus {
+  const { config, runtime } = facts;
+  const capacity = capacityOf(config);
+  const reserved = pairs(config.systemReserved);
+  return {
+    capacity,
+    allocatable: subtractResources(capacity, reserved),
+    conditions: conditions(facts.health, old.conditions ?? [], nowMs),
+    addresses: addressesOf(facts, old.addresses ?? []),
+    daemonEndpoints: { kubeletEndpoint: { Port: config.port } },
+    nodeInfo: {
+      machineID: facts.machineId,
+      systemUUID: facts.machineId,
+      bootID: facts.bootId,
+      kernelVersion: '6.12.0-orrery',
+      osImage: 'Orrery',
+      containerRuntimeVersion: `${runtime.name}://${runtime.version}`,
+      kubeletVersion,
+      kubeProxyVersion: '',
+      operatingSystem: config.os,
+      architecture: config.arch,
+    },
+    images: facts.images,
+  };
+}
+

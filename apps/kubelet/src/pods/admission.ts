@@ -1,0 +1,62 @@
+import type { Node, NodeSelectorTerm, Pod, Taint, Toleration } from '@orrery/api/types';
+import { type Operator, selectorOf } from '@orrery/apimachinery';
+import { type NodeLedger, amountsOf, hostPorts, podRequests } from './pod-resources.ts';
+
+/** Why the node does not take a pod; becomes its status. */
+export interface Rejection {
+  readonly reason: string;
+  readonly message: string;
+}
+
+const operators: Readonly<Record<string, Operator>> = { In: 'in', NotIn: 'notin', Exists: 'exists', DoesNotExist: '!', Gt: 'gt', Lt: 'lt' };
+
+function termMatches(term: NodeSelectorTerm, node: Node): boolean {
+  const { matchExpressions = [], matchFields = [] } = term;
+  if (matchExpressions.length === 0 && matchFields.length === 0) return false;
+  const matches = (labels: Readonly<Record<string, string>>, expressions: typeof matchExpressions): boolean =>
+    expressions.every(({ key, operator, values = [] }) => {
+      const op = operators[operator];
+      return op !== undefined && selectorOf([{ key, operator: op, values }]).matches(labels);
+    });
+  return matches(node.metadata?.labels ?? {}, matchExpressions) && matches({ 'metadata.name': node.metadata?.name ?? '' }, matchFields);
+}
+
+function affinityMatches(pod: Pod, node: Node): boolean {
+  const labels = node.metadata?.labels ?? {};
+  if (!Object.entries(pod.spec?.nodeSelector ?? {}).every(([key, value]) => labels[key] === value)) return false;
+  const terms = pod.spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
+  return terms === undefined || terms.some((term) => termMatches(term, node));
+}
+
+function tolerates(tolerations: readonly Toleration[], taint: Taint): boolean {
+  return tolerations.some(({ effect, key, operator = 'Equal', value = '' }) => {
+    if (effect && effect !== taint.effect) return false;
+    if (key && key !== taint.key) return false;
+    return operator === 'Exists' || (Boolean(key) && value === (taint.value ?? ''));
+  });
+}
+
+/**
+ * Whether the node takes a pod that was bound to it, given what it has taken so far: resources, node affinity, ports,
+ * NoExecute taints, operating system; in upstream's order and words.
+ */
+export function admitPod(pod: Pod, node: Node, ledger: NodeLedger): Rejection | undefined {
+  const rejected = (reason: string, message: string): Rejection => ({ reason, message: `Pod was rejected: ${message}` });
+  const allocatable = amountsOf(node.status?.allocatable);
+  const requests = new Map([['pods', 1], ...podRequests(pod)]);
+  for (const [name, requested] of requests) {
+    if (requested === 0) continue;
+    const capacity = allocatable.get(name) ?? 0;
+    const used = name === 'pods' ? ledger.count : ledger.used(name);
+    if (used + requested > capacity) {
+      return rejected(`OutOf${name}`, `Node didn't have enough resource: ${name}, requested: ${requested}, used: ${used}, capacity: ${capacity}`);
+    }
+  }
+  if (!affinityMatches(pod, node)) return rejected('NodeAffinity', 'Predicate NodeAffinity failed: node(s) didn\'t match Pod\'s node affinity/selector');
+  if (ledger.conflictsWith(hostPorts(pod))) return rejected('NodePorts', 'Predicate NodePorts failed: node(s) didn\'t have free ports for the requested pod ports');
+  const untolerated = (node.spec?.taints ?? []).some((taint) => taint.effect === 'NoExecute' && !tolerates(pod.spec?.tolerations ?? [], taint));
+  if (untolerated) return rejected('TaintToleration', 'Predicate TaintToleration failed: node(s) had untolerated taint(s)');
+  const os = pod.spec?.os?.name;
+  if (os && node.metadata?.labels?.['kubernetes.io/os'] !== os) return rejected('PodOSNotSupported', 'Failed to admit pod as the OS field doesn\'t match node OS');
+  return undefined;
+}

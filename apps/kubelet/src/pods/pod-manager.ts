@@ -1,0 +1,110 @@
+import type { Pod } from '@orrery/api/types';
+import type { KubeletContext } from '../kubelet-context.ts';
+import type { KnownPod } from '../runtime/cri-runtime.ts';
+import { type Rejection, admitPod } from './admission.ts';
+import { NodeLedger } from './pod-resources.ts';
+import { isTerminal, uidOf } from './pod-spec.ts';
+import { PodWorker } from './pod-worker.ts';
+
+/** The pods of one node: a worker each, from the feed of the API server and the runtime's own memory. */
+export class PodManager {
+  private readonly workers = new Map<string, PodWorker>();
+  private readonly context: KubeletContext;
+  private readonly ledger = new NodeLedger();
+  private known = new Map<string, KnownPod>();
+
+  constructor(context: KubeletContext) {
+    this.context = context;
+  }
+
+  /** Takes note of what the runtime holds already; called before the first pods arrive. */
+  adopt(known: Map<string, KnownPod>): void {
+    this.known = known;
+  }
+
+  add(pod: Pod): void {
+    const uid = uidOf(pod);
+    const existing = this.workers.get(uid);
+    if (existing) return existing.update(pod);
+    const sandboxIds = this.known.get(uid)?.sandboxIds ?? [];
+    this.known.delete(uid);
+    const rejection = this.mustAdmit(pod, sandboxIds) ? admitPod(pod, this.context.node(), this.ledger) : undefined;
+    if (!rejection && !isTerminal(pod.status?.phase)) this.ledger.add(uid, pod);
+    this.begin(pod, sandboxIds, rejection).trigger();
+  }
+
+  update(pod: Pod): void {
+    const worker = this.workers.get(uidOf(pod));
+    if (!worker) return this.add(pod);
+    if (isTerminal(pod.status?.phase)) this.ledger.remove(worker.uid);
+    worker.update(pod);
+  }
+
+  remove(pod: Pod): void {
+    const uid = uidOf(pod);
+    this.ledger.remove(uid);
+    const worker = this.workers.get(uid);
+    if (!worker) return;
+    worker.update(pod);
+    worker.remove();
+  }
+
+  /** Ends what the runtime still runs of pods that are no more; called when the feed has handed over all pods. */
+  removeOrphans(): void {
+    for (const { uid, name, namespace, sandboxIds } of this.known.values()) {
+      const pod: Pod = { metadata: { uid, name, namespace }, spec: { containers: [] } };
+      this.begin(pod, sandboxIds, undefined).remove();
+    }
+    this.known.clear();
+  }
+
+  /** Something happened in the runtime to the pod, given by uid or by one of its sandboxes. */
+  runtimeChanged(subject: { uid?: string | undefined; sandboxId?: string | undefined }): void {
+    const worker = subject.uid ? this.workers.get(subject.uid) : subject.sandboxId ? [...this.workers.values()].find((one) => one.ownsSandbox(subject.sandboxId ?? '')) : undefined;
+    worker?.trigger({ runtimeChanged: true });
+  }
+
+  /** Anything may have happened. */
+  runtimeLost(): void {
+    for (const worker of this.workers.values()) worker.trigger({ runtimeChanged: true });
+  }
+
+  trigger(uid: string): void {
+    this.workers.get(uid)?.trigger();
+  }
+
+  refreshVolumes(uids: Iterable<string>): void {
+    for (const uid of uids) this.workers.get(uid)?.trigger({ volumesChanged: true });
+  }
+
+  get(uid: string): PodWorker | undefined {
+    return this.workers.get(uid);
+  }
+
+  list(): Iterable<PodWorker> {
+    return this.workers.values();
+  }
+
+  find(namespace: string, name: string, uid?: string): PodWorker | undefined {
+    if (uid) return this.workers.get(uid);
+    for (const worker of this.workers.values()) if (worker.pod.metadata?.name === name && worker.pod.metadata.namespace === namespace) return worker;
+    return undefined;
+  }
+
+  stop(): void {
+    for (const worker of this.workers.values()) worker.stop();
+    this.workers.clear();
+  }
+
+  /** Pods that were taken before, by this kubelet or an earlier one, are not asked again. */
+  private mustAdmit(pod: Pod, sandboxIds: readonly string[]): boolean {
+    return sandboxIds.length === 0 && !pod.status?.startTime && !pod.metadata?.deletionTimestamp && !isTerminal(pod.status?.phase);
+  }
+
+  private begin(pod: Pod, sandboxIds: readonly string[], rejection: Rejection | undefined): PodWorker {
+    const { context } = this;
+    const worker = new PodWorker({ context, pod, sandboxIds, rejection, finished: (uid) => this.workers.delete(uid) });
+    this.workers.set(worker.uid, worker);
+    return worker;
+  }
+}

@@ -1,0 +1,89 @@
+import { parseQuantity, quantityMilliValue, quantityValue } from '@orrery/apimachinery';
+import type { Container, Pod } from '@orrery/api/types';
+import { initContainers, isSidecar, mainContainers } from './pod-spec.ts';
+
+/** Amounts by resource name: cpu in thousandths, the rest in whole units. */
+export type Amounts = Map<string, number>;
+
+export function amountOf(name: string, quantity: string): number {
+  return name === 'cpu' ? quantityMilliValue(parseQuantity(quantity)) : quantityValue(parseQuantity(quantity));
+}
+
+export function amountsOf(list: Readonly<Record<string, string>> = {}): Amounts {
+  return new Map(Object.entries(list).map(([name, quantity]) => [name, amountOf(name, quantity)]));
+}
+
+function add(to: Amounts, amounts: Amounts): void {
+  for (const [name, amount] of amounts) to.set(name, (to.get(name) ?? 0) + amount);
+}
+
+function raise(to: Amounts, amounts: Amounts): void {
+  for (const [name, amount] of amounts) to.set(name, Math.max(to.get(name) ?? 0, amount));
+}
+
+const requestsOf = (container: Container): Amounts => amountsOf(container.resources?.requests);
+
+/** What a pod asks of its node: its containers at once, or the peak of its init containers if that is more. */
+export function podRequests(pod: Pod): Amounts {
+  const running: Amounts = new Map();
+  const peak: Amounts = new Map();
+  for (const container of initContainers(pod)) {
+    if (isSidecar(container)) add(running, requestsOf(container));
+    const now = new Map(running);
+    if (!isSidecar(container)) add(now, requestsOf(container));
+    raise(peak, now);
+  }
+  for (const container of mainContainers(pod)) add(running, requestsOf(container));
+  raise(running, peak);
+  for (const [name, amount] of amountsOf(pod.spec?.resources?.requests)) running.set(name, amount);
+  add(running, amountsOf(pod.spec?.overhead));
+  return running;
+}
+
+export interface HostPort {
+  readonly ip: string;
+  readonly protocol: string;
+  readonly port: number;
+}
+
+export function hostPorts(pod: Pod): HostPort[] {
+  return [...initContainers(pod).filter(isSidecar), ...mainContainers(pod)].flatMap((container) =>
+    (container.ports ?? []).flatMap(({ hostPort, hostIP, protocol = 'TCP' }) => (hostPort ? [{ ip: hostIP ?? '', protocol, port: hostPort }] : [])),
+  );
+}
+
+/** Totals of what the admitted pods of a node use. */
+export class NodeLedger {
+  private readonly pods = new Map<string, { requests: Amounts; ports: readonly HostPort[] }>();
+  private readonly totals: Amounts = new Map();
+
+  add(uid: string, pod: Pod): void {
+    if (this.pods.has(uid)) return;
+    const requests = podRequests(pod);
+    this.pods.set(uid, { requests, ports: hostPorts(pod) });
+    add(this.totals, requests);
+  }
+
+  remove(uid: string): void {
+    const entry = this.pods.get(uid);
+    if (!entry) return;
+    this.pods.delete(uid);
+    for (const [name, amount] of entry.requests) this.totals.set(name, (this.totals.get(name) ?? 0) - amount);
+  }
+
+  get count(): number {
+    return this.pods.size;
+  }
+
+  used(name: string): number {
+    return this.totals.get(name) ?? 0;
+  }
+
+  conflictsWith(ports: readonly HostPort[]): boolean {
+    if (ports.length === 0) return false;
+    const overlap = (a: HostPort, b: HostPort): boolean =>
+      a.port === b.port && a.protocol === b.protocol && (a.ip === b.ip || ['', '0.0.0.0'].includes(a.ip) || ['', '0.0.0.0'].includes(b.ip));
+    for (const entry of this.pods.values()) if (entry.ports.some((other) => ports.some((port) => overlap(port, other)))) return true;
+    return false;
+  }
+}

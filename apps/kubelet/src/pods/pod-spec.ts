@@ -1,0 +1,72 @@
+import type { Container, EphemeralContainer, Pod } from '@orrery/api/types';
+
+export const uidOf = (pod: Pod): string => pod.metadata?.uid ?? '';
+export const nameOf = (pod: Pod): string => pod.metadata?.name ?? '';
+export const namespaceOf = (pod: Pod): string => pod.metadata?.namespace ?? '';
+/** `name_namespace(uid)`, as the kubelet's messages name pods. */
+export const describePod = (pod: Pod): string => `${nameOf(pod)}_${namespaceOf(pod)}(${uidOf(pod)})`;
+
+/** An init container that goes on running beside the others. */
+export function isSidecar(container: Container): boolean {
+  return container.restartPolicy === 'Always';
+}
+
+export function initContainers(pod: Pod): readonly Container[] {
+  return pod.spec?.initContainers ?? [];
+}
+
+export function sidecars(pod: Pod): readonly Container[] {
+  return initContainers(pod).filter(isSidecar);
+}
+
+export function mainContainers(pod: Pod): readonly Container[] {
+  return pod.spec?.containers ?? [];
+}
+
+export function ephemeralContainers(pod: Pod): readonly EphemeralContainer[] {
+  return pod.spec?.ephemeralContainers ?? [];
+}
+
+export interface ContainerPlace {
+  readonly kind: 'init' | 'main' | 'ephemeral';
+  readonly container: Container;
+  /** `spec.containers{name}` */
+  readonly fieldPath: string;
+}
+
+const places = { init: 'spec.initContainers', main: 'spec.containers', ephemeral: 'spec.ephemeralContainers' } as const;
+
+/** Every container of a pod with where it stands. */
+export function allContainers(pod: Pod): ContainerPlace[] {
+  const of = (kind: ContainerPlace['kind'], containers: readonly Container[]): ContainerPlace[] =>
+    containers.map((container) => ({ kind, container, fieldPath: `${places[kind]}{${container.name}}` }));
+  return [...of('init', initContainers(pod)), ...of('main', mainContainers(pod)), ...of('ephemeral', ephemeralContainers(pod))];
+}
+
+/** Whether a container that ended so is to be started again, by its own rules or the pod's policy. */
+export function shouldRestart(pod: Pod, container: Container, exitCode: number): boolean {
+  for (const rule of container.restartPolicyRules ?? []) {
+    const listed = rule.exitCodes?.values?.includes(exitCode) ?? false;
+    const matches = rule.exitCodes?.operator === 'NotIn' ? !listed : listed;
+    if (matches) return rule.action === 'Restart';
+  }
+  const policy = container.restartPolicy ?? pod.spec?.restartPolicy ?? 'Always';
+  return policy === 'Always' || (policy === 'OnFailure' && exitCode !== 0);
+}
+
+/** Like `shouldRestart`, for an init container: success is final. */
+export function shouldRetryInit(pod: Pod, container: Container, exitCode: number): boolean {
+  if (container.restartPolicyRules?.length || container.restartPolicy) return shouldRestart(pod, container, exitCode);
+  return pod.spec?.restartPolicy !== 'Never';
+}
+
+export const isHostNetwork = (pod: Pod): boolean => pod.spec?.hostNetwork === true;
+
+export function isTerminal(phase: string | undefined): boolean {
+  return phase === 'Succeeded' || phase === 'Failed';
+}
+
+/** Seconds a pod's containers get to end: the deletion's own, or the spec's. */
+export function graceSeconds(pod: Pod): number {
+  return pod.metadata?.deletionGracePeriodSeconds ?? pod.spec?.terminationGracePeriodSeconds ?? 30;
+}

@@ -1,0 +1,406 @@
+import { Pods } from '@orrery/api';
+import type { Container, Pod, PodStatus } from '@orrery/api/types';
+import { StatusError, isNotFound } from '@orrery/errors';
+import { type Timer, rfc3339 } from '@orrery/runtime';
+import { StartFault } from '../images/image-manager.ts';
+import type { KubeletContext } from '../kubelet-context.ts';
+import { hostsFile, podHostname } from '../runtime/dns.ts';
+import { type PodRuntime, type RuntimeContainer, type RuntimeSandbox, noRuntime, rememberedContainers, withLostContainers } from '../runtime/pod-runtime.ts';
+import { podLogDirectory, sandboxConfig } from '../runtime/sandbox-config.ts';
+import { podStatus } from '../status/pod-status.ts';
+import { qosClass } from '../status/qos-class.ts';
+import type { MountedVolume } from '../volumes/volume-manager.ts';
+import type { Rejection } from './admission.ts';
+import { BackOff } from './back-off.ts';
+import { type PodActions, computePodActions } from './compute-pod-actions.ts';
+import { killAllContainers, killContainer } from './kill-containers.ts';
+import { HeldObjects } from './pod-objects.ts';
+import { allContainers, graceSeconds, isHostNetwork, isTerminal, nameOf, namespaceOf, uidOf } from './pod-spec.ts';
+import { startContainer } from './start-container.ts';
+import { readTerminationMessages } from './termination-message.ts';
+
+const firstRetryMs = 500;
+const maxRetryMs = 122_000;
+
+export interface PodWorkerOptions {
+  readonly context: KubeletContext;
+  readonly pod: Pod;
+  /** Sandboxes the runtime had of the pod when the kubelet started. */
+  readonly sandboxIds: readonly string[];
+  /** The node does not take the pod. */
+  readonly rejection: Rejection | undefined;
+  /** The pod is gone from the API server and from the node. */
+  readonly finished: (uid: string) => void;
+}
+
+/**
+ * Drives one pod. One sync runs at a time; whatever happens meanwhile (a change of the pod, an event of the runtime, a
+ * probe's verdict, a timer) makes one more run after it. The runtime is the truth about containers and is asked again
+ * after every change.
+ */
+export class PodWorker {
+  readonly uid: string;
+  pod: Pod;
+  runtime: PodRuntime = noRuntime;
+  /** Nothing of the pod runs, nor will again. */
+  ended = false;
+  private readonly context: KubeletContext;
+  private readonly finished: (uid: string) => void;
+  private readonly backOff = new BackOff();
+  private readonly sandboxIds: Set<string>;
+  private readonly waiting = new Map<string, { reason: string; message: string }>();
+  private readonly startMs: number;
+  private objects: HeldObjects | undefined;
+  private volumes: ReadonlyMap<string, MountedVolume> | undefined;
+  private volumesStale = false;
+  private verdict: Rejection | undefined;
+  private rejected: boolean;
+  private stale = true;
+  private running = false;
+  private pending = false;
+  private removed = false;
+  private stopped = false;
+  private wakeTimer: Timer | undefined;
+  private wakeAtMs = Infinity;
+  private retryMs = firstRetryMs;
+  private current = new AbortController();
+  /** Grace period of a kill under way, 0 when there is none. */
+  private killGrace = 0;
+  private messages = new Map<string, string>();
+
+  constructor(options: PodWorkerOptions) {
+    this.context = options.context;
+    this.pod = options.pod;
+    this.uid = uidOf(options.pod);
+    this.sandboxIds = new Set(options.sandboxIds);
+    this.finished = options.finished;
+    this.rejected = options.rejection !== undefined;
+    this.verdict = options.rejection ?? this.earlierVerdict(options.pod);
+    this.startMs = options.context.env.clock.now();
+    this.runtime = { sandboxes: [], containers: rememberedContainers(options.pod) };
+  }
+
+  /** Asks for a sync; `runtimeChanged`: something happened to the pod's containers. */
+  trigger(options: { runtimeChanged?: boolean; volumesChanged?: boolean } = {}): void {
+    if (options.runtimeChanged) this.stale = true;
+    if (options.volumesChanged) this.volumesStale = true;
+    if (this.running) this.pending = true;
+    else if (!this.stopped) {
+      this.running = true;
+      void this.loop();
+    }
+  }
+
+  update(pod: Pod): void {
+    const old = this.pod;
+    this.pod = pod;
+    if (pod.metadata?.labels !== old.metadata?.labels || pod.metadata?.annotations !== old.metadata?.annotations) this.volumesStale = true;
+    const begun = pod.metadata?.deletionTimestamp && !old.metadata?.deletionTimestamp;
+    if (begun || graceSeconds(pod) < this.killGrace) this.interrupt();
+    if (!begun && pod.metadata?.generation === old.metadata?.generation && !this.volumesStale && !this.gatesChanged(pod, old)) return;
+    this.trigger();
+  }
+
+  /** The pod has vanished from the API server. */
+  remove(): void {
+    this.removed = true;
+    this.interrupt();
+    this.trigger();
+  }
+
+  /** Stops driving; containers are left as they are. */
+  stop(): void {
+    this.stopped = true;
+    this.wakeTimer?.cancel();
+    this.current.abort(new Error('kubelet stopped'));
+    this.objects?.release();
+  }
+
+  ownsSandbox(id: string): boolean {
+    return this.sandboxIds.has(id);
+  }
+
+  /** The newest ready sandbox. */
+  get sandbox(): RuntimeSandbox | undefined {
+    const [newest] = this.runtime.sandboxes;
+    return newest?.ready ? newest : undefined;
+  }
+
+  private earlierVerdict({ status }: Pod): Rejection | undefined {
+    return status?.phase === 'Failed' && status.reason ? { reason: status.reason, message: status.message ?? '' } : undefined;
+  }
+
+  private gatesChanged(pod: Pod, old: Pod): boolean {
+    return Boolean(pod.spec?.readinessGates?.length) && pod.status?.conditions !== old.status?.conditions;
+  }
+
+  /** Ends waits of the sync under way: it is about the wrong thing now. */
+  private interrupt(): void {
+    const { current } = this;
+    this.current = new AbortController();
+    current.abort(new Error('interrupted'));
+  }
+
+  private async loop(): Promise<void> {
+    do {
+      this.pending = false;
+      this.wakeTimer?.cancel();
+      this.wakeAtMs = Infinity;
+      const { signal } = this.current;
+      try {
+        await this.sync(signal);
+        this.retryMs = firstRetryMs;
+      } catch (error) {
+        if (signal.aborted) this.pending = true;
+        else this.failed(error as Error);
+      }
+    } while (this.pending && !this.stopped);
+    this.running = false;
+  }
+
+  private failed(error: Error): void {
+    this.stale = true;
+    this.context.env.log.warn('pod sync failed', { pod: `${namespaceOf(this.pod)}/${nameOf(this.pod)}`, error: error.message, retryMs: this.retryMs });
+    this.wakeIn(this.retryMs);
+    this.retryMs = Math.min(maxRetryMs, this.retryMs * 2);
+  }
+
+  private wakeIn(delayMs: number): void {
+    const atMs = this.context.env.clock.monotonic() + delayMs;
+    if (atMs >= this.wakeAtMs || this.stopped) return;
+    this.wakeTimer?.cancel();
+    this.wakeAtMs = atMs;
+    this.wakeTimer = this.context.env.clock.after(delayMs, () => this.trigger({ runtimeChanged: true }));
+  }
+
+  private async sync(signal: AbortSignal): Promise<void> {
+    if (this.removed) return this.syncRemoved(signal);
+    if (this.rejected) return this.syncRejected();
+    await this.refresh();
+    this.checkDeadline();
+    const over = this.pod.metadata?.deletionTimestamp !== undefined || this.verdict !== undefined || isTerminal(this.context.statuses.get(this.uid)?.phase ?? this.pod.status?.phase);
+    if (over) return this.terminate(signal);
+    if (!this.context.statuses.get(this.uid)) this.report({ lazy: true });
+    if (!(await this.mountVolumes())) return this.report();
+    const actions = computePodActions(this.pod, this.runtime, this.context.prober);
+    await this.carryOut(actions, signal);
+    await this.refresh();
+    this.report();
+  }
+
+  /** Looks at the runtime again, if anything may have changed. */
+  private async refresh(): Promise<void> {
+    if (!this.stale) return;
+    this.stale = false;
+    const { runtime: cri, prober, env, host } = this.context;
+    const fresh = this.sandboxIds.size ? await cri.podRuntime(this.sandboxIds) : noRuntime;
+    for (const id of this.sandboxIds) if (!fresh.sandboxes.some((sandbox) => sandbox.id === id)) this.sandboxIds.delete(id);
+    const whole = withLostContainers(this.runtime.containers, fresh, env.clock.now());
+    this.runtime = await readTerminationMessages(this.pod, whole, { host, logs: this.context.logs, known: this.messages });
+    if (!this.isOver()) prober.update(this.pod, this.runtime, this.podIps()[0] ?? '');
+    for (const { name, state } of this.runtime.containers) if (state === 'running') this.waiting.delete(name);
+  }
+
+  private isOver(): boolean {
+    return this.removed || this.pod.metadata?.deletionTimestamp !== undefined;
+  }
+
+  private podIps(): readonly string[] {
+    return isHostNetwork(this.pod) ? this.context.hostIps() : (this.runtime.sandboxes[0]?.ips ?? []);
+  }
+
+  private checkDeadline(): void {
+    const seconds = this.pod.spec?.activeDeadlineSeconds;
+    if (seconds === undefined || this.verdict) return;
+    const startMs = this.pod.status?.startTime ? Date.parse(this.pod.status.startTime) : this.startMs;
+    const leftMs = startMs + seconds * 1000 - this.context.env.clock.now();
+    if (leftMs > 0) return this.wakeIn(leftMs);
+    const message = 'Pod was active on the node longer than the specified deadline';
+    this.verdict = { reason: 'DeadlineExceeded', message };
+    this.context.events.event(Pods, this.pod, { type: 'Normal', reason: 'DeadlineExceeded', message });
+  }
+
+  private heldObjects(): HeldObjects {
+    this.objects ??= new HeldObjects(this.pod, this.context.sources, () => this.trigger({ volumesChanged: true }));
+    return this.objects;
+  }
+
+  /** Makes the pod's volumes, or brings them up to date. False: not now. */
+  private async mountVolumes(): Promise<boolean> {
+    const { volumes, events, node, hostIps } = this.context;
+    const objects = this.heldObjects();
+    const fields = { podIps: this.podIps(), hostIps: hostIps(), allocatable: node().status?.allocatable ?? {} };
+    try {
+      if (!this.volumes) this.volumes = await volumes.mount(this.pod, objects, fields);
+      else if (this.volumesStale) await volumes.refresh(this.pod, objects, fields);
+      this.volumesStale = false;
+    } catch (error) {
+      events.event(Pods, this.pod, { type: 'Warning', reason: 'FailedMount', message: (error as Error).message });
+      this.wakeIn(this.retryMs);
+      this.retryMs = Math.min(maxRetryMs, this.retryMs * 2);
+      if (!this.volumes) return false;
+    }
+    return true;
+  }
+
+  private async carryOut(actions: PodActions, signal: AbortSignal): Promise<void> {
+    if (actions.killPod) {
+      await this.killEverything(signal);
+      if (!actions.createSandbox) return;
+    }
+    for (const { container, message, cause } of actions.kill) await this.killOne(container, { message, cause }, signal);
+    const wanted = [...actions.startInit, ...actions.start, ...actions.startEphemeral];
+    if (!actions.createSandbox && wanted.length === 0) return;
+    const config = sandboxConfig(this.pod, this.sandboxSettings(), actions.attempt);
+    const sandboxId = actions.createSandbox ? await this.createSandbox(config, signal) : actions.sandbox?.id;
+    if (sandboxId === undefined) return;
+    for (const container of wanted) await this.start(container, { sandboxId, config, signal });
+    if (actions.startInit.length && !actions.start.length) this.pending = true;
+  }
+
+  private sandboxSettings() {
+    const { config, nodeName } = this.context;
+    const { clusterDns, clusterDomain, nodeNameservers, podLogsDir } = config;
+    return { clusterDns, clusterDomain, nodeNameservers, podLogsDir, hostname: config.hostname || nodeName };
+  }
+
+  private async createSandbox(config: ReturnType<typeof sandboxConfig>, signal: AbortSignal): Promise<string | undefined> {
+    const { runtime, events, host, volumes } = this.context;
+    const problem = isHostNetwork(this.pod) ? undefined : this.context.networkProblem();
+    if (problem) {
+      events.event(Pods, this.pod, { type: 'Warning', reason: 'NetworkNotReady', message: `network is not ready: ${problem}` });
+      this.wakeIn(5_000);
+      return undefined;
+    }
+    if (this.runtime.containers.some(({ lost }) => !lost)) events.event(Pods, this.pod, { type: 'Normal', reason: 'SandboxChanged', message: 'Pod sandbox changed, it will be killed and re-created.' });
+    try {
+      const id = await runtime.runSandbox(config, '');
+      this.sandboxIds.add(id);
+      this.stale = true;
+      signal.throwIfAborted();
+      await this.refresh();
+      if (!isHostNetwork(this.pod)) {
+        const text = hostsFile(this.pod, { ips: this.podIps(), ...podHostname(this.pod, this.sandboxSettings()) });
+        await host.writeFile(`${volumes.podDir(this.uid)}/etc-hosts`, { bytes: new TextEncoder().encode(text), mode: 0o644 });
+      }
+      return id;
+    } catch (error) {
+      signal.throwIfAborted();
+      events.event(Pods, this.pod, { type: 'Warning', reason: 'FailedCreatePodSandBox', message: `Failed to create pod sandbox: ${(error as Error).message}` });
+      throw error;
+    }
+  }
+
+  /** Starts one container; what prevents it becomes its waiting reason. */
+  private async start(container: Container, { sandboxId, config, signal }: { sandboxId: string; config: ReturnType<typeof sandboxConfig>; signal: AbortSignal }): Promise<void> {
+    signal.throwIfAborted();
+    const place = allContainers(this.pod).find((one) => one.container.name === container.name);
+    if (!place) return;
+    const { context, pod, runtime, backOff, volumes = new Map() } = this;
+    try {
+      await startContainer({ context, pod, place, sandboxId, sandboxConfig: config, podIps: this.podIps(), runtime, volumes, objects: this.heldObjects(), backOff, signal });
+      this.waiting.delete(container.name);
+      this.stale = true;
+    } catch (error) {
+      if (!(error instanceof StartFault)) throw error;
+      if (error.reason !== 'CrashLoopBackOff') this.stale = true;
+      this.waiting.set(container.name, { reason: error.reason, message: error.message });
+      if (error.retryMs !== undefined) this.wakeIn(error.retryMs);
+    }
+  }
+
+  private async killOne(container: RuntimeContainer, reason: { message: string; cause: string }, signal: AbortSignal): Promise<void> {
+    const spec = allContainers(this.pod).find((place) => place.container.name === container.name)?.container;
+    const probe = reason.cause === 'startup' ? spec?.startupProbe : reason.cause === 'liveness' ? spec?.livenessProbe : undefined;
+    await killContainer(this.context, container, { pod: this.pod, graceSeconds: probe?.terminationGracePeriodSeconds ?? graceSeconds(this.pod), signal, reason });
+    this.stale = true;
+    await this.refresh();
+  }
+
+  private async killEverything(signal: AbortSignal): Promise<void> {
+    const grace = graceSeconds(this.pod);
+    this.killGrace = grace;
+    await killAllContainers(this.context, this.runtime, { pod: this.pod, graceSeconds: grace, signal });
+    for (const id of this.runtime.sandboxes.filter(({ ready }) => ready).map((sandbox) => sandbox.id)) await this.context.runtime.stopSandbox(id);
+    this.killGrace = 0;
+    this.stale = true;
+    await this.refresh();
+  }
+
+  /** The pod is to end: deleted, timed out, or done. */
+  private async terminate(signal: AbortSignal): Promise<void> {
+    this.context.prober.stopPod(this.uid);
+    const active = this.runtime.sandboxes.some(({ ready }) => ready) || this.runtime.containers.some(({ state }) => state === 'running');
+    if (active) await this.killEverything(signal);
+    this.waiting.clear();
+    this.ended = true;
+    this.report();
+    if (this.pod.metadata?.deletionTimestamp === undefined) return;
+    await this.context.statuses.settled(this.uid);
+    await this.deleteFromApi();
+  }
+
+  private async deleteFromApi(): Promise<void> {
+    const key = { namespace: namespaceOf(this.pod), name: nameOf(this.pod) };
+    try {
+      await this.context.api.delete(Pods, key, { gracePeriodSeconds: 0, preconditions: { uid: this.uid } });
+    } catch (error) {
+      const gone = isNotFound(error) || (error instanceof StatusError && error.code === 409);
+      if (!gone) throw error;
+    }
+  }
+
+  private async syncRejected(): Promise<void> {
+    this.ended = true;
+    const { reason = '', message = '' } = this.verdict ?? {};
+    const status: PodStatus = { phase: 'Failed', reason, message, startTime: this.pod.status?.startTime ?? rfc3339(this.startMs), qosClass: qosClass(this.pod), ...(this.pod.metadata?.generation === undefined ? {} : { observedGeneration: this.pod.metadata.generation }) };
+    this.context.statuses.set(this.pod, status);
+    if (this.pod.metadata?.deletionTimestamp === undefined) return;
+    await this.context.statuses.settled(this.uid);
+    await this.deleteFromApi();
+  }
+
+  /** Ends what still runs of a pod that is gone, and wipes its traces from the node. */
+  private async syncRemoved(signal: AbortSignal): Promise<void> {
+    const { context, uid } = this;
+    context.prober.stopPod(uid);
+    context.statuses.forget(uid);
+    this.stale = true;
+    await this.refresh();
+    await killAllContainers(context, this.runtime, { pod: this.pod, graceSeconds: Math.max(1, graceSeconds(this.pod)), signal });
+    for (const id of this.sandboxIds) {
+      await context.runtime.stopSandbox(id);
+      await context.runtime.removeSandbox(id);
+    }
+    await context.volumes.remove(uid);
+    await context.logs.remove(podLogDirectory(this.pod, context.config.podLogsDir));
+    context.images.forget(uid);
+    this.stop();
+    this.finished(uid);
+  }
+
+  private report(options: { lazy?: boolean } = {}): void {
+    const { context, pod, runtime } = this;
+    const status = podStatus({
+      pod: { ...pod, status: this.knownStatus() },
+      runtime,
+      context: { runtimeName: context.runtimeName(), waiting: (name) => this.waiting.get(name), started: (id) => context.prober.started(id), ready: (id) => !this.isOver() && context.prober.ready(id) },
+      nowMs: context.env.clock.now(),
+      startMs: this.startMs,
+      hostIps: context.hostIps(),
+      ended: this.ended,
+      verdict: this.verdict,
+    });
+    context.statuses.set(pod, status, options);
+    if (isTerminal(status.phase) && !this.ended) this.pending = true;
+  }
+
+  /** The API server's status, with what was reported since laid over it. */
+  private knownStatus(): PodStatus {
+    const { status = {} } = this.pod;
+    const reported = this.context.statuses.get(this.uid);
+    if (!reported) return status;
+    const others = (status.conditions ?? []).filter(({ type }) => !reported.conditions?.some((own) => own.type === type));
+    return { ...status, ...reported, conditions: [...(reported.conditions ?? []), ...others] };
+  }
+}

@@ -1,0 +1,160 @@
+import { Pods } from '@orrery/api';
+import { parseQuantity, quantityValue } from '@orrery/apimachinery';
+import type { Pod, Service } from '@orrery/api/types';
+import type { PodSandboxConfig } from '@orrery/proto/cri';
+import { ConfigFault, type EnvironmentSources, buildEnvironment } from '../env/environment.ts';
+import { pullCredentials } from '../images/credentials.ts';
+import { StartFault } from '../images/image-manager.ts';
+import type { KubeletContext } from '../kubelet-context.ts';
+import { containerConfig } from '../runtime/container-config.ts';
+import { containerHash } from '../runtime/labels.ts';
+import { type PodRuntime, latestContainer } from '../runtime/pod-runtime.ts';
+import { verifyNonRoot } from '../runtime/security.ts';
+import { containerMounts } from '../volumes/container-mounts.ts';
+import type { MountedVolume } from '../volumes/volume-manager.ts';
+import { type BackOff, goDuration } from './back-off.ts';
+import { runHook } from './lifecycle-hooks.ts';
+import type { HeldObjects } from './pod-objects.ts';
+import { type ContainerPlace, describePod, graceSeconds, namespaceOf, uidOf } from './pod-spec.ts';
+
+export interface StartInput {
+  readonly context: KubeletContext;
+  readonly pod: Pod;
+  readonly place: ContainerPlace;
+  readonly sandboxId: string;
+  readonly sandboxConfig: PodSandboxConfig;
+  readonly podIps: readonly string[];
+  readonly runtime: PodRuntime;
+  readonly volumes: ReadonlyMap<string, MountedVolume>;
+  readonly objects: HeldObjects;
+  readonly backOff: BackOff;
+  readonly signal: AbortSignal;
+}
+
+/** How long a start that failed for other reasons than a crash waits for the next try. */
+const retryMs = 10_000;
+
+function record({ context, pod, place }: StartInput, type: 'Normal' | 'Warning', event: { reason: string; message: string }): void {
+  context.events.event(Pods, pod, { type, ...event, fieldPath: place.fieldPath });
+}
+
+/** Throws CrashLoopBackOff while a container that ended has to wait; otherwise counts this start. */
+function applyBackOff(input: StartInput): void {
+  const { context, pod, place, runtime, backOff } = input;
+  const last = latestContainer(runtime, place.container.name);
+  if (last?.state !== 'exited') return;
+  const nowMs = context.env.clock.now();
+  const key = `${place.container.name}_${containerHash(place.container)}`;
+  const waitMs = backOff.remainingMs(key, last.finishedMs, nowMs);
+  if (waitMs === 0) {
+    backOff.next(key, nowMs);
+    return;
+  }
+  record(input, 'Warning', { reason: 'BackOff', message: `Back-off restarting failed container ${place.container.name} in pod ${describePod(pod)}` });
+  const message = `back-off ${goDuration(backOff.delayMs(key))} restarting failed container=${place.container.name} pod=${describePod(pod)}`;
+  throw new StartFault('CrashLoopBackOff', message, waitMs);
+}
+
+function servicesFor({ context, pod }: StartInput): Iterable<Service> {
+  const { services } = context.sources;
+  const master = services.get('default/kubernetes');
+  const linked = (pod.spec?.enableServiceLinks ?? true) && context.config.enableServiceLinks ? [...services.byIndex('namespace', namespaceOf(pod))] : [];
+  return master && !linked.includes(master) ? [...linked, master] : linked;
+}
+
+function environmentSources(input: StartInput): EnvironmentSources {
+  const { context, objects, podIps } = input;
+  return {
+    podIps,
+    hostIps: context.hostIps(),
+    allocatable: context.node().status?.allocatable ?? {},
+    configMap: (name) => objects.configMap(name),
+    secret: (name) => objects.secret(name),
+    services: () => servicesFor(input),
+  };
+}
+
+/** Where the termination message of one instance of a container goes. */
+function terminationLogPath(input: StartInput, restartCount: number): string {
+  const { context, pod, place } = input;
+  return `${context.volumes.podDir(uidOf(pod))}/containers/${place.container.name}/${restartCount}-${context.env.random.name(8)}`;
+}
+
+async function prepare(input: StartInput, restartCount: number): Promise<ReturnType<typeof containerConfig>> {
+  const { context, pod, place, sandboxConfig, volumes, objects, signal } = input;
+  const { container, fieldPath } = place;
+  const credentials = (image: string) => pullCredentials(pod, image, (name) => objects.secret(name));
+  const { ref, image } = await context.images.ensure({ pod, container, fieldPath, sandbox: sandboxConfig, credentials, signal });
+  try {
+    const environment = await buildEnvironment(pod, container, environmentSources(input));
+    verifyNonRoot(pod, container, image);
+    const mounts = await containerMounts({
+      pod,
+      container,
+      volumes,
+      environment,
+      host: context.host,
+      podDir: context.volumes.podDir(uidOf(pod)),
+      terminationLog: terminationLogPath(input, restartCount),
+    });
+    const memoryCapacity = quantityValue(parseQuantity(context.config.memory));
+    return containerConfig({ pod, container, restartCount, imageRef: ref, image, environment, mounts, memoryCapacity });
+  } catch (error) {
+    const { message } = error as Error;
+    if (!(error instanceof ConfigFault)) context.env.log.debug('container cannot be made', { container: container.name, error });
+    record(input, 'Warning', { reason: 'Failed', message: `Error: ${message}` });
+    throw new StartFault('CreateContainerConfigError', message, retryMs);
+  }
+}
+
+/** Runs a step of the runtime; its failure becomes the container's waiting reason and an event. */
+async function step<T>(input: StartInput, reason: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    input.signal.throwIfAborted();
+    const { message } = error as Error;
+    record(input, 'Warning', { reason: 'Failed', message: `Error: ${message}` });
+    throw new StartFault(reason, message, retryMs);
+  }
+}
+
+async function runPostStart(input: StartInput, containerId: string): Promise<void> {
+  const { context, pod, place, podIps, signal } = input;
+  const hook = place.container.lifecycle?.postStart;
+  if (!hook) return;
+  try {
+    await runHook(context, hook, { pod, container: place.container, containerId, podIp: podIps[0] ?? '' });
+  } catch (error) {
+    signal.throwIfAborted();
+    record(input, 'Warning', { reason: 'FailedPostStartHook', message: 'PostStartHook failed' });
+    record(input, 'Normal', { reason: 'Killing', message: 'FailedPostStartHook' });
+    await context.runtime.stopContainer(containerId, Math.max(2, graceSeconds(pod)), signal);
+    throw new StartFault('PostStartHookError', (error as Error).message);
+  }
+}
+
+/** Instances older than the previous one have served their time. */
+async function pruneInstances({ context, runtime, place }: StartInput): Promise<void> {
+  const old = runtime.containers.filter(({ name, state, lost }) => name === place.container.name && state === 'exited' && !lost).slice(1);
+  for (const { id, logPath, terminationLog } of old) {
+    await context.runtime.removeContainer(id);
+    if (logPath) await context.logs.remove(logPath);
+    if (terminationLog) await context.host.remove(terminationLog);
+  }
+}
+
+/** Makes and starts a container in its sandbox, image pull and postStart hook included. Throws StartFault when it cannot. */
+export async function startContainer(input: StartInput): Promise<void> {
+  const { context, place, sandboxId, sandboxConfig, runtime } = input;
+  applyBackOff(input);
+  const last = latestContainer(runtime, place.container.name);
+  const restartCount = last ? last.restartCount + 1 : 0;
+  const config = await prepare(input, restartCount);
+  const id = await step(input, 'CreateContainerError', () => context.runtime.createContainer(sandboxId, config, sandboxConfig));
+  record(input, 'Normal', { reason: 'Created', message: 'Container created' });
+  await step(input, 'RunContainerError', () => context.runtime.startContainer(id));
+  record(input, 'Normal', { reason: 'Started', message: 'Container started' });
+  await pruneInstances(input);
+  await runPostStart(input, id);
+}

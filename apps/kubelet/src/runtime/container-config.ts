@@ -1,0 +1,107 @@
+import type { Container, Pod } from '@orrery/api/types';
+import { parseQuantity, quantityMilliValue, quantityValue } from '@orrery/apimachinery';
+import { type ContainerConfig, type Image, type LinuxContainerResources, type Mount, Signal } from '@orrery/proto/cri';
+import { expand } from '../env/expansion.ts';
+import { graceSeconds, nameOf, namespaceOf, uidOf } from '../pods/pod-spec.ts';
+import { qosClass } from '../status/qos-class.ts';
+import {
+  containerHash,
+  containerHashAnnotation,
+  containerNameLabel,
+  deletionGraceAnnotation,
+  gracePeriodAnnotation,
+  podNameLabel,
+  podNamespaceLabel,
+  podUidLabel,
+  restartCountAnnotation,
+  terminationPathAnnotation,
+  terminationPolicyAnnotation,
+} from './labels.ts';
+import { containerSecurity } from './security.ts';
+
+const milli = (text: string | undefined): number => (text === undefined ? 0 : quantityMilliValue(parseQuantity(text)));
+const whole = (text: string | undefined): number => (text === undefined ? 0 : quantityValue(parseQuantity(text)));
+
+/** Which containers the kernel ends first when memory runs out; upstream's numbers. */
+export function oomScoreAdjust(pod: Pod, container: Container, memoryCapacity: number): number {
+  if (pod.spec?.priorityClassName === 'system-node-critical') return -997;
+  switch (qosClass(pod)) {
+    case 'Guaranteed':
+      return -997;
+    case 'BestEffort':
+      return 1000;
+    default: {
+      const request = whole(container.resources?.requests?.['memory']);
+      const score = 1000 - Math.floor((1000 * request) / Math.max(1, memoryCapacity));
+      return Math.min(999, Math.max(3, score));
+    }
+  }
+}
+
+export function linuxResources(pod: Pod, container: Container, memoryCapacity: number): LinuxContainerResources {
+  const { requests = {}, limits = {} } = container.resources ?? {};
+  const cpu = milli(requests['cpu'] ?? limits['cpu']);
+  const cpuLimit = milli(limits['cpu']);
+  const memoryLimit = whole(limits['memory']);
+  return {
+    cpuShares: BigInt(Math.max(2, Math.floor((cpu * 1024) / 1000))),
+    oomScoreAdj: BigInt(oomScoreAdjust(pod, container, memoryCapacity)),
+    ...(cpuLimit ? { cpuPeriod: 100_000n, cpuQuota: BigInt(Math.max(1000, cpuLimit * 100)) } : {}),
+    ...(memoryLimit ? { memoryLimitInBytes: BigInt(memoryLimit) } : {}),
+  };
+}
+
+export interface ContainerInput {
+  readonly pod: Pod;
+  readonly container: Container;
+  readonly restartCount: number;
+  /** Reference the runtime knows the image by. */
+  readonly imageRef: string;
+  readonly image: Image | undefined;
+  readonly environment: ReadonlyMap<string, string>;
+  readonly mounts: readonly Mount[];
+  readonly memoryCapacity: number;
+}
+
+function annotationsOf({ pod, container, restartCount }: ContainerInput): Record<string, string> {
+  const deletionGrace = pod.metadata?.deletionGracePeriodSeconds;
+  return {
+    [containerHashAnnotation]: containerHash(container),
+    [restartCountAnnotation]: String(restartCount),
+    [terminationPathAnnotation]: container.terminationMessagePath ?? '/dev/termination-log',
+    [terminationPolicyAnnotation]: container.terminationMessagePolicy ?? 'File',
+    [gracePeriodAnnotation]: String(graceSeconds(pod)),
+    ...(deletionGrace === undefined ? {} : { [deletionGraceAnnotation]: String(deletionGrace) }),
+  };
+}
+
+/** Path of a container's log, relative to the pod's log directory. */
+export function containerLogPath(container: string, restartCount: number): string {
+  return `${container}/${restartCount}.log`;
+}
+
+/** What the runtime makes a container from. */
+export function containerConfig(input: ContainerInput): ContainerConfig {
+  const { pod, container, restartCount, environment, image, mounts } = input;
+  const lookup = (name: string): string | undefined => environment.get(name);
+  const expanded = (words: readonly string[] = []): string[] => words.map((word) => expand(word, lookup));
+  const stopSignal = container.lifecycle?.stopSignal as keyof typeof Signal | undefined;
+  return {
+    metadata: { name: container.name, attempt: restartCount },
+    image: { image: input.imageRef, userSpecifiedImage: container.image ?? '' },
+    command: expanded(container.command),
+    args: expanded(container.args),
+    workingDir: container.workingDir ?? '',
+    envs: [...environment].map(([key, value]) => ({ key, value })),
+    mounts: [...mounts],
+    devices: [],
+    labels: { [podNameLabel]: nameOf(pod), [podNamespaceLabel]: namespaceOf(pod), [podUidLabel]: uidOf(pod), [containerNameLabel]: container.name },
+    annotations: annotationsOf(input),
+    logPath: containerLogPath(container.name, restartCount),
+    stdin: container.stdin ?? false,
+    stdinOnce: container.stdinOnce ?? false,
+    tty: container.tty ?? false,
+    linux: { resources: linuxResources(pod, container, input.memoryCapacity), securityContext: containerSecurity(pod, container, image) },
+    ...(stopSignal && Signal[stopSignal] !== undefined ? { stopSignal: Signal[stopSignal] } : {}),
+  };
+}

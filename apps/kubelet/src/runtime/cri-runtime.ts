@@ -1,0 +1,139 @@
+import { type CriClients, criClients } from '@orrery/cri';
+import type { ContainerConfig, ContainerEventResponse, PodSandboxConfig, PodSandboxStatusResponse } from '@orrery/proto/cri';
+import { type Channel, Code, RpcError } from '@orrery/rpc';
+import { toRuntimeContainer, toRuntimeSandbox } from './convert.ts';
+import { containerHashAnnotation, podNameLabel, podNamespaceLabel, podUidLabel } from './labels.ts';
+import { type PodRuntime, type RuntimeContainer, type RuntimeSandbox, newestFirst } from './pod-runtime.ts';
+
+/** What the runtime holds of some pod, by the labels of its sandboxes. */
+export interface KnownPod {
+  readonly uid: string;
+  readonly name: string;
+  readonly namespace: string;
+  readonly sandboxIds: string[];
+}
+
+export interface RuntimeHealth {
+  readonly runtimeReady: boolean;
+  readonly networkReady: boolean;
+  /** Empty when all is well; worded like upstream's. */
+  readonly problems: readonly string[];
+}
+
+const isNotFound = (error: unknown): boolean => error instanceof RpcError && error.code === Code.NOT_FOUND;
+
+/** The container runtime as the kubelet uses it: CRI in the kubelet's own terms. Failures are RpcErrors. */
+export class CriRuntime {
+  readonly clients: CriClients;
+
+  constructor(channel: Channel) {
+    this.clients = criClients(channel);
+  }
+
+  async version(): Promise<{ name: string; version: string }> {
+    const { runtimeName = '', runtimeVersion = '' } = await this.clients.runtime.version({});
+    return { name: runtimeName, version: runtimeVersion };
+  }
+
+  async health(): Promise<RuntimeHealth> {
+    const { status } = await this.clients.runtime.status({});
+    const conditions = status?.conditions ?? [];
+    const ready = (type: string): boolean => conditions.find((condition) => condition.type === type)?.status === true;
+    const problems = conditions
+      .filter(({ type, status: isReady }) => isReady !== true && (type === 'RuntimeReady' || type === 'NetworkReady'))
+      .map(({ type = '', reason = '', message = '' }) => `container runtime ${type === 'NetworkReady' ? 'network ' : ''}not ready: ${type}=false reason:${reason} message:${message}`);
+    return { runtimeReady: ready('RuntimeReady'), networkReady: ready('NetworkReady'), problems };
+  }
+
+  async setPodCidr(podCidr: string): Promise<void> {
+    await this.clients.runtime.updateRuntimeConfig({ runtimeConfig: { networkConfig: { podCidr } } });
+  }
+
+  /** All pods the runtime has sandboxes of. */
+  async pods(): Promise<Map<string, KnownPod>> {
+    const pods = new Map<string, KnownPod>();
+    const { items = [] } = await this.clients.runtime.listPodSandbox({});
+    for (const { id = '', labels = {} } of items) {
+      const uid = labels[podUidLabel];
+      if (!uid) continue;
+      let pod = pods.get(uid);
+      if (!pod) pods.set(uid, (pod = { uid, name: labels[podNameLabel] ?? '', namespace: labels[podNamespaceLabel] ?? '', sandboxIds: [] }));
+      pod.sandboxIds.push(id);
+    }
+    return pods;
+  }
+
+  /** The state of the given sandboxes and all their containers; those that are gone are left out. */
+  async podRuntime(sandboxIds: Iterable<string>): Promise<PodRuntime> {
+    const sandboxes: RuntimeSandbox[] = [];
+    const containers: RuntimeContainer[] = [];
+    for (const podSandboxId of sandboxIds) {
+      const response = await this.clients.runtime.podSandboxStatus({ podSandboxId }).catch((error: unknown) => {
+        if (isNotFound(error)) return undefined;
+        throw error;
+      });
+      if (!response?.status) continue;
+      sandboxes.push(toRuntimeSandbox(response.status));
+      containers.push(...(await this.containersOf(podSandboxId, response)));
+    }
+    sandboxes.sort((a, b) => b.attempt - a.attempt || b.createdMs - a.createdMs);
+    return { sandboxes, containers: containers.sort(newestFirst) };
+  }
+
+  runSandbox(config: PodSandboxConfig, runtimeHandler: string): Promise<string> {
+    return this.clients.runtime.runPodSandbox({ config, runtimeHandler }).then(({ podSandboxId = '' }) => podSandboxId);
+  }
+
+  async stopSandbox(podSandboxId: string): Promise<void> {
+    await this.clients.runtime.stopPodSandbox({ podSandboxId }).catch((error: unknown) => {
+      if (!isNotFound(error)) throw error;
+    });
+  }
+
+  async removeSandbox(podSandboxId: string): Promise<void> {
+    await this.clients.runtime.removePodSandbox({ podSandboxId }).catch((error: unknown) => {
+      if (!isNotFound(error)) throw error;
+    });
+  }
+
+  createContainer(podSandboxId: string, config: ContainerConfig, sandboxConfig: PodSandboxConfig): Promise<string> {
+    return this.clients.runtime.createContainer({ podSandboxId, config, sandboxConfig }).then(({ containerId = '' }) => containerId);
+  }
+
+  async startContainer(containerId: string): Promise<void> {
+    await this.clients.runtime.startContainer({ containerId });
+  }
+
+  /** Resolves when the container has ended. */
+  async stopContainer(containerId: string, graceSeconds: number, signal?: AbortSignal): Promise<void> {
+    const timeoutMs = graceSeconds * 1000 + 120_000;
+    await this.clients.runtime.stopContainer({ containerId, timeout: BigInt(graceSeconds) }, { timeoutMs, ...(signal ? { signal } : {}) }).catch((error: unknown) => {
+      if (!isNotFound(error)) throw error;
+    });
+  }
+
+  async removeContainer(containerId: string): Promise<void> {
+    await this.clients.runtime.removeContainer({ containerId }).catch((error: unknown) => {
+      if (!isNotFound(error)) throw error;
+    });
+  }
+
+  /** Exit code and output of a command in a container. Fails with DEADLINE_EXCEEDED when it takes too long. */
+  async execSync(containerId: string, cmd: readonly string[], timeoutSeconds: number): Promise<{ exitCode: number; output: string }> {
+    const { exitCode = 0, stdout, stderr } = await this.clients.runtime.execSync({ containerId, cmd: [...cmd], timeout: BigInt(timeoutSeconds) });
+    return { exitCode, output: `${stdout?.toString() ?? ''}${stderr?.toString() ?? ''}` };
+  }
+
+  events(signal: AbortSignal): AsyncIterable<ContainerEventResponse> {
+    return this.clients.runtime.getContainerEvents({}, { signal });
+  }
+
+  /** Runtimes with evented PLEG send the statuses along with the sandbox; others are asked one by one. */
+  private async containersOf(podSandboxId: string, response: PodSandboxStatusResponse): Promise<RuntimeContainer[]> {
+    if (response.containersStatuses?.length || (response.timestamp ?? 0n) > 0n) return (response.containersStatuses ?? []).map((status) => toRuntimeContainer(status, podSandboxId));
+    const { containers = [] } = await this.clients.runtime.listContainers({ filter: { podSandboxId } });
+    const ours = containers.filter(({ annotations }) => annotations?.[containerHashAnnotation] !== undefined);
+    const statuses = await Promise.all(ours.map(({ id = '' }) => this.clients.runtime.containerStatus({ containerId: id }).catch((error: unknown) => (isNotFound(error) ? undefined : Promise.reject(error as Error)))));
+    return statuses.flatMap((found) => (found?.status ? [toRuntimeContainer(found.status, podSandboxId)] : []));
+  }
+}

@@ -1,0 +1,60 @@
+import type { Pod } from '@orrery/api/types';
+import type { DNSConfig } from '@orrery/proto/cri';
+import { isHostNetwork, namespaceOf } from '../pods/pod-spec.ts';
+
+export interface DnsSettings {
+  readonly clusterDns: readonly string[];
+  readonly clusterDomain: string;
+  readonly nodeNameservers: readonly string[];
+}
+
+function usesClusterDns(pod: Pod): boolean {
+  const policy = pod.spec?.dnsPolicy ?? 'ClusterFirst';
+  return policy === 'ClusterFirstWithHostNet' || (policy === 'ClusterFirst' && !isHostNetwork(pod));
+}
+
+/** What goes into the pod's resolv.conf. */
+export function podDns(pod: Pod, settings: DnsSettings): DNSConfig {
+  const { clusterDns, clusterDomain, nodeNameservers } = settings;
+  const policy = pod.spec?.dnsPolicy ?? 'ClusterFirst';
+  const cluster = usesClusterDns(pod) && clusterDns.length > 0;
+  const base: Required<DNSConfig> = cluster
+    ? { servers: [...clusterDns], searches: [`${namespaceOf(pod)}.svc.${clusterDomain}`, `svc.${clusterDomain}`, clusterDomain], options: ['ndots:5'] }
+    : { servers: policy === 'None' ? [] : [...nodeNameservers], searches: [], options: [] };
+  const { nameservers = [], searches = [], options = [] } = pod.spec?.dnsConfig ?? {};
+  const given = options.map(({ name = '', value }) => (value === undefined ? name : `${name}:${value}`));
+  const overridden = new Set(options.map(({ name }) => name));
+  return {
+    servers: [...new Set([...(base.servers ?? []), ...nameservers])],
+    searches: [...new Set([...(base.searches ?? []), ...searches])],
+    options: [...(base.options ?? []).filter((option) => !overridden.has(option.split(':')[0])), ...given],
+  };
+}
+
+/** Host name of the pod; that of the node when it shares the node's network. */
+export function podHostname(pod: Pod, node: { hostname: string; clusterDomain: string }): { hostname: string; domain: string } {
+  const { hostname, hostnameOverride, subdomain, setHostnameAsFQDN } = pod.spec ?? {};
+  if (hostnameOverride) return { hostname: hostnameOverride, domain: '' };
+  if (isHostNetwork(pod)) return { hostname: node.hostname, domain: '' };
+  const name = (hostname ?? pod.metadata?.name ?? '').slice(0, 63).replace(/[-.]+$/, '');
+  const domain = subdomain ? `${subdomain}.${namespaceOf(pod)}.svc.${node.clusterDomain}` : '';
+  return { hostname: setHostnameAsFQDN && domain ? `${name}.${domain}` : name, domain };
+}
+
+/** The pod's `/etc/hosts`. */
+export function hostsFile(pod: Pod, identity: { ips: readonly string[]; hostname: string; domain: string }): string {
+  const { ips, hostname, domain } = identity;
+  const lines = [
+    '# Kubernetes-managed hosts file.',
+    '127.0.0.1\tlocalhost',
+    '::1\tlocalhost ip6-localhost ip6-loopback',
+    'fe00::0\tip6-localnet',
+    'fe00::0\tip6-mcastprefix',
+    'fe00::1\tip6-allnodes',
+    'fe00::2\tip6-allrouters',
+    ...ips.map((ip) => (domain && !hostname.includes('.') ? `${ip}\t${hostname}.${domain}\t${hostname}` : `${ip}\t${hostname}`)),
+  ];
+  const aliases = pod.spec?.hostAliases ?? [];
+  if (aliases.length) lines.push('', '# Entries added by HostAliases.', ...aliases.map(({ ip, hostnames = [] }) => [ip, ...hostnames].join('\t')));
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,25 @@
+import type { Container, Pod } from '@orrery/api/types';
+
+/** Labels and annotations the kubelet puts on sandboxes and containers, named as upstream names them. */
+export const podNameLabel = 'io.kubernetes.pod.name';
+export const podNamespaceLabel = 'io.kubernetes.pod.namespace';
+export const podUidLabel = 'io.kubernetes.pod.uid';
+export const containerNameLabel = 'io.kubernetes.container.name';
+export const containerHashAnnotation = 'io.kubernetes.container.hash';
+export const restartCountAnnotation = 'io.kubernetes.container.restartCount';
+export const terminationPathAnnotation = 'io.kubernetes.container.terminationMessagePath';
+export const terminationPolicyAnnotation = 'io.kubernetes.container.terminationMessagePolicy';
+export const gracePeriodAnnotation = 'io.kubernetes.pod.terminationGracePeriod';
+export const deletionGraceAnnotation = 'io.kubernetes.pod.deletionGracePeriod';
+
+export function podLabels(pod: Pod): Record<string, string> {
+  const { name = '', namespace = '', uid = '' } = pod.metadata ?? {};
+  return { [podNameLabel]: name, [podNamespaceLabel]: namespace, [podUidLabel]: uid };
+}
+
+/** FNV-1a of the fields whose change means the container has to be made anew. */
+export function containerHash(container: Pick<Container, 'name' | 'image'>): string {
+  let hash = 0x811c9dc5;
+  for (const char of `${container.name}\0${container.image ?? ''}`) hash = Math.imul(hash ^ (char.codePointAt(0) ?? 0), 0x01000193) >>> 0;
+  return hash.toString(16);
+}

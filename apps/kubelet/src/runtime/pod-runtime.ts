@@ -1,0 +1,115 @@
+import type { Pod } from '@orrery/api/types';
+
+/** One instance of a container, as the runtime knows it. Times are milliseconds since the epoch, 0 when not yet. */
+export interface RuntimeContainer {
+  readonly id: string;
+  readonly sandboxId: string;
+  readonly name: string;
+  /** How often the container had been restarted when this instance was made. */
+  readonly restartCount: number;
+  readonly state: 'created' | 'running' | 'exited' | 'unknown';
+  readonly createdMs: number;
+  readonly startedMs: number;
+  readonly finishedMs: number;
+  readonly exitCode: number;
+  readonly reason: string;
+  readonly message: string;
+  readonly image: string;
+  readonly imageId: string;
+  /** Hash of what the instance was made from; see `containerHash`. */
+  readonly hash: string;
+  readonly logPath: string;
+  /** Host path of its termination message, '' when there is none. */
+  readonly terminationLog: string;
+  /** The runtime has lost it; the API server remembers it. */
+  readonly lost?: true;
+}
+
+export interface RuntimeSandbox {
+  readonly id: string;
+  readonly attempt: number;
+  readonly ready: boolean;
+  readonly hostNetwork: boolean;
+  readonly ips: readonly string[];
+  readonly createdMs: number;
+}
+
+/** Everything the runtime holds of one pod, newest first. */
+export interface PodRuntime {
+  readonly sandboxes: readonly RuntimeSandbox[];
+  readonly containers: readonly RuntimeContainer[];
+}
+
+export const noRuntime: PodRuntime = { sandboxes: [], containers: [] };
+
+/** The newest instance of a container. */
+export function latestContainer(runtime: PodRuntime, name: string): RuntimeContainer | undefined {
+  return runtime.containers.find((container) => container.name === name);
+}
+
+/** The instance before the newest one. */
+export function previousContainer(runtime: PodRuntime, name: string): RuntimeContainer | undefined {
+  let seen = false;
+  for (const container of runtime.containers) {
+    if (container.name !== name) continue;
+    if (seen) return container;
+    seen = true;
+  }
+  return undefined;
+}
+
+/** `containerd://abc` → `abc` */
+export function bareContainerId(id: string): string {
+  return id.slice(id.indexOf('://') + 3);
+}
+
+/** Newest first: by restart count, then by creation. */
+export function newestFirst(a: RuntimeContainer, b: RuntimeContainer): number {
+  return b.restartCount - a.restartCount || b.createdMs - a.createdMs;
+}
+
+/** What the pod's status tells of containers that once ran, for when the runtime has no record of them any more. */
+export function rememberedContainers(pod: Pod): RuntimeContainer[] {
+  const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? []), ...(pod.status?.ephemeralContainerStatuses ?? [])];
+  return statuses.flatMap((status) => {
+    if (!status.containerID) return [];
+    const terminated = status.state?.terminated ?? (status.state?.running ? undefined : status.lastState?.terminated);
+    const startedAt = status.state?.running?.startedAt ?? terminated?.startedAt;
+    const remembered: RuntimeContainer = {
+      id: bareContainerId(status.containerID),
+      sandboxId: '',
+      name: status.name,
+      restartCount: status.restartCount,
+      state: terminated ? 'exited' : 'running',
+      createdMs: 0,
+      startedMs: startedAt ? Date.parse(startedAt) : 0,
+      finishedMs: terminated?.finishedAt ? Date.parse(terminated.finishedAt) : 0,
+      exitCode: terminated?.exitCode ?? 0,
+      reason: terminated?.reason ?? '',
+      message: terminated?.message ?? '',
+      image: status.image,
+      imageId: status.imageID,
+      hash: '',
+      logPath: '',
+      terminationLog: '',
+    };
+    return [remembered];
+  });
+}
+
+/**
+ * Adds containers that were there before but of which the runtime has no record now (its state was lost with the node),
+ * as exited instances, so that restart policies and counts go on from there. Once lost, an instance is kept as the one
+ * before the newest.
+ */
+export function withLostContainers(before: readonly RuntimeContainer[], now: PodRuntime, nowMs: number): PodRuntime {
+  const lost = new Map<string, RuntimeContainer>();
+  for (const container of before) {
+    const known = now.containers.filter(({ name }) => name === container.name).length;
+    if (lost.has(container.name) || known > (container.lost ? 1 : 0)) continue;
+    const ended = container.state === 'exited';
+    const unknown = { state: 'exited', exitCode: 137, reason: 'ContainerStatusUnknown', message: 'The container could not be located when the pod was terminated', finishedMs: nowMs } as const;
+    lost.set(container.name, { ...container, ...(ended ? {} : unknown), sandboxId: '', lost: true });
+  }
+  return lost.size ? { ...now, containers: [...now.containers, ...lost.values()].sort(newestFirst) } : now;
+}

@@ -1,0 +1,64 @@
+import type { Container, Pod, SeccompProfile } from '@orrery/api/types';
+import { type Image, type LinuxContainerSecurityContext, type SecurityProfile, NamespaceMode, SecurityProfile_ProfileType } from '@orrery/proto/cri';
+import { ConfigFault } from '../env/environment.ts';
+import { describePod, isHostNetwork } from '../pods/pod-spec.ts';
+
+export function seccompProfile(profile: SeccompProfile | undefined): SecurityProfile | undefined {
+  switch (profile?.type) {
+    case 'RuntimeDefault':
+      return { profileType: SecurityProfile_ProfileType.RuntimeDefault };
+    case 'Unconfined':
+      return { profileType: SecurityProfile_ProfileType.Unconfined };
+    case 'Localhost':
+      return { profileType: SecurityProfile_ProfileType.Localhost, localhostRef: profile.localhostProfile ?? '' };
+    default:
+      return undefined;
+  }
+}
+
+/** Refuses to run as root what must not; the container's own settings go before the pod's. */
+export function verifyNonRoot(pod: Pod, container: Container, image: Image | undefined): void {
+  const podLevel = pod.spec?.securityContext ?? {};
+  const own = container.securityContext ?? {};
+  if (!(own.runAsNonRoot ?? podLevel.runAsNonRoot)) return;
+  const where = `(pod: "${describePod(pod)}", container: ${container.name})`;
+  const user = own.runAsUser ?? podLevel.runAsUser;
+  if (user === 0) throw new ConfigFault(`container's runAsUser breaks non-root policy ${where}`);
+  if (user !== undefined) return;
+  if (image?.username && !image.uid) throw new ConfigFault(`container has runAsNonRoot and image has non-numeric user (${image.username}), cannot verify user is non-root ${where}`);
+  if ((image?.uid?.value ?? 0n) === 0n) throw new ConfigFault(`container has runAsNonRoot and image will run as root ${where}`);
+}
+
+const defaultMasked = ['/proc/asound', '/proc/acpi', '/proc/kcore', '/proc/keys', '/proc/latency_stats', '/proc/timer_list', '/proc/timer_stats', '/proc/sched_debug', '/proc/scsi', '/sys/firmware', '/sys/devices/virtual/powercap'];
+const defaultReadonly = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
+
+/** The security context of one container. */
+export function containerSecurity(pod: Pod, container: Container, image: Image | undefined): LinuxContainerSecurityContext {
+  const podLevel = pod.spec?.securityContext ?? {};
+  const own = container.securityContext ?? {};
+  const user = own.runAsUser ?? podLevel.runAsUser;
+  const group = own.runAsGroup ?? podLevel.runAsGroup;
+  const { fsGroup, supplementalGroups = [] } = podLevel;
+  const { hostPID, hostIPC, shareProcessNamespace } = pod.spec ?? {};
+  const seccomp = seccompProfile(own.seccompProfile ?? podLevel.seccompProfile);
+  const seLinux = own.seLinuxOptions ?? podLevel.seLinuxOptions;
+  const unmasked = own.procMount === 'Unmasked';
+  return {
+    capabilities: { addCapabilities: [...(own.capabilities?.add ?? [])], dropCapabilities: [...(own.capabilities?.drop ?? [])] },
+    privileged: own.privileged ?? false,
+    namespaceOptions: {
+      network: isHostNetwork(pod) ? NamespaceMode.NODE : NamespaceMode.POD,
+      pid: hostPID ? NamespaceMode.NODE : shareProcessNamespace ? NamespaceMode.POD : NamespaceMode.CONTAINER,
+      ipc: hostIPC ? NamespaceMode.NODE : NamespaceMode.POD,
+    },
+    readonlyRootfs: own.readOnlyRootFilesystem ?? false,
+    noNewPrivs: own.allowPrivilegeEscalation === false,
+    supplementalGroups: [...(fsGroup === undefined ? [] : [fsGroup]), ...supplementalGroups].map(BigInt),
+    maskedPaths: unmasked ? [] : defaultMasked,
+    readonlyPaths: unmasked ? [] : defaultReadonly,
+    ...(user !== undefined ? { runAsUser: { value: BigInt(user) } } : image?.uid ? { runAsUser: image.uid } : image?.username ? { runAsUsername: image.username } : {}),
+    ...(group === undefined ? {} : { runAsGroup: { value: BigInt(group) } }),
+    ...(seccomp ? { seccomp } : {}),
+    ...(seLinux ? { selinuxOptions: seLinux } : {}),
+  };
+}

@@ -1,0 +1,119 @@
+import type { Container, ContainerState, ContainerStateTerminated, ContainerStatus, Pod } from '@orrery/api/types';
+import { rfc3339 } from '@orrery/runtime';
+import { type PodRuntime, type RuntimeContainer, latestContainer, previousContainer } from '../runtime/pod-runtime.ts';
+import { ephemeralContainers, initContainers, mainContainers } from '../pods/pod-spec.ts';
+
+/** What the status of containers depends on besides the runtime's records. */
+export interface StatusContext {
+  /** `containerd` in `containerd://id`. */
+  readonly runtimeName: string;
+  /** Why a container is not running although it should: CrashLoopBackOff, ErrImagePull …; cleared when it starts. */
+  waiting(container: string): { reason: string; message?: string } | undefined;
+  /** The startup probe succeeded or there is none. */
+  started(containerId: string): boolean;
+  /** The readiness probe's last word; true when there is none. */
+  ready(containerId: string): boolean;
+}
+
+const timeOf = (ms: number): string | undefined => (ms > 0 ? rfc3339(ms) : undefined);
+
+function defined<T extends object>(object: T): T {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined && value !== '')) as T;
+}
+
+function containerId(context: StatusContext, instance: RuntimeContainer): string {
+  return `${context.runtimeName}://${instance.id}`;
+}
+
+function terminatedReason(instance: RuntimeContainer): string {
+  return instance.reason || (instance.exitCode === 0 ? 'Completed' : 'Error');
+}
+
+function terminatedState(context: StatusContext, instance: RuntimeContainer): ContainerStateTerminated {
+  return {
+    exitCode: instance.exitCode,
+    reason: terminatedReason(instance),
+    ...defined({
+      message: instance.message,
+      startedAt: timeOf(instance.startedMs),
+      finishedAt: timeOf(instance.finishedMs),
+      containerID: containerId(context, instance),
+    }),
+  };
+}
+
+function mountStatuses(container: Container): Pick<ContainerStatus, 'volumeMounts'> {
+  if (!container.volumeMounts?.length) return {};
+  return {
+    volumeMounts: container.volumeMounts.map(({ name, mountPath, readOnly }) => ({ name, mountPath, ...(readOnly ? { readOnly, recursiveReadOnly: 'Disabled' } : {}) })),
+  };
+}
+
+function resourceStatus(container: Container): Pick<ContainerStatus, 'allocatedResources' | 'resources'> {
+  const { requests, limits } = container.resources ?? {};
+  if (!requests && !limits) return {};
+  return { ...(requests ? { allocatedResources: requests } : {}), resources: { ...(limits ? { limits } : {}), ...(requests ? { requests } : {}) } };
+}
+
+/** State and last state from the newest two instances and the reason to wait, if any. */
+function states(context: StatusContext, newest: RuntimeContainer, previous: RuntimeContainer | undefined): { state: ContainerState; lastState: ContainerState } {
+  const before = previous?.state === 'exited' ? { terminated: terminatedState(context, previous) } : {};
+  if (newest.state === 'running') return { state: { running: defined({ startedAt: timeOf(newest.startedMs) }) }, lastState: before };
+  const waiting = context.waiting(newest.name);
+  if (newest.state !== 'exited') return { state: { waiting: waiting ?? { reason: 'ContainerCreating' } }, lastState: before };
+  if (waiting) return { state: { waiting }, lastState: { terminated: terminatedState(context, newest) } };
+  return { state: { terminated: terminatedState(context, newest) }, lastState: before };
+}
+
+interface StatusInput {
+  readonly container: Container;
+  readonly runtime: PodRuntime;
+  readonly context: StatusContext;
+  /** Reason while nothing is known of the container. */
+  readonly waitingReason: string;
+  readonly kind: 'init' | 'sidecar' | 'main' | 'ephemeral';
+}
+
+function statusOf({ container, runtime, context, waitingReason, kind }: StatusInput): ContainerStatus {
+  const newest = latestContainer(runtime, container.name);
+  const name = container.name;
+  const started = (value: boolean): Pick<ContainerStatus, 'started'> => (kind === 'ephemeral' ? {} : { started: value });
+  if (!newest) {
+    const waiting = context.waiting(name) ?? { reason: waitingReason };
+    return { name, state: { waiting }, lastState: {}, ready: false, restartCount: 0, image: container.image ?? '', imageID: '', ...started(false), ...mountStatuses(container) };
+  }
+  const running = newest.state === 'running';
+  const isStarted = running && context.started(newest.id);
+  const succeeded = newest.state === 'exited' && newest.exitCode === 0;
+  const ready = kind === 'init' ? succeeded : isStarted && context.ready(newest.id);
+  return {
+    name,
+    ...states(context, newest, previousContainer(runtime, name)),
+    ready: kind === 'ephemeral' ? false : ready,
+    restartCount: newest.restartCount,
+    image: newest.image,
+    imageID: newest.imageId,
+    containerID: containerId(context, newest),
+    ...started(kind === 'init' ? running : isStarted),
+    ...(running ? resourceStatus(container) : {}),
+    ...mountStatuses(container),
+  };
+}
+
+export interface ContainerStatuses {
+  readonly init: readonly ContainerStatus[];
+  readonly main: readonly ContainerStatus[];
+  readonly ephemeral: readonly ContainerStatus[];
+}
+
+/** The statuses of all containers of a pod, in the order of the spec. */
+export function containerStatuses(pod: Pod, runtime: PodRuntime, context: StatusContext): ContainerStatuses {
+  const hasInit = initContainers(pod).length > 0;
+  const of = (kind: StatusInput['kind'], container: Container, waitingReason: string): ContainerStatus =>
+    statusOf({ container, runtime, context, waitingReason, kind });
+  return {
+    init: initContainers(pod).map((c) => of(c.restartPolicy === 'Always' ? 'sidecar' : 'init', c, 'PodInitializing')),
+    main: mainContainers(pod).map((c) => of('main', c, hasInit ? 'PodInitializing' : 'ContainerCreating')),
+    ephemeral: ephemeralContainers(pod).map((c) => of('ephemeral', c, 'ContainerCreating')),
+  };
+}

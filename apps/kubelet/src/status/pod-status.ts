@@ -1,0 +1,54 @@
+import type { Pod, PodStatus } from '@orrery/api/types';
+import { rfc3339 } from '@orrery/runtime';
+import { isHostNetwork, isTerminal } from '../pods/pod-spec.ts';
+import type { PodRuntime } from '../runtime/pod-runtime.ts';
+import { type StatusContext, containerStatuses } from './container-statuses.ts';
+import { podConditions } from './pod-conditions.ts';
+import { podPhase } from './pod-phase.ts';
+import { qosClass } from './qos-class.ts';
+
+export interface PodStatusInput {
+  readonly pod: Pod;
+  readonly runtime: PodRuntime;
+  readonly context: StatusContext;
+  readonly nowMs: number;
+  readonly startMs: number;
+  readonly hostIps: readonly string[];
+  /** Nothing will be started any more. */
+  readonly ended: boolean;
+  /** The kubelet's own verdict on the pod: DeadlineExceeded, Evicted …; makes the phase Failed. */
+  readonly verdict?: { readonly reason: string; readonly message: string } | undefined;
+}
+
+/** A terminal phase is final, but only for as long as nothing runs. */
+function finalPhase(pod: Pod, computed: string): string {
+  const before = pod.status?.phase;
+  return isTerminal(before) && computed !== 'Running' ? (before as string) : computed;
+}
+
+/** The status of a pod as the kubelet reports it; pure. */
+export function podStatus(input: PodStatusInput): PodStatus {
+  const { pod, runtime, context, hostIps } = input;
+  const statuses = containerStatuses(pod, runtime, context);
+  const running = statuses.main.some((s) => s.state?.running);
+  const phase = input.verdict && !running ? 'Failed' : finalPhase(pod, podPhase(pod, statuses, input.ended));
+  const sandbox = runtime.sandboxes[0];
+  const sandboxReady = sandbox?.ready === true;
+  const ips = isHostNetwork(pod) ? hostIps : sandbox?.ips.length ? sandbox.ips : (pod.status?.podIPs ?? []).flatMap(({ ip }) => ip ?? []);
+  const [ip] = ips;
+  const generation = pod.metadata?.generation;
+  return {
+    phase,
+    conditions: podConditions(pod, { ...statuses, phase, sandboxReady, now: rfc3339(input.nowMs) }),
+    ...(input.verdict ?? {}),
+    hostIP: hostIps[0] ?? '',
+    hostIPs: hostIps.map((address) => ({ ip: address })),
+    ...(ip && (sandboxReady || pod.status?.podIP) ? { podIP: ip, podIPs: ips.map((address) => ({ ip: address })) } : {}),
+    startTime: pod.status?.startTime ?? rfc3339(input.startMs),
+    ...(statuses.init.length ? { initContainerStatuses: [...statuses.init] } : {}),
+    containerStatuses: [...statuses.main],
+    ...(statuses.ephemeral.length ? { ephemeralContainerStatuses: [...statuses.ephemeral] } : {}),
+    qosClass: qosClass(pod),
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+  };
+}

@@ -1,0 +1,174 @@
+import { Pods } from '@orrery/api';
+import type { Pod, PodCondition, PodStatus } from '@orrery/api/types';
+import { type ApiClient, deepEqual } from '@orrery/client';
+import { isNotFound } from '@orrery/errors';
+import type { Env, Timer } from '@orrery/runtime';
+import { nameOf, namespaceOf, uidOf } from '../pods/pod-spec.ts';
+import { ownedConditions } from './pod-conditions.ts';
+
+interface Entry {
+  pod: Pod;
+  wanted: PodStatus;
+  /** What the API server holds, as far as we know. */
+  sent: PodStatus;
+  inFlight: boolean;
+  /** May wait for `delayMs`: a better status is likely soon. */
+  lazy: boolean;
+  retry: Timer | undefined;
+  failures: number;
+  waiters: (() => void)[];
+}
+
+type Patch = Record<string, unknown>;
+
+/** Lists of `{ip}` merge by ip, so addresses that went away have to be named. */
+function ipsPatch(sent: readonly { ip?: string }[], wanted: readonly { ip?: string }[]): unknown[] {
+  const gone = sent.filter(({ ip }) => !wanted.some((other) => other.ip === ip));
+  return [...wanted, ...gone.map(({ ip }) => ({ $patch: 'delete', ip }))];
+}
+
+function changedConditions(sent: readonly PodCondition[], wanted: readonly PodCondition[]): PodCondition[] {
+  return wanted.filter((condition) => !deepEqual(condition, sent.find((other) => other.type === condition.type)));
+}
+
+/** A condition patch that also clears fields the new condition no longer has. */
+function conditionPatch(sent: readonly PodCondition[], condition: PodCondition): Patch {
+  const old = sent.find((other) => other.type === condition.type);
+  const cleared = (['reason', 'message'] as const).filter((key) => old?.[key] && condition[key] === undefined);
+  return { ...condition, ...Object.fromEntries(cleared.map((key) => [key, null])) };
+}
+
+const fields = ['phase', 'reason', 'message', 'hostIP', 'hostIPs', 'podIP', 'startTime', 'initContainerStatuses', 'containerStatuses', 'ephemeralContainerStatuses', 'qosClass', 'observedGeneration'] as const;
+
+/** The strategic merge patch that turns what was sent into what is wanted; undefined when there is nothing to do. */
+export function statusPatch(sent: PodStatus, wanted: PodStatus): Patch | undefined {
+  const patch: Patch = {};
+  for (const field of fields) {
+    if (deepEqual(sent[field], wanted[field])) continue;
+    if (wanted[field] !== undefined) patch[field] = wanted[field];
+    else if (field === 'reason' || field === 'message') patch[field] = null;
+  }
+  if (wanted.podIPs && !deepEqual(sent.podIPs, wanted.podIPs)) patch['podIPs'] = ipsPatch(sent.podIPs ?? [], wanted.podIPs);
+  if (wanted.hostIPs && patch['hostIPs']) patch['hostIPs'] = ipsPatch(sent.hostIPs ?? [], wanted.hostIPs);
+  const conditions = changedConditions(sent.conditions ?? [], wanted.conditions ?? []);
+  if (conditions.length) {
+    patch['conditions'] = conditions.map((condition) => conditionPatch(sent.conditions ?? [], condition));
+    patch['$setElementOrder/conditions'] = (wanted.conditions ?? []).map(({ type }) => ({ type }));
+  }
+  return Object.keys(patch).length ? patch : undefined;
+}
+
+/** Keeps what the kubelet reported; what others own stays theirs. */
+function ours(status: PodStatus): PodStatus {
+  return { ...status, conditions: (status.conditions ?? []).filter(({ type }) => ownedConditions.includes(type)) };
+}
+
+/**
+ * Sends pod statuses to the API server: only what changed, one patch at a time a pod, the newest status wins. A lazy
+ * status waits a moment for a better one to take its place.
+ */
+export class StatusManager {
+  private readonly entries = new Map<string, Entry>();
+  private readonly env: Env;
+  private readonly api: ApiClient;
+  private readonly delayMs: number;
+  private flush: Timer | undefined;
+
+  constructor(env: Env, options: { api: ApiClient; delayMs: number }) {
+    this.env = env;
+    this.api = options.api;
+    this.delayMs = options.delayMs;
+  }
+
+  /** Reports a status. `lazy` ones are held back for the configured delay. */
+  set(pod: Pod, status: PodStatus, options: { lazy?: boolean } = {}): void {
+    const uid = uidOf(pod);
+    let entry = this.entries.get(uid);
+    if (!entry) {
+      entry = { pod, wanted: status, sent: ours(pod.status ?? {}), inFlight: false, lazy: false, retry: undefined, failures: 0, waiters: [] };
+      this.entries.set(uid, entry);
+    }
+    entry.pod = pod;
+    entry.wanted = status;
+    entry.lazy = options.lazy ?? false;
+    if (!entry.lazy) this.send(entry);
+    else this.flush ??= this.env.clock.after(this.delayMs, () => this.flushLazy());
+  }
+
+  /** The newest status reported, sent or not. */
+  get(uid: string): PodStatus | undefined {
+    return this.entries.get(uid)?.wanted;
+  }
+
+  /** Resolves when everything reported for the pod has been sent (or the pod is gone). */
+  async settled(uid: string): Promise<void> {
+    const entry = this.entries.get(uid);
+    if (!entry || (!entry.inFlight && !entry.retry && !statusPatch(entry.sent, entry.wanted))) return;
+    const done = new Promise<void>((resolve) => entry.waiters.push(resolve));
+    this.send(entry);
+    await done;
+  }
+
+  forget(uid: string): void {
+    const entry = this.entries.get(uid);
+    if (!entry) return;
+    this.entries.delete(uid);
+    entry.retry?.cancel();
+    for (const wake of entry.waiters.splice(0)) wake();
+  }
+
+  stop(): void {
+    this.flush?.cancel();
+    for (const uid of [...this.entries.keys()]) this.forget(uid);
+  }
+
+  private flushLazy(): void {
+    this.flush = undefined;
+    for (const entry of this.entries.values()) {
+      if (!entry.lazy) continue;
+      entry.lazy = false;
+      this.send(entry);
+    }
+  }
+
+  private send(entry: Entry): void {
+    if (entry.inFlight || entry.retry) return;
+    const status = statusPatch(entry.sent, entry.wanted);
+    if (!status) {
+      for (const wake of entry.waiters.splice(0)) wake();
+      return;
+    }
+    entry.inFlight = true;
+    void this.patch(entry, status, entry.wanted).then(() => {
+      entry.inFlight = false;
+      if (this.entries.get(uidOf(entry.pod)) === entry && !entry.lazy) this.send(entry);
+    });
+  }
+
+  private async patch(entry: Entry, status: Patch, wanted: PodStatus): Promise<void> {
+    const { pod } = entry;
+    try {
+      const patch = { metadata: { uid: uidOf(pod) }, status };
+      await this.api.patch(Pods, { namespace: namespaceOf(pod), name: nameOf(pod) }, patch, { subresource: 'status', type: 'application/strategic-merge-patch+json' });
+      entry.sent = wanted;
+      entry.failures = 0;
+    } catch (error) {
+      this.failed(entry, error);
+    }
+  }
+
+  private failed(entry: Entry, error: unknown): void {
+    const uid = uidOf(entry.pod);
+    if (this.entries.get(uid) !== entry) return;
+    if (isNotFound(error)) {
+      this.forget(uid);
+      return;
+    }
+    const delayMs = Math.min(10_000, 100 * 2 ** entry.failures++);
+    this.env.log.warn('pod status was not sent', { pod: `${namespaceOf(entry.pod)}/${nameOf(entry.pod)}`, error: (error as Error).message, retryMs: delayMs });
+    entry.retry = this.env.clock.after(delayMs, () => {
+      entry.retry = undefined;
+      this.send(entry);
+    });
+  }
+}

@@ -1,0 +1,61 @@
+import type { Container, Pod } from '@orrery/api/types';
+import type { VolumeHost } from '@orrery/cri';
+import { type Mount, MountPropagation } from '@orrery/proto/cri';
+import { ConfigFault } from '../env/environment.ts';
+import { expand } from '../env/expansion.ts';
+import { isHostNetwork } from '../pods/pod-spec.ts';
+import type { MountedVolume } from './volume-manager.ts';
+
+const propagations: Readonly<Record<string, MountPropagation>> = {
+  HostToContainer: MountPropagation.PROPAGATION_HOST_TO_CONTAINER,
+  Bidirectional: MountPropagation.PROPAGATION_BIDIRECTIONAL,
+};
+
+export interface MountInput {
+  readonly pod: Pod;
+  readonly container: Container;
+  readonly volumes: ReadonlyMap<string, MountedVolume>;
+  readonly environment: ReadonlyMap<string, string>;
+  readonly host: VolumeHost;
+  /** Directory of the pod on the node. */
+  readonly podDir: string;
+  /** Where the termination message of this very instance goes. */
+  readonly terminationLog: string;
+}
+
+function subPathOf(mount: { subPath?: string; subPathExpr?: string }, environment: ReadonlyMap<string, string>): string {
+  const path = mount.subPathExpr ? expand(mount.subPathExpr, (name) => environment.get(name)) : (mount.subPath ?? '');
+  if (/\$\([^)]*\)/.test(path) && mount.subPathExpr) throw new ConfigFault(`missing value for "${path}"`);
+  if (path.startsWith('/')) throw new ConfigFault(`error SubPath \`${path}\` must not be an absolute path`);
+  if (path.split('/').includes('..')) throw new ConfigFault(`unable to provision SubPath \`${path}\`: must not contain '..'`);
+  return path;
+}
+
+/** Mounts of a container: its volumes, `/etc/hosts` and the termination log. Creates sub-paths that are not there. */
+export async function containerMounts(input: MountInput): Promise<Mount[]> {
+  const { pod, container, volumes, environment, host, podDir } = input;
+  const mounts: Mount[] = [];
+  for (const mount of container.volumeMounts ?? []) {
+    const volume = volumes.get(mount.name);
+    if (!volume) throw new ConfigFault(`cannot find volume "${mount.name}" to mount into container "${container.name}"`);
+    const subPath = subPathOf(mount, environment);
+    const containerPath = mount.mountPath.startsWith('/') ? mount.mountPath : `/${mount.mountPath}`;
+    const readonly = volume.readOnly || mount.readOnly === true;
+    if (volume.image) {
+      mounts.push({ containerPath, readonly, image: { image: volume.image.reference }, imageSubPath: subPath });
+      continue;
+    }
+    const hostPath = subPath ? `${volume.hostPath}/${subPath}` : volume.hostPath;
+    if (subPath && !(await host.kind(hostPath))) await host.makeDir(hostPath, 0o777);
+    const propagation = propagations[mount.mountPropagation ?? ''] ?? MountPropagation.PROPAGATION_PRIVATE;
+    mounts.push({ containerPath, hostPath, readonly, propagation });
+  }
+  const mountsHosts = mounts.some(({ containerPath }) => containerPath === '/etc/hosts');
+  if (!mountsHosts && !isHostNetwork(pod)) mounts.push({ containerPath: '/etc/hosts', hostPath: `${podDir}/etc-hosts`, readonly: false });
+  const messagePath = container.terminationMessagePath ?? '/dev/termination-log';
+  if (messagePath) {
+    await host.writeFile(input.terminationLog, { bytes: new Uint8Array(0), mode: 0o666 });
+    mounts.push({ containerPath: messagePath, hostPath: input.terminationLog, readonly: false });
+  }
+  return mounts;
+}

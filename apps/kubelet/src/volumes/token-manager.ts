@@ -1,0 +1,78 @@
+import { ServiceAccounts } from '@orrery/api';
+import type { Pod, TokenRequest } from '@orrery/api/types';
+import type { ApiClient } from '@orrery/client';
+import type { Env } from '@orrery/runtime';
+import { nameOf, namespaceOf, uidOf } from '../pods/pod-spec.ts';
+
+interface Token {
+  readonly bytes: Uint8Array;
+  readonly expiresMs: number;
+  readonly refreshMs: number;
+}
+
+/** Which token a pod's volume asks for. */
+export interface TokenWanted {
+  readonly audience: string;
+  readonly expirationSeconds: number;
+}
+
+const maxAgeMs = 24 * 3_600_000;
+
+/** Tokens of pods' service accounts, by TokenRequest, bound to the pod; renewed at 80 % of their life or after a day. */
+export class TokenManager {
+  private readonly tokens = new Map<string, Map<string, Token>>();
+  private readonly env: Env;
+  private readonly api: ApiClient;
+
+  constructor(env: Env, options: { api: ApiClient }) {
+    this.env = env;
+    this.api = options.api;
+  }
+
+  /** A valid token; an old one is kept while the API server cannot be reached, until it expires. */
+  async token(pod: Pod, wanted: TokenWanted): Promise<Uint8Array> {
+    const uid = uidOf(pod);
+    const key = `${wanted.audience}|${wanted.expirationSeconds}`;
+    const known = this.tokens.get(uid)?.get(key);
+    const nowMs = this.env.clock.now();
+    if (known && nowMs < known.refreshMs) return known.bytes;
+    try {
+      const token = await this.request(pod, wanted);
+      let ofPod = this.tokens.get(uid);
+      if (!ofPod) this.tokens.set(uid, (ofPod = new Map()));
+      ofPod.set(key, token);
+      return token.bytes;
+    } catch (error) {
+      if (known && nowMs < known.expiresMs) return known.bytes;
+      throw error;
+    }
+  }
+
+  /** Pods with a token that is due. */
+  due(): string[] {
+    const nowMs = this.env.clock.now();
+    return [...this.tokens].filter(([, ofPod]) => [...ofPod.values()].some(({ refreshMs }) => nowMs >= refreshMs)).map(([uid]) => uid);
+  }
+
+  forget(uid: string): void {
+    this.tokens.delete(uid);
+  }
+
+  private async request(pod: Pod, { audience, expirationSeconds }: TokenWanted): Promise<Token> {
+    const body: TokenRequest = {
+      apiVersion: 'authentication.k8s.io/v1',
+      kind: 'TokenRequest',
+      spec: {
+        audiences: audience ? [audience] : [],
+        expirationSeconds,
+        boundObjectRef: { kind: 'Pod', apiVersion: 'v1', name: nameOf(pod), uid: uidOf(pod) },
+      },
+    };
+    const key = { namespace: namespaceOf(pod), name: pod.spec?.serviceAccountName ?? 'default' };
+    const startMs = this.env.clock.now();
+    const { status } = await this.api.createSubresource<TokenRequest>(ServiceAccounts, key, 'token', body);
+    const expiresMs = Date.parse(status?.expirationTimestamp ?? '') || startMs + expirationSeconds * 1000;
+    const lifeMs = expiresMs - startMs;
+    return { bytes: new TextEncoder().encode(status?.token ?? ''), expiresMs, refreshMs: startMs + Math.min(maxAgeMs, lifeMs * 0.8) };
+  }
+}

@@ -1,0 +1,182 @@
+import { PersistentVolumeClaims, PersistentVolumes } from '@orrery/api';
+import type { ConfigMap, HostPathVolumeSource, Pod, Secret, Volume, VolumeProjection } from '@orrery/api/types';
+import type { ApiClient } from '@orrery/client';
+import type { VolumeHost } from '@orrery/cri';
+import { isNotFound } from '@orrery/errors';
+import { ConfigFault } from '../env/environment.ts';
+import type { FieldContext } from '../env/field-values.ts';
+import { nameOf, namespaceOf, uidOf } from '../pods/pod-spec.ts';
+import type { TokenManager } from './token-manager.ts';
+import { type VolumeFiles, downwardFiles, keyedFiles } from './volume-files.ts';
+
+/** What volumes of one pod are made from. */
+export interface PodObjects {
+  configMap(name: string): Promise<ConfigMap | undefined>;
+  secret(name: string): Promise<Secret | undefined>;
+}
+
+export interface MountedVolume {
+  readonly hostPath: string;
+  readonly readOnly: boolean;
+  /** An image mounted as a volume instead of a path. */
+  readonly image?: { readonly reference: string; readonly pullPolicy: string | undefined };
+}
+
+/** A volume that cannot be had now; the message is that of the FailedMount event. */
+export class VolumeFault extends Error {}
+
+interface Context {
+  readonly pod: Pod;
+  readonly objects: PodObjects;
+  readonly fields: FieldContext;
+}
+
+/** Volumes whose content may change while the pod runs. */
+function isLive(volume: Volume): boolean {
+  return Boolean(volume.configMap ?? volume.secret ?? volume.downwardAPI ?? volume.projected);
+}
+
+export interface VolumeManagerOptions {
+  readonly api: ApiClient;
+  readonly host: VolumeHost;
+  readonly tokens: TokenManager;
+  readonly rootDir: string;
+}
+
+/** Makes the volumes of pods on the node and keeps their content up to date. */
+export class VolumeManager {
+  private readonly options: VolumeManagerOptions;
+
+  constructor(options: VolumeManagerOptions) {
+    this.options = options;
+  }
+
+  podDir(uid: string): string {
+    return `${this.options.rootDir}/pods/${uid}`;
+  }
+
+  /** Makes every volume of the pod. Throws VolumeFault for the first that cannot be made. */
+  async mount(pod: Pod, objects: PodObjects, fields: FieldContext): Promise<Map<string, MountedVolume>> {
+    const mounted = new Map<string, MountedVolume>();
+    for (const volume of pod.spec?.volumes ?? []) mounted.set(volume.name, await this.guarded(volume, { pod, objects, fields }));
+    return mounted;
+  }
+
+  /** Writes the content of volumes that follow API objects again. */
+  async refresh(pod: Pod, objects: PodObjects, fields: FieldContext): Promise<void> {
+    for (const volume of pod.spec?.volumes ?? []) if (isLive(volume)) await this.guarded(volume, { pod, objects, fields });
+  }
+
+  /** Removes everything of a pod that is gone. */
+  async remove(uid: string): Promise<void> {
+    this.options.tokens.forget(uid);
+    await this.options.host.remove(this.podDir(uid));
+  }
+
+  private async guarded(volume: Volume, context: Context): Promise<MountedVolume> {
+    try {
+      return await this.make(volume, context);
+    } catch (error) {
+      throw new VolumeFault(`MountVolume.SetUp failed for volume "${volume.name}" : ${(error as Error).message}`);
+    }
+  }
+
+  private path(pod: Pod, plugin: string, name: string): string {
+    return `${this.podDir(uidOf(pod))}/volumes/kubernetes.io~${plugin}/${name}`;
+  }
+
+  private async make(volume: Volume, context: Context): Promise<MountedVolume> {
+    const { pod } = context;
+    const { host } = this.options;
+    if (volume.emptyDir) {
+      const hostPath = this.path(pod, 'empty-dir', volume.name);
+      await host.makeDir(hostPath, 0o777);
+      return { hostPath, readOnly: false };
+    }
+    if (volume.hostPath) return this.hostPath(volume.hostPath);
+    if (volume.image) return { hostPath: '', readOnly: true, image: { reference: volume.image.reference ?? '', pullPolicy: volume.image.pullPolicy } };
+    if (volume.persistentVolumeClaim) return this.claim(pod, volume.persistentVolumeClaim.claimName, volume.persistentVolumeClaim.readOnly ?? false);
+    if (volume.ephemeral) return this.claim(pod, `${nameOf(pod)}-${volume.name}`, false);
+    const written = await this.files(volume, context);
+    if (!written) throw new Error(`no volume plugin matched name: ${Object.keys(volume).find((key) => key !== 'name') ?? 'none'}`);
+    const hostPath = this.path(pod, written.plugin, volume.name);
+    await host.writeVolume(hostPath, written.files);
+    return { hostPath, readOnly: true };
+  }
+
+  private async hostPath({ path, type = '' }: HostPathVolumeSource): Promise<MountedVolume> {
+    const { host } = this.options;
+    const found = await host.kind(path);
+    if ((type === 'DirectoryOrCreate' || type === '') && !found) await host.makeDir(path, 0o755);
+    else if (type === 'FileOrCreate' && !found) await host.writeFile(path, { bytes: new Uint8Array(0), mode: 0o644 });
+    else if (type === 'Directory' || type === 'DirectoryOrCreate') {
+      if (found !== 'directory') throw new Error(`hostPath type check failed: ${path} is not a directory`);
+    } else if ((type === 'File' || type === 'FileOrCreate') && found !== 'file') throw new Error(`hostPath type check failed: ${path} is not a file`);
+    return { hostPath: path, readOnly: false };
+  }
+
+  private async files(volume: Volume, context: Context): Promise<{ plugin: string; files: VolumeFiles } | undefined> {
+    const { pod, objects, fields } = context;
+    if (volume.configMap) {
+      const { name = '', optional = false, items, defaultMode = 0o644 } = volume.configMap;
+      const object = await objects.configMap(name);
+      if (!object && !optional) throw new ConfigFault(`configmap "${name}" not found`);
+      return { plugin: 'configmap', files: keyedFiles(object, { kind: 'config', items, optional, defaultMode }) };
+    }
+    if (volume.secret) {
+      const { secretName = '', optional = false, items, defaultMode = 0o644 } = volume.secret;
+      const object = await objects.secret(secretName);
+      if (!object && !optional) throw new ConfigFault(`secret "${secretName}" not found`);
+      return { plugin: 'secret', files: keyedFiles(object, { kind: 'secret', items, optional, defaultMode }) };
+    }
+    if (volume.downwardAPI) {
+      const { items = [], defaultMode = 0o644 } = volume.downwardAPI;
+      return { plugin: 'downward-api', files: downwardFiles(pod, items, { defaultMode, fields }) };
+    }
+    if (volume.projected) {
+      const { sources = [], defaultMode = 0o644 } = volume.projected;
+      const files: VolumeFiles = new Map();
+      for (const source of sources) for (const [path, file] of await this.projection(source, context, defaultMode)) files.set(path, file);
+      return { plugin: 'projected', files };
+    }
+    return undefined;
+  }
+
+  private async projection(source: VolumeProjection, { pod, objects, fields }: Context, defaultMode: number): Promise<VolumeFiles> {
+    if (source.configMap) {
+      const { name = '', optional = false, items } = source.configMap;
+      const object = await objects.configMap(name);
+      if (!object && !optional) throw new ConfigFault(`configmap "${name}" not found`);
+      return keyedFiles(object, { kind: 'config', items, optional, defaultMode });
+    }
+    if (source.secret) {
+      const { name = '', optional = false, items } = source.secret;
+      const object = await objects.secret(name);
+      if (!object && !optional) throw new ConfigFault(`secret "${name}" not found`);
+      return keyedFiles(object, { kind: 'secret', items, optional, defaultMode });
+    }
+    if (source.downwardAPI) return downwardFiles(pod, source.downwardAPI.items ?? [], { defaultMode, fields });
+    if (source.serviceAccountToken) {
+      const { path, audience = '', expirationSeconds = 3600 } = source.serviceAccountToken;
+      const bytes = await this.options.tokens.token(pod, { audience, expirationSeconds });
+      return new Map([[path, { bytes, mode: pod.spec?.securityContext?.runAsUser === undefined && pod.spec?.securityContext?.fsGroup === undefined ? defaultMode : 0o600 }]]);
+    }
+    throw new Error(`no volume plugin matched name: projected ${Object.keys(source)[0] ?? ''}`);
+  }
+
+  private async claim(pod: Pod, claimName: string, readOnly: boolean): Promise<MountedVolume> {
+    const { api } = this.options;
+    const namespace = namespaceOf(pod);
+    const claim = await api.get(PersistentVolumeClaims, { namespace, name: claimName }).catch((error: unknown) => {
+      if (isNotFound(error)) throw new Error(`persistentvolumeclaim "${claimName}" not found`);
+      throw error;
+    });
+    const volumeName = claim.spec?.volumeName;
+    if (!volumeName || claim.status?.phase !== 'Bound') throw new Error(`PVC ${namespace}/${claimName} is not bound`);
+    const { spec = {} } = await api.get(PersistentVolumes, { name: volumeName });
+    if (spec.hostPath) return { ...(await this.hostPath(spec.hostPath)), readOnly };
+    if (spec.local) return { ...(await this.hostPath({ path: spec.local.path, type: 'DirectoryOrCreate' })), readOnly };
+    if (spec.csi) throw new Error(`kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: driver name ${spec.csi.driver} not found in the list of registered CSI drivers`);
+    throw new Error(`no volume plugin matched the PersistentVolume ${volumeName}`);
+  }
+}
