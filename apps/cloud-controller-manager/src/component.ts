@@ -13,7 +13,7 @@ function controllers(cloud: Channel): readonly AnyController[] {
 }
 
 /** Connects the cluster to the cloud it runs on. */
-export function createCloudControllerManager(env: Env, deps: { api: ApiClient; cloud: Channel }, config: Pick<CloudControllerManagerConfig, 'leaderElect'>): Component {
+export function createCloudControllerManager(env: Env, deps: { api: ApiClient; cloud: Channel; identity?: string }, config: Pick<CloudControllerManagerConfig, 'leaderElect'>): Component {
   const { api, cloud } = deps;
   const informers = createInformerFactory({ api, env });
   const events = createEventRecorder(env, { api, component: 'service-controller' });
@@ -23,7 +23,7 @@ export function createCloudControllerManager(env: Env, deps: { api: ApiClient; c
   const election = createLeaderElection(env, {
     api,
     name: 'cloud-controller-manager',
-    identity: `cloud-controller-manager_${env.random.uuid()}`,
+    identity: deps.identity ?? `cloud-controller-manager_${env.random.uuid()}`,
     onStartedLeading: startWork,
     onStoppedLeading: () => void stopWork(),
   });

@@ -10,6 +10,7 @@ export { kubeProxySchema } from './config.ts';
 
 /** One node's switch to program. */
 export interface ProxyTarget {
+  /** Empty for a switch that is no node (the one this machine's own listeners use): `Local` policies do not bind it. */
   readonly nodeName: string;
   readonly control: SwitchControl;
 }

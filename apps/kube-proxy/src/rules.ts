@@ -10,6 +10,7 @@ interface Candidate extends Endpoint {
 }
 
 export interface ProxyNode {
+  /** Empty: not a node, so `Local` policies do not bind it. */
   readonly name: string;
 }
 
@@ -46,7 +47,7 @@ interface Choice {
 /** `Local` policies use only endpoints of the node itself and drop when it has none although others do. */
 function choose(all: readonly Candidate[], policy: string | undefined, node: ProxyNode): Choice {
   const cluster = usable(all);
-  if (policy !== 'Local') return { backends: cluster, whenEmpty: 'refuse' };
+  if (policy !== 'Local' || node.name === '') return { backends: cluster, whenEmpty: 'refuse' };
   const local = usable(all.filter((c) => c.nodeName === node.name));
   return { backends: local, whenEmpty: cluster.length ? 'drop' : 'refuse' };
 }

@@ -20,8 +20,11 @@ function pluginArgs(name: string, config: SchedulerConfig): Readonly<Record<stri
   return name === 'NodeResourcesFit' ? { scoringStrategy: { type: config.scoringStrategy } } : {};
 }
 
-/** The scheduler: watches pods and nodes, and binds each pending pod of its profile to the best node. */
-export function createScheduler(env: Env, deps: { api: ApiClient }, config: SchedulerConfig): Component & { isLeader(): boolean } {
+/**
+ * The scheduler: watches pods and nodes, and binds each pending pod of its profile to the best node. `identity` names it in the
+ * lease: one that stays the same over restarts takes its own lease back at once.
+ */
+export function createScheduler(env: Env, deps: { api: ApiClient; identity?: string }, config: SchedulerConfig): Component & { isLeader(): boolean } {
   const { api } = deps;
   const cache = createSchedulerCache();
   const metrics = createSchedulerMetrics(env.metrics);
@@ -76,7 +79,7 @@ export function createScheduler(env: Env, deps: { api: ApiClient }, config: Sche
   const election = createLeaderElection(env, {
     api,
     name: 'kube-scheduler',
-    identity: `${config.schedulerName}_${env.random.uuid()}`,
+    identity: deps.identity ?? `${config.schedulerName}_${env.random.uuid()}`,
     onStartedLeading: () => loop.start(),
     onStoppedLeading: () => void loop.stop(),
   });

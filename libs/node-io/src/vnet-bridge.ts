@@ -1,7 +1,7 @@
-import { type Server, type Socket, createServer } from 'node:net';
+import { type Server, type Socket, connect, createServer } from 'node:net';
 import { type RemoteInfo, createSocket } from 'node:dgram';
 import { Duplex } from 'node:stream';
-import type { Conn, Endpoint } from '@orrery/vnet';
+import { type Conn, type Endpoint, NetError } from '@orrery/vnet';
 
 /** A connection of the emulated network as a Node stream, so that node:http and node:tls can speak over it. */
 export function duplexOverConn(conn: Conn): Duplex {
@@ -33,6 +33,57 @@ export function duplexOverConn(conn: Conn): Duplex {
     unref: () => stream as Socket,
   };
   return Object.assign(stream, like, { remoteAddress: conn.remote.ip, remotePort: conn.remote.port, localAddress: conn.local.ip, localPort: conn.local.port });
+}
+
+/** A Node socket as a connection of the emulated network. */
+export function connOverSocket(socket: Socket): Conn {
+  const chunks: Buffer[] = [];
+  let ended = false;
+  let failure: Error | undefined;
+  let wake: (() => void) | undefined;
+  const notify = (): void => {
+    wake?.();
+    wake = undefined;
+  };
+  const end = (error?: Error): void => {
+    ended = true;
+    failure ??= error;
+    notify();
+  };
+  socket.on('data', (chunk: Buffer) => {
+    chunks.push(chunk);
+    socket.pause();
+    notify();
+  });
+  socket.on('end', () => end());
+  socket.on('close', () => end());
+  socket.on('error', (error) => end(error));
+  const endpoint = (ip: string | undefined, port: number | undefined): Endpoint => ({ ip: ip ?? '', port: port ?? 0 });
+  return {
+    local: endpoint(socket.localAddress, socket.localPort),
+    remote: endpoint(socket.remoteAddress, socket.remotePort),
+    async read() {
+      while (chunks.length === 0 && !ended) {
+        socket.resume();
+        await new Promise<void>((resolve) => (wake = resolve));
+      }
+      const chunk = chunks.shift();
+      if (!chunk && failure) throw failure;
+      return chunk;
+    },
+    write: (bytes) => new Promise((resolve, reject) => void socket.write(bytes, (error) => (error ? reject(error) : resolve()))),
+    closeWrite: () => new Promise((resolve) => void socket.end(() => resolve())),
+    close: (error) => void (error ? socket.resetAndDestroy() : socket.destroy()),
+  };
+}
+
+/** Connects on this machine. */
+export function dialHost(to: { host: string; port: number }): Promise<Conn> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(to.port, to.host);
+    socket.once('error', (error: NodeJS.ErrnoException) => reject(new NetError(error.code === 'ECONNREFUSED' ? 'ECONNREFUSED' : 'EHOSTUNREACH', error.message)));
+    socket.once('connect', () => resolve(connOverSocket(socket)));
+  });
 }
 
 /** Copies both ways until both halves have ended or either side fails. */

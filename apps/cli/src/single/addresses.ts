@@ -1,0 +1,31 @@
+/** Where everything lives in the emulated network of the single layout. */
+export const network = {
+  /** This machine, as pods see it: the API server's advertised address. */
+  host: '10.240.0.1',
+  /** The switch that this machine's own listeners and the cluster's services (DNS, ingress, cloud) are plugged into. */
+  infraSwitch: '10.240.0.2',
+  dns: '10.240.0.53',
+  ingress: '10.240.0.80',
+  cloud: '10.240.0.90',
+  dnsService: '10.96.0.10',
+} as const;
+
+const firstNode = 11;
+/** Last octets that are taken in the first /24. */
+const nodesInFirstRange = 40;
+
+/** Address of the i-th node, from 0: 10.240.0.11 to .50, then 10.240.1.0 and on. */
+export function nodeAddress(index: number): string {
+  if (index < nodesInFirstRange) return `10.240.0.${firstNode + index}`;
+  const rest = index - nodesInFirstRange + 256;
+  return `10.240.${Math.floor(rest / 256)}.${rest % 256}`;
+}
+
+export function nodeName(index: number): string {
+  return `node-${index + 1}`;
+}
+
+/** A range of pod addresses with a /24 for every node. */
+export function podRange(nodes: number): string {
+  return nodes <= 250 ? '10.244.0.0/16' : '10.128.0.0/10';
+}

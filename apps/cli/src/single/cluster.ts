@@ -1,0 +1,234 @@
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type ApiServer, createApiServer } from '@orrery/apiserver/component';
+import { cloudSchema, createCloud } from '@orrery/cloud/component';
+import { createCloudControllerManager } from '@orrery/cloud-controller-manager/component';
+import { type ApiClient } from '@orrery/client';
+import { createControllerManager } from '@orrery/controller-manager/component';
+import { coreDnsSchema, createCoreDns } from '@orrery/coredns/component';
+import { createIngress, ingressSchema } from '@orrery/ingress/component';
+import { type KubeProxy, createKubeProxy } from '@orrery/kube-proxy/component';
+import { type Pki, createReverseProxy, dialHost, ensurePki, exposeNodePorts, exposeOnHost, hostDns, serveHttp } from '@orrery/node-io';
+import { type Component, type Env, resolveConfig, stopAll } from '@orrery/runtime';
+import { createScheduler, schedulerSchema } from '@orrery/scheduler/component';
+import { createStore } from '@orrery/store/component';
+import { type Fabric, NetError, type VnetSwitch, createFabric } from '@orrery/vnet';
+import type { Cluster, ClusterOptions } from '../cluster.ts';
+import { type ComponentLogs, createComponentLogs } from '../component-logs.ts';
+import { loadBalancerRange } from '../load-balancer-range.ts';
+import { network, podRange } from './addresses.ts';
+import { dnsAnswers, nodesReady } from './readiness.ts';
+import { type EmulatedNodes, createEmulatedNodes } from './nodes.ts';
+
+/** Everything of a cluster in this process: components call each other in memory, only clients come over sockets. */
+class SingleCluster implements Cluster {
+  private readonly options: ClusterOptions;
+  private readonly logs: ComponentLogs;
+  private readonly pki: Pki;
+  private readonly fabric: Fabric;
+  private readonly infra: VnetSwitch;
+  private readonly apiServer: ApiServer;
+  private readonly store: ReturnType<typeof createStore>;
+  private readonly started: Component[] = [];
+  private readonly found: Record<string, string> = {};
+  private nodes: EmulatedNodes | undefined;
+
+  constructor(options: ClusterOptions) {
+    this.options = options;
+    const { dir } = options;
+    this.logs = createComponentLogs(dir.logs, 'info');
+    this.pki = ensurePki(dir.pki);
+    this.fabric = createFabric(this.env('vnet'), { hostGateway: { dial: ({ to }) => this.dialMachine(to) } });
+    this.infra = this.fabric.addSwitch({ node: 'orrery-infra', nodeIp: network.infraSwitch });
+    this.store = createStore(this.env('store'), {}, { dataDir: dir.store, listenClient: ['127.0.0.1:0'] });
+    this.apiServer = createApiServer(
+      this.env('apiserver'),
+      { store: this.store.channel(), http: serveHttp },
+      {
+        host: options.apiHost,
+        port: options.apiPort,
+        grpcPort: 0,
+        advertiseAddress: network.host,
+        tlsCert: this.pki.serverCert,
+        tlsKey: this.pki.serverKey,
+        clientCa: this.pki.caCert,
+        serviceAccountKey: this.pki.saKey,
+      },
+    );
+  }
+
+  async start(step: (text: string) => void, signal: AbortSignal): Promise<void> {
+    await this.run(this.store, signal);
+    step(`store: etcd v3 on ${this.store.addresses.join(', ')}`);
+    await this.run(this.apiServer, signal);
+    step(`apiserver: ${this.server()}`);
+    this.found['etcd'] = this.store.addresses[0] ?? '';
+    if (this.apiServer.grpcPort) this.found['api-grpc'] = `127.0.0.1:${this.apiServer.grpcPort}`;
+    const proxy = this.kubeProxy();
+    const nodes = (this.nodes = createEmulatedNodes({
+      options: this.options,
+      fabric: this.fabric,
+      pki: this.pki,
+      env: (name) => this.env(name),
+      client: (user, groups) => this.client(user, groups),
+      proxy,
+    }));
+    const optional: Record<string, () => Component> = {
+      scheduler: () => createScheduler(this.env('scheduler'), { api: this.client('system:kube-scheduler'), identity: 'single' }, resolveConfig(schedulerSchema, [])),
+      'controller-manager': () => this.controllerManager(),
+      cloud: () => this.cloud(),
+      'kube-proxy': () => proxy,
+      coredns: () => this.coreDns(),
+      ingress: () => this.ingress(),
+    };
+    const wanted = Object.entries(optional).filter(([name]) => !this.options.without.has(name));
+    await Promise.all([...wanted.map(([, create]) => this.run(create(), signal)), this.run(nodes, signal)]);
+    step(`${[...wanted.map(([name]) => name), `${this.options.nodes} kubelets`].join(', ')} started`);
+  }
+
+  async untilReady(step: (text: string) => void, signal: AbortSignal): Promise<void> {
+    await nodesReady({ api: this.admin(), count: this.options.nodes, signal });
+    step(`${this.options.nodes} of ${this.options.nodes} nodes are Ready`);
+    if (this.options.without.has('coredns') || this.options.without.has('kube-proxy')) return;
+    await dnsAnswers({ net: this.infra.hostStack, server: network.dnsService, signal });
+    step('DNS answers');
+  }
+
+  async stop(): Promise<void> {
+    await stopAll(this.started.splice(0));
+    this.infra.close();
+    await this.logs.close();
+  }
+
+  server(): string {
+    return `https://${this.options.apiHost === '0.0.0.0' ? '127.0.0.1' : this.options.apiHost}:${this.apiServer.port}`;
+  }
+
+  kubeconfig(): string {
+    return this.pki.kubeconfig({ server: this.server(), cluster: this.options.name, user: 'kubernetes-admin', groups: ['system:masters'] });
+  }
+
+  endpoints(): Readonly<Record<string, string>> {
+    return this.found;
+  }
+
+  private env(name: string): Env {
+    return this.logs.env(name);
+  }
+
+  private client(username: string, groups: readonly string[] = []): ApiClient {
+    return this.apiServer.client({ username, groups: [...groups, 'system:authenticated'] });
+  }
+
+  private admin(): ApiClient {
+    return this.client('kubernetes-admin', ['system:masters']);
+  }
+
+  private async run(component: Component, signal: AbortSignal): Promise<void> {
+    this.started.push(component);
+    await component.start(signal);
+  }
+
+  /** Pods reach the API server, and nothing else of this machine. */
+  private dialMachine(to: { ip: string; port: number }): ReturnType<typeof dialHost> {
+    if (to.ip === network.host && to.port === this.apiServer.port) return dialHost({ host: '127.0.0.1', port: to.port });
+    return Promise.reject(new NetError('EHOSTUNREACH', `${to.ip}:${to.port} is outside the emulated network`));
+  }
+
+  private kubeProxy(): KubeProxy {
+    const env = this.env('kube-proxy');
+    const nodePorts = exposeNodePorts({ net: this.infra.hostStack, host: '127.0.0.1', log: env.log });
+    const proxy = createKubeProxy(env, { api: this.client('system:kube-proxy'), nodePorts }, { minSyncPeriodMs: 5 });
+    proxy.addNode({ nodeName: '', control: this.infra });
+    return proxy;
+  }
+
+  private controllerManager(): Component {
+    const api = this.client('system:kube-controller-manager');
+    return createControllerManager(this.env('controller-manager'), { api, rootCaPem: this.pki.caCert, identity: 'single' }, { clusterCidr: podRange(this.options.nodes) });
+  }
+
+  private cloud(): Component {
+    const { stack } = this.infra.attach({ ips: [network.cloud] });
+    const file = join(this.options.dir.root, 'cloud.json');
+    const cloud = createCloud(
+      this.env('cloud'),
+      {
+        network: { listen: ({ host, port }, dial) => exposeOnHost({ host, port }, dial), dial: (to) => stack.dial(to) },
+        state: { load: () => readIfThere(file), save: (text) => replaceFile(file, text) },
+      },
+      resolveConfig(cloudSchema, [{ loadBalancerRange: loadBalancerRange(this.options.dir.root) }]),
+    );
+    if (this.options.without.has('cloud-controller-manager')) return cloud;
+    const env = this.env('cloud-controller-manager');
+    const manager = createCloudControllerManager(env, { api: this.client('system:cloud-controller-manager', ['system:masters']), cloud: cloud.channel(), identity: 'single' }, { leaderElect: true });
+    return inOrder('cloud', [cloud, manager]);
+  }
+
+  private coreDns(): Component {
+    const { stack } = this.infra.attach({ ips: [network.dns] });
+    const dns = createCoreDns(
+      this.env('coredns'),
+      { api: this.client('system:coredns', ['system:masters']), net: stack, host: hostDns('127.0.0.1:0'), replica: 'single' },
+      resolveConfig(coreDnsSchema, [{ serviceIp: network.dnsService }]),
+    );
+    return afterStart(dns, () => (this.found['dns'] = dns.address()));
+  }
+
+  private ingress(): Component {
+    const { stack } = this.infra.attach({ ips: [network.ingress] });
+    const config = resolveConfig(ingressSchema, [{ httpPort: 8080, httpsPort: 8443 }]);
+    const proxy = createReverseProxy({
+      host: config.host,
+      httpPort: config.httpPort,
+      httpsPort: config.httpsPort,
+      anyPortIfTaken: true,
+      fallbackCertificate: { cert: this.pki.serverCert, key: this.pki.serverKey },
+      dial: (to) => stack.dial(to),
+    });
+    const ingress = createIngress(this.env('ingress'), { api: this.client('system:ingress', ['system:masters']), proxy }, config);
+    return afterStart(ingress, () => Object.assign(this.found, { 'ingress-http': ingress.endpoints().http, 'ingress-https': ingress.endpoints().https }));
+  }
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+function replaceFile(file: string, text: string): void {
+  writeFileSync(`${file}.new`, text, { mode: 0o600 });
+  renameSync(`${file}.new`, file);
+}
+
+function afterStart(component: Component, then: () => unknown): Component {
+  return {
+    name: component.name,
+    ready: () => component.ready(),
+    stop: () => component.stop(),
+    async start(signal) {
+      await component.start(signal);
+      then();
+    },
+  };
+}
+
+/** Several components as one: started in order, stopped in reverse. */
+function inOrder(name: string, components: readonly Component[]): Component {
+  return {
+    name,
+    ready: () => components.every((component) => component.ready()),
+    stop: () => stopAll(components),
+    async start(signal) {
+      for (const component of components) await component.start(signal);
+    },
+  };
+}
+
+export function createSingleCluster(options: ClusterOptions): Promise<Cluster> {
+  return Promise.resolve(new SingleCluster(options));
+}
