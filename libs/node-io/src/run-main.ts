@@ -34,7 +34,12 @@ function settings<S extends ConfigSchema>(schema: S, argv: readonly string[]): {
   return { config: resolved, logLevel: resolved.logLevel as LogLevel };
 }
 
-/** Resolves with the name of the first SIGINT or SIGTERM; a second one ends the process at once. */
+/** What a supervisor that started the program with an IPC channel is told. */
+export interface MainMessage {
+  readonly type: 'ready';
+}
+
+/** Resolves with the name of the first SIGINT or SIGTERM, or when the supervisor is gone; a second signal ends the process at once. */
 function stopRequested(): Promise<string> {
   return new Promise((resolve) => {
     let seen = false;
@@ -45,6 +50,7 @@ function stopRequested(): Promise<string> {
         resolve(signal);
       });
     }
+    process.on('disconnect', () => resolve('the supervisor is gone'));
   });
 }
 
@@ -65,6 +71,7 @@ export async function runMain<S extends ConfigSchema>(main: Main<S>, argv: reado
     const component = await main.create({ env, config });
     await component.start();
     env.log.info('ready');
+    process.send?.({ type: 'ready' } satisfies MainMessage);
     env.log.info('stopping', { signal: await stop });
     await component.stop();
     process.exit(0);

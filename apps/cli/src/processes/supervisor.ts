@@ -1,0 +1,120 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { UserError } from '../user-error.ts';
+
+/** One component as a process of its own. */
+export interface ProcessSpec {
+  /** Names the process, its log and its pid in the state: `kubelet-node-1`. */
+  readonly name: string;
+  /** An app of this repository, run from its bundle or its source; or a program on PATH with `external`. */
+  readonly app: string;
+  readonly external?: boolean;
+  readonly args: readonly string[];
+}
+
+interface Supervised {
+  readonly spec: ProcessSpec;
+  child: ChildProcess | undefined;
+  restarts: number;
+  startedMs: number;
+  stopping: boolean;
+}
+
+const firstDelayMs = 100;
+const longestDelayMs = 5_000;
+/** After this long a process counts as well, and its next restart is quick again. */
+const stableMs = 10_000;
+
+/** The bundle beside our own, or the source when we run from source. */
+function programOf(app: string): string {
+  const here = fileURLToPath(import.meta.url);
+  const bundled = join(dirname(here), '..', app, 'main.js');
+  if (existsSync(bundled)) return bundled;
+  const source = join(dirname(here), '../../..', app, 'src/main.ts');
+  if (existsSync(source)) return source;
+  throw new UserError(`${app} is not built: run \`npm run build\``);
+}
+
+/**
+ * Starts processes, restarts those that end unasked (100 ms, doubling to 5 s), stops them in reverse order. Children end
+ * by themselves when this process is gone.
+ */
+export interface Supervisor {
+  /** Resolves when the process says it is ready; rejects with the end of its log if it ends before. */
+  start(spec: ProcessSpec, signal: AbortSignal): Promise<void>;
+  pids(): Readonly<Record<string, number>>;
+  stopAll(): Promise<void>;
+}
+
+export function createSupervisor(options: { logsDir: string; onChange: () => void; note: (text: string) => void }): Supervisor {
+  const { logsDir, onChange, note } = options;
+  const running: Supervised[] = [];
+  const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
+  const logOf = (name: string): string => join(logsDir, `${name}.log`);
+  const tail = (name: string): string => readFileSync(logOf(name), 'utf8').trimEnd().split('\n').slice(-8).join('\n');
+
+  const launch = (supervised: Supervised): ChildProcess => {
+    const { spec } = supervised;
+    const log = openSync(logOf(spec.name), 'a', 0o600);
+    const [command, args] = spec.external ? [spec.app, spec.args] : [process.execPath, [...process.execArgv, programOf(spec.app), ...spec.args]];
+    const child = spawn(command, args, { stdio: spec.external ? ['ignore', log, log] : ['ignore', log, log, 'ipc'], env });
+    closeSync(log);
+    supervised.child = child;
+    supervised.startedMs = performance.now();
+    child.on('error', (error) => note(`${spec.name}: ${error.message}`));
+    child.on('exit', (code, signal) => {
+      if (supervised.stopping) return;
+      if (performance.now() - supervised.startedMs > stableMs) supervised.restarts = 0;
+      const delay = Math.min(longestDelayMs, firstDelayMs * 2 ** supervised.restarts++);
+      note(`${spec.name} ended (${signal ?? `exit code ${code ?? '?'}`}), starting it again in ${delay} ms`);
+      setTimeout(() => {
+        if (supervised.stopping) return;
+        launch(supervised);
+        onChange();
+      }, delay);
+    });
+    return child;
+  };
+
+  const whenReady = (supervised: Supervised, signal: AbortSignal): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const child = launch(supervised);
+      const { name, external } = supervised.spec;
+      if (external) return resolve();
+      child.on('message', () => resolve());
+      child.once('exit', () => {
+        supervised.stopping = true;
+        reject(new UserError(`${name} did not start; the end of ${logOf(name)}:\n${tail(name)}`));
+      });
+      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+    });
+
+  const stop = (supervised: Supervised): Promise<void> =>
+    new Promise((resolve) => {
+      const { child } = supervised;
+      supervised.stopping = true;
+      if (!child || child.exitCode !== null || child.signalCode !== null) return resolve();
+      const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
+      child.once('exit', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+      child.kill('SIGTERM');
+    });
+
+  return {
+    async start(spec, signal) {
+      const supervised: Supervised = { spec, child: undefined, restarts: 0, startedMs: 0, stopping: false };
+      running.push(supervised);
+      await whenReady(supervised, signal);
+      onChange();
+    },
+    pids: () => Object.fromEntries(running.flatMap(({ spec, child }) => (child?.pid === undefined ? [] : [[spec.name, child.pid]]))),
+    async stopAll() {
+      for (const supervised of running) supervised.stopping = true;
+      for (const supervised of running.splice(0).reverse()) await stop(supervised);
+    },
+  };
+}
