@@ -6,6 +6,8 @@ import { type Settings, defaultSettings, isEnabled } from './settings.ts';
 
 export interface ControllerManagerDeps extends Omit<ControllerOptions, 'settings'> {
   readonly api: ApiClient;
+  /** Names this replica in the lease; one that stays the same over restarts takes its own lease back at once. */
+  readonly identity?: string;
 }
 
 export interface ControllerManager extends Component {
@@ -71,7 +73,7 @@ export function createControllerManager(env: Env, deps: ControllerManagerDeps, c
   const election = createLeaderElection(env, {
     api,
     name: 'kube-controller-manager',
-    identity: `kube-controller-manager_${env.random.uuid()}`,
+    identity: deps.identity ?? `kube-controller-manager_${env.random.uuid()}`,
     onStartedLeading: (signal) => {
       begin(signal).catch((error: unknown) => {
         if (!signal.aborted) env.log.error('controllers did not start', { error });

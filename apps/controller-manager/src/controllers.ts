@@ -3,6 +3,10 @@ import { deploymentController } from './deployment/controller.ts';
 import { endpointsController } from './endpoints/endpoints-controller.ts';
 import { endpointSliceController } from './endpoints/slice-controller.ts';
 import { namespaceController } from './namespace/controller.ts';
+import { nodeIpamController } from './nodes/ipam-controller.ts';
+import { nodeLifecycleController } from './nodes/lifecycle-controller.ts';
+import { podGcController } from './nodes/pod-gc.ts';
+import { taintEvictionController } from './nodes/taint-eviction.ts';
 import { replicaSetController, replicationControllerController } from './replicaset/controller.ts';
 import { serviceAccountController } from './serviceaccount/default-service-account.ts';
 import { rootCaPublisher } from './serviceaccount/root-ca-publisher.ts';
@@ -16,7 +20,7 @@ export interface ControllerOptions {
 
 /** Every controller there is, in the order they start. */
 export function allControllers(options: ControllerOptions): AnyController[] {
-  const { rootCaPem } = options;
+  const { rootCaPem, settings } = options;
   return [
     namespaceController,
     serviceAccountController,
@@ -26,5 +30,9 @@ export function allControllers(options: ControllerOptions): AnyController[] {
     deploymentController,
     endpointSliceController,
     endpointsController,
+    ...(settings.allocateNodeCidrs ? [nodeIpamController(settings)] : []),
+    nodeLifecycleController(settings),
+    taintEvictionController,
+    podGcController(settings),
   ];
 }

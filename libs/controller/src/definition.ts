@@ -46,7 +46,9 @@ export interface ControllerDefinition<T extends KubeObject = KubeObject, State =
   /** As in `--controllers` and in metrics, e.g. `replicaset-controller`. */
   readonly name: string;
   /** Every change of these enqueues their key. */
-  readonly for: ResourceRef<T>;
+  readonly for?: ResourceRef<T>;
+  /** Keys enqueued at the start, for work that is not about one object. */
+  readonly initialKeys?: readonly string[];
   /** Changes of these enqueue their controlling owner, and settle its expectations. */
   readonly owns?: readonly ResourceRef[];
   /** Says which owners may adopt an orphan of what is owned; called for those without controller. */

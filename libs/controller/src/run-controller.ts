@@ -27,10 +27,10 @@ type Context = ControllerContext<unknown>;
 type Handlers = Parameters<Informer<KubeObject>['addHandlers']>[0];
 
 /** Dependents: settle the expectations of their owner and enqueue it; orphans enqueue who may adopt them. */
-function ownedHandlers(definition: AnyController, owners: Informer<KubeObject>, context: Context, enqueue: (key: string) => void): Handlers {
+function ownedHandlers(definition: AnyController, owners: Informer<KubeObject> | undefined, context: Context, enqueue: (key: string) => void): Handlers {
   const ownerKey = (object: KubeObject): string | undefined => {
     const ref = controllerOf(object);
-    if (!ref || !refersTo(ref, definition.for)) return undefined;
+    if (!ref || !owners || !definition.for || !refersTo(ref, definition.for)) return undefined;
     const key = object.metadata?.namespace && definition.for.namespaced ? `${object.metadata.namespace}/${ref.name}` : ref.name;
     return owners.get(key)?.metadata?.uid === ref.uid ? key : undefined;
   };
@@ -84,7 +84,7 @@ export function runController(definition: AnyController, deps: ControllerDeps): 
     enqueue: (key: string) => queue.add(key),
     enqueueAfter: (key: string, delayMs: number) => queue.addAfter(key, delayMs),
   };
-  const owners = base.store(definition.for);
+  const owners = definition.for && base.store(definition.for);
   for (const resource of definition.owns ?? []) informers.informer(resource, { indexers: { [byControllerUid]: controllerUidIndexer } });
   const context: Context = { ...base, state: definition.setup?.(base) };
   const enqueue = (key: string): void => {
@@ -120,17 +120,17 @@ export function runController(definition: AnyController, deps: ControllerDeps): 
     }
     if (active === 0) for (const resolve of idleWaiters.splice(0)) resolve();
   };
+  const ownHandlers: Handlers = {
+    add: (object) => enqueue(keyOf(object)),
+    update: (object) => enqueue(keyOf(object)),
+    delete: (object) => {
+      base.expectations.forget(keyOf(object));
+      enqueue(keyOf(object));
+    },
+  };
   const subscribe = (): void => {
-    subscriptions.push(
-      owners.addHandlers({
-        add: (object) => enqueue(keyOf(object)),
-        update: (object) => enqueue(keyOf(object)),
-        delete: (object) => {
-          base.expectations.forget(keyOf(object));
-          enqueue(keyOf(object));
-        },
-      }),
-    );
+    for (const key of definition.initialKeys ?? []) queue.add(key);
+    if (owners) subscriptions.push(owners.addHandlers(ownHandlers));
     for (const resource of definition.owns ?? []) subscriptions.push(base.store(resource).addHandlers(ownedHandlers(definition, owners, context, enqueue)));
     for (const { resource, keys } of definition.watches ?? []) {
       const each = (object: KubeObject, old: KubeObject | undefined, gone: boolean): void => {

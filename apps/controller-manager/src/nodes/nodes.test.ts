@@ -1,0 +1,110 @@
+import { Events, Leases, Nodes, Pods } from '@orrery/api';
+import type { Node, Pod, Toleration } from '@orrery/api/types';
+import { rfc3339, rfc3339Micro } from '@orrery/runtime';
+import { describe, expect, test } from 'vitest';
+import { startManager } from '../testing/manager-harness.ts';
+import { createCidrAllocator } from './cidr-allocator.ts';
+import { evictionRate, planTaints, zoneState } from './lifecycle-plan.ts';
+import { plan as planGc } from './pod-gc.ts';
+import { evictionTime } from './taints.ts';
+
+const node = (name: string, ready = 'True'): Node => ({ metadata: { name }, status: { conditions: [{ type: 'Ready', status: ready }] } });
+
+describe('pod ranges', () => {
+  test('are taken in order, never twice, and come back', () => {
+    const allocator = createCidrAllocator('10.244.0.0/16', 24);
+    allocator.occupy('10.244.1.0/24');
+    expect([allocator.allocate(), allocator.allocate()]).toEqual(['10.244.0.0/24', '10.244.2.0/24']);
+    allocator.release('10.244.0.0/24');
+    allocator.occupy('10.244.0.128/25');
+    expect(allocator.allocate()).toBe('10.244.3.0/24');
+    const small = createCidrAllocator('10.0.0.0/29', 30);
+    expect([small.allocate(), small.allocate(), small.allocate()]).toEqual(['10.0.0.0/30', '10.0.0.4/30', undefined]);
+  });
+
+  test('of two hundred nodes do not overlap', async () => {
+    const { api, clock } = await startManager();
+    api.seed(Nodes, { metadata: { name: 'old' }, spec: { podCIDR: '10.244.0.0/24', podCIDRs: ['10.244.0.0/24'] } });
+    await Promise.all(Array.from({ length: 200 }, (_, i) => api.create(Nodes, { metadata: { name: `n${i}` } })));
+    await clock.advance(1000);
+    const ranges = api.objects(Nodes).map((n) => n.spec?.podCIDR);
+    expect(new Set(ranges).size).toBe(201);
+    expect(ranges.every((range) => /^10\.244\.\d+\.0\/24$/.test(range ?? ''))).toBe(true);
+  });
+});
+
+test.each<[string, Toleration[], number | undefined]>([
+  ['nothing tolerated: now', [], 100_000],
+  ['for ever', [{ operator: 'Exists' }], undefined],
+  ['for a time, since the taint came', [{ key: 'k', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 60 }], 150_000],
+  ['the least time counts', [{ key: 'k', operator: 'Exists', tolerationSeconds: 60 }, { operator: 'Exists', tolerationSeconds: 5 }], 95_000],
+  ['another value', [{ key: 'k', value: 'other' }], 100_000],
+])('a NoExecute taint ends a pod: %s', (_name, tolerations, expected) => {
+  const pod: Pod = { spec: { containers: [], tolerations } };
+  expect(evictionTime(pod, [{ key: 'k', value: 'v', effect: 'NoExecute', timeAdded: rfc3339(90_000) }], 100_000)).toBe(expected);
+});
+
+test('taints follow conditions, the state of the zone limits evictions', () => {
+  const options = { nowMs: 0, mayEvict: () => true, neverEvict: false };
+  const shape = (taints: ReturnType<typeof planTaints>) => taints?.map((taint) => `${taint.key.split('/')[1]}:${taint.effect}`);
+  expect(shape(planTaints(node('a'), options))).toBeUndefined();
+  expect(shape(planTaints(node('a', 'False'), options))).toEqual(['not-ready:NoSchedule', 'not-ready:NoExecute']);
+  expect(shape(planTaints(node('a', 'Unknown'), { ...options, mayEvict: () => false }))).toEqual(['unreachable:NoSchedule']);
+  const tainted = { ...node('a'), spec: { unschedulable: true, taints: [{ key: 'mine', effect: 'NoExecute' }, { key: 'node.kubernetes.io/not-ready', effect: 'NoExecute' }] } };
+  expect(shape(planTaints({ ...tainted, spec: { ...tainted.spec, taints: tainted.spec.taints.map((t) => ({ ...t, key: t.key.replace('mine', 'x/mine') })) } }, options))).toEqual(['mine:NoExecute', 'unschedulable:NoSchedule']);
+  expect([zoneState([true, false]), zoneState([false, false]), zoneState([true, false, false, false])]).toEqual(['Normal', 'FullDisruption', 'PartialDisruption']);
+  expect([evictionRate('Normal', 3), evictionRate('PartialDisruption', 3), evictionRate('PartialDisruption', 60)]).toEqual([0.1, 0, 0.01]);
+});
+
+test('a node whose Lease is no longer renewed becomes Unknown, is tainted, and loses its pods when their patience ends', async () => {
+  const { api, clock, complaints } = await startManager();
+  const alive = new Set(['n1', 'n2', 'n3']);
+  const seeded = [...alive].map((name) => ({ ...node(name), spec: { podCIDR: `10.244.${name.slice(1)}.0/24`, podCIDRs: [`10.244.${name.slice(1)}.0/24`] } }));
+  api.seed(Nodes, ...seeded);
+  const renew = () => {
+    for (const name of alive) api.seed(Leases, { metadata: { name, namespace: 'kube-node-lease' }, spec: { holderIdentity: name, renewTime: rfc3339Micro(clock.now()) } });
+  };
+  const tolerations = ['not-ready', 'unreachable'].map((key) => ({ key: `node.kubernetes.io/${key}`, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 }));
+  api.seed(Pods, { metadata: { name: 'p', namespace: 'a' }, spec: { nodeName: 'n1', containers: [], tolerations }, status: { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] } });
+  const live = async (seconds: number) => {
+    for (let i = 0; i < seconds; i += 10) {
+      renew();
+      await clock.advance(10_000);
+    }
+  };
+  await live(30);
+  expect(api.find(Nodes, 'n1')?.spec?.taints ?? []).toEqual([]);
+  alive.delete('n1');
+  await live(70);
+  const lost = api.find(Nodes, 'n1');
+  expect(lost?.status?.conditions?.map((c) => `${c.type}=${c.status}`)).toEqual(['Ready=Unknown', 'MemoryPressure=Unknown', 'DiskPressure=Unknown', 'PIDPressure=Unknown']);
+  expect(lost?.spec?.taints?.map((t) => `${t.key} ${t.effect}`)).toEqual(['node.kubernetes.io/unreachable NoSchedule', 'node.kubernetes.io/unreachable NoExecute']);
+  expect(api.find(Pods, 'p', 'a')?.status?.conditions?.[0]?.status).toBe('False');
+  expect(api.find(Nodes, 'n2')?.spec?.taints ?? []).toEqual([]);
+  await live(230);
+  expect(api.find(Pods, 'p', 'a')?.metadata?.deletionTimestamp).toBeUndefined();
+  await live(80);
+  expect(api.find(Pods, 'p', 'a')?.metadata?.deletionTimestamp).toBeDefined();
+  expect(api.objects(Events).map((event) => event.reason)).toEqual(expect.arrayContaining(['RegisteredNode', 'NodeNotReady', 'TaintManagerEviction']));
+  alive.add('n1');
+  api.setStatus(Nodes, { name: 'n1' }, { conditions: [{ type: 'Ready', status: 'True' }] });
+  await live(20);
+  expect(api.find(Nodes, 'n1')?.spec?.taints).toEqual([]);
+  expect(complaints).toEqual([]);
+});
+
+test('pods of lost nodes, unscheduled ones being deleted and too many finished ones are collected', () => {
+  const pod = (name: string, more: Partial<Pod> = {}): Pod => ({ metadata: { name, creationTimestamp: name, ...more.metadata }, spec: { containers: [], nodeName: 'n', ...more.spec }, status: { phase: 'Running', ...more.status } });
+  const pods = [
+    pod('runs'),
+    pod('lost', { spec: { containers: [], nodeName: 'gone' } }),
+    pod('unscheduled', { metadata: { name: 'unscheduled', deletionTimestamp: 'x' }, spec: { containers: [], nodeName: '' } }),
+    pod('1', { status: { phase: 'Failed' } }),
+    pod('2', { status: { phase: 'Succeeded' } }),
+  ];
+  const nodeOf = (name: string) => (name === 'n' ? node('n') : undefined);
+  const first = planGc({ pods, nodeOf, missing: new Map(), threshold: 1 }, 1000);
+  expect([first.remove.map((p) => p.metadata?.name), first.fail, [...first.missing]]).toEqual([['unscheduled', '1'], [], [['gone', 1000]]]);
+  const later = planGc({ pods, nodeOf, missing: first.missing, threshold: 0 }, 41_000);
+  expect(later.fail.map(({ pod: p, message }) => [p.metadata?.name, message])).toEqual([['lost', 'PodGC: node no longer exists']]);
+});
