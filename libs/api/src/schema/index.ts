@@ -5,3 +5,5 @@ export * from './decode-error.ts';
 export * from './decode-yaml.ts';
 export * from './decode-protobuf.ts';
 export * from './encode-protobuf.ts';
+export * from './descriptions.ts';
+export * from './openapi/index.ts';
