@@ -1,0 +1,77 @@
+import { type Channel, type GrpcServer, grpcServer, inMemoryChannel } from '@orrery/rpc';
+import { type Component, type Env, resolveConfig } from '@orrery/runtime';
+import type { VnetSwitch } from '@orrery/vnet';
+import { type ContainerRuntimeConfig, containerRuntimeSchema } from './config.ts';
+import { imageService } from './cri/image-service.ts';
+import { ImageStore } from './cri/image-store.ts';
+import type { LogSink } from './cri/logs.ts';
+import type { MountSource } from './cri/mounts.ts';
+import { NodeRuntime } from './cri/node-runtime.ts';
+import { runtimeService } from './cri/runtime-service.ts';
+
+export type { LogSink } from './cri/logs.ts';
+export { type MountSource, memoryMounts } from './cri/mounts.ts';
+export { containerRuntimeSchema } from './config.ts';
+
+export interface ContainerRuntimeDeps {
+  /** The node's switch, in memory. */
+  readonly switch: VnetSwitch;
+  /** Opens what the kubelet and hostPath volumes name on the node (`memoryMounts(volumeHost, clock)`). */
+  readonly mounts: MountSource;
+  /** Where container output goes (`MemoryLogs` of @orrery/cri); undefined drops it. */
+  readonly logs?: LogSink;
+}
+
+export interface ContainerRuntime extends Component {
+  /** Both CRI services, in memory. */
+  channel(): Channel;
+}
+
+/** The settings' defaults with some replaced. */
+export function runtimeConfig(overrides: Partial<ContainerRuntimeConfig> = {}): ContainerRuntimeConfig {
+  return resolveConfig(containerRuntimeSchema, [overrides]);
+}
+
+function grpcAddress(listen: string): string {
+  return listen.startsWith('unix://') ? `unix:${listen.slice('unix://'.length)}` : listen;
+}
+
+/** An emulated container runtime for one node. */
+export function createContainerRuntime(env: Env, deps: ContainerRuntimeDeps, config: ContainerRuntimeConfig): ContainerRuntime {
+  const images = new ImageStore(env, { pullMs: config.pullMs });
+  const node = new NodeRuntime(env, {
+    switch: deps.switch,
+    images,
+    mounts: deps.mounts,
+    logs: deps.logs,
+    memoryBytes: config.memoryBytes,
+    cpus: config.cpus,
+    initIgnoresSignals: config.initIgnoresSignals,
+    runtimeHandlers: config.runtimeHandlers,
+  });
+  if (config.podCidr) node.setPodCidr(config.podCidr);
+  const services = [
+    runtimeService(env, { node, streaming: () => undefined }),
+    imageService(env, { images, imageFsPath: '/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs', writableBytes: () => node.containers.size * 4096 }),
+  ];
+  let server: GrpcServer | undefined;
+  let running = false;
+  return {
+    name: 'container-runtime',
+    channel: () => inMemoryChannel(services),
+    async start() {
+      if (config.listen) {
+        server = grpcServer(services);
+        await server.listen(grpcAddress(config.listen));
+      }
+      running = true;
+    },
+    async stop() {
+      running = false;
+      await server?.stop();
+      server = undefined;
+      await node.shutDown();
+    },
+    ready: () => running,
+  };
+}

@@ -1,0 +1,344 @@
+import { type Container as CriContainer, type ContainerConfig, ContainerState, type ContainerStatus, type LinuxContainerResources } from '@orrery/proto/cri';
+import type { Env } from '@orrery/runtime';
+import { Code, RpcError } from '@orrery/rpc';
+import { NodeTree } from '../fs/node-tree.ts';
+import { procTree, sysTree } from '../fs/proc-tree.ts';
+import { type Cred, type Mount, Vfs } from '../fs/vfs.ts';
+import { quietProgram } from '../images/unknown.ts';
+import { type OpenFile, nullFile } from '../process/open-file.ts';
+import { createPipe } from '../process/pipe.ts';
+import type { Host, Program } from '../process/proc.ts';
+import { ExecError, ProcessTable } from '../process/process-table.ts';
+import type { Process } from '../process/process.ts';
+import { parseSignal, signals } from '../process/signals.ts';
+import { Tty } from '../process/tty.ts';
+import { credentials } from './credentials.ts';
+import { nanoseconds } from './ids.ts';
+import type { StoredImage } from './image-store.ts';
+import { ContainerOutput, type LogSink } from './logs.ts';
+import { type MountSource, containerMounts, makeMountPoints } from './mounts.ts';
+import type { Sandbox } from './sandbox.ts';
+import { type Script, scriptedOutput, scriptedProgram } from './script.ts';
+
+export interface ContainerDeps {
+  readonly env: Env;
+  readonly logs: LogSink | undefined;
+  readonly mounts: MountSource;
+  readonly nodeMemoryBytes: number;
+  readonly nodeCpus: number;
+  readonly initIgnoresSignals: boolean;
+  /** A container's state changed. */
+  onExit(container: Container): void;
+}
+
+/** How long after its start a container that uses more memory than it may is killed. */
+const oomAfterMs = 50;
+
+const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** One container: created, running, exited. What only a running or inspected one needs is made when it is needed. */
+export class Container {
+  readonly id: string;
+  readonly sandbox: Sandbox;
+  readonly config: ContainerConfig;
+  readonly stored: StoredImage;
+  readonly createdAtMs: number;
+  readonly script: Script | undefined;
+  private readonly deps: ContainerDeps;
+  resources: LinuxContainerResources;
+  state: ContainerState = ContainerState.CONTAINER_CREATED;
+  startedAtMs = 0;
+  finishedAtMs = 0;
+  exitCode = 0;
+  reason = '';
+  message = '';
+  output: ContainerOutput | undefined;
+  tty: Tty | undefined;
+  /** Where attached clients' stdin goes. */
+  stdin: OpenFile | undefined;
+  table: ProcessTable | undefined;
+  private vfs: Vfs | undefined;
+  private stopping: Promise<void> | undefined;
+  private exitWaiters: (() => void)[] = [];
+  private oomKilled = false;
+
+  constructor(options: { id: string; sandbox: Sandbox; config: ContainerConfig; stored: StoredImage; script: Script | undefined; deps: ContainerDeps }) {
+    this.id = options.id;
+    this.sandbox = options.sandbox;
+    this.config = options.config;
+    this.stored = options.stored;
+    this.script = options.script;
+    this.deps = options.deps;
+    this.resources = options.config.linux?.resources ?? {};
+    this.createdAtMs = options.deps.env.clock.now();
+  }
+
+  get running(): boolean {
+    return this.state === ContainerState.CONTAINER_RUNNING;
+  }
+
+  get logPath(): string {
+    const { logDirectory } = this.sandbox.config;
+    return logDirectory && this.config.logPath ? `${logDirectory}/${this.config.logPath}` : '';
+  }
+
+  get memoryLimit(): number {
+    return Number(this.resources.memoryLimitInBytes ?? 0n);
+  }
+
+  /** Working set, bytes. */
+  get memoryUsed(): number {
+    return this.running ? (this.script?.memory ?? this.stored.image.memoryBytes ?? 4 * 1024 * 1024) : 0;
+  }
+
+  private command(): string[] {
+    const { command = [], args = [] } = this.config;
+    const { entrypoint = [], cmd = [] } = this.stored.image;
+    if (command.length) return [...command, ...args];
+    return [...entrypoint, ...(args.length ? args : cmd)];
+  }
+
+  private environment(): Map<string, string> {
+    const { image } = this.stored;
+    const env = new Map([['PATH', defaultPath], ['HOSTNAME', this.sandbox.hostname], ...Object.entries(image.env ?? {})]);
+    for (const { key, value } of this.config.envs ?? []) if (key) env.set(key, value ?? '');
+    if (this.config.tty && !env.has('TERM')) env.set('TERM', 'xterm');
+    return env;
+  }
+
+  private host(): Host {
+    const { env, nodeMemoryBytes, nodeCpus } = this.deps;
+    return {
+      hostname: this.sandbox.hostname,
+      clock: env.clock,
+      random: env.random,
+      bootTimeMs: this.sandbox.createdAtMs,
+      cpus: nodeCpus,
+      memory: () => ({ limitBytes: this.memoryLimit || nodeMemoryBytes, usedBytes: this.memoryUsed }),
+    };
+  }
+
+  /** The file system; made at the first look. */
+  files(): Vfs {
+    return (this.vfs ??= this.mountAll());
+  }
+
+  private mountAll(): Vfs {
+    const { env, mounts: source } = this.deps;
+    const { clock } = env;
+    const host = this.host();
+    const root = new NodeTree({ root: this.stored.image.root(), now: () => clock.now() });
+    const mounts: Mount[] = containerMounts({
+      root,
+      rootReadOnly: this.config.linux?.securityContext?.readonlyRootfs ?? false,
+      proc: procTree({ host, processes: () => this.table?.list() ?? [], mounts: () => mounts }),
+      sys: sysTree(host),
+      files: { hostname: this.sandbox.hostname, ...sandboxFiles(this.sandbox) },
+      config: this.config,
+      source,
+      clock,
+    });
+    makeMountPoints(mounts);
+    return new Vfs(mounts);
+  }
+
+  private openStreams(): Map<number, OpenFile> {
+    const output = new ContainerOutput({ clock: this.deps.env.clock, sink: this.deps.logs, path: this.logPath });
+    this.output = output;
+    if (this.config.tty) {
+      const tty = new Tty((bytes) => output.write('stdout', bytes));
+      tty.onSignal = (signal) => this.table?.signalTerminal(tty.slave, signal);
+      this.tty = tty;
+      return new Map([0, 1, 2].map((fd) => [fd, tty.slave]));
+    }
+    const pipe = this.config.stdin ? createPipe() : undefined;
+    this.stdin = pipe?.writer;
+    return new Map([[0, pipe?.reader ?? nullFile()], [1, output.file('stdout')], [2, output.file('stderr')]]);
+  }
+
+  /** Starts the first process. Throws, and is exited with 128, when it cannot be run. */
+  start(): void {
+    if (this.state !== ContainerState.CONTAINER_CREATED) {
+      throw new RpcError(Code.FAILED_PRECONDITION, `failed to start container "${this.id}": container is in ${stateName(this.state)} state`);
+    }
+    const { env } = this.deps;
+    const fds = this.openStreams();
+    const { image } = this.stored;
+    this.table = new ProcessTable({
+      host: this.host(),
+      fs: () => this.files(),
+      stack: this.sandbox.stack,
+      programs: image.programTable,
+      ...(image.lenient ? { fallback: quietProgram } : {}),
+      initIgnoresSignals: this.deps.initIgnoresSignals,
+      onCrash: (process, error) => env.log.error('emulated program crashed', { container: this.id, argv: process.argv.join(' '), error }),
+      onInitExit: (code) => this.exited(code),
+    });
+    this.startedAtMs = env.clock.now();
+    this.state = ContainerState.CONTAINER_RUNNING;
+    const argv = this.command();
+    try {
+      if (!argv.length) throw new ExecError(127, 'no command specified');
+      this.launch(argv, fds);
+    } catch (error) {
+      this.startFailed(argv[0] ?? '', error);
+    } finally {
+      if (!this.tty) for (const file of fds.values()) file.release();
+    }
+    this.checkMemory();
+  }
+
+  private launch(argv: readonly string[], fds: Map<number, OpenFile>): void {
+    const { image } = this.stored;
+    const program: Program | undefined = scriptedProgram(this.script) ?? this.quietShortcut(argv);
+    const cwd = this.config.workingDir || image.workdir || '/';
+    if (cwd !== '/' && !program && !this.files().isDirectory(cwd)) this.files().makeDirs(cwd);
+    if (this.script?.logLines !== undefined && !program) void this.output?.write('stdout', Buffer.from(scriptedOutput(this.script.logLines)));
+    this.table?.start({ argv, env: this.environment(), cwd, cred: this.cred(), fds, ...(program ? { program } : {}) });
+  }
+
+  /** The image's own quiet entrypoint runs without looking at any file system, so that idle containers stay small. */
+  private quietShortcut(argv: readonly string[]): Program | undefined {
+    const program = this.config.command?.length ? undefined : this.stored.image.programTable.get(argv[0] ?? '');
+    return program === quietProgram ? quietProgram : undefined;
+  }
+
+  private cred(): Cred {
+    return credentials(this.config.linux?.securityContext, { image: this.stored.image, files: () => this.files() });
+  }
+
+  private startFailed(command: string, error: unknown): never {
+    const why = error instanceof ExecError ? execFailure(command, error) : (error as Error).message;
+    this.reason = 'StartError';
+    this.message = `failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: ${why}`;
+    this.finish(128);
+    throw new RpcError(error instanceof ExecError && error.exitCode === 127 ? Code.NOT_FOUND : Code.UNKNOWN, this.message);
+  }
+
+  /** Kills the container when it uses more memory than its limit. */
+  checkMemory(): void {
+    const used = this.script?.memory;
+    if (!this.running || used === undefined || !this.memoryLimit || used <= this.memoryLimit) return;
+    this.deps.env.clock.after(oomAfterMs, () => {
+      if (!this.running || used <= this.memoryLimit) return;
+      this.oomKilled = true;
+      this.table?.signal(1, signals.KILL);
+    });
+  }
+
+  private exited(code: number): void {
+    if (!this.running) return;
+    this.reason = this.oomKilled ? 'OOMKilled' : code === 0 ? 'Completed' : 'Error';
+    this.finish(code);
+    this.deps.onExit(this);
+  }
+
+  private finish(code: number): void {
+    this.output?.flush();
+    this.exitCode = code;
+    this.finishedAtMs = this.deps.env.clock.now();
+    this.state = ContainerState.CONTAINER_EXITED;
+    this.table = undefined;
+    this.stdin?.release();
+    this.stdin = undefined;
+    for (const wake of this.exitWaiters.splice(0)) wake();
+  }
+
+  /** Resolves when the container is not running. */
+  whenExited(): Promise<void> {
+    if (!this.running) return Promise.resolve();
+    return new Promise((resolve) => this.exitWaiters.push(resolve));
+  }
+
+  /** The signal that asks it to end. */
+  private stopSignal(): number {
+    const asked = this.config.stopSignal ? criSignal(this.config.stopSignal) : undefined;
+    return asked ?? parseSignal(this.stored.image.stopSignal ?? 'TERM') ?? signals.TERM;
+  }
+
+  /** Asks it to end, and kills it when it has not within `timeoutMs`. */
+  async stop(timeoutMs: number): Promise<void> {
+    if (!this.running) return;
+    if (timeoutMs <= 0) {
+      this.table?.signal(1, signals.KILL);
+      return;
+    }
+    if (!this.stopping) this.table?.signal(1, this.stopSignal());
+    this.stopping ??= this.whenExited();
+    if (!this.running) return;
+    const timer = this.deps.env.clock.after(timeoutMs, () => this.table?.signal(1, signals.KILL));
+    await this.whenExited();
+    timer.cancel();
+  }
+
+  /** Starts a further process in the running container. Throws ExecError or NOT_FOUND. */
+  exec(argv: readonly string[], fds: ReadonlyMap<number, OpenFile>, extraEnv: ReadonlyMap<string, string> = new Map()): Process {
+    if (!this.running || !this.table) throw new RpcError(Code.FAILED_PRECONDITION, `container is in ${stateName(this.state)} state`);
+    const cwd = this.config.workingDir || this.stored.image.workdir || '/';
+    const env = new Map([...this.environment(), ...extraEnv]);
+    return this.table.start({ argv, env, cwd, cred: this.cred(), fds });
+  }
+
+  summary(): CriContainer {
+    const { metadata, image, labels, annotations } = this.config;
+    return {
+      id: this.id,
+      podSandboxId: this.sandbox.id,
+      metadata,
+      image,
+      imageRef: this.stored.id,
+      imageId: this.stored.id,
+      state: this.state,
+      createdAt: nanoseconds(this.createdAtMs),
+      labels: labels ?? {},
+      annotations: annotations ?? {},
+    };
+  }
+
+  status(): ContainerStatus {
+    const { podSandboxId: _, ...summary } = this.summary();
+    const [digest] = this.stored.digests;
+    return {
+      ...summary,
+      imageRef: digest ?? this.stored.id,
+      startedAt: this.startedAtMs ? nanoseconds(this.startedAtMs) : 0n,
+      finishedAt: this.finishedAtMs ? nanoseconds(this.finishedAtMs) : 0n,
+      exitCode: this.exitCode,
+      reason: this.reason,
+      message: this.message,
+      mounts: this.config.mounts ?? [],
+      logPath: this.logPath,
+      resources: { linux: this.resources },
+    };
+  }
+}
+
+/** How runc says that a command cannot be run. */
+export function execFailure(command: string, error: ExecError): string {
+  if (error.exitCode === 127) {
+    return command.includes('/') ? `exec: ${JSON.stringify(command)}: stat ${command}: no such file or directory` : `exec: ${JSON.stringify(command)}: executable file not found in $PATH`;
+  }
+  return `exec: ${JSON.stringify(command)}: ${error.message.toLowerCase()}`;
+}
+
+export function stateName(state: ContainerState): string {
+  return Object.entries(ContainerState).find(([, value]) => value === state)?.[0] ?? 'CONTAINER_UNKNOWN';
+}
+
+/** CRI numbers signals by their order of names, not by the kernel's numbers. */
+function criSignal(value: number): number | undefined {
+  const names = ['', 'ABRT', 'ALRM', 'BUS', 'CHLD', 'CHLD', 'CONT', 'FPE', 'HUP', 'ILL', 'INT', 'IO', 'ABRT', 'KILL', 'PIPE', 'IO', 'PROF', 'PWR', 'QUIT', 'SEGV', 'STKFLT', 'STOP', 'SYS', 'TERM', 'TRAP', 'TSTP', 'TTIN', 'TTOU', 'URG', 'USR1', 'USR2', 'VTALRM', 'WINCH', 'XCPU', 'XFSZ'];
+  const name = names[value];
+  return name ? parseSignal(name) : undefined;
+}
+
+function sandboxFiles(sandbox: Sandbox): { hosts: string; resolvConf: string } {
+  const { dnsConfig } = sandbox.config;
+  const own = sandbox.ips.map((ip) => `${ip}\t${sandbox.hostname}\n`).join('');
+  const lines = [
+    ...(dnsConfig?.searches?.length ? [`search ${dnsConfig.searches.join(' ')}`] : []),
+    ...(dnsConfig?.servers ?? []).map((server) => `nameserver ${server}`),
+    ...(dnsConfig?.options?.length ? [`options ${dnsConfig.options.join(' ')}`] : []),
+  ];
+  return { hosts: `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n${own}`, resolvConf: lines.length ? `${lines.join('\n')}\n` : '' };
+}

@@ -1,0 +1,94 @@
+import type { Clock } from '@orrery/runtime';
+import { type OpenFile, openFile } from '../process/open-file.ts';
+
+/** Where container logs go. `MemoryLogs` of libs/cri is one; main.ts has one over real files. */
+export interface LogSink {
+  /** Makes the log readable while it is still empty. */
+  create(path: string): void;
+  /** Appends whole CRI lines. */
+  append(path: string, lines: string | Uint8Array): void;
+  /** The file was moved away: open it again. */
+  reopen?(path: string): void;
+}
+
+type StreamName = 'stdout' | 'stderr';
+type Subscriber = (stream: StreamName, bytes: Uint8Array) => Promise<void> | void;
+
+/** As containerd: longer lines are cut into parts. */
+const maxLineBytes = 16 * 1024;
+
+/** A container's output: to its log in the CRI format, and to whoever is attached. */
+export class ContainerOutput {
+  private readonly clock: Clock;
+  private readonly sink: LogSink | undefined;
+  private readonly path: string;
+  private partial: { stdout?: Buffer; stderr?: Buffer } = {};
+  private subscribers: Set<Subscriber> | undefined;
+  private lastNs = 0n;
+  bytesWritten = 0;
+
+  constructor(options: { clock: Clock; sink: LogSink | undefined; path: string }) {
+    this.clock = options.clock;
+    this.sink = options.path ? options.sink : undefined;
+    this.path = options.path;
+    this.sink?.create(this.path);
+  }
+
+  /** A descriptor for the container's processes. */
+  file(stream: StreamName): OpenFile {
+    return openFile({ description: `pipe:[${stream}]`, write: (bytes) => this.write(stream, bytes) });
+  }
+
+  async write(stream: StreamName, bytes: Uint8Array): Promise<void> {
+    if (!bytes.length) return;
+    this.bytesWritten += bytes.length;
+    this.log(stream, bytes);
+    for (const subscriber of this.subscribers ?? []) await subscriber(stream, bytes);
+  }
+
+  subscribe(subscriber: Subscriber): () => void {
+    (this.subscribers ??= new Set()).add(subscriber);
+    return () => void this.subscribers?.delete(subscriber);
+  }
+
+  /** The container ended: what had no newline yet becomes the last line. */
+  flush(): void {
+    for (const stream of ['stdout', 'stderr'] as const) {
+      const rest = this.partial[stream];
+      if (rest?.length) this.sink?.append(this.path, this.line(stream, rest, 'F'));
+    }
+    this.partial = {};
+  }
+
+  reopen(): void {
+    this.sink?.reopen?.(this.path);
+  }
+
+  private line(stream: StreamName, text: Uint8Array, tag: 'F' | 'P'): Buffer {
+    const now = BigInt(Math.floor(this.clock.now())) * 1_000_000n;
+    this.lastNs = now > this.lastNs ? now : this.lastNs + 1n;
+    const seconds = new Date(Number(this.lastNs / 1_000_000n)).toISOString().slice(0, 19);
+    const head = `${seconds}.${(this.lastNs % 1_000_000_000n).toString().padStart(9, '0')}Z ${stream} ${tag} `;
+    return Buffer.concat([Buffer.from(head), text, Buffer.from('\n')]);
+  }
+
+  private log(stream: StreamName, bytes: Uint8Array): void {
+    if (!this.sink) return;
+    const before = this.partial[stream];
+    let rest = before?.length ? Buffer.concat([before, bytes]) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    const lines: Buffer[] = [];
+    for (;;) {
+      const end = rest.indexOf(10);
+      if (end >= 0 && end <= maxLineBytes) {
+        lines.push(this.line(stream, rest.subarray(0, end), 'F'));
+        rest = rest.subarray(end + 1);
+      } else if (rest.length > maxLineBytes) {
+        lines.push(this.line(stream, rest.subarray(0, maxLineBytes), 'P'));
+        rest = rest.subarray(maxLineBytes);
+      } else break;
+    }
+    if (rest.length) this.partial[stream] = Buffer.from(rest);
+    else delete this.partial[stream];
+    if (lines.length) this.sink.append(this.path, lines.length === 1 ? (lines[0] as Buffer) : Buffer.concat(lines));
+  }
+}

@@ -1,0 +1,83 @@
+import type { ContainerConfig, Mount as CriMount } from '@orrery/proto/cri';
+import type { MemoryVolumeHost } from '@orrery/cri';
+import type { Clock } from '@orrery/runtime';
+import { NodeTree, type TreeNode } from '../fs/node-tree.ts';
+import type { Tree } from '../fs/tree.ts';
+import { type Mount, resolvePath } from '../fs/vfs.ts';
+
+/** Opens paths of the node, made by the kubelet or named by hostPath volumes, for mounting into containers. */
+export interface MountSource {
+  /** The tree whose root is the file or directory at `hostPath`. As containerd, a path that is not there becomes a directory. */
+  open(hostPath: string): Tree;
+}
+
+/** Mounts the very nodes of the kubelet's memory tree, so both see each other's changes. */
+export function memoryMounts(volumes: MemoryVolumeHost, clock: Clock): MountSource {
+  return {
+    open(hostPath) {
+      const path = resolvePath('/', hostPath);
+      const node: TreeNode = (volumes.lookup(path) as TreeNode | undefined) ?? (volumes.ensureDirectory(path) as TreeNode);
+      return new NodeTree({ root: node, now: () => clock.now(), source: path, type: 'tmpfs' });
+    },
+  };
+}
+
+function fileTree(text: string, at: string, clock: Clock): Tree {
+  const root: TreeNode = { kind: 'file', bytes: Buffer.from(text), mode: 0o644, mtimeMs: clock.now() };
+  return new NodeTree({ root, now: () => clock.now(), source: at, type: 'ext4' });
+}
+
+/** The files a runtime gives each container; a mount of the kubelet at the same path replaces them. */
+export interface RuntimeFiles {
+  readonly hostname: string;
+  readonly hosts: string;
+  readonly resolvConf: string;
+}
+
+/** All mounts of a container, outer before inner. */
+export function containerMounts(options: {
+  root: Tree;
+  rootReadOnly: boolean;
+  proc: Tree;
+  sys: Tree;
+  files: RuntimeFiles;
+  config: ContainerConfig;
+  source: MountSource;
+  clock: Clock;
+}): Mount[] {
+  const { clock, files, config, source } = options;
+  const tmpfs = (): Tree => new NodeTree({ root: { kind: 'directory', entries: new Map(), mode: 0o1777, mtimeMs: clock.now() }, now: () => clock.now(), source: 'shm', type: 'tmpfs' });
+  const mounts: Mount[] = [
+    { at: '/', tree: options.root, readOnly: options.rootReadOnly },
+    { at: '/proc', tree: options.proc, readOnly: false },
+    { at: '/sys', tree: options.sys, readOnly: true },
+    { at: '/dev/shm', tree: tmpfs(), readOnly: false },
+    { at: '/etc/hostname', tree: fileTree(`${files.hostname}\n`, '/etc/hostname', clock), readOnly: false },
+    { at: '/etc/hosts', tree: fileTree(files.hosts, '/etc/hosts', clock), readOnly: false },
+    { at: '/etc/resolv.conf', tree: fileTree(files.resolvConf, '/etc/resolv.conf', clock), readOnly: false },
+  ];
+  const given = (config.mounts ?? []).map((mount: CriMount): Mount => ({
+    at: resolvePath('/', mount.containerPath ?? ''),
+    tree: source.open(mount.hostPath ?? ''),
+    readOnly: mount.readonly ?? false,
+  }));
+  const replaced = new Set(given.map(({ at }) => at));
+  return [...mounts.filter(({ at }) => !replaced.has(at)), ...given].sort((a, b) => a.at.length - b.at.length);
+}
+
+/** Mount points need not exist in the image: makes them, and their parents, in the container's own layer. */
+export function makeMountPoints(mounts: readonly Mount[]): void {
+  const rootTree = mounts[0]?.tree;
+  if (!rootTree) return;
+  const isMounted = (path: string): boolean => mounts.slice(1).some(({ at }) => path === at || path.startsWith(`${at}/`));
+  for (const { at } of mounts.slice(1)) {
+    const parts = at.split('/').filter(Boolean);
+    for (let n = 1; n < parts.length; n++) {
+      const parent = parts.slice(0, n);
+      if (isMounted(`/${parent.join('/')}`)) break;
+      const stat = rootTree.stat(parent);
+      if (!stat) rootTree.mkdir(parent, { mode: 0o755, uid: 0, gid: 0 });
+      else if (stat.kind !== 'directory') break;
+    }
+  }
+}

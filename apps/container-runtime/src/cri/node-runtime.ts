@@ -1,0 +1,198 @@
+import {
+  type ContainerConfig, ContainerEventType, ContainerState, type CreateContainerRequest, NamespaceMode, type PodSandboxConfig,
+} from '@orrery/proto/cri';
+import { Code, RpcError } from '@orrery/rpc';
+import type { Env } from '@orrery/runtime';
+import type { VnetSwitch } from '@orrery/vnet';
+import { Container, type ContainerDeps } from './container.ts';
+import { EventBus } from './events.ts';
+import { findById, nanoseconds, newId, notFound } from './ids.ts';
+import type { ImageStore } from './image-store.ts';
+import { Ipam } from './ipam.ts';
+import type { LogSink } from './logs.ts';
+import type { MountSource } from './mounts.ts';
+import { Sandbox } from './sandbox.ts';
+import { readScript } from './script.ts';
+
+export interface NodeRuntimeOptions {
+  readonly switch: VnetSwitch;
+  readonly images: ImageStore;
+  readonly mounts: MountSource;
+  readonly logs: LogSink | undefined;
+  readonly memoryBytes: number;
+  readonly cpus: number;
+  readonly initIgnoresSignals: boolean;
+  readonly runtimeHandlers: readonly string[];
+}
+
+/** The sandboxes and containers of one node. Operations are idempotent where CRI wants them to be. */
+export class NodeRuntime {
+  readonly sandboxes = new Map<string, Sandbox>();
+  readonly containers = new Map<string, Container>();
+  readonly events = new EventBus();
+  readonly ipam = new Ipam();
+  readonly options: NodeRuntimeOptions;
+  private readonly env: Env;
+  private readonly containerDeps: ContainerDeps;
+  /** Names that are taken, as containerd reserves them. */
+  private readonly sandboxNames = new Map<string, string>();
+  private readonly containerNames = new Map<string, string>();
+
+  constructor(env: Env, options: NodeRuntimeOptions) {
+    this.env = env;
+    this.options = options;
+    this.containerDeps = {
+      env,
+      logs: options.logs,
+      mounts: options.mounts,
+      nodeMemoryBytes: options.memoryBytes,
+      nodeCpus: options.cpus,
+      initIgnoresSignals: options.initIgnoresSignals,
+      onExit: (container) => this.emit(container, ContainerEventType.CONTAINER_STOPPED_EVENT),
+    };
+  }
+
+  setPodCidr(podCidr: string): void {
+    this.ipam.setCidr(podCidr);
+    this.options.switch.setPodCidr(podCidr);
+  }
+
+  sandbox(id: string): Sandbox {
+    const found = findById(this.sandboxes, id);
+    if (!found) throw notFound(`an error occurred when try to find sandbox: not found`);
+    return found;
+  }
+
+  container(id: string): Container {
+    const found = findById(this.containers, id);
+    if (!found) throw notFound(`an error occurred when try to find container ${JSON.stringify(id)}: not found`);
+    return found;
+  }
+
+  private emit(subject: Sandbox | Container, type: ContainerEventType): void {
+    if (!this.events.active) return;
+    const sandbox = subject instanceof Sandbox ? subject : subject.sandbox;
+    this.events.publish({
+      containerId: subject.id,
+      containerEventType: type,
+      createdAt: nanoseconds(this.env.clock.now()),
+      podSandboxStatus: sandbox.status(),
+      containersStatuses: [...sandbox.containers.values()].map((container) => container.status()),
+    });
+  }
+
+  runSandbox(config: PodSandboxConfig | undefined, runtimeHandler: string): Sandbox {
+    const { metadata } = config ?? {};
+    if (!config || !metadata?.name || !metadata.uid) throw new RpcError(Code.INVALID_ARGUMENT, 'sandbox config must include metadata with name and uid');
+    if (runtimeHandler && !this.options.runtimeHandlers.includes(runtimeHandler)) {
+      throw new RpcError(Code.UNKNOWN, `failed to get sandbox runtime: no runtime for "${runtimeHandler}" is configured`);
+    }
+    const id = newId(this.env.random);
+    const name = [metadata.name, metadata.namespace, metadata.uid, metadata.attempt ?? 0].join('_');
+    const holder = this.sandboxNames.get(name);
+    if (holder) throw new RpcError(Code.UNKNOWN, `failed to reserve sandbox name "${name}": name "${name}" is reserved for "${holder}"`);
+    const hostNetwork = config.linux?.securityContext?.namespaceOptions?.network === NamespaceMode.NODE;
+    const attachment = hostNetwork ? undefined : this.attach(id);
+    const sandbox = new Sandbox({ id, config, runtimeHandler, createdAtMs: this.env.clock.now(), hostStack: this.options.switch.hostStack, attachment });
+    this.sandboxes.set(id, sandbox);
+    this.sandboxNames.set(name, id);
+    this.emit(sandbox, ContainerEventType.CONTAINER_CREATED_EVENT);
+    this.emit(sandbox, ContainerEventType.CONTAINER_STARTED_EVENT);
+    return sandbox;
+  }
+
+  private attach(id: string): ReturnType<VnetSwitch['attach']> {
+    const failed = (why: string): RpcError => new RpcError(Code.UNKNOWN, `failed to setup network for sandbox "${id}": ${why}`);
+    if (!this.ipam.ready) throw failed('cni plugin not initialized');
+    const ips = this.ipam.allocate();
+    try {
+      return this.options.switch.attach({ ips });
+    } catch (error) {
+      this.ipam.release(ips);
+      throw failed((error as Error).message);
+    }
+  }
+
+  /** Stops the containers, then the network. Nothing to do is fine. */
+  async stopSandbox(id: string): Promise<void> {
+    const sandbox = findById(this.sandboxes, id);
+    if (!sandbox) return;
+    for (const container of sandbox.containers.values()) await container.stop(0);
+    if (sandbox.disconnect()) this.ipam.release(sandbox.ips);
+    if (!sandbox.ready) return;
+    sandbox.ready = false;
+    this.emit(sandbox, ContainerEventType.CONTAINER_STOPPED_EVENT);
+  }
+
+  async removeSandbox(id: string): Promise<void> {
+    const sandbox = findById(this.sandboxes, id);
+    if (!sandbox) return;
+    await this.stopSandbox(id);
+    for (const container of [...sandbox.containers.values()]) await this.removeContainer(container.id);
+    this.sandboxes.delete(sandbox.id);
+    for (const [name, holder] of this.sandboxNames) {
+      if (holder !== sandbox.id) continue;
+      this.sandboxNames.delete(name);
+      break;
+    }
+    this.emit(sandbox, ContainerEventType.CONTAINER_DELETED_EVENT);
+  }
+
+  createContainer(request: CreateContainerRequest): Container {
+    const sandbox = findById(this.sandboxes, request.podSandboxId ?? '');
+    if (!sandbox) throw notFound(`failed to find sandbox id ${JSON.stringify(request.podSandboxId)}: not found`);
+    const { config } = request;
+    if (!config?.metadata?.name) throw new RpcError(Code.INVALID_ARGUMENT, 'container config must include metadata');
+    if (!sandbox.ready) throw new RpcError(Code.UNKNOWN, `failed to create container: sandbox container "${sandbox.id}" is not running`);
+    const stored = this.options.images.find(config.image?.image ?? '');
+    if (!stored) throw notFound(`failed to resolve image "${config.image?.image ?? ''}": not found`);
+    const name = `${sandbox.id}_${config.metadata.name}_${config.metadata.attempt ?? 0}`;
+    const holder = this.containerNames.get(name);
+    if (holder) throw new RpcError(Code.UNKNOWN, `failed to reserve container name "${config.metadata.name}": name is reserved for "${holder}"`);
+    const container = this.newContainer(sandbox, config, stored);
+    this.containerNames.set(name, container.id);
+    this.containers.set(container.id, container);
+    sandbox.containers.set(container.id, container);
+    this.emit(container, ContainerEventType.CONTAINER_CREATED_EVENT);
+    return container;
+  }
+
+  private newContainer(sandbox: Sandbox, config: ContainerConfig, stored: Container['stored']): Container {
+    const script = readScript(sandbox.config.annotations, config.metadata?.name ?? '');
+    return new Container({ id: newId(this.env.random), sandbox, config, stored, script, deps: this.containerDeps });
+  }
+
+  startContainer(id: string): void {
+    const container = this.container(id);
+    if (!container.sandbox.ready) throw new RpcError(Code.UNKNOWN, `sandbox container "${container.sandbox.id}" is not running`);
+    container.start();
+    this.emit(container, ContainerEventType.CONTAINER_STARTED_EVENT);
+  }
+
+  async stopContainer(id: string, timeoutMs: number): Promise<void> {
+    await findById(this.containers, id)?.stop(timeoutMs);
+  }
+
+  async removeContainer(id: string): Promise<void> {
+    const container = findById(this.containers, id);
+    if (!container) return;
+    await container.stop(0);
+    this.containers.delete(container.id);
+    container.sandbox.containers.delete(container.id);
+    const { metadata } = container.config;
+    this.containerNames.delete(`${container.sandbox.id}_${metadata?.name ?? ''}_${metadata?.attempt ?? 0}`);
+    this.emit(container, ContainerEventType.CONTAINER_DELETED_EVENT);
+  }
+
+  /** Ends everything at once, as when the node is switched off. */
+  async shutDown(): Promise<void> {
+    for (const id of [...this.sandboxes.keys()]) await this.removeSandbox(id);
+    this.events.close();
+  }
+
+  get runningContainers(): number {
+    let count = 0;
+    for (const container of this.containers.values()) if (container.state === ContainerState.CONTAINER_RUNNING) count++;
+    return count;
+  }
+}

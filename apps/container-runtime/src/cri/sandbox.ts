@@ -1,0 +1,60 @@
+import { NamespaceMode, type PodSandbox, type PodSandboxConfig, type PodSandboxStatus, PodSandboxState } from '@orrery/proto/cri';
+import type { Attachment, NetStack } from '@orrery/vnet';
+import type { Container } from './container.ts';
+import { nanoseconds } from './ids.ts';
+
+/** One pod's sandbox: its network namespace and its containers. */
+export class Sandbox {
+  readonly id: string;
+  readonly config: PodSandboxConfig;
+  readonly runtimeHandler: string;
+  readonly createdAtMs: number;
+  readonly hostNetwork: boolean;
+  readonly stack: NetStack;
+  /** Addresses of its own; none on the node's network. */
+  readonly ips: readonly string[];
+  readonly containers = new Map<string, Container>();
+  private attachment: Attachment | undefined;
+  ready = true;
+
+  constructor(options: { id: string; config: PodSandboxConfig; runtimeHandler: string; createdAtMs: number; hostStack: NetStack; attachment: Attachment | undefined }) {
+    this.id = options.id;
+    this.config = options.config;
+    this.runtimeHandler = options.runtimeHandler;
+    this.createdAtMs = options.createdAtMs;
+    this.attachment = options.attachment;
+    this.hostNetwork = !options.attachment;
+    this.stack = options.attachment?.stack ?? options.hostStack;
+    this.ips = options.attachment?.stack.ips ?? [];
+  }
+
+  get hostname(): string {
+    return this.config.hostname || this.config.metadata?.name || this.id.slice(0, 12);
+  }
+
+  /** Takes the pod off the network. True the first time. */
+  disconnect(): boolean {
+    const { attachment } = this;
+    this.attachment = undefined;
+    attachment?.detach();
+    return attachment !== undefined;
+  }
+
+  state(): PodSandboxState {
+    return this.ready ? PodSandboxState.SANDBOX_READY : PodSandboxState.SANDBOX_NOTREADY;
+  }
+
+  summary(): PodSandbox {
+    const { metadata, labels, annotations } = this.config;
+    return { id: this.id, metadata, state: this.state(), createdAt: nanoseconds(this.createdAtMs), labels: labels ?? {}, annotations: annotations ?? {}, runtimeHandler: this.runtimeHandler };
+  }
+
+  status(): PodSandboxStatus {
+    const [ip, ...more] = this.ready ? this.ips : [];
+    return {
+      ...this.summary(),
+      network: { ip: ip ?? '', additionalIps: more.map((other) => ({ ip: other })) },
+      linux: { namespaces: { options: this.config.linux?.securityContext?.namespaceOptions ?? { network: this.hostNetwork ? NamespaceMode.NODE : NamespaceMode.POD } } },
+    };
+  }
+}

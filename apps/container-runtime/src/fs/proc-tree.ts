@@ -1,0 +1,66 @@
+import type { Host, ProcessInfo } from '../process/proc.ts';
+import { type Generated, GeneratedTree } from './generated-tree.ts';
+import type { Mount } from './vfs.ts';
+
+/** What /proc shows of a container. */
+export interface ProcSource {
+  readonly host: Host;
+  processes(): readonly ProcessInfo[];
+  mounts(): readonly Mount[];
+}
+
+const kib = (bytes: number): number => Math.floor(bytes / 1024);
+
+function meminfo({ host }: ProcSource): string {
+  const { limitBytes, usedBytes } = host.memory();
+  const row = (name: string, bytes: number): string => `${`${name}:`.padEnd(16)}${String(kib(bytes)).padStart(8)} kB\n`;
+  const free = Math.max(0, limitBytes - usedBytes);
+  return row('MemTotal', limitBytes) + row('MemFree', free) + row('MemAvailable', free) + row('Buffers', 0) + row('Cached', 0) + row('SwapTotal', 0) + row('SwapFree', 0);
+}
+
+function mountLines(source: ProcSource): string {
+  return source.mounts().map(({ at, tree, readOnly }) => `${tree.source} ${at} ${tree.type} ${readOnly ? 'ro' : 'rw'},relatime 0 0\n`).join('');
+}
+
+function processEntries(source: ProcSource, info: ProcessInfo): ReadonlyMap<string, Generated> {
+  const name = (info.argv[0] ?? '').split('/').at(-1)?.slice(0, 15) ?? '';
+  return new Map<string, Generated>([
+    ['cmdline', { text: () => info.argv.map((arg) => `${arg}\0`).join('') }],
+    ['comm', { text: () => `${name}\n` }],
+    ['status', { text: () => `Name:\t${name}\nState:\tS (sleeping)\nTgid:\t${info.pid}\nPid:\t${info.pid}\nPPid:\t${info.ppid}\nUid:\t${info.uid}\t${info.uid}\t${info.uid}\t${info.uid}\nThreads:\t1\n` }],
+    ['stat', { text: () => `${info.pid} (${name}) S ${info.ppid} ${info.pid} 1 0 -1 4194560\n` }],
+    ['mounts', { text: () => mountLines(source) }],
+    ['cgroup', { text: () => '0::/\n' }],
+  ]);
+}
+
+/** A container's /proc, computed when read. */
+export function procTree(source: ProcSource): GeneratedTree {
+  const { host } = source;
+  const uptime = (): number => (host.clock.now() - host.bootTimeMs) / 1000;
+  const fixed: [string, Generated][] = [
+    ['cpuinfo', { text: () => Array.from({ length: host.cpus }, (_, i) => `processor\t: ${i}\nmodel name\t: Orrery Virtual CPU\ncpu MHz\t\t: 2000.000\n\n`).join('') }],
+    ['loadavg', { text: () => `0.00 0.01 0.05 1/${source.processes().length} ${source.processes().at(-1)?.pid ?? 1}\n` }],
+    ['meminfo', { text: () => meminfo(source) }],
+    ['mounts', { text: () => mountLines(source) }],
+    ['uptime', { text: () => `${uptime().toFixed(2)} ${uptime().toFixed(2)}\n` }],
+    ['version', { text: () => 'Linux version 6.12.0-orrery (orrery@build) #1 SMP\n' }],
+    ['filesystems', { text: () => 'nodev\tproc\nnodev\ttmpfs\nnodev\toverlay\n' }],
+    ['sys', { entries: () => new Map([['kernel', { entries: () => new Map([['hostname', { text: () => `${host.hostname}\n` }], ['ostype', { text: () => 'Linux\n' }], ['osrelease', { text: () => '6.12.0-orrery\n' }]]) }]]) }],
+    ['self', { link: () => String(source.processes().at(-1)?.pid ?? 1) }],
+  ];
+  const entries = (): ReadonlyMap<string, Generated> =>
+    new Map<string, Generated>([...fixed, ...source.processes().map((info): [string, Generated] => [String(info.pid), { entries: () => processEntries(source, info) }])]);
+  return new GeneratedTree({ root: { entries }, now: () => host.clock.now(), type: 'proc' });
+}
+
+/** A container's /sys: the memory and CPU files of its cgroup. */
+export function sysTree(host: Host): GeneratedTree {
+  const cgroup = new Map<string, Generated>([
+    ['memory.max', { text: () => `${host.memory().limitBytes}\n` }],
+    ['memory.current', { text: () => `${host.memory().usedBytes}\n` }],
+    ['cpu.max', { text: () => 'max 100000\n' }],
+  ]);
+  const root: Generated = { entries: () => new Map([['fs', { entries: () => new Map([['cgroup', { entries: () => cgroup }]]) }]]) };
+  return new GeneratedTree({ root, now: () => host.clock.now(), type: 'sysfs' });
+}

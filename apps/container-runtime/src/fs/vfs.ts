@@ -1,0 +1,309 @@
+import { FsError } from './fs-error.ts';
+import type { FileRef, Parts, Stat, Tree } from './tree.ts';
+
+export interface Mount {
+  /** Absolute, normalised; '/' is the root. */
+  readonly at: string;
+  readonly tree: Tree;
+  readonly readOnly: boolean;
+}
+
+export interface Cred {
+  readonly uid: number;
+  readonly gid: number;
+  readonly groups: readonly number[];
+}
+
+export const root: Cred = { uid: 0, gid: 0, groups: [0] };
+
+interface Place {
+  readonly mount: Mount;
+  readonly parts: Parts;
+  readonly path: string;
+}
+
+const maxLinks = 40;
+const [readBit, writeBit, executeBit] = [4, 2, 1];
+
+/** Joins and normalises: `..` and `.` are taken out textually. */
+export function resolvePath(cwd: string, path: string): string {
+  const out: string[] = [];
+  for (const part of (path.startsWith('/') ? path : `${cwd}/${path}`).split('/')) {
+    if (part === '..') out.pop();
+    else if (part !== '' && part !== '.') out.push(part);
+  }
+  return `/${out.join('/')}`;
+}
+
+/** A container's file system: trees mounted into one another, seen by a user. Paths are absolute; errors are FsError. */
+export class Vfs {
+  readonly mounts: readonly Mount[];
+  private readonly byPath: ReadonlyMap<string, Mount>;
+  private readonly cred: Cred;
+
+  /** The first mount must be '/'. */
+  constructor(mounts: readonly Mount[], cred: Cred = root) {
+    this.mounts = mounts;
+    this.byPath = new Map(mounts.map((mount) => [mount.at, mount]));
+    this.cred = cred;
+  }
+
+  as(cred: Cred): Vfs {
+    return new Vfs(this.mounts, cred);
+  }
+
+  private get rootMount(): Mount {
+    return this.byPath.get('/') as Mount;
+  }
+
+  /** Walks to `path`, following links on the way and, unless told otherwise, at the end. The last part may not exist. */
+  private locate(path: string, follow = true): Place {
+    const pending = path.split('/').filter((part) => part !== '' && part !== '.').reverse();
+    const done: { name: string; mount: Mount; parts: Parts }[] = [];
+    let links = 0;
+    let here: { mount: Mount; parts: Parts } = { mount: this.rootMount, parts: [] };
+    while (pending.length) {
+      const name = pending.pop() as string;
+      if (name === '..') {
+        done.pop();
+        here = done.at(-1) ?? { mount: this.rootMount, parts: [] };
+        continue;
+      }
+      const mounted = this.byPath.get(`/${[...done.map((d) => d.name), name].join('/')}`);
+      const next = mounted ? { mount: mounted, parts: [] } : { mount: here.mount, parts: [...here.parts, name] };
+      const stat = next.mount.tree.stat(next.parts);
+      if (!stat && pending.length) throw new FsError('ENOENT', path);
+      if (stat && stat.kind === 'symlink' && (pending.length || follow)) {
+        if (++links > maxLinks) throw new FsError('ELOOP', path);
+        const target = next.mount.tree.readlink(next.parts);
+        if (target.startsWith('/')) {
+          done.length = 0;
+          here = { mount: this.rootMount, parts: [] };
+        }
+        pending.push(...target.split('/').filter((part) => part !== '' && part !== '.').reverse());
+        continue;
+      }
+      if (stat && pending.length) {
+        if (stat.kind !== 'directory') throw new FsError('ENOTDIR', path);
+        this.check(stat, executeBit, path);
+      }
+      done.push({ name, ...next });
+      here = next;
+    }
+    return { ...here, path: `/${done.map((d) => d.name).join('/')}` };
+  }
+
+  private check(stat: Stat, bit: number, path: string): void {
+    const { uid, gid, groups } = this.cred;
+    if (uid === 0) return;
+    const shift = stat.uid === uid ? 6 : stat.gid === gid || groups.includes(stat.gid) ? 3 : 0;
+    if (!((stat.mode >> shift) & bit)) throw new FsError('EACCES', path);
+  }
+
+  private statAt(place: Place): Stat | undefined {
+    return place.mount.tree.stat(place.parts);
+  }
+
+  private existing(path: string, follow = true): { place: Place; stat: Stat } {
+    const place = this.locate(path, follow);
+    const stat = this.statAt(place);
+    if (!stat) throw new FsError('ENOENT', path);
+    return { place, stat };
+  }
+
+  /** A place whose entry is about to be added or removed: its directory must be writable. */
+  private changing(path: string): Place {
+    const place = this.locate(path, false);
+    if (!place.parts.length) throw new FsError(this.statAt(place) && place.path !== '/' ? 'EBUSY' : 'EEXIST', path);
+    const parent = place.mount.tree.stat(place.parts.slice(0, -1));
+    if (!parent) throw new FsError('ENOENT', path);
+    if (parent.kind !== 'directory') throw new FsError('ENOTDIR', path);
+    if (place.mount.readOnly) throw new FsError('EROFS', path);
+    this.check(parent, writeBit, path);
+    return place;
+  }
+
+  stat(path: string): Stat {
+    return this.existing(path).stat;
+  }
+
+  lstat(path: string): Stat {
+    return this.existing(path, false).stat;
+  }
+
+  exists(path: string): boolean {
+    return this.tryStat(path) !== undefined;
+  }
+
+  tryStat(path: string): Stat | undefined {
+    try {
+      return this.statAt(this.locate(path));
+    } catch (error) {
+      if (error instanceof FsError) return undefined;
+      throw error;
+    }
+  }
+
+  isDirectory(path: string): boolean {
+    return this.tryStat(path)?.kind === 'directory';
+  }
+
+  /** Whether the user may read ('r'), write ('w') or execute ('x'). */
+  access(path: string, want: 'r' | 'w' | 'x'): boolean {
+    try {
+      const { place, stat } = this.existing(path);
+      if (want === 'w' && place.mount.readOnly) return false;
+      if (want === 'x' && this.cred.uid === 0) return stat.kind === 'directory' || (stat.mode & 0o111) !== 0;
+      this.check(stat, { r: readBit, w: writeBit, x: executeBit }[want], path);
+      return true;
+    } catch (error) {
+      if (error instanceof FsError) return false;
+      throw error;
+    }
+  }
+
+  /** Names in a directory, sorted. */
+  list(path: string): string[] {
+    const { place, stat } = this.existing(path);
+    if (stat.kind !== 'directory') throw new FsError('ENOTDIR', path);
+    this.check(stat, readBit, path);
+    const names = new Set(place.mount.tree.list(place.parts));
+    const prefix = place.path === '/' ? '/' : `${place.path}/`;
+    for (const { at } of this.mounts) {
+      const rest = at.startsWith(prefix) ? at.slice(prefix.length) : '';
+      if (rest && !rest.includes('/')) names.add(rest);
+    }
+    return [...names].sort();
+  }
+
+  realpath(path: string): string {
+    return this.existing(path).place.path;
+  }
+
+  readlink(path: string): string {
+    const { place } = this.existing(path, false);
+    return place.mount.tree.readlink(place.parts);
+  }
+
+  /** Device name when `path` is a device. */
+  device(path: string): string | undefined {
+    const place = this.locate(path);
+    return place.mount.tree.device(place.parts);
+  }
+
+  /** Opens a regular file. `create` makes it with these permission bits when it is not there. */
+  open(path: string, options: { read?: boolean; write?: boolean; create?: number; truncate?: boolean; exclusive?: boolean }): FileRef {
+    let place = this.locate(path);
+    const stat = this.statAt(place);
+    if (stat && options.exclusive) throw new FsError('EEXIST', path);
+    if (stat?.kind === 'directory' && (options.write || !options.read)) throw new FsError('EISDIR', path);
+    if (!stat) {
+      if (options.create === undefined) throw new FsError('ENOENT', path);
+      place = this.changing(place.path);
+    } else {
+      if (options.read) this.check(stat, readBit, path);
+      if (options.write) {
+        if (place.mount.readOnly) throw new FsError('EROFS', path);
+        this.check(stat, writeBit, path);
+      }
+    }
+    const create = stat || options.create === undefined ? {} : { create: { mode: options.create, uid: this.cred.uid, gid: this.cred.gid } };
+    return place.mount.tree.open(place.parts, { ...create, write: options.write ?? false, truncate: options.truncate ?? false });
+  }
+
+  readFile(path: string): Uint8Array {
+    return this.open(path, { read: true }).read();
+  }
+
+  readText(path: string): string {
+    return Buffer.from(this.readFile(path)).toString();
+  }
+
+  writeFile(path: string, bytes: Uint8Array | string, mode = 0o644): void {
+    this.open(path, { write: true, create: mode, truncate: true }).write(typeof bytes === 'string' ? Buffer.from(bytes) : bytes);
+  }
+
+  mkdir(path: string, mode = 0o755): void {
+    const place = this.locate(path, false);
+    if (this.statAt(place)) throw new FsError('EEXIST', path);
+    const at = this.changing(path);
+    at.mount.tree.mkdir(at.parts, { mode, uid: this.cred.uid, gid: this.cred.gid });
+  }
+
+  /** As mkdir -p. */
+  makeDirs(path: string, mode = 0o755): void {
+    let at = '';
+    for (const part of path.split('/').filter(Boolean)) {
+      at += `/${part}`;
+      const stat = this.tryStat(at);
+      if (!stat) this.mkdir(at, mode);
+      else if (stat.kind !== 'directory') throw new FsError('ENOTDIR', path);
+    }
+  }
+
+  symlink(target: string, path: string): void {
+    const at = this.changing(path);
+    at.mount.tree.symlink(at.parts, target);
+  }
+
+  link(from: string, to: string): void {
+    const source = this.existing(from).place;
+    const at = this.changing(to);
+    if (source.mount !== at.mount) throw new FsError('EINVAL', to);
+    at.mount.tree.link(source.parts, at.parts);
+  }
+
+  unlink(path: string): void {
+    const { stat } = this.existing(path, false);
+    if (stat.kind === 'directory') throw new FsError('EISDIR', path);
+    const at = this.changing(path);
+    at.mount.tree.remove(at.parts);
+  }
+
+  rmdir(path: string): void {
+    const { stat } = this.existing(path, false);
+    if (stat.kind !== 'directory') throw new FsError('ENOTDIR', path);
+    const at = this.changing(path);
+    at.mount.tree.remove(at.parts);
+  }
+
+  /** As rm -r. Contents of mounts below stay. */
+  removeAll(path: string): void {
+    const { stat } = this.existing(path, false);
+    if (stat.kind !== 'directory') {
+      this.unlink(path);
+      return;
+    }
+    for (const name of this.list(path)) this.removeAll(resolvePath(path, name));
+    this.rmdir(path);
+  }
+
+  rename(from: string, to: string): void {
+    this.existing(from, false);
+    const source = this.changing(from);
+    const at = this.changing(to);
+    if (source.mount === at.mount) {
+      source.mount.tree.rename(source.parts, at.parts);
+      return;
+    }
+    this.copyAll(from, to);
+    this.removeAll(from);
+  }
+
+  /** As cp -r, with permissions. */
+  copyAll(from: string, to: string): void {
+    const stat = this.lstat(from);
+    if (stat.kind === 'symlink') this.symlink(this.readlink(from), to);
+    else if (stat.kind === 'directory') {
+      if (!this.isDirectory(to)) this.mkdir(to, stat.mode);
+      for (const name of this.list(from)) this.copyAll(resolvePath(from, name), resolvePath(to, name));
+    } else this.writeFile(to, this.readFile(from), stat.mode);
+  }
+
+  setAttributes(path: string, attributes: { mode?: number; uid?: number; gid?: number; mtimeMs?: number }): void {
+    const { place, stat } = this.existing(path);
+    if (place.mount.readOnly) throw new FsError('EROFS', path);
+    if (this.cred.uid !== 0 && (stat.uid !== this.cred.uid || attributes.uid !== undefined)) throw new FsError('EPERM', path);
+    place.mount.tree.setAttributes(place.parts, attributes);
+  }
+}

@@ -1,0 +1,114 @@
+import { FsError } from '../fs/fs-error.ts';
+import type { FileRef } from '../fs/tree.ts';
+import { type OpenFile, nullFile, openFile } from './open-file.ts';
+import type { Proc } from './proc.ts';
+
+export interface OpenFlags {
+  readonly read?: boolean;
+  readonly write?: boolean;
+  readonly append?: boolean;
+  readonly truncate?: boolean;
+  readonly create?: boolean;
+  readonly exclusive?: boolean;
+}
+
+const zeros = new Uint8Array(64 * 1024);
+
+function writeAt(ref: FileRef, at: number, bytes: Uint8Array): void {
+  const old = ref.read();
+  if (at === old.length) {
+    ref.append(bytes);
+    return;
+  }
+  const next = new Uint8Array(Math.max(old.length, at + bytes.length));
+  next.set(old);
+  next.set(bytes, at);
+  ref.write(next);
+}
+
+function regularFile(ref: FileRef, path: string, flags: OpenFlags): OpenFile {
+  let at = 0;
+  return openFile({
+    description: path,
+    async read(max) {
+      const bytes = ref.read();
+      if (at >= bytes.length) return undefined;
+      const chunk = bytes.subarray(at, at + max);
+      at += chunk.length;
+      return chunk;
+    },
+    write(bytes) {
+      if (!flags.write) throw new FsError('EBADF');
+      if (flags.append) ref.append(bytes);
+      else {
+        writeAt(ref, at, bytes);
+        at += bytes.length;
+      }
+    },
+  });
+}
+
+function deviceFile(proc: Proc, device: string, path: string): OpenFile {
+  switch (device) {
+    case 'null':
+      return nullFile();
+    case 'zero':
+      return openFile({ description: path, read: (max) => Promise.resolve(zeros.subarray(0, max)), write: () => undefined });
+    case 'full':
+      return openFile({
+        description: path,
+        read: (max) => Promise.resolve(zeros.subarray(0, max)),
+        write: () => Promise.reject(new FsError('ENOSPC')),
+      });
+    case 'random':
+      return openFile({
+        description: path,
+        read: (max) => Promise.resolve(Uint8Array.from({ length: Math.min(max, 4096) }, () => proc.random.int(256))),
+        write: () => undefined,
+      });
+    case 'tty': {
+      const tty = [0, 1, 2].map((fd) => proc.fds.get(fd)).find((file) => file?.isTty);
+      if (!tty) throw new FsError('ENXIO', path);
+      return tty.retain();
+    }
+    default: {
+      const file = /^fd\d+$/.test(device) ? proc.fds.get(Number(device.slice(2))) : undefined;
+      if (!file) throw new FsError('ENXIO', path);
+      return file.retain();
+    }
+  }
+}
+
+/** Opens a path as open(2) does, devices and /dev/fd included. Throws FsError. */
+export function openPath(proc: Proc, path: string, flags: OpenFlags): OpenFile {
+  const absolute = proc.path(path);
+  const number = /^\/(?:dev|proc\/self)\/fd\/(\d+)$/.exec(absolute);
+  if (number) return deviceFile(proc, `fd${number[1]}`, path);
+  const stat = proc.fs.tryStat(absolute);
+  if (stat?.kind === 'device') return deviceFile(proc, proc.fs.device(absolute) ?? 'null', path);
+  const { read = false, write = false, truncate = false, exclusive = false } = flags;
+  const ref = proc.fs.open(absolute, { read, write, truncate, exclusive, ...(flags.create ? { create: 0o644 } : {}) });
+  return regularFile(ref, absolute, flags);
+}
+
+/** All bytes of an open file up to its end. */
+export async function readAll(proc: Proc, file: OpenFile): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  for (let chunk = await file.read(64 * 1024, proc.signal); chunk; chunk = await file.read(64 * 1024, proc.signal)) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+/** Lines of an open file without their newline, as they arrive. `ended` tells whether the line had one. */
+export async function* lines(proc: Proc, file: OpenFile): AsyncGenerator<{ text: string; ended: boolean }> {
+  let rest = Buffer.alloc(0);
+  for (let chunk = await file.read(64 * 1024, proc.signal); chunk; chunk = await file.read(64 * 1024, proc.signal)) {
+    rest = rest.length ? Buffer.concat([rest, chunk]) : Buffer.from(chunk);
+    let start = 0;
+    for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10, start)) {
+      yield { text: rest.toString('utf8', start, end), ended: true };
+      start = end + 1;
+    }
+    rest = rest.subarray(start);
+  }
+  if (rest.length) yield { text: rest.toString(), ended: false };
+}

@@ -1,0 +1,108 @@
+import type { Conn, DialOptions, Endpoint, Listener, NetStack, UdpSocket } from '@orrery/vnet';
+import type { Clock, Random } from '@orrery/runtime';
+import type { Cred, Vfs } from '../fs/vfs.ts';
+import type { OpenFile } from './open-file.ts';
+
+/** Ends a program from within whatever it was doing; never caught by programs for good. */
+export class ProcessEnded extends Error {
+  constructor() {
+    super('process ended');
+    this.name = 'ProcessEnded';
+  }
+}
+
+/** A program: runs until it returns its exit code. Everything it waits for through `proc` is rejected when it is killed. */
+export type Program = (proc: Proc) => Promise<number> | number;
+
+/** The network as a process uses it; what it opens is closed when it ends. */
+export interface ProcNet {
+  readonly stack: NetStack;
+  dial(to: Endpoint, options?: DialOptions): Promise<Conn>;
+  listen(at: Endpoint, onConn: (conn: Conn) => void): Listener;
+  udp(at: Endpoint, onMessage: (bytes: Uint8Array, from: Endpoint) => void): UdpSocket;
+  /** Addresses of a name: literal, /etc/hosts, then DNS by /etc/resolv.conf. Rejects with ResolveError. */
+  lookup(name: string): Promise<string[]>;
+}
+
+export interface SpawnOptions {
+  readonly argv: readonly string[];
+  /** Default: a copy of the parent's. */
+  readonly env?: ReadonlyMap<string, string>;
+  readonly cwd?: string;
+  /** Descriptors the child gets; retained for it. Default: the parent's 0, 1 and 2. */
+  readonly fds?: ReadonlyMap<number, OpenFile>;
+  /** Runs this instead of looking argv[0] up. */
+  readonly program?: Program;
+  /** Runs as another user. */
+  readonly cred?: Cred;
+}
+
+export interface ChildProcess {
+  readonly pid: number;
+  /** Exit code; 128 + n when a signal ended it. */
+  readonly exited: Promise<number>;
+  kill(signal: number): void;
+}
+
+export interface ProcessInfo {
+  readonly pid: number;
+  readonly ppid: number;
+  readonly uid: number;
+  readonly argv: readonly string[];
+  readonly startedAtMs: number;
+}
+
+/** What the container knows about itself, for `free`, `top`, /proc and the like. */
+export interface Host {
+  readonly hostname: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly bootTimeMs: number;
+  readonly memory: () => { limitBytes: number; usedBytes: number };
+  readonly cpus: number;
+}
+
+/** A running program's view of the world. */
+export interface Proc {
+  readonly pid: number;
+  readonly ppid: number;
+  readonly argv: readonly string[];
+  /** The process's own copy. */
+  readonly env: Map<string, string>;
+  cwd: string;
+  readonly cred: Cred;
+  readonly fds: Map<number, OpenFile>;
+  readonly fs: Vfs;
+  readonly net: ProcNet;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly host: Host;
+  /** Aborts when the process ends, for whatever waits outside `proc`'s own calls. */
+  readonly signal: AbortSignal;
+  /** Absolute form of a path. */
+  path(path: string): string;
+  /** Bytes of a descriptor (default 0, 64 KiB); undefined at the end. */
+  read(fd?: number, max?: number): Promise<Uint8Array | undefined>;
+  write(fd: number, bytes: Uint8Array | string): Promise<void>;
+  /** Writes to stdout. */
+  out(text: string | Uint8Array): Promise<void>;
+  /** Writes to stderr. */
+  err(text: string): Promise<void>;
+  sleep(ms: number): Promise<void>;
+  /** Waits for something outside; rejects when the process ends first. */
+  until<T>(promise: Promise<T>): Promise<T>;
+  /** A handler replaces the signal's default; 'ignore' drops it; undefined restores the default. */
+  onSignal(signal: number, handler: (() => void) | 'ignore' | undefined): void;
+  spawn(options: SpawnOptions): ChildProcess;
+  /** Replaces this program by another one in the same process (fds stay as they are now). Throws ExecError, or never returns. */
+  exec(options: SpawnOptions): Promise<never>;
+  /** Looks a command up as execvp does; undefined when there is none. 'denied' when it may not be run. */
+  which(command: string): string | 'denied' | undefined;
+  /** Ends this process. Never returns. */
+  exit(code: number): never;
+  /** Runs when the process ends, however it does. Returns what takes it back. */
+  onExit(fn: () => void): () => void;
+  processes(): readonly ProcessInfo[];
+  /** Sends a signal to a process of the container; false when there is none. */
+  kill(pid: number, signal: number): boolean;
+}
