@@ -20,6 +20,7 @@ export const apiServerSchema = {
   authorizationMode: { type: 'string', default: 'Node,RBAC', help: 'authorizers in order: AlwaysAllow, Node, RBAC' },
   serviceAccountIssuer: { type: 'string', default: 'https://kubernetes.default.svc.cluster.local', help: 'issuer of service account tokens' },
   serviceAccountKey: { type: 'string', default: '', help: 'private key that signs service account tokens, PEM; made at start when absent' },
+  tokenAuth: { type: 'string', default: '', help: 'static bearer tokens, CSV lines token,user,uid,"group1,group2"' },
   compactionIntervalMs: { type: 'number', default: 300_000, help: 'how often old revisions of the store are compacted; 0 never' },
   eventTtlSeconds: { type: 'number', default: 3600, help: 'how long Events are kept' },
   watchCacheEvents: { type: 'number', default: 2000, help: 'events a resource keeps for watches that resume' },

@@ -177,3 +177,9 @@ export function verifyCertificate(cert: string | Buffer, options: { caBundle: st
   if (id && leaf.keyUsage && !leaf.keyUsage.includes(id)) return 'x509: certificate specifies an incompatible key usage';
   return undefined;
 }
+
+/** Any PEM private key (SEC 1, PKCS #1, PKCS #8) as PKCS #8, which WebCrypto takes, and the JWS algorithm it signs with. */
+export function importableKey(pem: string): { readonly pem: string; readonly algorithm: 'ES256' | 'RS256' } {
+  const key = createPrivateKey(pem);
+  return { pem: key.export({ type: 'pkcs8', format: 'pem' }) as string, algorithm: key.asymmetricKeyType === 'rsa' ? 'RS256' : 'ES256' };
+}

@@ -1,0 +1,30 @@
+import type { Authorizer, Decision, RequestInfo } from '../pipeline/index.ts';
+import { type ResourceQuestion, ruleAllowsPath, ruleAllowsResource } from './policy-rule.ts';
+import type { GrantedRule, Grants, RbacIndex } from './rbac-index.ts';
+
+function allowingRule(grants: Grants, question: ResourceQuestion): GrantedRule | undefined {
+  const key = question.subresource ? `${question.group}/${question.resource}/${question.subresource}` : `${question.group}/${question.resource}`;
+  const allows = ({ rule }: GrantedRule): boolean => ruleAllowsResource(rule, question);
+  return grants.exact.get(key)?.find(allows) ?? grants.wild.find(allows);
+}
+
+/** The namespace whose bindings count. A namespace object belongs to itself: who administers it may read it. */
+function scopeOf(info: RequestInfo): string {
+  if (!info.isResource) return '';
+  return info.resource === 'namespaces' && !info.group ? info.name : info.namespace;
+}
+
+/** Role-based access control over the index of roles and bindings. */
+export function rbacAuthorizer(index: RbacIndex): Authorizer {
+  return {
+    name: 'RBAC',
+    authorize({ user, info }): Decision {
+      const grants = index.grantsOf(user, scopeOf(info));
+      const granted = info.isResource ? allowingRule(grants, info) : grants.paths.find(({ rule }) => ruleAllowsPath(rule, info));
+      if (granted) return { decision: 'allow', reason: `RBAC: allowed by ${granted.origin}` };
+      const { missing } = grants;
+      if (!missing.length) return { decision: 'noOpinion', reason: '' };
+      return { decision: 'noOpinion', reason: `RBAC: ${missing.length === 1 ? missing[0] : `[${missing.join(', ')}]`}` };
+    },
+  };
+}

@@ -1,0 +1,85 @@
+import type { Subject } from '@orrery/api/types';
+import { controllerRoles } from './controller-roles.ts';
+import type { RoleRow } from './rules.ts';
+import { rule } from './rules.ts';
+
+/** A cluster role binding as a table row. */
+export interface BindingRow {
+  readonly name: string;
+  readonly role: string;
+  readonly subjects: readonly Subject[];
+}
+
+export const user = (name: string): Subject => ({ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name });
+export const group = (name: string): Subject => ({ apiGroup: 'rbac.authorization.k8s.io', kind: 'Group', name });
+export const serviceAccount = (name: string, namespace = 'kube-system'): Subject => ({ kind: 'ServiceAccount', name, namespace });
+
+/** Binds a role under its own name. */
+const bind = (role: string, ...subjects: readonly Subject[]): BindingRow => ({ name: role, role, subjects });
+
+const authenticated = group('system:authenticated');
+
+/**
+ * What upstream leaves to add-ons and deployment tools: the components of this project that come as users of their own.
+ * `orrery:controller-manager` is the sum of the controllers' roles, because ours runs all controllers as one user.
+ */
+export const componentRoles: readonly RoleRow[] = [
+  { name: 'orrery:controller-manager', rules: controllerRoles.flatMap((row) => row.rules) },
+  {
+    name: 'system:coredns',
+    rules: [rule('list watch', 'core', 'endpoints namespaces pods services'), rule('list watch', 'discovery.k8s.io', 'endpointslices')],
+  },
+  {
+    name: 'orrery:ingress',
+    rules: [
+      rule('get list watch', 'core', 'configmaps endpoints namespaces nodes pods secrets services'),
+      rule('get list watch', 'networking.k8s.io', 'ingressclasses ingresses'),
+      rule('patch update', 'networking.k8s.io', 'ingresses/status'),
+      rule('get list watch', 'discovery.k8s.io', 'endpointslices'),
+      rule('create get list patch update watch', 'coordination.k8s.io', 'leases'),
+      rule('create patch update', 'core events.k8s.io', 'events'),
+    ],
+  },
+  {
+    name: 'system:cloud-controller-manager',
+    rules: [
+      rule('create patch update', 'core events.k8s.io', 'events'),
+      rule('*', 'core', 'nodes'),
+      rule('patch update', 'core', 'nodes/status'),
+      rule('get list patch update watch', 'core', 'services'),
+      rule('patch update', 'core', 'services/status'),
+      rule('create get list watch', 'core', 'serviceaccounts'),
+      rule('create', 'core', 'serviceaccounts/token'),
+      rule('get list update watch', 'core', 'persistentvolumes'),
+      rule('get list watch', 'core', 'endpoints pods'),
+      rule('create get list patch update watch', 'coordination.k8s.io', 'leases'),
+    ],
+  },
+];
+
+const componentBindings: readonly BindingRow[] = [
+  bind('orrery:controller-manager', user('system:kube-controller-manager')),
+  bind('system:coredns', user('system:coredns'), serviceAccount('coredns')),
+  bind('orrery:ingress', user('system:ingress'), serviceAccount('ingress')),
+  bind('system:cloud-controller-manager', user('system:cloud-controller-manager'), serviceAccount('cloud-controller-manager')),
+];
+
+const controllerBindings = controllerRoles.map((row) => bind(row.name, serviceAccount(row.name.replace('system:controller:', ''))));
+
+/** Upstream's default bindings, the controllers' and those of this project's components. */
+export const clusterRoleBindings: readonly BindingRow[] = [
+  bind('cluster-admin', group('system:masters')),
+  bind('system:monitoring', group('system:monitoring')),
+  bind('system:discovery', authenticated),
+  bind('system:basic-user', authenticated),
+  bind('system:public-info-viewer', authenticated, group('system:unauthenticated')),
+  bind('system:node-proxier', user('system:kube-proxy')),
+  bind('system:kube-controller-manager', user('system:kube-controller-manager')),
+  bind('system:kube-dns', serviceAccount('kube-dns')),
+  bind('system:kube-scheduler', user('system:kube-scheduler')),
+  bind('system:volume-scheduler', user('system:kube-scheduler')),
+  bind('system:node'),
+  bind('system:service-account-issuer-discovery', group('system:serviceaccounts')),
+  ...controllerBindings,
+  ...componentBindings,
+];

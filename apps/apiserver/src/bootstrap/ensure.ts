@@ -1,0 +1,43 @@
+import type { KubeObject, ResourceRef } from '@orrery/apimachinery';
+import { isAlreadyExists, isConflict } from '@orrery/errors';
+import type { PluginContext } from '../pipeline/index.ts';
+
+/** An object that must exist. */
+export interface Wanted<T extends KubeObject = KubeObject> {
+  readonly resource: ResourceRef<T>;
+  readonly object: T;
+  /** What to make of one that is there already; undefined leaves it alone. Never changes its argument. */
+  readonly reconcile?: (existing: T) => T | undefined;
+}
+
+export function wanted<T extends KubeObject>(resource: ResourceRef<T>, object: T, reconcile?: (existing: T) => T | undefined): Wanted {
+  const named = { apiVersion: resource.group ? `${resource.group}/${resource.version}` : resource.version, kind: resource.kind, ...object };
+  return { resource, object: named, ...(reconcile ? { reconcile } : {}) } as unknown as Wanted;
+}
+
+const maxAttempts = 5;
+
+/** Creates what is missing and mends what differs; several API servers may do so at once. */
+async function ensureOne(context: Pick<PluginContext, 'api' | 'read'>, { resource, object, reconcile }: Wanted): Promise<void> {
+  const { name = '', namespace } = object.metadata ?? {};
+  const key = namespace ? { name, namespace } : { name };
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const existing = context.read.get(resource, key) ?? (attempt > 1 ? await context.api.get(resource, key) : undefined);
+      if (!existing) await context.api.create(resource, object);
+      else {
+        const mended = reconcile?.(existing);
+        if (mended) await context.api.update(resource, mended);
+      }
+      return;
+    } catch (error) {
+      if (attempt >= maxAttempts || !(isAlreadyExists(error) || isConflict(error))) throw error;
+    }
+  }
+}
+
+/** All at once: the writes are pipelined. */
+export async function ensureAll(context: Pick<PluginContext, 'api' | 'read'>, objects: readonly Wanted[], signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  await Promise.all(objects.map((one) => ensureOne(context, one)));
+}

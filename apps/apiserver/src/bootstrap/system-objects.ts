@@ -1,0 +1,74 @@
+import { ConfigMaps, EndpointSlices, Endpoints, FlowSchemas, Namespaces, PriorityClasses, PriorityLevelConfigurations, ServiceCIDRs, Services } from '@orrery/api';
+import type { ConfigMap } from '@orrery/api/types';
+import { type Wanted, wanted } from './ensure.ts';
+import { flowSchemas, priorityLevels } from './flow-control.ts';
+
+const namespaces = ['kube-system', 'kube-public', 'kube-node-lease', 'default'];
+
+export function namespaceObjects(): Wanted[] {
+  return namespaces.map((name) => wanted(Namespaces, { metadata: { name, labels: { 'kubernetes.io/metadata.name': name } } }));
+}
+
+export function priorityClassObjects(): Wanted[] {
+  const systemClass = (name: string, value: number, description: string): Wanted =>
+    wanted(PriorityClasses, { metadata: { name }, value, description, preemptionPolicy: 'PreemptLowerPriority' });
+  return [
+    systemClass('system-node-critical', 2_000_001_000, 'Used for system critical pods that must not be moved from their current node.'),
+    systemClass('system-cluster-critical', 2_000_000_000, 'Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.'),
+  ];
+}
+
+export function flowControlObjects(): Wanted[] {
+  const annotations = { 'apf.kubernetes.io/autoupdate-spec': 'true' };
+  return [
+    ...priorityLevels.map(({ name, spec }) => wanted(PriorityLevelConfigurations, { metadata: { name, annotations }, spec })),
+    ...flowSchemas.map(({ name, spec }) => wanted(FlowSchemas, { metadata: { name, annotations }, spec })),
+  ];
+}
+
+/** Tells extension servers how to authenticate; keeps what others put into it. */
+function authenticationConfig(clientCa: string): Wanted {
+  const data: Record<string, string> = clientCa ? { 'client-ca-file': clientCa } : {};
+  const mend = (existing: ConfigMap): ConfigMap | undefined =>
+    Object.entries(data).every(([key, value]) => existing.data?.[key] === value) ? undefined : { ...existing, data: { ...existing.data, ...data } };
+  return wanted(ConfigMaps, { metadata: { name: 'extension-apiserver-authentication', namespace: 'kube-system' }, data }, mend);
+}
+
+export function configMapObjects(options: { clientCa: string; nowMs: number }): Wanted[] {
+  const since = new Date(options.nowMs).toISOString().slice(0, 10);
+  return [
+    authenticationConfig(options.clientCa),
+    wanted(ConfigMaps, { metadata: { name: 'kube-apiserver-legacy-service-account-token-tracking', namespace: 'kube-system' }, data: { since } }),
+  ];
+}
+
+/** The first address of a range, which the `kubernetes` service has. */
+export function firstServiceIp(cidr: string): string {
+  const [address = ''] = cidr.split('/');
+  if (address.includes(':')) return `${address.replace(/::$/, '')}::1`;
+  const parts = address.split('.').map(Number);
+  return [...parts.slice(0, 3), (parts[3] ?? 0) + 1].join('.');
+}
+
+/** ServiceCIDR `kubernetes`, the Service `default/kubernetes` and where it leads. */
+export function kubernetesServiceObjects(options: { serviceCidr: string; address: string; port: number }): Wanted[] {
+  const { address, port, serviceCidr } = options;
+  const labels = { component: 'apiserver', provider: 'kubernetes' };
+  const skipMirror = { 'endpointslice.kubernetes.io/skip-mirror': 'true' };
+  const place = { name: 'kubernetes', namespace: 'default' };
+  const subsets = [{ addresses: [{ ip: address }], ports: [{ name: 'https', port, protocol: 'TCP' }] }];
+  const slice = { addressType: address.includes(':') ? 'IPv6' : 'IPv4', endpoints: [{ addresses: [address], conditions: { ready: true } }], ports: [{ name: 'https', port, protocol: 'TCP' }] };
+  return [
+    wanted(ServiceCIDRs, { metadata: { name: 'kubernetes' }, spec: { cidrs: [serviceCidr] } }),
+    wanted(Services, {
+      metadata: { ...place, labels },
+      spec: { type: 'ClusterIP', clusterIP: firstServiceIp(serviceCidr), sessionAffinity: 'None', ports: [{ name: 'https', port: 443, targetPort: port, protocol: 'TCP' }] },
+    }),
+    wanted(Endpoints, { metadata: { ...place, labels: skipMirror }, subsets }, (existing) =>
+      JSON.stringify(existing.subsets?.[0]?.addresses?.[0]?.ip) === JSON.stringify(address) && existing.subsets?.[0]?.ports?.[0]?.port === port ? undefined : { ...existing, subsets },
+    ),
+    wanted(EndpointSlices, { metadata: { ...place, labels: { 'kubernetes.io/service-name': 'kubernetes' } }, ...slice }, (existing) =>
+      existing.endpoints?.[0]?.addresses?.[0] === address && existing.ports?.[0]?.port === port ? undefined : { ...existing, ...slice },
+    ),
+  ];
+}
