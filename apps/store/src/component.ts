@@ -1,12 +1,20 @@
-import { type Channel, type GrpcServer, grpcServer, inMemoryChannel, type ServedService } from '@orrery/rpc';
-import { type Component, type Env, resolveConfig } from '@orrery/runtime';
+import type { HttpServer, ServeHttp } from '@orrery/node-io';
+import { type Channel, Code, type GrpcServer, RpcError, type ServedService, type TlsMaterial, grpcServer, inMemoryChannel } from '@orrery/rpc';
+import { type Component, ConfigError, type Disk, type Env, resolveConfig } from '@orrery/runtime';
+import { startAutoCompaction } from './auto-compaction.ts';
+import { openBackup } from './backup.ts';
 import { type StoreConfig, storeSchema } from './config.ts';
 import { Member } from './member.ts';
+import { registerMetrics } from './metrics.ts';
+import { serveStatus } from './status-server.ts';
 import { authService } from './services/auth.ts';
 import { clusterService } from './services/cluster.ts';
 import { kvService } from './services/kv.ts';
 import { leaseService } from './services/lease.ts';
+import { maintenanceService } from './services/maintenance.ts';
 import { watchService } from './services/watch.ts';
+import { Snapshotter } from './snapshotter.ts';
+import { type Identity, type Storage, openStorage } from './storage/storage.ts';
 
 export { type StoreConfig, storeSchema } from './config.ts';
 
@@ -15,49 +23,172 @@ export interface Store extends Component {
   channel(): Channel;
   /** Addresses it listens on, with the ports that were picked. */
   readonly addresses: readonly string[];
+  /** The port of /metrics and /health, if served. */
+  readonly metricsPort: number | undefined;
 }
 
-function randomId(env: Env): string {
-  return String((BigInt(env.random.int(2 ** 32)) << 32n) | BigInt(1 + env.random.int(2 ** 32 - 1)));
+export interface StoreDeps {
+  /** Needed with `dataDir` or certificate files. */
+  readonly disk?: Disk | undefined;
+  /** Needed with `listenMetrics`. */
+  readonly serveHttp?: ServeHttp | undefined;
 }
 
-/** One member of etcd v3. Settings left out take their defaults. */
-export function createStore(env: Env, _deps: object, settings: Partial<StoreConfig> = {}): Store {
-  const config = resolveConfig(storeSchema, [settings]);
-  const member = new Member(env, { identity: { clusterId: randomId(env), memberId: randomId(env) } });
-  const servers: GrpcServer[] = [];
-  const addresses: string[] = [];
-  let up = false;
-  const urls = (): string[] => addresses.map((address) => `http://${address}`);
-  const services: ServedService[] = [
-    kvService(member, config),
-    watchService(member, {
-      clock: env.clock,
-      progressNotifyMs: config.watchProgressNotifySeconds * 1000,
-      maxResponseBytes: config.maxRequestBytes + 512 * 1024,
-    }),
-    leaseService(member, { random: env.random, minTtl: config.minLeaseTtlSeconds }),
-    clusterService(member, () => ({ name: config.name, clientURLs: urls(), peerURLs: [] })),
-    authService(member),
-  ];
-  return {
-    name: 'store',
-    addresses,
-    async start() {
-      for (const address of config.listenClient) {
-        const server = grpcServer(services);
-        servers.push(server);
-        const port = await server.listen(address);
-        addresses.push(port ? address.replace(/:\d+$/, `:${port}`) : address);
-      }
-      up = true;
-    },
-    async stop() {
-      up = false;
-      await member.stop();
-      for (const server of servers.splice(0)) await server.stop();
-    },
-    ready: () => up,
-    channel: () => inMemoryChannel(services),
-  };
+/** Bytes after which the log continues in a new file. */
+const segmentBytes = 64 * 1024 * 1024;
+/** How long calls in flight may finish when the store stops. */
+const graceMs = 1000;
+
+function newIdentity(env: Env): Identity {
+  const id = (): string => String((BigInt(env.random.int(2 ** 32)) << 32n) | BigInt(1 + env.random.int(2 ** 32 - 1)));
+  return { clusterId: id(), memberId: id() };
+}
+
+function requireDisk(deps: StoreDeps, setting: string): Disk {
+  if (!deps.disk) throw new ConfigError(`${setting} is set, but this store was given no disk`);
+  return deps.disk;
+}
+
+async function readTls(deps: StoreDeps, config: StoreConfig): Promise<TlsMaterial | undefined> {
+  if (!config.certFile) {
+    if (config.clientCertAuth) throw new ConfigError('--client-cert-auth needs --cert-file, --key-file and --trusted-ca-file');
+    return undefined;
+  }
+  if (!config.keyFile) throw new ConfigError('--cert-file needs --key-file');
+  if (config.clientCertAuth && !config.trustedCaFile) throw new ConfigError('--client-cert-auth needs --trusted-ca-file');
+  const disk = requireDisk(deps, '--cert-file');
+  const pem = async (path: string): Promise<string> => Buffer.from(await disk.read(path)).toString('utf8');
+  const ca = config.trustedCaFile ? { ca: await pem(config.trustedCaFile) } : {};
+  return { cert: await pem(config.certFile), key: await pem(config.keyFile), ...ca };
+}
+
+class StoreComponent implements Store {
+  readonly name = 'store';
+  readonly addresses: string[] = [];
+  metricsPort: number | undefined;
+  private readonly env: Env;
+  private readonly deps: StoreDeps;
+  private readonly config: StoreConfig;
+  private readonly member: Member;
+  private readonly services: readonly ServedService[];
+  private storage: Storage | undefined;
+  private snapshotter: Snapshotter | undefined;
+  private readonly servers: GrpcServer[] = [];
+  private statusServer: HttpServer | undefined;
+  private stopCompaction: (() => void) | undefined;
+  private up = false;
+
+  constructor(env: Env, deps: StoreDeps, config: StoreConfig) {
+    this.env = env;
+    this.deps = deps;
+    this.config = config;
+    this.member = new Member(env, { quotaBytes: config.quotaBackendBytes });
+    this.services = this.describe();
+  }
+
+  private describe(): ServedService[] {
+    const { member, config, env } = this;
+    const diskBytes = (): number => this.diskBytes();
+    return [
+      kvService(member, config),
+      watchService(member, {
+        clock: env.clock,
+        progressNotifyMs: config.watchProgressNotifySeconds * 1000,
+        maxResponseBytes: config.maxRequestBytes + 512 * 1024,
+      }),
+      leaseService(member, { random: env.random, minTtl: config.minLeaseTtlSeconds }),
+      maintenanceService(member, { quotaBytes: config.quotaBackendBytes, diskBytes, defragment: () => this.defragment() }),
+      clusterService(member, () => ({ name: config.name, clientURLs: this.clientUrls(), peerURLs: [] })),
+      authService(member),
+    ];
+  }
+
+  private clientUrls(): string[] {
+    const scheme = this.config.certFile ? 'https' : 'http';
+    return this.addresses.map((address) => (address.startsWith('unix:') ? address : `${scheme}://${address}`));
+  }
+
+  private diskBytes(): number {
+    const { storage } = this;
+    return storage ? storage.wal.sizeBytes + storage.snapshots.sizeBytes : this.member.state.sizeBytes;
+  }
+
+  /** In memory there is nothing to rewrite. */
+  private async defragment(): Promise<void> {
+    await this.snapshotter?.demand();
+  }
+
+  async start(): Promise<void> {
+    const { env, config, deps, member } = this;
+    const tls = await readTls(deps, config);
+    if (config.dataDir) this.storage = await this.openStorage(requireDisk(deps, '--data-dir'));
+    const { storage } = this;
+    if (storage) this.snapshotter = new Snapshotter(env, { member, storage, snapshotCount: config.snapshotCount });
+    await member.lead(storage?.identity ?? newIdentity(env), storage);
+    registerMetrics(env.metrics, { member, diskBytes: () => this.diskBytes(), quotaBytes: config.quotaBackendBytes });
+    const retentionMs = config.autoCompactionRetentionSeconds * 1000;
+    if (retentionMs > 0) this.stopCompaction = startAutoCompaction(env, member, retentionMs);
+    await this.listen(tls);
+    this.up = true;
+  }
+
+  /** Recovers the data directory. A new one may begin with a backup. */
+  private async openStorage(disk: Disk): Promise<Storage> {
+    const { env, config, member } = this;
+    const options = { disk, dir: config.dataDir, segmentBytes, newIdentity: () => newIdentity(env) };
+    const backup = config.initialSnapshot ? await openBackup(await disk.read(config.initialSnapshot)) : undefined;
+    const storage = await openStorage(options, { ...member.recovery, ...(backup ? { backup } : {}) });
+    env.log.info('recovered', { dataDir: config.dataDir, index: member.appliedIndex, revision: member.state.revision });
+    return storage;
+  }
+
+  private async listen(tls: TlsMaterial | undefined): Promise<void> {
+    const { config, env, deps } = this;
+    for (const address of config.listenClient) {
+      const server = grpcServer(this.services, { ...(tls ? { tls } : {}), requireClientCert: config.clientCertAuth });
+      this.servers.push(server);
+      const port = await server.listen(address);
+      const bound = address.startsWith('unix:') ? address : address.replace(/:\d+$/, `:${port}`);
+      this.addresses.push(bound);
+      env.log.info('serving etcd v3', { address: bound, tls: tls !== undefined });
+    }
+    if (!config.listenMetrics) return;
+    if (!deps.serveHttp) throw new ConfigError('--listen-metrics is set, but this store was given no HTTP server');
+    this.statusServer = await serveStatus(deps.serveHttp, { address: config.listenMetrics, metrics: env.metrics, ready: () => this.ready() });
+    this.metricsPort = this.statusServer.port;
+  }
+
+  async stop(): Promise<void> {
+    this.up = false;
+    this.stopCompaction?.();
+    await this.member.stop();
+    await this.statusServer?.close();
+    for (const server of this.servers.splice(0)) await server.stop(graceMs);
+    await this.snapshotter?.stop();
+    const { storage } = this;
+    this.storage = undefined;
+    await storage?.close();
+  }
+
+  ready(): boolean {
+    return this.up && !this.storage?.wal.failed;
+  }
+
+  channel(): Channel {
+    const inner = inMemoryChannel(this.services);
+    return {
+      call: (definition, method, input, options) => {
+        if (this.up) return inner.call(definition, method, input, options);
+        const error = new RpcError(Code.UNAVAILABLE, 'etcdserver: server stopped');
+        if (!method.responseStream) return Promise.reject(error);
+        return { [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(error) }) };
+      },
+      close: () => inner.close(),
+    };
+  }
+}
+
+/** One member of etcd v3. Settings left out take their defaults. A store is started once; to start again, create it anew. */
+export function createStore(env: Env, deps: StoreDeps = {}, settings: Partial<StoreConfig> = {}): Store {
+  return new StoreComponent(env, deps, { ...resolveConfig(storeSchema, []), ...settings });
 }

@@ -3,6 +3,7 @@ import type { ConfigOf, ConfigSchema } from '@orrery/runtime';
 export const storeSchema = {
   name: { type: 'string', default: 'default', help: 'name of this member' },
   dataDir: { type: 'string', default: '', help: 'directory of the log and snapshots; empty keeps everything in memory' },
+  initialSnapshot: { type: 'string', default: '', help: 'backup (of etcdctl snapshot save) that a new data directory begins with' },
   listenClient: { type: 'list', default: ['127.0.0.1:2379'], help: 'host:port or unix:/path to serve etcd v3 gRPC on; port 0 picks one' },
   certFile: { type: 'string', default: '', help: 'PEM certificate of the server; empty serves plain text' },
   keyFile: { type: 'string', default: '', help: 'PEM key of the certificate' },

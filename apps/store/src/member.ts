@@ -1,39 +1,74 @@
-import { type MvccState, type WatchHub, applyTxn } from '@orrery/mvcc';
-import { type CompactionRequest, type CompactionResponse, type ResponseHeader, type TxnRequest, type TxnResponse } from '@orrery/proto/etcd';
+import { type MvccState, type WatchHub, MvccError, applyTxn, decodeSnapshot, encodeSnapshot } from '@orrery/mvcc';
+import {
+  type AlarmMember,
+  type CompactionRequest,
+  type CompactionResponse,
+  type ResponseHeader,
+  type TxnRequest,
+  type TxnResponse,
+  AlarmRequest_AlarmAction as AlarmAction,
+  AlarmType,
+} from '@orrery/proto/etcd';
+import { Code, RpcError } from '@orrery/rpc';
 import type { Env } from '@orrery/runtime';
-import type { Entry, Results } from './entry.ts';
+import { type CommitLog, type CommitSink, type Proposal, DiskLog, MemoryLog } from './commit-log.ts';
+import { type Entry, type Results, decodeEntry } from './entry.ts';
 import { etcdError, toEtcdError } from './errors.ts';
 import { LeaseClock } from './lease-clock.ts';
-import { StateMachine } from './state-machine.ts';
-
-export interface Identity {
-  readonly clusterId: string;
-  readonly memberId: string;
-}
+import { StateMachine, needsSpace } from './state-machine.ts';
+import type { Identity, Recovery, Storage } from './storage/storage.ts';
+import { DiskFullError } from './storage/wal.ts';
 
 /** An answer whose header lacks only what the server knows. */
 interface Answer {
   header?: ResponseHeader | undefined;
 }
 
+/** The part of a snapshot that is not keys. */
+export interface SnapshotExtra {
+  readonly index: number;
+  readonly term: number;
+  readonly alarms: Required<AlarmMember>[];
+}
+
+export interface PinnedSnapshot {
+  /** The last entry it covers. */
+  readonly index: number;
+  readonly chunks: AsyncIterable<Uint8Array>;
+  release(): void;
+}
+
+export interface MemberOptions {
+  /** Bytes of data beyond which the NOSPACE alarm goes on. */
+  readonly quotaBytes: number;
+}
+
 /** Versions freed per slice of background work. */
 const scrubSlice = 2000;
 
 /** One member: takes proposals, has them committed, applies them, and does what only a leader does (leases run out). */
-export class Member {
-  readonly identity: Identity;
+export class Member implements CommitSink {
   readonly machine = new StateMachine();
   readonly leaseClock: LeaseClock;
+  identity: Identity = { clusterId: '0', memberId: '0' };
   term = 1;
   appliedIndex = 0;
+  /** Called between commits; see `CommitSink.idle`. */
+  idle?: (lastIndex: number) => Promise<void>;
   private readonly env: Env;
+  private readonly options: MemberOptions;
+  /** Proposals that are neither committed nor failed yet. */
+  pending = 0;
+  private log: CommitLog = new MemoryLog(this);
   private readonly stopHooks = new Set<() => void>();
   private scrubbing: Promise<void> | undefined;
+  private pins = 0;
+  private readonly whenUnpinned: (() => void)[] = [];
   private stopped = false;
 
-  constructor(env: Env, options: { identity: Identity }) {
+  constructor(env: Env, options: MemberOptions) {
     this.env = env;
-    this.identity = options.identity;
+    this.options = options;
     this.leaseClock = new LeaseClock({ clock: env.clock, leases: this.state.leases, expired: (ids) => this.revokeExpired(ids) });
   }
 
@@ -45,8 +80,39 @@ export class Member {
     return this.machine.hub;
   }
 
+  /** Fills the fresh member from its data directory. Entries that failed when they were first applied fail again, alike. */
+  readonly recovery: Recovery = {
+    snapshot: (bytes) => {
+      const extra = decodeSnapshot(this.state, bytes) as SnapshotExtra;
+      for (const alarm of extra.alarms) this.machine.raise(alarm);
+      this.term = extra.term;
+      return (this.appliedIndex = extra.index);
+    },
+    record: ({ index, term, kind, bytes }) => {
+      this.term = Math.max(this.term, term);
+      this.appliedIndex = index;
+      try {
+        this.machine.apply(decodeEntry(kind, bytes));
+      } catch (error) {
+        if (!(error instanceof MvccError)) throw error;
+      }
+    },
+  };
+
+  /** Begins to lead: a new term over the recovered log, or in memory. Resolves when its first entry is committed. */
+  async lead(identity: Identity, storage: Storage | undefined): Promise<void> {
+    this.identity = identity;
+    if (storage) {
+      this.term += 1;
+      this.log = new DiskLog({ wal: storage.wal, sink: this, term: this.term, lastIndex: this.appliedIndex });
+    }
+    this.leaseClock.restart();
+    await this.propose({ kind: 'term', request: {} });
+    this.scrub().catch((error: unknown) => this.env.log.error('cannot free compacted history', { error }));
+  }
+
   header(revision = this.state.revision): ResponseHeader {
-    return { ...this.identity, revision, raftTerm: this.term };
+    return { clusterId: this.identity.clusterId, memberId: this.identity.memberId, revision, raftTerm: this.term };
   }
 
   /** Completes the header of an answer that nobody else holds yet. */
@@ -56,13 +122,51 @@ export class Member {
   }
 
   /** Resolves when the entry is committed and applied. Rejects with etcd's error, the state being as it was. */
-  async propose<E extends Entry>(entry: E): Promise<Results[E['kind']]> {
-    if (this.stopped) throw etcdError('stopped');
+  propose<E extends Entry>(entry: E): Promise<Results[E['kind']]> {
+    if (this.stopped) return Promise.reject(etcdError('stopped'));
+    const cost = needsSpace(entry);
+    if (cost > 0 && !this.hasSpace(cost)) return Promise.reject(etcdError('noSpace'));
+    return new Promise((resolve, reject) => {
+      this.pending += 1;
+      this.log.propose({ entry, resolve, reject });
+    });
+  }
+
+  /** Refuses what would exceed the quota, and raises the alarm for it. */
+  private hasSpace(cost: number): boolean {
+    if (this.machine.outOfSpace) return false;
+    if (this.state.sizeBytes + cost <= this.options.quotaBytes) return true;
+    this.env.log.warn('database quota exceeded, raising the NOSPACE alarm', { bytes: this.state.sizeBytes, quota: this.options.quotaBytes });
+    const request = { action: AlarmAction.ACTIVATE, memberID: this.identity.memberId, alarm: AlarmType.NOSPACE };
+    this.propose({ kind: 'alarm', request }).catch((error: unknown) => this.env.log.warn('cannot log the NOSPACE alarm', { error }));
+    return false;
+  }
+
+  committed({ entry, resolve, reject }: Proposal, { index }: { index: number }): void {
+    this.appliedIndex = index;
+    this.pending -= 1;
     try {
-      return this.apply(entry) as Results[E['kind']];
+      resolve(this.apply(entry) as never);
     } catch (error) {
-      throw toEtcdError(error);
+      reject(toEtcdError(error));
     }
+  }
+
+  failed({ reject }: Proposal, error: unknown): void {
+    this.pending -= 1;
+    if (error instanceof DiskFullError) {
+      if (!this.machine.outOfSpace) this.env.log.error('disk full, raising the NOSPACE alarm', { error: error.message });
+      // Cannot go through the log just now. No write is logged while it is on, so a replay without it gives the same state.
+      this.machine.raise({ memberID: this.identity.memberId, alarm: AlarmType.NOSPACE });
+      reject(etcdError('noSpace'));
+    } else reject(new RpcError(Code.UNAVAILABLE, `etcdserver: ${(error as Error).message}`));
+  }
+
+  private apply(entry: Entry): Results[keyof Results] {
+    const result = this.machine.apply(entry);
+    if (entry.kind === 'leaseGrant') this.leaseClock.started(entry.request.ID ?? '0');
+    else if (entry.kind === 'leaseRevoke') this.leaseClock.ended(entry.request.ID ?? '0');
+    return result && this.answer(result as Answer);
   }
 
   /** A transaction that only reads needs no entry. */
@@ -80,17 +184,43 @@ export class Member {
   /** Frees what compaction left behind, in slices between other work. */
   private scrub(): Promise<void> {
     this.scrubbing ??= (async () => {
-      while (!this.stopped && !this.state.scrub(scrubSlice)) await this.env.clock.sleep(0);
+      for (;;) {
+        while (this.pins > 0) await new Promise<void>((resolve) => this.whenUnpinned.push(resolve));
+        if (this.stopped || this.state.scrub(scrubSlice)) return;
+        await this.env.clock.sleep(0);
+      }
     })().finally(() => (this.scrubbing = undefined));
     return this.scrubbing;
   }
 
-  private apply(entry: Entry): Results[keyof Results] {
-    this.appliedIndex += 1;
-    const result = this.machine.apply(entry);
-    if (entry.kind === 'leaseGrant') this.leaseClock.started(entry.request.ID ?? '0');
-    else if (entry.kind === 'leaseRevoke') this.leaseClock.ended(entry.request.ID ?? '0');
-    return result && this.answer(result as Answer);
+  /** The chunks of a snapshot of the state as of this call. Nothing is freed until `release`, so read them promptly. */
+  snapshot(): PinnedSnapshot {
+    const index = this.appliedIndex;
+    const extra: SnapshotExtra = { index, term: this.term, alarms: this.machine.listAlarms() };
+    const encoder = encodeSnapshot(this.state, extra);
+    const first = encoder.next().value as Uint8Array;
+    this.pins += 1;
+    let released = false;
+    const release = (): void => {
+      if (released) return;
+      released = true;
+      this.pins -= 1;
+      if (this.pins === 0) for (const wake of this.whenUnpinned.splice(0)) wake();
+    };
+    return { index, chunks: this.paced(first, encoder), release };
+  }
+
+  private async *paced(first: Uint8Array, rest: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    yield first;
+    for (const chunk of rest) {
+      yield chunk;
+      await this.env.clock.sleep(0);
+    }
+  }
+
+  /** Has `idle` called soon. */
+  poke(): void {
+    this.log.poke();
   }
 
   private revokeExpired(ids: string[]): void {
@@ -107,10 +237,12 @@ export class Member {
     return () => this.stopHooks.delete(hook);
   }
 
+  /** Takes no more proposals, finishes those in flight, ends the watches. */
   async stop(): Promise<void> {
     if (this.stopped) return;
     this.stopped = true;
     this.leaseClock.stop();
+    await this.log.drain();
     for (const hook of this.stopHooks) hook();
     await this.scrubbing;
   }

@@ -5,6 +5,7 @@ import {
   type AlarmResponse,
   type LeaseGrantRequest,
   type LeaseGrantResponse,
+  type PutRequest,
   type RequestOp,
   type TxnRequest,
   AlarmRequest_AlarmAction as AlarmAction,
@@ -12,12 +13,25 @@ import {
 } from '@orrery/proto/etcd';
 import type { Entry, Results } from './entry.ts';
 
-function writes({ request }: RequestOp): boolean {
-  return request?.$case === 'requestPut' || (request?.$case === 'requestTxn' && putsSomething(request.value));
+function opCost({ request }: RequestOp): number {
+  if (request?.$case === 'requestPut') return putCost(request.value);
+  return request?.$case === 'requestTxn' ? txnCost(request.value) : 0;
 }
 
-function putsSomething(txn: TxnRequest): boolean {
-  return (txn.success ?? []).some(writes) || (txn.failure ?? []).some(writes);
+function putCost(request: PutRequest): number {
+  return (request.key?.length ?? 0) + (request.value?.length ?? 0) + 96;
+}
+
+function txnCost({ success = [], failure = [] }: TxnRequest): number {
+  const sum = (ops: readonly RequestOp[]): number => ops.reduce((total, op) => total + opCost(op), 0);
+  return Math.max(sum(success), sum(failure));
+}
+
+/** Bytes an entry may add to the data; 0 for those that are let through when there is no space. */
+export function needsSpace(entry: Entry): number {
+  if (entry.kind === 'put') return putCost(entry.request);
+  if (entry.kind === 'txn') return txnCost(entry.request);
+  return entry.kind === 'leaseGrant' ? 64 : 0;
 }
 
 /** The replicated state: applies committed entries in order. Deterministic; every failure leaves the state as it was. */
@@ -38,7 +52,7 @@ export class StateMachine {
       case 'deleteRange':
         return this.publish(deleteRange(this.state, entry.request));
       case 'txn':
-        if (this.alarms.size && putsSomething(entry.request)) this.requireSpace();
+        if (this.alarms.size && txnCost(entry.request) > 0) this.requireSpace();
         return this.publish(applyTxn(this.state, entry.request));
       case 'compact':
         this.state.compact(entry.request.revision ?? 0);

@@ -46,6 +46,8 @@ export interface Watcher {
 export class WatchHub {
   private readonly state: MvccState;
   private readonly index = new WatcherIndex<Watcher>();
+  /** Watchers that are open. */
+  watchers = 0;
 
   constructor(state: MvccState) {
     this.state = state;
@@ -57,12 +59,14 @@ export class WatchHub {
     const { revision } = this.state;
     const next = spec.startRevision > 0 ? spec.startRevision : revision + 1;
     const watcher: Watcher = { spec, wake, queue: [], inStep: next > revision, next, awake: false };
+    this.watchers += 1;
     if (watcher.inStep) this.index.add(spec.range, watcher);
     else rouse(watcher);
     return watcher;
   }
 
   close(watcher: Watcher): void {
+    this.watchers -= 1;
     if (watcher.inStep) this.index.remove(watcher.spec.range, watcher);
     watcher.queue = [];
     watcher.inStep = false;

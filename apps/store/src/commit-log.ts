@@ -1,0 +1,129 @@
+import { type Entry, encodeEntry } from './entry.ts';
+import { FrameBuilder } from './storage/frame.ts';
+import type { Wal } from './storage/wal.ts';
+
+/** An entry on its way through the log. */
+export interface Proposal {
+  readonly entry: Entry;
+  readonly resolve: (result: never) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** What happens to committed and failed proposals. Called in log order. */
+export interface CommitSink {
+  committed(proposal: Proposal, at: { index: number; term: number }): void;
+  /** The proposal is not in the log and never will be. */
+  failed(proposal: Proposal, error: unknown): void;
+  /** Between commits, with nothing in flight: the moment to cut the log. */
+  idle?(lastIndex: number): Promise<void>;
+}
+
+/** Turns proposals into committed entries: one order, durable before it is acknowledged. The place of consensus. */
+export interface CommitLog {
+  propose(proposal: Proposal): void;
+  /** Runs `idle` even if nothing is proposed. */
+  poke(): void;
+  /** Resolves when all that was proposed before is committed or failed. */
+  drain(): Promise<void>;
+}
+
+/** Commits at once: a store without a data directory. */
+export class MemoryLog implements CommitLog {
+  private index = 0;
+  private readonly sink: CommitSink;
+
+  constructor(sink: CommitSink) {
+    this.sink = sink;
+  }
+
+  propose(proposal: Proposal): void {
+    this.sink.committed(proposal, { index: ++this.index, term: 1 });
+  }
+
+  poke(): void {}
+
+  async drain(): Promise<void> {}
+}
+
+/** Bytes after which a batch is closed; what does not fit goes into the next write. */
+const maxBatchBytes = 4 * 1024 * 1024;
+
+interface Batch {
+  readonly frame: FrameBuilder;
+  readonly proposals: Proposal[];
+}
+
+/**
+ * Group commit over the write-ahead log: while one batch is being synced, proposals gather in the next. So the cost of a
+ * sync is shared by all who wait, and a lone client does not wait for company.
+ */
+export class DiskLog implements CommitLog {
+  private readonly wal: Wal;
+  private readonly sink: CommitSink;
+  private readonly term: number;
+  private lastIndex: number;
+  private readonly waiting: Batch[] = [];
+  private readonly spare: FrameBuilder[] = [];
+  private running: Promise<void> | undefined;
+
+  constructor(options: { wal: Wal; sink: CommitSink; term: number; lastIndex: number }) {
+    this.wal = options.wal;
+    this.sink = options.sink;
+    this.term = options.term;
+    this.lastIndex = options.lastIndex;
+  }
+
+  propose(proposal: Proposal): void {
+    const { kind, bytes } = encodeEntry(proposal.entry);
+    let batch = this.waiting[this.waiting.length - 1];
+    if (!batch || batch.frame.bytes + bytes.length > maxBatchBytes) {
+      batch = { frame: this.spare.pop() ?? new FrameBuilder(), proposals: [] };
+      this.waiting.push(batch);
+    }
+    batch.frame.add(kind, bytes);
+    batch.proposals.push(proposal);
+    this.poke();
+  }
+
+  poke(): void {
+    // A microtask later: everyone who proposes in answer to the same event shares the batch.
+    this.running ??= Promise.resolve()
+      .then(() => this.run())
+      .finally(() => {
+        this.running = undefined;
+        if (this.waiting.length) this.poke();
+      });
+  }
+
+  async drain(): Promise<void> {
+    while (this.running) await this.running;
+  }
+
+  private async run(): Promise<void> {
+    do {
+      const batch = this.waiting.shift();
+      if (batch) await this.commit(batch);
+      await this.sink.idle?.(this.lastIndex);
+    } while (this.waiting.length);
+  }
+
+  private async commit({ frame, proposals }: Batch): Promise<void> {
+    const { term } = this;
+    const firstIndex = this.lastIndex + 1;
+    try {
+      await this.wal.append(frame.seal({ firstIndex, term }), firstIndex);
+    } catch (error) {
+      this.fail(proposals, error);
+      return;
+    }
+    if (this.spare.length < 2) this.spare.push(frame);
+    this.lastIndex += proposals.length;
+    proposals.forEach((proposal, i) => this.sink.committed(proposal, { index: firstIndex + i, term }));
+  }
+
+  /** Fails those that wait behind, too: they were proposed before anyone knew. */
+  private fail(proposals: readonly Proposal[], error: unknown): void {
+    const behind = this.waiting.splice(0).flatMap((batch) => batch.proposals);
+    for (const proposal of [...proposals, ...behind]) this.sink.failed(proposal, error);
+  }
+}

@@ -1,0 +1,96 @@
+import { hashKv } from '@orrery/mvcc';
+import {
+  type AlarmRequest,
+  type StatusResponse,
+  AlarmRequest_AlarmAction as AlarmAction,
+  AlarmType,
+  DowngradeRequest_DowngradeAction as DowngradeAction,
+  MaintenanceDefinition,
+} from '@orrery/proto/etcd';
+import { Code, RpcError, type ServedService, service } from '@orrery/rpc';
+import { createBackup } from '../backup.ts';
+import { etcdError, toEtcdError } from '../errors.ts';
+import type { Member } from '../member.ts';
+
+/** The etcd whose protocol and behaviour this store follows; clients choose features by it. */
+export const etcdVersion = '3.6.0';
+const chunkBytes = 64 * 1024;
+
+export interface MaintenanceOptions {
+  readonly quotaBytes: number;
+  /** Bytes on disk; in memory, those of the data. */
+  readonly diskBytes: () => number;
+  /** Rewrites what is on disk without what is no longer needed. */
+  readonly defragment: () => Promise<void>;
+}
+
+function status(member: Member, options: MaintenanceOptions): StatusResponse {
+  const alarms = member.machine.listAlarms();
+  const word = (alarm: AlarmType): string => (alarm === AlarmType.NOSPACE ? 'NOSPACE' : 'CORRUPT');
+  return {
+    header: member.header(),
+    version: etcdVersion,
+    storageVersion: etcdVersion,
+    dbSize: options.diskBytes(),
+    dbSizeInUse: member.state.sizeBytes,
+    dbSizeQuota: options.quotaBytes,
+    leader: member.identity.memberId,
+    raftIndex: member.appliedIndex,
+    raftAppliedIndex: member.appliedIndex,
+    raftTerm: member.term,
+    errors: alarms.map(({ memberID, alarm }) => `memberID:${memberID} alarm:${word(alarm)} `),
+    isLearner: false,
+    downgradeInfo: { enabled: false, targetVersion: '' },
+  };
+}
+
+async function alarm(member: Member, request: AlarmRequest) {
+  const action = request.action ?? AlarmAction.GET;
+  if (action === AlarmAction.GET) return { header: member.header(), alarms: member.machine.listAlarms(request.alarm) };
+  const turnOff = action === AlarmAction.DEACTIVATE;
+  // etcdctl's `alarm disarm` names neither member nor type: all that are on.
+  const meant = turnOff && (request.alarm ?? AlarmType.NONE) === AlarmType.NONE ? member.machine.listAlarms() : [request];
+  let last = { header: member.header(), alarms: [] as { memberID?: string; alarm?: AlarmType }[] };
+  for (const { memberID = '0', alarm: type = AlarmType.NONE } of meant) {
+    const id = memberID === '0' ? member.identity.memberId : memberID;
+    const answer = await member.propose({ kind: 'alarm', request: { action, memberID: id, alarm: type } });
+    last = { header: answer.header ?? last.header, alarms: [...last.alarms, ...((answer.alarms ?? []) as typeof last.alarms)] };
+  }
+  return last;
+}
+
+/** The Maintenance service. */
+export function maintenanceService(member: Member, options: MaintenanceOptions): ServedService {
+  return service(MaintenanceDefinition, {
+    alarm: (request) => alarm(member, request),
+    status: async () => status(member, options),
+    defragment: async () => {
+      await options.defragment();
+      return { header: member.header() };
+    },
+    hash: async () => ({ header: member.header(), hash: hashKv(member.state, 0).hash }),
+    hashKV: async ({ revision = 0 }) => {
+      try {
+        const found = hashKv(member.state, revision);
+        return { header: member.header(), hash: found.hash, compactRevision: found.compactRevision, hashRevision: found.revision };
+      } catch (error) {
+        throw toEtcdError(error);
+      }
+    },
+    snapshot: async function* () {
+      const backup = await createBackup(member);
+      for (let at = 0; at < backup.length; at += chunkBytes) {
+        const blob = Buffer.from(backup.buffer, at, Math.min(chunkBytes, backup.length - at));
+        yield { header: member.header(), remainingBytes: backup.length - at - blob.length, blob, version: etcdVersion };
+      }
+    },
+    moveLeader: async ({ targetID = '0' }) => {
+      if (targetID !== member.identity.memberId) throw etcdError('badTransferee');
+      return { header: member.header() };
+    },
+    downgrade: async ({ action }) => {
+      if (action === DowngradeAction.CANCEL) throw new RpcError(Code.FAILED_PRECONDITION, 'etcdserver: no inflight downgrade');
+      throw new RpcError(Code.INVALID_ARGUMENT, 'etcdserver: invalid downgrade target version');
+    },
+  });
+}

@@ -1,0 +1,85 @@
+import type { Env } from '@orrery/runtime';
+import type { Member } from './member.ts';
+import type { Storage } from './storage/storage.ts';
+
+/** After a failed snapshot (a full disk, say), entries to wait before the next attempt. */
+const retryEntries = 1000;
+
+/**
+ * Takes snapshots and shortens the log: after `snapshotCount` entries, provided that the log grew by a good part of the
+ * last snapshot's size (so rewriting a large state stays a fraction of the work), and on demand.
+ */
+export class Snapshotter {
+  private readonly env: Env;
+  private readonly member: Member;
+  private readonly storage: Storage;
+  private readonly snapshotCount: number;
+  private lastIndex: number;
+  private running: Promise<void> | undefined;
+  private demands: { resolve: () => void; reject: (error: unknown) => void }[] = [];
+
+  constructor(env: Env, options: { member: Member; storage: Storage; snapshotCount: number }) {
+    this.env = env;
+    this.member = options.member;
+    this.storage = options.storage;
+    this.snapshotCount = options.snapshotCount;
+    this.lastIndex = options.storage.coveredIndex;
+    this.member.idle = (index) => this.idle(index);
+  }
+
+  /** Resolves when a snapshot taken after this call is on disk and the log before it is gone. */
+  demand(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.demands.push({ resolve, reject });
+      this.member.poke();
+    });
+  }
+
+  private due(index: number): boolean {
+    if (this.demands.length) return true;
+    return index - this.lastIndex >= this.snapshotCount && this.storage.wal.sizeBytes * 2 >= this.storage.snapshots.sizeBytes;
+  }
+
+  private async idle(index: number): Promise<void> {
+    if (this.running || !this.due(index)) return;
+    const demands = this.demands.splice(0);
+    try {
+      await this.storage.wal.cut(index + 1);
+    } catch (error) {
+      this.lastIndex = index - this.snapshotCount + retryEntries;
+      for (const demand of demands) demand.reject(error);
+      this.env.log.warn('cannot begin a new log segment for a snapshot', { error });
+      return;
+    }
+    const { index: covered, chunks, release } = this.member.snapshot();
+    this.running = this.write(covered, chunks)
+      .then(
+        () => demands.forEach((demand) => demand.resolve()),
+        (error: unknown) => {
+          this.lastIndex = covered - this.snapshotCount + retryEntries;
+          this.env.log.warn('snapshot failed; the log is kept', { error });
+          for (const demand of demands) demand.reject(error);
+        },
+      )
+      .finally(() => {
+        release();
+        this.running = undefined;
+        if (this.demands.length) this.member.poke();
+      });
+  }
+
+  private async write(index: number, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    const started = this.env.clock.monotonic();
+    await this.storage.snapshots.save(index, chunks);
+    this.lastIndex = index;
+    await this.storage.wal.dropThrough(index);
+    const durationMs = Math.round(this.env.clock.monotonic() - started);
+    this.env.log.info('snapshot taken', { index, bytes: this.storage.snapshots.sizeBytes, durationMs });
+  }
+
+  /** Waits for the snapshot being written. */
+  async stop(): Promise<void> {
+    await this.running;
+    for (const demand of this.demands.splice(0)) demand.reject(new Error('stopped'));
+  }
+}
