@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Makes the images that infra/Dockerfile and infra/compose.yaml start from, under their usual names, on a machine that
+# cannot pull any: node from this repository's packages, nats-server and a shell from this machine, with the libraries
+# they need. Does nothing for an image that is there or can be pulled.
+#   DOCKER=docker infra/base-image.sh
+set -euo pipefail
+docker="${DOCKER:-docker}"
+root="$(cd "$(dirname "$0")/.." && pwd)"
+
+have() { "$docker" image inspect "$1" >/dev/null 2>&1; }
+pull() { timeout 60 "$docker" pull -q "$1" >/dev/null 2>&1; }
+
+# Copies a program with its libraries and loader into a root file system.
+add() {
+  local rootfs="$1" program="$2" target="$3"
+  install -D -m 0755 "$program" "$rootfs$target"
+  { ldd "$program" 2>/dev/null || true; } | grep -o '/[^ ]*' | while read -r library; do
+    install -D -m 0755 "$library" "$rootfs$library"
+  done
+}
+
+skeleton() {
+  local rootfs="$1"
+  mkdir -p "$rootfs"/{tmp,etc,proc,sys,dev,run,var/tmp,root}
+  chmod 1777 "$rootfs/tmp" "$rootfs/var/tmp"
+  printf 'root:x:0:0:root:/root:/bin/sh\nnode:x:1000:1000::/home/node:/bin/sh\n' > "$rootfs/etc/passwd"
+  printf 'root:x:0:\nnode:x:1000:\n' > "$rootfs/etc/group"
+  printf 'hosts: files dns\n' > "$rootfs/etc/nsswitch.conf"
+  add "$rootfs" "$(readlink -f /bin/sh)" /bin/sh
+  for library in libnss_files.so.2 libnss_dns.so.2 libresolv.so.2; do
+    local path
+    path="$(ldconfig -p | awk -v l="$library" '$1 == l { print $NF; exit }')"
+    [ -z "$path" ] || install -D -m 0755 "$path" "$rootfs$path"
+  done
+}
+
+import_image() {
+  local rootfs="$1" name="$2"
+  tar -C "$rootfs" -c . | "$docker" import --change 'ENV PATH=/usr/local/bin:/usr/bin:/bin' - "$name" >/dev/null
+  echo "made $name from this machine's files"
+}
+
+make_node() {
+  local name="node:24-bookworm-slim" rootfs node
+  if have "$name" || pull "$name"; then return; fi
+  node="$(readlink -f "$root/node_modules/.bin/node" 2>/dev/null || command -v node)"
+  rootfs="$(mktemp -d)"
+  skeleton "$rootfs"
+  add "$rootfs" "$node" /usr/local/bin/node
+  import_image "$rootfs" "$name"
+  rm -rf "$rootfs"
+}
+
+make_nats() {
+  local name="nats:2.10-alpine" rootfs
+  if have "$name" || pull "$name"; then return; fi
+  command -v nats-server >/dev/null || { echo "nats-server is needed to make $name: apt-get install nats-server" >&2; exit 1; }
+  rootfs="$(mktemp -d)"
+  skeleton "$rootfs"
+  add "$rootfs" "$(command -v nats-server)" /usr/local/bin/nats-server
+  import_image "$rootfs" "$name"
+  rm -rf "$rootfs"
+}
+
+make_node
+make_nats
