@@ -3,7 +3,7 @@
  * run of the checks lints code that has to fail. Run it under nx (`nx run orrery:lint`), which provides the graph.
  */
 import { ESLint } from 'eslint';
-import { mustFail, mustPass } from '../fixtures/boundaries.mjs';
+import { mustFail, mustPass } from '../fixtures/boundaries.ts';
 
 const eslint = new ESLint();
 
@@ -13,10 +13,10 @@ async function rulesBroken(path: string, code: string): Promise<string[]> {
 }
 
 const problems: string[] = [];
-for (const [path = '', code = '', rule = ''] of mustFail) {
+for (const [path, code, rule] of mustFail) {
   if (!(await rulesBroken(path, code)).includes(rule)) problems.push(`${path}: ${rule} did not refuse\n${code}`);
 }
-for (const [path = '', code = ''] of mustPass) {
+for (const [path, code] of mustPass) {
   const broken = await rulesBroken(path, code);
   if (broken.length) problems.push(`${path}: ${broken.join(', ')} refused\n${code}`);
 }
