@@ -1,5 +1,8 @@
 import type { Lease } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
+import { ageColumn, nameColumn, text } from '../../printing/columns.ts';
+import { findProblems } from '../../validation/field-path.ts';
+import { checkNonNegative, checkPositive } from '../../validation/fields.ts';
 
 export const leaseKind = defineKind<Lease>({
   group: 'coordination.k8s.io',
@@ -7,4 +10,14 @@ export const leaseKind = defineKind<Lease>({
   kind: 'Lease',
   resource: 'leases',
   namespaced: true,
+  createOnUpdate: true,
+  unconditionalUpdate: false,
+  validate: ({ spec }) =>
+    findProblems((root) => {
+      const at = root.child('spec');
+      checkPositive(spec?.leaseDurationSeconds, at.child('leaseDurationSeconds'));
+      checkNonNegative(spec?.leaseTransitions, at.child('leaseTransitions'));
+      if (spec?.preferredHolder && !spec.strategy) at.child('preferredHolder').forbidden('must be specified only when `strategy` is specified');
+    }),
+  columns: [nameColumn, text('Holder', ({ spec }) => spec?.holderIdentity ?? ''), ageColumn],
 });

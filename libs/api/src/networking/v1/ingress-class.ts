@@ -1,5 +1,30 @@
 import type { IngressClass } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
+import { ageColumn, nameColumn, text } from '../../printing/columns.ts';
+import { type FieldPath, findProblems } from '../../validation/field-path.ts';
+import { checkImmutable } from '../../validation/fields.ts';
+import { dns1123Label, dns1123Subdomain } from '../../validation/names.ts';
+import { checkDomainPrefixedPath } from '../../validation/domain-path.ts';
+
+function checkSpec({ spec }: IngressClass, at: FieldPath): void {
+  if ((spec?.controller ?? '').length > 250) at.child('controller').tooLong(spec?.controller, 250);
+  checkDomainPrefixedPath(spec?.controller, at.child('controller'));
+  const parameters = spec?.parameters;
+  if (!parameters) return;
+  const path = at.child('parameters');
+  if (parameters.apiGroup) path.child('apiGroup').matches(parameters.apiGroup, dns1123Subdomain);
+  if (!parameters.kind) path.child('kind').required();
+  if (!parameters.name) path.child('name').required();
+  path.child('scope').requiredOneOf(parameters.scope, ['Cluster', 'Namespace']);
+  if (parameters.scope === 'Namespace') path.child('namespace').requires(parameters.namespace, dns1123Label);
+  else if (parameters.namespace) path.child('namespace').forbidden("`parameters.scope` is set to 'Cluster'");
+}
+
+function parameters({ spec }: IngressClass): string {
+  const { apiGroup, kind, name } = spec?.parameters ?? {};
+  if (!kind) return '<none>';
+  return `${kind}${apiGroup ? `.${apiGroup}` : ''}/${name ?? ''}`;
+}
 
 export const ingressClassKind = defineKind<IngressClass>({
   group: 'networking.k8s.io',
@@ -7,4 +32,16 @@ export const ingressClassKind = defineKind<IngressClass>({
   kind: 'IngressClass',
   resource: 'ingressclasses',
   namespaced: false,
+  generation: 'spec',
+  defaults: ({ spec }) => {
+    if (spec?.parameters) spec.parameters.scope ??= 'Cluster';
+  },
+  validate: (object) => findProblems((root) => checkSpec(object, root.child('spec'))),
+  validateUpdate: (object, old) =>
+    findProblems((root) => {
+      const at = root.child('spec');
+      checkSpec(object, at);
+      checkImmutable({ value: object.spec?.controller, old: old.spec?.controller }, at.child('controller'));
+    }),
+  columns: [nameColumn, text('Controller', ({ spec }) => spec?.controller ?? ''), text('Parameters', parameters), ageColumn],
 });

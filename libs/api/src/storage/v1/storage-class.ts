@@ -1,5 +1,51 @@
+import type { FieldError } from '@orrery/errors';
 import type { StorageClass } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
+import { semanticEqual } from '../../equality.ts';
+import { ageColumn, nameColumn, text } from '../../printing/columns.ts';
+import { type FieldPath, findProblems } from '../../validation/field-path.ts';
+import { checkImmutable } from '../../validation/fields.ts';
+import { qualifiedName } from '../../validation/names.ts';
+
+const defaultAnnotations = ['storageclass.kubernetes.io/is-default-class', 'storageclass.beta.kubernetes.io/is-default-class'];
+
+export function checkProvisioner(provisioner: string | undefined, at: FieldPath): void {
+  if (!provisioner) at.required();
+  else at.matches(provisioner.toLowerCase(), qualifiedName);
+}
+
+export function checkParameters(parameters: Record<string, string> | undefined, at: FieldPath): void {
+  const entries = Object.entries(parameters ?? {});
+  if (entries.length > 512) at.tooLong('', 512);
+  let total = 0;
+  for (const [key, value] of entries) {
+    if (key === '') at.invalid(key, 'field must not be empty');
+    total += Buffer.byteLength(key) + Buffer.byteLength(value);
+  }
+  if (total > 256 * 1024) at.tooLong('', 256 * 1024);
+}
+
+function checkClass(object: StorageClass, root: FieldPath): void {
+  checkProvisioner(object.provisioner, root.child('provisioner'));
+  checkParameters(object.parameters, root.child('parameters'));
+  root.child('reclaimPolicy').oneOf(object.reclaimPolicy, ['Delete', 'Retain']);
+  root.child('volumeBindingMode').requiredOneOf(object.volumeBindingMode, ['Immediate', 'WaitForFirstConsumer']);
+}
+
+function validateUpdate(object: StorageClass, old: StorageClass): FieldError[] {
+  return findProblems((root) => {
+    checkClass(object, root);
+    for (const name of ['parameters', 'provisioner', 'reclaimPolicy'] as const) {
+      if (!semanticEqual(object[name], old[name])) root.child(name).forbidden(`updates to ${name} are forbidden.`);
+    }
+    checkImmutable({ value: object.volumeBindingMode, old: old.volumeBindingMode }, root.child('volumeBindingMode'));
+  });
+}
+
+function name({ metadata }: StorageClass): string {
+  const isDefault = defaultAnnotations.some((key) => metadata?.annotations?.[key] === 'true');
+  return `${metadata?.name ?? ''}${isDefault ? ' (default)' : ''}`;
+}
 
 export const storageClassKind = defineKind<StorageClass>({
   group: 'storage.k8s.io',
@@ -8,4 +54,18 @@ export const storageClassKind = defineKind<StorageClass>({
   resource: 'storageclasses',
   namespaced: false,
   shortNames: ['sc'],
+  defaults: (object) => {
+    object.reclaimPolicy ??= 'Delete';
+    object.volumeBindingMode ??= 'Immediate';
+  },
+  validate: (object) => findProblems((root) => checkClass(object, root)),
+  validateUpdate,
+  columns: [
+    { ...nameColumn, cell: name },
+    text('Provisioner', ({ provisioner }) => provisioner ?? ''),
+    text('ReclaimPolicy', ({ reclaimPolicy }) => reclaimPolicy ?? 'Delete'),
+    text('VolumeBindingMode', ({ volumeBindingMode }) => volumeBindingMode ?? 'Immediate'),
+    text('AllowVolumeExpansion', ({ allowVolumeExpansion }) => allowVolumeExpansion ?? false),
+    ageColumn,
+  ],
 });
