@@ -19,6 +19,7 @@ import { TokenManager } from './volumes/token-manager.ts';
 import { VolumeManager } from './volumes/volume-manager.ts';
 
 export { type KubeletConfig, kubeletSchema } from './config.ts';
+export { type KubeletServer, type KubeletServerDeps, createKubeletServer, kubeletServerSchema } from './server/kubelet-server.ts';
 export { type KubeletSources, createKubeletSources } from './sources/kubelet-sources.ts';
 
 export interface KubeletDeps {

@@ -12,3 +12,4 @@ export * from './dns-host.ts';
 export * from './vnet-bridge.ts';
 export * from './node-ports.ts';
 export * from './reverse-proxy.ts';
+export * from './probe-transports.ts';

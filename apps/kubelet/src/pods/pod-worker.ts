@@ -66,7 +66,8 @@ export class PodWorker {
   private current = new AbortController();
   /** Grace period of a kill under way, 0 when there is none. */
   private killGrace = 0;
-  private messages = new Map<string, string>();
+  private readonly messages = new Map<string, string>();
+  private readonly runtimeListeners = new Set<() => void>();
 
   constructor(options: PodWorkerOptions) {
     this.context = options.context;
@@ -114,6 +115,12 @@ export class PodWorker {
     this.wakeTimer?.cancel();
     this.current.abort(new Error('kubelet stopped'));
     this.objects?.release();
+  }
+
+  /** Calls back after each look at the runtime. Returns what ends that. */
+  onRuntimeChange(changed: () => void): () => void {
+    this.runtimeListeners.add(changed);
+    return () => void this.runtimeListeners.delete(changed);
   }
 
   ownsSandbox(id: string): boolean {
@@ -199,6 +206,7 @@ export class PodWorker {
     this.runtime = await readTerminationMessages(this.pod, whole, { host, logs: this.context.logs, known: this.messages });
     if (!this.isOver()) prober.update(this.pod, this.runtime, this.podIps()[0] ?? '');
     for (const { name, state } of this.runtime.containers) if (state === 'running') this.waiting.delete(name);
+    for (const changed of [...this.runtimeListeners]) changed();
   }
 
   private isOver(): boolean {

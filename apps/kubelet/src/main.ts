@@ -1,0 +1,32 @@
+import { hostname } from 'node:os';
+import { readFileSync } from 'node:fs';
+import { criChannel, directoryVolumeHost, fileLogSource } from '@orrery/cri';
+import { apiConnectionSchema, connectApi, dialHost, grpcHealthOverConn, runMain, serveHttp, tlsOverConn } from '@orrery/node-io';
+import { kubeletSchema } from './config.ts';
+import { createKubeletProcess, processSchema } from './process.ts';
+import { kubeletServerSchema } from './server/kubelet-server.ts';
+
+const schema = { ...apiConnectionSchema, ...kubeletSchema, ...kubeletServerSchema, ...processSchema };
+const pem = (path: string): string => (path ? readFileSync(path, 'utf8') : '');
+
+await runMain({
+  name: 'kubelet',
+  summary: 'runs the pods of one node, or of many emulated ones',
+  schema,
+  create: ({ env, config }) =>
+    createKubeletProcess(
+      env,
+      {
+        api: connectApi(env, config),
+        cri: (endpoint) => criChannel(endpoint),
+        volumes: directoryVolumeHost({ stamp: () => `${Date.now()}.${env.random.name(6)}` }),
+        logs: fileLogSource,
+        dialer: { dial: ({ ip, port }) => dialHost({ host: ip, port }) },
+        secure: { tls: tlsOverConn, grpcHealth: grpcHealthOverConn },
+        serveHttp,
+        connectStreaming: (url) => dialHost({ host: url.hostname, port: Number(url.port) }),
+        ...(config.serverCert ? { tls: { cert: pem(config.serverCert), key: pem(config.serverKey), ...(config.clientCa ? { clientCa: pem(config.clientCa) } : {}) } } : {}),
+      },
+      { ...config, nodeName: config.nodeName || hostname().toLowerCase() },
+    ),
+});

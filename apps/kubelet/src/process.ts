@@ -1,0 +1,79 @@
+import { type ApiClient, createEventRecorder } from '@orrery/client';
+import type { LogSource, VolumeHost } from '@orrery/cri';
+import type { ServeHttp } from '@orrery/node-io';
+import type { Channel } from '@orrery/rpc';
+import { type Component, ConfigError, type ConfigOf, type ConfigSchema, type Env, startAll, stopAll } from '@orrery/runtime';
+import { type Kubelet, createKubelet } from './component.ts';
+import type { KubeletConfig } from './config.ts';
+import type { PodDialer, SecureTransports } from './probes/pod-network.ts';
+import { createKubeletServer, type kubeletServerSchema } from './server/kubelet-server.ts';
+import type { ConnectStreaming } from './server/streaming.ts';
+import { createKubeletSources } from './sources/kubelet-sources.ts';
+
+/** Settings of a process that hosts kubelets. */
+export const processSchema = {
+  criEndpoint: { type: 'string', default: 'unix:///run/containerd/containerd.sock', help: 'container runtime (CRI v1) of the node: unix:///path or host:port' },
+  nodes: { type: 'list', default: [], help: 'host many nodes instead of one: name=ip=criEndpoint each' },
+  serverCert: { type: 'string', default: '', help: 'file with the server certificate (PEM); without it the kubelet API is plain HTTP' },
+  serverKey: { type: 'string', default: '', help: 'file with the key of --server-cert (PEM)' },
+  clientCa: { type: 'string', default: '', help: 'file with the CA of client certificates (PEM)' },
+} as const satisfies ConfigSchema;
+
+export interface KubeletProcessDeps {
+  readonly api: ApiClient;
+  readonly cri: (endpoint: string) => Channel;
+  readonly volumes: VolumeHost;
+  readonly logs: LogSource;
+  readonly dialer: PodDialer;
+  readonly secure: SecureTransports;
+  readonly serveHttp: ServeHttp;
+  readonly connectStreaming: ConnectStreaming;
+  readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string };
+}
+
+type ProcessConfig = KubeletConfig & ConfigOf<typeof kubeletServerSchema> & ConfigOf<typeof processSchema>;
+
+interface HostedNode {
+  readonly name: string;
+  readonly ips: readonly string[];
+  readonly criEndpoint: string;
+}
+
+function hostedNodes(config: ProcessConfig): HostedNode[] {
+  if (config.nodes.length === 0) return [{ name: config.nodeName, ips: config.nodeIps, criEndpoint: config.criEndpoint }];
+  return config.nodes.map((entry) => {
+    const [name = '', ip = '', criEndpoint = ''] = entry.split('=');
+    if (!name || !ip || !criEndpoint) throw new ConfigError(`--nodes takes name=ip=criEndpoint, not ${JSON.stringify(entry)}`);
+    return { name, ips: [ip], criEndpoint };
+  });
+}
+
+/** The kubelets of a process, with one server and one set of watches for all of them. */
+export function createKubeletProcess(env: Env, deps: KubeletProcessDeps, config: ProcessConfig): Component {
+  const hosted = hostedNodes(config);
+  const many = hosted.length > 1;
+  const sources = createKubeletSources(env, { api: deps.api, shared: many });
+  const events = createEventRecorder(env, { api: deps.api, component: 'kubelet', ...(many ? {} : { host: hosted[0]?.name ?? '' }) });
+  const channels: Channel[] = [];
+  const kubelets: Kubelet[] = hosted.map(({ name, ips, criEndpoint }) => {
+    const cri = deps.cri(criEndpoint);
+    channels.push(cri);
+    const { api, volumes, logs, dialer, secure } = deps;
+    return createKubelet(env, { api, cri, volumes, logs, dialer, secure, sources, events }, { ...config, nodeName: name, nodeIps: ips });
+  });
+  const server = createKubeletServer(env, { ...deps, kubelets: () => kubelets }, config);
+  return {
+    name: 'kubelet',
+    async start(signal) {
+      await server.start(signal);
+      await startAll(kubelets, signal);
+    },
+    async stop() {
+      await stopAll([...kubelets, server]);
+      sources.stop();
+      for (const channel of channels) channel.close();
+      await deps.api.close();
+    },
+    ready: () => server.ready() && kubelets.every((kubelet) => kubelet.ready()),
+  };
+}

@@ -1,0 +1,110 @@
+import { SubjectAccessReviews, TokenReviews } from '@orrery/api';
+import type { SubjectAccessReview, TokenReview } from '@orrery/api/types';
+import type { ApiClient } from '@orrery/client';
+import type { HttpRequest } from '@orrery/node-io';
+import type { Env } from '@orrery/runtime';
+
+export interface User {
+  readonly name: string;
+  readonly groups: readonly string[];
+  readonly uid?: string;
+}
+
+/** What a request of the kubelet's API is about, for authorization. */
+export interface AccessAttributes {
+  readonly user: User;
+  readonly verb: string;
+  /** Subresources of `nodes`, the most specific first; one that is allowed is enough. */
+  readonly subresources: readonly string[];
+  readonly nodeName: string;
+}
+
+interface Cached<T> {
+  readonly value: T;
+  readonly untilMs: number;
+}
+
+const tokenMs = 120_000;
+const allowedMs = 300_000;
+const deniedMs = 30_000;
+const maxCached = 1_000;
+
+/** Who asks, and may they: by client certificate or TokenReview, and SubjectAccessReview. */
+export class KubeletAccess {
+  private readonly env: Env;
+  private readonly api: ApiClient;
+  private readonly users = new Map<string, Cached<User | undefined>>();
+  private readonly verdicts = new Map<string, Cached<boolean>>();
+
+  constructor(env: Env, options: { api: ApiClient }) {
+    this.env = env;
+    this.api = options.api;
+  }
+
+  /** The user, or undefined when the request shows nothing valid. */
+  async authenticate(request: Pick<HttpRequest, 'certificate' | 'headers'>): Promise<User | undefined> {
+    const { certificate, headers } = request;
+    if (certificate) return { name: certificate.commonName, groups: [...certificate.organizations, 'system:authenticated'] };
+    const [, token] = /^Bearer +(\S+)$/i.exec(String(headers['authorization'] ?? '')) ?? [];
+    return token ? this.remembered(this.users, token, () => this.reviewToken(token), () => tokenMs) : undefined;
+  }
+
+  async authorize(attributes: AccessAttributes): Promise<boolean> {
+    if (attributes.user.groups.includes('system:masters')) return true;
+    for (const subresource of attributes.subresources) {
+      const key = JSON.stringify([attributes.user, attributes.verb, subresource, attributes.nodeName]);
+      const allowed = await this.remembered(this.verdicts, key, () => this.reviewAccess(attributes, subresource), (value) => (value ? allowedMs : deniedMs));
+      if (allowed) return true;
+    }
+    return false;
+  }
+
+  private async remembered<T>(cache: Map<string, Cached<T>>, key: string, find: () => Promise<T>, lifeMs: (value: T) => number): Promise<T> {
+    const nowMs = this.env.clock.monotonic();
+    const known = cache.get(key);
+    if (known && nowMs < known.untilMs) return known.value;
+    const value = await find();
+    cache.set(key, { value, untilMs: nowMs + lifeMs(value) });
+    if (cache.size > maxCached) cache.delete(cache.keys().next().value as string);
+    return value;
+  }
+
+  private async reviewToken(token: string): Promise<User | undefined> {
+    const review: TokenReview = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', metadata: {}, spec: { token } };
+    const { status } = await this.api.create(TokenReviews, review);
+    const { username = '', groups = [], uid } = status?.user ?? {};
+    return status?.authenticated ? { name: username, groups, ...(uid ? { uid } : {}) } : undefined;
+  }
+
+  private async reviewAccess({ user, verb, nodeName }: AccessAttributes, subresource: string): Promise<boolean> {
+    const review: SubjectAccessReview = {
+      apiVersion: 'authorization.k8s.io/v1',
+      kind: 'SubjectAccessReview',
+      metadata: {},
+      spec: {
+        user: user.name,
+        groups: [...user.groups],
+        ...(user.uid ? { uid: user.uid } : {}),
+        resourceAttributes: { verb, version: 'v1', resource: 'nodes', subresource, name: nodeName },
+      },
+    };
+    const { status } = await this.api.create(SubjectAccessReviews, review);
+    return status?.allowed === true;
+  }
+}
+
+const verbs: Readonly<Record<string, string>> = { POST: 'create', PUT: 'update', PATCH: 'patch', DELETE: 'delete' };
+
+/** Verb and subresources that upstream checks for a path. */
+export function accessOf(method: string, path: string): Pick<AccessAttributes, 'verb' | 'subresources'> {
+  const verb = verbs[method] ?? 'get';
+  const under = (prefix: string): boolean => path === prefix || path.startsWith(`${prefix}/`);
+  if (under('/stats')) return { verb, subresources: ['stats'] };
+  if (under('/metrics')) return { verb, subresources: ['metrics'] };
+  if (under('/logs')) return { verb, subresources: ['log'] };
+  if (under('/checkpoint')) return { verb, subresources: ['checkpoint'] };
+  if (under('/pods') || under('/runningpods')) return { verb, subresources: ['pods', 'proxy'] };
+  if (under('/healthz')) return { verb, subresources: ['healthz', 'proxy'] };
+  if (under('/configz')) return { verb, subresources: ['configz', 'proxy'] };
+  return { verb, subresources: ['proxy'] };
+}

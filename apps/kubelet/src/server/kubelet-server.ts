@@ -1,0 +1,219 @@
+import type { ApiClient } from '@orrery/client';
+import type { HttpHandler, HttpRequest, HttpResponse, HttpServer, RawSocket, ServeHttp } from '@orrery/node-io';
+import { type Component, type ConfigOf, type ConfigSchema, type Env, latencyBuckets } from '@orrery/runtime';
+import type { Kubelet } from '../component.ts';
+import type { PodWorker } from '../pods/pod-worker.ts';
+import { latestContainer } from '../runtime/pod-runtime.ts';
+import { KubeletAccess, accessOf } from './access.ts';
+import { serveContainerLogs } from './container-logs.ts';
+import { HttpFault, sendJson, sendText } from './reply.ts';
+import { resourceMetrics, statsSummary } from './stats.ts';
+import { type ConnectStreaming, attachUrl, execUrl, passOn, portForwardUrl, refuse } from './streaming.ts';
+
+/** Settings of the servers of one process; one server may stand for many nodes. */
+export const kubeletServerSchema = {
+  bindAddress: { type: 'string', default: '127.0.0.1', help: 'address the kubelet API listens on' },
+  serverPort: { type: 'number', default: 10250, help: 'port of the kubelet API (TLS); 0 picks a free one' },
+  healthzPort: { type: 'number', default: 10248, help: 'port of /healthz (plain, loopback); -1: none' },
+  readOnlyPort: { type: 'number', default: 0, help: 'port that serves reads without authentication; 0: none' },
+} as const satisfies ConfigSchema;
+
+export interface KubeletServerDeps {
+  readonly kubelets: () => Iterable<Kubelet>;
+  /** For TokenReview and SubjectAccessReview. */
+  readonly api: ApiClient;
+  readonly serveHttp: ServeHttp;
+  /** PEM; clients authenticate with certificates of `clientCa`. Without it the server speaks plain HTTP, for tests. */
+  readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string };
+  readonly connectStreaming: ConnectStreaming;
+}
+
+export interface KubeletServer extends Component {
+  /** Port of the kubelet API, once started. */
+  readonly port: number;
+  /** The handlers themselves, for servers that are there already. */
+  readonly handler: HttpHandler;
+}
+
+interface Route {
+  readonly url: URL;
+  /** Path without the node prefix. */
+  readonly path: string;
+  readonly parts: readonly string[];
+  /** The node the request names, by a leading `/nodes/{name}` or the header `x-orrery-node`. */
+  readonly node: string | undefined;
+}
+
+function routeOf(request: HttpRequest): Route {
+  const url = new URL(request.url, 'http://kubelet');
+  let parts = url.pathname.split('/').slice(1).map(decodeURIComponent);
+  const header = request.headers['x-orrery-node'];
+  let node = typeof header === 'string' ? header : undefined;
+  if (parts[0] === 'nodes' && parts[1]) {
+    node = parts[1];
+    parts = parts.slice(2);
+  }
+  return { url, node, parts, path: `/${parts.join('/')}` };
+}
+
+class KubeletApi {
+  private readonly env: Env;
+  private readonly deps: KubeletServerDeps;
+  private readonly access: KubeletAccess;
+
+  constructor(env: Env, deps: KubeletServerDeps) {
+    this.env = env;
+    this.deps = deps;
+    this.access = new KubeletAccess(env, { api: deps.api });
+  }
+
+  handler(options: { authenticated: boolean }): HttpHandler {
+    return {
+      request: async (request, response) => {
+        const startMs = this.env.clock.monotonic();
+        try {
+          const route = routeOf(request);
+          if (options.authenticated) await this.check(request, route);
+          else if (request.method !== 'GET') throw new HttpFault(405, 'Method Not Allowed');
+          await this.serve(route, request, response);
+        } catch (error) {
+          this.fail(response, error);
+        } finally {
+          this.observe(request, startMs);
+        }
+      },
+      ...(options.authenticated ? { upgrade: (request, socket) => this.upgrade(request, socket) } : {}),
+    };
+  }
+
+  private observe(request: HttpRequest, startMs: number): void {
+    const path = request.url.split('/')[1]?.split('?')[0] ?? '';
+    this.env.metrics.histogram('kubelet_http_requests_duration_seconds', 'Duration in seconds to serve http requests', latencyBuckets).observe((this.env.clock.monotonic() - startMs) / 1000, { method: request.method, path });
+  }
+
+  private fail(response: HttpResponse, error: unknown): void {
+    const code = error instanceof HttpFault ? error.code : 500;
+    if (code === 500) this.env.log.warn('kubelet request failed', { error: (error as Error).message });
+    sendText(response, code, (error as Error).message);
+  }
+
+  private async check(request: HttpRequest, route: Route): Promise<void> {
+    const user = await this.access.authenticate(request);
+    if (!user) throw new HttpFault(401, 'Unauthorized');
+    const nodeName = route.node ?? [...this.deps.kubelets()][0]?.nodeName ?? '';
+    const attributes = { user, nodeName, ...accessOf(request.method, route.path) };
+    if (await this.access.authorize(attributes)) return;
+    throw new HttpFault(403, `Forbidden (user=${user.name}, verb=${attributes.verb}, resource=nodes, subresource(s)=[${attributes.subresources.join(' ')}])`);
+  }
+
+  private async upgrade(request: HttpRequest, socket: RawSocket): Promise<void> {
+    try {
+      const route = routeOf(request);
+      await this.check(request, route);
+      const url = await this.streamingUrl(route);
+      await passOn(url, request, { socket, connect: this.deps.connectStreaming });
+    } catch (error) {
+      await refuse(socket, error);
+    }
+  }
+
+  private streamingUrl({ parts, url }: Route): Promise<string> {
+    const [kind, namespace = '', pod = '', ...rest] = parts;
+    const container = rest.at(-1) ?? '';
+    const uid = kind === 'portForward' ? rest[0] : rest.length > 1 ? rest[0] : undefined;
+    if (kind !== 'exec' && kind !== 'attach' && kind !== 'portForward') throw new HttpFault(404, '404 page not found');
+    const target = { ...this.find({ namespace, pod, uid }), query: url.searchParams };
+    if (kind === 'portForward') return portForwardUrl(target);
+    return kind === 'exec' ? execUrl({ ...target, container }) : attachUrl({ ...target, container });
+  }
+
+  private find(key: { namespace: string; pod: string; uid?: string | undefined }): { kubelet: Kubelet; worker: PodWorker } {
+    for (const kubelet of this.deps.kubelets()) {
+      const worker = kubelet.pods.find(key.namespace, key.pod, key.uid);
+      if (worker) return { kubelet, worker };
+    }
+    throw new HttpFault(404, `pod "${key.pod}" not found`);
+  }
+
+  private nodeOf(route: Route): Kubelet {
+    const kubelets = [...this.deps.kubelets()];
+    const found = route.node === undefined && kubelets.length === 1 ? kubelets[0] : kubelets.find(({ nodeName }) => nodeName === route.node);
+    if (!found) throw new HttpFault(route.node === undefined ? 400 : 404, route.node === undefined ? 'this server stands for many nodes: name one by the path /nodes/{name}/… or the header x-orrery-node' : `node "${route.node}" is not here`);
+    return found;
+  }
+
+  private async serve(route: Route, request: HttpRequest, response: HttpResponse): Promise<void> {
+    const { parts, url } = route;
+    switch (parts[0]) {
+      case 'healthz':
+        return sendText(response, 200, 'ok');
+      case 'pods':
+        return sendJson(response, { kind: 'PodList', apiVersion: 'v1', metadata: {}, items: [...this.nodeOf(route).pods.list()].map(({ pod, uid }) => ({ ...pod, status: this.nodeOf(route).context.statuses.get(uid) ?? pod.status })) });
+      case 'containerLogs': {
+        const [, namespace = '', pod = '', container = ''] = parts;
+        if (parts.length !== 4) throw new HttpFault(404, '404 page not found');
+        return serveContainerLogs({ ...this.find({ namespace, pod }), container, query: url.searchParams }, request, response);
+      }
+      case 'run':
+        return this.run(route, request, response);
+      case 'stats':
+        if (parts[1] !== 'summary') throw new HttpFault(404, '404 page not found');
+        return sendJson(response, await statsSummary(this.nodeOf(route)));
+      case 'metrics':
+        if (parts[1] === 'resource') return sendText(response, 200, await resourceMetrics(this.nodeOf(route)));
+        if (parts.length > 1) throw new HttpFault(404, '404 page not found');
+        return sendText(response, 200, this.env.metrics.expose());
+      case 'configz':
+        return sendJson(response, { kubeletconfig: this.nodeOf(route).context.config });
+      case 'exec':
+      case 'attach':
+      case 'portForward':
+        throw new HttpFault(400, 'Upgrade request required');
+      default:
+        throw new HttpFault(404, '404 page not found');
+    }
+  }
+
+  /** POST /run/{namespace}/{pod}/{container}?cmd=… */
+  private async run({ parts, url }: Route, request: HttpRequest, response: HttpResponse): Promise<void> {
+    if (request.method !== 'POST') throw new HttpFault(405, 'Method Not Allowed');
+    const [, namespace = '', pod = '', ...rest] = parts;
+    const container = rest.at(-1) ?? '';
+    const { kubelet, worker } = this.find({ namespace, pod, uid: rest.length > 1 ? rest[0] : undefined });
+    const instance = latestContainer(worker.runtime, container);
+    if (instance?.state !== 'running') throw new HttpFault(404, `container not found ("${container}")`);
+    const { output } = await kubelet.context.runtime.execSync(instance.id, (url.searchParams.get('cmd') ?? '').split(' '), 0);
+    sendText(response, 200, output);
+  }
+}
+
+/**
+ * The kubelet's HTTP server for one or many nodes: requests about pods find their node by the pod, requests about a node
+ * name it. Health on a second port; reads without authentication on a third, if asked for.
+ */
+export function createKubeletServer(env: Env, deps: KubeletServerDeps, config: ConfigOf<typeof kubeletServerSchema>): KubeletServer {
+  const api = new KubeletApi(env, deps);
+  const handler = api.handler({ authenticated: true });
+  const servers: HttpServer[] = [];
+  const healthy = (): boolean => [...deps.kubelets()].every((kubelet) => kubelet.ready());
+  const healthz: HttpHandler = { request: (_request, response) => (healthy() ? sendText(response, 200, 'ok') : sendText(response, 500, 'not ready')) };
+  let port = config.serverPort;
+  return {
+    name: 'kubelet-server',
+    handler,
+    get port() {
+      return port;
+    },
+    async start() {
+      const main = await deps.serveHttp({ host: config.bindAddress, port: config.serverPort, handler, ...(deps.tls ? { tls: deps.tls } : {}) });
+      port = main.port;
+      servers.push(main);
+      if (config.healthzPort >= 0) servers.push(await deps.serveHttp({ host: '127.0.0.1', port: config.healthzPort, handler: healthz }));
+      if (config.readOnlyPort > 0) servers.push(await deps.serveHttp({ host: config.bindAddress, port: config.readOnlyPort, handler: api.handler({ authenticated: false }) }));
+    },
+    async stop() {
+      for (const server of servers.splice(0)) await server.close();
+    },
+    ready: () => servers.length > 0,
+  };
+}

@@ -1,0 +1,93 @@
+import { chmod, lstat, mkdir, open, readFile, readdir, readlink, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { type VolumeFile, type VolumeHost, pathParts } from '../volume-host.ts';
+
+const dataLink = '..data';
+
+function isMissing(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
+async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Whether the directory that `..data` names holds exactly these files. */
+async function holds(directory: string, files: ReadonlyMap<string, VolumeFile>): Promise<boolean> {
+  const entries = await unlessMissing(readdir(directory, { recursive: true, withFileTypes: true }));
+  if (!entries) return false;
+  if (entries.filter((entry) => entry.isFile()).length !== files.size) return false;
+  for (const [name, { bytes, mode }] of files) {
+    const path = join(directory, name);
+    const [content, info] = await Promise.all([unlessMissing(readFile(path)), unlessMissing(stat(path))]);
+    if (!content || !info || (info.mode & 0o777) !== mode || Buffer.compare(content, bytes) !== 0) return false;
+  }
+  return true;
+}
+
+/**
+ * Volumes in real directories, written as upstream's AtomicWriter does: the files lie in a directory of their own,
+ * `..data` is a symbolic link to it that is replaced by one rename, and each top-level name links through `..data`.
+ */
+export function directoryVolumeHost(options: { stamp: () => string }): VolumeHost {
+  const currentData = (path: string): Promise<string | undefined> => unlessMissing(readlink(join(path, dataLink)));
+  return {
+    async writeVolume(path, files) {
+      pathParts(path);
+      await mkdir(path, { recursive: true });
+      const old = await currentData(path);
+      if (old && (await holds(join(path, old), files))) return;
+      const fresh = `..${options.stamp()}`;
+      for (const [name, { bytes, mode }] of files) {
+        const file = join(path, fresh, ...pathParts(name));
+        await mkdir(dirname(file), { recursive: true });
+        await writeFile(file, bytes, { mode });
+        await chmod(file, mode);
+      }
+      await mkdir(join(path, fresh), { recursive: true });
+      await symlink(fresh, join(path, `${dataLink}_tmp`));
+      await rename(join(path, `${dataLink}_tmp`), join(path, dataLink));
+      const wanted = new Set([...files.keys()].map((name) => pathParts(name)[0] ?? ''));
+      for (const name of wanted) if (!(await unlessMissing(lstat(join(path, name))))) await symlink(join(dataLink, name), join(path, name));
+      for (const name of await readdir(path)) if (!name.startsWith('..') && !wanted.has(name)) await rm(join(path, name), { recursive: true, force: true });
+      if (old) await rm(join(path, old), { recursive: true, force: true });
+    },
+    async writeFile(path, { bytes, mode }) {
+      pathParts(path);
+      await mkdir(dirname(path), { recursive: true });
+      await writeFile(path, bytes, { mode });
+      await chmod(path, mode);
+    },
+    async readFile(path, maxBytes) {
+      const handle = await unlessMissing(open(path, 'r'));
+      if (!handle) return undefined;
+      try {
+        const { size } = await handle.stat();
+        const length = Math.min(size, maxBytes ?? size);
+        const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, size - length);
+        return buffer.subarray(0, bytesRead);
+      } finally {
+        await handle.close();
+      }
+    },
+    async makeDir(path, mode) {
+      pathParts(path);
+      const made = await mkdir(path, { recursive: true });
+      if (made) await chmod(path, mode);
+    },
+    async kind(path) {
+      const info = await unlessMissing(stat(path));
+      return info && (info.isDirectory() ? 'directory' : 'file');
+    },
+    async remove(path) {
+      if (pathParts(path).length < 2) throw new Error(`refusing to remove ${path}`);
+      await rm(path, { recursive: true, force: true });
+    },
+  };
+}

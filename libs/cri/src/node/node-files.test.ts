@@ -1,0 +1,67 @@
+import { mkdtemp, readFile, readdir, readlink, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { MemoryVolumeHost } from '../memory-volume-host.ts';
+import type { VolumeHost } from '../volume-host.ts';
+import { directoryVolumeHost } from './directory-volume-host.ts';
+import { fileLogSource } from './file-log-source.ts';
+
+let root = '';
+let stamps = 0;
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'orrery-volumes-'));
+});
+afterAll(async () => {
+  await rm(root, { recursive: true, force: true });
+});
+
+const file = (text: string, mode = 0o644) => ({ bytes: Buffer.from(text), mode });
+
+function contract(name: string, make: () => VolumeHost): void {
+  test(`${name}: volumes hold exactly what was written last, files are replaced, trees removed`, async () => {
+    const host = make();
+    const dir = join(root, name, 'vol');
+    await host.writeVolume(dir, new Map([['a', file('1')], ['sub/b', file('2', 0o400)]]));
+    expect([Buffer.from((await host.readFile(`${dir}/a`)) ?? []).toString(), Buffer.from((await host.readFile(`${dir}/sub/b`)) ?? []).toString()]).toEqual(['1', '2']);
+    await host.writeVolume(dir, new Map([['a', file('3')], ['c', file('4')]]));
+    expect(Buffer.from((await host.readFile(`${dir}/a`)) ?? []).toString()).toBe('3');
+    expect([await host.kind(`${dir}/sub`), await host.kind(`${dir}/c`), await host.kind(dir)]).toEqual([undefined, 'file', 'directory']);
+    await host.writeFile(join(root, name, 'etc-hosts'), file('hello world'));
+    expect(Buffer.from((await host.readFile(join(root, name, 'etc-hosts'), 5)) ?? []).toString()).toBe('world');
+    await host.makeDir(join(root, name, 'deep/er'), 0o777);
+    expect(await host.kind(join(root, name, 'deep/er'))).toBe('directory');
+    await host.remove(join(root, name));
+    expect(await host.kind(dir)).toBeUndefined();
+    await expect(host.writeVolume(`${dir}/../x`, new Map())).rejects.toThrow('must not contain');
+  });
+}
+
+contract('directories', () => directoryVolumeHost({ stamp: () => `v${stamps++}` }));
+contract('memory', () => new MemoryVolumeHost(() => 0));
+
+test('real volumes change by one rename and keep what did not change', async () => {
+  const host = directoryVolumeHost({ stamp: () => `v${stamps++}` });
+  const dir = join(root, 'atomic');
+  await host.writeVolume(dir, new Map([['a', file('1', 0o600)]]));
+  const data = await readlink(join(dir, '..data'));
+  await host.writeVolume(dir, new Map([['a', file('1', 0o600)]]));
+  expect(await readlink(join(dir, '..data'))).toBe(data);
+  await host.writeVolume(dir, new Map([['a', file('2', 0o600)]]));
+  expect(await readlink(join(dir, '..data'))).not.toBe(data);
+  expect((await readdir(dir)).filter((name) => name.startsWith('..')).length).toBe(2);
+  expect([await readFile(join(dir, 'a'), 'utf8'), (await stat(join(dir, 'a'))).mode & 0o777]).toEqual(['2', 0o600]);
+});
+
+test('file logs: extent, reads past the end, missing files', async () => {
+  const host = directoryVolumeHost({ stamp: () => `v${stamps++}` });
+  const path = join(root, 'logs', 'c', '0.log');
+  expect(await fileLogSource.extent(path)).toBeUndefined();
+  await host.writeFile(path, file('0123456789'));
+  expect(await fileLogSource.extent(path)).toEqual({ start: 0, end: 10 });
+  expect(Buffer.from(await fileLogSource.read(path, 7, 100)).toString()).toBe('789');
+  expect((await fileLogSource.read(path, 10, 5)).length).toBe(0);
+  await fileLogSource.remove(join(root, 'logs'));
+  expect((await fileLogSource.read(path, 0, 5)).length).toBe(0);
+});
