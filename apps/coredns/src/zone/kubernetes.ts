@@ -71,7 +71,7 @@ interface ServiceName {
 
 /** Records of a service's own name. */
 function answerService(question: Question, at: ServiceName, view: ClusterView, options: ZoneOptions): Reply {
-  const { service, domain } = at;
+  const { service } = at;
   const { ttl } = options;
   if (service.spec?.type === 'ExternalName') {
     const target = service.spec.externalName ?? '';
