@@ -1,0 +1,3 @@
+export * from './control.ts';
+export * from './link.ts';
+export * from './peers.ts';

@@ -1,0 +1,122 @@
+import { type GrpcServer, grpcChannel, grpcServer } from '@orrery/rpc';
+import { type Clock, createMetrics, seededRandom, silentLogger, sleepWith } from '@orrery/runtime';
+import { type Conn, type Fabric, type NetStack, createFabric } from '@orrery/vnet';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createPeerLinks, linkService, remoteSwitchControl, switchControlService } from './index.ts';
+
+const clock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  after: (ms, fn) => {
+    const timer = setTimeout(fn, ms);
+    return { cancel: () => clearTimeout(timer) };
+  },
+  every: (ms, fn) => {
+    const timer = setInterval(fn, ms);
+    return { cancel: () => clearInterval(timer) };
+  },
+  sleep: (ms, signal) => sleepWith(clock, ms, signal),
+};
+const env = { clock, random: seededRandom(1), log: silentLogger, metrics: createMetrics() };
+
+interface Process {
+  readonly fabric: Fabric;
+  readonly pod: NetStack;
+  readonly server: GrpcServer;
+  readonly endpoint: string;
+  readonly links: ReturnType<typeof createPeerLinks>;
+}
+
+async function startProcess(node: string, nodeIp: string, podIp: string): Promise<Process> {
+  const fabric = createFabric(env);
+  const netSwitch = fabric.addSwitch({ node, nodeIp });
+  const links = createPeerLinks({ fabric, clock, node, connect: (endpoint) => grpcChannel(endpoint) });
+  const server = grpcServer([linkService(fabric, clock), switchControlService({ setServiceRules: (rules) => netSwitch.setServiceRules(rules), setPeers: links.setPeers })]);
+  const port = await server.listen('127.0.0.1:0');
+  return { fabric, pod: netSwitch.attach({ ips: [podIp] }).stack, server, endpoint: `127.0.0.1:${port}`, links };
+}
+
+let a: Process;
+let b: Process;
+
+beforeEach(async () => {
+  a = await startProcess('a', '10.240.0.1', '10.244.0.2');
+  b = await startProcess('b', '10.240.0.2', '10.244.1.2');
+  const peers = [
+    { node: 'a', addresses: ['10.240.0.1', '10.244.0.0/24'], endpoint: a.endpoint },
+    { node: 'b', addresses: ['10.240.0.2', '10.244.1.0/24'], endpoint: b.endpoint },
+  ];
+  a.links.setPeers(peers);
+  b.links.setPeers(peers);
+});
+afterEach(async () => {
+  for (const process of [a, b]) {
+    process.links.close();
+    await process.server.stop();
+  }
+});
+
+function echoOn(stack: NetStack, port: number): void {
+  const echo = async (conn: Conn): Promise<void> => {
+    for (let bytes = await conn.read(); bytes; bytes = await conn.read()) await conn.write(bytes);
+    await conn.closeWrite();
+  };
+  stack.listen({ ip: '', port }, (conn) => void echo(conn).catch(() => undefined));
+}
+
+async function readAll(conn: Conn): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  for (let bytes = await conn.read(); bytes; bytes = await conn.read()) chunks.push(bytes);
+  return Buffer.concat(chunks);
+}
+
+describe('switches in two processes', () => {
+  it('carry connections with half-close', async () => {
+    echoOn(b.pod, 80);
+    const conn = await a.pod.dial({ ip: '10.244.1.2', port: 80 });
+    await conn.write(Buffer.from('hello'));
+    await conn.closeWrite();
+    expect((await readAll(conn)).toString()).toBe('hello');
+  });
+
+  it('carry a lot', async () => {
+    echoOn(b.pod, 80);
+    const conn = await a.pod.dial({ ip: '10.244.1.2', port: 80 });
+    const sent = Buffer.alloc(3_000_000, 'x');
+    const writing = conn.write(sent).then(() => conn.closeWrite());
+    expect((await readAll(conn)).length).toBe(sent.length);
+    await writing;
+  });
+
+  it('say why a connection fails', async () => {
+    await expect(a.pod.dial({ ip: '10.244.1.2', port: 81 })).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    await expect(a.pod.dial({ ip: '10.244.1.99', port: 80 })).rejects.toMatchObject({ code: 'EHOSTUNREACH' });
+  });
+
+  it('carry datagrams there and back', async () => {
+    const server = b.pod.udp({ ip: '', port: 53 }, (bytes, from) => server.send(Buffer.concat([Buffer.from('re: '), bytes]), from));
+    const reply = await new Promise<string>((resolve) => {
+      const socket = a.pod.udp({ ip: '', port: 0 }, (bytes) => resolve(Buffer.from(bytes).toString()));
+      socket.send(Buffer.from('q'), { ip: '10.244.1.2', port: 53 });
+    });
+    expect(reply).toBe('re: q');
+  });
+
+  it('are programmed from outside', async () => {
+    echoOn(b.pod, 80);
+    const control = remoteSwitchControl(grpcChannel(a.endpoint));
+    await control.setServiceRules([{ match: { ip: '10.96.0.7', port: 8080, protocol: 'TCP' }, service: 'd/web', backends: [{ ip: '10.244.1.2', port: 80 }], whenEmpty: 'refuse' }]);
+    const conn = await a.pod.dial({ ip: '10.96.0.7', port: 8080 });
+    await conn.write(Buffer.from('x'));
+    await conn.closeWrite();
+    expect((await readAll(conn)).toString()).toBe('x');
+    control.close();
+  });
+
+  it('reset connections when the other process dies', async () => {
+    echoOn(b.pod, 80);
+    const conn = await a.pod.dial({ ip: '10.244.1.2', port: 80 });
+    await b.server.stop();
+    await expect(readAll(conn)).rejects.toMatchObject({ code: 'ECONNRESET' });
+  });
+});
