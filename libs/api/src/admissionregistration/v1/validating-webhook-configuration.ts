@@ -1,5 +1,8 @@
 import type { ValidatingWebhookConfiguration } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
+import { ageColumn, integer, nameColumn } from '../../printing/columns.ts';
+import { findProblems } from '../../validation/field-path.ts';
+import { checkWebhooks, defaultWebhook } from './webhooks.ts';
 
 export const validatingWebhookConfigurationKind = defineKind<ValidatingWebhookConfiguration>({
   group: 'admissionregistration.k8s.io',
@@ -8,4 +11,13 @@ export const validatingWebhookConfigurationKind = defineKind<ValidatingWebhookCo
   resource: 'validatingwebhookconfigurations',
   namespaced: false,
   categories: ['api-extensions'],
+  unconditionalUpdate: false,
+  generation: ({ webhooks }) => webhooks,
+  defaults: ({ webhooks }) => {
+    for (const webhook of webhooks ?? []) {
+      defaultWebhook(webhook);
+    }
+  },
+  validate: ({ webhooks }) => findProblems((root) => checkWebhooks(webhooks, root.child('webhooks'))),
+  columns: [nameColumn, integer('Webhooks', ({ webhooks }) => (webhooks ?? []).length), ageColumn],
 });

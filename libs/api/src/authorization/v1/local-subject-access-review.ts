@@ -1,5 +1,7 @@
 import type { LocalSubjectAccessReview } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
+import { findProblems } from '../../validation/field-path.ts';
+import { checkSubjectAccess } from './access-review.ts';
 
 export const localSubjectAccessReviewKind = defineKind<LocalSubjectAccessReview>({
   group: 'authorization.k8s.io',
@@ -8,4 +10,12 @@ export const localSubjectAccessReviewKind = defineKind<LocalSubjectAccessReview>
   resource: 'localsubjectaccessreviews',
   namespaced: true,
   verbs: ['create'],
+  validate: ({ metadata, spec }) =>
+    findProblems((root) => {
+      const at = root.child('spec');
+      checkSubjectAccess(spec, at);
+      const namespace = spec?.resourceAttributes?.namespace;
+      if (spec?.resourceAttributes && namespace !== metadata?.namespace) at.child('resourceAttributes').child('namespace').invalid(namespace ?? '', 'must match metadata.namespace');
+      if (spec?.nonResourceAttributes) at.child('nonResourceAttributes').invalid(spec.nonResourceAttributes, 'disallowed on this kind of request');
+    }),
 });

@@ -1,5 +1,7 @@
 import type { SelfSubjectAccessReview } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
+import { findProblems } from '../../validation/field-path.ts';
+import { checkAttributes } from './access-review.ts';
 
 export const selfSubjectAccessReviewKind = defineKind<SelfSubjectAccessReview>({
   group: 'authorization.k8s.io',
@@ -8,4 +10,5 @@ export const selfSubjectAccessReviewKind = defineKind<SelfSubjectAccessReview>({
   resource: 'selfsubjectaccessreviews',
   namespaced: false,
   verbs: ['create'],
+  validate: ({ spec }) => findProblems((root) => checkAttributes(spec, root.child('spec'))),
 });

@@ -1,5 +1,6 @@
 import type { SelfSubjectRulesReview } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
+import { findProblems } from '../../validation/field-path.ts';
 
 export const selfSubjectRulesReviewKind = defineKind<SelfSubjectRulesReview>({
   group: 'authorization.k8s.io',
@@ -8,4 +9,8 @@ export const selfSubjectRulesReviewKind = defineKind<SelfSubjectRulesReview>({
   resource: 'selfsubjectrulesreviews',
   namespaced: false,
   verbs: ['create'],
+  validate: ({ spec }) =>
+    findProblems((root) => {
+      if (!spec?.namespace) root.child('spec').child('namespace').required('no namespace on request');
+    }),
 });

@@ -1,5 +1,47 @@
-import type { HorizontalPodAutoscaler } from '../../../gen/types.ts';
+import type { HorizontalPodAutoscaler, HPAScalingRules } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
+import { ageColumn, nameColumn, text } from '../../printing/columns.ts';
+import { type FieldPath, findProblems } from '../../validation/field-path.ts';
+import { checkNonNegative } from '../../validation/fields.ts';
+import { pathSegment } from '../../validation/names.ts';
+import { checkMetrics, checkScalingRules } from './metrics.ts';
+import { formatTargets } from './targets.ts';
+
+const quick = { type: 'Percent', value: 100, periodSeconds: 15 };
+
+function withDefaults(rules: HPAScalingRules | undefined, defaults: HPAScalingRules): HPAScalingRules {
+  const given = Object.fromEntries(Object.entries(rules ?? {}).filter(([, value]) => value !== undefined));
+  return { ...defaults, ...given };
+}
+
+export function defaultAutoscaler({ spec }: HorizontalPodAutoscaler): void {
+  if (!spec) return;
+  spec.minReplicas ??= 1;
+  if (!spec.metrics?.length) spec.metrics = [{ type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 80 } } }];
+  if (!spec.behavior) return;
+  spec.behavior.scaleUp = withDefaults(spec.behavior.scaleUp, {
+    stabilizationWindowSeconds: 0,
+    selectPolicy: 'Max',
+    policies: [{ type: 'Pods', value: 4, periodSeconds: 15 }, { ...quick }],
+  });
+  spec.behavior.scaleDown = withDefaults(spec.behavior.scaleDown, { selectPolicy: 'Max', policies: [{ ...quick }] });
+}
+
+export function checkAutoscaler({ spec }: HorizontalPodAutoscaler, root: FieldPath): void {
+  const at = root.child('spec');
+  const min = spec?.minReplicas;
+  const max = spec?.maxReplicas ?? 0;
+  const lowest = (spec?.metrics ?? []).some(({ type }) => type === 'Object' || type === 'External') ? 0 : 1;
+  if (min !== undefined && min < lowest) at.child('minReplicas').invalid(min, `must be greater than or equal to ${lowest}`);
+  if (max < 1) at.child('maxReplicas').invalid(max, 'must be greater than 0');
+  if (min !== undefined && max < min) at.child('maxReplicas').invalid(max, 'must be greater than or equal to `minReplicas`');
+  const target = at.child('scaleTargetRef');
+  target.child('kind').requires(spec?.scaleTargetRef?.kind, pathSegment);
+  target.child('name').requires(spec?.scaleTargetRef?.name, pathSegment);
+  checkMetrics(spec?.metrics, { at: at.child('metrics'), minReplicas: lowest === 0 ? undefined : min });
+  checkScalingRules(spec?.behavior?.scaleUp, at.child('behavior').child('scaleUp'));
+  checkScalingRules(spec?.behavior?.scaleDown, at.child('behavior').child('scaleDown'));
+}
 
 export const horizontalPodAutoscalerKind = defineKind<HorizontalPodAutoscaler>({
   group: 'autoscaling',
@@ -10,4 +52,21 @@ export const horizontalPodAutoscalerKind = defineKind<HorizontalPodAutoscaler>({
   shortNames: ['hpa'],
   categories: ['all'],
   hasStatus: true,
+  emptyStatus: { desiredReplicas: 0 },
+  defaults: defaultAutoscaler,
+  validate: (autoscaler) => findProblems((root) => checkAutoscaler(autoscaler, root)),
+  validateStatusUpdate: ({ status }) =>
+    findProblems((root) => {
+      checkNonNegative(status?.currentReplicas, root.child('status').child('currentReplicas'));
+      checkNonNegative(status?.desiredReplicas, root.child('status').child('desiredReplicas'));
+    }),
+  columns: [
+    nameColumn,
+    text('Reference', ({ spec }) => `${spec?.scaleTargetRef.kind ?? ''}/${spec?.scaleTargetRef.name ?? ''}`),
+    text('Targets', formatTargets),
+    text('MinPods', ({ spec }) => String(spec?.minReplicas ?? '<unset>')),
+    text('MaxPods', ({ spec }) => spec?.maxReplicas ?? 0),
+    text('Replicas', ({ status }) => status?.currentReplicas ?? 0),
+    ageColumn,
+  ],
 });

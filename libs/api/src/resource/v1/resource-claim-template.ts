@@ -1,5 +1,9 @@
 import type { ResourceClaimTemplate } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
+import { ageColumn, nameColumn } from '../../printing/columns.ts';
+import { findProblems } from '../../validation/field-path.ts';
+import { checkImmutable } from '../../validation/fields.ts';
+import { checkClaim, defaultClaim } from './claims.ts';
 
 export const resourceClaimTemplateKind = defineKind<ResourceClaimTemplate>({
   group: 'resource.k8s.io',
@@ -7,4 +11,8 @@ export const resourceClaimTemplateKind = defineKind<ResourceClaimTemplate>({
   kind: 'ResourceClaimTemplate',
   resource: 'resourceclaimtemplates',
   namespaced: true,
+  defaults: ({ spec }) => defaultClaim(spec?.spec),
+  validate: ({ spec }) => findProblems((root) => checkClaim(spec?.spec, root.child('spec').child('spec'))),
+  validateUpdate: (template, old) => findProblems((root) => checkImmutable({ value: template.spec, old: old.spec }, root.child('spec'))),
+  columns: [nameColumn, ageColumn],
 });

@@ -1,5 +1,17 @@
 import type { ResourceClaim } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
+import { ageColumn, nameColumn, text } from '../../printing/columns.ts';
+import { findProblems } from '../../validation/field-path.ts';
+import { checkImmutable } from '../../validation/fields.ts';
+import { checkClaim, defaultClaim } from './claims.ts';
+
+function state({ metadata, status }: ResourceClaim): string {
+  const states: string[] = [];
+  if (metadata?.deletionTimestamp) states.push('deleted');
+  if (status?.allocation) states.push('allocated', ...((status.reservedFor ?? []).length > 0 ? ['reserved'] : []));
+  else if (!metadata?.deletionTimestamp) states.push('pending');
+  return states.join(',');
+}
 
 export const resourceClaimKind = defineKind<ResourceClaim>({
   group: 'resource.k8s.io',
@@ -8,4 +20,8 @@ export const resourceClaimKind = defineKind<ResourceClaim>({
   resource: 'resourceclaims',
   namespaced: true,
   hasStatus: true,
+  defaults: ({ spec }) => defaultClaim(spec),
+  validate: ({ spec }) => findProblems((root) => checkClaim(spec, root.child('spec'))),
+  validateUpdate: (claim, old) => findProblems((root) => checkImmutable({ value: claim.spec, old: old.spec }, root.child('spec'))),
+  columns: [nameColumn, text('State', state), ageColumn],
 });
