@@ -20,6 +20,7 @@ export interface ControllerManager extends Component {
 interface Term {
   readonly informers: InformerFactory;
   readonly controllers: RunningController[];
+  running: boolean;
   readonly abort: AbortController;
 }
 
@@ -52,13 +53,15 @@ export function createControllerManager(env: Env, deps: ControllerManagerDeps, c
       const events = createEventRecorder(env, { api, component: definition.name });
       return runController(definition, { ...shared, events });
     });
-    term = { informers, controllers, abort };
+    const current: Term = { informers, controllers, running: false, abort };
+    term = current;
     informers.start();
     await informers.whenSynced(abort.signal);
     for (const controller of controllers) {
       controller.start();
       running.set(1, { name: controller.name, manager: 'kube-controller-manager' });
     }
+    current.running = true;
     env.log.info('controllers are running', { controllers: controllers.length });
   };
   const end = async (): Promise<void> => {
@@ -95,7 +98,7 @@ export function createControllerManager(env: Env, deps: ControllerManagerDeps, c
       await ending;
       await end();
     },
-    ready: () => started && (term === undefined ? settings.leaderElect : term.informers.synced()),
+    ready: () => started && (term === undefined ? settings.leaderElect : term.running),
     isLeader: () => (settings.leaderElect ? election.isLeader() : started),
     idle: () => term?.controllers.every((controller) => controller.idle()) ?? true,
   };

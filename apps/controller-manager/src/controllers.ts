@@ -2,6 +2,9 @@ import type { AnyController } from '@orrery/controller';
 import { deploymentController } from './deployment/controller.ts';
 import { endpointsController } from './endpoints/endpoints-controller.ts';
 import { endpointSliceController } from './endpoints/slice-controller.ts';
+import { garbageCollector } from './garbage-collector/controller.ts';
+import { jobController } from './job/controller.ts';
+import { ttlAfterFinishedController } from './job/ttl-controller.ts';
 import { namespaceController } from './namespace/controller.ts';
 import { nodeIpamController } from './nodes/ipam-controller.ts';
 import { nodeLifecycleController } from './nodes/lifecycle-controller.ts';
@@ -30,9 +33,12 @@ export function allControllers(options: ControllerOptions): AnyController[] {
     deploymentController,
     endpointSliceController,
     endpointsController,
+    jobController,
+    ttlAfterFinishedController,
     ...(settings.allocateNodeCidrs ? [nodeIpamController(settings)] : []),
     nodeLifecycleController(settings),
     taintEvictionController,
     podGcController(settings),
+    garbageCollector(),
   ];
 }

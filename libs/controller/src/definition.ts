@@ -61,6 +61,8 @@ export interface ControllerDefinition<T extends KubeObject = KubeObject, State =
   /** Least time between a change and its reconcile, to take many changes of one key together. Default 0. */
   readonly coalesceMs?: (key: string, context: ControllerContext<State>) => number;
   setup?(context: Omit<ControllerContext, 'state'>): State;
+  /** Releases what `setup` or a reconcile opened. */
+  dispose?(context: ControllerContext<State>): void;
   /** Brings the world closer to what the object says. Level-triggered; a failure is tried again with back-off. */
   reconcile(key: string, context: ControllerContext<State>): Promise<ReconcileResult | void>;
 }

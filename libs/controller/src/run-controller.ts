@@ -157,11 +157,13 @@ export function runController(definition: AnyController, deps: ControllerDeps): 
       pump();
     },
     async stop() {
+      if (stopped) return;
       stopped = true;
       running = false;
       queue.shutDown();
       for (const subscription of subscriptions.splice(0)) subscription.remove();
       if (active > 0) await new Promise<void>((resolve) => idleWaiters.push(resolve));
+      definition.dispose?.(context);
     },
     idle: () => active === 0 && queue.length === 0,
   };

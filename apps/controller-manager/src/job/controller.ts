@@ -1,0 +1,147 @@
+import { Jobs, Pods } from '@orrery/api';
+import type { Job, JobStatus, Pod } from '@orrery/api/types';
+import type { KubeObject } from '@orrery/apimachinery';
+import { deepEqual, keyOf, labelSelectorMatcher } from '@orrery/client';
+import { type ControllerContext, byControllerUid, claimDependents, controllerOf, defineController, forEachInParallel, slowStart, watch } from '@orrery/controller';
+import { isNotFound } from '@orrery/errors';
+import { createPod, deletePod, isNamespaceTerminating } from '../pods/pod-control.ts';
+import { isTerminal } from '../pods/pod-state.ts';
+import { conditionOf, isFinished } from './conditions.ts';
+import { isTracked, newJobPod, trackingFinalizer, uidOf } from './job-pods.ts';
+import { type BackOff, type JobPlan, plan, settle } from './plan.ts';
+
+interface State {
+  readonly backOffs: Map<string, BackOff>;
+  /** Pods whose finalizer was taken away, until the cache shows it. */
+  readonly released: Set<string>;
+  /** The newest revision of a Job's status written: older ones in the cache are not acted upon. */
+  readonly written: Map<string, number>;
+}
+
+type Context = ControllerContext<State>;
+
+/** Takes the tracking finalizer from a pod. True when it is gone, with or without the pod. */
+async function release(context: Context, pod: Pod): Promise<void> {
+  const { namespace = '', name = '', uid, finalizers = [] } = pod.metadata ?? {};
+  const at = finalizers.indexOf(trackingFinalizer);
+  if (at < 0 || context.state.released.has(uidOf(pod))) return;
+  const patch = { metadata: { uid, '$deleteFromPrimitiveList/finalizers': [trackingFinalizer] } };
+  await context.api.patch(Pods, { namespace, name }, patch, { type: 'application/strategic-merge-patch+json' }).catch((error: unknown) => {
+    if (!isNotFound(error)) throw error;
+  });
+  context.state.released.add(uidOf(pod));
+}
+
+async function removePods(context: Context, job: Job, planned: JobPlan): Promise<void> {
+  const key = keyOf(job);
+  context.expectations.expectDeletions(key, planned.remove.map(uidOf));
+  await forEachInParallel(planned.remove, async (pod) => {
+    try {
+      if (planned.uncountRemoved) await release(context, pod);
+      await deletePod(context, { resource: Jobs, owner: job }, pod);
+    } catch (error) {
+      context.expectations.deletionObserved(key, uidOf(pod));
+      if (!isNotFound(error)) throw error;
+    }
+  });
+}
+
+async function createPods(context: Context, job: Job, indexes: JobPlan['create']): Promise<void> {
+  const key = keyOf(job);
+  context.expectations.expectCreations(key, indexes.length);
+  const made = await slowStart(indexes.length, async (i) => void (await createPod(context, { resource: Jobs, owner: job }, newJobPod(job, indexes[i]))));
+  context.expectations.creationObserved(key, made.remaining);
+  if (made.error && !isNamespaceTerminating(made.error)) throw made.error;
+}
+
+async function writeStatus(context: Context, job: Job, status: JobStatus): Promise<Job> {
+  if (deepEqual(job.status ?? {}, status)) return job;
+  const written = await context.api.update(Jobs, { ...job, status }, { subresource: 'status' });
+  context.state.written.set(keyOf(job), Number(written.metadata?.resourceVersion ?? 0));
+  announce(context, job, written);
+  return written;
+}
+
+/** Events for conditions that have just become true. */
+function announce(context: Context, before: Job, after: Job): void {
+  const became = (type: string): boolean => conditionOf(after.status, type)?.status === 'True' && conditionOf(before.status, type)?.status !== 'True';
+  const event = (type: 'Normal' | 'Warning', reason: string, message: string): void => context.events.event(Jobs, after, { type, reason, message });
+  if (became('Complete')) event('Normal', 'Completed', 'Job completed');
+  const failed = conditionOf(after.status, 'Failed');
+  if (became('Failed')) event('Warning', failed?.reason ?? '', failed?.message ?? '');
+  if (became('Suspended')) event('Normal', 'Suspended', 'Job suspended');
+  if (conditionOf(before.status, 'Suspended')?.status === 'True' && conditionOf(after.status, 'Suspended')?.status === 'False') event('Normal', 'Resumed', 'Job resumed');
+}
+
+/** Pods of a Job that is gone would linger for ever on its finalizer. */
+async function releaseOrphans(key: string, context: Context): Promise<void> {
+  const slash = key.indexOf('/');
+  const [namespace, name] = [key.slice(0, slash), key.slice(slash + 1)];
+  const job = context.store(Jobs).get(key);
+  const orphans = [...context.store(Pods).byIndex('namespace', namespace)].filter((pod) => {
+    const ref = controllerOf(pod);
+    return isTracked(pod) && ref?.kind === 'Job' && ref.name === name && ref.uid !== job?.metadata?.uid;
+  });
+  await forEachInParallel(orphans, (pod) => release(context, pod));
+}
+
+async function reconcile(key: string, context: Context): Promise<{ requeueAfterMs: number } | void> {
+  const { api, env, expectations, state, store } = context;
+  await releaseOrphans(key, context);
+  let job = store(Jobs).get(key);
+  if (!job) {
+    state.backOffs.delete(key);
+    state.written.delete(key);
+    return expectations.forget(key);
+  }
+  const { managedBy, selector } = job.spec ?? {};
+  if (managedBy !== undefined && managedBy !== 'kubernetes.io/job-controller') return;
+  if (Number(job.metadata?.resourceVersion ?? 0) < (state.written.get(key) ?? 0)) return { requeueAfterMs: 1000 };
+  const pods = await claimDependents({ api, ownerResource: Jobs, owner: job, dependents: store(Pods), matches: labelSelectorMatcher(selector), finalizers: [trackingFinalizer] });
+  if (isFinished(job)) return forEachInParallel(pods.filter(isTracked), (pod) => release(context, pod));
+  const backOff = state.backOffs.get(key) ?? { failures: 0, lastMs: 0 };
+  const planned = plan({ job, pods, expectationsMet: expectations.satisfied(key), released: state.released, backOff }, env.clock.now());
+  if (planned.remove.length) await removePods(context, job, planned);
+  if (planned.create.length) await createPods(context, job, planned.create);
+  job = await writeStatus(context, job, planned.status);
+  state.backOffs.set(key, planned.backOff);
+  await forEachInParallel(planned.release, (pod) => release(context, pod));
+  const byUid = new Map(pods.map((pod) => [uidOf(pod), pod]));
+  const released = (uid: string): boolean => {
+    const pod = byUid.get(uid);
+    return !pod || !isTracked(pod) || state.released.has(uid);
+  };
+  const podsLeft = pods.filter((pod) => !isTerminal(pod)).length + planned.create.length;
+  await writeStatus(context, job, settle(job, job.status ?? {}, { released, podsLeft, nowMs: env.clock.now() }));
+  return planned.requeueAfterMs === undefined ? undefined : { requeueAfterMs: planned.requeueAfterMs };
+}
+
+function* jobsOfOrphans({ object, old, gone }: { object: Pod; old: Pod | undefined; gone: boolean }, context: Context): Iterable<string> {
+  if (gone || (old && isTracked(old) && !isTracked(object))) context.state.released.delete(uidOf(object));
+  const ref = controllerOf(object);
+  if (gone || ref?.kind !== 'Job' || !isTracked(object)) return;
+  const key = `${object.metadata?.namespace ?? ''}/${ref.name}`;
+  if (context.store(Jobs).get(key)?.metadata?.uid !== ref.uid) yield key;
+}
+
+/** Runs pods to completion. */
+export const jobController = defineController<Job, State>({
+  name: 'job-controller',
+  for: Jobs,
+  owns: [Pods],
+  rbac: [
+    { apiGroups: ['batch'], resources: ['jobs'], verbs: ['get', 'list', 'patch', 'update', 'watch'] },
+    { apiGroups: ['batch'], resources: ['jobs/status', 'jobs/finalizers'], verbs: ['update'] },
+    { apiGroups: [''], resources: ['pods'], verbs: ['create', 'delete', 'list', 'patch', 'watch'] },
+    { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch', 'update'] },
+  ],
+  watches: [watch<Pod, State>(Pods, jobsOfOrphans)],
+  *adopters(orphan: KubeObject, context) {
+    for (const job of context.store(Jobs).byIndex('namespace', orphan.metadata?.namespace ?? '')) {
+      if (labelSelectorMatcher(job.spec?.selector)(orphan.metadata?.labels)) yield keyOf(job);
+    }
+  },
+  coalesceMs: (key, context) => Math.min(500, Math.floor(context.store(Pods).countByIndex(byControllerUid, context.store(Jobs).get(key)?.metadata?.uid ?? '') / 20)),
+  setup: () => ({ backOffs: new Map(), released: new Set(), written: new Map() }),
+  reconcile,
+});
