@@ -83,3 +83,12 @@ export const keyDefaults: Readonly<Record<string, string>> = {
   'io.k8s.api.core.v1.ContainerPort.protocol': 'TCP',
   'io.k8s.api.core.v1.ServicePort.protocol': 'TCP',
 };
+
+/** Structs that are plain values in Go: always there, empty or not, so nobody becomes their owner by creating them. */
+const valueStructNames = new Set('metadata spec status strategy updateStrategy jobTemplate resources state lastState source involvedObject loadBalancer daemonEndpoints kubeletEndpoint nodeInfo'.split(' '));
+const pointerStructs = new Set(['ReplicationControllerSpec.template', 'StatusDetails.metadata']);
+
+export function isValueStruct(definition: string, field: string, target: string): boolean {
+  const key = `${definition.slice(definition.lastIndexOf('.') + 1)}.${field}`;
+  return !pointerStructs.has(key) && (valueStructNames.has(field) || target.endsWith('.PodTemplateSpec'));
+}

@@ -16,7 +16,7 @@
  * (`Name flags`), an indented line a field: `name type number flags`, documented in libs/api/src/schema/table.ts.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { atomicStructs, keyDefaults, plainNumbersAndBooleans, pointerStrings, pointerStringsByPackage } from './go-presence.ts';
+import { atomicStructs, isValueStruct, keyDefaults, plainNumbersAndBooleans, pointerStrings, pointerStringsByPackage } from './go-presence.ts';
 
 interface Property {
   readonly name: string;
@@ -170,6 +170,7 @@ function flags(definition: string, property: Property, type: string): string[] {
   if (definition === verbsOwner && property.name === 'verbs') out.push('wrapped');
   if (property.required) out.push('!');
   if (dropsZero(definition, property, type)) out.push('z');
+  if (property.type === 'ref' && !builtin[property.item] && isValueStruct(definition, property.name, property.item)) out.push('v');
   if (x['list-type']) out.push(x['list-type'] === 'map' ? `map:${(x['list-map-keys'] as string[]).join(',')}` : String(x['list-type']));
   if (x['map-type']) out.push(`m:${String(x['map-type'])}`);
   if (x['patch-strategy']) out.push(`ps:${String(x['patch-strategy'])}`);

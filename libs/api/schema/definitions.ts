@@ -23,18 +23,18 @@ MatchResources atomic
 MutatingAdmissionPolicy k:admissionregistration.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec MutatingAdmissionPolicySpec 2
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec MutatingAdmissionPolicySpec 2 v
 MutatingAdmissionPolicyBinding k:admissionregistration.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec MutatingAdmissionPolicyBindingSpec 2
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec MutatingAdmissionPolicyBindingSpec 2 v
 MutatingAdmissionPolicyBindingList k:admissionregistration.k8s.io/v1
  apiVersion string - z
  items []MutatingAdmissionPolicyBinding 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 MutatingAdmissionPolicyBindingSpec
  matchResources MatchResources 3
  paramRef ParamRef 2
@@ -43,7 +43,7 @@ MutatingAdmissionPolicyList k:admissionregistration.k8s.io/v1
  apiVersion string - z
  items []MutatingAdmissionPolicy 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 MutatingAdmissionPolicySpec
  failurePolicy string 5 z
  matchConditions []MatchCondition 6 z map:name ps:merge mk:name
@@ -68,13 +68,13 @@ MutatingWebhook
 MutatingWebhookConfiguration k:admissionregistration.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
  webhooks []MutatingWebhook 2 z map:name ps:merge mk:name
 MutatingWebhookConfigurationList k:admissionregistration.k8s.io/v1
  apiVersion string - z
  items []MutatingWebhookConfiguration 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 Mutation
  applyConfiguration ApplyConfiguration 3
  jsonPatch JSONPatch 4
@@ -110,19 +110,19 @@ TypeChecking
 ValidatingAdmissionPolicy k:admissionregistration.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec ValidatingAdmissionPolicySpec 2
- status ValidatingAdmissionPolicyStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec ValidatingAdmissionPolicySpec 2 v
+ status ValidatingAdmissionPolicyStatus 3 v
 ValidatingAdmissionPolicyBinding k:admissionregistration.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec ValidatingAdmissionPolicyBindingSpec 2 !
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec ValidatingAdmissionPolicyBindingSpec 2 ! v
 ValidatingAdmissionPolicyBindingList k:admissionregistration.k8s.io/v1
  apiVersion string - z
  items []ValidatingAdmissionPolicyBinding 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 ValidatingAdmissionPolicyBindingSpec
  matchResources MatchResources 3
  paramRef ParamRef 2
@@ -132,7 +132,7 @@ ValidatingAdmissionPolicyList k:admissionregistration.k8s.io/v1
  apiVersion string - z
  items []ValidatingAdmissionPolicy 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 ValidatingAdmissionPolicySpec
  auditAnnotations []AuditAnnotation 5 z atomic
  failurePolicy string 4 z
@@ -160,13 +160,13 @@ ValidatingWebhook
 ValidatingWebhookConfiguration k:admissionregistration.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
  webhooks []ValidatingWebhook 2 z map:name ps:merge mk:name
 ValidatingWebhookConfigurationList k:admissionregistration.k8s.io/v1
  apiVersion string - z
  items []ValidatingWebhookConfiguration 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 Validation
  expression string 1 !
  message string 2 z
@@ -196,18 +196,18 @@ MatchResources atomic
 MutatingAdmissionPolicy k:admissionregistration.k8s.io/v1alpha1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta -
- spec MutatingAdmissionPolicySpec -
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta - v
+ spec MutatingAdmissionPolicySpec - v
 MutatingAdmissionPolicyBinding k:admissionregistration.k8s.io/v1alpha1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta -
- spec MutatingAdmissionPolicyBindingSpec -
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta - v
+ spec MutatingAdmissionPolicyBindingSpec - v
 MutatingAdmissionPolicyBindingList k:admissionregistration.k8s.io/v1alpha1
  apiVersion string - z
  items []MutatingAdmissionPolicyBinding - !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta -
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta - v
 MutatingAdmissionPolicyBindingSpec
  matchResources MatchResources -
  paramRef ParamRef -
@@ -216,7 +216,7 @@ MutatingAdmissionPolicyList k:admissionregistration.k8s.io/v1alpha1
  apiVersion string - z
  items []MutatingAdmissionPolicy - !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta -
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta - v
 MutatingAdmissionPolicySpec
  failurePolicy string - z
  matchConditions []MatchCondition - z map:name ps:merge mk:name
@@ -264,18 +264,18 @@ MatchResources atomic
 MutatingAdmissionPolicy k:admissionregistration.k8s.io/v1beta1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec MutatingAdmissionPolicySpec 2
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec MutatingAdmissionPolicySpec 2 v
 MutatingAdmissionPolicyBinding k:admissionregistration.k8s.io/v1beta1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec MutatingAdmissionPolicyBindingSpec 2
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec MutatingAdmissionPolicyBindingSpec 2 v
 MutatingAdmissionPolicyBindingList k:admissionregistration.k8s.io/v1beta1
  apiVersion string - z
  items []MutatingAdmissionPolicyBinding 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 MutatingAdmissionPolicyBindingSpec
  matchResources MatchResources 3
  paramRef ParamRef 2
@@ -284,7 +284,7 @@ MutatingAdmissionPolicyList k:admissionregistration.k8s.io/v1beta1
  apiVersion string - z
  items []MutatingAdmissionPolicy 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 MutatingAdmissionPolicySpec
  failurePolicy string 5 z
  matchConditions []MatchCondition 6 z map:name ps:merge mk:name
@@ -324,9 +324,9 @@ ServerStorageVersion
 StorageVersion k:internal.apiserver.k8s.io/v1alpha1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta - !
- spec StorageVersionSpec -
- status StorageVersionStatus -
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta - ! v
+ spec StorageVersionSpec - v
+ status StorageVersionStatus - v
 StorageVersionCondition
  lastTransitionTime time -
  message string - !
@@ -338,7 +338,7 @@ StorageVersionList k:internal.apiserver.k8s.io/v1alpha1
  apiVersion string - z
  items []StorageVersion - !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta -
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta - v
 StorageVersionSpec
 StorageVersionStatus
  commonEncodingVersion string - z
@@ -349,19 +349,19 @@ ControllerRevision k:apps/v1
  apiVersion string - z
  data rawExtension 2
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
  revision int64 3 !
 ControllerRevisionList k:apps/v1
  apiVersion string - z
  items []ControllerRevision 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 DaemonSet k:apps/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec DaemonSetSpec 2
- status DaemonSetStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec DaemonSetSpec 2 v
+ status DaemonSetStatus 3 v
 DaemonSetCondition
  lastTransitionTime time 3
  message string 5 z
@@ -372,13 +372,13 @@ DaemonSetList k:apps/v1
  apiVersion string - z
  items []DaemonSet 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 DaemonSetSpec
  minReadySeconds int32 4 z
  revisionHistoryLimit int32 6
  selector io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector 1 !
- template io.k8s.api.core.v1.PodTemplateSpec 2 !
- updateStrategy DaemonSetUpdateStrategy 3
+ template io.k8s.api.core.v1.PodTemplateSpec 2 ! v
+ updateStrategy DaemonSetUpdateStrategy 3 v
 DaemonSetStatus
  collisionCount int32 9
  conditions []DaemonSetCondition 10 z map:type ps:merge mk:type
@@ -396,9 +396,9 @@ DaemonSetUpdateStrategy
 Deployment k:apps/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec DeploymentSpec 2
- status DeploymentStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec DeploymentSpec 2 v
+ status DeploymentStatus 3 v
 DeploymentCondition
  lastTransitionTime time 7
  lastUpdateTime time 6
@@ -410,7 +410,7 @@ DeploymentList k:apps/v1
  apiVersion string - z
  items []Deployment 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 DeploymentSpec
  minReadySeconds int32 5 z
  paused boolean 7 z
@@ -418,8 +418,8 @@ DeploymentSpec
  replicas int32 1
  revisionHistoryLimit int32 6
  selector io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector 2 !
- strategy DeploymentStrategy 4 ps:retainKeys
- template io.k8s.api.core.v1.PodTemplateSpec 3 !
+ strategy DeploymentStrategy 4 v ps:retainKeys
+ template io.k8s.api.core.v1.PodTemplateSpec 3 ! v
 DeploymentStatus
  availableReplicas int32 4 z
  collisionCount int32 8
@@ -436,9 +436,9 @@ DeploymentStrategy
 ReplicaSet k:apps/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec ReplicaSetSpec 2
- status ReplicaSetStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec ReplicaSetSpec 2 v
+ status ReplicaSetStatus 3 v
 ReplicaSetCondition
  lastTransitionTime time 3
  message string 5 z
@@ -449,12 +449,12 @@ ReplicaSetList k:apps/v1
  apiVersion string - z
  items []ReplicaSet 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 ReplicaSetSpec
  minReadySeconds int32 4 z
  replicas int32 1
  selector io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector 2 !
- template io.k8s.api.core.v1.PodTemplateSpec 3
+ template io.k8s.api.core.v1.PodTemplateSpec 3 v
 ReplicaSetStatus
  availableReplicas int32 5 z
  conditions []ReplicaSetCondition 6 z map:type ps:merge mk:type
@@ -475,9 +475,9 @@ RollingUpdateStatefulSetStrategy
 StatefulSet k:apps/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec StatefulSetSpec 2
- status StatefulSetStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec StatefulSetSpec 2 v
+ status StatefulSetStatus 3 v
 StatefulSetCondition
  lastTransitionTime time 3
  message string 5 z
@@ -488,7 +488,7 @@ StatefulSetList k:apps/v1
  apiVersion string - z
  items []StatefulSet 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 StatefulSetOrdinals
  start int32 1
 StatefulSetPersistentVolumeClaimRetentionPolicy
@@ -503,8 +503,8 @@ StatefulSetSpec
  revisionHistoryLimit int32 8
  selector io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector 2 !
  serviceName string 5 z
- template io.k8s.api.core.v1.PodTemplateSpec 3 !
- updateStrategy StatefulSetUpdateStrategy 7
+ template io.k8s.api.core.v1.PodTemplateSpec 3 ! v
+ updateStrategy StatefulSetUpdateStrategy 7 v
  volumeClaimTemplates []io.k8s.api.core.v1.PersistentVolumeClaim 4 z atomic
 StatefulSetStatus
  availableReplicas int32 11
@@ -529,16 +529,16 @@ BoundObjectReference
 SelfSubjectReview k:authentication.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- status SelfSubjectReviewStatus 2
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ status SelfSubjectReviewStatus 2 v
 SelfSubjectReviewStatus
  userInfo UserInfo 1
 TokenRequest k:authentication.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec TokenRequestSpec 2
- status TokenRequestStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec TokenRequestSpec 2 v
+ status TokenRequestStatus 3 v
 TokenRequestSpec
  audiences []string 1 z atomic
  boundObjectRef BoundObjectReference 3
@@ -549,9 +549,9 @@ TokenRequestStatus
 TokenReview k:authentication.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec TokenReviewSpec 2 !
- status TokenReviewStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec TokenReviewSpec 2 ! v
+ status TokenReviewStatus 3 v
 TokenReviewSpec
  audiences []string 2 z atomic
  token string 1 !
@@ -575,9 +575,9 @@ LabelSelectorAttributes
 LocalSubjectAccessReview k:authorization.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec SubjectAccessReviewSpec 2 !
- status SubjectAccessReviewStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec SubjectAccessReviewSpec 2 ! v
+ status SubjectAccessReviewStatus 3 v
 NonResourceAttributes
  path string 1 z
  verb string 2 z
@@ -602,26 +602,26 @@ ResourceRule
 SelfSubjectAccessReview k:authorization.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec SelfSubjectAccessReviewSpec 2 !
- status SubjectAccessReviewStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec SelfSubjectAccessReviewSpec 2 ! v
+ status SubjectAccessReviewStatus 3 v
 SelfSubjectAccessReviewSpec
  nonResourceAttributes NonResourceAttributes 2
  resourceAttributes ResourceAttributes 1
 SelfSubjectRulesReview k:authorization.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec SelfSubjectRulesReviewSpec 2 !
- status SubjectRulesReviewStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec SelfSubjectRulesReviewSpec 2 ! v
+ status SubjectRulesReviewStatus 3 v
 SelfSubjectRulesReviewSpec
  namespace string 1 z
 SubjectAccessReview k:authorization.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec SubjectAccessReviewSpec 2 !
- status SubjectAccessReviewStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec SubjectAccessReviewSpec 2 ! v
+ status SubjectAccessReviewStatus 3 v
 SubjectAccessReviewSpec
  extra {}[]string 5 z
  groups []string 4 z atomic
@@ -647,14 +647,14 @@ CrossVersionObjectReference atomic
 HorizontalPodAutoscaler k:autoscaling/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec HorizontalPodAutoscalerSpec 2 !
- status HorizontalPodAutoscalerStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec HorizontalPodAutoscalerSpec 2 ! v
+ status HorizontalPodAutoscalerStatus 3 v
 HorizontalPodAutoscalerList k:autoscaling/v1
  apiVersion string - z
  items []HorizontalPodAutoscaler 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 HorizontalPodAutoscalerSpec
  maxReplicas int32 3 !
  minReplicas int32 2
@@ -669,9 +669,9 @@ HorizontalPodAutoscalerStatus
 Scale k:autoscaling/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec ScaleSpec 2
- status ScaleStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec ScaleSpec 2 v
+ status ScaleStatus 3 v
 ScaleSpec
  replicas int32 1
 ScaleStatus
@@ -708,9 +708,9 @@ HPAScalingRules
 HorizontalPodAutoscaler k:autoscaling/v2
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec HorizontalPodAutoscalerSpec 2 !
- status HorizontalPodAutoscalerStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec HorizontalPodAutoscalerSpec 2 ! v
+ status HorizontalPodAutoscalerStatus 3 v
 HorizontalPodAutoscalerBehavior
  scaleDown HPAScalingRules 2
  scaleUp HPAScalingRules 1
@@ -724,7 +724,7 @@ HorizontalPodAutoscalerList k:autoscaling/v2
  apiVersion string - z
  items []HorizontalPodAutoscaler 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 HorizontalPodAutoscalerSpec
  behavior HorizontalPodAutoscalerBehavior 5
  maxReplicas int32 3 !
@@ -788,18 +788,18 @@ ResourceMetricStatus
 CronJob k:batch/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec CronJobSpec 2 !
- status CronJobStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec CronJobSpec 2 ! v
+ status CronJobStatus 3 v
 CronJobList k:batch/v1
  apiVersion string - z
  items []CronJob 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 CronJobSpec
  concurrencyPolicy string 3 z
  failedJobsHistoryLimit int32 7
- jobTemplate JobTemplateSpec 5 !
+ jobTemplate JobTemplateSpec 5 ! v
  schedule string 1 !
  startingDeadlineSeconds int64 2
  successfulJobsHistoryLimit int32 6
@@ -812,9 +812,9 @@ CronJobStatus
 Job k:batch/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec JobSpec 2
- status JobStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec JobSpec 2 v
+ status JobStatus 3 v
 JobCondition
  lastProbeTime time 3
  lastTransitionTime time 4
@@ -826,7 +826,7 @@ JobList k:batch/v1
  apiVersion string - z
  items []Job 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 JobSpec
  activeDeadlineSeconds int64 3
  backoffLimit int32 7
@@ -842,7 +842,7 @@ JobSpec
  selector io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector 4
  successPolicy SuccessPolicy 16
  suspend boolean 10
- template io.k8s.api.core.v1.PodTemplateSpec 6 !
+ template io.k8s.api.core.v1.PodTemplateSpec 6 ! v
  ttlSecondsAfterFinished int32 8
 JobStatus
  active int32 4 z
@@ -857,8 +857,8 @@ JobStatus
  terminating int32 11
  uncountedTerminatedPods UncountedTerminatedPods 8
 JobTemplateSpec
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec JobSpec 2
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec JobSpec 2 v
 PodFailurePolicy
  rules []PodFailurePolicyRule 1 ! atomic
 PodFailurePolicyOnExitCodesRequirement
@@ -884,9 +884,9 @@ UncountedTerminatedPods
 CertificateSigningRequest k:certificates.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec CertificateSigningRequestSpec 2 !
- status CertificateSigningRequestStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec CertificateSigningRequestSpec 2 ! v
+ status CertificateSigningRequestStatus 3 v
 CertificateSigningRequestCondition
  lastTransitionTime time 5
  lastUpdateTime time 4
@@ -898,7 +898,7 @@ CertificateSigningRequestList k:certificates.k8s.io/v1
  apiVersion string - z
  items []CertificateSigningRequest 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 CertificateSigningRequestSpec
  expirationSeconds int32 8
  extra {}[]string 6 z
@@ -915,13 +915,13 @@ CertificateSigningRequestStatus
 ClusterTrustBundle k:certificates.k8s.io/v1alpha1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta -
- spec ClusterTrustBundleSpec - !
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta - v
+ spec ClusterTrustBundleSpec - ! v
 ClusterTrustBundleList k:certificates.k8s.io/v1alpha1
  apiVersion string - z
  items []ClusterTrustBundle - !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta -
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta - v
 ClusterTrustBundleSpec
  signerName string - z
  trustBundle string - !
@@ -929,27 +929,27 @@ ClusterTrustBundleSpec
 ClusterTrustBundle k:certificates.k8s.io/v1beta1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec ClusterTrustBundleSpec 2 !
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec ClusterTrustBundleSpec 2 ! v
 ClusterTrustBundleList k:certificates.k8s.io/v1beta1
  apiVersion string - z
  items []ClusterTrustBundle 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 ClusterTrustBundleSpec
  signerName string 1 z
  trustBundle string 2 !
 PodCertificateRequest k:certificates.k8s.io/v1beta1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec PodCertificateRequestSpec 2 !
- status PodCertificateRequestStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec PodCertificateRequestSpec 2 ! v
+ status PodCertificateRequestStatus 3 v
 PodCertificateRequestList k:certificates.k8s.io/v1beta1
  apiVersion string - z
  items []PodCertificateRequest 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 PodCertificateRequestSpec
  maxExpirationSeconds int32 8
  nodeName string 6 !
@@ -973,13 +973,13 @@ PodCertificateRequestStatus
 Lease k:coordination.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec LeaseSpec 2
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec LeaseSpec 2 v
 LeaseList k:coordination.k8s.io/v1
  apiVersion string - z
  items []Lease 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 LeaseSpec
  acquireTime microTime 3
  holderIdentity string 1
@@ -992,13 +992,13 @@ LeaseSpec
 LeaseCandidate k:coordination.k8s.io/v1alpha2
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta -
- spec LeaseCandidateSpec - !
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta - v
+ spec LeaseCandidateSpec - ! v
 LeaseCandidateList k:coordination.k8s.io/v1alpha2
  apiVersion string - z
  items []LeaseCandidate - !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta -
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta - v
 LeaseCandidateSpec
  binaryVersion string - !
  emulationVersion string - z
@@ -1010,13 +1010,13 @@ LeaseCandidateSpec
 LeaseCandidate k:coordination.k8s.io/v1beta1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec LeaseCandidateSpec 2 !
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec LeaseCandidateSpec 2 ! v
 LeaseCandidateList k:coordination.k8s.io/v1beta1
  apiVersion string - z
  items []LeaseCandidate 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 LeaseCandidateSpec
  binaryVersion string 4 !
  emulationVersion string 5 z
@@ -1059,7 +1059,7 @@ AzureFileVolumeSource
 Binding k:/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
  target ObjectReference 2 !
 CSIPersistentVolumeSource
  controllerExpandSecretRef SecretReference 9
@@ -1122,19 +1122,19 @@ ComponentStatus k:/v1
  apiVersion string - z
  conditions []ComponentCondition 2 z map:type ps:merge mk:type
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
 ComponentStatusList k:/v1
  apiVersion string - z
  items []ComponentStatus 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 ConfigMap k:/v1
  apiVersion string - z
  binaryData {}bytes 3 z
  data {}string 2 z
  immutable boolean 4
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
 ConfigMapEnvSource
  name string 1.1 z
  optional boolean 2
@@ -1146,7 +1146,7 @@ ConfigMapList k:/v1
  apiVersion string - z
  items []ConfigMap 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 ConfigMapNodeConfigSource
  kubeletConfigKey string 5 !
  name string 2 !
@@ -1175,7 +1175,7 @@ Container
  ports []ContainerPort 6 z map:containerPort,protocol ps:merge mk:containerPort
  readinessProbe Probe 11
  resizePolicy []ContainerResizePolicy 23 z atomic
- resources ResourceRequirements 8
+ resources ResourceRequirements 8 v
  restartPolicy string 24 z
  restartPolicyRules []ContainerRestartRule 25 z atomic
  securityContext SecurityContext 15
@@ -1233,13 +1233,13 @@ ContainerStatus
  containerID string 8 z
  image string 6 !
  imageID string 7 !
- lastState ContainerState 3
+ lastState ContainerState 3 v
  name string 1 !
  ready boolean 4 !
- resources ResourceRequirements 11
+ resources ResourceRequirements 11 v
  restartCount int32 5 !
  started boolean 9
- state ContainerState 2
+ state ContainerState 2 v
  stopSignal string 15 z
  user ContainerUser 13
  volumeMounts []VolumeMountStatus 12 z map:mountPath ps:merge mk:mountPath
@@ -1277,13 +1277,13 @@ EndpointSubset
 Endpoints k:/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
  subsets []EndpointSubset 2 z atomic
 EndpointsList k:/v1
  apiVersion string - z
  items []Endpoints 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 EnvFromSource
  configMapRef ConfigMapEnvSource 2
  prefix string 1 z
@@ -1311,7 +1311,7 @@ EphemeralContainer
  ports []ContainerPort 1.6 z map:containerPort,protocol ps:merge mk:containerPort
  readinessProbe Probe 1.11
  resizePolicy []ContainerResizePolicy 1.23 z atomic
- resources ResourceRequirements 1.8
+ resources ResourceRequirements 1.8 v
  restartPolicy string 1.24 z
  restartPolicyRules []ContainerRestartRule 1.25 z atomic
  securityContext SecurityContext 1.15
@@ -1333,23 +1333,23 @@ Event k:/v1
  count int32 8 z
  eventTime microTime 10
  firstTimestamp time 6
- involvedObject ObjectReference 2 !
+ involvedObject ObjectReference 2 ! v
  kind string - z
  lastTimestamp time 7
  message string 4 z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 !
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 ! v
  reason string 3 z
  related ObjectReference 13
  reportingComponent string 14 z
  reportingInstance string 15 z
  series EventSeries 11
- source EventSource 5
+ source EventSource 5 v
  type string 9 z
 EventList k:/v1
  apiVersion string - z
  items []Event 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 EventSeries
  count int32 1 z
  lastObservedTime microTime 2
@@ -1467,8 +1467,8 @@ LifecycleHandler
 LimitRange k:/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec LimitRangeSpec 2
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec LimitRangeSpec 2 v
 LimitRangeItem
  default {}quantity 4 z
  defaultRequest {}quantity 5 z
@@ -1480,7 +1480,7 @@ LimitRangeList k:/v1
  apiVersion string - z
  items []LimitRange 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 LimitRangeSpec
  limits []LimitRangeItem 1 ! atomic
 LinuxContainerUser
@@ -1509,9 +1509,9 @@ NFSVolumeSource
 Namespace k:/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec NamespaceSpec 2
- status NamespaceStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec NamespaceSpec 2 v
+ status NamespaceStatus 3 v
 NamespaceCondition
  lastTransitionTime time 4
  message string 6 z
@@ -1522,7 +1522,7 @@ NamespaceList k:/v1
  apiVersion string - z
  items []Namespace 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 NamespaceSpec
  finalizers []string 1 z atomic
 NamespaceStatus
@@ -1531,9 +1531,9 @@ NamespaceStatus
 Node k:/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec NodeSpec 2
- status NodeStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec NodeSpec 2 v
+ status NodeStatus 3 v
 NodeAddress
  address string 2 !
  type string 1 !
@@ -1559,14 +1559,14 @@ NodeConfigStatus
  error string 4 z
  lastKnownGood NodeConfigSource 3
 NodeDaemonEndpoints
- kubeletEndpoint DaemonEndpoint 1
+ kubeletEndpoint DaemonEndpoint 1 v
 NodeFeatures
  supplementalGroupsPolicy boolean 1
 NodeList k:/v1
  apiVersion string - z
  items []Node 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 NodeRuntimeHandler
  features NodeRuntimeHandlerFeatures 2
  name string 1 z
@@ -1596,11 +1596,11 @@ NodeStatus
  capacity {}quantity 1 z
  conditions []NodeCondition 4 z map:type ps:merge mk:type
  config NodeConfigStatus 11
- daemonEndpoints NodeDaemonEndpoints 6
+ daemonEndpoints NodeDaemonEndpoints 6 v
  declaredFeatures []string 14 z atomic
  features NodeFeatures 13
  images []ContainerImage 8 z atomic
- nodeInfo NodeSystemInfo 7
+ nodeInfo NodeSystemInfo 7 v
  phase string 3 z
  runtimeHandlers []NodeRuntimeHandler 12 z atomic
  volumesAttached []AttachedVolume 10 z atomic
@@ -1633,15 +1633,15 @@ ObjectReference atomic
 PersistentVolume k:/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec PersistentVolumeSpec 2
- status PersistentVolumeStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec PersistentVolumeSpec 2 v
+ status PersistentVolumeStatus 3 v
 PersistentVolumeClaim k:/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec PersistentVolumeClaimSpec 2
- status PersistentVolumeClaimStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec PersistentVolumeClaimSpec 2 v
+ status PersistentVolumeClaimStatus 3 v
 PersistentVolumeClaimCondition
  lastProbeTime time 3
  lastTransitionTime time 4
@@ -1653,12 +1653,12 @@ PersistentVolumeClaimList k:/v1
  apiVersion string - z
  items []PersistentVolumeClaim 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 PersistentVolumeClaimSpec
  accessModes []string 1 z atomic
  dataSource TypedLocalObjectReference 7
  dataSourceRef TypedObjectReference 8
- resources VolumeResourceRequirements 2
+ resources VolumeResourceRequirements 2 v
  selector io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector 4
  storageClassName string 5
  volumeAttributesClassName string 9
@@ -1674,8 +1674,8 @@ PersistentVolumeClaimStatus
  modifyVolumeStatus ModifyVolumeStatus 9
  phase string 1 z
 PersistentVolumeClaimTemplate
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec PersistentVolumeClaimSpec 2 !
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec PersistentVolumeClaimSpec 2 ! v
 PersistentVolumeClaimVolumeSource
  claimName string 1 !
  readOnly boolean 2 z
@@ -1683,7 +1683,7 @@ PersistentVolumeList k:/v1
  apiVersion string - z
  items []PersistentVolume 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 PersistentVolumeSpec
  accessModes []string 3 z atomic
  awsElasticBlockStore AWSElasticBlockStoreVolumeSource 2.2
@@ -1727,9 +1727,9 @@ PhotonPersistentDiskVolumeSource
 Pod k:/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec PodSpec 2
- status PodStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec PodSpec 2 v
+ status PodStatus 3 v
 PodAffinity
  preferredDuringSchedulingIgnoredDuringExecution []WeightedPodAffinityTerm 2 z atomic
  requiredDuringSchedulingIgnoredDuringExecution []PodAffinityTerm 1 z atomic
@@ -1775,7 +1775,7 @@ PodList k:/v1
  apiVersion string - z
  items []Pod 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 PodOS
  name string 1 !
 PodReadinessGate
@@ -1832,7 +1832,7 @@ PodSpec
  priorityClassName string 24 z
  readinessGates []PodReadinessGate 28 z atomic
  resourceClaims []PodResourceClaim 39 z map:name ps:merge,retainKeys mk:name
- resources ResourceRequirements 40
+ resources ResourceRequirements 40 v
  restartPolicy string 3 z
  runtimeClassName string 29
  schedulerName string 19 z
@@ -1868,21 +1868,21 @@ PodStatus
  reason string 4 z
  resize string 14 z
  resourceClaimStatuses []PodResourceClaimStatus 15 z map:name ps:merge,retainKeys mk:name
- resources ResourceRequirements 20
+ resources ResourceRequirements 20 v
  startTime time 7
 PodTemplate k:/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- template PodTemplateSpec 2
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ template PodTemplateSpec 2 v
 PodTemplateList k:/v1
  apiVersion string - z
  items []PodTemplate 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 PodTemplateSpec
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec PodSpec 2
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec PodSpec 2 v
 PortStatus
  error string 3 z
  port int32 1 !
@@ -1936,9 +1936,9 @@ RBDVolumeSource
 ReplicationController k:/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec ReplicationControllerSpec 2
- status ReplicationControllerStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec ReplicationControllerSpec 2 v
+ status ReplicationControllerStatus 3 v
 ReplicationControllerCondition
  lastTransitionTime time 3
  message string 5 z
@@ -1949,7 +1949,7 @@ ReplicationControllerList k:/v1
  apiVersion string - z
  items []ReplicationController 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 ReplicationControllerSpec
  minReadySeconds int32 4 z
  replicas int32 1
@@ -1976,14 +1976,14 @@ ResourceHealth
 ResourceQuota k:/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec ResourceQuotaSpec 2
- status ResourceQuotaStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec ResourceQuotaSpec 2 v
+ status ResourceQuotaStatus 3 v
 ResourceQuotaList k:/v1
  apiVersion string - z
  items []ResourceQuota 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 ResourceQuotaSpec
  hard {}quantity 1 z
  scopeSelector ScopeSelector 3
@@ -2039,7 +2039,7 @@ Secret k:/v1
  data {}bytes 2 z
  immutable boolean 5
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
  stringData {}string 4 z
  type string 3 z
 SecretEnvSource
@@ -2053,7 +2053,7 @@ SecretList k:/v1
  apiVersion string - z
  items []Secret 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 SecretProjection
  items []KeyToPath 2 z atomic
  name string 1.1 z
@@ -2082,21 +2082,21 @@ SecurityContext
 Service k:/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec ServiceSpec 2
- status ServiceStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec ServiceSpec 2 v
+ status ServiceStatus 3 v
 ServiceAccount k:/v1
  apiVersion string - z
  automountServiceAccountToken boolean 4
  imagePullSecrets []LocalObjectReference 3 z atomic
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
  secrets []ObjectReference 2 z map:name ps:merge mk:name
 ServiceAccountList k:/v1
  apiVersion string - z
  items []ServiceAccount 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 ServiceAccountTokenProjection
  audience string 1 z
  expirationSeconds int64 2
@@ -2105,7 +2105,7 @@ ServiceList k:/v1
  apiVersion string - z
  items []Service 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 ServicePort
  appProtocol string 6
  name string 1 z
@@ -2136,7 +2136,7 @@ ServiceSpec
  type string 4 z
 ServiceStatus
  conditions []io.k8s.apimachinery.pkg.apis.meta.v1.Condition 2 z map:type ps:merge mk:type
- loadBalancer LoadBalancerStatus 1
+ loadBalancer LoadBalancerStatus 1 v
 SessionAffinityConfig
  clientIP ClientIPConfig 1
 SleepAction
@@ -2296,13 +2296,13 @@ EndpointSlice k:discovery.k8s.io/v1
  apiVersion string - z
  endpoints []Endpoint 2 z atomic
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
  ports []EndpointPort 3 z atomic
 EndpointSliceList k:discovery.k8s.io/v1
  apiVersion string - z
  items []EndpointSlice 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 ForNode
  name string 1 !
 ForZone
@@ -2317,7 +2317,7 @@ Event k:events.k8s.io/v1
  deprecatedSource io.k8s.api.core.v1.EventSource 12
  eventTime microTime 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
  note string 10 z
  reason string 7 z
  regarding io.k8s.api.core.v1.ObjectReference 8
@@ -2330,7 +2330,7 @@ EventList k:events.k8s.io/v1
  apiVersion string - z
  items []Event 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 EventSeries
  count int32 1 !
  lastObservedTime microTime 2 !
@@ -2343,9 +2343,9 @@ FlowDistinguisherMethod
 FlowSchema k:flowcontrol.apiserver.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec FlowSchemaSpec 2
- status FlowSchemaStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec FlowSchemaSpec 2 v
+ status FlowSchemaStatus 3 v
 FlowSchemaCondition
  lastTransitionTime time 3
  message string 5 z
@@ -2356,7 +2356,7 @@ FlowSchemaList k:flowcontrol.apiserver.k8s.io/v1
  apiVersion string - z
  items []FlowSchema 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 FlowSchemaSpec
  distinguisherMethod FlowDistinguisherMethod 3
  matchingPrecedence int32 2
@@ -2384,9 +2384,9 @@ PolicyRulesWithSubjects
 PriorityLevelConfiguration k:flowcontrol.apiserver.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec PriorityLevelConfigurationSpec 2
- status PriorityLevelConfigurationStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec PriorityLevelConfigurationSpec 2 v
+ status PriorityLevelConfigurationStatus 3 v
 PriorityLevelConfigurationCondition
  lastTransitionTime time 3
  message string 5 z
@@ -2397,7 +2397,7 @@ PriorityLevelConfigurationList k:flowcontrol.apiserver.k8s.io/v1
  apiVersion string - z
  items []PriorityLevelConfiguration 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 PriorityLevelConfigurationReference
  name string 1 !
 PriorityLevelConfigurationSpec
@@ -2436,13 +2436,13 @@ HTTPIngressRuleValue
 IPAddress k:networking.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec IPAddressSpec 2 !
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec IPAddressSpec 2 ! v
 IPAddressList k:networking.k8s.io/v1
  apiVersion string - z
  items []IPAddress 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 IPAddressSpec
  parentRef ParentReference 1 !
 IPBlock
@@ -2451,22 +2451,22 @@ IPBlock
 Ingress k:networking.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec IngressSpec 2
- status IngressStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec IngressSpec 2 v
+ status IngressStatus 3 v
 IngressBackend
  resource io.k8s.api.core.v1.TypedLocalObjectReference 3
  service IngressServiceBackend 4
 IngressClass k:networking.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec IngressClassSpec 2
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec IngressClassSpec 2 v
 IngressClassList k:networking.k8s.io/v1
  apiVersion string - z
  items []IngressClass 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 IngressClassParametersReference
  apiGroup string 1
  kind string 2 !
@@ -2480,7 +2480,7 @@ IngressList k:networking.k8s.io/v1
  apiVersion string - z
  items []Ingress 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 IngressLoadBalancerIngress
  hostname string 2 z
  ip string 1 z
@@ -2503,15 +2503,15 @@ IngressSpec
  rules []IngressRule 3 z atomic
  tls []IngressTLS 2 z atomic
 IngressStatus
- loadBalancer IngressLoadBalancerStatus 1
+ loadBalancer IngressLoadBalancerStatus 1 v
 IngressTLS
  hosts []string 1 z atomic
  secretName string 2 z
 NetworkPolicy k:networking.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec NetworkPolicySpec 2
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec NetworkPolicySpec 2 v
 NetworkPolicyEgressRule
  ports []NetworkPolicyPort 1 z atomic
  to []NetworkPolicyPeer 2 z atomic
@@ -2522,7 +2522,7 @@ NetworkPolicyList k:networking.k8s.io/v1
  apiVersion string - z
  items []NetworkPolicy 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 NetworkPolicyPeer
  ipBlock IPBlock 3
  namespaceSelector io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector 2
@@ -2547,14 +2547,14 @@ ServiceBackendPort
 ServiceCIDR k:networking.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec ServiceCIDRSpec 2
- status ServiceCIDRStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec ServiceCIDRSpec 2 v
+ status ServiceCIDRStatus 3 v
 ServiceCIDRList k:networking.k8s.io/v1
  apiVersion string - z
  items []ServiceCIDR 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 ServiceCIDRSpec
  cidrs []string 1 z atomic
 ServiceCIDRStatus
@@ -2563,13 +2563,13 @@ ServiceCIDRStatus
 IPAddress k:networking.k8s.io/v1beta1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta -
- spec IPAddressSpec - !
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta - v
+ spec IPAddressSpec - ! v
 IPAddressList k:networking.k8s.io/v1beta1
  apiVersion string - z
  items []IPAddress - !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta -
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta - v
 IPAddressSpec
  parentRef ParentReference - !
 ParentReference
@@ -2580,14 +2580,14 @@ ParentReference
 ServiceCIDR k:networking.k8s.io/v1beta1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta -
- spec ServiceCIDRSpec -
- status ServiceCIDRStatus -
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta - v
+ spec ServiceCIDRSpec - v
+ status ServiceCIDRStatus - v
 ServiceCIDRList k:networking.k8s.io/v1beta1
  apiVersion string - z
  items []ServiceCIDR - !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta -
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta - v
 ServiceCIDRSpec
  cidrs []string - z atomic
 ServiceCIDRStatus
@@ -2599,14 +2599,14 @@ RuntimeClass k:node.k8s.io/v1
  apiVersion string - z
  handler string 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
  overhead Overhead 3
  scheduling Scheduling 4
 RuntimeClassList k:node.k8s.io/v1
  apiVersion string - z
  items []RuntimeClass 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 Scheduling
  nodeSelector {}string 1 z m:atomic
  tolerations []io.k8s.api.core.v1.Toleration 2 z atomic
@@ -2615,18 +2615,18 @@ Eviction k:policy/v1
  apiVersion string - z
  deleteOptions io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions 2
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
 PodDisruptionBudget k:policy/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec PodDisruptionBudgetSpec 2
- status PodDisruptionBudgetStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec PodDisruptionBudgetSpec 2 v
+ status PodDisruptionBudgetStatus 3 v
 PodDisruptionBudgetList k:policy/v1
  apiVersion string - z
  items []PodDisruptionBudget 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 PodDisruptionBudgetSpec
  maxUnavailable intOrString 3
  minAvailable intOrString 1
@@ -2647,24 +2647,24 @@ ClusterRole k:rbac.authorization.k8s.io/v1
  aggregationRule AggregationRule 3
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
  rules []PolicyRule 2 z atomic
 ClusterRoleBinding k:rbac.authorization.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
  roleRef RoleRef 3 !
  subjects []Subject 2 z atomic
 ClusterRoleBindingList k:rbac.authorization.k8s.io/v1
  apiVersion string - z
  items []ClusterRoleBinding 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 ClusterRoleList k:rbac.authorization.k8s.io/v1
  apiVersion string - z
  items []ClusterRole 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 PolicyRule
  apiGroups []string 2 z atomic
  nonResourceURLs []string 5 z atomic
@@ -2674,24 +2674,24 @@ PolicyRule
 Role k:rbac.authorization.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
  rules []PolicyRule 2 z atomic
 RoleBinding k:rbac.authorization.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
  roleRef RoleRef 3 !
  subjects []Subject 2 z atomic
 RoleBindingList k:rbac.authorization.k8s.io/v1
  apiVersion string - z
  items []RoleBinding 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 RoleList k:rbac.authorization.k8s.io/v1
  apiVersion string - z
  items []Role 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 RoleRef atomic
  apiGroup string 1 z
  kind string 2 !
@@ -2774,15 +2774,15 @@ DeviceClaimConfiguration
 DeviceClass k:resource.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec DeviceClassSpec 2 !
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec DeviceClassSpec 2 ! v
 DeviceClassConfiguration
  opaque OpaqueDeviceConfiguration 1.1
 DeviceClassList k:resource.k8s.io/v1
  apiVersion string - z
  items []DeviceClass 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 DeviceClassSpec
  config []DeviceClassConfiguration 2 z atomic
  extendedResourceName string 4 z
@@ -2851,9 +2851,9 @@ OpaqueDeviceConfiguration
 ResourceClaim k:resource.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec ResourceClaimSpec 2 !
- status ResourceClaimStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec ResourceClaimSpec 2 ! v
+ status ResourceClaimStatus 3 v
 ResourceClaimConsumerReference
  apiGroup string 1 z
  name string 4 !
@@ -2863,7 +2863,7 @@ ResourceClaimList k:resource.k8s.io/v1
  apiVersion string - z
  items []ResourceClaim 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 ResourceClaimSpec
  devices DeviceClaim 1
 ResourceClaimStatus
@@ -2873,16 +2873,16 @@ ResourceClaimStatus
 ResourceClaimTemplate k:resource.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec ResourceClaimTemplateSpec 2 !
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec ResourceClaimTemplateSpec 2 ! v
 ResourceClaimTemplateList k:resource.k8s.io/v1
  apiVersion string - z
  items []ResourceClaimTemplate 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 ResourceClaimTemplateSpec
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec ResourceClaimSpec 2 !
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec ResourceClaimSpec 2 ! v
 ResourcePool
  generation int64 2 !
  name string 1 !
@@ -2890,13 +2890,13 @@ ResourcePool
 ResourceSlice k:resource.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec ResourceSliceSpec 2 !
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec ResourceSliceSpec 2 ! v
 ResourceSliceList k:resource.k8s.io/v1
  apiVersion string - z
  items []ResourceSlice 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 ResourceSliceSpec
  allNodes boolean 5
  devices []Device 6 z atomic
@@ -2915,14 +2915,14 @@ DeviceTaint
 DeviceTaintRule k:resource.k8s.io/v1alpha3
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta -
- spec DeviceTaintRuleSpec - !
- status DeviceTaintRuleStatus -
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta - v
+ spec DeviceTaintRuleSpec - ! v
+ status DeviceTaintRuleStatus - v
 DeviceTaintRuleList k:resource.k8s.io/v1alpha3
  apiVersion string - z
  items []DeviceTaintRule - !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta -
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta - v
 DeviceTaintRuleSpec
  deviceSelector DeviceTaintSelector -
  taint DeviceTaint - !
@@ -2946,14 +2946,14 @@ PoolStatus
 ResourcePoolStatusRequest k:resource.k8s.io/v1alpha3
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta - !
- spec ResourcePoolStatusRequestSpec - !
- status ResourcePoolStatusRequestStatus -
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta - ! v
+ spec ResourcePoolStatusRequestSpec - ! v
+ status ResourcePoolStatusRequestStatus - v
 ResourcePoolStatusRequestList k:resource.k8s.io/v1alpha3
  apiVersion string - z
  items []ResourcePoolStatusRequest - !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta -
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta - v
 ResourcePoolStatusRequestSpec
  driver string - !
  limit int32 -
@@ -3037,15 +3037,15 @@ DeviceClaimConfiguration
 DeviceClass k:resource.k8s.io/v1beta1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec DeviceClassSpec 2 !
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec DeviceClassSpec 2 ! v
 DeviceClassConfiguration
  opaque OpaqueDeviceConfiguration 1.1
 DeviceClassList k:resource.k8s.io/v1beta1
  apiVersion string - z
  items []DeviceClass 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 DeviceClassSpec
  config []DeviceClassConfiguration 2 z atomic
  extendedResourceName string 4 z
@@ -3112,9 +3112,9 @@ OpaqueDeviceConfiguration
 ResourceClaim k:resource.k8s.io/v1beta1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec ResourceClaimSpec 2 !
- status ResourceClaimStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec ResourceClaimSpec 2 ! v
+ status ResourceClaimStatus 3 v
 ResourceClaimConsumerReference
  apiGroup string 1 z
  name string 4 !
@@ -3124,7 +3124,7 @@ ResourceClaimList k:resource.k8s.io/v1beta1
  apiVersion string - z
  items []ResourceClaim 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 ResourceClaimSpec
  devices DeviceClaim 1
 ResourceClaimStatus
@@ -3134,16 +3134,16 @@ ResourceClaimStatus
 ResourceClaimTemplate k:resource.k8s.io/v1beta1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec ResourceClaimTemplateSpec 2 !
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec ResourceClaimTemplateSpec 2 ! v
 ResourceClaimTemplateList k:resource.k8s.io/v1beta1
  apiVersion string - z
  items []ResourceClaimTemplate 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 ResourceClaimTemplateSpec
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec ResourceClaimSpec 2 !
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec ResourceClaimSpec 2 ! v
 ResourcePool
  generation int64 2 !
  name string 1 !
@@ -3151,13 +3151,13 @@ ResourcePool
 ResourceSlice k:resource.k8s.io/v1beta1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec ResourceSliceSpec 2 !
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec ResourceSliceSpec 2 ! v
 ResourceSliceList k:resource.k8s.io/v1beta1
  apiVersion string - z
  items []ResourceSlice 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 ResourceSliceSpec
  allNodes boolean 5
  devices []Device 6 z atomic
@@ -3240,15 +3240,15 @@ DeviceClaimConfiguration
 DeviceClass k:resource.k8s.io/v1beta2
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec DeviceClassSpec 2 !
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec DeviceClassSpec 2 ! v
 DeviceClassConfiguration
  opaque OpaqueDeviceConfiguration 1.1
 DeviceClassList k:resource.k8s.io/v1beta2
  apiVersion string - z
  items []DeviceClass 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 DeviceClassSpec
  config []DeviceClassConfiguration 2 z atomic
  extendedResourceName string 4 z
@@ -3293,14 +3293,14 @@ DeviceTaint
 DeviceTaintRule k:resource.k8s.io/v1beta2
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec DeviceTaintRuleSpec 2 !
- status DeviceTaintRuleStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec DeviceTaintRuleSpec 2 ! v
+ status DeviceTaintRuleStatus 3 v
 DeviceTaintRuleList k:resource.k8s.io/v1beta2
  apiVersion string - z
  items []DeviceTaintRule 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 DeviceTaintRuleSpec
  deviceSelector DeviceTaintSelector 1
  taint DeviceTaint 2 !
@@ -3337,9 +3337,9 @@ OpaqueDeviceConfiguration
 ResourceClaim k:resource.k8s.io/v1beta2
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec ResourceClaimSpec 2 !
- status ResourceClaimStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec ResourceClaimSpec 2 ! v
+ status ResourceClaimStatus 3 v
 ResourceClaimConsumerReference
  apiGroup string 1 z
  name string 4 !
@@ -3349,7 +3349,7 @@ ResourceClaimList k:resource.k8s.io/v1beta2
  apiVersion string - z
  items []ResourceClaim 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 ResourceClaimSpec
  devices DeviceClaim 1
 ResourceClaimStatus
@@ -3359,16 +3359,16 @@ ResourceClaimStatus
 ResourceClaimTemplate k:resource.k8s.io/v1beta2
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec ResourceClaimTemplateSpec 2 !
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec ResourceClaimTemplateSpec 2 ! v
 ResourceClaimTemplateList k:resource.k8s.io/v1beta2
  apiVersion string - z
  items []ResourceClaimTemplate 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 ResourceClaimTemplateSpec
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec ResourceClaimSpec 2 !
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec ResourceClaimSpec 2 ! v
 ResourcePool
  generation int64 2 !
  name string 1 !
@@ -3376,13 +3376,13 @@ ResourcePool
 ResourceSlice k:resource.k8s.io/v1beta2
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec ResourceSliceSpec 2 !
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec ResourceSliceSpec 2 ! v
 ResourceSliceList k:resource.k8s.io/v1beta2
  apiVersion string - z
  items []ResourceSlice 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 ResourceSliceSpec
  allNodes boolean 5
  devices []Device 6 z atomic
@@ -3398,14 +3398,14 @@ PriorityClass k:scheduling.k8s.io/v1
  description string 4 z
  globalDefault boolean 3 z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
  preemptionPolicy string 5 z
  value int32 2
 PriorityClassList k:scheduling.k8s.io/v1
  apiVersion string - z
  items []PriorityClass 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 @io.k8s.api.scheduling.v1alpha2
 BasicSchedulingPolicy
 GangSchedulingPolicy
@@ -3413,14 +3413,14 @@ GangSchedulingPolicy
 PodGroup k:scheduling.k8s.io/v1alpha2
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta -
- spec PodGroupSpec - !
- status PodGroupStatus -
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta - v
+ spec PodGroupSpec - ! v
+ status PodGroupStatus - v
 PodGroupList k:scheduling.k8s.io/v1alpha2
  apiVersion string - z
  items []PodGroup - !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta -
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta - v
 PodGroupResourceClaim
  name string - !
  resourceClaimName string - z
@@ -3463,13 +3463,13 @@ TypedLocalObjectReference
 Workload k:scheduling.k8s.io/v1alpha2
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta -
- spec WorkloadSpec - !
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta - v
+ spec WorkloadSpec - ! v
 WorkloadList k:scheduling.k8s.io/v1alpha2
  apiVersion string - z
  items []Workload - !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta -
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta - v
 WorkloadPodGroupTemplateReference
  podGroupTemplateName string - !
  workloadName string - !
@@ -3480,13 +3480,13 @@ WorkloadSpec
 CSIDriver k:storage.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec CSIDriverSpec 2 !
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec CSIDriverSpec 2 ! v
 CSIDriverList k:storage.k8s.io/v1
  apiVersion string - z
  items []CSIDriver 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 CSIDriverSpec
  attachRequired boolean 1
  fsGroupPolicy string 5 z
@@ -3502,8 +3502,8 @@ CSIDriverSpec
 CSINode k:storage.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec CSINodeSpec 2 !
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec CSINodeSpec 2 ! v
 CSINodeDriver
  allocatable VolumeNodeResources 4
  name string 1 !
@@ -3513,7 +3513,7 @@ CSINodeList k:storage.k8s.io/v1
  apiVersion string - z
  items []CSINode 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 CSINodeSpec
  drivers []CSINodeDriver 1 ! map:name ps:merge mk:name
 CSIStorageCapacity k:storage.k8s.io/v1
@@ -3521,20 +3521,20 @@ CSIStorageCapacity k:storage.k8s.io/v1
  capacity quantity 4
  kind string - z
  maximumVolumeSize quantity 5
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
  nodeTopology io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector 2
  storageClassName string 3 !
 CSIStorageCapacityList k:storage.k8s.io/v1
  apiVersion string - z
  items []CSIStorageCapacity 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 StorageClass k:storage.k8s.io/v1
  allowVolumeExpansion boolean 6
  allowedTopologies []io.k8s.api.core.v1.TopologySelectorTerm 8 z atomic
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
  mountOptions []string 5 z atomic
  parameters {}string 3 z
  provisioner string 2 !
@@ -3544,28 +3544,28 @@ StorageClassList k:storage.k8s.io/v1
  apiVersion string - z
  items []StorageClass 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 TokenRequest
  audience string 1 !
  expirationSeconds int64 2
 VolumeAttachment k:storage.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec VolumeAttachmentSpec 2 !
- status VolumeAttachmentStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec VolumeAttachmentSpec 2 ! v
+ status VolumeAttachmentStatus 3 v
 VolumeAttachmentList k:storage.k8s.io/v1
  apiVersion string - z
  items []VolumeAttachment 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 VolumeAttachmentSource
  inlineVolumeSpec io.k8s.api.core.v1.PersistentVolumeSpec 2
  persistentVolumeName string 1
 VolumeAttachmentSpec
  attacher string 1 !
  nodeName string 3 !
- source VolumeAttachmentSource 2 !
+ source VolumeAttachmentSource 2 ! v
 VolumeAttachmentStatus
  attachError VolumeError 3
  attached boolean 1 !
@@ -3575,13 +3575,13 @@ VolumeAttributesClass k:storage.k8s.io/v1
  apiVersion string - z
  driverName string 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
  parameters {}string 3 z
 VolumeAttributesClassList k:storage.k8s.io/v1
  apiVersion string - z
  items []VolumeAttributesClass 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 VolumeError
  errorCode int32 3
  message string 2 z
@@ -3593,25 +3593,25 @@ VolumeAttributesClass k:storage.k8s.io/v1beta1
  apiVersion string - z
  driverName string - !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta -
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta - v
  parameters {}string - z
 VolumeAttributesClassList k:storage.k8s.io/v1beta1
  apiVersion string - z
  items []VolumeAttributesClass - !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta -
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta - v
 @io.k8s.api.storagemigration.v1beta1
 StorageVersionMigration k:storagemigration.k8s.io/v1beta1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec StorageVersionMigrationSpec 2
- status StorageVersionMigrationStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec StorageVersionMigrationSpec 2 v
+ status StorageVersionMigrationStatus 3 v
 StorageVersionMigrationList k:storagemigration.k8s.io/v1beta1
  apiVersion string - z
  items []StorageVersionMigration 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 StorageVersionMigrationSpec
  resource io.k8s.apimachinery.pkg.apis.meta.v1.GroupResource 1 !
 StorageVersionMigrationStatus
@@ -3631,9 +3631,9 @@ CustomResourceConversion
 CustomResourceDefinition k:apiextensions.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec CustomResourceDefinitionSpec 2 !
- status CustomResourceDefinitionStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec CustomResourceDefinitionSpec 2 ! v
+ status CustomResourceDefinitionStatus 3 v
 CustomResourceDefinitionCondition
  lastTransitionTime time 3
  message string 5 z
@@ -3645,7 +3645,7 @@ CustomResourceDefinitionList k:apiextensions.k8s.io/v1
  apiVersion string - z
  items []CustomResourceDefinition 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 CustomResourceDefinitionNames
  categories []string 6 z atomic
  kind string 4 !
@@ -3682,7 +3682,7 @@ CustomResourceSubresourceScale
 CustomResourceSubresourceStatus
 CustomResourceSubresources
  scale CustomResourceSubresourceScale 2
- status CustomResourceSubresourceStatus 1
+ status CustomResourceSubresourceStatus 1 v
 CustomResourceValidation
  openAPIV3Schema JSONSchemaProps 1
 ExternalDocumentation
@@ -3884,11 +3884,11 @@ OwnerReference atomic
 PartialObjectMetadata k:meta.k8s.io/v1 wire
  apiVersion string - z
  kind string - z
- metadata ObjectMeta 1
+ metadata ObjectMeta 1 v
 PartialObjectMetadataList k:meta.k8s.io/v1 wire
  apiVersion string - z
  kind string - z
- metadata ListMeta 1
+ metadata ListMeta 1 v
  items []PartialObjectMetadata 2 z
 PatchOptions k:/v1 wire
  apiVersion string - z
@@ -3911,7 +3911,7 @@ Status k:/v1
  details StatusDetails 5
  kind string - z
  message string 3 z
- metadata ListMeta 1
+ metadata ListMeta 1 v
  reason string 4 z
  status string 2 z
 StatusCause
@@ -3953,9 +3953,9 @@ Info
 APIService k:apiregistration.k8s.io/v1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
- spec APIServiceSpec 2
- status APIServiceStatus 3
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec APIServiceSpec 2 v
+ status APIServiceStatus 3 v
 APIServiceCondition
  lastTransitionTime time 3
  message string 5 z
@@ -3966,7 +3966,7 @@ APIServiceList k:apiregistration.k8s.io/v1
  apiVersion string - z
  items []APIService 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 APIServiceSpec
  caBundle bytes 5 z atomic
  group string 2 z
@@ -3988,25 +3988,25 @@ ContainerMetrics wire
 NodeMetrics k:metrics.k8s.io/v1beta1 wire
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
  timestamp time 2
  window duration 3
  usage {}quantity 4 z
 NodeMetricsList k:metrics.k8s.io/v1beta1 wire
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
  items []NodeMetrics 2 z
 PodMetrics k:metrics.k8s.io/v1beta1 wire
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
  timestamp time 2
  window duration 3
  containers []ContainerMetrics 4 z
 PodMetricsList k:metrics.k8s.io/v1beta1 wire
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
  items []PodMetrics 2 z
 `;

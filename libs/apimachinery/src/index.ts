@@ -1,3 +1,7 @@
+export * from './apply/apply.ts';
+export { decodeFieldSet, emptyFieldSet, encodeFieldSet, type FieldPath, type FieldSet, formatPath, isEmptySet, listPaths, subtractSets, unionSets } from './apply/field-set.ts';
+export { type ManagedFieldsEntry } from './apply/managed-fields.ts';
+export { compareObjects, type Comparison, toFieldSet } from './apply/to-field-set.ts';
 export * from './continue-token.ts';
 export * from './equality.ts';
 export * from './int-or-string.ts';

@@ -66,6 +66,8 @@ export interface FieldSchema {
   readonly required: boolean;
   /** Go's `omitempty` on a plain value: false, 0, "", [] and {} are the same as absent. */
   readonly omitZero: boolean;
+  /** A struct that Go always has, empty or not; its presence is no change. */
+  readonly isValueStruct?: boolean;
   /** Of strategic merge: `merge`, `replace`, `retainKeys`. */
   readonly patchStrategy: readonly string[];
   readonly patchMergeKey?: string;

@@ -11,7 +11,7 @@ import { definitionsText } from '../../schema/definitions.ts';
  *    FIELD TYPE NUMBER [flags]   a field (note the space in front). TYPE: a leaf (lower case), a definition (of this package, or full),
  *                                []TYPE, {}TYPE (map by string). NUMBER: the protobuf number, `2.1` for field 1 of the
  *                                struct embedded as field 2, `-` for none. Flags: `!` required, `z` the zero value is
- *                                dropped, `wrapped`, atomic/set/map:K,K list type, m:atomic|granular map type,
+ *                                dropped, `v` a struct that is always there, `wrapped`, atomic/set/map:K,K list type, m:atomic|granular map type,
  *                                ps:S,S patch strategy, mk:K patch merge key, =V default of a list-map key
  */
 export interface Definition {
@@ -87,6 +87,7 @@ function makeField(line: string, pkg: string): FieldSchema {
     },
     required: flags.includes('!'),
     omitZero: flags.includes('z'),
+    isValueStruct: flags.includes('v'),
     patchStrategy: value('ps:')?.split(',') ?? [],
     ...(mergeKey === undefined ? {} : { patchMergeKey: mergeKey }),
     ...(keyDefault === undefined ? {} : { keyDefault }),

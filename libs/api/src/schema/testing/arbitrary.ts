@@ -1,4 +1,4 @@
-import type { LeafType, ObjectSchema, Schema } from '@orrery/apimachinery';
+import type { LeafType, ListSchema, ObjectSchema, Schema } from '@orrery/apimachinery';
 import fc from 'fast-check';
 
 const key = fc.string({ unit: fc.constantFrom('a', 'b', 'c', '.', '-', '/'), minLength: 1, maxLength: 6 });
@@ -25,9 +25,20 @@ const leaves: Readonly<Record<LeafType, fc.Arbitrary<unknown>>> = {
 
 function arbitraryOf(schema: Schema, depth: number): fc.Arbitrary<unknown> {
   if (schema.type === 'object') return objectOf(schema, depth);
-  if (schema.type === 'list') return fc.array(arbitraryOf(schema.items, depth - 1), { minLength: 1, maxLength: 2 });
+  if (schema.type === 'list') return listOf(schema, depth);
   if (schema.type === 'map') return fc.dictionary(key, arbitraryOf(schema.items, depth - 1), { minKeys: 1, maxKeys: 2, noNullPrototype: true });
   return leaves[schema.type];
+}
+
+/** Items of keyed lists and sets have an identity of their own. */
+function listOf(schema: ListSchema, depth: number): fc.Arbitrary<unknown> {
+  const size = { minLength: 1, maxLength: 2 };
+  const { items, listKeys } = schema;
+  if (schema.listType === 'atomic') return fc.array(arbitraryOf(items, depth - 1), size);
+  if (schema.listType === 'set' || items.type !== 'object') return fc.uniqueArray(arbitraryOf(items, depth - 1), { ...size, selector: (item) => JSON.stringify(item) });
+  const keys = fc.record(Object.fromEntries(listKeys.map((name) => [name, arbitraryOf(items.fields.get(name)?.schema ?? { type: 'string' }, 0)])), { noNullPrototype: true });
+  const item = fc.tuple(objectOf(items, depth - 1), keys).map(([fields, own]) => ({ ...fields, ...own }));
+  return fc.uniqueArray(item, { ...size, selector: (value) => JSON.stringify(listKeys.map((name) => (value as Record<string, unknown>)[name])) });
 }
 
 function isShallow(schema: Schema): boolean {

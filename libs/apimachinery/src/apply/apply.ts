@@ -1,0 +1,277 @@
+import { StatusError } from '@orrery/errors';
+import { deepEqual, isRecord } from '../equality.ts';
+import type { Schema } from '../schema.ts';
+import { checkApplied, joinProblems } from './check-applied.ts';
+import { emptyFieldSet, type FieldPath, type FieldSet, formatPath, insertPath, intersectSets, isEmptySet, isSubset, listPaths, newFieldSet, subtractSets, subtractTrees, unionSets } from './field-set.ts';
+import { decodeManagers, describeManager, encodeManagers, isReset, type ManagedFieldsEntry, type Manager, managerId, type Managers } from './managed-fields.ts';
+import { mergeValues } from './merge-values.ts';
+import { compareObjects, removeFields, toFieldSet, withNamedFields } from './to-field-set.ts';
+
+type Fields = Record<string, unknown>;
+
+export interface TrackOptions {
+  /** Undefined for a create. */
+  readonly before: unknown;
+  /** The object about to be stored, after admission. */
+  readonly after: unknown;
+  readonly manager: string;
+  readonly schema: Schema;
+  /** Of the request, e.g. `apps/v1`. */
+  readonly apiVersion: string;
+  readonly subresource?: string;
+  /** RFC 3339, whole seconds. */
+  readonly nowIso: string;
+  /** Top-level fields that the request may not change (`status` for the main resource). */
+  readonly resetFields?: readonly string[];
+}
+
+export interface ApplyOptions {
+  /** Undefined: the object is created. */
+  readonly live: unknown;
+  readonly applied: unknown;
+  readonly manager: string;
+  readonly force: boolean;
+  readonly schema: Schema;
+  readonly apiVersion: string;
+  readonly subresource?: string;
+  readonly nowIso: string;
+  readonly resetFields?: readonly string[];
+}
+
+/** A field that another manager owns and the applied object would change. */
+export interface ApplyConflict {
+  /** As messages show it: `"kubectl-edit" using apps/v1`. */
+  readonly manager: string;
+  /** `.spec.replicas` */
+  readonly field: string;
+}
+
+export type ApplyResult = { readonly object: Fields } | { readonly conflicts: readonly ApplyConflict[] };
+
+/** The applied object does not fit its schema, or says what it may not say. The message is upstream's. */
+export class ApplyError extends Error {
+  /** 400 for what the client must not send; 500 for what cannot be read as the type, as upstream answers. */
+  readonly code: 400 | 500;
+
+  constructor(code: ApplyError['code'], message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** Identity and bookkeeping: nobody owns these. */
+const unowned: FieldSet = (() => {
+  const set = newFieldSet();
+  for (const name of ['apiVersion', 'kind', 'metadata']) insertPath(set, [`f:${name}`]);
+  for (const name of ['name', 'namespace', 'creationTimestamp', 'selfLink', 'uid', 'clusterName', 'generation', 'managedFields', 'resourceVersion']) {
+    insertPath(set, ['f:metadata', `f:${name}`]);
+  }
+  return set;
+})();
+
+function metadataOf(object: unknown): Fields {
+  const metadata = isRecord(object) ? object['metadata'] : undefined;
+  return isRecord(metadata) ? metadata : {};
+}
+
+function entriesOf(object: unknown): readonly ManagedFieldsEntry[] | undefined {
+  return metadataOf(object)['managedFields'] as readonly ManagedFieldsEntry[] | undefined;
+}
+
+function withoutManagers(object: unknown): Fields {
+  if (!isRecord(object)) return {};
+  if (!isRecord(object['metadata'])) return object;
+  const { managedFields: _managedFields, ...metadata } = object['metadata'];
+  return { ...object, metadata };
+}
+
+function withEntries(object: Fields, entries: readonly ManagedFieldsEntry[] | undefined): Fields {
+  if (!entries || entries.length === 0) return object;
+  return { ...object, metadata: { ...metadataOf(object), managedFields: entries } };
+}
+
+function withManagers(object: Fields, managers: Managers): Fields {
+  return withEntries(object, encodeManagers(managers));
+}
+
+function resetSet(names: readonly string[] | undefined): FieldSet {
+  const set = newFieldSet();
+  for (const name of names ?? []) insertPath(set, [`f:${name}`]);
+  return set;
+}
+
+interface Change {
+  readonly before: unknown;
+  readonly after: unknown;
+  readonly schema: Schema;
+  readonly managers: Managers;
+  /** Identity of the one who changes. */
+  readonly self: string;
+  readonly ignored: FieldSet;
+}
+
+interface Effect {
+  readonly managers: Managers;
+  readonly conflicts: readonly { readonly manager: Manager; readonly set: FieldSet }[];
+  readonly gained: FieldSet;
+  readonly removed: FieldSet;
+}
+
+/** What a change takes from the other managers. */
+function effectOf({ before, after, schema, managers, self, ignored }: Change): Effect {
+  const { added, modified, removed } = compareObjects(before, after, schema);
+  const gained = subtractTrees(unionSets(modified, added), ignored);
+  const lost = subtractTrees(removed, ignored);
+  const conflicts: { manager: Manager; set: FieldSet }[] = [];
+  const next: Managers = new Map();
+  for (const [id, manager] of managers) {
+    if (id === self) {
+      next.set(id, manager);
+      continue;
+    }
+    const set = intersectSets(manager.set, gained);
+    if (!isEmptySet(set)) conflicts.push({ manager, set });
+    next.set(id, { ...manager, set: subtractSets(subtractSets(manager.set, set), lost) });
+  }
+  return { managers: next, conflicts, gained, removed: lost };
+}
+
+/**
+ * Keeps `metadata.managedFields` over a create, update or patch: what changed belongs to `manager` now. Returns `after`
+ * with its entries; when nothing changed they are those of before, times included.
+ */
+export function trackUpdate(options: TrackOptions): Fields {
+  const { before, after, manager, schema, apiVersion, subresource = '', nowIso } = options;
+  const sent = entriesOf(after);
+  const live = decodeManagers(entriesOf(before)) ?? new Map<string, Manager>();
+  const own = subresource === '' && !isReset(sent) ? decodeManagers(sent) : undefined;
+  const managers = subresource === '' && isReset(sent) ? new Map<string, Manager>() : own && own.size > 0 ? own : live;
+  const object = withoutManagers(after);
+  const self = 'current operation';
+  const effect = effectOf({ before: withoutManagers(before), after: object, schema, managers, self, ignored: resetSet(options.resetFields) });
+  const taken = subtractSets(effect.gained, unowned);
+  if (managers === live && isEmptySet(taken) && isEmptySet(effect.removed)) return withEntries(object, entriesOf(before));
+  if (isEmptySet(taken)) return withManagers(object, effect.managers);
+  const entry: Manager = { name: manager, operation: 'Update', apiVersion, subresource, time: nowIso, set: taken };
+  const id = managerId(entry);
+  const previous = effect.managers.get(id);
+  effect.managers.set(id, previous ? { ...entry, set: unionSets(taken, previous.set) } : entry);
+  return withManagers(object, effect.managers);
+}
+
+function checkRequest({ applied, schema, apiVersion }: ApplyOptions): void {
+  if (!isRecord(applied)) throw new ApplyError(400, 'error decoding patch: the applied object must be a map');
+  if ((entriesOf(applied) ?? []).length > 0) throw new ApplyError(400, 'metadata.managedFields must be nil');
+  const sent = applied['apiVersion'];
+  if (typeof sent === 'string' && sent !== apiVersion) {
+    throw new ApplyError(400, `Incorrect version specified in apply patch. Specified patch version: ${sent}, expected: ${apiVersion}`);
+  }
+  const problems = checkApplied(applied, schema);
+  if (problems.length === 0) return;
+  const { name = '', namespace = '' } = metadataOf(applied) as { name?: string; namespace?: string };
+  const kind = typeof applied['kind'] === 'string' ? applied['kind'] : '';
+  const subject = `${namespace ? `${namespace}/` : ''}${name}; ${apiVersion}, Kind=${kind}`;
+  throw new ApplyError(500, `failed to create typed patch object (${subject}): ${joinProblems(problems)}`);
+}
+
+interface Pruning {
+  readonly merged: unknown;
+  readonly schema: Schema;
+  readonly managers: Managers;
+  readonly self: string;
+  /** What the manager applied last time. */
+  readonly last: FieldSet;
+}
+
+/** Drops what the manager applied before and no longer does, unless another applier, or an updater, has it too. */
+function prune({ merged, schema, managers, last }: Pruning): unknown {
+  if (isEmptySet(last)) return merged;
+  const named = (set: FieldSet): FieldSet => withNamedFields(set, schema);
+  const had = named(last);
+  const mergedSet = named(toFieldSet(merged, schema));
+  let pruned = removeFields(merged, had, schema);
+  let owned: FieldSet = emptyFieldSet;
+  for (const manager of managers.values()) owned = unionSets(owned, manager.set);
+  pruned = removeFields(merged, subtractSets(mergedSet, unionSets(named(toFieldSet(pruned, schema)), named(owned))), schema);
+  const dangling = intersectSets(subtractSets(mergedSet, named(toFieldSet(pruned, schema))), had);
+  return removeFields(merged, dangling, schema);
+}
+
+/** Nulls stand for containers that lost all they had. */
+function dropNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.filter((item) => item !== null).map(dropNulls);
+  if (!isRecord(value)) return value;
+  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== null).map(([key, member]) => [key, dropNulls(member)]));
+}
+
+/** Before the first apply, what is there belongs to nobody known. */
+function initialManagers({ live, schema, apiVersion, nowIso }: ApplyOptions): Managers {
+  const known = decodeManagers(entriesOf(live)) ?? new Map<string, Manager>();
+  if (known.size > 0 || live === undefined) return known;
+  const { added } = compareObjects({}, withoutManagers(live), schema);
+  const manager: Manager = { name: 'before-first-apply', operation: 'Update', apiVersion, subresource: '', time: nowIso, set: subtractSets(added, unowned) };
+  return new Map([[managerId(manager), manager]]);
+}
+
+/** Client-side apply's own record of what it applied: taking those fields over is no conflict for kubectl. */
+function lastAppliedSet({ live, schema, manager }: ApplyOptions): FieldSet {
+  const annotations = metadataOf(live)['annotations'];
+  const text = isRecord(annotations) ? annotations['kubectl.kubernetes.io/last-applied-configuration'] : undefined;
+  if (manager !== 'kubectl' || typeof text !== 'string') return emptyFieldSet;
+  try {
+    return toFieldSet(JSON.parse(text), schema);
+  } catch (error) {
+    if (error instanceof SyntaxError) return emptyFieldSet;
+    throw error;
+  }
+}
+
+function listConflicts(effect: Effect): ApplyConflict[] {
+  return [...effect.conflicts]
+    .sort((a, b) => (managerId(a.manager) < managerId(b.manager) ? -1 : 1))
+    .flatMap(({ manager, set }) => listPaths(set).map((path: FieldPath) => ({ manager: describeManager(manager), field: formatPath(path) })));
+}
+
+function mayTakeOver(effect: Effect, options: ApplyOptions): boolean {
+  if (options.force || effect.conflicts.length === 0) return true;
+  const record = lastAppliedSet(options);
+  return !isEmptySet(record) && effect.conflicts.every(({ set }) => isSubset(set, record));
+}
+
+/**
+ * Server-side apply: `live` with what `applied` says, without what `manager` said before and no longer does; or the
+ * conflicts with other managers' fields. An apply without effect returns the live object itself. Throws ApplyError.
+ */
+export function applyPatch(options: ApplyOptions): ApplyResult {
+  checkRequest(options);
+  const { schema, manager, apiVersion, subresource = '', nowIso } = options;
+  const ignored = resetSet(options.resetFields);
+  const live = withoutManagers(options.live);
+  const applied = removeFields(withoutManagers(options.applied), ignored, schema) as Fields;
+  const before = initialManagers(options);
+  const set = subtractSets(subtractTrees(toFieldSet(applied, schema), ignored), unowned);
+  const entry: Manager = { name: manager, operation: 'Apply', apiVersion, subresource, time: nowIso, set };
+  const self = managerId(entry);
+  const last = before.get(self);
+  const managers = new Map(before).set(self, entry);
+  const merged = mergeValues(schema, live, dropNulls(applied));
+  const after = dropNulls(prune({ merged, schema, managers, self, last: last?.set ?? emptyFieldSet })) as Fields;
+  const effect = effectOf({ before: live, after, schema, managers, self, ignored });
+  if (!mayTakeOver(effect, options)) return { conflicts: listConflicts(effect) };
+  const lastSet = last?.set ?? emptyFieldSet;
+  const isUnchanged = options.live !== undefined && deepEqual(live, after) && isSubset(lastSet, set) && isSubset(set, lastSet);
+  if (isUnchanged) return { object: options.live as Fields };
+  return { object: withManagers(after, effect.managers) };
+}
+
+/** The 409 of an apply with conflicts, in upstream's words. */
+export function applyConflictError(conflicts: readonly ApplyConflict[]): StatusError {
+  const causes = conflicts.map(({ manager, field }) => ({ reason: 'FieldManagerConflict', message: `conflict with ${manager}`, field }));
+  const [only] = conflicts;
+  const lines = [...Map.groupBy(conflicts, (conflict) => conflict.manager)].flatMap(([manager, group]) => [`conflicts with ${manager}:`, ...group.map(({ field }) => `- ${field}`)]);
+  const message =
+    conflicts.length === 1 && only
+      ? `Apply failed with 1 conflict: conflict with ${only.manager}: ${only.field}`
+      : `Apply failed with ${conflicts.length} conflicts: ${lines.join('\n')}`;
+  return new StatusError({ code: 409, reason: 'Conflict', message, details: { causes } });
+}

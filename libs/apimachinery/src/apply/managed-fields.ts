@@ -1,0 +1,116 @@
+import { decodeFieldSet, emptyFieldSet, encodeFieldSet, type FieldSet, isEmptySet, unionSets } from './field-set.ts';
+
+/** An entry of `metadata.managedFields`. */
+export interface ManagedFieldsEntry {
+  readonly manager?: string;
+  readonly operation?: string;
+  readonly apiVersion?: string;
+  readonly time?: string;
+  readonly fieldsType?: string;
+  readonly fieldsV1?: unknown;
+  readonly subresource?: string;
+}
+
+/** Who owns what: an entry decoded. */
+export interface Manager {
+  readonly name: string;
+  readonly operation: 'Apply' | 'Update';
+  readonly apiVersion: string;
+  readonly subresource: string;
+  readonly time?: string;
+  readonly set: FieldSet;
+}
+
+/** Managers by identity. */
+export type Managers = Map<string, Manager>;
+
+const maxUpdateManagers = 10;
+const ancientManager = 'ancient-changes';
+
+/** Appliers are the same whatever version they apply. */
+export function managerId(manager: Pick<Manager, 'name' | 'operation' | 'apiVersion' | 'subresource'>): string {
+  const { name, operation, apiVersion, subresource } = manager;
+  return JSON.stringify([name, operation, operation === 'Apply' ? '' : apiVersion, subresource]);
+}
+
+function decodeEntry(entry: ManagedFieldsEntry): Manager | undefined {
+  const { apiVersion = '', fieldsType } = entry;
+  const operation = entry.operation === 'Apply' || entry.operation === 'Update' ? entry.operation : undefined;
+  if (!operation) return undefined;
+  const set = entry.fieldsV1 === undefined ? emptyFieldSet : decodeFieldSet(entry.fieldsV1);
+  if (fieldsType !== 'FieldsV1' || apiVersion === '' || !set) return undefined;
+  const base: Manager = { name: entry.manager ?? '', operation, apiVersion, subresource: entry.subresource ?? '', set };
+  return entry.time === undefined ? base : { ...base, time: entry.time };
+}
+
+/** Undefined when an entry is malformed: callers then go on as if there were none. */
+export function decodeManagers(entries: readonly ManagedFieldsEntry[] | undefined): Managers | undefined {
+  const managers: Managers = new Map();
+  for (const entry of entries ?? []) {
+    const manager = decodeEntry(entry);
+    if (!manager) return undefined;
+    managers.set(managerId(manager), manager);
+  }
+  return managers;
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function byOrder(a: Manager, b: Manager): number {
+  return (
+    compare(a.operation, b.operation) ||
+    compare(a.time ?? '', b.time ?? '') ||
+    compare(a.name, b.name) ||
+    compare(a.apiVersion, b.apiVersion) ||
+    compare(a.subresource, b.subresource)
+  );
+}
+
+/** Too many updaters: the oldest are folded into one for each version. */
+function capUpdaters(managers: readonly Manager[]): Manager[] {
+  const updaters = managers.filter((manager) => manager.operation === 'Update');
+  let excess = updaters.length - maxUpdateManagers;
+  if (excess <= 0) return [...managers];
+  const folded: Managers = new Map();
+  const rest: Manager[] = [];
+  for (const manager of managers) {
+    if (manager.operation === 'Apply' || excess <= 0) {
+      rest.push(manager);
+      continue;
+    }
+    const ancient = { ...manager, name: ancientManager, subresource: '' };
+    const id = managerId(ancient);
+    const known = folded.get(id);
+    folded.set(id, known ? { ...ancient, set: unionSets(known.set, manager.set) } : ancient);
+    if (known) excess--;
+  }
+  return [...folded.values(), ...rest].sort(byOrder);
+}
+
+/** Entries as stored: appliers before updaters, oldest first; managers that own nothing are left out. */
+export function encodeManagers(managers: Managers): ManagedFieldsEntry[] {
+  const owners = [...managers.values()].filter((manager) => !isEmptySet(manager.set)).sort(byOrder);
+  return capUpdaters(owners).map((manager) => ({
+    manager: manager.name,
+    operation: manager.operation,
+    apiVersion: manager.apiVersion,
+    ...(manager.time === undefined ? {} : { time: manager.time }),
+    fieldsType: 'FieldsV1',
+    fieldsV1: encodeFieldSet(manager.set),
+    ...(manager.subresource === '' ? {} : { subresource: manager.subresource }),
+  }));
+}
+
+/** Clients reset ownership by sending one empty entry. */
+export function isReset(entries: readonly ManagedFieldsEntry[] | undefined): boolean {
+  return entries !== undefined && entries.length > 0 && entries.every((entry) => Object.keys(entry).length === 0);
+}
+
+/** `"mgr" with subresource "status" using apps/v1`, as conflicts name a manager. */
+export function describeManager(manager: Manager): string {
+  const subresource = manager.subresource === '' ? '' : ` with subresource ${JSON.stringify(manager.subresource)}`;
+  const version = manager.operation === 'Update' ? ` using ${manager.apiVersion}` : '';
+  return `${JSON.stringify(manager.name)}${subresource}${version}`;
+}

@@ -1,0 +1,88 @@
+import { isRecord } from '../equality.ts';
+import type { LeafType, ListSchema, MapSchema, ObjectSchema, Schema } from '../schema.ts';
+
+/** How server-side apply sees a value: as one piece, as fields, or as items with an identity. */
+export type Shape =
+  | { readonly kind: 'leaf' }
+  | { readonly kind: 'fields'; readonly schemaOf: (name: string) => Schema | undefined; readonly isStruct: (name: string) => boolean; readonly isAlwaysThere: (name: string) => boolean }
+  | { readonly kind: 'items'; readonly schema: ListSchema };
+
+const leaf: Shape = { kind: 'leaf' };
+
+/** Values of no fixed shape: what they are says how they merge. */
+const deduced = new Set<LeafType | 'unknown'>(['rawExtension', 'json', 'schemaOrBool', 'schemaOrArray', 'schemaOrStrings']);
+
+function structShape(schema: ObjectSchema): Shape {
+  const known = (name: string): boolean => schema.fields.has(name);
+  return { kind: 'fields', schemaOf: (name) => schema.fields.get(name)?.schema, isStruct: known, isAlwaysThere: (name) => schema.fields.get(name)?.isValueStruct ?? false };
+}
+
+function mapShape(schema: MapSchema | undefined): Shape {
+  return { kind: 'fields', schemaOf: () => schema?.items, isStruct: () => false, isAlwaysThere: () => false };
+}
+
+const shapes = new WeakMap<Schema, Shape>();
+
+/** The shape of `value` under `schema`; without a schema maps are merged by key and everything else is one piece. */
+export function shapeOf(schema: Schema | undefined, value: unknown): Shape {
+  if (!schema || deduced.has(schema.type as LeafType)) return isRecord(value) ? mapShape(undefined) : leaf;
+  let shape = shapes.get(schema);
+  if (!shape) {
+    if (schema.type === 'object') shape = schema.atomic ? leaf : structShape(schema);
+    else if (schema.type === 'map') shape = schema.atomic ? leaf : mapShape(schema);
+    else if (schema.type === 'list') shape = schema.listType === 'atomic' ? leaf : { kind: 'items', schema };
+    else shape = leaf;
+    shapes.set(schema, shape);
+  }
+  return shape;
+}
+
+/** JSON with sorted keys, as elements of a field set are written. */
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
+  if (!isRecord(value)) return JSON.stringify(value ?? null);
+  const keys = Object.keys(value).sort();
+  return `{${keys.map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`).join(',')}}`;
+}
+
+function keyDefault(schema: ListSchema, name: string): unknown {
+  return schema.items.type === 'object' ? schema.items.fields.get(name)?.keyDefault : undefined;
+}
+
+/** The element that identifies an item, or why it has no identity. */
+export function itemElement(schema: ListSchema, item: unknown): { readonly element: string } | { readonly problem: string } {
+  if (schema.listType === 'set') {
+    if (item === null || item === undefined) return { problem: 'associative list without keys has an element that\'s a map type' };
+    return { element: `v:${canonical(item)}` };
+  }
+  if (item === null || item === undefined) return { problem: 'associative list with keys may not have a null element' };
+  if (!isRecord(item)) return { problem: 'associative list with keys may not have non-map elements' };
+  const keys: Record<string, unknown> = {};
+  for (const name of [...schema.listKeys].sort()) {
+    const value = item[name] ?? keyDefault(schema, name);
+    if (value !== undefined) keys[name] = value;
+  }
+  if (Object.keys(keys).length === 0) {
+    return { problem: `associative list with keys has an element that omits key field ${JSON.stringify(schema.listKeys[0] ?? '')} (and doesn't have default value)` };
+  }
+  return { element: `k:${canonical(keys)}` };
+}
+
+export interface Item {
+  readonly element: string;
+  readonly value: unknown;
+}
+
+/** Items with their identity; those without one are told by position. */
+export function itemsOf(schema: ListSchema, list: unknown): Item[] {
+  if (!Array.isArray(list)) return [];
+  return list.map((value: unknown, i) => {
+    const result = itemElement(schema, value);
+    return { element: 'element' in result ? result.element : `i:${i}`, value };
+  });
+}
+
+/** Members of a struct or map; absent ones left out. */
+export function fieldsOfValue(value: unknown): [string, unknown][] {
+  return isRecord(value) ? Object.entries(value).filter(([, member]) => member !== undefined) : [];
+}
