@@ -1,7 +1,8 @@
+import { admissionPlugin, quotaAdmissionPlugin } from './admission/index.ts';
 import { authorizationPlugin } from './authorization/index.ts';
 import { bootstrapPlugin } from './bootstrap/index.ts';
 import { identityPlugin } from './identity/index.ts';
 import type { PluginFactory } from './pipeline/index.ts';
 
 /** Everything plugged into the request pipeline, in order: authenticators, authorizers and admission run in this order. */
-export const plugins: readonly PluginFactory[] = [identityPlugin, authorizationPlugin, bootstrapPlugin];
+export const plugins: readonly PluginFactory[] = [identityPlugin, authorizationPlugin, admissionPlugin, quotaAdmissionPlugin, bootstrapPlugin];

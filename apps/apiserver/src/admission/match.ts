@@ -1,0 +1,27 @@
+import type { AdmissionAttributes, Operation } from '../pipeline/index.ts';
+
+export interface Match {
+  readonly group?: string;
+  readonly resource: string;
+  /** Default: the resource itself, no subresource. */
+  readonly subresource?: string;
+  readonly operations: readonly Operation[];
+}
+
+/** Is it one of these operations on this resource? */
+export function matches(attributes: AdmissionAttributes, { group = '', resource, subresource = '', operations }: Match): boolean {
+  return attributes.kind.resource === resource && attributes.kind.group === group && attributes.subresource === subresource && operations.includes(attributes.operation);
+}
+
+/** `handles` of a plug-in that wants one kind of write. */
+export function wants(...list: readonly Match[]): (attributes: AdmissionAttributes) => boolean {
+  return (attributes) => list.some((match) => matches(attributes, match));
+}
+
+export const creates = (resource: string, group = ''): Match => ({ group, resource, operations: ['CREATE'] });
+export const createsOrUpdates = (resource: string, group = ''): Match => ({ group, resource, operations: ['CREATE', 'UPDATE'] });
+
+/** The subject of an error about the object at hand. */
+export function subjectOf(attributes: AdmissionAttributes): { group: string; resource: string; name: string } {
+  return { group: attributes.kind.group, resource: attributes.kind.resource, name: attributes.name };
+}

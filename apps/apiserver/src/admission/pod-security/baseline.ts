@@ -1,0 +1,148 @@
+import type { Container, PodSpec, SELinuxOptions, SecurityContext } from '@orrery/api/types';
+import { allContainers, containersText, failing, quoted } from './containers.ts';
+
+/** What a pod is made of, as far as the checks look. */
+export interface CheckedPod {
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly spec: PodSpec;
+}
+
+/** One control of the Pod Security Standards. Undefined: fulfilled; otherwise upstream's reason and detail. */
+export interface Check {
+  readonly id: string;
+  /** Checks that a stricter level replaces by this one. */
+  readonly replaces?: string;
+  check(pod: CheckedPod): string | undefined;
+}
+
+const failure = (reason: string, details: readonly string[]): string | undefined => (details.length ? `${reason} (${details.join('; ')})` : undefined);
+
+const defaultCapabilities = new Set([
+  'AUDIT_WRITE', 'CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'KILL', 'MKNOD', 'NET_BIND_SERVICE', 'SETFCAP', 'SETGID', 'SETPCAP', 'SETUID', 'SYS_CHROOT',
+]);
+
+const safeSysctls = new Set([
+  'kernel.shm_rmid_forced', 'net.ipv4.ip_local_port_range', 'net.ipv4.tcp_syncookies', 'net.ipv4.ping_group_range', 'net.ipv4.ip_unprivileged_port_start',
+  'net.ipv4.ip_local_reserved_ports', 'net.ipv4.tcp_keepalive_time', 'net.ipv4.tcp_fin_timeout', 'net.ipv4.tcp_keepalive_intvl', 'net.ipv4.tcp_keepalive_probes',
+  'net.ipv4.tcp_rmem', 'net.ipv4.tcp_wmem',
+]);
+
+const seLinuxTypes = new Set(['', 'container_t', 'container_init_t', 'container_kvm_t', 'container_engine_t']);
+
+function appArmor({ annotations, spec }: CheckedPod): string | undefined {
+  const prefix = 'container.apparmor.security.beta.kubernetes.io/';
+  const details = Object.entries(annotations)
+    .filter(([key, value]) => key.startsWith(prefix) && value !== '' && value !== 'runtime/default' && !value.startsWith('localhost/'))
+    .map(([key, value]) => `${key}=${JSON.stringify(value)}`);
+  const unconfined = (context: SecurityContext | undefined): boolean => context?.appArmorProfile?.type === 'Unconfined';
+  const names = failing(spec, (container) => unconfined(container.securityContext));
+  const pod = unconfined(spec.securityContext as SecurityContext | undefined) ? ['pod must not set AppArmor profile type to "Unconfined"'] : [];
+  const containers = names.length ? [`${containersText(names)} must not set AppArmor profile type to "Unconfined"`] : [];
+  const all = [...pod, ...containers, ...details];
+  return failure(all.length > 1 ? 'forbidden AppArmor profiles' : 'forbidden AppArmor profile', all);
+}
+
+function addedBeyond(spec: PodSpec, allowed: ReadonlySet<string>): string[] {
+  const beyond = (container: Container): string[] => (container.securityContext?.capabilities?.add ?? []).filter((name) => !allowed.has(name));
+  const names = failing(spec, (container) => beyond(container).length > 0);
+  const capabilities = [...new Set(allContainers(spec).flatMap(beyond))].sort();
+  return names.length ? [`${containersText(names)} must not include ${quoted(capabilities)} in securityContext.capabilities.add`] : [];
+}
+
+export function capabilitiesBeyond(spec: PodSpec, allowed: readonly string[]): string[] {
+  return addedBeyond(spec, new Set(allowed));
+}
+
+function hostNamespaces({ spec }: CheckedPod): string | undefined {
+  const used = (['hostNetwork', 'hostPID', 'hostIPC'] as const).filter((name) => spec[name]).map((name) => `${name}=true`);
+  return used.length ? `host namespaces (${used.join(', ')})` : undefined;
+}
+
+function hostPath({ spec }: CheckedPod): string | undefined {
+  const names = (spec.volumes ?? []).filter((volume) => volume.hostPath).map((volume) => volume.name);
+  return names.length ? `hostPath volumes (${names.length === 1 ? 'volume' : 'volumes'} ${quoted(names)})` : undefined;
+}
+
+function hostPorts({ spec }: CheckedPod): string | undefined {
+  const names = failing(spec, (container) => (container.ports ?? []).some((port) => port.hostPort));
+  const ports = [...new Set(allContainers(spec).flatMap((container) => (container.ports ?? []).flatMap((port) => port.hostPort || [])))].sort((a, b) => a - b);
+  if (!names.length) return undefined;
+  return `hostPort (${containersText(names)} ${names.length === 1 ? 'uses' : 'use'} ${ports.length === 1 ? 'hostPort' : 'hostPorts'} ${ports.join(', ')})`;
+}
+
+function hostProbes({ spec }: CheckedPod): string | undefined {
+  const hostsOf = (container: Container): string[] =>
+    [container.livenessProbe, container.readinessProbe, container.startupProbe, container.lifecycle?.postStart, container.lifecycle?.preStop]
+      .flatMap((handler) => [handler?.httpGet?.host, handler?.tcpSocket?.host])
+      .filter((host): host is string => host !== undefined && host !== '');
+  const names = failing(spec, (container) => hostsOf(container).length > 0);
+  if (!names.length) return undefined;
+  const hosts = [...new Set(allContainers(spec).flatMap(hostsOf))].sort();
+  return `probe or lifecycle host (${containersText(names)} ${names.length === 1 ? 'uses' : 'use'} probe or lifecycle ${hosts.length === 1 ? 'host' : 'hosts'} ${quoted(hosts)})`;
+}
+
+/** The pod's own context and its containers', with how each is named. */
+function setters(spec: PodSpec, bad: (context: SecurityContext) => boolean): string | undefined {
+  const names = failing(spec, (container) => container.securityContext !== undefined && bad(container.securityContext));
+  const pod = spec.securityContext && bad(spec.securityContext as SecurityContext) ? ['pod'] : [];
+  const who = [...pod, ...(names.length ? [containersText(names)] : [])];
+  return who.length ? who.join(' and ') : undefined;
+}
+
+function seLinux({ spec }: CheckedPod): string | undefined {
+  const options = (context: SecurityContext): SELinuxOptions | undefined => context.seLinuxOptions;
+  const bad = (context: SecurityContext): boolean => {
+    const found = options(context);
+    return found !== undefined && (!seLinuxTypes.has(found.type ?? '') || Boolean(found.user) || Boolean(found.role));
+  };
+  const who = setters(spec, bad);
+  if (!who) return undefined;
+  const all = [spec.securityContext as SecurityContext | undefined, ...allContainers(spec).map((container) => container.securityContext)].flatMap((context) => (context && bad(context) ? [options(context) as SELinuxOptions] : []));
+  const types = [...new Set(all.map((one) => one.type ?? '').filter((type) => !seLinuxTypes.has(type)))].sort();
+  const parts = [
+    ...(types.length ? [`${types.length === 1 ? 'type' : 'types'} ${quoted(types)}`] : []),
+    ...(all.some((one) => one.user) ? ['user may not be set'] : []),
+    ...(all.some((one) => one.role) ? ['role may not be set'] : []),
+  ];
+  return `seLinuxOptions (${who} set forbidden securityContext.seLinuxOptions: ${parts.join('; ')})`;
+}
+
+function seccomp({ spec }: CheckedPod): string | undefined {
+  const who = setters(spec, (context) => context.seccompProfile?.type === 'Unconfined');
+  return who ? `seccompProfile (${who} must not set securityContext.seccompProfile.type to "Unconfined")` : undefined;
+}
+
+function sysctls({ spec }: CheckedPod): string | undefined {
+  const names = (spec.securityContext?.sysctls ?? []).map((one) => one.name).filter((name) => !safeSysctls.has(name));
+  return names.length ? `forbidden sysctls (${names.join(', ')})` : undefined;
+}
+
+const perContainer = (reason: string, must: string, bad: (container: Container) => boolean) => ({ spec }: CheckedPod): string | undefined => {
+  const names = failing(spec, bad);
+  return names.length ? `${reason} (${containersText(names)} ${must})` : undefined;
+};
+
+/** The controls of the baseline level, in the order of their ids. */
+export const baselineChecks: readonly Check[] = [
+  { id: 'appArmorProfile', check: appArmor },
+  { id: 'capabilities_baseline', check: ({ spec }) => failure('non-default capabilities', addedBeyond(spec, defaultCapabilities)) },
+  { id: 'hostNamespaces', check: hostNamespaces },
+  { id: 'hostPathVolumes', check: hostPath },
+  { id: 'hostPorts', check: hostPorts },
+  { id: 'hostProbesAndHostLifecycle', check: hostProbes },
+  { id: 'privileged', check: perContainer('privileged', 'must not set securityContext.privileged=true', (container) => container.securityContext?.privileged === true) },
+  {
+    id: 'procMount',
+    check: perContainer('procMount', 'must not set securityContext.procMount to "Unmasked"', (container) => (container.securityContext?.procMount ?? 'Default') !== 'Default'),
+  },
+  { id: 'seLinuxOptions', check: seLinux },
+  { id: 'seccompProfile_baseline', check: seccomp },
+  { id: 'sysctls', check: sysctls },
+  {
+    id: 'windowsHostProcess',
+    check({ spec }) {
+      const who = setters(spec, (context) => context.windowsOptions?.hostProcess === true);
+      return who ? `hostProcess (${who} must not set securityContext.windowsOptions.hostProcess=true)` : undefined;
+    },
+  },
+];

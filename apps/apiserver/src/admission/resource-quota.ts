@@ -1,0 +1,73 @@
+import { ResourceQuotas } from '@orrery/api';
+import type { Pod, ResourceQuota } from '@orrery/api/types';
+import { negateQuantity, subtractQuantity, zeroQuantity } from '@orrery/apimachinery';
+import { forbidden } from '@orrery/errors';
+import type { AdmissionAttributes, AdmissionPlugin, PluginContext } from '../pipeline/index.ts';
+import { subjectOf } from './match.ts';
+import { type Amounts } from './pod-resources.ts';
+import { type Charge, QuotaExceeded, QuotaLedger } from './quota-ledger.ts';
+import { objectUsage, quotaApplies, unspecified } from './quota-usage.ts';
+
+/** Kinds whose updates can change what they take. */
+const updatable = new Set(['pods', 'services', 'persistentvolumeclaims', 'resourceclaims']);
+
+const hardOf = (quota: ResourceQuota): string[] => Object.keys(quota.status?.hard ?? quota.spec?.hard ?? {});
+
+function difference(after: Amounts, before: Amounts): Amounts {
+  const names = new Set([...Object.keys(after), ...Object.keys(before)]);
+  return Object.fromEntries([...names].map((name) => [name, subtractQuantity(after[name] ?? zeroQuantity, before[name] ?? zeroQuantity)]));
+}
+
+const negated = (amounts: Amounts): Amounts => Object.fromEntries(Object.entries(amounts).map(([name, value]) => [name, negateQuantity(value)]));
+
+function onlyNamed(amounts: Amounts, names: readonly string[]): Amounts {
+  return Object.fromEntries(Object.entries(amounts).filter(([name, value]) => names.includes(name) && value.nanos !== 0n));
+}
+
+function checkSpecified(quota: ResourceQuota, attributes: AdmissionAttributes): void {
+  if (attributes.kind.resource !== 'pods' || attributes.operation !== 'CREATE') return;
+  const missing = unspecified(hardOf(quota), attributes.object as Pod);
+  if (missing.length) throw forbidden(subjectOf(attributes), `failed quota: ${quota.metadata?.name ?? ''}: must specify ${missing.join('; ')}`);
+}
+
+/** What the write adds to each quota that counts it. */
+function chargesOf(attributes: AdmissionAttributes, quotas: readonly ResourceQuota[], nowMs: number): Charge[] {
+  const { kind, object, oldObject } = attributes;
+  const after = objectUsage(kind, object, nowMs);
+  const before = oldObject ? objectUsage(kind, oldObject, nowMs) : {};
+  return quotas.flatMap((quota) => {
+    const [applies, applied] = [quotaApplies(quota, kind, object), oldObject !== undefined && quotaApplies(quota, kind, oldObject)];
+    if (!applies && !applied) return [];
+    if (applies) checkSpecified(quota, attributes);
+    const amounts = onlyNamed(difference(applies ? after : {}, applied ? before : {}), hardOf(quota));
+    return Object.keys(amounts).length ? [{ quota: quota.metadata?.name ?? '', amounts }] : [];
+  });
+}
+
+/** Refuses what would pass a quota; comes last, so that only writes that everything else accepted are booked. */
+export function resourceQuota(context: Pick<PluginContext, 'api' | 'read' | 'env'>): AdmissionPlugin {
+  const ledger = new QuotaLedger(context);
+  return {
+    name: 'ResourceQuota',
+    handles: ({ kind, operation, subresource }) => kind.namespaced && !subresource && (operation === 'CREATE' || (operation === 'UPDATE' && updatable.has(kind.resource))),
+    async validate(attributes) {
+      const { namespace, dryRun } = attributes;
+      const quotas = context.read.list(ResourceQuotas, namespace);
+      if (!quotas.length) return;
+      const charges = chargesOf(attributes, quotas, context.env.clock.now());
+      if (!charges.length || dryRun) return;
+      try {
+        await ledger.book(namespace, charges);
+      } catch (error) {
+        throw error instanceof QuotaExceeded ? forbidden(subjectOf(attributes), error.message) : error;
+      }
+      attributes.onFinish((committed) => {
+        if (committed) return undefined;
+        return ledger.book(
+          namespace,
+          charges.map(({ quota, amounts }) => ({ quota, amounts: negated(amounts) })),
+        );
+      });
+    },
+  };
+}
