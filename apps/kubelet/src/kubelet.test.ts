@@ -1,5 +1,7 @@
 import { Leases, Nodes, Pods } from '@orrery/api';
+import { FakeRuntime } from '@orrery/cri/testing';
 import { expect, test } from 'vitest';
+import { createKubelet, createKubeletSources } from './component.ts';
 import { container, fixture } from './testing.ts';
 
 const condition = (pod: { status?: { conditions?: { type: string; status: string }[] } }, type: string) => pod.status?.conditions?.find((c) => c.type === type)?.status;
@@ -208,4 +210,46 @@ test('when the runtime loses everything, containers restart by policy', async ()
   await f.clock.advance(5_000);
   expect(f.pod('always').status).toMatchObject({ phase: 'Running', containerStatuses: [{ restartCount: 1, state: { running: {} }, lastState: { terminated: { exitCode: 137, reason: 'ContainerStatusUnknown' } } }] });
   expect(f.pod('never').status).toMatchObject({ phase: 'Failed', containerStatuses: [{ state: { terminated: { exitCode: 137, reason: 'ContainerStatusUnknown' } } }] });
+});
+
+test('what others do to the status of a running pod is undone', async () => {
+  const f = await started();
+  await f.create('p', { containers: [container('app')] });
+  await f.clock.advance(0);
+  const conditions = [{ type: 'Ready', status: 'False', reason: 'NodeNotReady' }];
+  await f.api.patch(Pods, { namespace: 'default', name: 'p' }, { status: { conditions } }, { type: 'application/strategic-merge-patch+json', subresource: 'status' });
+  expect(condition(f.pod('p'), 'Ready')).toBe('False');
+  await f.clock.advance(0);
+  expect(f.pod('p').status?.conditions?.find((c) => c.type === 'Ready')).not.toHaveProperty('reason');
+  expect(condition(f.pod('p'), 'Ready')).toBe('True');
+});
+
+test('a runtime that restarted is told its pod addresses again', async () => {
+  const f = await started();
+  f.cri.reset();
+  f.cri.podCidr = '';
+  await f.clock.advance(20_000);
+  expect(f.cri.podCidr).toBe('10.244.1.0/24');
+  expect(f.kubelet.ready()).toBe(true);
+});
+
+test('one set of watches serves many kubelets', async () => {
+  const f = fixture();
+  const sources = createKubeletSources(f.env, { api: f.api, shared: true });
+  const kubelets = ['node-a', 'node-b'].map((nodeName) => {
+    const cri = new FakeRuntime({ clock: f.clock });
+    return { cri, kubelet: createKubelet(f.env, { api: f.api, cri: cri.channel(), volumes: f.host, logs: f.logs, sources }, { ...f.config, nodeName }) };
+  });
+  await Promise.all(kubelets.map(({ kubelet }) => kubelet.start()));
+  await f.create('a', { nodeName: 'node-a', containers: [container('app')] });
+  const unbound = await f.api.create(Pods, { metadata: { name: 'b', namespace: 'default' }, spec: { restartPolicy: 'Always', containers: [container('app')] } });
+  await f.clock.advance(10);
+  expect([f.pod('a').status?.phase, f.pod('b').status?.phase]).toEqual(['Running', 'Pending']);
+  await f.api.update(Pods, { ...unbound, spec: { ...unbound.spec, containers: unbound.spec?.containers ?? [], nodeName: 'node-b' } });
+  await f.clock.advance(10);
+  expect(f.pod('b').status?.phase).toBe('Running');
+  expect(kubelets.map(({ cri }) => cri.containers.size)).toEqual([1, 1]);
+  expect(f.api.requests.filter((r) => r.verb === 'watch' && r.resource.resource === 'pods')).toHaveLength(1);
+  for (const { kubelet } of kubelets) await kubelet.stop();
+  sources.stop();
 });

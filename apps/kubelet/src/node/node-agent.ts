@@ -58,10 +58,8 @@ export class NodeAgent {
   async start(signal: AbortSignal): Promise<void> {
     const { runtime, config } = this.options;
     this.runtimeVersion = await this.persist(() => runtime.version(), signal);
-    if (config.podCidr) await this.usePodCidr(config.podCidr);
     await this.lookAtRuntime();
     this.node = await this.persist(() => this.register(), signal);
-    if (this.node.spec?.podCIDR) await this.usePodCidr(this.node.spec.podCIDR);
     await this.check();
     void this.lease.renew();
     this.repeat(config.statusUpdateSeconds * 1000, () => void this.check());
@@ -77,12 +75,7 @@ export class NodeAgent {
   /** The API server shows a new state of the node. */
   observe(node: Node): void {
     this.node = node;
-    const cidr = node.spec?.podCIDR;
-    if (!cidr || cidr === this.podCidr || this.options.config.podCidr) return;
-    void this.usePodCidr(cidr).then(
-      () => this.check(),
-      (error: unknown) => this.env.log.warn('the runtime did not take the pod CIDR', { error }),
-    );
+    if (this.wantedCidr() !== this.podCidr) void this.check();
   }
 
   get ready(): boolean {
@@ -109,12 +102,22 @@ export class NodeAgent {
   }
 
   private async lookAtRuntime(): Promise<void> {
+    const { runtime } = this.options;
     try {
-      this.health = await this.options.runtime.health();
+      this.health = await runtime.health();
+      if (!this.health.networkReady && this.wantedCidr()) {
+        // The runtime has not been told, or has restarted and forgotten.
+        await this.usePodCidr(this.wantedCidr());
+        this.health = await runtime.health();
+      }
     } catch (error) {
       this.health = { runtimeReady: false, networkReady: false, problems: [`container runtime is down: ${(error as Error).message}`] };
     }
     this.options.checked(this.health);
+  }
+
+  private wantedCidr(): string {
+    return this.options.config.podCidr || (this.node.spec?.podCIDR ?? '');
   }
 
   private async usePodCidr(cidr: string): Promise<void> {

@@ -1,5 +1,6 @@
 import { Pods } from '@orrery/api';
 import type { Container, Pod, PodStatus } from '@orrery/api/types';
+import { deepEqual } from '@orrery/client';
 import { StatusError, isNotFound } from '@orrery/errors';
 import { type Timer, rfc3339 } from '@orrery/runtime';
 import { StartFault } from '../images/image-manager.ts';
@@ -15,7 +16,7 @@ import { BackOff } from './back-off.ts';
 import { type PodActions, computePodActions } from './compute-pod-actions.ts';
 import { killAllContainers, killContainer } from './kill-containers.ts';
 import { HeldObjects } from './pod-objects.ts';
-import { allContainers, graceSeconds, isHostNetwork, isTerminal, nameOf, namespaceOf, uidOf } from './pod-spec.ts';
+import { allContainers, ephemeralContainers, graceSeconds, isHostNetwork, isTerminal, nameOf, namespaceOf, uidOf } from './pod-spec.ts';
 import { startContainer } from './start-container.ts';
 import { readTerminationMessages } from './termination-message.ts';
 
@@ -95,11 +96,13 @@ export class PodWorker {
   update(pod: Pod): void {
     const old = this.pod;
     this.pod = pod;
-    if (pod.metadata?.labels !== old.metadata?.labels || pod.metadata?.annotations !== old.metadata?.annotations) this.volumesStale = true;
+    this.context.statuses.observe(pod);
+    const { labels, annotations } = old.metadata ?? {};
+    if (!deepEqual(pod.metadata?.labels, labels) || !deepEqual(pod.metadata?.annotations, annotations)) this.volumesStale = true;
     const begun = pod.metadata?.deletionTimestamp && !old.metadata?.deletionTimestamp;
     if (begun || graceSeconds(pod) < this.killGrace) this.interrupt();
-    if (!begun && pod.metadata?.generation === old.metadata?.generation && !this.volumesStale && !this.gatesChanged(pod, old)) return;
-    this.trigger();
+    const debugged = ephemeralContainers(pod).length !== ephemeralContainers(old).length;
+    if (begun || debugged || this.volumesStale || pod.metadata?.generation !== old.metadata?.generation || this.gatesChanged(pod, old)) this.trigger();
   }
 
   /** The pod has vanished from the API server. */
@@ -238,11 +241,13 @@ export class PodWorker {
     const { volumes, events, node, hostIps } = this.context;
     const objects = this.heldObjects();
     const fields = { podIps: this.podIps(), hostIps: hostIps(), allocatable: node().status?.allocatable ?? {} };
+    const refresh = this.volumesStale;
+    this.volumesStale = false;
     try {
       if (!this.volumes) this.volumes = await volumes.mount(this.pod, objects, fields);
-      else if (this.volumesStale) await volumes.refresh(this.pod, objects, fields);
-      this.volumesStale = false;
+      else if (refresh) await volumes.refresh(this.pod, objects, fields);
     } catch (error) {
+      this.volumesStale = true;
       events.event(Pods, this.pod, { type: 'Warning', reason: 'FailedMount', message: (error as Error).message });
       this.wakeIn(this.retryMs);
       this.retryMs = Math.min(maxRetryMs, this.retryMs * 2);

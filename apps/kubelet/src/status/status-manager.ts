@@ -11,6 +11,8 @@ interface Entry {
   wanted: PodStatus;
   /** What the API server holds, as far as we know. */
   sent: PodStatus;
+  /** Revision of our last write; older states of the pod tell nothing new. */
+  sentVersion: bigint;
   inFlight: boolean;
   /** May wait for `delayMs`: a better status is likely soon. */
   lazy: boolean;
@@ -63,6 +65,11 @@ function ours(status: PodStatus): PodStatus {
   return { ...status, conditions: (status.conditions ?? []).filter(({ type }) => ownedConditions.includes(type)) };
 }
 
+function versionOf(pod: Pod): bigint {
+  const version = pod.metadata?.resourceVersion ?? '';
+  return /^\d+$/.test(version) ? BigInt(version) : 0n;
+}
+
 /**
  * Sends pod statuses to the API server: only what changed, one patch at a time a pod, the newest status wins. A lazy
  * status waits a moment for a better one to take its place.
@@ -85,7 +92,7 @@ export class StatusManager {
     const uid = uidOf(pod);
     let entry = this.entries.get(uid);
     if (!entry) {
-      entry = { pod, wanted: status, sent: ours(pod.status ?? {}), inFlight: false, lazy: false, retry: undefined, failures: 0, waiters: [] };
+      entry = { pod, wanted: status, sent: ours(pod.status ?? {}), sentVersion: 0n, inFlight: false, lazy: false, retry: undefined, failures: 0, waiters: [] };
       this.entries.set(uid, entry);
     }
     entry.pod = pod;
@@ -93,6 +100,17 @@ export class StatusManager {
     entry.lazy = options.lazy ?? false;
     if (!entry.lazy) this.send(entry);
     else this.flush ??= this.env.clock.after(this.delayMs, () => this.flushLazy());
+  }
+
+  /** The API server shows the pod: what somebody else has done to our part of its status is undone. */
+  observe(pod: Pod): void {
+    const entry = this.entries.get(uidOf(pod));
+    if (!entry || entry.inFlight || versionOf(pod) <= entry.sentVersion) return;
+    const { phase, conditions = [] } = pod.status ?? {};
+    const changed = (sent: PodCondition): boolean => conditions.find(({ type }) => type === sent.type)?.status !== sent.status;
+    if (phase === entry.sent.phase && !(entry.sent.conditions ?? []).some(changed)) return;
+    entry.sent = ours(pod.status ?? {});
+    if (!entry.lazy) this.send(entry);
   }
 
   /** The newest status reported, sent or not. */
@@ -149,8 +167,9 @@ export class StatusManager {
     const { pod } = entry;
     try {
       const patch = { metadata: { uid: uidOf(pod) }, status };
-      await this.api.patch(Pods, { namespace: namespaceOf(pod), name: nameOf(pod) }, patch, { subresource: 'status', type: 'application/strategic-merge-patch+json' });
+      const answer = await this.api.patch(Pods, { namespace: namespaceOf(pod), name: nameOf(pod) }, patch, { subresource: 'status', type: 'application/strategic-merge-patch+json' });
       entry.sent = wanted;
+      entry.sentVersion = versionOf(answer);
       entry.failures = 0;
     } catch (error) {
       this.failed(entry, error);

@@ -1,4 +1,4 @@
-import { type ContainerConfig, type ContainerStatus, ContainerState } from '@orrery/proto/cri';
+import type { ContainerConfig, ContainerState, ContainerStatus } from '@orrery/proto/cri';
 import type { Timer } from '@orrery/runtime';
 
 /** What a container of the fake does once it is started. Default: runs until it is stopped, exits 0 on SIGTERM at once. */

@@ -1,0 +1,135 @@
+import { SubjectAccessReviews, TokenReviews } from '@orrery/api';
+import type { SubjectAccessReview, TokenReview } from '@orrery/api/types';
+import { criLogLine } from '@orrery/cri';
+import { exchange, streamPair } from '@orrery/http';
+import { dialHost, serveHttp } from '@orrery/node-io';
+import { afterEach, expect, test } from 'vitest';
+import { type Fixture, container, fixture } from '../testing.ts';
+import { type KubeletServer, createKubeletServer } from './kubelet-server.ts';
+
+const servers: KubeletServer[] = [];
+afterEach(async () => {
+  for (const server of servers.splice(0)) await server.stop();
+});
+
+/** Lets `good` in; it may read logs and metrics, nothing else. */
+function allowSome(f: Fixture): void {
+  const { create } = f.api;
+  f.api.create = (async (resource, object, options) => {
+    if (resource === (TokenReviews as unknown)) {
+      const { token } = (object as TokenReview).spec ?? {};
+      return { ...object, status: token === 'good' ? { authenticated: true, user: { username: 'reader', groups: ['g'] } } : { authenticated: false } };
+    }
+    if (resource === (SubjectAccessReviews as unknown)) {
+      const { subresource, verb } = (object as SubjectAccessReview).spec?.resourceAttributes ?? {};
+      return { ...object, status: { allowed: verb === 'get' && ['proxy', 'metrics', 'pods'].includes(subresource ?? '') } };
+    }
+    return create.call(f.api, resource, object, options);
+  }) as typeof create;
+}
+
+async function serving(options: Parameters<typeof fixture>[0] = {}) {
+  const f = fixture(options);
+  allowSome(f);
+  await f.kubelet.start();
+  const server = createKubeletServer(
+    f.env,
+    {
+      kubelets: () => [f.kubelet],
+      api: f.api,
+      serveHttp,
+      connectStreaming: async (url) => {
+        const [client, backend] = streamPair();
+        void (async () => {
+          const head = Buffer.from((await backend.read()) ?? []).toString();
+          await backend.write(Buffer.from(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n${url.pathname}|${head.split('\r\n')[0]}`));
+          await backend.closeWrite();
+        })();
+        return client;
+      },
+    },
+    { bindAddress: '127.0.0.1', serverPort: 0, healthzPort: -1, readOnlyPort: 0 },
+  );
+  servers.push(server);
+  await server.start();
+  const get = async (target: string, headers: [string, string][] = [['Authorization', 'Bearer good']], method = 'GET') => {
+    const reply = await exchange(await dialHost({ host: '127.0.0.1', port: server.port }), { method, target, headers: [['Host', 'x'], ...headers] });
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of reply.body) chunks.push(chunk);
+    return { status: reply.status, body: Buffer.concat(chunks).toString() };
+  };
+  return { ...f, server, get };
+}
+
+const ns = (seconds: number): bigint => BigInt(Date.UTC(2026, 0, 1)) * 1_000_000n + BigInt(seconds) * 1_000_000_000n;
+
+test('only who is known and allowed is served', async () => {
+  const f = await serving();
+  expect(await f.get('/pods', [])).toEqual({ status: 401, body: 'Unauthorized' });
+  expect(await f.get('/pods', [['Authorization', 'Bearer bad']])).toMatchObject({ status: 401 });
+  expect(await f.get('/stats/summary')).toEqual({ status: 403, body: 'Forbidden (user=reader, verb=get, resource=nodes, subresource(s)=[stats])' });
+  expect(await f.get('/run/default/p/app', [['Authorization', 'Bearer good']], 'POST')).toMatchObject({ status: 403 });
+  expect(await f.get('/nope')).toEqual({ status: 404, body: '404 page not found' });
+  expect(JSON.parse((await f.get('/pods')).body)).toMatchObject({ kind: 'PodList', items: [] });
+  expect((await f.get('/nodes/other/pods')).body).toBe('node "other" is not here');
+  expect((await f.get('/metrics/resource')).body).toContain('resource_scrape_error 0');
+});
+
+test('logs: whole, tail, since, timestamps, limit, previous, and what is refused', async () => {
+  const f = await serving({ script: ({ attempt }) => (attempt === 0 ? { exitAfterMs: 1000, exitCode: 1 } : {}), pull: (image) => (image.startsWith('bad') ? { error: 'no' } : {}) });
+  await f.create('p', { containers: [container('app')] });
+  await f.create('q', { containers: [container('bad')] });
+  await f.clock.advance(5_000);
+  const path = (n: number) => [...f.cri.containers.values()].find((c) => c.config.metadata?.attempt === n)?.logPath ?? '';
+  f.logs.append(path(0), criLogLine({ timeNs: ns(0), stream: 'stdout', text: 'first life' }));
+  for (let i = 0; i < 5; i++) f.logs.append(path(1), criLogLine({ timeNs: ns(i), stream: i === 2 ? 'stderr' : 'stdout', text: `line ${i}`, partial: i === 3 }));
+  const logs = async (query: string) => (await f.get(`/containerLogs/default/p/app${query}`)).body;
+  expect(await logs('')).toBe('line 0\nline 1\nline 2\nline 3line 4\n');
+  expect(await logs('?tailLines=2')).toBe('line 3line 4\n');
+  expect(await logs('?tailLines=0')).toBe('');
+  expect(await logs('?limitBytes=10')).toBe('line 0\nlin');
+  expect(await logs('?sinceTime=2026-01-01T00:00:02Z&timestamps=true')).toBe('2026-01-01T00:00:02.000000000Z line 2\n2026-01-01T00:00:03.000000000Z line 3line 4\n');
+  expect(await logs('?previous=true')).toBe('first life\n');
+  expect(await logs('?tailLines=x')).toContain('Invalid request');
+  expect(await f.get('/containerLogs/default/p/nope')).toEqual({ status: 404, body: 'container "nope" not found in pod "p"' });
+  expect(await f.get('/containerLogs/default/gone/app')).toEqual({ status: 404, body: 'pod "gone" not found' });
+  expect(await f.get('/containerLogs/default/q/bad')).toEqual({ status: 400, body: 'container "bad" in pod "q" is waiting to start: trying and failing to pull image' });
+});
+
+test('followed logs end with the container', async () => {
+  const f = await serving();
+  await f.create('p', { containers: [container('app')], restartPolicy: 'Never' });
+  await f.clock.advance(0);
+  const [running] = [...f.cri.containers.values()];
+  f.logs.append(running?.logPath ?? '', criLogLine({ timeNs: ns(0), stream: 'stdout', text: 'one' }));
+  const conn = await dialHost({ host: '127.0.0.1', port: f.server.port });
+  const { body } = await exchange(conn, { method: 'GET', target: '/containerLogs/default/p/app?follow=true', headers: [['Host', 'x'], ['Authorization', 'Bearer good']] });
+  const chunks = body[Symbol.asyncIterator]();
+  const next = async () => Buffer.from((await chunks.next()).value ?? []).toString();
+  expect(await next()).toBe('one\n');
+  f.logs.append(running?.logPath ?? '', criLogLine({ timeNs: ns(1), stream: 'stdout', text: 'two' }));
+  f.cri.exit(running?.id ?? '', { exitCode: 0 });
+  await f.clock.advance(10);
+  expect([await next(), (await chunks.next()).done]).toEqual(['two\n', true]);
+});
+
+test('exec is passed on to the streaming server of the runtime', async () => {
+  const f = await serving();
+  f.api.create = ((create) => (async (resource, object, options) => (resource === (SubjectAccessReviews as unknown) ? { ...object, status: { allowed: true } } : create.call(f.api, resource, object, options))) as typeof create)(f.api.create);
+  await f.create('p', { containers: [container('app')] });
+  await f.clock.advance(0);
+  const seen: unknown[] = [];
+  const clients = f.kubelet.context.runtime.clients as unknown as { runtime: Record<string, unknown> };
+  clients.runtime['exec'] = async (request: unknown) => (seen.push(request), { url: 'http://127.0.0.1:1/exec/token' });
+  const upgrade = async (target: string) => {
+    const conn = await dialHost({ host: '127.0.0.1', port: f.server.port });
+    await conn.write(Buffer.from(`POST ${target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer good\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n`));
+    let text = '';
+    for (let bytes = await conn.read(); bytes; bytes = await conn.read()) text += Buffer.from(bytes).toString();
+    return text;
+  };
+  expect(await upgrade('/exec/default/p/app?command=ls&command=-l&input=1&output=1&error=1')).toMatch(/^HTTP\/1.1 101 [\s\S]*\/exec\/token\|POST \/exec\/token HTTP\/1.1$/);
+  expect(seen).toEqual([expect.objectContaining({ cmd: ['ls', '-l'], stdin: true, stdout: true, stderr: true, tty: false })]);
+  expect(await upgrade('/exec/default/p/app?command=ls')).toMatch(/^HTTP\/1.1 400 Bad Request[\s\S]*you must specify at least 1 of stdin, stdout, stderr$/);
+  expect(await upgrade('/exec/default/p/other?command=ls&output=1')).toMatch(/^HTTP\/1.1 404 Not Found[\s\S]*container not found \("other"\)$/);
+});

@@ -1,0 +1,91 @@
+import { ConfigMaps, Pods, Secrets, ServiceAccounts } from '@orrery/api';
+import type { TokenRequest } from '@orrery/api/types';
+import { rfc3339 } from '@orrery/runtime';
+import { expect, test } from 'vitest';
+import { container, fixture } from '../testing.ts';
+
+const text = (bytes: Uint8Array | undefined): string | undefined => bytes && Buffer.from(bytes).toString();
+
+test('config maps, secrets and the downward API become files and follow changes', async () => {
+  const f = fixture();
+  f.api.seed(ConfigMaps, { metadata: { name: 'cm', namespace: 'default' }, data: { a: '1', b: '2' } });
+  f.api.seed(Secrets, { metadata: { name: 's', namespace: 'default' }, data: { key: Buffer.from('secret').toString('base64') } });
+  await f.kubelet.start();
+  await f.create('p', {
+    containers: [container('app', { volumeMounts: [{ name: 'conf', mountPath: '/conf' }, { name: 'conf', mountPath: '/one', subPath: 'a' }, { name: 'scratch', mountPath: '/tmp' }] })],
+    volumes: [
+      { name: 'conf', configMap: { name: 'cm' } },
+      { name: 'sec', secret: { secretName: 's', defaultMode: 0o400, items: [{ key: 'key', path: 'dir/k' }] } },
+      { name: 'info', downwardAPI: { items: [{ path: 'labels', fieldRef: { fieldPath: 'metadata.labels' } }] } },
+      { name: 'scratch', emptyDir: {} },
+    ],
+  });
+  await f.clock.advance(0);
+  const root = `/var/lib/kubelet/pods/${f.pod('p').metadata?.uid}/volumes`;
+  expect(text(await f.host.readFile(`${root}/kubernetes.io~configmap/conf/a`))).toBe('1');
+  expect(text(await f.host.readFile(`${root}/kubernetes.io~secret/sec/dir/k`))).toBe('secret');
+  expect(f.host.lookup(`${root}/kubernetes.io~secret/sec/dir/k`)).toMatchObject({ mode: 0o400 });
+  expect(text(await f.host.readFile(`${root}/kubernetes.io~downward-api/info/labels`))).toBe('app="p"');
+  const mounts = [...f.cri.containers.values()][0]?.config.mounts?.map(({ containerPath, readonly }) => [containerPath, readonly]);
+  expect(mounts).toEqual([['/conf', true], ['/one', true], ['/tmp', false], ['/etc/hosts', false], ['/dev/termination-log', false]]);
+  await f.api.patch(ConfigMaps, { namespace: 'default', name: 'cm' }, { data: { a: 'changed', b: null } }, { type: 'application/merge-patch+json' });
+  await f.api.patch(Pods, { namespace: 'default', name: 'p' }, { metadata: { labels: { more: 'x' } } }, { type: 'application/merge-patch+json' });
+  await f.clock.advance(0);
+  expect(text(await f.host.readFile(`${root}/kubernetes.io~configmap/conf/a`))).toBe('changed');
+  expect(await f.host.kind(`${root}/kubernetes.io~configmap/conf/b`)).toBeUndefined();
+  expect(text(await f.host.readFile(`${root}/kubernetes.io~downward-api/info/labels`))).toBe('app="p"\nmore="x"');
+});
+
+test('a pod waits for its config map, and starts as soon as it comes', async () => {
+  const f = fixture();
+  await f.kubelet.start();
+  await f.create('p', { containers: [container('app')], volumes: [{ name: 'conf', configMap: { name: 'late' } }] });
+  await f.clock.advance(1_000);
+  expect(f.pod('p').status).toMatchObject({ phase: 'Pending', containerStatuses: [{ state: { waiting: { reason: 'ContainerCreating' } } }] });
+  expect(f.events()).toContain('FailedMount: MountVolume.SetUp failed for volume "conf" : configmap "late" not found');
+  await f.api.create(ConfigMaps, { metadata: { name: 'late', namespace: 'default' }, data: {} });
+  await f.clock.advance(10);
+  expect(f.pod('p').status?.phase).toBe('Running');
+});
+
+test('CreateContainerConfigError until the secret of a variable is there', async () => {
+  const f = fixture();
+  await f.kubelet.start();
+  await f.create('p', { containers: [container('app', { env: [{ name: 'X', valueFrom: { secretKeyRef: { name: 's', key: 'k' } } }] })] });
+  await f.clock.advance(500);
+  expect(f.pod('p').status?.containerStatuses?.[0]?.state?.waiting).toEqual({ reason: 'CreateContainerConfigError', message: 'secret "s" not found' });
+  await f.api.create(Secrets, { metadata: { name: 's', namespace: 'default' }, data: { k: Buffer.from('v').toString('base64') } });
+  await f.clock.advance(10);
+  expect(f.pod('p').status?.phase).toBe('Running');
+  expect([...f.cri.containers.values()][0]?.config.envs).toContainEqual({ key: 'X', value: 'v' });
+});
+
+test('service account tokens are requested, bound to the pod, and renewed in time', async () => {
+  const f = fixture();
+  let issued = 0;
+  const asked: unknown[] = [];
+  f.api.createSubresource = async <R>(_resource: unknown, key: unknown, subresource: string, body: unknown): Promise<R> => {
+    asked.push([key, subresource, (body as TokenRequest).spec]);
+    const status = { token: `token-${++issued}`, expirationTimestamp: rfc3339(f.clock.now() + 3_607_000) };
+    return { ...(body as object), status } as R;
+  };
+  f.kubelet = f.again();
+  f.api.seed(ServiceAccounts, { metadata: { name: 'robot', namespace: 'default' } });
+  f.api.seed(ConfigMaps, { metadata: { name: 'kube-root-ca.crt', namespace: 'default' }, data: { 'ca.crt': 'CA' } });
+  await f.kubelet.start();
+  await f.create('p', {
+    serviceAccountName: 'robot',
+    containers: [container('app')],
+    volumes: [{ name: 'kube-api-access', projected: { sources: [{ serviceAccountToken: { path: 'token', expirationSeconds: 3607 } }, { configMap: { name: 'kube-root-ca.crt', items: [{ key: 'ca.crt', path: 'ca.crt' }] } }, { downwardAPI: { items: [{ path: 'namespace', fieldRef: { fieldPath: 'metadata.namespace' } }] } }] } }],
+  });
+  await f.clock.advance(0);
+  const uid = f.pod('p').metadata?.uid;
+  const dir = `/var/lib/kubelet/pods/${uid}/volumes/kubernetes.io~projected/kube-api-access`;
+  const read = async (name: string) => text(await f.host.readFile(`${dir}/${name}`));
+  expect([await read('token'), await read('ca.crt'), await read('namespace')]).toEqual(['token-1', 'CA', 'default']);
+  expect(asked[0]).toEqual([{ namespace: 'default', name: 'robot' }, 'token', { audiences: [], expirationSeconds: 3607, boundObjectRef: { kind: 'Pod', apiVersion: 'v1', name: 'p', uid } }]);
+  await f.clock.advance(40 * 60_000);
+  expect(await read('token')).toBe('token-1');
+  await f.clock.advance(15 * 60_000);
+  expect(await read('token')).toBe('token-2');
+});
