@@ -65,6 +65,8 @@ export class DiskLog implements CommitLog {
   private readonly waiting: Batch[] = [];
   private readonly spare: FrameBuilder[] = [];
   private running: Promise<void> | undefined;
+  /** Something came since the loop last looked. */
+  private poked = false;
 
   constructor(options: { wal: Wal; sink: CommitSink; term: number; lastIndex: number }) {
     this.wal = options.wal;
@@ -86,12 +88,13 @@ export class DiskLog implements CommitLog {
   }
 
   poke(): void {
+    this.poked = true;
     // A microtask later: everyone who proposes in answer to the same event shares the batch.
     this.running ??= Promise.resolve()
       .then(() => this.run())
       .finally(() => {
         this.running = undefined;
-        if (this.waiting.length) this.poke();
+        if (this.poked) this.poke();
       });
   }
 
@@ -100,11 +103,14 @@ export class DiskLog implements CommitLog {
   }
 
   private async run(): Promise<void> {
-    do {
-      const batch = this.waiting.shift();
-      if (batch) await this.commit(batch);
+    while (this.poked) {
+      this.poked = false;
+      for (let batch = this.waiting.shift(); batch; batch = this.waiting.shift()) {
+        await this.commit(batch);
+        await this.sink.idle?.(this.lastIndex);
+      }
       await this.sink.idle?.(this.lastIndex);
-    } while (this.waiting.length);
+    }
   }
 
   private async commit({ frame, proposals }: Batch): Promise<void> {

@@ -1,0 +1,160 @@
+import { type Disk, type DiskFile, DiskLockedError } from '@orrery/runtime';
+
+interface Inode {
+  /** What a reader sees now. */
+  content: Buffer;
+  /** What a crash leaves for certain. */
+  durable: Buffer;
+}
+
+/** What a crash does to writes that were not synced. */
+export type Loss = 'all lost' | 'all kept' | 'garbled';
+
+class PowerOff extends Error {
+  readonly code = 'EIO';
+}
+
+function failure(code: string, path: string): Error {
+  return Object.assign(new Error(`${code}: ${path}`), { code });
+}
+
+/**
+ * A disk in memory that distinguishes written from durable, as the contract of `Disk` allows a real one to. It can lose
+ * its power after any number of steps (a byte appended, or one other operation), fill up, damage bytes.
+ */
+export class MemoryDisk implements Disk {
+  /** Steps left until the power fails. */
+  budget = Infinity;
+  /** Most bytes in all files together. */
+  capacity = Infinity;
+  /** Steps taken. */
+  steps = 0;
+  private names = new Map<string, Inode>();
+  private durableNames = new Map<string, Inode>();
+  private readonly locks = new Set<string>();
+
+  /** The disk as it is found after the power came back. */
+  reboot(loss: Loss): MemoryDisk {
+    const after = new MemoryDisk();
+    for (const [path, inode] of loss === 'all kept' ? this.names : this.durableNames) {
+      const content = survive(inode, loss);
+      after.names.set(path, { content, durable: content });
+    }
+    after.durableNames = new Map(after.names);
+    return after;
+  }
+
+  /** Flips a byte, durably. */
+  damage(path: string, offset: number): void {
+    const inode = this.inode(path);
+    const content = Buffer.from(inode.content);
+    content[offset] = (content[offset] as number) ^ 0xff;
+    inode.content = inode.durable = content;
+  }
+
+  files(): string[] {
+    return [...this.names.keys()].sort();
+  }
+
+  private inode(path: string): Inode {
+    const inode = this.names.get(path);
+    if (!inode) throw failure('ENOENT', path);
+    return inode;
+  }
+
+  private step(): void {
+    if (this.steps >= this.budget) throw new PowerOff('power off');
+    this.steps += 1;
+  }
+
+  private used(): number {
+    let bytes = 0;
+    for (const { content } of this.names.values()) bytes += content.length;
+    return bytes;
+  }
+
+  async makeDir(_path: string): Promise<void> {
+    this.step();
+  }
+
+  async list(dir: string): Promise<string[]> {
+    this.step();
+    return [...this.names.keys()].filter((path) => path.startsWith(`${dir}/`)).map((path) => path.slice(dir.length + 1)).sort();
+  }
+
+  async read(path: string): Promise<Uint8Array> {
+    this.step();
+    return Buffer.from(this.inode(path).content);
+  }
+
+  async open(path: string, { create }: { create: boolean }): Promise<DiskFile> {
+    this.step();
+    if (create) {
+      if (this.names.has(path)) throw failure('EEXIST', path);
+      this.names.set(path, { content: Buffer.alloc(0), durable: Buffer.alloc(0) });
+    }
+    return this.handle(path, this.inode(path));
+  }
+
+  private handle(path: string, inode: Inode): DiskFile {
+    return {
+      get size() {
+        return inode.content.length;
+      },
+      append: async (chunks) => {
+        const bytes = Buffer.concat(chunks);
+        const room = Math.min(bytes.length, Math.max(0, this.budget - this.steps), Math.max(0, this.capacity - this.used()));
+        inode.content = Buffer.concat([inode.content, bytes.subarray(0, room)]);
+        this.steps += room;
+        if (room === bytes.length) return;
+        if (this.steps >= this.budget) throw new PowerOff('power off');
+        throw failure('ENOSPC', path);
+      },
+      sync: async () => {
+        this.step();
+        inode.durable = inode.content;
+      },
+      truncate: async (size) => {
+        this.step();
+        inode.content = inode.content.subarray(0, size);
+      },
+      close: async () => undefined,
+    };
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    this.step();
+    const inode = this.inode(from);
+    this.names.delete(from);
+    this.names.set(to, inode);
+  }
+
+  async remove(path: string): Promise<void> {
+    this.step();
+    this.names.delete(path);
+  }
+
+  async syncDir(dir: string): Promise<void> {
+    this.step();
+    const inside = (path: string): boolean => path.startsWith(`${dir}/`);
+    for (const path of this.durableNames.keys()) if (inside(path) && !this.names.has(path)) this.durableNames.delete(path);
+    for (const [path, inode] of this.names) if (inside(path)) this.durableNames.set(path, inode);
+  }
+
+  async lock(path: string): Promise<{ release(): Promise<void> }> {
+    this.step();
+    if (this.locks.has(path)) throw new DiskLockedError(path, 1);
+    this.locks.add(path);
+    return { release: async () => void this.locks.delete(path) };
+  }
+}
+
+function survive({ content, durable }: Inode, loss: Loss): Buffer {
+  if (loss === 'all kept') return content;
+  if (loss === 'all lost' || content.length <= durable.length) return durable;
+  // The file has grown, but some of the blocks in between never got there.
+  const garbled = Buffer.from(content);
+  const fresh = content.length - durable.length;
+  garbled.fill(0, durable.length, durable.length + Math.ceil(fresh / 2));
+  return garbled;
+}

@@ -1,0 +1,62 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { nodeDisk } from './disk.ts';
+
+let dir = '';
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'orrery-disk-'));
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+describe('disk', () => {
+  it('appends more chunks than one system call takes, cuts, and goes on', async () => {
+    const path = `${dir}/a/b/log`;
+    await nodeDisk.makeDir(`${dir}/a/b`);
+    const file = await nodeDisk.open(path, { create: true });
+    await file.append(Array.from({ length: 3000 }, (_, i) => Buffer.from(String(i % 10))));
+    await file.sync();
+    expect(file.size).toBe(3000);
+    await file.truncate(5);
+    await file.append([Buffer.from('xy')]);
+    await file.close();
+    const again = await nodeDisk.open(path, { create: false });
+    expect([again.size, Buffer.from(await nodeDisk.read(path)).toString()]).toEqual([7, '01234xy']);
+    await again.close();
+    await expect(nodeDisk.open(path, { create: true })).rejects.toMatchObject({ code: 'EEXIST' });
+    if (process.platform !== 'win32') expect([statSync(path).mode & 0o777, statSync(`${dir}/a`).mode & 0o777]).toEqual([0o600, 0o700]);
+  });
+});
+
+describe('lock', () => {
+  const path = (): string => join(dir, 'LOCK');
+
+  it('refuses a second holder, and names the first', async () => {
+    const lock = await nodeDisk.lock(path());
+    await expect(nodeDisk.lock(path())).rejects.toThrow(`is in use by process ${process.pid}`);
+    await lock.release();
+    await (await nodeDisk.lock(path())).release();
+    expect(readdirSync(dir)).toEqual([]);
+  });
+
+  it('takes over from a dead process', async () => {
+    const { pid } = spawnSync('true');
+    writeFileSync(path(), `${pid} 12345\n`);
+    await (await nodeDisk.lock(path())).release();
+  });
+
+  it.skipIf(process.platform !== 'linux')('takes over from a dead process whose pid runs something else now', async () => {
+    writeFileSync(path(), `${process.pid} 1\n`);
+    await (await nodeDisk.lock(path())).release();
+    writeFileSync(path(), `${process.ppid} 1\n`);
+    await (await nodeDisk.lock(path())).release();
+  });
+
+  it('lets exactly one of many take over', async () => {
+    writeFileSync(path(), `${spawnSync('true').pid} 12345\n`);
+    const outcomes = await Promise.allSettled(Array.from({ length: 10 }, () => nodeDisk.lock(path())));
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  });
+});
