@@ -131,7 +131,8 @@ function effectOf({ before, after, schema, managers, self, ignored }: Change): E
     }
     const set = intersectSets(manager.set, gained);
     if (!isEmptySet(set)) conflicts.push({ manager, set });
-    next.set(id, { ...manager, set: subtractSets(subtractSets(manager.set, set), lost) });
+    const rest = subtractSets(subtractSets(manager.set, set), lost);
+    next.set(id, rest === manager.set ? manager : { ...manager, set: rest });
   }
   return { managers: next, conflicts, gained, removed: lost };
 }

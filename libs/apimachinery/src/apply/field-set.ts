@@ -66,9 +66,19 @@ export function intersectSets(a: FieldSet, b: FieldSet): FieldSet {
   return setOf(members, children);
 }
 
-/** Paths of `a` that are not themselves in `b`; what lies below a path of `b` stays. */
+/** Do the sets share a path? */
+export function intersects(a: FieldSet, b: FieldSet): boolean {
+  for (const element of b.members) if (a.members.has(element)) return true;
+  for (const [element, child] of b.children) {
+    const own = a.children.get(element);
+    if (own && intersects(own, child)) return true;
+  }
+  return false;
+}
+
+/** Paths of `a` that are not themselves in `b`; what lies below a path of `b` stays. `a` itself where nothing goes. */
 export function subtractSets(a: FieldSet, b: FieldSet): FieldSet {
-  if (isEmptySet(b)) return a;
+  if (!intersects(a, b)) return a;
   const members = [...a.members].filter((element) => !b.members.has(element));
   const children = [...a.children].map(([element, child]) => [element, subtractSets(child, b.children.get(element) ?? emptyFieldSet)] as const);
   return setOf(members, children);

@@ -33,11 +33,38 @@ export function managerId(manager: Pick<Manager, 'name' | 'operation' | 'apiVers
   return JSON.stringify([name, operation, operation === 'Apply' ? '' : apiVersion, subresource]);
 }
 
+/** Sets and their JSON never change, so each is converted once however often the object is written. */
+const sets = new WeakMap<object, FieldSet>();
+const encodings = new WeakMap<FieldSet, object>();
+
+function decodeFields(json: unknown): FieldSet | undefined {
+  if (json === undefined) return emptyFieldSet;
+  if (typeof json !== 'object' || json === null) return undefined;
+  const known = sets.get(json);
+  if (known) return known;
+  const set = decodeFieldSet(json);
+  if (set) remember(set, json);
+  return set;
+}
+
+function encodeFields(set: FieldSet): object {
+  const known = encodings.get(set);
+  if (known) return known;
+  const json = encodeFieldSet(set);
+  remember(set, json);
+  return json;
+}
+
+function remember(set: FieldSet, json: object): void {
+  sets.set(json, set);
+  encodings.set(set, json);
+}
+
 function decodeEntry(entry: ManagedFieldsEntry): Manager | undefined {
   const { apiVersion = '', fieldsType } = entry;
   const operation = entry.operation === 'Apply' || entry.operation === 'Update' ? entry.operation : undefined;
   if (!operation) return undefined;
-  const set = entry.fieldsV1 === undefined ? emptyFieldSet : decodeFieldSet(entry.fieldsV1);
+  const set = decodeFields(entry.fieldsV1);
   if (fieldsType !== 'FieldsV1' || apiVersion === '' || !set) return undefined;
   const base: Manager = { name: entry.manager ?? '', operation, apiVersion, subresource: entry.subresource ?? '', set };
   return entry.time === undefined ? base : { ...base, time: entry.time };
@@ -98,7 +125,7 @@ export function encodeManagers(managers: Managers): ManagedFieldsEntry[] {
     apiVersion: manager.apiVersion,
     ...(manager.time === undefined ? {} : { time: manager.time }),
     fieldsType: 'FieldsV1',
-    fieldsV1: encodeFieldSet(manager.set),
+    fieldsV1: encodeFields(manager.set),
     ...(manager.subresource === '' ? {} : { subresource: manager.subresource }),
   }));
 }

@@ -82,8 +82,10 @@ function compareFields(state: CompareState, pair: Pair, shape: Extract<Shape, { 
   const before = isRecord(pair.before) ? pair.before : {};
   const after = isRecord(pair.after) ? pair.after : {};
   const visit = (name: string): void => {
-    const member = (object: Record<string, unknown>): unknown => (Object.hasOwn(object, name) ? object[name] : undefined);
-    descend(state, `f:${name}`, { schema: shape.schemaOf(name), before: member(before), after: member(after), isAlwaysThere: shape.isAlwaysThere(name) });
+    const left = Object.hasOwn(before, name) ? before[name] : undefined;
+    const right = Object.hasOwn(after, name) ? after[name] : undefined;
+    if (left === right) return;
+    descend(state, `f:${name}`, { schema: shape.schemaOf(name), before: left, after: right, isAlwaysThere: shape.isAlwaysThere(name) });
   };
   for (const name of Object.keys(before)) visit(name);
   for (const name of Object.keys(after)) if (!Object.hasOwn(before, name)) visit(name);
@@ -91,8 +93,12 @@ function compareFields(state: CompareState, pair: Pair, shape: Extract<Shape, { 
 
 /** Items by identity; of duplicates all values together. */
 function byElement(items: readonly Item[]): Map<string, unknown> {
+  const map = new Map<string, unknown>();
+  for (const { element, value } of items) if (!map.has(element)) map.set(element, value);
+  if (map.size === items.length) return map;
   const groups = Map.groupBy(items, (item) => item.element);
-  return new Map([...groups].map(([element, group]) => [element, group.length === 1 ? group[0]?.value : group.map((item) => item.value)]));
+  for (const [element, group] of groups) if (group.length > 1) map.set(element, group.map((item) => item.value));
+  return map;
 }
 
 function compareItems(state: CompareState, pair: Pair, schema: Extract<Schema, { type: 'list' }>): void {

@@ -39,6 +39,7 @@ export function shapeOf(schema: Schema | undefined, value: unknown): Shape {
 
 /** JSON with sorted keys, as elements of a field set are written. */
 function canonical(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
   if (!isRecord(value)) return JSON.stringify(value ?? null);
   const keys = Object.keys(value).sort();
@@ -57,15 +58,22 @@ export function itemElement(schema: ListSchema, item: unknown): { readonly eleme
   }
   if (item === null || item === undefined) return { problem: 'associative list with keys may not have a null element' };
   if (!isRecord(item)) return { problem: 'associative list with keys may not have non-map elements' };
-  const keys: Record<string, unknown> = {};
-  for (const name of [...schema.listKeys].sort()) {
+  let keys = '';
+  for (const name of sortedKeys(schema)) {
     const value = item[name] ?? keyDefault(schema, name);
-    if (value !== undefined) keys[name] = value;
+    if (value !== undefined) keys += `${keys === '' ? '' : ','}"${name}":${canonical(value)}`;
   }
-  if (Object.keys(keys).length === 0) {
-    return { problem: `associative list with keys has an element that omits key field ${JSON.stringify(schema.listKeys[0] ?? '')} (and doesn't have default value)` };
-  }
-  return { element: `k:${canonical(keys)}` };
+  if (keys !== '') return { element: `k:{${keys}}` };
+  return { problem: `associative list with keys has an element that omits key field ${JSON.stringify(schema.listKeys[0] ?? '')} (and doesn't have default value)` };
+}
+
+const sorted = new WeakMap<ListSchema, readonly string[]>();
+
+function sortedKeys(schema: ListSchema): readonly string[] {
+  if (schema.listKeys.length < 2) return schema.listKeys;
+  let keys = sorted.get(schema);
+  if (!keys) sorted.set(schema, (keys = [...schema.listKeys].sort()));
+  return keys;
 }
 
 export interface Item {
