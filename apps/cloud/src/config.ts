@@ -6,7 +6,7 @@ export const cloudSchema = {
   loadBalancerRange: { type: 'string', default: '127.77.0.0/16', help: 'range of load balancer addresses; of 127.0.0.0/8, so that they answer on this machine without privileges' },
   fallbackHost: { type: 'string', default: '127.0.0.1', help: 'where listeners go when this machine does not allow the balancer\'s own address or port' },
   stateFile: { type: 'string', default: '', help: 'JSON file that keeps load balancers over restarts; empty keeps them in memory' },
-  vnetEndpoint: { type: 'string', default: '', help: 'gRPC address of the switch to join' },
+  address: { type: 'string', default: '10.240.0.90', help: 'its address in the emulated network' },
 } as const satisfies ConfigSchema;
 
 export type CloudConfig = ConfigOf<typeof cloudSchema>;

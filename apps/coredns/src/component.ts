@@ -45,7 +45,7 @@ export function createCoreDns(env: Env, deps: CoreDnsDeps, config: CoreDnsConfig
       await informers.whenSynced(signal);
       if (net) close = listenOn(server, net, { port: 53, onError });
       if (host) address = await host.listen(server);
-      const own = config.address || net?.ips[0];
+      const own = net?.ips[0] ?? config.address;
       if (config.serviceIp && own) await publishKubeDns(api, { serviceIp: config.serviceIp, address: own, replica });
       serving = true;
     },

@@ -7,9 +7,11 @@ export const ingressSchema = {
   httpsPort: { type: 'number', default: 8443, help: 'port for HTTPS; 0 picks one' },
   ingressClass: { type: 'string', default: 'nginx', help: 'IngressClass that is made when missing' },
   controllerClass: { type: 'string', default: 'k8s.io/ingress-nginx', help: 'spec.controller of the IngressClasses to serve' },
+  defaultCert: { type: 'string', default: '', help: 'file with the certificate for hosts that have none (PEM)' },
+  defaultKey: { type: 'string', default: '', help: 'file with the key of --default-cert (PEM)' },
   watchIngressWithoutClass: { type: 'boolean', default: true, help: 'make the class the default one, so that Ingresses that name none are served too' },
   publishStatusAddress: { type: 'string', default: '', help: 'address written into the status of Ingresses; default: the host' },
-  vnetEndpoint: { type: 'string', default: '', help: 'gRPC address of the switch to join' },
+  address: { type: 'string', default: '10.240.0.80', help: 'its address in the emulated network' },
 } as const satisfies ConfigSchema;
 
 export type IngressConfig = ConfigOf<typeof ingressSchema>;

@@ -30,6 +30,8 @@ export interface KubeProxyDeps {
 export interface KubeProxy extends Component {
   addNode(target: ProxyTarget): void;
   removeNode(nodeName: string): void;
+  /** Programs everything anew: a switch was restarted. */
+  resync(): void;
 }
 
 const serviceNameLabel = 'kubernetes.io/service-name';
@@ -130,5 +132,6 @@ export function createKubeProxy(env: Env, deps: KubeProxyDeps, config: Pick<Kube
     removeNode(nodeName) {
       targets.delete(nodeName);
     },
+    resync: schedule,
   };
 }

@@ -13,3 +13,6 @@ export * from './vnet-bridge.ts';
 export * from './node-ports.ts';
 export * from './reverse-proxy.ts';
 export * from './probe-transports.ts';
+export * from './vnet-member.ts';
+export * from './health-server.ts';
+export * from './file-state.ts';

@@ -1,8 +1,11 @@
 import { type Peer, SwitchControlDefinition, type ServiceRule as WireRule } from '@orrery/proto/vnet';
-import { type Channel, type ServedService, createClient, service } from '@orrery/rpc';
+import { type Channel, RpcError, type ServedService, createClient, service } from '@orrery/rpc';
+import type { Clock } from '@orrery/runtime';
 import type { ServiceRule, SwitchControl } from '@orrery/vnet';
 
 export type { Peer } from '@orrery/proto/vnet';
+
+const sessionRetryMs = 200;
 
 function toWire(rule: ServiceRule): WireRule {
   const { match } = rule;
@@ -44,12 +47,34 @@ export function switchControlService(target: SwitchControl & PeerControl): Serve
       target.setPeers(peers);
       return Promise.resolve({});
     },
+    async *session(_request, { signal }) {
+      yield {};
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    },
   });
 }
 
+export interface RemoteSwitchControl extends SwitchControl {
+  setPeers(peers: readonly Peer[]): Promise<void>;
+  /** Calls back each time a session with the switch begins: it is new, or was restarted, and must be told everything. */
+  onSession(begun: () => void): void;
+  close(): void;
+}
+
 /** Programs a switch in another process. Calls fail with RpcError while it is away: the caller tries again. */
-export function remoteSwitchControl(channel: Channel): SwitchControl & { setPeers(peers: readonly Peer[]): Promise<void>; close(): void } {
+export function remoteSwitchControl(channel: Channel, clock: Clock): RemoteSwitchControl {
   const client = createClient(SwitchControlDefinition, channel);
+  const closing = new AbortController();
+  const follow = async (begun: () => void): Promise<void> => {
+    while (!closing.signal.aborted) {
+      try {
+        for await (const _event of client.session({}, { signal: closing.signal })) begun();
+      } catch (error) {
+        if (!(error instanceof RpcError)) throw error;
+      }
+      await clock.sleep(sessionRetryMs);
+    }
+  };
   return {
     async setServiceRules(rules) {
       await client.setServiceRules({ rules: rules.map(toWire) });
@@ -57,6 +82,10 @@ export function remoteSwitchControl(channel: Channel): SwitchControl & { setPeer
     async setPeers(peers) {
       await client.setPeers({ peers: [...peers] });
     },
-    close: () => channel.close(),
+    onSession: (begun) => void follow(begun),
+    close() {
+      closing.abort();
+      channel.close();
+    },
   };
 }

@@ -1,3 +1,5 @@
 export * from './control.ts';
 export * from './link.ts';
 export * from './peers.ts';
+export * from './membership.ts';
+export * from './own-switch.ts';

@@ -104,7 +104,8 @@ describe('switches in two processes', () => {
 
   it('are programmed from outside', async () => {
     echoOn(b.pod, 80);
-    const control = remoteSwitchControl(grpcChannel(a.endpoint));
+    const control = remoteSwitchControl(grpcChannel(a.endpoint), clock);
+    await new Promise<void>((resolve) => control.onSession(resolve));
     await control.setServiceRules([{ match: { ip: '10.96.0.7', port: 8080, protocol: 'TCP' }, service: 'd/web', backends: [{ ip: '10.244.1.2', port: 80 }], whenEmpty: 'refuse' }]);
     const conn = await a.pod.dial({ ip: '10.96.0.7', port: 8080 });
     await conn.write(Buffer.from('x'));

@@ -1,4 +1,3 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ApiServer, createApiServer } from '@orrery/apiserver/component';
 import { cloudSchema, createCloud } from '@orrery/cloud/component';
@@ -8,7 +7,7 @@ import { createControllerManager } from '@orrery/controller-manager/component';
 import { coreDnsSchema, createCoreDns } from '@orrery/coredns/component';
 import { createIngress, ingressSchema } from '@orrery/ingress/component';
 import { type KubeProxy, createKubeProxy } from '@orrery/kube-proxy/component';
-import { type Pki, createReverseProxy, dialHost, ensurePki, exposeNodePorts, exposeOnHost, hostDns, nodeDisk, serveHttp } from '@orrery/node-io';
+import { type Pki, createReverseProxy, dialHost, ensurePki, exposeNodePorts, exposeOnHost, fileState, hostDns, nodeDisk, serveHttp } from '@orrery/node-io';
 import { type Component, type Env, resolveConfig, stopAll } from '@orrery/runtime';
 import { createScheduler, schedulerSchema } from '@orrery/scheduler/component';
 import { createStore } from '@orrery/store/component';
@@ -150,12 +149,11 @@ class SingleCluster implements Cluster {
 
   private cloud(): Component {
     const { stack } = this.infra.attach({ ips: [network.cloud] });
-    const file = join(this.options.dir.root, 'cloud.json');
     const cloud = createCloud(
       this.env('cloud'),
       {
         network: { listen: ({ host, port }, dial) => exposeOnHost({ host, port }, dial), dial: (to) => stack.dial(to) },
-        state: { load: () => readIfThere(file), save: (text) => replaceFile(file, text) },
+        state: fileState(join(this.options.dir.root, 'cloud.json')),
       },
       resolveConfig(cloudSchema, [{ loadBalancerRange: loadBalancerRange(this.options.dir.root) }]),
     );
@@ -189,20 +187,6 @@ class SingleCluster implements Cluster {
     const ingress = createIngress(this.env('ingress'), { api: this.client('system:ingress', ['system:masters']), proxy }, config);
     return afterStart(ingress, () => Object.assign(this.found, { 'ingress-http': ingress.endpoints().http, 'ingress-https': ingress.endpoints().https }));
   }
-}
-
-function readIfThere(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-function replaceFile(file: string, text: string): void {
-  writeFileSync(`${file}.new`, text, { mode: 0o600 });
-  renameSync(`${file}.new`, file);
 }
 
 function afterStart(component: Component, then: () => unknown): Component {

@@ -3,8 +3,8 @@ import { createEventRecorder } from '@orrery/client';
 import { createContainerRuntime, memoryMounts, runtimeConfig } from '@orrery/container-runtime/component';
 import { MemoryLogs, MemoryVolumeHost } from '@orrery/cri';
 import type { KubeProxy } from '@orrery/kube-proxy/component';
-import { type KubeletSources, createKubelet, createKubeletSources, kubeletSchema } from '@orrery/kubelet/component';
-import type { Pki } from '@orrery/node-io';
+import { type Kubelet, type KubeletSources, createKubelet, createKubeletServer, createKubeletSources, kubeletSchema, kubeletServerSchema } from '@orrery/kubelet/component';
+import { type Pki, dialHost, grpcHealthOverConn, serveHttp, tlsOverConn } from '@orrery/node-io';
 import { type Component, type Env, resolveConfig, startAll, stopAll } from '@orrery/runtime';
 import type { Fabric } from '@orrery/vnet';
 import type { ClusterOptions } from '../cluster.ts';
@@ -28,9 +28,15 @@ interface Shared {
   readonly kubeletEnv: Env;
   readonly runtimeEnv: Env;
   readonly sources: KubeletSources;
+  /** host:port of the kubelet API that all nodes share. */
+  readonly endpoint: string;
 }
 
-function createNode(index: number, { deps, kubeletEnv, runtimeEnv, sources }: Shared): Component {
+interface EmulatedNode extends Component {
+  readonly kubelet: Kubelet;
+}
+
+function createNode(index: number, { deps, kubeletEnv, runtimeEnv, sources, endpoint }: Shared): EmulatedNode {
   const { options, fabric } = deps;
   const name = nodeName(index);
   const ip = nodeAddress(index);
@@ -41,13 +47,25 @@ function createNode(index: number, { deps, kubeletEnv, runtimeEnv, sources }: Sh
   const runtime = createContainerRuntime(runtimeEnv, { switch: netSwitch, mounts: memoryMounts(volumes, runtimeEnv.clock), logs }, runtimeConfig({ node: name, nodeIp: ip, pullMs: 0 }));
   const kubelet = createKubelet(
     kubeletEnv,
-    { api: user, cri: runtime.channel(), volumes, logs, dialer: netSwitch.hostStack, sources, events: createEventRecorder(kubeletEnv, { api: user, component: 'kubelet', host: name }) },
-    resolveConfig(kubeletSchema, [{ nodeName: name, nodeIps: [ip], cpu: options.node.cpu, memory: options.node.memory, maxPods: options.node.pods }]),
+    {
+      api: user,
+      cri: runtime.channel(),
+      volumes,
+      logs,
+      dialer: netSwitch.hostStack,
+      secure: { tls: tlsOverConn, grpcHealth: grpcHealthOverConn },
+      sources,
+      events: createEventRecorder(kubeletEnv, { api: user, component: 'kubelet', host: name }),
+    },
+    resolveConfig(kubeletSchema, [
+      { nodeName: name, nodeIps: [ip], cpu: options.node.cpu, memory: options.node.memory, maxPods: options.node.pods, kubeletEndpoint: endpoint, port: Number(endpoint.split(':')[1]) },
+    ]),
   );
   deps.proxy.addNode({ nodeName: name, control: netSwitch });
   const parts = [runtime, kubelet];
   return {
     name,
+    kubelet,
     start: (signal) => startAll(parts, signal),
     async stop() {
       await stopAll(parts);
@@ -57,16 +75,42 @@ function createNode(index: number, { deps, kubeletEnv, runtimeEnv, sources }: Sh
   };
 }
 
+/** One kubelet API for all nodes of the process: it finds the pod, or the node that the request names. */
+function createServer(env: Env, deps: EmulatedNodesDeps, kubelets: () => Iterable<Kubelet>): ReturnType<typeof createKubeletServer> {
+  const { cert, key } = deps.pki.servingCert('kubelet', {
+    subject: { commonName: 'system:node:orrery', organizations: ['system:nodes'] },
+    altNames: { dnsNames: ['localhost'], ipAddresses: ['127.0.0.1'] },
+  });
+  return createKubeletServer(
+    env,
+    {
+      kubelets,
+      api: deps.client('system:kubelets', ['system:masters']),
+      serveHttp,
+      tls: { cert, key, clientCa: deps.pki.caCert },
+      connectStreaming: (url) => dialHost({ host: url.hostname, port: Number(url.port) }),
+    },
+    resolveConfig(kubeletServerSchema, [{ serverPort: 0, healthzPort: -1 }]),
+  );
+}
+
 export function createEmulatedNodes(deps: EmulatedNodesDeps): EmulatedNodes {
   const kubeletEnv = deps.env('kubelet');
-  const sources = createKubeletSources(kubeletEnv, { api: deps.client('system:kubelets', ['system:masters']) });
-  const shared: Shared = { deps, kubeletEnv, runtimeEnv: deps.env('container-runtime'), sources };
-  const nodes = Array.from({ length: deps.options.nodes }, (_, index) => createNode(index, shared));
+  const runtimeEnv = deps.env('container-runtime');
+  const sources = createKubeletSources(kubeletEnv, { api: deps.client('system:kubelets', ['system:masters']), shared: true });
+  const nodes: EmulatedNode[] = [];
+  const server = createServer(kubeletEnv, deps, () => nodes.map((node) => node.kubelet));
   return {
     name: 'nodes',
-    start: async (signal) => void (await Promise.all(nodes.map((node) => node.start(signal)))),
+    async start(signal) {
+      await server.start(signal);
+      const shared: Shared = { deps, kubeletEnv, runtimeEnv, sources, endpoint: `127.0.0.1:${server.port}` };
+      for (let index = 0; index < deps.options.nodes; index++) nodes.push(createNode(index, shared));
+      await Promise.all(nodes.map((node) => node.start(signal)));
+    },
     async stop() {
       await Promise.all(nodes.map((node) => node.stop()));
+      await server.stop();
       sources.stop();
     },
     ready: () => nodes.every((node) => node.ready()),

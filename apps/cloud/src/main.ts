@@ -1,0 +1,27 @@
+import { apiConnectionSchema, connectApi, exposeOnHost, fileState, runMain, switchConnector, tlsMaterial, vnetMemberSchema } from '@orrery/node-io';
+import { startAll, stopAll } from '@orrery/runtime';
+import { createOwnSwitch } from '@orrery/vnet-link';
+import { createCloud } from './component.ts';
+import { cloudSchema } from './config.ts';
+
+await runMain({
+  name: 'cloud',
+  summary: 'the emulated cloud provider: load balancers',
+  schema: { ...cloudSchema, ...vnetMemberSchema, ...apiConnectionSchema },
+  create({ env, config }) {
+    const tls = tlsMaterial(config);
+    const own = createOwnSwitch(env, {
+      api: connectApi(env, config),
+      name: 'cloud',
+      address: config.address,
+      listen: config.vnetListen,
+      advertiseHost: config.vnetAdvertiseHost,
+      connect: switchConnector(tls),
+      ...(tls ? { tls } : {}),
+    });
+    const network = { listen: exposeOnHost, dial: (to: { ip: string; port: number }) => own.net.dial(to) };
+    const cloud = createCloud(env, { network, ...(config.stateFile ? { state: fileState(config.stateFile) } : {}), ...(tls ? { tls } : {}) }, config);
+    const parts = [own, cloud];
+    return { name: 'cloud', start: (signal) => startAll(parts, signal), stop: () => stopAll(parts), ready: () => parts.every((part) => part.ready()) };
+  },
+});

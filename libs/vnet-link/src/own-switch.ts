@@ -1,0 +1,54 @@
+import type { ApiClient } from '@orrery/client';
+import { type Channel, type GrpcServer, type TlsMaterial, grpcServer } from '@orrery/rpc';
+import type { Component, Env } from '@orrery/runtime';
+import { type NetStack, createFabric } from '@orrery/vnet';
+import { linkService } from './link.ts';
+import { createVnetMembership } from './membership.ts';
+import { createPeerLinks } from './peers.ts';
+
+export interface OwnSwitchOptions {
+  readonly api: ApiClient;
+  /** Names the switch among all; of a component that is no node, its own name. */
+  readonly name: string;
+  /** Its address in the emulated network. */
+  readonly address: string;
+  /** `host:port` to serve Link on; port 0 picks one. */
+  readonly listen: string;
+  /** `host` that other processes reach it by; default: the host of `listen`. */
+  readonly advertiseHost?: string;
+  readonly tls?: TlsMaterial;
+  connect(endpoint: string): Channel;
+}
+
+/**
+ * A switch of a component's own, linked to those of the nodes: how coredns, ingress and the cloud join the emulated network when
+ * they are processes of their own.
+ */
+export function createOwnSwitch(env: Env, options: OwnSwitchOptions): Component & { readonly net: NetStack } {
+  const { api, name, address, listen, connect } = options;
+  const fabric = createFabric(env);
+  const { hostStack } = fabric.addSwitch({ node: name, nodeIp: address });
+  const links = createPeerLinks({ fabric, clock: env.clock, node: name, connect });
+  const membership = createVnetMembership(env, { api, apply: links.setPeers });
+  let server: GrpcServer | undefined;
+  let serving = false;
+  return {
+    name: 'vnet',
+    net: hostStack,
+    async start(signal) {
+      server = grpcServer([linkService(fabric, env.clock)], options.tls ? { tls: options.tls, requireClientCert: true } : {});
+      const port = await server.listen(listen);
+      const host = options.advertiseHost || listen.slice(0, listen.lastIndexOf(':'));
+      await membership.start(signal);
+      membership.publish({ node: name, addresses: [address], endpoint: `${host}:${port}` });
+      serving = true;
+    },
+    async stop() {
+      serving = false;
+      membership.stop();
+      links.close();
+      await server?.stop();
+    },
+    ready: () => serving,
+  };
+}
