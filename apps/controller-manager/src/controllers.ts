@@ -1,4 +1,6 @@
 import type { AnyController } from '@orrery/controller';
+import { csrApprovingController, csrCleanerController, csrSigningController } from './certificates/controllers.ts';
+import type { CertificateSigner } from './certificates/signer.ts';
 import { deploymentController } from './deployment/controller.ts';
 import { endpointsController } from './endpoints/endpoints-controller.ts';
 import { endpointSliceController } from './endpoints/slice-controller.ts';
@@ -19,11 +21,13 @@ export interface ControllerOptions {
   readonly settings: Settings;
   /** The CA of the API server's certificate, for `kube-root-ca.crt`; without it that controller does not run. */
   readonly rootCaPem?: string | undefined;
+  /** The cluster's CA, for certificate signing requests; without it nothing is approved or signed. */
+  readonly signer?: CertificateSigner | undefined;
 }
 
 /** Every controller there is, in the order they start. */
 export function allControllers(options: ControllerOptions): AnyController[] {
-  const { rootCaPem, settings } = options;
+  const { rootCaPem, settings, signer } = options;
   return [
     namespaceController,
     serviceAccountController,
@@ -40,5 +44,7 @@ export function allControllers(options: ControllerOptions): AnyController[] {
     taintEvictionController,
     podGcController(settings),
     garbageCollector(),
+    ...(signer ? [csrApprovingController(signer), csrSigningController(signer)] : []),
+    csrCleanerController,
   ];
 }

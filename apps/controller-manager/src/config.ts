@@ -1,0 +1,11 @@
+import type { ConfigSchema } from '@orrery/runtime';
+import { settingsSchema } from './settings.ts';
+
+/** Settings of the program, besides those of its connection to the API server. */
+export const controllerManagerSchema = {
+  ...settingsSchema,
+  healthAddress: { type: 'string', default: '127.0.0.1:10257', help: 'host:port of /healthz, /readyz and /metrics; empty for none' },
+  rootCaFile: { type: 'string', default: '', help: 'CA certificate published as kube-root-ca.crt in every namespace' },
+  clusterSigningCertFile: { type: 'string', default: '', help: 'CA certificate that signs approved certificate signing requests' },
+  clusterSigningKeyFile: { type: 'string', default: '', help: 'key of that CA' },
+} as const satisfies ConfigSchema;
