@@ -1,27 +1,19 @@
-import { allKinds } from '@orrery/api';
 import type { Bus } from '@orrery/bus';
 import type { ApiClient } from '@orrery/client';
 import type { HttpServer, ServeHttp } from '@orrery/node-io/http-server';
 import type { Channel } from '@orrery/rpc';
 import { type Component, type Env, resolveConfig } from '@orrery/runtime';
-import { OwnWrites } from './cache/own-writes.ts';
-import { StoreFeed } from './cache/store-feed.ts';
 import { createMemoryClient } from './client/memory-client.ts';
 import { startCompactor } from './compactor.ts';
+import { type Composed, composeCore } from './compose-core.ts';
 import { type ApiServerConfig, apiServerSchema } from './config.ts';
 import { httpHandler } from './http/handler.ts';
-import { objectReader } from './object-reader.ts';
-import { chainAuthenticators, chainAuthorizers } from './pipeline/access.ts';
-import type { PluginContext, PluginFactory, PluginSet } from './pipeline/plugin-set.ts';
-import { type UserInfo, systemUser } from './pipeline/request-info.ts';
-import { plugins as defaultPlugins } from './plugins.ts';
-import { Kinds } from './registry/kinds.ts';
-import { PageSnapshots } from './registry/page-snapshots.ts';
-import type { Registry } from './registry/registry.ts';
+import type { BootstrapStep, PluginFactory } from './pipeline/plugin-set.ts';
+import type { UserInfo } from './pipeline/request-info.ts';
 import type { ApiServerCore, HealthCheck } from './server.ts';
-import { createEtcdStore } from './storage/etcd-store.ts';
 
 export { type ApiServerConfig, apiServerSchema } from './config.ts';
+export type { UserInfo } from './pipeline/request-info.ts';
 
 export interface ApiServerDeps {
   /** etcd v3: our store's channel, or a gRPC channel to etcd. */
@@ -40,7 +32,7 @@ export interface ApiServer extends Component {
    * shared with the cache and with everybody else.
    */
   client(user: UserInfo): ApiClient;
-  /** Port of the REST API; 0 before `start`. */
+  /** Port of the REST API; 0 before `start` and without an HTTP listener. */
   readonly port: number;
   /** Port of the gRPC API; 0 when it is off. */
   readonly grpcPort: number;
@@ -48,134 +40,92 @@ export interface ApiServer extends Component {
   readonly core: ApiServerCore;
 }
 
-/** Everything the plug-in modules gave, put together. */
-interface Plugged {
-  readonly sets: readonly PluginSet[];
-  readonly context: PluginContext;
-}
+type Phase = 'new' | 'starting' | 'ready' | 'stopped';
 
-function only<T>(sets: readonly PluginSet[], pick: (set: PluginSet) => T | undefined): T | undefined {
-  return sets.map(pick).findLast((value) => value !== undefined);
-}
+/** One API server's life: what runs, and what its health checks say about it. */
+class RunningServer {
+  private readonly env: Env;
+  private readonly deps: ApiServerDeps;
+  private readonly config: ApiServerConfig;
+  private readonly stopping = new AbortController();
+  private readonly pending = new Set<string>();
+  readonly composed: Composed;
+  phase: Phase = 'new';
+  http: HttpServer | undefined;
 
-function buildCore(env: Env, deps: ApiServerDeps, config: ApiServerConfig, securePort: () => number): { core: ApiServerCore; plugged: Plugged; feed: StoreFeed } {
-  const root = config.etcdPrefix;
-  const store = createEtcdStore(deps.store, { clock: env.clock, probeKey: `${root}/` });
-  const ownWrites = new OwnWrites();
-  const feed = new StoreFeed({ env, store, channel: deps.store, root, capacity: config.watchCacheEvents, ownWrites });
-  const kinds = new Kinds(allKinds);
-  for (const kind of allKinds) if (!kind.storedAs && isStored(kind.verbs)) feed.add(kind);
+  constructor(env: Env, deps: ApiServerDeps, config: ApiServerConfig) {
+    this.env = env;
+    this.deps = deps;
+    this.config = config;
+    this.composed = composeCore({ env, deps, config, checks: () => this.checks(), securePort: () => this.http?.port ?? config.port });
+  }
 
-  const sets: PluginSet[] = [];
-  const admission: NonNullable<PluginSet['admission']>[number][] = [];
-  const reviews: NonNullable<PluginSet['reviews']>[number][] = [];
-  const registry: Registry = {
-    env, config, store, feed, ownWrites, root, kinds, admission, reviews,
-    snapshots: new PageSnapshots(env.clock),
-    hooks: [],
-  };
-  const chains: { authenticate?: ReturnType<typeof chainAuthenticators>; authorize?: ReturnType<typeof chainAuthorizers> } = {};
-  const access = {
-    authenticate: (credentials: Parameters<ReturnType<typeof chainAuthenticators>>[0]) => (chains.authenticate ??= chainAuthenticators(sets.flatMap((s) => s.authenticators ?? [])))(credentials),
-    authorize: (attributes: Parameters<ReturnType<typeof chainAuthorizers>>[0]) => (chains.authorize ??= chainAuthorizers(sets.flatMap((s) => s.authorizers ?? [])))(attributes),
-    get impersonator() {
-      return only(sets, (s) => s.impersonator);
-    },
-    anonymousAuth: config.anonymousAuth,
-    get checksCredentials() {
-      return sets.some((s) => s.authenticators?.length);
-    },
-  };
-  const core: ApiServerCore = {
-    registry,
-    kinds,
-    access,
-    get flowControl() {
-      return only(sets, (s) => s.flowControl);
-    },
-    get connect() {
-      return sets.flatMap((s) => s.connect ?? []);
-    },
-    get identity() {
-      return only(sets, (s) => s.identity);
-    },
-    get audit() {
-      return only(sets, (s) => s.audit);
-    },
-    checks: () => [],
-  };
-  const context: PluginContext = {
-    env, config, kinds, securePort,
-    api: createMemoryClient(core, systemUser),
-    read: objectReader(feed, kinds),
-    authorize: access.authorize,
-    authenticate: access.authenticate,
-  };
-  for (const factory of deps.plugins ?? defaultPlugins) sets.push(factory(context));
-  admission.push(...sets.flatMap((s) => s.admission ?? []));
-  reviews.push(...sets.flatMap((s) => s.reviews ?? []));
-  return { core, plugged: { sets, context }, feed };
-}
+  async start(): Promise<void> {
+    this.phase = 'starting';
+    const { feed, sets, core } = this.composed;
+    const { signal } = this.stopping;
+    const steps = sets.flatMap((set) => set.bootstrap ?? []);
+    for (const step of steps) this.pending.add(step.name);
+    await feed.start(signal);
+    for (const set of sets) await set.start?.(signal);
+    await this.listen();
+    for (const step of steps) await this.bootstrap(step);
+    const intervalMs = this.config.compactionIntervalMs;
+    if (intervalMs > 0) startCompactor(this.env, { channel: this.deps.store, store: core.registry.store }, { intervalMs, signal });
+    this.phase = 'ready';
+  }
 
-function isStored(verbs: readonly string[]): boolean {
-  return verbs.includes('get') && verbs.includes('watch');
-}
+  async stop(): Promise<void> {
+    this.phase = 'stopped';
+    this.stopping.abort(new Error('the API server is stopping'));
+    await this.http?.close();
+    this.http = undefined;
+  }
 
-/** Kubernetes' API server. Settings left out take their defaults; certificates are PEM. */
-export function createApiServer(env: Env, deps: ApiServerDeps, settings: Partial<ApiServerConfig> = {}): ApiServer {
-  const config = resolveConfig(apiServerSchema, [settings]);
-  let http: HttpServer | undefined;
-  const { core, plugged, feed } = buildCore(env, deps, config, () => http?.port ?? config.port);
-  const stopping = new AbortController();
-  const failed = new Map<string, string>();
-  let phase: 'new' | 'starting' | 'ready' | 'stopped' = 'new';
+  private async bootstrap(step: BootstrapStep): Promise<void> {
+    await step.run(this.stopping.signal);
+    this.pending.delete(step.name);
+  }
 
-  const checks = (): HealthCheck[] => {
+  private async listen(): Promise<void> {
+    if (!this.deps.http) return;
+    const { host, port, tlsCert: cert, tlsKey: key, clientCa } = this.config;
+    const tls = cert ? { tls: { cert, key, ...(clientCa ? { clientCa } : {}) } } : {};
+    this.http = await this.deps.http({ host, port, handler: httpHandler(this.composed.core), ...tls });
+  }
+
+  private checks(): HealthCheck[] {
+    const { feed, sets } = this.composed;
     const store = feed.healthy ? undefined : 'the store cannot be watched';
-    const steps = plugged.sets.flatMap((s) => s.bootstrap ?? []).map((step) => step.name);
+    const filled = feed.revision > 0 ? undefined : 'caches are not filled yet';
+    const steps = sets.flatMap((set) => set.bootstrap ?? []);
     return [
       { name: 'ping', failure: undefined, readinessOnly: false },
       { name: 'log', failure: undefined, readinessOnly: false },
       { name: 'etcd', failure: store, readinessOnly: false },
       { name: 'etcd-readiness', failure: store, readinessOnly: true },
-      { name: 'informer-sync', failure: feed.revision > 0 ? undefined : 'caches are not filled', readinessOnly: true },
-      ...steps.map((name) => ({ name: `poststarthook/${name}`, failure: failed.get(name), readinessOnly: false })),
-      { name: 'shutdown', failure: phase === 'stopped' ? 'stopping' : undefined, readinessOnly: true },
+      { name: 'informer-sync', failure: filled, readinessOnly: true },
+      ...steps.map(({ name }) => ({ name: `poststarthook/${name}`, failure: this.pending.has(name) ? 'not finished' : undefined, readinessOnly: false })),
+      { name: 'shutdown', failure: this.phase === 'stopped' ? 'process is shutting down' : undefined, readinessOnly: true },
     ];
-  };
-  const served: ApiServerCore = Object.defineProperties({}, { ...Object.getOwnPropertyDescriptors(core), checks: { value: checks, enumerable: true } }) as ApiServerCore;
+  }
+}
 
-  const listen = async (): Promise<void> => {
-    if (!deps.http) return;
-    const tls = config.tlsCert ? { tls: { cert: config.tlsCert, key: config.tlsKey, ...(config.clientCa ? { clientCa: config.clientCa } : {}) } } : {};
-    http = await deps.http({ host: config.host, port: config.port, handler: httpHandler(served), ...tls });
-  };
-
+/** Kubernetes' API server. Settings left out take their defaults; certificates are PEM. */
+export function createApiServer(env: Env, deps: ApiServerDeps, settings: Partial<ApiServerConfig> = {}): ApiServer {
+  const config = resolveConfig(apiServerSchema, [settings]);
+  const server = new RunningServer(env, deps, config);
+  const { core, feed } = server.composed;
   return {
     name: 'apiserver',
-    core: served,
+    core,
     get port() {
-      return http?.port ?? 0;
+      return server.http?.port ?? 0;
     },
     grpcPort: 0,
-    client: (user) => createMemoryClient(served, user),
-    async start() {
-      phase = 'starting';
-      await feed.start(stopping.signal);
-      for (const set of plugged.sets) await set.start?.(stopping.signal);
-      // As upstream, the port opens before the bootstrap objects are there; /readyz tells when they are.
-      await listen();
-      for (const step of plugged.sets.flatMap((s) => s.bootstrap ?? [])) await step.run(stopping.signal);
-      if (config.compactionIntervalMs > 0) {
-        startCompactor(env, { channel: deps.store, store: core.registry.store }, { intervalMs: config.compactionIntervalMs, signal: stopping.signal });
-      }
-      phase = 'ready';
-    },
-    async stop() {
-      phase = 'stopped';
-      stopping.abort(new Error('stopping'));
-      await http?.close();
-    },
-    ready: () => phase === 'ready' && feed.healthy,
+    client: (user) => createMemoryClient(core, user),
+    start: () => server.start(),
+    stop: () => server.stop(),
+    ready: () => server.phase === 'ready' && feed.healthy,
   };
 }

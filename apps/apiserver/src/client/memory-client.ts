@@ -11,7 +11,8 @@ import { get } from '../registry/get.ts';
 import { list } from '../registry/list.ts';
 import { patch } from '../registry/patch.ts';
 import type { RequestScope } from '../registry/registry.ts';
-import { createInSubresource, getSubresource } from '../registry/subresources.ts';
+import { createInSubresource, getSubresource, isVirtual } from '../registry/subresources/index.ts';
+import { type Scale, patchScale, updateScale } from '../registry/subresources/scale.ts';
 import { update } from '../registry/update.ts';
 import { watch } from '../registry/watch.ts';
 import type { ApiServerCore } from '../server.ts';
@@ -86,7 +87,7 @@ export function createMemoryClient(core: ApiServerCore, user: UserInfo): ApiClie
     },
     async create<T extends KubeObject>(ref: ResourceRef<T>, object: T, options: WriteOptions = {}) {
       const scope = await scopeFor(ref, { verb: 'create', namespace: object.metadata?.namespace, ...(options.subresource ? { name: object.metadata?.name, subresource: options.subresource } : {}) });
-      if (options.subresource) return (await createInSubresource(registry, scope, { object: cloneJson(object), options: writeOptions(options) })) as T;
+      if (options.subresource || isVirtual(scope.kind)) return (await createInSubresource(registry, scope, { object: cloneJson(object), options: writeOptions(options) })) as T;
       return (await create(registry, scope, { object: cloneJson(object), options: writeOptions(options) })).object as T;
     },
     async createSubresource<R>(ref: ResourceRef, key: ObjectKey, subresource: string, body: unknown): Promise<R> {
@@ -95,11 +96,13 @@ export function createMemoryClient(core: ApiServerCore, user: UserInfo): ApiClie
     },
     async update<T extends KubeObject>(ref: ResourceRef<T>, object: T, options: WriteOptions = {}) {
       const scope = await scopeFor(ref, { verb: 'update', ...keyOf(object), subresource: options.subresource });
+      if (options.subresource === 'scale') return (await updateScale(registry, scope, { options: writeOptions(options), transform: () => object as Scale })) as unknown as T;
       return (await update(registry, scope, { object, options: writeOptions(options) })).entry.object as T;
     },
     async patch<T extends KubeObject>(ref: ResourceRef<T>, key: ObjectKey, body: unknown, options: PatchOptions) {
       const scope = await scopeFor(ref, { verb: 'patch', ...key, subresource: options.subresource });
       const input = { type: options.type, patch: body, options: writeOptions(options), mode: options.fieldValidation ?? 'Ignore', force: options.force ?? false };
+      if (options.subresource === 'scale') return (await patchScale(registry, scope, input)) as unknown as T;
       return (await patch(registry, scope, input)).entry.object as T;
     },
     async delete<T extends KubeObject>(ref: ResourceRef<T>, key: ObjectKey, options: DeleteOptions = {}) {

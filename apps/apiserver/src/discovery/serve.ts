@@ -1,30 +1,8 @@
 import type { Exchange } from '../http/exchange.ts';
 import { parseAccept } from '../http/negotiation.ts';
 import type { ApiServerCore } from '../server.ts';
+import { fromJson, remembered, sendDocument } from './document-cache.ts';
 import { aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions } from './documents.ts';
-
-interface Document {
-  readonly body: Buffer;
-  readonly etag: string;
-}
-
-/** Documents are made once and again only when the kinds change. */
-const documents = new WeakMap<ApiServerCore, { generation: number; made: Map<string, Promise<Document>> }>();
-
-async function make(build: () => object): Promise<Document> {
-  const body = Buffer.from(JSON.stringify(build()));
-  const digest = await crypto.subtle.digest('SHA-512', body);
-  return { body, etag: `"${Buffer.from(digest).toString('hex').toUpperCase()}"` };
-}
-
-/** The document of that name, remembered until the kinds change. */
-export function remembered(core: ApiServerCore, name: string, build: () => object): Promise<Document> {
-  let held = documents.get(core);
-  if (!held || held.generation !== core.kinds.generation) documents.set(core, (held = { generation: core.kinds.generation, made: new Map() }));
-  let document = held.made.get(name);
-  if (!document) held.made.set(name, (document = make(build)));
-  return document;
-}
 
 type Aggregated = 'v2' | 'v2beta1';
 
@@ -38,25 +16,15 @@ function wanted(accept: string | undefined): Aggregated | undefined {
   return undefined;
 }
 
-async function sendDocument(exchange: Exchange, document: Document, contentType: string): Promise<void> {
-  exchange.setHeaders({ etag: document.etag, vary: 'Accept', 'cache-control': 'public' });
-  if ((exchange.header('if-none-match') ?? '').includes(document.etag)) {
-    exchange.code = 304;
-    exchange.response.send(304, exchange.headers(contentType));
-    return;
-  }
-  await exchange.sendBytes(200, contentType, document.body);
-}
-
 async function sendRoot(core: ApiServerCore, exchange: Exchange, root: 'api' | 'apis'): Promise<void> {
   const kinds = core.kinds.all();
   const version = wanted(exchange.header('accept'));
   if (version) {
-    const document = await remembered(core, `${root}:${version}`, () => aggregatedDiscovery(kinds, root, version));
+    const document = await remembered(core, `${root}:${version}`, () => fromJson(aggregatedDiscovery(kinds, root, version)));
     return sendDocument(exchange, document, `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`);
   }
   const address = exchange.header('host') ?? exchange.header(':authority') ?? '';
-  const legacy = root === 'api' ? make(() => apiVersions(address)) : remembered(core, 'apis', () => apiGroupList(kinds));
+  const legacy = root === 'api' ? fromJson(apiVersions(address)) : remembered(core, 'apis', () => fromJson(apiGroupList(kinds)));
   exchange.setHeaders({ vary: 'Accept' });
   await exchange.sendBytes(200, 'application/json', (await legacy).body);
 }

@@ -1,8 +1,10 @@
+import { serveOpenApi } from '../discovery/openapi.ts';
 import { serveDiscovery } from '../discovery/serve.ts';
 import type { ApiServerCore, HealthCheck } from '../server.ts';
 import type { Exchange } from './exchange.ts';
 import type { ParsedRequest } from './request-path.ts';
 import { noSuchResource } from './scope.ts';
+import { versionInfo } from './version.ts';
 
 type Page = (core: ApiServerCore, exchange: Exchange, parsed: ParsedRequest) => void | Promise<void>;
 
@@ -18,22 +20,6 @@ function health(name: string, includes: (check: HealthCheck) => boolean): Page {
     return exchange.sendText(200, 'ok');
   };
 }
-
-export const versionInfo = {
-  major: '1',
-  minor: '36',
-  emulationMajor: '1',
-  emulationMinor: '36',
-  minCompatibilityMajor: '1',
-  minCompatibilityMinor: '35',
-  gitVersion: 'v1.36.0',
-  gitCommit: '0000000000000000000000000000000000000000',
-  gitTreeState: 'clean',
-  buildDate: '2026-04-22T00:00:00Z',
-  goVersion: 'none',
-  compiler: 'orrery',
-  platform: 'linux/amd64',
-};
 
 const json = async (exchange: Exchange, body: object): Promise<void> => exchange.sendBytes(200, 'application/json', Buffer.from(JSON.stringify(body)));
 
@@ -77,6 +63,7 @@ export async function serveNonResource(core: ApiServerCore, exchange: Exchange, 
   if (path === '/') return json(exchange, { paths: rootPaths });
   if (singleCheck(core, exchange, path)) return;
   if (await serveDiscovery(core, exchange, path)) return;
+  if (await serveOpenApi(core, exchange, { path, query: parsed.query })) return;
   if (path.startsWith('/api/') || path.startsWith('/apis/')) throw noSuchResource();
   notFoundPage(exchange);
 }

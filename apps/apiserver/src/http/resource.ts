@@ -3,12 +3,14 @@ import type { KubeObject } from '@orrery/apimachinery';
 import { methodNotSupported } from '@orrery/errors';
 import type { Entry } from '../cache/entry.ts';
 import type { UserInfo } from '../pipeline/request-info.ts';
+import { getComponentStatus, listComponentStatuses } from '../registry/component-status.ts';
 import { create } from '../registry/create.ts';
 import { type DeleteResult, deleteObject } from '../registry/delete.ts';
 import { deleteCollection } from '../registry/delete-collection.ts';
 import { get } from '../registry/get.ts';
 import { type ListResult, list } from '../registry/list.ts';
 import type { RequestScope } from '../registry/registry.ts';
+import { isVirtual } from '../registry/subresources/index.ts';
 import { update } from '../registry/update.ts';
 import type { ApiServerCore } from '../server.ts';
 import { decodeBody, expectKind, maxBodyBytes } from './body.ts';
@@ -19,7 +21,7 @@ import { deleteOptions, fieldValidation, listOptions, watchOptions, writeOptions
 import { servePatch } from './patch.ts';
 import type { ParsedRequest } from './request-path.ts';
 import { scopeOf } from './scope.ts';
-import { serveSubresource } from './subresource.ts';
+import { serveSubresource, serveVirtual } from './subresource.ts';
 import { tableBytes, tableLines } from './table-reply.ts';
 import { serveWatch } from './watch-reply.ts';
 
@@ -128,9 +130,21 @@ async function serveWatchVerb(request: ResourceRequest): Promise<void> {
 
 type Verb = (request: ResourceRequest) => Promise<void>;
 
+async function serveGet(request: ResourceRequest): Promise<void> {
+  const { core, scope, parsed } = request;
+  if (scope.kind.kind === 'ComponentStatus') return sendEntry(request, 200, getComponentStatus(core.registry, scope));
+  return sendEntry(request, 200, await get(core.registry, scope, parsed.query.get('resourceVersion') ?? ''));
+}
+
+async function serveList(request: ResourceRequest): Promise<void> {
+  const { core, scope, parsed } = request;
+  if (scope.kind.kind === 'ComponentStatus') return sendList(request, listComponentStatuses(core.registry, scope));
+  return sendList(request, await list(core.registry, scope, listOptions(parsed.query)));
+}
+
 const verbs: Readonly<Record<string, Verb>> = {
-  get: async (request) => sendEntry(request, 200, await get(request.core.registry, request.scope, request.parsed.query.get('resourceVersion') ?? '')),
-  list: async (request) => sendList(request, await list(request.core.registry, request.scope, listOptions(request.parsed.query))),
+  get: serveGet,
+  list: serveList,
   watch: serveWatchVerb,
   create: serveCreate,
   update: serveUpdate,
@@ -153,5 +167,5 @@ export async function serveResource(core: ApiServerCore, routed: { exchange: Exc
   if (!verb || namespaceNeeded || !scope.kind.verbs.includes(info.verb) || (info.verb === 'create' && info.name)) {
     throw methodNotSupported({ group: info.group, resource: info.resource }, info.verb);
   }
-  await verb(request);
+  await (info.verb === 'create' && isVirtual(scope.kind) ? serveVirtual(request) : verb(request));
 }

@@ -1,6 +1,6 @@
 import { DecodeError, type FieldValidation, decodeValue, schemaOf } from '@orrery/api';
-import { type KubeObject, PatchError, applyJsonPatch, applyMergePatch } from '@orrery/apimachinery';
-import { StatusError, badRequest, tooLarge } from '@orrery/errors';
+import { type KubeObject, type ObjectSchema, PatchError, applyJsonPatch, applyMergePatch, applyStrategicMergePatch } from '@orrery/apimachinery';
+import { StatusError, badRequest, tooLarge, unsupportedMediaType } from '@orrery/errors';
 import type { Registry, RequestScope, WriteOptions } from './registry.ts';
 import { type UpdateResult, updateWith } from './update.ts';
 
@@ -34,30 +34,40 @@ function statusOf(error: unknown): unknown {
   return error;
 }
 
-type Applier = (current: KubeObject, input: PatchInput, scope: RequestScope) => unknown;
+export interface PatchTarget {
+  readonly schema: ObjectSchema;
+  readonly scope: Pick<RequestScope, 'warn'>;
+}
+
+type Applier = (current: KubeObject, input: PatchInput, schema: ObjectSchema) => unknown;
 
 const appliers: Partial<Record<PatchType, Applier>> = {
   'application/json-patch+json': (current, { patch }) => applyJsonPatch(current, patch),
   'application/merge-patch+json': (current, { patch }) => applyMergePatch(current, patch),
+  'application/strategic-merge-patch+json': (current, { patch }, schema) => applyStrategicMergePatch(current, patch, schema),
 };
+
+/** The patched object, decoded as if it had been sent. Throws 400, 413 and 422 in upstream's words. */
+export function applyPatch(current: KubeObject, input: PatchInput, target: PatchTarget): KubeObject {
+  const apply = appliers[input.type];
+  if (!apply) throw unsupportedMediaType(`${input.type} is not supported here`);
+  try {
+    const { object, warnings } = decodeValue(apply(current, input, target.schema), target.schema, input.mode);
+    for (const text of warnings) target.scope.warn(text);
+    return object as KubeObject;
+  } catch (error) {
+    throw statusOf(error);
+  }
+}
 
 /** PATCH. Applied to the current object again whenever it changed meanwhile, unless the patch names a resourceVersion. */
 export async function patch(registry: Registry, scope: RequestScope, input: PatchInput): Promise<UpdateResult> {
   const { kind } = scope;
   const schema = kind.schema ?? schemaOf(kind.definition);
-  const apply = appliers[input.type] as Applier;
   return updateWith(registry, scope, {
     options: input.options,
     createIfAbsent: false,
     unconditional: true,
-    transform: (current) => {
-      try {
-        const { object, warnings } = decodeValue(apply(current as KubeObject, input, scope), schema, input.mode);
-        for (const text of warnings) scope.warn(text);
-        return object as KubeObject;
-      } catch (error) {
-        throw statusOf(error);
-      }
-    },
+    transform: (current) => applyPatch(current as KubeObject, input, { schema, scope }),
   });
 }

@@ -58,7 +58,7 @@ const approval: UpdateStrategy = {
 
 /** The strategy of one path of a kind. Subresources without one of their own replace status only. */
 export function strategyOf(kind: KindDescriptor, subresource: string): UpdateStrategy {
-  if (subresource === '') {
+  if (subresource === '' || subresource === 'scale') {
     const removes = kind.group === '' && kind.kind === 'Namespace' ? namespaceEmptied : finalizersDone;
     return { prepare: kind.prepareForUpdate, validate: kind.validateUpdate, removes };
   }

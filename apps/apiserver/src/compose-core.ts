@@ -1,0 +1,115 @@
+import { allKinds } from '@orrery/api';
+import type { Env } from '@orrery/runtime';
+import { OwnWrites } from './cache/own-writes.ts';
+import { StoreFeed } from './cache/store-feed.ts';
+import { createMemoryClient } from './client/memory-client.ts';
+import type { ApiServerDeps } from './component.ts';
+import type { ApiServerConfig } from './config.ts';
+import { objectReader } from './object-reader.ts';
+import { type Access, chainAuthenticators, chainAuthorizers } from './pipeline/access.ts';
+import type { AdmissionPlugin } from './pipeline/admission.ts';
+import type { Credentials } from './pipeline/authentication.ts';
+import type { AuthorizationAttributes } from './pipeline/authorization.ts';
+import type { PluginContext, PluginSet } from './pipeline/plugin-set.ts';
+import { systemUser } from './pipeline/request-info.ts';
+import type { ReviewHandler } from './pipeline/virtual.ts';
+import { plugins as defaultPlugins } from './plugins.ts';
+import { Kinds } from './registry/kinds.ts';
+import { PageSnapshots } from './registry/page-snapshots.ts';
+import type { Registry } from './registry/registry.ts';
+import { ServiceAllocation } from './registry/services/service-allocation.ts';
+import type { ApiServerCore, HealthCheck } from './server.ts';
+import { createEtcdStore } from './storage/etcd-store.ts';
+
+export interface Composed {
+  readonly core: ApiServerCore;
+  readonly feed: StoreFeed;
+  readonly sets: readonly PluginSet[];
+}
+
+export interface Composition {
+  readonly env: Env;
+  readonly deps: ApiServerDeps;
+  readonly config: ApiServerConfig;
+  readonly checks: () => readonly HealthCheck[];
+  readonly securePort: () => number;
+}
+
+interface Lists {
+  readonly sets: PluginSet[];
+  readonly admission: AdmissionPlugin[];
+  readonly reviews: ReviewHandler[];
+}
+
+/** Kinds with watches are stored; the others are answered by reviews and actions. */
+function isStored(verbs: readonly string[]): boolean {
+  return verbs.includes('get') && verbs.includes('watch');
+}
+
+function composeRegistry({ env, deps, config }: Composition, lists: Lists): { registry: Registry; kinds: Kinds; feed: StoreFeed } {
+  const root = config.etcdPrefix;
+  const store = createEtcdStore(deps.store, { clock: env.clock, probeKey: `${root}/` });
+  const ownWrites = new OwnWrites();
+  const feed = new StoreFeed({ env, store, channel: deps.store, root, capacity: config.watchCacheEvents, ownWrites });
+  const kinds = new Kinds(allKinds);
+  for (const kind of allKinds) if (!kind.storedAs && isStored(kind.verbs)) feed.add(kind);
+  const services = new ServiceAllocation({
+    env, feed, kinds, root,
+    serviceCidr: config.serviceClusterIpRange,
+    nodePortRange: config.serviceNodePortRange,
+  });
+  const snapshots = new PageSnapshots(env.clock);
+  const registry: Registry = { env, config, store, feed, ownWrites, root, kinds, snapshots, ...lists, hooks: [services] };
+  return { registry, kinds, feed };
+}
+
+/** The chains are made when first used: the factories that fill the lists are handed the chains themselves. */
+function composeAccess(sets: readonly PluginSet[], config: ApiServerConfig): Access {
+  let authenticate: Access['authenticate'] | undefined;
+  let authorize: Access['authorize'] | undefined;
+  let checksCredentials: boolean | undefined;
+  return {
+    authenticate: (credentials: Credentials) => (authenticate ??= chainAuthenticators(sets.flatMap((s) => s.authenticators ?? [])))(credentials),
+    authorize: (attributes: AuthorizationAttributes) => (authorize ??= chainAuthorizers(sets.flatMap((s) => s.authorizers ?? [])))(attributes),
+    get impersonator() {
+      return sets.findLast((s) => s.impersonator)?.impersonator;
+    },
+    anonymousAuth: config.anonymousAuth,
+    get checksCredentials() {
+      return (checksCredentials ??= sets.some((s) => s.authenticators?.length));
+    },
+  };
+}
+
+/** Builds the pipeline and everything plugged into it; nothing runs yet. */
+export function composeCore(composition: Composition): Composed {
+  const { env, config, deps, checks, securePort } = composition;
+  const lists: Lists = { sets: [], admission: [], reviews: [] };
+  const { sets } = lists;
+  const { registry, kinds, feed } = composeRegistry(composition, lists);
+  const access = composeAccess(sets, config);
+  const core: { -readonly [K in keyof ApiServerCore]: ApiServerCore[K] } = {
+    registry, kinds, access, checks, flowControl: undefined, connect: [], identity: undefined, audit: undefined,
+  };
+  const context: PluginContext = {
+    env, config, kinds, securePort,
+    api: createMemoryClient({ ...core, access: unrestricted(access) }, systemUser),
+    read: objectReader(feed, kinds),
+    authorize: access.authorize,
+    authenticate: access.authenticate,
+  };
+  for (const factory of deps.plugins ?? defaultPlugins) sets.push(factory(context));
+  lists.admission.push(...sets.flatMap((s) => s.admission ?? []));
+  lists.reviews.push(...sets.flatMap((s) => s.reviews ?? []));
+  core.flowControl = sets.findLast((s) => s.flowControl)?.flowControl;
+  core.connect = sets.flatMap((s) => s.connect ?? []);
+  core.identity = sets.findLast((s) => s.identity)?.identity;
+  const audits = sets.flatMap((s) => (s.audit ? [s.audit] : []));
+  if (audits.length) core.audit = (record) => audits.forEach((audit) => audit(record));
+  return { core, feed, sets };
+}
+
+/** For the server's own client: it is asked nothing. */
+function unrestricted(access: Access): Access {
+  return { ...access, authorize: () => ({ decision: 'allow', reason: '' }) };
+}

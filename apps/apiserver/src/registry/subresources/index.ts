@@ -1,0 +1,33 @@
+import { methodNotSupported } from '@orrery/errors';
+import { get } from '../get.ts';
+import { type Registry, type RequestScope, subjectOf } from '../registry.ts';
+import { bind } from './binding.ts';
+import { evict } from './eviction.ts';
+import type { SubresourceHandler, SubresourceInput } from './handler.ts';
+import { getScale } from './scale.ts';
+
+export type { SubresourceInput } from './handler.ts';
+
+/** By resource of the core group, then subresource; an empty one is the resource itself. */
+const handlers: Readonly<Record<string, SubresourceHandler>> = { 'pods/binding': bind, 'bindings/': bind, 'pods/eviction': evict };
+
+/** POST to a subresource, or to a resource that stores nothing: bindings, evictions, token requests, reviews. */
+export async function createInSubresource(registry: Registry, scope: RequestScope, input: SubresourceInput): Promise<object> {
+  const { info } = scope;
+  const own = info.group === '' ? handlers[`${info.resource}/${info.subresource}`] : undefined;
+  if (own) return own(registry, scope, input);
+  const review = registry.reviews.find((r) => r.group === info.group && r.resource === info.resource && r.subresource === info.subresource);
+  if (!review) throw methodNotSupported(subjectOf(scope), info.verb);
+  return review.create({ user: scope.user, namespace: info.namespace, name: info.name, object: input.object, dryRun: input.options.dryRun });
+}
+
+/** GET of a subresource: of all but scale, the object itself. */
+export async function getSubresource(registry: Registry, scope: RequestScope): Promise<object> {
+  if (scope.info.subresource === 'scale') return getScale(registry, scope);
+  return (await get(registry, scope)).object as object;
+}
+
+/** True for kinds that are answered, not stored. */
+export function isVirtual(kind: { readonly verbs: readonly string[] }): boolean {
+  return !kind.verbs.includes('get');
+}

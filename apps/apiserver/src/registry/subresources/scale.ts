@@ -1,0 +1,97 @@
+import { type ScalePaths, schemaOf } from '@orrery/api';
+import { type KubeObject, cloneJson, formatSelector, isRecord, selectorFromLabels, selectorFromObject } from '@orrery/apimachinery';
+import { badRequest, fieldError, invalid, notFound } from '@orrery/errors';
+import { get } from '../get.ts';
+import { type PatchInput, applyPatch } from '../patch.ts';
+import type { Registry, RequestScope, WriteOptions } from '../registry.ts';
+import { updateWith } from '../update.ts';
+
+/** autoscaling/v1 Scale. */
+export interface Scale extends KubeObject {
+  spec?: { replicas?: number };
+  status?: { replicas: number; selector?: string };
+}
+
+function valueAt(object: unknown, path: string): unknown {
+  let value = object;
+  for (const part of path.split('.')) value = isRecord(value) ? value[part] : undefined;
+  return value;
+}
+
+function setAt(object: Record<string, unknown>, path: string, value: unknown): void {
+  const parts = path.split('.');
+  const last = parts.pop() ?? '';
+  let target = object;
+  for (const part of parts) target = (target[part] ??= {}) as Record<string, unknown>;
+  target[last] = value;
+}
+
+/** Selectors come as LabelSelector, as a plain map (replication controllers) or, in custom resources, as text. */
+function selectorText(value: unknown): string {
+  if (typeof value === 'string') return value;
+  if (!isRecord(value)) return '';
+  const isObject = 'matchLabels' in value || 'matchExpressions' in value;
+  return formatSelector(isObject ? selectorFromObject(value as never) : selectorFromLabels(value as Record<string, string>));
+}
+
+function scalePaths(scope: RequestScope): ScalePaths {
+  const { kind, info } = scope;
+  if (!kind.scale) throw notFound({ group: info.group, resource: info.resource, name: info.name });
+  return kind.scale;
+}
+
+export function scaleOf(object: KubeObject, paths: ScalePaths): Scale {
+  const { name = '', namespace, uid, resourceVersion, creationTimestamp } = object.metadata ?? {};
+  const selector = paths.selector ? selectorText(valueAt(object, paths.selector)) : '';
+  const replicas = Number(valueAt(object, paths.specReplicas) ?? 0);
+  return {
+    kind: 'Scale',
+    apiVersion: 'autoscaling/v1',
+    metadata: { name, ...(namespace ? { namespace } : {}), ...(uid ? { uid } : {}), ...(resourceVersion ? { resourceVersion } : {}), ...(creationTimestamp ? { creationTimestamp } : {}) },
+    spec: replicas ? { replicas } : {},
+    status: { replicas: Number(valueAt(object, paths.statusReplicas) ?? 0), ...(selector ? { selector } : {}) },
+  };
+}
+
+export async function getScale(registry: Registry, scope: RequestScope): Promise<Scale> {
+  const paths = scalePaths(scope);
+  return scaleOf((await get(registry, scope)).object as KubeObject, paths);
+}
+
+/** PUT and PATCH of /scale: changes the number of replicas of the object, and nothing else. */
+export async function updateScale(
+  registry: Registry,
+  scope: RequestScope,
+  input: { options: WriteOptions; transform: (scale: Scale) => Scale },
+): Promise<Scale> {
+  const paths = scalePaths(scope);
+  const { name } = scope.info;
+  const { entry } = await updateWith(registry, scope, {
+    options: input.options,
+    createIfAbsent: false,
+    unconditional: true,
+    transform: (current) => {
+      const scale = input.transform(scaleOf(current as KubeObject, paths));
+      if (scale.metadata?.name && scale.metadata.name !== name) {
+        throw badRequest(`the name of the object (${scale.metadata.name}) does not match the name on the URL (${name})`);
+      }
+      const replicas = scale.spec?.replicas ?? 0;
+      if (replicas < 0) {
+        throw invalid({ group: 'autoscaling', kind: 'Scale', name }, [fieldError.invalid('spec.replicas', replicas, 'must be greater than or equal to 0')]);
+      }
+      const draft = cloneJson(current as KubeObject);
+      setAt(draft as Record<string, unknown>, paths.specReplicas, replicas);
+      const { resourceVersion, uid } = scale.metadata ?? {};
+      draft.metadata = { ...draft.metadata, ...(resourceVersion ? { resourceVersion } : {}), ...(uid ? { uid } : {}) };
+      return draft;
+    },
+  });
+  return scaleOf(entry.object as KubeObject, paths);
+}
+
+const scaleDefinition = 'io.k8s.api.autoscaling.v1.Scale';
+
+export function patchScale(registry: Registry, scope: RequestScope, input: PatchInput): Promise<Scale> {
+  const schema = schemaOf(scaleDefinition);
+  return updateScale(registry, scope, { options: input.options, transform: (scale) => applyPatch(scale, input, { schema, scope }) as Scale });
+}
