@@ -1,6 +1,7 @@
 import type { FieldError } from '@orrery/errors';
-import type { KindDescriptor, StrategyContext } from './kind.ts';
+import type { Column, KindDescriptor, StrategyContext } from './kind.ts';
 import { semanticEqual } from './equality.ts';
+import { fallbackColumns } from './printing/columns.ts';
 
 type Required5 = 'group' | 'version' | 'kind' | 'resource' | 'namespaced';
 type Prepared = 'prepareForCreate' | 'prepareForUpdate' | 'prepareForStatusUpdate';
@@ -106,7 +107,7 @@ export function defineKind<T>(definition: KindDefinition<T>): KindDescriptor<T> 
     createOnUpdate: false,
     unconditionalUpdate: true,
     gracePeriodSeconds: () => 0,
-    columns: [],
+    columns: fallbackColumns as readonly Column<T>[],
     warnings: () => [],
     defaultPropagation: 'Background',
     ...own,

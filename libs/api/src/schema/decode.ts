@@ -57,9 +57,16 @@ function inside<T>(walk: Walk, owner: string | undefined, key: string | number, 
   return result;
 }
 
+/** A value of a wrong type: an error of the request, but a matter of validation for custom resources. */
+function misfit(walk: Walk, schema: ObjectSchema | MapSchema | ListSchema, value: unknown): unknown {
+  if (schema.isCustom) return value;
+  mismatch(walk, goValue(value), goType(schema));
+  return undefined;
+}
+
 /** Undefined means: as if the field were absent. */
 function walkValue(walk: Walk, schema: Schema, value: unknown): unknown {
-  if (value === null || value === undefined) return undefined;
+  if (value === null || value === undefined) return isCustom(schema) ? value : undefined;
   switch (schema.type) {
     case 'object':
       return walkObject(walk, schema, value);
@@ -72,6 +79,10 @@ function walkValue(walk: Walk, schema: Schema, value: unknown): unknown {
   }
 }
 
+function isCustom(schema: Schema): boolean {
+  return schema.isCustom === true;
+}
+
 function isZero(value: unknown): boolean {
   if (value === '' || value === 0 || value === false) return true;
   if (typeof value !== 'object') return false;
@@ -82,8 +93,7 @@ function isZero(value: unknown): boolean {
 
 function walkObject(walk: Walk, schema: ObjectSchema, value: unknown): unknown {
   if (!isRecord(value)) {
-    mismatch(walk, goValue(value), goType(schema));
-    return undefined;
+    return misfit(walk, schema, value);
   }
   const members = walk.duplicates.get(value);
   if (members) return walkMembers(walk, schema, members);
@@ -92,6 +102,7 @@ function walkObject(walk: Walk, schema: ObjectSchema, value: unknown): unknown {
   for (const key in value) {
     const field = fields.get(key);
     if (!field) {
+      if (schema.preserveUnknown) continue;
       addProblem(walk, 'unknown', key);
       (dropped ??= []).push(key);
       continue;
@@ -117,12 +128,16 @@ function walkMembers(walk: Walk, schema: ObjectSchema, members: Members): Record
   const out: Record<string, unknown> = {};
   for (const [key, value] of members) {
     const field = schema.fields.get(key);
-    if (!field) {
+    if (!field && !schema.preserveUnknown) {
       addProblem(walk, 'unknown', key);
       continue;
     }
     if (seen.has(key)) addProblem(walk, 'duplicate', key);
     seen.add(key);
+    if (!field) {
+      setOwn(out, key, value);
+      continue;
+    }
     const after = walkField(walk, { field, owner: schema.definition, value });
     if (after === undefined || (field.omitZero && isZero(after))) delete out[key];
     else out[key] = after;
@@ -144,8 +159,7 @@ function walkField(walk: Walk, { field, owner, value }: { field: FieldSchema; ow
 
 function walkMap(walk: Walk, schema: MapSchema, value: unknown): unknown {
   if (!isRecord(value)) {
-    mismatch(walk, goValue(value), goType(schema));
-    return undefined;
+    return misfit(walk, schema, value);
   }
   const members = walk.duplicates.get(value);
   if (members) {
@@ -159,22 +173,23 @@ function walkMap(walk: Walk, schema: MapSchema, value: unknown): unknown {
   for (const key in value) {
     const before = value[key];
     if (items.type === 'string' && typeof before === 'string') continue;
-    const after = before === null ? zeroOf(items) : inside(walk, undefined, key, () => walkValue(walk, items, before));
-    if (after !== before) setOwn(value, key, after ?? zeroOf(items));
+    const after = before === null && !isCustom(items) ? zeroOf(items) : inside(walk, undefined, key, () => walkValue(walk, items, before));
+    if (after !== before) setOwn(value, key, after === undefined ? zeroOf(items) : after);
   }
   return value;
 }
 
 function walkList(walk: Walk, schema: ListSchema, value: unknown): unknown {
   if (!Array.isArray(value)) {
-    mismatch(walk, goValue(value), goType(schema));
-    return undefined;
+    return misfit(walk, schema, value);
   }
   const { items } = schema;
   for (let i = 0; i < value.length; i++) {
     const before: unknown = value[i];
     if (items.type === 'string' && typeof before === 'string') continue;
-    value[i] = before === null ? zeroOf(items) : (inside(walk, undefined, i, () => walkValue(walk, items, before)) ?? zeroOf(items));
+    if (before === null && isCustom(items)) continue;
+    const after = before === null ? undefined : inside(walk, undefined, i, () => walkValue(walk, items, before));
+    value[i] = after === undefined ? zeroOf(items) : after;
   }
   return value;
 }

@@ -1,5 +1,6 @@
 export { allDefinitions, type Definition, definitionNamed, definitionOfKind } from './table.ts';
 export * from './lookup.ts';
+export * from './custom-schema.ts';
 export * from './decode.ts';
 export * from './decode-error.ts';
 export * from './decode-yaml.ts';

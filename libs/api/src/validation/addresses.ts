@@ -1,5 +1,6 @@
 /** 4 or 6, or undefined when the text is not an address. Leading zeros and zones are refused, as upstream does for new objects. */
-export function ipFamily(text: string): 4 | 6 | undefined {
+export function ipFamily(text: string | undefined): 4 | 6 | undefined {
+  if (!text) return undefined;
   if (parseV4(text)) return 4;
   return parseV6(text) ? 6 : undefined;
 }
@@ -46,8 +47,8 @@ export interface Cidr {
   readonly prefix: number;
 }
 
-export function parseCidr(text: string): Cidr | undefined {
-  const [address = '', length = '', rest] = text.split('/');
+export function parseCidr(text: string | undefined): Cidr | undefined {
+  const [address = '', length = '', rest] = (text ?? '').split('/');
   const bytes = ipBytes(address);
   if (rest !== undefined || !bytes || !/^\d{1,3}$/.test(length)) return undefined;
   if (length.length > 1 && length.startsWith('0')) return undefined;
@@ -71,8 +72,8 @@ function inRange(bytes: readonly number[], v4: (b: readonly number[]) => boolean
 }
 
 /** Why an address may not be an endpoint: upstream's `ValidateEndpointIP`. */
-export function specialAddressMessages(text: string): string[] {
-  const bytes = ipBytes(text);
+export function specialAddressMessages(text: string | undefined): string[] {
+  const bytes = ipBytes(text ?? '');
   if (!bytes) return [];
   const messages: string[] = [];
   const loopback6 = bytes.length === 16 && bytes.slice(0, 15).every((b) => b === 0) && bytes[15] === 1;

@@ -35,8 +35,9 @@ export class FieldPath {
     this.errors.push(fieldError.required(this.path, detail));
   }
 
+  /** An absent value counts as the empty string, which is what Go sees; pass null for a pointer that is nil. */
   invalid(value: unknown, detail: string): void {
-    this.errors.push(fieldError.invalid(this.path, value, detail));
+    this.errors.push(fieldError.invalid(this.path, value === undefined ? '' : value, detail));
   }
 
   notSupported(value: unknown, allowed: readonly string[]): void {

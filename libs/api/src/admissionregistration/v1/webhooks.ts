@@ -87,7 +87,7 @@ export function checkMatchConditions(conditions: readonly MatchCondition[] | und
 }
 
 function checkWebhook(webhook: Webhook, at: FieldPath): void {
-  checkFullyQualified(webhook.name, at.child('name'));
+  checkFullyQualified(webhook.name ?? '', at.child('name'));
   for (const [i, rule] of (webhook.rules ?? []).entries()) checkRule(rule, at.child('rules').at(i));
   at.child('failurePolicy').oneOf(webhook.failurePolicy, ['Fail', 'Ignore']);
   at.child('matchPolicy').oneOf(webhook.matchPolicy, ['Equivalent', 'Exact']);

@@ -84,7 +84,7 @@ export const daemonSetKind = defineKind<DaemonSet>({
       for (const name of counters) checkNonNegative(status?.[name], at.child(name));
       checkCollisionCount({ value: status?.collisionCount, old: old.status?.collisionCount }, at.child('collisionCount'));
     }),
-  warnings: ({ spec }, old) => podSpecWarnings(spec?.template.spec, { old: old?.spec?.template.spec, path: 'spec.template.spec' }),
+  warnings: ({ spec }, old) => podSpecWarnings(spec?.template?.spec, { old: old?.spec?.template?.spec, path: 'spec.template.spec' }),
   columns: [
     nameColumn,
     integer('Desired', ({ status }) => status?.desiredNumberScheduled ?? 0),
@@ -92,9 +92,9 @@ export const daemonSetKind = defineKind<DaemonSet>({
     integer('Ready', ({ status }) => status?.numberReady ?? 0),
     integer('Up-to-date', ({ status }) => status?.updatedNumberScheduled ?? 0),
     integer('Available', ({ status }) => status?.numberAvailable ?? 0),
-    text('Node Selector', ({ spec }) => formatLabels(spec?.template.spec?.nodeSelector)),
+    text('Node Selector', ({ spec }) => formatLabels(spec?.template?.spec?.nodeSelector)),
     ageColumn,
-    ...containerColumns<DaemonSet>(({ spec }) => spec?.template.spec?.containers),
+    ...containerColumns<DaemonSet>(({ spec }) => spec?.template?.spec?.containers),
     wideText('Selector', ({ spec }) => formatSelector(spec?.selector)),
   ],
 });

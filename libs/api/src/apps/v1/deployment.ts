@@ -3,7 +3,7 @@ import type { Deployment, DeploymentSpec, DeploymentStrategy } from '../../../ge
 import { defaultPodTemplate } from '../../core/v1/pod-template/defaults.ts';
 import { podSpecWarnings } from '../../core/v1/pod-template/warnings.ts';
 import { defineKind } from '../../define-kind.ts';
-import { ageColumn, containerColumns, formatSelector, integer, nameColumn, text, wideText } from '../../printing/columns.ts';
+import { ageColumn, containerColumns, formatSelector, nameColumn, text, wideText } from '../../printing/columns.ts';
 import { type FieldPath, findProblems } from '../../validation/field-path.ts';
 import { checkImmutable, checkNonNegative, checkNonNegativeIntOrPercent, checkNotAbove100Percent, intOrPercentValue } from '../../validation/fields.ts';
 import { checkCollisionCount, checkReplicaCounts, checkWorkload } from './workload.ts';
@@ -90,14 +90,14 @@ export const deploymentKind = defineKind<Deployment>({
   validate: ({ spec }) => findProblems((root) => checkSpec(spec, root.child('spec'))),
   validateUpdate,
   validateStatusUpdate,
-  warnings: ({ spec }, old) => podSpecWarnings(spec?.template.spec, { old: old?.spec?.template.spec, path: 'spec.template.spec' }),
+  warnings: ({ spec }, old) => podSpecWarnings(spec?.template?.spec, { old: old?.spec?.template?.spec, path: 'spec.template.spec' }),
   columns: [
     nameColumn,
     text('Ready', ({ spec, status }) => `${status?.readyReplicas ?? 0}/${spec?.replicas ?? 0}`),
-    integer('Up-to-date', ({ status }) => status?.updatedReplicas ?? 0),
-    integer('Available', ({ status }) => status?.availableReplicas ?? 0),
+    text('Up-to-date', ({ status }) => status?.updatedReplicas ?? 0),
+    text('Available', ({ status }) => status?.availableReplicas ?? 0),
     ageColumn,
-    ...containerColumns<Deployment>(({ spec }) => spec?.template.spec?.containers),
+    ...containerColumns<Deployment>(({ spec }) => spec?.template?.spec?.containers),
     wideText('Selector', ({ spec }) => formatSelector(spec?.selector)),
   ],
 });

@@ -96,11 +96,11 @@ export const statefulSetKind = defineKind<StatefulSet>({
       checkReplicaCounts(status ?? {}, { at, below: ['readyReplicas', 'currentReplicas', 'updatedReplicas', 'availableReplicas'] });
       checkCollisionCount({ value: status?.collisionCount, old: old.status?.collisionCount }, at.child('collisionCount'));
     }),
-  warnings: ({ spec }, old) => podSpecWarnings(spec?.template.spec, { old: old?.spec?.template.spec, path: 'spec.template.spec' }),
+  warnings: ({ spec }, old) => podSpecWarnings(spec?.template?.spec, { old: old?.spec?.template?.spec, path: 'spec.template.spec' }),
   columns: [
     nameColumn,
     text('Ready', ({ spec, status }) => `${status?.readyReplicas ?? 0}/${spec?.replicas ?? 0}`),
     ageColumn,
-    ...containerColumns<StatefulSet>(({ spec }) => spec?.template.spec?.containers),
+    ...containerColumns<StatefulSet>(({ spec }) => spec?.template?.spec?.containers),
   ],
 });

@@ -62,7 +62,7 @@ export const horizontalPodAutoscalerKind = defineKind<HorizontalPodAutoscaler>({
     }),
   columns: [
     nameColumn,
-    text('Reference', ({ spec }) => `${spec?.scaleTargetRef.kind ?? ''}/${spec?.scaleTargetRef.name ?? ''}`),
+    text('Reference', ({ spec }) => `${spec?.scaleTargetRef?.kind ?? ''}/${spec?.scaleTargetRef?.name ?? ''}`),
     text('Targets', formatTargets),
     text('MinPods', ({ spec }) => String(spec?.minReplicas ?? '<unset>')),
     text('MaxPods', ({ spec }) => spec?.maxReplicas ?? 0),

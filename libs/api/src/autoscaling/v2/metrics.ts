@@ -68,7 +68,8 @@ export function checkMetrics(metrics: readonly MetricSpec[] | undefined, { at, m
     const path = at.at(i);
     path.child('type').requiredOneOf(metric.type, typeNames);
     checkSource(metric, path);
-    const field = `${metric.type.charAt(0).toLowerCase()}${metric.type.slice(1)}`;
+    const type = metric.type ?? '';
+    const field = `${type.charAt(0).toLowerCase()}${type.slice(1)}`;
     if (typeNames.includes(metric.type) && !(field in metric)) path.child(field).required('must populate information for the given metric source');
     if (metric.type === 'Object' || metric.type === 'External') hasObject = true;
   }

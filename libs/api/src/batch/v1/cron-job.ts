@@ -80,6 +80,6 @@ export const cronJobKind = defineKind<CronJob>({
     text('Last Schedule', ({ status }, { nowMs }) => (status?.lastScheduleTime ? since(status.lastScheduleTime, nowMs) : '<none>')),
     ageColumn,
     ...containerColumns<CronJob>((cron) => podSpec(cron)?.containers),
-    wideText('Selector', ({ spec }) => formatSelector(spec?.jobTemplate.spec?.selector)),
+    wideText('Selector', ({ spec }) => formatSelector(spec?.jobTemplate?.spec?.selector)),
   ],
 });

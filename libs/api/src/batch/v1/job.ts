@@ -123,7 +123,7 @@ export const jobKind = defineKind<Job>({
   validate: validateJob,
   validateUpdate,
   validateStatusUpdate,
-  warnings: ({ spec }, old) => podSpecWarnings(spec?.template.spec, { old: old?.spec?.template.spec, path: 'spec.template.spec' }),
+  warnings: ({ spec }, old) => podSpecWarnings(spec?.template?.spec, { old: old?.spec?.template?.spec, path: 'spec.template.spec' }),
   selectableFields: ['status.successful'],
   selectable: ({ status }) => ({ 'status.successful': String(status?.succeeded ?? 0) }),
   defaultPropagation: 'Orphan',
@@ -133,7 +133,7 @@ export const jobKind = defineKind<Job>({
     text('Completions', completions),
     text('Duration', (job, { nowMs }) => duration(job, nowMs)),
     ageColumn,
-    ...containerColumns<Job>(({ spec }) => spec?.template.spec?.containers),
+    ...containerColumns<Job>(({ spec }) => spec?.template?.spec?.containers),
     wideText('Selector', ({ spec }) => formatSelector(spec?.selector)),
   ],
 });

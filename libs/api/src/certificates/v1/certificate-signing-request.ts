@@ -88,7 +88,7 @@ function touchConditions(request: CertificateSigningRequest, old: CertificateSig
   for (const condition of request.status?.conditions ?? []) {
     const before = (old.status?.conditions ?? []).find(({ type }) => type === condition.type);
     condition.lastUpdateTime ??= now;
-    condition.lastTransitionTime ??= before?.status === condition.status ? (before.lastTransitionTime ?? now) : now;
+    condition.lastTransitionTime ??= before && before.status === condition.status ? (before.lastTransitionTime ?? now) : now;
   }
 }
 

@@ -35,7 +35,7 @@ function addresses({ subsets = [] }: Endpoints): string {
   if (subsets.length === 0) return '<none>';
   const all = subsets.flatMap(({ addresses: ready = [], ports = [] }) => {
     if (ports.length === 0) return ready.map(({ ip }) => ip);
-    return ports.flatMap(({ port }) => ready.map(({ ip }) => `${ip.includes(':') ? `[${ip}]` : ip}:${port}`));
+    return ports.flatMap(({ port }) => ready.map(({ ip = '' }) => `${ip.includes(':') ? `[${ip}]` : ip}:${port}`));
   });
   const list = all.slice(0, shown).join(',');
   return all.length > shown ? `${list} + ${all.length - shown} more...` : list;

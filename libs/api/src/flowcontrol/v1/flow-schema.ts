@@ -40,7 +40,7 @@ export const flowSchemaKind = defineKind<FlowSchema>({
   validate: (schema) => findProblems((root) => checkSpec(schema, root.child('spec'))),
   columns: [
     nameColumn,
-    text('PriorityLevel', ({ spec }) => spec?.priorityLevelConfiguration.name ?? '<none>'),
+    text('PriorityLevel', ({ spec }) => spec?.priorityLevelConfiguration?.name ?? '<none>'),
     text('MatchingPrecedence', ({ spec }) => String(spec?.matchingPrecedence ?? 0)),
     text('DistinguisherMethod', ({ spec }) => spec?.distinguisherMethod?.type ?? '<none>'),
     ageColumn,

@@ -50,7 +50,7 @@ export const csiDriverKind = defineKind<CSIDriver>({
     flag('PodInfoOnMount', ({ spec }) => spec?.podInfoOnMount ?? false),
     flag('StorageCapacity', ({ spec }) => spec?.storageCapacity ?? false),
     text('TokenRequests', ({ spec }) => (spec?.tokenRequests ?? []).map(({ audience }) => audience).join(',') || '<unset>'),
-    text('RequiresRepublish', ({ spec }) => spec?.requiresRepublish ?? false),
+    flag('RequiresRepublish', ({ spec }) => spec?.requiresRepublish ?? false),
     text('Modes', ({ spec }) => (spec?.volumeLifecycleModes ?? []).join(',') || '<none>'),
     ageColumn,
   ],

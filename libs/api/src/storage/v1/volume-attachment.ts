@@ -28,7 +28,7 @@ export const volumeAttachmentKind = defineKind<VolumeAttachment>({
   columns: [
     nameColumn,
     text('Attacher', ({ spec }) => spec?.attacher ?? ''),
-    text('PV', ({ spec }) => spec?.source.persistentVolumeName ?? ''),
+    text('PV', ({ spec }) => spec?.source?.persistentVolumeName ?? ''),
     text('Node', ({ spec }) => spec?.nodeName ?? ''),
     flag('Attached', ({ status }) => status?.attached ?? false),
     ageColumn,

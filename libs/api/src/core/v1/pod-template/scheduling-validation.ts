@@ -90,7 +90,7 @@ function checkPodTerms(terms: PodTerms | undefined, at: FieldPath): void {
   for (const [i, weighted] of (terms?.preferredDuringSchedulingIgnoredDuringExecution ?? []).entries()) {
     const path = at.child('preferredDuringSchedulingIgnoredDuringExecution').at(i);
     checkWeight(weighted.weight, path.child('weight'));
-    checkAffinityTerm(weighted.podAffinityTerm, path.child('podAffinityTerm'));
+    checkAffinityTerm(weighted.podAffinityTerm ?? {}, path.child('podAffinityTerm'));
   }
 }
 
@@ -108,7 +108,7 @@ export function checkAffinity(affinity: Affinity | undefined, at: FieldPath): vo
     for (const [i, preferred] of (node.preferredDuringSchedulingIgnoredDuringExecution ?? []).entries()) {
       const item = path.child('preferredDuringSchedulingIgnoredDuringExecution').at(i);
       checkWeight(preferred.weight, item.child('weight'));
-      checkNodeSelectorTerm(preferred.preference, item.child('preference'));
+      checkNodeSelectorTerm(preferred.preference ?? {}, item.child('preference'));
     }
   }
   checkPodTerms(affinity?.podAffinity, at.child('podAffinity'));

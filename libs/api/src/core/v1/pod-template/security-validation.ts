@@ -73,7 +73,7 @@ function checkSysctls(spec: PodSpec, at: FieldPath): void {
     else path.matches(sysctl.name, sysctlName);
     if (names.has(sysctl.name)) path.duplicate(sysctl.name);
     names.add(sysctl.name);
-    const dotted = sysctl.name.replaceAll('/', '.');
+    const dotted = (sysctl.name ?? '').replaceAll('/', '.');
     if (spec.hostNetwork && dotted.startsWith('net.')) path.invalid(sysctl.name, 'may not be specified when \'hostNetwork\' is true');
     if (spec.hostIPC && (dotted.startsWith('kernel.shm') || dotted.startsWith('kernel.msg') || dotted === 'kernel.sem' || dotted.startsWith('fs.mqueue.'))) {
       path.invalid(sysctl.name, 'may not be specified when \'hostIPC\' is true');

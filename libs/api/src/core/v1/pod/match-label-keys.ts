@@ -6,8 +6,8 @@ interface Keyed {
   mismatchLabelKeys?: string[];
 }
 
-function requireOwnValues(term: Keyed, { labels, keys, operator }: { labels: Record<string, string>; keys: readonly string[] | undefined; operator: string }): void {
-  if (!term.labelSelector) return;
+function requireOwnValues(term: Keyed | undefined, { labels, keys, operator }: { labels: Record<string, string>; keys: readonly string[] | undefined; operator: string }): void {
+  if (!term?.labelSelector) return;
   for (const key of keys ?? []) {
     const value = labels[key];
     if (value === undefined) continue;
@@ -19,7 +19,7 @@ function affinityTerms(pod: Pod): PodAffinityTerm[] {
   const { podAffinity, podAntiAffinity } = pod.spec?.affinity ?? {};
   return [podAffinity, podAntiAffinity].flatMap((affinity) => [
     ...(affinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []),
-    ...(affinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []).map((weighted) => weighted.podAffinityTerm),
+    ...(affinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []).map((weighted) => weighted.podAffinityTerm ?? {}),
   ]);
 }
 
@@ -27,8 +27,8 @@ function affinityTerms(pod: Pod): PodAffinityTerm[] {
 export function mergeMatchLabelKeys(pod: Pod): void {
   const labels = pod.metadata?.labels ?? {};
   for (const term of affinityTerms(pod)) {
-    requireOwnValues(term, { labels, keys: term.matchLabelKeys, operator: 'In' });
-    requireOwnValues(term, { labels, keys: term.mismatchLabelKeys, operator: 'NotIn' });
+    requireOwnValues(term, { labels, keys: term?.matchLabelKeys, operator: 'In' });
+    requireOwnValues(term, { labels, keys: term?.mismatchLabelKeys, operator: 'NotIn' });
   }
   for (const constraint of pod.spec?.topologySpreadConstraints ?? []) {
     requireOwnValues(constraint, { labels, keys: constraint.matchLabelKeys, operator: 'In' });

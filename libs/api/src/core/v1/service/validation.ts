@@ -86,7 +86,7 @@ function checkLoadBalancer(spec: ServiceSpec, at: FieldPath): void {
   const isLoadBalancer = spec.type === 'LoadBalancer';
   const ranges = spec.loadBalancerSourceRanges ?? [];
   if (ranges.length > 0 && !isLoadBalancer) at.child('LoadBalancerSourceRanges').forbidden(forLoadBalancers);
-  for (const [i, range] of ranges.entries()) if (!parseCidr(range.trim())) at.child('LoadBalancerSourceRanges').at(i).invalid(range, cidrMessage);
+  for (const [i, range] of ranges.entries()) if (!parseCidr((range ?? '').trim())) at.child('LoadBalancerSourceRanges').at(i).invalid(range, cidrMessage);
   if (isLoadBalancer && spec.allocateLoadBalancerNodePorts === undefined) {
     at.child('allocateLoadBalancerNodePorts').required("field is required when `type` is 'LoadBalancer'");
   }
