@@ -79,7 +79,7 @@ class KubeletComponent implements Kubelet {
     const events = filtered(deps.events ?? createEventRecorder(env, { api, component: 'kubelet', host: config.nodeName }), config.eventRecords);
     this.ownSources = deps.sources === undefined;
     this.tokens = new TokenManager(env, { api });
-    this.agent = new NodeAgent(env, { api, runtime, config, nodeName: this.nodeName, checked: () => this.checked() });
+    this.agent = new NodeAgent(env, { api, runtime, config, nodeName: this.nodeName, checked: () => this.checked(), events });
     const network = deps.dialer && new PodNetwork(env.clock, { dialer: deps.dialer, ...(deps.secure ? { secure: deps.secure } : {}) });
     const actions = { clock: env.clock, runtime, network };
     this.context = {
@@ -118,7 +118,7 @@ class KubeletComponent implements Kubelet {
       this.pods.adopt(await this.context.runtime.pods());
       this.runtimeEvents.start();
       await sources.services.whenSynced(stop);
-      const feed = sources.pods(this.nodeName, { add: (pod) => this.pods.add(pod), update: (pod) => this.pods.update(pod), delete: (pod) => this.pods.remove(pod) });
+      const feed = sources.pods(this.nodeName, { add: (pod) => this.pods.add(pod), update: (pod, old) => this.pods.replace(pod, old), delete: (pod) => this.pods.remove(pod) });
       this.feeds.push(feed);
       await feed.ready(stop);
       this.pods.removeOrphans();

@@ -51,7 +51,7 @@ test('a pod runs after one status patch, and is deleted with its traces', async 
   expect(pod.status?.containerStatuses?.[0]).toMatchObject({ name: 'app', ready: true, started: true, restartCount: 0, image: 'app:1', state: { running: {} } });
   expect(pod.status?.containerStatuses?.[0]?.containerID).toMatch(/^fake:\/\//);
   expect(f.api.requests.filter((r) => r.verb === 'patch' && r.resource.resource === 'pods')).toHaveLength(1);
-  expect(f.events()).toEqual(['Pulling: Pulling image "app:1"', expect.stringMatching(/^Pulled: Successfully pulled image "app:1" in/), 'Created: Container created', 'Started: Container started']);
+  expect(f.events()).toEqual(['NodeReady: Node node-1 status is now: NodeReady', 'Pulling: Pulling image "app:1"', expect.stringMatching(/^Pulled: Successfully pulled image "app:1" in/), 'Created: Container created', 'Started: Container started']);
   const uid = pod.metadata?.uid ?? '';
   expect(await f.host.kind(`/var/lib/kubelet/pods/${uid}`)).toBe('directory');
   await f.api.delete(Pods, { namespace: 'default', name: 'web' });

@@ -1,6 +1,6 @@
 import { Nodes } from '@orrery/api';
 import type { Node, NodeStatus } from '@orrery/api/types';
-import { type ApiClient, deepEqual } from '@orrery/client';
+import { type ApiClient, type EventRecorder, deepEqual } from '@orrery/client';
 import { isAlreadyExists, isNotFound } from '@orrery/errors';
 import type { Env, Timer } from '@orrery/runtime';
 import type { KubeletConfig } from '../config.ts';
@@ -13,6 +13,7 @@ export interface NodeAgentOptions {
   readonly runtime: CriRuntime;
   readonly config: KubeletConfig;
   readonly nodeName: string;
+  readonly events: EventRecorder;
   /** Called after every look at the runtime, in case its readiness changed. */
   readonly checked: (health: RuntimeHealth) => void;
 }
@@ -58,7 +59,6 @@ export class NodeAgent {
   async start(signal: AbortSignal): Promise<void> {
     const { runtime, config } = this.options;
     this.runtimeVersion = await this.persist(() => runtime.version(), signal);
-    await this.lookAtRuntime();
     this.node = await this.persist(() => this.register(), signal);
     await this.check();
     void this.lease.renew();
@@ -90,7 +90,9 @@ export class NodeAgent {
 
   private async runCheck(): Promise<void> {
     if (this.stopped) return;
+    const before = this.ready;
     await this.lookAtRuntime();
+    if (before !== this.ready) this.recordReadiness();
     try {
       await this.report();
     } catch (error) {
@@ -114,6 +116,11 @@ export class NodeAgent {
       this.health = { runtimeReady: false, networkReady: false, problems: [`container runtime is down: ${(error as Error).message}`] };
     }
     this.options.checked(this.health);
+  }
+
+  private recordReadiness(): void {
+    const reason = this.ready ? 'NodeReady' : 'NodeNotReady';
+    this.options.events.event(Nodes, this.node, { type: 'Normal', reason, message: `Node ${this.options.nodeName} status is now: ${reason}` });
   }
 
   private wantedCidr(): string {

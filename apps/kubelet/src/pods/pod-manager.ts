@@ -40,6 +40,12 @@ export class PodManager {
     worker.update(pod);
   }
 
+  /** A new state under the same name; another uid means that the old pod was deleted unnoticed. */
+  replace(pod: Pod, old: Pod): void {
+    if (uidOf(pod) !== uidOf(old)) this.remove(old);
+    this.update(pod);
+  }
+
   remove(pod: Pod): void {
     const uid = uidOf(pod);
     this.ledger.remove(uid);

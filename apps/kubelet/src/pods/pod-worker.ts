@@ -1,13 +1,12 @@
 import { Pods } from '@orrery/api';
 import type { Container, Pod, PodStatus } from '@orrery/api/types';
 import { deepEqual } from '@orrery/client';
-import { StatusError, isNotFound } from '@orrery/errors';
-import { type Timer, rfc3339 } from '@orrery/runtime';
+import type { PodSandboxConfig } from '@orrery/proto/cri';
+import { type Timer, latencyBuckets, rfc3339 } from '@orrery/runtime';
 import { StartFault } from '../images/image-manager.ts';
 import type { KubeletContext } from '../kubelet-context.ts';
-import { hostsFile, podHostname } from '../runtime/dns.ts';
 import { type PodRuntime, type RuntimeContainer, type RuntimeSandbox, noRuntime, rememberedContainers, withLostContainers } from '../runtime/pod-runtime.ts';
-import { podLogDirectory, sandboxConfig } from '../runtime/sandbox-config.ts';
+import { sandboxConfig } from '../runtime/sandbox-config.ts';
 import { podStatus } from '../status/pod-status.ts';
 import { qosClass } from '../status/qos-class.ts';
 import type { MountedVolume } from '../volumes/volume-manager.ts';
@@ -16,12 +15,15 @@ import { BackOff } from './back-off.ts';
 import { type PodActions, computePodActions } from './compute-pod-actions.ts';
 import { killAllContainers, killContainer } from './kill-containers.ts';
 import { HeldObjects } from './pod-objects.ts';
+import { deleteFromApi, wipePod } from './pod-removal.ts';
+import { runSandbox, sandboxSettings, writeHostsFile } from './pod-sandbox.ts';
 import { allContainers, ephemeralContainers, graceSeconds, isHostNetwork, isTerminal, nameOf, namespaceOf, uidOf } from './pod-spec.ts';
 import { startContainer } from './start-container.ts';
 import { readTerminationMessages } from './termination-message.ts';
 
 const firstRetryMs = 500;
 const maxRetryMs = 122_000;
+const networkRetryMs = 5_000;
 
 export interface PodWorkerOptions {
   readonly context: KubeletContext;
@@ -264,48 +266,32 @@ export class PodWorker {
     for (const { container, message, cause } of actions.kill) await this.killOne(container, { message, cause }, signal);
     const wanted = [...actions.startInit, ...actions.start, ...actions.startEphemeral];
     if (!actions.createSandbox && wanted.length === 0) return;
-    const config = sandboxConfig(this.pod, this.sandboxSettings(), actions.attempt);
+    const config = sandboxConfig(this.pod, sandboxSettings(this.context), actions.attempt);
     const sandboxId = actions.createSandbox ? await this.createSandbox(config, signal) : actions.sandbox?.id;
     if (sandboxId === undefined) return;
     for (const container of wanted) await this.start(container, { sandboxId, config, signal });
     if (actions.startInit.length && !actions.start.length) this.pending = true;
   }
 
-  private sandboxSettings() {
-    const { config, nodeName } = this.context;
-    const { clusterDns, clusterDomain, nodeNameservers, podLogsDir } = config;
-    return { clusterDns, clusterDomain, nodeNameservers, podLogsDir, hostname: config.hostname || nodeName };
-  }
-
-  private async createSandbox(config: ReturnType<typeof sandboxConfig>, signal: AbortSignal): Promise<string | undefined> {
-    const { runtime, events, host, volumes } = this.context;
+  private async createSandbox(config: PodSandboxConfig, signal: AbortSignal): Promise<string | undefined> {
     const problem = isHostNetwork(this.pod) ? undefined : this.context.networkProblem();
     if (problem) {
-      events.event(Pods, this.pod, { type: 'Warning', reason: 'NetworkNotReady', message: `network is not ready: ${problem}` });
-      this.wakeIn(5_000);
+      this.context.events.event(Pods, this.pod, { type: 'Warning', reason: 'NetworkNotReady', message: `network is not ready: ${problem}` });
+      this.wakeIn(networkRetryMs);
       return undefined;
     }
-    if (this.runtime.containers.some(({ lost }) => !lost)) events.event(Pods, this.pod, { type: 'Normal', reason: 'SandboxChanged', message: 'Pod sandbox changed, it will be killed and re-created.' });
-    try {
-      const id = await runtime.runSandbox(config, '');
-      this.sandboxIds.add(id);
-      this.stale = true;
-      signal.throwIfAborted();
-      await this.refresh();
-      if (!isHostNetwork(this.pod)) {
-        const text = hostsFile(this.pod, { ips: this.podIps(), ...podHostname(this.pod, this.sandboxSettings()) });
-        await host.writeFile(`${volumes.podDir(this.uid)}/etc-hosts`, { bytes: new TextEncoder().encode(text), mode: 0o644 });
-      }
-      return id;
-    } catch (error) {
-      signal.throwIfAborted();
-      events.event(Pods, this.pod, { type: 'Warning', reason: 'FailedCreatePodSandBox', message: `Failed to create pod sandbox: ${(error as Error).message}` });
-      throw error;
-    }
+    if (this.runtime.containers.some(({ lost }) => !lost)) this.context.events.event(Pods, this.pod, { type: 'Normal', reason: 'SandboxChanged', message: 'Pod sandbox changed, it will be killed and re-created.' });
+    const id = await runSandbox(this.context, this.pod, { config, signal });
+    this.sandboxIds.add(id);
+    this.stale = true;
+    signal.throwIfAborted();
+    await this.refresh();
+    await writeHostsFile(this.context, this.pod, this.podIps());
+    return id;
   }
 
   /** Starts one container; what prevents it becomes its waiting reason. */
-  private async start(container: Container, { sandboxId, config, signal }: { sandboxId: string; config: ReturnType<typeof sandboxConfig>; signal: AbortSignal }): Promise<void> {
+  private async start(container: Container, { sandboxId, config, signal }: { sandboxId: string; config: PodSandboxConfig; signal: AbortSignal }): Promise<void> {
     signal.throwIfAborted();
     const place = allContainers(this.pod).find((one) => one.container.name === container.name);
     if (!place) return;
@@ -350,17 +336,7 @@ export class PodWorker {
     this.report();
     if (this.pod.metadata?.deletionTimestamp === undefined) return;
     await this.context.statuses.settled(this.uid);
-    await this.deleteFromApi();
-  }
-
-  private async deleteFromApi(): Promise<void> {
-    const key = { namespace: namespaceOf(this.pod), name: nameOf(this.pod) };
-    try {
-      await this.context.api.delete(Pods, key, { gracePeriodSeconds: 0, preconditions: { uid: this.uid } });
-    } catch (error) {
-      const gone = isNotFound(error) || (error instanceof StatusError && error.code === 409);
-      if (!gone) throw error;
-    }
+    await deleteFromApi(this.context, this.pod);
   }
 
   private async syncRejected(): Promise<void> {
@@ -370,7 +346,7 @@ export class PodWorker {
     this.context.statuses.set(this.pod, status);
     if (this.pod.metadata?.deletionTimestamp === undefined) return;
     await this.context.statuses.settled(this.uid);
-    await this.deleteFromApi();
+    await deleteFromApi(this.context, this.pod);
   }
 
   /** Ends what still runs of a pod that is gone, and wipes its traces from the node. */
@@ -381,13 +357,7 @@ export class PodWorker {
     this.stale = true;
     await this.refresh();
     await killAllContainers(context, this.runtime, { pod: this.pod, graceSeconds: Math.max(1, graceSeconds(this.pod)), signal });
-    for (const id of this.sandboxIds) {
-      await context.runtime.stopSandbox(id);
-      await context.runtime.removeSandbox(id);
-    }
-    await context.volumes.remove(uid);
-    await context.logs.remove(podLogDirectory(this.pod, context.config.podLogsDir));
-    context.images.forget(uid);
+    await wipePod(context, this.pod, this.sandboxIds);
     this.stop();
     this.finished(uid);
   }
@@ -404,8 +374,15 @@ export class PodWorker {
       ended: this.ended,
       verdict: this.verdict,
     });
+    if (status.phase === 'Running' && context.statuses.get(this.uid)?.phase === 'Pending') this.observeStart();
     context.statuses.set(pod, status, options);
     if (isTerminal(status.phase) && !this.ended) this.pending = true;
+  }
+
+  private observeStart(): void {
+    const { clock, metrics } = this.context.env;
+    const histogram = metrics.histogram('kubelet_pod_start_duration_seconds', 'Duration in seconds from kubelet seeing a pod for the first time to the pod starting to run', latencyBuckets);
+    histogram.observe((clock.now() - this.startMs) / 1000);
   }
 
   /** The API server's status, with what was reported since laid over it. */

@@ -136,7 +136,7 @@ async function runPostStart(input: StartInput, containerId: string): Promise<voi
 
 /** Instances older than the previous one have served their time. */
 async function pruneInstances({ context, runtime, place }: StartInput): Promise<void> {
-  const old = runtime.containers.filter(({ name, state, lost }) => name === place.container.name && state === 'exited' && !lost).slice(1);
+  const old = runtime.containers.filter(({ name, state, lost }) => name === place.container.name && (state === 'exited' || state === 'created') && !lost).slice(1);
   for (const { id, logPath, terminationLog } of old) {
     await context.runtime.removeContainer(id);
     if (logPath) await context.logs.remove(logPath);

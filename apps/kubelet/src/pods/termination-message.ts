@@ -37,6 +37,7 @@ async function messageOf(pod: Pod, container: RuntimeContainer, { host, logs }: 
 export async function readTerminationMessages(pod: Pod, runtime: PodRuntime, sources: Sources): Promise<PodRuntime> {
   if (!runtime.containers.some(({ state, lost }) => state === 'exited' && !lost)) return runtime;
   const containers: RuntimeContainer[] = [];
+  for (const id of sources.known.keys()) if (!runtime.containers.some((container) => container.id === id)) sources.known.delete(id);
   for (const container of runtime.containers) {
     if (container.state !== 'exited' || container.lost) {
       containers.push(container);

@@ -193,6 +193,9 @@ class KubeletApi {
  */
 export function createKubeletServer(env: Env, deps: KubeletServerDeps, config: ConfigOf<typeof kubeletServerSchema>): KubeletServer {
   const api = new KubeletApi(env, deps);
+  const workers = (): PodWorker[] => [...deps.kubelets()].flatMap((kubelet) => [...kubelet.pods.list()]);
+  env.metrics.gaugeFn('kubelet_running_pods', 'Number of pods that have a running pod sandbox', () => workers().filter((worker) => worker.sandbox).length);
+  env.metrics.gaugeFn('kubelet_running_containers', 'Number of currently running containers', () => workers().reduce((so, { runtime }) => so + runtime.containers.filter(({ state }) => state === 'running').length, 0));
   const handler = api.handler({ authenticated: true });
   const servers: HttpServer[] = [];
   const healthy = (): boolean => [...deps.kubelets()].every((kubelet) => kubelet.ready());

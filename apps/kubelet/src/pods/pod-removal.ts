@@ -1,0 +1,28 @@
+import { Pods } from '@orrery/api';
+import type { Pod } from '@orrery/api/types';
+import { StatusError, isNotFound } from '@orrery/errors';
+import type { KubeletContext } from '../kubelet-context.ts';
+import { podLogDirectory } from '../runtime/sandbox-config.ts';
+import { nameOf, namespaceOf, uidOf } from './pod-spec.ts';
+
+/** The last step of a deletion: nothing of the pod runs any more. A pod that is gone, or another of its name, is fine. */
+export async function deleteFromApi({ api }: KubeletContext, pod: Pod): Promise<void> {
+  const key = { namespace: namespaceOf(pod), name: nameOf(pod) };
+  try {
+    await api.delete(Pods, key, { gracePeriodSeconds: 0, preconditions: { uid: uidOf(pod) } });
+  } catch (error) {
+    const gone = isNotFound(error) || (error instanceof StatusError && error.code === 409);
+    if (!gone) throw error;
+  }
+}
+
+/** Removes what a pod has left on the node: sandboxes with their containers, volumes, logs. */
+export async function wipePod(context: KubeletContext, pod: Pod, sandboxIds: Iterable<string>): Promise<void> {
+  for (const id of sandboxIds) {
+    await context.runtime.stopSandbox(id);
+    await context.runtime.removeSandbox(id);
+  }
+  await context.volumes.remove(uidOf(pod));
+  await context.logs.remove(podLogDirectory(pod, context.config.podLogsDir));
+  context.images.forget(uidOf(pod));
+}
