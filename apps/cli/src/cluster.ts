@@ -13,6 +13,8 @@ export interface ClusterOptions {
   readonly node: { readonly cpu: string; readonly memory: string; readonly pods: number };
   /** Components left out, so that another process can take their place. */
   readonly without: ReadonlySet<string>;
+  /** Called when a process was started again. */
+  readonly onChange?: () => void;
 }
 
 /** A cluster of any layout while it runs. */

@@ -35,7 +35,7 @@ function readState(text: string | undefined): readonly SavedBalancer[] {
 /** The cloud provider that the cluster runs on, emulated: load balancers with a real data plane on this machine. */
 export function createCloud(env: Env, deps: CloudDeps, config: CloudConfig): Component & { channel(): Channel; port(): number } {
   const save = (loadBalancers: readonly SavedBalancer[]): void => deps.state?.save(`${JSON.stringify({ version: 1, loadBalancers } satisfies SavedState, null, 2)}\n`);
-  const balancers = createLoadBalancers(env, { pool: createAddressPool(config.loadBalancerRange), fallbackHost: config.fallbackHost, network: deps.network, save });
+  const balancers = createLoadBalancers(env, { ...config, pool: createAddressPool(config.loadBalancerRange), network: deps.network, save });
   const services = [
     service(LoadBalancersDefinition, {
       ensure: (request) => balancers.ensure(request),

@@ -71,8 +71,19 @@ async function dialTarget(network: BalancerNetwork, listening: Listening): Promi
   throw failure;
 }
 
+export interface LoadBalancersOptions {
+  readonly pool: AddressPool;
+  /** Every balancer has this address; empty: one of the pool each. */
+  readonly sharedAddress: string;
+  /** Where listeners bind; empty: the balancer's address. With a fixed place there is no falling back to another. */
+  readonly listenHost: string;
+  readonly fallbackHost: string;
+  readonly network: BalancerNetwork;
+  readonly save: (balancers: readonly SavedBalancer[]) => void;
+}
+
 /** The load balancers of the cloud and their listeners on this machine. */
-export function createLoadBalancers(env: Env, options: { pool: AddressPool; fallbackHost: string; network: BalancerNetwork; save: (balancers: readonly SavedBalancer[]) => void }): LoadBalancers {
+export function createLoadBalancers(env: Env, options: LoadBalancersOptions): LoadBalancers {
   const { pool, fallbackHost, network } = options;
   const balancers = new Map<string, Balancer>();
   /** Changes of one balancer run one after the other. */
@@ -90,7 +101,7 @@ export function createLoadBalancers(env: Env, options: { pool: AddressPool; fall
   const open = async (balancer: Balancer, listening: Listening): Promise<void> => {
     const { port = 0, protocol = 'TCP' } = listening.spec;
     const dial = (): Promise<Conn> => dialTarget(network, listening);
-    const attempts = [
+    const attempts = options.listenHost ? [{ host: options.listenHost, port, protocol }] : [
       { host: balancer.address, port, protocol },
       { host: balancer.address, port: 0, protocol },
       { host: fallbackHost, port, protocol },
@@ -125,6 +136,7 @@ export function createLoadBalancers(env: Env, options: { pool: AddressPool; fall
   };
 
   const allocate = (asked: string): string => {
+    if (options.sharedAddress) return options.sharedAddress;
     const taken = new Set([...balancers.values()].map((b) => b.address));
     if (asked && (!pool.contains(asked) || taken.has(asked))) throw new RpcError(Code.FAILED_PRECONDITION, `address ${asked} is ${taken.has(asked) ? 'taken' : 'not of this cloud'}`);
     const address = asked || pool.next(taken);

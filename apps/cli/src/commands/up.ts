@@ -44,9 +44,9 @@ function clusterName(dir: DataDir): string {
   return dir.root === resolve(defaultDataDir()) ? 'orrery' : `orrery-${basename(dir.root)}`;
 }
 
-function clusterOptions(dir: DataDir, options: UpOptions): ClusterOptions {
+function clusterOptions(dir: DataDir, options: UpOptions, onChange: () => void): ClusterOptions {
   const { nodes, apiPort, apiHost, nodeCpu: cpu, nodeMemory: memory, nodePods: pods } = options;
-  return { dir, name: clusterName(dir), nodes, apiPort, apiHost, node: { cpu, memory, pods }, without: new Set(options.without) };
+  return { dir, name: clusterName(dir), nodes, apiPort, apiHost, node: { cpu, memory, pods }, without: new Set(options.without), onChange };
 }
 
 /** Prints to a terminal or a log: one line a step, with the time since the start. */
@@ -89,14 +89,20 @@ async function runForeground(dir: DataDir, options: UpOptions): Promise<void> {
   const step = progress(began);
   const stop = stopSignal();
   const create = options.layout === 'processes' ? createProcessesCluster : createSingleCluster;
-  const cluster = await create(clusterOptions(dir, options));
+  let phase: 'starting' | 'started' | 'ready' = 'starting';
+  const onChange = (): void => {
+    if (phase !== 'starting') publishState(dir, cluster, options, phase === 'ready');
+  };
+  const cluster = await create(clusterOptions(dir, options, onChange));
   process.stdout.write(`Starting a cluster of ${options.nodes} node${options.nodes === 1 ? '' : 's'} on ${dir.root}\n`);
   try {
     await cluster.start(step, stop);
     writeKubeconfig(dir.kubeconfig, cluster.kubeconfig());
     if (options.kubeconfig) writeKubeconfig(resolve(options.kubeconfig), cluster.kubeconfig());
+    phase = 'started';
     publishState(dir, cluster, options, false);
     await cluster.untilReady(step, stop);
+    phase = 'ready';
     publishState(dir, cluster, options, true);
     const seconds = (performance.now() - began) / 1000;
     process.stdout.write(nextSteps({ dir, seconds, kubeconfig: resolve(options.kubeconfig ?? dir.kubeconfig), endpoints: cluster.endpoints(), foreground: true }));

@@ -1,5 +1,136 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { accessSync, constants } from 'node:fs';
+import { type ApiClient, createGrpcApiClient } from '@orrery/client';
+import { type Pki, clusterServerName, ensurePki, realEnv } from '@orrery/node-io';
+import { grpcChannel } from '@orrery/rpc';
 import type { Cluster, ClusterOptions } from '../cluster.ts';
+import { nodesReady } from '../single/readiness.ts';
+import { freePorts } from './free-ports.ts';
+import { hostDnsAnswers } from './readiness.ts';
+import { type Ports, type SpecContext, type TlsFiles, apiServerSpec, controlPlaneSpecs, nodeSpecs, serviceSpecs, storeSpec } from './specs.ts';
+import { type Supervisor, createSupervisor } from './supervisor.ts';
 
-export function createProcessesCluster(_options: ClusterOptions): Promise<Cluster> {
-  return Promise.reject(new Error('not yet'));
+const local = '127.0.0.1';
+
+function onPath(program: string): boolean {
+  return (process.env['PATH'] ?? '').split(delimiter).some((dir) => {
+    try {
+      accessSync(join(dir, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+async function choosePorts(options: ClusterOptions): Promise<Ports> {
+  const [store = 0, api = 0, apiGrpc = 0, cloud = 0, dns = 0, http = 0, https = 0, nats = 0, ...rest] = await freePorts(8 + options.nodes * 2);
+  return { store, api: options.apiPort || api, apiGrpc, cloud, dns, http, https, nats, vnet: rest.slice(0, options.nodes), kubelet: rest.slice(options.nodes) };
+}
+
+/** A cluster of one process a component, supervised by this one. */
+class ProcessesCluster implements Cluster {
+  private readonly options: ClusterOptions;
+  private readonly ports: Ports;
+  private readonly pki: Pki;
+  private readonly supervisor: Supervisor;
+  private readonly socketDir = mkdtempSync(join(tmpdir(), 'orrery-'));
+  private readonly hasNats = onPath('nats-server');
+  private client: ApiClient | undefined;
+
+  constructor(options: ClusterOptions, ports: Ports) {
+    this.options = options;
+    this.ports = ports;
+    this.pki = ensurePki(options.dir.pki, { dnsNames: [clusterServerName] });
+    const note = (text: string): void => void process.stdout.write(`  ${text}\n`);
+    this.supervisor = createSupervisor({ logsDir: options.dir.logs, onChange: () => options.onChange?.(), note });
+  }
+
+  async start(step: (text: string) => void, signal: AbortSignal): Promise<void> {
+    const context = this.context();
+    const run = (spec: Parameters<Supervisor['start']>[0]): Promise<void> => this.supervisor.start(spec, signal);
+    if (this.hasNats) await run({ name: 'nats', app: 'nats-server', external: true, args: ['-a', local, '-p', String(this.ports.nats)] });
+    else step('nats-server is not on PATH: the change feed goes over gRPC alone');
+    await run(storeSpec(context));
+    step(`store: etcd v3 on ${local}:${this.ports.store}`);
+    await run(apiServerSpec(context, this.apiServerFiles()));
+    step(`apiserver: ${this.server()}`);
+    const wanted = [...controlPlaneSpecs(context), ...serviceSpecs(context)].filter((spec) => !this.options.without.has(spec.app));
+    const nodes = Array.from({ length: this.options.nodes }, (_, index) => nodeSpecs(context, index).filter((spec) => !this.options.without.has(spec.app)));
+    const inOrder = async (specs: readonly Parameters<Supervisor['start']>[0][]): Promise<void> => {
+      for (const spec of specs) await run(spec);
+    };
+    await Promise.all([...wanted.map(run), ...nodes.map(inOrder)]);
+    step(`${wanted.length + nodes.flat().length} more processes started`);
+  }
+
+  async untilReady(step: (text: string) => void, signal: AbortSignal): Promise<void> {
+    const { cert, key } = this.pki.clientCert('kubernetes-admin', ['system:masters']);
+    const channel = grpcChannel(`${local}:${this.ports.apiGrpc}`, { tls: { ca: this.pki.caCert, cert, key }, serverName: clusterServerName });
+    this.client = createGrpcApiClient(channel, { env: realEnv({ name: 'orrery', level: 'error' }) });
+    await nodesReady({ api: this.client, count: this.options.nodes, signal });
+    step(`${this.options.nodes} of ${this.options.nodes} nodes are Ready`);
+    if (this.options.without.has('coredns')) return;
+    await hostDnsAnswers({ host: local, port: this.ports.dns, signal });
+    step('DNS answers');
+  }
+
+  async stop(): Promise<void> {
+    await this.client?.close();
+    await this.supervisor.stopAll();
+    rmSync(this.socketDir, { recursive: true, force: true });
+  }
+
+  server(): string {
+    return `https://${this.options.apiHost === '0.0.0.0' ? local : this.options.apiHost}:${this.ports.api}`;
+  }
+
+  kubeconfig(): string {
+    return this.pki.kubeconfig({ server: this.server(), cluster: this.options.name, user: 'kubernetes-admin', groups: ['system:masters'] });
+  }
+
+  endpoints(): Readonly<Record<string, string>> {
+    const { store, apiGrpc, dns, http, https, nats } = this.ports;
+    const at = (port: number): string => `${local}:${port}`;
+    return { etcd: at(store), 'api-grpc': at(apiGrpc), dns: at(dns), 'ingress-http': at(http), 'ingress-https': at(https), ...(this.hasNats ? { nats: at(nats) } : {}) };
+  }
+
+  processes(): Readonly<Record<string, number>> {
+    return this.supervisor.pids();
+  }
+
+  private context(): SpecContext {
+    const { options, ports, socketDir } = this;
+    return { options, ports, socketDir, natsUrl: this.hasNats ? `nats://${local}:${ports.nats}` : '', tls: (component, user, groups) => this.tlsFiles(component, user, groups) };
+  }
+
+  /** One certificate a component: it names the user to the API server and serves to other components. */
+  private tlsFiles(component: string, user: string, groups: readonly string[]): TlsFiles {
+    const pair = this.pki.servingCert(`component-${component}`, {
+      subject: { commonName: user, organizations: groups },
+      altNames: { dnsNames: ['localhost', clusterServerName], ipAddresses: [local] },
+    });
+    return this.writePem(component, { ca: this.pki.caCert, ...pair });
+  }
+
+  private apiServerFiles(): { cert: string; key: string; serviceAccountKey: string } {
+    const { cert, key } = this.writePem('apiserver-serving', { ca: this.pki.caCert, cert: this.pki.serverCert, key: this.pki.serverKey });
+    const serviceAccountKey = join(this.options.dir.pki, 'components', 'service-account.key');
+    writeFileSync(serviceAccountKey, this.pki.saKey, { mode: 0o600 });
+    return { cert, key, serviceAccountKey };
+  }
+
+  private writePem(name: string, pem: TlsFiles): TlsFiles {
+    const dir = join(this.options.dir.pki, 'components');
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    const files = { ca: join(dir, 'ca.crt'), cert: join(dir, `${name}.crt`), key: join(dir, `${name}.key`) };
+    for (const part of ['ca', 'cert', 'key'] as const) writeFileSync(files[part], pem[part], { mode: 0o600 });
+    return files;
+  }
+}
+
+export async function createProcessesCluster(options: ClusterOptions): Promise<Cluster> {
+  return new ProcessesCluster(options, await choosePorts(options));
 }

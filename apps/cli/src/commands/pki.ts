@@ -1,0 +1,58 @@
+import { chownSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Command } from 'commander';
+import { clusterServerName, ensurePki } from '@orrery/node-io';
+import { writeKubeconfig } from '../kubeconfig-file.ts';
+import { ExitCode, UserError } from '../user-error.ts';
+
+interface PkiOptions {
+  readonly dir: string;
+  readonly server: string;
+  readonly names: string;
+  readonly kubeconfig?: string;
+  readonly owner?: string;
+}
+
+/** `NAME=USER[:GROUP+GROUP]`, e.g. `kubelet-node1=system:node:node1/system:nodes`. */
+function parseComponent(text: string): { name: string; user: string; groups: string[] } {
+  const match = /^([\w.-]+)=([^/]+)(?:\/(.+))?$/.exec(text);
+  if (!match) throw new UserError(`a component is NAME=USER or NAME=USER/GROUP+GROUP, not ${JSON.stringify(text)}`, ExitCode.usage);
+  return { name: match[1] ?? '', user: match[2] ?? '', groups: match[3]?.split('+') ?? [] };
+}
+
+function writeAll(components: readonly string[], options: PkiOptions): void {
+  const names = options.names.split(',').filter((name) => name !== '');
+  const dir = resolve(options.dir);
+  const pki = ensurePki(join(dir, 'authority'), { dnsNames: [clusterServerName, ...names] });
+  const out = join(dir, 'components');
+  const owner = options.owner?.split(':').map(Number);
+  mkdirSync(out, { recursive: true, mode: 0o755 });
+  const write = (file: string, text: string): void => {
+    const path = join(out, file);
+    writeFileSync(path, text, { mode: 0o600 });
+    if (owner) chownSync(path, owner[0] ?? 0, owner[1] ?? owner[0] ?? 0);
+  };
+  write('ca.crt', pki.caCert);
+  write('apiserver-serving.crt', pki.serverCert);
+  write('apiserver-serving.key', pki.serverKey);
+  write('service-account.key', pki.saKey);
+  for (const { name, user, groups } of components.map(parseComponent)) {
+    const pair = pki.servingCert(`component-${name}`, { subject: { commonName: user, organizations: groups }, altNames: { dnsNames: ['localhost', clusterServerName, ...names], ipAddresses: ['127.0.0.1'] } });
+    write(`${name}.crt`, pair.cert);
+    write(`${name}.key`, pair.key);
+  }
+  if (options.kubeconfig) writeKubeconfig(resolve(options.kubeconfig), pki.kubeconfig({ server: options.server, cluster: 'orrery-compose', user: 'kubernetes-admin', groups: ['system:masters'] }));
+}
+
+export function addPki(program: Command): void {
+  program
+    .command('pki')
+    .description('write the certificates of a cluster whose components run on their own (used by infra/compose.yaml)')
+    .argument('<component...>', 'NAME=USER or NAME=USER/GROUP+GROUP, one certificate each')
+    .requiredOption('--dir <dir>', 'where the authority is kept and components/ is written')
+    .option('--server <url>', 'API server, for the kubeconfig', 'https://127.0.0.1:6443')
+    .option('--names <list>', 'host names that serving certificates hold', '')
+    .option('--kubeconfig <file>', 'write the administrator\'s kubeconfig here')
+    .option('--owner <uid:gid>', 'owner of the files of components')
+    .action((components: string[], options: PkiOptions) => writeAll(components, options));
+}

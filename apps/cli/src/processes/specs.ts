@@ -1,0 +1,137 @@
+import { join } from 'node:path';
+import type { ClusterOptions } from '../cluster.ts';
+import { loadBalancerRange } from '../load-balancer-range.ts';
+import { network, nodeAddress, nodeName, podRange } from '../single/addresses.ts';
+import type { ProcessSpec } from './supervisor.ts';
+
+/** PEM files of one component. */
+export interface TlsFiles {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** Ports of this machine that the components of a cluster use. */
+export interface Ports {
+  readonly store: number;
+  readonly api: number;
+  readonly apiGrpc: number;
+  readonly cloud: number;
+  readonly dns: number;
+  readonly http: number;
+  readonly https: number;
+  readonly nats: number;
+  /** One a node, by index. */
+  readonly vnet: readonly number[];
+  readonly kubelet: readonly number[];
+}
+
+export interface SpecContext {
+  readonly options: ClusterOptions;
+  readonly ports: Ports;
+  /** Short path for unix sockets, whose length is limited. */
+  readonly socketDir: string;
+  /** Client and serving certificate of a component, as files. */
+  tls(component: string, user: string, groups: readonly string[]): TlsFiles;
+  /** `nats://…` when a server runs. */
+  readonly natsUrl: string;
+}
+
+const local = '127.0.0.1';
+
+function apiFlags({ ports, natsUrl }: SpecContext, tls: TlsFiles): string[] {
+  const nats = natsUrl ? ['--nats-url', natsUrl] : [];
+  return ['--api-server', `${local}:${ports.apiGrpc}`, '--tls-ca', tls.ca, '--tls-cert', tls.cert, '--tls-key', tls.key, ...nats];
+}
+
+export function storeSpec(context: SpecContext): ProcessSpec {
+  const { options, ports } = context;
+  const tls = context.tls('store', 'store', []);
+  const args = ['--data-dir', options.dir.store, '--listen-client', `${local}:${ports.store}`, '--cert-file', tls.cert, '--key-file', tls.key, '--trusted-ca-file', tls.ca, '--client-cert-auth'];
+  return { name: 'store', app: 'store', args };
+}
+
+export function apiServerSpec(context: SpecContext, serving: { cert: string; key: string; serviceAccountKey: string }): ProcessSpec {
+  const { options, ports, natsUrl } = context;
+  const tls = context.tls('apiserver', 'kube-apiserver', ['system:masters']);
+  const args = [
+    ...['--host', options.apiHost, '--port', String(ports.api), '--grpc-port', String(ports.apiGrpc), '--advertise-address', network.host],
+    ...['--tls-cert', serving.cert, '--tls-key', serving.key, '--client-ca', tls.ca, '--service-account-key', serving.serviceAccountKey],
+    ...['--etcd-servers', `${local}:${ports.store}`, '--etcd-ca', tls.ca, '--etcd-cert', tls.cert, '--etcd-key', tls.key],
+    ...(natsUrl ? ['--nats-url', natsUrl] : []),
+  ];
+  return { name: 'apiserver', app: 'apiserver', args };
+}
+
+/** Programs that only speak to the API server. */
+export function controlPlaneSpecs(context: SpecContext): ProcessSpec[] {
+  const { options, ports } = context;
+  const scheduler = context.tls('scheduler', 'system:kube-scheduler', []);
+  const manager = context.tls('controller-manager', 'system:kube-controller-manager', []);
+  const ccm = context.tls('cloud-controller-manager', 'system:cloud-controller-manager', ['orrery:components']);
+  const cloud = context.tls('cloud', 'orrery:cloud', ['orrery:components']);
+  return [
+    { name: 'scheduler', app: 'scheduler', args: apiFlags(context, scheduler) },
+    { name: 'controller-manager', app: 'controller-manager', args: [...apiFlags(context, manager), '--root-ca-file', manager.ca, '--cluster-cidr', podRange(options.nodes)] },
+    {
+      name: 'cloud',
+      app: 'cloud',
+      args: [
+        ...apiFlags(context, cloud),
+        ...['--listen', `${local}:${ports.cloud}`, '--address', network.cloud, '--state-file', join(options.dir.root, 'cloud.json')],
+        ...['--load-balancer-range', loadBalancerRange(options.dir.root)],
+      ],
+    },
+    { name: 'cloud-controller-manager', app: 'cloud-controller-manager', args: [...apiFlags(context, ccm), '--cloud', `${local}:${ports.cloud}`] },
+  ];
+}
+
+/** Programs with a place of their own in the emulated network. */
+export function serviceSpecs(context: SpecContext): ProcessSpec[] {
+  const { ports } = context;
+  const dns = context.tls('coredns', 'orrery:coredns', ['orrery:components']);
+  const ingress = context.tls('ingress', 'orrery:ingress', ['orrery:components']);
+  const ingressFlags = ['--http-port', String(ports.http), '--https-port', String(ports.https), '--default-cert', ingress.cert, '--default-key', ingress.key];
+  return [
+    { name: 'coredns', app: 'coredns', args: [...apiFlags(context, dns), '--address', network.dns, '--listen', `${local}:${ports.dns}`] },
+    { name: 'ingress', app: 'ingress', args: [...apiFlags(context, ingress), '--address', network.ingress, ...ingressFlags] },
+  ];
+}
+
+/** The three programs of one node. */
+export function nodeSpecs(context: SpecContext, index: number): ProcessSpec[] {
+  const { options, ports, socketDir } = context;
+  const name = nodeName(index);
+  const ip = nodeAddress(index);
+  const socket = `unix://${join(socketDir, `${name}.sock`)}`;
+  const root = join(options.dir.root, 'nodes', name);
+  const vnet = `${local}:${ports.vnet[index] ?? 0}`;
+  const kubeletPort = String(ports.kubelet[index] ?? 0);
+  const runtime = context.tls(`container-runtime-${name}`, `orrery:container-runtime:${name}`, []);
+  const kubelet = context.tls(`kubelet-${name}`, `system:node:${name}`, ['system:nodes']);
+  const proxy = context.tls(`kube-proxy-${name}`, 'system:kube-proxy', ['orrery:components']);
+  const certificates = ['--tls-ca', runtime.ca, '--tls-cert', runtime.cert, '--tls-key', runtime.key];
+  const capacity = ['--cpu', options.node.cpu, '--memory', options.node.memory, '--max-pods', String(options.node.pods)];
+  return [
+    {
+      name: `container-runtime-${name}`,
+      app: 'container-runtime',
+      args: ['--node', name, '--node-ip', ip, '--listen', socket, '--vnet-listen', vnet, '--host-gateway', `${network.host}:${ports.api}=${local}:${ports.api}`, ...certificates],
+    },
+    {
+      name: `kubelet-${name}`,
+      app: 'kubelet',
+      args: [
+        ...apiFlags(context, kubelet),
+        ...['--node-name', name, '--node-ips', ip, '--cri-endpoint', socket, '--root-dir', join(root, 'kubelet'), '--pod-logs-dir', join(root, 'pods')],
+        ...['--server-port', kubeletPort, '--port', kubeletPort, '--kubelet-endpoint', `${local}:${kubeletPort}`, '--healthz-port', '-1'],
+        ...['--server-cert', kubelet.cert, '--server-key', kubelet.key, '--client-ca', kubelet.ca, '--vnet-endpoint', vnet, ...capacity],
+      ],
+    },
+    {
+      name: `kube-proxy-${name}`,
+      app: 'kube-proxy',
+      args: [...apiFlags(context, proxy), '--node-name', name, '--node-ip', ip, '--vnet-endpoint', vnet, ...(index === 0 ? ['--node-port-host', local] : [])],
+    },
+  ];
+}
