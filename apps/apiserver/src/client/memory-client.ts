@@ -101,7 +101,7 @@ export function createMemoryClient(core: ApiServerCore, user: UserInfo): ApiClie
     },
     async patch<T extends KubeObject>(ref: ResourceRef<T>, key: ObjectKey, body: unknown, options: PatchOptions) {
       const scope = await scopeFor(ref, { verb: 'patch', ...key, subresource: options.subresource });
-      const input = { type: options.type, patch: body, options: writeOptions(options), mode: options.fieldValidation ?? 'Ignore', force: options.force ?? false };
+      const input = { type: options.type, patch: body, options: writeOptions(options), mode: options.fieldValidation ?? 'Ignore', force: options.force ?? false, isInternal: true };
       if (options.subresource === 'scale') return (await patchScale(registry, scope, input)) as unknown as T;
       return (await patch(registry, scope, input)).entry.object as T;
     },

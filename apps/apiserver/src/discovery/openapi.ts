@@ -5,7 +5,9 @@ import type { ApiServerCore } from '../server.ts';
 import { apiResourceList, groupVersions } from './documents.ts';
 import { type Document, fromBytes, remembered, sendDocument } from './document-cache.ts';
 
-const protobufV2 = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
+/** Older clients ask with an at sign, which no media type may have; the answer never carries it. */
+const protobufV2 = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
+const protobufV2Asked = ['application/com.github.proto-openapi.spec.v2@v1.0+protobuf', protobufV2];
 const yearMs = 365 * 24 * 3600 * 1000;
 
 const pathOf = (gv: { group: string; version: string }): string => (gv.group ? `apis/${gv.group}/${gv.version}` : `api/${gv.version}`);
@@ -39,7 +41,7 @@ async function documentV2(core: ApiServerCore, form: 'json' | 'protobuf'): Promi
 }
 
 async function serveV2(core: ApiServerCore, exchange: Exchange): Promise<void> {
-  const form = (exchange.header('accept') ?? '').includes(protobufV2) ? 'protobuf' : 'json';
+  const form = protobufV2Asked.some((type) => (exchange.header('accept') ?? '').includes(type)) ? 'protobuf' : 'json';
   const document = await remembered(core, `openapi-v2:${form}`, () => documentV2(core, form));
   await sendDocument(exchange, document, form === 'json' ? 'application/json' : protobufV2);
 }

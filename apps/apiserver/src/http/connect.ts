@@ -1,6 +1,7 @@
 import { methodNotSupported, notFound } from '@orrery/errors';
 import type { RawSocket } from '@orrery/node-io/http-server';
 import type { ConnectHandler } from '../pipeline/connect.ts';
+import { parseProxyName } from '../pipeline/proxy-name.ts';
 import type { UserInfo } from '../pipeline/request-info.ts';
 import { admission } from '../registry/admission-chain.ts';
 import { get } from '../registry/get.ts';
@@ -20,7 +21,7 @@ export async function serveConnect(
   const scope = scopeOf(core, { exchange, info, user });
   if (!info.name) throw notFound({ group: info.group, resource: info.resource });
   if (!handler.methods.includes(exchange.request.method)) throw methodNotSupported({ group: info.group, resource: info.resource, name: info.name }, info.verb);
-  const entry = await get(core.registry, scope);
+  const entry = await get(core.registry, info.subresource === 'proxy' ? { ...scope, info: { ...info, name: parseProxyName(info.name)?.name ?? info.name } } : scope);
   const options = { dryRun: false, fieldManager: '', raw: Object.fromEntries(query) };
   const check = admission(core.registry, scope, { operation: 'CONNECT', object: undefined, oldObject: entry.object, name: info.name, options });
   await check.admit();

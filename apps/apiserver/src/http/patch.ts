@@ -1,5 +1,5 @@
 import { DecodeError, parseBody, parseYaml } from '@orrery/api';
-import { badRequest, unsupportedMediaType } from '@orrery/errors';
+import { badRequest, fieldError, invalid, unsupportedMediaType } from '@orrery/errors';
 import { type PatchInput, type PatchType, patch } from '../registry/patch.ts';
 import { fieldValidation, writeOptions } from './options.ts';
 import { type ResourceRequest, readBody, sendEntry } from './resource.ts';
@@ -35,6 +35,9 @@ export async function readPatch(request: ResourceRequest): Promise<PatchInput> {
   const { query } = parsed;
   const type = patchType(request);
   const options = writeOptions(query, { optionsKind: 'PatchOptions', userAgent: exchange.header('user-agent') });
+  if (query.has('force') && type !== 'application/apply-patch+yaml') {
+    throw invalid({ group: 'meta.k8s.io', kind: 'PatchOptions', name: '' }, [fieldError.forbidden('force', 'may not be specified for non-apply patch')]);
+  }
   const body = await readBody(exchange);
   return { type, patch: parsePatch(type, body), options, mode: fieldValidation(query, 'PatchOptions'), force: query.get('force') === 'true' };
 }

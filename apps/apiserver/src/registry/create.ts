@@ -3,6 +3,7 @@ import { StatusError, alreadyExists, invalid } from '@orrery/errors';
 import type { Entry } from '../cache/entry.ts';
 import { type Admission, admission } from './admission-chain.ts';
 import { storeNew } from './commit.ts';
+import { track } from './managed-fields.ts';
 import { type Draft, asDraft, fillSystemFields, generateName, matchNamespace } from './metadata.ts';
 import { type Registry, type RequestScope, type WriteOptions, subjectOf } from './registry.ts';
 
@@ -42,6 +43,7 @@ export async function create(registry: Registry, scope: RequestScope, input: { o
   let committed = false;
   try {
     if (await check.admit()) kind.defaults(draft);
+    track(registry, scope, { before: undefined, draft, manager: input.options.fieldManager });
     const entry = await store(registry, scope, { draft, check, options: input.options });
     committed = true;
     return entry;

@@ -1,6 +1,7 @@
 import { DecodeError, type FieldValidation, decodeValue, schemaOf } from '@orrery/api';
-import { type KubeObject, type ObjectSchema, PatchError, applyJsonPatch, applyMergePatch, applyStrategicMergePatch } from '@orrery/apimachinery';
-import { StatusError, badRequest, tooLarge, unsupportedMediaType } from '@orrery/errors';
+import { ApplyError, type KubeObject, type ObjectSchema, PatchError, applyPatch as applyServerSide, applyConflictError, applyJsonPatch, applyMergePatch, applyStrategicMergePatch } from '@orrery/apimachinery';
+import { StatusError, badRequest, conflict, fieldError, invalid, tooLarge, unsupportedMediaType } from '@orrery/errors';
+import { ownership } from './managed-fields.ts';
 import type { Registry, RequestScope, WriteOptions } from './registry.ts';
 import { type UpdateResult, updateWith } from './update.ts';
 
@@ -14,6 +15,8 @@ export interface PatchInput {
   readonly mode: FieldValidation;
   /** Of apply: takes fields from other managers. */
   readonly force: boolean;
+  /** From a component in this process, which is known by its user name when it names no field manager. */
+  readonly isInternal?: boolean;
 }
 
 function unprocessable(message: string): StatusError {
@@ -30,6 +33,7 @@ function statusOf(error: unknown): unknown {
     if (error.kind === 'tooLarge') return tooLarge(error.message);
     return error.kind === 'malformed' ? badRequest(error.message) : unprocessable(error.message);
   }
+  if (error instanceof ApplyError) return error.code === 400 ? badRequest(error.message) : new StatusError({ code: 500, message: error.message });
   if (error instanceof DecodeError) return error.isStrict ? badRequest(error.message) : unprocessable(error.message);
   return error;
 }
@@ -60,9 +64,41 @@ export function applyPatch(current: KubeObject, input: PatchInput, target: Patch
   }
 }
 
+function checkApply(input: PatchInput): void {
+  if (input.options.raw['fieldManager'] || input.isInternal) return;
+  throw invalid({ group: 'meta.k8s.io', kind: 'PatchOptions', name: '' }, [fieldError.required('fieldManager', 'is required for apply patch')]);
+}
+
+/** Server-side apply: creates the object when there is none. */
+function apply(registry: Registry, scope: RequestScope, input: PatchInput): Promise<UpdateResult> {
+  checkApply(input);
+  const { kind, info } = scope;
+  return updateWith(registry, scope, {
+    options: input.options,
+    createIfAbsent: info.subresource === '',
+    unconditional: true,
+    isTracked: true,
+    transform: (current) => {
+      const about = ownership(registry, scope);
+      if (!current && (input.patch as KubeObject | null)?.metadata?.uid) {
+        const uid = (input.patch as KubeObject).metadata?.uid;
+        throw conflict({ group: kind.group, resource: kind.resource, name: info.name }, `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`);
+      }
+      try {
+        const result = applyServerSide({ live: current, applied: input.patch, manager: input.options.fieldManager, force: input.force, ...about });
+        if ('conflicts' in result) throw applyConflictError(result.conflicts);
+        return decodeValue(result.object, about.schema, 'Ignore').object as KubeObject;
+      } catch (error) {
+        throw statusOf(error);
+      }
+    },
+  });
+}
+
 /** PATCH. Applied to the current object again whenever it changed meanwhile, unless the patch names a resourceVersion. */
 export async function patch(registry: Registry, scope: RequestScope, input: PatchInput): Promise<UpdateResult> {
   const { kind } = scope;
+  if (input.type === 'application/apply-patch+yaml') return apply(registry, scope, input);
   const schema = kind.schema ?? schemaOf(kind.definition);
   return updateWith(registry, scope, {
     options: input.options,

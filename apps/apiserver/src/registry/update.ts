@@ -4,6 +4,7 @@ import type { Entry } from '../cache/entry.ts';
 import { type Admission, admission } from './admission-chain.ts';
 import { type Decision, type UpdateOutcome, guaranteedUpdate } from './commit.ts';
 import { prepareNew, ttlSeconds, validateNew } from './create.ts';
+import { track } from './managed-fields.ts';
 import { type Draft, asDraft, keepSystemFields, matchNamespace } from './metadata.ts';
 import { type Registry, type RequestScope, type WriteOptions, subjectOf } from './registry.ts';
 import { strategyOf } from './update-strategy.ts';
@@ -14,6 +15,8 @@ export interface UpdateInput {
   transform(current: KubeObject | undefined): Promise<KubeObject> | KubeObject;
   /** May the request create the object? */
   readonly createIfAbsent: boolean;
+  /** The transform has recorded who owns what itself (apply). */
+  readonly isTracked?: boolean;
   /** Is it fine to leave out resourceVersion? A patch starts from the current object, so it always names one. */
   readonly unconditional: boolean;
 }
@@ -102,6 +105,7 @@ async function decideUpdate(registry: Registry, scope: RequestScope, pass: { inp
   try {
     if (await check.admit()) kind.defaults(draft);
     checkVersion(scope, draft, pass);
+    if (!input.isTracked) track(registry, scope, { before, draft, manager: input.options.fieldManager });
     keepSystemFields(draft, before);
     strategy.prepare(draft, before, { nowMs: registry.env.clock.now(), namespace: info.namespace });
     const errors = [...validateObjectMetaUpdate(draft.metadata, before.metadata ?? {}), ...strategy.validate(draft, before)];
@@ -124,6 +128,7 @@ async function decideCreate(registry: Registry, scope: RequestScope, input: Upda
   const check = admission(registry, scope, { operation: 'CREATE', object: draft, oldObject: undefined, name: info.name, options: input.options });
   try {
     if (await check.admit()) kind.defaults(draft);
+    if (!input.isTracked) track(registry, scope, { before: undefined, draft, manager: input.options.fieldManager });
     prepareNew(registry, scope, draft);
     validateNew(scope, draft);
     await check.validate();

@@ -1,0 +1,40 @@
+import { schemaOf } from '@orrery/api';
+import { type KubeObject, type ManagedFieldsEntry, type ObjectSchema, deepEqual, formatApiVersion, trackUpdate } from '@orrery/apimachinery';
+import { rfc3339 } from '@orrery/runtime';
+import type { Draft } from './metadata.ts';
+import type { Registry, RequestScope } from './registry.ts';
+
+/** Subresources whose writes are owned under the subresource's name. */
+const ownSubresources = new Set(['status', 'scale']);
+
+/** What a request of this scope says about ownership besides the fields themselves. */
+export function ownership(registry: Registry, scope: RequestScope): {
+  schema: ObjectSchema;
+  apiVersion: string;
+  subresource: string;
+  nowIso: string;
+  resetFields: readonly string[];
+} {
+  const { kind, info } = scope;
+  return {
+    schema: kind.schema ?? schemaOf(kind.definition),
+    apiVersion: formatApiVersion(kind.group, kind.version),
+    subresource: ownSubresources.has(info.subresource) ? info.subresource : '',
+    nowIso: rfc3339(registry.env.clock.now()),
+    resetFields: info.subresource === 'status' ? ['spec'] : kind.hasStatus ? ['status'] : [],
+  };
+}
+
+const entriesOf = (object: KubeObject | undefined): readonly ManagedFieldsEntry[] | undefined =>
+  (object?.metadata as { managedFields?: readonly ManagedFieldsEntry[] } | undefined)?.managedFields;
+
+/** Records in metadata.managedFields who changed what. Call after mutating admission. */
+export function track(registry: Registry, scope: RequestScope, change: { before: KubeObject | undefined; draft: Draft; manager: string }): Draft {
+  const { before, draft, manager } = change;
+  const known = entriesOf(before);
+  // Entries that were sent back as they are keep their identity, which spares decoding them.
+  if (known && deepEqual(entriesOf(draft), known)) draft.metadata.managedFields = known;
+  const tracked = trackUpdate({ before, after: draft, manager, ...ownership(registry, scope) });
+  draft.metadata = (tracked as Draft).metadata;
+  return draft;
+}
