@@ -30,6 +30,7 @@ export type LeafType =
 
 export interface LeafSchema {
   readonly type: LeafType;
+  readonly isCustom?: boolean;
 }
 
 export interface ObjectSchema {
@@ -42,14 +43,15 @@ export interface ObjectSchema {
   readonly atomic: boolean;
   /** Fields beyond `fields` are kept (custom resources with x-kubernetes-preserve-unknown-fields). */
   readonly preserveUnknown: boolean;
-  /** Holds a whole object: `apiVersion`, `kind` and `metadata` are always known (x-kubernetes-embedded-resource). */
-  readonly embedded?: boolean;
+  /** Of custom resources: nulls and values of a wrong type are kept, for validation to judge. */
+  readonly isCustom?: boolean;
 }
 
 export interface MapSchema {
   readonly type: 'map';
   readonly items: Schema;
   readonly atomic: boolean;
+  readonly isCustom?: boolean;
 }
 
 export interface ListSchema {
@@ -58,6 +60,7 @@ export interface ListSchema {
   readonly listType: 'atomic' | 'set' | 'map';
   /** Fields that identify an item of a `map` list. */
   readonly listKeys: readonly string[];
+  readonly isCustom?: boolean;
 }
 
 export interface FieldSchema {
