@@ -1,6 +1,7 @@
 import type { AnyController } from '@orrery/controller';
 import { csrApprovingController, csrCleanerController, csrSigningController } from './certificates/controllers.ts';
 import type { CertificateSigner } from './certificates/signer.ts';
+import { daemonSetController } from './daemonset/controller.ts';
 import { deploymentController } from './deployment/controller.ts';
 import { endpointsController } from './endpoints/endpoints-controller.ts';
 import { endpointSliceController } from './endpoints/slice-controller.ts';
@@ -35,6 +36,7 @@ export function allControllers(options: ControllerOptions): AnyController[] {
     replicaSetController,
     replicationControllerController,
     deploymentController,
+    daemonSetController,
     endpointSliceController,
     endpointsController,
     jobController,
