@@ -8,7 +8,7 @@ import {
   MaintenanceDefinition,
   WatchDefinition,
 } from '@orrery/proto/etcd';
-import { AsyncQueue, type Channel, type Client, RpcError, createClient } from '@orrery/rpc';
+import { AsyncQueue, type Channel, type Client, type RpcError, createClient } from '@orrery/rpc';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Server, onPath, startEtcd, startStore } from './servers.ts';
 

@@ -75,6 +75,7 @@ export class WatchHub {
   /** Hands out what one transaction wrote. To be called for every transaction, in order. */
   publish(written: readonly StoredKv[]): void {
     if (this.index.size === 0) return;
+    const full = new Set<Watcher>();
     for (const kv of written) {
       let plain: Event | undefined;
       let withPrevious: Event | undefined;
@@ -82,18 +83,18 @@ export class WatchHub {
         if (!wants(watcher, kv)) return;
         if (watcher.spec.prevKv) watcher.queue.push((withPrevious ??= this.event(kv, true)));
         else watcher.queue.push((plain ??= this.event(kv, false)));
+        if (watcher.queue.length > maxQueued) full.add(watcher);
         rouse(watcher);
       });
     }
-    const revision = written[0]?.modRevision ?? 0;
-    for (const kv of written) this.index.forEachMatch(keyOf(kv.key), (watcher) => this.limit(watcher, revision));
+    for (const watcher of full) this.sendBack(watcher);
   }
 
-  private limit(watcher: Watcher, revision: number): void {
-    if (!watcher.inStep || watcher.queue.length <= maxQueued) return;
+  /** Drops the queue of a slow reader: it goes on from the log, at the first event it has not read. */
+  private sendBack(watcher: Watcher): void {
     this.index.remove(watcher.spec.range, watcher);
     watcher.inStep = false;
-    watcher.next = watcher.queue[0]?.kv?.modRevision ?? revision;
+    watcher.next = watcher.queue[0]?.kv?.modRevision ?? watcher.next;
     watcher.queue = [];
   }
 

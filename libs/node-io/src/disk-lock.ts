@@ -1,10 +1,11 @@
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { link, readFile, rm, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { type DiskLock, DiskLockedError } from '@orrery/runtime';
 
-/** Locks held by this process: a lock file with our pid that is not here is left from a process before us. */
+/** Locks held by this process, or about to be: a lock file with our pid that is not here is left from a process before us. */
 const held = new Set<string>();
-let attempts = 0;
 
 /** When the process began, in the kernel's ticks: tells a living holder from a later process that got its pid. */
 async function startOf(pid: number): Promise<string> {
@@ -30,14 +31,21 @@ function runs(pid: number): boolean {
 interface Holder {
   readonly pid: number;
   readonly start: string;
+  /** The whole content, which no other holder ever has. */
+  readonly text: string;
+}
+
+function code(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).code;
 }
 
 async function holderOf(path: string): Promise<Holder | undefined> {
   try {
-    const [pid = '', start = ''] = (await readFile(path, 'utf8')).trim().split(' ');
-    return { pid: Number(pid), start };
+    const text = await readFile(path, 'utf8');
+    const [pid = '', start = ''] = text.split(' ');
+    return { pid: Number(pid), start, text };
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (code(error) === 'ENOENT') return undefined;
     throw error;
   }
 }
@@ -51,42 +59,55 @@ async function lives({ pid, start }: Holder): Promise<boolean> {
   return start === now;
 }
 
-/** Moves a dead holder's file away. If someone else took the lock over meanwhile, what was moved is theirs: it is put back. */
-async function clear(path: string, dead: Holder): Promise<void> {
-  const aside = `${path}.stale.${process.pid}.${attempts++}`;
+/** Creates `path` with our content in one step, so that nobody reads a half-written one. False when it is there already. */
+async function claim(path: string): Promise<boolean> {
+  const own = `${path}.${randomUUID()}`;
+  await writeFile(own, `${process.pid} ${await startOf(process.pid)} ${randomUUID()}\n`, { mode: 0o600 });
   try {
-    await rename(path, aside);
+    await link(own, path);
+    return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    if (code(error) === 'EEXIST') return false;
     throw error;
-  }
-  const moved = await holderOf(aside);
-  if (moved && (moved.pid !== dead.pid || moved.start !== dead.start)) await link(aside, path).catch(() => undefined);
-  await rm(aside, { force: true });
-}
-
-/** A lock file with the holder's pid and start time. Created whole, by a hard link, so nobody reads a half-written one. */
-export async function lockFile(path: string): Promise<DiskLock> {
-  const absolute = resolve(path);
-  const own = `${absolute}.${process.pid}.${attempts++}`;
-  await writeFile(own, `${process.pid} ${await startOf(process.pid)}\n`, { mode: 0o600 });
-  try {
-    for (;;) {
-      if (held.has(absolute)) throw new DiskLockedError(path, process.pid);
-      try {
-        await link(own, absolute);
-        break;
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      }
-      const holder = await holderOf(absolute);
-      if (!holder) continue;
-      if (await lives(holder)) throw new DiskLockedError(path, holder.pid);
-      await clear(absolute, holder);
-    }
-    held.add(absolute);
   } finally {
     await rm(own, { force: true });
+  }
+}
+
+/**
+ * Makes `path` ours; returns undefined, or the living holder. A dead holder's file is replaced under a guard, which is
+ * itself such a file: only who has the guard may remove that very file, so nobody removes the lock of a quicker successor.
+ */
+async function acquire(path: string): Promise<Holder | undefined> {
+  for (;;) {
+    if (await claim(path)) return undefined;
+    const holder = await holderOf(path);
+    if (!holder) continue;
+    if (await lives(holder)) return holder;
+    const guard = `${path}.guard`;
+    if (await acquire(guard)) {
+      await setTimeout(2);
+      continue;
+    }
+    try {
+      if ((await holderOf(path))?.text === holder.text) await rm(path, { force: true });
+    } finally {
+      await rm(guard, { force: true });
+    }
+  }
+}
+
+/** A lock file with the holder's pid and start time. */
+export async function lockFile(path: string): Promise<DiskLock> {
+  const absolute = resolve(path);
+  if (held.has(absolute)) throw new DiskLockedError(path, process.pid);
+  held.add(absolute);
+  try {
+    const holder = await acquire(absolute);
+    if (holder) throw new DiskLockedError(path, holder.pid);
+  } catch (error) {
+    held.delete(absolute);
+    throw error;
   }
   return {
     release: async () => {

@@ -78,10 +78,9 @@ class WatchStream {
         noPut: filters.includes(Filter.NOPUT),
         noDelete: filters.includes(Filter.NODELETE),
       };
-      // The answer must stand before the first events, so the watcher may wake only once it is known.
-      let opened: Open | undefined;
-      const watcher = this.hub.open(spec, () => this.rouse(opened));
-      opened = { id, watcher, fragment: request.fragment ?? false, progressNotify: request.progressNotify ?? false, active: false };
+      // It may wake at once, before it is entered; then it is ready from the start.
+      const watcher = this.hub.open(spec, () => this.rouse(id));
+      const opened = { id, watcher, fragment: request.fragment ?? false, progressNotify: request.progressNotify ?? false, active: false };
       this.open.set(id, opened);
       if (watcher.awake) this.ready.add(opened);
       this.answers.push({ header, watchId: id, created: true });
@@ -113,7 +112,8 @@ class WatchStream {
     this.ready.delete(opened);
   }
 
-  private rouse(opened: Open | undefined): void {
+  private rouse(id: number): void {
+    const opened = this.open.get(id);
     if (!opened) return;
     this.ready.add(opened);
     this.notify();
