@@ -3,6 +3,7 @@ import type { ApiClient } from '@orrery/client';
 import type { HttpServer, ServeHttp } from '@orrery/node-io/http-server';
 import type { Channel } from '@orrery/rpc';
 import { type Component, type Env, resolveConfig } from '@orrery/runtime';
+import type { NetStack } from '@orrery/vnet';
 import { createMemoryClient } from './client/memory-client.ts';
 import { startCompactor } from './compactor.ts';
 import { type Composed, composeCore } from './compose-core.ts';
@@ -22,6 +23,8 @@ export interface ApiServerDeps {
   readonly http?: ServeHttp;
   /** Change feed and audit. */
   readonly bus?: Bus;
+  /** How to reach pod and service addresses (proxies, webhooks); absent: from this machine. */
+  readonly clusterNet?: Pick<NetStack, 'dial'>;
   /** Replaces the built-in plug-ins (tests). */
   readonly plugins?: readonly PluginFactory[];
 }

@@ -93,6 +93,7 @@ export function composeCore(composition: Composition): Composed {
   };
   const context: PluginContext = {
     env, config, kinds, securePort,
+    ...(deps.clusterNet ? { clusterNet: deps.clusterNet } : {}),
     api: createMemoryClient({ ...core, access: unrestricted(access) }, systemUser),
     read: objectReader(feed, kinds),
     authorize: access.authorize,

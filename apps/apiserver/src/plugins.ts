@@ -3,6 +3,7 @@ import { authorizationPlugin } from './authorization/index.ts';
 import { bootstrapPlugin } from './bootstrap/index.ts';
 import { identityPlugin } from './identity/index.ts';
 import type { PluginFactory } from './pipeline/index.ts';
+import { streamingPlugin } from './streaming/index.ts';
 
 /** Everything plugged into the request pipeline, in order: authenticators, authorizers and admission run in this order. */
-export const plugins: readonly PluginFactory[] = [identityPlugin, authorizationPlugin, admissionPlugin, quotaAdmissionPlugin, bootstrapPlugin];
+export const plugins: readonly PluginFactory[] = [identityPlugin, authorizationPlugin, admissionPlugin, quotaAdmissionPlugin, streamingPlugin, bootstrapPlugin];

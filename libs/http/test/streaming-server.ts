@@ -1,4 +1,4 @@
-import { type IncomingMessage, createServer } from 'node:http';
+import { type IncomingMessage, type Server, createServer } from 'node:http';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { realClock } from '@orrery/node-io';
@@ -53,7 +53,7 @@ async function run(command: readonly string[], session: RemoteCommandSession): P
 async function stream(request: IncomingMessage, client: ByteStream): Promise<void> {
   const url = new URL(request.url ?? '', 'http://localhost');
   const upgrade = { method: request.method ?? '', url: request.url ?? '', headers: request.headers };
-  if (url.pathname.endsWith('/portforward')) {
+  if (/\/portforward/i.test(url.pathname)) {
     const dial = async (port: number): Promise<ByteStream> => {
       if (port === 81) throw new Error('connection refused');
       return echo();
@@ -99,18 +99,27 @@ export interface Listening {
   close(): void;
 }
 
-async function listen(onUpgrade: (request: IncomingMessage, client: ByteStream) => Promise<unknown>): Promise<Listening> {
+type UpgradeHandler = (request: IncomingMessage, client: ByteStream) => Promise<unknown>;
+
+function onUpgrades(server: Server, handle: UpgradeHandler): void {
+  server.on('upgrade', (request, socket, head) => {
+    const client = streamOfDuplex(socket, head);
+    socket.on('error', () => socket.destroy());
+    handle(request, client).catch((error: Error) => client.close(error));
+  });
+}
+
+/** Lets an HTTP(S) server of a test serve exec, attach and port-forward. */
+export const serveStreaming = (server: Server): void => onUpgrades(server, stream);
+
+async function listen(handle: UpgradeHandler): Promise<Listening> {
   const sockets = new Set<Duplex>();
   const server = createServer((request, response) => {
     const path = new URL(request.url ?? '', 'http://localhost').pathname;
     response.setHeader('Content-Type', 'application/json').end(JSON.stringify(answer(path)));
   });
   server.on('connection', (socket) => sockets.add(socket));
-  server.on('upgrade', (request, socket, head) => {
-    const client = streamOfDuplex(socket, head);
-    socket.on('error', () => socket.destroy());
-    onUpgrade(request, client).catch((error: Error) => client.close(error));
-  });
+  onUpgrades(server, handle);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     port: (server.address() as { port: number }).port,

@@ -1,3 +1,4 @@
+export * from './dial.ts';
 export * from './disk.ts';
 export * from './env.ts';
 export * from './pki/index.ts';

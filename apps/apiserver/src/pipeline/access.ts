@@ -43,7 +43,7 @@ function settled(decision: Decision, reasons: string[]): Decision | undefined {
 function action(user: UserInfo, info: RequestInfo): string {
   if (!info.isResource) return `User ${JSON.stringify(user.username)} cannot ${info.verb} path ${JSON.stringify(info.path)}`;
   const resource = info.subresource ? `${info.resource}/${info.subresource}` : info.resource;
-  const where = info.namespace && info.resource !== 'namespaces' ? `in the namespace ${JSON.stringify(info.namespace)}` : 'at the cluster scope';
+  const where = info.namespace ? `in the namespace ${JSON.stringify(info.namespace)}` : 'at the cluster scope';
   return `User ${JSON.stringify(user.username)} cannot ${info.verb} resource ${JSON.stringify(resource)} in API group ${JSON.stringify(info.group)} ${where}`;
 }
 

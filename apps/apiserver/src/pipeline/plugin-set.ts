@@ -3,6 +3,7 @@ import type { KubeObject, ResourceRef } from '@orrery/apimachinery';
 import type { ApiClient } from '@orrery/client';
 import type { HttpHeaders } from '@orrery/node-io/http-server';
 import type { Env } from '@orrery/runtime';
+import type { NetStack } from '@orrery/vnet';
 import type { ApiServerConfig } from '../config.ts';
 import type { AdmissionPlugin } from './admission.ts';
 import type { Authenticator, Impersonator } from './authentication.ts';
@@ -40,6 +41,8 @@ export interface PluginContext {
   readonly kinds: KindLookup;
   /** Port of the REST API; the configured one until the server listens (bootstrap steps run after that). */
   readonly securePort: () => number;
+  /** How to reach pod and service addresses; absent: from this machine. */
+  readonly clusterNet?: Pick<NetStack, 'dial'>;
   /** The configured authorizers in order, as one question; for reviews, impersonation and admission. */
   readonly authorize: Authorizer['authorize'];
   /** The configured authenticators in order, for TokenReview. */

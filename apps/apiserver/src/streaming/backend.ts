@@ -1,0 +1,51 @@
+import { Nodes } from '@orrery/api';
+import { internalError, notFound } from '@orrery/errors';
+import type { ByteStream } from '@orrery/http';
+import { dial, dialTlsOver } from '@orrery/node-io/dial';
+import type { PluginContext } from '../pipeline/index.ts';
+import { kubeletEndpoint } from './kubelet-endpoint.ts';
+
+/** A connection, and what to write into `Host`. */
+export interface Backend {
+  readonly stream: ByteStream;
+  readonly host: string;
+}
+
+/** Connects to what requests are passed on to. Failures are 500 `error dialing backend`, as upstream's are. */
+export interface Backends {
+  kubelet(node: string): Promise<Backend>;
+  /** A pod (or a service's endpoint) by its address. */
+  pod(to: { ip: string; port: number; tls: boolean }): Promise<Backend>;
+}
+
+async function dialing(connect: () => Promise<ByteStream>, host: string): Promise<Backend> {
+  try {
+    return { stream: await connect(), host };
+  } catch (error) {
+    throw internalError(new Error(`error dialing backend: ${(error as Error).message}`));
+  }
+}
+
+export function backends(context: Pick<PluginContext, 'config' | 'read' | 'clusterNet'>): Backends {
+  const { kubeletCa, kubeletClientCert, kubeletClientKey } = context.config;
+  const identity = kubeletClientCert ? { cert: kubeletClientCert, key: kubeletClientKey } : {};
+  return {
+    async kubelet(name) {
+      const node = context.read.get(Nodes, { name });
+      if (!node) throw notFound({ group: '', resource: 'nodes', name });
+      const to = kubeletEndpoint(node);
+      const tls = { ...identity, ...(kubeletCa ? { ca: kubeletCa } : {}), commonName: `system:node:${name}` };
+      return dialing(() => dial({ ...to, tls }), `${to.host}:${to.port}`);
+    },
+    async pod({ ip, port, tls }) {
+      const net = context.clusterNet;
+      const target = { host: ip, port, ...(tls ? { tls: {} } : {}) };
+      const connect = async (): Promise<ByteStream> => {
+        if (!net) return dial(target);
+        const conn = await net.dial({ ip, port }, { timeoutMs: 30_000 });
+        return tls ? dialTlsOver(conn, target) : conn;
+      };
+      return dialing(connect, ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`);
+    },
+  };
+}

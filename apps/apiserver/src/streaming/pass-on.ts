@@ -1,0 +1,71 @@
+import { internalError } from '@orrery/errors';
+import { type ExchangeReply, type HeaderList, exchange, headerList, headerMap, proxyUpgrade, streamOfSocket } from '@orrery/http';
+import type { HttpHeaders } from '@orrery/node-io/http-server';
+import type { ConnectRequest } from '../pipeline/index.ts';
+import type { Backend } from './backend.ts';
+
+/** Meant for this server or for one connection only. */
+const ownHeaders = new Set(['authorization', 'host', 'connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'content-length', 'upgrade', 'http2-settings']);
+const bearerProtocol = 'base64url.bearer.authorization.k8s.io.';
+
+function withoutToken(value: string): string {
+  return value
+    .split(',')
+    .map((one) => one.trim())
+    .filter((one) => !one.startsWith(bearerProtocol))
+    .join(', ');
+}
+
+/** The client's headers as far as a backend may see them: no credentials, no impersonation. */
+function forwarded(headers: HttpHeaders, keep: (name: string) => boolean): [string, string][] {
+  return headerList(headers)
+    .filter(([name]) => !name.startsWith(':') && !name.startsWith('impersonate-') && keep(name))
+    .map(([name, value]): [string, string] => [name, name === 'sec-websocket-protocol' ? withoutToken(value) : value])
+    .filter(([name, value]) => name !== 'sec-websocket-protocol' || value !== '');
+}
+
+/** Passes an upgrade on and joins the two connections until either ends. */
+export async function passOnUpgrade(request: ConnectRequest, backend: Backend, target: string): Promise<void> {
+  if (!request.socket) throw new Error('not an upgrade');
+  const { method, headers } = request.http;
+  const kept = forwarded(headers, (name) => !['authorization', 'host', 'content-length'].includes(name));
+  try {
+    await proxyUpgrade({ request: { method, url: request.http.url, headers: headerMap(kept) }, client: streamOfSocket(request.socket), backend: backend.stream, target, host: backend.host });
+  } catch (error) {
+    throw internalError(error);
+  }
+}
+
+/** Sends the request to the backend; ends it when the client goes away. */
+export async function ask(request: ConnectRequest, backend: Backend, options: { target: string; extra?: HeaderList }): Promise<ExchangeReply> {
+  const { method, headers, signal } = request.http;
+  const drop = (): void => backend.stream.close();
+  if (signal.aborted) drop();
+  else signal.addEventListener('abort', drop, { once: true });
+  const kept = forwarded(headers, (name) => !ownHeaders.has(name));
+  const hasBody = headers['content-length'] !== undefined ? headers['content-length'] !== '0' : headers['transfer-encoding'] !== undefined || ['POST', 'PUT', 'PATCH'].includes(method);
+  try {
+    return await exchange(backend.stream, {
+      method,
+      target: options.target,
+      headers: [['Host', backend.host], ...kept, ...(options.extra ?? [])],
+      ...(hasBody ? { body: request.http.bodyStream() } : {}),
+    });
+  } catch (error) {
+    throw internalError(error);
+  }
+}
+
+/** Copies a reply to the client as it arrives. */
+export async function relay(request: ConnectRequest, reply: ExchangeReply, headers: HttpHeaders): Promise<void> {
+  const sink = request.response?.stream(reply.status, headers);
+  if (!sink) throw new Error('an upgrade has no plain reply');
+  try {
+    for await (const bytes of reply.body) {
+      if (sink.closed) break;
+      if (!sink.write(bytes)) await sink.drained();
+    }
+  } finally {
+    sink.end();
+  }
+}

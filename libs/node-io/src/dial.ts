@@ -1,0 +1,78 @@
+import { type Socket, connect as connectTcp } from 'node:net';
+import { type ConnectionOptions, type PeerCertificate, type TLSSocket, checkServerIdentity, connect as connectTls } from 'node:tls';
+import { type Conn, NetError, type NetErrorCode } from '@orrery/vnet';
+import { connOverSocket, duplexOverConn } from './vnet-bridge.ts';
+
+/** How to speak TLS as a client. */
+export interface DialTls {
+  /** PEM authorities of the server's certificate; without, any certificate is accepted. */
+  readonly ca?: string;
+  /** PEM client certificate. */
+  readonly cert?: string;
+  readonly key?: string;
+  /** Accepted as the server's common name in place of a matching host name (`system:node:n1`). */
+  readonly commonName?: string;
+}
+
+export interface DialTarget {
+  readonly host: string;
+  readonly port: number;
+  /** Without: plain TCP. */
+  readonly tls?: DialTls;
+  /** Default 30 s. */
+  readonly timeoutMs?: number;
+}
+
+const codes: Readonly<Record<string, NetErrorCode>> = { ECONNREFUSED: 'ECONNREFUSED', ECONNRESET: 'ECONNRESET', ETIMEDOUT: 'ETIMEDOUT', EPIPE: 'EPIPE' };
+
+function dialError(error: NodeJS.ErrnoException, target: DialTarget): NetError {
+  const words: Record<string, string> = { ECONNREFUSED: 'connect: connection refused', ETIMEDOUT: 'i/o timeout', EHOSTUNREACH: 'connect: no route to host' };
+  return new NetError(codes[error.code ?? ''] ?? 'EHOSTUNREACH', `dial tcp ${target.host}:${target.port}: ${words[error.code ?? ''] ?? error.message}`);
+}
+
+function tlsOptions(target: DialTarget): ConnectionOptions {
+  const { ca, cert, key, commonName } = target.tls ?? {};
+  const identity = (host: string, peer: PeerCertificate): Error | undefined => (commonName !== undefined && peer.subject.CN === commonName ? undefined : checkServerIdentity(host, peer));
+  const material = { ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) };
+  return { ...material, rejectUnauthorized: ca !== undefined, checkServerIdentity: identity, ALPNProtocols: ['http/1.1'] };
+}
+
+/** A TLS connection cannot be reset, only dropped. */
+function connOverTls(socket: TLSSocket): Conn {
+  return { ...connOverSocket(socket), close: () => void socket.destroy() };
+}
+
+function settled(socket: Socket, options: { event: 'connect' | 'secureConnect'; target: DialTarget; conn: () => Conn }): Promise<Conn> {
+  const { event, target, conn } = options;
+  return new Promise((resolve, reject) => {
+    const onTimeout = (): void => void socket.destroy(Object.assign(new Error('i/o timeout'), { code: 'ETIMEDOUT' }));
+    const onError = (error: Error): void => reject(dialError(error, target));
+    socket.setTimeout(target.timeoutMs ?? 30_000, onTimeout);
+    socket.once('error', onError);
+    socket.once(event, () => {
+      socket.setTimeout(0);
+      socket.off('timeout', onTimeout);
+      socket.off('error', onError);
+      resolve(conn());
+    });
+  });
+}
+
+/** Connects from this machine, with TLS if asked. Rejects with NetError in the words of Go's `net`. */
+export function dial(target: DialTarget): Promise<Conn> {
+  const { host, port } = target;
+  if (!target.tls) {
+    const socket = connectTcp({ host, port, allowHalfOpen: true, noDelay: true });
+    return settled(socket, { event: 'connect', target, conn: () => connOverSocket(socket) });
+  }
+  const tcp = connectTcp({ host, port, allowHalfOpen: true, noDelay: true });
+  const socket = connectTls({ socket: tcp, ...tlsOptions(target), ...(/[a-z]/i.test(host) ? { servername: host } : {}), host });
+  tcp.once('error', (error) => socket.destroy(error));
+  return settled(socket, { event: 'secureConnect', target, conn: () => connOverTls(socket) });
+}
+
+/** Speaks TLS over a connection of the emulated network. */
+export function dialTlsOver(conn: Conn, target: DialTarget): Promise<Conn> {
+  const socket = connectTls({ socket: duplexOverConn(conn), ...tlsOptions(target) });
+  return settled(socket, { event: 'secureConnect', target, conn: () => connOverTls(socket) });
+}
