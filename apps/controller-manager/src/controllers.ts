@@ -17,6 +17,7 @@ import { replicaSetController, replicationControllerController } from './replica
 import { serviceAccountController } from './serviceaccount/default-service-account.ts';
 import { rootCaPublisher } from './serviceaccount/root-ca-publisher.ts';
 import type { Settings } from './settings.ts';
+import { statefulSetController } from './statefulset/controller.ts';
 
 export interface ControllerOptions {
   readonly settings: Settings;
@@ -37,6 +38,7 @@ export function allControllers(options: ControllerOptions): AnyController[] {
     replicationControllerController,
     deploymentController,
     daemonSetController,
+    statefulSetController,
     endpointSliceController,
     endpointsController,
     jobController,

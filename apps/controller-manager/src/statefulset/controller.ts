@@ -1,0 +1,162 @@
+import { ControllerRevisions, PersistentVolumeClaims, Pods, StatefulSets } from '@orrery/api';
+import type { ControllerRevision, PodTemplateSpec, StatefulSet, StatefulSetStatus } from '@orrery/api/types';
+import { deepEqual, keyOf, labelSelectorMatcher } from '@orrery/client';
+import { type ControllerContext, type WriteFence, byControllerUid, claimDependents, controllerUidIndexer, createWriteFence, defineController, newControllerRef } from '@orrery/controller';
+import { isAlreadyExists, isNotFound } from '@orrery/errors';
+import { isNamespaceTerminating } from '../pods/pod-control.ts';
+import { availableInMs } from '../pods/pod-state.ts';
+import { RevisionCollision, byRevision, deleteRevisions, planHistory, revisionsOf, syncRevision, templateOf } from '../revisions/revisions.ts';
+import { claimsFor, newSetPod, podName, revisionOfPod } from './identity.ts';
+import { type SetAction, plan } from './plan.ts';
+
+interface State {
+  readonly fence: WriteFence;
+}
+
+type Context = ControllerContext<State>;
+
+function tell(context: Context, set: StatefulSet, verb: string, subject: string, error?: Error): void {
+  const reason = `${error ? 'Failed' : 'Successful'}${verb.charAt(0).toUpperCase()}${verb.slice(1)}`;
+  const { name = '' } = set.metadata ?? {};
+  const message = `${verb} ${subject.replace('{set}', `in StatefulSet ${name}`)} ${error ? `failed error: ${error.message}` : subject.startsWith('Claim') ? 'success' : 'successful'}`;
+  context.events.event(StatefulSets, set, { type: error ? 'Warning' : 'Normal', reason, message });
+}
+
+/** Makes the claims of an ordinal that are missing. Those of a set that deletes its claims belong to it. */
+async function ensureClaims(context: Context, set: StatefulSet, ordinal: number): Promise<void> {
+  const owned = set.spec?.persistentVolumeClaimRetentionPolicy?.whenDeleted === 'Delete';
+  const owners = owned ? { ownerReferences: [newControllerRef(StatefulSets, set)] } : {};
+  for (const claim of claimsFor(set, ordinal)) {
+    const { namespace = '', name = '' } = claim.metadata ?? {};
+    if (context.store(PersistentVolumeClaims).has(`${namespace}/${name}`)) continue;
+    const subject = `Claim ${name} Pod ${podName(set, ordinal)} {set}`;
+    try {
+      await context.api.create(PersistentVolumeClaims, { ...claim, metadata: { ...claim.metadata, ...owners } });
+      tell(context, set, 'create', subject);
+    } catch (error) {
+      if (isAlreadyExists(error)) continue;
+      tell(context, set, 'create', subject, error as Error);
+      throw error;
+    }
+  }
+}
+
+async function deleteClaims(context: Context, set: StatefulSet, ordinal: number): Promise<void> {
+  for (const { metadata = {} } of claimsFor(set, ordinal)) {
+    await context.api.delete(PersistentVolumeClaims, { namespace: metadata.namespace ?? '', name: metadata.name ?? '' }).catch((error: unknown) => {
+      if (!isNotFound(error)) throw error;
+    });
+  }
+}
+
+async function act(context: Context, set: StatefulSet, action: SetAction, templates: ReadonlyMap<string, PodTemplateSpec>): Promise<void> {
+  const key = keyOf(set);
+  const { api, events, state } = context;
+  if (action.type === 'restore') return state.fence.wrote(key, await api.update(Pods, action.pod));
+  const name = action.type === 'create' ? podName(set, action.ordinal) : (action.pod.metadata?.name ?? '');
+  const verb = action.type;
+  try {
+    if (action.type === 'create') {
+      await ensureClaims(context, set, action.ordinal);
+      const template = templates.get(action.revision) ?? (set.spec?.template as PodTemplateSpec);
+      state.fence.wrote(key, await api.create(Pods, newSetPod(set, action.ordinal, { revision: action.revision, template })));
+    } else {
+      const { namespace = '', uid } = action.pod.metadata ?? {};
+      if (action.ended) {
+        const message = `StatefulSet ${key} is recreating ${action.pod.status?.phase === 'Failed' ? 'failed' : 'terminated'} Pod ${name}`;
+        events.event(StatefulSets, set, { type: 'Warning', reason: 'RecreatingFailedPod', message });
+      }
+      await api.delete(Pods, { namespace, name }, uid ? { preconditions: { uid } } : {});
+      state.fence.deleted(key, action.pod);
+    }
+    tell(context, set, verb, `Pod ${name} {set}`);
+  } catch (error) {
+    if (!isNotFound(error) && !isAlreadyExists(error) && !isNamespaceTerminating(error)) tell(context, set, verb, `Pod ${name} {set}`, error as Error);
+    throw error;
+  }
+}
+
+async function writeStatus(context: Context, set: StatefulSet, status: StatefulSetStatus): Promise<void> {
+  if (!deepEqual(set.status ?? {}, status)) await context.api.update(StatefulSets, { ...set, status }, { subresource: 'status' });
+}
+
+async function scaledClaims(context: Context, set: StatefulSet): Promise<void> {
+  if (set.spec?.persistentVolumeClaimRetentionPolicy?.whenScaled !== 'Delete' || set.metadata?.deletionTimestamp) return;
+  const start = set.spec.ordinals?.start ?? 0;
+  const first = start + (set.spec.replicas ?? 1);
+  for (const template of set.spec.volumeClaimTemplates ?? []) {
+    const prefix = `${template.metadata?.name ?? ''}-${set.metadata?.name ?? ''}-`;
+    for (const claim of context.store(PersistentVolumeClaims).byIndex('namespace', set.metadata?.namespace ?? '')) {
+      const name = claim.metadata?.name ?? '';
+      const ordinal = name.startsWith(prefix) ? Number(name.slice(prefix.length)) : Number.NaN;
+      const free = ordinal >= first && !context.store(Pods).has(`${set.metadata?.namespace ?? ''}/${podName(set, ordinal)}`);
+      if (free && !claim.metadata?.deletionTimestamp) await deleteClaims(context, set, ordinal);
+    }
+  }
+}
+
+async function currentRevision(context: Context, set: StatefulSet, history: readonly ControllerRevision[]): Promise<ControllerRevision | number> {
+  const template = set.spec?.template as PodTemplateSpec;
+  try {
+    const of = { resource: StatefulSets, owner: set, template, collisionCount: set.status?.collisionCount, labels: template.metadata?.labels ?? {} };
+    return await syncRevision(context, of, history);
+  } catch (error) {
+    if (error instanceof RevisionCollision) return (set.status?.collisionCount ?? 0) + 1;
+    throw error;
+  }
+}
+
+async function reconcile(key: string, context: Context): Promise<{ requeueAfterMs: number } | void> {
+  const { api, env, state, store } = context;
+  const set = store(StatefulSets).get(key);
+  if (!set) return state.fence.forget(key);
+  if (!state.fence.passed(key, store(Pods))) return { requeueAfterMs: 500 };
+  const pods = await claimDependents({ api, ownerResource: StatefulSets, owner: set, dependents: store(Pods), matches: labelSelectorMatcher(set.spec?.selector) });
+  const history = revisionsOf(context, set).sort(byRevision);
+  try {
+    const update = await currentRevision(context, set, history);
+    if (typeof update === 'number') return await writeStatus(context, set, { ...(set.status ?? { replicas: 0 }), collisionCount: update });
+    const updateName = update.metadata?.name ?? '';
+    const known = history.find((revision) => revision.metadata?.name === set.status?.currentRevision);
+    const currentName = known?.metadata?.name ?? updateName;
+    const templates = new Map([...history, update].map((revision) => [revision.metadata?.name ?? '', templateOf(revision)]));
+    const nowMs = env.clock.now();
+    const planned = plan({ set, pods, currentRevision: currentName, updateRevision: updateName, collisionCount: set.status?.collisionCount }, nowMs);
+    await writeStatus(context, set, planned.status);
+    for (const action of planned.actions) await act(context, set, action, templates);
+    await scaledClaims(context, set);
+    const used = new Set([...pods.map(revisionOfPod), currentName, updateName]);
+    const { revisionHistoryLimit = 10, minReadySeconds = 0 } = set.spec ?? {};
+    await deleteRevisions(context, planHistory(history, { limit: revisionHistoryLimit, inUse: (revision) => used.has(revision.metadata?.name ?? '') }));
+    const waits = pods.map((pod) => availableInMs(pod, minReadySeconds, nowMs)).filter((ms) => ms !== undefined && ms > 0) as number[];
+    return waits.length ? { requeueAfterMs: Math.min(...waits) } : undefined;
+  } catch (error) {
+    if (!isNamespaceTerminating(error)) throw error;
+  }
+}
+
+/** Runs pods with an identity and storage of their own. */
+export const statefulSetController = defineController<StatefulSet, State>({
+  name: 'statefulset-controller',
+  for: StatefulSets,
+  owns: [Pods],
+  rbac: [
+    { apiGroups: ['apps'], resources: ['statefulsets'], verbs: ['get', 'list', 'watch'] },
+    { apiGroups: ['apps'], resources: ['statefulsets/status', 'statefulsets/finalizers'], verbs: ['update'] },
+    { apiGroups: ['apps'], resources: ['controllerrevisions'], verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'] },
+    { apiGroups: [''], resources: ['pods'], verbs: ['list', 'watch', 'get', 'create', 'delete', 'update', 'patch'] },
+    { apiGroups: [''], resources: ['persistentvolumeclaims'], verbs: ['get', 'list', 'watch', 'create', 'update', 'delete'] },
+    { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch', 'update'] },
+  ],
+  *adopters(orphan, context) {
+    for (const owner of context.store(StatefulSets).byIndex('namespace', orphan.metadata?.namespace ?? '')) {
+      if (labelSelectorMatcher(owner.spec?.selector)(orphan.metadata?.labels)) yield keyOf(owner);
+    }
+  },
+  setup(context) {
+    context.store(ControllerRevisions).addIndexer(byControllerUid, controllerUidIndexer);
+    context.store(PersistentVolumeClaims);
+    return { fence: createWriteFence(context.env.clock) };
+  },
+  reconcile,
+});

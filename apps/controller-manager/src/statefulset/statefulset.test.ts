@@ -1,0 +1,82 @@
+import { Events, PersistentVolumeClaims, Pods, StatefulSets } from '@orrery/api';
+import type { StatefulSet } from '@orrery/api/types';
+import { expect, test } from 'vitest';
+import { type Harness, startManager } from '../testing/manager-harness.ts';
+
+const set = (more: Partial<NonNullable<StatefulSet['spec']>> = {}): StatefulSet => ({
+  metadata: { name: 'db', namespace: 'a' },
+  spec: {
+    replicas: 3,
+    serviceName: 'dbs',
+    selector: { matchLabels: { app: 'db' } },
+    template: { metadata: { labels: { app: 'db' } }, spec: { containers: [{ name: 'c', image: 'v1' }] } },
+    updateStrategy: { type: 'RollingUpdate', rollingUpdate: { partition: 0 } },
+    ...more,
+  },
+});
+const only = { controllers: ['statefulset-controller'] };
+const names = (h: Harness) => h.api.objects(Pods).map((pod) => pod.metadata?.name).sort();
+const images = (h: Harness) => Object.fromEntries(h.api.objects(Pods).map((pod) => [pod.metadata?.name, pod.spec?.containers[0]?.image]));
+const patch = (h: Harness, spec: unknown) => h.api.patch(StatefulSets, { namespace: 'a', name: 'db' }, { spec }, { type: 'application/merge-patch+json' });
+const image = (value: string) => ({ template: { spec: { containers: [{ name: 'c', image: value }] } } });
+const step = async (h: Harness) => {
+  await h.clock.advance(200);
+  h.run();
+  await h.clock.advance(200);
+};
+
+test('pods come one after the other, each with its name, claim and place; they go from the highest down', async () => {
+  const h = await startManager(only);
+  await h.api.create(StatefulSets, set({ volumeClaimTemplates: [{ metadata: { name: 'data' }, spec: { accessModes: ['ReadWriteOnce'] } }] }));
+  await h.clock.advance(500);
+  expect(names(h)).toEqual(['db-0']);
+  expect(h.api.objects(Pods)[0]).toMatchObject({
+    metadata: { labels: { 'statefulset.kubernetes.io/pod-name': 'db-0', 'apps.kubernetes.io/pod-index': '0' } },
+    spec: { hostname: 'db-0', subdomain: 'dbs', volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'data-db-0' } }] },
+  });
+  for (let i = 0; i < 3; i++) await step(h);
+  expect(names(h)).toEqual(['db-0', 'db-1', 'db-2']);
+  expect(h.api.find(StatefulSets, 'db', 'a')?.status).toMatchObject({ replicas: 3, readyReplicas: 3, availableReplicas: 3, currentReplicas: 3, updatedReplicas: 3 });
+  await patch(h, { replicas: 1 });
+  await step(h);
+  expect(names(h)).toEqual(['db-0']);
+  expect(h.api.objects(PersistentVolumeClaims)).toHaveLength(3);
+  const messages = h.api.objects(Events).map((event) => event.message);
+  expect(messages).toEqual(expect.arrayContaining(['create Claim data-db-0 Pod db-0 in StatefulSet db success', 'create Pod db-0 in StatefulSet db successful', 'delete Pod db-2 in StatefulSet db successful']));
+  expect(h.complaints).toEqual([]);
+});
+
+test('a rolling update goes from the highest ordinal down to the partition and waits for each', async () => {
+  const h = await startManager(only);
+  await h.api.create(StatefulSets, set());
+  for (let i = 0; i < 3; i++) await step(h);
+  await patch(h, { ...image('v2'), updateStrategy: { rollingUpdate: { partition: 1 } } });
+  await h.clock.advance(200);
+  expect(images(h)).toEqual({ 'db-0': 'v1', 'db-1': 'v1', 'db-2': 'v2' });
+  await h.clock.advance(5_000);
+  expect(images(h)['db-1']).toBe('v1');
+  await step(h);
+  await step(h);
+  expect(images(h)).toEqual({ 'db-0': 'v1', 'db-1': 'v2', 'db-2': 'v2' });
+  const status = () => h.api.find(StatefulSets, 'db', 'a')?.status;
+  expect(status()).toMatchObject({ currentReplicas: 1, updatedReplicas: 2 });
+  await h.api.delete(Pods, { namespace: 'a', name: 'db-0' });
+  await step(h);
+  expect(images(h)['db-0']).toBe('v1');
+  await patch(h, { updateStrategy: { rollingUpdate: { partition: 0 } } });
+  await step(h);
+  await step(h);
+  expect(images(h)['db-0']).toBe('v2');
+  expect(status()?.currentRevision).toBe(status()?.updateRevision);
+});
+
+test('Parallel makes all at once; a failed pod is replaced', async () => {
+  const h = await startManager(only);
+  await h.api.create(StatefulSets, set({ podManagementPolicy: 'Parallel' }));
+  await h.clock.advance(200);
+  expect(names(h)).toEqual(['db-0', 'db-1', 'db-2']);
+  const before = h.api.find(Pods, 'db-1', 'a')?.metadata?.uid;
+  h.api.setStatus(Pods, { namespace: 'a', name: 'db-1' }, { phase: 'Failed' });
+  await h.clock.advance(200);
+  expect(h.api.find(Pods, 'db-1', 'a')?.metadata?.uid).not.toBe(before);
+});
