@@ -1,4 +1,5 @@
 import { methodNotSupported } from '@orrery/errors';
+import { admission } from '../admission-chain.ts';
 import { get } from '../get.ts';
 import { type Registry, type RequestScope, subjectOf } from '../registry.ts';
 import { bind } from './binding.ts';
@@ -18,7 +19,16 @@ export async function createInSubresource(registry: Registry, scope: RequestScop
   if (own) return own(registry, scope, input);
   const review = registry.reviews.find((r) => r.group === info.group && r.resource === info.resource && r.subresource === info.subresource);
   if (!review) throw methodNotSupported(subjectOf(scope), info.verb);
+  if (info.subresource) await admitReview(registry, scope, input);
   return review.create({ user: scope.user, namespace: info.namespace, name: info.name, object: input.object, dryRun: input.options.dryRun });
+}
+
+/** A question about a stored object (a token for a service account) is admitted like a write to it. */
+async function admitReview(registry: Registry, scope: RequestScope, input: SubresourceInput): Promise<void> {
+  const { name, subresource } = scope.info;
+  const check = admission(registry, scope, { operation: 'CREATE', object: input.object, oldObject: undefined, name, options: input.options, subresource });
+  await check.admit();
+  await check.validate();
 }
 
 /** GET of a subresource: of all but scale, the object itself. */
