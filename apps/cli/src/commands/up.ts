@@ -84,6 +84,15 @@ function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((done) => (signal.aborted ? done() : signal.addEventListener('abort', () => done(), { once: true })));
 }
 
+/** What the system said, as what to do about it. */
+function explained(error: unknown, { apiPort, apiHost }: UpOptions): unknown {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'EADDRINUSE') return new UserError(`port ${apiPort} of ${apiHost} is taken; choose another with --api-port (0 picks a free one): ${message}`);
+  if (code === 'EACCES') return new UserError(`port ${apiPort} is not allowed to this user; choose one above 1023 with --api-port: ${message}`);
+  if (code === 'EADDRNOTAVAIL') return new UserError(`this machine has no address ${apiHost}; choose another with --api-host: ${message}`);
+  return error;
+}
+
 async function runForeground(dir: DataDir, options: UpOptions): Promise<void> {
   const began = performance.now();
   const step = progress(began);
@@ -109,7 +118,7 @@ async function runForeground(dir: DataDir, options: UpOptions): Promise<void> {
     await aborted(stop);
     process.stdout.write('Stopping …\n');
   } catch (error) {
-    if (!stop.aborted) throw error;
+    if (!stop.aborted) throw explained(error, options);
   } finally {
     await cluster.stop();
     clearState(dir);

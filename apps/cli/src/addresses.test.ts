@@ -1,0 +1,20 @@
+import { expect, it } from 'vitest';
+import { loadBalancerRange } from './load-balancer-range.ts';
+import { nodeAddress, podRange } from './single/addresses.ts';
+
+it('gives ten thousand nodes an address each, none of them taken by something else', () => {
+  const addresses = new Set(Array.from({ length: 10_000 }, (_, i) => nodeAddress(i)));
+  expect(addresses.size).toBe(10_000);
+  for (const taken of ['10.240.0.1', '10.240.0.2', '10.240.0.53', '10.240.0.80', '10.240.0.90']) expect(addresses.has(taken)).toBe(false);
+  for (const address of addresses) expect(address.split('.').every((part) => Number(part) < 256)).toBe(true);
+});
+
+it('has pod ranges for every node', () => {
+  expect(podRange(3)).toBe('10.244.0.0/16');
+  expect(podRange(10_000)).toBe('10.128.0.0/10');
+});
+
+it('gives data directories loopback ranges of their own', () => {
+  expect(loadBalancerRange('/a')).toMatch(/^127\.\d+\.\d+\.0\/24$/);
+  expect(loadBalancerRange('/a')).not.toBe(loadBalancerRange('/b'));
+});

@@ -1,0 +1,87 @@
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type CommandResult, orreryProgram, runCommand } from '@orrery/testkit';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const home = mkdtempSync(join(tmpdir(), 'orrery-cli-'));
+const one = join(home, 'one');
+const two = join(home, 'two');
+
+function orrery(...args: string[]): Promise<CommandResult> {
+  const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env as Record<string, string>;
+  return runCommand(process.execPath, [orreryProgram(), ...args], { env: { ...env, ORRERY_DATA_DIR: join(home, 'default') }, timeoutMs: 60_000 });
+}
+
+beforeAll(async () => {
+  expect(await orrery('up', '--detach', '--wait', '--data-dir', one, '--api-port', '0', '--nodes', '1', '--kubeconfig', join(home, 'both'))).toMatchObject({ code: 0 });
+}, 60_000);
+afterAll(async () => {
+  for (const dir of [one, two]) await orrery('down', '--data-dir', dir);
+  rmSync(home, { recursive: true, force: true });
+}, 60_000);
+
+describe('orrery', () => {
+  it('explains itself', async () => {
+    const help = await orrery('--help');
+    expect(help.code).toBe(0);
+    for (const word of ['up', 'status', 'logs', 'kubeconfig', 'down', 'completion', 'Exit codes']) expect(help.stdout).toContain(word);
+    for (const command of ['up', 'status', 'logs', 'kubeconfig', 'down', 'completion']) expect((await orrery(command, '--help')).code).toBe(0);
+  });
+
+  it.each([
+    [['up', '--nodez', '3'], "unknown option '--nodez'"],
+    [['up', '--nodes', 'many'], 'a whole number from 0 to 10000 is needed'],
+    [['up', '--layout', 'fancy'], '--layout is single or processes'],
+    [['up', '--without', 'store'], 'store cannot be left out'],
+    [['fly'], "unknown command 'fly'"],
+    [['completion', 'tcsh'], 'one of: bash, zsh, fish'],
+  ])('refuses %j with exit code 2', async (args, message) => {
+    const { code, stderr } = await orrery(...args);
+    expect([code, stderr]).toEqual([2, expect.stringContaining(message)]);
+  });
+
+  it('shows status, as text and JSON', async () => {
+    const text = await orrery('status', '--data-dir', one);
+    expect(text.code).toBe(0);
+    expect(text.stdout).toMatch(/nodes\s+1 of 1 Ready/);
+    expect(JSON.parse((await orrery('status', '--data-dir', one, '-o', 'json')).stdout)).toMatchObject({ ready: true, api: 'ready', nodeStatus: [{ name: 'node-1', ready: 'Ready' }] });
+  });
+
+  it('prints logs and the kubeconfig, whose file is private', async () => {
+    expect((await orrery('logs', 'scheduler', '--data-dir', one)).stdout).toContain('"component":"scheduler"');
+    const unknown = await orrery('logs', 'nothing', '--data-dir', one);
+    expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringContaining('one of: ')]);
+    expect((await orrery('kubeconfig', '--data-dir', one)).stdout).toBe(readFileSync(join(one, 'kubeconfig'), 'utf8'));
+    expect(statSync(join(one, 'kubeconfig')).mode & 0o777).toBe(0o600);
+  });
+
+  it('refuses to start twice on one data directory', async () => {
+    const again = await orrery('up', '--data-dir', one, '--api-port', '0');
+    expect([again.code, again.stderr]).toEqual([4, expect.stringContaining('already runs')]);
+  });
+
+  it('says which port is taken and what to do', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as { port: number };
+    const taken = await orrery('up', '--detach', '--wait', '--data-dir', two, '--api-port', String(port), '--nodes', '0');
+    server.close();
+    expect([taken.code, taken.stderr]).toEqual([1, expect.stringContaining(`port ${port} of 127.0.0.1 is taken; choose another with --api-port`)]);
+  });
+
+  it('runs several clusters side by side, in one kubeconfig', async () => {
+    expect((await orrery('up', '--detach', '--wait', '--data-dir', two, '--api-port', '0', '--nodes', '1', '--kubeconfig', join(home, 'both'))).code).toBe(0);
+    const both = readFileSync(join(home, 'both'), 'utf8');
+    for (const name of ['orrery-one', 'orrery-two']) expect(both).toContain(`name: ${name}`);
+    expect((await orrery('status', '--data-dir', one)).code).toBe(0);
+  });
+
+  it('stops, and says so when there is nothing to stop', async () => {
+    expect((await orrery('down', '--data-dir', two)).code).toBe(0);
+    expect((await orrery('status', '--data-dir', two)).code).toBe(3);
+    expect((await orrery('down', '--data-dir', two)).code).toBe(3);
+    expect((await orrery('kubeconfig', '--data-dir', join(home, 'never'))).code).toBe(3);
+  });
+});
