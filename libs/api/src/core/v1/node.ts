@@ -74,8 +74,9 @@ function validateStatus({ status }: Node): FieldError[] {
   });
 }
 
-/** `podCIDR` is the older name of the first of `podCIDRs`. */
-function setDefaults({ spec }: Node): void {
+/** `podCIDR` is the older name of the first of `podCIDRs`; what no one set aside can be given to pods. */
+function setDefaults({ spec, status }: Node): void {
+  if (status?.capacity && !status.allocatable) status.allocatable = { ...status.capacity };
   if (spec?.podCIDR && !spec.podCIDRs?.length) spec.podCIDRs = [spec.podCIDR];
   else if (spec?.podCIDRs?.[0] && !spec.podCIDR) spec.podCIDR = spec.podCIDRs[0];
 }

@@ -111,6 +111,49 @@ describe('pod preparation', () => {
   });
 });
 
+describe('pod-level resources', () => {
+  it.each<[object, object, object]>([
+    [{ limits: { cpu: '4', memory: '1Gi' } }, { requests: { cpu: '1' } }, { limits: { cpu: '4', memory: '1Gi' }, requests: { cpu: '1', memory: '1Gi' } }],
+    [{ requests: { cpu: '1' } }, { limits: { cpu: '2' } }, { requests: { cpu: '1' }, limits: { cpu: '2' } }],
+  ])('%j over containers with %j are %j', (resources, container, expected) => {
+    expect(pod({ resources, containers: [{ name: 'c', image: 'x', resources: container }] }).spec?.resources).toEqual(expected);
+  });
+
+  it('counts what an init container needs while it runs', () => {
+    const amounts = (cpu: string): object => ({ resources: { requests: { cpu } } });
+    const initContainers = [{ name: 's', image: 'x', restartPolicy: 'Always', ...amounts('1') }, { name: 'i', image: 'x', ...amounts('5') }];
+    const object = pod({ resources: { limits: { cpu: '9' } }, initContainers, containers: [{ name: 'c', image: 'x', ...amounts('2') }] });
+    expect(object.spec?.resources?.requests).toEqual({ cpu: '6' });
+  });
+
+  it('rounds what is finer than a thousandth', () => {
+    expect(pod({ containers: [{ name: 'c', image: 'x', resources: { requests: { cpu: '100u' } } }] }).spec?.containers[0]?.resources?.requests).toEqual({ cpu: '1m' });
+  });
+});
+
+it('a resize changes resources only', () => {
+  const resize = podKind.subresources.find((sub) => sub.name === 'resize');
+  const old = pod();
+  old.metadata = { ...old.metadata, generation: 1, labels: { a: '1' } };
+  const next = pod({ nodeName: 'n', containers: [{ name: 'c', image: 'other', resources: { requests: { cpu: '1' } } }] });
+  resize?.prepareForUpdate?.(next, old, context);
+  expect(next.spec?.containers[0]).toMatchObject({ image: 'nginx', resources: { requests: { cpu: '1' } } });
+  expect([next.spec?.nodeName, next.metadata?.labels, next.metadata?.generation]).toEqual([undefined, { a: '1' }, 2]);
+});
+
+it('a status keeps the generations that its writer does not know', () => {
+  const old = pod({}, { status: { observedGeneration: 3, qosClass: 'Burstable', conditions: [{ type: 'Ready', status: 'True', observedGeneration: 2 }] } });
+  const next = pod({}, { status: { conditions: [{ type: 'Ready', status: 'False' }] } });
+  podKind.prepareForStatusUpdate(next, old, context);
+  expect(next.status).toEqual({ observedGeneration: 3, qosClass: 'Burstable', conditions: [{ type: 'Ready', status: 'False', observedGeneration: 2 }] });
+});
+
+it('warns about names that make bad hostnames', () => {
+  const object = pod();
+  object.metadata = { name: 'a.b' };
+  expect(podKind.warnings(object, undefined)).toEqual(["metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended: [must not contain dots]"]);
+});
+
 describe('pod validation', () => {
   it.each<[string, Partial<Pod['spec']>, string[]]>([
     ['nothing wrong', {}, []],

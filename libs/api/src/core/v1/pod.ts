@@ -1,7 +1,8 @@
-import type { Pod } from '../../../gen/types.ts';
+import type { Container, Pod } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
 import { semanticEqual } from '../../equality.ts';
 import { findProblems } from '../../validation/field-path.ts';
+import { dns1123Label } from '../../validation/names.ts';
 import { podColumns } from './pod/columns.ts';
 import { mergeMatchLabelKeys } from './pod/match-label-keys.ts';
 import { qosClass } from './pod/qos.ts';
@@ -23,6 +24,39 @@ function keepIdentity(pod: Pod, old: Pod): void {
   if (old.metadata?.ownerReferences) metadata.ownerReferences = old.metadata.ownerReferences;
   else delete metadata.ownerReferences;
   if (pod.status && !pod.status.qosClass && old.status?.qosClass) pod.status.qosClass = old.status.qosClass;
+  keepObservedGenerations(pod, old);
+}
+
+/** A client that does not know observedGeneration does not clear it, neither the pod's nor a condition's. */
+function keepObservedGenerations({ status }: Pod, old: Pod): void {
+  if (!status) return;
+  const before = old.status?.observedGeneration;
+  if (!status.observedGeneration && before) status.observedGeneration = before;
+  const remembered = [...(old.status?.conditions ?? [])];
+  for (const condition of status.conditions ?? []) {
+    const i = remembered.findIndex(({ type }) => type === condition.type);
+    const [known] = i < 0 ? [] : remembered.splice(i, 1);
+    if (!condition.observedGeneration && known?.observedGeneration) condition.observedGeneration = known.observedGeneration;
+  }
+}
+
+/** Subresources change none of the metadata that is the client's otherwise. */
+function metadataAsBefore(pod: Pod, old: Pod): NonNullable<Pod['metadata']> {
+  const { labels: _l, annotations: _a, finalizers: _f, ownerReferences: _o, deletionTimestamp: _d, ...metadata } = pod.metadata ?? {};
+  const { labels, annotations, finalizers, ownerReferences, deletionTimestamp } = old.metadata ?? {};
+  const kept = Object.entries({ labels, annotations, finalizers, ownerReferences, deletionTimestamp }).filter(([, value]) => value !== undefined);
+  return { ...metadata, ...Object.fromEntries(kept) };
+}
+
+/** Resources and resize policies of the wanted containers; when they do not line up, validation is to see them as they are. */
+function resized(wanted: readonly Container[] | undefined, old: readonly Container[] | undefined): Container[] {
+  const list = [...(wanted ?? [])];
+  if (!old || old.length !== list.length || list.some(({ name }, i) => name !== old[i]?.name)) return list;
+  return old.map((container, i) => {
+    const { resources: _r, resizePolicy: _p, ...rest } = container;
+    const { resources, resizePolicy } = list[i] ?? {};
+    return { ...rest, ...(resources ? { resources } : {}), ...(resizePolicy ? { resizePolicy } : {}) };
+  });
 }
 
 /** The given parts of the new spec, all else as it was; the generation counts the change. */
@@ -34,7 +68,7 @@ function acceptOnly(pod: Pod, { old, accept }: { old: Pod; accept: (spec: NonNul
   if (old.status) pod.status = old.status;
   else delete pod.status;
   const generation = old.metadata?.generation ?? 0;
-  pod.metadata = { ...pod.metadata, generation: semanticEqual(spec, old.spec) ? generation : generation + 1 };
+  pod.metadata = { ...metadataAsBefore(pod, old), generation: semanticEqual(spec, old.spec) ? generation : generation + 1 };
 }
 
 /** Time to end gracefully: as asked or as the spec says, none for pods that never ran or are over. */
@@ -43,6 +77,14 @@ function gracePeriod(pod: Pod, requested: number | undefined): number {
   if (!pod.spec?.nodeName || phase === 'Failed' || phase === 'Succeeded') return 0;
   const seconds = requested ?? pod.spec.terminationGracePeriodSeconds ?? 0;
   return seconds < 0 ? 1 : seconds;
+}
+
+/** Updates of pods are frequent and rarely a person's: they get no warnings. */
+function podWarnings(pod: Pod, old: Pod | undefined): string[] {
+  if (old) return [];
+  const problems = dns1123Label(pod.metadata?.name ?? '');
+  const name = `metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended: [${problems.join(' ')}]`;
+  return [...(problems.length > 0 ? [name] : []), ...podSpecWarnings(pod.spec, { old: undefined, path: 'spec' })];
 }
 
 export const podKind = defineKind<Pod>({
@@ -84,8 +126,9 @@ export const podKind = defineKind<Pod>({
         acceptOnly(pod, {
           old,
           accept: (spec, wanted) => {
-            spec.containers = wanted.containers;
-            if (wanted.initContainers) spec.initContainers = wanted.initContainers;
+            spec.containers = resized(wanted.containers, spec.containers);
+            if (wanted.initContainers || spec.initContainers) spec.initContainers = resized(wanted.initContainers, spec.initContainers);
+            if (wanted.resources) spec.resources = wanted.resources;
           },
         }),
       validateUpdate: validatePodResize,
@@ -98,7 +141,7 @@ export const podKind = defineKind<Pod>({
   validateUpdate: validatePodUpdate,
   validateStatusUpdate: validatePodStatusUpdate,
   gracePeriodSeconds: gracePeriod,
-  warnings: (pod, old) => podSpecWarnings(pod.spec, { old: old?.spec, path: 'spec' }),
+  warnings: podWarnings,
   selectableFields: [
     'spec.nodeName', 'spec.restartPolicy', 'spec.schedulerName', 'spec.serviceAccountName', 'spec.hostNetwork', 'status.phase', 'status.podIP', 'status.podIPs', 'status.nominatedNodeName',
   ],

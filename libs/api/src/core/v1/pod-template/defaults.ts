@@ -1,5 +1,5 @@
-import { addResources, maxResources } from '@orrery/apimachinery';
 import type { Container, EnvVar, Pod, PodSpec, PodTemplateSpec, Probe, HTTPGetAction } from '../../../../gen/types.ts';
+import { defaultPodResources, roundToMilli } from './pod-resources.ts';
 import { defaultVolume } from './volume-defaults.ts';
 
 /** Pull a moving tag every time, a fixed one when it is missing. */
@@ -39,6 +39,8 @@ function defaultContainer(container: Container): void {
   container.terminationMessagePath ||= '/dev/termination-log';
   container.terminationMessagePolicy ||= 'File';
   container.resources ??= {};
+  roundToMilli(container.resources.limits);
+  roundToMilli(container.resources.requests);
   for (const port of container.ports ?? []) port.protocol ||= 'TCP';
   for (const env of container.env ?? []) defaultEnv(env);
   defaultProbe(container.livenessProbe);
@@ -80,8 +82,7 @@ export function defaultPod(pod: Pod): void {
   const spec = (pod.spec ??= { containers: [] });
   spec.enableServiceLinks ??= true;
   for (const container of allContainers(spec)) requestWhatIsLimited(container);
-  const podLimits = spec.resources?.limits;
-  if (spec.resources && podLimits) spec.resources.requests = { ...podRequests(spec, podLimits), ...spec.resources.requests };
+  defaultPodResources(spec);
   defaultPodSpec(spec);
   if (spec.hostNetwork) for (const container of allContainers(spec)) for (const port of container.ports ?? []) port.hostPort ||= port.containerPort;
 }
@@ -90,16 +91,4 @@ function requestWhatIsLimited(container: Container): void {
   const limits = container.resources?.limits;
   if (!container.resources || !limits) return;
   container.resources.requests = { ...limits, ...container.resources.requests };
-}
-
-/** What a pod with limits of its own asks for: what its containers ask for together, or else the limits. */
-function podRequests(spec: PodSpec, limits: Record<string, string>): Record<string, string> {
-  const sum = (containers: readonly Container[] | undefined): Record<string, string> =>
-    (containers ?? []).reduce<Record<string, string>>((total, container) => addResources(total, container.resources?.requests ?? {}), {});
-  const sidecars = (spec.initContainers ?? []).filter((container) => container.restartPolicy === 'Always');
-  const starting = (spec.initContainers ?? []).filter((container) => container.restartPolicy !== 'Always').map((container) => sum([container]));
-  const running = addResources(sum(spec.containers), sum(sidecars));
-  const asked = starting.reduce<Record<string, string>>((most, one) => maxResources(most, one), running);
-  const known = Object.entries(asked).filter(([name]) => name === 'cpu' || name === 'memory');
-  return { ...limits, ...Object.fromEntries(known) };
 }
