@@ -36,6 +36,10 @@ class Cutter {
     return bytes.subarray(0, limit);
   }
 
+  get unused(): Uint8Array {
+    return this.rest;
+  }
+
   async line(): Promise<string> {
     let text = '';
     for (;;) {
@@ -72,13 +76,18 @@ async function* chunked(cutter: Cutter): AsyncGenerator<Uint8Array> {
   while ((await cutter.line()) !== '');
 }
 
-/** The body as it arrives. Ends exactly at its end, so the connection may be used again unless it was `untilClose`. */
-export async function* readBody(stream: ByteStream, framing: BodyFraming): AsyncGenerator<Uint8Array> {
+/**
+ * The body as it arrives. When it ends, `onRest` gets the bytes that were read too far (a client that sends its next
+ * request early), so the connection may be used again unless it was `untilClose`.
+ */
+export async function* readBody(stream: ByteStream, framing: BodyFraming, onRest?: (rest: Uint8Array) => void): AsyncGenerator<Uint8Array> {
   if (framing.kind === 'none') return;
   const cutter = new Cutter(stream);
-  if (framing.kind === 'length') yield* fixed(cutter, framing.bytes);
-  else if (framing.kind === 'chunked') yield* chunked(cutter);
-  else for (let bytes = await stream.read(); bytes; bytes = await stream.read()) yield bytes;
+  if (framing.kind !== 'untilClose') {
+    if (framing.kind === 'length') yield* fixed(cutter, framing.bytes);
+    else yield* chunked(cutter);
+    onRest?.(cutter.unused);
+  } else for (let bytes = await stream.read(); bytes; bytes = await stream.read()) yield bytes;
 }
 
 const crlf = Buffer.from('\r\n');

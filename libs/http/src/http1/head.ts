@@ -16,6 +16,8 @@ export interface RequestHead {
   readonly method: string;
   readonly target: string;
   readonly headers: HeaderList;
+  /** Default '1.1'. A 1.0 client keeps its connection only when it says so. */
+  readonly version?: '1.0' | '1.1';
 }
 
 /** Bytes that are not HTTP/1.1. */
@@ -95,7 +97,7 @@ export async function readResponseHead(stream: ByteStream): Promise<{ head: Resp
 export async function readRequestHead(stream: ByteStream): Promise<{ head: RequestHead; rest: ByteStream } | undefined> {
   const read = await readHeadLines(stream);
   if (!read) return undefined;
-  const match = /^([A-Z]+) (\S+) HTTP\/1\.[01]$/.exec(read.lines[0] ?? '');
+  const match = /^([A-Z]+) (\S+) HTTP\/1\.([01])$/.exec(read.lines[0] ?? '');
   if (!match) throw new HttpParseError(`malformed request line ${JSON.stringify(read.lines[0])}`);
-  return { head: { method: match[1] ?? '', target: match[2] ?? '', headers: parseFields(read.lines.slice(1)) }, rest: read.rest };
+  return { head: { method: match[1] ?? '', target: match[2] ?? '', headers: parseFields(read.lines.slice(1)), version: match[3] === '0' ? '1.0' : '1.1' }, rest: read.rest };
 }
