@@ -1,8 +1,10 @@
 import type { AnyController } from '@orrery/controller';
 import { csrApprovingController, csrCleanerController, csrSigningController } from './certificates/controllers.ts';
 import type { CertificateSigner } from './certificates/signer.ts';
+import { cronJobController } from './cronjob/controller.ts';
 import { daemonSetController } from './daemonset/controller.ts';
 import { deploymentController } from './deployment/controller.ts';
+import { disruptionController } from './disruption/controller.ts';
 import { endpointsController } from './endpoints/endpoints-controller.ts';
 import { endpointSliceController } from './endpoints/slice-controller.ts';
 import { garbageCollector } from './garbage-collector/controller.ts';
@@ -13,11 +15,14 @@ import { nodeIpamController } from './nodes/ipam-controller.ts';
 import { nodeLifecycleController } from './nodes/lifecycle-controller.ts';
 import { podGcController } from './nodes/pod-gc.ts';
 import { taintEvictionController } from './nodes/taint-eviction.ts';
+import { resourceQuotaController } from './quota/controller.ts';
+import { clusterRoleAggregationController } from './rbac/aggregation.ts';
 import { replicaSetController, replicationControllerController } from './replicaset/controller.ts';
 import { serviceAccountController } from './serviceaccount/default-service-account.ts';
 import { rootCaPublisher } from './serviceaccount/root-ca-publisher.ts';
 import type { Settings } from './settings.ts';
 import { statefulSetController } from './statefulset/controller.ts';
+import { claimProtectionController, volumeProtectionController } from './volumes/protection.ts';
 
 export interface ControllerOptions {
   readonly settings: Settings;
@@ -43,6 +48,12 @@ export function allControllers(options: ControllerOptions): AnyController[] {
     endpointsController,
     jobController,
     ttlAfterFinishedController,
+    cronJobController,
+    disruptionController,
+    resourceQuotaController(),
+    clusterRoleAggregationController,
+    claimProtectionController,
+    volumeProtectionController,
     ...(settings.allocateNodeCidrs ? [nodeIpamController(settings)] : []),
     nodeLifecycleController(settings),
     taintEvictionController,

@@ -1,0 +1,68 @@
+import { ClusterRoles, PersistentVolumeClaims, Pods, ResourceQuotas } from '@orrery/api';
+import type { ClusterRole } from '@orrery/api/types';
+import { expect, test } from 'vitest';
+import { plan as planAggregation } from './rbac/aggregation.ts';
+import { isEnabled } from './settings.ts';
+import { startManager } from './testing/manager-harness.ts';
+import { plan as planProtection } from './volumes/protection.ts';
+
+test.each([
+  ['a', ['*'], true],
+  ['a', ['*', '-a'], false],
+  ['a', ['b'], false],
+  ['a', ['-a', 'a'], true],
+])('%s with %j runs: %s', (name, words, expected) => expect(isEnabled(name, words)).toBe(expected));
+
+test('an unknown controller is refused by name', async () => {
+  await expect(startManager({ controllers: ['nonsense'] })).rejects.toThrow('--controllers: nonsense is not in the list of known controllers');
+});
+
+test('aggregated roles hold the rules of what they select, each once, and follow changes', async () => {
+  const role = (name: string, verb: string, labels: Record<string, string> = {}): ClusterRole => ({ metadata: { name, labels }, rules: [{ verbs: [verb], resources: ['x'] }] });
+  const admin: ClusterRole = { metadata: { name: 'admin' }, aggregationRule: { clusterRoleSelectors: [{ matchLabels: { to: 'admin' } }] }, rules: [] };
+  expect(planAggregation(admin, [role('b', 'list', { to: 'admin' }), role('a', 'get', { to: 'admin' }), role('c', 'get', { to: 'admin' }), role('d', 'delete')])).toEqual([
+    { verbs: ['get'], resources: ['x'] },
+    { verbs: ['list'], resources: ['x'] },
+  ]);
+  const { api, clock } = await startManager();
+  api.seed(ClusterRoles, admin);
+  await api.create(ClusterRoles, role('a', 'get', { to: 'admin' }));
+  await clock.advance(100);
+  expect(api.find(ClusterRoles, 'admin')?.rules).toHaveLength(1);
+});
+
+test('finalizers protect while in use', () => {
+  const deleted = { metadata: { name: 'c', deletionTimestamp: 'x', finalizers: ['p', 'other'] } };
+  expect(planProtection({ metadata: { name: 'c' } }, 'p', () => false)).toEqual(['p']);
+  expect(planProtection(deleted, 'p', () => true)).toBeUndefined();
+  expect(planProtection(deleted, 'p', () => false)).toEqual(['other']);
+});
+
+test('a claim goes when the last pod that uses it has ended', async () => {
+  const { api, clock } = await startManager();
+  await api.create(PersistentVolumeClaims, { metadata: { name: 'c', namespace: 'a' } });
+  api.seed(Pods, { metadata: { name: 'p', namespace: 'a' }, spec: { nodeName: 'gone-later', containers: [], volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'c' } }] }, status: { phase: 'Running' } });
+  await clock.advance(100);
+  await api.delete(PersistentVolumeClaims, { namespace: 'a', name: 'c' });
+  await clock.advance(100);
+  expect(api.find(PersistentVolumeClaims, 'c', 'a')).toBeDefined();
+  api.setStatus(Pods, { namespace: 'a', name: 'p' }, { phase: 'Succeeded' });
+  await clock.advance(100);
+  expect(api.find(PersistentVolumeClaims, 'c', 'a')).toBeUndefined();
+});
+
+test('quotas show every name, scopes count apart, and used follows what is there', async () => {
+  const { api, clock } = await startManager();
+  await api.create(ResourceQuotas, { metadata: { name: 'all', namespace: 'a' }, spec: { hard: { pods: '5', 'requests.cpu': '2', 'count/configmaps': '9', 'count/deployments.apps': '1' } } });
+  await api.create(ResourceQuotas, { metadata: { name: 'best-effort', namespace: 'a' }, spec: { hard: { pods: '5' }, scopes: ['BestEffort'] } });
+  const pod = (name: string, cpu?: string) => ({ metadata: { name, namespace: 'a' }, spec: { containers: [{ name: 'c', ...(cpu ? { resources: { requests: { cpu } } } : {}) }] } });
+  await api.create(Pods, pod('one', '250m'));
+  await api.create(Pods, pod('two', '1'));
+  await api.create(Pods, pod('three'));
+  await clock.advance(1_000);
+  const used = (name: string) => api.find(ResourceQuotas, name, 'a')?.status?.used;
+  expect([used('all'), used('best-effort')]).toEqual([{ pods: '3', 'requests.cpu': '1250m', 'count/configmaps': '0', 'count/deployments.apps': '0' }, { pods: '1' }]);
+  await api.delete(Pods, { namespace: 'a', name: 'two' });
+  await clock.advance(1_000);
+  expect(used('all')).toMatchObject({ pods: '2', 'requests.cpu': '250m' });
+});

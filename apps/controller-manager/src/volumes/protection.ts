@@ -1,0 +1,67 @@
+import { PersistentVolumeClaims, PersistentVolumes, Pods } from '@orrery/api';
+import type { PersistentVolume, PersistentVolumeClaim, Pod } from '@orrery/api/types';
+import type { KubeObject } from '@orrery/apimachinery';
+import { defineController, watch } from '@orrery/controller';
+import { isNotFound } from '@orrery/errors';
+import { isTerminal } from '../pods/pod-state.ts';
+
+export const claimFinalizer = 'kubernetes.io/pvc-protection';
+export const volumeFinalizer = 'kubernetes.io/pv-protection';
+
+/** The finalizers an object should have: protected while it lives, released once it is to go and nothing uses it. Undefined: as they are. */
+export function plan(object: KubeObject, finalizer: string, inUse: () => boolean): string[] | undefined {
+  const { finalizers = [], deletionTimestamp } = object.metadata ?? {};
+  const has = finalizers.includes(finalizer);
+  if (!deletionTimestamp) return has ? undefined : [...finalizers, finalizer];
+  return has && !inUse() ? finalizers.filter((name) => name !== finalizer) : undefined;
+}
+
+const usesClaim = (pod: Pod, claim: string): boolean =>
+  (pod.spec?.volumes ?? []).some((volume) => volume.persistentVolumeClaim?.claimName === claim || (volume.ephemeral && `${pod.metadata?.name ?? ''}-${volume.name ?? ''}` === claim));
+
+/** A pod holds a claim from when it has a node until it has ended. */
+function claimInUse(claim: PersistentVolumeClaim, pods: Iterable<Pod>): boolean {
+  for (const pod of pods) if (pod.spec?.nodeName && !isTerminal(pod) && usesClaim(pod, claim.metadata?.name ?? '')) return true;
+  return false;
+}
+
+const ignoreGone = (error: unknown): void => {
+  if (!isNotFound(error)) throw error;
+};
+
+/** Keeps claims that pods use from being removed. */
+export const claimProtectionController = defineController<PersistentVolumeClaim>({
+  name: 'persistentvolumeclaim-protection-controller',
+  for: PersistentVolumeClaims,
+  rbac: [
+    { apiGroups: [''], resources: ['persistentvolumeclaims'], verbs: ['get', 'list', 'watch', 'update'] },
+    { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] },
+  ],
+  watches: [
+    watch(Pods, function* ({ object, gone }) {
+      if (!gone && !isTerminal(object)) return;
+      const { namespace = '', name = '' } = object.metadata ?? {};
+      for (const volume of object.spec?.volumes ?? []) {
+        const claim = volume.persistentVolumeClaim?.claimName ?? (volume.ephemeral ? `${name}-${volume.name ?? ''}` : undefined);
+        if (claim) yield `${namespace}/${claim}`;
+      }
+    }),
+  ],
+  async reconcile(key, { api, store }) {
+    const claim = store(PersistentVolumeClaims).get(key);
+    const finalizers = claim && plan(claim, claimFinalizer, () => claimInUse(claim, store(Pods).byIndex('namespace', claim.metadata?.namespace ?? '')));
+    if (claim && finalizers) await api.update(PersistentVolumeClaims, { ...claim, metadata: { ...claim.metadata, finalizers } }).catch(ignoreGone);
+  },
+});
+
+/** Keeps volumes that are bound from being removed. */
+export const volumeProtectionController = defineController<PersistentVolume>({
+  name: 'persistentvolume-protection-controller',
+  for: PersistentVolumes,
+  rbac: [{ apiGroups: [''], resources: ['persistentvolumes'], verbs: ['get', 'list', 'watch', 'update'] }],
+  async reconcile(key, { api, store }) {
+    const volume = store(PersistentVolumes).get(key);
+    const finalizers = volume && plan(volume, volumeFinalizer, () => volume.status?.phase === 'Bound');
+    if (volume && finalizers) await api.update(PersistentVolumes, { ...volume, metadata: { ...volume.metadata, finalizers } }).catch(ignoreGone);
+  },
+});

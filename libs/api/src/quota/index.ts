@@ -1,0 +1,2 @@
+export * from './pod-resources.ts';
+export * from './quota-usage.ts';
