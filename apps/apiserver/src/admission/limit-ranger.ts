@@ -32,7 +32,8 @@ function defaultContainer(container: Container, items: readonly LimitRangeItem[]
     if (requested.length) notes.push(`${requested.join(', ')} request for ${label} ${container.name}`);
     if (limited.length) notes.push(`${limited.join(', ')} limit for ${label} ${container.name}`);
   }
-  if (notes.length) {
+  const added = Object.keys(requests).length > Object.keys(container.resources?.requests ?? {}).length || notes.length > 0;
+  if (added) {
     container.resources = { ...container.resources, ...(Object.keys(limits).length ? { limits } : {}), ...(Object.keys(requests).length ? { requests } : {}) };
   }
   return notes;

@@ -1,0 +1,184 @@
+import { ClusterRoleBindings, ClusterRoles, Nodes, Pods, Secrets, ServiceAccounts } from '@orrery/api';
+import type { TokenRequest } from '@orrery/api/types';
+import { ensurePki } from '@orrery/node-io/pki';
+import { resolveConfig } from '@orrery/runtime';
+import { decodeJwt, decodeProtectedHeader } from 'jose';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { rbacAuthorizer } from '../authorization/rbac.ts';
+import { rbacIndexOf } from '../authorization/rbac-index.ts';
+import { apiServerSchema } from '../config.ts';
+import type { PluginContext, PluginSet, UserInfo } from '../pipeline/index.ts';
+import { FakeCluster, allowAll, allowNothing } from '../testing/fake-cluster.ts';
+import { identityPlugin } from './index.ts';
+
+const pki = ensurePki(undefined);
+let cluster: FakeCluster;
+let set: PluginSet;
+let context: PluginContext;
+
+function open(options: { authorize?: PluginContext['authorize']; tokenAuth?: string } = {}): void {
+  const config = resolveConfig(apiServerSchema, [{ serviceAccountKey: pki.saKey, ...(options.tokenAuth ? { tokenAuth: options.tokenAuth } : {}) }]);
+  context = { ...cluster, config, kinds: { get: () => undefined, byKind: () => undefined, all: () => [] }, securePort: () => 6443, authorize: options.authorize ?? allowAll, authenticate: () => undefined };
+  set = identityPlugin(context);
+}
+
+beforeEach(() => {
+  cluster = new FakeCluster();
+  cluster.put(ServiceAccounts, { metadata: { name: 'robot', namespace: 'a', uid: 'sa-1' } });
+  cluster.put(Nodes, { metadata: { name: 'n1', uid: 'node-1' } });
+  cluster.put(Pods, { metadata: { name: 'p', namespace: 'a', uid: 'pod-1' }, spec: { nodeName: 'n1', serviceAccountName: 'robot', containers: [] } });
+  open();
+});
+
+const someone: UserInfo = { username: 'jane', groups: ['devs', 'system:authenticated'] };
+
+async function review(resource: string, object: object, options: { subresource?: string; user?: UserInfo; namespace?: string } = {}): Promise<any> {
+  const handler = set.reviews?.find((one) => one.resource === resource && one.subresource === (options.subresource ?? ''));
+  return handler?.create({ user: options.user ?? someone, namespace: options.namespace ?? 'a', name: 'robot', object, dryRun: false });
+}
+
+const tokenFor = async (spec: Partial<NonNullable<TokenRequest['spec']>> = {}): Promise<string> => (await review('serviceaccounts', { metadata: {}, spec: { audiences: [], ...spec } }, { subresource: 'token' })).status.token;
+const podRef = { apiVersion: 'v1', kind: 'Pod', name: 'p', uid: 'pod-1' };
+
+async function authenticate(headers: Record<string, string>): Promise<UserInfo | undefined> {
+  for (const authenticator of set.authenticators ?? []) {
+    const user = await authenticator.authenticate({ headers, remoteAddress: '' });
+    if (user) return user;
+  }
+  return undefined;
+}
+const bearer = (token: string): Promise<UserInfo | undefined> => authenticate({ authorization: `Bearer ${token}` });
+
+describe('service-account tokens', () => {
+  it('carry what they are bound to', async () => {
+    const token = await tokenFor({ boundObjectRef: podRef, expirationSeconds: 3600 });
+    const now = cluster.clock.now() / 1000;
+    expect(decodeProtectedHeader(token)).toMatchObject({ alg: 'ES256' });
+    expect(decodeJwt(token)).toMatchObject({
+      iss: 'https://kubernetes.default.svc.cluster.local',
+      aud: ['https://kubernetes.default.svc.cluster.local'],
+      sub: 'system:serviceaccount:a:robot',
+      exp: now + 3600,
+      'kubernetes.io': { namespace: 'a', serviceaccount: { name: 'robot', uid: 'sa-1' }, pod: { name: 'p', uid: 'pod-1' }, node: { name: 'n1', uid: 'node-1' } },
+    });
+    expect(await bearer(token)).toMatchObject({
+      username: 'system:serviceaccount:a:robot',
+      uid: 'sa-1',
+      groups: ['system:serviceaccounts', 'system:serviceaccounts:a', 'system:authenticated'],
+      extra: { 'authentication.kubernetes.io/pod-name': ['p'], 'authentication.kubernetes.io/node-uid': ['node-1'] },
+    });
+  });
+
+  it('end with their time, their account, their pod, another uid', async () => {
+    const token = await tokenFor({ boundObjectRef: podRef, expirationSeconds: 600 });
+    cluster.remove(Pods, { namespace: 'a', name: 'p' });
+    await expect(bearer(token)).rejects.toMatchObject({ code: 401 });
+    const plain = await tokenFor({ expirationSeconds: 600 });
+    expect(await bearer(plain)).toBeDefined();
+    cluster.put(ServiceAccounts, { metadata: { name: 'robot', namespace: 'a', uid: 'sa-2' } });
+    await expect(bearer(plain)).rejects.toMatchObject({ code: 401 });
+    const young = await tokenFor({ expirationSeconds: 600 });
+    await cluster.clock.advance(620_000);
+    await expect(bearer(young)).rejects.toMatchObject({ code: 401 });
+  });
+
+  it('are only for their audiences', async () => {
+    const token = await tokenFor({ audiences: ['vault'] });
+    await expect(bearer(token)).rejects.toMatchObject({ code: 401 });
+    expect((await review('tokenreviews', { spec: { token, audiences: ['vault', 'x'] } })).status).toMatchObject({ authenticated: true, audiences: ['vault'], user: { username: 'system:serviceaccount:a:robot' } });
+    expect((await review('tokenreviews', { spec: { token } })).status.authenticated).toBeUndefined();
+  });
+
+  it('of other keys, and forged ones, are refused', async () => {
+    const token = await tokenFor();
+    const [head, , signature] = token.split('.');
+    const forged = `${head}.${Buffer.from(JSON.stringify({ ...decodeJwt(token), sub: 'system:serviceaccount:a:admin' })).toString('base64url')}.${signature}`;
+    await expect(bearer(forged)).rejects.toMatchObject({ code: 401 });
+    expect(await bearer('nonsense')).toBeUndefined();
+  });
+
+  it('last a year for kubelets, with a warning time', async () => {
+    const answer = await review('serviceaccounts', { metadata: {}, spec: { audiences: [], expirationSeconds: 3607, boundObjectRef: podRef } }, { subresource: 'token' });
+    const claims = decodeJwt(answer.status.token) as { exp: number; iat: number; 'kubernetes.io': { warnafter: number } };
+    expect([claims.exp - claims.iat, claims['kubernetes.io'].warnafter - claims.iat]).toEqual([365 * 86400, 3607]);
+    expect(Date.parse(answer.status.expirationTimestamp)).toBe(cluster.clock.now() + 3607_000);
+  });
+
+  it.each<[string, Partial<NonNullable<TokenRequest['spec']>>, number, string]>([
+    ['too short', { expirationSeconds: 60 }, 422, 'may not specify a duration less than 10 minutes'],
+    ['unknown pod', { boundObjectRef: { ...podRef, name: 'q' } }, 404, 'pods "q" not found'],
+    ['other uid', { boundObjectRef: { ...podRef, uid: 'x' } }, 409, 'the UID in the bound object reference (x) does not match the UID in record'],
+    ['other kind', { boundObjectRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'd' } }, 400, 'cannot bind token to object of type apps/v1, Kind=Deployment'],
+  ])('are not issued: %s', async (_name, spec, code, message) => {
+    await expect(tokenFor(spec)).rejects.toMatchObject({ code, message: expect.stringContaining(message) as string });
+  });
+
+  it('can be verified with the published key', async () => {
+    const { keys } = (await set.identity?.jwks()) as { keys: { kid: string; kty: string; d?: string }[] };
+    expect(keys[0]).toMatchObject({ kty: 'EC', crv: 'P-256', alg: 'ES256', use: 'sig', kid: decodeProtectedHeader(await tokenFor()).kid });
+    expect(keys[0]?.d).toBeUndefined();
+    expect(await set.identity?.openidConfiguration()).toMatchObject({ issuer: 'https://kubernetes.default.svc.cluster.local', jwks_uri: 'https://10.240.0.1:6443/openid/v1/jwks' });
+  });
+});
+
+describe('other credentials', () => {
+  const data = (fields: Record<string, string>): Record<string, string> => Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, Buffer.from(value).toString('base64')]));
+  it('bootstrap tokens', async () => {
+    const secret = { 'token-id': 'abcdef', 'token-secret': '0123456789abcdef', 'usage-bootstrap-authentication': 'true', 'auth-extra-groups': 'system:bootstrappers:x' };
+    const put = (fields: Record<string, string>): unknown => cluster.put(Secrets, { metadata: { name: 'bootstrap-token-abcdef', namespace: 'kube-system' }, type: 'bootstrap.kubernetes.io/token', data: data(fields) });
+    put(secret);
+    expect(await bearer('abcdef.0123456789abcdef')).toEqual({ username: 'system:bootstrap:abcdef', groups: ['system:bootstrappers', 'system:bootstrappers:x', 'system:authenticated'] });
+    expect(await bearer('abcdef.0123456789abcdee')).toBeUndefined();
+    put({ ...secret, expiration: '2020-01-01T00:00:00Z' });
+    expect(await bearer('abcdef.0123456789abcdef')).toBeUndefined();
+    put({ ...secret, 'auth-extra-groups': 'system:masters' });
+    expect(await bearer('abcdef.0123456789abcdef')).toBeUndefined();
+  });
+  it('static tokens, also by WebSocket sub-protocol', async () => {
+    open({ tokenAuth: 's3cret,admin,1,"system:masters,devs"' });
+    const admin = { username: 'admin', uid: '1', groups: ['system:masters', 'devs', 'system:authenticated'] };
+    expect(await bearer('s3cret')).toEqual(admin);
+    expect(await authenticate({ 'sec-websocket-protocol': `v5.channel.k8s.io, base64url.bearer.authorization.k8s.io.${Buffer.from('s3cret').toString('base64url')}` })).toEqual(admin);
+  });
+  it('client certificates, until they end', async () => {
+    const certificate = { commonName: 'jane', organizations: ['devs'], raw: Buffer.from('x'), notAfterMs: cluster.clock.now() + 1000 };
+    const [authenticator] = set.authenticators ?? [];
+    expect(await authenticator?.authenticate({ headers: {}, remoteAddress: '', certificate })).toMatchObject({ username: 'jane', groups: ['devs', 'system:authenticated'] });
+    await cluster.clock.advance(2000);
+    expect(await authenticator?.authenticate({ headers: {}, remoteAddress: '', certificate })).toBeUndefined();
+  });
+});
+
+describe('impersonation', () => {
+  const info = { isResource: true, path: '', verb: 'list', group: '', version: 'v1', resource: 'pods', subresource: '', namespace: '', name: '' };
+  const act = async (headers: Record<string, string>): Promise<UserInfo | undefined> => set.impersonator?.impersonate({ user: someone, headers, info });
+  it('takes over user, groups and extra', async () => {
+    expect(await act({ 'impersonate-user': 'bob', 'impersonate-group': 'a, b', 'impersonate-extra-scopes': 'x' })).toEqual({ username: 'bob', groups: ['a', 'b', 'system:authenticated'], extra: { scopes: ['x'] } });
+    expect((await act({ 'impersonate-user': 'system:serviceaccount:a:robot' }))?.groups).toEqual(['system:serviceaccounts', 'system:serviceaccounts:a', 'system:authenticated']);
+    expect(await act({})).toBe(someone);
+  });
+  it('takes permission', async () => {
+    open({ authorize: allowNothing });
+    await expect(act({ 'impersonate-user': 'bob' })).rejects.toThrow('users "bob" is forbidden: User "jane" cannot impersonate resource "users" in API group "" at the cluster scope');
+    await expect(act({ 'impersonate-group': 'a' })).rejects.toMatchObject({ code: 500 });
+  });
+});
+
+describe('reviews', () => {
+  it('say who one is and what one may do', async () => {
+    cluster.put(ClusterRoles, { metadata: { name: 'r' }, rules: [{ verbs: ['get'], apiGroups: [''], resources: ['pods'] }, { verbs: ['get'], nonResourceURLs: ['/x'] }] });
+    cluster.put(ClusterRoleBindings, { metadata: { name: 'b' }, roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'r' }, subjects: [{ kind: 'Group', name: 'devs' }] });
+    open({ authorize: (question) => rbacAuthorizer(rbacIndexOf(context)).authorize(question) });
+    rbacIndexOf(context).follow(cluster.read);
+    expect((await review('selfsubjectreviews', {})).status.userInfo).toEqual({ username: 'jane', groups: ['devs', 'system:authenticated'] });
+    expect((await review('selfsubjectaccessreviews', { spec: { resourceAttributes: { verb: 'get', resource: 'pods' } } })).status).toEqual({ allowed: true, reason: 'RBAC: allowed by ClusterRoleBinding "b" of ClusterRole "r" to Group "devs"' });
+    expect((await review('subjectaccessreviews', { spec: { user: 'x', nonResourceAttributes: { verb: 'get', path: '/x' } } })).status).toEqual({ allowed: false });
+    expect((await review('selfsubjectrulesreviews', { spec: { namespace: 'a' } })).status).toEqual({
+      resourceRules: [{ verbs: ['get'], apiGroups: [''], resources: ['pods'] }],
+      nonResourceRules: [{ verbs: ['get'], nonResourceURLs: ['/x'] }],
+      incomplete: false,
+    });
+    await expect(review('subjectaccessreviews', { spec: { user: 'x' } })).rejects.toMatchObject({ code: 422 });
+    await expect(review('localsubjectaccessreviews', { spec: { user: 'x', resourceAttributes: { namespace: 'b', verb: 'get', resource: 'pods' } } })).rejects.toMatchObject({ code: 400 });
+  });
+});
