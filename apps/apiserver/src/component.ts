@@ -1,13 +1,14 @@
 import type { Bus } from '@orrery/bus';
 import type { ApiClient } from '@orrery/client';
 import type { HttpServer, ServeHttp } from '@orrery/node-io/http-server';
-import type { Channel } from '@orrery/rpc';
+import { type Channel, type GrpcServer, grpcServer } from '@orrery/rpc';
 import { type Component, type Env, resolveConfig } from '@orrery/runtime';
 import type { NetStack } from '@orrery/vnet';
 import { createMemoryClient } from './client/memory-client.ts';
 import { startCompactor } from './compactor.ts';
 import { type Composed, composeCore } from './compose-core.ts';
 import { type ApiServerConfig, apiServerSchema } from './config.ts';
+import { resourcesService } from './grpc/service.ts';
 import { httpHandler } from './http/handler.ts';
 import type { BootstrapStep, PluginFactory } from './pipeline/plugin-set.ts';
 import type { UserInfo } from './pipeline/request-info.ts';
@@ -55,6 +56,8 @@ class RunningServer {
   readonly composed: Composed;
   phase: Phase = 'new';
   http: HttpServer | undefined;
+  grpcPort = 0;
+  private grpc: GrpcServer | undefined;
 
   constructor(env: Env, deps: ApiServerDeps, config: ApiServerConfig) {
     this.env = env;
@@ -82,7 +85,9 @@ class RunningServer {
     this.phase = 'stopped';
     this.stopping.abort(new Error('the API server is stopping'));
     await this.http?.close();
+    await this.grpc?.stop();
     this.http = undefined;
+    this.grpc = undefined;
   }
 
   private async bootstrap(step: BootstrapStep): Promise<void> {
@@ -91,6 +96,20 @@ class RunningServer {
   }
 
   private async listen(): Promise<void> {
+    const { host, grpcPort } = this.config;
+    if (grpcPort >= 0 && this.deps.http) {
+      this.grpc = grpcServer([resourcesService(this.composed.core)], this.grpcTls());
+      this.grpcPort = await this.grpc.listen(`${host}:${grpcPort}`);
+    }
+    await this.listenHttp();
+  }
+
+  private grpcTls(): Parameters<typeof grpcServer>[1] {
+    const { tlsCert: cert, tlsKey: key, clientCa: ca } = this.config;
+    return cert ? { tls: { cert, key, ...(ca ? { ca } : {}) }, requireClientCert: ca !== '' } : {};
+  }
+
+  private async listenHttp(): Promise<void> {
     if (!this.deps.http) return;
     const { host, port, tlsCert: cert, tlsKey: key, clientCa } = this.config;
     const tls = cert ? { tls: { cert, key, ...(clientCa ? { clientCa } : {}) } } : {};
@@ -125,7 +144,9 @@ export function createApiServer(env: Env, deps: ApiServerDeps, settings: Partial
     get port() {
       return server.http?.port ?? 0;
     },
-    grpcPort: 0,
+    get grpcPort() {
+      return server.grpcPort;
+    },
     client: (user) => createMemoryClient(core, user),
     start: () => server.start(),
     stop: () => server.stop(),

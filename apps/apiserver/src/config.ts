@@ -26,7 +26,7 @@ export const apiServerSchema = {
   kubeletClientKey: { type: 'string', default: '', help: 'key of --kubelet-client-cert, PEM' },
   compactionIntervalMs: { type: 'number', default: 300_000, help: 'how often old revisions of the store are compacted; 0 never' },
   eventTtlSeconds: { type: 'number', default: 3600, help: 'how long Events are kept' },
-  watchCacheEvents: { type: 'number', default: 2000, help: 'events a resource keeps for watches that resume' },
+  watchCacheEvents: { type: 'number', default: 10_000, help: 'events a resource keeps for watches that resume' },
   bookmarkIntervalMs: { type: 'number', default: 60_000, help: 'how often watches that asked for them get a bookmark' },
   minRequestTimeoutSeconds: { type: 'number', default: 1800, help: 'watches without a timeout end after this to twice this' },
 } as const satisfies ConfigSchema;

@@ -88,15 +88,21 @@ class NodeRequest implements HttpRequest {
     return this.controller.signal;
   }
 
-  async body(maxBytes: number): Promise<Buffer> {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    for await (const chunk of this.request as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (size > maxBytes) throw new BodyTooLargeError(`body exceeds ${maxBytes} bytes`);
-      chunks.push(chunk);
-    }
-    return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+  body(maxBytes: number): Promise<Buffer> {
+    const { request } = this;
+    return new Promise((resolve, reject) => {
+      const chunks: Buffer[] = [];
+      let size = 0;
+      request.on('data', (chunk: Buffer) => {
+        size += chunk.length;
+        if (size <= maxBytes) chunks.push(chunk);
+        else reject(new BodyTooLargeError(`body exceeds ${maxBytes} bytes`));
+        // What is too much is still read and dropped, so that the connection lives to carry the refusal.
+      });
+      request.once('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
+      request.once('error', reject);
+      request.once('close', () => reject(new Error('the client went away')));
+    });
   }
 
   bodyStream(): AsyncIterable<Uint8Array> {

@@ -3,7 +3,8 @@ import type { ApiClient, DeleteOptions, ListOptions, ObjectKey, ObjectList, Patc
 import { badRequest, methodNotSupported, notFound, toStatusError } from '@orrery/errors';
 import type { Frame } from '../cache/frame.ts';
 import { checkAllowed } from '../pipeline/access.ts';
-import type { RequestInfo, UserInfo } from '../pipeline/request-info.ts';
+import type { UserInfo } from '../pipeline/request-info.ts';
+import { resourceInfo } from '../pipeline/resource-info.ts';
 import { create } from '../registry/create.ts';
 import { deleteObject } from '../registry/delete.ts';
 import { deleteCollection } from '../registry/delete-collection.ts';
@@ -24,29 +25,6 @@ interface Target {
   readonly subresource?: string | undefined;
 }
 
-function pathOf(ref: ResourceRef, target: Target): string {
-  const root = ref.group ? `/apis/${ref.group}/${ref.version}` : `/api/${ref.version}`;
-  const parts = [root, ...(target.namespace ? ['namespaces', target.namespace] : []), ref.resource];
-  if (target.name) parts.push(target.name);
-  if (target.subresource) parts.push(target.subresource);
-  return parts.join('/');
-}
-
-function infoOf(ref: ResourceRef, target: Target): RequestInfo {
-  const namespace = ref.namespaced ? (target.namespace ?? '') : '';
-  return {
-    isResource: true,
-    path: pathOf(ref, { ...target, namespace }),
-    verb: target.verb,
-    group: ref.group,
-    version: ref.version,
-    resource: ref.resource,
-    subresource: target.subresource ?? '',
-    namespace: ref.group === '' && ref.resource === 'namespaces' ? (target.name ?? '') : namespace,
-    name: target.name ?? '',
-  };
-}
-
 const ignore = (): void => undefined;
 
 /** The pipeline in memory: authorized, admitted and stored like any request; objects pass by reference. */
@@ -55,7 +33,7 @@ export function createMemoryClient(core: ApiServerCore, user: UserInfo): ApiClie
   let closed = false;
   const scopeFor = async (ref: ResourceRef, target: Target, selectors: Pick<ListOptions, 'labelSelector' | 'fieldSelector'> = {}): Promise<RequestScope> => {
     if (closed) throw badRequest('client is closed');
-    const info = infoOf(ref, target);
+    const info = resourceInfo({ group: ref.group, version: ref.version, resource: ref.resource, ...target }, ref.namespaced);
     const kind = core.kinds.get(ref.group, ref.version, ref.resource);
     if (!kind) throw notFound({ group: ref.group, resource: ref.resource, name: target.name ?? '' });
     if (!target.subresource && !kind.verbs.includes(target.verb)) throw methodNotSupported({ group: ref.group, resource: ref.resource }, target.verb);

@@ -153,6 +153,11 @@ const verbs: Readonly<Record<string, Verb>> = {
   deletecollection: serveDeleteCollection,
 };
 
+/** Verbs on one object; the others are on collections. */
+const named = new Set(['get', 'update', 'patch', 'delete']);
+/** Collections whose name, if any, came from a selector (or the old /watch/ paths). */
+const selecting = new Set(['list', 'watch']);
+
 /** Answers an authorized request for a resource or one of its subresources. */
 export async function serveResource(core: ApiServerCore, routed: { exchange: Exchange; parsed: ParsedRequest; user: UserInfo }): Promise<void> {
   const { exchange, parsed } = routed;
@@ -164,7 +169,7 @@ export async function serveResource(core: ApiServerCore, routed: { exchange: Exc
   if (info.subresource) return serveSubresource(request);
   const verb = verbs[info.verb];
   const namespaceNeeded = scope.kind.namespaced && !info.namespace && info.verb !== 'list' && info.verb !== 'watch';
-  if (!verb || namespaceNeeded || !scope.kind.verbs.includes(info.verb) || (info.verb === 'create' && info.name)) {
+  if (!verb || namespaceNeeded || !scope.kind.verbs.includes(info.verb) || named.has(info.verb) !== (info.name !== '' && !selecting.has(info.verb))) {
     throw methodNotSupported({ group: info.group, resource: info.resource }, info.verb);
   }
   await (info.verb === 'create' && isVirtual(scope.kind) ? serveVirtual(request) : verb(request));

@@ -1,5 +1,5 @@
 import type { KindDescriptor } from '@orrery/api';
-import { type KubeObject, cloneJson } from '@orrery/apimachinery';
+import { type KubeObject, cloneJson, deepEqual } from '@orrery/apimachinery';
 import { StatusError, serviceUnavailable } from '@orrery/errors';
 import { encodeForStorage } from '../cache/encoding.ts';
 import { Entry, entryFromStored } from '../cache/entry.ts';
@@ -180,7 +180,7 @@ function versioned(object: KubeObject, revision: number): KubeObject {
   return { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } };
 }
 
-/** Equal as stored: then nothing is written and the resourceVersion stays. */
+/** Equal but for the resourceVersion: then nothing is written. */
 function sameContent(draft: KubeObject, current: Entry): boolean {
-  return encodeForStorage(draft).equals(encodeForStorage(current.object as KubeObject));
+  return deepEqual(versioned(draft, current.revision), current.object);
 }

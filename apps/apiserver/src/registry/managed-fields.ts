@@ -35,6 +35,6 @@ export function track(registry: Registry, scope: RequestScope, change: { before:
   // Entries that were sent back as they are keep their identity, which spares decoding them.
   if (known && deepEqual(entriesOf(draft), known)) draft.metadata.managedFields = known;
   const tracked = trackUpdate({ before, after: draft, manager, ...ownership(registry, scope) });
-  draft.metadata = (tracked as Draft).metadata;
+  draft.metadata = (tracked as unknown as Draft).metadata;
   return draft;
 }

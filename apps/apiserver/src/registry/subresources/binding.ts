@@ -37,7 +37,7 @@ function bound(pod: Pod, binding: Binding, now: string): Pod {
     ...(annotations ? { annotations: { ...pod.metadata?.annotations, ...annotations } } : {}),
     ...(labels ? { labels: { ...pod.metadata?.labels, ...labels } } : {}),
   };
-  const spec = { ...pod.spec, nodeName: binding.target.name } as Pod['spec'];
+  const spec = { ...pod.spec, nodeName: binding.target?.name } as Pod['spec'];
   return { ...pod, metadata, spec, status: { ...pod.status, conditions: scheduled(pod.status?.conditions, now) } } as Pod;
 }
 

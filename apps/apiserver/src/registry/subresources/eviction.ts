@@ -55,17 +55,18 @@ function withoutAllowance(conditions: readonly Condition[] | undefined, now: str
 /** Takes one disruption from the budget; throws when there is none. */
 function decrement(budget: PodDisruptionBudget, podName: string, now: string): PodDisruptionBudget {
   const name = budget.metadata?.name ?? '';
-  const status = budget.status ?? { currentHealthy: 0, desiredHealthy: 0, disruptionsAllowed: 0, expectedPods: 0 };
+  const status = budget.status ?? {};
+  const { disruptionsAllowed: allowed = 0, currentHealthy = 0, desiredHealthy = 0 } = status;
   const generation = budget.metadata?.generation ?? 0;
   if ((status.observedGeneration ?? 0) < generation) throw refused(`The disruption budget ${name} is still being processed by the server.`, 10);
-  if (status.disruptionsAllowed < 0) throw forbidden({ group: 'policy', resource: 'poddisruptionbudgets', name }, 'pdb disruptions allowed is negative');
+  if (allowed < 0) throw forbidden({ group: 'policy', resource: 'poddisruptionbudgets', name }, 'pdb disruptions allowed is negative');
   if (Object.keys(status.disruptedPods ?? {}).length > maxDisruptedPods) {
     throw forbidden({ group: 'policy', resource: 'poddisruptionbudgets', name }, 'DisruptedPods map too big - too many evictions not confirmed by PDB controller');
   }
-  if (status.disruptionsAllowed === 0) {
-    throw refused(`The disruption budget ${name} needs ${status.desiredHealthy} healthy pods and has ${status.currentHealthy} currently`);
+  if (allowed === 0) {
+    throw refused(`The disruption budget ${name} needs ${desiredHealthy} healthy pods and has ${currentHealthy} currently`);
   }
-  const left = status.disruptionsAllowed - 1;
+  const left = allowed - 1;
   return {
     ...budget,
     status: {

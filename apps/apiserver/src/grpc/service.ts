@@ -1,0 +1,123 @@
+import { statusToRpcError } from '@orrery/client';
+import { toStatusError } from '@orrery/errors';
+import { type GetRequest, type ListChunk, type ListRequest, type ObjectReply, ResourcesDefinition, type WatchBatch, type WatchRequest, type WriteReply, type WriteRequest } from '@orrery/proto/api';
+import { AsyncQueue, type CallContext, type ServedService, service } from '@orrery/rpc';
+import type { Frame } from '../cache/frame.ts';
+import { get } from '../registry/get.ts';
+import { list } from '../registry/list.ts';
+import { getSubresource } from '../registry/subresources/index.ts';
+import { watch } from '../registry/watch.ts';
+import type { ApiServerCore } from '../server.ts';
+import { callScope, callUser } from './call-scope.ts';
+import { answerWrite } from './write.ts';
+
+/** Items of one chunk of a list. */
+const chunkItems = 500;
+/** Batches a slow client may owe before its watch is ended; it resumes from its last revision. */
+const maxBacklog = 10_000;
+
+function defined<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const kept = Object.entries(fields).filter(([, value]) => value !== undefined && value !== '' && value !== 0);
+  return Object.fromEntries(kept) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}
+
+async function serveGet(core: ApiServerCore, request: GetRequest, context: CallContext): Promise<ObjectReply> {
+  const user = await callUser(core, context);
+  const { scope } = await callScope(core, { user, resource: request.resource, verb: 'get' });
+  if (scope.info.subresource === 'scale') return { object: Buffer.from(JSON.stringify(await getSubresource(core.registry, scope))) };
+  return { object: (await get(core.registry, scope, request.resourceVersion ?? '')).bytes };
+}
+
+async function* serveList(core: ApiServerCore, request: ListRequest, context: CallContext): AsyncIterable<ListChunk> {
+  const user = await callUser(core, context);
+  const { labelSelector, fieldSelector, limit, resourceVersion, resourceVersionMatch, continueToken } = request;
+  const { scope } = await callScope(core, { user, resource: request.resource, verb: 'list', selectors: request });
+  const result = await list(core.registry, scope, defined({ labelSelector, fieldSelector, limit, resourceVersion, resourceVersionMatch, continue: continueToken }));
+  const { entries } = result;
+  for (let i = 0; i + chunkItems < entries.length; i += chunkItems) yield { items: entries.slice(i, i + chunkItems).map((entry) => entry.bytes) };
+  const rest = entries.length ? Math.floor((entries.length - 1) / chunkItems) * chunkItems : 0;
+  yield {
+    items: entries.slice(rest).map((entry) => entry.bytes),
+    resourceVersion: String(result.resourceVersion),
+    continueToken: result.continue ?? '',
+    remainingItemCount: result.remainingItemCount ?? 0,
+  };
+}
+
+function toEvents(batch: readonly Frame[]): WatchBatch {
+  return { events: batch.map((frame) => ({ type: frame.type, object: frame.entry.bytes })) };
+}
+
+async function* serveWatch(core: ApiServerCore, request: WatchRequest, context: CallContext): AsyncIterable<WatchBatch> {
+  const user = await callUser(core, context);
+  const { scope } = await callScope(core, { user, resource: request.resource, verb: 'watch', selectors: request, signal: context.signal });
+  const { labelSelector, fieldSelector, resourceVersion, timeoutSeconds, allowBookmarks } = request;
+  const initial = request.sendInitialEvents ? { sendInitialEvents: true, resourceVersionMatch: 'NotOlderThan' } : {};
+  const options = { ...defined({ labelSelector, fieldSelector, resourceVersion, timeoutSeconds }), ...initial, allowWatchBookmarks: allowBookmarks ?? false };
+  const queue = new AsyncQueue<WatchBatch>();
+  const handle = await watch(core.registry, scope, options, {
+    frames(batch) {
+      if (queue.size > maxBacklog) queue.end();
+      else queue.push(toEvents(batch));
+    },
+    closed(error) {
+      if (error) queue.push({ events: [{ type: 'ERROR', object: Buffer.from(JSON.stringify(error.status)) }] });
+      queue.end();
+    },
+  });
+  const stop = (): void => queue.end();
+  context.signal.addEventListener('abort', stop, { once: true });
+  try {
+    yield* queue;
+  } finally {
+    context.signal.removeEventListener('abort', stop);
+    handle.stop();
+  }
+}
+
+async function* serveWrites(core: ApiServerCore, requests: AsyncIterable<WriteRequest>, context: CallContext): AsyncIterable<WriteReply> {
+  const user = await callUser(core, context);
+  const replies = new AsyncQueue<WriteReply>();
+  const read = async (): Promise<void> => {
+    const open = new Set<Promise<void>>();
+    for await (const request of requests) {
+      const answer: Promise<void> = answerWrite(core, user, request).then((reply) => {
+        replies.push(reply);
+        open.delete(answer);
+      });
+      open.add(answer);
+    }
+    await Promise.all(open);
+  };
+  read().then(
+    () => replies.end(),
+    (error: unknown) => replies.end(error),
+  );
+  yield* replies;
+}
+
+async function failing<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    throw statusToRpcError(toStatusError(error));
+  }
+}
+
+async function* failingStream<T>(stream: AsyncIterable<T>): AsyncIterable<T> {
+  try {
+    yield* stream;
+  } catch (error) {
+    throw statusToRpcError(toStatusError(error));
+  }
+}
+
+/** `orrery.api.v1.Resources`: the second front end of the pipeline. */
+export function resourcesService(core: ApiServerCore): ServedService {
+  return service(ResourcesDefinition, {
+    get: (request, context) => failing(() => serveGet(core, request, context)),
+    list: (request, context) => failingStream(serveList(core, request, context)),
+    watch: (request, context) => failingStream(serveWatch(core, request, context)),
+    write: (requests, context) => failingStream(serveWrites(core, requests, context)),
+  });
+}

@@ -1,0 +1,55 @@
+import type { ApiClient } from '@orrery/client';
+import { realEnv, serveHttp } from '@orrery/node-io';
+import type { Env } from '@orrery/runtime';
+import { createStore, type Store } from '../../store/src/component.ts';
+import { type ApiServer, type ApiServerConfig, type ApiServerDeps, createApiServer } from '../src/component.ts';
+
+export const admin = { username: 'admin', groups: ['system:masters', 'system:authenticated'] };
+
+export interface TestServer {
+  readonly server: ApiServer;
+  readonly store: Store;
+  readonly api: ApiClient;
+  readonly env: Env;
+  /** Base URL of the REST API. */
+  readonly url: string;
+  /** Another API server on the same store. */
+  replica(settings?: Partial<ApiServerConfig>): Promise<ApiServer>;
+  stop(): Promise<void>;
+}
+
+/** A store and an API server in this process; without plug-ins unless told, so nothing is authenticated or admitted. */
+export async function startTestServer(settings: Partial<ApiServerConfig> = {}, deps: Partial<ApiServerDeps> = {}): Promise<TestServer> {
+  const env = realEnv({ name: 'test', level: 'error' });
+  const store = createStore(env, {}, { listenClient: [] });
+  await store.start();
+  const running: ApiServer[] = [];
+  const start = async (more: Partial<ApiServerConfig> = {}): Promise<ApiServer> => {
+    const server = createApiServer(env, { store: store.channel(), http: serveHttp, plugins: [], ...deps }, { port: 0, grpcPort: 0, ...settings, ...more });
+    await server.start();
+    running.push(server);
+    return server;
+  };
+  const server = await start();
+  return {
+    server,
+    store,
+    env,
+    api: server.client(admin),
+    url: `http://127.0.0.1:${server.port}`,
+    replica: start,
+    async stop() {
+      for (const one of running) await one.stop();
+      await store.stop();
+    },
+  };
+}
+
+/** Resolves once `condition` holds; rejects after five seconds of real time. */
+export async function eventually(condition: () => boolean | Promise<boolean>, what = 'condition'): Promise<void> {
+  const deadline = performance.now() + 5_000;
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`${what} did not come true`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
