@@ -20,7 +20,7 @@ export const apiServerSchema = {
   authorizationMode: { type: 'string', default: 'Node,RBAC', help: 'authorizers in order: AlwaysAllow, Node, RBAC' },
   serviceAccountIssuer: { type: 'string', default: 'https://kubernetes.default.svc.cluster.local', help: 'issuer of service account tokens' },
   serviceAccountKey: { type: 'string', default: '', help: 'private key that signs service account tokens, PEM; made at start when absent' },
-  tokenAuth: { type: 'string', default: '', help: 'static bearer tokens, CSV lines token,user,uid,"group1,group2"' },
+  tokenAuth: { type: 'string', default: '', help: 'static bearer tokens: a file, or CSV lines token,user,uid,"group1,group2"' },
   kubeletCa: { type: 'string', default: '', help: 'CA of the serving certificates of kubelets, PEM; without it they are not verified' },
   kubeletClientCert: { type: 'string', default: '', help: 'client certificate for kubelets, PEM' },
   kubeletClientKey: { type: 'string', default: '', help: 'key of --kubelet-client-cert, PEM' },

@@ -15,7 +15,10 @@ await runMain({
     const { etcdCa, etcdCert, etcdKey } = config;
     const tls = etcdCa ? { tls: { ca: pem(etcdCa), ...(etcdCert ? { cert: pem(etcdCert), key: pem(etcdKey) } : {}) } } : {};
     const store = grpcChannel(config.etcdServers.split(',')[0] ?? '', tls);
-    const files = { tlsCert: pem(config.tlsCert), tlsKey: pem(config.tlsKey), clientCa: pem(config.clientCa), serviceAccountKey: pem(config.serviceAccountKey) };
-    return createApiServer(env, { store, http: serveHttp }, { ...config, ...files });
+    const { tlsCert, tlsKey, clientCa, serviceAccountKey, kubeletCa, kubeletClientCert, kubeletClientKey, tokenAuth } = config;
+    const given = { tlsCert, tlsKey, clientCa, serviceAccountKey, kubeletCa, kubeletClientCert, kubeletClientKey };
+    const files = Object.fromEntries(Object.entries(given).map(([name, value]) => [name, pem(value)]));
+    const tokens = tokenAuth.includes(',') ? tokenAuth : pem(tokenAuth);
+    return createApiServer(env, { store, http: serveHttp }, { ...config, ...files, tokenAuth: tokens });
   },
 });

@@ -9,7 +9,12 @@ import { kubeletEndpoint } from './kubelet-endpoint.ts';
 export interface Backend {
   readonly stream: ByteStream;
   readonly host: string;
+  /** Further headers of every request to it. */
+  readonly headers?: readonly (readonly [string, string])[];
 }
+
+/** One kubelet API may stand for many emulated nodes: the request says which is meant. Other kubelets ignore it. */
+const nodeHeader = 'X-Orrery-Node';
 
 /** Connects to what requests are passed on to. Failures are 500 `error dialing backend`, as upstream's are. */
 export interface Backends {
@@ -35,7 +40,7 @@ export function backends(context: Pick<PluginContext, 'config' | 'read' | 'clust
       if (!node) throw notFound({ group: '', resource: 'nodes', name });
       const to = kubeletEndpoint(node);
       const tls = { ...identity, ...(kubeletCa ? { ca: kubeletCa } : {}), commonName: `system:node:${name}` };
-      return dialing(() => dial({ ...to, tls }), `${to.host}:${to.port}`);
+      return { ...(await dialing(() => dial({ ...to, tls }), `${to.host}:${to.port}`)), headers: [[nodeHeader, name]] };
     },
     async pod({ ip, port, tls }) {
       const net = context.clusterNet;

@@ -5,7 +5,7 @@ import type { ConnectRequest } from '../pipeline/index.ts';
 import type { Backend } from './backend.ts';
 
 /** Meant for this server or for one connection only. */
-const ownHeaders = new Set(['authorization', 'host', 'connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'content-length', 'upgrade', 'http2-settings']);
+const ownHeaders = new Set(['authorization', 'x-orrery-node', 'host', 'connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'content-length', 'upgrade', 'http2-settings']);
 const bearerProtocol = 'base64url.bearer.authorization.k8s.io.';
 
 function withoutToken(value: string): string {
@@ -28,9 +28,9 @@ function forwarded(headers: HttpHeaders, keep: (name: string) => boolean): [stri
 export async function passOnUpgrade(request: ConnectRequest, backend: Backend, target: string): Promise<void> {
   if (!request.socket) throw new Error('not an upgrade');
   const { method, headers } = request.http;
-  const kept = forwarded(headers, (name) => !['authorization', 'host', 'content-length'].includes(name));
+  const kept = forwarded(headers, (name) => !['authorization', 'host', 'content-length', 'x-orrery-node'].includes(name));
   try {
-    await proxyUpgrade({ request: { method, url: request.http.url, headers: headerMap(kept) }, client: streamOfSocket(request.socket), backend: backend.stream, target, host: backend.host });
+    await proxyUpgrade({ request: { method, url: request.http.url, headers: headerMap([...kept, ...(backend.headers ?? [])]) }, client: streamOfSocket(request.socket), backend: backend.stream, target, host: backend.host });
   } catch (error) {
     throw internalError(error);
   }
@@ -48,7 +48,7 @@ export async function ask(request: ConnectRequest, backend: Backend, options: { 
     return await exchange(backend.stream, {
       method,
       target: options.target,
-      headers: [['Host', backend.host], ...kept, ...(options.extra ?? [])],
+      headers: [['Host', backend.host], ...kept, ...(backend.headers ?? []), ...(options.extra ?? [])],
       ...(hasBody ? { body: request.http.bodyStream() } : {}),
     });
   } catch (error) {

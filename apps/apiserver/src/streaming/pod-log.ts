@@ -1,5 +1,5 @@
 import type { Pod } from '@orrery/api/types';
-import { type FieldError, StatusError, badRequest, fieldError, internalError, invalid, notFound } from '@orrery/errors';
+import { type FieldError, type StatusError, badRequest, fieldError, internalError, invalid, notFound } from '@orrery/errors';
 import type { ExchangeReply } from '@orrery/http';
 import type { ConnectHandler, ConnectRequest } from '../pipeline/index.ts';
 import type { Backends } from './backend.ts';
