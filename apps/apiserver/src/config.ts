@@ -13,6 +13,7 @@ export const apiServerSchema = {
   etcdCa: { type: 'string', default: '', help: 'CA of the store, PEM' },
   etcdCert: { type: 'string', default: '', help: 'client certificate for the store, PEM' },
   etcdKey: { type: 'string', default: '', help: 'key of --etcd-cert, PEM' },
+  etcdServerName: { type: 'string', default: '', help: "name that the store's certificate must hold; empty: the host of --etcd-servers" },
   etcdPrefix: { type: 'string', default: '/registry', help: 'prefix of all keys in the store' },
   serviceClusterIpRange: { type: 'string', default: '10.96.0.0/16', help: 'range that service cluster IPs are allocated from' },
   serviceNodePortRange: { type: 'string', default: '30000-32767', help: 'range that node ports are allocated from' },

@@ -12,8 +12,8 @@ await runMain({
   summary: 'the Kubernetes API over a store that speaks etcd v3',
   schema: apiServerSchema,
   create({ env, config }) {
-    const { etcdCa, etcdCert, etcdKey } = config;
-    const tls = etcdCa ? { tls: { ca: pem(etcdCa), ...(etcdCert ? { cert: pem(etcdCert), key: pem(etcdKey) } : {}) } } : {};
+    const { etcdCa, etcdCert, etcdKey, etcdServerName } = config;
+    const tls = etcdCa ? { tls: { ca: pem(etcdCa), ...(etcdCert ? { cert: pem(etcdCert), key: pem(etcdKey) } : {}) }, ...(etcdServerName ? { serverName: etcdServerName } : {}) } : {};
     const store = grpcChannel(config.etcdServers.split(',')[0] ?? '', tls);
     const { tlsCert, tlsKey, clientCa, serviceAccountKey, kubeletCa, kubeletClientCert, kubeletClientKey, tokenAuth } = config;
     const given = { tlsCert, tlsKey, clientCa, serviceAccountKey, kubeletCa, kubeletClientCert, kubeletClientKey };

@@ -103,7 +103,7 @@ class KubeletComponent implements Kubelet {
       networkProblem: () => (this.agent.health.networkReady ? undefined : this.agent.health.problems.join(', ')),
     };
     this.pods = new PodManager(this.context);
-    const changes = { changed: this.pods.runtimeChanged.bind(this.pods), lost: () => this.pods.runtimeLost() };
+    const changes = { changed: this.pods.runtimeChanged.bind(this.pods), lost: () => this.runtimeLost() };
     this.runtimeEvents = new RuntimeEvents(env, { runtime, changes, relistMs: config.relistSeconds * 1000 });
   }
 
@@ -147,6 +147,11 @@ class KubeletComponent implements Kubelet {
 
   node(): Node {
     return this.agent.node;
+  }
+
+  /** It may have been restarted: then it has forgotten the pod range and all pods. */
+  private runtimeLost(): void {
+    void this.agent.check().then(() => this.pods.runtimeLost());
   }
 
   /** After each look at the runtime: pods that waited for the network go on; tokens that are due are renewed. */

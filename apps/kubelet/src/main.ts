@@ -1,7 +1,8 @@
 import { hostname } from 'node:os';
 import { readFileSync } from 'node:fs';
-import { criChannel, directoryVolumeHost, fileLogSource } from '@orrery/cri';
-import { apiConnectionSchema, connectApi, dialHost, grpcHealthOverConn, runMain, serveHttp, tlsOverConn } from '@orrery/node-io';
+import { criChannel, directoryVolumeHost, fileLogSource, logsInNodeRoot, volumesInNodeRoot } from '@orrery/cri';
+import { apiConnectionSchema, connectApi, dialHost, grpcHealthOverConn, runMain, serveHttp, switchConnector, tlsMaterial, tlsOverConn } from '@orrery/node-io';
+import { switchDialer } from '@orrery/vnet-link';
 import { kubeletSchema } from './config.ts';
 import { createKubeletProcess, processSchema } from './process.ts';
 import { kubeletServerSchema } from './server/kubelet-server.ts';
@@ -13,20 +14,24 @@ await runMain({
   name: 'kubelet',
   summary: 'runs the pods of one node, or of many emulated ones',
   schema,
-  create: ({ env, config }) =>
-    createKubeletProcess(
+  create({ env, config }) {
+    const { nodeRoot, vnetEndpoint } = config;
+    const volumes = directoryVolumeHost({ stamp: () => `${Date.now()}.${env.random.name(6)}` });
+    const connect = switchConnector(tlsMaterial(config));
+    return createKubeletProcess(
       env,
       {
         api: connectApi(env, config),
         cri: (endpoint) => criChannel(endpoint),
-        volumes: directoryVolumeHost({ stamp: () => `${Date.now()}.${env.random.name(6)}` }),
-        logs: fileLogSource,
-        dialer: { dial: ({ ip, port }) => dialHost({ host: ip, port }) },
+        volumes: nodeRoot ? volumesInNodeRoot(volumes, nodeRoot) : volumes,
+        logs: nodeRoot ? logsInNodeRoot(fileLogSource, nodeRoot) : fileLogSource,
+        dialer: vnetEndpoint ? switchDialer(connect(vnetEndpoint), { clock: env.clock, ip: config.nodeIps[0] ?? '' }) : { dial: ({ ip, port }) => dialHost({ host: ip, port }) },
         secure: { tls: tlsOverConn, grpcHealth: grpcHealthOverConn },
         serveHttp,
         connectStreaming: (url) => dialHost({ host: url.hostname, port: Number(url.port) }),
         ...(config.serverCert ? { tls: { cert: pem(config.serverCert), key: pem(config.serverKey), ...(config.clientCa ? { clientCa: pem(config.clientCa) } : {}) } } : {}),
       },
       { ...config, nodeName: config.nodeName || hostname().toLowerCase() },
-    ),
+    );
+  },
 });

@@ -17,6 +17,8 @@ export const processSchema = {
   serverCert: { type: 'string', default: '', help: 'file with the server certificate (PEM); without it the kubelet API is plain HTTP' },
   serverKey: { type: 'string', default: '', help: 'file with the key of --server-cert (PEM)' },
   clientCa: { type: 'string', default: '', help: 'file with the CA of client certificates (PEM)' },
+  nodeRoot: { type: 'string', default: '', help: "directory that is the emulated node's /, as the container runtime has it; empty: this machine's own" },
+  vnetEndpoint: { type: 'string', default: '', help: "gRPC address of the emulated node's switch, through which probes reach pods; empty: this machine's network" },
 } as const satisfies ConfigSchema;
 
 export interface KubeletProcessDeps {

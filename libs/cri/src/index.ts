@@ -5,3 +5,6 @@ export * from './memory-volume-host.ts';
 export * from './volume-host.ts';
 export * from './node/directory-volume-host.ts';
 export * from './node/file-log-source.ts';
+export * from './node/directory-tree.ts';
+export * from './node/file-log-sink.ts';
+export * from './node/node-root.ts';

@@ -4,6 +4,7 @@ import { type TlsMaterial, grpcChannel } from '@orrery/rpc';
 import { type ConfigOf, ConfigError, type ConfigSchema, type Env } from '@orrery/runtime';
 import { createHttpClient } from './http-client-node.ts';
 import { type ClusterAccess, loadKubeconfig } from './kubeconfig-load.ts';
+import { clusterServerName } from './vnet-member.ts';
 
 /** Settings of every program that speaks to the API server. */
 export const apiConnectionSchema = {
@@ -13,6 +14,7 @@ export const apiConnectionSchema = {
   tlsCert: { type: 'string', default: '', help: 'file with the client certificate (PEM)' },
   tlsKey: { type: 'string', default: '', help: 'file with the key of the client certificate (PEM)' },
   tlsCa: { type: 'string', default: '', help: 'file with the CA that signed the certificate of the server (PEM); without it gRPC is plain text' },
+  apiServerName: { type: 'string', default: clusterServerName, help: 'name that the certificate of the gRPC API must hold' },
   natsUrl: { type: 'string', default: '', help: 'NATS server that carries the change feed, e.g. nats://127.0.0.1:4222; empty: none' },
 } as const satisfies ConfigSchema;
 
@@ -46,6 +48,6 @@ export function connectApi(env: Pick<Env, 'clock' | 'random' | 'log'>, config: A
     return createRestApiClient({ http, env, ...(token ? { token } : {}) });
   }
   const tls: TlsMaterial | undefined = ca ? material : undefined;
-  const channel = grpcChannel(config.apiServer, { ...(tls ? { tls } : {}), ...(serverName ? { serverName } : {}) });
+  const channel = grpcChannel(config.apiServer, tls ? { tls, serverName: serverName ?? config.apiServerName } : {});
   return createGrpcApiClient(channel, { env });
 }

@@ -30,8 +30,8 @@ function settings<S extends ConfigSchema>(schema: S, argv: readonly string[]): {
   const all = { ...mainSchema, ...schema };
   const flags = parseFlags(all, argv);
   const file = typeof flags['config'] === 'string' && flags['config'] ? readConfigFile(flags['config']) : {};
-  const resolved = resolveConfig(all, [file, flags]) as ConfigOf<typeof mainSchema> & ConfigOf<S>;
-  return { config: resolved, logLevel: resolved.logLevel as LogLevel };
+  const { config: _file, logLevel, ...own } = resolveConfig(all, [file, flags]) as ConfigOf<typeof mainSchema>;
+  return { config: own as ConfigOf<S>, logLevel: logLevel as LogLevel };
 }
 
 /** What a supervisor that started the program with an IPC channel is told. */

@@ -169,7 +169,7 @@ function implementation(method: MethodDefinition, handler: ((input: unknown, con
       new Promise((resolve) => resolve(handler(input, context))).then((value) => callback?.(null, value), fail);
       return;
     }
-    pump(handler(input, context) as AsyncIterable<unknown>, call, context.signal).then(
+    new Promise<void>((resolve) => resolve(pump(handler(input, context) as AsyncIterable<unknown>, call, context.signal))).then(
       () => call.end(),
       (error: unknown) => (context.signal.aborted ? call.end() : fail(error)),
     );

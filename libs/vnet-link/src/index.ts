@@ -3,3 +3,4 @@ export * from './link.ts';
 export * from './peers.ts';
 export * from './membership.ts';
 export * from './own-switch.ts';
+export { membersOnly } from './members-only.ts';

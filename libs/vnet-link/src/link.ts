@@ -1,13 +1,15 @@
 import { type Datagram, type Endpoint as WireEndpoint, type Frame, LinkDefinition } from '@orrery/proto/vnet';
 import { AsyncQueue, type CallContext, type Channel, Code, RpcError, type ServedService, createClient, service } from '@orrery/rpc';
 import type { Clock } from '@orrery/runtime';
-import { type Conn, type Endpoint, type Fabric, NetError, type RemotePort, connPair } from '@orrery/vnet';
+import { type Conn, type DialOptions, type Endpoint, type Fabric, NetError, type RemotePort, connPair } from '@orrery/vnet';
 import { fromRpc, pumpIn, pumpOut, toRpc } from './frames.ts';
 
 const endpoint = (wire: WireEndpoint | undefined): Endpoint => ({ ip: wire?.ip ?? '', port: wire?.port ?? 0 });
 
 /** How long a full send queue waits before it looks again; gRPC has no drain signal for a generated stream. */
 const drainMs = 2;
+
+const firstEphemeralPort = 32_768;
 
 async function* acceptConnection(fabric: Fabric, clock: Clock, requests: AsyncIterable<Frame>, { signal }: CallContext): AsyncIterable<Frame> {
   const frames = requests[Symbol.asyncIterator]();
@@ -87,5 +89,19 @@ export function remotePort(channel: Channel, options: { clock: Clock; node: stri
       datagrams?.end();
       channel.close();
     },
+  };
+}
+
+/** Connects into the network of another process's switch, from an address that lives there: a kubelet's probes of its pods. */
+export function switchDialer(channel: Channel, options: { clock: Clock; ip: string }): { dial(to: Endpoint, dialOptions?: DialOptions): Promise<Conn>; close(): void } {
+  const { clock, ip } = options;
+  const port = remotePort(channel, { clock, node: '' });
+  let lastPort = firstEphemeralPort;
+  return {
+    dial(to, dialOptions = {}) {
+      lastPort = lastPort === 65_535 ? firstEphemeralPort : lastPort + 1;
+      return port.dial({ from: { ip, port: lastPort }, to }, dialOptions);
+    },
+    close: () => port.close(),
   };
 }

@@ -3,6 +3,7 @@ import { type Channel, type GrpcServer, type TlsMaterial, grpcServer } from '@or
 import type { Component, Env } from '@orrery/runtime';
 import { type NetStack, createFabric } from '@orrery/vnet';
 import { linkService } from './link.ts';
+import { membersOnly } from './members-only.ts';
 import { createVnetMembership } from './membership.ts';
 import { createPeerLinks } from './peers.ts';
 
@@ -36,7 +37,8 @@ export function createOwnSwitch(env: Env, options: OwnSwitchOptions): Component 
     name: 'vnet',
     net: hostStack,
     async start(signal) {
-      server = grpcServer([linkService(fabric, env.clock)], options.tls ? { tls: options.tls, requireClientCert: true } : {});
+      const link = linkService(fabric, env.clock);
+      server = options.tls ? grpcServer([membersOnly(link)], { tls: options.tls, requireClientCert: true }) : grpcServer([link]);
       const port = await server.listen(listen);
       const host = options.advertiseHost || listen.slice(0, listen.lastIndexOf(':'));
       await membership.start(signal);

@@ -34,6 +34,7 @@ export const componentRoles: readonly RoleRow[] = [
     rules: [
       rule('get list watch', 'core', 'configmaps endpoints namespaces nodes pods secrets services'),
       rule('get list watch', 'networking.k8s.io', 'ingressclasses ingresses'),
+      rule('create', 'networking.k8s.io', 'ingressclasses'),
       rule('patch update', 'networking.k8s.io', 'ingresses/status'),
       rule('get list watch', 'discovery.k8s.io', 'endpointslices'),
       rule('create get list patch update watch', 'coordination.k8s.io', 'leases'),

@@ -1,6 +1,6 @@
 import type { PolicyRule, Subject } from '@orrery/api/types';
-import { serviceAccount, user } from './cluster-role-bindings.ts';
-import { events, named, read, rule } from './rules.ts';
+import { group, serviceAccount, user } from './cluster-role-bindings.ts';
+import { events, named, read, readWrite, rule } from './rules.ts';
 
 /** A role in a namespace. */
 export interface NamespaceRoleRow {
@@ -44,6 +44,10 @@ export const namespaceRoles: readonly NamespaceRoleRow[] = [
   { namespace: 'kube-system', name: 'system:controller:token-cleaner', rules: [rule('delete get list watch', 'core', 'secrets'), events] },
   leaderLock('kube-controller-manager'),
   leaderLock('kube-scheduler'),
+  // Components with a place in the emulated network find each other by ConfigMaps.
+  { namespace: 'kube-system', name: 'orrery:component', rules: [rule('create get list patch update watch', 'core', 'configmaps')] },
+  // CoreDNS is no Pod here and so keeps the Service and the slice of its own.
+  { namespace: 'kube-system', name: 'orrery:kube-dns', rules: [rule('create', 'core', 'services'), rule(readWrite, 'discovery.k8s.io', 'endpointslices')] },
   {
     namespace: 'kube-public',
     name: 'system:controller:bootstrap-signer',
@@ -58,6 +62,8 @@ export const namespaceRoleBindings: readonly NamespaceBindingRow[] = [
     role: 'extension-apiserver-authentication-reader',
     subjects: [user('system:kube-controller-manager'), user('system:kube-scheduler')],
   },
+  { namespace: 'kube-system', name: 'orrery:component', role: 'orrery:component', subjects: [group('orrery:components')] },
+  { namespace: 'kube-system', name: 'orrery:kube-dns', role: 'orrery:kube-dns', subjects: [user('system:coredns')] },
   leaderLockBinding('kube-controller-manager'),
   leaderLockBinding('kube-scheduler'),
   controller('kube-system', 'bootstrap-signer'),

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { clusterServerName } from '@orrery/node-io';
 import type { ClusterOptions } from '../cluster.ts';
 import { loadBalancerRange } from '../load-balancer-range.ts';
 import { network, nodeAddress, nodeName, podRange } from '../single/addresses.ts';
@@ -52,13 +53,13 @@ export function storeSpec(context: SpecContext): ProcessSpec {
 }
 
 export function apiServerSpec(context: SpecContext, serving: { cert: string; key: string; serviceAccountKey: string }): ProcessSpec {
-  const { options, ports, natsUrl } = context;
+  const { options, ports } = context;
   const tls = context.tls('apiserver', 'kube-apiserver', ['system:masters']);
   const args = [
     ...['--host', options.apiHost, '--port', String(ports.api), '--grpc-port', String(ports.apiGrpc), '--advertise-address', network.host],
     ...['--tls-cert', serving.cert, '--tls-key', serving.key, '--client-ca', tls.ca, '--service-account-key', serving.serviceAccountKey],
-    ...['--etcd-servers', `${local}:${ports.store}`, '--etcd-ca', tls.ca, '--etcd-cert', tls.cert, '--etcd-key', tls.key],
-    ...(natsUrl ? ['--nats-url', natsUrl] : []),
+    ...['--etcd-servers', `${local}:${ports.store}`, '--etcd-ca', tls.ca, '--etcd-cert', tls.cert, '--etcd-key', tls.key, '--etcd-server-name', clusterServerName],
+    ...['--kubelet-ca', tls.ca, '--kubelet-client-cert', tls.cert, '--kubelet-client-key', tls.key],
   ];
   return { name: 'apiserver', app: 'apiserver', args };
 }
@@ -89,8 +90,8 @@ export function controlPlaneSpecs(context: SpecContext): ProcessSpec[] {
 /** Programs with a place of their own in the emulated network. */
 export function serviceSpecs(context: SpecContext): ProcessSpec[] {
   const { ports } = context;
-  const dns = context.tls('coredns', 'orrery:coredns', ['orrery:components']);
-  const ingress = context.tls('ingress', 'orrery:ingress', ['orrery:components']);
+  const dns = context.tls('coredns', 'system:coredns', ['orrery:components']);
+  const ingress = context.tls('ingress', 'system:ingress', ['orrery:components']);
   const ingressFlags = ['--http-port', String(ports.http), '--https-port', String(ports.https), '--default-cert', ingress.cert, '--default-key', ingress.key];
   return [
     { name: 'coredns', app: 'coredns', args: [...apiFlags(context, dns), '--address', network.dns, '--listen', `${local}:${ports.dns}`] },
@@ -107,7 +108,7 @@ export function nodeSpecs(context: SpecContext, index: number): ProcessSpec[] {
   const root = join(options.dir.root, 'nodes', name);
   const vnet = `${local}:${ports.vnet[index] ?? 0}`;
   const kubeletPort = String(ports.kubelet[index] ?? 0);
-  const runtime = context.tls(`container-runtime-${name}`, `orrery:container-runtime:${name}`, []);
+  const runtime = context.tls(`container-runtime-${name}`, `orrery:container-runtime:${name}`, ['orrery:switches']);
   const kubelet = context.tls(`kubelet-${name}`, `system:node:${name}`, ['system:nodes']);
   const proxy = context.tls(`kube-proxy-${name}`, 'system:kube-proxy', ['orrery:components']);
   const certificates = ['--tls-ca', runtime.ca, '--tls-cert', runtime.cert, '--tls-key', runtime.key];
@@ -116,14 +117,14 @@ export function nodeSpecs(context: SpecContext, index: number): ProcessSpec[] {
     {
       name: `container-runtime-${name}`,
       app: 'container-runtime',
-      args: ['--node', name, '--node-ip', ip, '--listen', socket, '--vnet-listen', vnet, '--host-gateway', `${network.host}:${ports.api}=${local}:${ports.api}`, ...certificates],
+      args: ['--node', name, '--node-ip', ip, '--node-root', root, '--listen', socket, '--vnet-listen', vnet, '--host-gateway', `${network.host}:${ports.api}=${local}:${ports.api}`, ...certificates],
     },
     {
       name: `kubelet-${name}`,
       app: 'kubelet',
       args: [
         ...apiFlags(context, kubelet),
-        ...['--node-name', name, '--node-ips', ip, '--cri-endpoint', socket, '--root-dir', join(root, 'kubelet'), '--pod-logs-dir', join(root, 'pods')],
+        ...['--node-name', name, '--node-ips', ip, '--cri-endpoint', socket, '--node-root', root],
         ...['--server-port', kubeletPort, '--port', kubeletPort, '--kubelet-endpoint', `${local}:${kubeletPort}`, '--healthz-port', '-1'],
         ...['--server-cert', kubelet.cert, '--server-key', kubelet.key, '--client-ca', kubelet.ca, '--vnet-endpoint', vnet, ...capacity],
       ],

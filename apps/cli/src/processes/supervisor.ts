@@ -19,7 +19,10 @@ interface Supervised {
   child: ChildProcess | undefined;
   restarts: number;
   startedMs: number;
+  /** Nobody wants it started again. */
   stopping: boolean;
+  /** It was ready once: from now on it is started again when it ends. */
+  wasReady: boolean;
 }
 
 const firstDelayMs = 100;
@@ -65,7 +68,7 @@ export function createSupervisor(options: { logsDir: string; onChange: () => voi
     supervised.startedMs = performance.now();
     child.on('error', (error) => note(`${spec.name}: ${error.message}`));
     child.on('exit', (code, signal) => {
-      if (supervised.stopping) return;
+      if (supervised.stopping || !supervised.wasReady) return;
       if (performance.now() - supervised.startedMs > stableMs) supervised.restarts = 0;
       const delay = Math.min(longestDelayMs, firstDelayMs * 2 ** supervised.restarts++);
       note(`${spec.name} ended (${signal ?? `exit code ${code ?? '?'}`}), starting it again in ${delay} ms`);
@@ -82,10 +85,13 @@ export function createSupervisor(options: { logsDir: string; onChange: () => voi
     new Promise((resolve, reject) => {
       const child = launch(supervised);
       const { name, external } = supervised.spec;
-      if (external) return resolve();
-      child.on('message', () => resolve());
+      const ready = (): void => {
+        supervised.wasReady = true;
+        resolve();
+      };
+      if (external) return ready();
+      child.on('message', ready);
       child.once('exit', () => {
-        supervised.stopping = true;
         reject(new UserError(`${name} did not start; the end of ${logOf(name)}:\n${tail(name)}`));
       });
       signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
@@ -106,7 +112,7 @@ export function createSupervisor(options: { logsDir: string; onChange: () => voi
 
   return {
     async start(spec, signal) {
-      const supervised: Supervised = { spec, child: undefined, restarts: 0, startedMs: 0, stopping: false };
+      const supervised: Supervised = { spec, child: undefined, restarts: 0, startedMs: 0, stopping: false, wasReady: false };
       running.push(supervised);
       await whenReady(supervised, signal);
       onChange();

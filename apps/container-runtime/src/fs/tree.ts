@@ -18,6 +18,8 @@ export interface FileRef {
   write(bytes: Uint8Array): void;
   append(bytes: Uint8Array): void;
   size(): number;
+  /** Says that it is no longer used; where files of the machine are behind it. */
+  close?(): void;
 }
 
 /** A path inside a tree, relative to its root; the root is []. Never holds '.', '..' or ''. */

@@ -212,7 +212,12 @@ export class Vfs {
   }
 
   readFile(path: string): Uint8Array {
-    return this.open(path, { read: true }).read();
+    const file = this.open(path, { read: true });
+    try {
+      return file.read();
+    } finally {
+      file.close?.();
+    }
   }
 
   readText(path: string): string {
@@ -220,7 +225,12 @@ export class Vfs {
   }
 
   writeFile(path: string, bytes: Uint8Array | string, mode = 0o644): void {
-    this.open(path, { write: true, create: mode, truncate: true }).write(typeof bytes === 'string' ? Buffer.from(bytes) : bytes);
+    const file = this.open(path, { write: true, create: mode, truncate: true });
+    try {
+      file.write(typeof bytes === 'string' ? Buffer.from(bytes) : bytes);
+    } finally {
+      file.close?.();
+    }
   }
 
   mkdir(path: string, mode = 0o755): void {

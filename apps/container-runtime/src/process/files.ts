@@ -30,6 +30,7 @@ function regularFile(ref: FileRef, path: string, flags: OpenFlags): OpenFile {
   let at = 0;
   return openFile({
     description: path,
+    close: () => ref.close?.(),
     async read(max) {
       const bytes = ref.read();
       if (at >= bytes.length) return undefined;

@@ -1,0 +1,28 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import { DirectoryTree, fileLogSink, inNodeRoot } from '@orrery/cri';
+import { dialHost, runMain, switchConnector, tlsMaterial } from '@orrery/node-io';
+import { containerRuntimeSchema } from './config.ts';
+import { hostTree } from './fs/host-tree.ts';
+import { createStandaloneNode, standaloneNodeSchema } from './node/standalone-node.ts';
+
+await runMain({
+  name: 'container-runtime',
+  summary: 'one emulated node: containers (CRI v1) and the switch they are plugged into',
+  schema: { ...containerRuntimeSchema, ...standaloneNodeSchema },
+  create({ env, config }) {
+    const locate = (path: string): string => inNodeRoot(config.nodeRoot, path);
+    const tls = tlsMaterial(config);
+    const logs = fileLogSink(locate);
+    const mounts = {
+      open(path: string) {
+        const real = locate(path);
+        const tree = new DirectoryTree(real);
+        if (!tree.stat([])) mkdirSync(real, { recursive: true });
+        return hostTree(tree);
+      },
+    };
+    // A socket that a killed process left behind.
+    if (config.listen.startsWith('unix://')) rmSync(config.listen.slice('unix://'.length), { force: true });
+    return createStandaloneNode(env, { mounts, logs, tls, connect: switchConnector(tls), dialHost }, config);
+  },
+});

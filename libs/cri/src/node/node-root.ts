@@ -1,0 +1,58 @@
+import { lstatSync, readlinkSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import type { LogSource } from '../log-source.ts';
+import type { VolumeHost } from '../volume-host.ts';
+
+const maxLinks = 40;
+
+/**
+ * Where a path of the node lies on this machine, `root` being the node's `/`. Symbolic links are followed as the node
+ * would, so that none leads out of the root; what is not there yet stays as it is.
+ */
+export function inNodeRoot(root: string, path: string): string {
+  let pending = resolve('/', path).split('/').filter(Boolean);
+  let at = '/';
+  for (let links = 0; pending.length; ) {
+    const [part = '', ...rest] = pending;
+    pending = rest;
+    const next = resolve(at, part);
+    const found = lstatSync(join(root, next), { throwIfNoEntry: false });
+    if (!found?.isSymbolicLink()) {
+      at = next;
+      continue;
+    }
+    if (++links > maxLinks) throw Object.assign(new Error(`too many symbolic links: ${path}`), { code: 'ELOOP' });
+    pending = [...resolve(at, readlinkSync(join(root, next))).split('/').filter(Boolean), ...pending];
+    at = '/';
+  }
+  return join(root, at);
+}
+
+/** The last part is not followed: for what is replaced or removed as such. */
+function placeInNodeRoot(root: string, path: string): string {
+  const absolute = resolve('/', path);
+  if (absolute === '/') return root;
+  return join(inNodeRoot(root, dirname(absolute)), absolute.slice(absolute.lastIndexOf('/') + 1));
+}
+
+/** The same volumes with every path below `root`: the file system of an emulated node. */
+export function volumesInNodeRoot(host: VolumeHost, root: string): VolumeHost {
+  return {
+    writeVolume: (path, files) => host.writeVolume(inNodeRoot(root, path), files),
+    writeFile: (path, file) => host.writeFile(inNodeRoot(root, path), file),
+    readFile: (path, maxBytes) => host.readFile(inNodeRoot(root, path), maxBytes),
+    makeDir: (path, mode) => host.makeDir(inNodeRoot(root, path), mode),
+    kind: (path) => host.kind(inNodeRoot(root, path)),
+    remove: (path) => host.remove(placeInNodeRoot(root, path)),
+  };
+}
+
+/** The same logs with every path below `root`. */
+export function logsInNodeRoot(source: LogSource, root: string): LogSource {
+  return {
+    extent: (path) => source.extent(inNodeRoot(root, path)),
+    read: (path, offset, length) => source.read(inNodeRoot(root, path), offset, length),
+    watch: (path, changed) => source.watch(inNodeRoot(root, path), changed),
+    remove: (path) => source.remove(placeInNodeRoot(root, path)),
+  };
+}
