@@ -26,6 +26,7 @@ export interface RawSocketLike {
   end(): void;
   readonly closed: boolean;
   readonly readable: AsyncIterable<Uint8Array>;
+  /** Drops the connection; after `end()`, once what was written has been sent. */
   destroy(): void;
 }
 

@@ -1,5 +1,5 @@
 import { type IncomingMessage, type Server, createServer } from 'node:http';
-import { connect } from 'node:net';
+import { type Socket, connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { realClock } from '@orrery/node-io';
 import { type ByteStream, type RemoteCommandSession, acceptRemoteCommand, commandStreams, proxyUpgrade, servePortForward, streamOfSocket } from '../src/index.ts';
@@ -14,7 +14,7 @@ function streamOfDuplex(socket: Duplex, head: Buffer): ByteStream {
       return socket.destroyed;
     },
     readable: socket as AsyncIterable<Uint8Array>,
-    destroy: () => void socket.destroy(),
+    destroy: () => void (socket.writableEnded ? (socket as Socket).destroySoon() : socket.destroy()),
   });
 }
 

@@ -191,7 +191,8 @@ function rawSocket(socket: Duplex, head: Buffer): RawSocket {
       return sink.closed;
     },
     readable: socket as AsyncIterable<Uint8Array>,
-    destroy: () => socket.destroy(),
+    // What was written before `end` must still arrive.
+    destroy: () => void (socket.writableEnded ? (socket as Socket).destroySoon() : socket.destroy()),
   };
 }
 

@@ -53,7 +53,7 @@ export interface HttpResponse {
 /** A raw connection after an HTTP/1.1 upgrade: the handler writes the 101 (or a refusal) itself. */
 export interface RawSocket extends ByteSink {
   readonly readable: AsyncIterable<Uint8Array>;
-  /** Drops the connection at once. */
+  /** Drops the connection at once; after `end()`, as soon as what was written has been sent. */
   destroy(): void;
 }
 

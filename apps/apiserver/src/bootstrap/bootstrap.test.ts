@@ -44,7 +44,7 @@ describe('bootstrap', () => {
     expect(cluster.read.list(Namespaces).map((one) => one.metadata?.name)).toEqual(['kube-system', 'kube-public', 'kube-node-lease', 'default']);
     expect(cluster.read.list(FlowSchemas)).toHaveLength(13);
     expect(cluster.read.list(PriorityLevelConfigurations)).toHaveLength(8);
-    expect(cluster.read.list(Roles).length + cluster.read.list(RoleBindings).length).toBe(14);
+    expect([cluster.read.list(Roles).length, cluster.read.list(RoleBindings).length]).toEqual([namespaceRoles.length, namespaceRoleBindings.length]);
     expect(cluster.read.get(Services, { namespace: 'default', name: 'kubernetes' })?.spec).toMatchObject({ clusterIP: '10.96.0.1', ports: [{ port: 443, targetPort: 16443 }] });
     expect(cluster.read.get(ConfigMaps, { namespace: 'kube-system', name: 'extension-apiserver-authentication' })?.data).toEqual({ 'client-ca-file': 'PEM' });
     const { writes } = cluster;

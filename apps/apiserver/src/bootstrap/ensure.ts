@@ -17,13 +17,24 @@ export function wanted<T extends KubeObject>(resource: ResourceRef<T>, object: T
 
 const maxAttempts = 5;
 
+/** Another server was faster: it says so, or took what the object needs (a cluster IP) and the object is there now. */
+async function lostRace(context: Pick<PluginContext, 'api'>, write: { resource: ResourceRef; key: { name: string; namespace?: string }; error: unknown }): Promise<boolean> {
+  if (isAlreadyExists(write.error) || isConflict(write.error)) return true;
+  try {
+    await context.api.get(write.resource, write.key);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Creates what is missing and mends what differs; several API servers may do so at once. */
 async function ensureOne(context: Pick<PluginContext, 'api' | 'read'>, { resource, object, reconcile }: Wanted): Promise<void> {
   const { name = '', namespace } = object.metadata ?? {};
   const key = namespace ? { name, namespace } : { name };
   for (let attempt = 1; ; attempt++) {
     try {
-      const existing = context.read.get(resource, key) ?? (attempt > 1 ? await context.api.get(resource, key) : undefined);
+      const existing = attempt > 1 ? await context.api.get(resource, key) : context.read.get(resource, key);
       if (!existing) await context.api.create(resource, object);
       else {
         const mended = reconcile?.(existing);
@@ -31,7 +42,7 @@ async function ensureOne(context: Pick<PluginContext, 'api' | 'read'>, { resourc
       }
       return;
     } catch (error) {
-      if (attempt >= maxAttempts || !(isAlreadyExists(error) || isConflict(error))) throw error;
+      if (attempt >= maxAttempts || !(await lostRace(context, { resource, key, error }))) throw error;
     }
   }
 }

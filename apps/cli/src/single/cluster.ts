@@ -40,9 +40,10 @@ class SingleCluster implements Cluster {
     this.fabric = createFabric(this.env('vnet'), { hostGateway: { dial: ({ to }) => this.dialMachine(to) } });
     this.infra = this.fabric.addSwitch({ node: 'orrery-infra', nodeIp: network.infraSwitch });
     this.store = createStore(this.env('store'), { disk: nodeDisk }, { dataDir: dir.store, listenClient: ['127.0.0.1:0'] });
+    const kubeletClient = this.pki.clientCert('kube-apiserver-kubelet-client', ['system:masters']);
     this.apiServer = createApiServer(
       this.env('apiserver'),
-      { store: this.store.channel(), http: serveHttp },
+      { store: this.store.channel(), http: serveHttp, clusterNet: this.infra.hostStack },
       {
         host: options.apiHost,
         port: options.apiPort,
@@ -52,6 +53,9 @@ class SingleCluster implements Cluster {
         tlsKey: this.pki.serverKey,
         clientCa: this.pki.caCert,
         serviceAccountKey: this.pki.saKey,
+        kubeletCa: this.pki.caCert,
+        kubeletClientCert: kubeletClient.cert,
+        kubeletClientKey: kubeletClient.key,
       },
     );
   }
