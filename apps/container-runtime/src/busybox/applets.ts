@@ -1,9 +1,25 @@
 import { type Applet, tool } from './applet.ts';
+import { awk } from './awk/awk.ts';
 import { basic } from './basic.ts';
 import { echo } from './echo.ts';
+import { expr } from './expr.ts';
+import { fileTools } from './file-tools.ts';
+import { find } from './find.ts';
+import { grep } from './grep.ts';
+import { hashTools } from './hash-tools.ts';
+import { httpd } from './httpd.ts';
+import { networkTools } from './network-tools.ts';
 import { printf } from './printf.ts';
+import { sed } from './sed.ts';
+import { systemTools } from './system-tools.ts';
+import { tar } from './tar.ts';
+import { textTools } from './text-tools.ts';
+import { wget } from './wget.ts';
+
+const all: Readonly<Record<string, Applet>> = {
+  ...basic, ...fileTools, ...textTools, ...hashTools, ...systemTools, ...networkTools,
+  awk, echo, expr, find, grep, egrep: grep, fgrep: grep, httpd, printf, sed, tar, wget,
+};
 
 /** Every tool by name; one group a file. */
-export const applets: ReadonlyMap<string, Applet> = new Map(
-  Object.entries({ ...basic, echo: echo as Applet, printf: printf as Applet }).map(([name, applet]) => [name, tool(applet)]),
-);
+export const applets: ReadonlyMap<string, Applet> = new Map(Object.entries(all).map(([name, applet]) => [name, tool(applet)]));

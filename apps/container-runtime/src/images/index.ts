@@ -1,6 +1,31 @@
+import { agnhost, agnhostAliases } from './agnhost/agnhost.ts';
 import { alpine, busybox } from './busybox.ts';
+import { curlAlpines, curlImage } from './curl.ts';
 import type { ImageDefinition } from './define-image.ts';
+import { echoServerImage, echoTextImage, helloAppImage, httpEchoImage, httpdImage, pythonImage, whoamiImage } from './http-servers.ts';
+import { nginx, nginxUnprivileged } from './nginx/nginx.ts';
 import { pause } from './pause.ts';
+import { postgres } from './postgres.ts';
+import { redis } from './redis/redis.ts';
 
 /** Every emulated image: one file, one line. */
-export const definitions: readonly ImageDefinition[] = [pause, busybox, alpine];
+export const definitions: readonly ImageDefinition[] = [
+  pause,
+  busybox,
+  alpine,
+  nginx,
+  nginxUnprivileged,
+  httpdImage,
+  agnhost,
+  ...agnhostAliases,
+  redis,
+  postgres,
+  httpEchoImage,
+  whoamiImage,
+  helloAppImage,
+  echoServerImage,
+  echoTextImage,
+  pythonImage,
+  curlImage,
+  curlAlpines,
+];

@@ -71,7 +71,7 @@ async function runScript(shell: Interpreter, text: string): Promise<number> {
     list = parseScript(text);
   } catch (error) {
     if (!(error instanceof ShellSyntaxError)) throw error;
-    await shell.complain(error.line > 1 ? `line ${error.line}: ${error.message}` : error.message);
+    await shell.complain(error.line > 1 && text.trimEnd().includes('\n') ? `line ${error.line}: ${error.message}` : error.message);
     return 2;
   }
   if (shell.state.options.has('n')) return 0;

@@ -1,0 +1,57 @@
+import type { Proc, Program } from '../../process/proc.ts';
+import type { ImageDefinition } from '../define-image.ts';
+import { netexec } from './netexec.ts';
+import { type Command, flags } from './flags.ts';
+import { connect, dnsServerList, dnsSuffix, entrypointTester, etcHosts, liveness, logsGenerator, pauseCommand, porter, serveHostname, testWebserver } from './small.ts';
+import { mounttest } from './mounttest.ts';
+
+const commands: Readonly<Record<string, Command>> = {
+  netexec,
+  'serve-hostname': serveHostname,
+  pause: pauseCommand,
+  porter,
+  'logs-generator': logsGenerator,
+  'entrypoint-tester': entrypointTester,
+  mounttest,
+  liveness,
+  'test-webserver': testWebserver,
+  connect,
+  'dns-suffix': dnsSuffix,
+  'dns-server-list': dnsServerList,
+  'etc-hosts': etcHosts,
+};
+
+const version = '2.57';
+
+/** The test image of Kubernetes' own end-to-end suite: one binary, many sub-commands. */
+const agnhostProgram: Program = async (proc: Proc) => {
+  const [name = 'help', ...args] = proc.argv.slice(1);
+  const command = commands[name];
+  if (command) return command(proc, flags(args));
+  if (name === '--version' || name === 'version') {
+    await proc.out(`agnhost version ${version}\n`);
+    return 0;
+  }
+  if (name === 'help' || name === '--help') {
+    await proc.out(`Usage:\n  app [command]\n\nAvailable Commands:\n${Object.keys(commands).sort().map((n) => `  ${n}\n`).join('')}`);
+    return 0;
+  }
+  await proc.err(`Error: unknown command "${name}" for "app"\nRun 'app --help' for usage.\n`);
+  return 1;
+};
+
+const shared: Omit<ImageDefinition, 'names'> = { programs: { '/agnhost': agnhostProgram }, sizeBytes: 53_000_000, memoryBytes: 8 * 1024 * 1024 };
+
+export const agnhost: ImageDefinition = {
+  ...shared,
+  names: ['registry.k8s.io/e2e-test-images/agnhost', 'k8s.gcr.io/e2e-test-images/agnhost', 'gcr.io/kubernetes-e2e-test-images/agnhost'],
+  entrypoint: ['/agnhost'],
+  cmd: ['pause'],
+};
+
+/** Older images that agnhost replaced. */
+export const agnhostAliases: readonly ImageDefinition[] = [
+  { ...shared, names: ['registry.k8s.io/e2e-test-images/netexec', 'gcr.io/kubernetes-e2e-test-images/netexec'], entrypoint: ['/agnhost', 'netexec'] },
+  { ...shared, names: ['registry.k8s.io/serve_hostname', 'k8s.gcr.io/serve_hostname', 'registry.k8s.io/e2e-test-images/serve-hostname'], entrypoint: ['/agnhost', 'serve-hostname'] },
+  { ...shared, names: ['registry.k8s.io/liveness', 'k8s.gcr.io/liveness', 'registry.k8s.io/e2e-test-images/liveness'], entrypoint: ['/agnhost', 'liveness'] },
+];
