@@ -33,7 +33,7 @@ export function createMemoryClient(core: ApiServerCore, user: UserInfo): ApiClie
   let closed = false;
   const scopeFor = async (ref: ResourceRef, target: Target, selectors: Pick<ListOptions, 'labelSelector' | 'fieldSelector'> = {}): Promise<RequestScope> => {
     if (closed) throw badRequest('client is closed');
-    const info = resourceInfo({ group: ref.group, version: ref.version, resource: ref.resource, ...target }, ref.namespaced);
+    const info = resourceInfo({ group: ref.group, version: ref.version, resource: ref.resource, ...target, fieldSelector: selectors.fieldSelector }, ref.namespaced);
     const kind = core.kinds.get(ref.group, ref.version, ref.resource);
     if (!kind) throw notFound({ group: ref.group, resource: ref.resource, name: target.name ?? '' });
     if (!target.subresource && !kind.verbs.includes(target.verb)) throw methodNotSupported({ group: ref.group, resource: ref.resource }, target.verb);

@@ -40,8 +40,8 @@ export async function callScope(
   const kind = core.kinds.get(group, version, resource);
   if (!kind) throw notFound({ group, resource, name });
   if (!subresource && !kind.verbs.includes(call.verb)) throw methodNotSupported({ group, resource }, call.verb);
-  const info = resourceInfo({ group, version, resource, verb: call.verb, namespace, name, subresource }, kind.namespaced);
   const { labelSelector, fieldSelector } = call.selectors ?? {};
+  const info = resourceInfo({ group, version, resource, verb: call.verb, namespace, name, subresource, fieldSelector }, kind.namespaced);
   await checkAllowed(core.access, { user: call.user, info, ...(labelSelector ? { labelSelector } : {}), ...(fieldSelector ? { fieldSelector } : {}) });
   const warnings: string[] = [];
   const scope: RequestScope = {

@@ -1,4 +1,5 @@
 import type { RequestInfo } from '../pipeline/request-info.ts';
+import { selectedName } from '../pipeline/resource-info.ts';
 
 /** A request line taken apart. `tail` is what follows the subresource (of a proxy). */
 export interface ParsedRequest {
@@ -26,13 +27,6 @@ function verbOf(method: string, name: string, query: URLSearchParams, watchPath:
   if (name) return verb;
   if (verb === 'get') return truthy(query.get('watch')) ? 'watch' : 'list';
   return verb === 'delete' ? 'deletecollection' : verb;
-}
-
-/** The name a list or watch is limited to by its field selector; upstream authorizes such requests by that name. */
-function selectedName(verb: string, query: URLSearchParams): string {
-  if (verb !== 'list' && verb !== 'watch') return '';
-  const match = /(?:^|,)metadata\.name==?([^,]+)/.exec(query.get('fieldSelector') ?? '');
-  return match?.[1] ?? '';
 }
 
 function decoded(part: string): string {
@@ -75,7 +69,7 @@ export function parseRequest(method: string, url: string): ParsedRequest {
     subresource,
     // Namespaces themselves are cluster-scoped; upstream still reports their own name as the namespace.
     namespace: resource === 'namespaces' ? name || namespace : namespace,
-    name: name || selectedName(verb, query),
+    name: name || selectedName(verb, query.get('fieldSelector') ?? ''),
   };
   return { info, query, tail: rest.slice(3).join('/') };
 }

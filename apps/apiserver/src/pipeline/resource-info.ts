@@ -9,6 +9,14 @@ export interface ResourceTarget {
   readonly namespace?: string | undefined;
   readonly name?: string | undefined;
   readonly subresource?: string | undefined;
+  /** Of a list or watch. */
+  readonly fieldSelector?: string | undefined;
+}
+
+/** The name a list or watch is limited to by its field selector; upstream authorizes such requests by that name. */
+export function selectedName(verb: string, fieldSelector: string): string {
+  if (verb !== 'list' && verb !== 'watch') return '';
+  return /(?:^|,)metadata\.name==?([^,]+)/.exec(fieldSelector)?.[1] ?? '';
 }
 
 function pathOf(target: ResourceTarget, namespace: string): string {
@@ -24,5 +32,5 @@ export function resourceInfo(target: ResourceTarget, namespaced: boolean): Reque
   const namespace = namespaced ? (target.namespace ?? '') : '';
   // A namespace's own name counts as its namespace, as upstream has it.
   const effective = group === '' && resource === 'namespaces' ? name : namespace;
-  return { isResource: true, path: pathOf(target, namespace), verb, group, version, resource, subresource, namespace: effective, name };
+  return { isResource: true, path: pathOf(target, namespace), verb, group, version, resource, subresource, namespace: effective, name: name || selectedName(verb, target.fieldSelector ?? '') };
 }
