@@ -8,6 +8,7 @@ import { createMemoryClient } from './client/memory-client.ts';
 import { startCompactor } from './compactor.ts';
 import { type Composed, composeCore } from './compose-core.ts';
 import { type ApiServerConfig, apiServerSchema } from './config.ts';
+import { startChangeFeed } from './feed/change-feed.ts';
 import { resourcesService } from './grpc/service.ts';
 import { httpHandler } from './http/handler.ts';
 import type { BootstrapStep, PluginFactory } from './pipeline/plugin-set.ts';
@@ -22,7 +23,7 @@ export interface ApiServerDeps {
   readonly store: Channel;
   /** Listens for HTTP; without it the server is only reachable in memory and over gRPC. */
   readonly http?: ServeHttp;
-  /** Change feed and audit. */
+  /** Carries the change feed; without it there is none. */
   readonly bus?: Bus;
   /** How to reach pod and service addresses (proxies, webhooks); absent: from this machine. */
   readonly clusterNet?: Pick<NetStack, 'dial'>;
@@ -74,6 +75,7 @@ class RunningServer {
     for (const step of steps) this.pending.add(step.name);
     await feed.start(signal);
     for (const set of sets) await set.start?.(signal);
+    if (this.deps.bus) startChangeFeed({ env: this.env, bus: this.deps.bus, feed, signal });
     await this.listen();
     for (const step of steps) await this.bootstrap(step);
     const intervalMs = this.config.compactionIntervalMs;

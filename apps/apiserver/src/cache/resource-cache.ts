@@ -2,7 +2,7 @@ import type { KindDescriptor } from '@orrery/api';
 import BTreeModule from 'sorted-btree';
 import { ChangeRing } from './change-ring.ts';
 import type { Entry } from './entry.ts';
-import { Change, Frame } from './frame.ts';
+import { Change, type Frame } from './frame.ts';
 import { type Selection, indexedFields, selects } from './selection.ts';
 import { type Watcher, type WatchConsumer, Watchers, frameFor } from './watchers.ts';
 

@@ -13,7 +13,7 @@ export interface AdmissionAttributes {
   readonly objectKind: { readonly group: string; readonly version: string; readonly kind: string };
   readonly subresource: string;
   readonly namespace: string;
-  /** Empty on a create with generateName until the name is chosen; admission already sees the generated one. */
+  /** On a create with generateName: empty for `admit`, as the name is drawn afterwards. */
   readonly name: string;
   /** The draft: `admit` may change it in place. Undefined for DELETE and bare CONNECT. */
   object: any;

@@ -6,7 +6,7 @@ export interface ReviewRequest {
   readonly namespace: string;
   /** Of subresources (`serviceaccounts/token`): the parent's name. */
   readonly name: string;
-  /** The posted object, defaulted and validated by its kind; may be changed and returned. */
+  /** The posted object; of a resource of its own defaulted and validated by its kind, of a subresource as decoded. May be changed and returned. */
   readonly object: any;
   readonly dryRun: boolean;
 }

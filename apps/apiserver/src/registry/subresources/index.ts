@@ -20,6 +20,12 @@ export async function createInSubresource(registry: Registry, scope: RequestScop
   const review = registry.reviews.find((r) => r.group === info.group && r.resource === info.resource && r.subresource === info.subresource);
   if (!review) throw methodNotSupported(subjectOf(scope), info.verb);
   if (info.subresource) await admitReview(registry, scope, input);
+  if (info.subresource === '') {
+    asDraft(scope.kind, input.object);
+    scope.kind.defaults(input.object);
+    const errors = scope.kind.validate(input.object);
+    if (errors.length) throw invalid({ group: info.group, kind: scope.kind.kind, name: '' }, errors);
+  }
   return review.create({ user: scope.user, namespace: info.namespace, name: info.name, object: input.object, dryRun: input.options.dryRun });
 }
 

@@ -1,0 +1,44 @@
+import { expect, it } from 'vitest';
+import { negotiate } from './negotiation.ts';
+import { parseRequest } from './request-path.ts';
+
+it.each([
+  ['GET', '/api/v1/pods', 'list', '/v1 pods', '', ''],
+  ['GET', '/api/v1/pods?watch=true', 'watch', '/v1 pods', '', ''],
+  ['GET', '/api/v1/pods?watch=0', 'list', '/v1 pods', '', ''],
+  ['GET', '/api/v1/namespaces/a/pods/b?watch=true', 'get', '/v1 pods', 'a', 'b'],
+  ['GET', '/api/v1/watch/namespaces/a/pods/b', 'watch', '/v1 pods', 'a', 'b'],
+  ['GET', '/api/v1/namespaces/a/pods?fieldSelector=metadata.name=x', 'list', '/v1 pods', 'a', 'x'],
+  ['POST', '/apis/apps/v1/namespaces/a/deployments', 'create', 'apps/v1 deployments', 'a', ''],
+  ['DELETE', '/apis/apps/v1/namespaces/a/deployments', 'deletecollection', 'apps/v1 deployments', 'a', ''],
+  ['PUT', '/api/v1/namespaces/a/finalize', 'update', '/v1 namespaces/finalize', 'a', 'a'],
+  ['PATCH', '/api/v1/namespaces/a', 'patch', '/v1 namespaces', 'a', 'a'],
+  ['POST', '/api/v1/namespaces/a/pods/b/eviction', 'create', '/v1 pods/eviction', 'a', 'b'],
+  ['GET', '/api/v1/namespaces/a/services/https:b:1/proxy/x/y', 'get', '/v1 services/proxy', 'a', 'https:b:1'],
+] as const)('%s %s', (method, url, verb, resource, namespace, name) => {
+  const { info } = parseRequest(method, url);
+  const shown = `${info.group}/${info.version} ${info.resource}${info.subresource ? `/${info.subresource}` : ''}`;
+  expect([info.isResource, info.verb, shown, info.namespace, info.name]).toEqual([true, verb, resource, namespace, name]);
+});
+
+it.each(['/healthz', '/api', '/api/v1', '/apis/apps/v1', '/openapi/v2', '/'])('%s is no resource', (path) => {
+  expect(parseRequest('GET', path).info).toMatchObject({ isResource: false, verb: 'get', path });
+});
+
+const table = 'application/json;as=Table;v=v1;g=meta.k8s.io';
+
+it.each([
+  [undefined, 'json', undefined],
+  ['*/*', 'json', undefined],
+  [`${table},application/json`, 'json', 'Table'],
+  ['application/json;as=Other;v=v1;g=meta.k8s.io,application/json', 'json', undefined],
+  ['application/vnd.kubernetes.protobuf,application/json', 'json', undefined],
+  ['application/yaml', 'yaml', undefined],
+  ['application/json;q=0.5,application/yaml;q=0.9', 'yaml', undefined],
+] as const)('Accept %s', (accept, encoding, as) => {
+  expect(negotiate(accept, { pretty: false, transforms: true })).toMatchObject({ encoding, as });
+});
+
+it('refuses what it cannot give', () => {
+  expect(() => negotiate('application/vnd.kubernetes.protobuf', { pretty: false, transforms: true })).toThrow('only the following media types are accepted');
+});
