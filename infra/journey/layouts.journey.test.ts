@@ -1,5 +1,5 @@
 import { type TestCluster, eventually, findKubectls, startTestCluster } from '@orrery/testkit';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed } from 'vitest';
 import * as shop from './shop.ts';
 
 const layouts = (process.env['ORRERY_LAYOUTS'] ?? 'single,processes').split(',').filter((l): l is 'single' | 'processes' => l === 'single' || l === 'processes');
@@ -11,10 +11,11 @@ describe.each(layouts)('a web shop in the %s layout', (layout) => {
   beforeAll(async () => {
     cluster = await startTestCluster({ layout, nodes: 3 });
   }, 180_000);
-  afterAll(async ({ tasks }: { tasks?: readonly { result?: { state?: string } }[] } = {}) => {
-    if (tasks?.some((task) => task.result?.state === 'fail')) process.stderr.write(cluster?.logs() ?? '');
+  afterAll(async () => {
     await cluster?.destroy();
   }, 60_000);
+
+  beforeEach(() => onTestFailed(() => void process.stderr.write(`${cluster.logs()}\n`)));
 
   function world(program: string): shop.JourneyWorld {
     const { endpoints } = cluster.state();

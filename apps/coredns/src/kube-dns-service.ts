@@ -35,14 +35,24 @@ function slice(name: string, address: string): EndpointSlice {
   };
 }
 
+/** Looks first: creating it again would fail for its address, which is allocated, before its name is found to exist. */
+async function ensureService(api: ApiClient, serviceIp: string): Promise<void> {
+  try {
+    await api.get(Services, { namespace, name: 'kube-dns' });
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+    await api.create(Services, service(serviceIp)).catch((conflict: unknown) => {
+      if (!isAlreadyExists(conflict)) throw conflict;
+    });
+  }
+}
+
 /**
  * Makes the `kube-dns` service and this replica's own slice of it. The service has no selector: the server is not a pod,
  * so it answers for its endpoint itself.
  */
 export async function publishKubeDns(api: ApiClient, options: { serviceIp: string; address: string; replica: string }): Promise<void> {
-  await api.create(Services, service(options.serviceIp)).catch((error: unknown) => {
-    if (!isAlreadyExists(error)) throw error;
-  });
+  await ensureService(api, options.serviceIp);
   const wanted = slice(`kube-dns-${options.replica}`, options.address);
   const key = { namespace, name: wanted.metadata?.name ?? '' };
   try {
