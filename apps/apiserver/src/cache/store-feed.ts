@@ -36,6 +36,7 @@ export class StoreFeed {
   private progressTimer: { cancel(): void } | undefined;
   private current = 0;
   private connected = false;
+  private onConnected: () => void = () => undefined;
 
   constructor(options: { env: Env; store: EtcdStore; channel: Channel; root: string; capacity: number; ownWrites: OwnWrites }) {
     this.env = options.env;
@@ -86,10 +87,15 @@ export class StoreFeed {
     cache.finishLoad(entries, revision);
   }
 
-  /** Lists everything, then follows until `signal` aborts. Resolves once the caches are filled. */
+  /** Lists everything, then follows until `signal` aborts. Resolves once the caches are filled and the watch stands. */
   async start(signal: AbortSignal): Promise<void> {
     await this.relist();
+    const standing = new Promise<void>((resolve, reject) => {
+      this.onConnected = resolve;
+      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+    });
     void this.follow(signal);
+    await standing;
   }
 
   /** Resolves when the caches hold everything up to `revision`; 504 when they do not get there in time. */
@@ -171,6 +177,7 @@ export class StoreFeed {
       for await (const response of createClient(WatchDefinition, this.channel).watch(requests, { signal })) {
         if (response.canceled) return response.compactRevision ? 'compacted' : 'ended';
         this.connected = true;
+        this.onConnected();
         this.accept(response);
         if (response.created && this.waiters.length) this.askProgress();
       }

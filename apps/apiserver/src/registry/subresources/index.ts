@@ -1,6 +1,7 @@
-import { methodNotSupported } from '@orrery/errors';
+import { invalid, methodNotSupported } from '@orrery/errors';
 import { admission } from '../admission-chain.ts';
 import { get } from '../get.ts';
+import { asDraft } from '../metadata.ts';
 import { type Registry, type RequestScope, subjectOf } from '../registry.ts';
 import { bind } from './binding.ts';
 import { evict } from './eviction.ts';
