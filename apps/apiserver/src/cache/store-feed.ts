@@ -124,7 +124,10 @@ export class StoreFeed {
     for (;;) {
       const page = await this.store.range(prefix, { limit: 2_000, ...(after ? { after } : {}), ...(revision ? { revision } : {}) });
       revision ||= page.revision;
-      for (const value of page.values) entries.push(entryFromStored(value.key.slice(prefix.length), value.revision, value.value));
+      for (const value of page.values) {
+        // Allocations and the like are no objects.
+        if (this.cacheOf(value.key)) entries.push(entryFromStored(value.key.slice(prefix.length), value.revision, value.value));
+      }
       after = page.values.at(-1)?.key;
       if (!page.more || after === undefined) return { entries, revision };
     }
