@@ -40,6 +40,7 @@ interface Writable {
   write(message: unknown): boolean;
   end(): void;
   once(event: 'drain' | 'close', fn: () => void): unknown;
+  off(event: 'drain' | 'close', fn: () => void): unknown;
 }
 
 async function pump(source: AsyncIterable<unknown>, sink: Writable, signal: AbortSignal): Promise<void> {
@@ -47,9 +48,15 @@ async function pump(source: AsyncIterable<unknown>, sink: Writable, signal: Abor
     if (signal.aborted) return;
     if (!sink.write(message)) {
       await new Promise<void>((resolve) => {
-        sink.once('drain', resolve);
-        sink.once('close', resolve);
-        signal.addEventListener('abort', () => resolve(), { once: true });
+        const done = (): void => {
+          sink.off('drain', done);
+          sink.off('close', done);
+          signal.removeEventListener('abort', done);
+          resolve();
+        };
+        sink.once('drain', done);
+        sink.once('close', done);
+        signal.addEventListener('abort', done, { once: true });
       });
     }
   }
