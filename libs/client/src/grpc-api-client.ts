@@ -7,11 +7,14 @@ import type { ApiClient, DeleteOptions, ListOptions, ObjectList, WatchHandle, Wa
 import { createWriteStream } from './grpc-write-stream.ts';
 import { decodeObject, deletedObject, encodeJson, failureOf } from './object-codec.ts';
 import { rpcErrorToStatus } from './rpc-status.ts';
+import { warnOnce } from './warnings.ts';
 
 export interface GrpcApiClientOptions {
   readonly env: Pick<Env, 'clock' | 'random' | 'log'>;
   /** How often a read is tried when the server cannot be reached. Default 4. */
   readonly readAttempts?: number;
+  /** Bearer token, asked for at the start of every call, for those who show no client certificate. */
+  readonly token?: () => string;
 }
 
 const firstRetryMs = 50;
@@ -52,7 +55,8 @@ function deliver<T extends KubeObject>(resource: ResourceRef<T>, batch: WatchBat
 export function createGrpcApiClient(channel: Channel, options: GrpcApiClientOptions): ApiClient {
   const { clock, random, log } = options.env;
   const rpc = createClient(ResourcesDefinition, channel);
-  const writes = createWriteStream(channel, (warnings) => log.warn('the API server warns', { warnings }));
+  const metadata = (): Readonly<Record<string, string>> => (options.token ? { authorization: `Bearer ${options.token()}` } : {});
+  const writes = createWriteStream(channel, { onWarning: warnOnce(log), metadata });
   const closing = new AbortController();
 
   const reading = async <R>(read: () => Promise<R>): Promise<R> => {
@@ -84,7 +88,7 @@ export function createGrpcApiClient(channel: Channel, options: GrpcApiClientOpti
       limit: o.limit ?? 0,
       continueToken: o.continue ?? '',
     };
-    for await (const chunk of rpc.list(request, { signal: closing.signal })) {
+    for await (const chunk of rpc.list(request, { signal: closing.signal, metadata: metadata() })) {
       for (const bytes of chunk.items ?? []) items.push(decodeObject(resource, bytes));
       last = chunk;
     }
@@ -108,7 +112,7 @@ export function createGrpcApiClient(channel: Channel, options: GrpcApiClientOpti
     };
     const follow = async (): Promise<void> => {
       try {
-        for await (const batch of rpc.watch(request, { signal: abort.signal })) {
+        for await (const batch of rpc.watch(request, { signal: abort.signal, metadata: metadata() })) {
           if (abort.signal.aborted || !deliver(resource, batch, sink)) return;
         }
         if (!abort.signal.aborted) sink.closed();
@@ -122,7 +126,7 @@ export function createGrpcApiClient(channel: Channel, options: GrpcApiClientOpti
   return {
     get: (resource, key, o = {}) =>
       reading(async () => {
-        const reply = await rpc.get({ resource: place(resource, key, o.subresource), resourceVersion: o.resourceVersion ?? '' }, { signal: closing.signal });
+        const reply = await rpc.get({ resource: place(resource, key, o.subresource), resourceVersion: o.resourceVersion ?? '' }, { signal: closing.signal, metadata: metadata() });
         return decodeObject(resource, reply.object);
       }),
     list: (resource, o = {}) => reading(() => list(resource, o)),

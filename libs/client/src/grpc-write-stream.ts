@@ -20,7 +20,7 @@ export interface WriteStream {
   close(): void;
 }
 
-export function createWriteStream(channel: Channel, onWarning: (warnings: readonly string[]) => void): WriteStream {
+export function createWriteStream(channel: Channel, options: { onWarning: (warning: string) => void; metadata: () => Readonly<Record<string, string>> }): WriteStream {
   const client = createClient(ResourcesDefinition, channel);
   let current: Stream | undefined;
   let closed = false;
@@ -35,11 +35,11 @@ export function createWriteStream(channel: Channel, onWarning: (warnings: readon
   };
   const read = async (stream: Stream): Promise<void> => {
     try {
-      for await (const reply of client.write(stream.requests, { signal: stream.abort.signal })) {
+      for await (const reply of client.write(stream.requests, { signal: stream.abort.signal, metadata: options.metadata() })) {
         const id = reply.id ?? 0;
         const waiting = stream.pending.get(id);
         stream.pending.delete(id);
-        if (reply.warnings?.length) onWarning(reply.warnings);
+        for (const warning of reply.warnings ?? []) options.onWarning(warning);
         waiting?.resolve(reply);
       }
       finish(stream, serviceUnavailable('the API server ended the stream of writes'));

@@ -5,6 +5,7 @@ import type { ApiClient, DeleteOptions, ListOptions, ObjectList, WatchEvent, Wat
 import type { HttpClient, HttpClientResponse } from './http-client.ts';
 import { deletedObject, encodeJson, failureOf, typed } from './object-codec.ts';
 import { type Query, restPath } from './rest-path.ts';
+import { warnOnce } from './warnings.ts';
 
 export interface RestApiClientOptions {
   readonly http: HttpClient;
@@ -64,6 +65,7 @@ function deliver<T extends KubeObject>(resource: ResourceRef<T>, lines: readonly
 export function createRestApiClient(options: RestApiClientOptions): ApiClient {
   const { http, token } = options;
   const { clock, log } = options.env;
+  const warned = warnOnce(log);
   let closed = false;
 
   const send = async (call: Call): Promise<HttpClientResponse> => {
@@ -86,7 +88,7 @@ export function createRestApiClient(options: RestApiClientOptions): ApiClient {
     for (let retries = 0; ; retries++) {
       const response = await send(call);
       const { warning, 'retry-after': retryAfter } = response.headers;
-      if (warning) log.warn('the API server warns', { warning });
+      if (warning) warned(warning);
       if (response.status < 400) return response;
       const failure = failureOf(response.status, await response.text());
       const retry = retryAfter !== undefined && (response.status === 429 || response.status >= 500) && retries < maxRetries;

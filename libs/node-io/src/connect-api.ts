@@ -49,5 +49,5 @@ export function connectApi(env: Pick<Env, 'clock' | 'random' | 'log'>, config: A
   }
   const tls: TlsMaterial | undefined = ca ? material : undefined;
   const channel = grpcChannel(config.apiServer, tls ? { tls, serverName: serverName ?? config.apiServerName } : {});
-  return createGrpcApiClient(channel, { env });
+  return createGrpcApiClient(channel, { env, ...(token ? { token } : {}) });
 }
