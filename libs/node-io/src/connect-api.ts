@@ -15,7 +15,7 @@ export const apiConnectionSchema = {
   tlsKey: { type: 'string', default: '', help: 'file with the key of the client certificate (PEM)' },
   tlsCa: { type: 'string', default: '', help: 'file with the CA that signed the certificate of the server (PEM); without it gRPC is plain text' },
   apiServerName: { type: 'string', default: clusterServerName, help: 'name that the certificate of the gRPC API must hold' },
-  natsUrl: { type: 'string', default: '', help: 'NATS server that carries the change feed, e.g. nats://127.0.0.1:4222; empty: none' },
+  natsUrl: { type: 'string', default: '', help: 'NATS server for components that use the event bus, e.g. nats://127.0.0.1:4222; empty: none' },
 } as const satisfies ConfigSchema;
 
 export type ApiConnection = ConfigOf<typeof apiConnectionSchema>;
