@@ -1,4 +1,5 @@
 import { type Channel, type GrpcServer, grpcServer, inMemoryChannel } from '@orrery/rpc';
+import type { ServeHttp } from '@orrery/node-io';
 import { type Component, type Env, resolveConfig } from '@orrery/runtime';
 import type { VnetSwitch } from '@orrery/vnet';
 import { type ContainerRuntimeConfig, containerRuntimeSchema } from './config.ts';
@@ -8,10 +9,13 @@ import type { LogSink } from './cri/logs.ts';
 import type { MountSource } from './cri/mounts.ts';
 import { NodeRuntime } from './cri/node-runtime.ts';
 import { runtimeService } from './cri/runtime-service.ts';
+import { type StreamingServer, createStreamingServer } from './streaming/streaming-server.ts';
+import { streamingUrls } from './streaming/urls.ts';
 
 export type { LogSink } from './cri/logs.ts';
 export { type MountSource, memoryMounts } from './cri/mounts.ts';
-export { containerRuntimeSchema } from './config.ts';
+export { type ContainerRuntimeConfig, containerRuntimeSchema } from './config.ts';
+export { type StreamingServer, createStreamingServer } from './streaming/streaming-server.ts';
 
 export interface ContainerRuntimeDeps {
   /** The node's switch, in memory. */
@@ -20,6 +24,10 @@ export interface ContainerRuntimeDeps {
   readonly mounts: MountSource;
   /** Where container output goes (`MemoryLogs` of @orrery/cri); undefined drops it. */
   readonly logs?: LogSink;
+  /** Starts HTTP servers (`serveHttp` of @orrery/node-io): exec, attach and port-forward need one. */
+  readonly serveHttp?: ServeHttp;
+  /** A streaming server shared by many nodes, instead of one of its own. Its owner stops it. */
+  readonly streaming?: StreamingServer;
 }
 
 export interface ContainerRuntime extends Component {
@@ -50,8 +58,11 @@ export function createContainerRuntime(env: Env, deps: ContainerRuntimeDeps, con
     runtimeHandlers: config.runtimeHandlers,
   });
   if (config.podCidr) node.setPodCidr(config.podCidr);
+  const own = deps.streaming || !deps.serveHttp ? undefined : createStreamingServer(env, { serveHttp: deps.serveHttp, host: config.streamingHost, port: config.streamingPort });
+  const streaming = deps.streaming ?? own;
+  const urls = streaming && streamingUrls({ server: streaming, node, clock: env.clock });
   const services = [
-    runtimeService(env, { node, streaming: () => undefined }),
+    runtimeService(env, { node, streaming: () => urls }),
     imageService(env, { images, imageFsPath: '/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs', writableBytes: () => node.containers.size * 4096 }),
   ];
   let server: GrpcServer | undefined;
@@ -68,6 +79,7 @@ export function createContainerRuntime(env: Env, deps: ContainerRuntimeDeps, con
     },
     async stop() {
       running = false;
+      await own?.stop();
       await server?.stop();
       server = undefined;
       await node.shutDown();

@@ -3,7 +3,7 @@ import { connPair } from './conn.ts';
 import { Conntrack } from './conntrack.ts';
 import type { Env } from '@orrery/runtime';
 import type { LinkTable } from './faults.ts';
-import { type Conn, type DialOptions, type Endpoint, NetError, type NetStack, type UdpSocket } from './net.ts';
+import type { Conn, DialOptions, Endpoint, NetStack, UdpSocket } from './net.ts';
 import type { ServiceRule, SwitchControl } from './rules.ts';
 import { ServiceTable } from './service-table.ts';
 import { Stack, type Uplink } from './stack.ts';

@@ -44,7 +44,7 @@ function createNode(index: number, { deps, kubeletEnv, runtimeEnv, sources, endp
   const netSwitch = fabric.addSwitch({ node: name, nodeIp: ip });
   const volumes = new MemoryVolumeHost(kubeletEnv.clock.now);
   const logs = new MemoryLogs();
-  const runtime = createContainerRuntime(runtimeEnv, { switch: netSwitch, mounts: memoryMounts(volumes, runtimeEnv.clock), logs }, runtimeConfig({ node: name, nodeIp: ip, pullMs: 0 }));
+  const runtime = createContainerRuntime(runtimeEnv, { switch: netSwitch, mounts: memoryMounts(volumes, runtimeEnv.clock), logs, serveHttp }, runtimeConfig({ node: name, nodeIp: ip, pullMs: 0 }));
   const kubelet = createKubelet(
     kubeletEnv,
     {

@@ -239,9 +239,14 @@ export class Container {
     this.finishedAtMs = this.deps.env.clock.now();
     this.state = ContainerState.CONTAINER_EXITED;
     this.table = undefined;
+    this.closeStdin();
+    for (const wake of this.exitWaiters.splice(0)) wake();
+  }
+
+  /** Ends what the container reads, as the end of the only client's input does. */
+  closeStdin(): void {
     this.stdin?.release();
     this.stdin = undefined;
-    for (const wake of this.exitWaiters.splice(0)) wake();
   }
 
   /** Resolves when the container is not running. */

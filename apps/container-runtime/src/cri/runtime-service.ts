@@ -13,9 +13,9 @@ import { containerStats, sandboxStats } from './stats.ts';
 
 /** URLs for streaming requests; made by the streaming server. */
 export interface StreamingUrls {
-  exec(request: { containerId: string; argv: readonly string[]; tty: boolean; stdin: boolean; stdout: boolean; stderr: boolean }): string;
-  attach(request: { containerId: string; tty: boolean; stdin: boolean; stdout: boolean; stderr: boolean }): string;
-  portForward(request: { sandboxId: string; ports: readonly number[] }): string;
+  exec(request: { containerId: string; argv: readonly string[]; tty: boolean; stdin: boolean; stdout: boolean; stderr: boolean }): Promise<string>;
+  attach(request: { containerId: string; tty: boolean; stdin: boolean; stdout: boolean; stderr: boolean }): Promise<string>;
+  portForward(request: { sandboxId: string; ports: readonly number[] }): Promise<string>;
 }
 
 export interface RuntimeServiceOptions {
@@ -161,16 +161,16 @@ function streamingHandlers({ node, streaming }: RuntimeServiceOptions): Handlers
   return {
     async exec(request) {
       check(request);
-      return { url: urls().exec({ containerId: mustRun(request.containerId ?? '').id, argv: request.cmd ?? [], ...streams(request) }) };
+      return { url: await urls().exec({ containerId: mustRun(request.containerId ?? '').id, argv: request.cmd ?? [], ...streams(request) }) };
     },
     async attach(request) {
       check(request);
-      return { url: urls().attach({ containerId: mustRun(request.containerId ?? '').id, ...streams(request) }) };
+      return { url: await urls().attach({ containerId: mustRun(request.containerId ?? '').id, ...streams(request) }) };
     },
     async portForward(request) {
       const sandbox = node.sandbox(request.podSandboxId ?? '');
       if (!sandbox.ready) throw new RpcError(Code.UNKNOWN, `sandbox container "${sandbox.id}" is not running`);
-      return { url: urls().portForward({ sandboxId: sandbox.id, ports: request.port ?? [] }) };
+      return { url: await urls().portForward({ sandboxId: sandbox.id, ports: request.port ?? [] }) };
     },
   };
 }

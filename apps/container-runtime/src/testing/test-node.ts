@@ -1,5 +1,5 @@
 import { MemoryLogs, MemoryVolumeHost, type CriClients, criClients } from '@orrery/cri';
-import { realClock } from '@orrery/node-io';
+import { type ServeHttp, realClock } from '@orrery/node-io';
 import type { ContainerConfig, PodSandboxConfig } from '@orrery/proto/cri';
 import { type Clock, type Env, type LogRecord, createLogger, createMetrics, seededRandom } from '@orrery/runtime';
 import { type Fabric, type VnetSwitch, createFabric } from '@orrery/vnet';
@@ -28,7 +28,7 @@ export interface TestPod {
   sh(script: string): Promise<{ code: number; stdout: string; stderr: string }>;
 }
 
-export async function testNode(options: { clock?: Clock; config?: Partial<ContainerRuntimeConfig>; fabric?: Fabric; name?: string; index?: number } = {}): Promise<TestNode> {
+export async function testNode(options: { clock?: Clock; config?: Partial<ContainerRuntimeConfig>; fabric?: Fabric; name?: string; index?: number; serveHttp?: ServeHttp } = {}): Promise<TestNode> {
   const problems: LogRecord[] = [];
   const clock = options.clock ?? realClock;
   const log = createLogger({ now: () => clock.now(), level: 'warn', write: (record) => void problems.push(record) });
@@ -39,7 +39,7 @@ export async function testNode(options: { clock?: Clock; config?: Partial<Contai
   const vswitch = fabric.addSwitch({ node, nodeIp: `10.240.1.${index}` });
   const volumes = new MemoryVolumeHost(() => clock.now());
   const logs = new MemoryLogs();
-  const component = createContainerRuntime(env, { switch: vswitch, mounts: memoryMounts(volumes, clock), logs }, runtimeConfig({ node, pullMs: 0, podCidr: `10.244.${index}.0/24`, ...options.config }));
+  const component = createContainerRuntime(env, { switch: vswitch, mounts: memoryMounts(volumes, clock), logs, ...(options.serveHttp ? { serveHttp: options.serveHttp } : {}) }, runtimeConfig({ node, pullMs: 0, podCidr: `10.244.${index}.0/24`, ...options.config }));
   await component.start();
   const clients = criClients(component.channel());
   const paths = new Map<string, string>();
