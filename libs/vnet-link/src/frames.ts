@@ -1,5 +1,5 @@
 import type { Frame } from '@orrery/proto/vnet';
-import { AsyncQueue, Code, RpcError } from '@orrery/rpc';
+import { type AsyncQueue, Code, RpcError } from '@orrery/rpc';
 import { type Conn, NetError, type NetErrorCode } from '@orrery/vnet';
 
 const codes: readonly string[] = ['ECONNREFUSED', 'ETIMEDOUT', 'EHOSTUNREACH', 'ECONNRESET', 'EADDRINUSE', 'EADDRNOTAVAIL', 'EPIPE'] satisfies NetErrorCode[];
