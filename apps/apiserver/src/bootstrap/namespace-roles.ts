@@ -47,7 +47,7 @@ export const namespaceRoles: readonly NamespaceRoleRow[] = [
   // Components with a place in the emulated network find each other by ConfigMaps.
   { namespace: 'kube-system', name: 'orrery:component', rules: [rule('create get list patch update watch', 'core', 'configmaps')] },
   // CoreDNS is no Pod here and so keeps the Service and the slice of its own.
-  { namespace: 'kube-system', name: 'orrery:kube-dns', rules: [rule('create', 'core', 'services'), rule(readWrite, 'discovery.k8s.io', 'endpointslices')] },
+  { namespace: 'kube-system', name: 'orrery:kube-dns', rules: [rule('create get', 'core', 'services'), rule(readWrite, 'discovery.k8s.io', 'endpointslices')] },
   {
     namespace: 'kube-public',
     name: 'system:controller:bootstrap-signer',
