@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the images that infra/Dockerfile and infra/compose.yaml start from, under their usual names, on a machine that
-# cannot pull any: node from this repository's packages, nats-server and a shell from this machine, with the libraries
+# Makes the images that infra/Dockerfile.* and infra/compose.yaml start from, under their usual names, on a machine that
+# cannot pull any: node from this repository's packages, nats-server, a shell and sleep from this machine, with the libraries
 # they need. Does nothing for an image that is there or can be pulled.
 #   DOCKER=docker infra/base-image.sh
 set -euo pipefail
@@ -27,6 +27,7 @@ skeleton() {
   printf 'root:x:0:\nnode:x:1000:\n' > "$rootfs/etc/group"
   printf 'hosts: files dns\n' > "$rootfs/etc/nsswitch.conf"
   add "$rootfs" "$(readlink -f /bin/sh)" /bin/sh
+  add "$rootfs" "$(readlink -f "$(command -v sleep)")" /bin/sleep
   for library in libnss_files.so.2 libnss_dns.so.2 libresolv.so.2; do
     local path
     path="$(ldconfig -p | awk -v l="$library" '$1 == l { print $NF; exit }')"
