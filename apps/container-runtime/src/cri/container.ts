@@ -1,5 +1,6 @@
 import { type Container as CriContainer, type ContainerConfig, ContainerState, type ContainerStatus, type LinuxContainerResources } from '@orrery/proto/cri';
-import type { Env } from '@orrery/runtime';
+import type { Clock, Env, Random } from '@orrery/runtime';
+import type { NetStack } from '@orrery/vnet';
 import { Code, RpcError } from '@orrery/rpc';
 import { NodeTree } from '../fs/node-tree.ts';
 import { procTree, sysTree } from '../fs/proc-tree.ts';
@@ -8,7 +9,7 @@ import { quietProgram } from '../images/unknown.ts';
 import { type OpenFile, nullFile } from '../process/open-file.ts';
 import { createPipe } from '../process/pipe.ts';
 import type { Host, Program } from '../process/proc.ts';
-import { ExecError, ProcessTable } from '../process/process-table.ts';
+import { ExecError, ProcessTable, type Surroundings } from '../process/process-table.ts';
 import type { Process } from '../process/process.ts';
 import { parseSignal, signals } from '../process/signals.ts';
 import { Tty } from '../process/tty.ts';
@@ -37,7 +38,7 @@ const oomAfterMs = 50;
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** One container: created, running, exited. What only a running or inspected one needs is made when it is needed. */
-export class Container {
+export class Container implements Host, Surroundings {
   readonly id: string;
   readonly sandbox: Sandbox;
   readonly config: ContainerConfig;
@@ -106,16 +107,53 @@ export class Container {
     return env;
   }
 
-  private host(): Host {
-    const { env, nodeMemoryBytes, nodeCpus } = this.deps;
-    return {
-      hostname: this.sandbox.hostname,
-      clock: env.clock,
-      random: env.random,
-      bootTimeMs: this.sandbox.createdAtMs,
-      cpus: nodeCpus,
-      memory: () => ({ limitBytes: this.memoryLimit || nodeMemoryBytes, usedBytes: this.memoryUsed }),
-    };
+  /** What its processes see of the machine. */
+  get host(): Host {
+    return this;
+  }
+
+  get hostname(): string {
+    return this.sandbox.hostname;
+  }
+
+  get clock(): Clock {
+    return this.deps.env.clock;
+  }
+
+  get random(): Random {
+    return this.deps.env.random;
+  }
+
+  get bootTimeMs(): number {
+    return this.sandbox.createdAtMs;
+  }
+
+  get cpus(): number {
+    return this.deps.nodeCpus;
+  }
+
+  memory(): { limitBytes: number; usedBytes: number } {
+    return { limitBytes: this.memoryLimit || this.deps.nodeMemoryBytes, usedBytes: this.memoryUsed };
+  }
+
+  get stack(): NetStack {
+    return this.sandbox.stack;
+  }
+
+  get programs(): ReadonlyMap<string, Program> {
+    return this.stored.image.programTable;
+  }
+
+  get fallback(): Program | undefined {
+    return this.stored.image.lenient ? quietProgram : undefined;
+  }
+
+  get initIgnoresSignals(): boolean {
+    return this.deps.initIgnoresSignals;
+  }
+
+  onCrash(process: Process, error: unknown): void {
+    this.deps.env.log.error('emulated program crashed', { container: this.id, argv: process.argv.join(' '), error });
   }
 
   /** The file system; made at the first look. */
@@ -126,13 +164,12 @@ export class Container {
   private mountAll(): Vfs {
     const { env, mounts: source } = this.deps;
     const { clock } = env;
-    const host = this.host();
     const root = new NodeTree({ root: this.stored.image.root(), now: () => clock.now() });
     const mounts: Mount[] = containerMounts({
       root,
       rootReadOnly: this.config.linux?.securityContext?.readonlyRootfs ?? false,
-      proc: procTree({ host, processes: () => this.table?.list() ?? [], mounts: () => mounts }),
-      sys: sysTree(host),
+      proc: procTree({ host: this, processes: () => this.table?.list() ?? [], mounts: () => mounts }),
+      sys: sysTree(this),
       files: { hostname: this.sandbox.hostname, ...sandboxFiles(this.sandbox) },
       config: this.config,
       source,
@@ -163,17 +200,7 @@ export class Container {
     }
     const { env } = this.deps;
     const fds = this.openStreams();
-    const { image } = this.stored;
-    this.table = new ProcessTable({
-      host: this.host(),
-      fs: () => this.files(),
-      stack: this.sandbox.stack,
-      programs: image.programTable,
-      ...(image.lenient ? { fallback: quietProgram } : {}),
-      initIgnoresSignals: this.deps.initIgnoresSignals,
-      onCrash: (process, error) => env.log.error('emulated program crashed', { container: this.id, argv: process.argv.join(' '), error }),
-      onInitExit: (code) => this.exited(code),
-    });
+    this.table = new ProcessTable(this);
     this.startedAtMs = env.clock.now();
     this.state = ContainerState.CONTAINER_RUNNING;
     const argv = this.command();
@@ -226,7 +253,8 @@ export class Container {
     });
   }
 
-  private exited(code: number): void {
+  /** The first process ended, and with it the others. */
+  onInitExit(code: number): void {
     if (!this.running) return;
     this.reason = this.oomKilled ? 'OOMKilled' : code === 0 ? 'Completed' : 'Error';
     this.finish(code);

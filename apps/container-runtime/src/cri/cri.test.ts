@@ -143,11 +143,13 @@ test('images: tags, digests, ids, removal', async () => {
 test('containers of a pod share volumes, and the kubelet sees what they write', async () => {
   await node.volumes.makeDir('/var/lib/kubelet/pods/u/volumes/empty', 0o777);
   await node.volumes.writeFile('/var/lib/kubelet/pods/u/term', { bytes: new Uint8Array(0), mode: 0o666 });
-  const mounts = [{ containerPath: '/data', hostPath: '/var/lib/kubelet/pods/u/volumes/empty' }, { containerPath: '/dev/termination-log', hostPath: '/var/lib/kubelet/pods/u/term' }];
+  await node.volumes.writeVolume('/var/lib/kubelet/pods/u/token', new Map([['namespace', { bytes: Buffer.from('default'), mode: 0o644 }]]));
+  const token = { containerPath: '/var/run/secrets/kubernetes.io/serviceaccount', hostPath: '/var/lib/kubelet/pods/u/token', readonly: true };
+  const mounts = [token, { containerPath: '/data', hostPath: '/var/lib/kubelet/pods/u/volumes/empty' }, { containerPath: '/dev/termination-log', hostPath: '/var/lib/kubelet/pods/u/term' }];
   const a = await node.runPod({ name: 'va', image: 'busybox', command: ['sleep', '100'], mounts });
   const b = await node.runPod({ name: 'vb', image: 'alpine', command: ['sleep', '100'], mounts });
   await a.sh('echo shared > /data/f; mkdir /data/d; echo "it failed" > /dev/termination-log');
-  expect(await b.sh('cat /data/f; ls /data')).toMatchObject({ stdout: 'shared\nd\nf\n' });
+  expect(await b.sh('cat /data/f; ls /data; cat /var/run/secrets/kubernetes.io/serviceaccount/namespace; echo x > /run/secrets/kubernetes.io/serviceaccount/n')).toMatchObject({ stdout: 'shared\nd\nf\ndefault', code: 1 });
   expect(Buffer.from((await node.volumes.readFile('/var/lib/kubelet/pods/u/term')) ?? []).toString()).toBe('it failed\n');
   expect(Buffer.from((await node.volumes.readFile('/var/lib/kubelet/pods/u/volumes/empty/f')) ?? []).toString()).toBe('shared\n');
 });

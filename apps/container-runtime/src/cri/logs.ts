@@ -1,5 +1,5 @@
 import type { Clock } from '@orrery/runtime';
-import { type OpenFile, openFile } from '../process/open-file.ts';
+import { type FileOps, type OpenFile, openFile } from '../process/open-file.ts';
 
 /** Where container logs go. `MemoryLogs` of libs/cri is one; main.ts has one over real files. */
 export interface LogSink {
@@ -16,6 +16,22 @@ type Subscriber = (stream: StreamName, bytes: Uint8Array) => Promise<void> | voi
 
 /** As containerd: longer lines are cut into parts. */
 const maxLineBytes = 16 * 1024;
+
+/** One of a container's two output streams. */
+class LoggedStream implements FileOps {
+  private readonly output: ContainerOutput;
+  private readonly stream: StreamName;
+  readonly description = 'pipe:[1]';
+
+  constructor(output: ContainerOutput, stream: StreamName) {
+    this.output = output;
+    this.stream = stream;
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    return this.output.write(this.stream, bytes);
+  }
+}
 
 /** A container's output: to its log in the CRI format, and to whoever is attached. */
 export class ContainerOutput {
@@ -36,7 +52,7 @@ export class ContainerOutput {
 
   /** A descriptor for the container's processes. */
   file(stream: StreamName): OpenFile {
-    return openFile({ description: `pipe:[${stream}]`, write: (bytes) => this.write(stream, bytes) });
+    return openFile(new LoggedStream(this, stream));
   }
 
   async write(stream: StreamName, bytes: Uint8Array): Promise<void> {

@@ -27,6 +27,21 @@ function fileTree(text: string, at: string, clock: Clock): Tree {
   return new NodeTree({ root, now: () => clock.now(), source: at, type: 'ext4' });
 }
 
+const maxLinks = 40;
+
+/** Where a mount lands: links of the image on the way are followed inside its root (`/var/run/secrets` in `/run`). */
+function mountPoint(root: Tree, containerPath: string): string {
+  let path = resolvePath('/', containerPath);
+  for (let links = 0; links < maxLinks; links++) {
+    const parts = path.split('/').filter(Boolean);
+    const at = parts.findIndex((_, i) => root.stat(parts.slice(0, i + 1))?.kind === 'symlink');
+    if (at < 0) return path;
+    const target = resolvePath(`/${parts.slice(0, at).join('/')}`, root.readlink(parts.slice(0, at + 1)));
+    path = resolvePath(target, parts.slice(at + 1).join('/') || '.');
+  }
+  return path;
+}
+
 /** The files a runtime gives each container; a mount of the kubelet at the same path replaces them. */
 export interface RuntimeFiles {
   readonly hostname: string;
@@ -57,7 +72,7 @@ export function containerMounts(options: {
     { at: '/etc/resolv.conf', tree: fileTree(files.resolvConf, '/etc/resolv.conf', clock), readOnly: false },
   ];
   const given = (config.mounts ?? []).map((mount: CriMount): Mount => ({
-    at: resolvePath('/', mount.containerPath ?? ''),
+    at: mountPoint(options.root, mount.containerPath ?? ''),
     tree: source.open(mount.hostPath ?? ''),
     readOnly: mount.readonly ?? false,
   }));

@@ -38,7 +38,7 @@ function processEntries(source: ProcSource, info: ProcessInfo): ReadonlyMap<stri
 export function procTree(source: ProcSource): GeneratedTree {
   const { host } = source;
   const uptime = (): number => (host.clock.now() - host.bootTimeMs) / 1000;
-  const fixed: [string, Generated][] = [
+  const fixed = (): [string, Generated][] => [
     ['cpuinfo', { text: () => Array.from({ length: host.cpus }, (_, i) => `processor\t: ${i}\nmodel name\t: Orrery Virtual CPU\ncpu MHz\t\t: 2000.000\n\n`).join('') }],
     ['loadavg', { text: () => `0.00 0.01 0.05 1/${source.processes().length} ${source.processes().at(-1)?.pid ?? 1}\n` }],
     ['meminfo', { text: () => meminfo(source) }],
@@ -50,17 +50,17 @@ export function procTree(source: ProcSource): GeneratedTree {
     ['self', { link: () => String(source.processes().at(-1)?.pid ?? 1) }],
   ];
   const entries = (): ReadonlyMap<string, Generated> =>
-    new Map<string, Generated>([...fixed, ...source.processes().map((info): [string, Generated] => [String(info.pid), { entries: () => processEntries(source, info) }])]);
+    new Map<string, Generated>([...fixed(), ...source.processes().map((info): [string, Generated] => [String(info.pid), { entries: () => processEntries(source, info) }])]);
   return new GeneratedTree({ root: { entries }, now: () => host.clock.now(), type: 'proc' });
 }
 
 /** A container's /sys: the memory and CPU files of its cgroup. */
 export function sysTree(host: Host): GeneratedTree {
-  const cgroup = new Map<string, Generated>([
+  const cgroup = (): Map<string, Generated> => new Map<string, Generated>([
     ['memory.max', { text: () => `${host.memory().limitBytes}\n` }],
     ['memory.current', { text: () => `${host.memory().usedBytes}\n` }],
     ['cpu.max', { text: () => 'max 100000\n' }],
   ]);
-  const root: Generated = { entries: () => new Map([['fs', { entries: () => new Map([['cgroup', { entries: () => cgroup }]]) }]]) };
+  const root: Generated = { entries: () => new Map([['fs', { entries: () => new Map([['cgroup', { entries: cgroup }]]) }]]) };
   return new GeneratedTree({ root, now: () => host.clock.now(), type: 'sysfs' });
 }

@@ -42,14 +42,15 @@ export class Vfs {
   private readonly cred: Cred;
 
   /** The first mount must be '/'. */
-  constructor(mounts: readonly Mount[], cred: Cred = root) {
+  constructor(mounts: readonly Mount[], cred: Cred = root, byPath: ReadonlyMap<string, Mount> = new Map(mounts.map((mount) => [mount.at, mount]))) {
     this.mounts = mounts;
-    this.byPath = new Map(mounts.map((mount) => [mount.at, mount]));
+    this.byPath = byPath;
     this.cred = cred;
   }
 
+  /** The same files as another user sees them. */
   as(cred: Cred): Vfs {
-    return new Vfs(this.mounts, cred);
+    return new Vfs(this.mounts, cred, this.byPath);
   }
 
   private get rootMount(): Mount {

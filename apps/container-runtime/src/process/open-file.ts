@@ -39,34 +39,53 @@ class BadDescriptor extends Error {
   readonly code = 'EBADF';
 }
 
-/** Wraps operations into a counted description. */
-export function openFile(ops: FileOps): OpenFile {
-  let holders = 1;
-  const file: OpenFile = {
-    isTty: ops.isTty ?? false,
-    description: ops.description ?? 'anon_inode',
-    async read(max, signal) {
-      if (!ops.read) throw new BadDescriptor('Bad file descriptor');
-      return ops.read(max, signal);
-    },
-    async write(bytes, signal) {
-      if (!ops.write) throw new BadDescriptor('Bad file descriptor');
-      await ops.write(bytes, signal);
-    },
-    retain() {
-      holders++;
-      return file;
-    },
-    release() {
-      if (--holders === 0) ops.close?.();
-    },
-  };
-  return file;
+/** A class, as every container has several of them. */
+class CountedFile implements OpenFile {
+  private readonly ops: FileOps;
+  private holders = 1;
+
+  constructor(ops: FileOps) {
+    this.ops = ops;
+  }
+
+  get isTty(): boolean {
+    return this.ops.isTty ?? false;
+  }
+
+  get description(): string {
+    return this.ops.description ?? 'anon_inode';
+  }
+
+  async read(max: number, signal?: AbortSignal): Promise<Uint8Array | undefined> {
+    if (!this.ops.read) throw new BadDescriptor('Bad file descriptor');
+    return this.ops.read(max, signal);
+  }
+
+  async write(bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
+    if (!this.ops.write) throw new BadDescriptor('Bad file descriptor');
+    await this.ops.write(bytes, signal);
+  }
+
+  retain(): OpenFile {
+    this.holders++;
+    return this;
+  }
+
+  release(): void {
+    if (--this.holders === 0) this.ops.close?.();
+  }
 }
 
-/** Reads as empty, swallows what is written. */
+/** Wraps operations into a counted description. */
+export function openFile(ops: FileOps): OpenFile {
+  return new CountedFile(ops);
+}
+
+const nothing = openFile({ read: () => Promise.resolve(undefined), write: () => undefined, description: '/dev/null' });
+
+/** Reads as empty, swallows what is written. It has no state, so all share one. */
 export function nullFile(): OpenFile {
-  return openFile({ read: () => Promise.resolve(undefined), write: () => undefined, description: '/dev/null' });
+  return nothing;
 }
 
 /** Collects what is written, for tests and command substitution. */

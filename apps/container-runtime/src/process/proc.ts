@@ -58,7 +58,7 @@ export interface Host {
   readonly clock: Clock;
   readonly random: Random;
   readonly bootTimeMs: number;
-  readonly memory: () => { limitBytes: number; usedBytes: number };
+  memory(): { limitBytes: number; usedBytes: number };
   readonly cpus: number;
 }
 

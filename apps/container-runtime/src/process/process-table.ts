@@ -7,17 +7,17 @@ import type { ChildProcess, Host, ProcessInfo, Program, SpawnOptions } from './p
 import { Process } from './process.ts';
 import { signals } from './signals.ts';
 
-export interface TableOptions {
+/** The container that the processes run in. */
+export interface Surroundings {
   readonly host: Host;
-  readonly fs: () => Vfs;
   readonly stack: NetStack;
   /** Program by the name that an executable file carries. */
   readonly programs: ReadonlyMap<string, Program>;
   /** Run when a command is not found as a file; the quiet program of images we know nothing about. */
-  readonly fallback?: Program;
+  readonly fallback?: Program | undefined;
   /** As the kernel: process 1 is only reached by signals it handles, and by KILL. */
   readonly initIgnoresSignals: boolean;
-  /** The name of the program that runs scripts without `#!`. */
+  files(): Vfs;
   onCrash(process: Process, error: unknown): void;
   /** Process 1 ended; everything else was killed. */
   onInitExit(code: number): void;
@@ -36,11 +36,11 @@ export class ExecError extends Error {
 
 /** The processes of one container. */
 export class ProcessTable {
-  readonly options: TableOptions;
+  readonly options: Surroundings;
   private readonly processes = new Map<number, Process>();
   private nextPid = 1;
 
-  constructor(options: TableOptions) {
+  constructor(options: Surroundings) {
     this.options = options;
   }
 
@@ -57,7 +57,7 @@ export class ProcessTable {
   }
 
   fs(): Vfs {
-    return this.options.fs();
+    return this.options.files();
   }
 
   lookup(name: string, process: Process): Promise<string[]> {

@@ -16,12 +16,12 @@ export class Process implements Proc {
   readonly startedAtMs: number;
   readonly cred: Cred;
   readonly fds: Map<number, OpenFile>;
-  readonly exited: Promise<number>;
   cwd: string;
   private readonly table: ProcessTable;
   private envMap: Map<string, string> | undefined;
   private inheritedEnv: ReadonlyMap<string, string>;
-  private resolveExit: (code: number) => void = () => undefined;
+  private exitPromise: Promise<number> | undefined;
+  private resolveExit: ((code: number) => void) | undefined;
   private exitCode: number | undefined;
   private controller: AbortController | undefined;
   private handlers: Map<number, (() => void) | 'ignore'> | undefined;
@@ -42,7 +42,15 @@ export class Process implements Proc {
     this.fds = new Map(options.fds);
     for (const file of this.fds.values()) file.retain();
     this.startedAtMs = this.table.host.clock.now();
-    this.exited = new Promise((resolve) => (this.resolveExit = resolve));
+  }
+
+  /** Resolves with the exit code. */
+  get exited(): Promise<number> {
+    this.exitPromise ??= new Promise((resolve) => {
+      if (this.exitCode === undefined) this.resolveExit = resolve;
+      else resolve(this.exitCode);
+    });
+    return this.exitPromise;
   }
 
   get env(): Map<string, string> {
@@ -122,7 +130,7 @@ export class Process implements Proc {
     this.controller?.abort(new ProcessEnded());
     for (const file of this.fds.values()) file.release();
     this.fds.clear();
-    this.resolveExit(this.exitCode);
+    this.resolveExit?.(this.exitCode);
     this.table.ended(this);
   }
 
