@@ -7,7 +7,7 @@ import { createControllerManager } from '@orrery/controller-manager/component';
 import { coreDnsSchema, createCoreDns } from '@orrery/coredns/component';
 import { createIngress, ingressSchema } from '@orrery/ingress/component';
 import { type KubeProxy, createKubeProxy } from '@orrery/kube-proxy/component';
-import { type Pki, createReverseProxy, dialHost, ensurePki, exposeNodePorts, exposeOnHost, fileState, hostDns, nodeDisk, serveHttp } from '@orrery/node-io';
+import { type Pki, createReverseProxy, csrSigner, dialHost, ensurePki, exposeNodePorts, exposeOnHost, fileState, hostDns, nodeDisk, serveHttp } from '@orrery/node-io';
 import { type Component, type Env, resolveConfig, stopAll } from '@orrery/runtime';
 import { createScheduler, schedulerSchema } from '@orrery/scheduler/component';
 import { createStore } from '@orrery/store/component';
@@ -148,7 +148,7 @@ class SingleCluster implements Cluster {
 
   private controllerManager(): Component {
     const api = this.client('system:kube-controller-manager');
-    return createControllerManager(this.env('controller-manager'), { api, rootCaPem: this.pki.caCert, identity: 'single' }, { clusterCidr: podRange(this.options.nodes) });
+    return createControllerManager(this.env('controller-manager'), { api, rootCaPem: this.pki.caCert, signer: csrSigner({ cert: this.pki.caCert, key: this.pki.caKey }), identity: 'single' }, { clusterCidr: podRange(this.options.nodes) });
   }
 
   private cloud(): Component {

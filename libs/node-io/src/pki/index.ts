@@ -1,3 +1,4 @@
+export * from './csr-signer.ts';
 export * from './csr.ts';
 export * from './ensure-pki.ts';
 export * from './kubeconfig.ts';
