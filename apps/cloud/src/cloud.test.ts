@@ -18,6 +18,10 @@ function fakeNetwork(deny: (host: string, port: number) => boolean = () => false
       open.set(endpoint, dial);
       return Promise.resolve({ endpoint, close: () => Promise.resolve(void open.delete(endpoint)) });
     },
+    listenUdp({ host, port }, pick) {
+      open.set(`udp ${host}:${port}`, () => Promise.resolve(pick()));
+      return Promise.resolve({ endpoint: `${host}:${port}`, close: () => Promise.resolve() });
+    },
     dial({ ip, port }) {
       dialled.push(`${ip}:${port}`);
       return Promise.reject(new Error('refused'));
@@ -44,6 +48,13 @@ describe('load balancers', () => {
     expect([...open.keys()]).toEqual(['127.77.0.1:80', '127.77.0.2:80']);
     await expect(open.get('127.77.0.1:80')?.()).rejects.toThrow('refused');
     expect(dialled).toEqual(['10.240.0.11:30080', '10.240.0.12:30080']);
+  });
+
+  it('pass datagrams to the targets in turn', async () => {
+    const { network, open } = fakeNetwork();
+    await cloudOver(network).client.ensure({ name: 'a', listeners: [{ ...http, protocol: 'UDP', port: 53 }] });
+    const pick = open.get('udp 127.77.0.1:53');
+    expect([await pick?.(), await pick?.()]).toEqual([{ ip: '10.240.0.11', port: 30080 }, { ip: '10.240.0.12', port: 30080 }]);
   });
 
   it('fall back to another port where the machine refuses theirs', async () => {

@@ -14,7 +14,9 @@ export interface HostSocket {
 /** How the data plane listens on this machine and reaches targets: adapters. */
 export interface BalancerNetwork {
   /** Rejects with an Error that has a `code` (EADDRINUSE, EACCES, EADDRNOTAVAIL) when it may not listen there. */
-  listen(at: { host: string; port: number; protocol: string }, dial: () => Promise<Conn>): Promise<HostSocket>;
+  listen(at: { host: string; port: number }, dial: () => Promise<Conn>): Promise<HostSocket>;
+  /** The same for datagrams; `pick` chooses the target of each new client. */
+  listenUdp(at: { host: string; port: number }, pick: () => { ip: string; port: number } | undefined): Promise<HostSocket>;
   dial(target: { ip: string; port: number }): Promise<Conn>;
 }
 
@@ -53,6 +55,12 @@ const keyOf = (spec: ListenerSpec): string => `${spec.protocol ?? 'TCP'}/${spec.
 function describe(balancer: Balancer): LoadBalancer {
   const listeners = [...balancer.listeners.values()].map(({ spec, socket, error }) => ({ spec, hostEndpoint: socket?.endpoint ?? '', error }));
   return { name: balancer.name, address: balancer.address, listeners };
+}
+
+function nextTarget(listening: Listening): { ip: string; port: number } | undefined {
+  const targets = listening.spec.targets ?? [];
+  const target = targets[listening.turn++ % Math.max(1, targets.length)];
+  return target && { ip: target.address ?? '', port: target.port ?? 0 };
 }
 
 /** Tries the targets in turn until one accepts. */
@@ -100,16 +108,13 @@ export function createLoadBalancers(env: Env, options: LoadBalancersOptions): Lo
   /** The balancer's own address if this machine allows it; otherwise a port of the fallback host. */
   const open = async (balancer: Balancer, listening: Listening): Promise<void> => {
     const { port = 0, protocol = 'TCP' } = listening.spec;
-    const dial = (): Promise<Conn> => dialTarget(network, listening);
-    const attempts = options.listenHost ? [{ host: options.listenHost, port, protocol }] : [
-      { host: balancer.address, port, protocol },
-      { host: balancer.address, port: 0, protocol },
-      { host: fallbackHost, port, protocol },
-      { host: fallbackHost, port: 0, protocol },
-    ];
+    const places = [{ host: balancer.address, port }, { host: balancer.address, port: 0 }, { host: fallbackHost, port }, { host: fallbackHost, port: 0 }];
+    const attempts = options.listenHost ? [{ host: options.listenHost, port }] : places;
+    const listen = (at: { host: string; port: number }): Promise<HostSocket> =>
+      protocol === 'UDP' ? network.listenUdp(at, () => nextTarget(listening)) : network.listen(at, () => dialTarget(network, listening));
     for (const attempt of attempts) {
       try {
-        listening.socket = await network.listen(attempt, dial);
+        listening.socket = await listen(attempt);
         listening.error = '';
         return;
       } catch (error) {

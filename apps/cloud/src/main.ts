@@ -1,4 +1,4 @@
-import { apiConnectionSchema, connectApi, exposeOnHost, fileState, runMain, switchConnector, tlsMaterial, vnetMemberSchema } from '@orrery/node-io';
+import { apiConnectionSchema, balancerNetwork, connectApi, fileState, runMain, switchConnector, tlsMaterial, vnetMemberSchema } from '@orrery/node-io';
 import { startAll, stopAll } from '@orrery/runtime';
 import { createOwnSwitch } from '@orrery/vnet-link';
 import { createCloud } from './component.ts';
@@ -19,8 +19,7 @@ await runMain({
       connect: switchConnector(tls),
       ...(tls ? { tls } : {}),
     });
-    const network = { listen: exposeOnHost, dial: (to: { ip: string; port: number }) => own.net.dial(to) };
-    const cloud = createCloud(env, { network, ...(config.stateFile ? { state: fileState(config.stateFile) } : {}), ...(tls ? { tls } : {}) }, config);
+    const cloud = createCloud(env, { network: balancerNetwork(own.net), ...(config.stateFile ? { state: fileState(config.stateFile) } : {}), ...(tls ? { tls } : {}) }, config);
     const parts = [own, cloud];
     return { name: 'cloud', start: (signal) => startAll(parts, signal), stop: () => stopAll(parts), ready: () => parts.every((part) => part.ready()) };
   },

@@ -15,6 +15,7 @@ it('shares one address and binds elsewhere, so that a container can publish its 
       save: () => undefined,
       network: {
         dial: () => Promise.reject(new Error('no')),
+        listenUdp: () => Promise.reject(new Error('no')),
         listen({ host, port }) {
           const endpoint = `${host}:${port}`;
           if (taken.has(endpoint)) return Promise.reject(new Error(`listen EADDRINUSE ${endpoint}`));

@@ -17,3 +17,4 @@ export * from './probe-transports.ts';
 export * from './vnet-member.ts';
 export * from './health-server.ts';
 export * from './file-state.ts';
+export * from './balancer-network.ts';

@@ -7,7 +7,7 @@ import { createControllerManager } from '@orrery/controller-manager/component';
 import { coreDnsSchema, createCoreDns } from '@orrery/coredns/component';
 import { createIngress, ingressSchema } from '@orrery/ingress/component';
 import { type KubeProxy, createKubeProxy } from '@orrery/kube-proxy/component';
-import { type Pki, createReverseProxy, csrSigner, dialHost, ensurePki, exposeNodePorts, exposeOnHost, fileState, hostDns, nodeDisk, serveHttp } from '@orrery/node-io';
+import { type Pki, balancerNetwork, createReverseProxy, csrSigner, dialHost, ensurePki, exposeNodePorts, fileState, hostDns, nodeDisk, serveHttp } from '@orrery/node-io';
 import { type Component, type Env, resolveConfig, stopAll } from '@orrery/runtime';
 import { createScheduler, schedulerSchema } from '@orrery/scheduler/component';
 import { createStore } from '@orrery/store/component';
@@ -156,7 +156,7 @@ class SingleCluster implements Cluster {
     const cloud = createCloud(
       this.env('cloud'),
       {
-        network: { listen: ({ host, port }, dial) => exposeOnHost({ host, port }, dial), dial: (to) => stack.dial(to) },
+        network: balancerNetwork(stack),
         state: fileState(join(this.options.dir.root, 'cloud.json')),
       },
       resolveConfig(cloudSchema, [{ loadBalancerRange: loadBalancerRange(this.options.dir.root) }]),

@@ -4,7 +4,7 @@ import { createContainerRuntime, memoryMounts, runtimeConfig } from '@orrery/con
 import { MemoryLogs, MemoryVolumeHost } from '@orrery/cri';
 import type { KubeProxy } from '@orrery/kube-proxy/component';
 import { type Kubelet, type KubeletSources, createKubelet, createKubeletServer, createKubeletSources, kubeletSchema, kubeletServerSchema } from '@orrery/kubelet/component';
-import { type Pki, dialHost, grpcHealthOverConn, serveHttp, tlsOverConn } from '@orrery/node-io';
+import { type Pki, dialHost, dialTlsOver, grpcHealthOverConn, serveHttp, tlsOverConn } from '@orrery/node-io';
 import { type Component, type Env, resolveConfig, startAll, stopAll } from '@orrery/runtime';
 import type { Fabric } from '@orrery/vnet';
 import type { ClusterOptions } from '../cluster.ts';
@@ -44,7 +44,7 @@ function createNode(index: number, { deps, kubeletEnv, runtimeEnv, sources, endp
   const netSwitch = fabric.addSwitch({ node: name, nodeIp: ip });
   const volumes = new MemoryVolumeHost(kubeletEnv.clock.now);
   const logs = new MemoryLogs();
-  const runtime = createContainerRuntime(runtimeEnv, { switch: netSwitch, mounts: memoryMounts(volumes, runtimeEnv.clock), logs, serveHttp }, runtimeConfig({ node: name, nodeIp: ip, pullMs: 0 }));
+  const runtime = createContainerRuntime(runtimeEnv, { switch: netSwitch, mounts: memoryMounts(volumes, runtimeEnv.clock), logs, serveHttp, dialTls: dialTlsOver }, runtimeConfig({ node: name, nodeIp: ip, pullMs: 0 }));
   const kubelet = createKubelet(
     kubeletEnv,
     {
