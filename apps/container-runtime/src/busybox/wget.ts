@@ -1,6 +1,6 @@
 import { type ExchangeReply, HttpParseError } from '@orrery/http';
 import { NetError, formatEndpoint } from '@orrery/vnet';
-import { UnsupportedScheme, httpCall, parseUrl } from '../net/http-client.ts';
+import { TlsError, UnsupportedScheme, httpCall, parseUrl } from '../net/http-client.ts';
 import { ResolveError } from '../net/resolver.ts';
 import { openPath } from '../process/files.ts';
 import type { Proc } from '../process/proc.ts';
@@ -40,6 +40,8 @@ async function request(fetch: Fetch, url: URL): Promise<{ reply: ExchangeReply; 
       method: post === undefined ? (options.flags.has('s') ? 'HEAD' : 'GET') : 'POST',
       headers,
       timeoutMs,
+      // As busybox: encrypted, not verified.
+      tls: { verify: false },
       ...(post === undefined ? {} : { body: Buffer.from(post) }),
       onAddress: (ip, port) => (quiet ? undefined : proc.err(`Connecting to ${current.host} (${formatEndpoint({ ip, port })})\n`)),
     });
@@ -95,6 +97,7 @@ export const wget: Applet = async (proc, args) => {
   } catch (error) {
     if (error instanceof ResolveError) throw new UsageError(`bad address '${url.hostname}'`);
     if (error instanceof UnsupportedScheme) throw new UsageError(`not an http or ftp url: ${text}`);
+    if (error instanceof TlsError) throw new UsageError(`TLS error: ${error.message}`);
     if (error instanceof HttpParseError) throw new UsageError(`error getting response: ${error.message}`);
     if (!(error instanceof NetError)) throw error;
     if (error.code === 'ETIMEDOUT') throw new UsageError('download timed out');

@@ -8,7 +8,7 @@ import { type Cred, type Mount, Vfs } from '../fs/vfs.ts';
 import { quietProgram } from '../images/unknown.ts';
 import { type OpenFile, nullFile } from '../process/open-file.ts';
 import { createPipe } from '../process/pipe.ts';
-import type { Host, Program } from '../process/proc.ts';
+import type { DialTls, Host, Program } from '../process/proc.ts';
 import { ExecError, ProcessTable, type Surroundings } from '../process/process-table.ts';
 import type { Process } from '../process/process.ts';
 import { parseSignal, signals } from '../process/signals.ts';
@@ -28,6 +28,7 @@ export interface ContainerDeps {
   readonly nodeMemoryBytes: number;
   readonly nodeCpus: number;
   readonly initIgnoresSignals: boolean;
+  readonly dialTls: DialTls | undefined;
   /** A container's state changed. */
   onExit(container: Container): void;
 }
@@ -146,6 +147,10 @@ export class Container implements Host, Surroundings {
 
   get fallback(): Program | undefined {
     return this.stored.image.lenient ? quietProgram : undefined;
+  }
+
+  get dialTls(): DialTls | undefined {
+    return this.deps.dialTls;
   }
 
   get initIgnoresSignals(): boolean {

@@ -11,6 +11,7 @@ import type { ImageStore } from './image-store.ts';
 import { Ipam } from './ipam.ts';
 import type { LogSink } from './logs.ts';
 import type { MountSource } from './mounts.ts';
+import type { DialTls } from '../process/proc.ts';
 import { Sandbox } from './sandbox.ts';
 import { readScript } from './script.ts';
 
@@ -23,6 +24,7 @@ export interface NodeRuntimeOptions {
   readonly cpus: number;
   readonly initIgnoresSignals: boolean;
   readonly runtimeHandlers: readonly string[];
+  readonly dialTls: DialTls | undefined;
 }
 
 /** The sandboxes and containers of one node. Operations are idempotent where CRI wants them to be. */
@@ -48,6 +50,7 @@ export class NodeRuntime {
       nodeMemoryBytes: options.memoryBytes,
       nodeCpus: options.cpus,
       initIgnoresSignals: options.initIgnoresSignals,
+      dialTls: options.dialTls,
       onExit: (container) => this.emit(container, ContainerEventType.CONTAINER_STOPPED_EVENT),
     };
   }

@@ -1,6 +1,6 @@
 import { type ExchangeReply, HttpParseError } from '@orrery/http';
 import { NetError } from '@orrery/vnet';
-import { UnsupportedScheme, httpCall, parseUrl } from '../net/http-client.ts';
+import { type HttpCall, TlsError, UnsupportedScheme, httpCall, parseUrl } from '../net/http-client.ts';
 import { ResolveError } from '../net/resolver.ts';
 import { openPath, readAll } from '../process/files.ts';
 import type { Proc, Program } from '../process/proc.ts';
@@ -19,7 +19,7 @@ class CurlError extends Error {
 
 const long: Readonly<Record<string, string>> = {
   silent: 's', 'show-error': 'S', fail: 'f', 'fail-with-body': 'f', location: 'L', include: 'i', head: 'I', verbose: 'v', insecure: 'k', 'no-progress-meter': 's', http1: '1', 'http1.1': '1', compressed: '1', globoff: 'g', 'no-buffer': 'N', ipv4: '4', ipv6: '6', 'retry-connrefused': 'C', 'retry-all-errors': 'C',
-  output: 'o:', request: 'X:', header: 'H:', data: 'd:', 'data-raw': 'D:', 'data-binary': 'B:', 'data-urlencode': 'U:', 'max-time': 'm:', 'connect-timeout': 'c:', 'write-out': 'w:', user: 'u:', 'user-agent': 'A:', retry: 'r:', 'retry-delay': 'y:', 'retry-max-time': 'z:', resolve: 'R:', 'connect-to': 'T:', url: 'l:', interface: 'a:', referer: 'e:', cookie: 'b:', json: 'j:', 'max-redirs': 'x:',
+  output: 'o:', request: 'X:', header: 'H:', data: 'd:', 'data-raw': 'D:', 'data-binary': 'B:', 'data-urlencode': 'U:', 'max-time': 'm:', 'connect-timeout': 'c:', 'write-out': 'w:', user: 'u:', 'user-agent': 'A:', retry: 'r:', 'retry-delay': 'y:', 'retry-max-time': 'z:', resolve: 'R:', 'connect-to': 'T:', url: 'l:', interface: 'a:', referer: 'e:', cookie: 'b:', json: 'j:', cacert: 'Q:', cert: 'E:', key: 'K:', 'max-redirs': 'x:',
 };
 
 async function dataOf(proc: Proc, options: Options): Promise<Buffer | undefined> {
@@ -37,6 +37,15 @@ async function dataOf(proc: Proc, options: Options): Promise<Buffer | undefined>
     } else parts.push(Buffer.from(value));
   }
   return parts.length ? Buffer.concat(parts.flatMap((part, i) => (i ? [Buffer.from('&'), part] : [part]))) : undefined;
+}
+
+function tlsOf(proc: Proc, { flags, values }: Options): NonNullable<HttpCall['tls']> {
+  const read = (path: string | undefined): string | undefined => (path === undefined ? undefined : proc.fs.readText(proc.path(path)));
+  const ca = read(values.get('Q') ?? proc.env.get('CURL_CA_BUNDLE') ?? proc.env.get('SSL_CERT_FILE'));
+  const cert = read(values.get('E'));
+  const key = read(values.get('K') ?? values.get('E'));
+  if (flags.has('k')) return { verify: false, ...(cert && key ? { cert, key } : {}) };
+  return { verify: true, ...(ca ? { ca } : {}), ...(cert && key ? { cert, key } : {}) };
 }
 
 interface Result {
@@ -85,6 +94,7 @@ async function perform(proc: Proc, options: Options, url: URL): Promise<Result> 
       headers,
       ...(body ? { body } : {}),
       ...(at ? { address: at } : {}),
+      tls: tlsOf(proc, options),
       ...(limit === undefined ? {} : { timeoutMs: parseDuration(limit) * 1000 }),
       onAddress: async (ip, port) => {
         if (flags.has('v')) await proc.err(`*   Trying ${ip}:${port}...\n* Connected to ${target.hostname} (${ip}) port ${port}\n> ${method} ${target.pathname}${target.search} HTTP/1.1\n> Host: ${target.host}\n${headers.map(([n, v]) => `> ${n}: ${v}\n`).join('')}> \n`);
@@ -103,10 +113,11 @@ async function perform(proc: Proc, options: Options, url: URL): Promise<Result> 
 }
 
 function explain(error: unknown, url: URL): CurlError {
-  const port = url.port || 80;
+  const port = url.port || (url.protocol === 'https:' ? 443 : 80);
   if (error instanceof CurlError) return error;
   if (error instanceof ResolveError) return new CurlError(6, `Could not resolve host: ${url.hostname}`);
-  if (error instanceof UnsupportedScheme) return url.protocol === 'https:' ? new CurlError(35, `TLS is not emulated: cannot reach ${url.host} over https`) : new CurlError(1, `Protocol "${url.protocol.slice(0, -1)}" not supported`);
+  if (error instanceof UnsupportedScheme) return new CurlError(1, `Protocol "${url.protocol.slice(0, -1)}" not supported`);
+  if (error instanceof TlsError) return new CurlError(/certificate|altnames|issuer/i.test(error.message) ? 60 : 35, `SSL certificate problem: ${error.message}`);
   if (error instanceof HttpParseError) return new CurlError(52, 'Empty reply from server');
   if (error instanceof NetError) {
     if (error.code === 'ETIMEDOUT') return new CurlError(28, `Failed to connect to ${url.hostname} port ${port}: Timeout was reached`);
@@ -150,7 +161,7 @@ async function fetchOne(proc: Proc, options: Options, url: URL): Promise<number>
 export const curl: Program = async (proc) => {
   let options: Options;
   try {
-    options = parseOptions(proc.argv.slice(1), 'sSfLiIvkgN46GOno:X:H:d:m:w:u:A:b:e:', { long });
+    options = parseOptions(proc.argv.slice(1), 'sSfLiIvkgN46GOno:X:H:d:m:w:u:A:b:e:E:', { long });
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     await proc.err(`curl: ${error.message}\ncurl: try 'curl --help' for more information\n`);

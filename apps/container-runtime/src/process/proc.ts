@@ -14,12 +14,17 @@ export class ProcessEnded extends Error {
 /** A program: runs until it returns its exit code. Everything it waits for through `proc` is rejected when it is killed. */
 export type Program = (proc: Proc) => Promise<number> | number;
 
+/** Speaks TLS as a client over a connection. Without `ca` any certificate is accepted. Rejects with NetError. */
+export type DialTls = (conn: Conn, target: { readonly host: string; readonly port: number; readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string } }) => Promise<Conn>;
+
 /** The network as a process uses it; what it opens is closed when it ends. */
 export interface ProcNet {
   readonly stack: NetStack;
   dial(to: Endpoint, options?: DialOptions): Promise<Conn>;
   listen(at: Endpoint, onConn: (conn: Conn) => void): Listener;
   udp(at: Endpoint, onMessage: (bytes: Uint8Array, from: Endpoint) => void): UdpSocket;
+  /** Undefined where the runtime was given no TLS. */
+  readonly dialTls: DialTls | undefined;
   /** Addresses of a name: literal, /etc/hosts, then DNS by /etc/resolv.conf. Rejects with ResolveError. */
   lookup(name: string): Promise<string[]>;
 }

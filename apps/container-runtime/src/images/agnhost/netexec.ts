@@ -1,6 +1,6 @@
 import { type Endpoint, NetError, formatEndpoint } from '@orrery/vnet';
 import { HttpParseError } from '@orrery/http';
-import { UnsupportedScheme, httpCall } from '../../net/http-client.ts';
+import { TlsError, UnsupportedScheme, httpCall } from '../../net/http-client.ts';
 import { type HttpReply, type HttpRequest, serveHttp } from '../../net/http-server.ts';
 import { ResolveError } from '../../net/resolver.ts';
 import { collector, nullFile } from '../../process/open-file.ts';
@@ -63,7 +63,7 @@ async function dial(proc: Proc, request: HttpRequest): Promise<HttpReply> {
     try {
       responses.push(await (protocol === 'udp' ? askUdp(proc, target) : askHttp(proc, target)));
     } catch (error) {
-      if (!(error instanceof NetError || error instanceof ResolveError || error instanceof HttpParseError || error instanceof UnsupportedScheme)) throw error;
+      if (!(error instanceof NetError || error instanceof ResolveError || error instanceof HttpParseError || error instanceof UnsupportedScheme || error instanceof TlsError)) throw error;
       errors.push(error.message);
     }
   }
