@@ -25,8 +25,11 @@ afterAll(async () => {
   }
 });
 
+const listening = (ip: string, port: number) => client.sh(`until nc -z ${ip} ${port} 2>/dev/null; do sleep 0.01; done`);
+
 test('wget from nginx on another node by service address, with access log', async () => {
   const nginx = await two.runPod({ name: 'web', image: 'nginx:1.27' });
+  await listening(nginx.ip, 80);
   await one.switch.setServiceRules([rule('10.96.1.1', 80, [{ ip: nginx.ip, port: 80 }])]);
   const page = await client.sh('wget -q -O- http://10.96.1.1/');
   expect(page).toMatchObject({ code: 0, stderr: '' });
@@ -45,6 +48,7 @@ test('nginx follows its configuration: mounted files, return, proxy_pass, reload
   await one.volumes.writeVolume('/vol/conf', new Map([['site.conf', { bytes: Buffer.from('server { listen 8080 default_server; server_name _; location /hi { return 200 "hi $host $uri\\n"; } location = /go { return 301 /there; } location /api/ { proxy_pass http://127.0.0.1:8081/v1/; } location / { root /www; try_files $uri $uri/ /index.html; } add_header X-Test yes; }\nserver { listen 8081; default_type text/plain; location / { return 200 "backend $request_uri"; } }'), mode: 0o644 }]]));
   await one.volumes.writeVolume('/vol/www', new Map([['index.html', { bytes: Buffer.from('volume page'), mode: 0o644 }]]));
   const web = await one.runPod({ name: 'conf', image: 'nginx', mounts: [{ hostPath: '/vol/conf', containerPath: '/etc/nginx/conf.d', readonly: true }, { hostPath: '/vol/www', containerPath: '/www' }] });
+  await listening(web.ip, 8080);
   const get = async (path: string): Promise<string> => (await client.sh(`wget -qO- http://${web.ip}:8080${path}`)).stdout;
   expect(await get('/hi')).toBe(`hi ${web.ip} /hi\n`);
   expect(await get('/api/x?y=1')).toBe('backend /v1/x?y=1');
@@ -56,6 +60,7 @@ test('nginx follows its configuration: mounted files, return, proxy_pass, reload
   expect((await web.sh('echo x > /etc/nginx/conf.d/y')).stderr).toContain('Read-only file system');
   await one.volumes.writeVolume('/vol/conf', new Map([['site.conf', { bytes: Buffer.from('server { listen 8090; location / { return 200 new; } }'), mode: 0o644 }]]));
   await web.sh('nginx -s reload');
+  await listening(web.ip, 8090);
   expect((await client.sh(`wget -qO- http://${web.ip}:8090/; wget -qO- -T1 http://${web.ip}:8080/ || echo gone`)).stdout).toBe('newgone\n');
 });
 

@@ -50,14 +50,15 @@ function decodePath(path: string): string | undefined {
   }
 }
 
-async function sendReply(conn: Conn, reply: HttpReply, context: { method: string; keepAlive: boolean; nowMs: number }): Promise<void> {
+async function sendReply(conn: Conn, reply: HttpReply, context: { method: string; keepAlive: boolean; nowMs: number; version?: '1.0' | '1.1' }): Promise<void> {
   const { status, headers = [], body = '' } = reply;
   const given = new Set(headers.map(([name]) => name.toLowerCase()));
   const bytes = typeof body === 'string' ? Buffer.from(body) : body instanceof Uint8Array ? body : undefined;
   const extra: [string, string][] = [];
   if (!given.has('date')) extra.push(['Date', httpDate(context.nowMs)]);
   const bodyless = status === 204 || status === 304 || status < 200;
-  if (!bodyless && !given.has('content-length')) extra.push(bytes ? ['Content-Length', String(bytes.length)] : ['Transfer-Encoding', 'chunked']);
+  const chunks = !bytes && !given.has('content-length') && context.version !== '1.0';
+  if (!bodyless && !given.has('content-length') && !given.has('transfer-encoding') && (bytes || chunks)) extra.push(bytes ? ['Content-Length', String(bytes.length)] : ['Transfer-Encoding', 'chunked']);
   if (!given.has('connection')) extra.push(['Connection', context.keepAlive ? 'keep-alive' : 'close']);
   const head = formatResponseHead({ status, reason: reply.reason ?? reasonOf(status), headers: [...headers, ...extra] });
   if (context.method === 'HEAD' || bodyless) {
@@ -94,18 +95,21 @@ async function serveConnection(proc: Proc, conn: Conn, handler: (request: HttpRe
     const keepAlive = version === '1.0' ? connection === 'keep-alive' : connection !== 'close';
     stream = read.rest;
     let body: Promise<Buffer> | undefined;
+    let ended = false;
     const readAll = (): Promise<Buffer> => (body ??= requestBody(readBody(read.rest, requestFraming(headers), (early) => (stream = unread(read.rest, early)))));
     if (headers['expect']?.toLowerCase() === '100-continue') await conn.write(formatResponseHead({ status: 100, reason: 'Continue', headers: [] }));
-    const context = { method, keepAlive, nowMs: proc.clock.now() };
+    const context = { method, version, keepAlive, nowMs: proc.clock.now() };
     if (path === undefined) await sendReply(conn, { status: 400, body: 'Bad Request\n' }, context);
     else {
       const request: HttpRequest = { method, target, path, query: new URLSearchParams(query), headers, headerList, version, remote: conn.remote, local: conn.local, body: readAll };
       const reply = await handler(request);
       if (reply.takeOver) return reply.takeOver(stream);
       await sendReply(conn, reply, context);
+      // Without a length a 1.0 client knows the end only by the connection's.
+      ended = version === '1.0' && typeof reply.body === 'object' && !(reply.body instanceof Uint8Array);
     }
     await readAll();
-    if (!keepAlive) return;
+    if (!keepAlive || ended) return;
   }
 }
 

@@ -41,8 +41,13 @@ export interface Exchange {
   locations: readonly Location[];
   readonly variables: Map<string, string>;
   captures: readonly string[];
+  /** An internal redirect led here. */
   internal: boolean;
+  /** The URI is no longer the one that was asked for. */
+  rewritten: boolean;
   redirects: number;
+  /** The status an error_page keeps; null: that of the page itself. */
+  errorStatus?: number | null;
   upstreamAddress?: string;
   upstreamStatus?: string;
   upstreamHeaders?: Readonly<Record<string, string>>;

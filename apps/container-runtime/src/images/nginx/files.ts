@@ -1,4 +1,5 @@
 import type { ImageEntry } from '../../fs/image-layer.ts';
+import { mimeTypesFile } from './mime-types.ts';
 
 const welcome = `<!DOCTYPE html>
 <html>
@@ -28,11 +29,11 @@ const error50x = `<!DOCTYPE html>
 </html>
 `;
 
-const mainConfig = `user  nginx;
-worker_processes  auto;
+/** nginx.conf as the image has it, by its pid file. */
+export const mainConfig = (pid: string, user: string): string => `${user}worker_processes  auto;
 
 error_log  /var/log/nginx/error.log notice;
-pid        /run/nginx.pid;
+pid        ${pid};
 
 events {
     worker_connections  1024;
@@ -41,6 +42,11 @@ events {
 http {
     include       /etc/nginx/mime.types;
     default_type  application/octet-stream;
+
+    log_format  main  '$remote_addr - $remote_user [$time_local] "$request" '
+                      '$status $body_bytes_sent "$http_referer" '
+                      '"$http_user_agent" "$http_x_forwarded_for"';
+
     sendfile        on;
     keepalive_timeout  65;
     access_log  /var/log/nginx/access.log  main;
@@ -48,8 +54,8 @@ http {
 }
 `;
 
-const defaultServer = `server {
-    listen       80;
+export const defaultServer = (port: number): string => `server {
+    listen       ${port};
     server_name  localhost;
 
     location / {
@@ -64,32 +70,16 @@ const defaultServer = `server {
 }
 `;
 
-const mimeTypes = `types {
-    text/html                             html htm shtml;
-    text/css                              css;
-    text/xml                              xml;
-    image/gif                             gif;
-    image/jpeg                            jpeg jpg;
-    application/javascript                js;
-    text/plain                            txt;
-    image/png                             png;
-    image/svg+xml                         svg svgz;
-    image/x-icon                          ico;
-    application/json                      json;
-    application/pdf                       pdf;
-    application/wasm                      wasm;
-    application/zip                       zip;
-}
-`;
-
 export const nginxFiles: Readonly<Record<string, ImageEntry>> = {
-  '/etc/nginx/nginx.conf': mainConfig,
-  '/etc/nginx/mime.types': mimeTypes,
-  '/etc/nginx/conf.d/default.conf': defaultServer,
+  '/etc/nginx/nginx.conf': mainConfig('/run/nginx.pid', 'user  nginx;\n'),
+  '/etc/nginx/mime.types': mimeTypesFile,
+  '/etc/nginx/conf.d/default.conf': defaultServer(80),
   '/usr/share/nginx/html/index.html': welcome,
   '/usr/share/nginx/html/50x.html': error50x,
-  '/var/cache/nginx': { directory: true, uid: 101 },
+  '/var/cache/nginx': { directory: true },
   '/var/log/nginx/access.log': { link: '/dev/stdout' },
   '/var/log/nginx/error.log': { link: '/dev/stderr' },
   '/docker-entrypoint.d': { directory: true },
+  '/usr/lib/nginx/modules': { directory: true },
+  '/etc/nginx/modules': { link: '/usr/lib/nginx/modules' },
 };

@@ -1,184 +1,169 @@
 import { FsError } from '../../fs/fs-error.ts';
-import { NetError } from '@orrery/vnet';
-import { type HttpReply, type HttpRequest, serveHttp } from '../../net/http-server.ts';
+import { resolvePath } from '../../fs/vfs.ts';
 import type { Proc } from '../../process/proc.ts';
 import { signals } from '../../process/signals.ts';
-import { globPaths } from '../../shell/glob.ts';
-import { openPath } from '../../process/files.ts';
 import type { ImageDefinition } from '../define-image.ts';
-import { type Directive, type NginxConfig, NginxConfigError, interpret, parseNginx, setting } from './config.ts';
-import { nginxFiles } from './files.ts';
-import { respond } from './serve.ts';
+import { ConfigError } from './config-parser.ts';
+import { entrypointPrograms } from './entrypoint.ts';
+import { nginxVersion } from './exchange.ts';
+import { defaultServer, mainConfig, nginxFiles } from './files.ts';
+import { writeErrorLog } from './logs.ts';
+import { type NginxConfig, loadConfig } from './model.ts';
+import { configPrefix, systemReason } from './scope.ts';
+import { type Start, complain, prepare, runServer, warnings } from './server.ts';
 
-const mainFile = '/etc/nginx/nginx.conf';
-const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+const defaultPath = `${configPrefix}/nginx.conf`;
 
-function load(proc: Proc, file: string): NginxConfig {
-  const read = (path: string): Directive[] => {
-    try {
-      return parseNginx(proc.fs.readText(path), path, (pattern) => {
-        const full = pattern.startsWith('/') ? pattern : `/etc/nginx/${pattern}`;
-        return globPaths(proc.fs, full, (p) => p).flatMap(read);
-      });
-    } catch (error) {
-      if (error instanceof FsError) throw new NginxConfigError(`open() "${path}" failed (2: No such file or directory)`);
-      throw error;
+const usage = `Usage: nginx [-?hvVtTq] [-s signal] [-p prefix] [-c filename] [-g directives]
+
+Options:
+  -?,-h         : this help
+  -v            : show version and exit
+  -V            : show version and configure options then exit
+  -t            : test configuration and exit
+  -T            : test configuration, dump it and exit
+  -q            : suppress non-error messages during configuration testing
+  -s signal     : send signal to a master process: stop, quit, reopen, reload
+  -p prefix     : set prefix path (default: ${configPrefix}/)
+  -c filename   : set configuration file (default: ${defaultPath})
+  -g directives : set global directives out of configuration file
+`;
+
+const signalNames: Readonly<Record<string, number>> = { stop: signals.TERM, quit: signals.QUIT, reopen: signals.USR1, reload: signals.HUP };
+
+interface Options extends Start {
+  readonly flags: ReadonlySet<string>;
+  readonly signal: string | undefined;
+}
+
+function parseArguments(args: readonly string[]): Options | { problem: string } {
+  const flags = new Set<string>();
+  const values = new Map<string, string>();
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i] ?? '';
+    if (!arg.startsWith('-') || arg === '-') return { problem: `invalid option: "${arg}"` };
+    for (let at = 1; at < arg.length; at++) {
+      const letter = arg[at] as string;
+      if ('?hvVtTq'.includes(letter)) flags.add(letter);
+      else if ('spceg'.includes(letter)) {
+        const value = arg.slice(at + 1) || args[++i];
+        if (value === undefined) return { problem: `option "-${letter}" requires ${letter === 's' ? 'parameter' : letter === 'g' ? 'parameter' : 'file name'}` };
+        values.set(letter, value);
+        break;
+      } else return { problem: `invalid option: "${letter}"` };
     }
-  };
-  return interpret(read(file));
+  }
+  const signal = values.get('s');
+  if (signal !== undefined && signalNames[signal] === undefined) return { problem: `invalid option: "-s ${signal}"` };
+  return { flags, signal, path: resolvePath(configPrefix, values.get('c') ?? defaultPath), globals: values.get('g') ?? '' };
 }
 
-function stamp(ms: number): string {
-  const iso = new Date(ms).toISOString();
-  return `${iso.slice(8, 10)}/${months[Number(iso.slice(5, 7)) - 1]}/${iso.slice(0, 4)}:${iso.slice(11, 19)} +0000`;
-}
-
-function notice(proc: Proc, text: string): Promise<void> {
-  const iso = new Date(proc.clock.now()).toISOString();
-  return proc.err(`${iso.slice(0, 10).replaceAll('-', '/')} ${iso.slice(11, 19)} [notice] ${proc.pid}#${proc.pid}: ${text}\n`);
-}
-
-async function accessLog(proc: Proc, options: { request: HttpRequest; status: number; bytes: number; path: string }): Promise<void> {
-  const { request, status, bytes, path } = options;
-  const line = `${request.remote.ip} - - [${stamp(proc.clock.now())}] "${request.method} ${request.target} HTTP/1.1" ${status} ${bytes} "${request.headers['referer'] ?? '-'}" "${request.headers['user-agent'] ?? '-'}" "${request.headers['x-forwarded-for'] ?? '-'}"\n`;
-  const file = openPath(proc, path, { write: true, create: true, append: true });
+async function sendSignal(proc: Proc, options: Options): Promise<number> {
+  const config = loadConfig(proc.fs, { ...options, uid: proc.cred.uid });
+  const path = resolvePath(configPrefix, config.pidFile);
+  await writeErrorLog(proc, config.main, { level: 'notice', message: 'signal process started' });
   try {
-    await file.write(Buffer.from(line));
-  } finally {
-    file.release();
-  }
-}
-
-function bodyBytes({ body = '' }: HttpReply): number {
-  return typeof body === 'string' ? Buffer.byteLength(body) : body instanceof Uint8Array ? body.length : 0;
-}
-
-class Listening {
-  private readonly proc: Proc;
-  private config: NginxConfig;
-  private readonly listeners = new Map<string, { close(): void }>();
-
-  constructor(proc: Proc, config: NginxConfig) {
-    this.proc = proc;
-    this.config = config;
-  }
-
-  /** Opens what the configuration listens on and closes what it no longer does. Throws NetError. */
-  apply(config: NginxConfig): void {
-    this.config = config;
-    const wanted = new Map(config.servers.flatMap((server) => server.listens.filter((l) => !l.ip.includes(':')).map((l): [string, typeof l] => [`${l.ip}:${l.port}`, l])));
-    for (const [key, listener] of this.listeners) {
-      if (wanted.has(key)) continue;
-      listener.close();
-      this.listeners.delete(key);
+    const text = proc.fs.readText(path).trim();
+    if (!/^[1-9]\d*$/.test(text)) {
+      await proc.err(`nginx: [error] invalid PID number "${text}" in "${config.pidFile}"\n`);
+      return 1;
     }
-    for (const [key, at] of wanted) if (!this.listeners.has(key)) this.listeners.set(key, serveHttp(this.proc, at, (request) => this.answer(request)));
-  }
-
-  private async answer(request: HttpRequest): Promise<HttpReply> {
-    const reply = await respond(this.proc, this.config, request);
-    const log = setting([this.config.http], 'access_log');
-    if (log?.[0] !== 'off') await accessLog(this.proc, { request, status: reply.status, bytes: request.method === 'HEAD' ? 0 : bodyBytes(reply), path: log?.[0] ?? '/var/log/nginx/access.log' });
-    return reply;
-  }
-}
-
-async function serve(proc: Proc, file: string): Promise<number> {
-  const config = load(proc, file);
-  const listening = new Listening(proc, config);
-  try {
-    listening.apply(config);
+    const number = signalNames[options.signal ?? ''] ?? 0;
+    if (proc.kill(Number(text), number)) return 0;
+    await proc.err(`nginx: [alert] kill(${text}, ${number}) failed (3: No such process)\n`);
+    return 1;
   } catch (error) {
-    if (!(error instanceof NetError)) throw error;
-    await proc.err(`nginx: [emerg] bind() failed (98: Address already in use)\n`);
+    if (!(error instanceof FsError)) throw error;
+    await proc.err(`nginx: [error] open() "${config.pidFile}" failed (${systemReason(error)})\n`);
     return 1;
   }
-  for (const text of ['using the "epoll" event method', 'nginx/1.29.3', 'start worker processes']) await notice(proc, text);
-  return new Promise<number>((resolve) => {
-    const quit = (signal: string) => () => void notice(proc, `signal ${signal} received, ${signal.startsWith('3') ? 'shutting down' : 'exiting'}`).then(() => resolve(0), () => resolve(0));
-    proc.onSignal(signals.QUIT, quit('3 (SIGQUIT)'));
-    proc.onSignal(signals.TERM, quit('15 (SIGTERM)'));
-    proc.onSignal(signals.INT, quit('2 (SIGINT)'));
-    proc.onSignal(signals.HUP, () => {
-      try {
-        listening.apply(load(proc, file));
-        void notice(proc, 'signal 1 (SIGHUP) received, reconfiguring').catch(() => undefined);
-      } catch (error) {
-        void proc.err(`nginx: [emerg] ${(error as Error).message}\n`).catch(() => undefined);
-      }
-    });
-  });
 }
 
-/** nginx [-g directives] [-t] [-T] [-v] [-s signal] [-c file]. */
+async function test(proc: Proc, options: Options): Promise<number> {
+  const quiet = options.flags.has('q');
+  try {
+    await warnings(proc, await prepare(proc, options));
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    await complain(proc, undefined, 'emerg', error.message);
+    await proc.err(`nginx: configuration file ${options.path} test failed\n`);
+    return 1;
+  }
+  if (!quiet) await proc.err(`nginx: the configuration file ${options.path} syntax is ok\nnginx: configuration file ${options.path} test is successful\n`);
+  if (options.flags.has('T')) await proc.out(`# configuration file ${options.path}:\n${proc.fs.readText(options.path)}\n`);
+  return 0;
+}
+
+/** Without `daemon off` the server goes on in the background and this process ends. */
+async function start(proc: Proc, options: Options): Promise<number> {
+  let config: NginxConfig;
+  try {
+    config = await prepare(proc, options);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    await complain(proc, undefined, 'emerg', error.message);
+    return 1;
+  }
+  await warnings(proc, config);
+  if (config.main.byName.get('daemon')?.[0]?.args[0] === 'off') return runServer(proc, config, options);
+  proc.spawn({ argv: ['nginx: master process nginx'], program: (server) => runServer(server, config, options) });
+  return 0;
+}
+
+/** The nginx command. */
 export async function nginxProgram(proc: Proc): Promise<number> {
-  const args = proc.argv.slice(1);
-  const option = (name: string): string | undefined => (args.includes(name) ? args[args.indexOf(name) + 1] : undefined);
-  const file = option('-c') ?? mainFile;
-  if (args.includes('-v') || args.includes('-V')) {
-    await proc.err('nginx version: nginx/1.29.3\n');
+  const options = parseArguments(proc.argv.slice(1));
+  if ('problem' in options) {
+    await proc.err(`nginx: ${options.problem}\n`);
+    return 1;
+  }
+  const { flags } = options;
+  if (flags.has('v') || flags.has('V') || flags.has('h') || flags.has('?')) {
+    await proc.err(`nginx version: nginx/${nginxVersion}\n${flags.has('h') || flags.has('?') ? usage : ''}`);
     return 0;
   }
-  const signal = option('-s');
-  if (signal) {
-    const sent = proc.kill(1, { reload: signals.HUP, stop: signals.TERM, quit: signals.QUIT, reopen: signals.USR1 }[signal] ?? 0);
-    return sent ? 0 : 1;
-  }
+  if (flags.has('t') || flags.has('T')) return test(proc, options);
+  if (options.signal === undefined) return start(proc, options);
   try {
-    if (args.includes('-t') || args.includes('-T')) {
-      load(proc, file);
-      await proc.err(`nginx: the configuration file ${file} syntax is ok\nnginx: configuration file ${file} test is successful\n`);
-      if (args.includes('-T')) await proc.out(proc.fs.readText(file));
-      return 0;
-    }
-    return await serve(proc, file);
+    return await sendSignal(proc, options);
   } catch (error) {
-    if (!(error instanceof NginxConfigError)) throw error;
-    await proc.err(`nginx: [emerg] ${error.message}\n`);
-    if (args.includes('-t')) await proc.err(`nginx: configuration file ${file} test failed\n`);
+    if (!(error instanceof ConfigError)) throw error;
+    await complain(proc, undefined, 'emerg', error.message);
     return 1;
   }
 }
 
-/** Substitutes environment variables in /etc/nginx/templates as the official entrypoint does, then becomes the command. */
-async function entrypoint(proc: Proc): Promise<number> {
-  const templates = '/etc/nginx/templates';
-  if (proc.fs.isDirectory(templates)) {
-    for (const name of proc.fs.list(templates)) {
-      if (!name.endsWith('.template')) continue;
-      const text = proc.fs.readText(`${templates}/${name}`).replace(/\$\{(\w+)\}/g, (all, variable: string) => proc.env.get(variable) ?? all);
-      proc.fs.writeFile(`/etc/nginx/conf.d/${name.slice(0, -'.template'.length)}`, text);
-    }
-  }
-  await proc.out('/docker-entrypoint.sh: Configuration complete; ready for start up\n');
-  return proc.exec({ argv: proc.argv.slice(1) });
-}
-
-const common = {
+const base = {
   entrypoint: ['/docker-entrypoint.sh'],
   cmd: ['nginx', '-g', 'daemon off;'],
-  env: { NGINX_VERSION: '1.29.3', PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' },
+  env: { NGINX_VERSION: nginxVersion, PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' },
   stopSignal: 'SIGQUIT',
   files: nginxFiles,
-  programs: { '/usr/sbin/nginx': nginxProgram, '/docker-entrypoint.sh': entrypoint },
+  programs: { '/usr/sbin/nginx': nginxProgram, ...entrypointPrograms },
   memoryBytes: 5 * 1024 * 1024,
 } as const;
 
 export const nginx: ImageDefinition = {
-  ...common,
-  names: ['nginx', 'registry.k8s.io/e2e-test-images/nginx', 'registry.k8s.io/nginx-slim', 'registry.k8s.io/nginx', 'k8s.gcr.io/nginx-slim', 'public.ecr.aws/docker/library/nginx', 'public.ecr.aws/nginx/nginx'],
+  ...base,
+  names: ['nginx', 'registry.k8s.io/e2e-test-images/nginx', 'registry.k8s.io/nginx-slim', 'registry.k8s.io/nginx', 'k8s.gcr.io/nginx-slim', 'public.ecr.aws/docker/library/nginx', 'public.ecr.aws/nginx/nginx', 'bitnami/nginx'],
   sizeBytes: 62_692_114,
   // The rollout example of the Kubernetes documentation needs a tag that is not there.
   missingTags: ['1.161', '1.91'],
 };
 
+const temporary = ['client_body_temp_path /tmp/client_temp', 'proxy_temp_path /tmp/proxy_temp_path', 'fastcgi_temp_path /tmp/fastcgi_temp', 'uwsgi_temp_path /tmp/uwsgi_temp', 'scgi_temp_path /tmp/scgi_temp'];
+
+/** Runs as user 101 on port 8080 and writes only below /tmp. */
 export const nginxUnprivileged: ImageDefinition = {
-  ...common,
-  names: ['nginxinc/nginx-unprivileged'],
+  ...base,
+  names: ['nginxinc/nginx-unprivileged', 'quay.io/nginx/nginx-unprivileged', 'ghcr.io/nginx/nginx-unprivileged', 'public.ecr.aws/nginx/nginx-unprivileged'],
   user: '101:101',
   files: {
     ...nginxFiles,
-    '/etc/nginx/conf.d/default.conf': 'server {\n    listen       8080;\n    server_name  localhost;\n    location / {\n        root   /usr/share/nginx/html;\n        index  index.html index.htm;\n    }\n}\n',
+    '/etc/nginx/nginx.conf': mainConfig('/tmp/nginx.pid', '').replace('http {\n', `http {\n${temporary.map((line) => `    ${line};\n`).join('')}`),
+    '/etc/nginx/conf.d': { directory: true, uid: 101 },
+    '/etc/nginx/conf.d/default.conf': { content: defaultServer(8080), uid: 101 },
+    '/var/cache/nginx': { directory: true, uid: 101 },
   },
   sizeBytes: 62_700_000,
 };

@@ -4,6 +4,7 @@ import { httpCall } from '../../net/http-client.ts';
 import { ResolveError } from '../../net/resolver.ts';
 import { ConfigError, type Directive } from './config-parser.ts';
 import type { Exchange } from './exchange.ts';
+import { requestLog } from './logs.ts';
 import type { NginxConfig, Upstream } from './model.ts';
 import type { Content } from './pages.ts';
 import { setting, settingFlag, timeOf } from './scope.ts';
@@ -65,8 +66,7 @@ function requestHeaders(exchange: Exchange, target: Target): [string, string][] 
 /** Path and query for the upstream. */
 function targetUri(exchange: Exchange, target: Target, hasVariables: boolean): string {
   const query = exchange.args ? `?${exchange.args}` : '';
-  const untouched = !exchange.internal && !exchange.variables.has(' rewritten');
-  if (target.uri === undefined) return untouched ? exchange.request.target : `${encodeURI(exchange.uri)}${query}`;
+    if (target.uri === undefined) return exchange.rewritten ? `${encodeURI(exchange.uri)}${query}` : exchange.request.target;
   if (hasVariables) return target.uri;
   const location = exchange.locations.at(-1);
   const rest = location && !location.regex && exchange.uri.startsWith(location.pattern) ? exchange.uri.slice(location.pattern.length) : '';
@@ -153,7 +153,7 @@ export async function proxyContent(exchange: Exchange, directive: Directive): Pr
   const target = parseTarget(expand(exchange, written));
   exchange.proxyHost = target.authority;
   if (target.scheme === 'https') {
-    instance.log(exchange.scope, 'error', `upstreams over TLS are not reached by this emulation while connecting to upstream${logTail(exchange)}`);
+    requestLog(exchange, 'error', 'upstreams over TLS are not reached by this emulation while connecting to upstream');
     return { error: 502 };
   }
   const upstream = instance.config.upstreams.get(target.authority);
@@ -170,22 +170,16 @@ export async function proxyContent(exchange: Exchange, directive: Directive): Pr
       }
       return { content };
     } catch (error) {
-      if (error instanceof ResolveError) instance.log(exchange.scope, 'error', `${peer.host} could not be resolved (${error.kind === 'not found' ? '3: Host not found' : '110: Operation timed out'})${logTail(exchange)}`);
+      if (error instanceof ResolveError) requestLog(exchange, 'error', `${peer.host} could not be resolved (${error.kind === 'not found' ? '3: Host not found' : '110: Operation timed out'})`);
       else if (error instanceof NetError || error instanceof HttpParseError) {
         const failure = failureText(error);
         status = failure.status;
-        instance.log(exchange.scope, 'error', `${failure.text}${logTail(exchange, `http://${exchange.upstreamAddress?.split(', ').at(-1) ?? target.authority}${path}`)}`);
+        requestLog(exchange, 'error', failure.text, `http://${exchange.upstreamAddress?.split(', ').at(-1) ?? target.authority}${path}`);
       } else throw error;
     }
   }
-  if (upstream && peers.length > 1) instance.log(exchange.scope, 'error', `no live upstreams while connecting to upstream${logTail(exchange, `http://${upstream.name}${path}`)}`);
+  if (upstream && peers.length > 1) requestLog(exchange, 'error', 'no live upstreams while connecting to upstream', `http://${upstream.name}${path}`);
   return { error: status };
-}
-
-/** The end of an error log line about a request. */
-export function logTail(exchange: Exchange, upstream?: string): string {
-  const { request, server } = exchange;
-  return `, client: ${request.remote.ip}, server: ${server.names[0] ?? ''}, request: "${request.method} ${request.target} HTTP/${request.version}"${upstream === undefined ? '' : `, upstream: "${upstream}"`}${request.headers['host'] === undefined ? '' : `, host: "${request.headers['host']}"`}`;
 }
 
 /** Whether a location answers by an upstream. */

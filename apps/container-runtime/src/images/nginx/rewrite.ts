@@ -1,4 +1,4 @@
-import { FsError } from '../../fs/fs-error.ts';
+import type { FsError } from '../../fs/fs-error.ts';
 import { resolvePath } from '../../fs/vfs.ts';
 import type { Directive } from './config-parser.ts';
 import type { Exchange } from './exchange.ts';

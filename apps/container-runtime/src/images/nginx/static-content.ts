@@ -1,6 +1,7 @@
 import { FsError } from '../../fs/fs-error.ts';
 import type { Stat } from '../../fs/tree.ts';
 import type { Exchange } from './exchange.ts';
+import { requestLog } from './logs.ts';
 import type { Content } from './pages.ts';
 import { absolute, statusOf } from './rewrite.ts';
 import { type Scope, setting, settingFlag, settingValue, systemReason } from './scope.ts';
@@ -28,10 +29,6 @@ export function typeOf(scope: Scope, path: string): string {
 
 /** `"5f1a-2b"`: the modification time and the size in hexadecimal. */
 const etagOf = (stat: Stat): string => `"${Math.floor(stat.mtimeMs / 1000).toString(16)}-${stat.size.toString(16)}"`;
-
-function complaint(exchange: Exchange, what: string, failure: string): void {
-  exchange.instance.log(exchange.scope, 'error', `${what} failed (${failure})`);
-}
 
 function listing(exchange: Exchange, directory: string): Content {
   const { fs } = exchange.instance.proc;
@@ -63,10 +60,10 @@ function directoryContent(exchange: Exchange, path: string): Outcome {
   }
   if (settingFlag(exchange.scope, 'autoindex', false) && fs.isDirectory(path)) return { content: listing(exchange, path.replace(/\/$/, '')) };
   if (!fs.isDirectory(path)) {
-    complaint(exchange, `"${path}${names[0] ?? 'index.html'}" is not found`, '2: No such file or directory');
+    requestLog(exchange, 'error', `"${path}${names[0] ?? 'index.html'}" is not found (2: No such file or directory)`);
     return { error: 404 };
   }
-  exchange.instance.log(exchange.scope, 'error', `directory index of "${path}" is forbidden`);
+  requestLog(exchange, 'error', `directory index of "${path}" is forbidden`);
   return { error: 403 };
 }
 
@@ -86,7 +83,7 @@ export function staticContent(exchange: Exchange): Outcome {
     return { content: { status: 200, type: typeOf(exchange.scope, path), body: fs.readFile(path), lastModifiedMs: stat.mtimeMs, acceptRanges: true, ...etag } };
   } catch (error) {
     if (!(error instanceof FsError)) throw error;
-    complaint(exchange, `open() "${path}"`, systemReason(error));
+    requestLog(exchange, 'error', `open() "${path}" failed (${systemReason(error)})`);
     return { error: statusOf(error) };
   }
 }
@@ -97,9 +94,11 @@ export function tryFiles(exchange: Exchange, args: readonly string[]): Outcome |
   for (const template of args.slice(0, -1)) {
     const uri = expand(exchange, template);
     const path = requestFile(exchange, uri.startsWith('/') ? uri : `/${uri}`);
-    const wantsDirectory = uri.endsWith('/');
+    // As nginx, the slash that asks for a directory is not part of the URI found, so `/dir` is still redirected.
+    const wantsDirectory = template.endsWith('/');
     if ((fs.tryStat(path)?.kind === 'directory') !== wantsDirectory || !fs.exists(path)) continue;
-    exchange.uri = uri;
+    exchange.uri = wantsDirectory ? uri.slice(0, -1) : uri;
+    exchange.rewritten = true;
     return undefined;
   }
   const last = args.at(-1) ?? '';
