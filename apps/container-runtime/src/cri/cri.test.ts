@@ -59,6 +59,18 @@ test('addresses are released and rest before they are used again; the node’s n
   (await node.switch.hostStack.dial({ ip: '10.240.1.1', port: 80 })).close();
 });
 
+test('host ports answer at the node’s address while the pod is there', async () => {
+  const portMappings = [{ containerPort: 6379, hostPort: 16379, hostIp: '', protocol: 0 as const }];
+  const pod = await node.runPod({ name: 'hp', image: 'redis', sandbox: { portMappings } });
+  const conn = await node.switch.hostStack.dial({ ip: '10.240.1.1', port: 16379 });
+  await conn.write(Buffer.from('PING\r\n'));
+  expect(Buffer.from((await conn.read()) ?? []).toString()).toBe('+PONG\r\n');
+  conn.close();
+  await expect(node.runPod({ name: 'hp2', image: 'redis', sandbox: { portMappings } })).rejects.toThrow(/failed to setup network .* address already in use/);
+  await node.runtime.removePodSandbox({ podSandboxId: pod.sandbox });
+  await expect(node.switch.hostStack.dial({ ip: '10.240.1.1', port: 16379 })).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+});
+
 test('without a pod range the network is not ready', async () => {
   const bare = await testNode({ clock, config: { podCidr: '' }, index: 9 });
   const network = (await bare.runtime.status({})).status?.conditions?.find((c) => c.type === 'NetworkReady');

@@ -3,9 +3,10 @@ import {
 } from '@orrery/proto/cri';
 import { Code, RpcError } from '@orrery/rpc';
 import type { Env } from '@orrery/runtime';
-import type { VnetSwitch } from '@orrery/vnet';
+import type { Attachment, VnetSwitch } from '@orrery/vnet';
 import { Container, type ContainerDeps } from './container.ts';
 import { EventBus } from './events.ts';
+import { openHostPorts } from './host-ports.ts';
 import { findById, nanoseconds, newId, notFound } from './ids.ts';
 import type { ImageStore } from './image-store.ts';
 import { Ipam } from './ipam.ts';
@@ -95,7 +96,7 @@ export class NodeRuntime {
     const holder = this.sandboxNames.get(name);
     if (holder) throw new RpcError(Code.UNKNOWN, `failed to reserve sandbox name "${name}": name "${name}" is reserved for "${holder}"`);
     const hostNetwork = config.linux?.securityContext?.namespaceOptions?.network === NamespaceMode.NODE;
-    const attachment = hostNetwork ? undefined : this.attach(id);
+    const attachment = hostNetwork ? undefined : this.attach(id, config);
     const sandbox = new Sandbox({ id, config, runtimeHandler, createdAtMs: this.env.clock.now(), hostStack: this.options.switch.hostStack, attachment });
     this.sandboxes.set(id, sandbox);
     this.sandboxNames.set(name, id);
@@ -104,16 +105,31 @@ export class NodeRuntime {
     return sandbox;
   }
 
-  private attach(id: string): ReturnType<VnetSwitch['attach']> {
+  private attach(id: string, config: PodSandboxConfig): Attachment {
     const failed = (why: string): RpcError => new RpcError(Code.UNKNOWN, `failed to setup network for sandbox "${id}": ${why}`);
     if (!this.ipam.ready) throw failed('cni plugin not initialized');
     const ips = this.ipam.allocate();
+    let attachment: Attachment | undefined;
     try {
-      return this.options.switch.attach({ ips });
+      attachment = this.options.switch.attach({ ips });
+      return this.withHostPorts(attachment, config);
     } catch (error) {
+      attachment?.detach();
       this.ipam.release(ips);
       throw failed((error as Error).message);
     }
+  }
+
+  private withHostPorts(attachment: Attachment, { portMappings }: PodSandboxConfig): Attachment {
+    if (!portMappings?.some(({ hostPort }) => hostPort)) return attachment;
+    const close = openHostPorts(portMappings, { host: this.options.switch.hostStack, podIp: attachment.stack.ips[0] ?? '', clock: this.env.clock });
+    return {
+      stack: attachment.stack,
+      detach() {
+        close();
+        attachment.detach();
+      },
+    };
   }
 
   /** Stops the containers, then the network. Nothing to do is fine. */
