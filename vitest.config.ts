@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['{apps,libs,tools}/**/*.test.ts', 'infra/**/*.test.ts'],
-    exclude: ['**/node_modules/**', '**/dist/**', '**/*.journey.test.ts'],
+    exclude: ['**/node_modules/**', '**/dist/**', '**/*.journey.test.ts', '**/*.compose.test.ts'],
     testTimeout: 20_000,
     pool: 'threads',
   },
