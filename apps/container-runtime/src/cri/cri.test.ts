@@ -61,12 +61,12 @@ test('addresses are released and rest before they are used again; the node’s n
 
 test('host ports answer at the node’s address while the pod is there', async () => {
   const portMappings = [{ containerPort: 6379, hostPort: 16379, hostIp: '', protocol: 0 as const }];
-  const pod = await node.runPod({ name: 'hp', image: 'redis', sandbox: { portMappings } });
+  const command = ['nc', '-lk', '-p', '6379', '-e', 'echo', 'served'];
+  const pod = await node.runPod({ name: 'hp', image: 'busybox', command, sandbox: { portMappings } });
   const conn = await node.switch.hostStack.dial({ ip: '10.240.1.1', port: 16379 });
-  await conn.write(Buffer.from('PING\r\n'));
-  expect(Buffer.from((await conn.read()) ?? []).toString()).toBe('+PONG\r\n');
+  expect(Buffer.from((await conn.read()) ?? []).toString()).toBe('served\n');
   conn.close();
-  await expect(node.runPod({ name: 'hp2', image: 'redis', sandbox: { portMappings } })).rejects.toThrow(/failed to setup network .* address already in use/);
+  await expect(node.runPod({ name: 'hp2', image: 'busybox', sandbox: { portMappings } })).rejects.toThrow(/failed to setup network .* address already in use/);
   await node.runtime.removePodSandbox({ podSandboxId: pod.sandbox });
   await expect(node.switch.hostStack.dial({ ip: '10.240.1.1', port: 16379 })).rejects.toMatchObject({ code: 'ECONNREFUSED' });
 });
