@@ -4,7 +4,7 @@ import { type Quantity, compareQuantity, formatQuantity, parseQuantity } from '@
 import { forbidden } from '@orrery/errors';
 import type { AdmissionAttributes, AdmissionPlugin, ObjectReader } from '../pipeline/index.ts';
 import { creates, createsOrUpdates, matches, subjectOf, wants } from './match.ts';
-import { type Amounts, addAmounts, maxAmounts, parseAmounts } from './pod-resources.ts';
+import { type Amounts, addAmounts, maxAmounts, parseAmounts } from '@orrery/api/quota';
 
 const annotation = 'kubernetes.io/limit-ranger';
 type List = Record<string, string>;

@@ -3,7 +3,7 @@ import type { ResourceQuota } from '@orrery/api/types';
 import { addQuantity, compareQuantity, formatQuantity, zeroQuantity } from '@orrery/apimachinery';
 import { isConflict, isNotFound } from '@orrery/errors';
 import type { PluginContext } from '../pipeline/index.ts';
-import { type Amounts, parseAmounts } from './pod-resources.ts';
+import { type Amounts, parseAmounts } from '@orrery/api/quota';
 
 /** What a write will add to a quota; amounts may be negative on updates. */
 export interface Charge {

@@ -4,9 +4,8 @@ import { negateQuantity, subtractQuantity, zeroQuantity } from '@orrery/apimachi
 import { forbidden } from '@orrery/errors';
 import type { AdmissionAttributes, AdmissionPlugin, PluginContext } from '../pipeline/index.ts';
 import { subjectOf } from './match.ts';
-import { type Amounts } from './pod-resources.ts';
 import { type Charge, QuotaExceeded, QuotaLedger } from './quota-ledger.ts';
-import { objectUsage, quotaApplies, unspecified } from './quota-usage.ts';
+import { type Amounts, objectUsage, quotaApplies, unspecified } from '@orrery/api/quota';
 
 /** Kinds whose updates can change what they take. */
 const updatable = new Set(['pods', 'services', 'persistentvolumeclaims', 'resourceclaims']);
