@@ -1,8 +1,7 @@
-import type { KubeObject } from '@orrery/apimachinery';
+import { type KubeObject, parseFieldSelector, parseLabelSelector } from '@orrery/apimachinery';
 import { type StatusError, expired } from '@orrery/errors';
 import type { WatchEvent, WatchHandle, WatchOptions, WatchSink } from '../api-client.ts';
 import { keyOf } from '../keys.ts';
-import { parseFieldSelector, parseLabelSelector } from '../selector.ts';
 
 interface Change {
   readonly revision: number;
@@ -20,13 +19,13 @@ function fieldOf(object: KubeObject, path: string): string {
 }
 
 export function selectionOf(options: { namespace?: string; labelSelector?: string; fieldSelector?: string }): Selection {
-  const labels = parseLabelSelector(options.labelSelector);
-  const fields = parseFieldSelector(options.fieldSelector);
+  const labels = parseLabelSelector(options.labelSelector ?? '');
+  const fields = parseFieldSelector(options.fieldSelector ?? '');
   const { namespace } = options;
   return (object) =>
     (!namespace || object.metadata?.namespace === namespace) &&
-    labels(object.metadata?.labels) &&
-    fields.every(({ field, value, negated }) => (fieldOf(object, field) === value) !== negated);
+    labels.matches(object.metadata?.labels ?? {}) &&
+    fields.requirements.every(({ field, operator, value }) => (fieldOf(object, field) === value) === (operator === '='));
 }
 
 interface Watcher {
