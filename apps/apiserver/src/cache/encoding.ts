@@ -9,9 +9,7 @@ const head = /^\{"(?:kind|apiVersion)":"[^"\\]*","(?:kind|apiVersion)":"[^"\\]*"
 export function encodeForStorage(object: KubeObject): Buffer {
   const { kind, apiVersion, metadata, ...rest } = object;
   const { resourceVersion: _, ...meta } = metadata ?? {};
-  const front = `{"kind":${JSON.stringify(kind)},"apiVersion":${JSON.stringify(apiVersion)},"metadata":${JSON.stringify(meta)}`;
-  const tail = JSON.stringify(rest);
-  return Buffer.from(tail === '{}' ? `${front}}` : `${front},${tail.slice(1)}`);
+  return Buffer.from(JSON.stringify({ kind, apiVersion, metadata: meta, ...rest }));
 }
 
 /** The same bytes with metadata.resourceVersion put in; what clients get. */

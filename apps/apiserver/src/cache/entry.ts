@@ -12,25 +12,37 @@ export class Entry {
   readonly revision: number;
   private parsed: KubeObject | undefined;
   private encoded: Buffer | undefined;
+  /** As the store holds it, without resourceVersion; in one process this is the store's own copy. */
+  private stored: Buffer | undefined;
   private fieldsOf: { kind: KindDescriptor; fields: Readonly<Record<string, string>> } | undefined;
   private views: Map<KindDescriptor, Entry> | undefined;
 
   /** Use `entryFromStored` and `entryFromObject`. `encoded` and `parsed` carry the resourceVersion. */
-  constructor(key: string, revision: number, content: { encoded?: Buffer; parsed?: KubeObject }) {
+  constructor(key: string, revision: number, content: { encoded?: Buffer | undefined; stored?: Buffer | undefined; parsed?: KubeObject | undefined }) {
     this.key = key;
     this.revision = revision;
     this.encoded = content.encoded;
+    this.stored = content.stored;
     this.parsed = content.parsed;
   }
 
   /** With metadata.resourceVersion. Frozen by convention. */
   get object(): any {
-    return (this.parsed ??= JSON.parse((this.encoded as Buffer).toString('utf8')) as KubeObject);
+    return (this.parsed ??= this.parse());
   }
 
   /** JSON with metadata.resourceVersion. */
   get bytes(): Buffer {
-    return (this.encoded ??= spliceVersion(encodeForStorage(this.parsed as KubeObject), this.revision));
+    if (!this.encoded) {
+      this.encoded = spliceVersion(this.stored ?? encodeForStorage(this.parsed as KubeObject), this.revision);
+      this.stored = undefined;
+    }
+    return this.encoded;
+  }
+
+  private parse(): KubeObject {
+    if (this.encoded) return JSON.parse(this.encoded.toString('utf8')) as KubeObject;
+    return withVersion(JSON.parse((this.stored as Buffer).toString('utf8')) as KubeObject, this.revision);
   }
 
   get namespace(): string {
@@ -62,7 +74,7 @@ export class Entry {
 
   /** The same under another key: what was listed across resources is keyed by resource afterwards. */
   withKey(key: string): Entry {
-    return new Entry(key, this.revision, { ...(this.encoded ? { encoded: this.encoded } : {}), ...(this.parsed ? { parsed: this.parsed } : {}) });
+    return new Entry(key, this.revision, { encoded: this.encoded, stored: this.stored, parsed: this.parsed });
   }
 
   /** As `kind` shows it, where that is stored as another kind; converted once. */
@@ -81,10 +93,10 @@ export class Entry {
 
 /** From bytes as the store holds them (without resourceVersion). */
 export function entryFromStored(key: string, revision: number, value: Buffer): Entry {
-  return new Entry(key, revision, { encoded: spliceVersion(value, revision) });
+  return new Entry(key, revision, { stored: value });
 }
 
 /** From an object this server has just stored as `value`. */
 export function entryFromObject(key: string, revision: number, content: { object: KubeObject; value: Buffer }): Entry {
-  return new Entry(key, revision, { encoded: spliceVersion(content.value, revision), parsed: withVersion(content.object, revision) });
+  return new Entry(key, revision, { stored: content.value, parsed: withVersion(content.object, revision) });
 }

@@ -34,6 +34,8 @@ export class ResourceCache {
   /** `/registry/pods/` */
   readonly prefix: string;
   private items: Tree = new BTree<string, Entry>(undefined, compare);
+  /** The same items, for look-ups. */
+  private byKey = new Map<string, Entry>();
   private readonly indexes = new Map<string, Map<string, Map<string, Entry>>>();
   private readonly watchers: Watchers;
   private readonly listeners = new Set<ChangeListener>();
@@ -67,13 +69,14 @@ export class ResourceCache {
   }
 
   get(key: string): Entry | undefined {
-    return this.items.get(key);
+    return this.byKey.get(key);
   }
 
   /** Replaces the content (first list, or list after the watch lost its place) and ends all watches. */
   replace(entries: readonly Entry[], revision: number): void {
     const old = this.items;
     this.items = new BTree<string, Entry>(undefined, compare);
+    this.byKey = new Map(entries.map((entry) => [entry.key, entry]));
     this.since = revision;
     for (const groups of this.indexes.values()) groups.clear();
     for (const entry of entries) {
@@ -106,10 +109,9 @@ export class ResourceCache {
     const changes: Change[] = [];
     for (const { key, revision, entry } of updates) {
       if (revision <= this.since) continue;
-      const previous = this.items.get(key);
+      const previous = this.byKey.get(key);
       if (!entry && !previous) continue;
-      if (entry) this.items.set(key, entry);
-      else this.items.delete(key);
+      this.put(key, entry);
       this.index(entry, previous);
       const change = new Change(revision, key, { ...(entry ? { current: entry } : {}), ...(previous ? { previous } : {}) });
       this.ring.push(change);
@@ -124,7 +126,7 @@ export class ResourceCache {
     const { key, indexed, matches } = selection;
     const found: Entry[] = [];
     if (key !== undefined) {
-      const entry = this.items.get(key);
+      const entry = this.byKey.get(key);
       if (entry && (matches?.(entry) ?? true)) found.push(entry);
       return found;
     }
@@ -167,6 +169,16 @@ export class ResourceCache {
   listen(listener: ChangeListener): () => void {
     this.listeners.add(listener);
     return () => void this.listeners.delete(listener);
+  }
+
+  private put(key: string, entry: Entry | undefined): void {
+    if (entry) {
+      this.items.set(key, entry);
+      this.byKey.set(key, entry);
+    } else {
+      this.items.delete(key);
+      this.byKey.delete(key);
+    }
   }
 
   private index(entry: Entry | undefined, previous: Entry | undefined): void {
