@@ -1,3 +1,4 @@
+import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import {
   type AlarmResponse,
   type CompactionResponse,
@@ -46,7 +47,7 @@ export interface Results {
   alarm: AlarmResponse;
 }
 
-type Codec = { encode(message: never): { finish(): Uint8Array }; decode(bytes: Uint8Array): unknown };
+type Codec = { encode(message: never, writer: BinaryWriter): BinaryWriter; decode(bytes: Uint8Array): unknown };
 
 /** Order is the number on disk: only ever append. */
 const kinds: readonly (readonly [Entry['kind'], Codec | undefined])[] = [
@@ -61,11 +62,23 @@ const kinds: readonly (readonly [Entry['kind'], Codec | undefined])[] = [
 ];
 const numbers = new Map(kinds.map(([kind], i) => [kind, i]));
 const nothing = new Uint8Array(0);
+/** A writer keeps what it has grown to, so a new one is made only after something unusually large. */
+const reusableBytes = 1 << 20;
+let spare: BinaryWriter | undefined;
+
+function encodeMessage(codec: Codec, message: unknown): Uint8Array {
+  const writer = spare ?? new BinaryWriter();
+  // Not to be found half written by the next entry, should this one throw.
+  spare = undefined;
+  const bytes = codec.encode(message as never, writer).finish();
+  if (bytes.length <= reusableBytes) spare = writer;
+  return bytes;
+}
 
 export function encodeEntry(entry: Entry): { kind: number; bytes: Uint8Array } {
   const kind = numbers.get(entry.kind) as number;
   const codec = (kinds[kind] as (typeof kinds)[number])[1];
-  return { kind, bytes: codec ? codec.encode(entry.request as never).finish() : nothing };
+  return { kind, bytes: codec ? encodeMessage(codec, entry.request) : nothing };
 }
 
 /** Throws on an unknown kind: a log written by a newer program. */
