@@ -1,5 +1,5 @@
 import { Code, RpcError, toRpcError } from './rpc-error.ts';
-import type { CallContext, CallOptions, Channel, MethodDefinition, Peer, ServedService } from './service.ts';
+import type { CallContext, CallOptions, Channel, MethodDefinition, Peer, ServedService, ServiceDefinition } from './service.ts';
 
 const localPeer: Peer = { address: 'in-memory' };
 
@@ -9,6 +9,22 @@ function contextOf(options: CallOptions, peer: Peer): { context: CallContext; ab
   if (options.signal?.aborted) forward();
   else options.signal?.addEventListener('abort', forward, { once: true });
   return { context: { signal: controller.signal, metadata: options.metadata ?? {}, peer }, abort: (reason) => controller.abort(reason) };
+}
+
+/** Of a call that nobody can abort: the signal is only made for a handler that asks for it. */
+class PlainContext implements CallContext {
+  readonly metadata: CallContext['metadata'];
+  readonly peer: Peer;
+  private made: AbortSignal | undefined;
+
+  constructor(options: CallOptions, peer: Peer) {
+    this.metadata = options.metadata ?? {};
+    this.peer = peer;
+  }
+
+  get signal(): AbortSignal {
+    return (this.made ??= new AbortController().signal);
+  }
 }
 
 function cancelled(): RpcError {
@@ -41,24 +57,40 @@ async function* stream(source: AsyncIterable<unknown>, call: ReturnType<typeof c
   }
 }
 
+type Handler = (input: unknown, context: CallContext) => unknown;
+
+async function plainCall(handler: Handler, input: unknown, context: CallContext): Promise<unknown> {
+  try {
+    return await handler(input, context);
+  } catch (error) {
+    throw toRpcError(error);
+  }
+}
+
 /**
  * A channel that calls the handlers themselves. Messages pass by reference, so a message must never be changed after
  * it was sent or received. `timeoutMs` is not enforced: there is no network to lose the call.
  */
 export function inMemoryChannel(services: readonly ServedService[], peer: Peer = localPeer): Channel {
   const byName = new Map(services.map((s) => [s.definition.fullName, s]));
+  const handlers = new Map<MethodDefinition, Handler | undefined>();
+  const find = (definition: ServiceDefinition, method: MethodDefinition): Handler | undefined => {
+    const key = Object.keys(definition.methods).find((k) => definition.methods[k] === method) ?? '';
+    const handler = byName.get(definition.fullName)?.handlers[key] as Handler | undefined;
+    handlers.set(method, handler);
+    return handler;
+  };
   let closed = false;
   return {
     call(definition, method: MethodDefinition, input, options) {
-      const served = byName.get(definition.fullName);
-      const key = Object.keys(definition.methods).find((k) => definition.methods[k] === method) ?? '';
-      const handler = served?.handlers[key] as ((input: unknown, context: CallContext) => unknown) | undefined;
+      const handler = handlers.get(method) ?? find(definition, method);
       const fail = (error: RpcError): unknown => {
         if (!method.responseStream) return Promise.reject(error);
         return stream({ [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(error) }) }, contextOf({}, peer));
       };
       if (closed) return fail(new RpcError(Code.UNAVAILABLE, 'channel closed'));
       if (!handler) return fail(new RpcError(Code.UNIMPLEMENTED, `unknown method ${method.name} for service ${definition.fullName}`));
+      if (!options.signal && !method.responseStream) return plainCall(handler, input, new PlainContext(options, peer));
       const call = contextOf(options, peer);
       if (method.responseStream) return stream(handler(input, call.context) as AsyncIterable<unknown>, call);
       const result = new Promise((resolve) => resolve(handler(input, call.context)));
