@@ -20,9 +20,14 @@ export interface Clock {
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
 }
 
+/** The second that was written last: many objects of one moment carry the same times. */
+let latest = { second: Number.NaN, text: '' };
+
 /** RFC 3339 with second precision, as `metav1.Time` is written. */
 export function rfc3339(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+  const second = Math.floor(ms / 1000);
+  if (second !== latest.second) latest = { second, text: `${new Date(ms).toISOString().slice(0, 19)}Z` };
+  return latest.text;
 }
 
 /** RFC 3339 with microsecond precision, as `metav1.MicroTime` is written. */
