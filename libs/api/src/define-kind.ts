@@ -1,3 +1,4 @@
+import { cloneJson } from '@orrery/apimachinery';
 import type { FieldError } from '@orrery/errors';
 import type { Column, KindDescriptor, StrategyContext } from './kind.ts';
 import { semanticEqual } from './equality.ts';
@@ -47,7 +48,7 @@ function prepareFunctions<T>(definition: KindDefinition<T>, hasStatus: boolean):
   return {
     prepareForCreate: (object, context) => {
       const draft = object as Draft;
-      if (hasStatus && emptyStatus !== 'keep') draft.status = structuredClone(emptyStatus);
+      if (hasStatus && emptyStatus !== 'keep') draft.status = cloneJson(emptyStatus);
       onCreate?.(object, context);
       setGeneration(draft, generation ? 1 : undefined);
     },
