@@ -21,7 +21,6 @@ for (const app of apps) {
     platform: 'node',
     target: 'node22',
     format: 'esm',
-    keepNames: true,
     minifySyntax: true,
     minifyWhitespace: true,
     sourcemap: 'linked',
