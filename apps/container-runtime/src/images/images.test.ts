@@ -105,6 +105,7 @@ test('agnhost: netexec over HTTP and UDP, and its small commands', async () => {
 
 test('redis, postgres, curl and echo servers', async () => {
   const redis = await two.runPod({ name: 'redis', image: 'redis:7' });
+  await listening(redis.ip, 6379);
   expect((await redis.sh('redis-cli ping; redis-cli set a 41; redis-cli incr a; redis-cli --no-raw get a; redis-cli --no-raw get none; redis-cli expire a 100; redis-cli ttl a; redis-cli del a')).stdout).toBe('PONG\nOK\n42\n"42"\n(nil)\n1\n100\n1\n');
   expect((await client.sh(`printf "PING\\r\\nSET k v\\r\\nGET k\\r\\nQUIT\\r\\n" | nc ${redis.ip} 6379`)).stdout).toBe('+PONG\r\n+OK\r\n$1\r\nv\r\n+OK\r\n');
   const postgres = await two.runPod({ name: 'pg', image: 'postgres:17', envs: [{ key: 'POSTGRES_PASSWORD', value: 'x' }] });

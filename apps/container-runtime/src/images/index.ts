@@ -6,7 +6,7 @@ import { echoServerImage, echoTextImage, helloAppImage, httpEchoImage, httpdImag
 import { nginx, nginxUnprivileged } from './nginx/nginx.ts';
 import { pause } from './pause.ts';
 import { postgres } from './postgres.ts';
-import { redis } from './redis/redis.ts';
+import { bitnamiRedis, redis } from './redis/redis.ts';
 
 /** Every emulated image: one file, one line. */
 export const definitions: readonly ImageDefinition[] = [
@@ -19,6 +19,7 @@ export const definitions: readonly ImageDefinition[] = [
   agnhost,
   ...agnhostAliases,
   redis,
+  bitnamiRedis,
   postgres,
   httpEchoImage,
   whoamiImage,

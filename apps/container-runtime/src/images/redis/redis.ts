@@ -1,185 +1,154 @@
-import { type Conn, NetError } from '@orrery/vnet';
-import { lines } from '../../process/files.ts';
+import { NetError } from '@orrery/vnet';
+import { FsError } from '../../fs/fs-error.ts';
 import type { Proc, Program } from '../../process/proc.ts';
 import { signals } from '../../process/signals.ts';
-import { ResolveError } from '../../net/resolver.ts';
 import type { ImageDefinition } from '../define-image.ts';
-import { type Reply, RespBuffer, encodeReply } from './resp.ts';
-import { RedisStore } from './store.ts';
+import { redisCli } from './cli.ts';
+import { RedisError, splitWords } from './resp.ts';
+import { RedisServer } from './server.ts';
+import { redisVersion } from './server-commands.ts';
 
-interface Server {
-  readonly proc: Proc;
-  readonly store: RedisStore;
-  readonly password: string | undefined;
-  readonly channels: Map<string, Set<Conn>>;
-  readonly startedAtMs: number;
+const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+/** The settings that matter here, with their defaults; others are taken and ignored. */
+const defaults: readonly (readonly [string, string])[] = [['port', '6379'], ['bind', '* -::*'], ['dir', ''], ['appendonly', 'no'], ['requirepass', ''], ['maxmemory', '0'], ['maxmemory-policy', 'noeviction'], ['databases', '16'], ['save', '3600 1 300 100 60 10000'], ['timeout', '0'], ['protected-mode', 'no'], ['loglevel', 'notice']];
+
+function logLine(proc: Proc, role: string, text: string): Promise<void> {
+  const now = proc.clock.now();
+  const at = new Date(now);
+  const day = `${String(at.getUTCDate()).padStart(2, '0')} ${months[at.getUTCMonth()]} ${at.getUTCFullYear()}`;
+  return proc.out(`${proc.pid}:${role} ${day} ${at.toISOString().slice(11, 23)} * ${text}\n`);
 }
 
-function info({ proc, store, startedAtMs }: Server): string {
-  return `# Server\r\nredis_version:7.4.2\r\nredis_mode:standalone\r\nos:Linux\r\nprocess_id:${proc.pid}\r\ntcp_port:6379\r\nuptime_in_seconds:${Math.floor((proc.clock.now() - startedAtMs) / 1000)}\r\n\r\n# Clients\r\nconnected_clients:1\r\n\r\n# Replication\r\nrole:master\r\nconnected_slaves:0\r\n\r\n# Keyspace\r\ndb0:keys=${String(store.run('DBSIZE', []))},expires=0,avg_ttl=0\r\n`;
-}
+/** A configuration that redis-server refuses. */
+class BadConfig extends Error {}
 
-function command(server: Server, words: readonly string[], session: { conn: Conn; authenticated: boolean; closing: boolean }): Reply {
-  const [raw = '', ...args] = words;
-  const name = raw.toUpperCase();
-  if (name === 'AUTH') {
-    if (server.password === undefined) return { error: 'ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?' };
-    session.authenticated = args.at(-1) === server.password;
-    return session.authenticated ? { ok: 'OK' } : { error: 'WRONGPASS invalid username-password pair or user is disabled.' };
+/** Reads a configuration file and `--name value …` arguments. Throws BadConfig. */
+function readConfig(proc: Proc, args: readonly string[]): Map<string, string> {
+  const config = new Map<string, string>([...defaults, ['dir', proc.cwd]]);
+  const rest = [...args];
+  if (rest[0] !== undefined && !rest[0].startsWith('--')) {
+    const path = proc.path(rest.shift() ?? '');
+    if (!proc.fs.exists(path)) throw new BadConfig(`Fatal error, can't open config file '${path}': No such file or directory`);
+    proc.fs.readText(path).split('\n').forEach((line, i) => {
+      if (/^\s*(?:#|$)/.test(line)) return;
+      const words = splitWords(line);
+      if (!words) throw new BadConfig(`*** FATAL CONFIG FILE ERROR (Redis ${redisVersion}) ***\nReading the configuration file, at line ${i + 1}\n>>> '${line.trim()}'\nUnbalanced quotes in configuration line`);
+      const [name = '', ...values] = words;
+      config.set(name.toLowerCase(), values.join(' '));
+    });
   }
-  if (!session.authenticated && name !== 'QUIT' && name !== 'HELLO') return { error: 'NOAUTH Authentication required.' };
-  switch (name) {
-    case 'PING': return args[0] ?? { ok: 'PONG' };
-    case 'ECHO': return args[0] ?? '';
-    case 'SELECT': return { ok: 'OK' };
-    case 'CLIENT':
-    case 'COMMAND': return name === 'CLIENT' ? { ok: 'OK' } : [];
-    case 'CONFIG': return args[0]?.toUpperCase() === 'GET' ? [args[1] ?? '', args[1] === 'maxmemory' ? '0' : ''] : { ok: 'OK' };
-    case 'INFO': return info(server);
-    case 'ROLE': return ['master', 0, []];
-    case 'HELLO': return { error: 'NOPROTO unsupported protocol version' };
-    case 'TIME': return [String(Math.floor(server.proc.clock.now() / 1000)), '0'];
-    case 'SAVE':
-    case 'BGSAVE': return { ok: 'OK' };
-    case 'QUIT':
-      session.closing = true;
-      return { ok: 'OK' };
-    case 'PUBLISH': {
-      const receivers = server.channels.get(args[0] ?? '') ?? new Set();
-      for (const conn of receivers) void conn.write(Buffer.from(encodeReply(['message', args[0] ?? '', args[1] ?? '']))).catch(() => receivers.delete(conn));
-      return receivers.size;
-    }
-    case 'SUBSCRIBE': {
-      const channel = args[0] ?? '';
-      const receivers = server.channels.get(channel) ?? new Set();
-      server.channels.set(channel, receivers.add(session.conn));
-      return ['subscribe', channel, 1];
-    }
-    default: {
-      const reply = server.store.run(name, args);
-      return reply !== undefined ? reply : { error: `ERR unknown command '${raw}', with args beginning with: ${args.map((arg) => `'${arg}' `).join('')}` };
-    }
+  let name: string | undefined;
+  for (const arg of rest) {
+    if (arg.startsWith('--')) {
+      const [key = '', inline] = arg.slice(2).split(/[= ](.*)/s);
+      name = key.toLowerCase();
+      config.set(name, inline ?? '');
+    } else if (name !== undefined) config.set(name, [config.get(name), arg].filter(Boolean).join(' '));
   }
+  for (const flag of ['appendonly', 'protected-mode']) {
+    if (!['yes', 'no'].includes(config.get(flag) ?? 'no')) throw new BadConfig(`*** FATAL CONFIG FILE ERROR (Redis ${redisVersion}) ***\nReading the configuration file, at line 2\n>>> '${flag} "${config.get(flag)}"'\nargument must be 'yes' or 'no'`);
+  }
+  return config;
 }
 
-async function serve(server: Server, conn: Conn): Promise<void> {
-  const buffer = new RespBuffer();
-  const session = { conn, authenticated: server.password === undefined, closing: false };
-  for (let bytes = await conn.read(); bytes; bytes = await conn.read()) {
-    buffer.push(bytes);
-    for (let request = buffer.take(); request !== undefined; request = buffer.take()) {
-      const words = Array.isArray(request) ? request.map(String) : [];
-      if (words.length) await conn.write(Buffer.from(encodeReply(command(server, words, session))));
-      if (session.closing) return;
-    }
+async function listen(proc: Proc, server: RedisServer): Promise<boolean> {
+  const port = Number(server.config.get('port'));
+  const bound = (server.config.get('bind') ?? '').split(/\s+/).map((ip) => ip.replace(/^-/, '')).filter((ip) => !ip.includes(':'));
+  const any = bound.some((ip) => ip === '*' || ip === '0.0.0.0' || ip === '');
+  try {
+    for (const ip of any || !bound.length ? [''] : bound) proc.net.listen({ ip, port }, (conn) => server.serve(conn));
+    return true;
+  } catch (error) {
+    if (!(error instanceof NetError)) throw error;
+    await logLine(proc, 'M', `Warning: Could not create server TCP listening socket *:${port}: bind: ${error.code === 'EADDRINUSE' ? 'Address already in use' : 'Cannot assign requested address'}`);
+    await logLine(proc, 'M', `Failed listening on port ${port} (tcp), aborting.`);
+    return false;
   }
 }
 
 const redisServer: Program = async (proc) => {
   const args = proc.argv.slice(1);
-  const option = (name: string): string | undefined => (args.includes(name) ? args[args.indexOf(name) + 1] : undefined);
-  const configFile = args.find((arg) => !arg.startsWith('-') && arg.endsWith('.conf'));
-  const config = configFile && proc.fs.exists(proc.path(configFile)) ? proc.fs.readText(proc.path(configFile)) : '';
-  const configured = (name: string): string | undefined => option(`--${name}`) ?? new RegExp(`^\\s*${name}\\s+"?([^"\\n]*?)"?\\s*$`, 'm').exec(config)?.[1];
-  const port = Number(configured('port') ?? 6379);
-  const server: Server = { proc, store: new RedisStore(proc.clock), password: configured('requirepass') || undefined, channels: new Map(), startedAtMs: proc.clock.now() };
+  if (args[0] === '--version' || args[0] === '-v') {
+    await proc.out(`Redis server v=${redisVersion} sha=00000000:0 malloc=none bits=64 build=0\n`);
+    return 0;
+  }
+  let config: Map<string, string>;
   try {
-    proc.net.listen({ ip: '', port }, (conn) => {
-      serve(server, conn)
-        .catch((error: unknown) => {
-          if (!(error instanceof NetError)) throw error;
-        })
-        .finally(() => conn.close());
-    });
+    config = readConfig(proc, args);
   } catch (error) {
-    if (!(error instanceof NetError)) throw error;
-    await proc.out(`${proc.pid}:M * Warning: Could not create server TCP listening socket *:${port}: bind: Address already in use\n`);
+    if (!(error instanceof BadConfig)) throw error;
+    await proc.err(`${error.message}\n`);
     return 1;
   }
-  const stamp = new Date(proc.clock.now()).toISOString();
-  await proc.out(`${proc.pid}:C ${stamp} * oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo\n${proc.pid}:M ${stamp} * Ready to accept connections tcp\n`);
-  return new Promise((resolve) => {
-    for (const signal of [signals.TERM, signals.INT]) proc.onSignal(signal, () => void proc.out(`${proc.pid}:M * Redis is now ready to exit, bye bye...\n`).then(() => resolve(0), () => resolve(0)));
-  });
-};
-
-function show(reply: Reply, raw: boolean, indent = ''): string {
-  if (reply === null) return raw ? '\n' : '(nil)\n';
-  if (typeof reply === 'number') return raw ? `${reply}\n` : `(integer) ${reply}\n`;
-  if (typeof reply === 'string') return raw ? `${reply}\n` : `${JSON.stringify(reply)}\n`;
-  if ('ok' in reply) return `${reply.ok}\n`;
-  if ('error' in reply) return raw ? `${reply.error}\n` : `(error) ${reply.error}\n`;
-  if (!reply.length) return raw ? '\n' : '(empty array)\n';
-  return reply.map((item, i) => (raw ? show(item, true) : `${i ? indent : ''}${i + 1}) ${show(item, false, `${indent}   `)}`)).join('');
-}
-
-interface Client {
-  readonly proc: Proc;
-  readonly conn: Conn;
-  readonly buffer: RespBuffer;
-  readonly raw: boolean;
-}
-
-async function ask({ proc, conn, buffer }: Client, words: readonly string[]): Promise<Reply> {
-  await conn.write(Buffer.from(encodeReply([...words])));
-  for (;;) {
-    const reply = buffer.take();
-    if (reply !== undefined) return reply;
-    const bytes = await proc.until(conn.read());
-    if (!bytes) throw new NetError('ECONNRESET', 'Server closed the connection');
-    buffer.push(bytes);
+  await logLine(proc, 'C', 'oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo');
+  await logLine(proc, 'C', `Redis version=${redisVersion}, bits=64, commit=00000000, modified=0, pid=${proc.pid}, just started`);
+  await logLine(proc, 'C', args.length ? 'Configuration loaded' : 'Warning: no config file specified, using the default config. In order to specify a config file use redis-server /path/to/redis.conf');
+  const server = new RedisServer({ proc, config, log: (text) => logLine(proc, 'M', text) });
+  try {
+    const loaded = server.open();
+    if (loaded) await logLine(proc, 'M', 'DB loaded from append only file: 0.000 seconds');
+  } catch (error) {
+    if (!(error instanceof FsError || error instanceof RedisError)) throw error;
+    await logLine(proc, 'M', error instanceof FsError ? `Can't open or create append-only dir appendonlydir: ${error.message}` : `Bad file format reading the append only file: ${error.message}`);
+    return 1;
   }
-}
-
-async function converse(client: Client, prompt: string): Promise<number> {
-  const { proc } = client;
-  const stdin = proc.fds.get(0);
-  if (!stdin) return 0;
-  if (stdin.isTty) await proc.out(prompt);
-  for await (const { text } of lines(proc, stdin)) {
-    const words = [...text.matchAll(/"((?:[^"\\]|\\.)*)"|'([^']*)'|(\S+)/g)].map(([, a, b, c]) => a ?? b ?? c ?? '');
-    if (words[0] === 'quit' || words[0] === 'exit') return 0;
-    if (words.length) await proc.out(show(await ask(client, words), client.raw));
-    if (stdin.isTty) await proc.out(prompt);
-  }
+  if (!(await listen(proc, server))) return 1;
+  await logLine(proc, 'M', `Running mode=standalone, port=${config.get('port')}.`);
+  await logLine(proc, 'M', 'Server initialized');
+  await logLine(proc, 'M', 'Ready to accept connections tcp');
+  const signal = await proc.until(new Promise<string>((resolve) => {
+    proc.onSignal(signals.TERM, () => resolve('SIGTERM'));
+    proc.onSignal(signals.INT, () => resolve('SIGINT'));
+  }));
+  await logLine(proc, 'S', `Received ${signal} scheduling shutdown...`);
+  await logLine(proc, 'M', 'User requested shutdown...');
+  await logLine(proc, 'M', 'Redis is now ready to exit, bye bye...');
   return 0;
-}
-
-const redisCli: Program = async (proc) => {
-  const args = [...proc.argv.slice(1)];
-  const settings = { host: '127.0.0.1', port: 6379, password: proc.env.get('REDISCLI_AUTH'), raw: !(proc.fds.get(1)?.isTty ?? false) };
-  while (args[0]?.startsWith('-')) {
-    const option = args.shift();
-    if (option === '-h') settings.host = args.shift() ?? '';
-    else if (option === '-p') settings.port = Number(args.shift());
-    else if (option === '-a' || option === '--pass') settings.password = args.shift();
-    else if (option === '-n' || option === '--user') args.shift();
-    else if (option === '--raw') settings.raw = true;
-    else if (option === '--no-raw') settings.raw = false;
-  }
-  try {
-    const [ip = ''] = await proc.net.lookup(settings.host);
-    const conn = await proc.net.dial({ ip, port: settings.port });
-    const client: Client = { proc, conn, buffer: new RespBuffer(), raw: settings.raw };
-    if (settings.password) await ask(client, ['AUTH', settings.password]);
-    if (!args.length) return await converse(client, `${settings.host}:${settings.port}> `);
-    const reply = await ask(client, args);
-    await proc.out(show(reply, settings.raw));
-    return typeof reply === 'object' && reply !== null && 'error' in reply ? 1 : 0;
-  } catch (error) {
-    if (!(error instanceof NetError || error instanceof ResolveError)) throw error;
-    const why = error instanceof ResolveError ? 'Name or service not known' : error.code === 'ECONNREFUSED' ? 'Connection refused' : error.message;
-    await proc.err(`Could not connect to Redis at ${settings.host}:${settings.port}: ${why}\n`);
-    return 1;
-  }
 };
+
+/** The official image's entrypoint: options and configuration files are arguments of the server. */
+const entrypoint: Program = (proc) => {
+  const argv = proc.argv.slice(1);
+  const isOption = argv[0]?.startsWith('-') === true || argv[0]?.endsWith('.conf') === true;
+  return proc.exec({ argv: isOption ? ['redis-server', ...argv] : argv });
+};
+
+const programs: Readonly<Record<string, Program>> = { '/usr/local/bin/redis-server': redisServer, '/usr/local/bin/redis-cli': redisCli, '/usr/local/bin/valkey-server': redisServer, '/usr/local/bin/valkey-cli': redisCli, '/usr/local/bin/docker-entrypoint.sh': entrypoint };
 
 export const redis: ImageDefinition = {
-  names: ['redis', 'valkey/valkey', 'registry.k8s.io/redis', 'registry.k8s.io/e2e-test-images/redis', 'public.ecr.aws/docker/library/redis', 'bitnami/redis'],
+  names: ['redis', 'valkey/valkey', 'registry.k8s.io/redis', 'registry.k8s.io/e2e-test-images/redis', 'gcr.io/google_containers/redis', 'public.ecr.aws/docker/library/redis'],
+  entrypoint: ['docker-entrypoint.sh'],
   cmd: ['redis-server'],
   workdir: '/data',
+  env: { REDIS_VERSION: redisVersion },
   files: { '/data': { directory: true, uid: 999 } },
-  programs: { '/usr/local/bin/redis-server': redisServer, '/usr/local/bin/redis-cli': redisCli, '/usr/local/bin/valkey-server': redisServer, '/usr/local/bin/valkey-cli': redisCli },
+  programs,
   sizeBytes: 45_500_000,
   memoryBytes: 6 * 1024 * 1024,
+};
+
+/** Bitnami's: the password comes from REDIS_PASSWORD, or ALLOW_EMPTY_PASSWORD must say that there is none. */
+const bitnamiEntrypoint: Program = async (proc) => {
+  const password = proc.env.get('REDIS_PASSWORD') ?? '';
+  if (!password && proc.env.get('ALLOW_EMPTY_PASSWORD') !== 'yes') {
+    await proc.err('redis ERROR ==> The REDIS_PASSWORD environment variable is empty or not set. Set the environment variable ALLOW_EMPTY_PASSWORD=yes to allow the container to be started with blank passwords. This is recommended only for development.\n');
+    return 1;
+  }
+  const runScript = '/opt/bitnami/scripts/redis/run.sh';
+  const argv = proc.argv[0] === runScript ? proc.argv : proc.argv.slice(1);
+  if (argv[0] !== runScript) return proc.exec({ argv });
+  const port = proc.env.get('REDIS_PORT_NUMBER') ?? '6379';
+  return proc.exec({ argv: ['redis-server', '--port', port, '--dir', '/bitnami/redis/data', '--appendonly', proc.env.get('REDIS_AOF_ENABLED') ?? 'yes', ...(password ? ['--requirepass', password] : []), ...argv.slice(1)] });
+};
+
+export const bitnamiRedis: ImageDefinition = {
+  ...redis,
+  names: ['bitnami/redis', 'bitnamilegacy/redis', 'bitnami/valkey'],
+  entrypoint: ['/opt/bitnami/scripts/redis/entrypoint.sh'],
+  cmd: ['/opt/bitnami/scripts/redis/run.sh'],
+  user: '1001',
+  files: { '/bitnami/redis/data': { directory: true, uid: 1001 }, '/data': { directory: true } },
+  programs: { ...programs, '/opt/bitnami/scripts/redis/entrypoint.sh': bitnamiEntrypoint, '/opt/bitnami/scripts/redis/run.sh': bitnamiEntrypoint },
+  workdir: '/',
 };
