@@ -146,6 +146,16 @@ test('init containers run one after another, sidecars stay', async () => {
   expect(f.pod('p').status?.initContainerStatuses?.[1]).toMatchObject({ restartCount: 1, state: { running: {} } });
 });
 
+test('a failing init container backs off and leaves the loop to others', async () => {
+  const f = await started({ script: ({ name }) => (name === 'init' ? { exitAfterMs: 1_000, exitCode: 1 } : {}) });
+  await f.create('p', { initContainers: [container('init')], containers: [container('app')] });
+  await f.clock.advance(3_000);
+  expect(f.pod('p').status?.initContainerStatuses?.[0]).toMatchObject({ restartCount: 1, state: { waiting: { reason: 'CrashLoopBackOff' } } });
+  expect(f.pod('p').status?.phase).toBe('Pending');
+  await f.clock.advance(10_000);
+  expect(f.pod('p').status?.initContainerStatuses?.[0]?.restartCount).toBe(2);
+});
+
 test('a failing pull shows ErrImagePull, then ImagePullBackOff, and recovers', async () => {
   let broken = true;
   const f = await started({ pull: () => (broken ? { error: 'manifest unknown' } : {}) });

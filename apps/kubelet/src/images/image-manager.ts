@@ -72,6 +72,7 @@ export class ImageManager {
     if (!tagged) {
       const message = `Failed to apply default image tag "${name}": couldn't parse image name "${name}": invalid reference format`;
       this.warn(request, 'InspectFailed', message);
+      this.warn(request, 'Failed', 'Error: InvalidImageName');
       throw new StartFault('InvalidImageName', message);
     }
     const present = await this.inspect(request, tagged);
@@ -83,6 +84,7 @@ export class ImageManager {
     if (policy === 'Never') {
       const message = `Container image "${name}" is not present with pull policy of Never`;
       this.warn(request, 'ErrImageNeverPull', message);
+      this.warn(request, 'Failed', 'Error: ErrImageNeverPull');
       throw new StartFault('ErrImageNeverPull', message);
     }
     return this.pull(request, tagged);
@@ -109,6 +111,7 @@ export class ImageManager {
     if (failure && shownForMs < shownMs) throw new StartFault('ErrImagePull', failure.message, shownMs - shownForMs);
     if (failure && waitMs > 0) {
       this.normal(request, 'BackOff', `Back-off pulling image "${name}"`);
+      this.warn(request, 'Failed', 'Error: ImagePullBackOff');
       throw new StartFault('ImagePullBackOff', `Back-off pulling image "${name}": ErrImagePull: ${failure.message}`, waitMs);
     }
     this.normal(request, 'Pulling', `Pulling image "${name}"`);

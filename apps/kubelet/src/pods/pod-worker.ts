@@ -269,8 +269,10 @@ export class PodWorker {
     const config = sandboxConfig(this.pod, sandboxSettings(this.context), actions.attempt);
     const sandboxId = actions.createSandbox ? await this.createSandbox(config, signal) : actions.sandbox?.id;
     if (sandboxId === undefined) return;
-    for (const container of wanted) await this.start(container, { sandboxId, config, signal });
-    if (actions.startInit.length && !actions.start.length) this.pending = true;
+    let started = 0;
+    for (const container of wanted) if (await this.start(container, { sandboxId, config, signal })) started += 1;
+    // What a started init container lets follow is decided anew; one that waits (back-off, a pull) wakes the worker itself.
+    if (started > 0 && actions.startInit.length && !actions.start.length) this.pending = true;
   }
 
   private async createSandbox(config: PodSandboxConfig, signal: AbortSignal): Promise<string | undefined> {
@@ -290,21 +292,23 @@ export class PodWorker {
     return id;
   }
 
-  /** Starts one container; what prevents it becomes its waiting reason. */
-  private async start(container: Container, { sandboxId, config, signal }: { sandboxId: string; config: PodSandboxConfig; signal: AbortSignal }): Promise<void> {
+  /** Starts one container, or says false: what prevents it becomes its waiting reason. */
+  private async start(container: Container, { sandboxId, config, signal }: { sandboxId: string; config: PodSandboxConfig; signal: AbortSignal }): Promise<boolean> {
     signal.throwIfAborted();
     const place = allContainers(this.pod).find((one) => one.container.name === container.name);
-    if (!place) return;
+    if (!place) return false;
     const { context, pod, runtime, backOff, volumes = new Map() } = this;
     try {
       await startContainer({ context, pod, place, sandboxId, sandboxConfig: config, podIps: this.podIps(), runtime, volumes, objects: this.heldObjects(), backOff, signal });
       this.waiting.delete(container.name);
       this.stale = true;
+      return true;
     } catch (error) {
       if (!(error instanceof StartFault)) throw error;
       if (error.reason !== 'CrashLoopBackOff') this.stale = true;
       this.waiting.set(container.name, { reason: error.reason, message: error.message });
       if (error.retryMs !== undefined) this.wakeIn(error.retryMs);
+      return false;
     }
   }
 
