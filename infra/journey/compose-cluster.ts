@@ -91,8 +91,11 @@ export async function startComposeCluster(): Promise<ComposeCluster> {
     world: worldOf(settings, home),
     async kill(service) {
       const id = (await succeed('compose ps', compose(['ps', '-q', service]))).trim();
-      // The shell itself dies too, or is left over: its exit code says nothing.
+      const restarts = (): Promise<string> => succeed('docker inspect', runCommand('docker', ['inspect', '-f', '{{.RestartCount}}', id], { env }));
+      const before = await restarts();
+      // The shell dies with the container: its exit code says nothing.
       await runCommand('docker', ['exec', id, 'sh', '-c', 'kill -9 -1'], { env });
+      await eventually(async () => (await restarts()) !== before, { what: `${service} is started again` });
     },
     logs: async () => (await compose(['logs', '--no-color', '--tail=15'])).stdout,
     async destroy() {

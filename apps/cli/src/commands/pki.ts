@@ -11,6 +11,7 @@ interface PkiOptions {
   readonly names: string;
   readonly kubeconfig?: string;
   readonly owner?: string;
+  readonly signingDir?: string;
 }
 
 /** `NAME=USER[:GROUP+GROUP]`, e.g. `kubelet-node1=system:node:node1/system:nodes`. */
@@ -26,9 +27,9 @@ function writeAll(components: readonly string[], options: PkiOptions): void {
   const pki = ensurePki(join(dir, 'authority'), { dnsNames: [clusterServerName, ...names] });
   const out = join(dir, 'components');
   const owner = options.owner?.split(':').map(Number);
-  mkdirSync(out, { recursive: true, mode: 0o755 });
-  const write = (file: string, text: string): void => {
-    const path = join(out, file);
+  const write = (file: string, text: string, folder = out): void => {
+    mkdirSync(folder, { recursive: true, mode: 0o755 });
+    const path = join(folder, file);
     writeFileSync(path, text, { mode: 0o600 });
     if (owner) chownSync(path, owner[0] ?? 0, owner[1] ?? owner[0] ?? 0);
   };
@@ -36,6 +37,7 @@ function writeAll(components: readonly string[], options: PkiOptions): void {
   write('apiserver-serving.crt', pki.serverCert);
   write('apiserver-serving.key', pki.serverKey);
   write('service-account.key', pki.saKey);
+  if (options.signingDir) write('ca.key', pki.caKey, resolve(options.signingDir));
   for (const { name, user, groups } of components.map(parseComponent)) {
     const pair = pki.servingCert(`component-${name}`, { subject: { commonName: user, organizations: groups }, altNames: { dnsNames: ['localhost', clusterServerName, ...names], ipAddresses: ['127.0.0.1'] } });
     write(`${name}.crt`, pair.cert);
@@ -53,6 +55,7 @@ export function addPki(program: Command): void {
     .option('--server <url>', 'API server, for the kubeconfig', 'https://127.0.0.1:6443')
     .option('--names <list>', 'host names that serving certificates hold', '')
     .option('--kubeconfig <file>', 'write the administrator\'s kubeconfig here')
+    .option('--signing-dir <dir>', 'write the authority\'s key here, for the controller that signs certificate requests')
     .option('--owner <uid:gid>', 'owner of the files of components')
     .action((components: string[], options: PkiOptions) => writeAll(components, options));
 }

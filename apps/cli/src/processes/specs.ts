@@ -69,11 +69,12 @@ export function controlPlaneSpecs(context: SpecContext): ProcessSpec[] {
   const { options, ports } = context;
   const scheduler = context.tls('scheduler', 'system:kube-scheduler', []);
   const manager = context.tls('controller-manager', 'system:kube-controller-manager', []);
+  const signing = ['--cluster-signing-cert-file', manager.ca, '--cluster-signing-key-file', join(options.dir.pki, 'ca.key')];
   const ccm = context.tls('cloud-controller-manager', 'system:cloud-controller-manager', ['orrery:components']);
   const cloud = context.tls('cloud', 'orrery:cloud', ['orrery:components']);
   return [
     { name: 'scheduler', app: 'scheduler', args: apiFlags(context, scheduler) },
-    { name: 'controller-manager', app: 'controller-manager', args: [...apiFlags(context, manager), '--root-ca-file', manager.ca, '--cluster-cidr', podRange(options.nodes)] },
+    { name: 'controller-manager', app: 'controller-manager', args: [...apiFlags(context, manager), '--root-ca-file', manager.ca, ...signing, '--cluster-cidr', podRange(options.nodes), '--health-address', `${local}:0`] },
     {
       name: 'cloud',
       app: 'cloud',

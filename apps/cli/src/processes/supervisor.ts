@@ -40,6 +40,16 @@ function programOf(app: string): string {
   throw new UserError(`${app} is not built: run \`npm run build\``);
 }
 
+/** Ends a program that cannot know when this process is gone: a shell that waits for the end of a pipe of ours. */
+function guard(program: ChildProcess): void {
+  if (program.pid === undefined) return;
+  const shell = spawn('sh', ['-c', 'cat >/dev/null; kill "$1"', 'guard', String(program.pid)], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
+  shell.on('error', () => undefined);
+  shell.stdin?.on('error', () => undefined);
+  shell.unref();
+  program.once('exit', () => shell.kill('SIGKILL'));
+}
+
 /**
  * Starts processes, restarts those that end unasked (100 ms, doubling to 5 s), stops them in reverse order. Children end
  * by themselves when this process is gone.
@@ -64,6 +74,7 @@ export function createSupervisor(options: { logsDir: string; onChange: () => voi
     const [command, args] = spec.external ? [spec.app, spec.args] : [process.execPath, [...process.execArgv, programOf(spec.app), ...spec.args]];
     const child = spawn(command, args, { stdio: spec.external ? ['ignore', log, log] : ['ignore', log, log, 'ipc'], env });
     closeSync(log);
+    if (spec.external) guard(child);
     supervised.child = child;
     supervised.startedMs = performance.now();
     child.on('error', (error) => note(`${spec.name}: ${error.message}`));

@@ -163,7 +163,7 @@ class SingleCluster implements Cluster {
     );
     if (this.options.without.has('cloud-controller-manager')) return cloud;
     const env = this.env('cloud-controller-manager');
-    const manager = createCloudControllerManager(env, { api: this.client('system:cloud-controller-manager', ['system:masters']), cloud: cloud.channel(), identity: 'single' }, { leaderElect: true });
+    const manager = createCloudControllerManager(env, { api: this.client('system:cloud-controller-manager', ['orrery:components']), cloud: cloud.channel(), identity: 'single' }, { leaderElect: true });
     return inOrder('cloud', [cloud, manager]);
   }
 
@@ -171,7 +171,7 @@ class SingleCluster implements Cluster {
     const { stack } = this.infra.attach({ ips: [network.dns] });
     const dns = createCoreDns(
       this.env('coredns'),
-      { api: this.client('system:coredns', ['system:masters']), net: stack, host: hostDns('127.0.0.1:0'), replica: 'single' },
+      { api: this.client('system:coredns', ['orrery:components']), net: stack, host: hostDns('127.0.0.1:0'), replica: 'single' },
       resolveConfig(coreDnsSchema, [{ serviceIp: network.dnsService }]),
     );
     return afterStart(dns, () => (this.found['dns'] = dns.address()));
@@ -188,7 +188,7 @@ class SingleCluster implements Cluster {
       fallbackCertificate: { cert: this.pki.serverCert, key: this.pki.serverKey },
       dial: (to) => stack.dial(to),
     });
-    const ingress = createIngress(this.env('ingress'), { api: this.client('system:ingress', ['system:masters']), proxy }, config);
+    const ingress = createIngress(this.env('ingress'), { api: this.client('system:ingress', ['orrery:components']), proxy }, config);
     return afterStart(ingress, () => Object.assign(this.found, { 'ingress-http': ingress.endpoints().http, 'ingress-https': ingress.endpoints().https }));
   }
 }
