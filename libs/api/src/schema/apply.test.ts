@@ -40,7 +40,7 @@ describe('field sets', () => {
     fc.assert(
       fc.property(arbitraryObject(schema), (object) => {
         const json = encodeFieldSet(toFieldSet(object, schema));
-        expect(encodeFieldSet(decodeFieldSet(json) ?? { members: new Set(), children: new Map() })).toEqual(json);
+        expect(encodeFieldSet(decodeFieldSet(json) ?? {})).toEqual(json);
       }),
       { numRuns: 50 },
     );

@@ -1,77 +1,103 @@
 /**
- * Sets of field paths as server-side apply keeps them (`fieldsV1`). A path element is its serialized form: `f:NAME` for
- * a field or map key, `k:{…}` for an item of a keyed list, `v:JSON` for a member of a set, `i:N` for a position.
- * `members` are paths that end here, `children` go on below; an element may be both. Sets are never changed once made,
- * except by whoever is still building them.
+ * Sets of field paths as server-side apply keeps them, in the form in which they are stored (`fieldsV1`). An element is
+ * `f:NAME` for a field or map key, `k:{…}` for an item of a keyed list, `v:JSON` for a member of a set, `i:N` for a
+ * position. An element is a member (a path ends there) when nothing is below it, or when `.` is. A set is never changed
+ * once made, except by whoever is still building it: so what was read can be used as it is, and sets share their parts.
  */
 export interface FieldSet {
-  readonly members: ReadonlySet<string>;
-  readonly children: ReadonlyMap<string, FieldSet>;
+  readonly [element: string]: FieldSet;
 }
 
 export interface FieldSetBuilder {
-  readonly members: Set<string>;
-  readonly children: Map<string, FieldSetBuilder>;
+  [element: string]: FieldSetBuilder;
 }
 
 export type FieldPath = readonly string[];
 
-export const emptyFieldSet: FieldSet = { members: new Set(), children: new Map() };
+const here = '.';
+
+export const emptyFieldSet: FieldSet = Object.freeze({});
+const leaf = emptyFieldSet as FieldSetBuilder;
 
 export function newFieldSet(): FieldSetBuilder {
-  return { members: new Set(), children: new Map() };
+  return {};
 }
 
 export function insertPath(set: FieldSetBuilder, path: FieldPath): void {
   let at = set;
-  for (let i = 0; i < path.length - 1; i++) {
-    const element = path[i] ?? '';
-    let next = at.children.get(element);
-    if (!next) at.children.set(element, (next = newFieldSet()));
+  const last = path.length - 1;
+  for (let i = 0; i < last; i++) {
+    const element = path[i] as string;
+    let next = at[element];
+    if (!next) at[element] = next = {};
+    else if (isEmptySet(next)) at[element] = next = { [here]: leaf };
     at = next;
   }
-  const last = path.at(-1);
-  if (last !== undefined) at.members.add(last);
-}
-
-export function hasPath(set: FieldSet, path: FieldPath): boolean {
-  let at: FieldSet | undefined = set;
-  for (const element of path.slice(0, -1)) at = at?.children.get(element);
-  return at?.members.has(path.at(-1) ?? '') ?? false;
+  const element = path[last];
+  if (element === undefined) return;
+  const known = at[element];
+  if (!known) at[element] = leaf;
+  else if (!isEmptySet(known)) known[here] = leaf;
 }
 
 export function isEmptySet(set: FieldSet): boolean {
-  return set.members.size === 0 && set.children.size === 0;
+  for (const element in set) if (element !== here) return false;
+  return true;
 }
 
-/** Children kept only where something is in them. */
-function setOf(members: Iterable<string>, children: Iterable<readonly [string, FieldSet]>): FieldSet {
-  return { members: new Set(members), children: new Map([...children].filter(([, child]) => !isEmptySet(child))) };
+/** Does a path end at this element? */
+export function isMember(set: FieldSet, element: string): boolean {
+  const below = set[element];
+  return below !== undefined && (below[here] !== undefined || isEmptySet(below));
+}
+
+/** The elements of a set, whether paths end there or go on. */
+export function elementsOf(set: FieldSet): string[] {
+  return Object.keys(set).filter((element) => element !== here);
+}
+
+/** Adds an element with what is below it, unless there is nothing to say about it. */
+export function putElement(out: FieldSetBuilder, element: string, { member, below }: { member: boolean; below: FieldSet }): void {
+  if (isEmptySet(below)) {
+    if (member) out[element] = leaf;
+    return;
+  }
+  if (member === (below[here] !== undefined)) {
+    out[element] = below as FieldSetBuilder;
+    return;
+  }
+  const { [here]: _, ...rest } = below as FieldSetBuilder;
+  out[element] = member ? { [here]: leaf, ...rest } : rest;
 }
 
 export function unionSets(a: FieldSet, b: FieldSet): FieldSet {
   if (isEmptySet(a)) return b;
   if (isEmptySet(b)) return a;
-  const children = new Map(a.children);
-  for (const [element, child] of b.children) {
-    const own = children.get(element);
-    children.set(element, own ? unionSets(own, child) : child);
+  const out = { ...a } as FieldSetBuilder;
+  for (const element of elementsOf(b)) {
+    const [own, other] = [a[element], b[element] as FieldSet];
+    if (own) putElement(out, element, { member: isMember(a, element) || isMember(b, element), below: unionSets(own, other) });
+    else out[element] = other as FieldSetBuilder;
   }
-  return setOf([...a.members, ...b.members], children);
+  return out;
 }
 
 export function intersectSets(a: FieldSet, b: FieldSet): FieldSet {
-  const members = [...a.members].filter((element) => b.members.has(element));
-  const children = [...a.children].map(([element, child]) => [element, intersectSets(child, b.children.get(element) ?? emptyFieldSet)] as const);
-  return setOf(members, children);
+  const out = newFieldSet();
+  for (const element of elementsOf(a)) {
+    const other = b[element];
+    if (other) putElement(out, element, { member: isMember(a, element) && isMember(b, element), below: intersectSets(a[element] as FieldSet, other) });
+  }
+  return out;
 }
 
 /** Do the sets share a path? */
 export function intersects(a: FieldSet, b: FieldSet): boolean {
-  for (const element of b.members) if (a.members.has(element)) return true;
-  for (const [element, child] of b.children) {
-    const own = a.children.get(element);
-    if (own && intersects(own, child)) return true;
+  for (const element in b) {
+    const own = a[element];
+    if (element === here || !own) continue;
+    if (isMember(a, element) && isMember(b, element)) return true;
+    if (intersects(own, b[element] as FieldSet)) return true;
   }
   return false;
 }
@@ -79,61 +105,55 @@ export function intersects(a: FieldSet, b: FieldSet): boolean {
 /** Paths of `a` that are not themselves in `b`; what lies below a path of `b` stays. `a` itself where nothing goes. */
 export function subtractSets(a: FieldSet, b: FieldSet): FieldSet {
   if (!intersects(a, b)) return a;
-  const members = [...a.members].filter((element) => !b.members.has(element));
-  const children = [...a.children].map(([element, child]) => [element, subtractSets(child, b.children.get(element) ?? emptyFieldSet)] as const);
-  return setOf(members, children);
+  const out = newFieldSet();
+  for (const element of elementsOf(a)) {
+    const [own, other] = [a[element] as FieldSet, b[element]];
+    if (other) putElement(out, element, { member: isMember(a, element) && !isMember(b, element), below: subtractSets(own, other) });
+    else out[element] = own as FieldSetBuilder;
+  }
+  return out;
 }
 
 /** Paths of `a` that are neither in `b` nor below a path of `b`. */
 export function subtractTrees(a: FieldSet, b: FieldSet): FieldSet {
   if (isEmptySet(b)) return a;
-  const members = [...a.members].filter((element) => !b.members.has(element));
-  const children = [...a.children]
-    .filter(([element]) => !b.members.has(element))
-    .map(([element, child]) => [element, subtractTrees(child, b.children.get(element) ?? emptyFieldSet)] as const);
-  return setOf(members, children);
-}
-
-/** Are all paths of `a` in `b`? */
-export function isSubset(a: FieldSet, b: FieldSet): boolean {
-  for (const element of a.members) if (!b.members.has(element)) return false;
-  for (const [element, child] of a.children) if (!isSubset(child, b.children.get(element) ?? emptyFieldSet)) return false;
-  return true;
-}
-
-/** Every path: those that end here first, each level sorted. */
-export function listPaths(set: FieldSet, prefix: FieldPath = []): FieldPath[] {
-  const own = [...set.members].sort().map((element) => [...prefix, element]);
-  const below = [...set.children.keys()].sort().flatMap((element) => listPaths(set.children.get(element) ?? emptyFieldSet, [...prefix, element]));
-  return [...own, ...below];
-}
-
-type FieldsV1 = { [element: string]: FieldsV1 };
-
-/** `fieldsV1`: `.` marks an element that is itself in the set and has children too. Keys are sorted. */
-export function encodeFieldSet(set: FieldSet): FieldsV1 {
-  const out: FieldsV1 = {};
-  for (const element of [...new Set([...set.members, ...set.children.keys()])].sort()) {
-    const child = set.children.get(element);
-    const inner = child ? encodeFieldSet(child) : {};
-    out[element] = child && set.members.has(element) ? { '.': {}, ...inner } : inner;
+  const out = newFieldSet();
+  for (const element of elementsOf(a)) {
+    const [own, other] = [a[element] as FieldSet, b[element]];
+    if (!other) out[element] = own as FieldSetBuilder;
+    else if (!isMember(b, element)) putElement(out, element, { member: isMember(a, element), below: subtractTrees(own, other) });
   }
   return out;
 }
 
-/** Undefined when the JSON is not a field set. */
+/** Are all paths of `a` in `b`? */
+export function isSubset(a: FieldSet, b: FieldSet): boolean {
+  return elementsOf(a).every((element) => (!isMember(a, element) || isMember(b, element)) && isSubset(a[element] as FieldSet, b[element] ?? emptyFieldSet));
+}
+
+/** Every path: those that end here first, each level sorted. */
+export function listPaths(set: FieldSet, prefix: FieldPath = []): FieldPath[] {
+  const elements = elementsOf(set).sort();
+  const own = elements.filter((element) => isMember(set, element)).map((element) => [...prefix, element]);
+  const below = elements.flatMap((element) => listPaths(set[element] as FieldSet, [...prefix, element]));
+  return [...own, ...below];
+}
+
+/** As stored: keys sorted, `.` first. */
+export function encodeFieldSet(set: FieldSet): FieldSet {
+  if (isEmptySet(set)) return emptyFieldSet;
+  const out = newFieldSet();
+  for (const element of Object.keys(set).sort()) out[element] = encodeFieldSet(set[element] as FieldSet) as FieldSetBuilder;
+  return out;
+}
+
+/** The JSON itself, as a set; undefined when it is none. */
 export function decodeFieldSet(json: unknown): FieldSet | undefined {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) return undefined;
-  const set = newFieldSet();
-  for (const [element, inner] of Object.entries(json as Record<string, unknown>)) {
-    if (element === '.') continue;
-    if (!/^[fkvi]:/.test(element) || typeof inner !== 'object' || inner === null) return undefined;
-    const child = decodeFieldSet(inner);
-    if (!child) return undefined;
-    if (Object.hasOwn(inner, '.') || isEmptySet(child)) set.members.add(element);
-    if (!isEmptySet(child)) set.children.set(element, child as FieldSetBuilder);
+  for (const [element, below] of Object.entries(json)) {
+    if (element !== here && (!/^[fkvi]:/.test(element) || !decodeFieldSet(below))) return undefined;
   }
-  return set;
+  return json as FieldSet;
 }
 
 /** `.spec.containers[name="a"].image`, as conflicts name a path. */

@@ -33,31 +33,23 @@ export function managerId(manager: Pick<Manager, 'name' | 'operation' | 'apiVers
   return JSON.stringify([name, operation, operation === 'Apply' ? '' : apiVersion, subresource]);
 }
 
-/** Sets and their JSON never change, so each is converted once however often the object is written. */
-const sets = new WeakMap<object, FieldSet>();
-const encodings = new WeakMap<FieldSet, object>();
+/** What was checked, or made, once: neither sets nor their JSON ever change. */
+const stored = new WeakSet<object>();
 
 function decodeFields(json: unknown): FieldSet | undefined {
   if (json === undefined) return emptyFieldSet;
   if (typeof json !== 'object' || json === null) return undefined;
-  const known = sets.get(json);
-  if (known) return known;
+  if (stored.has(json)) return json as FieldSet;
   const set = decodeFieldSet(json);
-  if (set) remember(set, json);
+  if (set) stored.add(set);
   return set;
 }
 
-function encodeFields(set: FieldSet): object {
-  const known = encodings.get(set);
-  if (known) return known;
+function encodeFields(set: FieldSet): FieldSet {
+  if (stored.has(set)) return set;
   const json = encodeFieldSet(set);
-  remember(set, json);
+  stored.add(json);
   return json;
-}
-
-function remember(set: FieldSet, json: object): void {
-  sets.set(json, set);
-  encodings.set(set, json);
 }
 
 function decodeEntry(entry: ManagedFieldsEntry): Manager | undefined {

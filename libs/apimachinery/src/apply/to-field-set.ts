@@ -1,6 +1,6 @@
 import { deepEqual, isRecord } from '../equality.ts';
 import type { Schema } from '../schema.ts';
-import { emptyFieldSet, type FieldSet, type FieldSetBuilder, insertPath, newFieldSet } from './field-set.ts';
+import { elementsOf, emptyFieldSet, type FieldSet, type FieldSetBuilder, insertPath, isMember, newFieldSet, putElement } from './field-set.ts';
 import { fieldsOfValue, type Item, itemsOf, type Shape, shapeOf } from './typed-values.ts';
 
 type Path = string[];
@@ -135,20 +135,21 @@ export function compareObjects(before: unknown, after: unknown, schema: Schema):
 
 /** Also names, as members, the struct fields that only have children: so that whole structs can be removed. */
 export function withNamedFields(set: FieldSet, schema: Schema | undefined): FieldSet {
-  const members = new Set(set.members);
-  const children = new Map<string, FieldSet>();
-  for (const [element, child] of set.children) {
+  const out = newFieldSet();
+  for (const element of elementsOf(set)) {
+    const below = set[element] as FieldSet;
+    let member = isMember(set, element);
     const name = element.startsWith('f:') ? element.slice(2) : undefined;
     let inner: Schema | undefined;
     if (schema?.type === 'object' && name !== undefined) {
       inner = schema.fields.get(name)?.schema;
-      if (inner) members.add(element);
+      if (inner) member = true;
     } else if (schema?.type === 'map' || schema?.type === 'list') {
       inner = schema.items;
     }
-    children.set(element, withNamedFields(child, inner));
+    putElement(out, element, { member, below: withNamedFields(below, inner) });
   }
-  return { members, children };
+  return out;
 }
 
 /** The object without the fields of a set; what loses all its fields becomes null. Nothing inside atomic values is touched. */
@@ -157,16 +158,16 @@ export function removeFields(value: unknown, set: FieldSet, schema: Schema | und
   if (shape.kind === 'fields' && isRecord(value)) {
     const kept = fieldsOfValue(value).flatMap(([name, member]): [string, unknown][] => {
       const element = `f:${name}`;
-      if (set.members.has(element)) return [];
-      const child = set.children.get(element) ?? emptyFieldSet;
-      return [[name, child === emptyFieldSet ? member : removeFields(member, child, shape.schemaOf(name))]];
+      if (isMember(set, element)) return [];
+      const below = set[element];
+      return [[name, below ? removeFields(member, below, shape.schemaOf(name)) : member]];
     });
     return kept.length > 0 || size(value) === 0 ? Object.fromEntries(kept) : null;
   }
   if (shape.kind === 'items' && Array.isArray(value)) {
     const kept = itemsOf(shape.schema, value)
-      .filter((item) => !set.members.has(item.element))
-      .map((item) => removeFields(item.value, set.children.get(item.element) ?? emptyFieldSet, shape.schema.items));
+      .filter((item) => !isMember(set, item.element))
+      .map((item) => removeFields(item.value, set[item.element] ?? emptyFieldSet, shape.schema.items));
     return kept.length > 0 || value.length === 0 ? kept : null;
   }
   return value;
