@@ -19,6 +19,8 @@ export interface Bus {
   /** Messages of one publisher to one subject arrive in order. The handler must not throw. */
   subscribe(subject: string, handler: (message: BusMessage) => void): BusSubscription;
   connected(): boolean;
+  /** Bytes of payload and headers that one message may have; what is bigger is not delivered. */
+  maxPayload(): number;
   /** Called with true on (re)connect and false on loss. */
   onConnection(listener: (connected: boolean) => void): BusSubscription;
   close(): Promise<void>;

@@ -52,6 +52,7 @@ export function createInMemoryBus(): InMemoryBus {
       };
     },
     connected: () => up,
+    maxPayload: () => Number.MAX_SAFE_INTEGER,
     onConnection(listener) {
       listeners.add(listener);
       return { unsubscribe: () => void listeners.delete(listener) };

@@ -1,4 +1,4 @@
-import { type MsgHdrs, type NatsConnection, type Subscription, connect, headers as newHeaders } from '@nats-io/transport-node';
+import type { MsgHdrs, NatsConnection, Subscription } from '@nats-io/transport-node';
 import type { Clock } from '@orrery/runtime';
 import type { Bus, BusMessage } from './bus.ts';
 
@@ -26,6 +26,12 @@ function plainHeaders(found: MsgHdrs | undefined): Record<string, string> {
   return out;
 }
 
+/** Of NATS' servers, unless configured. */
+const defaultMaxPayload = 1_048_576;
+
+/** Loaded when first needed: most programs run without a bus. */
+const loadTransport = () => import('@nats-io/transport-node');
+
 /**
  * A bus over NATS. It returns at once and connects in the background, for as long as it takes; what is published while
  * there is no connection is dropped, and subscriptions hold across reconnects.
@@ -36,6 +42,7 @@ export function createNatsBus(options: NatsBusOptions): Bus {
   let connection: NatsConnection | undefined;
   let up = false;
   let closed = false;
+  let transport: Awaited<ReturnType<typeof loadTransport>> | undefined;
   const ended = new AbortController();
 
   const setUp = (next: boolean): void => {
@@ -61,9 +68,10 @@ export function createNatsBus(options: NatsBusOptions): Bus {
   const reconnectWaitMs = options.reconnectWaitMs ?? 250;
   const dial = async (): Promise<NatsConnection | undefined> => {
     const wanted = { servers: options.url.split(','), ...(options.name ? { name: options.name } : {}), reconnectTimeWait: reconnectWaitMs };
+    transport = await loadTransport();
     while (!closed) {
       try {
-        return await connect({ ...wanted, maxReconnectAttempts: -1, pingInterval: 10_000, maxPingOut: 2 });
+        return await transport.connect({ ...wanted, maxReconnectAttempts: -1, pingInterval: 10_000, maxPingOut: 2 });
       } catch (error) {
         options.onError?.(error as Error);
         await options.clock.sleep(reconnectWaitMs, ended.signal).catch(() => undefined);
@@ -85,12 +93,15 @@ export function createNatsBus(options: NatsBusOptions): Bus {
     if (!closed) options.onError?.(error as Error);
   });
   return {
-    publish(subject, payload, headers) {
-      if (!up || !connection) return;
-      if (!headers || Object.keys(headers).length === 0) return connection.publish(subject, payload);
-      const sent = newHeaders();
-      for (const [name, value] of Object.entries(headers)) sent.set(name, value);
-      connection.publish(subject, payload, { headers: sent });
+    publish(subject, payload, headers = {}) {
+      if (!up || !connection || !transport) return;
+      try {
+        const sent = transport.headers();
+        for (const [name, value] of Object.entries(headers)) sent.set(name, value);
+        connection.publish(subject, payload, Object.keys(headers).length ? { headers: sent } : {});
+      } catch (error) {
+        options.onError?.(error as Error);
+      }
     },
     subscribe(subject, handler) {
       const subscriber: Subscriber = { subject, handler, live: undefined };
@@ -104,6 +115,7 @@ export function createNatsBus(options: NatsBusOptions): Bus {
       };
     },
     connected: () => up,
+    maxPayload: () => connection?.info?.max_payload ?? defaultMaxPayload,
     onConnection(listener) {
       listeners.add(listener);
       return { unsubscribe: () => void listeners.delete(listener) };

@@ -1,6 +1,7 @@
 export * from './api-client.ts';
 export * from './deep-equal.ts';
 export * from './event-recorder.ts';
+export * from './feed-client.ts';
 export * from './grpc-api-client.ts';
 export * from './http-client.ts';
 export * from './informer-factory.ts';

@@ -38,7 +38,7 @@ export class ResourceCache {
   private byKey = new Map<string, Entry>();
   private readonly indexes = new Map<string, Map<string, Map<string, Entry>>>();
   private readonly watchers: Watchers;
-  private readonly listeners = new Set<ChangeListener>();
+  private readonly listeners = new Map<ChangeListener, ((revision: number) => void) | undefined>();
   private readonly capacity: number;
   private ring: ChangeRing;
   private loading: Update[] | undefined;
@@ -88,6 +88,11 @@ export class ResourceCache {
     this.watchers.resetAll();
   }
 
+  /** True while the content is being listed: changes wait. */
+  get isLoading(): boolean {
+    return this.loading !== undefined;
+  }
+
   /** Changes from here on wait for `finishLoad`. */
   beginLoad(): void {
     this.loading = [];
@@ -117,7 +122,7 @@ export class ResourceCache {
       this.ring.push(change);
       changes.push(change);
     }
-    for (const change of changes) for (const listener of this.listeners) listener(change);
+    for (const change of changes) for (const listener of this.listeners.keys()) listener(change);
     this.watchers.dispatch(changes);
   }
 
@@ -165,9 +170,12 @@ export class ResourceCache {
     return stop;
   }
 
-  /** Calls back for every change before watchers hear of it. The callback must not throw. */
-  listen(listener: ChangeListener): () => void {
-    this.listeners.add(listener);
+  /**
+   * Calls back for every change before watchers hear of it. After the content was listed anew the differences are told as
+   * changes, or, to who gave `reset`, only that it was. The callbacks must not throw.
+   */
+  listen(listener: ChangeListener, reset?: (revision: number) => void): () => void {
+    this.listeners.set(listener, reset);
     return () => void this.listeners.delete(listener);
   }
 
@@ -206,7 +214,10 @@ export class ResourceCache {
       const previous = old.get(key);
       if (previous?.revision !== current.revision) changes.push(new Change(current.revision, key, { current, ...(previous ? { previous } : {}) }));
     });
-    for (const change of changes) for (const listener of this.listeners) listener(change);
+    for (const [listener, reset] of this.listeners) {
+      if (reset) reset(revision);
+      else for (const change of changes) listener(change);
+    }
   }
 }
 

@@ -1,63 +1,57 @@
 import type { KindDescriptor } from '@orrery/api';
-import type { Bus } from '@orrery/bus';
+import { type Bus, createFeedPublisher, feedExcludes, feedHeartbeatMs, feedSliceField, feedSubject } from '@orrery/bus';
 import type { Env } from '@orrery/runtime';
 import type { Change } from '../cache/frame.ts';
 import type { ResourceCache } from '../cache/resource-cache.ts';
 import type { StoreFeed } from '../cache/store-feed.ts';
-import { indexedFields } from '../cache/selection.ts';
 
-/** How often the feed says that it is alive and how far it is. */
-const heartbeatMs = 2_000;
-
-/** Subject tokens must not hold dots or be empty. */
-function token(text: string): string {
-  return text === '' ? '_' : text.replace(/[.\s*>]/g, '-');
-}
-
-/** `feed.core.pods`, `feed.apps.deployments`, `feed.events-k8s-io.events`. */
-export function feedSubject(kind: Pick<KindDescriptor, 'group' | 'resource'>): string {
-  return `feed.${kind.group === '' ? 'core' : token(kind.group)}.${token(kind.resource)}`;
-}
-
-/** Slices a change belongs to: of pods the node before and after, of other objects their namespace. */
-function slicesOf(kind: KindDescriptor, change: Change): string[] {
-  const [field] = indexedFields(kind);
+/** The slice an object is in after a change (before it, when deleted) and, if it was in another one, where it was. */
+function placeOf(kind: KindDescriptor, change: Change): { slice: string; movedFrom?: string } {
+  const field = feedSliceField(kind);
   if (!field) {
     const slash = change.key.indexOf('/');
-    return [slash < 0 ? '' : change.key.slice(0, slash)];
+    return { slice: slash < 0 ? '' : change.key.slice(0, slash) };
   }
   const after = change.current?.fields(kind)[field];
   const before = change.previous?.fields(kind)[field];
-  return [...new Set([after, before].filter((value) => value !== undefined))];
+  const slice = after ?? before ?? '';
+  return before === undefined || before === slice ? { slice } : { slice, movedFrom: before };
 }
 
 /**
- * Publishes every change on the bus: subject `feed.GROUP.RESOURCE.SLICE`, payload the line that a REST watch would carry.
- * Headers: `publisher` (one for each run of a server), `sequence` (1, 2, 3 … by publisher and subject, so that a gap shows),
- * `revision`. `feed.heartbeat.PUBLISHER` carries the revision up to which everything was published. An accelerator only:
- * who misses a message resumes from the API server.
+ * Publishes every change of every resource (but of Secrets) on the bus: subject `feed.GROUP.RESOURCE.SLICE`, payload the line
+ * that a REST watch would carry, encoded once for both. An accelerator only: who misses a message resumes from the API
+ * server. What the messages say is in `feed-protocol` of `@orrery/bus`.
  */
 export function startChangeFeed(options: { env: Env; bus: Bus; feed: StoreFeed; signal: AbortSignal }): void {
   const { env, bus, feed, signal } = options;
-  const publisher = env.random.name(10);
-  const sequences = new Map<string, number>();
+  const publisher = createFeedPublisher({ bus, env, signal, revision: () => feed.revision });
+  const stops = new Map<ResourceCache, () => void>();
 
-  const publish = (cache: ResourceCache, root: string, change: Change): void => {
-    for (const slice of slicesOf(cache.kind, change)) {
-      const subject = `${root}.${token(slice)}`;
-      const sequence = (sequences.get(subject) ?? 0) + 1;
-      sequences.set(subject, sequence);
-      bus.publish(subject, change.plain.line, { publisher, sequence: String(sequence), revision: String(change.revision) });
-    }
+  const follow = (cache: ResourceCache): void => {
+    const { kind } = cache;
+    const root = feedSubject(kind);
+    let isOpen = !cache.isLoading;
+    if (isOpen) publisher.open({ root, version: kind.version, revision: feed.revision });
+    const tell = (change: Change): void => {
+      publisher.publish({ root, revision: change.revision, ...placeOf(kind, change), line: change.plain.line });
+    };
+    const reset = (revision: number): void => {
+      publisher.open({ root, version: kind.version, revision });
+      // Followers of a cache that lost its place must know at once; of one that was filled for the first time there are none.
+      if (isOpen) publisher.restart();
+      isOpen = true;
+    };
+    stops.set(cache, cache.listen(tell, reset));
   };
-  const stops = feed.all().map((cache) => {
-    const root = feedSubject(cache.kind);
-    return cache.listen((change) => publish(cache, root, change));
-  });
-  const nothing = new Uint8Array();
-  const heartbeat = env.clock.every(heartbeatMs, () => bus.publish(`feed.heartbeat.${publisher}`, nothing, { publisher, revision: String(feed.revision) }));
+  /** Custom resources come while the server runs; until they are found here they are watched over gRPC. */
+  const followAll = (): void => {
+    for (const cache of feed.all()) if (!stops.has(cache) && !feedExcludes(cache.kind)) follow(cache);
+  };
+  followAll();
+  const timer = env.clock.every(feedHeartbeatMs, followAll);
   signal.addEventListener('abort', () => {
-    heartbeat.cancel();
-    for (const stop of stops) stop();
+    timer.cancel();
+    for (const stop of stops.values()) stop();
   }, { once: true });
 }
