@@ -79,7 +79,9 @@ if (wanted('journeys')) {
   else skip('journeys with kubectl', 'kubectl is not on PATH');
 }
 if (wanted('compose')) {
-  if (!has('dockerd')) skip('the compose layout', 'no Docker engine (apt-get install docker.io docker-compose)');
+  const engine = has('docker') && spawnSync('docker', ['version'], { env, timeout: 10_000 }).status === 0;
+  const compose = has('docker-compose') || (has('docker') && spawnSync('docker', ['compose', 'version'], { env }).status === 0);
+  if (!compose || !(engine || (has('dockerd') && process.getuid?.() === 0))) skip('the compose layout', 'no Docker engine that this user may use or start, or no Compose (apt-get install docker.io docker-compose)');
   else if (!has('kubectl')) skip('the compose layout', 'kubectl is not on PATH');
   else suite('the compose layout', ['-c', 'vitest.compose.config.ts']);
 }

@@ -46,8 +46,13 @@ function hostGateway(entries: readonly string[], dial: StandaloneNodeDeps['dialH
   };
 }
 
+export interface StandaloneNode extends Component {
+  /** Port of `--vnet-listen`, once started. */
+  vnetPort(): number;
+}
+
 /** One node's container runtime with its switch, which other processes program and link to. */
-export function createStandaloneNode(env: Env, deps: StandaloneNodeDeps, config: Config): Component {
+export function createStandaloneNode(env: Env, deps: StandaloneNodeDeps, config: Config): StandaloneNode {
   const { tls, connect } = deps;
   const { node, nodeIp } = config;
   const fabric = createFabric(env, { hostGateway: hostGateway(config.hostGateway, deps.dialHost) });
@@ -57,11 +62,12 @@ export function createStandaloneNode(env: Env, deps: StandaloneNodeDeps, config:
   const services = [linkService(fabric, env.clock), control];
   const runtime = createContainerRuntime(env, { ...deps, switch: own }, config);
   let server: GrpcServer | undefined;
+  let port = 0;
   return {
     name: 'container-runtime',
     async start(signal) {
       server = grpcServer(tls ? services.map(membersOnly) : services, tls ? { tls, requireClientCert: true } : {});
-      await server.listen(config.vnetListen);
+      port = await server.listen(config.vnetListen);
       await runtime.start(signal);
     },
     async stop() {
@@ -71,5 +77,6 @@ export function createStandaloneNode(env: Env, deps: StandaloneNodeDeps, config:
       await server?.stop();
     },
     ready: () => runtime.ready(),
+    vnetPort: () => port,
   };
 }
