@@ -15,6 +15,7 @@ export const apiServerSchema = {
   etcdKey: { type: 'string', default: '', help: 'key of --etcd-cert, PEM' },
   etcdServerName: { type: 'string', default: '', help: "name that the store's certificate must hold; empty: the host of --etcd-servers" },
   etcdPrefix: { type: 'string', default: '/registry', help: 'prefix of all keys in the store' },
+  natsUrl: { type: 'string', default: '', help: 'NATS server that the change feed is published on, e.g. nats://127.0.0.1:4222; empty: no feed' },
   serviceClusterIpRange: { type: 'string', default: '10.96.0.0/16', help: 'range that service cluster IPs are allocated from' },
   serviceNodePortRange: { type: 'string', default: '30000-32767', help: 'range that node ports are allocated from' },
   anonymousAuth: { type: 'boolean', default: true, help: 'serve requests without credentials as system:anonymous instead of answering 401' },

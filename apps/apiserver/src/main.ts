@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { runMain, serveHttp } from '@orrery/node-io';
+import { connectBus, runMain, serveHttp } from '@orrery/node-io';
 import { grpcChannel } from '@orrery/rpc';
 import { createApiServer } from './component.ts';
 import { apiServerSchema } from './config.ts';
@@ -19,6 +19,7 @@ await runMain({
     const given = { tlsCert, tlsKey, clientCa, serviceAccountKey, kubeletCa, kubeletClientCert, kubeletClientKey };
     const files = Object.fromEntries(Object.entries(given).map(([name, value]) => [name, pem(value)]));
     const tokens = tokenAuth.includes(',') ? tokenAuth : pem(tokenAuth);
-    return createApiServer(env, { store, http: serveHttp }, { ...config, ...files, tokenAuth: tokens });
+    const feed = config.natsUrl ? { bus: connectBus(env, config.natsUrl) } : {};
+    return createApiServer(env, { store, http: serveHttp, ...feed }, { ...config, ...files, tokenAuth: tokens });
   },
 });

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { type ApiClient, createGrpcApiClient, createRestApiClient } from '@orrery/client';
+import { type ApiClient, createGrpcApiClient, createRestApiClient, withFeed } from '@orrery/client';
 import { type TlsMaterial, grpcChannel } from '@orrery/rpc';
 import { type ConfigOf, ConfigError, type ConfigSchema, type Env } from '@orrery/runtime';
+import { connectBus } from './connect-bus.ts';
 import { createHttpClient } from './http-client-node.ts';
 import { type ClusterAccess, loadKubeconfig } from './kubeconfig-load.ts';
 import { clusterServerName } from './vnet-member.ts';
@@ -15,7 +16,7 @@ export const apiConnectionSchema = {
   tlsKey: { type: 'string', default: '', help: 'file with the key of the client certificate (PEM)' },
   tlsCa: { type: 'string', default: '', help: 'file with the CA that signed the certificate of the server (PEM); without it gRPC is plain text' },
   apiServerName: { type: 'string', default: clusterServerName, help: 'name that the certificate of the gRPC API must hold' },
-  natsUrl: { type: 'string', default: '', help: 'NATS server for components that use the event bus, e.g. nats://127.0.0.1:4222; empty: none' },
+  natsUrl: { type: 'string', default: '', help: 'NATS server that carries the change feed, e.g. nats://127.0.0.1:4222; empty: watches go to the API server alone' },
 } as const satisfies ConfigSchema;
 
 export type ApiConnection = ConfigOf<typeof apiConnectionSchema>;
@@ -39,8 +40,7 @@ function access(config: ApiConnection): ClusterAccess {
   return { ...fromFile, server, ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) };
 }
 
-/** A client of the API server as the settings say. Does not connect yet: an unreachable server shows as 503 of the calls. */
-export function connectApi(env: Pick<Env, 'clock' | 'random' | 'log'>, config: ApiConnection): ApiClient {
+function connectDirectly(env: Pick<Env, 'clock' | 'random' | 'log'>, config: ApiConnection): ApiClient {
   const { server, token, insecureSkipTlsVerify, serverName, ca, cert, key } = access(config);
   const material = { ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) };
   if (config.apiTransport === 'rest') {
@@ -50,4 +50,21 @@ export function connectApi(env: Pick<Env, 'clock' | 'random' | 'log'>, config: A
   const tls: TlsMaterial | undefined = ca ? material : undefined;
   const channel = grpcChannel(config.apiServer, tls ? { tls, serverName: serverName ?? config.apiServerName } : {});
   return createGrpcApiClient(channel, { env, ...(token ? { token } : {}) });
+}
+
+/**
+ * A client of the API server as the settings say; with `natsUrl` its watches follow the change feed. Does not connect yet: an
+ * unreachable server shows as 503 of the calls, an unreachable NATS not at all.
+ */
+export function connectApi(env: Pick<Env, 'clock' | 'random' | 'log' | 'metrics'>, config: ApiConnection): ApiClient {
+  const direct = connectDirectly(env, config);
+  if (!config.natsUrl) return direct;
+  const bus = connectBus(env, config.natsUrl);
+  return {
+    ...withFeed(direct, { bus, env }),
+    async close() {
+      await direct.close();
+      await bus.close();
+    },
+  };
 }

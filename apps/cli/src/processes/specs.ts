@@ -40,9 +40,10 @@ export interface SpecContext {
 
 const local = '127.0.0.1';
 
-function apiFlags({ ports, natsUrl }: SpecContext, tls: TlsFiles): string[] {
-  const nats = natsUrl ? ['--nats-url', natsUrl] : [];
-  return ['--api-server', `${local}:${ports.apiGrpc}`, '--tls-ca', tls.ca, '--tls-cert', tls.cert, '--tls-key', tls.key, ...nats];
+const natsFlags = ({ natsUrl }: SpecContext): string[] => (natsUrl ? ['--nats-url', natsUrl] : []);
+
+function apiFlags(context: SpecContext, tls: TlsFiles): string[] {
+  return ['--api-server', `${local}:${context.ports.apiGrpc}`, '--tls-ca', tls.ca, '--tls-cert', tls.cert, '--tls-key', tls.key, ...natsFlags(context)];
 }
 
 export function storeSpec(context: SpecContext): ProcessSpec {
@@ -60,6 +61,7 @@ export function apiServerSpec(context: SpecContext, serving: { cert: string; key
     ...['--tls-cert', serving.cert, '--tls-key', serving.key, '--client-ca', tls.ca, '--service-account-key', serving.serviceAccountKey],
     ...['--etcd-servers', `${local}:${ports.store}`, '--etcd-ca', tls.ca, '--etcd-cert', tls.cert, '--etcd-key', tls.key, '--etcd-server-name', clusterServerName],
     ...['--kubelet-ca', tls.ca, '--kubelet-client-cert', tls.cert, '--kubelet-client-key', tls.key],
+    ...natsFlags(context),
   ];
   return { name: 'apiserver', app: 'apiserver', args };
 }
