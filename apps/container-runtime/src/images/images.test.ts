@@ -98,7 +98,7 @@ test('agnhost: netexec over HTTP and UDP, and its small commands', async () => {
   expect((await server.exec('/agnhost', 'connect', '--timeout=1s', `${server.ip}:8080`)).code).toBe(0);
   expect((await server.exec('/agnhost', 'connect', '--timeout=1s', `${server.ip}:1`)).stderr).toBe('REFUSED\n');
   expect((await server.exec('/agnhost', 'entrypoint-tester', 'a', 'b')).stdout).toBe('[/agnhost entrypoint-tester a b]\n');
-  expect((await server.exec('/agnhost', 'mounttest', '--new_file_0644=/tmp/x', '--file_mode=/tmp/x', '--file_content=/tmp/x')).stdout).toBe('mode of file "/tmp/x": -rw-r--r--\ncontent of file "/tmp/x": mount-tester new file\n\n');
+  expect((await server.exec('/agnhost', 'mounttest', '--new_file_0644=/tmp/x', '--file_mode=/tmp/x', '--file_content=/tmp/x')).stdout).toBe('content of file "/tmp/x": mount-tester new file\n\nmode of file "/tmp/x": -rw-r--r--\ncontent of file "/tmp/x": mount-tester new file\n\n');
   await get('/exit?code=7');
   await expect.poll(async () => (await two.runtime.containerStatus({ containerId: server.container })).status?.exitCode).toBe(7);
 });

@@ -40,7 +40,7 @@ const agnhostProgram: Program = async (proc: Proc) => {
   return 1;
 };
 
-const shared: Omit<ImageDefinition, 'names'> = { programs: { '/agnhost': agnhostProgram }, sizeBytes: 53_000_000, memoryBytes: 8 * 1024 * 1024 };
+const shared: Omit<ImageDefinition, 'names'> = { programs: { '/agnhost': agnhostProgram }, files: { '/uploads': { directory: true } }, sizeBytes: 53_000_000, memoryBytes: 8 * 1024 * 1024 };
 
 export const agnhost: ImageDefinition = {
   ...shared,

@@ -11,7 +11,7 @@ export interface Flags {
 
 export type Command = (proc: Proc, flags: Flags) => Promise<number> | number;
 
-const booleans = new Set(['http', 'tcp', 'udp', 'close', 'tls', 'udp-only', 'http-only']);
+const booleans = new Set(['http', 'tcp', 'udp', 'close', 'tls', 'udp-only', 'http-only', 'json-response', 'break_on_expected_content']);
 
 export function flags(args: readonly string[]): Flags {
   const values: [string, string][] = [];

@@ -1,10 +1,12 @@
-import { NetError } from '@orrery/vnet';
+import { type Endpoint, NetError, formatEndpoint } from '@orrery/vnet';
 import { contentType, findServed } from '../../busybox/httpd.ts';
 import { type HttpReply, serveHttp } from '../../net/http-server.ts';
 import { ResolveError, readResolvConf } from '../../net/resolver.ts';
 import type { Proc } from '../../process/proc.ts';
 import { signals } from '../../process/signals.ts';
+import { DialFailure, askUdp } from './dial.ts';
 import { type Command, goDuration } from './flags.ts';
+import { goFatal, goLog, goNetError, klogLine } from './go-text.ts';
 
 function forever(proc: Proc): Promise<number> {
   return new Promise((resolve) => {
@@ -17,45 +19,70 @@ export const pauseCommand: Command = async (proc) => {
   return forever(proc);
 };
 
+const terminationMs = 60_000;
+
+/** Serves the pod's name; after SIGTERM it goes on for a minute, as a pod that is slow to leave. */
 export const serveHostname: Command = async (proc, flags) => {
   const port = flags.number('port', 9376);
   const { hostname } = proc.host;
-  if (flags.boolean('http', true) && !flags.boolean('tcp', false)) {
-    serveHttp(proc, { ip: '', port }, async () => {
-      await proc.out(`HTTP request from client\n`);
-      return { status: 200, headers: [['Content-Type', 'text/plain; charset=utf-8']], body: hostname };
+  const [http, tcp, udp] = [flags.boolean('http', true), flags.boolean('tcp', false), flags.boolean('udp', false)];
+  if (http && (tcp || udp)) return goFatal(proc, "Can't server TCP/UDP mode and HTTP mode at the same time");
+  if (http) {
+    serveHttp(proc, { ip: '', port }, async (request) => {
+      await goLog(proc, `HTTP request from ${formatEndpoint(request.remote)}`);
+      return { status: 200, headers: [['Content-Type', 'text/plain; charset=utf-8'], ...(flags.boolean('close', false) ? [['Connection', 'close'] as const] : [])], body: hostname };
     });
   }
-  if (flags.boolean('tcp', false)) proc.net.listen({ ip: '', port }, (conn) => void conn.write(Buffer.from(`${hostname}\n`)).then(() => conn.closeWrite(), () => conn.close()));
-  if (flags.boolean('udp', false)) {
-    const socket = proc.net.udp({ ip: '', port }, (_bytes, from) => socket.send(Buffer.from(hostname), from));
+  if (tcp) {
+    proc.net.listen({ ip: '', port }, (conn) => {
+      goLog(proc, `TCP request from ${formatEndpoint(conn.remote)}`).then(() => conn.write(Buffer.from(hostname))).then(() => conn.close(), () => conn.close());
+    });
   }
-  await proc.out(`Serving on port ${port}.\n`);
-  return forever(proc);
+  if (udp) {
+    const socket = proc.net.udp({ ip: '', port }, (_bytes, from) => {
+      goLog(proc, `UDP request from ${formatEndpoint(from)}`).then(() => socket.send(Buffer.from(hostname), from), () => undefined);
+    });
+  }
+  await goLog(proc, `Serving on port ${port}.`);
+  await proc.until(new Promise<void>((resolve) => proc.onSignal(signals.TERM, resolve)));
+  await goLog(proc, 'Shutting down after receiving signal: terminated.');
+  await goLog(proc, 'Awaiting pod deletion.');
+  await proc.sleep(terminationMs);
+  return 0;
 };
 
-/** One server for each SERVE_PORT_n: it answers with the variable's value. */
-export const porter: Command = (proc) => {
+/** A server for each SERVE_PORT_n, SERVE_TCP_PORT_n and SERVE_UDP_PORT_n: it answers with the variable's value. */
+export const porter: Command = async (proc, flags) => {
+  const json = flags.boolean('json-response', false);
   for (const [name, value] of proc.env) {
-    const port = /^SERVE_(?:TLS_)?PORT_(\d+)$/.exec(name)?.[1];
-    if (port && !name.startsWith('SERVE_TLS')) serveHttp(proc, { ip: '', port: Number(port) }, () => ({ status: 200, headers: [['Content-Type', 'text/plain; charset=utf-8']], body: value }));
+    const [, kind = '', port = ''] = /^SERVE_(TCP_|UDP_|TLS_|SCTP_)?PORT_(\d+)$/.exec(name) ?? [];
+    if (port === '') continue;
+    if (kind === 'UDP_') {
+      const socket = proc.net.udp({ ip: '', port: Number(port) }, (_bytes, from) => socket.send(Buffer.from(value), from));
+      await goLog(proc, `Started UDP server on port ${port}`);
+    } else if (kind === 'TLS_' || kind === 'SCTP_') await goLog(proc, `server on port ${JSON.stringify(port)} failed: ${kind === 'TLS_' ? 'TLS servers are' : 'SCTP is'} not emulated`);
+    else {
+      serveHttp(proc, { ip: '', port: Number(port) }, ({ method }) => ({ status: 200, headers: [['Content-Type', json ? 'application/json' : 'text/plain; charset=utf-8']], body: json ? JSON.stringify({ Method: method, Body: value }) : value }));
+    }
   }
   return forever(proc);
 };
 
+/** API-server-like log lines, spread evenly over the run. */
 export const logsGenerator: Command = async (proc, flags) => {
-  const total = flags.number('log-lines-total', Number(proc.env.get('LOGS_GENERATOR_LINES_TOTAL') ?? 0));
-  const duration = goDuration(flags.get('run-duration') ?? proc.env.get('LOGS_GENERATOR_DURATION') ?? '0s');
-  if (total <= 0 || duration <= 0) {
-    await proc.err('Invalid total number of lines or duration\n');
+  const total = flags.number('log-lines-total', flags.number('t', 0));
+  const shown = flags.get('run-duration') ?? flags.get('d') ?? '0s';
+  const duration = goDuration(shown);
+  const fatal = async (text: string): Promise<number> => {
+    await proc.err(klogLine(proc, { level: 'F', source: 'logs_generator.go:67', text }));
     return 255;
-  }
+  };
+  if (total <= 0) return fatal(`Invalid total number of lines: ${total}`);
+  if (duration <= 0) return fatal(`Invalid duration: ${shown}`);
+  const one = (names: readonly string[]): string => names[proc.random.int(names.length)] ?? '';
   for (let id = 0; id < total; id++) {
-    const method = ['GET', 'POST', 'PUT'][proc.random.int(3)];
-    const namespace = ['kube-system', 'default', 'ns'][proc.random.int(3)];
-    const kind = ['pods', 'endpoints', 'podtemplates'][proc.random.int(3)];
-    const iso = new Date(proc.clock.now()).toISOString();
-    await proc.out(`I${iso.slice(5, 7)}${iso.slice(8, 10)} ${iso.slice(11, 23)}000       ${proc.pid} logs_generator.go:76] ${id} ${method} /api/v1/namespaces/${namespace}/${kind}/${proc.random.name(4)} ${200 + proc.random.int(400)}\n`);
+    const line = `${id} ${one(['GET', 'POST', 'PUT'])} /api/v1/namespaces/${one(['kube-system', 'default', 'ns'])}/pods/${proc.random.name(3 + proc.random.int(2))} ${200 + proc.random.int(400)}`;
+    await proc.err(klogLine(proc, { level: 'I', source: 'logs_generator.go:76', text: line }));
     await proc.sleep(duration / total);
   }
   return 0;
@@ -72,6 +99,7 @@ export const liveness: Command = (proc) => {
   serveHttp(proc, { ip: '', port: 8080 }, (request): HttpReply => {
     const seconds = (proc.clock.monotonic() - start) / 1000;
     if (request.path === '/started') return { status: 200, body: `${seconds}` };
+    if (request.path === '/redirect') return { status: 302, headers: [['Location', request.query.get('loc') ?? '']] };
     if (request.path !== '/healthz') return { status: 404, body: '404 page not found\n' };
     return seconds > 10 ? { status: 500, body: `error: ${seconds}` } : { status: 200, body: 'ok' };
   });
@@ -91,18 +119,32 @@ export const testWebserver: Command = async (proc, flags) => {
   return forever(proc);
 };
 
+/** Tries to connect and says what came in the way with a fixed word. */
 export const connect: Command = async (proc, flags) => {
-  const [, host = '', port = ''] = /^\[?([^\]]*)\]?:(\d+)$/.exec(flags.operands[0] ?? '') ?? [];
-  const timeoutMs = goDuration(flags.get('timeout') ?? '0s') || 30_000;
+  const target = flags.operands[0] ?? '';
+  const [, host = '', port = ''] = /^(?:\[([^\]]*)\]|([^:]*)):(\d+)$/.exec(target)?.filter((part) => part !== undefined) ?? [];
+  const protocol = flags.get('protocol') ?? 'tcp';
+  const timeoutMs = goDuration(flags.get('timeout') ?? '0s');
+  const failed = async (text: string): Promise<number> => {
+    await proc.err(`${text}\n`);
+    return 1;
+  };
+  if (!['', 'tcp', 'udp'].includes(protocol)) return failed('Unsupported protocol');
+  if (port === '') return failed(`UNKNOWN: address ${target}: missing port in address`);
+  const network = protocol === 'udp' ? 'udp' : 'tcp';
+  let endpoint: Endpoint | undefined;
   try {
     const [ip = ''] = await proc.net.lookup(host);
-    (await proc.net.dial({ ip, port: Number(port) }, { timeoutMs })).close();
+    endpoint = { ip, port: Number(port) };
+    if (network === 'udp') await askUdp(proc, { ...endpoint, request: `${flags.get('udp-data') ?? 'hostname'}\n`, ...(timeoutMs ? { timeoutMs } : { timeoutMs: Number.MAX_SAFE_INTEGER }) });
+    else (await proc.net.dial(endpoint, timeoutMs ? { timeoutMs } : {})).close();
     return 0;
   } catch (error) {
-    if (error instanceof ResolveError) await proc.err('DNS\n');
-    else if (error instanceof NetError) await proc.err(`${error.code === 'ECONNREFUSED' ? 'REFUSED' : error.code === 'ETIMEDOUT' ? 'TIMEOUT' : `OTHER: ${error.message}`}\n`);
-    else throw error;
-    return 1;
+    if (error instanceof DialFailure) return failed(`TIMEOUT: ${/read udp.*timeout/.exec(error.message)?.[0] ?? error.message}`);
+    if (!(error instanceof ResolveError || error instanceof NetError)) throw error;
+    const text = goNetError(error, { network, host, ...(endpoint ? { endpoint } : {}) });
+    if (error instanceof ResolveError) return failed(`DNS: ${text}`);
+    return failed(error.code === 'ETIMEDOUT' ? 'TIMEOUT' : error.code === 'ECONNREFUSED' ? 'REFUSED' : `OTHER: ${text}`);
   }
 };
 
