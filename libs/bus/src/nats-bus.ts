@@ -12,6 +12,8 @@ export interface NatsBusOptions {
   /** Called with why a connection failed or ended; the bus tries again by itself. */
   readonly onError?: (error: Error) => void;
   readonly reconnectWaitMs?: number;
+  /** PEM. With it the connection must be TLS; `cert` and `key` show who we are. */
+  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
 }
 
 interface Subscriber {
@@ -67,7 +69,7 @@ export function createNatsBus(options: NatsBusOptions): Bus {
   };
   const reconnectWaitMs = options.reconnectWaitMs ?? 250;
   const dial = async (): Promise<NatsConnection | undefined> => {
-    const wanted = { servers: options.url.split(','), ...(options.name ? { name: options.name } : {}), reconnectTimeWait: reconnectWaitMs };
+    const wanted = { servers: options.url.split(','), ...(options.name ? { name: options.name } : {}), ...(options.tls ? { tls: options.tls } : {}), reconnectTimeWait: reconnectWaitMs };
     transport = await loadTransport();
     while (!closed) {
       try {

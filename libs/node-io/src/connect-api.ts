@@ -5,7 +5,7 @@ import { type ConfigOf, ConfigError, type ConfigSchema, type Env } from '@orrery
 import { connectBus } from './connect-bus.ts';
 import { createHttpClient } from './http-client-node.ts';
 import { type ClusterAccess, loadKubeconfig } from './kubeconfig-load.ts';
-import { clusterServerName } from './vnet-member.ts';
+import { clusterServerName, tlsMaterial } from './vnet-member.ts';
 
 /** Settings of every program that speaks to the API server. */
 export const apiConnectionSchema = {
@@ -59,7 +59,7 @@ function connectDirectly(env: Pick<Env, 'clock' | 'random' | 'log'>, config: Api
 export function connectApi(env: Pick<Env, 'clock' | 'random' | 'log' | 'metrics'>, config: ApiConnection): ApiClient {
   const direct = connectDirectly(env, config);
   if (!config.natsUrl) return direct;
-  const bus = connectBus(env, config.natsUrl);
+  const bus = connectBus(env, config.natsUrl, tlsMaterial(config));
   return {
     ...withFeed(direct, { bus, env }),
     async close() {

@@ -7,6 +7,7 @@ export * from './run-main.ts';
 export * from './http-server.ts';
 export * from './http-server-node.ts';
 export * from './connect-api.ts';
+export * from './component-identity.ts';
 export * from './connect-bus.ts';
 export * from './http-client-node.ts';
 export * from './kubeconfig-load.ts';

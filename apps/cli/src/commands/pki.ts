@@ -1,7 +1,7 @@
 import { chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { clusterServerName, ensurePki } from '@orrery/node-io';
+import { clusterServerName, componentIdentity, ensurePki, natsServerConfig } from '@orrery/node-io';
 import { writeKubeconfig } from '../kubeconfig-file.ts';
 import { ExitCode, UserError } from '../user-error.ts';
 
@@ -12,6 +12,7 @@ interface PkiOptions {
   readonly kubeconfig?: string;
   readonly owner?: string;
   readonly signingDir?: string;
+  readonly natsListen?: string;
 }
 
 /** `NAME=USER[:GROUP+GROUP]`, e.g. `kubelet-node1=system:node:node1/system:nodes`. */
@@ -37,9 +38,10 @@ function writeAll(components: readonly string[], options: PkiOptions): void {
   write('apiserver-serving.crt', pki.serverCert);
   write('apiserver-serving.key', pki.serverKey);
   write('service-account.key', pki.saKey);
+  if (options.natsListen) write('nats.conf', natsServerConfig({ listen: options.natsListen, ca: join(out, 'ca.crt'), cert: join(out, 'nats.crt'), key: join(out, 'nats.key') }));
   if (options.signingDir) write('ca.key', pki.caKey, resolve(options.signingDir));
   for (const { name, user, groups } of components.map(parseComponent)) {
-    const pair = pki.servingCert(`component-${name}`, { subject: { commonName: user, organizations: groups }, altNames: { dnsNames: ['localhost', clusterServerName, ...names], ipAddresses: ['127.0.0.1'] } });
+    const pair = pki.servingCert(`component-${name}`, componentIdentity({ user, groups, hostNames: names }));
     write(`${name}.crt`, pair.cert);
     write(`${name}.key`, pair.key);
   }
@@ -56,6 +58,7 @@ export function addPki(program: Command): void {
     .option('--names <list>', 'host names that serving certificates hold', '')
     .option('--kubeconfig <file>', 'write the administrator\'s kubeconfig here')
     .option('--signing-dir <dir>', 'write the authority\'s key here, for the controller that signs certificate requests')
+    .option('--nats-listen <address>', 'write components/nats.conf for a NATS server that listens here, with the certificate of the component nats')
     .option('--owner <uid:gid>', 'owner of the files of components')
     .action((components: string[], options: PkiOptions) => writeAll(components, options));
 }

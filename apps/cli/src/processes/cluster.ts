@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { accessSync, constants } from 'node:fs';
 import { type ApiClient, createGrpcApiClient } from '@orrery/client';
-import { type Pki, clusterServerName, ensurePki, realEnv } from '@orrery/node-io';
+import { type Pki, clusterServerName, componentIdentity, ensurePki, natsServerConfig, realEnv } from '@orrery/node-io';
 import { grpcChannel } from '@orrery/rpc';
 import type { Cluster, ClusterOptions } from '../cluster.ts';
 import { nodesReady } from '../single/readiness.ts';
@@ -51,7 +51,7 @@ class ProcessesCluster implements Cluster {
   async start(step: (text: string) => void, signal: AbortSignal): Promise<void> {
     const context = this.context();
     const run = (spec: Parameters<Supervisor['start']>[0]): Promise<void> => this.supervisor.start(spec, signal);
-    if (this.hasNats) await run({ name: 'nats', app: 'nats-server', external: true, args: ['-a', local, '-p', String(this.ports.nats)] });
+    if (this.hasNats) await run({ name: 'nats', app: 'nats-server', external: true, args: ['-c', this.natsConfig()] });
     else step('nats-server is not on PATH: the change feed goes over gRPC alone');
     await run(storeSpec(context));
     step(`store: etcd v3 on ${local}:${this.ports.store}`);
@@ -108,11 +108,15 @@ class ProcessesCluster implements Cluster {
 
   /** One certificate a component: it names the user to the API server and serves to other components. */
   private tlsFiles(component: string, user: string, groups: readonly string[]): TlsFiles {
-    const pair = this.pki.servingCert(`component-${component}`, {
-      subject: { commonName: user, organizations: groups },
-      altNames: { dnsNames: ['localhost', clusterServerName], ipAddresses: [local] },
-    });
+    const pair = this.pki.servingCert(`component-${component}`, componentIdentity({ user, groups }));
     return this.writePem(component, { ca: this.pki.caCert, ...pair });
+  }
+
+  private natsConfig(): string {
+    const files = this.tlsFiles('nats', 'nats', []);
+    const path = join(this.options.dir.pki, 'components', 'nats.conf');
+    writeFileSync(path, natsServerConfig({ listen: `${local}:${this.ports.nats}`, ...files }), { mode: 0o600 });
+    return path;
   }
 
   private apiServerFiles(): { cert: string; key: string; serviceAccountKey: string } {

@@ -62,6 +62,7 @@ export function apiServerSpec(context: SpecContext, serving: { cert: string; key
     ...['--etcd-servers', `${local}:${ports.store}`, '--etcd-ca', tls.ca, '--etcd-cert', tls.cert, '--etcd-key', tls.key, '--etcd-server-name', clusterServerName],
     ...['--kubelet-ca', tls.ca, '--kubelet-client-cert', tls.cert, '--kubelet-client-key', tls.key],
     ...natsFlags(context),
+    ...['--nats-ca', tls.ca, '--nats-cert', tls.cert, '--nats-key', tls.key],
   ];
   return { name: 'apiserver', app: 'apiserver', args };
 }

@@ -1,5 +1,5 @@
 import type { ApiClient } from '@orrery/client';
-import { createEventRecorder } from '@orrery/client';
+import { type EventQueue, createEventQueue, createEventRecorder } from '@orrery/client';
 import { createContainerRuntime, memoryMounts, runtimeConfig } from '@orrery/container-runtime/component';
 import { MemoryLogs, MemoryVolumeHost } from '@orrery/cri';
 import type { KubeProxy } from '@orrery/kube-proxy/component';
@@ -28,6 +28,7 @@ interface Shared {
   readonly kubeletEnv: Env;
   readonly runtimeEnv: Env;
   readonly sources: KubeletSources;
+  readonly events: EventQueue;
   /** host:port of the kubelet API that all nodes share. */
   readonly endpoint: string;
 }
@@ -36,7 +37,7 @@ interface EmulatedNode extends Component {
   readonly kubelet: Kubelet;
 }
 
-function createNode(index: number, { deps, kubeletEnv, runtimeEnv, sources, endpoint }: Shared): EmulatedNode {
+function createNode(index: number, { deps, kubeletEnv, runtimeEnv, sources, events, endpoint }: Shared): EmulatedNode {
   const { options, fabric } = deps;
   const name = nodeName(index);
   const ip = nodeAddress(index);
@@ -55,7 +56,7 @@ function createNode(index: number, { deps, kubeletEnv, runtimeEnv, sources, endp
       dialer: netSwitch.hostStack,
       secure: { tls: tlsOverConn, grpcHealth: grpcHealthOverConn },
       sources,
-      events: createEventRecorder(kubeletEnv, { api: user, component: 'kubelet', host: name }),
+      events: createEventRecorder(kubeletEnv, { api: user, component: 'kubelet', host: name, queue: events }),
     },
     resolveConfig(kubeletSchema, [
       { nodeName: name, nodeIps: [ip], cpu: options.node.cpu, memory: options.node.memory, maxPods: options.node.pods, kubeletEndpoint: endpoint, port: Number(endpoint.split(':')[1]) },
@@ -104,7 +105,7 @@ export function createEmulatedNodes(deps: EmulatedNodesDeps): EmulatedNodes {
     name: 'nodes',
     async start(signal) {
       await server.start(signal);
-      const shared: Shared = { deps, kubeletEnv, runtimeEnv, sources, endpoint: `127.0.0.1:${server.port}` };
+      const shared: Shared = { deps, kubeletEnv, runtimeEnv, sources, events: createEventQueue(), endpoint: `127.0.0.1:${server.port}` };
       for (let index = 0; index < deps.options.nodes; index++) nodes.push(createNode(index, shared));
       await Promise.all(nodes.map((node) => node.start(signal)));
     },
