@@ -44,7 +44,7 @@ export function buildLayer(files: Readonly<Record<string, ImageEntry>>): Directo
     }
     const existing = at.entries.get(name);
     const node = nodeOf(entry);
-    if (existing?.kind === 'directory' && node.kind === 'directory') existing.mode = node.mode;
+    if (existing?.kind === 'directory' && node.kind === 'directory') Object.assign(existing, { mode: node.mode, ...(node.uid === undefined ? {} : { uid: node.uid, gid: node.gid }) });
     else at.entries.set(name, node);
   }
   return root;

@@ -10,6 +10,8 @@ export interface ImageDefinition {
   readonly entrypoint?: readonly string[];
   readonly cmd?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** What some tags add to `env`: one definition, several versions. */
+  readonly tagEnv?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly workdir?: string;
   /** Numeric user or `user:group`. */
   readonly user?: string;

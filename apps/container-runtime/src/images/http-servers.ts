@@ -4,6 +4,7 @@ import { type HttpReply, type HttpRequest, httpDate, serveHttp } from '../net/ht
 import type { Proc, Program } from '../process/proc.ts';
 import { signals } from '../process/signals.ts';
 import type { ImageDefinition } from './define-image.ts';
+import { commonLogTime } from './nginx/log-time.ts';
 
 /** Waits for the signals that end a server. */
 function untilStopped(proc: Proc): Promise<number> {
@@ -18,7 +19,7 @@ const httpdForeground: Program = async (proc) => {
   serveHttp(proc, { ip: '', port: 80 }, async (request): Promise<HttpReply> => {
     const found = findServed(proc, apacheRoot, { path: request.path, index: ['index.html'] });
     const server: [string, string] = ['Server', 'Apache/2.4.65 (Unix)'];
-    const log = (status: number, size: number): Promise<void> => proc.out(`${request.remote.ip} - - [${new Date(proc.clock.now()).toISOString()}] "${request.method} ${request.target} HTTP/1.1" ${status} ${size}\n`);
+    const log = (status: number, size: number): Promise<void> => proc.out(`${request.remote.ip} - - [${commonLogTime(proc.clock.now())}] "${request.method} ${request.target} HTTP/1.1" ${status} ${size}\n`);
     if (!('file' in found)) {
       const [title, text] = found.status === 301 ? ['301 Moved Permanently', 'The document has moved.'] : found.status === 403 ? ['403 Forbidden', "You don't have permission to access this resource."] : ['404 Not Found', 'The requested URL was not found on this server.'];
       const body = `<!DOCTYPE HTML PUBLIC "-//IETF//DTD HTML 2.0//EN">\n<html><head>\n<title>${title}</title>\n</head><body>\n<h1>${title.slice(4)}</h1>\n<p>${text}</p>\n</body></html>\n`;
@@ -109,7 +110,8 @@ export const whoamiImage: ImageDefinition = {
   sizeBytes: 2_800_000,
 };
 
-const helloApp = (version: string): Program => async (proc) => {
+const helloApp: Program = async (proc) => {
+  const version = proc.env.get('HELLO_APP_VERSION') ?? '1.0.0';
   const port = Number(proc.env.get('PORT') ?? 8080);
   serveHttp(proc, { ip: '', port }, async (request) => {
     await proc.err(`${new Date(proc.clock.now()).toISOString()} Serving request: ${request.path}\n`);
@@ -123,7 +125,8 @@ export const helloAppImage: ImageDefinition = {
   names: ['gcr.io/google-samples/hello-app', 'us-docker.pkg.dev/google-samples/containers/gke/hello-app'],
   base: 'none',
   entrypoint: ['/hello-app'],
-  programs: { '/hello-app': helloApp('1.0.0') },
+  tagEnv: { '2.0': { HELLO_APP_VERSION: '2.0.0' } },
+  programs: { '/hello-app': helloApp },
   sizeBytes: 11_500_000,
 };
 

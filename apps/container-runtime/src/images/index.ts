@@ -3,10 +3,13 @@ import { alpine, busybox } from './busybox.ts';
 import { curlAlpines, curlImage } from './curl.ts';
 import type { ImageDefinition } from './define-image.ts';
 import { echoServerImage, echoTextImage, helloAppImage, httpEchoImage, httpdImage, pythonImage, whoamiImage } from './http-servers.ts';
+import { memcached } from './memcached.ts';
 import { nginx, nginxUnprivileged } from './nginx/nginx.ts';
 import { pause } from './pause.ts';
 import { postgres } from './postgres.ts';
 import { bitnamiRedis, redis } from './redis/redis.ts';
+import { mongo, mysql, rabbitmq } from './stand-ins.ts';
+import { goHttpbin, hpaExample, httpbin, nginxHello } from './web-demos.ts';
 
 /** Every emulated image: one file, one line. */
 export const definitions: readonly ImageDefinition[] = [
@@ -21,6 +24,14 @@ export const definitions: readonly ImageDefinition[] = [
   redis,
   bitnamiRedis,
   postgres,
+  memcached,
+  mysql,
+  mongo,
+  rabbitmq,
+  httpbin,
+  goHttpbin,
+  nginxHello,
+  hpaExample,
   httpEchoImage,
   whoamiImage,
   helloAppImage,

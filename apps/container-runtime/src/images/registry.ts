@@ -29,5 +29,7 @@ export function missing({ domain, path, tag }: ImageReference, image: EmulatedIm
 export function emulationOf(reference: ImageReference): { image: EmulatedImage; known: boolean } {
   const official = /(?:^|\/)library\/([^/]+)$/.exec(reference.path)?.[1];
   const image = byRepository.get(reference.repository) ?? (official ? byRepository.get(`docker.io/library/${official}`) : undefined);
+  const tagEnv = image?.tagEnv?.[reference.tag];
+  if (image && tagEnv) return { image: { ...image, env: { ...image.env, ...tagEnv } }, known: true };
   return image ? { image, known: true } : { image: unknownImage, known: false };
 }

@@ -1,5 +1,5 @@
-import { type Endpoint, NetError, formatEndpoint } from '@orrery/vnet';
-import { FsError } from '../../fs/fs-error.ts';
+import { type Endpoint, type NetError, formatEndpoint } from '@orrery/vnet';
+import type { FsError } from '../../fs/fs-error.ts';
 import type { Stat } from '../../fs/tree.ts';
 import { ResolveError } from '../../net/resolver.ts';
 import type { Proc } from '../../process/proc.ts';

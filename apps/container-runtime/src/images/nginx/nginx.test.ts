@@ -221,9 +221,12 @@ server { listen 80; access_log /var/log/nginx/access.log short; return 200 ok; }
 });
 
 test('unprivileged, templates, taken ports', async () => {
+  await node.volumes.writeVolume('/vol/templates', new Map([['hi.conf.template', { bytes: Buffer.from('server { listen 8081; return 200 "${WHO} $uri"; }'), mode: 0o644 }]]));
   const web = await node.runPod({ name: 'unprivileged', image: 'nginxinc/nginx-unprivileged', envs: [{ key: 'WHO', value: 'world' }], mounts: [{ hostPath: '/vol/templates', containerPath: '/etc/nginx/templates' }] });
   await client.sh(`until nc -z ${web.ip} 8080 2>/dev/null; do sleep 0.01; done`);
   expect((await client.sh(`wget -qO- ${web.ip}:8080`)).stdout).toContain('Welcome to nginx!');
+  expect((await client.sh(`wget -qO- ${web.ip}:8081/x`)).stdout).toBe('world /x');
+  expect(await node.log(web.container)).toContain('20-envsubst-on-templates.sh: Running envsubst on /etc/nginx/templates/hi.conf.template to /etc/nginx/conf.d/hi.conf\n');
   const root = await node.runPod({ name: 'user', image: 'nginx', linux: { securityContext: { runAsUser: { value: 101n } } } });
   await expect.poll(() => node.log(root.container)).toContain('nginx: [emerg] mkdir() "/var/cache/nginx/client_temp" failed (13: Permission denied)');
   const busy = await node.runPod({ name: 'busy', image: 'nginx', command: ['sh', '-c', 'nginx; nginx -g "daemon off;"; echo "exit $?"; sleep 9'] });

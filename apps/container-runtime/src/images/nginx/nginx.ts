@@ -145,7 +145,7 @@ const base = {
 
 export const nginx: ImageDefinition = {
   ...base,
-  names: ['nginx', 'registry.k8s.io/e2e-test-images/nginx', 'registry.k8s.io/nginx-slim', 'registry.k8s.io/nginx', 'k8s.gcr.io/nginx-slim', 'public.ecr.aws/docker/library/nginx', 'public.ecr.aws/nginx/nginx', 'bitnami/nginx'],
+  names: ['nginx', 'registry.k8s.io/e2e-test-images/nginx', 'registry.k8s.io/nginx-slim', 'registry.k8s.io/nginx', 'k8s.gcr.io/nginx-slim', 'public.ecr.aws/docker/library/nginx', 'public.ecr.aws/nginx/nginx'],
   sizeBytes: 62_692_114,
   // The rollout example of the Kubernetes documentation needs a tag that is not there.
   missingTags: ['1.161', '1.91'],
