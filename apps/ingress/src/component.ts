@@ -74,8 +74,9 @@ export function createIngress(env: Env, deps: IngressDeps, config: IngressConfig
       seconds.observe(took, { ingress });
     },
   };
+  const served = (ingress: Ingress): boolean => serving && isOurs(ingress, [...classes.list()], config.controllerClass);
   const publish = (ingress: Ingress): void => {
-    if (!serving || !isOurs(ingress, [...classes.list()], config.controllerClass)) return;
+    if (!served(ingress)) return;
     publishAddress(api, ingress, address).catch((error: unknown) => env.log.warn('cannot write the status of an ingress', { error }));
   };
 
@@ -83,7 +84,7 @@ export function createIngress(env: Env, deps: IngressDeps, config: IngressConfig
   ingresses.addHandlers({
     add(ingress) {
       publish(ingress);
-      if (serving) recorder.event(Ingresses, ingress, { type: 'Normal', reason: 'Sync', message: 'Scheduled for sync' });
+      if (served(ingress)) recorder.event(Ingresses, ingress, { type: 'Normal', reason: 'Sync', message: 'Scheduled for sync' });
     },
     update: publish,
   });

@@ -96,6 +96,8 @@ export interface KindDescriptor<T = any> {
   /** Grace period a delete gets when the client names none; 0 for all but pods (and those only once bound). */
   readonly gracePeriodSeconds: (object: T, requested: number | undefined) => number;
   readonly columns: readonly Column<T>[];
+  /** Told with a Warning header to whoever reads or writes the kind over HTTP. */
+  readonly deprecation?: string;
   /** Upstream's warnings (deprecated fields and the like) for a Warning header. */
   readonly warnings: (object: T, old: T | undefined) => string[];
   /** Default propagation of DELETE when none is asked: orphan for v1 batch jobs, background for the rest. */

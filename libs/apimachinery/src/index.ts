@@ -8,6 +8,7 @@ export * from './int-or-string.ts';
 export * from './json/parse-json.ts';
 export * from './object.ts';
 export * from './owner-reference.ts';
+export { goFormat } from './patch/directives.ts';
 export * from './patch/json-patch.ts';
 export * from './patch/merge-patch.ts';
 export * from './patch/patch-error.ts';

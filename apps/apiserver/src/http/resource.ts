@@ -20,7 +20,7 @@ import { listBytes, listMetadata, partialMetadata, partialMetadataList } from '.
 import { deleteOptions, fieldValidation, listOptions, watchOptions, writeOptions } from './options.ts';
 import { servePatch } from './patch.ts';
 import type { ParsedRequest } from './request-path.ts';
-import { scopeOf } from './scope.ts';
+import { noSuchResource, scopeOf } from './scope.ts';
 import { serveSubresource, serveVirtual } from './subresource.ts';
 import { tableBytes, tableLines } from './table-reply.ts';
 import { serveWatch } from './watch-reply.ts';
@@ -166,9 +166,11 @@ export async function serveResource(core: ApiServerCore, routed: { exchange: Exc
   const pretty = query.has('pretty') && query.get('pretty') !== 'false' && query.get('pretty') !== '0';
   const format = negotiate(exchange.header('accept'), { pretty, transforms: true });
   const request: ResourceRequest = { core, exchange, parsed, scope, format };
+  if (scope.kind.deprecation) exchange.warn(scope.kind.deprecation);
   if (info.subresource) return serveSubresource(request);
   const verb = verbs[info.verb];
   const namespaceNeeded = scope.kind.namespaced && !info.namespace && info.verb !== 'list' && info.verb !== 'watch';
+  if (namespaceNeeded && info.name) throw noSuchResource();
   if (!verb || namespaceNeeded || !scope.kind.verbs.includes(info.verb) || named.has(info.verb) !== (info.name !== '' && !selecting.has(info.verb))) {
     throw methodNotSupported({ group: info.group, resource: info.resource }, info.verb);
   }

@@ -1,5 +1,5 @@
 import { DecodeError, type FieldValidation, decodeValue, schemaOf } from '@orrery/api';
-import { ApplyError, type KubeObject, type ObjectSchema, PatchError, applyPatch as applyServerSide, applyConflictError, applyJsonPatch, applyMergePatch, applyStrategicMergePatch } from '@orrery/apimachinery';
+import { ApplyError, type KubeObject, type ObjectSchema, PatchError, applyPatch as applyServerSide, applyConflictError, applyJsonPatch, applyMergePatch, applyStrategicMergePatch, goFormat } from '@orrery/apimachinery';
 import { StatusError, badRequest, conflict, fieldError, invalid, tooLarge, unsupportedMediaType } from '@orrery/errors';
 import { ownership } from './managed-fields.ts';
 import type { Registry, RequestScope, WriteOptions } from './registry.ts';
@@ -19,22 +19,36 @@ export interface PatchInput {
   readonly isInternal?: boolean;
 }
 
-function unprocessable(message: string): StatusError {
-  return new StatusError({
-    code: 422,
-    reason: 'Invalid',
-    message: 'the server rejected our request due to an error in our request',
-    details: { causes: [{ reason: 'UnexpectedServerResponse', message }] },
-  });
+/** A patch that does not fit the object. Upstream keeps the reason to itself, and so scripts know this answer. */
+function unprocessable(): StatusError {
+  return new StatusError({ code: 422, reason: 'Invalid', message: 'the server rejected our request due to an error in our request', details: {} });
+}
+
+/** What upstream's converter from maps to structs says where its JSON decoder says `cannot unmarshal …`. */
+function conversionError(message: string): string {
+  const [, value = '', type = ''] = /^json: cannot unmarshal (\w+) into .* of type (\S+)$/.exec(message) ?? [];
+  const found = { array: 'slice', object: 'map', number: 'int64' }[value] ?? value;
+  if (type.startsWith('[]')) return `cannot restore slice from ${found}`;
+  if (type.startsWith('map[')) return `cannot restore map from ${found}`;
+  if (type.includes('.')) return `cannot restore struct from: ${found}`;
+  return type ? `unrecognized type: ${type}` : message;
+}
+
+/** The patched object is none of its kind: 422 about the field `patch`. */
+function undecodable(error: DecodeError, input: PatchInput, patched: unknown): StatusError {
+  const isStrategic = input.type === 'application/strategic-merge-patch+json';
+  const value = isStrategic ? goFormat(input.patch) : JSON.stringify(patched);
+  const why = isStrategic && !error.isStrict ? conversionError(error.message) : error.message;
+  return invalid({ group: '', kind: '', name: '' }, [fieldError.invalid('patch', value, why)]);
 }
 
 function statusOf(error: unknown): unknown {
   if (error instanceof PatchError) {
     if (error.kind === 'tooLarge') return tooLarge(error.message);
-    return error.kind === 'malformed' ? badRequest(error.message) : unprocessable(error.message);
+    return error.kind === 'malformed' ? badRequest(error.message) : unprocessable();
   }
   if (error instanceof ApplyError) return error.code === 400 ? badRequest(error.message) : new StatusError({ code: 500, message: error.message });
-  if (error instanceof DecodeError) return error.isStrict ? badRequest(error.message) : unprocessable(error.message);
+  if (error instanceof DecodeError) return error.isStrict ? badRequest(error.message) : unprocessable();
   return error;
 }
 
@@ -55,12 +69,14 @@ const appliers: Partial<Record<PatchType, Applier>> = {
 export function applyPatch(current: KubeObject, input: PatchInput, target: PatchTarget): KubeObject {
   const apply = appliers[input.type];
   if (!apply) throw unsupportedMediaType(`${input.type} is not supported here`);
+  let patched: unknown;
   try {
-    const { object, warnings } = decodeValue(apply(current, input, target.schema), target.schema, input.mode);
+    patched = apply(current, input, target.schema);
+    const { object, warnings } = decodeValue(patched, target.schema, input.mode);
     for (const text of warnings) target.scope.warn(text);
     return object as KubeObject;
   } catch (error) {
-    throw statusOf(error);
+    throw error instanceof DecodeError ? undecodable(error, input, patched) : statusOf(error);
   }
 }
 

@@ -66,6 +66,7 @@ export class PodWorker {
   private wakeTimer: Timer | undefined;
   private wakeAtMs = Infinity;
   private retryMs = firstRetryMs;
+  private mountRetryMs = firstRetryMs;
   private current = new AbortController();
   /** Grace period of a kill under way, 0 when there is none. */
   private killGrace = 0;
@@ -248,11 +249,12 @@ export class PodWorker {
     try {
       if (!this.volumes) this.volumes = await volumes.mount(this.pod, objects, fields);
       else if (refresh) await volumes.refresh(this.pod, objects, fields);
+      this.mountRetryMs = firstRetryMs;
     } catch (error) {
       this.volumesStale = true;
       events.event(Pods, this.pod, { type: 'Warning', reason: 'FailedMount', message: (error as Error).message });
-      this.wakeIn(this.retryMs);
-      this.retryMs = Math.min(maxRetryMs, this.retryMs * 2);
+      this.wakeIn(this.mountRetryMs);
+      this.mountRetryMs = Math.min(maxRetryMs, this.mountRetryMs * 2);
       if (!this.volumes) return false;
     }
     return true;
