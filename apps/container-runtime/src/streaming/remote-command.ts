@@ -78,7 +78,7 @@ export function execHandler(container: Container, options: { argv: readonly stri
     } catch (error) {
       if (session.signal.aborted) return;
       const why = error instanceof ExecError ? execError(container, argv[0] ?? '', error) : (error as Error);
-      await session.exit({ error: why.message });
+      await session.exit({ error: `error executing command in container: ${why.message}` });
     }
   };
 }

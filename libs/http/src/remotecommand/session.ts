@@ -33,7 +33,7 @@ export interface RemoteCommandStreams {
 
 /** The `metav1.Status` that goes over the error stream from protocol v4 on. */
 export function resultStatus(result: CommandResult): string {
-  if ('error' in result) return JSON.stringify({ metadata: {}, status: 'Failure', reason: 'InternalError', message: result.error, details: { causes: [{ message: result.error }] }, code: 500 });
+  if ('error' in result) return JSON.stringify({ metadata: {}, status: 'Failure', reason: 'InternalError', message: `Internal error occurred: ${result.error}`, details: { causes: [{ message: result.error }] }, code: 500 });
   if (result.exitCode === 0) return JSON.stringify({ metadata: {}, status: 'Success' });
   const causes = [{ reason: 'ExitCode', message: String(result.exitCode) }];
   return JSON.stringify({ metadata: {}, status: 'Failure', reason: 'NonZeroExitCode', message: `command terminated with non-zero exit code: exit status ${result.exitCode}`, details: { causes } });
