@@ -4,6 +4,7 @@ import type { KubeObject, ResourceRef } from '@orrery/apimachinery';
 import { StatusError, isNotFound } from '@orrery/errors';
 import { type Env, rfc3339 } from '@orrery/runtime';
 import type { ApiClient } from './api-client.ts';
+import { type EventQueue, createEventQueue } from './event-queue.ts';
 import { apiVersionOf } from './keys.ts';
 
 export interface EventInput {
@@ -42,7 +43,7 @@ const maxSimilar = 10;
 const similarWithinMs = 600_000;
 const burst = 25;
 const refillMs = 300_000;
-const maxBacklog = 1_000;
+const maxBacklog = 10_000;
 const maxRemembered = 4_096;
 
 function remember<V>(map: Map<string, V>, key: string, value: V): V {
@@ -86,10 +87,10 @@ class Correlator {
   }
 }
 
-/** Records core/v1 Events through the API, repeated ones by raising the count of the first. */
-export function createEventRecorder(env: Pick<Env, 'clock' | 'log'>, options: { api: ApiClient; component: string; host?: string }): EventRecorder {
+/** Records core/v1 Events through the API, repeated ones by raising the count of the first. Recorders may share a queue. */
+export function createEventRecorder(env: Pick<Env, 'clock' | 'log'>, options: { api: ApiClient; component: string; host?: string; queue?: EventQueue }): EventRecorder {
   const { clock, log } = env;
-  const { api, component, host } = options;
+  const { api, component, host, queue = createEventQueue() } = options;
   const correlator = new Correlator();
   /** Writes of one event happen one after the other, so that a repetition finds the first. */
   const chains = new Map<string, Promise<void>>();
@@ -121,9 +122,9 @@ export function createEventRecorder(env: Pick<Env, 'clock' | 'log'>, options: { 
     event(resource, object, { type, reason, message, fieldPath }) {
       const { name = '', namespace, uid, resourceVersion } = object.metadata ?? {};
       const nowMs = clock.now();
-      const about = `${component}|${host ?? ''}|${resource.kind}|${namespace ?? ''}|${name}|${uid ?? ''}|${fieldPath ?? ''}`;
+      const about = `${component}|${host ?? ''}|${resource.kind}|${namespace ?? ''}|${name}|${uid ?? ''}`;
       if (!correlator.allows(about, nowMs) || backlog >= maxBacklog) return;
-      const shown = correlator.message(`${about}|${type}|${reason}`, message, nowMs);
+      const shown = correlator.message(`${about}|${fieldPath ?? ''}|${type}|${reason}`, message, nowMs);
       const timestamp = rfc3339(nowMs);
       const stamp = (BigInt(Math.floor(nowMs)) * 1_000_000n + BigInt(sequence++ % 1_000_000)).toString(16);
       const event: Event = {
@@ -149,7 +150,8 @@ export function createEventRecorder(env: Pick<Env, 'clock' | 'log'>, options: { 
       };
       backlog++;
       const before = chains.get(shown.key);
-      const job: Promise<void> = (before ? before.then(() => write(event, shown.key)) : write(event, shown.key)).catch((error: unknown) => {
+      const writing = (): Promise<void> => queue.run(() => write(event, shown.key));
+      const job: Promise<void> = (before ? before.then(writing) : writing()).catch((error: unknown) => {
         correlator.forget(shown.key);
         const expected = error instanceof StatusError && (error.code === 403 || error.code === 404);
         log[expected ? 'debug' : 'warn']('event was not written', { reason, object: name, error: (error as Error).message });

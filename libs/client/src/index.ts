@@ -1,5 +1,6 @@
 export * from './api-client.ts';
 export * from './deep-equal.ts';
+export * from './event-queue.ts';
 export * from './event-recorder.ts';
 export * from './feed-client.ts';
 export * from './grpc-api-client.ts';
