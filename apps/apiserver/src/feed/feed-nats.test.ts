@@ -7,7 +7,7 @@ import { type ApiClient, type WatchOptions, createGrpcApiClient, createInformer,
 import { realEnv } from '@orrery/node-io';
 import { grpcChannel } from '@orrery/rpc';
 import { createMetrics } from '@orrery/runtime';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { eventually, startTestServer } from '../../test/test-server.ts';
 
 const hasNats = (() => {
@@ -36,8 +36,7 @@ function natsServer(port: number): { start(): void; kill(): Promise<void>; bus()
     start: () => void (server = spawn('nats-server', ['-a', '127.0.0.1', '-p', String(port)], { stdio: 'ignore' })),
     async kill() {
       const gone = new Promise((resolve) => server?.once('exit', resolve));
-      server?.kill('SIGKILL');
-      await gone;
+      if (server?.kill('SIGKILL')) await gone;
     },
     bus: () => createNatsBus({ url: `nats://127.0.0.1:${port}`, clock: env.clock, reconnectWaitMs: 20 }),
   };
@@ -89,7 +88,13 @@ describe.skipIf(!hasNats)('the change feed over NATS, of two API servers', () =>
     nats.start();
     const serverBus = nats.bus();
     const clientBus = nats.bus();
+    onTestFinished(async () => {
+      await clientBus.close();
+      await serverBus.close();
+      await nats.kill();
+    });
     const t = await startTestServer({}, { bus: serverBus });
+    onTestFinished(() => t.stop());
     const other = await t.replica();
     const { resourceVersion } = await t.api.list(Pods, {});
     const metrics = createMetrics();
@@ -127,9 +132,5 @@ describe.skipIf(!hasNats)('the change feed over NATS, of two API servers', () =>
 
     informer.stop();
     await fed.close();
-    await clientBus.close();
-    await t.stop();
-    await serverBus.close();
-    await nats.kill();
   }, 30_000);
 });
