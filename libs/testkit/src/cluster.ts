@@ -29,8 +29,9 @@ export interface TestCluster {
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../../..');
 
+/** The built program, or the one `ORRERY_PROGRAM` names (`apps/cli/src/main.ts` runs as it is). */
 export function orreryProgram(): string {
-  return join(root, 'dist/apps/cli/main.js');
+  return process.env['ORRERY_PROGRAM'] ?? join(root, 'dist/apps/cli/main.js');
 }
 
 function tails(dir: string): string {
