@@ -14,7 +14,9 @@ describe('a web shop in the compose layout', () => {
     cluster = await startComposeCluster();
   });
   afterEach(async ({ task }) => {
-    if (task.result?.state === 'fail') process.stderr.write(await cluster.logs());
+    if (task.result?.state !== 'fail') return;
+    process.stderr.write(await cluster.logs());
+    await cluster.world('kubectl').kubectl.run(['delete', 'namespace', 'shop', '--ignore-not-found'], { timeoutMs: 120_000 });
   });
   afterAll(() => cluster?.destroy());
 
