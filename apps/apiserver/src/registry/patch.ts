@@ -1,5 +1,5 @@
 import { DecodeError, type FieldValidation, decodeValue, schemaOf } from '@orrery/api';
-import { ApplyError, type KubeObject, type ObjectSchema, PatchError, applyPatch as applyServerSide, applyConflictError, applyJsonPatch, applyMergePatch, applyStrategicMergePatch, goFormat } from '@orrery/apimachinery';
+import { ApplyError, type KubeObject, type ObjectSchema, PatchError, applyPatch as applyServerSide, applyConflictError, applyJsonPatch, applyMergePatch, applyStrategicMergePatch, goFormat, isRecord } from '@orrery/apimachinery';
 import { StatusError, badRequest, conflict, fieldError, invalid, tooLarge, unsupportedMediaType } from '@orrery/errors';
 import { ownership } from './managed-fields.ts';
 import type { Registry, RequestScope, WriteOptions } from './registry.ts';
@@ -55,6 +55,29 @@ function statusOf(error: unknown): unknown {
 export interface PatchTarget {
   readonly schema: ObjectSchema;
   readonly scope: Pick<RequestScope, 'warn'>;
+  /** Only metadata and status can change: the rest of the result may be shared with the current object. */
+  readonly keepsRest?: boolean;
+}
+
+type Fields = Record<string, unknown>;
+
+const none: ReadonlySet<string> = new Set();
+
+/** What a patch of the status left alone: it is put back anyway, so neither copied nor decoded again. */
+function untouched(patched: unknown, current: KubeObject): ReadonlySet<string> {
+  if (!isRecord(patched)) return none;
+  const before = current as Fields;
+  return new Set(Object.keys(patched).filter((name) => name !== 'metadata' && name !== 'status' && patched[name] === before[name]));
+}
+
+function without(patched: Fields, rest: ReadonlySet<string>): Fields {
+  return Object.fromEntries(Object.entries(patched).filter(([name]) => !rest.has(name)));
+}
+
+/** In the order of the patched object. */
+function together(patched: Fields, decoded: Fields, rest: ReadonlySet<string>): Fields {
+  const names = Object.keys(patched).filter((name) => rest.has(name) || Object.hasOwn(decoded, name));
+  return Object.fromEntries(names.map((name) => [name, rest.has(name) ? patched[name] : decoded[name]]));
 }
 
 type Applier = (current: KubeObject, input: PatchInput, schema: ObjectSchema) => unknown;
@@ -72,9 +95,10 @@ export function applyPatch(current: KubeObject, input: PatchInput, target: Patch
   let patched: unknown;
   try {
     patched = apply(current, input, target.schema);
-    const { object, warnings } = decodeValue(patched, target.schema, input.mode);
+    const rest = target.keepsRest ? untouched(patched, current) : none;
+    const { object, warnings } = decodeValue(rest.size ? without(patched as Fields, rest) : patched, target.schema, input.mode);
     for (const text of warnings) target.scope.warn(text);
-    return object as KubeObject;
+    return (rest.size ? together(patched as Fields, object, rest) : object) as KubeObject;
   } catch (error) {
     throw error instanceof DecodeError ? undecodable(error, input, patched) : statusOf(error);
   }
@@ -120,6 +144,6 @@ export async function patch(registry: Registry, scope: RequestScope, input: Patc
     options: input.options,
     createIfAbsent: false,
     unconditional: true,
-    transform: (current) => applyPatch(current as KubeObject, input, { schema, scope }),
+    transform: (current) => applyPatch(current as KubeObject, input, { schema, scope, keepsRest: scope.info.subresource === 'status' }),
   });
 }
