@@ -29,9 +29,13 @@ export function deepFreeze<T>(value: T): T {
 export function cloneJson<T>(value: T): T {
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return value.map((item: unknown) => cloneJson(item)) as T;
-  const copy: Fields = {};
-  for (const key in value) setOwn(copy, key, cloneJson(value[key]));
-  return copy as T;
+  // Copied whole, then the members: so a copy has the shape of the original, and is compact.
+  const copy = { ...value };
+  for (const key in copy) {
+    const member = copy[key];
+    if (typeof member === 'object' && member !== null) copy[key] = cloneJson(member);
+  }
+  return copy;
 }
 
 /** Assigns an own property, `__proto__` included: keys come from clients. */
