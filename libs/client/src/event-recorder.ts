@@ -96,7 +96,6 @@ export function createEventRecorder(env: Pick<Env, 'clock' | 'log'>, options: { 
   const chains = new Map<string, Promise<void>>();
   let sequence = 0;
   let backlog = 0;
-  let tail: Promise<void> = Promise.resolve();
   const source = { component, ...(host ? { host } : {}) };
 
   const create = async (event: Event, key: string): Promise<void> => {
@@ -157,12 +156,12 @@ export function createEventRecorder(env: Pick<Env, 'clock' | 'log'>, options: { 
         log[expected ? 'debug' : 'warn']('event was not written', { reason, object: name, error: (error as Error).message });
       });
       chains.set(shown.key, job);
-      tail = Promise.all([tail, job]).then(() => undefined);
       void job.then(() => {
         backlog--;
         if (chains.get(shown.key) === job) chains.delete(shown.key);
       });
     },
-    flush: () => tail,
+    // The last write of a chain comes after all before it.
+    flush: () => Promise.all(chains.values()).then(() => undefined),
   };
 }
