@@ -2,6 +2,7 @@
 // `npx orrery …`: runs the bundled program, building it first where that has not been done.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import module from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -16,4 +17,6 @@ if (!existsSync(bundle)) {
     process.exit(1);
   }
 }
+// Compiled once for all runs, where this Node can (22.8).
+module.enableCompileCache?.(join(root, 'dist/compile-cache'));
 await import(pathToFileURL(bundle).href);
