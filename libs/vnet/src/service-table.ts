@@ -8,11 +8,9 @@ export type Protocol = 'TCP' | 'UDP';
 /** Where a packet for a service goes; `unmatched` when the address is no service's. */
 export type Resolution = { readonly to: Endpoint; readonly rule: string } | 'refuse' | 'drop' | 'unmatched';
 
-interface Entry {
-  readonly rule: ServiceRule;
-  /** Client address to its backend; made at the first use. */
-  affinity: Map<string, { backend: Endpoint; expiresAt: number }> | undefined;
-}
+/** Client address to its backend. */
+type Affinity = Map<string, { backend: Endpoint; expiresAt: number }>;
+type Index = ReadonlyMap<string, ServiceRule>;
 
 function addressKey(protocol: Protocol, ip: string, port: number): string {
   return `${protocol}/${normalizeIp(ip)}/${port}`;
@@ -26,6 +24,15 @@ function ruleKey({ match }: ServiceRule): string {
   return 'nodePort' in match ? nodePortKey(match.protocol, match.nodePort) : addressKey(match.protocol, match.ip, match.port);
 }
 
+/** kube-proxy gives all switches the same rules, so those of one process share their index. */
+const indexes = new WeakMap<readonly ServiceRule[], Index>();
+
+function indexOf(rules: readonly ServiceRule[]): Index {
+  let index = indexes.get(rules);
+  if (!index) indexes.set(rules, (index = new Map(rules.map((rule) => [ruleKey(rule), rule]))));
+  return index;
+}
+
 function hasBackend(rule: ServiceRule, { ip, port }: Endpoint): boolean {
   return rule.backends.some((backend) => backend.port === port && backend.ip === ip);
 }
@@ -34,53 +41,53 @@ function hasBackend(rule: ServiceRule, { ip, port }: Endpoint): boolean {
 export class ServiceTable {
   private readonly clock: Clock;
   private readonly random: Random;
-  private entries = new Map<string, Entry>();
+  private rules: Index = new Map();
+  /** By the key of the rule; made at the first use. */
+  private affinities = new Map<string, Affinity>();
 
   constructor(clock: Clock, random: Random) {
     this.clock = clock;
     this.random = random;
   }
 
-  /** Replaces all rules; affinities to backends that are still there live on. */
+  /** Replaces all rules (the array must not change any more); affinities to backends that are still there live on. */
   replace(rules: readonly ServiceRule[]): void {
-    const next = new Map<string, Entry>();
-    for (const rule of rules) {
-      const key = ruleKey(rule);
-      next.set(key, { rule, affinity: rule.affinitySeconds ? this.entries.get(key)?.affinity : undefined });
-    }
-    this.entries = next;
+    this.rules = indexOf(rules);
+    for (const key of this.affinities.keys()) if (!this.rules.get(key)?.affinitySeconds) this.affinities.delete(key);
   }
 
   get size(): number {
-    return this.entries.size;
+    return this.rules.size;
   }
 
   /** `nodeAddress`: the destination is one of this node's own addresses, so node ports apply. */
   resolve(protocol: Protocol, to: Endpoint, client: { ip: string; nodeAddress: boolean }): Resolution {
-    const entry =
-      this.entries.get(addressKey(protocol, to.ip, to.port)) ?? (client.nodeAddress ? this.entries.get(nodePortKey(protocol, to.port)) : undefined);
-    if (!entry) return 'unmatched';
-    const { rule } = entry;
+    const rule = this.rules.get(addressKey(protocol, to.ip, to.port)) ?? (client.nodeAddress ? this.rules.get(nodePortKey(protocol, to.port)) : undefined);
+    if (!rule) return 'unmatched';
     if (!rule.backends.length) return rule.whenEmpty;
-    return { to: this.pick(entry, client.ip), rule: rule.service };
+    return { to: this.pick(rule, client.ip), rule: rule.service };
   }
 
   /** Whether a flow that was sent to `backend` may go on doing so. */
   stillValid(protocol: Protocol, to: Endpoint, backend: Endpoint): boolean {
-    const entry = this.entries.get(addressKey(protocol, to.ip, to.port)) ?? this.entries.get(nodePortKey(protocol, to.port));
-    return !!entry && hasBackend(entry.rule, backend);
+    const rule = this.rules.get(addressKey(protocol, to.ip, to.port)) ?? this.rules.get(nodePortKey(protocol, to.port));
+    return !!rule && hasBackend(rule, backend);
   }
 
-  private pick(entry: Entry, clientIp: string): Endpoint {
-    const { rule } = entry;
+  private pick(rule: ServiceRule, clientIp: string): Endpoint {
+    const draw = (): Endpoint => rule.backends[this.random.int(rule.backends.length)] as Endpoint;
+    if (!rule.affinitySeconds) return draw();
     const now = this.clock.monotonic();
-    const remembered = rule.affinitySeconds ? entry.affinity?.get(clientIp) : undefined;
-    let backend = remembered && remembered.expiresAt > now && hasBackend(rule, remembered.backend) ? remembered.backend : undefined;
-    backend ??= rule.backends[this.random.int(rule.backends.length)] as Endpoint;
-    if (rule.affinitySeconds) {
-      entry.affinity ??= new Map();
-      entry.affinity.set(clientIp, { backend, expiresAt: now + rule.affinitySeconds * 1000 });
-    }
+    const affinity = this.affinityOf(ruleKey(rule));
+    const remembered = affinity.get(clientIp);
+    const backend = remembered && remembered.expiresAt > now && hasBackend(rule, remembered.backend) ? remembered.backend : draw();
+    affinity.set(clientIp, { backend, expiresAt: now + rule.affinitySeconds * 1000 });
     return backend;
+  }
+
+  private affinityOf(key: string): Affinity {
+    let affinity = this.affinities.get(key);
+    if (!affinity) this.affinities.set(key, (affinity = new Map()));
+    return affinity;
   }
 }
