@@ -19,6 +19,15 @@ function ended(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => (child.exitCode !== null || child.signalCode !== null ? resolve() : child.once('exit', () => resolve())));
 }
 
+/** Ends the engine, and so its containers, when this process is killed: a shell that waits for the end of a pipe of ours. */
+function guard(engine: ChildProcess): void {
+  if (engine.pid === undefined) return;
+  const shell = spawn('sh', ['-c', 'cat >/dev/null; kill "$1"', 'guard', String(engine.pid)], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
+  shell.on('error', () => undefined);
+  shell.unref();
+  engine.once('exit', () => shell.kill('SIGKILL'));
+}
+
 /** The engine that runs already, or one of our own with its data in a directory of its own. */
 export async function startEngine(): Promise<DockerEngine> {
   if (await answers({})) return { env: {}, stop: () => Promise.resolve() };
@@ -29,6 +38,7 @@ export async function startEngine(): Promise<DockerEngine> {
   const child = spawn('dockerd', args, { stdio: ['ignore', log, log] });
   closeSync(log);
   child.on('error', () => undefined);
+  guard(child);
   const stop = async (): Promise<void> => {
     child.kill('SIGTERM');
     await ended(child);
