@@ -51,6 +51,24 @@ describe('failures', () => {
     expect(reply.json.message).toContain(message);
   });
 
+  it.each([
+    ['application/strategic-merge-patch+json', { data: { a: 1 } }, 'patch: Invalid value: "map[data:map[a:1]]": unrecognized type: string'],
+    ['application/strategic-merge-patch+json', { data: 'x' }, 'patch: Invalid value: "map[data:x]": cannot restore map from string'],
+    ['application/merge-patch+json', { data: { a: 1 } }, 'json: cannot unmarshal number into Go struct field ConfigMap.data of type string'],
+    ['application/json-patch+json', [{ op: 'test', path: '/data/a', value: 9 }], 'the server rejected our request due to an error in our request'],
+  ])('a patch that fits no object: %s', async (type, body, message) => {
+    await send('POST', configMaps, { body: { metadata: { name: 'patched' }, data: { a: 'b' } } });
+    const { status, json } = await send('PATCH', `${configMaps}/patched`, { body, type });
+    await send('DELETE', `${configMaps}/patched`);
+    expect([status, json.reason, json.message]).toEqual([422, 'Invalid', expect.stringContaining(message)]);
+  });
+
+  it('are indented for people', async () => {
+    const texts = await Promise.all([{ 'user-agent': 'curl/8' }, { 'user-agent': 'kubectl/v1.33' }].map(async (headers) => (await fetch(`${t.url}${configMaps}/none`, { headers })).text()));
+    expect(texts.map((text) => text.startsWith('{\n  "kind": "Status",'))).toEqual([true, false]);
+    expect((await send('GET', `${configMaps}/none?pretty=true`)).text).toContain('"message": "configmaps \\"none\\" not found",\n  "reason": "NotFound"');
+  });
+
   it('answers unknown paths in plain text', async () => {
     const reply = await send('GET', '/nowhere');
     expect([reply.status, reply.text]).toEqual([404, '404 page not found\n']);
@@ -77,6 +95,11 @@ describe('field validation', () => {
 
 describe('forms', () => {
   beforeAll(() => send('POST', configMaps, { body: 'metadata: {name: form}\ndata: {a: "1"}\n', type: 'application/yaml' }));
+
+  it('warns of deprecated kinds whoever reads them', async () => {
+    expect((await send('GET', '/api/v1/namespaces/default/endpoints')).headers.get('warning')).toBe('299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"');
+    expect((await send('GET', configMaps)).headers.get('warning')).toBeNull();
+  });
 
   it('gives Tables, metadata and YAML', async () => {
     const table = await send('GET', `${configMaps}/form`, { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' });

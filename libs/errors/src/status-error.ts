@@ -32,7 +32,9 @@ export class StatusError extends Error {
   constructor(status: Omit<Status, 'kind' | 'apiVersion' | 'metadata' | 'status'> & { metadata?: Status['metadata'] }) {
     super(status.message ?? status.reason ?? `HTTP ${status.code}`);
     this.name = 'StatusError';
-    this.status = { kind: 'Status', apiVersion: 'v1', metadata: status.metadata ?? {}, status: 'Failure', ...status };
+    const { code, reason, message, details, metadata = {}, ...more } = status;
+    // In the order of the original, for whoever reads it.
+    this.status = { kind: 'Status', apiVersion: 'v1', metadata, status: 'Failure', ...(message === undefined ? {} : { message }), ...(reason === undefined ? {} : { reason }), ...(details ? { details } : {}), ...more, code };
   }
 
   get code(): number {

@@ -26,7 +26,7 @@ async function sendRoot(core: ApiServerCore, exchange: Exchange, root: 'api' | '
   const address = exchange.header('host') ?? exchange.header(':authority') ?? '';
   const legacy = root === 'api' ? fromJson(apiVersions(address)) : remembered(core, 'apis', () => fromJson(apiGroupList(kinds)));
   exchange.setHeaders({ vary: 'Accept' });
-  await exchange.sendBytes(200, 'application/json', (await legacy).body);
+  await exchange.sendJson(200, (await legacy).body, { encoding: 'json', pretty: exchange.pretty });
 }
 
 /** Answers `/api`, `/apis` and what lies directly below; false when there is no such group or version. */
@@ -41,6 +41,6 @@ export async function serveDiscovery(core: ApiServerCore, exchange: Exchange, pa
   const body =
     root === 'api' ? (version ? undefined : apiResourceList(kinds, '', group)) : version ? apiResourceList(kinds, group, version) : apiGroup(kinds, group);
   if (!body) return false;
-  await exchange.sendBytes(200, 'application/json', Buffer.from(JSON.stringify(body)));
+  await exchange.sendJson(200, Buffer.from(JSON.stringify(body)), { encoding: 'json', pretty: exchange.pretty });
   return true;
 }

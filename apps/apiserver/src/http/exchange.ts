@@ -28,6 +28,13 @@ export class Exchange {
     return typeof value === 'string' ? value : value?.[0];
   }
 
+  /** Indented JSON: as the query says, else for what people look at it with. */
+  get pretty(): boolean {
+    const asked = /[?&]pretty=([^&]+)/.exec(this.request.url)?.[1];
+    if (asked !== undefined) return /^(1|t|true)$/i.test(asked);
+    return /^(curl|Wget|Mozilla\/5\.0)/.test(this.header('user-agent') ?? '');
+  }
+
   warn(text: string): void {
     this.warnings.add(text);
   }
@@ -73,12 +80,12 @@ export class Exchange {
     this.response.send(code, { ...this.headers(contentType), 'x-content-type-options': 'nosniff' }, body);
   }
 
-  /** A failure, in JSON whatever was asked for, unless YAML was. */
+  /** A failure, in JSON whatever was asked for. */
   sendStatus(status: Status): void {
     this.code = status.code;
     const retry = status.details?.retryAfterSeconds;
     const headers = this.headers('application/json');
-    this.response.send(status.code, retry === undefined ? headers : { ...headers, 'retry-after': String(retry) }, JSON.stringify(status));
+    this.response.send(status.code, retry === undefined ? headers : { ...headers, 'retry-after': String(retry) }, this.pretty ? `${JSON.stringify(status, null, 2)}\n` : JSON.stringify(status));
   }
 
   private wantsGzip(): boolean {

@@ -21,7 +21,7 @@ function health(name: string, includes: (check: HealthCheck) => boolean): Page {
   };
 }
 
-const json = async (exchange: Exchange, body: object): Promise<void> => exchange.sendBytes(200, 'application/json', Buffer.from(JSON.stringify(body)));
+const json = async (exchange: Exchange, body: object): Promise<void> => exchange.sendJson(200, Buffer.from(JSON.stringify(body)), { encoding: 'json', pretty: exchange.pretty });
 
 const pages: Readonly<Record<string, Page>> = {
   '/healthz': health('healthz', () => true),

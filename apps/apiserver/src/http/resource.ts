@@ -161,10 +161,9 @@ const selecting = new Set(['list', 'watch']);
 /** Answers an authorized request for a resource or one of its subresources. */
 export async function serveResource(core: ApiServerCore, routed: { exchange: Exchange; parsed: ParsedRequest; user: UserInfo }): Promise<void> {
   const { exchange, parsed } = routed;
-  const { info, query } = parsed;
+  const { info } = parsed;
   const scope = scopeOf(core, { exchange, info, user: routed.user });
-  const pretty = query.has('pretty') && query.get('pretty') !== 'false' && query.get('pretty') !== '0';
-  const format = negotiate(exchange.header('accept'), { pretty, transforms: true });
+  const format = negotiate(exchange.header('accept'), { pretty: exchange.pretty, transforms: true });
   const request: ResourceRequest = { core, exchange, parsed, scope, format };
   if (scope.kind.deprecation) exchange.warn(scope.kind.deprecation);
   if (info.subresource) return serveSubresource(request);
