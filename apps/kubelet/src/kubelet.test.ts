@@ -1,4 +1,4 @@
-import { Leases, Nodes, Pods } from '@orrery/api';
+import { Events, Leases, Nodes, Pods, Secrets } from '@orrery/api';
 import { FakeRuntime } from '@orrery/cri/testing';
 import { expect, test } from 'vitest';
 import { createKubelet, createKubeletSources } from './component.ts';
@@ -154,6 +154,21 @@ test('a failing init container backs off and leaves the loop to others', async (
   expect(f.pod('p').status?.phase).toBe('Pending');
   await f.clock.advance(10_000);
   expect(f.pod('p').status?.initContainerStatuses?.[0]?.restartCount).toBe(2);
+});
+
+test('a volume that cannot be made is tried ever less often, and at once when its object comes', async () => {
+  const f = await started();
+  await f.create('p', { volumes: [{ name: 'v', secret: { secretName: 'late' } }], containers: [container('app', { volumeMounts: [{ name: 'v', mountPath: '/v' }] })] });
+  for (let i = 0; i < 60; i++) await f.clock.advance(1_000);
+  const failed = (await f.api.list(Events, { namespace: 'default' })).items.find(({ reason }) => reason === 'FailedMount');
+  expect(failed?.message).toBe('MountVolume.SetUp failed for volume "v" : secret "late" not found');
+  // At 0, 0.5, 1.5, 3.5, 7.5 … s.
+  expect(failed?.count).toBeGreaterThan(4);
+  expect(failed?.count).toBeLessThan(12);
+  expect(f.pod('p').status?.containerStatuses?.[0]?.state?.waiting?.reason).toBe('ContainerCreating');
+  await f.api.create(Secrets, { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'late', namespace: 'default' }, data: { a: 'Yg==' } });
+  await f.clock.advance(1_000);
+  expect(f.pod('p').status?.phase).toBe('Running');
 });
 
 test('a failing pull shows ErrImagePull, then ImagePullBackOff, and recovers', async () => {
