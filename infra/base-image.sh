@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the images that infra/Dockerfile.* and infra/compose.yaml start from, under their usual names, on a machine that
+# Makes the images that infra/Dockerfile and infra/compose.yaml start from, under their usual names, on a machine that
 # cannot pull any: node from this repository's packages, nats-server, a shell and sleep from this machine, with the libraries
 # they need. Does nothing for an image that is there or can be pulled.
 #   DOCKER=docker infra/base-image.sh

@@ -57,7 +57,7 @@ async function succeed(what: string, run: Promise<CommandResult>): Promise<strin
 async function bringUp(compose: Compose, env: Readonly<Record<string, string>>): Promise<void> {
   if (!existsSync(join(infra, '../dist/apps/apiserver/main.js'))) throw new Error('the components are not built: npm run build');
   await succeed('base-image.sh', runCommand(join(infra, 'base-image.sh'), [], { env, timeoutMs: 180_000 }));
-  await succeed('docker build', runCommand('docker', ['build', '-q', '-t', 'orrery:local', '-f', join(infra, 'Dockerfile.prebuilt'), join(infra, '..')], { env: { ...env, DOCKER_BUILDKIT: '0' }, timeoutMs: 180_000 }));
+  await succeed('docker build', runCommand('docker', ['build', '-q', '-t', 'orrery:local', '--target', 'prebuilt', '-f', join(infra, 'Dockerfile'), join(infra, '..')], { env: { ...env, DOCKER_BUILDKIT: '0' }, timeoutMs: 180_000 }));
   await succeed('compose up', compose(['up', '-d', '--no-build']));
 }
 

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { accessSync, constants, readdirSync, realpathSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { type CommandOptions, type CommandResult, runCommand } from './command.ts';
@@ -6,6 +7,13 @@ export interface KubectlProgram {
   /** `1.32`, or `default` when the name does not tell. */
   readonly version: string;
   readonly path: string;
+  /** Of its version, as it says itself: 32. */
+  readonly minor: number;
+}
+
+function minorOf(path: string): number {
+  const { stdout } = spawnSync(path, ['version', '--client', '-o', 'json'], { encoding: 'utf8' });
+  return Number.parseInt((JSON.parse(stdout) as { clientVersion: { minor: string } }).clientVersion.minor, 10);
 }
 
 function isExecutable(path: string): boolean {
@@ -35,7 +43,7 @@ export function findKubectls(): KubectlProgram[] {
   });
   const unique = new Map(versioned.map((program) => [program.version, program]));
   const ordered = [...unique.values()].sort((a, b) => a.version.localeCompare(b.version, undefined, { numeric: true }));
-  return [{ version: 'default', path: main }, ...ordered];
+  return [{ version: 'default', path: main }, ...ordered].map((program) => ({ ...program, minor: minorOf(program.path) }));
 }
 
 export interface Kubectl {
