@@ -23,33 +23,21 @@ export function newFieldSet(): FieldSetBuilder {
   return {};
 }
 
-/** The set that holds the last element of a path, made where it is not there. */
-function parentOf(set: FieldSetBuilder, path: FieldPath): FieldSetBuilder {
+export function insertPath(set: FieldSetBuilder, path: FieldPath): void {
   let at = set;
-  for (let i = 0; i < path.length - 1; i++) {
+  const last = path.length - 1;
+  for (let i = 0; i < last; i++) {
     const element = path[i] as string;
     let next = at[element];
     if (!next) at[element] = next = {};
     else if (isEmptySet(next)) at[element] = next = { [here]: leaf };
     at = next;
   }
-  return at;
-}
-
-export function insertPath(set: FieldSetBuilder, path: FieldPath): void {
-  const element = path.at(-1);
+  const element = path[last];
   if (element === undefined) return;
-  const at = parentOf(set, path);
   const known = at[element];
   if (!known) at[element] = leaf;
   else if (!isEmptySet(known)) known[here] = leaf;
-}
-
-/** Adds all that is at and below a path of which nothing is known yet. */
-export function insertBelow(set: FieldSetBuilder, path: FieldPath, node: { member: boolean; below: FieldSet }): void {
-  const element = path.at(-1);
-  if (element === undefined) Object.assign(set, node.below);
-  else putElement(parentOf(set, path), element, node);
 }
 
 export function isEmptySet(set: FieldSet): boolean {

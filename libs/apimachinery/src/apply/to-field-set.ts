@@ -1,6 +1,6 @@
 import { deepEqual, isRecord } from '../equality.ts';
 import type { Schema } from '../schema.ts';
-import { elementsOf, emptyFieldSet, type FieldSet, type FieldSetBuilder, insertBelow, insertPath, isMember, newFieldSet, putElement } from './field-set.ts';
+import { elementsOf, emptyFieldSet, type FieldSet, type FieldSetBuilder, insertPath, isMember, newFieldSet, putElement } from './field-set.ts';
 import { fieldsOfValue, type Item, itemsOf, type Shape, shapeOf } from './typed-values.ts';
 
 type Path = string[];
@@ -67,7 +67,8 @@ function size(value: unknown): number {
 }
 
 function compareLeaf(state: CompareState, { before, after }: Pair): void {
-  if (isAbsent(after)) insertPath(state.removed, state.path);
+  if (isAbsent(before)) insertPath(state.added, state.path);
+  else if (isAbsent(after)) insertPath(state.removed, state.path);
   else if (!deepEqual(before, after)) insertPath(state.modified, state.path);
 }
 
@@ -109,28 +110,9 @@ function compareItems(state: CompareState, pair: Pair, schema: Extract<Schema, {
   }
 }
 
-/** What a value adds that was not there: the whole of it, made without looking at paths. */
-function wholeOf(schema: Schema | undefined, value: unknown, isAlwaysThere: boolean): { member: boolean; below: FieldSet } {
-  const shape = shapeOf(schema, value ?? undefined);
-  const below = newFieldSet();
-  if (shape.kind === 'fields' && isRecord(value) && size(value) > 0) {
-    for (const [name, member] of fieldsOfValue(value)) putElement(below, `f:${name}`, wholeOf(shape.schemaOf(name), member, shape.isAlwaysThere(name)));
-    return { member: !isAlwaysThere, below };
-  }
-  if (shape.kind === 'items' && size(value) > 0) {
-    for (const [element, item] of byElement(itemsOf(shape.schema, value))) putElement(below, element, wholeOf(shape.schema.items, item, false));
-    return { member: !isAlwaysThere, below };
-  }
-  return { member: true, below };
-}
-
 function compareValues(state: CompareState, pair: Pair): void {
   const { schema, before, after } = pair;
   if (before === after) return;
-  if (isAbsent(before)) {
-    insertBelow(state.added, state.path, wholeOf(schema, after, pair.isAlwaysThere ?? false));
-    return;
-  }
   const shape = shapeOf(schema, after ?? before);
   const isOdd = shape.kind === 'fields' && (Array.isArray(before) || Array.isArray(after));
   const isWhole = shape.kind === 'leaf' || isOdd || (size(before) === 0 && size(after) === 0);
@@ -141,7 +123,8 @@ function compareValues(state: CompareState, pair: Pair): void {
   if (shape.kind === 'fields') compareFields(state, pair, shape);
   else compareItems(state, pair, shape.schema);
   if (pair.isAlwaysThere) return;
-  if (isAbsent(after)) insertPath(state.removed, state.path);
+  if (isAbsent(before)) insertPath(state.added, state.path);
+  else if (isAbsent(after)) insertPath(state.removed, state.path);
 }
 
 export function compareObjects(before: unknown, after: unknown, schema: Schema): Comparison {
