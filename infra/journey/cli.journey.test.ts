@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -76,6 +77,22 @@ describe('orrery', () => {
     const both = readFileSync(join(home, 'both'), 'utf8');
     for (const name of ['orrery-one', 'orrery-two']) expect(both).toContain(`name: ${name}`);
     expect((await orrery('status', '--data-dir', one)).code).toBe(0);
+  });
+
+  it('runs in the foreground until Ctrl-C', { timeout: 60_000 }, async () => {
+    const dir = join(home, 'foreground');
+    const child = spawn(process.execPath, [orreryProgram(), 'up', '--data-dir', dir, '--api-port', '0', '--nodes', '1'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const text = await new Promise<string>((resolve) => {
+      let seen = '';
+      child.stdout.on('data', (chunk: Buffer) => {
+        const before = seen;
+        seen += chunk.toString();
+        if (seen.includes('Ctrl-C stops the cluster.') && !before.includes('Ctrl-C stops the cluster.')) child.kill('SIGINT');
+      });
+      child.on('exit', (code) => resolve(`${seen}exit ${code ?? 'by signal'}`));
+    });
+    expect(text).toMatch(/Ready in \d+\.\d\d s\.[\s\S]*export KUBECONFIG=[\s\S]*Stopped\. The data stays[\s\S]*exit 0$/);
+    expect((await orrery('status', '--data-dir', dir)).code).toBe(3);
   });
 
   it('stops, and says so when there is nothing to stop', async () => {
