@@ -5,6 +5,7 @@ import { StoreFeed } from './cache/store-feed.ts';
 import { createMemoryClient } from './client/memory-client.ts';
 import type { ApiServerDeps } from './component.ts';
 import type { ApiServerConfig } from './config.ts';
+import { customResources } from './custom-resources/index.ts';
 import { objectReader } from './object-reader.ts';
 import { type Access, chainAuthenticators, chainAuthorizers } from './pipeline/access.ts';
 import type { AdmissionPlugin } from './pipeline/admission.ts';
@@ -100,6 +101,7 @@ export function composeCore(composition: Composition): Composed {
     authenticate: access.authenticate,
   };
   for (const factory of deps.plugins ?? defaultPlugins) sets.push(factory(context));
+  sets.push(customResources({ registry, kinds, api: context.api }));
   lists.admission.push(...sets.flatMap((s) => s.admission ?? []));
   lists.reviews.push(...sets.flatMap((s) => s.reviews ?? []));
   core.flowControl = sets.findLast((s) => s.flowControl)?.flowControl;

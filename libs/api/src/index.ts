@@ -1,3 +1,4 @@
+export * from './custom/index.ts';
 export * from './define-kind.ts';
 export * from './equality.ts';
 export * from './kind.ts';

@@ -62,6 +62,8 @@ export interface KindDescriptor<T = any> {
   readonly definition: string;
   /** Of custom resources, whose schema is not in the table: takes the place of `definition`. */
   readonly schema?: ObjectSchema;
+  /** Of custom resources: their `openAPIV3Schema`, for OpenAPI. */
+  readonly customSchema?: { [key: string]: unknown };
   /** Verbs served, e.g. create, delete, deletecollection, get, list, patch, update, watch. Reviews serve only create. */
   readonly verbs: readonly string[];
   /** Key under `/registry/` without namespace and name, e.g. `pods`, `services/specs`, `apiregistration.k8s.io/apiservices`. */
@@ -83,6 +85,8 @@ export interface KindDescriptor<T = any> {
   readonly prepareForUpdate: (object: T, old: T, context: StrategyContext) => void;
   /** Of an update to /status: keeps everything but status (and what upstream lets through). */
   readonly prepareForStatusUpdate: (object: T, old: T, context: StrategyContext) => void;
+  /** Of the first deletion of an object: may add finalizers that hold it. */
+  readonly prepareForDelete?: (object: T, context: StrategyContext) => void;
   /** Object metadata is validated by the caller; this is the rest, in upstream's order and words. */
   readonly validate: (object: T) => FieldError[];
   readonly validateUpdate: (object: T, old: T) => FieldError[];

@@ -15,7 +15,7 @@ export class Entry {
   /** As the store holds it, without resourceVersion; in one process this is the store's own copy. */
   private stored: Buffer | undefined;
   private fieldsOf: { kind: KindDescriptor; fields: Readonly<Record<string, string>> } | undefined;
-  private views: Map<KindDescriptor, Entry> | undefined;
+  private views: WeakMap<KindDescriptor, Entry> | undefined;
 
   /** Use `entryFromStored` and `entryFromObject`. `encoded` and `parsed` carry the resourceVersion. */
   constructor(key: string, revision: number, content: { encoded?: Buffer | undefined; stored?: Buffer | undefined; parsed?: KubeObject | undefined }) {
@@ -81,7 +81,7 @@ export class Entry {
   view(kind: KindDescriptor): Entry {
     const { storedAs } = kind;
     if (!storedAs) return this;
-    this.views ??= new Map();
+    this.views ??= new WeakMap();
     let view = this.views.get(kind);
     if (!view) {
       view = new Entry(this.key, this.revision, { parsed: storedAs.fromStorage(this.object) as KubeObject });

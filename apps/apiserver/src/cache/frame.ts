@@ -8,7 +8,7 @@ export class Frame {
   readonly type: FrameType;
   readonly entry: Entry;
   private encoded: Buffer | undefined;
-  private views: Map<KindDescriptor, Frame> | undefined;
+  private views: WeakMap<KindDescriptor, Frame> | undefined;
 
   constructor(type: FrameType, entry: Entry) {
     this.type = type;
@@ -22,7 +22,7 @@ export class Frame {
 
   view(kind: KindDescriptor): Frame {
     if (!kind.storedAs) return this;
-    this.views ??= new Map();
+    this.views ??= new WeakMap();
     let view = this.views.get(kind);
     if (!view) this.views.set(kind, (view = new Frame(this.type, this.entry.view(kind))));
     return view;

@@ -30,7 +30,8 @@ export type ChangeListener = (change: Change) => void;
 
 /** The current objects of one resource in key order, its latest changes, and everyone who watches them. */
 export class ResourceCache {
-  readonly kind: KindDescriptor;
+  /** The kind in which the objects are stored. */
+  kind: KindDescriptor;
   /** `/registry/pods/` */
   readonly prefix: string;
   private items: Tree = new BTree<string, Entry>(undefined, compare);
@@ -75,6 +76,7 @@ export class ResourceCache {
   /** Replaces the content (first list, or list after the watch lost its place) and ends all watches. */
   replace(entries: readonly Entry[], revision: number): void {
     const old = this.items;
+    this.loading = undefined;
     this.items = new BTree<string, Entry>(undefined, compare);
     this.byKey = new Map(entries.map((entry) => [entry.key, entry]));
     this.since = revision;
@@ -88,6 +90,13 @@ export class ResourceCache {
     this.watchers.resetAll();
   }
 
+  /** What is stored here is now read as `kind` says (a custom resource's definition changed): ends all watches. */
+  adopt(kind: KindDescriptor, revision: number): void {
+    this.kind = kind;
+    for (const reset of this.listeners.values()) reset?.(revision);
+    this.watchers.resetAll();
+  }
+
   /** True while the content is being listed: changes wait. */
   get isLoading(): boolean {
     return this.loading !== undefined;
@@ -98,9 +107,10 @@ export class ResourceCache {
     this.loading = [];
   }
 
+  /** Does nothing when the content was replaced meanwhile. */
   finishLoad(entries: readonly Entry[], revision: number): void {
-    const waiting = this.loading ?? [];
-    this.loading = undefined;
+    const waiting = this.loading;
+    if (!waiting) return;
     this.replace(entries, revision);
     if (waiting.length) this.apply(waiting);
   }

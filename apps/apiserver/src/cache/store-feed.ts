@@ -1,4 +1,5 @@
 import type { KindDescriptor } from '@orrery/api';
+import { StatusError } from '@orrery/errors';
 import { type Event, Event_EventType, WatchDefinition, type WatchRequest, type WatchResponse } from '@orrery/proto/etcd';
 import { AsyncQueue, type Channel, createClient } from '@orrery/rpc';
 import type { Env } from '@orrery/runtime';
@@ -60,7 +61,8 @@ export class StoreFeed {
   /** The cache of the storage that `kind` lives in. */
   cache(kind: KindDescriptor): ResourceCache {
     const cache = this.caches.get(resourcePrefix(this.root, kind));
-    if (!cache) throw new Error(`no cache for ${kind.resource}.${kind.group}`);
+    // A custom resource may go while a request for it is on its way.
+    if (!cache) throw new StatusError({ code: 404, reason: 'NotFound', message: 'the server could not find the requested resource', details: {} });
     return cache;
   }
 
@@ -85,6 +87,15 @@ export class StoreFeed {
     cache.beginLoad();
     const { entries, revision } = await this.read(cache.prefix);
     cache.finishLoad(entries, revision);
+    await this.waitFor(revision);
+  }
+
+  /** Drops a resource that is served no more; its watches end. */
+  remove(cache: ResourceCache): void {
+    if (this.caches.get(cache.prefix) !== cache) return;
+    this.caches.delete(cache.prefix);
+    this.byPrefix.splice(this.byPrefix.indexOf(cache), 1);
+    cache.replace([], this.current);
   }
 
   /** Lists everything, then follows until `signal` aborts. Resolves once the caches are filled and the watch stands. */

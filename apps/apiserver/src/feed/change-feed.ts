@@ -34,7 +34,7 @@ export function startChangeFeed(options: { env: Env; bus: Bus; feed: StoreFeed; 
     let isOpen = !cache.isLoading;
     if (isOpen) publisher.open({ root, version: kind.version, revision: feed.revision });
     const tell = (change: Change): void => {
-      publisher.publish({ root, revision: change.revision, ...placeOf(kind, change), line: change.plain.line });
+      publisher.publish({ root, revision: change.revision, ...placeOf(kind, change), line: change.plain.view(cache.kind).line });
     };
     const reset = (revision: number): void => {
       publisher.open({ root, version: kind.version, revision });
@@ -46,6 +46,11 @@ export function startChangeFeed(options: { env: Env; bus: Bus; feed: StoreFeed; 
   };
   /** Custom resources come while the server runs; until they are found here they are watched over gRPC. */
   const followAll = (): void => {
+    for (const [cache, stop] of stops) {
+      if (feed.all().includes(cache)) continue;
+      stop();
+      stops.delete(cache);
+    }
     for (const cache of feed.all()) if (!stops.has(cache) && !feedExcludes(cache.kind)) follow(cache);
   };
   followAll();

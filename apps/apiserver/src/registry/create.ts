@@ -12,7 +12,7 @@ const nameAttempts = 8;
 /** Seconds until objects of this kind expire; undefined for all but Events. */
 export function ttlSeconds(registry: Registry, scope: Pick<RequestScope, 'kind'>): number | undefined {
   const { kind, storedAs, group } = scope.kind;
-  const isEvent = kind === 'Event' && (group === '' || storedAs !== undefined);
+  const isEvent = kind === 'Event' && (group === '' || (group === 'events.k8s.io' && storedAs !== undefined));
   return isEvent ? registry.config.eventTtlSeconds : undefined;
 }
 

@@ -103,9 +103,10 @@ function decide(registry: Registry, scope: RequestScope, options: DeleteOptions,
     const decision = markNamespace(registry, draft);
     if (decision) return decision;
   }
+  if (draft.metadata.deletionTimestamp === undefined) scope.kind.prepareForDelete?.(draft, { nowMs: registry.env.clock.now(), namespace: scope.info.namespace });
   const verdict = isGraceful(scope) ? markGraceful(registry, scope, options, draft) : 'now';
   if (verdict === 'pending') return { action: 'keep' };
-  const finalizers = collectorFinalizers(scope, options, before.metadata?.finalizers ?? []);
+  const finalizers = collectorFinalizers(scope, options, draft.metadata.finalizers ?? []);
   if (finalizers.length) draft.metadata.finalizers = finalizers;
   else delete draft.metadata.finalizers;
   if (verdict === 'marked') return { action: 'put', draft };

@@ -7,6 +7,7 @@ export class Kinds implements KindLookup {
   private readonly byName = new Map<string, KindDescriptor>();
   private readonly listeners = new Set<() => void>();
   private ordered: readonly KindDescriptor[];
+  private customKinds: readonly KindDescriptor[] = [];
   private changes = 0;
 
   constructor(kinds: readonly KindDescriptor[]) {
@@ -31,16 +32,21 @@ export class Kinds implements KindLookup {
     return this.ordered;
   }
 
-  /** Adds kinds after all others, replacing those of the same resource. */
-  add(kinds: readonly KindDescriptor[]): void {
-    for (const kind of kinds) this.drop(kind);
-    this.ordered = [...this.ordered, ...kinds];
-    for (const kind of kinds) this.index(kind);
-    this.changed();
+  /** Is the resource built in, at whatever version? */
+  isBuiltIn(group: string, resource: string): boolean {
+    return this.ordered.some((kind) => kind.group === group && kind.resource === resource && !this.customKinds.includes(kind));
   }
 
-  remove(kinds: readonly KindDescriptor[]): void {
-    for (const kind of kinds) this.drop(kind);
+  get custom(): readonly KindDescriptor[] {
+    return this.customKinds;
+  }
+
+  /** Serves these custom kinds after the built-in ones and no others; a built-in kind is never replaced. */
+  serveCustom(kinds: readonly KindDescriptor[]): void {
+    for (const kind of this.customKinds) this.drop(kind);
+    this.customKinds = kinds.filter((kind) => !this.get(kind.group, kind.version, kind.resource) && !this.byKind(kind.group, kind.version, kind.kind));
+    this.ordered = [...this.ordered, ...this.customKinds];
+    for (const kind of this.customKinds) this.index(kind);
     this.changed();
   }
 

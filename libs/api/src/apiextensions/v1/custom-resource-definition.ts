@@ -1,5 +1,7 @@
-import type { CustomResourceDefinition } from '../../../gen/types.ts';
+import { rfc3339 } from '@orrery/runtime';
+import type { CustomResourceDefinition, CustomResourceDefinitionStatus } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
+import type { StrategyContext } from '../../kind.ts';
 import { fallbackColumns } from '../../printing/columns.ts';
 import { validateDefinition, validateDefinitionUpdate } from './crd/validation.ts';
 
@@ -23,6 +25,34 @@ function rememberStorage(definition: CustomResourceDefinition): void {
   definition.status = { ...definition.status, storedVersions: [...stored, storage] } as CustomResourceDefinition['status'];
 }
 
+const cleanupFinalizer = 'customresourcecleanup.apiextensions.k8s.io';
+
+/** Holds the definition until its instances are gone, and stops taking in new ones. */
+function holdForCleanup(definition: CustomResourceDefinition, { nowMs }: StrategyContext): void {
+  definition.metadata ??= {};
+  const finalizers = definition.metadata.finalizers ?? [];
+  if (!finalizers.includes(cleanupFinalizer)) definition.metadata.finalizers = [...finalizers, cleanupFinalizer];
+  const conditions = (definition.status?.conditions ?? []).filter(({ type }) => type !== 'Terminating');
+  const terminating = {
+    type: 'Terminating', status: 'True', reason: 'InstanceDeletionPending',
+    message: 'CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon', lastTransitionTime: rfc3339(nowMs),
+  };
+  definition.status = { ...definition.status, conditions: [...conditions, terminating] } as CustomResourceDefinitionStatus;
+}
+
+function hasRules(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (!Array.isArray(value) && Array.isArray((value as Record<string, unknown>)['x-kubernetes-validations'])) return true;
+  return Object.values(value).some(hasRules);
+}
+
+/** Rules are stored and shown, but there is nothing here that evaluates them. */
+function warnings({ spec }: CustomResourceDefinition): string[] {
+  const versions = (spec?.versions ?? []).filter((version) => hasRules(version.schema?.openAPIV3Schema));
+  const webhook = spec?.conversion?.strategy === 'Webhook' ? ['spec.conversion.strategy: webhooks are not called; objects are converted by their apiVersion alone'] : [];
+  return [...versions.map(({ name }) => `spec.versions[${name}].schema.openAPIV3Schema: x-kubernetes-validations are not evaluated by this server`), ...webhook];
+}
+
 export const customResourceDefinitionKind = defineKind<CustomResourceDefinition>({
   group: 'apiextensions.k8s.io',
   version: 'v1',
@@ -38,6 +68,8 @@ export const customResourceDefinitionKind = defineKind<CustomResourceDefinition>
   defaults: setDefaults,
   onCreate: rememberStorage,
   onUpdate: rememberStorage,
+  prepareForDelete: holdForCleanup,
+  warnings,
   validate: validateDefinition,
   validateUpdate: validateDefinitionUpdate,
   columns: fallbackColumns,

@@ -1,0 +1,197 @@
+import { CustomResourceDefinitions, type KindDescriptor, compareVersions, customKinds, isEstablished, isTerminating, storageKind } from '@orrery/api';
+import type { CustomResourceDefinition } from '@orrery/api/types';
+import { deepEqual } from '@orrery/apimachinery';
+import type { ApiClient } from '@orrery/client';
+import { isConflict, isNotFound } from '@orrery/errors';
+import type { ResourceCache } from '../cache/resource-cache.ts';
+import type { PluginSet } from '../pipeline/plugin-set.ts';
+import type { Kinds } from '../registry/kinds.ts';
+import type { Registry } from '../registry/registry.ts';
+import { awaitsCleanup, cleanUp } from './cleanup.ts';
+import { plannedStatus } from './names.ts';
+
+const retryMs = 1_000;
+
+interface Served {
+  definition: CustomResourceDefinition;
+  readonly cache: ResourceCache;
+  readonly stop: () => void;
+  isLoaded: boolean;
+  kinds: readonly KindDescriptor[];
+}
+
+interface Setup {
+  readonly registry: Registry;
+  readonly kinds: Kinds;
+  readonly api: ApiClient;
+}
+
+const nameOf = (definition: CustomResourceDefinition): string => definition.metadata?.name ?? '';
+
+/** What the served kinds are made of. */
+function sameShape(a: CustomResourceDefinition, b: CustomResourceDefinition): boolean {
+  return deepEqual(a.spec, b.spec) && deepEqual(a.status?.acceptedNames, b.status?.acceptedNames) && isTerminating(a) === isTerminating(b);
+}
+
+function byPreference(a: KindDescriptor, b: KindDescriptor): number {
+  if (a.group !== b.group) return a.group < b.group ? -1 : 1;
+  return compareVersions(a.version, b.version);
+}
+
+/**
+ * Serves what CustomResourceDefinitions define, as the watch cache tells of them, so that all replicas agree; accepts
+ * their names and cleans up after those deleted.
+ */
+class CustomResources {
+  private readonly setup: Setup;
+  private readonly served = new Map<string, Served>();
+  private readonly due = new Set<string>();
+  private working: Promise<void> | undefined;
+  private signal: AbortSignal | undefined;
+
+  constructor(setup: Setup) {
+    this.setup = setup;
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    this.signal = signal;
+    const cache = this.definitionCache();
+    const stop = cache.listen((change) => {
+      this.refresh();
+      this.wake((change.current ?? change.previous)?.name ?? '');
+    });
+    signal.addEventListener('abort', stop, { once: true });
+    await Promise.all(this.definitions().map((definition) => this.prepare(definition)));
+    this.refresh();
+    for (const definition of this.definitions()) this.wake(nameOf(definition));
+  }
+
+  private definitionCache(): ResourceCache {
+    const { kinds, registry } = this.setup;
+    return registry.feed.cache(kinds.get('apiextensions.k8s.io', 'v1', 'customresourcedefinitions') as KindDescriptor);
+  }
+
+  private definitions(): CustomResourceDefinition[] {
+    return this.definitionCache().list({ namespace: '' }).map((entry) => entry.object as CustomResourceDefinition);
+  }
+
+  /** Undefined: the resource is built in, and the definition makes no difference. */
+  private storageOf(definition: CustomResourceDefinition): KindDescriptor | undefined {
+    const kind = storageKind(definition);
+    return kind && !this.setup.kinds.isBuiltIn(kind.group, kind.resource) ? kind : undefined;
+  }
+
+  /** Fills the cache of the instances before anybody may ask for them. */
+  private async prepare(definition: CustomResourceDefinition): Promise<void> {
+    const { registry } = this.setup;
+    const kind = this.storageOf(definition);
+    if (!kind || this.served.has(nameOf(definition))) return;
+    const cache = registry.feed.add(kind);
+    const stop = cache.listen((change) => {
+      if (!change.current && cache.size === 0) this.wake(nameOf(definition));
+    });
+    const served: Served = { definition, cache, stop, isLoaded: false, kinds: customKinds(definition) };
+    this.served.set(nameOf(definition), served);
+    await registry.feed.load(cache);
+    served.isLoaded = true;
+  }
+
+  private async loadAndServe(definition: CustomResourceDefinition): Promise<void> {
+    try {
+      await this.prepare(definition);
+      this.refresh();
+      this.wake(nameOf(definition));
+    } catch (error) {
+      this.setup.registry.env.log.warn('custom resources cannot be listed; retrying', { name: nameOf(definition), error });
+      this.drop(nameOf(definition));
+      this.later(() => this.refresh());
+    }
+  }
+
+  /** Brings what is served in line with the definitions, before anybody else hears of their change. */
+  private refresh(): void {
+    const { registry, kinds } = this.setup;
+    const definitions = new Map(this.definitions().map((definition) => [nameOf(definition), definition]));
+    for (const name of [...this.served.keys()]) if (!definitions.has(name)) this.drop(name);
+    const wanted: KindDescriptor[] = [];
+    for (const [name, definition] of definitions) {
+      const served = this.served.get(name);
+      if (!served) {
+        if (this.storageOf(definition)) void this.loadAndServe(definition);
+        continue;
+      }
+      if (!sameShape(served.definition, definition)) {
+        served.kinds = customKinds(definition);
+        const storage = storageKind(definition);
+        if (storage) served.cache.adopt(storage, registry.feed.revision);
+      }
+      served.definition = definition;
+      if (served.isLoaded && isEstablished(definition)) wanted.push(...served.kinds);
+    }
+    const current = kinds.custom;
+    const next = wanted.sort(byPreference);
+    if (next.length !== current.length || next.some((kind, i) => kind !== current[i])) kinds.serveCustom(next);
+  }
+
+  private drop(name: string): void {
+    const served = this.served.get(name);
+    if (!served) return;
+    served.stop();
+    this.served.delete(name);
+    this.setup.registry.feed.remove(served.cache);
+  }
+
+  private wake(name: string): void {
+    this.due.add(name);
+    this.working ??= this.work().finally(() => {
+      this.working = undefined;
+      if (this.due.size) this.wake([...this.due][0] ?? '');
+    });
+  }
+
+  private later(then: () => void): void {
+    const timer = this.setup.registry.env.clock.after(retryMs, then);
+    this.signal?.addEventListener('abort', () => timer.cancel(), { once: true });
+  }
+
+  private async work(): Promise<void> {
+    // Not within the callback that told of the change: whoever else listens hears of it first.
+    await Promise.resolve();
+    for (const name of this.due) {
+      this.due.delete(name);
+      if (this.signal?.aborted) return;
+      try {
+        if (!(await this.reconcile(name))) this.later(() => this.wake(name));
+      } catch (error) {
+        // Another replica was faster; its change comes by and wakes us.
+        if (isConflict(error) || isNotFound(error)) continue;
+        this.setup.registry.env.log.warn('custom resource definition cannot be brought up to date; retrying', { name, error });
+        this.later(() => this.wake(name));
+      }
+    }
+  }
+
+  private async reconcile(name: string): Promise<boolean> {
+    const { api, registry } = this.setup;
+    const definitions = this.definitions();
+    const definition = definitions.find((one) => nameOf(one) === name);
+    if (!definition) {
+      // Its names are free for others.
+      for (const other of definitions) if (plannedStatus(other, definitions, registry.env.clock.now())) this.due.add(nameOf(other));
+      return true;
+    }
+    if (awaitsCleanup(definition)) return cleanUp({ registry, api }, definition);
+    if (definition.metadata?.deletionTimestamp) return true;
+    const status = plannedStatus(definition, definitions, registry.env.clock.now());
+    if (!status) return true;
+    // Served the moment it says so: what fills the cache wakes us again.
+    if (this.storageOf(definition) && !this.served.get(name)?.isLoaded) return true;
+    await api.update(CustomResourceDefinitions, { ...definition, status } as CustomResourceDefinition, { subresource: 'status' });
+    return true;
+  }
+}
+
+export function customResources(setup: Setup): PluginSet {
+  const resources = new CustomResources(setup);
+  return { start: (signal) => resources.start(signal) };
+}

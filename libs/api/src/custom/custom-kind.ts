@@ -1,0 +1,187 @@
+import { cloneJson, deepEqual, isRecord } from '@orrery/apimachinery';
+import { StatusError, fieldError, type FieldError } from '@orrery/errors';
+import type { CustomResourceDefinition, CustomResourceDefinitionSpec, CustomResourceDefinitionVersion } from '../../gen/types.ts';
+import { defineKind } from '../define-kind.ts';
+import type { KindDescriptor, ScalePaths } from '../kind.ts';
+import { customSchema } from '../schema/custom-schema.ts';
+import { decodeValue } from '../schema/decode.ts';
+import { customDefinitionName } from '../schema/openapi/model.ts';
+import { customColumns } from './columns.ts';
+import { applySchemaDefaults } from './defaulting.ts';
+import { compileJsonPath } from './json-path.ts';
+import { type JsonSchema, validateAgainstSchema } from './json-schema.ts';
+
+type Custom = Record<string, unknown> & { metadata?: Record<string, unknown> & { generation?: number } };
+
+type Whole = CustomResourceDefinition & { readonly spec: CustomResourceDefinitionSpec };
+
+const isTrue = (definition: CustomResourceDefinition, type: string): boolean =>
+  (definition.status?.conditions ?? []).some((condition) => condition.type === type && condition.status === 'True');
+
+/** Served to clients. */
+export const isEstablished = (definition: CustomResourceDefinition): boolean => isTrue(definition, 'Established');
+/** Being deleted: nothing new is taken in. */
+export const isTerminating = (definition: CustomResourceDefinition): boolean => isTrue(definition, 'Terminating');
+
+/** Everything but metadata and, where it is a subresource, status. */
+function content(object: Custom, hasStatus: boolean): Record<string, unknown> {
+  const { metadata: _metadata, ...rest } = object;
+  if (hasStatus) delete rest['status'];
+  return rest;
+}
+
+function restore(draft: Record<string, unknown>, old: Record<string, unknown>, name: string): void {
+  if (old[name] === undefined) delete draft[name];
+  else draft[name] = old[name];
+}
+
+function setGeneration(draft: Custom, generation: number | undefined): void {
+  draft.metadata ??= {};
+  if (generation === undefined) delete draft.metadata.generation;
+  else draft.metadata.generation = generation;
+}
+
+function strategy(definition: CustomResourceDefinition, hasStatus: boolean): Pick<KindDescriptor<Custom>, 'prepareForCreate' | 'prepareForUpdate' | 'prepareForStatusUpdate'> {
+  const terminating = isTerminating(definition);
+  return {
+    prepareForCreate(draft) {
+      if (terminating) throw new StatusError({ code: 405, reason: 'MethodNotAllowed', message: 'create not allowed while custom resource definition is terminating', details: {} });
+      if (hasStatus) delete draft['status'];
+      setGeneration(draft, 1);
+    },
+    prepareForUpdate(draft, old) {
+      if (hasStatus) restore(draft, old, 'status');
+      const current = old.metadata?.generation;
+      setGeneration(draft, deepEqual(content(draft, hasStatus), content(old, hasStatus)) ? current : (current ?? 0) + 1);
+    },
+    prepareForStatusUpdate(draft, old) {
+      const managedFields = draft.metadata?.['managedFields'];
+      const resourceVersion = draft.metadata?.['resourceVersion'];
+      for (const name of new Set([...Object.keys(draft), ...Object.keys(old)])) if (name !== 'metadata' && name !== 'status') restore(draft, old, name);
+      draft.metadata = { ...old.metadata, ...(managedFields === undefined ? {} : { managedFields }), ...(resourceVersion === undefined ? {} : { resourceVersion }) };
+    },
+  };
+}
+
+const bare = (path: string): string => path.replace(/^\./, '');
+
+function scaleOf(version: CustomResourceDefinitionVersion): ScalePaths | undefined {
+  const scale = version.subresources?.scale;
+  if (!scale) return undefined;
+  return { specReplicas: bare(scale.specReplicasPath), statusReplicas: bare(scale.statusReplicasPath), ...(scale.labelSelectorPath ? { selector: bare(scale.labelSelectorPath) } : {}) };
+}
+
+function valueAt(object: unknown, path: string): unknown {
+  return path.split('.').reduce<unknown>((value, name) => (isRecord(value) ? value[name] : undefined), object);
+}
+
+/** What /scale reads must be numbers that make sense. */
+function scaleProblems(object: Custom, scale: ScalePaths | undefined): FieldError[] {
+  const paths = scale ? [scale.specReplicas, scale.statusReplicas] : [];
+  return paths.flatMap((path) => {
+    const value = valueAt(object, path);
+    if (value === undefined) return [];
+    if (typeof value !== 'number' || !Number.isInteger(value)) {
+      const type = isRecord(value) ? 'map[string]interface {}' : Array.isArray(value) ? '[]interface {}' : typeof value === 'boolean' ? 'bool' : typeof value === 'number' ? 'float64' : typeof value;
+      return [fieldError.invalid(`.${path}`, 0, `.${path} accessor error: ${String(value)} is of the type ${type}, expected int64`)];
+    }
+    if (value < 0) return [fieldError.invalid(`.${path}`, value, 'should be a non-negative integer')];
+    return value > 2_147_483_647 ? [fieldError.invalid(`.${path}`, value, 'should be less than or equal to 2147483647')] : [];
+  });
+}
+
+function selectableOf(version: CustomResourceDefinitionVersion): Pick<KindDescriptor<Custom>, 'selectable' | 'selectableFields'> {
+  const fields = (version.selectableFields ?? []).map(({ jsonPath }) => ({ name: bare(jsonPath), find: compileJsonPath(jsonPath) }));
+  const text = (value: unknown): string => (value === undefined || value === null ? '' : String(value));
+  return {
+    selectableFields: fields.map(({ name }) => name),
+    selectable: (object) => Object.fromEntries(fields.map(({ name, find }) => [name, text(find(object)[0])])),
+  };
+}
+
+function deprecationOf(definition: Whole, version: CustomResourceDefinitionVersion): string | undefined {
+  if (!version.deprecated) return undefined;
+  const { group, names } = definition.spec;
+  return version.deprecationWarning ?? `${group}/${version.name} ${names.kind} is deprecated`;
+}
+
+/** Where a status subresource is, status is left to it. */
+const hasStatusSubresource = (version: CustomResourceDefinitionVersion): boolean => version.subresources?.status !== undefined;
+
+function customKind(definition: Whole, version: CustomResourceDefinitionVersion): KindDescriptor<Custom> {
+  const { group, names, scope, versions } = definition.spec;
+  const accepted = definition.status?.acceptedNames ?? names;
+  const source = (version.schema?.openAPIV3Schema ?? {}) as JsonSchema;
+  const schema = customSchema(source, { preserveUnknownFields: definition.spec.preserveUnknownFields === true });
+  const apiVersion = `${group}/${version.name}`;
+  const storageVersion = versions.find((one) => one.storage)?.name ?? version.name;
+  const hasStatus = hasStatusSubresource(version);
+  const scale = scaleOf(version);
+  const deprecation = deprecationOf(definition, version);
+  const judge = (object: Custom, old?: Custom): FieldError[] => [...validateAgainstSchema(object, source, old), ...scaleProblems(object, scale)];
+  const base = defineKind<Custom>({
+    group,
+    version: version.name,
+    kind: names.kind,
+    listKind: names.listKind ?? `${names.kind}List`,
+    resource: names.plural,
+    singular: accepted.singular || names.singular || names.kind.toLowerCase(),
+    namespaced: scope === 'Namespaced',
+    shortNames: accepted.shortNames ?? [],
+    categories: accepted.categories ?? [],
+    definition: customDefinitionName({ group, version: version.name, kind: names.kind }),
+    schema,
+    customSchema: source,
+    storagePrefix: `${group}/${names.plural}`,
+    hasStatus,
+    ...(scale ? { scale } : {}),
+    ...(deprecation ? { deprecation } : {}),
+    ...selectableOf(version),
+    storedAs: {
+      group,
+      version: storageVersion,
+      toStorage: (object: Custom) => ({ ...object, apiVersion: `${group}/${storageVersion}` }),
+      fromStorage: (stored: Custom) => {
+        const object = decodeValue(cloneJson(stored), schema, 'Ignore').object as Custom;
+        object['apiVersion'] = apiVersion;
+        applySchemaDefaults(object, source);
+        return object;
+      },
+    },
+    unconditionalUpdate: false,
+    defaults: (object) => applySchemaDefaults(object, source),
+    validate: (object) => judge(object),
+    validateUpdate: judge,
+    validateStatusUpdate: judge,
+    columns: customColumns(version.additionalPrinterColumns),
+  });
+  return { ...base, ...strategy(definition, hasStatus) };
+}
+
+/** `v2` before `v1` before `v1beta1` before `v1alpha1`; other names after these, in order of the alphabet. */
+export function compareVersions(a: string, b: string): number {
+  const rank = (name: string): readonly number[] | undefined => {
+    const [, major, stage, minor] = /^v(\d+)(?:(alpha|beta)(\d+))?$/.exec(name) ?? [];
+    return major === undefined ? undefined : [stage === undefined ? 2 : stage === 'beta' ? 1 : 0, Number(major), Number(minor ?? 0)];
+  };
+  const [left, right] = [rank(a), rank(b)];
+  if (!left || !right) return left ? -1 : right ? 1 : a < b ? -1 : a > b ? 1 : 0;
+  for (const [i, n] of left.entries()) if (n !== right[i]) return (right[i] ?? 0) - n;
+  return 0;
+}
+
+const kindOf = (definition: CustomResourceDefinition, version: CustomResourceDefinitionVersion): KindDescriptor => customKind(definition as Whole, version) as KindDescriptor;
+
+/** What a CustomResourceDefinition makes the server serve: a kind for every served version, the preferred one first. */
+export function customKinds(definition: CustomResourceDefinition): KindDescriptor[] {
+  return (definition.spec?.versions ?? [])
+    .filter((version) => version.served)
+    .sort((a, b) => compareVersions(a.name, b.name))
+    .map((version) => kindOf(definition, version));
+}
+
+/** The kind in which instances are stored, served or not. */
+export function storageKind(definition: CustomResourceDefinition): KindDescriptor | undefined {
+  const version = (definition.spec?.versions ?? []).find((one) => one.storage);
+  return version && kindOf(definition, version);
+}
