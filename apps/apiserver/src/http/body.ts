@@ -92,7 +92,10 @@ export function decodeBody(body: Buffer, options: { contentType: string | undefi
   const { expected, mode } = options;
   let found: { apiVersion?: string; kind?: string } = {};
   try {
-    if (mediaType(options.contentType) === protobufType) return decodeWire(body, expected);
+    if (mediaType(options.contentType) === protobufType) {
+      if (expected.schema.isCustom) throw unsupportedMediaType('the body of the request was in an unknown format - accepted media types include: application/json, application/yaml');
+      return decodeWire(body, expected);
+    }
     const { parsed, problems } = parse(body, mediaType(options.contentType));
     const { value } = parsed;
     if (isRecord(value)) found = { apiVersion: formatApiVersion(expected.group, expected.version), kind: expected.kind, ...pickType(value) };

@@ -1,11 +1,11 @@
-import { ConfigMaps, PersistentVolumeClaims, Pods, ReplicationControllers, ResourceQuotas, Secrets, Services } from '@orrery/api';
+import { ConfigMaps, CustomResourceDefinitions, PersistentVolumeClaims, Pods, ReplicationControllers, ResourceQuotas, Secrets, Services } from '@orrery/api';
 import { countName, objectUsage, quotaApplies } from '@orrery/api/quota';
 import type { ResourceQuota, ResourceQuotaStatus } from '@orrery/api/types';
 import { type KubeObject, type Quantity, type ResourceRef, addQuantity, formatQuantity, zeroQuantity } from '@orrery/apimachinery';
 import { deepEqual } from '@orrery/client';
 import { type AnyController, type ControllerContext, defineController, watch } from '@orrery/controller';
 import { StatusError } from '@orrery/errors';
-import { builtInResources } from '../resources/catalog.ts';
+import { allResources } from '../resources/catalog.ts';
 
 /** Resources that quotas bound by names of their own. */
 const measured: readonly ResourceRef[] = [Pods, Services, PersistentVolumeClaims, ConfigMaps, Secrets, ReplicationControllers, ResourceQuotas];
@@ -27,15 +27,17 @@ export function plan(quota: ResourceQuota, objects: Iterable<{ resource: Resourc
 }
 
 /** Resources that only a `count/…` name of this quota asks for. */
-function counted(quota: ResourceQuota): ResourceRef[] {
+function counted({ store }: Pick<ControllerContext, 'store'>, quota: ResourceQuota): ResourceRef[] {
   const names = new Set(Object.keys(quota.spec?.hard ?? {}).filter((name) => name.startsWith('count/')));
-  return builtInResources.filter((resource) => resource.namespaced && !measured.includes(resource) && names.has(countName(resource)));
+  if (names.size === 0) return [];
+  return allResources(store(CustomResourceDefinitions).list()).filter((resource) => resource.namespaced && !measured.includes(resource) && names.has(countName(resource)));
 }
 
-async function* objectsOf({ api, store }: ControllerContext, quota: ResourceQuota): AsyncIterable<{ resource: ResourceRef; object: KubeObject }> {
+async function* objectsOf(context: ControllerContext, quota: ResourceQuota): AsyncIterable<{ resource: ResourceRef; object: KubeObject }> {
+  const { api, store } = context;
   const { namespace = '' } = quota.metadata ?? {};
   for (const resource of measured) for (const object of store(resource).byIndex('namespace', namespace)) yield { resource, object };
-  for (const resource of counted(quota)) {
+  for (const resource of counted(context, quota)) {
     try {
       for (const object of (await api.list(resource, { namespace, resourceVersion: '0' })).items) yield { resource, object };
     } catch (error) {
@@ -57,12 +59,16 @@ export function resourceQuotaController(): AnyController {
       { apiGroups: ['*'], resources: ['*'], verbs: ['list', 'watch'] },
       { apiGroups: [''], resources: ['resourcequotas/status'], verbs: ['update'] },
     ],
-    watches: measured.map((resource) =>
-      watch(resource, ({ object, old, gone }, context) => {
-        const settled = old && !gone && resource === Pods && deepEqual(old.metadata?.deletionTimestamp, object.metadata?.deletionTimestamp) && phaseOf(old) === phaseOf(object);
-        return settled ? [] : quotasOf(object.metadata?.namespace ?? '', context);
-      }),
-    ),
+    watches: [
+      ...measured.map((resource) =>
+        watch(resource, ({ object, old, gone }, context) => {
+          const settled = old && !gone && resource === Pods && deepEqual(old.metadata?.deletionTimestamp, object.metadata?.deletionTimestamp) && phaseOf(old) === phaseOf(object);
+          return settled ? [] : quotasOf(object.metadata?.namespace ?? '', context);
+        }),
+      ),
+      // Counted, so that they must be known.
+      watch(CustomResourceDefinitions, () => []),
+    ],
     coalesceMs: (key, { store }) => Math.min(1000, Math.floor(store(Pods).countByIndex('namespace', key.slice(0, key.indexOf('/'))) / 10)),
     async reconcile(key, context) {
       const quota = context.store(ResourceQuotas).get(key);

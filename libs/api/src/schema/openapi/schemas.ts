@@ -162,23 +162,34 @@ function customDefinition(writer: SchemaWriter, kind: OpenApiKind): JsonObject {
   return {
     ...schema,
     type: 'object',
-    properties: { apiVersion: { type: 'string' }, kind: { type: 'string' }, ...own, metadata: metadataReference(writer, 'ObjectMeta') },
+    properties: { ...typeProperties(writer), ...own, metadata: metadataReference(writer, 'ObjectMeta') },
     'x-kubernetes-group-version-kind': [{ group: kind.group, kind: kind.kind, version: kind.version }],
   };
 }
 
+/** What the fields that every kind has are for: the words of one that has them. */
+function described(writer: SchemaWriter, field: string): JsonObject {
+  const description = writer.descriptions[`io.k8s.api.core.v1.${field}`];
+  return description ? { description } : {};
+}
+
+function typeProperties(writer: SchemaWriter): JsonObject {
+  return { apiVersion: { ...described(writer, 'Pod.apiVersion'), type: 'string' }, kind: { ...described(writer, 'Pod.kind'), type: 'string' } };
+}
+
 function metadataReference(writer: SchemaWriter, name: 'ObjectMeta' | 'ListMeta'): JsonObject {
   const ref = reference(writer, `${meta}${name}`);
-  return writer.flavor === 'v3' ? { allOf: [ref] } : ref;
+  const about = described(writer, name === 'ObjectMeta' ? 'Pod.metadata' : 'PodList.metadata');
+  return writer.flavor === 'v3' ? { ...about, allOf: [ref] } : { ...about, ...ref };
 }
 
 function customList(writer: SchemaWriter, kind: OpenApiKind): JsonObject {
   return {
+    description: `${kind.listKind} is a list of ${kind.kind}`,
     type: 'object',
     required: ['items'],
     properties: {
-      apiVersion: { type: 'string' },
-      kind: { type: 'string' },
+      ...typeProperties(writer),
       items: { type: 'array', items: reference(writer, kind.definition) },
       metadata: metadataReference(writer, 'ListMeta'),
     },

@@ -94,7 +94,23 @@ function checkDefinition({ metadata, spec }: CustomResourceDefinition, root: Fie
   checkConversion(spec, at.child('conversion'));
 }
 
-export const validateDefinition = (definition: CustomResourceDefinition): FieldError[] => findProblems((root) => checkDefinition(definition, root));
+const approvalAnnotation = 'api-approved.kubernetes.io';
+
+/** Groups of the project itself take only what was reviewed, or says that it was not. */
+function checkApproval({ metadata, spec }: CustomResourceDefinition, root: FieldPath): void {
+  if (!/(^|\.)(k8s|kubernetes)\.io$/.test(spec?.group ?? '')) return;
+  const at = root.child('metadata').child('annotations').at(approvalAnnotation);
+  const value = metadata?.annotations?.[approvalAnnotation] ?? '';
+  const more = 'see https://github.com/kubernetes/enhancements/pull/1111';
+  if (value === '') at.required(`protected groups must have approval annotation "${approvalAnnotation}", ${more}`);
+  else if (!value.startsWith('unapproved') && !URL.canParse(value)) at.invalid(value, `protected groups must have approval annotation "${approvalAnnotation}" with either a URL or a reason starting with "unapproved", ${more}`);
+}
+
+export const validateDefinition = (definition: CustomResourceDefinition): FieldError[] =>
+  findProblems((root) => {
+    checkDefinition(definition, root);
+    checkApproval(definition, root);
+  });
 
 export function validateDefinitionUpdate(definition: CustomResourceDefinition, old: CustomResourceDefinition): FieldError[] {
   return findProblems((root) => {
