@@ -1,0 +1,46 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestCluster, findKubectls, startTestCluster } from '@orrery/testkit';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed } from 'vitest';
+import * as story from './crd-story.ts';
+import { type Line, type Transcript, play } from './transcript.ts';
+
+const programs = findKubectls();
+/** The oldest and the newest at hand. */
+const chosen = [...new Map([programs.at(1), programs.at(-1)].flatMap((program) => (program ? [[program.version, program]] : []))).values()];
+const home = mkdtempSync(join(tmpdir(), 'orrery-crd-'));
+let cluster: TestCluster;
+
+beforeAll(async () => {
+  cluster = await startTestCluster({ layout: 'single', nodes: 1 });
+}, 60_000);
+afterAll(async () => {
+  await cluster?.destroy();
+  rmSync(home, { recursive: true, force: true });
+}, 60_000);
+beforeEach(() => onTestFailed(() => void process.stderr.write(`${cluster.logs()}\n`)));
+
+describe.each(chosen.map(({ version, path }, i) => [version, path, i] as const))('kubectl %s', (version, path, i) => {
+  const names: story.Names = { kind: `CronTab${i}`, short: `ct${i}` };
+  const dir = join(home, version);
+  const at = (): Transcript => ({ kubectl: cluster.kubectl(path), namespace: `crd${i}`, cwd: home });
+  const told = (lines: readonly Line[], uid = ''): Line[] =>
+    lines.map(([typed, sees, code]) => {
+      const command = story.named(typed, names).replaceAll('FILES', dir).replaceAll('UID', uid);
+      const seen = typeof sees === 'string' ? story.named(sees, names) : new RegExp(story.named(sees.source, names));
+      return code === undefined ? [command, seen] : [command, seen, code];
+    });
+
+  it('defines a resource and makes one', { timeout: 30_000 }, async () => {
+    mkdirSync(dir, { recursive: true });
+    for (const [name, text] of Object.entries(story.files)) writeFileSync(join(dir, name), story.named(text, names));
+    await play(at(), told(story.life));
+  });
+  it('changes it, and is told what is wrong', { timeout: 60_000 }, () => play(at(), told(story.changes)));
+  it('ends with its owner, its namespace and its definition', { timeout: 90_000 }, async () => {
+    const uid = (await at().kubectl.ok(['-n', `crd${i}`, 'get', names.short, 'one', '-o', 'jsonpath={.metadata.uid}'])).trim();
+    expect(uid).toMatch(/^[0-9a-f-]{36}$/);
+    await play(at(), told(story.end, uid));
+  });
+});
