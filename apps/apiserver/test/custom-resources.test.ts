@@ -105,6 +105,24 @@ describe('a definition', () => {
     expect(openApi.body.components.schemas['com.example.stable.v1.CronTab'].properties.spec.properties.cronSpec).toEqual({ type: 'string' });
   });
 
+  it('is served by who starts later, from its first answer on', async () => {
+    const late = await t.replica();
+    expect((await call('GET', crontabs, { port: late.port })).code).toBe(200);
+  });
+
+  it.each<[string, (version: any) => void, string]>([
+    ['a path', (v) => (v.additionalPrinterColumns = [{ name: 'X', type: 'string', jsonPath: '.a[' }]), 'spec.versions[1].additionalPrinterColumns[0].jsonPath: Invalid value: ".a[": is an invalid JSONPath expression'],
+    ['a pattern', (v) => (v.schema.openAPIV3Schema.properties.spec.properties.cronSpec.pattern = '('), 'properties[cronSpec].pattern: Invalid value: "(": must be a valid regular expression'],
+    ['a default', (v) => (v.schema.openAPIV3Schema.properties.spec.properties.mode.default = 'odd'), 'properties[mode].default: Unsupported value: "odd": supported values: "fast", "slow"'],
+  ])('is refused for %s that makes no sense', async (_what, spoil, why) => {
+    const bad = structuredClone(crd);
+    spoil(bad.spec.versions[1]);
+    bad.spec.names.plural = 'bads';
+    bad.metadata.name = 'bads.stable.example.com';
+    const { code, body } = await call('POST', crds, { body: bad });
+    expect([code, body.message]).toEqual([422, expect.stringContaining(why)]);
+  });
+
   it('conflicts over names', async () => {
     const rival = structuredClone(crd);
     rival.metadata.name = 'ctabs.stable.example.com';

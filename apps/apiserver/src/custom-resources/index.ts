@@ -61,7 +61,7 @@ class CustomResources {
       this.wake((change.current ?? change.previous)?.name ?? '');
     });
     signal.addEventListener('abort', stop, { once: true });
-    await Promise.all(this.definitions().map((definition) => this.prepare(definition)));
+    await Promise.all(this.definitions().map((definition) => this.loadAndServe(definition)));
     this.refresh();
     for (const definition of this.definitions()) this.wake(nameOf(definition));
   }
@@ -110,7 +110,7 @@ class CustomResources {
 
   /** Brings what is served in line with the definitions, before anybody else hears of their change. */
   private refresh(): void {
-    const { registry, kinds } = this.setup;
+    const { kinds } = this.setup;
     const definitions = new Map(this.definitions().map((definition) => [nameOf(definition), definition]));
     for (const name of [...this.served.keys()]) if (!definitions.has(name)) this.drop(name);
     const wanted: KindDescriptor[] = [];
@@ -121,9 +121,7 @@ class CustomResources {
         continue;
       }
       if (!sameShape(served.definition, definition)) {
-        served.kinds = customKinds(definition);
-        const storage = storageKind(definition);
-        if (storage) served.cache.adopt(storage, registry.feed.revision);
+        this.reshape(served, definition);
       }
       served.definition = definition;
       if (served.isLoaded && isEstablished(definition)) wanted.push(...served.kinds);
@@ -131,6 +129,12 @@ class CustomResources {
     const current = kinds.custom;
     const next = wanted.sort(byPreference);
     if (next.length !== current.length || next.some((kind, i) => kind !== current[i])) kinds.serveCustom(next);
+  }
+
+  private reshape(served: Served, definition: CustomResourceDefinition): void {
+    served.kinds = customKinds(definition);
+    const storage = storageKind(definition);
+    if (storage) served.cache.adopt(storage, this.setup.registry.feed.revision);
   }
 
   private drop(name: string): void {

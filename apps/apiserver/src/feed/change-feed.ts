@@ -29,15 +29,14 @@ export function startChangeFeed(options: { env: Env; bus: Bus; feed: StoreFeed; 
   const stops = new Map<ResourceCache, () => void>();
 
   const follow = (cache: ResourceCache): void => {
-    const { kind } = cache;
-    const root = feedSubject(kind);
+    const root = feedSubject(cache.kind);
     let isOpen = !cache.isLoading;
-    if (isOpen) publisher.open({ root, version: kind.version, revision: feed.revision });
+    if (isOpen) publisher.open({ root, version: cache.kind.version, revision: feed.revision });
     const tell = (change: Change): void => {
-      publisher.publish({ root, revision: change.revision, ...placeOf(kind, change), line: change.plain.view(cache.kind).line });
+      publisher.publish({ root, revision: change.revision, ...placeOf(cache.kind, change), line: change.plain.view(cache.kind).line });
     };
     const reset = (revision: number): void => {
-      publisher.open({ root, version: kind.version, revision });
+      publisher.open({ root, version: cache.kind.version, revision });
       // Followers of a cache that lost its place must know at once; of one that was filled for the first time there are none.
       if (isOpen) publisher.restart();
       isOpen = true;

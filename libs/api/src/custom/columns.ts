@@ -1,7 +1,7 @@
 import type { CustomResourceColumnDefinition } from '../../gen/types.ts';
 import type { Column } from '../kind.ts';
 import { since } from '../printing/duration.ts';
-import { compileJsonPath } from './json-path.ts';
+import { storedJsonPath } from './json-path.ts';
 
 type Cell = string | number | boolean | null;
 type CustomColumn = Column<Record<string, unknown>>;
@@ -40,7 +40,7 @@ function cellOf(type: string, values: readonly unknown[], nowMs: number): Cell {
 
 function columnOf(definition: CustomResourceColumnDefinition): CustomColumn {
   const { name, type, format, description, priority = 0 } = definition;
-  const find = compileJsonPath(definition.jsonPath);
+  const find = storedJsonPath(definition.jsonPath);
   return {
     name,
     type: type as CustomColumn['type'],

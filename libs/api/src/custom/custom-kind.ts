@@ -8,7 +8,7 @@ import { decodeValue } from '../schema/decode.ts';
 import { customDefinitionName } from '../schema/openapi/model.ts';
 import { customColumns } from './columns.ts';
 import { applySchemaDefaults } from './defaulting.ts';
-import { compileJsonPath } from './json-path.ts';
+import { storedJsonPath } from './json-path.ts';
 import { type JsonSchema, validateAgainstSchema } from './json-schema.ts';
 
 type Custom = Record<string, unknown> & { metadata?: Record<string, unknown> & { generation?: number } };
@@ -91,7 +91,7 @@ function scaleProblems(object: Custom, scale: ScalePaths | undefined): FieldErro
 }
 
 function selectableOf(version: CustomResourceDefinitionVersion): Pick<KindDescriptor<Custom>, 'selectable' | 'selectableFields'> {
-  const fields = (version.selectableFields ?? []).map(({ jsonPath }) => ({ name: bare(jsonPath), find: compileJsonPath(jsonPath) }));
+  const fields = (version.selectableFields ?? []).map(({ jsonPath }) => ({ name: bare(jsonPath), find: storedJsonPath(jsonPath) }));
   const text = (value: unknown): string => (value === undefined || value === null ? '' : String(value));
   return {
     selectableFields: fields.map(({ name }) => name),

@@ -1,4 +1,8 @@
 import type { JSONSchemaProps } from '../../../../gen/types.ts';
+import { cloneJson } from '@orrery/apimachinery';
+import { applySchemaDefaults } from '../../../custom/defaulting.ts';
+import { validateAgainstSchema } from '../../../custom/json-schema.ts';
+import { compilePattern } from '../../../custom/pattern.ts';
 import type { FieldPath } from '../../../validation/field-path.ts';
 
 const types = ['array', 'boolean', 'integer', 'number', 'object', 'string'];
@@ -24,6 +28,17 @@ function checkNode(schema: Schema, { at, isRoot }: { at: FieldPath; isRoot: bool
   if (schema.properties && typeof schema.additionalProperties === 'object') at.child('additionalProperties').forbidden('must not be used together with properties');
   if (schema.uniqueItems) at.child('uniqueItems').forbidden('uniqueItems cannot be set to true since the runtime complexity becomes quadratic');
   checkLists(schema, at);
+  if (schema.pattern !== undefined && !compilePattern(schema.pattern)) at.child('pattern').invalid(schema.pattern, 'must be a valid regular expression');
+  if (!isRoot && schema.default !== undefined) checkDefault(schema, at.child('default'));
+}
+
+/** A default must itself be what the schema asks for. */
+function checkDefault(schema: Schema, at: FieldPath): void {
+  const object = { default: cloneJson(schema.default) as unknown };
+  applySchemaDefaults(object, { type: 'object', properties: { default: schema } });
+  for (const problem of validateAgainstSchema(object, { type: 'object', properties: { default: schema } })) {
+    at.errors.push({ ...problem, field: problem.field.replace(/^default/, at.path) });
+  }
 }
 
 function checkLists(schema: Schema, at: FieldPath): void {

@@ -4,6 +4,7 @@ import { type FieldPath, findProblems } from '../../../validation/field-path.ts'
 import { checkImmutable } from '../../../validation/fields.ts';
 import { dns1035Label, dns1123Subdomain } from '../../../validation/names.ts';
 import { checkClientConfig } from '../../../admissionregistration/v1/webhooks.ts';
+import { JsonPathError, compileJsonPath } from '../../../custom/json-path.ts';
 import { checkStructural } from './structural.ts';
 
 function checkNames(spec: CustomResourceDefinitionSpec, at: FieldPath): void {
@@ -18,6 +19,15 @@ function checkNames(spec: CustomResourceDefinitionSpec, at: FieldPath): void {
   for (const [i, short] of (names?.shortNames ?? []).entries()) at.child('shortNames').at(i).matches(short, dns1035Label);
   for (const [i, category] of (names?.categories ?? []).entries()) at.child('categories').at(i).matches(category, dns1035Label);
   if (names?.kind && names.kind === names.listKind) at.child('listKind').invalid(names.listKind, 'kind and listKind may not be the same');
+}
+
+function checkPath(path: string, at: FieldPath): void {
+  try {
+    compileJsonPath(path);
+  } catch (error) {
+    if (!(error instanceof JsonPathError)) throw error;
+    at.invalid(path, `is an invalid JSONPath expression: ${error.message}`);
+  }
 }
 
 const columnTypes = ['boolean', 'date', 'integer', 'number', 'string'];
@@ -38,11 +48,14 @@ function checkVersion(version: CustomResourceDefinitionVersion, at: FieldPath): 
     item.child('type').requiredOneOf(column.type, columnTypes);
     if (!column.jsonPath) item.child('jsonPath').required();
     else if (!column.jsonPath.startsWith('.')) item.child('jsonPath').invalid(column.jsonPath, 'must be a simple json path starting with .');
+    else checkPath(column.jsonPath, item.child('jsonPath'));
   }
   const selectable = version.selectableFields ?? [];
   if (selectable.length > 8) at.child('selectableFields').tooMany(selectable.length, 8);
   for (const [i, { jsonPath }] of selectable.entries()) {
-    if (!jsonPath) at.child('selectableFields').at(i).child('jsonPath').required();
+    const item = at.child('selectableFields').at(i).child('jsonPath');
+    if (!jsonPath) item.required();
+    else checkPath(jsonPath, item);
   }
 }
 
