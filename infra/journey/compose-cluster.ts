@@ -70,6 +70,7 @@ function worldOf(settings: Settings, home: string): ComposeCluster['world'] {
     kubeconfig,
     nodePortHost: '127.0.0.1',
     ingress: `127.0.0.1:${settings.HTTP_PORT}`,
+    ingressTls: `127.0.0.1:${settings.HTTPS_PORT}`,
     balancerUrl: (ip, port) => `http://${ip}:${firstPublished + port - firstServicePort}`,
   });
 }

@@ -20,7 +20,7 @@ describe('a web shop in the compose layout', () => {
   });
   afterAll(() => cluster?.destroy());
 
-  it.each(programs.map(({ version, path }, index) => [version, victims[index % victims.length] ?? '', path] as const))('goes its whole way with kubectl %s while %s is killed', async (_version, victim, path) => {
+  it.each(programs.map(({ version, path }, index) => [version, victims[index % victims.length] ?? '', path] as const))('goes its whole way with kubectl %s while %s is killed', async (version, victim, path) => {
     const at = cluster.world(path);
     await shop.applyAndWait(at);
     await shop.look(at);
@@ -28,6 +28,7 @@ describe('a web shop in the compose layout', () => {
     await shop.copy(at);
     await shop.portForward(at);
     await shop.reachFromEverywhere(at);
+    if (version === 'default') await shop.ingressWithTls(at);
     await cluster.kill(victim);
     await eventually(() => shop.scale(at), { what: `scaling after ${victim} was killed`, withinMs: 90_000, everyMs: 500 });
     await eventually(() => shop.reachFromEverywhere(at), { what: `everything answers after ${victim} was killed`, withinMs: 90_000, everyMs: 500 });

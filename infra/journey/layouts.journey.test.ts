@@ -25,6 +25,7 @@ describe.each(layouts)('a web shop in the %s layout', (layout) => {
       kubeconfig: cluster.kubeconfig,
       nodePortHost: '127.0.0.1',
       ingress: endpoints['ingress-http'] ?? '',
+      ingressTls: endpoints['ingress-https'] ?? '',
       balancerUrl: (ip, port) => `http://${ip}:${port}`,
     };
   }
@@ -37,6 +38,7 @@ describe.each(layouts)('a web shop in the %s layout', (layout) => {
     await shop.copy(at);
     await shop.portForward(at);
     await shop.reachFromEverywhere(at);
+    if (version === 'default') await shop.ingressWithTls(at);
     await shop.scale(at);
     if (version === 'default' && layout === 'single') {
       await cluster.kill9();

@@ -5,7 +5,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Kubectl, eventually, runCommand } from '@orrery/testkit';
 import { expect } from 'vitest';
-import { body } from './http.ts';
+import { ensurePki } from '@orrery/node-io';
+import { body, httpGet, httpsGet } from './http.ts';
 
 const manifests = join(dirname(fileURLToPath(import.meta.url)), '../examples/shop');
 const ns = ['-n', 'shop'];
@@ -18,8 +19,9 @@ export interface JourneyWorld {
   readonly kubeconfig: string;
   /** Where node ports answer. */
   readonly nodePortHost: string;
-  /** host:port of the ingress's HTTP. */
+  /** host:port of the ingress's HTTP and HTTPS. */
   readonly ingress: string;
+  readonly ingressTls: string;
   /** `http://…` of a load balancer's port as seen from this machine. */
   balancerUrl(ip: string, port: number): string;
 }
@@ -130,6 +132,31 @@ export async function reachFromEverywhere(world: JourneyWorld): Promise<void> {
   const host = { host: 'shop.localhost' };
   expect(await eventually(() => body(`http://${world.ingress}/`, host), { what: 'the ingress answers' })).toContain('Welcome to the shop');
   expect(await body(`http://${world.ingress}/hostname`, host)).toMatch(/^api-/);
+}
+
+/** A host with a certificate from a Secret: HTTPS answers with it, HTTP sends there. */
+export async function ingressWithTls({ kubectl, ingress, ingressTls }: JourneyWorld): Promise<void> {
+  const host = 'secure.localhost';
+  const pki = ensurePki(undefined);
+  const pair = pki.servingCert('shop', { subject: { commonName: host }, altNames: { dnsNames: [host] } });
+  const dir = mkdtempSync(join(tmpdir(), 'orrery-tls-'));
+  try {
+    writeFileSync(join(dir, 'tls.crt'), pair.cert);
+    writeFileSync(join(dir, 'tls.key'), pair.key);
+    await kubectl.ok(['create', 'secret', 'tls', 'secure', `--cert=${join(dir, 'tls.crt')}`, `--key=${join(dir, 'tls.key')}`, ...ns]);
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+  await kubectl.ok(['create', 'ingress', 'secure', '--class=nginx', `--rule=${host}/*=front:http,tls=secure`, ...ns]);
+  const reply = await eventually(
+    async () => {
+      const answer = await httpsGet({ address: ingressTls, host, ca: pki.caCert, path: '/' });
+      return answer.status === 200 && answer;
+    },
+    { what: 'the ingress answers over TLS with the certificate of the Secret' },
+  );
+  expect(reply.body).toContain('Welcome to the shop');
+  expect((await httpGet(`http://${ingress}/`, { host })).status).toBe(308);
 }
 
 export async function scale({ kubectl }: JourneyWorld): Promise<void> {
