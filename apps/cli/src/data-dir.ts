@@ -67,15 +67,19 @@ export function writeState(dir: DataDir, state: ClusterState): void {
   renameSync(temporary, stateFile(dir));
 }
 
-export function clearState(dir: DataDir): void {
-  rmSync(stateFile(dir), { force: true });
+/** Removes what the process `pid` said of itself; another's words stay. */
+export function clearState(dir: DataDir, pid: number): void {
+  if (readState(dir)?.pid === pid) rmSync(stateFile(dir), { force: true });
+}
+
+function readState(dir: DataDir): ClusterState | undefined {
+  return existsSync(stateFile(dir)) ? (JSON.parse(readFileSync(stateFile(dir), 'utf8')) as ClusterState) : undefined;
 }
 
 /** The cluster that runs on this data directory, or undefined. A state file left by a killed process does not count. */
 export function runningCluster(dir: DataDir): ClusterState | undefined {
-  if (!existsSync(stateFile(dir))) return undefined;
-  const state = JSON.parse(readFileSync(stateFile(dir), 'utf8')) as ClusterState;
-  if (!isAlive(state.pid)) return undefined;
+  const state = readState(dir);
+  if (!state || !isAlive(state.pid)) return undefined;
   const start = processStart(state.pid);
   return start === '' || state.processStart === '' || start === state.processStart ? state : undefined;
 }

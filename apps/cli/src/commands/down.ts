@@ -23,7 +23,7 @@ async function down(dir: DataDir, options: { timeout: string; purge?: boolean })
     const clean = await stopCluster(state, Number(options.timeout));
     process.stdout.write(clean ? `Stopped the cluster on ${dir.root}.\n` : `Killed the cluster on ${dir.root}: it did not stop within ${options.timeout} s. Nothing acknowledged is lost.\n`);
   }
-  clearState(dir);
+  if (state) clearState(dir, state.pid);
   if (options.purge) {
     rmSync(dir.root, { recursive: true, force: true });
     process.stdout.write(`Removed ${dir.root}.\n`);

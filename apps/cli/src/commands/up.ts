@@ -121,7 +121,7 @@ async function runForeground(dir: DataDir, options: UpOptions): Promise<void> {
     if (!stop.aborted) throw explained(error, options);
   } finally {
     await cluster.stop();
-    clearState(dir);
+    clearState(dir, process.pid);
   }
   process.stdout.write('Stopped. The data stays; the same command starts the cluster again.\n');
   process.exit(ExitCode.ok);
