@@ -21,6 +21,8 @@ spec:
             type: object
             description: What to run, and when.
             required: [cronSpec]
+            x-kubernetes-validations:
+            - {rule: '!has(self.mode) || self.mode != "slow" || self.replicas < 9', message: slow ones are few}
             properties:
               cronSpec: {type: string, description: When to run., pattern: '^(\\d+|\\*)(/\\d+)?(\\s+(\\d+|\\*)(/\\d+)?){4}$'}
               image: {type: string, default: busybox}
@@ -117,6 +119,7 @@ export const changes: readonly Line[] = [
   ['get SHORT one -o jsonpath={.metadata.generation}', '3'],
   ['scale SHORT/one --replicas=4', 'scaled'],
   ['get SHORT one -o jsonpath={.spec.replicas}/{.metadata.generation}', '4/4'],
+  ['patch SHORT one --type=merge -p {"spec":{"mode":"slow","replicas":9}}', 'spec: Invalid value: "object": slow ones are few', 1],
   ['scale SHORT/one --replicas=40', 'spec.replicas in body should be less than or equal to 10', 1],
   ['patch SHORT one --subresource=status --type=merge -p {"spec":{"mode":"slow"},"status":{"replicas":2,"conditions":[{"type":"Ready","status":"True"}]}}', 'patched'],
   ['get SHORT one -o jsonpath={.spec.mode}/{.status.replicas}/{.metadata.generation}', 'fast/2/4'],

@@ -110,6 +110,14 @@ describe('a definition', () => {
     expect((await call('GET', crontabs, { port: late.port })).code).toBe(200);
   });
 
+  it('is taken in with a warning when a rule is beyond the server', async () => {
+    const strange = structuredClone(crd);
+    const schema = strange.spec.versions[1].schema.openAPIV3Schema;
+    schema['x-kubernetes-validations'] = [{ rule: 'self.spec.image.encode() == "x"' }];
+    const { code, headers } = await call('PUT', `${crds}/crontabs.stable.example.com?dryRun=All`, { body: { ...strange, metadata: { ...strange.metadata, resourceVersion: (await call('GET', `${crds}/crontabs.stable.example.com`)).body.metadata.resourceVersion } } });
+    expect([code, headers.get('warning')]).toEqual([200, expect.stringContaining('is not evaluated by this server: the function encode is not known')]);
+  });
+
   it.each<[string, (version: any) => void, string]>([
     ['a path', (v) => (v.additionalPrinterColumns = [{ name: 'X', type: 'string', jsonPath: '.a[' }]), 'spec.versions[1].additionalPrinterColumns[0].jsonPath: Invalid value: ".a[": is an invalid JSONPath expression'],
     ['a pattern', (v) => (v.schema.openAPIV3Schema.properties.spec.properties.cronSpec.pattern = '('), 'properties[cronSpec].pattern: Invalid value: "(": must be a valid regular expression'],

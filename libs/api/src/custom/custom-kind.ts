@@ -6,6 +6,7 @@ import type { KindDescriptor, ScalePaths } from '../kind.ts';
 import { customSchema } from '../schema/custom-schema.ts';
 import { decodeValue } from '../schema/decode.ts';
 import { customDefinitionName } from '../schema/openapi/model.ts';
+import { checkRules } from './cel/rules.ts';
 import { customColumns } from './columns.ts';
 import { applySchemaDefaults } from './defaulting.ts';
 import { storedJsonPath } from './json-path.ts';
@@ -118,7 +119,11 @@ function customKind(definition: Whole, version: CustomResourceDefinitionVersion)
   const hasStatus = hasStatusSubresource(version);
   const scale = scaleOf(version);
   const deprecation = deprecationOf(definition, version);
-  const judge = (object: Custom, old?: Custom): FieldError[] => [...validateAgainstSchema(object, source, old), ...scaleProblems(object, scale)];
+  const judge = (object: Custom, old?: Custom): FieldError[] => {
+    const errors = [...validateAgainstSchema(object, source, old), ...scaleProblems(object, scale)];
+    // Rules may take for granted what the schema says.
+    return errors.length ? errors : checkRules(object, source, old);
+  };
   const base = defineKind<Custom>({
     group,
     version: version.name,

@@ -1,5 +1,6 @@
 import { rfc3339 } from '@orrery/runtime';
 import type { CustomResourceDefinition, CustomResourceDefinitionStatus } from '../../../gen/types.ts';
+import { skippedRules } from '../../custom/cel/rules.ts';
 import { defineKind } from '../../define-kind.ts';
 import type { StrategyContext } from '../../kind.ts';
 import { fallbackColumns } from '../../printing/columns.ts';
@@ -40,17 +41,13 @@ function holdForCleanup(definition: CustomResourceDefinition, { nowMs }: Strateg
   definition.status = { ...definition.status, conditions: [...conditions, terminating] } as CustomResourceDefinitionStatus;
 }
 
-function hasRules(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  if (!Array.isArray(value) && Array.isArray((value as Record<string, unknown>)['x-kubernetes-validations'])) return true;
-  return Object.values(value).some(hasRules);
-}
-
-/** Rules are stored and shown, but there is nothing here that evaluates them. */
+/** What is taken in but not acted upon. */
 function warnings({ spec }: CustomResourceDefinition): string[] {
-  const versions = (spec?.versions ?? []).filter((version) => hasRules(version.schema?.openAPIV3Schema));
+  const rules = (spec?.versions ?? []).flatMap((version) =>
+    skippedRules(version.schema?.openAPIV3Schema).map(({ rule, why }) => `spec.versions[${version.name}].schema.openAPIV3Schema: the rule ${JSON.stringify(rule)} is not evaluated by this server: ${why}`),
+  );
   const webhook = spec?.conversion?.strategy === 'Webhook' ? ['spec.conversion.strategy: webhooks are not called; objects are converted by their apiVersion alone'] : [];
-  return [...versions.map(({ name }) => `spec.versions[${name}].schema.openAPIV3Schema: x-kubernetes-validations are not evaluated by this server`), ...webhook];
+  return [...rules, ...webhook];
 }
 
 export const customResourceDefinitionKind = defineKind<CustomResourceDefinition>({

@@ -28,6 +28,9 @@ function checkNode(schema: Schema, { at, isRoot }: { at: FieldPath; isRoot: bool
   if (schema.properties && typeof schema.additionalProperties === 'object') at.child('additionalProperties').forbidden('must not be used together with properties');
   if (schema.uniqueItems) at.child('uniqueItems').forbidden('uniqueItems cannot be set to true since the runtime complexity becomes quadratic');
   checkLists(schema, at);
+  for (const [i, { rule }] of (schema['x-kubernetes-validations'] ?? []).entries()) {
+    if (!rule?.trim()) at.child('x-kubernetes-validations').at(i).child('rule').required('rule is not specified');
+  }
   if (schema.pattern !== undefined && !compilePattern(schema.pattern)) at.child('pattern').invalid(schema.pattern, 'must be a valid regular expression');
   if (!isRoot && schema.default !== undefined) checkDefault(schema, at.child('default'));
 }
