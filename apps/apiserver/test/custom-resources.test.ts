@@ -158,7 +158,8 @@ describe('instances', () => {
     expect((await call('PATCH', `${crontabs}/a`, { type: 'application/strategic-merge-patch+json', body: {} })).code).toBe(415);
   });
 
-  it('scale', async () => {
+  it('scale where the version does, and when there is something to scale', async () => {
+    expect((await call('GET', '/apis/stable.example.com/v1beta1/namespaces/default/crontabs/a/scale')).code).toBe(404);
     const { body } = await call('GET', `${crontabs}/a/scale`);
     expect([body.spec, body.status]).toEqual([{ replicas: 3 }, { replicas: 2, selector: 'app=a' }]);
     expect((await call('PATCH', `${crontabs}/a/scale`, { type: 'application/merge-patch+json', body: { spec: { replicas: 5 } } })).body.spec.replicas).toBe(5);
@@ -196,6 +197,27 @@ describe('a change of the definition', () => {
     expect((await call('PUT', `${crds}/crontabs.stable.example.com`, { body: current })).code).toBe(200);
     await response.text();
     await eventually(async () => (await call('GET', `${crontabs}/a`)).body.spec?.zone === 'z1', 'the new default');
+  });
+});
+
+describe('another storage version', () => {
+  it('takes objects over as they are written', async () => {
+    const current = (await call('GET', `${crds}/crontabs.stable.example.com`)).body;
+    current.spec.versions[0].storage = true;
+    current.spec.versions[1].storage = false;
+    expect((await call('PUT', `${crds}/crontabs.stable.example.com`, { body: current })).body.status.storedVersions).toEqual(['v1', 'v1beta1']);
+    const stored = async (): Promise<string> => {
+      const { value } = await t.server.core.registry.store.get('/registry/stable.example.com/crontabs/default/fast');
+      return (JSON.parse(value?.value.toString('utf8') ?? '{}') as { apiVersion: string }).apiVersion;
+    };
+    expect(await stored()).toBe('stable.example.com/v1');
+    const shown = (await call('GET', `${crontabs}/fast`)).body;
+    await eventually(async () => {
+      const { metadata } = (await call('GET', `${crontabs}/fast`)).body;
+      await call('PUT', `${crontabs}/fast`, { body: { ...shown, metadata } });
+      return (await stored()) === 'stable.example.com/v1beta1';
+    }, 'migration');
+    expect((await call('GET', `${crontabs}/fast`)).body).toMatchObject({ apiVersion: 'stable.example.com/v1', spec: shown.spec });
   });
 });
 

@@ -160,7 +160,7 @@ async function settle(registry: Registry, target: UpdateTarget, step: Step): Pro
   const { item, old, decision, certain } = step;
   const view = old?.view(kind);
   const draft = decision.action === 'put' ? decision.draft : undefined;
-  const unchanged = draft && view && sameContent(draft, view);
+  const unchanged = draft && view && sameContent(draft, view) && !isOutdated(kind, draft, old);
   if (decision.action === 'keep' || unchanged) {
     return certain ? { entry: view, outcome: 'unchanged', created: false } : undefined;
   }
@@ -178,6 +178,11 @@ async function settle(registry: Registry, target: UpdateTarget, step: Step): Pro
 
 function versioned(object: KubeObject, revision: number): KubeObject {
   return { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } };
+}
+
+/** Stored at a version that is no longer the one to store at: writing an object as it is migrates it. */
+function isOutdated(kind: KindDescriptor, draft: KubeObject, old: Entry | undefined): boolean {
+  return kind.customSchema !== undefined && toStorage(kind, draft).apiVersion !== (old?.object as KubeObject | undefined)?.apiVersion;
 }
 
 /** Equal but for the resourceVersion: then nothing is written. */

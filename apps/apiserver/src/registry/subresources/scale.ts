@@ -1,6 +1,6 @@
 import { type ScalePaths, schemaOf } from '@orrery/api';
 import { type KubeObject, cloneJson, formatSelector, isRecord, selectorFromLabels, selectorFromObject } from '@orrery/apimachinery';
-import { badRequest, fieldError, invalid, notFound } from '@orrery/errors';
+import { badRequest, fieldError, internalError, invalid, notFound } from '@orrery/errors';
 import { get } from '../get.ts';
 import { type PatchInput, applyPatch } from '../patch.ts';
 import type { Registry, RequestScope, WriteOptions } from '../registry.ts';
@@ -55,7 +55,9 @@ export function scaleOf(object: KubeObject, paths: ScalePaths): Scale {
 
 export async function getScale(registry: Registry, scope: RequestScope): Promise<Scale> {
   const paths = scalePaths(scope);
-  return scaleOf((await get(registry, scope)).object as KubeObject, paths);
+  const object = (await get(registry, scope)).object as KubeObject;
+  if (scope.kind.customSchema && valueAt(object, paths.specReplicas) === undefined) throw internalError(`the spec replicas field ".${paths.specReplicas}" does not exist`);
+  return scaleOf(object, paths);
 }
 
 /** PUT and PATCH of /scale: changes the number of replicas of the object, and nothing else. */
