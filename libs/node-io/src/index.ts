@@ -20,3 +20,4 @@ export * from './vnet-member.ts';
 export * from './health-server.ts';
 export * from './file-state.ts';
 export * from './balancer-network.ts';
+export * from './stop-signal.ts';

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type Component, type ConfigOf, type ConfigSchema, type Env, type LogLevel, ConfigError, configHelp, parseFlags, resolveConfig } from '@orrery/runtime';
 import { parse as parseYaml } from 'yaml';
 import { realEnv } from './env.ts';
+import { stopSignal, whenAborted } from './stop-signal.ts';
 
 /** Settings of every program. */
 const mainSchema = {
@@ -39,21 +40,6 @@ export interface MainMessage {
   readonly type: 'ready';
 }
 
-/** Resolves with the name of the first SIGINT or SIGTERM, or when the supervisor is gone; a second signal ends the process at once. */
-function stopRequested(): Promise<string> {
-  return new Promise((resolve) => {
-    let seen = false;
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.on(signal, () => {
-        if (seen) process.exit(130);
-        seen = true;
-        resolve(signal);
-      });
-    }
-    process.on('disconnect', () => resolve('the supervisor is gone'));
-  });
-}
-
 /**
  * Runs one component as a program: flags, config file, `--help`, real clock and signals. Exit codes: 0 after a clean
  * stop, 1 when the component fails, 2 for bad usage.
@@ -67,12 +53,15 @@ export async function runMain<S extends ConfigSchema>(main: Main<S>, argv: reado
     const { config, logLevel } = settings(main.schema, argv);
     const env = realEnv({ name: main.name, level: logLevel });
     process.on('unhandledRejection', (error) => env.log.error('unhandled rejection', { error }));
-    const stop = stopRequested();
+    const signal = stopSignal();
     const component = await main.create({ env, config });
-    await component.start();
-    env.log.info('ready');
-    process.send?.({ type: 'ready' } satisfies MainMessage);
-    env.log.info('stopping', { signal: await stop });
+    await Promise.race([component.start(signal), whenAborted(signal)]);
+    if (!signal.aborted) {
+      env.log.info('ready');
+      process.send?.({ type: 'ready' } satisfies MainMessage);
+      await whenAborted(signal);
+    }
+    env.log.info('stopping', { reason: (signal.reason as Error).message });
     await component.stop();
     process.exit(0);
   } catch (error) {

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { basename, resolve } from 'node:path';
+import { stopSignal, whenAborted } from '@orrery/node-io';
 import { type Cluster, type ClusterOptions, replaceable } from '../cluster.ts';
 import { type DataDir, clearState, dataDir, defaultDataDir, prepareDataDir, processStart, runningCluster, writeState } from '../data-dir.ts';
 import { startDetached } from '../detached.ts';
@@ -68,22 +69,6 @@ function publishState(dir: DataDir, cluster: Cluster, options: UpOptions, ready:
   });
 }
 
-/** Aborts at the first SIGINT, SIGTERM or SIGHUP; a second one ends the process at once (the store survives that). */
-function stopSignal(): AbortSignal {
-  const controller = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => {
-      if (controller.signal.aborted) process.exit(130);
-      controller.abort(new UserError(`stopped by ${signal}`));
-    });
-  }
-  return controller.signal;
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((done) => (signal.aborted ? done() : signal.addEventListener('abort', () => done(), { once: true })));
-}
-
 /** What the system said, as what to do about it. */
 function explained(error: unknown, { apiPort, apiHost }: UpOptions): unknown {
   const { code, message } = error as NodeJS.ErrnoException;
@@ -115,7 +100,7 @@ async function runForeground(dir: DataDir, options: UpOptions): Promise<void> {
     publishState(dir, cluster, options, true);
     const seconds = (performance.now() - began) / 1000;
     process.stdout.write(nextSteps({ dir, seconds, kubeconfig: resolve(options.kubeconfig ?? dir.kubeconfig), endpoints: cluster.endpoints(), foreground: true }));
-    await aborted(stop);
+    await whenAborted(stop);
     process.stdout.write('Stopping …\n');
   } catch (error) {
     if (!stop.aborted) throw explained(error, options);
