@@ -57,6 +57,4 @@ describe.runIf(programs.length > 0)('in depth', () => {
   it('speaks to etcdctl', { timeout: 30_000 }, () => deep.speaksToEtcdctl(at(), cluster.state().endpoints['etcd'] ?? ''));
 });
 
-describe.runIf(programs.length === 0)('without a kubectl of 1.27 or later', () => {
-  it.skip('there is no matrix to run', () => undefined);
-});
+if (programs.length === 0) it.skip('no kubectl of 1.27 or later is on PATH: no matrix to run', () => undefined);
