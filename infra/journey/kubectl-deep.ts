@@ -1,9 +1,8 @@
-import 'reflect-metadata';
 import { X509Certificate } from 'node:crypto';
 import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Pkcs10CertificateRequestGenerator } from '@peculiar/x509';
+import { createCsr, generateKey } from '@orrery/node-io';
 import { eventually, runCommand } from '@orrery/testkit';
 import { expect } from 'vitest';
 import { type Line, type Transcript, words } from './transcript.ts';
@@ -160,23 +159,18 @@ export async function watchesAChange({ kubectl }: Transcript): Promise<void> {
   expect(await watching).toMatch(/EVENT\s+NAME\s+DATA\s+AGE\nADDED\s+watched\s+[01]\s+\S+\n(MODIFIED\s+watched\s+1\s+\S+\n)?DELETED\s+watched\s+1\s/);
 }
 
-function pem(label: string, bytes: ArrayBuffer): string {
-  return `-----BEGIN ${label}-----\n${Buffer.from(bytes).toString('base64')}\n-----END ${label}-----\n`;
-}
-
 /** A user makes a key, has its certificate signed by way of the API, and logs in with it. */
 export async function approvesACertificate({ kubectl, cwd }: Transcript, server: string): Promise<void> {
-  const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
-  const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-  const request = await Pkcs10CertificateRequestGenerator.create({ name: 'CN=joe,O=dev', keys, signingAlgorithm: algorithm });
-  const spec = { request: Buffer.from(pem('CERTIFICATE REQUEST', request.rawData)).toString('base64'), signerName: 'kubernetes.io/kube-apiserver-client', usages: ['client auth'] };
+  const { key } = generateKey();
+  const request = createCsr({ subject: { commonName: 'joe', organizations: ['dev'] }, key });
+  const spec = { request: Buffer.from(request).toString('base64'), signerName: 'kubernetes.io/kube-apiserver-client', usages: ['client auth'] };
   await kubectl.ok(['create', '-f', '-'], { input: JSON.stringify({ apiVersion: 'certificates.k8s.io/v1', kind: 'CertificateSigningRequest', metadata: { name: 'joe' }, spec }) });
   expect(await kubectl.ok(['get', 'csr', 'joe'])).toMatch(/joe\s+\S+\s+kubernetes\.io\/kube-apiserver-client\s+kubernetes-admin\s+<none>\s+Pending/);
   expect(await kubectl.ok(['certificate', 'approve', 'joe'])).toContain('certificatesigningrequest.certificates.k8s.io/joe approved');
   const certificate = await eventually(async () => (await kubectl.ok(['get', 'csr', 'joe', '-o', 'jsonpath={.status.certificate}'])) || false, { what: 'a signed certificate' });
   expect(await kubectl.ok(['get', 'csr', 'joe'])).toContain('Approved,Issued');
   writeFileSync(join(cwd, 'joe.crt'), Buffer.from(certificate, 'base64'));
-  writeFileSync(join(cwd, 'joe.key'), pem('PRIVATE KEY', await crypto.subtle.exportKey('pkcs8', keys.privateKey)));
+  writeFileSync(join(cwd, 'joe.key'), key);
   expect(new X509Certificate(readFileSync(join(cwd, 'joe.crt'))).subject.split('\n').sort()).toEqual(['CN=joe', 'O=dev']);
   const login = ['--kubeconfig=/dev/null', `--server=${server}`, '--insecure-skip-tls-verify', '--client-certificate=joe.crt', '--client-key=joe.key'];
   expect(await kubectl.ok([...login, 'auth', 'whoami'], { cwd })).toMatch(/Username\s+joe\nGroups\s+\[dev system:authenticated\]/);
