@@ -12,6 +12,10 @@ export interface DialTls {
   readonly key?: string;
   /** Accepted as the server's common name in place of a matching host name (`system:node:n1`). */
   readonly commonName?: string;
+  /** Name to verify the server's certificate against (and to ask for), if not the host that is dialed. */
+  readonly serverName?: string;
+  /** Without `ca`: verify by the machine's own authorities. */
+  readonly systemRoots?: boolean;
 }
 
 export interface DialTarget {
@@ -31,10 +35,10 @@ function dialError(error: NodeJS.ErrnoException, target: DialTarget): NetError {
 }
 
 function tlsOptions(target: DialTarget): ConnectionOptions {
-  const { ca, cert, key, commonName } = target.tls ?? {};
+  const { ca, cert, key, commonName, serverName, systemRoots } = target.tls ?? {};
   const identity = (host: string, peer: PeerCertificate): Error | undefined => (commonName !== undefined && peer.subject.CN === commonName ? undefined : checkServerIdentity(host, peer));
-  const material = { ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) };
-  return { ...material, rejectUnauthorized: ca !== undefined, checkServerIdentity: identity, ALPNProtocols: ['http/1.1'] };
+  const material = { ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}), ...(serverName ? { servername: serverName } : {}) };
+  return { ...material, rejectUnauthorized: ca !== undefined || systemRoots === true, checkServerIdentity: identity, ALPNProtocols: ['http/1.1'] };
 }
 
 /** A TLS connection cannot be reset, only dropped. */
@@ -66,7 +70,7 @@ export function dial(target: DialTarget): Promise<Conn> {
     return settled(socket, { event: 'connect', target, conn: () => connOverSocket(socket) });
   }
   const tcp = connectTcp({ host, port, allowHalfOpen: true, noDelay: true });
-  const socket = connectTls({ socket: tcp, ...tlsOptions(target), ...(/[a-z]/i.test(host) ? { servername: host } : {}), host });
+  const socket = connectTls({ socket: tcp, ...(/[a-z]/i.test(host) ? { servername: host } : {}), ...tlsOptions(target), host });
   tcp.once('error', (error) => socket.destroy(error));
   return settled(socket, { event: 'secureConnect', target, conn: () => connOverTls(socket) });
 }

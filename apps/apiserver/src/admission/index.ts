@@ -17,8 +17,8 @@ import { storageObjectInUseProtection } from './storage-object-in-use-protection
 import { taintNodesByCondition } from './taint-nodes-by-condition.ts';
 
 /**
- * The built-in admission plug-ins in upstream's order. Webhooks and CEL policies belong between these and
- * `quotaAdmissionPlugin`: in plugins.ts their module goes between the two.
+ * The built-in admission plug-ins in upstream's order. Webhooks come between these and `quotaAdmissionPlugin` (see
+ * plugins.ts), and so would CEL policies.
  */
 export const admissionPlugin: PluginFactory = (context) => {
   const { read, authorize } = context;

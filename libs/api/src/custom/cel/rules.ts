@@ -36,7 +36,7 @@ function rulesOf(schema: JsonSchema): readonly Rule[] {
 }
 
 /** Types are values of their own; here their names stand for them, which is also what `type` tells. */
-const typeNames = ['bool', 'double', 'int', 'list', 'map', 'null_type', 'string'];
+export const typeNames = ['bool', 'double', 'int', 'list', 'map', 'null_type', 'string'];
 
 /** The first name or function that nobody defines; undefined when there is none. */
 function unknownIn(expression: Expression): string | undefined {

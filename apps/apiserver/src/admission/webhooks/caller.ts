@@ -1,0 +1,107 @@
+import { EndpointSlices, Services } from '@orrery/api';
+import type { WebhookClientConfig } from '@orrery/api/types';
+import { StatusError, notFound, serviceUnavailable } from '@orrery/errors';
+import { type ByteStream, exchange } from '@orrery/http';
+import { type DialTls, dial, dialTlsOver } from '@orrery/node-io/dial';
+import type { PluginContext } from '../../pipeline/index.ts';
+
+/** Posts a review to a webhook and brings back the answer's JSON. Rejects with an error whose message tells what went wrong. */
+export type Caller = (call: { readonly config: WebhookClientConfig; readonly timeoutSeconds: number; readonly body: unknown }) => Promise<unknown>;
+
+interface Target {
+  readonly url: URL;
+  readonly host: string;
+  readonly port: number;
+  readonly serverName?: string;
+  /** In the cluster's network rather than this machine's. */
+  readonly inCluster: boolean;
+}
+
+const maxReplyBytes = 6 * 1024 * 1024;
+
+type Needs = Pick<PluginContext, 'env' | 'read' | 'clusterNet'>;
+
+/** A ready endpoint of the service, as whatever forwards the service's address would choose. */
+function endpointOf(ref: { namespace: string; name: string; port: number }, { read, env }: Needs): { host: string; port: number } {
+  const { namespace, name } = ref;
+  const service = read.get(Services, { namespace, name });
+  if (!service) throw notFound({ group: '', resource: 'service', name });
+  if (service.spec?.type === 'ExternalName') return { host: service.spec.externalName ?? '', port: ref.port };
+  const port = service.spec?.ports?.find((one) => one.port === ref.port);
+  if (!port) throw serviceUnavailable(`no service port ${ref.port} found for service ${JSON.stringify(name)}`);
+  const slices = read.list(EndpointSlices, namespace).filter((slice) => slice.metadata?.labels?.['kubernetes.io/service-name'] === name);
+  const ready = slices.flatMap((slice) => {
+    const number = slice.ports?.find((one) => (one.name ?? '') === (port.name ?? ''))?.port;
+    return (slice.endpoints ?? []).flatMap(({ conditions, addresses }) => (number && conditions?.ready !== false && addresses?.[0] ? [{ host: addresses[0], port: number }] : []));
+  });
+  if (!ready.length) throw serviceUnavailable(`no endpoints available for service ${JSON.stringify(name)}`);
+  return ready[env.random.int(ready.length)] as { host: string; port: number };
+}
+
+/** Where the request says it goes: what errors and the Host header name. */
+function urlOf({ url, service }: WebhookClientConfig, timeoutSeconds: number): { text: string; url: URL } {
+  const base = service ? `https://${service.name}.${service.namespace}.svc:${service.port ?? 443}${service.path ?? ''}` : (url ?? '');
+  const text = `${base}?timeout=${timeoutSeconds}s`;
+  return { text, url: new URL(text) };
+}
+
+function targetOf(config: WebhookClientConfig, url: URL, needs: Needs): Target {
+  const { service } = config;
+  if (!service) return { url, host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port || 443), inCluster: false };
+  const { namespace, name, port = 443 } = service;
+  return { url, ...endpointOf({ namespace, name, port }, needs), serverName: `${name}.${namespace}.svc`, inCluster: true };
+}
+
+async function connect(target: Target, config: WebhookClientConfig, options: { timeoutMs: number; needs: Needs }): Promise<ByteStream> {
+  const { host, port, serverName } = target;
+  const { timeoutMs, needs } = options;
+  const trust: DialTls = config.caBundle ? { ca: Buffer.from(config.caBundle, 'base64').toString('utf8') } : { systemRoots: true };
+  const to = { host, port, timeoutMs, tls: { ...trust, ...(serverName ? { serverName } : {}) } };
+  if (!target.inCluster || !needs.clusterNet) return dial(to);
+  return dialTlsOver(await needs.clusterNet.dial({ ip: host, port }, { timeoutMs }), to);
+}
+
+async function bodyOf(parts: AsyncIterable<Uint8Array>): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of parts) {
+    size += part.length;
+    if (size > maxReplyBytes) throw new Error('response is too large');
+    chunks.push(part);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** What a client says of an answer other than success. */
+function refusal(status: number, text: string): StatusError {
+  if (status === 404) return new StatusError({ code: 404, reason: 'NotFound', message: 'the server could not find the requested resource' });
+  if (status >= 500) return new StatusError({ code: status, reason: 'InternalError', message: `an error on the server (${JSON.stringify(text.trim() || 'unknown')}) has prevented the request from succeeding` });
+  return new StatusError({ code: status, message: `the server responded with the status code ${status} but did not return more information` });
+}
+
+/** The HTTPS client of webhooks: one connection a call. */
+export function createCaller(needs: Needs): Caller {
+  return async ({ config, timeoutSeconds, body }) => {
+    const { text, url } = urlOf(config, timeoutSeconds);
+    let stream: ByteStream | undefined;
+    let isLate = false;
+    const talk = async (): Promise<{ status: number; text: string }> => {
+      stream = await connect(targetOf(config, url, needs), config, { timeoutMs: timeoutSeconds * 1000, needs });
+      if (isLate) stream.close();
+      const bytes = Buffer.from(JSON.stringify(body));
+      const headers: [string, string][] = [['Host', url.host], ['Content-Type', 'application/json'], ['Accept', 'application/json, */*'], ['User-Agent', 'kube-apiserver-admission']];
+      const reply = await exchange(stream, { method: 'POST', target: `${url.pathname}${url.search}`, headers, body: bytes });
+      return { status: reply.status, text: await bodyOf(reply.body) };
+    };
+    const reply = await new Promise<{ status: number; text: string }>((resolve, reject) => {
+      const late = needs.env.clock.after(timeoutSeconds * 1000, () => {
+        isLate = true;
+        stream?.close();
+        reject(new Error(`Post ${JSON.stringify(text)}: context deadline exceeded`));
+      });
+      talk().then(resolve, (error: Error) => reject(new Error(`Post ${JSON.stringify(text)}: ${error.message}`))).finally(() => late.cancel());
+    });
+    if (reply.status < 200 || reply.status > 299) throw refusal(reply.status, reply.text);
+    return JSON.parse(reply.text) as unknown;
+  };
+}

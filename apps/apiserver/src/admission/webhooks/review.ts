@@ -1,0 +1,104 @@
+import type { KindDescriptor } from '@orrery/api';
+import { isRecord } from '@orrery/apimachinery';
+import type { AdmissionAttributes } from '../../pipeline/index.ts';
+import { convertTo, isOwnKind } from './version.ts';
+
+export type ReviewVersion = 'v1' | 'v1beta1';
+
+/** `request` of an AdmissionReview. */
+export interface ReviewRequest {
+  readonly uid: string;
+  readonly object: unknown;
+  readonly oldObject: unknown;
+  readonly [name: string]: unknown;
+}
+
+/** What a webhook answered, checked. */
+export interface Verdict {
+  readonly allowed: boolean;
+  readonly status: Readonly<Record<string, unknown>>;
+  /** Of mutating webhooks: the operations of a JSON patch. */
+  readonly patch: unknown;
+  readonly warnings: readonly string[];
+  readonly auditAnnotations: Readonly<Record<string, string>>;
+}
+
+/** An answer that is not what was agreed; the message is upstream's. */
+export class InvalidResponse extends Error {}
+/** A patch that cannot be read. */
+export class UndecodablePatch extends Error {}
+
+const optionKinds: Readonly<Record<string, string>> = { CREATE: 'CreateOptions', UPDATE: 'UpdateOptions', DELETE: 'DeleteOptions' };
+
+function optionsOf({ operation, options }: AdmissionAttributes): unknown {
+  const kind = optionKinds[operation];
+  return kind ? { kind, apiVersion: 'meta.k8s.io/v1', ...options } : null;
+}
+
+/** The write as a webhook sees it that matched it as `kind`. */
+export function reviewRequest(attributes: AdmissionAttributes, kind: KindDescriptor, uid: string): ReviewRequest {
+  const { user, objectKind, operation } = attributes;
+  const own = isOwnKind(attributes);
+  const shown = (object: any): unknown => (own ? convertTo(object, attributes.kind, kind) : object) ?? null;
+  const sub = attributes.subresource;
+  const { group, version, kind: name } = own ? kind : objectKind;
+  return {
+    uid,
+    kind: { group, version, kind: name },
+    resource: { group: kind.group, version: kind.version, resource: kind.resource },
+    ...(sub ? { subResource: sub } : {}),
+    requestKind: { group: objectKind.group, version: objectKind.version, kind: objectKind.kind },
+    requestResource: { group: attributes.kind.group, version: attributes.kind.version, resource: attributes.kind.resource },
+    ...(sub ? { requestSubResource: sub } : {}),
+    ...(attributes.name ? { name: attributes.name } : {}),
+    ...(attributes.namespace ? { namespace: attributes.namespace } : {}),
+    operation,
+    userInfo: { username: user.username, ...(user.uid ? { uid: user.uid } : {}), groups: user.groups, ...(user.extra && Object.keys(user.extra).length ? { extra: user.extra } : {}) },
+    object: shown(attributes.object),
+    // A connection's object is what it connects to, not a former state.
+    oldObject: operation === 'CONNECT' ? null : shown(attributes.oldObject),
+    dryRun: attributes.dryRun,
+    options: optionsOf(attributes),
+  };
+}
+
+/** The first version the webhook takes that we speak. */
+export function reviewVersion(accepted: readonly string[]): ReviewVersion | undefined {
+  return accepted.find((one): one is ReviewVersion => one === 'v1' || one === 'v1beta1');
+}
+
+function patchOf(response: Readonly<Record<string, unknown>>, version: ReviewVersion): unknown {
+  const { patch, patchType } = response;
+  if (patch === undefined || patch === null || patch === '') return undefined;
+  if (version === 'v1' && (patchType === undefined || patchType === null)) throw new InvalidResponse('webhook returned response.patch but not response.patchType');
+  if (version === 'v1' && patchType !== 'JSONPatch') throw new InvalidResponse(`webhook returned invalid response.patchType of ${JSON.stringify(patchType)}`);
+  try {
+    return JSON.parse(Buffer.from(String(patch), 'base64').toString('utf8'));
+  } catch (error) {
+    throw new UndecodablePatch((error as Error).message);
+  }
+}
+
+function checkAgreed(review: Readonly<Record<string, unknown>>, response: Readonly<Record<string, unknown>>, uid: string): void {
+  if (response['uid'] !== uid) throw new InvalidResponse(`expected response.uid ${JSON.stringify(uid)}, got ${JSON.stringify(response['uid'] ?? '')}`);
+  const { apiVersion = '', kind = '' } = review;
+  if (apiVersion !== 'admission.k8s.io/v1' || kind !== 'AdmissionReview') {
+    throw new InvalidResponse(`expected webhook response of admission.k8s.io/v1, Kind=AdmissionReview, got ${String(apiVersion)}, Kind=${String(kind)}`);
+  }
+}
+
+/** Checks an answer. Throws InvalidResponse and UndecodablePatch. */
+export function readReview(review: unknown, expected: { version: ReviewVersion; uid: string; mutating: boolean }): Verdict {
+  const response = isRecord(review) ? review['response'] : undefined;
+  if (!isRecord(review) || !isRecord(response)) throw new InvalidResponse('webhook response was absent');
+  if (expected.version === 'v1') checkAgreed(review, response, expected.uid);
+  const { status, warnings, auditAnnotations } = response;
+  const allowed = response['allowed'] === true;
+  return {
+    allowed,
+    status: isRecord(status) ? status : {},
+    patch: expected.mutating && allowed ? patchOf(response, expected.version) : undefined,
+    warnings: Array.isArray(warnings) ? warnings.map(String) : [],
+    auditAnnotations: isRecord(auditAnnotations) ? (auditAnnotations as Record<string, string>) : {},
+  };
+}
