@@ -21,13 +21,22 @@ function schedulingFacts(node: Node): string {
   return JSON.stringify([metadata?.labels, spec?.taints, spec?.unschedulable, status?.allocatable]);
 }
 
+/** Whether anything scheduling looks at may differ in a pod; labels and the beginning of deletion need not raise the generation. */
+function changed({ metadata: old }: Pod, { metadata }: Pod): boolean {
+  return (
+    metadata?.generation !== old?.generation ||
+    metadata?.deletionTimestamp !== old?.deletionTimestamp ||
+    (metadata?.labels !== old?.labels && JSON.stringify(metadata?.labels) !== JSON.stringify(old?.labels))
+  );
+}
+
 function watchPods({ pods, cache, queue, isOurs, toInfo }: ClusterWatch): void {
   const uid = (pod: Pod): string => pod.metadata?.uid ?? '';
   const isAssigned = (pod: Pod): boolean => Boolean(pod.spec?.nodeName);
   const waits = (pod: Pod): boolean => !isAssigned(pod) && !pod.metadata?.deletionTimestamp && isOurs(pod);
   const seenAssigned = (pod: Pod, old: Pod | undefined): void => {
     queue.remove(podKey(pod));
-    const unchanged = old && isAssigned(old) && old.metadata?.generation === pod.metadata?.generation && cache.isPlaced(uid(pod));
+    const unchanged = old && isAssigned(old) && !changed(old, pod) && cache.isPlaced(uid(pod));
     if (unchanged) return;
     cache.setPod(toInfo(pod), pod.spec?.nodeName ?? '');
     queue.onEvent({ resource: 'AssignedPod', action: old && isAssigned(old) ? 'Update' : 'Add', old, object: pod });
@@ -40,7 +49,7 @@ function watchPods({ pods, cache, queue, isOurs, toInfo }: ClusterWatch): void {
     update(pod, old) {
       if (isAssigned(pod)) seenAssigned(pod, old);
       else if (!waits(pod)) queue.remove(podKey(pod));
-      else if (pod.metadata?.generation !== old.metadata?.generation || JSON.stringify(pod.metadata?.labels) !== JSON.stringify(old.metadata?.labels)) {
+      else if (changed(old, pod)) {
         queue.update(toInfo(old), toInfo(pod));
       }
     },

@@ -1,4 +1,4 @@
-import { Nodes, Pods } from '@orrery/api';
+import { Namespaces, Nodes, Pods } from '@orrery/api';
 import type { Pod } from '@orrery/api/types';
 import { type ApiClient, createEventRecorder, createInformerFactory, createLeaderElection } from '@orrery/client';
 import type { Component, Env } from '@orrery/runtime';
@@ -6,7 +6,7 @@ import { type PodInfo, podInfo } from './cache/pod-info.ts';
 import { createSchedulerCache } from './cache/scheduler-cache.ts';
 import type { SchedulerConfig } from './config.ts';
 import { type Framework, createFramework } from './framework/framework.ts';
-import { podKey } from './framework/types.ts';
+import { type PluginHandle, podKey } from './framework/types.ts';
 import { watchCluster } from './cluster-events.ts';
 import { createSchedulerMetrics } from './metrics.ts';
 import { plugins } from './plugins/index.ts';
@@ -32,7 +32,8 @@ export function createScheduler(env: Env, deps: { api: ApiClient; identity?: str
   const informers = createInformerFactory({ api, env });
   const pods = informers.informer(Pods, { fieldSelector: 'status.phase!=Succeeded,status.phase!=Failed' });
   const nodes = informers.informer(Nodes);
-  const handle = { env, api, snapshot: () => cache };
+  const namespaces = informers.informer(Namespaces);
+  const handle: PluginHandle = { env, api, snapshot: () => cache, namespaceLabels: (name) => namespaces.get(name)?.metadata?.labels };
   const framework: Framework = createFramework({
     schedulerName: config.schedulerName,
     plugins: plugins

@@ -14,6 +14,8 @@ export interface NodeInfo {
   allocatable: Resources;
   allowedPods: number;
   readonly pods: Map<string, PodInfo>;
+  /** Those of `pods` with pod affinity or anti-affinity; replaced, never changed in place. */
+  affinityPods: readonly PodInfo[];
   readonly requested: Resources;
   readonly nonZeroRequested: Resources;
   readonly hostPorts: HostPort[];
@@ -30,6 +32,7 @@ export function emptyNodeInfo(name: string): NodeInfo {
     allocatable: emptyResources(),
     allowedPods: 0,
     pods: new Map(),
+    affinityPods: [],
     requested: emptyResources(),
     nonZeroRequested: emptyResources(),
     hostPorts: [],
@@ -49,12 +52,13 @@ export function setNode(info: NodeInfo, node: Node): void {
 }
 
 export function clearNode(info: NodeInfo): void {
-  const { name, pods: _pods, requested: _requested, nonZeroRequested: _nonZero, hostPorts: _ports, ...blank } = emptyNodeInfo(info.name);
+  const { name, pods: _pods, affinityPods: _affinityPods, requested: _requested, nonZeroRequested: _nonZero, hostPorts: _ports, ...blank } = emptyNodeInfo(info.name);
   Object.assign(info, blank, { name });
 }
 
 export function addPod(info: NodeInfo, pod: PodInfo): void {
   info.pods.set(pod.uid, pod);
+  if (pod.affinity) info.affinityPods = [...info.affinityPods, pod];
   addResources(info.requested, pod.requests);
   addResources(info.nonZeroRequested, pod.nonZero);
   info.hostPorts.push(...pod.hostPorts);
@@ -64,6 +68,7 @@ export function removePod(info: NodeInfo, uid: string): void {
   const pod = info.pods.get(uid);
   if (!pod) return;
   info.pods.delete(uid);
+  if (pod.affinity) info.affinityPods = info.affinityPods.filter((other) => other !== pod);
   addResources(info.requested, pod.requests, -1);
   addResources(info.nonZeroRequested, pod.nonZero, -1);
   for (const port of pod.hostPorts) info.hostPorts.splice(info.hostPorts.indexOf(port), 1);

@@ -1,5 +1,6 @@
 import type { ContainerPort, Pod } from '@orrery/api/types';
 import { podKey } from '../framework/types.ts';
+import { type PodAffinityTerms, affinityTermsOf } from './affinity-terms.ts';
 import { type Resources, podRequests } from './resources.ts';
 
 /** A host port a pod takes: `0.0.0.0` stands for every address. */
@@ -19,6 +20,8 @@ export interface PodInfo {
   /** As `requests`, with upstream's defaults for what is not named; only for scoring. */
   readonly nonZero: Resources;
   readonly hostPorts: readonly HostPort[];
+  /** Undefined for most pods: neither pod affinity nor anti-affinity. */
+  readonly affinity: PodAffinityTerms | undefined;
 }
 
 function hostPortsOf(pod: Pod): HostPort[] {
@@ -38,5 +41,6 @@ export function podInfo(pod: Pod): PodInfo {
     requests: podRequests(pod),
     nonZero: podRequests(pod, true),
     hostPorts: hostPortsOf(pod),
+    affinity: affinityTermsOf(pod),
   };
 }

@@ -7,6 +7,7 @@ interface Placed {
   readonly nodeName: string;
   /** Chosen by this scheduler, not yet seen bound. */
   assumed: boolean;
+  readonly pod: PodInfo;
 }
 
 function zoneOf(node: Node): string {
@@ -50,6 +51,7 @@ export function createSchedulerCache(): SchedulerCache {
   const infos = new Map<string, NodeInfo>();
   const placed = new Map<string, Placed>();
   let ordered: readonly NodeInfo[] | undefined;
+  let affinityPodCount = 0;
 
   const at = (name: string): NodeInfo => {
     let info = infos.get(name);
@@ -60,6 +62,7 @@ export function createSchedulerCache(): SchedulerCache {
     const where = placed.get(uid);
     if (!where) return;
     placed.delete(uid);
+    if (where.pod.affinity) affinityPodCount -= 1;
     const info = infos.get(where.nodeName);
     if (!info) return;
     removePod(info, uid);
@@ -68,12 +71,16 @@ export function createSchedulerCache(): SchedulerCache {
   const place = (pod: PodInfo, nodeName: string, assumed: boolean): void => {
     drop(pod.uid);
     addPod(at(nodeName), pod);
-    placed.set(pod.uid, { nodeName, assumed });
+    placed.set(pod.uid, { nodeName, assumed, pod });
+    if (pod.affinity) affinityPodCount += 1;
   };
 
   return {
     get nodes() {
       return (ordered ??= interleaveZones([...infos.values()].filter((info) => info.node)));
+    },
+    get affinityPodCount() {
+      return affinityPodCount;
     },
     get: (name) => {
       const info = infos.get(name);

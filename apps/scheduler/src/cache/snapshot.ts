@@ -4,5 +4,7 @@ import type { NodeInfo } from './node-info.ts';
 export interface Snapshot {
   /** Nodes that exist, zones interleaved so that sampling spreads over zones. */
   readonly nodes: readonly NodeInfo[];
+  /** Pods with pod affinity or anti-affinity, on known nodes or not: 0 spares a look at the nodes. Undefined when nobody counted. */
+  readonly affinityPodCount?: number | undefined;
   get(name: string): NodeInfo | undefined;
 }

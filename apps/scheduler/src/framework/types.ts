@@ -1,6 +1,7 @@
 import type { Pod } from '@orrery/api/types';
 import type { ApiClient } from '@orrery/client';
 import type { Env } from '@orrery/runtime';
+import type { NamespaceLabels } from '../cache/affinity-terms.ts';
 import type { NodeInfo } from '../cache/node-info.ts';
 import type { PodInfo } from '../cache/pod-info.ts';
 import type { Snapshot } from '../cache/snapshot.ts';
@@ -75,6 +76,8 @@ export interface PluginHandle {
   readonly env: Env;
   readonly api: ApiClient;
   readonly snapshot: () => Snapshot;
+  /** Labels of a namespace; undefined when it is not known. */
+  readonly namespaceLabels?: NamespaceLabels;
 }
 
 /** A plugin by name: one file, one line in `plugins/index.ts`. */

@@ -1,12 +1,14 @@
 import type { PluginDefinition } from '../framework/types.ts';
 import { defaultBinder } from './default-binder.ts';
 import { imageLocality } from './image-locality.ts';
+import { interPodAffinity } from './inter-pod-affinity/inter-pod-affinity.ts';
 import { nodeAffinity } from './node-affinity.ts';
 import { nodeName } from './node-name.ts';
 import { nodePorts } from './node-ports.ts';
 import { nodeResourcesBalanced } from './node-resources-balanced.ts';
 import { nodeResourcesFit } from './node-resources-fit.ts';
 import { nodeUnschedulable } from './node-unschedulable.ts';
+import { podTopologySpread } from './pod-topology-spread/pod-topology-spread.ts';
 import { prioritySort } from './priority-sort.ts';
 import { schedulingGates } from './scheduling-gates.ts';
 import { taintToleration } from './taint-toleration.ts';
@@ -21,6 +23,8 @@ export const plugins: readonly { readonly definition: PluginDefinition<any>; rea
   { definition: nodeAffinity, weight: 2 },
   { definition: nodePorts, weight: 0 },
   { definition: nodeResourcesFit, weight: 1 },
+  { definition: podTopologySpread, weight: 2 },
+  { definition: interPodAffinity, weight: 2 },
   { definition: nodeResourcesBalanced, weight: 1 },
   { definition: imageLocality, weight: 1 },
   { definition: defaultBinder, weight: 0 },

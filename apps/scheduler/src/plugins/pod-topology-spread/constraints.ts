@@ -1,0 +1,67 @@
+import type { Pod, TopologySpreadConstraint } from '@orrery/api/types';
+import { type Selector, makeRequirement, nothing, selectorFromObject, selectorOf } from '@orrery/apimachinery';
+import type { NodeInfo } from '../../cache/node-info.ts';
+import { matchesRequiredAffinity } from '../node-selector.ts';
+import { isTolerated } from '../tolerations.ts';
+
+export const hostnameKey = 'kubernetes.io/hostname';
+
+/** A topology spread constraint with its selector parsed and its defaults filled in. */
+export interface Constraint {
+  readonly topologyKey: string;
+  readonly maxSkew: number;
+  readonly minDomains: number;
+  readonly selector: Selector;
+  /** Nodes that the pod's own node affinity excludes are no domains. */
+  readonly honorAffinity: boolean;
+  /** Nor are those with taints it does not tolerate. */
+  readonly honorTaints: boolean;
+}
+
+export type WhenUnsatisfiable = 'DoNotSchedule' | 'ScheduleAnyway';
+
+/** `matchLabelKeys` narrow the selector to the pod's own values; keys the pod lacks are left out. */
+function selectorFor(constraint: TopologySpreadConstraint, labels: Readonly<Record<string, string>>): Selector {
+  const selector = selectorFromObject(constraint.labelSelector);
+  if (selector === nothing) return nothing;
+  const own = (constraint.matchLabelKeys ?? []).flatMap((key) => (labels[key] === undefined ? [] : makeRequirement(key, '=', [labels[key]])));
+  return own.length ? selectorOf([...selector.requirements, ...own]) : selector;
+}
+
+/** The pod's constraints of one kind. Throws SelectorError. */
+export function constraintsOf(pod: Pod, when: WhenUnsatisfiable): Constraint[] {
+  const found: Constraint[] = [];
+  for (const constraint of pod.spec?.topologySpreadConstraints ?? []) {
+    if (constraint.whenUnsatisfiable !== when) continue;
+    found.push({
+      topologyKey: constraint.topologyKey,
+      maxSkew: constraint.maxSkew,
+      minDomains: constraint.minDomains ?? 1,
+      selector: selectorFor(constraint, pod.metadata?.labels ?? {}),
+      honorAffinity: (constraint.nodeAffinityPolicy ?? 'Honor') === 'Honor',
+      honorTaints: (constraint.nodeTaintsPolicy ?? 'Ignore') === 'Honor',
+    });
+  }
+  return found;
+}
+
+export function hasAllKeys(labels: Readonly<Record<string, string>>, constraints: readonly Constraint[]): boolean {
+  return constraints.every(({ topologyKey }) => labels[topologyKey] !== undefined);
+}
+
+/** The node counts for the constraint, by its inclusion policies. */
+export function isEligible(constraint: Constraint, pod: Pod, node: NodeInfo): boolean {
+  if (constraint.honorAffinity && !matchesRequiredAffinity(pod, node)) return false;
+  return !constraint.honorTaints || node.hardTaints.every((taint) => isTolerated(pod.spec?.tolerations, taint));
+}
+
+/** Matching pods on a node, those being deleted left out. A selector without requirements counts none, as upstream. */
+export function countOn(node: NodeInfo, { selector }: Constraint, namespace: string | undefined): number {
+  if (selector.requirements.length === 0) return 0;
+  let count = 0;
+  for (const { pod } of node.pods.values()) {
+    const metadata = pod.metadata;
+    if (metadata?.namespace === namespace && !metadata?.deletionTimestamp && selector.matches(metadata?.labels)) count += 1;
+  }
+  return count;
+}
