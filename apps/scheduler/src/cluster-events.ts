@@ -34,27 +34,52 @@ function watchPods({ pods, cache, queue, isOurs, toInfo }: ClusterWatch): void {
   const uid = (pod: Pod): string => pod.metadata?.uid ?? '';
   const isAssigned = (pod: Pod): boolean => Boolean(pod.spec?.nodeName);
   const waits = (pod: Pod): boolean => !isAssigned(pod) && !pod.metadata?.deletionTimestamp && isOurs(pod);
+  const { nominated } = cache;
+  const noteNomination = (pod: Pod, old: Pod | undefined): void => {
+    const nodeName = pod.status?.nominatedNodeName ?? '';
+    if (nodeName === (old?.status?.nominatedNodeName ?? '')) return;
+    if (nodeName) nominated.set(toInfo(pod), nodeName);
+    else nominated.delete(uid(pod));
+  };
+  /** Whoever kept away for a nominated pod may come. */
+  const dropNomination = (pod: Pod): void => {
+    if (nominated.delete(uid(pod))) queue.onEvent({ resource: 'AssignedPod', action: 'Delete', object: pod });
+  };
   const seenAssigned = (pod: Pod, old: Pod | undefined): void => {
     queue.remove(podKey(pod));
     const unchanged = old && isAssigned(old) && !changed(old, pod) && cache.isPlaced(uid(pod));
     if (unchanged) return;
     cache.setPod(toInfo(pod), pod.spec?.nodeName ?? '');
+    if (nominated.of(uid(pod)) === pod.spec?.nodeName) nominated.delete(uid(pod));
+    else dropNomination(pod);
     queue.onEvent({ resource: 'AssignedPod', action: old && isAssigned(old) ? 'Update' : 'Add', old, object: pod });
   };
   pods.addHandlers({
     add(pod) {
       if (isAssigned(pod)) seenAssigned(pod, undefined);
-      else if (waits(pod)) queue.add(toInfo(pod));
+      else if (waits(pod)) {
+        noteNomination(pod, undefined);
+        queue.add(toInfo(pod));
+      }
     },
     update(pod, old) {
-      if (isAssigned(pod)) seenAssigned(pod, old);
-      else if (!waits(pod)) queue.remove(podKey(pod));
-      else if (changed(old, pod)) {
+      if (isAssigned(pod)) {
+        seenAssigned(pod, old);
+        return;
+      }
+      if (!waits(pod)) {
+        queue.remove(podKey(pod));
+        dropNomination(pod);
+        return;
+      }
+      noteNomination(pod, old);
+      if (changed(old, pod)) {
         queue.update(toInfo(old), toInfo(pod));
       }
     },
     delete(pod) {
       queue.remove(podKey(pod));
+      dropNomination(pod);
       if (!cache.isPlaced(uid(pod))) return;
       cache.removePod(uid(pod));
       queue.onEvent({ resource: 'AssignedPod', action: 'Delete', object: pod });

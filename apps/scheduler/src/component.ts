@@ -1,4 +1,4 @@
-import { Namespaces, Nodes, Pods } from '@orrery/api';
+import { Namespaces, Nodes, PodDisruptionBudgets, Pods } from '@orrery/api';
 import type { Pod } from '@orrery/api/types';
 import { type ApiClient, createEventRecorder, createInformerFactory, createLeaderElection } from '@orrery/client';
 import type { Component, Env } from '@orrery/runtime';
@@ -32,8 +32,19 @@ export function createScheduler(env: Env, deps: { api: ApiClient; identity?: str
   const informers = createInformerFactory({ api, env });
   const pods = informers.informer(Pods, { fieldSelector: 'status.phase!=Succeeded,status.phase!=Failed' });
   const nodes = informers.informer(Nodes);
+  const budgets = informers.informer(PodDisruptionBudgets);
   const namespaces = informers.informer(Namespaces);
-  const handle: PluginHandle = { env, api, snapshot: () => cache, namespaceLabels: (name) => namespaces.get(name)?.metadata?.labels };
+  const handle: PluginHandle = {
+    env,
+    api,
+    snapshot: () => cache,
+    namespaceLabels: (name) => namespaces.get(name)?.metadata?.labels,
+    schedulerName: config.schedulerName,
+    recorder,
+    nominations: cache.nominated,
+    budgets: () => [...budgets.list()],
+    fits: (pod, node) => framework.fits(pod, node, { snapshot: cache, nominated: cache.nominated.on(node.name) }),
+  };
   const framework: Framework = createFramework({
     schedulerName: config.schedulerName,
     plugins: plugins

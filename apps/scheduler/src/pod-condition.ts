@@ -4,13 +4,14 @@ import type { ApiClient } from '@orrery/client';
 import { isNotFound } from '@orrery/errors';
 import { type Env, rfc3339 } from '@orrery/runtime';
 
-/** Writes condition PodScheduled=False (and the nominated node), unless it says so already. */
+/** Writes condition PodScheduled=False (and the nominated node; '' takes it back), unless it says so already. */
 export async function writeRefusal(input: { env: Env; api: ApiClient; pod: Pod; reason: string; message: string; nominatedNode: string | undefined }): Promise<void> {
   const { env, api, pod, reason, message, nominatedNode } = input;
   const { name = '', namespace = '' } = pod.metadata ?? {};
   const old = pod.status?.conditions?.find((condition) => condition.type === 'PodScheduled');
-  const nominated = nominatedNode ?? pod.status?.nominatedNodeName;
-  if (old?.status === 'False' && old.reason === reason && old.message === message && nominated === pod.status?.nominatedNodeName) return;
+  const before = pod.status?.nominatedNodeName ?? '';
+  const nominated = nominatedNode ?? before;
+  if (old?.status === 'False' && old.reason === reason && old.message === message && nominated === before) return;
   const condition = {
     type: 'PodScheduled',
     status: 'False',
@@ -20,7 +21,7 @@ export async function writeRefusal(input: { env: Env; api: ApiClient; pod: Pod; 
     lastProbeTime: null,
     lastTransitionTime: old?.status === 'False' ? (old.lastTransitionTime ?? rfc3339(env.clock.now())) : rfc3339(env.clock.now()),
   };
-  const patch = { status: { conditions: [condition], ...(nominated ? { nominatedNodeName: nominated } : {}) } };
+  const patch = { status: { conditions: [condition], ...(nominated === before ? {} : { nominatedNodeName: nominated || null }) } };
   try {
     await api.patch(Pods, { namespace, name }, patch, { type: 'application/strategic-merge-patch+json', subresource: 'status' });
   } catch (error) {

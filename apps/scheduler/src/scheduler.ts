@@ -3,7 +3,7 @@ import type { Env } from '@orrery/runtime';
 import type { NodeInfo } from './cache/node-info.ts';
 import type { PodInfo } from './cache/pod-info.ts';
 import type { SchedulerCache } from './cache/scheduler-cache.ts';
-import type { Framework } from './framework/framework.ts';
+import { type Framework, notNamed } from './framework/framework.ts';
 import { type FitError, type Status, fitErrorMessage } from './framework/status.ts';
 import type { CycleState, QueuedPod } from './framework/types.ts';
 import type { SchedulerMetrics } from './metrics.ts';
@@ -60,6 +60,12 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     const statuses = new Map<string, Status>();
     const pre = framework.preFilter(state, pod, cache);
     if (pre.status) return { nodes: [], fitError: preFilterError(all, pre.status) };
+    const tryNode = (node: NodeInfo): Status | undefined => {
+      const nominated = cache.nominated.on(node.name);
+      return nominated.length ? framework.fits(pod, node, { snapshot: cache, nominated }) : framework.filter(state, pre.filters, pod, node);
+    };
+    const mine = cache.get(cache.nominated.of(pod.uid) ?? '');
+    if (mine && (pre.nodeNames?.has(mine.name) ?? true) && !tryNode(mine)) return { nodes: [mine], fitError: { nodeCount: all.length, statuses } };
     const named = pre.nodeNames && [...pre.nodeNames].flatMap((name) => cache.get(name) ?? []);
     const candidates = named ?? all;
     const wanted = feasibleNodesWanted(candidates.length, options.percentageOfNodesToScore);
@@ -67,7 +73,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     let looked = 0;
     for (; looked < candidates.length && nodes.length < wanted; looked++) {
       const node = candidates[named ? looked : (nextStart + looked) % candidates.length] as NodeInfo;
-      const status = framework.filter(state, pre.filters, pod, node);
+      const status = tryNode(node);
       if (status) statuses.set(node.name, status);
       else nodes.push(node);
     }
@@ -124,7 +130,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     const message = fitErrorMessage({ ...fitError, ...(post?.message ? { postFilterMessage: post.message } : {}) });
     const refusedBy = new Set([...fitError.statuses.values()].flatMap((status) => status.plugin ?? []));
     metrics.failed(framework.schedulerName, 'unschedulable');
-    queue.refuse(queued, refusedBy);
+    if (post?.nominatedNode === '') cache.nominated.delete(queued.info.uid);
+    if (post?.retry) queue.retry(queued);
+    else queue.refuse(queued, refusedBy);
     options.refused(queued.info, 'Unschedulable', message, post?.nominatedNode);
   };
 
@@ -187,8 +195,6 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     },
   };
 }
-
-const notNamed: Status = { code: 'UnschedulableAndUnresolvable', reasons: ["node(s) didn't satisfy plugin(s) [NodeAffinity]"], plugin: 'NodeAffinity' };
 
 /** A PreFilter's refusal stands for every node. */
 function preFilterError(all: readonly NodeInfo[], status: Status): FitError {

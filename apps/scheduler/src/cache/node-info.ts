@@ -56,6 +56,14 @@ export function clearNode(info: NodeInfo): void {
   Object.assign(info, blank, { name });
 }
 
+/** A copy to try changes on. Pods are added anew, so whatever is derived from them is the copy's own. */
+export function copyNodeInfo(info: NodeInfo): NodeInfo {
+  const { node, labels, hardTaints, softTaints, allocatable, allowedPods, images } = info;
+  const copy: NodeInfo = { ...emptyNodeInfo(info.name), node, labels, hardTaints, softTaints, allocatable, allowedPods, images };
+  for (const pod of info.pods.values()) addPod(copy, pod);
+  return copy;
+}
+
 export function addPod(info: NodeInfo, pod: PodInfo): void {
   info.pods.set(pod.uid, pod);
   if (pod.affinity) info.affinityPods = [...info.affinityPods, pod];

@@ -1,5 +1,6 @@
 import type { Node } from '@orrery/api/types';
 import { type NodeInfo, addPod, clearNode, emptyNodeInfo, removePod, setNode } from './node-info.ts';
+import { type Nominations, createNominations } from './nominations.ts';
 import type { PodInfo } from './pod-info.ts';
 import type { Snapshot } from './snapshot.ts';
 
@@ -45,6 +46,7 @@ export interface SchedulerCache extends Snapshot {
   forget(uid: string): void;
   isPlaced(uid: string): boolean;
   podCount(): number;
+  readonly nominated: Nominations;
 }
 
 export function createSchedulerCache(): SchedulerCache {
@@ -106,5 +108,6 @@ export function createSchedulerCache(): SchedulerCache {
     },
     isPlaced: (uid) => placed.has(uid),
     podCount: () => placed.size,
+    nominated: createNominations((uid) => placed.has(uid)),
   };
 }

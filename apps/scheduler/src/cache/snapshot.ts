@@ -8,3 +8,15 @@ export interface Snapshot {
   readonly affinityPodCount?: number | undefined;
   get(name: string): NodeInfo | undefined;
 }
+
+/** The same nodes, one of them in a changed copy. */
+export function withNode(snapshot: Snapshot, node: NodeInfo): Snapshot {
+  let nodes: readonly NodeInfo[] | undefined;
+  return {
+    affinityPodCount: snapshot.affinityPodCount === 0 && node.affinityPods.length === 0 ? 0 : undefined,
+    get nodes() {
+      return (nodes ??= snapshot.nodes.map((other) => (other.name === node.name ? node : other)));
+    },
+    get: (name) => (name === node.name ? node : snapshot.get(name)),
+  };
+}

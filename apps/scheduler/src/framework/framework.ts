@@ -1,7 +1,7 @@
-import type { NodeInfo } from '../cache/node-info.ts';
+import { type NodeInfo, addPod, copyNodeInfo } from '../cache/node-info.ts';
 import type { PodInfo } from '../cache/pod-info.ts';
-import type { Snapshot } from '../cache/snapshot.ts';
-import { type Status, failed, unschedulable } from './status.ts';
+import { type Snapshot, withNode } from '../cache/snapshot.ts';
+import { type Status, failed, unresolvable, unschedulable } from './status.ts';
 import { type CycleState, type Plugin, type PostFilterResult, type QueuedPod, isStatus } from './types.ts';
 
 /** One plugin of a profile with the weight of its scores. */
@@ -23,6 +23,11 @@ export interface Framework {
   preEnqueue(pod: PodInfo): Status | undefined;
   preFilter(state: CycleState, pod: PodInfo, snapshot: Snapshot): { status?: Status; nodeNames?: ReadonlySet<string>; filters: readonly Plugin[] };
   filter(state: CycleState, filters: readonly Plugin[], pod: PodInfo, node: NodeInfo): Status | undefined;
+  /**
+   * Whether a pod fits a node that may be a changed copy: PreFilter and Filter in a state of their own. It must fit both with
+   * the `nominated` pods of its priority or higher on the node and without them, since they may yet go elsewhere.
+   */
+  fits(pod: PodInfo, node: NodeInfo, around: { snapshot: Snapshot; nominated: readonly PodInfo[] }): Status | undefined;
   postFilter(state: CycleState, pod: PodInfo, snapshot: Snapshot, statuses: ReadonlyMap<string, Status>): Promise<PostFilterResult | undefined>;
   /** Weighted total by node, in the order of `nodes`. */
   score(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[]): number[];
@@ -31,6 +36,9 @@ export interface Framework {
   /** Permit, PreBind, Bind and PostBind. */
   bind(state: CycleState, pod: PodInfo, nodeName: string, signal: AbortSignal): Promise<Status | undefined>;
 }
+
+/** A PreFilter (node affinity by name) left this node out. */
+export const notNamed: Status = { ...unresolvable("node(s) didn't satisfy plugin(s) [NodeAffinity]"), plugin: 'NodeAffinity' };
 
 function named(status: Status, plugin: Plugin): Status {
   return { ...status, plugin: plugin.name };
@@ -100,6 +108,20 @@ export function createFramework(options: { schedulerName: string; plugins: reado
         if (status) return named(status, plugin);
       }
       return undefined;
+    },
+    fits(pod, node, { snapshot, nominated }) {
+      const tryOn = (at: NodeInfo): Status | undefined => {
+        const state: CycleState = new Map();
+        const pre = this.preFilter(state, pod, withNode(snapshot, at));
+        if (pre.status) return pre.status;
+        if (pre.nodeNames && !pre.nodeNames.has(at.name)) return notNamed;
+        return this.filter(state, pre.filters, pod, at);
+      };
+      const ahead = nominated.filter((other) => other.priority >= pod.priority && other.uid !== pod.uid);
+      if (ahead.length === 0) return tryOn(node);
+      const crowded = copyNodeInfo(node);
+      for (const other of ahead) addPod(crowded, other);
+      return tryOn(crowded) ?? tryOn(node);
     },
     async postFilter(state, pod, snapshot, statuses) {
       for (const plugin of points.postFilter) {

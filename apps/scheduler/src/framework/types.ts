@@ -1,8 +1,9 @@
-import type { Pod } from '@orrery/api/types';
-import type { ApiClient } from '@orrery/client';
+import type { Pod, PodDisruptionBudget } from '@orrery/api/types';
+import type { ApiClient, EventRecorder } from '@orrery/client';
 import type { Env } from '@orrery/runtime';
 import type { NamespaceLabels } from '../cache/affinity-terms.ts';
 import type { NodeInfo } from '../cache/node-info.ts';
+import type { Nominations } from '../cache/nominations.ts';
 import type { PodInfo } from '../cache/pod-info.ts';
 import type { Snapshot } from '../cache/snapshot.ts';
 import type { Status } from './status.ts';
@@ -67,8 +68,11 @@ export interface Plugin {
 }
 
 export interface PostFilterResult {
+  /** '' takes an earlier nomination back; absent leaves it. */
   readonly nominatedNode?: string;
   readonly message: string;
+  /** What was begun failed: try the pod again after its back-off, without waiting for an event. */
+  readonly retry?: boolean;
 }
 
 /** What plugins may use. */
@@ -78,6 +82,12 @@ export interface PluginHandle {
   readonly snapshot: () => Snapshot;
   /** Labels of a namespace; undefined when it is not known. */
   readonly namespaceLabels?: NamespaceLabels;
+  readonly schedulerName: string;
+  readonly recorder: Pick<EventRecorder, 'event'>;
+  readonly nominations: Nominations;
+  readonly budgets: () => readonly PodDisruptionBudget[];
+  /** Runs the profile's PreFilter and Filter for a pod on a node that may be a changed copy, nominated pods included. */
+  readonly fits: (pod: PodInfo, node: NodeInfo) => Status | undefined;
 }
 
 /** A plugin by name: one file, one line in `plugins/index.ts`. */

@@ -1,5 +1,6 @@
 import type { PluginDefinition } from '../framework/types.ts';
 import { defaultBinder } from './default-binder.ts';
+import { defaultPreemption } from './default-preemption/default-preemption.ts';
 import { imageLocality } from './image-locality.ts';
 import { interPodAffinity } from './inter-pod-affinity/inter-pod-affinity.ts';
 import { nodeAffinity } from './node-affinity.ts';
@@ -27,5 +28,6 @@ export const plugins: readonly { readonly definition: PluginDefinition<any>; rea
   { definition: interPodAffinity, weight: 2 },
   { definition: nodeResourcesBalanced, weight: 1 },
   { definition: imageLocality, weight: 1 },
+  { definition: defaultPreemption, weight: 0 },
   { definition: defaultBinder, weight: 0 },
 ];
