@@ -1,23 +1,21 @@
 import type { Node, Pod } from '@orrery/api/types';
 import type { ClusterEvent } from '../../framework/types.ts';
-import { type Constraint, constraintsOf, hasAllKeys } from './constraints.ts';
+import { type Constraint, hasAllKeys } from './constraints.ts';
 
 function counts(pod: Pod, { selector }: Constraint): boolean {
   return !pod.metadata?.deletionTimestamp && selector.matches(pod.metadata?.labels);
 }
 
 /** A pod that is counted and came or went, or came to be counted or ceased to be, moves the skew. */
-export function podHelps(waiting: Pod, event: ClusterEvent): boolean {
+export function podHelps(waiting: Pod, constraints: readonly Constraint[], event: ClusterEvent): boolean {
   const now = event.object as Pod;
   if (now.metadata?.namespace !== waiting.metadata?.namespace) return false;
-  const constraints = constraintsOf(waiting, 'DoNotSchedule');
   if (event.action === 'Update') return constraints.some((constraint) => counts(event.old as Pod, constraint) !== counts(now, constraint));
   return constraints.some(({ selector }) => selector.matches(now.metadata?.labels));
 }
 
 /** A node that carries the keys of all constraints came, went, or changed what makes it a domain. */
-export function nodeHelps(waiting: Pod, event: ClusterEvent): boolean {
-  const constraints = constraintsOf(waiting, 'DoNotSchedule');
+export function nodeHelps(constraints: readonly Constraint[], event: ClusterEvent): boolean {
   const isDomain = (node: Node): boolean => hasAllKeys(node.metadata?.labels ?? {}, constraints);
   const now = event.object as Node;
   if (event.action !== 'Update') return isDomain(now);

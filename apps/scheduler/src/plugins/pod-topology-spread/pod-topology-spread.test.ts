@@ -99,5 +99,11 @@ describe('PodTopologySpread events', () => {
     ['a node moved', { resource: 'Node', action: 'Update', old: trialNode('n', { zone: '1' }), object: trialNode('n', { zone: '2' }) }, true],
     ['a node stayed as it was', { resource: 'Node', action: 'Update', old: trialNode('n', { zone: '1' }), object: trialNode('n', { zone: '1' }) }, false],
   ];
+  it('leaves a pod alone whose selector cannot be read', () => {
+    const bad = spread({ labelSelector: { matchExpressions: [{ key: 'a', operator: 'Near' }] } });
+    const trial = tryPlugin(podTopologySpread, { nodes, pods }, {});
+    expect(trial.filter(bad)).toMatchObject({ a: '"Near" is not a valid label selector operator' });
+    expect(trial.helps(bad, { resource: 'AssignedPod', action: 'Add', object: web('x') })).toBe(false);
+  });
   it.each(cases)('%s', (_name, event, helps) => expect(tryPlugin(podTopologySpread, { nodes: [], pods: {} }, {}).helps(spread({}), event)).toBe(helps));
 });

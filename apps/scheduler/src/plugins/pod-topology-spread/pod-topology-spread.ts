@@ -19,14 +19,20 @@ function read(pod: Pod, when: WhenUnsatisfiable): Constraint[] | Status {
   }
 }
 
+/** What other pods and nodes do cannot help a pod whose constraints cannot be read. */
+function hint(pod: Pod, helps: (constraints: readonly Constraint[]) => boolean): 'Queue' | 'Skip' {
+  const constraints = read(pod, 'DoNotSchedule');
+  return !('code' in constraints) && helps(constraints) ? 'Queue' : 'Skip';
+}
+
 /** Topology spread constraints: DoNotSchedule refuses nodes that would raise the skew too far, ScheduleAnyway scores. */
 export const podTopologySpread = definePlugin({
   name,
   create: (handle) => ({
     name,
     events: [
-      { resource: 'AssignedPod', actions: ['Add', 'Update', 'Delete'], hint: ({ pod }, event) => (podHelps(pod, event) ? 'Queue' : 'Skip') },
-      { resource: 'Node', actions: ['Add', 'Update', 'Delete'], hint: ({ pod }, event) => (nodeHelps(pod, event) ? 'Queue' : 'Skip') },
+      { resource: 'AssignedPod', actions: ['Add', 'Update', 'Delete'], hint: ({ pod }, event) => hint(pod, (constraints) => podHelps(pod, constraints, event)) },
+      { resource: 'Node', actions: ['Add', 'Update', 'Delete'], hint: ({ pod }, event) => hint(pod, (constraints) => nodeHelps(constraints, event)) },
     ],
     preFilter(state, { pod }, snapshot) {
       if (!pod.spec?.topologySpreadConstraints?.length) return skip;
