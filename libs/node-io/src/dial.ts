@@ -29,7 +29,10 @@ export interface DialTarget {
 
 const codes: Readonly<Record<string, NetErrorCode>> = { ECONNREFUSED: 'ECONNREFUSED', ECONNRESET: 'ECONNRESET', ETIMEDOUT: 'ETIMEDOUT', EPIPE: 'EPIPE' };
 
+const untrusted = ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'UNABLE_TO_GET_ISSUER_CERT', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'SELF_SIGNED_CERT_IN_CHAIN', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'CERT_SIGNATURE_FAILURE'];
+
 function dialError(error: NodeJS.ErrnoException, target: DialTarget): NetError {
+  if (untrusted.includes(error.code ?? '')) return new NetError('EHOSTUNREACH', 'tls: failed to verify certificate: x509: certificate signed by unknown authority');
   const words: Record<string, string> = { ECONNREFUSED: 'connect: connection refused', ETIMEDOUT: 'i/o timeout', EHOSTUNREACH: 'connect: no route to host' };
   return new NetError(codes[error.code ?? ''] ?? 'EHOSTUNREACH', `dial tcp ${target.host}:${target.port}: ${words[error.code ?? ''] ?? error.message}`);
 }

@@ -10,6 +10,15 @@ import type { Exchange } from './exchange.ts';
 import type { ParsedRequest } from './request-path.ts';
 import { scopeOf } from './scope.ts';
 
+/** The query as connect options: what is given more than once is a list; a proxy's path comes from the URL. */
+function optionsOf({ info, query, tail }: ParsedRequest): Record<string, unknown> {
+  const given = [...new Set(query.keys())].map((name) => {
+    const all = query.getAll(name);
+    return [name, all.length > 1 ? all : all[0]] as const;
+  });
+  return { ...Object.fromEntries(given), ...(info.subresource === 'proxy' ? { path: `/${tail}` } : {}) };
+}
+
 /** Hands a streaming or proxying request to its handler, after the object was found and CONNECT admission passed. */
 export async function serveConnect(
   core: ApiServerCore,
@@ -22,7 +31,7 @@ export async function serveConnect(
   if (!info.name) throw notFound({ group: info.group, resource: info.resource });
   if (!handler.methods.includes(exchange.request.method)) throw methodNotSupported({ group: info.group, resource: info.resource, name: info.name }, info.verb);
   const entry = await get(core.registry, info.subresource === 'proxy' ? { ...scope, info: { ...info, name: parseProxyName(info.name)?.name ?? info.name } } : scope);
-  const options = { dryRun: false, fieldManager: '', raw: Object.fromEntries(query) };
+  const options = { dryRun: false, fieldManager: '', raw: optionsOf(parsed) };
   const check = admission(core.registry, scope, { operation: 'CONNECT', object: undefined, oldObject: entry.object, name: info.name, options });
   await check.admit();
   await check.validate();

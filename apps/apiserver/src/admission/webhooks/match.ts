@@ -85,10 +85,11 @@ function namespaceSelected(hook: Hook, attributes: AdmissionAttributes, read: Pl
   return selectorFromObject(selector).matches(namespaceLabels(attributes, read));
 }
 
-/** By the labels of the object or, as labels may change, of its former state. */
-function objectSelected({ webhook }: Hook, { object, oldObject }: AdmissionAttributes): boolean {
+/** By the labels of the object or, as labels may change, of its former state. What connects has none. */
+function objectSelected({ webhook }: Hook, { operation, object, oldObject }: AdmissionAttributes): boolean {
   const selector = (webhook.objectSelector ?? {}) as LabelSelectorObject;
   if (isEverything(selector)) return true;
+  if (operation === 'CONNECT') return false;
   const { matches } = selectorFromObject(selector);
   return [object, oldObject].some((one) => one !== undefined && matches(labelsOf(one)));
 }

@@ -1,6 +1,7 @@
 import type { KindDescriptor } from '@orrery/api';
 import { isRecord } from '@orrery/apimachinery';
 import type { AdmissionAttributes } from '../../pipeline/index.ts';
+import { connectOptions } from './connect-options.ts';
 import { convertTo, isOwnKind } from './version.ts';
 
 export type ReviewVersion = 'v1' | 'v1beta1';
@@ -30,15 +31,22 @@ export class UndecodablePatch extends Error {}
 
 const optionKinds: Readonly<Record<string, string>> = { CREATE: 'CreateOptions', UPDATE: 'UpdateOptions', DELETE: 'DeleteOptions' };
 
-function optionsOf({ operation, options }: AdmissionAttributes): unknown {
-  const kind = optionKinds[operation];
-  return kind ? { kind, apiVersion: 'meta.k8s.io/v1', ...options } : null;
+const optionFields = ['gracePeriodSeconds', 'propagationPolicy', 'orphanDependents', 'preconditions', 'fieldManager', 'fieldValidation', 'force'];
+
+/** Requests from inside the process carry options of their own making, without a kind. */
+function optionsOf({ operation, options, dryRun }: AdmissionAttributes): unknown {
+  const kind = options['kind'] ?? optionKinds[operation];
+  if (operation === 'CONNECT' || !kind) return null;
+  const given = optionFields.filter((name) => options[name] !== undefined).map((name) => [name, options[name]] as const);
+  return { kind, apiVersion: 'meta.k8s.io/v1', ...Object.fromEntries(given), ...(dryRun ? { dryRun: ['All'] } : {}) };
 }
 
 /** The write as a webhook sees it that matched it as `kind`. */
 export function reviewRequest(attributes: AdmissionAttributes, kind: KindDescriptor, uid: string): ReviewRequest {
-  const { user, objectKind, operation } = attributes;
-  const own = isOwnKind(attributes);
+  const { user, operation } = attributes;
+  const connection = operation === 'CONNECT' ? connectOptions(attributes) : undefined;
+  const objectKind = connection ? { group: '', version: 'v1', kind: connection.kind } : attributes.objectKind;
+  const own = !connection && isOwnKind(attributes);
   const shown = (object: any): unknown => (own ? convertTo(object, attributes.kind, kind) : object) ?? null;
   const sub = attributes.subresource;
   const { group, version, kind: name } = own ? kind : objectKind;
@@ -54,7 +62,7 @@ export function reviewRequest(attributes: AdmissionAttributes, kind: KindDescrip
     ...(attributes.namespace ? { namespace: attributes.namespace } : {}),
     operation,
     userInfo: { username: user.username, ...(user.uid ? { uid: user.uid } : {}), groups: user.groups, ...(user.extra && Object.keys(user.extra).length ? { extra: user.extra } : {}) },
-    object: shown(attributes.object),
+    object: connection ?? shown(attributes.object),
     // A connection's object is what it connects to, not a former state.
     oldObject: operation === 'CONNECT' ? null : shown(attributes.oldObject),
     dryRun: attributes.dryRun,

@@ -118,6 +118,23 @@ describe('selection', () => {
   });
 });
 
+describe('connections', () => {
+  it('shows what connects as the options, not as the Pod', async () => {
+    const { validates, validating, asked } = setup(() => ({ allowed: true }));
+    validates('one');
+    const { object } = pod({ x: 'y' });
+    const exec = { ...attempt({ resource: 'pods', operation: 'CONNECT', subresource: 'exec', oldObject: object }), options: { command: ['ls', '-l'], stdout: 'true', tty: 'false', container: 'c' } };
+    await validating.validate(exec);
+    expect(asked[0]?.request).toMatchObject({
+      operation: 'CONNECT', subResource: 'exec', kind: { group: '', version: 'v1', kind: 'PodExecOptions' }, resource: { resource: 'pods' }, oldObject: null, options: null,
+    });
+    expect(asked[0]?.request.object).toEqual({ apiVersion: 'v1', kind: 'PodExecOptions', command: ['ls', '-l'], stdout: true, container: 'c' });
+    validates('one', { objectSelector: { matchLabels: { x: 'y' } } });
+    await validating.validate(exec);
+    expect(asked.length).toBe(1);
+  });
+});
+
 describe('mutating', () => {
   it('applies the patch to the draft itself and defaults it', async () => {
     const { mutates, mutating } = setup(() => ({ allowed: true, patchType: 'JSONPatch', patch: encoded([{ op: 'add', path: '/spec/containers/-', value: { name: 'side', image: 'j', bogus: 1 } }]) }));
