@@ -39,11 +39,15 @@ export async function evict(handle: PluginHandle, victim: PodInfo, by: { readonl
   env.log.info('preempted', { pod: victim.key, by: by.pod.key, node: by.nodeName });
 }
 
-/** Pods of lower priority that waited for the same node have to look again. */
+/** Pods of lower priority that waited for the same node have to look again. What cannot be written is logged: it only shows an old node. */
 export async function clearNominations(handle: PluginHandle, waiting: readonly PodInfo[]): Promise<void> {
   for (const { pod, uid } of waiting) {
     const { name = '', namespace = '' } = pod.metadata ?? {};
     handle.nominations.delete(uid);
-    await unlessGone(() => handle.api.patch(Pods, { namespace, name }, { metadata: { uid }, status: { nominatedNodeName: null } }, merge));
+    try {
+      await unlessGone(() => handle.api.patch(Pods, { namespace, name }, { metadata: { uid }, status: { nominatedNodeName: null } }, merge));
+    } catch (error) {
+      handle.env.log.warn('cannot clear a nomination', { pod: `${namespace}/${name}`, error });
+    }
   }
 }

@@ -36,9 +36,9 @@ export function selectVictims(input: {
   readonly fits: (pod: PodInfo, node: NodeInfo) => Status | undefined;
 }): Candidate | Status {
   const { pod, budgets, fits } = input;
-  const node = copyNodeInfo(input.node);
-  const lower = [...node.pods.values()].filter((other) => other.priority < pod.priority).sort(byImportance);
+  const lower = [...input.node.pods.values()].filter((other) => other.priority < pod.priority).sort(byImportance);
   if (lower.length === 0) return unresolvable('No preemption victims found for incoming pod');
+  const node = copyNodeInfo(input.node);
   for (const other of lower) removePod(node, other.uid);
   const refusal = fits(pod, node);
   if (refusal) return refusal;
