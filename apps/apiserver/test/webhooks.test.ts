@@ -68,6 +68,18 @@ describe('admission webhooks over HTTPS', () => {
   });
 });
 
+describe('a webhook that nobody serves', () => {
+  it('fails closed, and the server goes on', async () => {
+    const gone = await serveHttp({ host: '127.0.0.1', port: 0, handler: { request: () => undefined } });
+    await gone.close();
+    const hook = { ...review('gone.example.com', { url: `https://127.0.0.1:${gone.port}/` }), rules: [{ operations: ['*'], apiGroups: [''], apiVersions: ['v1'], resources: ['namespaces'] }] };
+    await test.api.create(MutatingWebhookConfigurations, { metadata: { name: 'gone' }, webhooks: [hook] });
+    await eventually(() => test.api.create(Namespaces, { metadata: { generateName: 'x-' } }).then(() => false, () => true));
+    const message = `Internal error occurred: failed calling webhook "gone.example.com": failed to call webhook: Post "https://127.0.0.1:${gone.port}/?timeout=10s": dial tcp 127.0.0.1:${gone.port}: connect: connection refused`;
+    await expect(test.api.create(Namespaces, { metadata: { name: 'y' } })).rejects.toMatchObject({ code: 500, message });
+  });
+});
+
 /** The configuration arrives with the cache. */
 async function eventuallyCreated(name: string): Promise<any> {
   let i = 0;

@@ -55,7 +55,8 @@ function settled(socket: Socket, options: { event: 'connect' | 'secureConnect'; 
     const onTimeout = (): void => void socket.destroy(Object.assign(new Error('i/o timeout'), { code: 'ETIMEDOUT' }));
     const onError = (error: Error): void => reject(dialError(error, target));
     socket.setTimeout(target.timeoutMs ?? 30_000, onTimeout);
-    socket.once('error', onError);
+    // Over TLS one failure may be told twice: the listener stays until the connection stands.
+    socket.on('error', onError);
     socket.once(event, () => {
       socket.setTimeout(0);
       socket.off('timeout', onTimeout);
