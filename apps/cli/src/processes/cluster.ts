@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { accessSync, constants } from 'node:fs';
 import { type ApiClient, createGrpcApiClient } from '@orrery/client';
-import { type Pki, clusterServerName, componentIdentity, ensurePki, natsServerConfig, realEnv } from '@orrery/node-io';
+import { type Pki, clusterServerName, componentIdentity, ensurePki, natsServerConfig, realEnv, realRandom } from '@orrery/node-io';
 import { grpcChannel } from '@orrery/rpc';
 import type { Cluster, ClusterOptions } from '../cluster.ts';
 import { nodesReady } from '../single/readiness.ts';
@@ -26,7 +26,7 @@ function onPath(program: string): boolean {
 }
 
 async function choosePorts(options: ClusterOptions): Promise<Ports> {
-  const [store = 0, api = 0, apiGrpc = 0, cloud = 0, dns = 0, http = 0, https = 0, nats = 0, ...rest] = await freePorts(8 + options.nodes * 2);
+  const [store = 0, api = 0, apiGrpc = 0, cloud = 0, dns = 0, http = 0, https = 0, nats = 0, ...rest] = await freePorts(8 + options.nodes * 2, realRandom);
   return { store, api: options.apiPort || api, apiGrpc, cloud, dns, http, https, nats, vnet: rest.slice(0, options.nodes), kubelet: rest.slice(options.nodes) };
 }
 
