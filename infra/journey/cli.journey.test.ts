@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { type CommandResult, orreryProgram, runCommand } from '@orrery/testkit';
+import { dirname, join } from 'node:path';
+import { type CommandResult, eventually, kubectlFor, orreryProgram, runCommand } from '@orrery/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const home = mkdtempSync(join(tmpdir(), 'orrery-cli-'));
@@ -77,6 +77,25 @@ describe('orrery', () => {
     const both = readFileSync(join(home, 'both'), 'utf8');
     for (const name of ['orrery-one', 'orrery-two']) expect(both).toContain(`name: ${name}`);
     expect((await orrery('status', '--data-dir', one)).code).toBe(0);
+  });
+
+  it('leaves a component out for one that joins from outside', { timeout: 60_000 }, async () => {
+    const dir = join(home, 'without');
+    const kubectl = kubectlFor({ program: 'kubectl', kubeconfig: join(dir, 'kubeconfig'), home });
+    expect((await orrery('up', '--detach', '--wait', '--data-dir', dir, '--api-port', '0', '--nodes', '1', '--without', 'scheduler')).code).toBe(0);
+    const { endpoints } = JSON.parse(readFileSync(join(dir, 'cluster.json'), 'utf8')) as { endpoints: Record<string, string> };
+    await kubectl.ok(['create', 'deployment', 'web', '--image=nginx']);
+    const placed = (): Promise<string> => kubectl.ok(['get', 'pods', '-o', 'jsonpath={.items[*].spec.nodeName}']);
+    await eventually(async () => (await kubectl.ok(['get', 'pods', '-o', 'name'])) !== '', { what: 'a pod' });
+    expect(await placed()).toBe('');
+    const main = join(dirname(orreryProgram()), '../scheduler/main.js');
+    const scheduler = spawn(process.execPath, [main, '--api-server', endpoints['api-grpc'] ?? '', '--kubeconfig', join(dir, 'kubeconfig')], { stdio: 'ignore' });
+    try {
+      await eventually(async () => (await placed()) === 'node-1', { what: 'the pod is placed by the scheduler that joined' });
+    } finally {
+      scheduler.kill();
+      await orrery('down', '--data-dir', dir);
+    }
   });
 
   it('runs in the foreground until Ctrl-C', { timeout: 60_000 }, async () => {

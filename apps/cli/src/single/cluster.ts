@@ -7,7 +7,7 @@ import { createControllerManager } from '@orrery/controller-manager/component';
 import { coreDnsSchema, createCoreDns } from '@orrery/coredns/component';
 import { createIngress, ingressSchema } from '@orrery/ingress/component';
 import { type KubeProxy, createKubeProxy } from '@orrery/kube-proxy/component';
-import { type Pki, balancerNetwork, createReverseProxy, csrSigner, dialHost, ensurePki, exposeNodePorts, fileState, hostDns, nodeDisk, serveHttp } from '@orrery/node-io';
+import { type Pki, balancerNetwork, clusterServerName, createReverseProxy, csrSigner, dialHost, ensurePki, exposeNodePorts, fileState, hostDns, nodeDisk, serveHttp } from '@orrery/node-io';
 import { type Component, type Env, resolveConfig, stopAll } from '@orrery/runtime';
 import { createScheduler, schedulerSchema } from '@orrery/scheduler/component';
 import { createStore } from '@orrery/store/component';
@@ -36,7 +36,7 @@ class SingleCluster implements Cluster {
     this.options = options;
     const { dir } = options;
     this.logs = createComponentLogs(dir.logs, 'info');
-    this.pki = ensurePki(dir.pki);
+    this.pki = ensurePki(dir.pki, { dnsNames: [clusterServerName] });
     this.fabric = createFabric(this.env('vnet'), { hostGateway: { dial: ({ to }) => this.dialMachine(to) } });
     this.infra = this.fabric.addSwitch({ node: 'orrery-infra', nodeIp: network.infraSwitch });
     this.store = createStore(this.env('store'), { disk: nodeDisk }, { dataDir: dir.store, listenClient: ['127.0.0.1:0'] });
