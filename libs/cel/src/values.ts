@@ -1,0 +1,283 @@
+import { isRecord } from '@orrery/apimachinery';
+import { type CelType, type ListSemantics, type ObjectType, dynType, stringType } from './types.ts';
+
+/**
+ * Values of CEL: null, bool, string, int (bigint), double (number), bytes (Uint8Array), and the classes below.
+ * Lists and maps over JSON convert their members by declared type when they are read.
+ */
+export type CelValue = null | boolean | string | bigint | number | Uint8Array | CelUint | CelList | CelMap | CelTimestamp | CelDuration | CelOptional | CelTypeValue | CelOpaque;
+
+/** What an expression runs into; the message is upstream's. */
+export class CelError extends Error {}
+
+export class CelUint {
+  readonly value: bigint;
+  constructor(value: bigint) {
+    this.value = value;
+  }
+}
+
+/** Nanoseconds since 1970. */
+export class CelTimestamp {
+  readonly ns: bigint;
+  constructor(ns: bigint) {
+    this.ns = ns;
+  }
+}
+
+export class CelDuration {
+  readonly ns: bigint;
+  constructor(ns: bigint) {
+    this.ns = ns;
+  }
+}
+
+export class CelOptional {
+  readonly value: CelValue | undefined;
+  constructor(value: CelValue | undefined) {
+    this.value = value;
+  }
+}
+
+export class CelTypeValue {
+  readonly name: string;
+  constructor(name: string) {
+    this.name = name;
+  }
+}
+
+/** A value that only functions know: a URL, an IP, a quantity, an authorizer check. `text` identifies it for equality. */
+export class CelOpaque {
+  readonly typeName: string;
+  readonly value: unknown;
+  /** size() for cost; 1 for most. */
+  readonly size: number;
+  constructor(options: { readonly typeName: string; readonly value: unknown; readonly size?: number }) {
+    this.typeName = options.typeName;
+    this.value = options.value;
+    this.size = options.size ?? 1;
+  }
+}
+
+/** A list of values, or of JSON read by `element`. */
+export class CelList {
+  readonly items: readonly unknown[];
+  readonly element: CelType | undefined;
+  readonly semantics: ListSemantics | undefined;
+  constructor(items: readonly unknown[], element?: CelType, semantics?: ListSemantics) {
+    this.items = items;
+    this.element = element;
+    this.semantics = semantics;
+  }
+
+  get size(): number {
+    return this.items.length;
+  }
+
+  at(index: number): CelValue {
+    const item = this.items[index];
+    return this.element ? fromJson(item, this.element) : (item as CelValue);
+  }
+
+  values(): readonly CelValue[] {
+    const { element } = this;
+    return element ? this.items.map((item) => fromJson(item, element)) : (this.items as readonly CelValue[]);
+  }
+}
+
+export type MapKey = string | bigint | boolean;
+
+/** Keys as JavaScript compares them: whole doubles and uints as ints; undefined for what cannot be a key. */
+export function mapKey(value: CelValue): MapKey | undefined {
+  if (typeof value === 'string' || typeof value === 'bigint' || typeof value === 'boolean') return value;
+  if (value instanceof CelUint) return value.value;
+  return typeof value === 'number' && Number.isInteger(value) ? BigInt(value) : undefined;
+}
+
+/** A map or an object with fields. */
+export interface CelMap {
+  readonly isMap: true;
+  /** What `type()` says: `map`, or an object type's name. */
+  readonly typeName: string;
+  readonly size: number;
+  find(key: CelValue): CelValue | undefined;
+  keys(): readonly CelValue[];
+}
+
+export class LiteralMap implements CelMap {
+  readonly isMap = true;
+  readonly typeName: string;
+  private readonly entries: ReadonlyMap<MapKey, readonly [CelValue, CelValue]>;
+  constructor(entries: ReadonlyMap<MapKey, readonly [CelValue, CelValue]>, typeName = 'map') {
+    this.entries = entries;
+    this.typeName = typeName;
+  }
+
+  get size(): number {
+    return this.entries.size;
+  }
+
+  find(key: CelValue): CelValue | undefined {
+    const wanted = mapKey(key);
+    return wanted === undefined ? undefined : this.entries.get(wanted)?.[1];
+  }
+
+  keys(): readonly CelValue[] {
+    return [...this.entries.values()].map(([key]) => key);
+  }
+}
+
+/** A JSON object as a map: all keys are strings. */
+export class JsonMap implements CelMap {
+  readonly isMap = true;
+  readonly typeName = 'map';
+  private readonly json: Readonly<Record<string, unknown>>;
+  private readonly valueType: CelType;
+  constructor(json: Readonly<Record<string, unknown>>, valueType: CelType) {
+    this.json = json;
+    this.valueType = valueType;
+  }
+
+  get size(): number {
+    return Object.keys(this.json).length;
+  }
+
+  find(key: CelValue): CelValue | undefined {
+    if (typeof key !== 'string' || !Object.hasOwn(this.json, key)) return undefined;
+    const value = this.json[key];
+    return value === undefined ? undefined : fromJson(value, this.valueType);
+  }
+
+  keys(): readonly CelValue[] {
+    return Object.keys(this.json);
+  }
+}
+
+/** A JSON object with declared fields; others are hidden unless the type is open. A field that is undefined is absent. */
+export class JsonObject implements CelMap {
+  readonly isMap = true;
+  private readonly json: Readonly<Record<string, unknown>>;
+  private readonly type: ObjectType;
+  constructor(json: Readonly<Record<string, unknown>>, type: ObjectType) {
+    this.json = json;
+    this.type = type;
+  }
+
+  get typeName(): string {
+    return this.type.name;
+  }
+
+  get size(): number {
+    return this.keys().length;
+  }
+
+  find(key: CelValue): CelValue | undefined {
+    if (typeof key !== 'string') return undefined;
+    const field = this.type.fields.get(key);
+    if (!field && !this.type.open) return undefined;
+    const name = field?.jsonName ?? key;
+    const value = Object.hasOwn(this.json, name) ? this.json[name] : undefined;
+    return value === undefined ? undefined : value instanceof Lazy ? value.get() : fromJson(value, field?.type ?? dynType);
+  }
+
+  keys(): readonly CelValue[] {
+    if (this.type.open) return Object.keys(this.json);
+    return [...this.type.fields].filter(([, { jsonName }]) => Object.hasOwn(this.json, jsonName) && this.json[jsonName] !== undefined).map(([name]) => name);
+  }
+}
+
+/** A binding, or a field of an object bound, that is computed when it is first used; what it throws as CelError is the expression's error. */
+export class Lazy {
+  private readonly compute: () => CelValue;
+  private known: { readonly value: CelValue } | undefined;
+  constructor(compute: () => CelValue) {
+    this.compute = compute;
+  }
+
+  get(): CelValue {
+    this.known ??= { value: this.compute() };
+    return this.known.value;
+  }
+}
+
+export const lazy = (compute: () => CelValue): Lazy => new Lazy(compute);
+
+export const isCelMap = (value: unknown): value is CelMap => typeof value === 'object' && value !== null && (value as Partial<CelMap>).isMap === true;
+
+/** Readers of formatted strings: date-time, date, duration, byte. Set by the modules that know the formats. */
+export type TextReader = (text: string) => CelValue;
+
+const textReaders: Partial<Record<CelType['kind'], TextReader>> = {};
+
+export function readTextAs(kind: CelType['kind'], reader: TextReader): void {
+  textReaders[kind] = reader;
+}
+
+/** A JSON value by its declared type; what does not fit the type is taken for what it is. A CelValue is left alone. */
+export function fromJson(json: unknown, type: CelType): CelValue {
+  switch (typeof json) {
+    case 'string':
+      return textReaders[type.kind]?.(json) ?? json;
+    case 'number':
+      return type.kind === 'double' || !Number.isInteger(json) ? json : BigInt(json);
+    case 'boolean':
+    case 'bigint':
+      return json;
+    case 'object':
+      return json === null ? null : structured(json, type);
+    default:
+      return null;
+  }
+}
+
+function structured(json: object, type: CelType): CelValue {
+  if (Array.isArray(json)) return type.kind === 'list' ? new CelList(json as unknown[], type.element, type.semantics) : new CelList(json as unknown[], dynType);
+  if (json instanceof Lazy) return json.get();
+  // Whatever has a class of its own is a value of CEL already.
+  if (!isRecord(json) || (Object.getPrototypeOf(json) !== Object.prototype && Object.getPrototypeOf(json) !== null)) return json as CelValue;
+  if (type.kind === 'object') return new JsonObject(json, type);
+  return new JsonMap(json, type.kind === 'map' ? type.value : dynType);
+}
+
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+
+/** The JSON of a value, as upstream converts results: bytes in base64, timestamps in RFC 3339, none of an optional left out. Throws CelError for what has no JSON. */
+export function toJson(value: CelValue): unknown {
+  if (value === null || typeof value === 'boolean' || typeof value === 'string' || typeof value === 'number') return value;
+  if (typeof value === 'bigint') return Number(value);
+  if (value instanceof CelUint) return Number(value.value);
+  if (value instanceof Uint8Array) return base64(value);
+  if (value instanceof CelList) return value.values().map(toJson);
+  if (value instanceof CelOptional) return value.value === undefined ? null : toJson(value.value);
+  if (isCelMap(value)) return Object.fromEntries(value.keys().map((key) => [jsonKey(key), toJson(value.find(key) ?? null)]));
+  const text = textWriters.map((write) => write(value)).find((written) => written !== undefined);
+  if (text === undefined) throw new CelError(`unsupported conversion from '${typeNameOf(value)}' to JSON`);
+  return text;
+}
+
+function jsonKey(key: CelValue): string {
+  const plain = mapKey(key);
+  if (plain === undefined) throw new CelError('unsupported map key in JSON');
+  return String(plain);
+}
+
+const textWriters: ((value: CelValue) => string | undefined)[] = [];
+
+export function writeTextBy(writer: (value: CelValue) => string | undefined): void {
+  textWriters.push(writer);
+}
+
+export function typeNameOf(value: CelValue): string {
+  if (value === null) return 'null_type';
+  if (typeof value === 'bigint') return 'int';
+  if (typeof value === 'number') return 'double';
+  if (typeof value === 'boolean') return 'bool';
+  if (typeof value === 'string') return stringType.kind;
+  if (value instanceof CelUint) return 'uint';
+  if (value instanceof Uint8Array) return 'bytes';
+  if (value instanceof CelList) return 'list';
+  if (value instanceof CelTimestamp) return 'google.protobuf.Timestamp';
+  if (value instanceof CelDuration) return 'google.protobuf.Duration';
+  if (value instanceof CelOptional) return 'optional_type';
+  return value instanceof CelTypeValue ? 'type' : value.typeName;
+}
