@@ -54,6 +54,29 @@ describe('protobuf bodies', () => {
     expect(decodeProtobuf(body).object).toEqual({ apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'a' }, spec: { replicas: 0 } });
   });
 
+  it('are the same bytes for the same object, maps in the order of their keys', () => {
+    const pod = (labels: object): object => ({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'a', labels } });
+    expect(encodeProtobuf(pod({ b: '2', a: '1', c: '' })).equals(encodeProtobuf(pod({ c: '', a: '1', b: '2' })))).toBe(true);
+  });
+
+  it('hold numbers of any size and text of any kind', () => {
+    const node = (n: number, text: string): object => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: text, generation: n }, data: { [text]: text } });
+    fc.assert(
+      fc.property(fc.maxSafeInteger().filter((n) => n !== 0), fc.string({ unit: 'grapheme', minLength: 1, maxLength: 3000, size: 'medium' }), (n, text) => {
+        expect(decodeProtobuf(encodeProtobuf(node(n, text))).object).toEqual(node(n, text));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('are what upstream writes, byte for byte', () => {
+    // A ConfigMap with one key, as protoc lays the message out.
+    const message = '0a03' + '0a0161' + '1206' + '0a016b' + '120176';
+    const length = (message.length / 2).toString(16).padStart(2, '0');
+    const body = encodeProtobuf({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' }, data: { k: 'v' } } as object);
+    expect(body.toString('hex')).toBe(`6b3873000a0f0a0276311209436f6e6669674d617012${length}${message}1a002200`);
+  });
+
   it('refuse what they are not', () => {
     expect(() => decodeProtobuf(Buffer.from('{}'))).toThrow('provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]');
     expect(() => encodeProtobuf({ apiVersion: 'x.io/v1', kind: 'Foo' })).toThrow('no kind "Foo" is registered for version "x.io/v1"');
