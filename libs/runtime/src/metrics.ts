@@ -1,16 +1,44 @@
-/** Prometheus metrics, named as upstream names them. Labels are given by name at every observation. */
-export type Labels = Readonly<Record<string, string>>;
+import { Buckets, Series, SeriesSet, histogramFamily, valueFamily } from './metrics-families.ts';
+import { type ExposeFormat, type Family, type Labels, type MetricType, exposeFamilies, formatLabels } from './metrics-text.ts';
 
+export { type ExposeFormat, type Labels, type MetricType, exposeContentTypes } from './metrics-text.ts';
+
+/** Prometheus metrics, named as upstream names them. Labels are given by name at every observation, or once (`with`) on hot paths. */
 export interface Counter {
   inc(labels?: Labels, by?: number): void;
+  /** One series, for who counts often: no labels are looked up any more. */
+  with(labels: Labels): BoundCounter;
+}
+
+export interface BoundCounter {
+  inc(by?: number): void;
 }
 
 export interface Gauge {
   set(value: number, labels?: Labels): void;
+  with(labels: Labels): BoundGauge;
+}
+
+export interface BoundGauge {
+  set(value: number): void;
+  add(by: number): void;
 }
 
 export interface Histogram {
   observe(value: number, labels?: Labels): void;
+  with(labels: Labels): BoundHistogram;
+}
+
+export interface BoundHistogram {
+  observe(value: number): void;
+  /** As many observations of one value: what is weighted by time. */
+  add(value: number, times: number): void;
+}
+
+/** One series of a family that is read when scraped. */
+export interface Sample {
+  readonly labels?: Labels;
+  readonly value: number;
 }
 
 export interface Metrics {
@@ -18,67 +46,15 @@ export interface Metrics {
   gauge(name: string, help: string): Gauge;
   /** A gauge read when scraped. */
   gaugeFn(name: string, help: string, read: () => number): void;
+  /** A family read when scraped; registering the name again replaces it. */
+  collect(name: string, about: { readonly type: Exclude<MetricType, 'histogram'>; readonly help: string }, read: () => Iterable<Sample>): void;
   histogram(name: string, help: string, buckets: readonly number[]): Histogram;
-  /** Text exposition format 0.0.4 of everything registered. */
-  expose(): string;
+  /** Everything registered, in order of names; without a format in Prometheus' text format 0.0.4. `only` picks names. */
+  expose(format?: ExposeFormat, only?: (name: string) => boolean): string;
 }
 
 /** Seconds; upstream's exponential 1 ms to about 16 s. */
 export const latencyBuckets: readonly number[] = Array.from({ length: 15 }, (_, i) => 0.001 * 2 ** i);
-
-interface Family {
-  type: 'counter' | 'gauge' | 'histogram';
-  help: string;
-  lines(): string[];
-}
-
-function escapeLabel(value: string): string {
-  return value.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n');
-}
-
-function formatLabels(labels: Labels | undefined, extra = ''): string {
-  const parts = labels ? Object.keys(labels).sort().map((k) => `${k}="${escapeLabel(labels[k] ?? '')}"`) : [];
-  if (extra) parts.push(extra);
-  return parts.length ? `{${parts.join(',')}}` : '';
-}
-
-function valueFamily(type: 'counter' | 'gauge', name: string, help: string): { family: Family; values: Map<string, number> } {
-  const values = new Map<string, number>();
-  const lines = (): string[] => [...values].map(([labels, value]) => `${name}${labels} ${value}`);
-  return { family: { type, help, lines }, values };
-}
-
-interface HistogramState {
-  labels: Labels | undefined;
-  counts: number[];
-  sum: number;
-  count: number;
-}
-
-function histogramFamily(name: string, help: string, buckets: readonly number[]): { family: Family; histogram: Histogram } {
-  const states = new Map<string, HistogramState>();
-  const lines = (): string[] =>
-    [...states.values()].flatMap(({ labels, counts, sum, count }) => {
-      let total = 0;
-      const rows = buckets.map((bound, i) => {
-        total += counts[i] ?? 0;
-        return `${name}_bucket${formatLabels(labels, `le="${bound}"`)} ${total}`;
-      });
-      rows.push(`${name}_bucket${formatLabels(labels, 'le="+Inf"')} ${count}`);
-      rows.push(`${name}_sum${formatLabels(labels)} ${sum}`, `${name}_count${formatLabels(labels)} ${count}`);
-      return rows;
-    });
-  const observe = (value: number, labels?: Labels): void => {
-    const key = formatLabels(labels);
-    let state = states.get(key);
-    if (!state) states.set(key, (state = { labels, counts: buckets.map(() => 0), sum: 0, count: 0 }));
-    const i = buckets.findIndex((bound) => value <= bound);
-    if (i >= 0) state.counts[i] = (state.counts[i] ?? 0) + 1;
-    state.sum += value;
-    state.count += 1;
-  };
-  return { family: { type: 'histogram', help, lines }, histogram: { observe } };
-}
 
 /** A fresh registry. Registering a name again returns the same family, so replicas in one process may share one. */
 export function createMetrics(): Metrics {
@@ -92,35 +68,33 @@ export function createMetrics(): Metrics {
     }
     return handles.get(name) as T;
   };
+  const collect: Metrics['collect'] = (name, { type, help }, read) => {
+    const lines = function* () {
+      for (const { labels, value } of read()) yield { suffix: '', labels: formatLabels(labels), value };
+    };
+    families.set(name, { type, help, lines });
+  };
   return {
     counter: (name, help) =>
       once<Counter>(name, () => {
-        const { family, values } = valueFamily('counter', name, help);
-        const inc = (labels?: Labels, by = 1): void => {
-          const key = formatLabels(labels);
-          values.set(key, (values.get(key) ?? 0) + by);
-        };
-        return { family, handle: { inc } };
+        const set = new SeriesSet(() => new Series());
+        return { family: valueFamily('counter', help, set), handle: { inc: (labels, by = 1) => set.at(labels).inc(by), with: (labels) => set.at(labels) } };
       }),
     gauge: (name, help) =>
       once<Gauge>(name, () => {
-        const { family, values } = valueFamily('gauge', name, help);
-        return { family, handle: { set: (value, labels) => void values.set(formatLabels(labels), value) } };
+        const set = new SeriesSet(() => new Series());
+        return { family: valueFamily('gauge', help, set), handle: { set: (value, labels) => set.at(labels).set(value), with: (labels) => set.at(labels) } };
       }),
-    gaugeFn(name, help, read) {
-      families.set(name, { type: 'gauge', help, lines: () => [`${name} ${read()}`] });
-    },
+    gaugeFn: (name, help, read) => collect(name, { type: 'gauge', help }, () => [{ value: read() }]),
+    collect,
     histogram: (name, help, buckets) =>
       once<Histogram>(name, () => {
-        const { family, histogram } = histogramFamily(name, help, buckets);
-        return { family, handle: histogram };
+        const set = new SeriesSet(() => new Buckets(buckets));
+        return { family: histogramFamily(help, set), handle: { observe: (value, labels) => set.at(labels).observe(value), with: (labels) => set.at(labels) } };
       }),
-    expose() {
-      const out: string[] = [];
-      for (const [name, family] of families) {
-        out.push(`# HELP ${name} ${family.help}`, `# TYPE ${name} ${family.type}`, ...family.lines());
-      }
-      return `${out.join('\n')}\n`;
+    expose(format = 'text', only) {
+      const chosen = only ? new Map([...families].filter(([name]) => only(name))) : families;
+      return exposeFamilies(chosen, format);
     },
   };
 }
