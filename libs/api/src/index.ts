@@ -1,3 +1,4 @@
+export * from './admissionregistration/index.ts';
 export * from './custom/index.ts';
 export * from './define-kind.ts';
 export * from './equality.ts';

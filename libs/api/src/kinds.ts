@@ -1,3 +1,6 @@
+import {
+  mutatingAdmissionPolicyBindingV1alpha1Kind, mutatingAdmissionPolicyBindingV1beta1Kind, mutatingAdmissionPolicyV1alpha1Kind, mutatingAdmissionPolicyV1beta1Kind,
+} from './admissionregistration/mutating-policy-versions.ts';
 import { mutatingAdmissionPolicyBindingKind } from './admissionregistration/v1/mutating-admission-policy-binding.ts';
 import { mutatingAdmissionPolicyKind } from './admissionregistration/v1/mutating-admission-policy.ts';
 import { mutatingWebhookConfigurationKind } from './admissionregistration/v1/mutating-webhook-configuration.ts';
@@ -127,6 +130,10 @@ export const allKinds: readonly KindDescriptor[] = [
   validatingWebhookConfigurationKind,
   mutatingAdmissionPolicyKind,
   mutatingAdmissionPolicyBindingKind,
+  mutatingAdmissionPolicyV1beta1Kind,
+  mutatingAdmissionPolicyBindingV1beta1Kind,
+  mutatingAdmissionPolicyV1alpha1Kind,
+  mutatingAdmissionPolicyBindingV1alpha1Kind,
   customResourceDefinitionKind,
   priorityClassKind,
   leaseKind,

@@ -2,7 +2,7 @@ import type { MutatingWebhookConfiguration } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
 import { ageColumn, integer, nameColumn } from '../../printing/columns.ts';
 import { findProblems } from '../../validation/field-path.ts';
-import { checkWebhooks, defaultWebhook } from './webhooks.ts';
+import { checkWebhooks, defaultWebhook, toleranceOf } from './webhooks.ts';
 
 export const mutatingWebhookConfigurationKind = defineKind<MutatingWebhookConfiguration>({
   group: 'admissionregistration.k8s.io',
@@ -20,5 +20,6 @@ export const mutatingWebhookConfigurationKind = defineKind<MutatingWebhookConfig
     }
   },
   validate: ({ webhooks }) => findProblems((root) => checkWebhooks(webhooks, root.child('webhooks'))),
+  validateUpdate: ({ webhooks }, old) => findProblems((root) => checkWebhooks(webhooks, root.child('webhooks'), toleranceOf(webhooks, old.webhooks))),
   columns: [nameColumn, integer('Webhooks', ({ webhooks }) => (webhooks ?? []).length), ageColumn],
 });

@@ -8,15 +8,16 @@ import { checkMatchResources, checkParamRef, defaultMatchResources, paramRef } f
 function checkSpec({ spec }: ValidatingAdmissionPolicyBinding, at: FieldPath): void {
   at.child('policyName').requires(spec?.policyName, dns1123Subdomain);
   checkParamRef(spec?.paramRef, at.child('paramRef'));
-  checkMatchResources(spec?.matchResources, at.child('matchResources'));
+  // Upstream spells the field so in its messages.
+  checkMatchResources(spec?.matchResources, at.child('matchResouces'));
   const actions = spec?.validationActions ?? [];
   const path = at.child('validationActions');
-  if (actions.length === 0) path.required('at least one validation action is required');
   for (const [i, action] of actions.entries()) {
-    path.at(i).oneOf(action, ['Audit', 'Deny', 'Warn']);
+    if (!['Audit', 'Deny', 'Warn'].includes(action)) path.at(i).notSupported(action, ['Audit', 'Deny', 'Warn']);
     if (actions.indexOf(action) < i) path.at(i).duplicate(action);
   }
   if (actions.includes('Deny') && actions.includes('Warn')) path.invalid(actions, 'must not contain both Deny and Warn (repeating the same validation failure information in the API response and headers serves no purpose)');
+  if (actions.length === 0) path.required('at least one validation action is required');
 }
 
 export const validatingAdmissionPolicyBindingKind = defineKind<ValidatingAdmissionPolicyBinding>({
@@ -28,10 +29,7 @@ export const validatingAdmissionPolicyBindingKind = defineKind<ValidatingAdmissi
   categories: ['api-extensions'],
   generation: 'spec',
   unconditionalUpdate: false,
-  defaults: ({ spec }) => {
-    if (spec?.paramRef) spec.paramRef.parameterNotFoundAction ??= 'Deny';
-    defaultMatchResources(spec?.matchResources);
-  },
+  defaults: ({ spec }) => defaultMatchResources(spec?.matchResources),
   validate: (binding) => findProblems((root) => checkSpec(binding, root.child('spec'))),
   columns: [
     nameColumn,

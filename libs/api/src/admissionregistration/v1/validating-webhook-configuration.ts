@@ -2,7 +2,7 @@ import type { ValidatingWebhookConfiguration } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
 import { ageColumn, integer, nameColumn } from '../../printing/columns.ts';
 import { findProblems } from '../../validation/field-path.ts';
-import { checkWebhooks, defaultWebhook } from './webhooks.ts';
+import { checkWebhooks, defaultWebhook, toleranceOf } from './webhooks.ts';
 
 export const validatingWebhookConfigurationKind = defineKind<ValidatingWebhookConfiguration>({
   group: 'admissionregistration.k8s.io',
@@ -19,5 +19,6 @@ export const validatingWebhookConfigurationKind = defineKind<ValidatingWebhookCo
     }
   },
   validate: ({ webhooks }) => findProblems((root) => checkWebhooks(webhooks, root.child('webhooks'))),
+  validateUpdate: ({ webhooks }, old) => findProblems((root) => checkWebhooks(webhooks, root.child('webhooks'), toleranceOf(webhooks, old.webhooks))),
   columns: [nameColumn, integer('Webhooks', ({ webhooks }) => (webhooks ?? []).length), ageColumn],
 });

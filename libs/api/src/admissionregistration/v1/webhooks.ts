@@ -1,15 +1,13 @@
-import type { MatchCondition, MutatingWebhook, NamedRuleWithOperations, RuleWithOperations, ValidatingWebhook, WebhookClientConfig } from '../../../gen/types.ts';
+import type { MutatingWebhook, ValidatingWebhook, WebhookClientConfig } from '../../../gen/types.ts';
+import { semanticEqual } from '../../equality.ts';
 import type { FieldPath } from '../../validation/field-path.ts';
 import { checkPort } from '../../validation/fields.ts';
 import { checkLabelSelector } from '../../validation/label-selector.ts';
-import { dns1123Subdomain, qualifiedName } from '../../validation/names.ts';
+import { dns1035Label, dns1123Subdomain } from '../../validation/names.ts';
+import { checkMatchConditions } from './match-conditions.ts';
+import { checkRule, defaultRules } from './rules.ts';
 
 type Webhook = MutatingWebhook | ValidatingWebhook;
-type Rule = RuleWithOperations | NamedRuleWithOperations;
-
-export function defaultRules(rules: readonly Rule[] | undefined): void {
-  for (const rule of rules ?? []) rule.scope ??= '*';
-}
 
 export function defaultWebhook(webhook: Webhook): void {
   webhook.failurePolicy ??= 'Fail';
@@ -19,29 +17,6 @@ export function defaultWebhook(webhook: Webhook): void {
   webhook.timeoutSeconds ??= 10;
   if (webhook.clientConfig?.service) webhook.clientConfig.service.port ??= 443;
   defaultRules(webhook.rules);
-}
-
-function checkAlone(list: readonly string[], { at, what }: { at: FieldPath; what: string }): void {
-  if (list.length === 0) at.required();
-  if (list.length > 1 && list.includes('*')) at.invalid(list, `if '*' is present, must not specify other ${what}`);
-}
-
-export function checkRule(rule: Rule, at: FieldPath): void {
-  const { operations = [], apiGroups = [], apiVersions = [], resources = [] } = rule;
-  checkAlone(operations, { at: at.child('operations'), what: 'operations' });
-  for (const [i, operation] of operations.entries()) {
-    const known = ['*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE'];
-    if (!known.includes(operation)) at.child('operations').at(i).notSupported(operation, known);
-  }
-  checkAlone(apiGroups, { at: at.child('apiGroups'), what: 'API groups' });
-  checkAlone(apiVersions, { at: at.child('apiVersions'), what: 'API versions' });
-  for (const [i, version] of apiVersions.entries()) if (version === '') at.child('apiVersions').at(i).required();
-  if (resources.length === 0) at.child('resources').required();
-  for (const [i, resource] of resources.entries()) if (resource === '') at.child('resources').at(i).required();
-  if (resources.includes('*') && resources.some((resource) => resource !== '*' && !resource.includes('/'))) {
-    at.child('resources').invalid(resources, "if '*' is present, must not specify other resources without subresources");
-  }
-  at.child('scope').oneOf(rule.scope, ['*', 'Cluster', 'Namespaced']);
 }
 
 function checkUrl(url: string, at: FieldPath): void {
@@ -73,43 +48,71 @@ function checkFullyQualified(name: string, at: FieldPath): void {
   else if (name.split('.').length < 3) at.invalid(name, 'should be a domain with at least three segments separated by dots');
 }
 
-export function checkMatchConditions(conditions: readonly MatchCondition[] | undefined, at: FieldPath): void {
-  const list = conditions ?? [];
-  if (list.length > 64) at.tooMany(list.length, 64);
-  const names = new Set<string>();
-  for (const [i, { name, expression }] of list.entries()) {
-    if (!expression?.trim()) at.at(i).child('expression').required();
-    if (!name) at.at(i).child('name').required();
-    else at.at(i).child('name').matches(name, qualifiedName);
-    if (names.has(name)) at.at(i).child('name').duplicate(name);
-    names.add(name);
-  }
+/** What an older configuration may keep though a new one may not have it. */
+export interface WebhookTolerance {
+  readonly sideEffects: boolean;
+  readonly reviewVersions: boolean;
+  readonly names: boolean;
+  /** The match conditions are those of before. */
+  readonly conditions: boolean;
 }
 
-function checkWebhook(webhook: Webhook, at: FieldPath): void {
+const nothing: WebhookTolerance = { sideEffects: false, reviewVersions: false, names: false, conditions: false };
+
+const isHarmless = ({ sideEffects }: Webhook): boolean => sideEffects === 'None' || sideEffects === 'NoneOnDryRun';
+const spoken = ['v1', 'v1beta1'];
+const isSpoken = ({ admissionReviewVersions: versions = [] }: Webhook): boolean => versions.length === 0 || versions.some((one) => spoken.includes(one));
+
+/** An update may leave as it is what was once let in (before the rules were what they are). */
+export function toleranceOf(webhooks: readonly Webhook[] = [], old: readonly Webhook[] = []): WebhookTolerance {
+  return {
+    sideEffects: !old.every(isHarmless),
+    reviewVersions: !old.every(isSpoken),
+    names: new Set(old.map(({ name }) => name)).size !== old.length,
+    conditions: webhooks.length === old.length && webhooks.every(({ matchConditions }, i) => semanticEqual(matchConditions, old[i]?.matchConditions)),
+  };
+}
+
+function checkReviewVersions(versions: readonly string[], at: FieldPath, tolerance: WebhookTolerance): void {
+  if (versions.length === 0) return at.required('must specify one of v1, v1beta1');
+  for (const [i, version] of versions.entries()) {
+    if (versions.indexOf(version) < i) at.at(i).invalid(version, 'duplicate version');
+    else at.at(i).matches(version, dns1035Label);
+  }
+  if (!tolerance.reviewVersions && !versions.some((one) => spoken.includes(one))) at.invalid(versions, 'must include at least one of v1, v1beta1');
+}
+
+function checkSideEffects(value: string | undefined, at: FieldPath, tolerance: WebhookTolerance): void {
+  const allowed = tolerance.sideEffects ? ['None', 'NoneOnDryRun', 'Some', 'Unknown'] : ['None', 'NoneOnDryRun'];
+  if (value === undefined) at.required(`must specify one of ${allowed.join(', ')}`);
+  else if (!allowed.includes(value)) at.notSupported(value, allowed);
+}
+
+function checkChoice(value: string | undefined, allowed: readonly string[], at: FieldPath): void {
+  if (value !== undefined && !allowed.includes(value)) at.notSupported(value, allowed);
+}
+
+function checkWebhook(webhook: Webhook, at: FieldPath, tolerance: WebhookTolerance): void {
   checkFullyQualified(webhook.name ?? '', at.child('name'));
   for (const [i, rule] of (webhook.rules ?? []).entries()) checkRule(rule, at.child('rules').at(i));
-  at.child('failurePolicy').oneOf(webhook.failurePolicy, ['Fail', 'Ignore']);
-  at.child('matchPolicy').oneOf(webhook.matchPolicy, ['Equivalent', 'Exact']);
-  if (!webhook.sideEffects) at.child('sideEffects').required('must specify one of None, NoneOnDryRun');
-  else at.child('sideEffects').oneOf(webhook.sideEffects, ['None', 'NoneOnDryRun']);
+  checkChoice(webhook.failurePolicy, ['Fail', 'Ignore'], at.child('failurePolicy'));
+  checkChoice(webhook.matchPolicy, ['Equivalent', 'Exact'], at.child('matchPolicy'));
+  checkSideEffects(webhook.sideEffects, at.child('sideEffects'), tolerance);
   const seconds = webhook.timeoutSeconds;
   if (seconds !== undefined && (seconds > 30 || seconds < 1)) at.child('timeoutSeconds').invalid(seconds, 'the timeout value must be between 1 and 30 seconds');
   checkLabelSelector(webhook.namespaceSelector, at.child('namespaceSelector'));
   checkLabelSelector(webhook.objectSelector, at.child('objectSelector'));
+  if ('reinvocationPolicy' in webhook) checkChoice(webhook.reinvocationPolicy, ['IfNeeded', 'Never'], at.child('reinvocationPolicy'));
   checkClientConfig(webhook.clientConfig, at.child('clientConfig'));
-  const versions = webhook.admissionReviewVersions ?? [];
-  if (versions.length === 0) at.child('admissionReviewVersions').required('must specify one of v1, v1beta1');
-  else if (!versions.includes('v1') && !versions.includes('v1beta1')) at.child('admissionReviewVersions').invalid(versions, 'must include at least one of v1, v1beta1');
-  checkMatchConditions(webhook.matchConditions, at.child('matchConditions'));
+  if (!tolerance.conditions) checkMatchConditions(webhook.matchConditions, at.child('matchConditions'), { hasParams: false });
+  checkReviewVersions(webhook.admissionReviewVersions ?? [], at.child('admissionReviewVersions'), tolerance);
 }
 
-export function checkWebhooks(webhooks: readonly Webhook[] | undefined, at: FieldPath): void {
+export function checkWebhooks(webhooks: readonly Webhook[] | undefined, at: FieldPath, tolerance = nothing): void {
   const names = new Set<string>();
   for (const [i, webhook] of (webhooks ?? []).entries()) {
-    checkWebhook(webhook, at.at(i));
-    if (names.has(webhook.name)) at.at(i).child('name').duplicate(webhook.name);
+    checkWebhook(webhook, at.at(i), tolerance);
+    if (webhook.name && names.has(webhook.name) && !tolerance.names) at.at(i).child('name').duplicate(webhook.name);
     names.add(webhook.name);
-    if ('reinvocationPolicy' in webhook) at.at(i).child('reinvocationPolicy').oneOf(webhook.reinvocationPolicy, ['IfNeeded', 'Never']);
   }
 }

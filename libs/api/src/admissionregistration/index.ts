@@ -1,0 +1,1 @@
+export { type CompiledExpression, type ExpressionScope, type ExpressionSort, checkTypes, compileExpression } from './expressions.ts';
