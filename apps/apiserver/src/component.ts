@@ -2,7 +2,7 @@ import type { Bus } from '@orrery/bus';
 import type { ApiClient } from '@orrery/client';
 import type { HttpServer, ServeHttp } from '@orrery/node-io/http-server';
 import { type Channel, type GrpcServer, grpcServer } from '@orrery/rpc';
-import { type Component, type Env, resolveConfig } from '@orrery/runtime';
+import { type Component, type Env, resolveConfig, timeoutSignal } from '@orrery/runtime';
 import type { NetStack } from '@orrery/vnet';
 import { createMemoryClient } from './client/memory-client.ts';
 import { startCompactor } from './compactor.ts';
@@ -45,6 +45,9 @@ export interface ApiServer extends Component {
   readonly core: ApiServerCore;
 }
 
+/** Most that saying goodbye may take. */
+const leaveTimeoutMs = 2000;
+
 type Phase = 'new' | 'starting' | 'ready' | 'stopped';
 
 /** One API server's life: what runs, and what its health checks say about it. */
@@ -84,12 +87,23 @@ class RunningServer {
   }
 
   async stop(): Promise<void> {
+    if (this.phase === 'ready') await this.takeLeave();
     this.phase = 'stopped';
     this.stopping.abort(new Error('the API server is stopping'));
     await this.http?.close();
     await this.grpc?.stop();
     this.http = undefined;
     this.grpc = undefined;
+  }
+
+  /** Plug-ins undo what says that this server is here; a store that does not answer does not hold up the end. */
+  private async takeLeave(): Promise<void> {
+    const over = new AbortController();
+    const signal = timeoutSignal(this.env.clock, leaveTimeoutMs, over.signal);
+    const tooLate = new Promise<void>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }));
+    const stops = this.composed.sets.map(async (set) => set.stop?.(signal));
+    await Promise.race([Promise.all(stops), tooLate]).catch((error: unknown) => this.env.log.warn('could not say that this API server leaves', { error }));
+    over.abort();
   }
 
   private async bootstrap(step: BootstrapStep): Promise<void> {

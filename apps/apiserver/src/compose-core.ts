@@ -1,5 +1,6 @@
 import { allKinds } from '@orrery/api';
 import type { Env } from '@orrery/runtime';
+import { createCaller } from './admission/webhooks/caller.ts';
 import { OwnWrites } from './cache/own-writes.ts';
 import { StoreFeed } from './cache/store-feed.ts';
 import { createMemoryClient } from './client/memory-client.ts';
@@ -99,9 +100,10 @@ export function composeCore(composition: Composition): Composed {
     read: objectReader(feed, kinds),
     authorize: access.authorize,
     authenticate: access.authenticate,
+    storage: { store: registry.store, root: registry.root },
   };
   for (const factory of deps.plugins ?? defaultPlugins) sets.push(factory(context));
-  sets.push(customResources({ registry, kinds, api: context.api }));
+  sets.push(customResources({ registry, kinds, api: context.api, caller: createCaller(context) }));
   lists.admission.push(...sets.flatMap((s) => s.admission ?? []));
   lists.reviews.push(...sets.flatMap((s) => s.reviews ?? []));
   core.flowControl = sets.findLast((s) => s.flowControl)?.flowControl;

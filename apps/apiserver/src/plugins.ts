@@ -3,8 +3,9 @@ import { webhookPlugin } from './admission/webhooks/index.ts';
 import { authorizationPlugin } from './authorization/index.ts';
 import { bootstrapPlugin } from './bootstrap/index.ts';
 import { identityPlugin } from './identity/index.ts';
+import { endpointsPlugin } from './endpoints/index.ts';
 import type { PluginFactory } from './pipeline/index.ts';
 import { streamingPlugin } from './streaming/index.ts';
 
 /** Everything plugged into the request pipeline, in order: authenticators, authorizers and admission run in this order. */
-export const plugins: readonly PluginFactory[] = [identityPlugin, authorizationPlugin, admissionPlugin, webhookPlugin, quotaAdmissionPlugin, streamingPlugin, bootstrapPlugin];
+export const plugins: readonly PluginFactory[] = [identityPlugin, authorizationPlugin, admissionPlugin, webhookPlugin, quotaAdmissionPlugin, streamingPlugin, bootstrapPlugin, endpointsPlugin];

@@ -16,7 +16,7 @@ export const bootstrapPlugin: PluginFactory = (context: PluginContext) => ({
           ...rbacObjects(),
           ...flowControlObjects(),
           ...configMapObjects({ clientCa: config.clientCa, nowMs: env.clock.now() }),
-          ...kubernetesServiceObjects({ serviceCidr: config.serviceClusterIpRange, address: config.advertiseAddress, port: context.securePort() }),
+          ...kubernetesServiceObjects({ serviceCidr: config.serviceClusterIpRange, port: context.securePort() }),
         ];
         return ensureAll(context, objects, signal);
       },

@@ -1,4 +1,4 @@
-import { ConfigMaps, EndpointSlices, Endpoints, FlowSchemas, Namespaces, PriorityClasses, PriorityLevelConfigurations, ServiceCIDRs, Services } from '@orrery/api';
+import { ConfigMaps, FlowSchemas, Namespaces, PriorityClasses, PriorityLevelConfigurations, ServiceCIDRs, Services } from '@orrery/api';
 import type { ConfigMap } from '@orrery/api/types';
 import { type Wanted, wanted } from './ensure.ts';
 import { flowSchemas, priorityLevels } from './flow-control.ts';
@@ -50,25 +50,15 @@ export function firstServiceIp(cidr: string): string {
   return [...parts.slice(0, 3), (parts[3] ?? 0) + 1].join('.');
 }
 
-/** ServiceCIDR `kubernetes`, the Service `default/kubernetes` and where it leads. */
-export function kubernetesServiceObjects(options: { serviceCidr: string; address: string; port: number }): Wanted[] {
-  const { address, port, serviceCidr } = options;
+/** ServiceCIDR `kubernetes` and the Service `default/kubernetes`; where it leads is kept by `../endpoints`. */
+export function kubernetesServiceObjects(options: { serviceCidr: string; port: number }): Wanted[] {
+  const { port, serviceCidr } = options;
   const labels = { component: 'apiserver', provider: 'kubernetes' };
-  const skipMirror = { 'endpointslice.kubernetes.io/skip-mirror': 'true' };
-  const place = { name: 'kubernetes', namespace: 'default' };
-  const subsets = [{ addresses: [{ ip: address }], ports: [{ name: 'https', port, protocol: 'TCP' }] }];
-  const slice = { addressType: address.includes(':') ? 'IPv6' : 'IPv4', endpoints: [{ addresses: [address], conditions: { ready: true } }], ports: [{ name: 'https', port, protocol: 'TCP' }] };
   return [
     wanted(ServiceCIDRs, { metadata: { name: 'kubernetes' }, spec: { cidrs: [serviceCidr] } }),
     wanted(Services, {
-      metadata: { ...place, labels },
+      metadata: { name: 'kubernetes', namespace: 'default', labels },
       spec: { type: 'ClusterIP', clusterIP: firstServiceIp(serviceCidr), sessionAffinity: 'None', ports: [{ name: 'https', port: 443, targetPort: port, protocol: 'TCP' }] },
     }),
-    wanted(Endpoints, { metadata: { ...place, labels: skipMirror }, subsets }, (existing) =>
-      JSON.stringify(existing.subsets?.[0]?.addresses?.[0]?.ip) === JSON.stringify(address) && existing.subsets?.[0]?.ports?.[0]?.port === port ? undefined : { ...existing, subsets },
-    ),
-    wanted(EndpointSlices, { metadata: { ...place, labels: { 'kubernetes.io/service-name': 'kubernetes' } }, ...slice }, (existing) =>
-      existing.endpoints?.[0]?.addresses?.[0] === address && existing.ports?.[0]?.port === port ? undefined : { ...existing, ...slice },
-    ),
   ];
 }

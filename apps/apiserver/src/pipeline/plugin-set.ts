@@ -5,6 +5,7 @@ import type { HttpHeaders } from '@orrery/node-io/http-server';
 import type { Env } from '@orrery/runtime';
 import type { NetStack } from '@orrery/vnet';
 import type { ApiServerConfig } from '../config.ts';
+import type { EtcdStore } from '../storage/etcd-store.ts';
 import type { AdmissionPlugin } from './admission.ts';
 import type { Authenticator, Impersonator } from './authentication.ts';
 import type { Authorizer } from './authorization.ts';
@@ -47,6 +48,8 @@ export interface PluginContext {
   readonly authorize: Authorizer['authorize'];
   /** The configured authenticators in order, for TokenReview. */
   readonly authenticate: Authenticator['authenticate'];
+  /** The store below the pipeline, for what is no API object; keys begin with `root`. */
+  readonly storage: { readonly store: EtcdStore; readonly root: string };
 }
 
 /** Public half of the service account token issuer. */
@@ -99,6 +102,8 @@ export interface PluginSet {
   readonly audit?: (record: AuditRecord) => void;
   /** Started after the caches and stopped first: pollers, rebuilders of indexes. */
   start?(signal: AbortSignal): void | Promise<void>;
+  /** First of all when the server stops, while everything still works; `signal` aborts when it takes too long. */
+  stop?(signal: AbortSignal): Promise<void>;
 }
 
 export type PluginFactory = (context: PluginContext) => PluginSet;

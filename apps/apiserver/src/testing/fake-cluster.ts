@@ -3,6 +3,7 @@ import type { KubeObject, ResourceRef } from '@orrery/apimachinery';
 import type { ApiClient } from '@orrery/client';
 import { alreadyExists, modifiedConflict, notFound } from '@orrery/errors';
 import { VirtualClock, createMetrics, seededRandom, silentLogger } from '@orrery/runtime';
+import type { EtcdStore } from '../storage/etcd-store.ts';
 import type { AdmissionAttributes, Authorizer, ObjectReader, UserInfo } from '../pipeline/index.ts';
 
 type Listener = (change: { object: KubeObject | undefined; old: KubeObject | undefined }) => void;
@@ -15,6 +16,8 @@ export class FakeCluster {
   readonly clock = new VirtualClock();
   readonly env = { clock: this.clock, random: seededRandom(1), log: silentLogger, metrics: createMetrics() };
   writes = 0;
+  /** Plug-ins tested here have objects only: what they would keep beside them is tested with a real store. */
+  readonly storage = { store: undefined as unknown as EtcdStore, root: '/registry' };
   private readonly objects = new Map<string, Map<string, KubeObject>>();
   private readonly listeners = new Map<string, Set<Listener>>();
   private revision = 0;
