@@ -110,7 +110,7 @@ async function runDelete(call: WriteCall): Promise<Answer> {
 /** Over gRPC a deletion that is complete always answers with a Status, which is how clients tell. */
 function goneReply(scope: RequestScope, result: Parameters<typeof deletionReply>[1]): object {
   const reply = deletionReply(scope.kind, result);
-  if (Buffer.isBuffer(reply)) return reply;
+  if ('status' in reply) return reply.status;
   const { uid } = (result.entry.object as KubeObject).metadata ?? {};
   return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details: { name: result.entry.name, kind: scope.kind.resource, uid } };
 }

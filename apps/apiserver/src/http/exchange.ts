@@ -1,7 +1,8 @@
+import { encodeProtobuf } from '@orrery/api';
 import type { Status } from '@orrery/errors';
 import type { HttpHeaders, HttpRequest, HttpResponse } from '@orrery/node-io/http-server';
 import { stringify } from 'yaml';
-import type { Format } from './negotiation.ts';
+import { type Format, mediaTypeOf, negotiateFailure } from './negotiation.ts';
 
 /** Replies from this size on are compressed for clients that can take it and are not on this machine. */
 const gzipFromBytes = 128 * 1024;
@@ -54,14 +55,21 @@ export class Exchange {
     };
   }
 
-  /** Sends JSON bytes, transcoded and compressed as asked. */
+  /** Sends JSON bytes, transcoded and compressed as asked. Protobuf is for the caller to make: its bytes pass as they are. */
   async sendJson(code: number, body: Buffer, format: Pick<Format, 'encoding' | 'pretty'>): Promise<void> {
-    if (format.encoding === 'yaml') {
-      await this.sendBytes(code, 'application/yaml', Buffer.from(stringify(JSON.parse(body.toString('utf8')))));
+    if (format.encoding === 'protobuf') {
+      await this.sendBytes(code, mediaTypeOf('protobuf'), body);
+    } else if (format.encoding === 'yaml') {
+      await this.sendBytes(code, 'application/yaml', Buffer.from(toYaml(JSON.parse(body.toString('utf8')))));
     } else if (format.pretty) {
       const text = JSON.stringify(JSON.parse(body.toString('utf8')), null, 2);
       await this.sendBytes(code, 'application/json', Buffer.from(`${text}\n`));
     } else await this.sendBytes(code, 'application/json', body);
+  }
+
+  /** Sends an object of a built-in kind that is nowhere encoded yet: a Status, a review, a Scale. */
+  async sendObject(code: number, object: { readonly apiVersion?: string; readonly kind?: string }, format: Pick<Format, 'encoding' | 'pretty'>): Promise<void> {
+    await this.sendJson(code, format.encoding === 'protobuf' ? encodeProtobuf(object) : Buffer.from(JSON.stringify(object)), format);
   }
 
   async sendBytes(code: number, contentType: string, body: Buffer): Promise<void> {
@@ -80,12 +88,13 @@ export class Exchange {
     this.response.send(code, { ...this.headers(contentType), 'x-content-type-options': 'nosniff' }, body);
   }
 
-  /** A failure, in JSON whatever was asked for. */
+  /** A failure, in the form that was asked for where that can carry a Status, else in JSON. */
   sendStatus(status: Status): void {
     this.code = status.code;
     const retry = status.details?.retryAfterSeconds;
-    const headers = this.headers('application/json');
-    this.response.send(status.code, retry === undefined ? headers : { ...headers, 'retry-after': String(retry) }, this.pretty ? `${JSON.stringify(status, null, 2)}\n` : JSON.stringify(status));
+    const { encoding, pretty } = negotiateFailure(this.header('accept'), this.pretty);
+    const headers = this.headers(mediaTypeOf(encoding));
+    this.response.send(status.code, retry === undefined ? headers : { ...headers, 'retry-after': String(retry) }, statusBody(status, encoding, pretty));
   }
 
   private wantsGzip(): boolean {
@@ -93,4 +102,15 @@ export class Exchange {
     const address = this.request.remoteAddress;
     return !(address === '::1' || address.startsWith('127.') || address.startsWith('::ffff:127.'));
   }
+}
+
+/** As the YAML of Go's serializer: keys sorted, and nothing that YAML 1.1 would read as something else. */
+function toYaml(value: unknown): string {
+  return stringify(value, { sortMapEntries: true, version: '1.1', lineWidth: 0, indentSeq: false });
+}
+
+function statusBody(status: Status, encoding: Format['encoding'], pretty: boolean): Uint8Array | string {
+  if (encoding === 'protobuf') return encodeProtobuf(status);
+  if (encoding === 'yaml') return toYaml(status);
+  return pretty ? `${JSON.stringify(status, null, 2)}\n` : JSON.stringify(status);
 }

@@ -1,5 +1,4 @@
 import { expect, it } from 'vitest';
-import { negotiate } from './negotiation.ts';
 import { parseRequest } from './request-path.ts';
 
 it.each([
@@ -23,22 +22,4 @@ it.each([
 
 it.each(['/healthz', '/api', '/api/v1', '/apis/apps/v1', '/openapi/v2', '/'])('%s is no resource', (path) => {
   expect(parseRequest('GET', path).info).toMatchObject({ isResource: false, verb: 'get', path });
-});
-
-const table = 'application/json;as=Table;v=v1;g=meta.k8s.io';
-
-it.each([
-  [undefined, 'json', undefined],
-  ['*/*', 'json', undefined],
-  [`${table},application/json`, 'json', 'Table'],
-  ['application/json;as=Other;v=v1;g=meta.k8s.io,application/json', 'json', undefined],
-  ['application/vnd.kubernetes.protobuf,application/json', 'json', undefined],
-  ['application/yaml', 'yaml', undefined],
-  ['application/json;q=0.5,application/yaml;q=0.9', 'yaml', undefined],
-] as const)('Accept %s', (accept, encoding, as) => {
-  expect(negotiate(accept, { pretty: false, transforms: true })).toMatchObject({ encoding, as });
-});
-
-it('refuses what it cannot give', () => {
-  expect(() => negotiate('application/vnd.kubernetes.protobuf', { pretty: false, transforms: true })).toThrow('only the following media types are accepted');
 });

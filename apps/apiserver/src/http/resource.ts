@@ -16,13 +16,14 @@ import type { ApiServerCore } from '../server.ts';
 import { decodeBody, expectKind, maxBodyBytes } from './body.ts';
 import type { Exchange } from './exchange.ts';
 import { type Format, negotiate } from './negotiation.ts';
-import { listBytes, listMetadata, partialMetadata, partialMetadataList } from './object-bytes.ts';
+import { checkTransform, entryBytes, listBytes, listMetadata, partialMetadata, partialMetadataList } from './object-bytes.ts';
 import { deleteOptions, fieldValidation, listOptions, watchOptions, writeOptions } from './options.ts';
 import { servePatch } from './patch.ts';
 import type { ParsedRequest } from './request-path.ts';
 import { noSuchResource, scopeOf } from './scope.ts';
 import { serveSubresource, serveVirtual } from './subresource.ts';
-import { tableBytes, tableLines } from './table-reply.ts';
+import { streamForm } from './stream-form.ts';
+import { tableBytes } from './table-reply.ts';
 import { serveWatch } from './watch-reply.ts';
 
 /** One authorized request for a resource. */
@@ -36,17 +37,19 @@ export interface ResourceRequest {
 
 /** Sends one object in the form that was asked for. */
 export async function sendEntry(request: ResourceRequest, code: number, entry: Entry): Promise<void> {
-  const { exchange, format } = request;
+  const { exchange, format, scope } = request;
+  checkTransform(scope.kind, format, false);
   if (format.as === 'Table') return exchange.sendJson(code, tableBytes(request, [entry]), format);
-  if (format.as === 'PartialObjectMetadata') return exchange.sendJson(code, Buffer.from(JSON.stringify(partialMetadata(entry))), format);
-  return exchange.sendJson(code, entry.bytes, format);
+  if (format.as) return exchange.sendJson(code, partialMetadata(entry, format), format);
+  return exchange.sendJson(code, entryBytes(scope.kind, entry, format), format);
 }
 
 async function sendList(request: ResourceRequest, result: ListResult): Promise<void> {
   const { exchange, format, scope } = request;
+  checkTransform(scope.kind, format, true);
   if (format.as === 'Table') return exchange.sendJson(200, tableBytes(request, result.entries, listMetadata(result)), format);
-  if (format.as === 'PartialObjectMetadata') return exchange.sendJson(200, partialMetadataList(result), format);
-  return exchange.sendJson(200, listBytes(scope.kind, result), format);
+  if (format.as) return exchange.sendJson(200, partialMetadataList(result, format), format);
+  return exchange.sendJson(200, listBytes(scope.kind, result, format), format);
 }
 
 export async function readBody(exchange: Exchange): Promise<Buffer> {
@@ -96,19 +99,19 @@ const returnsDeleted = new Set([
   ...['csidrivers', 'csinodes', 'storageclasses', 'volumeattachments', 'volumeattributesclasses'].map((r) => `${r}.storage.k8s.io`),
 ]);
 
-export function deletionReply(kind: KindDescriptor, result: DeleteResult): Buffer | Entry {
+export function deletionReply(kind: KindDescriptor, result: DeleteResult): { readonly entry: Entry } | { readonly status: object } {
   const key = kind.group ? `${kind.resource}.${kind.group}` : kind.resource;
-  if (!result.gone || returnsDeleted.has(key)) return result.entry;
+  if (!result.gone || returnsDeleted.has(key)) return { entry: result.entry };
   const { metadata } = result.entry.object as KubeObject;
   const details = { name: result.entry.name, ...(kind.group ? { group: kind.group } : {}), kind: kind.resource, uid: metadata?.uid };
-  return Buffer.from(JSON.stringify({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details }));
+  return { status: { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details } };
 }
 
 async function serveDelete(request: ResourceRequest): Promise<void> {
   const { core, exchange, scope, format } = request;
   const reply = deletionReply(scope.kind, await deleteObject(core.registry, scope, await readDeleteOptions(request)));
-  if (Buffer.isBuffer(reply)) await exchange.sendJson(200, reply, format);
-  else await sendEntry(request, 200, reply);
+  if ('status' in reply) await exchange.sendObject(200, reply.status, format);
+  else await sendEntry(request, 200, reply.entry);
 }
 
 async function serveDeleteCollection(request: ResourceRequest): Promise<void> {
@@ -118,14 +121,8 @@ async function serveDeleteCollection(request: ResourceRequest): Promise<void> {
 }
 
 async function serveWatchVerb(request: ResourceRequest): Promise<void> {
-  const { core, exchange, parsed, scope, format } = request;
-  const contentType = format.as === 'Table' ? 'application/json;as=Table;g=meta.k8s.io;v=v1;stream=watch' : 'application/json';
-  await serveWatch(core.registry, scope, {
-    exchange,
-    options: watchOptions(parsed.query),
-    contentType,
-    ...(format.as ? { lineOf: tableLines(request) } : {}),
-  });
+  const { core, exchange, parsed, scope } = request;
+  await serveWatch(core.registry, scope, { exchange, options: watchOptions(parsed.query), form: streamForm(request) });
 }
 
 type Verb = (request: ResourceRequest) => Promise<void>;
@@ -163,7 +160,7 @@ export async function serveResource(core: ApiServerCore, routed: { exchange: Exc
   const { exchange, parsed } = routed;
   const { info } = parsed;
   const scope = scopeOf(core, { exchange, info, user: routed.user });
-  const format = negotiate(exchange.header('accept'), { pretty: exchange.pretty, transforms: true });
+  const format = negotiate(exchange.header('accept'), { pretty: exchange.pretty, transforms: true, protobuf: !scope.kind.schema, stream: info.verb === 'watch' });
   const request: ResourceRequest = { core, exchange, parsed, scope, format };
   if (scope.kind.deprecation) exchange.warn(scope.kind.deprecation);
   if (info.subresource) return serveSubresource(request);

@@ -14,7 +14,7 @@ import { noSuchResource } from './scope.ts';
 const scaleKind = { group: 'autoscaling', version: 'v1', kind: 'Scale' };
 
 async function sendObject(request: ResourceRequest, code: number, object: object): Promise<void> {
-  await request.exchange.sendJson(code, Buffer.from(JSON.stringify(object)), request.format);
+  await request.exchange.sendObject(code, object, request.format);
 }
 
 function optionsOf(request: ResourceRequest, optionsKind: string) {

@@ -4,18 +4,14 @@ import type { Frame } from '../cache/frame.ts';
 import type { Registry, RequestScope } from '../registry/registry.ts';
 import { type WatchHandle, type WatchOptions, watch } from '../registry/watch.ts';
 import type { Exchange } from './exchange.ts';
+import type { StreamForm } from './stream-form.ts';
 
 /** Bytes a slow client may owe before its watch is ended; it resumes from its last revision. */
 const maxBacklogBytes = 32 * 1024 * 1024;
 
-/** How one event becomes a line. The default is the line shared by all watchers. */
-export type LineOf = (frame: Frame) => Buffer;
-
-const sharedLine: LineOf = (frame) => frame.line;
-
 /** Writes watch events as they come; what the client does not take yet waits here, up to a bound. */
 class WatchWriter {
-  private readonly lineOf: LineOf;
+  private readonly form: StreamForm;
   private readonly overflow: () => void;
   private sink: ByteSink | undefined;
   private backlog: Buffer[] = [];
@@ -23,8 +19,8 @@ class WatchWriter {
   private blocked = true;
   private ending = false;
 
-  constructor(lineOf: LineOf, overflow: () => void) {
-    this.lineOf = lineOf;
+  constructor(form: StreamForm, overflow: () => void) {
+    this.form = form;
     this.overflow = overflow;
   }
 
@@ -36,8 +32,8 @@ class WatchWriter {
   }
 
   frames(batch: readonly Frame[]): void {
-    const lines = batch.length === 1 ? this.lineOf(batch[0] as Frame) : Buffer.concat(batch.map(this.lineOf));
-    this.write(lines);
+    const { form } = this;
+    this.write(batch.length === 1 ? form.event(batch[0] as Frame) : Buffer.concat(batch.map((frame) => form.event(frame))));
   }
 
   write(bytes: Buffer): void {
@@ -72,10 +68,6 @@ class WatchWriter {
   }
 }
 
-function errorLine(status: Status): Buffer {
-  return Buffer.from(`${JSON.stringify({ type: 'ERROR', object: status })}\n`);
-}
-
 /**
  * Serves a watch until it ends. A watch that cannot begin because its revision is gone answers 200 with an ERROR event, as
  * upstream does; other failures are ordinary replies.
@@ -83,23 +75,23 @@ function errorLine(status: Status): Buffer {
 export async function serveWatch(
   registry: Registry,
   scope: RequestScope,
-  request: { exchange: Exchange; options: WatchOptions; contentType: string; lineOf?: LineOf },
+  request: { exchange: Exchange; options: WatchOptions; form: StreamForm },
 ): Promise<void> {
-  const { exchange } = request;
+  const { exchange, form } = request;
   let handle: WatchHandle | undefined;
-  const writer = new WatchWriter(request.lineOf ?? sharedLine, () => {
+  const writer = new WatchWriter(form, () => {
     handle?.stop();
     finish();
   });
   let finish: () => void = () => undefined;
   const over = new Promise<void>((resolve) => (finish = resolve));
   const closed = (error?: { status: Status }): void => {
-    if (error) writer.write(errorLine(error.status));
+    if (error) writer.write(form.failure(error.status));
     finish();
   };
   const open = (): void => {
     exchange.code = 200;
-    writer.open(exchange.response.stream(200, exchange.headers(request.contentType)));
+    writer.open(exchange.response.stream(200, exchange.headers(form.contentType)));
   };
   try {
     handle = await watch(registry, scope, request.options, { frames: (batch) => writer.frames(batch), closed });
@@ -107,7 +99,7 @@ export async function serveWatch(
     const failure = toStatusError(error);
     if (failure.code !== 410) throw failure;
     open();
-    writer.write(errorLine(failure.status));
+    writer.write(form.failure(failure.status));
     writer.end();
     return;
   }

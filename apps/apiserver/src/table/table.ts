@@ -28,16 +28,18 @@ function definition(column: Column<any>): object {
   };
 }
 
-function rowObject(entry: Entry, include: IncludeObject): string {
+function rowObject(entry: Entry, { include, metaVersion }: RowOptions): string {
   if (include === 'None') return 'null';
   if (include === 'Object') return entry.bytes.toString('utf8');
   const { metadata } = entry.object as { metadata?: object };
-  return JSON.stringify({ kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: metadata ?? {} });
+  return JSON.stringify({ kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${metaVersion}`, metadata: metadata ?? {} });
 }
 
-function row(columns: readonly Column<any>[], entry: Entry, options: { include: IncludeObject; nowMs: number }): string {
+type RowOptions = Pick<TableRequest, 'include' | 'nowMs' | 'metaVersion'>;
+
+function row(columns: readonly Column<any>[], entry: Entry, options: RowOptions): string {
   const cells = columns.map((column) => column.cell(entry.object, { nowMs: options.nowMs }));
-  return `{"cells":${JSON.stringify(cells)},"object":${rowObject(entry, options.include)}}`;
+  return `{"cells":${JSON.stringify(cells)},"object":${rowObject(entry, options)}}`;
 }
 
 export interface TableRequest {
@@ -49,13 +51,15 @@ export interface TableRequest {
   /** False: watches send the definitions only with the first event. */
   readonly withColumns: boolean;
   readonly nowMs: number;
+  /** Of meta.k8s.io. */
+  readonly metaVersion: 'v1' | 'v1beta1';
 }
 
-/** A meta.k8s.io/v1 Table as JSON. */
+/** A Table of meta.k8s.io as JSON. */
 export function tableJson(request: TableRequest): string {
   const columns = columnsOf(request.kind);
   const definitions = request.withColumns ? JSON.stringify(columns.map(definition)) : 'null';
   const rows = request.entries.map((entry) => row(columns, entry, request));
-  return `{"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":${request.metadata},"columnDefinitions":${definitions},"rows":[${rows.join(',')}]}`;
+  return `{"kind":"Table","apiVersion":"meta.k8s.io/${request.metaVersion}","metadata":${request.metadata},"columnDefinitions":${definitions},"rows":[${rows.join(',')}]}`;
 }
 
