@@ -76,7 +76,7 @@ function composeAccess(sets: readonly PluginSet[], config: ApiServerConfig): Acc
     get impersonator() {
       return sets.findLast((s) => s.impersonator)?.impersonator;
     },
-    anonymousAuth: config.anonymousAuth,
+    allowsAnonymous: (path) => sets.findLast((s) => s.allowsAnonymous)?.allowsAnonymous?.(path) ?? config.anonymousAuth,
     get checksCredentials() {
       return (checksCredentials ??= sets.some((s) => s.authenticators?.length));
     },

@@ -43,6 +43,18 @@ export interface Subresource<T = any> {
 }
 
 /**
+ * Conversion that others do (the webhook of a custom resource), so it takes time and may fail: a StatusError 500 for all that
+ * were asked about together.
+ */
+export interface Conversion<T = any> {
+  /** False: the stored object is at this version, and `storedAs.fromStorage` will do. */
+  needed(stored: any): boolean;
+  /** In the order of `stored`. */
+  fromStorage(stored: readonly any[]): Promise<T[]>;
+  toStorage(object: T): Promise<any>;
+}
+
+/**
  * One kind of object at one version: the single place that says everything about it. Routes, discovery, OpenAPI, RBAC
  * verbs, metrics and columns derive from it; custom resources build the same descriptor at run time.
  * Functions may change the draft they are handed; `old` is never changed.
@@ -69,7 +81,7 @@ export interface KindDescriptor<T = any> {
   /** Key under `/registry/` without namespace and name, e.g. `pods`, `services/specs`, `apiregistration.k8s.io/apiservices`. */
   readonly storagePrefix: string;
   /** Same storage as another resource at another group or version, e.g. core events and events.k8s.io; with conversion of objects. */
-  readonly storedAs?: { readonly group: string; readonly version: string; toStorage(object: T): any; fromStorage(object: any): T };
+  readonly storedAs?: { readonly group: string; readonly version: string; toStorage(object: T): any; fromStorage(object: any): T; readonly conversion?: Conversion<T> };
   readonly hasStatus: boolean;
   readonly scale?: ScalePaths;
   /** Further subresources and their verbs, e.g. { name: 'eviction', kind: 'Eviction', group: 'policy', version: 'v1', verbs: ['create'] }. */

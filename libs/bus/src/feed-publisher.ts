@@ -18,8 +18,8 @@ export interface FeedChange {
   readonly slice: string;
   /** Where it was before, if that is another one. */
   readonly movedFrom?: string;
-  /** The line that a REST watch of the whole resource would carry. */
-  readonly line: Uint8Array;
+  /** The line that a REST watch of the whole resource would carry; without it followers fetch the change themselves. */
+  readonly line: Uint8Array | undefined;
 }
 
 export interface FeedPublisher {
@@ -66,17 +66,17 @@ class Publisher implements FeedPublisher {
     const chain = this.chains.get(root);
     if (!chain || revision <= chain.base) return;
     const { bus } = this.options;
-    const tooBig = line.byteLength + headerBytes > bus.maxPayload();
+    const isWithheld = line === undefined || line.byteLength + headerBytes > bus.maxPayload();
     const token = feedToken(slice);
     const head = { publisher: this.name, version: chain.version, revision };
     const headers = encodeFact({
       ...head,
-      content: tooBig ? 'withheld' : 'event',
+      content: isWithheld ? 'withheld' : 'event',
       entered: movedFrom !== undefined,
       afterInSlice: chain.slices.get(token) ?? chain.base,
       afterInWhole: chain.last,
     });
-    bus.publish(`${root}.${token}`, tooBig ? nothing : line, headers);
+    bus.publish(`${root}.${token}`, isWithheld ? nothing : line, headers);
     if (movedFrom) {
       // What followers of the old slice must see (the last state there) is not in the payload.
       const old = feedToken(movedFrom);

@@ -72,12 +72,29 @@ export class Entry {
     return new Entry(this.key, revision, { parsed: withVersion(this.object as KubeObject, revision) });
   }
 
+  /** Bytes of the object as it is stored, or about that. */
+  get size(): number {
+    return this.stored?.length ?? this.bytes.length;
+  }
+
   /** The same under another key: what was listed across resources is keyed by resource afterwards. */
   withKey(key: string): Entry {
     return new Entry(key, this.revision, { encoded: this.encoded, stored: this.stored, parsed: this.parsed });
   }
 
-  /** As `kind` shows it, where that is stored as another kind; converted once. */
+  /** Can it be shown as `kind` at once? False: see `convertEntries`. */
+  isShown(kind: KindDescriptor): boolean {
+    const conversion = kind.storedAs?.conversion;
+    return !conversion || this.views?.has(kind) === true || !conversion.needed(this.object);
+  }
+
+  /** From now on `kind` shows it like this. */
+  showAs(kind: KindDescriptor, object: KubeObject): void {
+    this.views ??= new WeakMap();
+    this.views.set(kind, new Entry(this.key, this.revision, { parsed: object }));
+  }
+
+  /** As `kind` shows it, where that is stored as another kind; converted once. Throws what conversion throws. */
   view(kind: KindDescriptor): Entry {
     const { storedAs } = kind;
     if (!storedAs) return this;

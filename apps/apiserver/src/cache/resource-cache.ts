@@ -166,6 +166,11 @@ export class ResourceCache {
     return pageOf(this.items, selection, options);
   }
 
+  /** Changes after `after` in the ring. Call only when `after >= oldestRevision`. */
+  changesAfter(after: number): Iterable<Change> {
+    return this.ring.after(after);
+  }
+
   /** Changes after `after` in the ring, then everything to come. Call only when `after >= oldestRevision`. */
   watch(options: { selection: Selection; after: number; consumer: WatchConsumer }): () => void {
     const { selection, after, consumer } = options;

@@ -1,4 +1,4 @@
-import { CustomResourceDefinitions, storageKind } from '@orrery/api';
+import { CustomResourceDefinitions, type KindDescriptor } from '@orrery/api';
 import type { CustomResourceDefinition } from '@orrery/api/types';
 import type { ApiClient } from '@orrery/client';
 import { systemUser } from '../pipeline/request-info.ts';
@@ -16,6 +16,8 @@ export const awaitsCleanup = (definition: CustomResourceDefinition): boolean =>
 interface Cleanup {
   readonly registry: Registry;
   readonly api: ApiClient;
+  /** The kind in which the instances are stored. */
+  readonly kind: KindDescriptor | undefined;
 }
 
 const progress = { type: 'Terminating', status: 'True', reason: 'InstanceDeletionInProgress', message: 'CustomResource deletion is in progress' };
@@ -31,8 +33,7 @@ async function report({ registry, api }: Cleanup, definition: CustomResourceDefi
 }
 
 /** Deletes every instance; false while some are left, held by finalizers. */
-async function deleteInstances({ registry }: Cleanup, definition: CustomResourceDefinition): Promise<boolean> {
-  const kind = storageKind(definition);
+async function deleteInstances({ registry, kind }: Cleanup): Promise<boolean> {
   if (!kind) return true;
   const { group, version, resource } = kind;
   const info = resourceInfo({ group, version, resource, verb: 'deletecollection' }, kind.namespaced);
@@ -46,7 +47,7 @@ async function deleteInstances({ registry }: Cleanup, definition: CustomResource
 export async function cleanUp(cleanup: Cleanup, definition: CustomResourceDefinition): Promise<boolean> {
   const wasServed = conditionOf(definition, 'Established')?.status === 'True';
   const marked = wasServed ? await report(cleanup, definition, progress) : definition;
-  if (wasServed && !(await deleteInstances(cleanup, marked))) return false;
+  if (wasServed && !(await deleteInstances(cleanup))) return false;
   const done = await report(cleanup, marked, wasServed ? removed : never);
   const finalizers = (done.metadata?.finalizers ?? []).filter((name) => name !== cleanupFinalizer);
   await cleanup.api.update(CustomResourceDefinitions, { ...done, metadata: { ...done.metadata, finalizers } } as CustomResourceDefinition);

@@ -1,13 +1,15 @@
-import { CustomResourceDefinitions, type KindDescriptor, compareVersions, customKinds, isEstablished, isTerminating, storageKind } from '@orrery/api';
+import { type ConversionWebhook, CustomResourceDefinitions, type KindDescriptor, compareVersions, customKinds, isEstablished, isTerminating, storageKind } from '@orrery/api';
 import type { CustomResourceDefinition } from '@orrery/api/types';
 import { deepEqual } from '@orrery/apimachinery';
 import type { ApiClient } from '@orrery/client';
 import { isConflict, isNotFound } from '@orrery/errors';
+import type { Caller } from '../admission/webhooks/caller.ts';
 import type { ResourceCache } from '../cache/resource-cache.ts';
 import type { PluginSet } from '../pipeline/plugin-set.ts';
 import type { Kinds } from '../registry/kinds.ts';
 import type { Registry } from '../registry/registry.ts';
 import { awaitsCleanup, cleanUp } from './cleanup.ts';
+import { conversionWebhook } from './conversion-webhook.ts';
 import { plannedStatus } from './names.ts';
 
 const retryMs = 1_000;
@@ -24,6 +26,8 @@ interface Setup {
   readonly registry: Registry;
   readonly kinds: Kinds;
   readonly api: ApiClient;
+  /** Reaches conversion webhooks. */
+  readonly caller: Caller;
 }
 
 const nameOf = (definition: CustomResourceDefinition): string => definition.metadata?.name ?? '';
@@ -48,9 +52,11 @@ class CustomResources {
   private readonly due = new Set<string>();
   private working: Promise<void> | undefined;
   private signal: AbortSignal | undefined;
+  private readonly webhook: ConversionWebhook;
 
   constructor(setup: Setup) {
     this.setup = setup;
+    this.webhook = conversionWebhook(setup.registry.env, setup.caller);
   }
 
   async start(signal: AbortSignal): Promise<void> {
@@ -77,7 +83,7 @@ class CustomResources {
 
   /** Undefined: the resource is built in, and the definition makes no difference. */
   private storageOf(definition: CustomResourceDefinition): KindDescriptor | undefined {
-    const kind = storageKind(definition);
+    const kind = storageKind(definition, this.webhook);
     return kind && !this.setup.kinds.isBuiltIn(kind.group, kind.resource) ? kind : undefined;
   }
 
@@ -90,7 +96,7 @@ class CustomResources {
     const stop = cache.listen((change) => {
       if (!change.current && cache.size === 0) this.wake(nameOf(definition));
     });
-    const served: Served = { definition, cache, stop, isLoaded: false, kinds: customKinds(definition) };
+    const served: Served = { definition, cache, stop, isLoaded: false, kinds: customKinds(definition, this.webhook) };
     this.served.set(nameOf(definition), served);
     await registry.feed.load(cache);
     served.isLoaded = true;
@@ -132,8 +138,8 @@ class CustomResources {
   }
 
   private reshape(served: Served, definition: CustomResourceDefinition): void {
-    served.kinds = customKinds(definition);
-    const storage = storageKind(definition);
+    served.kinds = customKinds(definition, this.webhook);
+    const storage = storageKind(definition, this.webhook);
     if (storage) served.cache.adopt(storage, this.setup.registry.feed.revision);
   }
 
@@ -184,7 +190,7 @@ class CustomResources {
       for (const other of definitions) if (plannedStatus(other, definitions, registry.env.clock.now())) this.due.add(nameOf(other));
       return true;
     }
-    if (awaitsCleanup(definition)) return cleanUp({ registry, api }, definition);
+    if (awaitsCleanup(definition)) return cleanUp({ registry, api, kind: this.storageOf(definition) }, definition);
     if (definition.metadata?.deletionTimestamp) return true;
     const status = plannedStatus(definition, definitions, registry.env.clock.now());
     if (!status) return true;

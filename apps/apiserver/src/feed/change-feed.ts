@@ -33,7 +33,10 @@ export function startChangeFeed(options: { env: Env; bus: Bus; feed: StoreFeed; 
     let isOpen = !cache.isLoading;
     if (isOpen) publisher.open({ root, version: cache.kind.version, revision: feed.revision });
     const tell = (change: Change): void => {
-      publisher.publish({ root, revision: change.revision, ...placeOf(cache.kind, change), line: change.plain.view(cache.kind).line });
+      const { plain, revision } = change;
+      // What a conversion webhook must be asked for first is left to the watches that ask it.
+      const line = plain.entry.isShown(cache.kind) ? plain.view(cache.kind).line : undefined;
+      publisher.publish({ root, revision, ...placeOf(cache.kind, change), line });
     };
     const reset = (revision: number): void => {
       publisher.open({ root, version: cache.kind.version, revision });

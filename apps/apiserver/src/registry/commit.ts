@@ -1,6 +1,7 @@
 import type { KindDescriptor } from '@orrery/api';
-import { type KubeObject, cloneJson, deepEqual } from '@orrery/apimachinery';
+import { type KubeObject, cloneJson, deepEqual, formatApiVersion } from '@orrery/apimachinery';
 import { StatusError, serviceUnavailable } from '@orrery/errors';
+import { isConverted, viewed } from '../cache/conversion.ts';
 import { encodeForStorage } from '../cache/encoding.ts';
 import { Entry, entryFromStored } from '../cache/entry.ts';
 import type { StoredValue, Write } from '../storage/etcd-store.ts';
@@ -11,12 +12,19 @@ import type { Registry } from './registry.ts';
 /** Attempts on one object before giving up; every retry means that somebody else made progress. */
 const maxAttempts = 64;
 
-function toStorage(kind: KindDescriptor, object: KubeObject): KubeObject {
-  return kind.storedAs ? (kind.storedAs.toStorage(object) as KubeObject) : object;
+function toStorage(kind: KindDescriptor, object: KubeObject): KubeObject | Promise<KubeObject> {
+  const { storedAs } = kind;
+  if (!storedAs) return object;
+  return storedAs.conversion ? (storedAs.conversion.toStorage(object) as Promise<KubeObject>) : (storedAs.toStorage(object) as KubeObject);
 }
 
 /** What a dry run answers: the object as it would be stored. */
-function dryEntry(item: string, object: KubeObject, revision: number): Entry {
+async function dryEntry(kind: KindDescriptor, item: string, draft: { object: KubeObject; revision: number }): Promise<Entry> {
+  const { object, revision } = draft;
+  if (isConverted(kind)) {
+    const stored = await toStorage(kind, object);
+    return viewed(kind, new Entry(item, revision, revision ? { parsed: versioned(stored, revision) } : { stored: encodeForStorage(stored) }));
+  }
   if (!revision) return new Entry(item, 0, { encoded: encodeForStorage(object) });
   return new Entry(item, revision, { parsed: { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } } });
 }
@@ -49,7 +57,8 @@ async function commit(registry: Registry, attempt: Attempt): Promise<Committed> 
   for (let i = 0; i < maxAttempts; i++) {
     const draft = attempt.draft && hooked ? cloneJson(attempt.draft) : attempt.draft;
     const extra = hooked ? await extraWrites(registry, attempt, draft, taken) : [];
-    const object = draft && toStorage(kind, draft);
+    const converted = draft && toStorage(kind, draft);
+    const object = converted instanceof Promise ? await converted : converted;
     const value = object && encodeForStorage(object);
     const main: Write = { key, expect: old?.revision ?? 0, ...(value ? { put: value, ...(lease ? { lease } : {}) } : { delete: true as const }) };
     const own = object && value ? registry.ownWrites.begin(key, item, { object, value }) : undefined;
@@ -77,11 +86,11 @@ export async function storeNew(
     if (await readCurrent(registry, { kind }, item)) return undefined;
     const copy = cloneJson(draft);
     await extraWrites(registry, { kind, item, draft, old: undefined }, copy, new Set());
-    return dryEntry(item, copy, 0);
+    return dryEntry(kind, item, { object: copy, revision: 0 });
   }
   const lease = target.ttlSeconds ? await registry.store.leaseFor(target.ttlSeconds) : undefined;
   const result = await commit(registry, { kind, item, draft, old: undefined, ...(lease ? { lease } : {}) });
-  return 'entry' in result ? result.entry?.view(kind) : undefined;
+  return 'entry' in result && result.entry ? viewed(kind, result.entry) : undefined;
 }
 
 /** What to make of the object as it is. `keep` answers with the object unchanged. */
@@ -125,7 +134,7 @@ export async function guaranteedUpdate(registry: Registry, target: UpdateTarget)
     certain = true;
   }
   for (let i = 0; i < maxAttempts; i++) {
-    const view = old?.view(kind);
+    const view = old && (old.isShown(kind) ? old.view(kind) : await viewed(kind, old));
     let decision: Decision | undefined;
     try {
       decision = await target.decide(view);
@@ -160,19 +169,21 @@ async function settle(registry: Registry, target: UpdateTarget, step: Step): Pro
   const { item, old, decision, certain } = step;
   const view = old?.view(kind);
   const draft = decision.action === 'put' ? decision.draft : undefined;
-  const unchanged = draft && view && sameContent(draft, view) && !isOutdated(kind, draft, old);
+  const unchanged = draft && view && sameContent(draft, view) && !isOutdated(kind, old);
   if (decision.action === 'keep' || unchanged) {
     return certain ? { entry: view, outcome: 'unchanged', created: false } : undefined;
   }
   if (dryRun) {
     const shown = draft ?? (decision.action === 'delete' ? decision.final : undefined);
-    return { entry: shown ? dryEntry(item, shown, old?.revision ?? 0) : view, outcome: draft ? 'stored' : 'deleted', created: !old };
+    return { entry: shown ? await dryEntry(kind, item, { object: shown, revision: old?.revision ?? 0 }) : view, outcome: draft ? 'stored' : 'deleted', created: !old };
   }
   const lease = draft && target.ttlSeconds ? await registry.store.leaseFor(target.ttlSeconds) : undefined;
   const result = await commit(registry, { kind, item, draft, old, ...(lease ? { lease } : {}) });
   if ('conflict' in result) return result;
-  if (draft) return { entry: result.entry?.view(kind), outcome: 'stored', created: !old };
-  const final = decision.action === 'delete' && decision.final && result.entry ? new Entry(item, result.entry.revision, { parsed: versioned(decision.final, result.entry.revision) }) : result.entry?.view(kind);
+  const { entry } = result;
+  if (draft) return { entry: entry && (await viewed(kind, entry)), outcome: 'stored', created: !old };
+  const last = decision.action === 'delete' ? decision.final : undefined;
+  const final = last && entry ? new Entry(item, entry.revision, { parsed: versioned(last, entry.revision) }) : entry && view?.at(entry.revision);
   return { entry: final, outcome: 'deleted', created: false };
 }
 
@@ -181,8 +192,9 @@ function versioned(object: KubeObject, revision: number): KubeObject {
 }
 
 /** Stored at a version that is no longer the one to store at: writing an object as it is migrates it. */
-function isOutdated(kind: KindDescriptor, draft: KubeObject, old: Entry | undefined): boolean {
-  return kind.customSchema !== undefined && toStorage(kind, draft).apiVersion !== (old?.object as KubeObject | undefined)?.apiVersion;
+function isOutdated(kind: KindDescriptor, old: Entry | undefined): boolean {
+  const { customSchema, storedAs } = kind;
+  return customSchema !== undefined && storedAs !== undefined && formatApiVersion(storedAs.group, storedAs.version) !== (old?.object as KubeObject | undefined)?.apiVersion;
 }
 
 /** Equal but for the resourceVersion: then nothing is written. */

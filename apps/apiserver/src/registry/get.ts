@@ -1,5 +1,6 @@
 import { parseResourceVersion } from '@orrery/apimachinery';
 import { notFound } from '@orrery/errors';
+import { viewed } from '../cache/conversion.ts';
 import { type Entry, entryFromStored } from '../cache/entry.ts';
 import { itemKey } from '../storage/keys.ts';
 import { type Registry, type RequestScope, subjectOf } from './registry.ts';
@@ -24,5 +25,5 @@ export async function get(registry: Registry, scope: RequestScope, resourceVersi
     entry = registry.feed.cache(kind).get(item);
   }
   if (!entry) throw notFound(subjectOf(scope));
-  return entry.view(kind);
+  return viewed(kind, entry);
 }

@@ -1,7 +1,9 @@
 import { decodeContinue, encodeContinue, parseResourceVersion } from '@orrery/apimachinery';
 import { type FieldError, badRequest, expired, fieldError, invalid, isExpired } from '@orrery/errors';
+import type { KindDescriptor } from '@orrery/api';
+import { convertEntries, isConverted } from '../cache/conversion.ts';
 import { type Entry, entryFromStored } from '../cache/entry.ts';
-import type { ResourceCache } from '../cache/resource-cache.ts';
+import type { ResourceCache, Snapshot } from '../cache/resource-cache.ts';
 import { type Selection, selects } from '../cache/selection.ts';
 import { tooLargeVersion } from '../storage/etcd-store.ts';
 import type { Registry, RequestScope } from './registry.ts';
@@ -54,14 +56,35 @@ export async function list(registry: Registry, scope: RequestScope, options: Lis
   const { kind, info } = scope;
   const selection = selectionOf(kind, { ...options, namespace: info.namespace });
   const cache = registry.feed.cache(kind);
-  const result = await listOf(registry, { cache, selection, options });
+  const result = await listOf(registry, { kind, cache, selection, options });
+  if (isConverted(kind)) await convertEntries(kind, result.entries);
   return kind.storedAs ? { ...result, entries: result.entries.map((entry) => entry.view(kind)) } : result;
 }
 
 interface Listing {
+  readonly kind: KindDescriptor;
   readonly cache: ResourceCache;
   readonly selection: Selection;
   readonly options: ListOptions;
+}
+
+/** Of a snapshot. Where selectors see what a webhook makes of the objects, all in scope are converted first. */
+async function pageOf({ kind, selection }: Listing, source: Pick<Snapshot, 'page'>, at: { after?: string; limit?: number }): Promise<ReturnType<Snapshot['page']>> {
+  if (isConverted(kind) && selection.matches) {
+    const { matches: _matches, ...scope } = selection;
+    await convertEntries(kind, source.page(scope, {}).entries);
+  }
+  return source.page(selection, at);
+}
+
+/** A page of the current state, which is held for the pages to come; of converted kinds at once, as it may change meanwhile. */
+async function currentPage(registry: Registry, listing: Listing, at: { after?: string; limit?: number }): Promise<ListResult> {
+  const { kind, cache, selection } = listing;
+  const { revision } = registry.feed;
+  if (isConverted(kind)) return withContinue(await pageOf(listing, registry.snapshots.hold(cache, revision), at), revision, selection);
+  const page = cache.page(selection, at);
+  if (page.more) registry.snapshots.hold(cache, revision);
+  return withContinue(page, revision, selection);
 }
 
 async function listOf(registry: Registry, listing: Listing): Promise<ListResult> {
@@ -78,10 +101,8 @@ async function listOf(registry: Registry, listing: Listing): Promise<ListResult>
   else await registry.feed.waitFor(version);
   const { revision } = registry.feed;
   // A list from the cache (resourceVersion=0) is never paged, as upstream.
-  if (limit === 0 || version === 0) return { entries: cache.list(selection), resourceVersion: revision };
-  const page = cache.page(selection, { limit });
-  if (page.more) registry.snapshots.hold(cache, revision);
-  return withContinue(page, revision, selection);
+  if (limit > 0 && version !== 0) return currentPage(registry, listing, { limit });
+  return isConverted(listing.kind) ? currentPage(registry, listing, {}) : { entries: cache.list(selection), resourceVersion: revision };
 }
 
 function withContinue(page: { entries: Entry[]; remaining: number; more: boolean }, revision: number, selection: Selection): ListResult {
@@ -93,15 +114,12 @@ function withContinue(page: { entries: Entry[]; remaining: number; more: boolean
 }
 
 async function continued(registry: Registry, listing: Listing, token: ReturnType<typeof decodeContinue>): Promise<ListResult> {
-  const { cache, selection, options } = listing;
+  const { options } = listing;
   const limit = options.limit ?? 0;
   const after = token.start.endsWith('\0') ? token.start.slice(0, -1) : token.start;
   if (token.resourceVersion < 0) {
     await registry.feed.waitForCurrent();
-    const { revision } = registry.feed;
-    const page = cache.page(selection, { after, ...(limit ? { limit } : {}) });
-    if (page.more) registry.snapshots.hold(cache, revision);
-    return withContinue(page, revision, selection);
+    return currentPage(registry, listing, { after, ...(limit ? { limit } : {}) });
   }
   try {
     return await atRevision(registry, listing, { revision: token.resourceVersion, limit, after });
@@ -117,7 +135,7 @@ async function atRevision(registry: Registry, listing: Listing, at: { revision: 
   const { revision, limit, after } = at;
   const held = registry.snapshots.find(cache, revision);
   if (held) {
-    const page = held.page(selection, { ...(after !== undefined ? { after } : {}), ...(limit ? { limit } : {}) });
+    const page = await pageOf(listing, held, { ...(after !== undefined ? { after } : {}), ...(limit ? { limit } : {}) });
     return withContinue(page, revision, selection);
   }
   if (revision > registry.feed.revision) {
@@ -129,8 +147,9 @@ async function atRevision(registry: Registry, listing: Listing, at: { revision: 
   let from = after === undefined ? undefined : cache.prefix + after;
   for (;;) {
     const page = await readPage(registry, prefix, { revision, limit, ...(from !== undefined ? { after: from } : {}) });
-    for (const [i, value] of page.values.entries()) {
-      const entry = entryFromStored(value.key.slice(cache.prefix.length), value.revision, value.value);
+    const read = page.values.map((value) => entryFromStored(value.key.slice(cache.prefix.length), value.revision, value.value));
+    if (selection.matches) await convertEntries(listing.kind, read);
+    for (const [i, entry] of read.entries()) {
       if (selects(selection, entry)) entries.push(entry);
       if (limit && entries.length === limit) {
         const remaining = page.count - i - 1;

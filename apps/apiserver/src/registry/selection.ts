@@ -25,10 +25,17 @@ function parsed<T>(parse: () => T): T {
   }
 }
 
+/** Custom resources have words of their own, and without namespaces not even that field. */
+function checkCustomFields(kind: KindDescriptor, selector: FieldSelector): void {
+  const known = ['metadata.name', ...(kind.namespaced ? ['metadata.namespace'] : []), ...kind.selectableFields];
+  for (const { field } of selector.requirements) if (!known.includes(field)) throw new SelectorError(`field label not supported: ${field}`);
+}
+
 function fieldsOf(kind: KindDescriptor, text: string | undefined): FieldSelector {
   if (!text) return noFields;
   const selector = parseFieldSelector(text);
-  checkFieldsSupported(selector, kind.selectableFields);
+  if (kind.customSchema) checkCustomFields(kind, selector);
+  else checkFieldsSupported(selector, kind.selectableFields);
   return selector;
 }
 
@@ -44,7 +51,9 @@ export function selectionOf(kind: KindDescriptor, options: SelectorOptions): Sel
   // What the key already says need not be asked of every object.
   const onlyName = single && fields.requirements.every((r) => r.field === 'metadata.name' && r.operator === '=' && r.value === oneName);
   const byField = fields.requirements.length && !onlyName ? (entry: Entry) => fields.matches(entry.view(kind).fields(kind)) : undefined;
-  const byLabel = labels?.requirements.length ? (entry: Entry) => labels.matches(entry.labels) : undefined;
+  // A webhook may change labels.
+  const labelsOf = kind.storedAs?.conversion ? (entry: Entry) => entry.view(kind).labels : (entry: Entry) => entry.labels;
+  const byLabel = labels?.requirements.length ? (entry: Entry) => labels.matches(labelsOf(entry)) : undefined;
   const matches = byField && byLabel ? (entry: Entry) => byLabel(entry) && byField(entry) : (byField ?? byLabel);
   return {
     namespace,

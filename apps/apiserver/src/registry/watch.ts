@@ -1,10 +1,12 @@
 import { parseResourceVersion } from '@orrery/apimachinery';
 import { type FieldError, type StatusError, expired, fieldError, invalid } from '@orrery/errors';
 import type { KindDescriptor } from '@orrery/api';
+import { convertEntries, isConverted } from '../cache/conversion.ts';
 import { Entry } from '../cache/entry.ts';
 import { Frame } from '../cache/frame.ts';
 import type { ResourceCache } from '../cache/resource-cache.ts';
 import type { Selection } from '../cache/selection.ts';
+import { type ConvertedFollower, followConverted } from './converted-watch.ts';
 import type { Registry, RequestScope } from './registry.ts';
 import { selectionOf } from './selection.ts';
 
@@ -78,6 +80,11 @@ export async function watch(registry: Registry, scope: RequestScope, options: Wa
   const selection = selectionOf(kind, { ...options, namespace: info.namespace, ...(info.name ? { name: info.name } : {}) });
   const cache = registry.feed.cache(kind);
   const after = await startingPoint(registry, cache, options);
+  // A webhook that fails is told in the reply rather than by an end of the watch.
+  if (after === undefined && isConverted(kind)) {
+    const { matches: _matches, ...whole } = selection;
+    await convertEntries(kind, cache.list(whole));
+  }
   return new RunningWatch({ registry, kind, cache, selection, options, sink }).start(after);
 }
 
@@ -100,17 +107,17 @@ class RunningWatch implements WatchHandle {
   }
 
   start(after: number | undefined): WatchHandle {
-    const { registry, cache, selection, options, kind } = this.setup;
+    const { registry, options, kind } = this.setup;
     const { clock } = registry.env;
-    const { revision } = registry.feed;
-    if (after === undefined) this.sendState(cache.list(selection), revision);
+    const converted = isConverted(kind) ? this.followConverted(after) : undefined;
+    if (!converted) this.follow(after);
     if (this.ended) return this;
-    const consumer = { frames: (batch: readonly Frame[]) => this.forward(batch), reset: () => this.finish() };
-    this.cleanups.push(cache.watch({ selection, after: after ?? revision, consumer }));
     const timer = clock.after(lifetimeMs(registry, options), () => this.finish());
     this.cleanups.push(() => timer.cancel());
     if (options.allowWatchBookmarks) {
-      const periodic = clock.every(registry.config.bookmarkIntervalMs, () => this.setup.sink.frames([bookmark(kind, registry.feed.revision)]));
+      const periodic = clock.every(registry.config.bookmarkIntervalMs, () => {
+        if (converted?.isCurrent ?? true) this.setup.sink.frames([bookmark(kind, registry.feed.revision)]);
+      });
       this.cleanups.push(() => periodic.cancel());
     }
     return this;
@@ -119,6 +126,27 @@ class RunningWatch implements WatchHandle {
   stop(): void {
     this.ended = true;
     for (const cleanup of this.cleanups.splice(0)) cleanup();
+  }
+
+  private follow(after: number | undefined): void {
+    const { registry, cache, selection } = this.setup;
+    const { revision } = registry.feed;
+    if (after === undefined) this.sendState(cache.list(selection), revision);
+    if (this.ended) return;
+    const consumer = { frames: (batch: readonly Frame[]) => this.forward(batch), reset: () => this.finish() };
+    this.cleanups.push(cache.watch({ selection, after: after ?? revision, consumer }));
+  }
+
+  private followConverted(after: number | undefined): ConvertedFollower {
+    const { kind, cache, selection, sink, registry } = this.setup;
+    const { revision } = registry.feed;
+    const follower = followConverted({ kind, cache, selection, after }, {
+      state: (entries) => this.sendState(entries, revision),
+      frames: (batch) => sink.frames(batch),
+      ended: () => this.finish(),
+    });
+    this.cleanups.push(() => follower.stop());
+    return follower;
   }
 
   /** The current state as ADDED events; of a streamed list, closed by the bookmark that says it is complete. */

@@ -1,18 +1,16 @@
-import { cloneJson, deepEqual, isRecord } from '@orrery/apimachinery';
+import { deepEqual, isRecord } from '@orrery/apimachinery';
 import { StatusError, fieldError, type FieldError } from '@orrery/errors';
 import type { CustomResourceDefinition, CustomResourceDefinitionSpec, CustomResourceDefinitionVersion } from '../../gen/types.ts';
 import { defineKind } from '../define-kind.ts';
 import type { KindDescriptor, ScalePaths } from '../kind.ts';
-import { customSchema } from '../schema/custom-schema.ts';
-import { decodeValue } from '../schema/decode.ts';
 import { customDefinitionName } from '../schema/openapi/model.ts';
 import { checkRules } from './cel/rules.ts';
 import { customColumns } from './columns.ts';
+import { type ConversionWebhook, storageOf } from './conversion.ts';
 import { applySchemaDefaults } from './defaulting.ts';
 import { storedJsonPath } from './json-path.ts';
-import { type JsonSchema, validateAgainstSchema } from './json-schema.ts';
-
-type Custom = Record<string, unknown> & { metadata?: Record<string, unknown> & { generation?: number } };
+import { validateAgainstSchema } from './json-schema.ts';
+import { type Codecs, type Custom, type VersionCodec, versionCodecs } from './version-codec.ts';
 
 type Whole = CustomResourceDefinition & { readonly spec: CustomResourceDefinitionSpec };
 
@@ -109,13 +107,16 @@ function deprecationOf(definition: Whole, version: CustomResourceDefinitionVersi
 /** Where a status subresource is, status is left to it. */
 const hasStatusSubresource = (version: CustomResourceDefinitionVersion): boolean => version.subresources?.status !== undefined;
 
-function customKind(definition: Whole, version: CustomResourceDefinitionVersion): KindDescriptor<Custom> {
-  const { group, names, scope, versions } = definition.spec;
+interface Context {
+  readonly codecs: Codecs;
+  readonly webhook?: ConversionWebhook | undefined;
+}
+
+function customKind(definition: Whole, version: CustomResourceDefinitionVersion, context: Context): KindDescriptor<Custom> {
+  const { group, names, scope } = definition.spec;
   const accepted = definition.status?.acceptedNames ?? names;
-  const source = (version.schema?.openAPIV3Schema ?? {}) as JsonSchema;
-  const schema = customSchema(source, { preserveUnknownFields: definition.spec.preserveUnknownFields === true });
-  const apiVersion = `${group}/${version.name}`;
-  const storageVersion = versions.find((one) => one.storage)?.name ?? version.name;
+  const codec = context.codecs.get(`${group}/${version.name}`) as VersionCodec;
+  const { source, schema } = codec;
   const hasStatus = hasStatusSubresource(version);
   const scale = scaleOf(version);
   const deprecation = deprecationOf(definition, version);
@@ -142,17 +143,7 @@ function customKind(definition: Whole, version: CustomResourceDefinitionVersion)
     ...(scale ? { scale } : {}),
     ...(deprecation ? { deprecation } : {}),
     ...selectableOf(version),
-    storedAs: {
-      group,
-      version: storageVersion,
-      toStorage: (object: Custom) => ({ ...object, apiVersion: `${group}/${storageVersion}` }),
-      fromStorage: (stored: Custom) => {
-        const object = decodeValue(cloneJson(stored), schema, 'Ignore').object as Custom;
-        object['apiVersion'] = apiVersion;
-        applySchemaDefaults(object, source);
-        return object;
-      },
-    },
+    storedAs: storageOf(definition, codec, context),
     unconditionalUpdate: false,
     defaults: (object) => applySchemaDefaults(object, source),
     validate: (object) => judge(object),
@@ -175,18 +166,20 @@ export function compareVersions(a: string, b: string): number {
   return 0;
 }
 
-const kindOf = (definition: CustomResourceDefinition, version: CustomResourceDefinitionVersion): KindDescriptor => customKind(definition as Whole, version) as KindDescriptor;
-
-/** What a CustomResourceDefinition makes the server serve: a kind for every served version, the preferred one first. */
-export function customKinds(definition: CustomResourceDefinition): KindDescriptor[] {
+/**
+ * What a CustomResourceDefinition makes the server serve: a kind for every served version, the preferred one first. Without
+ * `webhook` objects are converted by their apiVersion alone, whatever the definition says.
+ */
+export function customKinds(definition: CustomResourceDefinition, webhook?: ConversionWebhook): KindDescriptor[] {
+  const context = { codecs: versionCodecs(definition), webhook };
   return (definition.spec?.versions ?? [])
     .filter((version) => version.served)
     .sort((a, b) => compareVersions(a.name, b.name))
-    .map((version) => kindOf(definition, version));
+    .map((version) => customKind(definition as Whole, version, context) as KindDescriptor);
 }
 
 /** The kind in which instances are stored, served or not. */
-export function storageKind(definition: CustomResourceDefinition): KindDescriptor | undefined {
+export function storageKind(definition: CustomResourceDefinition, webhook?: ConversionWebhook): KindDescriptor | undefined {
   const version = (definition.spec?.versions ?? []).find((one) => one.storage);
-  return version && kindOf(definition, version);
+  return version && (customKind(definition as Whole, version, { codecs: versionCodecs(definition), webhook }) as KindDescriptor);
 }
