@@ -122,7 +122,7 @@ class RunningServer {
 
   private grpcTls(): Parameters<typeof grpcServer>[1] {
     const { tlsCert: cert, tlsKey: key, clientCa: ca } = this.config;
-    return cert ? { tls: { cert, key, ...(ca ? { ca } : {}) }, requireClientCert: ca !== '' } : {};
+    return cert ? { tls: { cert, key, ...(ca ? { ca } : {}) }, optionalClientCert: ca !== '' } : {};
   }
 
   private async listenHttp(): Promise<void> {

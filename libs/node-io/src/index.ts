@@ -21,3 +21,4 @@ export * from './health-server.ts';
 export * from './file-state.ts';
 export * from './balancer-network.ts';
 export * from './stop-signal.ts';
+export * from './text-file.ts';

@@ -131,9 +131,15 @@ export function grpcChannel(target: string, options: { tls?: TlsMaterial; keepAl
   };
 }
 
-function peerOf(call: { getPeer(): string; getAuthContext?(): { sslPeerCertificate?: { subject?: unknown } } }): Peer {
+interface TlsCertificate {
+  readonly subject?: unknown;
+  readonly raw?: Uint8Array;
+}
+
+function peerOf(call: { getPeer(): string; getAuthContext?(): { sslPeerCertificate?: TlsCertificate } }, verified: boolean): Peer {
   const certificate = call.getAuthContext?.().sslPeerCertificate;
-  if (!certificate?.subject) return { address: call.getPeer() };
+  if (!certificate?.subject || !certificate.raw) return { address: call.getPeer() };
+  if (!verified) return { address: call.getPeer(), shownCertificate: certificate.raw };
   const { CN, O } = certificate.subject as { CN?: string | string[]; O?: string | string[] };
   const organizations = O === undefined ? [] : [O].flat();
   const commonName = [CN ?? ''].flat()[0] ?? '';
@@ -142,11 +148,11 @@ function peerOf(call: { getPeer(): string; getAuthContext?(): { sslPeerCertifica
 
 type ServerCall = grpc.ServerDuplexStream<unknown, unknown> & { request: unknown };
 
-function serverContext(call: ServerCall): CallContext {
+function serverContext(call: ServerCall, verified: boolean): CallContext {
   const controller = new AbortController();
   call.on('cancelled', () => controller.abort(new RpcError(Code.CANCELLED, 'client cancelled')));
   const metadata = Object.fromEntries(Object.entries(call.metadata.getMap()).map(([k, v]) => [k, String(v)]));
-  return { signal: controller.signal, metadata, peer: peerOf(call) };
+  return { signal: controller.signal, metadata, peer: peerOf(call, verified) };
 }
 
 function toServiceError(error: unknown): Partial<grpc.StatusObject> & { message: string } {
@@ -163,14 +169,16 @@ async function* requestsOf(call: ServerCall, signal: AbortSignal): AsyncIterable
   }
 }
 
-function implementation(method: MethodDefinition, handler: ((input: unknown, context: CallContext) => unknown) | undefined): grpc.UntypedHandleCall {
+type Handler = ((input: unknown, context: CallContext) => unknown) | undefined;
+
+function implementation(method: MethodDefinition, handler: Handler, verified: boolean): grpc.UntypedHandleCall {
   return ((call: ServerCall, callback?: grpc.sendUnaryData<unknown>) => {
     const fail = (error: unknown): void => {
       if (callback) callback(toServiceError(error));
       else call.emit('error', toServiceError(error));
     };
     if (!handler) return fail(new RpcError(Code.UNIMPLEMENTED, `unknown method ${method.name}`));
-    const context = serverContext(call);
+    const context = serverContext(call, verified);
     const input = method.requestStream ? requestsOf(call, context.signal) : call.request;
     if (!method.responseStream) {
       new Promise((resolve) => resolve(handler(input, context))).then((value) => callback?.(null, value), fail);
@@ -190,23 +198,33 @@ export interface GrpcServer {
   stop(graceMs?: number): Promise<void>;
 }
 
-/** Serves over gRPC. With TLS material that has `ca`, clients may show a certificate; `requireClientCert` makes them. */
-export function grpcServer(services: readonly ServedService[], options: { tls?: TlsMaterial; requireClientCert?: boolean } = {}): GrpcServer {
+export interface GrpcServerOptions {
+  readonly tls?: TlsMaterial;
+  /** Clients must show a certificate that verifies against `tls.ca`. */
+  readonly requireClientCert?: boolean;
+  /** Clients are asked for a certificate but may come without; one they show is `Peer.shownCertificate`, for the handler to verify. */
+  readonly optionalClientCert?: boolean;
+}
+
+function serverCredentials({ tls, requireClientCert = false, optionalClientCert = false }: GrpcServerOptions): grpc.ServerCredentials {
+  if (!tls) return grpc.ServerCredentials.createInsecure();
+  const ca = tls.ca === undefined ? null : Buffer.from(tls.ca);
+  const credentials = grpc.ServerCredentials.createSsl(ca, [{ private_key: Buffer.from(tls.key ?? ''), cert_chain: Buffer.from(tls.cert ?? '') }], requireClientCert);
+  // grpc-js knows only all or nothing; TLS itself can also ask and leave the verdict to the application.
+  if (optionalClientCert && !requireClientCert) Object.assign(credentials._getConstructorOptions() ?? {}, { requestCert: true, rejectUnauthorized: false });
+  return credentials;
+}
+
+/** Serves over gRPC. */
+export function grpcServer(services: readonly ServedService[], options: GrpcServerOptions = {}): GrpcServer {
   const server = new grpc.Server({ ...limits, 'grpc.keepalive_permit_without_calls': 1, 'grpc.http2.min_ping_interval_without_data_ms': 1000 });
   for (const { definition, handlers } of services) {
     const methods = Object.entries(definition.methods);
     const described = Object.fromEntries(methods.map(([key, method]) => [key, grpcMethod(definition, method)]));
-    const implemented = methods.map(([key, m]) => [key, implementation(m, handlers[key] as Parameters<typeof implementation>[1])]);
+    const implemented = methods.map(([key, m]) => [key, implementation(m, handlers[key] as Handler, options.optionalClientCert !== true)]);
     server.addService(described, Object.fromEntries(implemented) as grpc.UntypedServiceImplementation);
   }
-  const { tls } = options;
-  const credentials = tls
-    ? grpc.ServerCredentials.createSsl(
-        tls.ca === undefined ? null : Buffer.from(tls.ca),
-        [{ private_key: Buffer.from(tls.key ?? ''), cert_chain: Buffer.from(tls.cert ?? '') }],
-        options.requireClientCert ?? false,
-      )
-    : grpc.ServerCredentials.createInsecure();
+  const credentials = serverCredentials(options);
   return {
     listen: (address) =>
       new Promise((resolve, reject) => {

@@ -45,6 +45,8 @@ export interface Peer {
   readonly address: string;
   readonly commonName?: string;
   readonly organizations?: readonly string[];
+  /** DER of a client certificate that nobody has verified yet (servers with `optionalClientCert`); its key is the client's. */
+  readonly shownCertificate?: Uint8Array;
 }
 
 type ClientMethod<M> = M extends { requestStream: true; responseStream: true }

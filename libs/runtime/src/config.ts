@@ -64,9 +64,12 @@ export function parseFlags(schema: ConfigSchema, argv: readonly string[]): Recor
     if (!key) throw new ConfigError(`unknown ${name.startsWith('-') ? 'flag' : 'argument'} ${name}; see --help`);
     const field = schema[key] as Field;
     if (field.type === 'boolean') values[key] = negated ? false : (inline ?? true);
-    else if (inline !== undefined) values[key] = inline;
-    else if (i + 1 < argv.length) values[key] = argv[++i];
-    else throw new ConfigError(`${name} needs a value`);
+    else if (inline === undefined && i + 1 >= argv.length) throw new ConfigError(`${name} needs a value`);
+    else {
+      const value = inline ?? argv[++i] ?? '';
+      // A list may come in several flags, as upstream's repeatable flags do.
+      values[key] = field.type === 'list' && values[key] !== undefined ? `${String(values[key])},${value}` : value;
+    }
   }
   return values;
 }

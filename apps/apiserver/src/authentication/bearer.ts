@@ -1,5 +1,5 @@
 import type { HttpHeaders } from '@orrery/node-io/http-server';
-import type { UserInfo } from '../pipeline/index.ts';
+import type { Credentials, UserInfo } from '../pipeline/index.ts';
 
 /** Who a bearer token stands for, and which of the asked audiences it is meant for. */
 export interface TokenIdentity {
@@ -10,10 +10,15 @@ export interface TokenIdentity {
 /** A token of a known kind that is no good; the message says why and never holds the token. */
 export class InvalidTokenError extends Error {}
 
+/** For which audiences a token is looked at, and where to say what is to be noted about it. */
+export interface TokenQuestion extends Pick<Credentials, 'annotate' | 'warn'> {
+  readonly audiences: readonly string[];
+}
+
 /** One kind of bearer token. Undefined: not of this kind. Throws InvalidTokenError for one of this kind that must not be accepted. */
 export interface TokenKind {
   readonly name: string;
-  identify(token: string, audiences: readonly string[]): Promise<TokenIdentity | undefined> | TokenIdentity | undefined;
+  identify(token: string, question: TokenQuestion): Promise<TokenIdentity | undefined> | TokenIdentity | undefined;
 }
 
 const socketPrefix = 'base64url.bearer.authorization.k8s.io.';
@@ -21,7 +26,7 @@ const socketPrefix = 'base64url.bearer.authorization.k8s.io.';
 /** The token of an Authorization header, or of the WebSocket sub-protocol that browsers use instead. */
 export function bearerToken(headers: HttpHeaders): string | undefined {
   const header = headers['authorization'];
-  const match = typeof header === 'string' ? /^Bearer +(\S+)\s*$/i.exec(header) : null;
+  const match = typeof header === 'string' ? /^Bearer +(\S+)\s*$/i.exec(header.trim()) : null;
   if (match) return match[1];
   const offered = headers['sec-websocket-protocol'];
   const protocols = (typeof offered === 'string' ? [offered] : (offered ?? [])).flatMap((value) => value.split(',')).map((value) => value.trim());

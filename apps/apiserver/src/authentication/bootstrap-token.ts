@@ -20,7 +20,7 @@ export function bootstrapTokens(context: Pick<PluginContext, 'read' | 'env'>, ap
       if (expiration && !(Date.parse(expiration) > context.env.clock.now())) return undefined;
       const extraGroups = field('auth-extra-groups').split(',').filter((group) => group !== '');
       if (!extraGroups.every((group) => groupPattern.test(group))) return undefined;
-      return { user: { username: `system:bootstrap:${id}`, groups: ['system:bootstrappers', ...extraGroups, 'system:authenticated'] }, audiences: apiAudiences };
+      return { user: { username: `system:bootstrap:${id}`, groups: [...[...new Set(['system:bootstrappers', ...extraGroups])].sort(), 'system:authenticated'] }, audiences: apiAudiences };
     },
   };
 }

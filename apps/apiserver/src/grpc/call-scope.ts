@@ -1,4 +1,6 @@
-import { methodNotSupported, notFound } from '@orrery/errors';
+import { methodNotSupported, notFound, unauthorized } from '@orrery/errors';
+import type { PeerCertificate } from '@orrery/node-io/http-server';
+import { certificateEnd, certificateSubject, verifyCertificate } from '@orrery/node-io/pki';
 import type { Resource } from '@orrery/proto/api';
 import type { CallContext } from '@orrery/rpc';
 import { checkAllowed, identify } from '../pipeline/access.ts';
@@ -8,11 +10,30 @@ import { resourceInfo } from '../pipeline/resource-info.ts';
 import type { RequestScope } from '../registry/registry.ts';
 import type { ApiServerCore } from '../server.ts';
 
-/** What a gRPC call shows of its sender: metadata as headers, the client certificate that the connection verified. */
-export function credentialsOf(context: CallContext): Credentials {
-  const { commonName, organizations = [], address } = context.peer;
-  const certificate = commonName ? { certificate: { commonName, organizations, raw: new Uint8Array(), notAfterMs: Number.POSITIVE_INFINITY } } : {};
-  return { headers: context.metadata, remoteAddress: address, ...certificate };
+const maxKnown = 4096;
+/** By the DER of certificates that verified: a connection shows the same one with every call. */
+const verified = new Map<string, PeerCertificate>();
+
+/** The certificate that a client showed, once it has verified against the client CA. Throws 401 for one that does not. */
+function verifiedCertificate(shown: Uint8Array, { clientCa, nowMs }: { clientCa: string; nowMs: number }): PeerCertificate {
+  const raw = Buffer.from(shown);
+  const key = `${clientCa.length}:${raw.toString('base64')}`;
+  const known = verified.get(key);
+  if (known) return known;
+  if (!clientCa || verifyCertificate(raw, { caBundle: clientCa, nowMs, usage: 'client auth' }) !== undefined) throw unauthorized();
+  const certificate = { ...certificateSubject(raw), raw, notAfterMs: certificateEnd(raw) };
+  if (verified.size >= maxKnown) verified.clear();
+  verified.set(key, certificate);
+  return certificate;
+}
+
+/** What a gRPC call shows of its sender: metadata as headers, and the client certificate if it holds. */
+export function credentialsOf(core: ApiServerCore, context: CallContext): Credentials {
+  const { commonName, organizations = [], address, shownCertificate } = context.peer;
+  const { config, env } = core.registry;
+  const rest = { headers: context.metadata, remoteAddress: address };
+  if (shownCertificate) return { ...rest, certificate: verifiedCertificate(shownCertificate, { clientCa: config.clientCa, nowMs: env.clock.now() }) };
+  return commonName ? { ...rest, certificate: { commonName, organizations, raw: new Uint8Array(), notAfterMs: Number.POSITIVE_INFINITY } } : rest;
 }
 
 export interface ScopedCall {
@@ -28,7 +49,7 @@ export interface Selectors {
 /** The user of a call, asked once: a stream of writes has one sender. */
 export function callUser(core: ApiServerCore, context: CallContext): Promise<UserInfo> {
   const info = { isResource: false, path: '/orrery.api.v1', verb: 'post', group: '', version: '', resource: '', subresource: '', namespace: '', name: '' };
-  return identify(core.access, credentialsOf(context), info);
+  return identify(core.access, credentialsOf(core, context), info);
 }
 
 /** Authorizes one request of a call. */

@@ -57,7 +57,7 @@ export function httpHandler(core: ApiServerCore): HttpHandler {
     if (long) inFlight.set(++longRunning);
     try {
       const { certificate } = request;
-      const credentials = { headers: request.headers, remoteAddress: request.remoteAddress, ...(certificate ? { certificate } : {}) };
+      const credentials = { headers: request.headers, remoteAddress: request.remoteAddress, path: parsed.info.path, annotate: (key: string, value: string) => void (exchange.annotations[key] = value), warn: (text: string) => exchange.warn(text), ...(certificate ? { certificate } : {}) };
       at.user = await identify(core.access, credentials, parsed.info);
       await route(core, { exchange, parsed, user: at.user, socket, long });
     } catch (error) {

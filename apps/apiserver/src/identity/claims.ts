@@ -4,13 +4,16 @@ export interface BoundObject {
   readonly uid: string;
 }
 
+/** Where a pod runs; without uid when there is no such Node. */
+export type BoundNode = Pick<BoundObject, 'name'> & Partial<BoundObject>;
+
 /** The private claims of a bound service-account token. */
 export interface KubernetesClaims {
   readonly namespace: string;
   readonly serviceaccount: BoundObject;
   readonly pod?: BoundObject;
   readonly secret?: BoundObject;
-  readonly node?: BoundObject;
+  readonly node?: BoundNode;
   /** Seconds since the epoch from which on the token should have been replaced. */
   readonly warnafter?: number;
 }

@@ -5,17 +5,17 @@ import type { TokenIssuer } from './token-issuer.ts';
 export function identityDocuments(issuer: TokenIssuer, jwksUri: () => string): IdentityDocuments {
   return {
     async openidConfiguration() {
-      const { algorithm } = await issuer.keys();
+      const { verifying } = await issuer.keys();
       return {
-        issuer: issuer.issuer,
+        issuer: issuer.issuers[0] ?? '',
         jwks_uri: jwksUri(),
         response_types_supported: ['id_token'],
         subject_types_supported: ['public'],
-        id_token_signing_alg_values_supported: [algorithm],
+        id_token_signing_alg_values_supported: [...new Set(verifying.map(({ algorithm }) => algorithm))].sort(),
       };
     },
     async jwks() {
-      return { keys: [(await issuer.keys()).jwk] };
+      return { keys: (await issuer.keys()).verifying.map(({ jwk }) => jwk) };
     },
   };
 }

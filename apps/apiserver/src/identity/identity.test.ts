@@ -1,12 +1,12 @@
 import { ClusterRoleBindings, ClusterRoles, Nodes, Pods, Secrets, ServiceAccounts } from '@orrery/api';
 import type { TokenRequest } from '@orrery/api/types';
-import { ensurePki } from '@orrery/node-io/pki';
+import { ensurePki, fromPem, generateKey, signCertificate } from '@orrery/node-io/pki';
 import { resolveConfig } from '@orrery/runtime';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { rbacAuthorizer } from '../authorization/rbac.ts';
 import { rbacIndexOf } from '../authorization/rbac-index.ts';
-import { apiServerSchema } from '../config.ts';
+import { type ApiServerConfig, apiServerSchema } from '../config.ts';
 import type { PluginContext, PluginSet, UserInfo } from '../pipeline/index.ts';
 import { FakeCluster, allowAll, allowNothing } from '../testing/fake-cluster.ts';
 import { identityPlugin } from './index.ts';
@@ -16,8 +16,9 @@ let cluster: FakeCluster;
 let set: PluginSet;
 let context: PluginContext;
 
-function open(options: { authorize?: PluginContext['authorize']; tokenAuth?: string } = {}): void {
-  const config = resolveConfig(apiServerSchema, [{ serviceAccountKey: pki.saKey, ...(options.tokenAuth ? { tokenAuth: options.tokenAuth } : {}) }]);
+function open(options: { authorize?: PluginContext['authorize'] } & Partial<ApiServerConfig> = {}): void {
+  const { authorize: _, ...settings } = options;
+  const config = resolveConfig(apiServerSchema, [{ serviceAccountKey: pki.saKey, ...settings }]);
   context = { ...cluster, config, kinds: { get: () => undefined, byKind: () => undefined, all: () => [] }, securePort: () => 6443, authorize: options.authorize ?? allowAll, authenticate: () => undefined };
   set = identityPlugin(context);
 }
@@ -78,7 +79,9 @@ describe('service-account tokens', () => {
     cluster.put(ServiceAccounts, { metadata: { name: 'robot', namespace: 'a', uid: 'sa-2' } });
     await expect(bearer(plain)).rejects.toMatchObject({ code: 401 });
     const young = await tokenFor({ expirationSeconds: 600 });
-    await cluster.clock.advance(620_000);
+    await cluster.clock.advance(650_000);
+    expect(await bearer(young)).toBeDefined();
+    await cluster.clock.advance(20_000);
     await expect(bearer(young)).rejects.toMatchObject({ code: 401 });
   });
 
@@ -94,7 +97,7 @@ describe('service-account tokens', () => {
     const [head, , signature] = token.split('.');
     const forged = `${head}.${Buffer.from(JSON.stringify({ ...decodeJwt(token), sub: 'system:serviceaccount:a:admin' })).toString('base64url')}.${signature}`;
     await expect(bearer(forged)).rejects.toMatchObject({ code: 401 });
-    expect(await bearer('nonsense')).toBeUndefined();
+    await expect(bearer('nonsense')).rejects.toMatchObject({ code: 401 });
   });
 
   it('last a year for kubelets, with a warning time', async () => {
@@ -107,8 +110,9 @@ describe('service-account tokens', () => {
   it.each<[string, Partial<NonNullable<TokenRequest['spec']>>, number, string]>([
     ['too short', { expirationSeconds: 60 }, 422, 'may not specify a duration less than 10 minutes'],
     ['unknown pod', { boundObjectRef: { ...podRef, name: 'q' } }, 404, 'pods "q" not found'],
-    ['other uid', { boundObjectRef: { ...podRef, uid: 'x' } }, 409, 'the UID in the bound object reference (x) does not match the UID in record'],
+    ['other uid', { boundObjectRef: { ...podRef, uid: 'x' } }, 409, 'Operation cannot be fulfilled on Pod "p": the UID in the bound object reference (x) does not match the UID in record'],
     ['other kind', { boundObjectRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'd' } }, 400, 'cannot bind token to object of type apps/v1, Kind=Deployment'],
+    ['other core kind', { boundObjectRef: { apiVersion: 'v1', kind: 'ConfigMap', name: 'd' } }, 400, 'cannot bind token to object of type /v1, Kind=ConfigMap'],
   ])('are not issued: %s', async (_name, spec, code, message) => {
     await expect(tokenFor(spec)).rejects.toMatchObject({ code, message: expect.stringContaining(message) as string });
   });
@@ -128,11 +132,11 @@ describe('other credentials', () => {
     const put = (fields: Record<string, string>): unknown => cluster.put(Secrets, { metadata: { name: 'bootstrap-token-abcdef', namespace: 'kube-system' }, type: 'bootstrap.kubernetes.io/token', data: data(fields) });
     put(secret);
     expect(await bearer('abcdef.0123456789abcdef')).toEqual({ username: 'system:bootstrap:abcdef', groups: ['system:bootstrappers', 'system:bootstrappers:x', 'system:authenticated'] });
-    expect(await bearer('abcdef.0123456789abcdee')).toBeUndefined();
+    await expect(bearer('abcdef.0123456789abcdee')).rejects.toMatchObject({ code: 401 });
     put({ ...secret, expiration: '2020-01-01T00:00:00Z' });
-    expect(await bearer('abcdef.0123456789abcdef')).toBeUndefined();
+    await expect(bearer('abcdef.0123456789abcdef')).rejects.toMatchObject({ code: 401 });
     put({ ...secret, 'auth-extra-groups': 'system:masters' });
-    expect(await bearer('abcdef.0123456789abcdef')).toBeUndefined();
+    await expect(bearer('abcdef.0123456789abcdef')).rejects.toMatchObject({ code: 401 });
   });
   it('static tokens, also by WebSocket sub-protocol', async () => {
     open({ tokenAuth: 's3cret,admin,1,"system:masters,devs"' });
@@ -141,11 +145,25 @@ describe('other credentials', () => {
     expect(await authenticate({ 'sec-websocket-protocol': `v5.channel.k8s.io, base64url.bearer.authorization.k8s.io.${Buffer.from('s3cret').toString('base64url')}` })).toEqual(admin);
   });
   it('client certificates, until they end', async () => {
-    const certificate = { commonName: 'jane', organizations: ['devs'], raw: Buffer.from('x'), notAfterMs: cluster.clock.now() + 1000 };
+    const [raw = Buffer.alloc(0)] = fromPem('CERTIFICATE', pki.clientCert('jane', ['devs']).cert);
+    const certificate = { commonName: 'jane', organizations: ['devs'], raw, notAfterMs: cluster.clock.now() + 1000 };
     const [authenticator] = set.authenticators ?? [];
-    expect(await authenticator?.authenticate({ headers: {}, remoteAddress: '', certificate })).toMatchObject({ username: 'jane', groups: ['devs', 'system:authenticated'] });
+    const user = await authenticator?.authenticate({ headers: {}, remoteAddress: '', certificate });
+    expect(user).toMatchObject({ username: 'jane', groups: ['devs', 'system:authenticated'] });
+    expect(user?.uid).toBeUndefined();
+    expect(user?.extra?.['authentication.kubernetes.io/credential-id']?.[0]).toMatch(/^X509SHA256=[0-9a-f]{64}$/);
     await cluster.clock.advance(2000);
     expect(await authenticator?.authenticate({ headers: {}, remoteAddress: '', certificate })).toBeUndefined();
+  });
+  it('client certificates with a uid', async () => {
+    const certificateFor = (uid: string) => {
+      const { key, publicKey } = generateKey();
+      const [raw = Buffer.alloc(0)] = fromPem('CERTIFICATE', signCertificate({ subject: { commonName: 'jane', uid }, publicKey, usages: ['client auth'], notBefore: 0, notAfter: 4e12 }, { key }));
+      return { commonName: 'jane', organizations: [], raw, notAfterMs: 4e12 };
+    };
+    const [authenticator] = set.authenticators ?? [];
+    expect(await authenticator?.authenticate({ headers: {}, remoteAddress: '', certificate: certificateFor('u-1') })).toMatchObject({ username: 'jane', uid: 'u-1' });
+    await expect(authenticator?.authenticate({ headers: {}, remoteAddress: '', certificate: certificateFor('') })).rejects.toMatchObject({ code: 401 });
   });
 });
 

@@ -39,7 +39,7 @@ export function tokenReviews(directory: TokenDirectory): ReviewHandler {
       if (!token) throw badRequest('token is required for TokenReview in authentication');
       const asked = audiences.length ? audiences : directory.apiAudiences;
       try {
-        const identity = await directory.identify(token, asked);
+        const identity = await directory.identify(token, { audiences: asked });
         const meant = identity?.audiences.filter((audience) => asked.includes(audience)) ?? [];
         if (!identity || !meant.length) return { ...review, status: { user: {}, error: 'invalid bearer token' } };
         return { ...review, status: { authenticated: true, user: userStatus(identity.user), audiences: meant } };

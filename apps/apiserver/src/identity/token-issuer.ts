@@ -12,26 +12,27 @@ export interface IssueRequest {
   readonly id: string;
 }
 
-/** Signs service-account tokens. The key is loaded on first use. */
+/** Signs service-account tokens. The keys are loaded on first use. */
 export interface TokenIssuer {
-  readonly issuer: string;
+  /** The first one issues; tokens of all are accepted. */
+  readonly issuers: readonly string[];
   keys(): Promise<TokenKeys>;
   issue(request: IssueRequest): Promise<string>;
 }
 
-export function tokenIssuer(options: { issuer: string; key: string }): TokenIssuer {
+export function tokenIssuer(options: { readonly issuers: readonly string[]; readonly key: string; readonly furtherKeys: readonly string[] }): TokenIssuer {
   let loaded: Promise<TokenKeys> | undefined;
-  const keys = (): Promise<TokenKeys> => (loaded ??= loadTokenKeys(options.key));
+  const keys = (): Promise<TokenKeys> => (loaded ??= loadTokenKeys({ signing: options.key, further: options.furtherKeys }));
   return {
-    issuer: options.issuer,
+    issuers: options.issuers,
     keys,
     async issue({ claims, audiences, nowSeconds, lifetimeSeconds, id }) {
-      const { algorithm, keyId, privateKey } = await keys();
+      const { algorithm, keyId, privateKey } = (await keys()).signing;
       const payload: TokenClaims = {
         aud: audiences,
         exp: nowSeconds + lifetimeSeconds,
         iat: nowSeconds,
-        iss: options.issuer,
+        iss: options.issuers[0] ?? '',
         jti: id,
         'kubernetes.io': claims,
         nbf: nowSeconds,

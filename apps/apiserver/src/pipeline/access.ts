@@ -61,7 +61,8 @@ export interface Access {
   readonly authenticate: (credentials: Credentials) => Promise<UserInfo | undefined>;
   readonly authorize: Authorizer['authorize'];
   readonly impersonator: Impersonator | undefined;
-  readonly anonymousAuth: boolean;
+  /** May a request for this path come without credentials? */
+  readonly allowsAnonymous: (path: string) => boolean;
   /** False: no authenticator is configured, so credentials cannot be wrong. */
   readonly checksCredentials: boolean;
 }
@@ -69,9 +70,7 @@ export interface Access {
 /** Who a request acts as. Throws 401 for bad or missing credentials, 403 for forbidden impersonation. */
 export async function identify(access: Access, credentials: Credentials, info: RequestInfo): Promise<UserInfo> {
   const known = await access.authenticate(credentials);
-  // A bearer token that nobody recognises is an error, not an anonymous request.
-  const refused = !access.anonymousAuth || credentials.headers['authorization'] !== undefined;
-  if (!known && refused && access.checksCredentials) throw unauthorized();
+  if (!known && access.checksCredentials && !access.allowsAnonymous(info.path)) throw unauthorized();
   const user = known ?? anonymousUser;
   return access.impersonator ? access.impersonator.impersonate({ user, headers: credentials.headers, info }) : user;
 }

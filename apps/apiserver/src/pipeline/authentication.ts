@@ -7,12 +7,18 @@ export interface Credentials {
   /** A client certificate that verified against the client CA. */
   readonly certificate?: PeerCertificate;
   readonly remoteAddress: string;
+  /** Path of the request, for what depends on it (anonymous access); absent in TokenReview. */
+  readonly path?: string;
+  /** Adds to the audit record of the request; absent where there is none. */
+  readonly annotate?: (key: string, value: string) => void;
+  /** Adds a `Warning` header to the reply; absent where there is none. */
+  readonly warn?: (text: string) => void;
 }
 
 /**
  * One way to prove who one is. Undefined: not my kind of credential, ask the next. Throwing `unauthorized()` rejects the
- * request with 401. The first authenticator that returns a user wins. Requests without any are anonymous when the
- * configuration allows it, 401 otherwise; `system:authenticated` is added by the authenticator.
+ * request with 401 (a bearer token that nobody knows does). The first authenticator that returns a user wins. Requests
+ * without any are anonymous when the configuration allows it, 401 otherwise; `system:authenticated` is added by the authenticator.
  */
 export interface Authenticator {
   readonly name: string;

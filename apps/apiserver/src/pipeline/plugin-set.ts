@@ -92,6 +92,8 @@ export interface AuditRecord {
 export interface PluginSet {
   readonly authenticators?: readonly Authenticator[];
   readonly impersonator?: Impersonator;
+  /** May a request for this path come without credentials? Undefined: as `--anonymous-auth` says. The last set that has one decides. */
+  readonly allowsAnonymous?: (path: string) => boolean | undefined;
   readonly flowControl?: FlowControl;
   readonly authorizers?: readonly Authorizer[];
   readonly admission?: readonly AdmissionPlugin[];

@@ -9,6 +9,10 @@ export interface ReviewRequest {
   /** The posted object; of a resource of its own defaulted and validated by its kind, of a subresource as decoded. May be changed and returned. */
   readonly object: any;
   readonly dryRun: boolean;
+  /** Adds a `Warning` header to the reply; absent where there is none. */
+  readonly warn?: (text: string) => void;
+  /** Adds to the audit record of the request. */
+  readonly annotate?: (key: string, value: string) => void;
 }
 
 /**

@@ -19,7 +19,7 @@ const digests: Readonly<Record<string, string | null>> = {
 
 /** A parsed and verified PKCS #10 request. */
 export interface SigningRequest {
-  readonly subject: Required<Subject>;
+  readonly subject: Required<Omit<Subject, 'uid'>>;
   readonly subjectDer: Buffer;
   /** DER SubjectPublicKeyInfo. */
   readonly publicKey: Buffer;

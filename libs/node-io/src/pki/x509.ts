@@ -7,6 +7,8 @@ import { toPem } from './pem.ts';
 export interface Subject {
   readonly commonName: string;
   readonly organizations?: readonly string[];
+  /** The user's uid, which Kubernetes 1.33 and later reads. */
+  readonly uid?: string;
 }
 
 export interface AltNames {
@@ -33,7 +35,8 @@ const ecdsaWithSha256 = asn.sequence(asn.oid('1.2.840.10045.4.3.2'));
 export function encodeSubject(subject: Subject): Buffer {
   const attribute = (id: string, value: string): Buffer => asn.set(asn.sequence(asn.oid(id), asn.der(asn.Tag.utf8String, Buffer.from(value))));
   const organizations = (subject.organizations ?? []).map((name) => attribute('2.5.4.10', name));
-  return asn.sequence(...organizations, attribute('2.5.4.3', subject.commonName));
+  const uid = subject.uid === undefined ? [] : [attribute(uidAttribute, subject.uid)];
+  return asn.sequence(...organizations, attribute('2.5.4.3', subject.commonName), ...uid);
 }
 
 /** The sixteen or four bytes of an address. */
@@ -142,7 +145,7 @@ export function generateKey(): { readonly key: string; readonly publicKey: Buffe
 }
 
 /** Reads user and groups from the DER of a Name, organizations in the order of the certificate. */
-export function decodeSubject(name: Buffer): Required<Subject> {
+export function decodeSubject(name: Buffer): Required<Omit<Subject, 'uid'>> {
   let commonName = '';
   const organizations: string[] = [];
   for (const rdn of asn.children(asn.readElement(name))) {
@@ -156,8 +159,30 @@ export function decodeSubject(name: Buffer): Required<Subject> {
   return { commonName, organizations };
 }
 
+/** Attribute of a subject that holds the user's uid (Kubernetes 1.33). */
+const uidAttribute = '1.3.6.1.4.1.57683.2';
+
+/** The user's uid in the subject of a DER certificate; undefined when there is none. Throws when it is there more than once or empty. */
+export function certificateUid(cert: Buffer): string | undefined {
+  const found: string[] = [];
+  for (const rdn of asn.children(asn.readElement(subjectDer(new X509Certificate(cert))))) {
+    for (const attribute of asn.children(rdn)) {
+      const [type, value] = asn.children(attribute);
+      if (type && value && asn.oidText(type) === uidAttribute) found.push(value.content.toString('utf8'));
+    }
+  }
+  if (found.length > 1) throw new Error(`expected 1 UID, but found multiple: ${JSON.stringify(found)}`);
+  if (found[0] === '') throw new Error('UID cannot be an empty string');
+  return found[0];
+}
+
+/** When a DER certificate ends, milliseconds since the epoch. */
+export function certificateEnd(cert: Buffer): number {
+  return Date.parse(new X509Certificate(cert).validTo);
+}
+
 /** User and groups of a certificate given as PEM or DER (`tlsSocket.getPeerX509Certificate().raw`). */
-export function certificateSubject(cert: string | Buffer): Required<Subject> {
+export function certificateSubject(cert: string | Buffer): Required<Omit<Subject, 'uid'>> {
   return decodeSubject(subjectDer(new X509Certificate(cert)));
 }
 

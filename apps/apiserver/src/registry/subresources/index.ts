@@ -27,7 +27,7 @@ export async function createInSubresource(registry: Registry, scope: RequestScop
     const errors = scope.kind.validate(input.object);
     if (errors.length) throw invalid({ group: info.group, kind: scope.kind.kind, name: '' }, errors);
   }
-  return review.create({ user: scope.user, namespace: info.namespace, name: info.name, object: input.object, dryRun: input.options.dryRun });
+  return review.create({ user: scope.user, namespace: info.namespace, name: info.name, object: input.object, dryRun: input.options.dryRun, warn: (text) => scope.warn(text), annotate: (key, value) => scope.annotate(key, value) });
 }
 
 /** A question about a stored object (a token for a service account) is admitted like a write to it. */
