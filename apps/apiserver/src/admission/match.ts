@@ -1,3 +1,4 @@
+import type { KubeObject } from '@orrery/apimachinery';
 import type { AdmissionAttributes, Operation } from '../pipeline/index.ts';
 
 export interface Match {
@@ -21,7 +22,8 @@ export function wants(...list: readonly Match[]): (attributes: AdmissionAttribut
 export const creates = (resource: string, group = ''): Match => ({ group, resource, operations: ['CREATE'] });
 export const createsOrUpdates = (resource: string, group = ''): Match => ({ group, resource, operations: ['CREATE', 'UPDATE'] });
 
-/** The subject of an error about the object at hand. */
-export function subjectOf(attributes: AdmissionAttributes): { group: string; resource: string; name: string } {
-  return { group: attributes.kind.group, resource: attributes.kind.resource, name: attributes.name };
+/** The subject of an error about the object at hand; what has no name yet goes by the name it is generated from. */
+export function subjectOf({ kind, name, object }: AdmissionAttributes): { group: string; resource: string; name: string } {
+  const { metadata } = (object ?? {}) as KubeObject;
+  return { group: kind.group, resource: kind.resource, name: name || metadata?.name || metadata?.generateName || 'Unknown' };
 }

@@ -3,6 +3,19 @@ import type { UserInfo } from './request-info.ts';
 
 export type Operation = 'CREATE' | 'UPDATE' | 'DELETE' | 'CONNECT';
 
+/**
+ * The second run of the mutating half: when a plug-in that calls out (webhooks, policies) changed the object, all of them run
+ * once more, so that earlier ones see the change; those that call out decide which of theirs to ask again.
+ */
+export interface Reinvocation {
+  /** This is the second run. */
+  readonly isSecond: boolean;
+  /** Asks for a second run; without effect in it. */
+  request(): void;
+  /** What one plug-in remembers from run to run of this attempt. */
+  state<T extends object>(plugin: string, make: () => T): T;
+}
+
 /** One write on its way to storage, as admission sees it. */
 export interface AdmissionAttributes {
   readonly user: UserInfo;
@@ -22,6 +35,7 @@ export interface AdmissionAttributes {
   readonly dryRun: boolean;
   /** CreateOptions, UpdateOptions, PatchOptions or DeleteOptions as sent; for CONNECT the connect options (query). */
   readonly options: Readonly<Record<string, unknown>>;
+  readonly reinvocation: Reinvocation;
   /** Adds a `Warning` header to the reply. */
   warn(text: string): void;
   /** Adds to the audit record of the request. */
@@ -31,7 +45,7 @@ export interface AdmissionAttributes {
 }
 
 /**
- * One admission plug-in. All `admit` run in order, then the object is defaulted and validated, then all `validate` run. An
+ * One admission plug-in. All `admit` run in order (twice, if one asks for it: see Reinvocation), then the object is defaulted and validated, then all `validate` run. An
  * update is retried on a storage conflict, so both may run more than once for one request. Throw a StatusError
  * (`forbidden(…)`) to refuse.
  */

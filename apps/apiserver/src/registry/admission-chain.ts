@@ -1,4 +1,5 @@
 import type { AdmissionAttributes, Operation } from '../pipeline/admission.ts';
+import { Rounds } from '../pipeline/reinvocation.ts';
 import type { Registry, RequestScope, WriteOptions } from './registry.ts';
 
 type Finish = (committed: boolean) => void | Promise<void>;
@@ -26,6 +27,7 @@ export interface AdmissionInput {
 export function admission(registry: Registry, scope: RequestScope, input: AdmissionInput): Admission {
   const { kind, info } = scope;
   const finishers: Finish[] = [];
+  const rounds = new Rounds();
   const attributes: AdmissionAttributes = {
     user: scope.user,
     operation: input.operation,
@@ -38,6 +40,7 @@ export function admission(registry: Registry, scope: RequestScope, input: Admiss
     oldObject: input.oldObject,
     dryRun: input.options.dryRun,
     options: input.options.raw,
+    reinvocation: rounds,
     warn: (text) => scope.warn(text),
     annotate: (key, value) => scope.annotate(key, value),
     onFinish: (fn) => void finishers.push(fn),
@@ -46,13 +49,9 @@ export function admission(registry: Registry, scope: RequestScope, input: Admiss
   return {
     attributes,
     async admit() {
-      let ran = false;
-      for (const plugin of interested) {
-        if (!plugin.admit) continue;
-        ran = true;
-        await plugin.admit(attributes);
-      }
-      return ran;
+      const mutating = interested.filter((plugin) => plugin.admit);
+      await rounds.run(mutating, attributes);
+      return mutating.length > 0;
     },
     async validate() {
       for (const plugin of interested) await plugin.validate?.(attributes);

@@ -4,7 +4,7 @@ import type { ApiClient } from '@orrery/client';
 import { alreadyExists, modifiedConflict, notFound } from '@orrery/errors';
 import { VirtualClock, createMetrics, seededRandom, silentLogger } from '@orrery/runtime';
 import type { EtcdStore } from '../storage/etcd-store.ts';
-import type { AdmissionAttributes, Authorizer, ObjectReader, UserInfo } from '../pipeline/index.ts';
+import { type AdmissionAttributes, type Authorizer, type ObjectReader, Rounds, type UserInfo } from '../pipeline/index.ts';
 
 type Listener = (change: { object: KubeObject | undefined; old: KubeObject | undefined }) => void;
 
@@ -107,6 +107,7 @@ export function attempt(options: Attempt): AdmissionAttributes & { readonly warn
     oldObject: options.oldObject,
     dryRun: false,
     options: {},
+    reinvocation: new Rounds(),
     warn: (text) => void warnings.push(text),
     annotate: () => undefined,
     onFinish: (fn) => void finishers.push(fn),

@@ -8,7 +8,7 @@ import { observers } from './observe.ts';
 import { validate } from './validating.ts';
 
 /** Both webhook plug-ins over a caller. Configurations come from the cache at every write, so a change works at once. */
-export function webhookPlugins(context: Pick<PluginContext, 'env' | 'read' | 'kinds'>, caller: Caller): AdmissionPlugin[] {
+export function webhookPlugins(context: Pick<PluginContext, 'env' | 'read' | 'kinds' | 'authorize'>, caller: Caller): AdmissionPlugin[] {
   const { read, env } = context;
   const observer = observers(env);
   const shared = { read, caller, invocation: invocations(context) };

@@ -47,7 +47,7 @@ export function ruleMatches(rule: RuleWithOperations, attributes: AdmissionAttri
 }
 
 /** The same storage under another group or version. */
-function equivalents(kind: KindDescriptor, kinds: PluginContext['kinds']): readonly KindDescriptor[] {
+export function equivalents(kind: KindDescriptor, kinds: PluginContext['kinds']): readonly KindDescriptor[] {
   return kinds.all().filter((one) => one !== kind && one.storagePrefix === kind.storagePrefix && one.resource === kind.resource);
 }
 
@@ -78,16 +78,15 @@ function namespaceLabels(attributes: AdmissionAttributes, read: PluginContext['r
   return labelsOf(namespace);
 }
 
-function namespaceSelected(hook: Hook, attributes: AdmissionAttributes, read: PluginContext['read']): boolean {
-  const selector = (hook.webhook.namespaceSelector ?? {}) as LabelSelectorObject;
+/** Is the write in a namespace that is selected? What is in no namespace always is. Throws 404 when the namespace is not there. */
+export function namespaceSelected(selector: LabelSelectorObject = {}, attributes: AdmissionAttributes, read: PluginContext['read']): boolean {
   if (isEverything(selector)) return true;
   if (!attributes.kind.namespaced && !isNamespace(attributes.kind)) return true;
   return selectorFromObject(selector).matches(namespaceLabels(attributes, read));
 }
 
 /** By the labels of the object or, as labels may change, of its former state. What connects has none. */
-function objectSelected({ webhook }: Hook, { operation, object, oldObject }: AdmissionAttributes): boolean {
-  const selector = (webhook.objectSelector ?? {}) as LabelSelectorObject;
+export function objectSelected(selector: LabelSelectorObject = {}, { operation, object, oldObject }: AdmissionAttributes): boolean {
   if (isEverything(selector)) return true;
   if (operation === 'CONNECT') return false;
   const { matches } = selectorFromObject(selector);
@@ -100,6 +99,7 @@ function objectSelected({ webhook }: Hook, { operation, object, oldObject }: Adm
  */
 export function matchHook(hook: Hook, attributes: AdmissionAttributes, { kinds, read }: Pick<PluginContext, 'kinds' | 'read'>): KindDescriptor | undefined {
   const kind = kindFor(hook, attributes, kinds);
-  if (!kind || !namespaceSelected(hook, attributes, read) || !objectSelected(hook, attributes)) return undefined;
+  const { namespaceSelector, objectSelector } = hook.webhook as { namespaceSelector?: LabelSelectorObject; objectSelector?: LabelSelectorObject };
+  if (!kind || !namespaceSelected(namespaceSelector, attributes, read) || !objectSelected(objectSelector, attributes)) return undefined;
   return kind;
 }

@@ -1,11 +1,15 @@
 import type { AdmissionAttributes } from '../../pipeline/index.ts';
-import { callHook, refusalOf } from './call.ts';
+import { type Invocation, callHook, refusalOf } from './call.ts';
 import type { Dispatch } from './dispatch.ts';
 import { validatingHooks } from './hook.ts';
 
 /** All at once; when several refuse, the client is told of the first that did. */
 export async function validate(dispatch: Dispatch, attributes: AdmissionAttributes): Promise<void> {
-  const wanted = validatingHooks(dispatch.read).flatMap((hook) => dispatch.invocation(hook, attributes) ?? []);
+  const wanted: Invocation[] = [];
+  for (const hook of validatingHooks(dispatch.read)) {
+    const invocation = await dispatch.invocation(hook, attributes);
+    if (invocation) wanted.push(invocation);
+  }
   const refusals: unknown[] = [];
   const ask = async (index: number): Promise<void> => {
     const invocation = wanted[index];
