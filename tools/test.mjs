@@ -74,6 +74,12 @@ for (const [program, suites] of [
   if (!has(program)) notes.push(`${suites}: ${program} is not on PATH`);
 }
 if (wanted('unit')) suite('unit and contract tests', []);
+if (wanted('stores')) {
+  for (const [kind, name] of [['store', 'our store over TLS'], ['etcd', 'etcd'], ['replicas', 'two that take turns']]) {
+    if (kind === 'etcd' && !has('etcd')) skip('the API server on etcd', 'etcd is not on PATH (apt-get install etcd-server)');
+    else suite(`the API server on ${name}`, ['-c', 'vitest.stores.config.ts'], { ORRERY_TEST_STORE: kind });
+  }
+}
 if (wanted('journeys')) {
   if (has('kubectl')) suite('journeys with kubectl', ['-c', 'vitest.journey.config.ts'], { ORRERY_LAYOUTS: process.env.ORRERY_LAYOUTS ?? 'single,processes' });
   else skip('journeys with kubectl', 'kubectl is not on PATH');

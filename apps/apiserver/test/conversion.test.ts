@@ -79,7 +79,7 @@ describe('a conversion webhook', () => {
   it('stands between what is stored and what is shown', async () => {
     expect(await call('POST', path('v2'), v2('one', 'left', { size: 3, odd: 1 }))).toMatchObject({ codeOf: 201, host: 'left', port: '80', metadata: { labels: { shown: 'v2' }, generation: 1 } });
     expect(asked).toEqual([[`${group}/v1`, 1], [`${group}/v2`, 1]]);
-    const stored = JSON.parse((await t.server.core.registry.store.get(`/registry/${group}/hosts/default/one`)).value?.value.toString() ?? '{}');
+    const stored = JSON.parse((await t.server.core.registry.store.get(`${t.store.prefix}/${group}/hosts/default/one`)).value?.value.toString() ?? '{}');
     expect(stored).toMatchObject({ apiVersion: `${group}/v1`, hostPort: 'left:80', metadata: { name: 'one', labels: { shown: 'v1' } } });
     expect(stored).not.toHaveProperty('host');
     expect(await call('GET', path('v1', '/one'))).toMatchObject({ hostPort: 'left:80', metadata: { labels: { shown: 'v1' } } });

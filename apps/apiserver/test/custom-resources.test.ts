@@ -207,7 +207,7 @@ describe('another storage version', () => {
     current.spec.versions[1].storage = false;
     expect((await call('PUT', `${crds}/crontabs.stable.example.com`, { body: current })).body.status.storedVersions).toEqual(['v1', 'v1beta1']);
     const stored = async (): Promise<string> => {
-      const { value } = await t.server.core.registry.store.get('/registry/stable.example.com/crontabs/default/fast');
+      const { value } = await t.server.core.registry.store.get(`${t.store.prefix}/stable.example.com/crontabs/default/fast`);
       return (JSON.parse(value?.value.toString('utf8') ?? '{}') as { apiVersion: string }).apiVersion;
     };
     expect(await stored()).toBe('stable.example.com/v1');

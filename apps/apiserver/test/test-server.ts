@@ -1,14 +1,14 @@
 import type { ApiClient } from '@orrery/client';
 import { realEnv, serveHttp } from '@orrery/node-io';
 import type { Env } from '@orrery/runtime';
-import { createStore, type Store } from '../../store/src/component.ts';
 import { type ApiServer, type ApiServerConfig, type ApiServerDeps, createApiServer } from '../src/component.ts';
+import { type TestStore, startTestStore, takesTurns } from './stores.ts';
 
 export const admin = { username: 'admin', groups: ['system:masters', 'system:authenticated'] };
 
 export interface TestServer {
   readonly server: ApiServer;
-  readonly store: Store;
+  readonly store: TestStore;
   readonly api: ApiClient;
   readonly env: Env;
   /** Base URL of the REST API. */
@@ -18,14 +18,24 @@ export interface TestServer {
   stop(): Promise<void>;
 }
 
+/** Every call goes to the next one: a client behind a load balancer. */
+function inTurn(clients: readonly ApiClient[]): ApiClient {
+  let next = 0;
+  return new Proxy(clients[0] as ApiClient, {
+    get(_, name: keyof ApiClient) {
+      const client = clients[next++ % clients.length] as ApiClient;
+      return (client[name] as (...args: unknown[]) => unknown).bind(client);
+    },
+  });
+}
+
 /** A store and an API server in this process; without plug-ins unless told, so nothing is authenticated or admitted. */
 export async function startTestServer(settings: Partial<ApiServerConfig> = {}, deps: Partial<ApiServerDeps> = {}): Promise<TestServer> {
   const env = realEnv({ name: 'test', level: 'error' });
-  const store = createStore(env, {}, { listenClient: [] });
-  await store.start();
+  const store = await startTestStore(env);
   const running: ApiServer[] = [];
   const start = async (more: Partial<ApiServerConfig> = {}): Promise<ApiServer> => {
-    const server = createApiServer(env, { store: store.channel(), http: serveHttp, plugins: [], ...deps }, { port: 0, grpcPort: 0, ...settings, ...more });
+    const server = createApiServer(env, { store: store.channel(), http: serveHttp, plugins: [], ...deps }, { port: 0, grpcPort: 0, etcdPrefix: store.prefix, ...settings, ...more });
     await server.start();
     running.push(server);
     return server;
@@ -35,7 +45,7 @@ export async function startTestServer(settings: Partial<ApiServerConfig> = {}, d
     server,
     store,
     env,
-    api: server.client(admin),
+    api: takesTurns() ? inTurn([server.client(admin), (await start()).client(admin)]) : server.client(admin),
     url: `http://127.0.0.1:${server.port}`,
     replica: start,
     async stop() {

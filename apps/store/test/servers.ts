@@ -3,7 +3,9 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { nodeDisk, realClock, realRandom } from '@orrery/node-io';
+import { ensurePki } from '@orrery/node-io/pki';
 import { ClusterDefinition } from '@orrery/proto/etcd';
 import { type Channel, createClient, grpcChannel } from '@orrery/rpc';
 import { createMetrics, silentLogger } from '@orrery/runtime';
@@ -42,8 +44,8 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function untilServing(address: string, process: ChildProcess): Promise<void> {
-  const channel = grpcChannel(address);
+async function untilServing(process: ChildProcess, open: () => Channel): Promise<void> {
+  const channel = open();
   try {
     for (;;) {
       if (process.exitCode !== null) throw new Error(`server ended with ${process.exitCode}`);
@@ -67,14 +69,35 @@ export async function startEtcd(binary: string): Promise<Server> {
   const peers = ['--listen-peer-urls', `http://127.0.0.1:${peer}`, '--initial-advertise-peer-urls', `http://127.0.0.1:${peer}`, '--initial-cluster', `default=http://127.0.0.1:${peer}`];
   const child = spawn(binary, ['--data-dir', dir.path, '--log-level', 'error', ...urls, ...peers], { stdio: 'ignore' });
   const address = `127.0.0.1:${client}`;
-  await untilServing(address, child);
-  return {
-    address,
-    open: () => grpcChannel(address),
-    stop: async () => {
-      child.kill('SIGKILL');
-      await new Promise((resolve) => child.once('exit', resolve));
-      dir.remove();
-    },
-  };
+  const open = (): Channel => grpcChannel(address);
+  await untilServing(child, open);
+  return { address, open, stop: () => end(child, dir) };
+}
+
+/** Ours as a process of its own: from source, on disk, over TLS with client certificates, as a cluster runs it. */
+export async function startStoreProcess(): Promise<Server & { readonly tls: StoreTls }> {
+  const dir = temporaryDir();
+  const pki = ensurePki(join(dir.path, 'pki'));
+  const { cert, key } = pki.servingCert('store', { subject: { commonName: 'store' }, altNames: { dnsNames: ['localhost'], ipAddresses: ['127.0.0.1'] } });
+  const file = (name: string): string => join(dir.path, 'pki', name);
+  const address = `127.0.0.1:${await freePort()}`;
+  const files = ['--cert-file', file('store.crt'), '--key-file', file('store.key'), '--trusted-ca-file', file('ca.crt'), '--client-cert-auth'];
+  const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
+  const child = spawn(process.execPath, [main, '--data-dir', join(dir.path, 'data'), '--listen-client', address, ...files], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const tls = { ca: pki.caCert, cert, key };
+  const open = (): Channel => grpcChannel(address, { tls });
+  await untilServing(child, open);
+  return { address, tls, open, stop: () => end(child, dir) };
+}
+
+export interface StoreTls {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+async function end(child: ChildProcess, dir: { remove: () => void }): Promise<void> {
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  if (child.exitCode === null && child.kill('SIGKILL')) await gone;
+  dir.remove();
 }

@@ -7,6 +7,7 @@ import { type EtcdStore, tooLargeVersion } from '../storage/etcd-store.ts';
 import { prefixEnd, resourcePrefix } from '../storage/keys.ts';
 import { type Entry, entryFromStored } from './entry.ts';
 import type { OwnWrites } from './own-writes.ts';
+import { progressSource } from './progress.ts';
 import { ResourceCache, type Update } from './resource-cache.ts';
 
 interface Waiter {
@@ -35,6 +36,7 @@ export class StoreFeed {
   private waiters: Waiter[] = [];
   private requests: AsyncQueue<WatchRequest> | undefined;
   private progressTimer: { cancel(): void } | undefined;
+  private tick: (() => Promise<void>) | undefined;
   private current = 0;
   private connected = false;
   private onConnected: () => void = () => undefined;
@@ -100,6 +102,8 @@ export class StoreFeed {
 
   /** Lists everything, then follows until `signal` aborts. Resolves once the caches are filled and the watch stands. */
   async start(signal: AbortSignal): Promise<void> {
+    const source = await progressSource(this.channel, `${this.root}/orrery-progress`);
+    this.tick = source.tick;
     await this.relist();
     const standing = new Promise<void>((resolve, reject) => {
       this.onConnected = resolve;
@@ -205,7 +209,7 @@ export class StoreFeed {
   private accept(response: WatchResponse): void {
     const events = response.events ?? [];
     if (events.length === 0) {
-      if (!response.created) this.advance(response.header?.revision ?? 0);
+      if (!response.created && !this.tick) this.advance(response.header?.revision ?? 0);
       return;
     }
     let cache: ResourceCache | undefined;
@@ -251,7 +255,8 @@ export class StoreFeed {
   /** Asks the store how far the watch is, again and again while someone waits: revisions may pass outside our prefix. */
   private askProgress(): void {
     if (this.progressTimer) return;
-    this.requests?.push({ requestUnion: { $case: 'progressRequest', value: {} } });
+    if (this.tick) this.tick().catch((error: unknown) => this.env.log.debug('the store did not take the progress key', { error }));
+    else this.requests?.push({ requestUnion: { $case: 'progressRequest', value: {} } });
     this.progressTimer = this.env.clock.after(progressPeriodMs, () => {
       this.progressTimer = undefined;
       if (this.waiters.length) this.askProgress();

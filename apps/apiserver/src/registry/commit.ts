@@ -40,7 +40,7 @@ interface Attempt {
 
 type Committed = { readonly entry: Entry | undefined } | { readonly conflict: StoredValue | undefined };
 
-async function extraWrites(registry: Registry, attempt: Attempt, draft: KubeObject | undefined, taken: ReadonlySet<string>): Promise<readonly Write[]> {
+async function extraWrites(registry: Registry, attempt: Attempt, draft: KubeObject | undefined, taken: ReadonlySet<string> | undefined): Promise<readonly Write[]> {
   const writes: Write[] = [];
   for (const hook of registry.hooks) {
     if (hook.handles(attempt.kind)) writes.push(...(await hook.plan({ draft, old: attempt.old?.view(attempt.kind).object, taken })));
@@ -85,7 +85,7 @@ export async function storeNew(
   if (target.dryRun) {
     if (await readCurrent(registry, { kind }, item)) return undefined;
     const copy = cloneJson(draft);
-    await extraWrites(registry, { kind, item, draft, old: undefined }, copy, new Set());
+    await extraWrites(registry, { kind, item, draft, old: undefined }, copy, undefined);
     return dryEntry(kind, item, { object: copy, revision: 0 });
   }
   const lease = target.ttlSeconds ? await registry.store.leaseFor(target.ttlSeconds) : undefined;

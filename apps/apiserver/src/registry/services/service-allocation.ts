@@ -17,6 +17,9 @@ export interface AllocationSetup {
   readonly nodePortRange: string;
 }
 
+/** Keys that the store refused; undefined in a dry run. */
+type Taken = ReadonlySet<string> | undefined;
+
 const usesClusterIp = (spec: ServiceSpec | undefined): boolean => spec !== undefined && spec.type !== 'ExternalName' && spec.clusterIP !== 'None';
 
 function usesNodePorts(spec: ServiceSpec | undefined): boolean {
@@ -57,7 +60,7 @@ export class ServiceAllocation implements StorageHook {
     return kind.group === '' && kind.resource === 'services';
   }
 
-  plan(change: { draft: Service | undefined; old: Service | undefined; taken: ReadonlySet<string> }): readonly Write[] {
+  plan(change: { draft: Service | undefined; old: Service | undefined; taken: ReadonlySet<string> | undefined }): readonly Write[] {
     const { draft, old, taken } = change;
     const before = held(old);
     if (draft?.spec) {
@@ -99,7 +102,7 @@ export class ServiceAllocation implements StorageHook {
     return invalid({ group: '', kind: 'Service', name: draft.metadata?.name ?? '' }, [error]);
   }
 
-  private fillAddresses(draft: Service, known: { keep: ReadonlySet<string>; taken: ReadonlySet<string> }): void {
+  private fillAddresses(draft: Service, known: { keep: ReadonlySet<string>; taken: Taken }): void {
     const { spec } = draft;
     if (!spec || spec.type === 'ExternalName') return;
     spec.ipFamilyPolicy ||= 'SingleStack';
@@ -113,19 +116,20 @@ export class ServiceAllocation implements StorageHook {
     spec.clusterIPs = [spec.clusterIP];
   }
 
-  private checkAddress(draft: Service, ip: string, { keep, taken }: { keep: ReadonlySet<string>; taken: ReadonlySet<string> }): void {
+  /** Whether an address is free is for the store to say: the cache may not have heard yet that it was released. */
+  private checkAddress(draft: Service, ip: string, { keep, taken }: { keep: ReadonlySet<string>; taken: Taken }): void {
     if (keep.has(ip)) return;
     const refuse = (why: string): Error =>
       this.refuse(draft, { reason: 'FieldValueInvalid', field: 'spec.clusterIPs', message: `Invalid value: []string{"${ip}"}: failed to allocate IP ${ip}: ${why}` });
     if (!inRange(this.range, ip)) throw refuse(`provided IP is not in the valid range. The range of valid IPs is ${this.range.cidr}`);
-    if (taken.has(this.ipKey(ip)) || this.addresses().get(ip)) throw refuse('provided IP is already allocated');
+    if (taken ? taken.has(this.ipKey(ip)) : this.addresses().get(ip)) throw refuse('provided IP is already allocated');
   }
 
   /** A random free address, outside the static band while there is room. */
-  private freeAddress(taken: ReadonlySet<string>): string {
+  private freeAddress(taken: Taken): string {
     const { base, size } = this.range;
     const cache = this.addresses();
-    const free = (ip: string): boolean => !cache.get(ip) && !taken.has(cache.prefix + ip);
+    const free = (ip: string): boolean => !cache.get(ip) && !taken?.has(cache.prefix + ip);
     const band = staticBand(this.range);
     for (const [from, to] of [[band, size - 1], [1, band]] as const) {
       const count = to - from;
@@ -139,7 +143,7 @@ export class ServiceAllocation implements StorageHook {
     throw internalError('failed to allocate a serviceIP: range is full');
   }
 
-  private fillPorts(draft: Service, known: { keep: ReadonlySet<number>; taken: ReadonlySet<string> }): void {
+  private fillPorts(draft: Service, known: { keep: ReadonlySet<number>; taken: Taken }): void {
     const { spec } = draft;
     if (!spec) return;
     let used: Set<number> | undefined;
@@ -166,22 +170,22 @@ export class ServiceAllocation implements StorageHook {
   private checkPort(
     draft: Service,
     wanted: { port: number; field: string },
-    known: { keep: ReadonlySet<number>; taken: ReadonlySet<string>; inUse: () => Set<number> },
+    known: { keep: ReadonlySet<number>; taken: Taken; inUse: () => Set<number> },
   ): void {
     const { port, field } = wanted;
     if (known.keep.has(port)) return;
     if (port < this.portFrom || port > this.portTo) {
       throw this.refuse(draft, fieldError.invalid(field, port, `provided port is not in the valid range. The range of valid ports is ${this.portFrom}-${this.portTo}`));
     }
-    if (known.taken.has(this.portKey(port)) || known.inUse().has(port)) throw this.refuse(draft, fieldError.invalid(field, port, 'provided port is already allocated'));
+    if (known.taken ? known.taken.has(this.portKey(port)) : known.inUse().has(port)) throw this.refuse(draft, fieldError.invalid(field, port, 'provided port is already allocated'));
   }
 
-  private freePort(used: Set<number>, taken: ReadonlySet<string>): number {
+  private freePort(used: Set<number>, taken: Taken): number {
     const count = this.portTo - this.portFrom + 1;
     const start = this.setup.env.random.int(count);
     for (let i = 0; i < count; i++) {
       const port = this.portFrom + ((start + i) % count);
-      if (used.has(port) || taken.has(this.portKey(port))) continue;
+      if (used.has(port) || taken?.has(this.portKey(port))) continue;
       used.add(port);
       return port;
     }
