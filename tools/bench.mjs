@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const benches = {
+  apiserver: 'tools/bench/apiserver.ts',
   cluster: 'tools/bench/cluster.ts',
   store: 'apps/store/bench/store-bench.ts',
 };
