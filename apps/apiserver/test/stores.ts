@@ -26,7 +26,7 @@ let count = 0;
 export async function startTestStore(env: Env): Promise<TestStore> {
   const shared = inject('store') as StoreAddress | undefined;
   if (shared?.address) {
-    const channel = grpcChannel(shared.address, shared.tls ? { tls: shared.tls } : {});
+    const channel = grpcChannel(shared.address, shared.tls ? { tls: shared.tls, serverName: 'localhost' } : {});
     count += 1;
     return { channel: () => channel, prefix: `/registry-${env.random.uuid()}-${count}`, stop: async () => channel.close() };
   }

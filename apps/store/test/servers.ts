@@ -83,9 +83,9 @@ export async function startStoreProcess(): Promise<Server & { readonly tls: Stor
   const address = `127.0.0.1:${await freePort()}`;
   const files = ['--cert-file', file('store.crt'), '--key-file', file('store.key'), '--trusted-ca-file', file('ca.crt'), '--client-cert-auth'];
   const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
-  const child = spawn(process.execPath, [main, '--data-dir', join(dir.path, 'data'), '--listen-client', address, ...files], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const child = spawn(process.execPath, [main, '--data-dir', join(dir.path, 'data'), '--listen-client', address, ...files], { stdio: 'ignore' });
   const tls = { ca: pki.caCert, cert, key };
-  const open = (): Channel => grpcChannel(address, { tls });
+  const open = (): Channel => grpcChannel(address, { tls, serverName: 'localhost' });
   await untilServing(child, open);
   return { address, tls, open, stop: () => end(child, dir) };
 }
