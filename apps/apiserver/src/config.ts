@@ -56,6 +56,11 @@ export const apiServerSchema = {
   watchCacheEvents: { type: 'number', default: 10_000, help: 'events a resource keeps for watches that resume' },
   bookmarkIntervalMs: { type: 'number', default: 60_000, help: 'how often watches that asked for them get a bookmark' },
   minRequestTimeoutSeconds: { type: 'number', default: 1800, help: 'watches without a timeout end after this to twice this' },
+  serviceAccountKeyFile: { type: 'list', default: [], help: 'files with further keys (public or private, PEM) that verify service account tokens; repeatable' },
+  serviceAccountLookup: { type: 'boolean', default: true, help: 'check that service account tokens of secrets still are in their secrets' },
+  serviceAccountMaxTokenExpiration: { type: 'string', default: '', help: 'longest life of a service account token, e.g. 24h; empty: no limit' },
+  serviceAccountExtendTokenExpiration: { type: 'boolean', default: true, help: 'tokens that kubelets project live a year and warn after their hour' },
+  serviceAccountJwksUri: { type: 'string', default: '', help: 'URI of the key set in the discovery document; empty: this server' },
 } as const satisfies ConfigSchema;
 
 export type ApiServerConfig = ConfigOf<typeof apiServerSchema>;
