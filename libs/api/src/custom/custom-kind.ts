@@ -1,15 +1,14 @@
-import { deepEqual, isRecord } from '@orrery/apimachinery';
-import { StatusError, fieldError, type FieldError } from '@orrery/errors';
+import { deepEqual } from '@orrery/apimachinery';
+import { StatusError } from '@orrery/errors';
 import type { CustomResourceDefinition, CustomResourceDefinitionSpec, CustomResourceDefinitionVersion } from '../../gen/types.ts';
 import { defineKind } from '../define-kind.ts';
 import type { KindDescriptor, ScalePaths } from '../kind.ts';
 import { customDefinitionName } from '../schema/openapi/model.ts';
-import { checkRules } from './cel/rules.ts';
 import { customColumns } from './columns.ts';
 import { type ConversionWebhook, storageOf } from './conversion.ts';
 import { applySchemaDefaults } from './defaulting.ts';
 import { storedJsonPath } from './json-path.ts';
-import { validateAgainstSchema } from './json-schema.ts';
+import { customJudge } from './judge.ts';
 import { type Codecs, type Custom, type VersionCodec, versionCodecs } from './version-codec.ts';
 
 type Whole = CustomResourceDefinition & { readonly spec: CustomResourceDefinitionSpec };
@@ -70,25 +69,6 @@ function scaleOf(version: CustomResourceDefinitionVersion): ScalePaths | undefin
   return { specReplicas: bare(scale.specReplicasPath), statusReplicas: bare(scale.statusReplicasPath), ...(scale.labelSelectorPath ? { selector: bare(scale.labelSelectorPath) } : {}) };
 }
 
-function valueAt(object: unknown, path: string): unknown {
-  return path.split('.').reduce<unknown>((value, name) => (isRecord(value) ? value[name] : undefined), object);
-}
-
-/** What /scale reads must be numbers that make sense. */
-function scaleProblems(object: Custom, scale: ScalePaths | undefined): FieldError[] {
-  const paths = scale ? [scale.specReplicas, scale.statusReplicas] : [];
-  return paths.flatMap((path) => {
-    const value = valueAt(object, path);
-    if (value === undefined) return [];
-    if (typeof value !== 'number' || !Number.isInteger(value)) {
-      const type = isRecord(value) ? 'map[string]interface {}' : Array.isArray(value) ? '[]interface {}' : typeof value === 'boolean' ? 'bool' : typeof value === 'number' ? 'float64' : typeof value;
-      return [fieldError.invalid(`.${path}`, 0, `.${path} accessor error: ${String(value)} is of the type ${type}, expected int64`)];
-    }
-    if (value < 0) return [fieldError.invalid(`.${path}`, value, 'should be a non-negative integer')];
-    return value > 2_147_483_647 ? [fieldError.invalid(`.${path}`, value, 'should be less than or equal to 2147483647')] : [];
-  });
-}
-
 function selectableOf(version: CustomResourceDefinitionVersion): Pick<KindDescriptor<Custom>, 'selectable' | 'selectableFields'> {
   const fields = (version.selectableFields ?? []).map(({ jsonPath }) => ({ name: bare(jsonPath), find: storedJsonPath(jsonPath) }));
   const text = (value: unknown): string => (value === undefined || value === null ? '' : String(value));
@@ -120,11 +100,7 @@ function customKind(definition: Whole, version: CustomResourceDefinitionVersion,
   const hasStatus = hasStatusSubresource(version);
   const scale = scaleOf(version);
   const deprecation = deprecationOf(definition, version);
-  const judge = (object: Custom, old?: Custom): FieldError[] => {
-    const errors = [...validateAgainstSchema(object, source, old), ...scaleProblems(object, scale)];
-    // Rules may take for granted what the schema says.
-    return errors.length ? errors : checkRules(object, source, old);
-  };
+  const judge = customJudge(source, scale);
   const base = defineKind<Custom>({
     group,
     version: version.name,
@@ -147,8 +123,8 @@ function customKind(definition: Whole, version: CustomResourceDefinitionVersion,
     unconditionalUpdate: false,
     defaults: (object) => applySchemaDefaults(object, source),
     validate: (object) => judge(object),
-    validateUpdate: judge,
-    validateStatusUpdate: judge,
+    validateUpdate: (object, old) => judge(object, old),
+    validateStatusUpdate: (object, old) => judge(object, old, 'status'),
     columns: customColumns(version.additionalPrinterColumns),
   });
   return { ...base, ...strategy(definition, hasStatus) };

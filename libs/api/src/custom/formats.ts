@@ -1,3 +1,5 @@
+import { dns1123Label, dns1123Subdomain } from '../validation/names.ts';
+
 const octet = '(?:25[0-5]|2[0-4]\\d|1?\\d?\\d)';
 const ipv4 = new RegExp(`^${octet}(?:\\.${octet}){3}$`);
 const rfc3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:[Zz]|[+-]\d{2}:?\d{2})$/;
@@ -49,7 +51,6 @@ const matches = (pattern: RegExp) => (text: string) => pattern.test(text);
 const hex = '[0-9a-fA-F]';
 const uuid = (third: string, fourth: string): RegExp => new RegExp(`^${hex}{8}-?${hex}{4}-?${third}-?${fourth}-?${hex}{12}$`);
 
-/** The string formats that are checked; a format that is not here is not. */
 export const stringFormats: Readonly<Record<string, (text: string) => boolean>> = {
   bsonobjectid: matches(/^[0-9a-fA-F]{24}$/),
   byte: matches(/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/),
@@ -73,17 +74,31 @@ export const stringFormats: Readonly<Record<string, (text: string) => boolean>> 
   uuid5: matches(uuid(`5${hex}{3}`, `[89abAB]${hex}{3}`)),
 };
 
-const ranges: Readonly<Record<string, readonly [number, number]>> = {
-  int32: [-2_147_483_648, 2_147_483_647],
-  uint32: [0, 4_294_967_295],
-  int64: [-(2 ** 63), 2 ** 63],
-  uint64: [0, 2 ** 64],
-  float: [-3.4028234663852886e38, 3.4028234663852886e38],
-  float32: [-3.4028234663852886e38, 3.4028234663852886e38],
+/** The digit that ends an ISBN makes the weighted sum a multiple. */
+function isIsbn(text: string, length: 10 | 13): boolean {
+  const digits = text.replace(/[\s-]/g, '');
+  if (!(length === 10 ? /^\d{9}[\dX]$/ : /^\d{13}$/).test(digits)) return false;
+  const sum = [...digits].reduce((total, c, i) => total + (c === 'X' ? 10 : Number(c)) * (length === 10 ? 10 - i : i % 2 ? 3 : 1), 0);
+  return sum % (length === 10 ? 11 : 10) === 0;
+}
+
+const isbns: Readonly<Record<string, (text: string) => boolean>> = {
+  isbn: (text) => isIsbn(text, 10) || isIsbn(text, 13),
+  isbn10: (text) => isIsbn(text, 10),
+  isbn13: (text) => isIsbn(text, 13),
 };
 
-/** Does a number fit the format? What has no range fits. */
-export function fitsNumberFormat(value: number, format: string): boolean {
-  const range = ranges[format];
-  return !range || (value >= range[0] && value <= range[1]);
+const kubernetesFormats: Readonly<Record<string, (text: string) => boolean>> = {
+  k8sshortname: (text) => dns1123Label(text).length === 0,
+  k8slongname: (text) => dns1123Subdomain(text).length === 0,
+};
+
+const known: ReadonlyMap<string, (text: string) => boolean> = new Map(Object.entries({ ...stringFormats, ...isbns, ...kubernetesFormats, password: () => true }));
+
+/**
+ * How to check a format; undefined for one that is not checked, which includes all formats of numbers. Dashes make no
+ * difference.
+ */
+export function knownFormat(format: string | undefined): ((text: string) => boolean) | undefined {
+  return format ? known.get(format.replaceAll('-', '')) : undefined;
 }
