@@ -6,6 +6,7 @@ import { daemonSetController } from './daemonset/controller.ts';
 import { deploymentController } from './deployment/controller.ts';
 import { disruptionController } from './disruption/controller.ts';
 import { endpointsController } from './endpoints/endpoints-controller.ts';
+import { endpointSliceMirroringController } from './endpoints/mirror-controller.ts';
 import { endpointSliceController } from './endpoints/slice-controller.ts';
 import { garbageCollector } from './garbage-collector/controller.ts';
 import { jobController } from './job/controller.ts';
@@ -46,6 +47,7 @@ export function allControllers(options: ControllerOptions): AnyController[] {
     statefulSetController,
     endpointSliceController,
     endpointsController,
+    endpointSliceMirroringController,
     jobController,
     ttlAfterFinishedController,
     cronJobController,

@@ -3,6 +3,7 @@ import type { EndpointSlice, Pod, Service } from '@orrery/api/types';
 import { expect, test } from 'vitest';
 import { startManager } from '../testing/manager-harness.ts';
 import { planEndpoints } from './endpoints-plan.ts';
+import { isMirrored, planMirror } from './mirror-plan.ts';
 import { planSlices } from './slice-plan.ts';
 
 const service = (more: Partial<NonNullable<Service['spec']>> = {}): Service => ({
@@ -74,4 +75,47 @@ test('both controllers follow pods, and clean up after a Service', async () => {
   await clock.advance(100);
   expect(api.find(Endpoints, 's', 'a')).toBeUndefined();
   expect(complaints).toEqual([]);
+});
+
+test('Endpoints kept by hand are mirrored into one slice of each address type; changes update it', async () => {
+  const { api, clock, complaints } = await startManager();
+  await api.create(Services, { metadata: { name: 's', namespace: 'a' }, spec: { ports: [{ port: 80 }] } });
+  const subsets = (ip: string, port: number) => [{ addresses: [{ ip }], notReadyAddresses: [{ ip: '10.0.0.9' }], ports: [{ name: 'http', port }] }];
+  const made = await api.create(Endpoints, { metadata: { name: 's', namespace: 'a', labels: { x: 'y' }, annotations: { note: '1', 'kubectl.kubernetes.io/last-applied-configuration': '{}' } }, subsets: subsets('10.0.0.1', 80) });
+  await clock.advance(100);
+  const [first, ...others] = api.objects(EndpointSlices);
+  expect(others).toEqual([]);
+  expect(first).toMatchObject({
+    metadata: {
+      generateName: 's-',
+      annotations: { note: '1' },
+      labels: { x: 'y', 'kubernetes.io/service-name': 's', 'endpointslice.kubernetes.io/managed-by': 'endpointslicemirroring-controller.k8s.io' },
+      ownerReferences: [{ kind: 'Endpoints', name: 's', controller: true }],
+    },
+    addressType: 'IPv4',
+    ports: [{ name: 'http', port: 80, protocol: 'TCP' }],
+    endpoints: [{ addresses: ['10.0.0.1'], conditions: { ready: true } }, { addresses: ['10.0.0.9'], conditions: { ready: false } }],
+  });
+  expect(first?.metadata?.annotations).toEqual({ note: '1' });
+  await api.update(Endpoints, { ...made, subsets: subsets('10.0.0.2', 8080) });
+  await clock.advance(100);
+  expect(api.objects(EndpointSlices).map((slice) => [slice.metadata?.name, slice.endpoints?.[0]?.addresses, slice.ports?.[0]?.port])).toEqual([[first?.metadata?.name, ['10.0.0.2'], 8080]]);
+  await api.update(Endpoints, { ...(await api.get(Endpoints, { namespace: 'a', name: 's' })), subsets: [] });
+  await clock.advance(100);
+  expect(api.objects(EndpointSlices)).toEqual([]);
+  expect(complaints).toEqual([]);
+});
+
+test.each([
+  ['of a Service with a selector', { spec: { selector: { a: 'b' } } }, {}],
+  ['that say so', {}, { labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' } }],
+  ['that are a lock', {}, { annotations: { 'control-plane.alpha.kubernetes.io/leader': '{}' } }],
+])('Endpoints %s are not mirrored', (_, service, metadata) => {
+  expect(isMirrored({ metadata }, service)).toBe(false);
+});
+
+test('Endpoints without Service are not mirrored; more than a thousand of a subset are cut', () => {
+  expect([isMirrored({}, undefined), isMirrored({}, {})]).toEqual([false, true]);
+  const addresses = Array.from({ length: 1001 }, (_, i) => ({ ip: `10.1.${i >> 8}.${i & 255}` }));
+  expect(planMirror({ endpoints: { subsets: [{ addresses }] }, slices: [] }).create[0]?.endpoints).toHaveLength(1000);
 });

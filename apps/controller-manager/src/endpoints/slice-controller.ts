@@ -4,7 +4,7 @@ import { type ControllerContext, type WriteFence, byControllerUid, createWriteFe
 import { isAlreadyExists, isNotFound } from '@orrery/errors';
 import { isNamespaceTerminating } from '../pods/pod-control.ts';
 import { createTriggerTimes, hasSelector, podsOf, watchPodsOfServices } from './service-pods.ts';
-import { controllerName, managedByLabel, planSlices } from './slice-plan.ts';
+import { type SlicePlan, controllerName, managedByLabel, planSlices } from './slice-plan.ts';
 
 interface State {
   readonly fence: WriteFence;
@@ -16,7 +16,8 @@ interface State {
 const zoneLabel = 'topology.kubernetes.io/zone';
 const zoneOf = (node: Node | undefined): string | undefined => node?.metadata?.labels?.[zoneLabel];
 
-async function write(key: string, context: ControllerContext<State>, plan: ReturnType<typeof planSlices>): Promise<void> {
+/** Writes a plan, and remembers what was written until the cache shows it. */
+export async function writeSlices(key: string, context: Pick<ControllerContext<{ readonly fence: WriteFence }>, 'api' | 'state'>, plan: SlicePlan): Promise<void> {
   const { api } = context;
   const { fence } = context.state;
   await forEachInParallel(plan.create, async (slice) => fence.wrote(key, await api.create(EndpointSlices, slice)));
@@ -48,7 +49,7 @@ async function reconcile(key: string, context: ControllerContext<State>): Promis
   const triggerTime = state.triggers.next(service, pods);
   const plan = planSlices({ service, pods, slices, nodeOf: (name) => store(Nodes).get(name), triggerTime });
   try {
-    await write(key, context, plan);
+    await writeSlices(key, context, plan);
   } catch (error) {
     if (isNamespaceTerminating(error)) return;
     const message = `Error updating Endpoint Slices for Service ${key}: ${(error as Error).message}`;
