@@ -94,6 +94,7 @@ class RunningServer {
     await this.grpc?.stop();
     this.http = undefined;
     this.grpc = undefined;
+    await this.composed.auditor?.stop();
   }
 
   /** Plug-ins undo what says that this server is here; a store that does not answer does not hold up the end. */

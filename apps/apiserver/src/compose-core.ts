@@ -1,6 +1,7 @@
 import { allKinds } from '@orrery/api';
 import type { Env } from '@orrery/runtime';
 import { createCaller } from './admission/webhooks/caller.ts';
+import { type RunningAuditor, auditorOf } from './audit/index.ts';
 import { OwnWrites } from './cache/own-writes.ts';
 import { StoreFeed } from './cache/store-feed.ts';
 import { createMemoryClient } from './client/memory-client.ts';
@@ -27,6 +28,7 @@ export interface Composed {
   readonly core: ApiServerCore;
   readonly feed: StoreFeed;
   readonly sets: readonly PluginSet[];
+  readonly auditor: RunningAuditor | undefined;
 }
 
 export interface Composition {
@@ -89,9 +91,10 @@ export function composeCore(composition: Composition): Composed {
   const lists: Lists = { sets: [], admission: [], reviews: [] };
   const { sets } = lists;
   const { registry, kinds, feed } = composeRegistry(composition, lists);
+  const auditor = auditorOf(env, config, deps.bus);
   const access = composeAccess(sets, config);
   const core: { -readonly [K in keyof ApiServerCore]: ApiServerCore[K] } = {
-    registry, kinds, access, checks, flowControl: undefined, connect: [], identity: undefined, audit: undefined,
+    registry, kinds, access, checks, flowControl: undefined, connect: [], identity: undefined, audit: auditor,
   };
   const context: PluginContext = {
     env, config, kinds, securePort,
@@ -109,9 +112,7 @@ export function composeCore(composition: Composition): Composed {
   core.flowControl = sets.findLast((s) => s.flowControl)?.flowControl;
   core.connect = sets.flatMap((s) => s.connect ?? []);
   core.identity = sets.findLast((s) => s.identity)?.identity;
-  const audits = sets.flatMap((s) => (s.audit ? [s.audit] : []));
-  if (audits.length) core.audit = (record) => audits.forEach((audit) => audit(record));
-  return { core, feed, sets };
+  return { core, feed, sets, auditor };
 }
 
 /** For the server's own client: it is asked nothing. */

@@ -1,4 +1,5 @@
 import type { ConfigOf, ConfigSchema } from '@orrery/runtime';
+import { auditFields } from './audit/settings.ts';
 
 /** Settings of the API server. Fields that take PEM also take the path of a file in `main.ts`. */
 export const apiServerSchema = {
@@ -61,6 +62,7 @@ export const apiServerSchema = {
   serviceAccountMaxTokenExpiration: { type: 'string', default: '', help: 'longest life of a service account token, e.g. 24h; empty: no limit' },
   serviceAccountExtendTokenExpiration: { type: 'boolean', default: true, help: 'tokens that kubelets project live a year and warn after their hour' },
   serviceAccountJwksUri: { type: 'string', default: '', help: 'URI of the key set in the discovery document; empty: this server' },
+  ...auditFields,
 } as const satisfies ConfigSchema;
 
 export type ApiServerConfig = ConfigOf<typeof apiServerSchema>;

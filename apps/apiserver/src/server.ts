@@ -1,6 +1,7 @@
 import type { Access } from './pipeline/access.ts';
 import type { ConnectHandler } from './pipeline/connect.ts';
-import type { AuditRecord, FlowControl, IdentityDocuments } from './pipeline/plugin-set.ts';
+import type { Auditor } from './pipeline/audit.ts';
+import type { FlowControl, IdentityDocuments } from './pipeline/plugin-set.ts';
 import type { Kinds } from './registry/kinds.ts';
 import type { Registry } from './registry/registry.ts';
 
@@ -12,7 +13,8 @@ export interface ApiServerCore {
   readonly flowControl: FlowControl | undefined;
   readonly connect: readonly ConnectHandler[];
   readonly identity: IdentityDocuments | undefined;
-  readonly audit: ((record: AuditRecord) => void) | undefined;
+  /** Undefined: nothing is audited. */
+  readonly audit: Auditor | undefined;
   /** Named checks of /readyz and /livez; a failing one says why. */
   readonly checks: () => readonly HealthCheck[];
 }

@@ -2,7 +2,10 @@ import { type KubeObject, type ResourceRef, cloneJson } from '@orrery/apimachine
 import type { ApiClient, DeleteOptions, ListOptions, ObjectKey, ObjectList, PatchOptions, WatchHandle, WatchOptions, WatchSink, WriteOptions } from '@orrery/client';
 import { badRequest, methodNotSupported, notFound, toStatusError } from '@orrery/errors';
 import type { Frame } from '../cache/frame.ts';
+import { listBytes } from '../http/object-bytes.ts';
 import { checkAllowed } from '../pipeline/access.ts';
+import { beginCall, failCall, recorded } from '../pipeline/audited-call.ts';
+import type { AuditTrail } from '../pipeline/audit.ts';
 import type { UserInfo } from '../pipeline/request-info.ts';
 import { resourceInfo } from '../pipeline/resource-info.ts';
 import { create } from '../registry/create.ts';
@@ -27,6 +30,9 @@ interface Target {
 
 const ignore = (): void => undefined;
 
+/** What audit records call a component in this process. */
+const inMemoryAgent = 'orrery (in memory)';
+
 /** The pipeline in memory: authorized, admitted and stored like any request; objects pass by reference. */
 export function createMemoryClient(core: ApiServerCore, user: UserInfo): ApiClient {
   const { registry } = core;
@@ -38,9 +44,19 @@ export function createMemoryClient(core: ApiServerCore, user: UserInfo): ApiClie
     if (!kind) throw notFound({ group: ref.group, resource: ref.resource, name: target.name ?? '' });
     if (!target.subresource && !kind.verbs.includes(target.verb)) throw methodNotSupported({ group: ref.group, resource: ref.resource }, target.verb);
     const { labelSelector, fieldSelector } = selectors;
-    await checkAllowed(core.access, { user, info, ...(labelSelector ? { labelSelector } : {}), ...(fieldSelector ? { fieldSelector } : {}) });
-    return { user, info, kind, warn: ignore, annotate: ignore };
+    const record = core.audit && (await beginCall(core.audit, registry.env, { user, info, sourceIps: [], userAgent: inMemoryAgent }));
+    const annotate = record ? { annotate: record.annotate } : {};
+    try {
+      await checkAllowed(core.access, { user, info, ...annotate, ...(labelSelector ? { labelSelector } : {}), ...(fieldSelector ? { fieldSelector } : {}) });
+    } catch (error) {
+      failCall(record?.trail, error);
+      throw error;
+    }
+    return { user, info, kind, warn: ignore, annotate: ignore, audit: record?.trail, ...annotate };
   };
+  /** Runs a request with its record: `code` of success, the result being the body. */
+  const run = <T>(scope: RequestScope, code: number, act: () => Promise<T>): Promise<T> =>
+    recorded(scope.audit, act, (body) => ({ code, body: typeof body === 'object' && body !== null ? body : undefined }));
   const keyOf = (object: KubeObject): { namespace?: string | undefined; name?: string | undefined } => ({ namespace: object.metadata?.namespace, name: object.metadata?.name });
   const writeOptions = (options: WriteOptions = {}) => ({
     dryRun: options.dryRun ?? false,
@@ -52,12 +68,12 @@ export function createMemoryClient(core: ApiServerCore, user: UserInfo): ApiClie
   return {
     async get<T extends KubeObject>(ref: ResourceRef<T>, key: ObjectKey, options: { subresource?: string; resourceVersion?: string } = {}) {
       const scope = await scopeFor(ref, { verb: 'get', ...key, subresource: options.subresource });
-      if (options.subresource) return (await getSubresource(registry, scope)) as T;
-      return (await get(registry, scope, options.resourceVersion)).object as T;
+      return run(scope, 200, async () => (options.subresource ? await getSubresource(registry, scope) : (await get(registry, scope, options.resourceVersion)).object) as T);
     },
     async list<T extends KubeObject>(ref: ResourceRef<T>, options: ListOptions = {}): Promise<ObjectList<T>> {
       const scope = await scopeFor(ref, { verb: 'list', namespace: options.namespace }, options);
-      const { entries, resourceVersion, ...rest } = await list(registry, scope, options);
+      const result = await recorded(scope.audit, () => list(registry, scope, options), (listed) => ({ code: 200, body: scope.audit?.wantsResponse ? listBytes(scope.kind, listed, { encoding: 'json' }) : undefined }));
+      const { entries, resourceVersion, ...rest } = result;
       return { ...rest, items: entries.map((entry) => entry.object as T), resourceVersion: String(resourceVersion) };
     },
     watch<T extends KubeObject>(ref: ResourceRef<T>, options: WatchOptions, sink: WatchSink<T>): WatchHandle {
@@ -65,32 +81,36 @@ export function createMemoryClient(core: ApiServerCore, user: UserInfo): ApiClie
     },
     async create<T extends KubeObject>(ref: ResourceRef<T>, object: T, options: WriteOptions = {}) {
       const scope = await scopeFor(ref, { verb: 'create', namespace: object.metadata?.namespace, ...(options.subresource ? { name: object.metadata?.name, subresource: options.subresource } : {}) });
-      if (options.subresource || isVirtual(scope.kind)) return (await createInSubresource(registry, scope, { object: cloneJson(object), options: writeOptions(options) })) as T;
-      return (await create(registry, scope, { object: cloneJson(object), options: writeOptions(options) })).object as T;
+      const input = { object: cloneJson(object), options: writeOptions(options) };
+      return run(scope, 201, async () => (options.subresource || isVirtual(scope.kind) ? await createInSubresource(registry, scope, input) : (await create(registry, scope, input)).object) as T);
     },
     async createSubresource<R>(ref: ResourceRef, key: ObjectKey, subresource: string, body: unknown): Promise<R> {
       const scope = await scopeFor(ref, { verb: 'create', ...key, subresource });
-      return (await createInSubresource(registry, scope, { object: cloneJson(body) as KubeObject, options: writeOptions() })) as R;
+      return run(scope, 201, async () => (await createInSubresource(registry, scope, { object: cloneJson(body) as KubeObject, options: writeOptions() })) as R);
     },
     async update<T extends KubeObject>(ref: ResourceRef<T>, object: T, options: WriteOptions = {}) {
       const scope = await scopeFor(ref, { verb: 'update', ...keyOf(object), subresource: options.subresource });
-      if (options.subresource === 'scale') return (await updateScale(registry, scope, { options: writeOptions(options), transform: () => object as Scale })) as unknown as T;
-      return (await update(registry, scope, { object, options: writeOptions(options) })).entry.object as T;
+      return run(scope, 200, async () => {
+        if (options.subresource !== 'scale') return (await update(registry, scope, { object, options: writeOptions(options) })).entry.object as T;
+        scope.audit?.request(object);
+        return (await updateScale(registry, scope, { options: writeOptions(options), transform: () => object as Scale })) as unknown as T;
+      });
     },
     async patch<T extends KubeObject>(ref: ResourceRef<T>, key: ObjectKey, body: unknown, options: PatchOptions) {
       const scope = await scopeFor(ref, { verb: 'patch', ...key, subresource: options.subresource });
       const input = { type: options.type, patch: body, options: writeOptions(options), mode: options.fieldValidation ?? 'Ignore', force: options.force ?? false, isInternal: true };
-      if (options.subresource === 'scale') return (await patchScale(registry, scope, input)) as unknown as T;
-      return (await patch(registry, scope, input)).entry.object as T;
+      return run(scope, 200, async () => (options.subresource === 'scale' ? await patchScale(registry, scope, input) : (await patch(registry, scope, input)).entry.object) as T);
     },
     async delete<T extends KubeObject>(ref: ResourceRef<T>, key: ObjectKey, options: DeleteOptions = {}) {
       const scope = await scopeFor(ref, { verb: 'delete', ...key });
-      const result = await deleteObject(registry, scope, deleteOptions(options));
-      return result.gone ? undefined : (result.entry.object as T);
+      return run(scope, 200, async () => {
+        const result = await deleteObject(registry, scope, deleteOptions(options));
+        return result.gone ? undefined : (result.entry.object as T);
+      });
     },
     async deleteCollection(ref, selection, options = {}) {
       const scope = await scopeFor(ref, { verb: 'deletecollection', namespace: selection.namespace }, selection);
-      await deleteCollection(registry, scope, { list: selection, options: deleteOptions(options) });
+      await recorded(scope.audit, () => deleteCollection(registry, scope, { list: selection, options: deleteOptions(options) }), () => ({ code: 200 }));
     },
     async close() {
       closed = true;
@@ -112,22 +132,39 @@ function startWatch<T>({ core, options, sink, scope }: WatchStart<T>): WatchHand
   const frames = (batch: readonly Frame[]): void => {
     if (!stopped) sink.events(batch.map((frame) => ({ type: frame.type, object: frame.entry.object as T })));
   };
+  let trail: AuditTrail | undefined;
+  const over = (): void => {
+    trail?.completed(200);
+    trail = undefined;
+  };
   const closed = (error?: ReturnType<typeof toStatusError>): void => {
     if (!stopped) sink.closed(error);
     stopped = true;
+    over();
   };
   // The interface of ApiClient has no resourceVersionMatch: streamed lists are always "not older than".
   const full = options.sendInitialEvents === undefined ? options : { ...options, resourceVersionMatch: 'NotOlderThan' };
   const start = async (): Promise<void> => {
-    const started = await watch(core.registry, await scope(), full, { frames, closed });
-    if (stopped) started.stop();
-    else handle = started;
+    const scoped = await scope();
+    trail = scoped.audit;
+    try {
+      const started = await watch(core.registry, scoped, full, { frames, closed });
+      trail?.started(200);
+      if (stopped) started.stop();
+      else handle = started;
+    } catch (error) {
+      failCall(trail, error);
+      trail = undefined;
+      throw error;
+    }
+    if (stopped) over();
   };
   start().catch((error: unknown) => closed(toStatusError(error)));
   return {
     stop() {
       stopped = true;
       handle?.stop();
+      if (handle) over();
     },
   };
 }

@@ -3,7 +3,9 @@ import type { PeerCertificate } from '@orrery/node-io/http-server';
 import { certificateEnd, certificateSubject, verifyCertificate } from '@orrery/node-io/pki';
 import type { Resource } from '@orrery/proto/api';
 import type { CallContext } from '@orrery/rpc';
+import { sourceIps } from '../http/audit.ts';
 import { checkAllowed, identify } from '../pipeline/access.ts';
+import { beginCall, failCall } from '../pipeline/audited-call.ts';
 import type { Credentials } from '../pipeline/authentication.ts';
 import type { UserInfo } from '../pipeline/request-info.ts';
 import { resourceInfo } from '../pipeline/resource-info.ts';
@@ -55,7 +57,7 @@ export function callUser(core: ApiServerCore, context: CallContext): Promise<Use
 /** Authorizes one request of a call. */
 export async function callScope(
   core: ApiServerCore,
-  call: { user: UserInfo; resource: Resource | undefined; verb: string; selectors?: Selectors; signal?: AbortSignal },
+  call: { user: UserInfo; resource: Resource | undefined; verb: string; context: CallContext; selectors?: Selectors; signal?: AbortSignal },
 ): Promise<ScopedCall> {
   const { group = '', version = '', resource = '', namespace = '', name = '', subresource = '' } = call.resource ?? {};
   const kind = core.kinds.get(group, version, resource);
@@ -63,7 +65,13 @@ export async function callScope(
   if (!subresource && !kind.verbs.includes(call.verb)) throw methodNotSupported({ group, resource }, call.verb);
   const { labelSelector, fieldSelector } = call.selectors ?? {};
   const info = resourceInfo({ group, version, resource, verb: call.verb, namespace, name, subresource, fieldSelector }, kind.namespaced);
-  await checkAllowed(core.access, { user: call.user, info, ...(labelSelector ? { labelSelector } : {}), ...(fieldSelector ? { fieldSelector } : {}) });
+  const { context } = call;
+  const record = core.audit && (await beginCall(core.audit, core.registry.env, { user: call.user, info, sourceIps: sourceIps({ headers: {}, remoteAddress: context.peer.address }), userAgent: context.metadata['user-agent'] ?? '' }));
+  const annotate = record ? { annotate: record.annotate } : {};
+  await checkAllowed(core.access, { user: call.user, info, ...annotate, ...(labelSelector ? { labelSelector } : {}), ...(fieldSelector ? { fieldSelector } : {}) }).catch((error: unknown) => {
+    failCall(record?.trail, error);
+    throw error;
+  });
   const warnings: string[] = [];
   const scope: RequestScope = {
     user: call.user,
@@ -71,6 +79,8 @@ export async function callScope(
     kind,
     warn: (text) => void (warnings.includes(text) || warnings.push(text)),
     annotate: () => undefined,
+    audit: record?.trail,
+    ...annotate,
     ...(call.signal ? { signal: call.signal } : {}),
   };
   return { scope, warnings };

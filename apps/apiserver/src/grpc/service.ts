@@ -3,10 +3,12 @@ import { toStatusError } from '@orrery/errors';
 import { type GetRequest, type ListChunk, type ListRequest, type ObjectReply, ResourcesDefinition, type WatchBatch, type WatchRequest, type WriteReply, type WriteRequest } from '@orrery/proto/api';
 import { AsyncQueue, type CallContext, type ServedService, service } from '@orrery/rpc';
 import type { Frame } from '../cache/frame.ts';
+import { listBytes } from '../http/object-bytes.ts';
+import { failCall, recorded } from '../pipeline/audited-call.ts';
 import { get } from '../registry/get.ts';
 import { list } from '../registry/list.ts';
 import { getSubresource } from '../registry/subresources/index.ts';
-import { watch } from '../registry/watch.ts';
+import { type WatchSink, watch } from '../registry/watch.ts';
 import type { ApiServerCore } from '../server.ts';
 import { callScope, callUser } from './call-scope.ts';
 import { answerWrite } from './write.ts';
@@ -23,16 +25,18 @@ function defined<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], 
 
 async function serveGet(core: ApiServerCore, request: GetRequest, context: CallContext): Promise<ObjectReply> {
   const user = await callUser(core, context);
-  const { scope } = await callScope(core, { user, resource: request.resource, verb: 'get' });
-  if (scope.info.subresource === 'scale') return { object: Buffer.from(JSON.stringify(await getSubresource(core.registry, scope))) };
-  return { object: (await get(core.registry, scope, request.resourceVersion ?? '')).bytes };
+  const { scope } = await callScope(core, { user, resource: request.resource, verb: 'get', context });
+  const read = async (): Promise<Buffer> =>
+    scope.info.subresource === 'scale' ? Buffer.from(JSON.stringify(await getSubresource(core.registry, scope))) : (await get(core.registry, scope, request.resourceVersion ?? '')).bytes;
+  return { object: await recorded(scope.audit, read, (body) => ({ code: 200, body })) };
 }
 
 async function* serveList(core: ApiServerCore, request: ListRequest, context: CallContext): AsyncIterable<ListChunk> {
   const user = await callUser(core, context);
   const { labelSelector, fieldSelector, limit, resourceVersion, resourceVersionMatch, continueToken } = request;
-  const { scope } = await callScope(core, { user, resource: request.resource, verb: 'list', selectors: request });
-  const result = await list(core.registry, scope, defined({ labelSelector, fieldSelector, limit, resourceVersion, resourceVersionMatch, continue: continueToken }));
+  const { scope } = await callScope(core, { user, resource: request.resource, verb: 'list', context, selectors: request });
+  const options = defined({ labelSelector, fieldSelector, limit, resourceVersion, resourceVersionMatch, continue: continueToken });
+  const result = await recorded(scope.audit, () => list(core.registry, scope, options), (listed) => ({ code: 200, body: scope.audit?.wantsResponse ? listBytes(scope.kind, listed, { encoding: 'json' }) : undefined }));
   const { entries } = result;
   for (let i = 0; i + chunkItems < entries.length; i += chunkItems) yield { items: entries.slice(i, i + chunkItems).map((entry) => entry.bytes) };
   const rest = entries.length ? Math.floor((entries.length - 1) / chunkItems) * chunkItems : 0;
@@ -50,12 +54,12 @@ function toEvents(batch: readonly Frame[]): WatchBatch {
 
 async function* serveWatch(core: ApiServerCore, request: WatchRequest, context: CallContext): AsyncIterable<WatchBatch> {
   const user = await callUser(core, context);
-  const { scope } = await callScope(core, { user, resource: request.resource, verb: 'watch', selectors: request, signal: context.signal });
+  const { scope } = await callScope(core, { user, resource: request.resource, verb: 'watch', context, selectors: request, signal: context.signal });
   const { labelSelector, fieldSelector, resourceVersion, timeoutSeconds, allowBookmarks } = request;
   const initial = request.sendInitialEvents ? { sendInitialEvents: true, resourceVersionMatch: 'NotOlderThan' } : {};
   const options = { ...defined({ labelSelector, fieldSelector, resourceVersion, timeoutSeconds }), ...initial, allowWatchBookmarks: allowBookmarks ?? false };
   const queue = new AsyncQueue<WatchBatch>();
-  const handle = await watch(core.registry, scope, options, {
+  const sink: WatchSink = {
     frames(batch) {
       if (queue.size > maxBacklog) queue.end();
       else queue.push(toEvents(batch));
@@ -64,7 +68,12 @@ async function* serveWatch(core: ApiServerCore, request: WatchRequest, context: 
       if (error) queue.push({ events: [{ type: 'ERROR', object: Buffer.from(JSON.stringify(error.status)) }] });
       queue.end();
     },
+  };
+  const handle = await watch(core.registry, scope, options, sink).catch((error: unknown) => {
+    failCall(scope.audit, error);
+    throw error;
   });
+  scope.audit?.started(200);
   const stop = (): void => queue.end();
   context.signal.addEventListener('abort', stop, { once: true });
   try {
@@ -72,6 +81,7 @@ async function* serveWatch(core: ApiServerCore, request: WatchRequest, context: 
   } finally {
     context.signal.removeEventListener('abort', stop);
     handle.stop();
+    scope.audit?.completed(200);
   }
 }
 
@@ -81,7 +91,7 @@ async function* serveWrites(core: ApiServerCore, requests: AsyncIterable<WriteRe
   const read = async (): Promise<void> => {
     const open = new Set<Promise<void>>();
     for await (const request of requests) {
-      const answer: Promise<void> = answerWrite(core, user, request).then((reply) => {
+      const answer: Promise<void> = answerWrite(core, { user, context, request }).then((reply) => {
         replies.push(reply);
         open.delete(answer);
       });

@@ -2,10 +2,12 @@ import { type FieldValidation, schemaOf } from '@orrery/api';
 import type { KubeObject } from '@orrery/apimachinery';
 import { badRequest, toStatusError } from '@orrery/errors';
 import type { WriteReply, WriteRequest } from '@orrery/proto/api';
+import type { CallContext } from '@orrery/rpc';
 import { Entry } from '../cache/entry.ts';
 import { type ExpectedKind, decodeBody, expectKind, expectNamed } from '../http/body.ts';
 import { deleteOptions } from '../http/options.ts';
 import { deletionReply } from '../http/resource.ts';
+import { recorded } from '../pipeline/audited-call.ts';
 import type { UserInfo } from '../pipeline/request-info.ts';
 import { create } from '../registry/create.ts';
 import { deleteObject } from '../registry/delete.ts';
@@ -71,6 +73,7 @@ async function runUpdate(call: WriteCall): Promise<Answer> {
   const options = optionsOf(call);
   if (scope.info.subresource === 'scale') {
     const scale = decode(call, expectNamed(scaleKind)) as Scale;
+    scope.audit?.request(scale);
     return { code: 200, body: await updateScale(core.registry, scope, { options, transform: () => scale }) };
   }
   const { entry, created } = await update(core.registry, scope, { object: decode(call, expectKind(scope.kind)), options });
@@ -137,15 +140,17 @@ function bytesOf(body: Answer['body']): Buffer {
 }
 
 /** One write of a stream; failures become replies. */
-export async function answerWrite(core: ApiServerCore, user: UserInfo, request: WriteRequest): Promise<WriteReply> {
+export async function answerWrite(core: ApiServerCore, call: { user: UserInfo; context: CallContext; request: WriteRequest }): Promise<WriteReply> {
+  const { user, context, request } = call;
   const id = request.id ?? 0;
   let warnings: readonly string[] = [];
   try {
     const run = verbs[request.verb ?? ''];
     if (!run) throw badRequest(`unknown verb ${JSON.stringify(request.verb ?? '')}`);
-    const scoped = await callScope(core, { user, resource: request.resource, verb: request.verb ?? '', selectors: request });
+    const scoped = await callScope(core, { user, resource: request.resource, verb: request.verb ?? '', context, selectors: request });
     warnings = scoped.warnings;
-    const { code, body } = await run({ core, scope: scoped.scope, request });
+    const { scope } = scoped;
+    const { code, body } = await recorded(scope.audit, () => run({ core, scope, request }), (answer) => ({ code: answer.code, body: scope.audit && bytesOf(answer.body) }));
     return { id, code, body: bytesOf(body), warnings: [...warnings] };
   } catch (error) {
     const failure = toStatusError(error);

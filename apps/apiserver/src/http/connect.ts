@@ -36,6 +36,7 @@ export async function serveConnect(
   await check.admit();
   await check.validate();
   exchange.code = socket ? 101 : 200;
+  exchange.audit?.started(exchange.code);
   await handler.connect({
     http: exchange.request,
     ...(socket ? { socket } : { response: exchange.response }),

@@ -2,6 +2,7 @@ import { encodeProtobuf } from '@orrery/api';
 import type { Status } from '@orrery/errors';
 import type { HttpHeaders, HttpRequest, HttpResponse } from '@orrery/node-io/http-server';
 import { stringify } from 'yaml';
+import type { AuditTrail } from '../pipeline/audit.ts';
 import { type Format, mediaTypeOf, negotiateFailure } from './negotiation.ts';
 
 /** Replies from this size on are compressed for clients that can take it and are not on this machine. */
@@ -17,6 +18,8 @@ export class Exchange {
   private readonly extra: Record<string, string | readonly string[]> = {};
   /** Status code sent; 0 until then. */
   code = 0;
+  /** Undefined: the request is not audited. */
+  audit: AuditTrail | undefined;
 
   constructor(request: HttpRequest, response: HttpResponse, auditId: string) {
     this.request = request;
@@ -40,6 +43,18 @@ export class Exchange {
     this.warnings.add(text);
   }
 
+  /** Adds to the audit record; what was said first stays. */
+  annotate(key: string, value: string): void {
+    this.annotations[key] ??= value;
+  }
+
+  /** Ends the audit record of a request that met a bug; a client that went away is none. */
+  auditPanic(error: unknown): void {
+    if (this.request.signal.aborted) return;
+    this.audit?.panicked(error instanceof Error ? error.message : String(error));
+    this.audit = undefined;
+  }
+
   setHeaders(headers: HttpHeaders): void {
     for (const [name, value] of Object.entries(headers)) if (value !== undefined) this.extra[name] = value;
   }
@@ -57,6 +72,7 @@ export class Exchange {
 
   /** Sends JSON bytes, transcoded and compressed as asked. Protobuf is for the caller to make: its bytes pass as they are. */
   async sendJson(code: number, body: Buffer, format: Pick<Format, 'encoding' | 'pretty'>): Promise<void> {
+    if (format.encoding !== 'protobuf') this.audit?.response(body);
     if (format.encoding === 'protobuf') {
       await this.sendBytes(code, mediaTypeOf('protobuf'), body);
     } else if (format.encoding === 'yaml') {
@@ -69,6 +85,7 @@ export class Exchange {
 
   /** Sends an object of a built-in kind that is nowhere encoded yet: a Status, a review, a Scale. */
   async sendObject(code: number, object: { readonly apiVersion?: string; readonly kind?: string }, format: Pick<Format, 'encoding' | 'pretty'>): Promise<void> {
+    if (format.encoding === 'protobuf') this.audit?.response(object);
     await this.sendJson(code, format.encoding === 'protobuf' ? encodeProtobuf(object) : Buffer.from(JSON.stringify(object)), format);
   }
 
@@ -91,6 +108,7 @@ export class Exchange {
   /** A failure, in the form that was asked for where that can carry a Status, else in JSON. */
   sendStatus(status: Status): void {
     this.code = status.code;
+    this.audit?.failed(status);
     const retry = status.details?.retryAfterSeconds;
     const { encoding, pretty } = negotiateFailure(this.header('accept'), this.pretty);
     const headers = this.headers(mediaTypeOf(encoding));

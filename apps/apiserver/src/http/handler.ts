@@ -2,8 +2,9 @@ import { StatusError, toStatusError, tooLarge } from '@orrery/errors';
 import { BodyTooLargeError, type HttpHandler, type HttpRequest, type HttpResponse, type RawSocket } from '@orrery/node-io/http-server';
 import { latencyBuckets } from '@orrery/runtime';
 import { type UserInfo, anonymousUser } from '../pipeline/request-info.ts';
-import { checkAllowed, identify } from '../pipeline/access.ts';
+import { actingUser, authenticated, checkAllowed } from '../pipeline/access.ts';
 import type { ApiServerCore } from '../server.ts';
+import { auditIdOf, auditRefusal, beginAudit } from './audit.ts';
 import { serveConnect } from './connect.ts';
 import { Exchange } from './exchange.ts';
 import { serveNonResource } from './non-resource.ts';
@@ -36,17 +37,7 @@ export function httpHandler(core: ApiServerCore): HttpHandler {
     const labels = { verb: info.verb.toUpperCase(), dry_run: query.get('dryRun') ?? '', group: info.group, version: info.version, resource: info.resource, subresource: info.subresource, scope, component: 'apiserver' };
     total.inc({ ...labels, code: String(exchange.code) });
     if (!isLongRunning(parsed)) duration.observe((env.clock.monotonic() - at.from) / 1000, labels);
-    core.audit?.({
-      auditId: exchange.auditId,
-      user: at.user,
-      info,
-      code: exchange.code,
-      startedMs: at.startedMs,
-      finishedMs: env.clock.now(),
-      remoteAddress: exchange.request.remoteAddress,
-      userAgent: exchange.header('user-agent') ?? '',
-      annotations: exchange.annotations,
-    });
+    exchange.audit?.completed(exchange.code);
   };
 
   const serve = async (exchange: Exchange, socket: RawSocket | undefined): Promise<void> => {
@@ -58,11 +49,21 @@ export function httpHandler(core: ApiServerCore): HttpHandler {
     try {
       const { certificate } = request;
       const credentials = { headers: request.headers, remoteAddress: request.remoteAddress, path: parsed.info.path, annotate: (key: string, value: string) => void (exchange.annotations[key] = value), warn: (text: string) => exchange.warn(text), ...(certificate ? { certificate } : {}) };
-      at.user = await identify(core.access, credentials, parsed.info);
+      const start = { exchange, parsed, isLongRunning: long, receivedMs: at.startedMs };
+      const sender = await authenticated(core.access, credentials, parsed.info).catch((error: unknown) => {
+        auditRefusal(core, start, error);
+        throw error;
+      });
+      if (core.audit) await beginAudit(core, start, sender);
+      at.user = await actingUser(core.access, sender, { headers: request.headers, info: parsed.info });
+      exchange.audit?.actsAs(at.user);
       await route(core, { exchange, parsed, user: at.user, socket, long });
     } catch (error) {
       const failure = failureOf(error);
-      if (failure.code >= 500 && !(error instanceof StatusError)) env.log.error('request failed', { error, path: parsed.info.path });
+      if (failure.code >= 500 && !(error instanceof StatusError)) {
+        env.log.error('request failed', { error, path: parsed.info.path });
+        exchange.auditPanic(error);
+      }
       exchange.sendStatus(failure.status);
     } finally {
       if (long) inFlight.set(--longRunning);
@@ -71,8 +72,8 @@ export function httpHandler(core: ApiServerCore): HttpHandler {
   };
 
   return {
-    request: (request: HttpRequest, response: HttpResponse) => serve(new Exchange(request, response, env.random.uuid()), undefined),
-    upgrade: (request: HttpRequest, socket: RawSocket) => serve(upgradeExchange(request, socket, env.random.uuid()), socket),
+    request: (request: HttpRequest, response: HttpResponse) => serve(new Exchange(request, response, auditIdOf(request) || env.random.uuid()), undefined),
+    upgrade: (request: HttpRequest, socket: RawSocket) => serve(upgradeExchange(request, socket, auditIdOf(request) || env.random.uuid()), socket),
   };
 }
 
@@ -96,6 +97,7 @@ async function route(core: ApiServerCore, routed: Routed): Promise<void> {
     await checkAllowed(core.access, {
       user,
       info,
+      ...(exchange.audit ? { annotate: (key: string, value: string) => exchange.annotate(key, value) } : {}),
       ...(selectors.fieldSelector ? { fieldSelector: selectors.fieldSelector } : {}),
       ...(selectors.labelSelector ? { labelSelector: selectors.labelSelector } : {}),
     });

@@ -40,6 +40,7 @@ export async function sendEntry(request: ResourceRequest, code: number, entry: E
   const { exchange, format, scope } = request;
   checkTransform(scope.kind, format, false);
   if (format.as === 'Table') return exchange.sendJson(code, tableBytes(request, [entry]), format);
+  if (format.encoding === 'protobuf' && exchange.audit?.wantsResponse) exchange.audit.response(entry.bytes);
   if (format.as) return exchange.sendJson(code, partialMetadata(entry, format), format);
   return exchange.sendJson(code, entryBytes(scope.kind, entry, format), format);
 }
@@ -48,6 +49,7 @@ async function sendList(request: ResourceRequest, result: ListResult): Promise<v
   const { exchange, format, scope } = request;
   checkTransform(scope.kind, format, true);
   if (format.as === 'Table') return exchange.sendJson(200, tableBytes(request, result.entries, listMetadata(result)), format);
+  if (format.encoding === 'protobuf' && exchange.audit?.wantsResponse) exchange.audit.response(listBytes(scope.kind, result, { ...format, encoding: 'json' }));
   if (format.as) return exchange.sendJson(200, partialMetadataList(result, format), format);
   return exchange.sendJson(200, listBytes(scope.kind, result, format), format);
 }
@@ -162,7 +164,10 @@ export async function serveResource(core: ApiServerCore, routed: { exchange: Exc
   const scope = scopeOf(core, { exchange, info, user: routed.user });
   const format = negotiate(exchange.header('accept'), { pretty: exchange.pretty, transforms: true, protobuf: !scope.kind.schema, stream: info.verb === 'watch' });
   const request: ResourceRequest = { core, exchange, parsed, scope, format };
-  if (scope.kind.deprecation) exchange.warn(scope.kind.deprecation);
+  if (scope.kind.deprecation) {
+    exchange.warn(scope.kind.deprecation);
+    exchange.annotate('k8s.io/deprecated', 'true');
+  }
   if (info.subresource) return serveSubresource(request);
   const verb = verbs[info.verb];
   const namespaceNeeded = scope.kind.namespaced && !info.namespace && info.verb !== 'list' && info.verb !== 'watch';

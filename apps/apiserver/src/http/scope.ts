@@ -18,9 +18,8 @@ export function scopeOf(core: ApiServerCore, request: { exchange: Exchange; info
     info,
     kind,
     warn: (text) => exchange.warn(text),
-    annotate: (key, value) => {
-      exchange.annotations[key] = value;
-    },
+    annotate: (key, value) => exchange.annotate(key, value),
+    audit: exchange.audit,
     get signal() {
       return exchange.request.signal;
     },

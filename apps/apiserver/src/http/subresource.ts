@@ -46,6 +46,7 @@ async function serveScale(request: ResourceRequest): Promise<void> {
   if (verb === 'get') return sendObject(request, 200, await getScale(core.registry, scope));
   if (verb === 'patch') return sendObject(request, 200, await patchScale(core.registry, scope, await readPatch(request)));
   const object = (await readNamed(request, expectNamed(scaleKind), 'UpdateOptions')) as Scale;
+  scope.audit?.request(object);
   return sendObject(request, 200, await updateScale(core.registry, scope, { options: optionsOf(request, 'UpdateOptions'), transform: () => object }));
 }
 

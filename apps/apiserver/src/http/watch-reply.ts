@@ -91,6 +91,7 @@ export async function serveWatch(
   };
   const open = (): void => {
     exchange.code = 200;
+    exchange.audit?.started(200);
     writer.open(exchange.response.stream(200, exchange.headers(form.contentType)));
   };
   try {

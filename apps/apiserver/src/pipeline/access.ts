@@ -1,4 +1,5 @@
 import { type Subject, StatusError, forbidden, qualifiedResource, unauthorized } from '@orrery/errors';
+import type { HttpHeaders } from '@orrery/node-io/http-server';
 import type { Authenticator, Credentials, Impersonator } from './authentication.ts';
 import type { AuthorizationAttributes, Authorizer, Decision } from './authorization.ts';
 import { type RequestInfo, type UserInfo, anonymousUser } from './request-info.ts';
@@ -67,16 +68,32 @@ export interface Access {
   readonly checksCredentials: boolean;
 }
 
-/** Who a request acts as. Throws 401 for bad or missing credentials, 403 for forbidden impersonation. */
-export async function identify(access: Access, credentials: Credentials, info: RequestInfo): Promise<UserInfo> {
+/** Who sent a request. Throws 401 for bad or missing credentials. */
+export async function authenticated(access: Access, credentials: Credentials, info: RequestInfo): Promise<UserInfo> {
   const known = await access.authenticate(credentials);
   if (!known && access.checksCredentials && !access.allowsAnonymous(info.path)) throw unauthorized();
-  const user = known ?? anonymousUser;
-  return access.impersonator ? access.impersonator.impersonate({ user, headers: credentials.headers, info }) : user;
+  return known ?? anonymousUser;
+}
+
+/** Who a request of `user` acts as. Throws 403 for forbidden impersonation. */
+export async function actingUser(access: Access, user: UserInfo, request: { headers: HttpHeaders; info: RequestInfo }): Promise<UserInfo> {
+  return access.impersonator ? access.impersonator.impersonate({ user, ...request }) : user;
+}
+
+/** Who a request acts as. Throws 401 for bad or missing credentials, 403 for forbidden impersonation. */
+export async function identify(access: Access, credentials: Credentials, info: RequestInfo): Promise<UserInfo> {
+  return actingUser(access, await authenticated(access, credentials, info), { headers: credentials.headers, info });
+}
+
+/** What is asked of the authorizers, and where the answer is recorded. */
+export interface CheckedRequest extends AuthorizationAttributes {
+  annotate?(key: string, value: string): void;
 }
 
 /** Throws 403 unless the request may go on. */
-export async function checkAllowed(access: Access, attributes: AuthorizationAttributes): Promise<void> {
+export async function checkAllowed(access: Access, { annotate, ...attributes }: CheckedRequest): Promise<void> {
   const decision = await access.authorize(attributes);
+  annotate?.('authorization.k8s.io/decision', decision.decision === 'allow' ? 'allow' : 'forbid');
+  annotate?.('authorization.k8s.io/reason', decision.reason);
   if (decision.decision !== 'allow') throw forbiddenAction(attributes.user, attributes.info, decision.reason);
 }

@@ -75,19 +75,6 @@ export interface BootstrapStep {
   run(signal: AbortSignal): Promise<void>;
 }
 
-/** One request after it was answered. */
-export interface AuditRecord {
-  readonly auditId: string;
-  readonly user: UserInfo;
-  readonly info: RequestInfo;
-  readonly code: number;
-  readonly startedMs: number;
-  readonly finishedMs: number;
-  readonly remoteAddress: string;
-  readonly userAgent: string;
-  readonly annotations: Readonly<Record<string, string>>;
-}
-
 /** What one plug-in module adds; every field is optional. Lists of several sets are concatenated in order. */
 export interface PluginSet {
   readonly authenticators?: readonly Authenticator[];
@@ -101,7 +88,6 @@ export interface PluginSet {
   readonly connect?: readonly ConnectHandler[];
   readonly identity?: IdentityDocuments;
   readonly bootstrap?: readonly BootstrapStep[];
-  readonly audit?: (record: AuditRecord) => void;
   /** Started after the caches and stopped first: pollers, rebuilders of indexes. */
   start?(signal: AbortSignal): void | Promise<void>;
   /** First of all when the server stops, while everything still works; `signal` aborts when it takes too long. */

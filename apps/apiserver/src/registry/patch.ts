@@ -138,6 +138,7 @@ function apply(registry: Registry, scope: RequestScope, input: PatchInput): Prom
 /** PATCH. Applied to the current object again whenever it changed meanwhile, unless the patch names a resourceVersion. */
 export async function patch(registry: Registry, scope: RequestScope, input: PatchInput): Promise<UpdateResult> {
   const { kind } = scope;
+  scope.audit?.patch(input.patch);
   if (input.type === 'application/apply-patch+yaml') return apply(registry, scope, input);
   const schema = kind.schema ?? schemaOf(kind.definition);
   return updateWith(registry, scope, {

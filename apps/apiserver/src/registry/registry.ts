@@ -4,6 +4,7 @@ import type { OwnWrites } from '../cache/own-writes.ts';
 import type { StoreFeed } from '../cache/store-feed.ts';
 import type { ApiServerConfig } from '../config.ts';
 import type { AdmissionPlugin } from '../pipeline/admission.ts';
+import type { AuditTrail } from '../pipeline/audit.ts';
 import type { KindLookup } from '../pipeline/plugin-set.ts';
 import type { RequestInfo, UserInfo } from '../pipeline/request-info.ts';
 import type { ReviewHandler } from '../pipeline/virtual.ts';
@@ -35,6 +36,8 @@ export interface RequestScope {
   warn(text: string): void;
   /** Adds to the audit record. */
   annotate(key: string, value: string): void;
+  /** Where the bodies of the request are recorded; undefined: it is not audited. */
+  readonly audit?: AuditTrail | undefined;
   readonly signal?: AbortSignal;
 }
 

@@ -1,4 +1,4 @@
-import { type KubeObject, cloneJson, validateObjectMetaUpdate } from '@orrery/apimachinery';
+import { type KubeObject, cloneJson, formatApiVersion, validateObjectMetaUpdate } from '@orrery/apimachinery';
 import { type FieldError, badRequest, conflict, invalid, modifiedConflict, notFound } from '@orrery/errors';
 import type { Entry } from '../cache/entry.ts';
 import { type Admission, admission } from './admission-chain.ts';
@@ -56,6 +56,7 @@ export async function updateWith(registry: Registry, scope: RequestScope, input:
 /** PUT. The object is the caller's to give away. */
 export function update(registry: Registry, scope: RequestScope, input: { object: KubeObject; options: WriteOptions }): Promise<UpdateResult> {
   const { kind } = scope;
+  scope.audit?.request({ kind: kind.kind, apiVersion: formatApiVersion(kind.group, kind.version), ...input.object });
   return updateWith(registry, scope, {
     options: input.options,
     transform: () => cloneJson(input.object),

@@ -16,6 +16,7 @@ const handlers: Readonly<Record<string, SubresourceHandler>> = { 'pods/binding':
 /** POST to a subresource, or to a resource that stores nothing: bindings, evictions, token requests, reviews. */
 export async function createInSubresource(registry: Registry, scope: RequestScope, input: SubresourceInput): Promise<object> {
   const { info } = scope;
+  scope.audit?.request(input.object);
   const own = info.group === '' ? handlers[`${info.resource}/${info.subresource}`] : undefined;
   if (own) return own(registry, scope, input);
   const review = registry.reviews.find((r) => r.group === info.group && r.resource === info.resource && r.subresource === info.subresource);

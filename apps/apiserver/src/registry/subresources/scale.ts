@@ -95,5 +95,6 @@ const scaleDefinition = 'io.k8s.api.autoscaling.v1.Scale';
 
 export function patchScale(registry: Registry, scope: RequestScope, input: PatchInput): Promise<Scale> {
   const schema = schemaOf(scaleDefinition);
+  scope.audit?.patch(input.patch);
   return updateScale(registry, scope, { options: input.options, transform: (scale) => applyPatch(scale, input, { schema, scope }) as Scale });
 }
