@@ -52,6 +52,8 @@ export const apiServerSchema = {
   kubeletCa: { type: 'string', default: '', help: 'CA of the serving certificates of kubelets, PEM; without it they are not verified' },
   kubeletClientCert: { type: 'string', default: '', help: 'client certificate for kubelets, PEM' },
   kubeletClientKey: { type: 'string', default: '', help: 'key of --kubelet-client-cert, PEM' },
+  enableAdmissionPlugins: { type: 'list', default: [], help: 'admission plug-ins to run besides those that are on by default' },
+  disableAdmissionPlugins: { type: 'list', default: [], help: 'admission plug-ins not to run though they are on by default' },
   compactionIntervalMs: { type: 'number', default: 300_000, help: 'how often old revisions of the store are compacted; 0 never' },
   eventTtlSeconds: { type: 'number', default: 3600, help: 'how long Events are kept' },
   watchCacheEvents: { type: 'number', default: 10_000, help: 'events a resource keeps for watches that resume' },

@@ -1,5 +1,4 @@
-import { admissionPlugin, quotaAdmissionPlugin } from './admission/index.ts';
-import { webhookPlugin } from './admission/webhooks/index.ts';
+import { admissionPlugin } from './admission/index.ts';
 import { authorizationPlugin } from './authorization/index.ts';
 import { bootstrapPlugin } from './bootstrap/index.ts';
 import { identityPlugin } from './identity/index.ts';
@@ -8,4 +7,4 @@ import type { PluginFactory } from './pipeline/index.ts';
 import { streamingPlugin } from './streaming/index.ts';
 
 /** Everything plugged into the request pipeline, in order: authenticators, authorizers and admission run in this order. */
-export const plugins: readonly PluginFactory[] = [identityPlugin, authorizationPlugin, admissionPlugin, webhookPlugin, quotaAdmissionPlugin, streamingPlugin, bootstrapPlugin, endpointsPlugin];
+export const plugins: readonly PluginFactory[] = [identityPlugin, authorizationPlugin, admissionPlugin, streamingPlugin, bootstrapPlugin, endpointsPlugin];

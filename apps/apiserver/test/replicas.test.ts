@@ -6,7 +6,7 @@ import { Event_EventType, KVDefinition, WatchDefinition } from '@orrery/proto/et
 import { createClient } from '@orrery/rpc';
 import { type Random, seededRandom } from '@orrery/runtime';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { admissionPlugin, quotaAdmissionPlugin } from '../src/admission/index.ts';
+import { admissionPlugin } from '../src/admission/index.ts';
 import { type TestServer, admin, eventually, startTestServer } from './test-server.ts';
 
 /** What somebody saw of one ConfigMap: enough to tell histories apart. */
@@ -198,7 +198,7 @@ describe('two API servers on one store', () => {
 
 describe('quota over two API servers', () => {
   it('is never exceeded', async () => {
-    t = await startTestServer({}, { plugins: [admissionPlugin, quotaAdmissionPlugin] });
+    t = await startTestServer({}, { plugins: [admissionPlugin] });
     const clients = [t.server.client(admin), (await t.replica()).client(admin)];
     await t.api.create(Namespaces, { metadata: { name: 'q' } } as Namespace);
     const quota = { metadata: { name: 'q', namespace: 'q' }, spec: { hard: { 'count/configmaps': '7', pods: '3' } } } as ResourceQuota;

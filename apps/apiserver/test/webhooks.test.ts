@@ -2,7 +2,8 @@ import { EndpointSlices, MutatingWebhookConfigurations, Namespaces, Pods, Servic
 import { type HttpServer, ensurePki, serveHttp } from '@orrery/node-io';
 import { dial } from '@orrery/node-io/dial';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { webhookPlugin } from '../src/admission/webhooks/index.ts';
+import { createCaller } from '../src/admission/webhooks/caller.ts';
+import { mutatingWebhooks, validatingWebhooks } from '../src/admission/webhooks/index.ts';
 import { type TestServer, eventually, startTestServer } from './test-server.ts';
 
 let pki: ReturnType<typeof ensurePki>;
@@ -32,7 +33,7 @@ beforeAll(async () => {
     },
   });
   test = await startTestServer({}, {
-    plugins: [webhookPlugin],
+    plugins: [(context) => ({ admission: [mutatingWebhooks(context, createCaller(context)), validatingWebhooks(context, createCaller(context))] })],
     // The cluster's network leads to the one server there is.
     clusterNet: { dial: ({ ip, port }) => (ip === '10.244.0.9' && port === 8443 ? dial({ host: '127.0.0.1', port: hooks.port }) : Promise.reject(new Error(`no route to ${ip}`))) },
   });

@@ -1,4 +1,5 @@
-import type { PluginFactory } from '../pipeline/index.ts';
+import { ConfigError } from '@orrery/runtime';
+import type { AdmissionPlugin, PluginContext, PluginFactory } from '../pipeline/index.ts';
 import { certificateApproval, certificateRequester, certificateSigning, certificateSubjectRestriction } from './certificates.ts';
 import { defaultIngressClass } from './default-ingress-class.ts';
 import { defaultStorageClass } from './default-storage-class.ts';
@@ -9,42 +10,72 @@ import { nodeRestriction } from './node-restriction.ts';
 import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts';
 import { podSecurity } from './pod-security/index.ts';
 import { podTopologyLabels } from './pod-topology-labels.ts';
+import { mutatingAdmissionPolicy, validatingAdmissionPolicy } from './policies/index.ts';
 import { priority } from './priority.ts';
 import { resourceQuota } from './resource-quota.ts';
 import { runtimeClass } from './runtime-class.ts';
 import { serviceAccount } from './service-account.ts';
 import { storageObjectInUseProtection } from './storage-object-in-use-protection.ts';
 import { taintNodesByCondition } from './taint-nodes-by-condition.ts';
+import { createCaller } from './webhooks/caller.ts';
+import { mutatingWebhooks, validatingWebhooks } from './webhooks/index.ts';
+
+interface Entry {
+  readonly name: string;
+  /** Off unless enabled by name. */
+  readonly isOff?: boolean;
+  make(context: PluginContext): AdmissionPlugin;
+}
 
 /**
- * The built-in admission plug-ins in upstream's order. Webhooks come between these and `quotaAdmissionPlugin` (see
- * plugins.ts), and so would CEL policies.
+ * All admission plug-ins in upstream's order. On and off by default are those of kube-apiserver, and NodeRestriction is on,
+ * as it is in clusters that kubeadm makes.
  */
-export const admissionPlugin: PluginFactory = (context) => {
-  const { read, authorize } = context;
-  return {
-    admission: [
-      namespaceLifecycle(context),
-      limitRanger(read),
-      serviceAccount(context),
-      nodeRestriction(read),
-      taintNodesByCondition,
-      podSecurity(read),
-      priority(context),
-      defaultTolerationSeconds,
-      defaultStorageClass(read),
-      storageObjectInUseProtection,
-      persistentVolumeClaimResize(read),
-      runtimeClass(context),
-      certificateRequester,
-      certificateApproval(authorize),
-      certificateSigning(authorize),
-      certificateSubjectRestriction,
-      defaultIngressClass(read),
-      podTopologyLabels(read),
-    ],
-  };
-};
+const entries: readonly Entry[] = [
+  { name: 'NamespaceLifecycle', make: namespaceLifecycle },
+  { name: 'LimitRanger', make: ({ read }) => limitRanger(read) },
+  { name: 'ServiceAccount', make: serviceAccount },
+  { name: 'NodeRestriction', make: ({ read }) => nodeRestriction(read) },
+  { name: 'TaintNodesByCondition', make: () => taintNodesByCondition },
+  { name: 'PodSecurity', make: ({ read }) => podSecurity(read) },
+  { name: 'Priority', make: priority },
+  { name: 'DefaultTolerationSeconds', make: () => defaultTolerationSeconds },
+  { name: 'DefaultStorageClass', make: ({ read }) => defaultStorageClass(read) },
+  { name: 'StorageObjectInUseProtection', make: () => storageObjectInUseProtection },
+  { name: 'PersistentVolumeClaimResize', make: ({ read }) => persistentVolumeClaimResize(read) },
+  { name: 'RuntimeClass', make: runtimeClass },
+  { name: 'CertificateApproval', make: ({ authorize }) => certificateApproval(authorize) },
+  { name: 'CertificateSigning', make: ({ authorize }) => certificateSigning(authorize) },
+  { name: 'CertificateSubjectRestriction', make: () => certificateSubjectRestriction },
+  { name: 'DefaultIngressClass', make: ({ read }) => defaultIngressClass(read) },
+  { name: 'PodTopologyLabels', make: ({ read }) => podTopologyLabels(read) },
+  { name: 'MutatingAdmissionPolicy', make: mutatingAdmissionPolicy },
+  { name: 'MutatingAdmissionWebhook', make: (context) => mutatingWebhooks(context, createCaller(context)) },
+  { name: 'ValidatingAdmissionPolicy', make: validatingAdmissionPolicy },
+  { name: 'ValidatingAdmissionWebhook', make: (context) => validatingWebhooks(context, createCaller(context)) },
+  // Quota is booked when everything else has accepted the write.
+  { name: 'ResourceQuota', make: resourceQuota },
+];
 
-/** Quota is booked last, when everything else has accepted the write. */
-export const quotaAdmissionPlugin: PluginFactory = (context) => ({ admission: [resourceQuota(context)] });
+const known = new Set(entries.map(({ name }) => name));
+
+function checkNames(flag: string, names: readonly string[]): void {
+  const [unknown] = names.filter((name) => !known.has(name));
+  if (unknown !== undefined) throw new ConfigError(`${flag} plugin ${JSON.stringify(unknown)} is unknown`);
+}
+
+/** The plug-ins that run, by the flags. Throws ConfigError for names that nobody knows, and for those that are on both lists. */
+export function enabledPlugins({ enable, disable }: { enable: readonly string[]; disable: readonly string[] }): readonly Entry[] {
+  checkNames('enable-admission-plugins', enable);
+  checkNames('disable-admission-plugins', disable);
+  const both = enable.filter((name) => disable.includes(name));
+  if (both.length) throw new ConfigError(`[${both.join(' ')}] in enable-admission-plugins and disable-admission-plugins overlapped`);
+  return entries.filter(({ name, isOff }) => (isOff ? enable.includes(name) : !disable.includes(name)));
+}
+
+/** Admission: what `--enable-admission-plugins` and `--disable-admission-plugins` leave of it, in order. */
+export const admissionPlugin: PluginFactory = (context) => {
+  const { enableAdmissionPlugins: enable, disableAdmissionPlugins: disable } = context.config;
+  // Who asks for a certificate is written down by the registry upstream, whatever the flags.
+  return { admission: [certificateRequester, ...enabledPlugins({ enable, disable }).map(({ make }) => make(context))] };
+};

@@ -1,9 +1,9 @@
-import { EndpointSlices, Services } from '@orrery/api';
 import type { WebhookClientConfig } from '@orrery/api/types';
-import { StatusError, notFound, serviceUnavailable } from '@orrery/errors';
+import { StatusError } from '@orrery/errors';
 import { type ByteStream, exchange } from '@orrery/http';
 import { type DialTls, dial, dialTlsOver } from '@orrery/node-io/dial';
 import type { PluginContext } from '../../pipeline/index.ts';
+import { readyEndpoint } from '../../service-endpoint.ts';
 
 /** Posts a review to a webhook and brings back the answer's JSON. Rejects with an error whose message tells what went wrong. */
 export type Caller = (call: { readonly config: WebhookClientConfig; readonly timeoutSeconds: number; readonly body: unknown }) => Promise<unknown>;
@@ -21,23 +21,6 @@ const maxReplyBytes = 6 * 1024 * 1024;
 
 type Needs = Pick<PluginContext, 'env' | 'read' | 'clusterNet'>;
 
-/** A ready endpoint of the service, as whatever forwards the service's address would choose. */
-function endpointOf(ref: { namespace: string; name: string; port: number }, { read, env }: Needs): { host: string; port: number } {
-  const { namespace, name } = ref;
-  const service = read.get(Services, { namespace, name });
-  if (!service) throw notFound({ group: '', resource: 'service', name });
-  if (service.spec?.type === 'ExternalName') return { host: service.spec.externalName ?? '', port: ref.port };
-  const port = service.spec?.ports?.find((one) => one.port === ref.port);
-  if (!port) throw serviceUnavailable(`no service port ${ref.port} found for service ${JSON.stringify(name)}`);
-  const slices = read.list(EndpointSlices, namespace).filter((slice) => slice.metadata?.labels?.['kubernetes.io/service-name'] === name);
-  const ready = slices.flatMap((slice) => {
-    const number = slice.ports?.find((one) => (one.name ?? '') === (port.name ?? ''))?.port;
-    return (slice.endpoints ?? []).flatMap(({ conditions, addresses }) => (number && conditions?.ready !== false && addresses?.[0] ? [{ host: addresses[0], port: number }] : []));
-  });
-  if (!ready.length) throw serviceUnavailable(`no endpoints available for service ${JSON.stringify(name)}`);
-  return ready[env.random.int(ready.length)] as { host: string; port: number };
-}
-
 /** Where the request says it goes: what errors and the Host header name. */
 function urlOf({ url, service }: WebhookClientConfig, timeoutSeconds: number): { text: string; url: URL } {
   const base = service ? `https://${service.name}.${service.namespace}.svc:${service.port ?? 443}${service.path ?? ''}` : (url ?? '');
@@ -49,7 +32,7 @@ function targetOf(config: WebhookClientConfig, url: URL, needs: Needs): Target {
   const { service } = config;
   if (!service) return { url, host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port || 443), inCluster: false };
   const { namespace, name, port = 443 } = service;
-  return { url, ...endpointOf({ namespace, name, port }, needs), serverName: `${name}.${namespace}.svc`, inCluster: true };
+  return { url, ...readyEndpoint({ namespace, name, port }, needs), serverName: `${name}.${namespace}.svc`, inCluster: true };
 }
 
 async function connect(target: Target, config: WebhookClientConfig, options: { timeoutMs: number; needs: Needs }): Promise<ByteStream> {

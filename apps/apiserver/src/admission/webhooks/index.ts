@@ -1,32 +1,32 @@
 import { MutatingWebhookConfigurations, ValidatingWebhookConfigurations } from '@orrery/api';
-import type { AdmissionPlugin, PluginContext, PluginFactory } from '../../pipeline/index.ts';
-import { type Caller, createCaller } from './caller.ts';
+import type { AdmissionPlugin, PluginContext } from '../../pipeline/index.ts';
+import type { Caller } from './caller.ts';
 import { type Dispatch, invocations } from './dispatch.ts';
 import { isExempt } from './match.ts';
 import { mutate } from './mutating.ts';
 import { observers } from './observe.ts';
 import { validate } from './validating.ts';
 
-/** Both webhook plug-ins over a caller. Configurations come from the cache at every write, so a change works at once. */
-export function webhookPlugins(context: Pick<PluginContext, 'env' | 'read' | 'kinds' | 'authorize'>, caller: Caller): AdmissionPlugin[] {
-  const { read, env } = context;
-  const observer = observers(env);
-  const shared = { read, caller, invocation: invocations(context) };
-  const admitting: Dispatch = { ...shared, observer: observer('admit') };
-  const validating: Dispatch = { ...shared, observer: observer('validating') };
-  return [
-    {
-      name: 'MutatingAdmissionWebhook',
-      handles: (attributes) => !isExempt(attributes) && read.list(MutatingWebhookConfigurations).length > 0,
-      admit: (attributes) => mutate(admitting, attributes),
-    },
-    {
-      name: 'ValidatingAdmissionWebhook',
-      handles: (attributes) => !isExempt(attributes) && read.list(ValidatingWebhookConfigurations).length > 0,
-      validate: (attributes) => validate(validating, attributes),
-    },
-  ];
+type Needs = Pick<PluginContext, 'env' | 'read' | 'kinds' | 'authorize'>;
+
+/** MutatingAdmissionWebhook. Configurations come from the cache at every write, so a change works at once. */
+export function mutatingWebhooks(needs: Needs, caller: Caller): AdmissionPlugin {
+  const { read, env } = needs;
+  const dispatch: Dispatch = { read, caller, invocation: invocations(needs), observer: observers(env)('admit') };
+  return {
+    name: 'MutatingAdmissionWebhook',
+    handles: (attributes) => !isExempt(attributes) && read.list(MutatingWebhookConfigurations).length > 0,
+    admit: (attributes) => mutate(dispatch, attributes),
+  };
 }
 
-/** Goes after the built-in plug-ins and before quota. */
-export const webhookPlugin: PluginFactory = (context) => ({ admission: webhookPlugins(context, createCaller(context)) });
+/** ValidatingAdmissionWebhook. */
+export function validatingWebhooks(needs: Needs, caller: Caller): AdmissionPlugin {
+  const { read, env } = needs;
+  const dispatch: Dispatch = { read, caller, invocation: invocations(needs), observer: observers(env)('validating') };
+  return {
+    name: 'ValidatingAdmissionWebhook',
+    handles: (attributes) => !isExempt(attributes) && read.list(ValidatingWebhookConfigurations).length > 0,
+    validate: (attributes) => validate(dispatch, attributes),
+  };
+}

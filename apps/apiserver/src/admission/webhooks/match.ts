@@ -15,9 +15,14 @@ const exempt = new Set([
   'mutatingadmissionpolicybindings',
 ]);
 
-/** What decides about admission is never shown to webhooks: nobody could repair a broken one. */
+/** What decides about admission is never shown to webhooks. */
 export function isExempt({ kind }: Pick<AdmissionAttributes, 'kind'>): boolean {
   return kind.group === registration && exempt.has(kind.resource);
+}
+
+/** Nor are policies, by policies: nobody could repair a broken one. */
+export function isPolicy({ kind }: Pick<AdmissionAttributes, 'kind'>): boolean {
+  return kind.group === registration && kind.resource.includes('admissionpolic');
 }
 
 const isNamespace = (kind: KindDescriptor): boolean => kind.group === '' && kind.resource === 'namespaces';

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { AdmissionAttributes, KindLookup, Rounds } from '../../pipeline/index.ts';
 import { FakeCluster, type Attempt, allowNothing, attempt, kindOf } from '../../testing/fake-cluster.ts';
 import type { Caller } from './caller.ts';
-import { webhookPlugins } from './index.ts';
+import { mutatingWebhooks, validatingWebhooks } from './index.ts';
 import { isExempt, ruleMatches } from './match.ts';
 
 const kinds: KindLookup = {
@@ -33,7 +33,8 @@ function setup(answer: (asked: Asked) => Fields | Promise<Fields>, authorize = a
     asked.push({ ...one, request: structuredClone(one.request) });
     return { apiVersion: (body as { apiVersion: string }).apiVersion, kind: 'AdmissionReview', response: { uid: one.request.uid, ...(await answer(one)) } };
   };
-  const [mutating, validating] = webhookPlugins({ env: cluster.env, read: cluster.read, kinds, authorize }, caller) as [any, any];
+  const needs = { env: cluster.env, read: cluster.read, kinds, authorize };
+  const [mutating, validating] = [mutatingWebhooks(needs, caller) as any, validatingWebhooks(needs, caller) as any];
   const hook = (name: string, more: Fields = {}): Fields => ({
     name, clientConfig: { url: name }, rules: [everyRule], sideEffects: 'None', admissionReviewVersions: ['v1'], failurePolicy: 'Fail', timeoutSeconds: 10, ...more,
   });
