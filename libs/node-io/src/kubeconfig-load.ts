@@ -62,3 +62,16 @@ export function loadKubeconfig(path: string, contextName?: string): ClusterAcces
     ...(typeof context['namespace'] === 'string' ? { namespace: context['namespace'] } : {}),
   };
 }
+
+const accountFolder = '/var/run/secrets/kubernetes.io/serviceaccount';
+
+/** The API of the cluster that this process runs in as a Pod, by its service account. Throws ConfigError outside of one. */
+export function inClusterAccess(): ClusterAccess {
+  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = process.env;
+  if (!host || !port) throw new ConfigError('unable to load in-cluster configuration, KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT must be defined');
+  return {
+    server: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    ca: readFileSync(`${accountFolder}/ca.crt`, 'utf8'),
+    token: () => readFileSync(`${accountFolder}/token`, 'utf8').trim(),
+  };
+}

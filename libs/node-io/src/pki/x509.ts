@@ -176,6 +176,18 @@ export function certificateUid(cert: Buffer): string | undefined {
   return found[0];
 }
 
+/** What is wrong with a PEM bundle of certificates, in upstream's words; undefined when it holds at least one and all can be read. */
+export function certificateProblem(pem: string): string | undefined {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
+  if (!blocks.length) return 'data does not contain any valid RSA or ECDSA certificates';
+  try {
+    for (const block of blocks) new X509Certificate(block);
+    return undefined;
+  } catch (error) {
+    return `x509: malformed certificate: ${(error as Error).message}`;
+  }
+}
+
 /** When a DER certificate ends, milliseconds since the epoch. */
 export function certificateEnd(cert: Buffer): number {
   return Date.parse(new X509Certificate(cert).validTo);
