@@ -4,10 +4,12 @@ import { createCaller } from './admission/webhooks/caller.ts';
 import { type RunningAuditor, auditorOf } from './audit/index.ts';
 import { OwnWrites } from './cache/own-writes.ts';
 import { StoreFeed } from './cache/store-feed.ts';
+import { flowControl } from './flow-control/index.ts';
 import { createMemoryClient } from './client/memory-client.ts';
 import type { ApiServerDeps } from './component.ts';
 import type { ApiServerConfig } from './config.ts';
 import { customResources } from './custom-resources/index.ts';
+import { Traffic } from './http/traffic.ts';
 import { objectReader } from './object-reader.ts';
 import { type Access, chainAuthenticators, chainAuthorizers } from './pipeline/access.ts';
 import type { AdmissionPlugin } from './pipeline/admission.ts';
@@ -94,7 +96,7 @@ export function composeCore(composition: Composition): Composed {
   const auditor = auditorOf(env, config, deps.bus);
   const access = composeAccess(sets, config);
   const core: { -readonly [K in keyof ApiServerCore]: ApiServerCore[K] } = {
-    registry, kinds, access, checks, flowControl: undefined, connect: [], identity: undefined, audit: auditor,
+    registry, kinds, access, checks, traffic: new Traffic(), flowControl: undefined, connect: [], identity: undefined, audit: auditor,
   };
   const context: PluginContext = {
     env, config, kinds, securePort,
@@ -106,6 +108,7 @@ export function composeCore(composition: Composition): Composed {
     storage: { store: registry.store, root: registry.root },
   };
   for (const factory of deps.plugins ?? defaultPlugins) sets.push(factory(context));
+  sets.push(flowControl({ context, feed }, { maintains: deps.plugins === undefined }));
   sets.push(customResources({ registry, kinds, api: context.api, caller: createCaller(context) }));
   lists.admission.push(...sets.flatMap((s) => s.admission ?? []));
   lists.reviews.push(...sets.flatMap((s) => s.reviews ?? []));

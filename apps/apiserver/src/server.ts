@@ -1,7 +1,10 @@
+import type { Traffic } from './http/traffic.ts';
 import type { Access } from './pipeline/access.ts';
+import type { Aggregation } from './pipeline/aggregation.ts';
 import type { ConnectHandler } from './pipeline/connect.ts';
 import type { Auditor } from './pipeline/audit.ts';
-import type { FlowControl, IdentityDocuments } from './pipeline/plugin-set.ts';
+import type { FlowControl } from './pipeline/flow-control.ts';
+import type { IdentityDocuments } from './pipeline/plugin-set.ts';
 import type { Kinds } from './registry/kinds.ts';
 import type { Registry } from './registry/registry.ts';
 
@@ -15,6 +18,8 @@ export interface ApiServerCore {
   readonly identity: IdentityDocuments | undefined;
   /** Undefined: nothing is audited. */
   readonly audit: Auditor | undefined;
+  /** What is under way on the REST front end. */
+  readonly traffic: Traffic;
   /** Named checks of /readyz and /livez; a failing one says why. */
   readonly checks: () => readonly HealthCheck[];
 }

@@ -175,6 +175,12 @@ class NodeResponse implements HttpResponse {
     return sinkOf(response);
   }
 
+  retire(): void {
+    const { response } = this;
+    if ('stream' in response) response.stream?.session?.close();
+    else if (!response.headersSent) response.shouldKeepAlive = false;
+  }
+
   gzip(body: Uint8Array): Promise<Buffer> {
     return compress(body, { level: 1 }) as Promise<Buffer>;
   }
@@ -251,7 +257,7 @@ export async function serveHttp(options: HttpServerOptions): Promise<HttpServer>
     session.once('close', () => sessions.delete(session));
   });
   server.on('upgrade', onUpgrade(options.handler));
-  server.on('tlsClientError', () => undefined);
+  server.on('tlsClientError', () => options.onTlsError?.());
   server.on('clientError', (_error: Error, socket: Duplex) => socket.destroy());
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -260,8 +266,13 @@ export async function serveHttp(options: HttpServerOptions): Promise<HttpServer>
   return {
     port: (server.address() as AddressInfo).port,
     setTls: (tls) => (server as Http2SecureServer).setSecureContext(secureContext(tls)),
+    drain() {
+      server.close();
+      for (const session of sessions) session.close();
+    },
     close: () =>
       new Promise((resolve) => {
+        // The callback also comes when the server was told before.
         server.close(() => resolve());
         for (const session of sessions) session.destroy();
         for (const socket of sockets) socket.destroy();

@@ -48,6 +48,8 @@ export interface HttpResponse {
   stream(status: number, headers: HttpHeaders): ByteSink;
   /** Compresses a body before it is sent; fast rather than small. */
   gzip(body: Uint8Array): Promise<Buffer>;
+  /** The connection takes no request after this one: `Connection: close`, GOAWAY. Call before the reply. */
+  retire?(): void;
 }
 
 /** A raw connection after an HTTP/1.1 upgrade: the handler writes the 101 (or a refusal) itself. */
@@ -70,12 +72,16 @@ export interface HttpServerOptions {
   readonly handler: HttpHandler;
   /** PEM. With `clientCa`, clients may show a certificate. Without `tls` the server speaks plain HTTP/1.1. */
   readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string };
+  /** A handshake failed. */
+  readonly onTlsError?: () => void;
 }
 
 export interface HttpServer {
   readonly port: number;
   /** Replaces the certificate for new connections. */
   setTls(tls: { cert: string; key: string; clientCa?: string }): void;
+  /** Stops listening; connections end when what runs on them is answered. `close` afterwards ends what is left. */
+  drain(): void;
   /** Stops listening and ends every connection. */
   close(): Promise<void>;
 }

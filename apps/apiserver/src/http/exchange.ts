@@ -16,6 +16,8 @@ export class Exchange {
   readonly annotations: Record<string, string> = {};
   private readonly warnings = new Set<string>();
   private readonly extra: Record<string, string | readonly string[]> = {};
+  private canceller: AbortController | undefined;
+  private cancelled: Error | undefined;
   /** Status code sent; 0 until then. */
   code = 0;
   /** Undefined: the request is not audited. */
@@ -25,6 +27,29 @@ export class Exchange {
     this.request = request;
     this.response = response;
     this.auditId = auditId;
+  }
+
+  /** Aborts when the client is gone, the request is out of time or the server ends it. */
+  get signal(): AbortSignal {
+    if (!this.canceller) {
+      const own = new AbortController();
+      const client = this.request.signal;
+      this.canceller = own;
+      if (this.cancelled) own.abort(this.cancelled);
+      else if (client.aborted) own.abort(client.reason);
+      else client.addEventListener('abort', () => own.abort(client.reason), { once: true });
+    }
+    return this.canceller.signal;
+  }
+
+  get isCancelled(): boolean {
+    return this.cancelled !== undefined;
+  }
+
+  /** Nobody waits for the answer any more. */
+  cancel(reason: Error): void {
+    this.cancelled ??= reason;
+    this.canceller?.abort(reason);
   }
 
   header(name: string): string | undefined {

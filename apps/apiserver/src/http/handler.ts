@@ -1,16 +1,20 @@
 import { StatusError, toStatusError, tooLarge } from '@orrery/errors';
 import { BodyTooLargeError, type HttpHandler, type HttpRequest, type HttpResponse, type RawSocket } from '@orrery/node-io/http-server';
-import { latencyBuckets } from '@orrery/runtime';
-import { type UserInfo, anonymousUser } from '../pipeline/request-info.ts';
+import type { Clock, Timer } from '@orrery/runtime';
+import type { UserInfo } from '../pipeline/request-info.ts';
 import { actingUser, authenticated, checkAllowed } from '../pipeline/access.ts';
+import { RequestMetrics, type RequestShape } from '../metrics/request-metrics.ts';
+import { FlowRefusal, type FlowTicket } from '../pipeline/flow-control.ts';
 import type { ApiServerCore } from '../server.ts';
 import { auditIdOf, auditRefusal, beginAudit } from './audit.ts';
 import { serveConnect } from './connect.ts';
+import { deadlineMs, outOfTime } from './deadline.ts';
 import { Exchange } from './exchange.ts';
 import { serveNonResource } from './non-resource.ts';
 import { type ParsedRequest, parseRequest } from './request-path.ts';
 import { serveResource } from './resource.ts';
-import { upgradeExchange } from './upgrade.ts';
+import { TrackedResponse } from './tracked-response.ts';
+import { upgradeResponse } from './upgrade.ts';
 
 const longRunningSubresources = new Set(['exec', 'attach', 'portforward', 'log', 'proxy']);
 
@@ -23,89 +27,150 @@ function failureOf(error: unknown): StatusError {
   return toStatusError(error);
 }
 
+interface Run {
+  readonly exchange: Exchange;
+  readonly reply: TrackedResponse;
+  readonly parsed: ParsedRequest;
+  readonly socket: RawSocket | undefined;
+  readonly long: boolean;
+  readonly startedMs: number;
+  /** What it holds of the server's capacity. */
+  ticket?: FlowTicket;
+  /** Milliseconds it waited for its turn. */
+  waitedMs: number;
+}
+
+/** Does the work within its time; afterwards nobody waits for it, and what can be cancelled is. Throws 504. */
+async function withinDeadline(clock: Clock, { exchange, parsed }: Run, limit: { readonly maxMs: number; readonly work: () => Promise<void> }): Promise<void> {
+  const ms = deadlineMs(parsed.query, limit.maxMs);
+  let timer: Timer | undefined;
+  const expired = new Promise<never>((_, reject) => {
+    timer = clock.after(ms, () => {
+      reject(outOfTime);
+      exchange.cancel(outOfTime);
+    });
+  });
+  try {
+    await Promise.race([limit.work(), expired]);
+  } finally {
+    timer?.cancel();
+  }
+}
+
 /** The REST front end: one request from its head to its audit record. */
 export function httpHandler(core: ApiServerCore): HttpHandler {
-  const { env } = core.registry;
-  const total = env.metrics.counter('apiserver_request_total', 'Counter of apiserver requests broken out for each verb, dry run value, group, version, resource, scope, component, and HTTP response code.');
-  const duration = env.metrics.histogram('apiserver_request_duration_seconds', 'Response latency distribution in seconds for each verb, dry run value, group, version, resource, subresource, scope and component.', latencyBuckets);
-  const inFlight = env.metrics.gauge('apiserver_longrunning_requests', 'Gauge of all active long-running apiserver requests broken out by verb, group, version, resource, scope and component. Not all requests are tracked this way.');
-  let longRunning = 0;
+  const { env, config } = core.registry;
+  const { clock } = env;
+  const metrics = new RequestMetrics(env, core.kinds);
+  const maxMs = config.requestTimeoutSeconds * 1000;
 
-  const finish = (parsed: ParsedRequest, exchange: Exchange, at: { startedMs: number; from: number; user: UserInfo }): void => {
-    const { info, query } = parsed;
-    const scope = info.name ? 'resource' : info.namespace ? 'namespace' : info.isResource ? 'cluster' : '';
-    const labels = { verb: info.verb.toUpperCase(), dry_run: query.get('dryRun') ?? '', group: info.group, version: info.version, resource: info.resource, subresource: info.subresource, scope, component: 'apiserver' };
-    total.inc({ ...labels, code: String(exchange.code) });
-    if (!isLongRunning(parsed)) duration.observe((env.clock.monotonic() - at.from) / 1000, labels);
-    exchange.audit?.completed(exchange.code);
+  const identifyAndRoute = async (run: Run): Promise<void> => {
+    const { exchange, parsed, long, startedMs } = run;
+    const { request } = exchange;
+    const { certificate } = request;
+    const credentials = { headers: request.headers, remoteAddress: request.remoteAddress, path: parsed.info.path, annotate: (key: string, value: string) => void (exchange.annotations[key] = value), warn: (text: string) => exchange.warn(text), ...(certificate ? { certificate } : {}) };
+    const start = { exchange, parsed, isLongRunning: long, receivedMs: startedMs };
+    const sender = await authenticated(core.access, credentials, parsed.info).catch((error: unknown) => {
+      auditRefusal(core, start, error);
+      throw error;
+    });
+    if (core.audit) await beginAudit(core, start, sender);
+    const user = await actingUser(core.access, sender, { headers: request.headers, info: parsed.info });
+    exchange.audit?.actsAs(user);
+    await route(core, run, user);
   };
 
-  const serve = async (exchange: Exchange, socket: RawSocket | undefined): Promise<void> => {
+  const fail = ({ exchange, parsed, reply }: Run, shape: RequestShape, error: unknown): void => {
+    if (error instanceof FlowRefusal) {
+      metrics.terminated(shape, 429);
+      exchange.setHeaders({ ...error.headers, 'retry-after': String(error.retryAfterSeconds) });
+      return exchange.sendText(429, `${error.message}\n`);
+    }
+    const failure = failureOf(error);
+    if (failure.code >= 500 && !(error instanceof StatusError)) {
+      env.log.error('request failed', { error, path: parsed.info.path });
+      exchange.auditPanic(error);
+    }
+    if (error === outOfTime) metrics.aborted(shape);
+    if (error === outOfTime && reply.status === 0) metrics.terminated(shape, 504);
+    exchange.sendStatus(failure.status);
+  };
+
+  const serve = async (exchange: Exchange, reply: TrackedResponse, socket: RawSocket | undefined): Promise<void> => {
     const { request } = exchange;
     const parsed = parseRequest(request.method, request.url);
-    const at = { startedMs: env.clock.now(), from: env.clock.monotonic(), user: anonymousUser as UserInfo };
+    const from = clock.monotonic();
     const long = isLongRunning(parsed);
-    if (long) inFlight.set(++longRunning);
+    const run: Run = { exchange, reply, parsed, socket, long, startedMs: clock.now(), waitedMs: 0 };
+    const shape = metrics.shapeOf(parsed, exchange.header('content-type'));
+    const ended = core.traffic.begin(exchange, long);
+    if (long) metrics.long(shape, 1);
+    if (core.traffic.isDraining || (config.goawayChance > 0 && env.random.next() < config.goawayChance)) reply.retire();
     try {
-      const { certificate } = request;
-      const credentials = { headers: request.headers, remoteAddress: request.remoteAddress, path: parsed.info.path, annotate: (key: string, value: string) => void (exchange.annotations[key] = value), warn: (text: string) => exchange.warn(text), ...(certificate ? { certificate } : {}) };
-      const start = { exchange, parsed, isLongRunning: long, receivedMs: at.startedMs };
-      const sender = await authenticated(core.access, credentials, parsed.info).catch((error: unknown) => {
-        auditRefusal(core, start, error);
-        throw error;
-      });
-      if (core.audit) await beginAudit(core, start, sender);
-      at.user = await actingUser(core.access, sender, { headers: request.headers, info: parsed.info });
-      exchange.audit?.actsAs(at.user);
-      await route(core, { exchange, parsed, user: at.user, socket, long });
+      if (long) await identifyAndRoute(run);
+      else await withinDeadline(clock, run, { maxMs, work: () => identifyAndRoute(run) });
     } catch (error) {
-      const failure = failureOf(error);
-      if (failure.code >= 500 && !(error instanceof StatusError)) {
-        env.log.error('request failed', { error, path: parsed.info.path });
-        exchange.auditPanic(error);
-      }
-      exchange.sendStatus(failure.status);
+      fail(run, shape, error);
     } finally {
-      if (long) inFlight.set(--longRunning);
-      finish(parsed, exchange, at);
+      run.ticket?.release();
+      if (long) metrics.long(shape, -1);
+      const code = reply.status || exchange.code;
+      metrics.finished(shape, { code, bytes: reply.bytes, seconds: (clock.monotonic() - from) / 1000, isLongRunning: long, waitedSeconds: run.waitedMs / 1000 });
+      exchange.audit?.completed(code);
+      ended();
     }
   };
 
+  const auditId = (request: HttpRequest): string => auditIdOf(request) || env.random.uuid();
   return {
-    request: (request: HttpRequest, response: HttpResponse) => serve(new Exchange(request, response, auditIdOf(request) || env.random.uuid()), undefined),
-    upgrade: (request: HttpRequest, socket: RawSocket) => serve(upgradeExchange(request, socket, auditIdOf(request) || env.random.uuid()), socket),
+    request(request: HttpRequest, response: HttpResponse) {
+      const reply = new TrackedResponse(response);
+      return serve(new Exchange(request, reply, auditId(request)), reply, undefined);
+    },
+    upgrade(request: HttpRequest, socket: RawSocket) {
+      const reply = new TrackedResponse(upgradeResponse(socket));
+      return serve(new Exchange(request, reply, auditId(request)), reply, socket);
+    },
   };
 }
 
-interface Routed {
-  readonly exchange: Exchange;
-  readonly parsed: ParsedRequest;
-  readonly user: UserInfo;
-  readonly socket: RawSocket | undefined;
-  readonly long: boolean;
+/** Waits for the turn of a request. Streams but for watches are not counted, as upstream. */
+async function takeTurn({ flowControl, registry }: ApiServerCore, run: Run, user: UserInfo): Promise<void> {
+  const { exchange, parsed, long } = run;
+  const { info, query } = parsed;
+  if (!flowControl || (long && info.verb !== 'watch')) return;
+  const { clock } = registry.env;
+  const from = clock.monotonic();
+  const asked = flowControl.acquire({ user, info, query, signal: () => exchange.signal, ...(long ? {} : { timeoutMs: deadlineMs(query, registry.config.requestTimeoutSeconds * 1000) }) });
+  const ticket = asked instanceof Promise ? await asked : asked;
+  if (asked !== ticket) run.waitedMs = clock.monotonic() - from;
+  // Out of time while it waited.
+  if (exchange.isCancelled) return ticket.release();
+  run.ticket = ticket;
+  exchange.setHeaders(ticket.headers);
+  // A watch holds its seat while it begins.
+  if (long) run.reply.onBegin = () => ticket.release();
 }
 
-async function route(core: ApiServerCore, routed: Routed): Promise<void> {
-  const { exchange, parsed, user, socket } = routed;
+async function route(core: ApiServerCore, run: Run, user: UserInfo): Promise<void> {
+  const { exchange, parsed, socket } = run;
   const { info, query } = parsed;
-  const ticket = core.flowControl ? await core.flowControl.acquire({ user, info, signal: exchange.request.signal }) : undefined;
-  if (ticket) exchange.setHeaders(ticket.headers);
-  // Watches and streams hold their seat only while they begin.
-  if (routed.long) ticket?.release();
+  await takeTurn(core, run, user);
+  const selectors = { fieldSelector: query.get('fieldSelector') ?? undefined, labelSelector: query.get('labelSelector') ?? undefined };
+  await checkAllowed(core.access, {
+    user,
+    info,
+    ...(exchange.audit ? { annotate: (key: string, value: string) => exchange.annotate(key, value) } : {}),
+    ...(selectors.fieldSelector ? { fieldSelector: selectors.fieldSelector } : {}),
+    ...(selectors.labelSelector ? { labelSelector: selectors.labelSelector } : {}),
+  });
+  if (!info.isResource) return serveNonResource(core, exchange, parsed);
+  const handler = core.connect.find((h) => h.group === info.group && h.resource === info.resource && h.subresource === info.subresource);
+  if (handler) return serveConnect(core, handler, { exchange, parsed, user, socket });
+  const over = info.verb === 'watch' ? core.flowControl?.watching(info, selectors.fieldSelector ?? '') : undefined;
   try {
-    const selectors = { fieldSelector: query.get('fieldSelector') ?? undefined, labelSelector: query.get('labelSelector') ?? undefined };
-    await checkAllowed(core.access, {
-      user,
-      info,
-      ...(exchange.audit ? { annotate: (key: string, value: string) => exchange.annotate(key, value) } : {}),
-      ...(selectors.fieldSelector ? { fieldSelector: selectors.fieldSelector } : {}),
-      ...(selectors.labelSelector ? { labelSelector: selectors.labelSelector } : {}),
-    });
-    if (!info.isResource) return await serveNonResource(core, exchange, parsed);
-    const handler = core.connect.find((h) => h.group === info.group && h.resource === info.resource && h.subresource === info.subresource);
-    if (handler) return await serveConnect(core, handler, { exchange, parsed, user, socket });
     return await serveResource(core, { exchange, parsed, user });
   } finally {
-    if (!routed.long) ticket?.release();
+    over?.();
   }
 }

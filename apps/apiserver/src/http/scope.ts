@@ -21,7 +21,7 @@ export function scopeOf(core: ApiServerCore, request: { exchange: Exchange; info
     annotate: (key, value) => exchange.annotate(key, value),
     audit: exchange.audit,
     get signal() {
-      return exchange.request.signal;
+      return exchange.signal;
     },
   };
 }

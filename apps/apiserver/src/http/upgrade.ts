@@ -1,5 +1,4 @@
-import type { HttpHeaders, HttpRequest, HttpResponse, RawSocket } from '@orrery/node-io/http-server';
-import { Exchange } from './exchange.ts';
+import type { HttpHeaders, HttpResponse, RawSocket } from '@orrery/node-io/http-server';
 
 /** The head of an HTTP/1.1 reply on a raw connection. */
 export function responseHead(status: number, headers: HttpHeaders): string {
@@ -24,7 +23,7 @@ const reasons: Readonly<Record<number, string>> = {
 };
 
 /** Lets a request that asked for an upgrade be refused like any other: the reply is written by hand, then the connection ends. */
-export function upgradeExchange(request: HttpRequest, socket: RawSocket, auditId: string): Exchange {
+export function upgradeResponse(socket: RawSocket): HttpResponse {
   const send = (status: number, headers: HttpHeaders, body: Uint8Array | string = ''): void => {
     const bytes = typeof body === 'string' ? Buffer.from(body) : body;
     if (socket.closed) return;
@@ -32,7 +31,7 @@ export function upgradeExchange(request: HttpRequest, socket: RawSocket, auditId
     socket.write(bytes);
     socket.end();
   };
-  const response: HttpResponse = {
+  return {
     send,
     stream(status, headers) {
       socket.write(Buffer.from(responseHead(status, { ...headers, connection: 'close' })));
@@ -40,5 +39,4 @@ export function upgradeExchange(request: HttpRequest, socket: RawSocket, auditId
     },
     gzip: async (body) => Buffer.from(body),
   };
-  return new Exchange(request, response, auditId);
 }

@@ -105,7 +105,7 @@ export async function serveWatch(
     return;
   }
   open();
-  const { signal } = exchange.request;
+  const { signal } = exchange;
   const gone = (): void => finish();
   if (signal.aborted) finish();
   else signal.addEventListener('abort', gone, { once: true });

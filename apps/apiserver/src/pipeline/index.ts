@@ -3,6 +3,7 @@ export * from './audit.ts';
 export * from './authentication.ts';
 export * from './authorization.ts';
 export * from './connect.ts';
+export * from './flow-control.ts';
 export * from './plugin-set.ts';
 export * from './reinvocation.ts';
 export * from './request-info.ts';

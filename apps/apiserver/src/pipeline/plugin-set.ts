@@ -10,6 +10,7 @@ import type { AdmissionPlugin } from './admission.ts';
 import type { Authenticator, Impersonator } from './authentication.ts';
 import type { Authorizer } from './authorization.ts';
 import type { ConnectHandler } from './connect.ts';
+import type { FlowControl } from './flow-control.ts';
 import type { RequestInfo, UserInfo } from './request-info.ts';
 import type { ReviewHandler } from './virtual.ts';
 
@@ -56,17 +57,6 @@ export interface PluginContext {
 export interface IdentityDocuments {
   openidConfiguration(): object | Promise<object>;
   jwks(): object | Promise<object>;
-}
-
-/** Priority and fairness. Resolves when the request may run; `release` must be called when it ends. Throws 429 when refused. */
-export interface FlowControl {
-  acquire(request: { readonly user: UserInfo; readonly info: RequestInfo; readonly signal?: AbortSignal }): Promise<FlowTicket> | FlowTicket;
-}
-
-export interface FlowTicket {
-  /** X-Kubernetes-PF-FlowSchema-UID and the like. */
-  readonly headers: HttpHeaders;
-  release(): void;
 }
 
 /** Makes sure something exists (roles, namespaces, priority classes); runs on every start, after the caches, before ready. */

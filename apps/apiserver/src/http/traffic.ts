@@ -1,0 +1,54 @@
+/** Something open that ends cleanly when told to: a watch. */
+export interface Endable {
+  cancel(reason: Error): void;
+}
+
+/**
+ * What is under way on the REST front end: short requests, which a stopping server finishes, and long-running ones, which it
+ * ends.
+ */
+export class Traffic {
+  private readonly long = new Set<Endable>();
+  private short = 0;
+  private wake: (() => void) | undefined;
+  private stopping: Error | undefined;
+
+  /** Short requests under way. */
+  get inFlight(): number {
+    return this.short;
+  }
+
+  /** True once the server is about to go: replies end their connections. */
+  get isDraining(): boolean {
+    return this.stopping !== undefined;
+  }
+
+  /** A request begins; returns how to say that it ended. */
+  begin(exchange: Endable, isLongRunning: boolean): () => void {
+    if (isLongRunning) {
+      this.long.add(exchange);
+      if (this.stopping) exchange.cancel(this.stopping);
+      return () => void this.long.delete(exchange);
+    }
+    this.short += 1;
+    return () => {
+      this.short -= 1;
+      if (this.short === 0) this.wake?.();
+    };
+  }
+
+  /** From here on replies end their connections. */
+  drain(reason: Error): void {
+    this.stopping = reason;
+  }
+
+  endLongRunning(): void {
+    for (const exchange of [...this.long]) exchange.cancel(this.stopping ?? new Error('the server is stopping'));
+  }
+
+  /** Resolves when no short request is under way. */
+  idle(): Promise<void> {
+    if (this.short === 0) return Promise.resolve();
+    return new Promise((resolve) => (this.wake = resolve));
+  }
+}
