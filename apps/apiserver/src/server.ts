@@ -1,6 +1,5 @@
 import type { Traffic } from './http/traffic.ts';
 import type { Access } from './pipeline/access.ts';
-import type { Aggregation } from './pipeline/aggregation.ts';
 import type { ConnectHandler } from './pipeline/connect.ts';
 import type { Auditor } from './pipeline/audit.ts';
 import type { FlowControl } from './pipeline/flow-control.ts';
