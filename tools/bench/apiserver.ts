@@ -14,6 +14,7 @@ const help = `npm run bench -- apiserver [options]
 
   --kubeconfig FILE   measure that API server (any Kubernetes); without it ours is started
   --seconds N         of each of creates, gets and applies (3)
+  --in-flight N,...   of creates (1,16,64)
   --runs N            of everything but memory; the best counts, as others may use the machine (2)
   --pods N            in the list (10000)
   --watchers N        (1000)
@@ -30,6 +31,7 @@ const { values } = parseArgs({
     help: { type: 'boolean' },
     kubeconfig: { type: 'string' },
     seconds: { type: 'string', default: '3' },
+    'in-flight': { type: 'string', default: '1,16,64' },
     runs: { type: 'string', default: '2' },
     pods: { type: 'string', default: '10000' },
     watchers: { type: 'string', default: '1000' },
@@ -69,7 +71,7 @@ async function prepare({ client }: Bench): Promise<void> {
 
 async function creates({ worker, server }: Bench): Promise<Figure[]> {
   const figures: Figure[] = [];
-  for (const inFlight of [1, 16, 64]) {
+  for (const inFlight of values['in-flight'].split(',').map(Number)) {
     const value = await best(async (i) => {
       const { done, seconds: took } = await worker.run({ op: 'create', namespace, prefix: `c${inFlight}-${i}`, inFlight, seconds });
       return done / took;

@@ -89,5 +89,5 @@ it('watches in frames, with bookmarks and errors', async () => {
   await reading;
   const all = [...frames(bytes)];
   expect(all[0]).toMatchObject({ type: 'ADDED', object: { kind: 'ConfigMap', apiVersion: 'v1', metadata: { name: 'w' }, data: { k: 'ü', empty: '' } } });
-  expect(all.find((event) => event.type === 'BOOKMARK')?.object).toEqual({ kind: 'ConfigMap', apiVersion: 'v1', metadata: { resourceVersion: expect.any(String) } });
+  expect(all.find((event) => event.type === 'BOOKMARK')?.object).toEqual({ kind: 'ConfigMap', apiVersion: 'v1', metadata: { resourceVersion: expect.any(String), annotations: { 'k8s.io/initial-events-end': 'true' } } });
 });

@@ -24,7 +24,7 @@ async function send(method: string, path: string, options: { body?: unknown; typ
   const payload = body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) };
   const response = await fetch(`${t.url}${path}`, { method, headers, ...payload });
   const text = await response.text();
-  const isJson = (response.headers.get('content-type') ?? '').startsWith('application/json') && !path.includes('watch=');
+  const isJson = (response.headers.get('content-type') ?? '').startsWith('application/json') && (!path.includes('watch=') || !response.ok);
   return { status: response.status, headers: response.headers, text, json: isJson ? JSON.parse(text) : undefined };
 }
 
@@ -34,7 +34,11 @@ describe('failures', () => {
   it.each([
     ['GET', `${configMaps}/none`, undefined, undefined, 404, 'configmaps "none" not found'],
     ['GET', '/api/v1/widgets', undefined, undefined, 404, 'the server could not find the requested resource'],
-    ['PUT', configMaps, {}, undefined, 405, 'update is not supported on resources of kind "configmaps"'],
+    ['PUT', configMaps, {}, undefined, 405, 'the server does not allow this method on the requested resource'],
+    ['OPTIONS', configMaps, undefined, undefined, 405, 'the server does not allow this method on the requested resource'],
+    ['PATCH', configMaps, {}, 'application/merge-patch+json', 405, 'the server does not allow this method on the requested resource'],
+    ['POST', '/api/v1/configmaps', {}, undefined, 405, 'the server does not allow this method on the requested resource'],
+    ['GET', '/api/v1/componentstatuses?watch=1', undefined, undefined, 405, 'watch is not supported on resources of kind "componentstatuses"'],
     ['POST', configMaps, '{}', 'text/plain', 415, 'the body of the request was in an unknown format'],
     ['POST', configMaps, '{"metadata":', undefined, 400, 'unexpected end of JSON input'],
     ['POST', configMaps, { kind: 'Deployment', apiVersion: 'apps/v1' }, undefined, 400, 'the API version in the data (apps/v1) does not match the expected API version (v1)'],
@@ -43,7 +47,21 @@ describe('failures', () => {
     ['POST', configMaps, { metadata: { name: 7 } }, undefined, 400, 'json: cannot unmarshal number into Go struct field ObjectMeta.metadata.name of type string'],
     ['POST', configMaps, { data: { x: 'y'.repeat(4e6) } }, undefined, 413, 'Request entity too large'],
     ['PATCH', `${configMaps}/none`, {}, 'application/unknown', 415, 'the body of the request was in an unknown format'],
-    ['GET', `${configMaps}?resourceVersionMatch=Exact`, undefined, undefined, 422, 'resourceVersionMatch is forbidden unless resourceVersion is provided'],
+    ['GET', `${configMaps}?resourceVersionMatch=Exact`, undefined, undefined, 422, 'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided'],
+    ['GET', `${configMaps}?resourceVersion=1&resourceVersionMatch=Newest`, undefined, undefined, 422, 'resourceVersionMatch: Unsupported value: "Newest": supported values: "Exact", "NotOlderThan", ""'],
+    ['GET', `${configMaps}?resourceVersion=0&resourceVersionMatch=Exact`, undefined, undefined, 422, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'],
+    ['GET', `${configMaps}?sendInitialEvents=true`, undefined, undefined, 422, 'sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list'],
+    ['GET', `${configMaps}?watch=1&sendInitialEvents=true`, undefined, undefined, 422, 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'],
+    ['GET', `${configMaps}?watch=1&sendInitialEvents=true&resourceVersionMatch=Exact`, undefined, undefined, 422, 'resourceVersionMatch: Unsupported value: "Exact": supported values: "NotOlderThan"'],
+    ['GET', `${configMaps}?watch=1&resourceVersionMatch=NotOlderThan`, undefined, undefined, 422, 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided'],
+    ['GET', '/api/v1/watch/namespaces/default/configmaps/a?fieldSelector=metadata.name=b', undefined, undefined, 400, "fieldSelector metadata.name doesn't match requested name"],
+    ['GET', `${configMaps}?limit=x`, undefined, undefined, 400, 'strconv.ParseInt: parsing "x": invalid syntax'],
+    ['GET', `${configMaps}?limit=9223372036854775808`, undefined, undefined, 400, 'strconv.ParseInt: parsing "9223372036854775808": value out of range'],
+    ['GET', `${configMaps}?resourceVersion=x`, undefined, undefined, 400, 'strconv.ParseUint: parsing "x": invalid syntax'],
+    ['GET', `${configMaps}?continue=x`, undefined, undefined, 400, 'continue key is not valid'],
+    ['GET', `${configMaps}?labelSelector=a+in`, undefined, undefined, 400, 'unable to parse requirement'],
+    ['GET', '/api/v1/pods?fieldSelector=spec.foo=1', undefined, undefined, 400, 'field label not supported: spec.foo'],
+    ['GET', `${configMaps}?resourceVersion=99999999`, undefined, undefined, 504, 'Timeout: Too large resource version: 99999999, current: '],
   ] as const)('%s %s', async (method, path, body, type, status, message) => {
     const reply = await send(method, path, { ...(body === undefined ? {} : { body }), ...(type ? { type } : {}) });
     expect(reply.status).toBe(status);
@@ -69,7 +87,14 @@ describe('failures', () => {
     expect((await send('GET', `${configMaps}/none?pretty=true`)).text).toContain('"message": "configmaps \\"none\\" not found",\n  "reason": "NotFound"');
   });
 
+  it('allows no HEAD of resources', async () => {
+    const reply = await fetch(`${t.url}${configMaps}`, { method: 'HEAD' });
+    expect([reply.status, await reply.text()]).toEqual([405, '']);
+  });
+
   it('answers unknown paths in plain text', async () => {
+    const group = await send('GET', '/apis/unknown.example/v1/things');
+    expect([group.status, group.text]).toEqual([404, '404 page not found\n']);
     const reply = await send('GET', '/nowhere');
     expect([reply.status, reply.text]).toEqual([404, '404 page not found\n']);
   });
@@ -108,6 +133,27 @@ describe('forms', () => {
     expect(partial.json).toMatchObject({ kind: 'PartialObjectMetadataList', items: [{ metadata: { name: 'form' } }] });
     const yaml = await send('GET', `${configMaps}/form`, { accept: 'application/yaml' });
     expect(yaml.text).toContain('data:\n  a: "1"');
+  });
+
+  it('names the kind of a list once, as upstream', async () => {
+    await send('POST', configMaps, { body: { metadata: { name: 'untyped' } } });
+    const { items, ...list } = (await send('GET', configMaps)).json;
+    expect(list).toMatchObject({ kind: 'ConfigMapList', apiVersion: 'v1' });
+    expect(items.map((item: object) => Object.keys(item)[0])).toEqual(items.map(() => 'metadata'));
+    await send('DELETE', `${configMaps}/untyped`);
+  });
+
+  it.each([
+    ['gzip', 'gzip', 200_000],
+    ['deflate, gzip;q=1.0', 'gzip', 200_000],
+    ['gzip', null, 100_000],
+    ['identity', null, 200_000],
+  ])('Accept-Encoding %s answers %s for %i bytes', async (accepted, encoding, size) => {
+    await send('POST', configMaps, { body: { metadata: { name: 'big' }, data: { x: 'y'.repeat(size) } } });
+    const response = await fetch(`${t.url}${configMaps}/big`, { headers: { 'accept-encoding': accepted } });
+    expect([response.headers.get('content-encoding'), response.headers.get('cache-control')]).toEqual([encoding, 'no-cache, private']);
+    expect(((await response.json()) as any).data.x).toHaveLength(size);
+    await send('DELETE', `${configMaps}/big`);
   });
 
   it('watches as lines, with Tables where asked', async () => {

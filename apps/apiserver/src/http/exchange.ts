@@ -5,8 +5,8 @@ import { stringify } from 'yaml';
 import type { AuditTrail } from '../pipeline/audit.ts';
 import { type Format, mediaTypeOf, negotiateFailure } from './negotiation.ts';
 
-/** Replies from this size on are compressed for clients that can take it and are not on this machine. */
-const gzipFromBytes = 128 * 1024;
+/** Replies bigger than this are compressed for clients that can take it, as upstream. */
+const gzipAboveBytes = 128 * 1024;
 
 /** One HTTP request on its way to its answer: collects what every answer carries. */
 export class Exchange {
@@ -84,6 +84,11 @@ export class Exchange {
     for (const [name, value] of Object.entries(headers)) if (value !== undefined) this.extra[name] = value;
   }
 
+  /** What this server says on any reply, another server's too. */
+  get ownHeaders(): HttpHeaders {
+    return { 'audit-id': this.auditId, ...this.extra };
+  }
+
   headers(contentType: string): Record<string, string | readonly string[]> {
     const warnings = [...this.warnings].map((text) => `299 - ${JSON.stringify(text)}`);
     return {
@@ -117,9 +122,9 @@ export class Exchange {
   async sendBytes(code: number, contentType: string, body: Buffer): Promise<void> {
     this.code = code;
     const headers = this.headers(contentType);
-    if (body.length >= gzipFromBytes && this.wantsGzip()) {
+    if (body.length > gzipAboveBytes && this.wantsGzip()) {
       const small = await this.response.gzip(body);
-      this.response.send(code, { ...headers, 'content-encoding': 'gzip', vary: 'Accept-Encoding' }, small);
+      this.response.send(code, { ...headers, 'content-encoding': 'gzip', vary: headers['vary'] ? `${headers['vary'] as string}, Accept-Encoding` : 'Accept-Encoding' }, small);
       return;
     }
     this.response.send(code, headers, body);
@@ -141,14 +146,12 @@ export class Exchange {
   }
 
   private wantsGzip(): boolean {
-    if (!(this.header('accept-encoding') ?? '').includes('gzip')) return false;
-    const address = this.request.remoteAddress;
-    return !(address === '::1' || address.startsWith('127.') || address.startsWith('::ffff:127.'));
+    return (this.header('accept-encoding') ?? '').split(',').some((part) => part.split(';')[0]?.trim() === 'gzip');
   }
 }
 
 /** As the YAML of Go's serializer: keys sorted, and nothing that YAML 1.1 would read as something else. */
-function toYaml(value: unknown): string {
+export function toYaml(value: unknown): string {
   return stringify(value, { sortMapEntries: true, version: '1.1', lineWidth: 0, indentSeq: false });
 }
 

@@ -41,7 +41,23 @@ export function listBytes(kind: KindDescriptor, result: ListResult, format: Pick
     return listProtobuf({ apiVersion, kind: kind.listKind }, listMetaMessage(result), items);
   }
   const head = `{"kind":"${kind.listKind}","apiVersion":"${apiVersion}","metadata":${listMetadata(result)},"items":[`;
-  return joined(head, result.entries.map((entry) => entry.bytes));
+  return kind.schema ? joined(head, result.entries.map((entry) => entry.bytes)) : joinedUntyped(head, kind, result.entries);
+}
+
+/** Items of built-in lists do not say what they are: their bytes from the metadata on. */
+function joinedUntyped(head: string, kind: KindDescriptor, entries: readonly Entry[]): Buffer {
+  const type = Buffer.from(`{"kind":"${kind.kind}","apiVersion":"${formatApiVersion(kind.group, kind.version)}",`);
+  const first = Buffer.from('{');
+  const next = Buffer.from(',{');
+  const parts: Buffer[] = [Buffer.from(head)];
+  for (const { bytes } of entries) {
+    const isFirst = parts.length === 1;
+    if (bytes.compare(type, 0, type.length, 0, type.length) === 0) parts.push(isFirst ? first : next, bytes.subarray(type.length));
+    else if (isFirst) parts.push(bytes);
+    else parts.push(comma, bytes);
+  }
+  parts.push(listEnd);
+  return Buffer.concat(parts);
 }
 
 export function entryBytes(kind: KindDescriptor, entry: Entry, format: Pick<Format, 'encoding'>): Buffer {

@@ -8,13 +8,14 @@ import type { WatchOptions } from '../registry/watch.ts';
 function flag(query: URLSearchParams, name: string): boolean | undefined {
   const value = query.get(name);
   if (value === null) return undefined;
-  return value !== 'false' && value !== '0';
+  return value.toLowerCase() !== 'false' && value !== '0';
 }
 
 function integer(query: URLSearchParams, name: string): number | undefined {
   const value = query.get(name);
   if (value === null || value === '') return undefined;
-  if (!/^-?\d+$/.test(value)) throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`);
+  if (!/^[+-]?\d+$/.test(value)) throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`);
+  if (BigInt.asIntN(64, BigInt(value)) !== BigInt(value)) throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(value)}: value out of range`);
   return Number(value);
 }
 
@@ -30,7 +31,7 @@ export function listOptions(query: URLSearchParams): ListOptions {
   return defined({
     labelSelector: text(query, 'labelSelector'),
     fieldSelector: text(query, 'fieldSelector'),
-    limit: integer(query, 'limit'),
+    limit: Math.max(0, integer(query, 'limit') ?? 0),
     continue: text(query, 'continue'),
     resourceVersion: text(query, 'resourceVersion'),
     resourceVersionMatch: text(query, 'resourceVersionMatch'),
@@ -46,6 +47,7 @@ export function watchOptions(query: URLSearchParams): WatchOptions {
     resourceVersionMatch: text(query, 'resourceVersionMatch'),
     allowWatchBookmarks: flag(query, 'allowWatchBookmarks'),
     sendInitialEvents: flag(query, 'sendInitialEvents'),
+    continue: text(query, 'continue'),
     timeoutSeconds: integer(query, 'timeoutSeconds'),
   });
 }

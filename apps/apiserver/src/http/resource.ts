@@ -1,6 +1,5 @@
 import { type KindDescriptor, schemaOf } from '@orrery/api';
 import type { KubeObject } from '@orrery/apimachinery';
-import { methodNotSupported } from '@orrery/errors';
 import type { Entry } from '../cache/entry.ts';
 import type { UserInfo } from '../pipeline/request-info.ts';
 import { getComponentStatus, listComponentStatuses } from '../registry/component-status.ts';
@@ -20,7 +19,7 @@ import { checkTransform, entryBytes, listBytes, listMetadata, partialMetadata, p
 import { deleteOptions, fieldValidation, listOptions, watchOptions, writeOptions } from './options.ts';
 import { servePatch } from './patch.ts';
 import type { ParsedRequest } from './request-path.ts';
-import { noSuchResource, scopeOf } from './scope.ts';
+import { isServedGroup, methodNotAllowed, noSuchResource, scopeOf } from './scope.ts';
 import { serveSubresource, serveVirtual } from './subresource.ts';
 import { streamForm } from './stream-form.ts';
 import { tableBytes } from './table-reply.ts';
@@ -161,6 +160,7 @@ const selecting = new Set(['list', 'watch']);
 export async function serveResource(core: ApiServerCore, routed: { exchange: Exchange; parsed: ParsedRequest; user: UserInfo }): Promise<void> {
   const { exchange, parsed } = routed;
   const { info } = parsed;
+  if (!core.kinds.get(info.group, info.version, info.resource) && !isServedGroup(core, info)) return exchange.sendText(404, '404 page not found\n');
   const scope = scopeOf(core, { exchange, info, user: routed.user });
   const format = negotiate(exchange.header('accept'), { pretty: exchange.pretty, transforms: true, protobuf: !scope.kind.schema, stream: info.verb === 'watch' });
   const request: ResourceRequest = { core, exchange, parsed, scope, format };
@@ -172,8 +172,9 @@ export async function serveResource(core: ApiServerCore, routed: { exchange: Exc
   const verb = verbs[info.verb];
   const namespaceNeeded = scope.kind.namespaced && !info.namespace && info.verb !== 'list' && info.verb !== 'watch';
   if (namespaceNeeded && info.name) throw noSuchResource();
-  if (!verb || namespaceNeeded || !scope.kind.verbs.includes(info.verb) || named.has(info.verb) !== (info.name !== '' && !selecting.has(info.verb))) {
-    throw methodNotSupported({ group: info.group, resource: info.resource }, info.verb);
+  const isHead = exchange.request.method === 'HEAD';
+  if (!verb || isHead || namespaceNeeded || !scope.kind.verbs.includes(info.verb) || named.has(info.verb) !== (info.name !== '' && !selecting.has(info.verb))) {
+    throw methodNotAllowed(scope.kind, info.verb);
   }
   await (info.verb === 'create' && isVirtual(scope.kind) ? serveVirtual(request) : verb(request));
 }

@@ -1,4 +1,5 @@
-import { StatusError } from '@orrery/errors';
+import type { KindDescriptor } from '@orrery/api';
+import { StatusError, methodNotSupported } from '@orrery/errors';
 import type { RequestInfo, UserInfo } from '../pipeline/request-info.ts';
 import type { RequestScope } from '../registry/registry.ts';
 import type { ApiServerCore } from '../server.ts';
@@ -7,6 +8,17 @@ import type { Exchange } from './exchange.ts';
 /** 404 for API paths that name no resource, in the words clients know. */
 export function noSuchResource(): StatusError {
   return new StatusError({ code: 404, reason: 'NotFound', message: 'the server could not find the requested resource', details: {} });
+}
+
+/** 405 of a path that exists, but not with this method. Custom resources name the verb, as upstream's handler of theirs does. */
+export function methodNotAllowed(kind: KindDescriptor, verb: string): StatusError {
+  if (kind.schema || verb === 'watch') return methodNotSupported({ group: kind.group, resource: kind.resource }, verb);
+  return new StatusError({ code: 405, reason: 'MethodNotAllowed', message: 'the server does not allow this method on the requested resource', details: {} });
+}
+
+/** Is there any built-in resource below this path? What is below no group at all is answered as a page, not as an API. */
+export function isServedGroup(core: ApiServerCore, info: Pick<RequestInfo, 'group' | 'version'>): boolean {
+  return core.kinds.all().some((kind) => kind.group === info.group && kind.version === info.version && !kind.schema);
 }
 
 export function scopeOf(core: ApiServerCore, request: { exchange: Exchange; info: RequestInfo; user: UserInfo }): RequestScope {

@@ -1,5 +1,4 @@
 import type { KubeObject } from '@orrery/apimachinery';
-import { methodNotSupported } from '@orrery/errors';
 import { get } from '../registry/get.ts';
 import { patch } from '../registry/patch.ts';
 import { createInSubresource } from '../registry/subresources/index.ts';
@@ -9,7 +8,7 @@ import { type ExpectedKind, decodeBody, expectKind, expectNamed } from './body.t
 import { fieldValidation, writeOptions } from './options.ts';
 import { readPatch } from './patch.ts';
 import { type ResourceRequest, readBody, readObject, sendEntry } from './resource.ts';
-import { noSuchResource } from './scope.ts';
+import { methodNotAllowed, noSuchResource } from './scope.ts';
 
 const scaleKind = { group: 'autoscaling', version: 'v1', kind: 'Scale' };
 
@@ -72,7 +71,7 @@ export async function serveSubresource(request: ResourceRequest): Promise<void> 
   const implied = (subresource === 'status' && kind.hasStatus) || (subresource === 'scale' && kind.scale !== undefined);
   const verbs = listed?.verbs ?? (implied ? statusVerbs : undefined);
   if (!verbs || !info.name) throw noSuchResource();
-  if (!verbs.includes(info.verb)) throw methodNotSupported({ group: info.group, resource: info.resource }, info.verb);
+  if (!verbs.includes(info.verb)) throw methodNotAllowed(kind, info.verb);
   if (subresource === 'scale') return serveScale(request);
   if (info.verb === 'create' && listed) {
     return serveAction(request, expectNamed({ group: listed.group ?? kind.group, version: listed.version ?? kind.version, kind: listed.kind }));

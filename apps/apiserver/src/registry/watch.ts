@@ -1,11 +1,12 @@
 import { parseResourceVersion } from '@orrery/apimachinery';
-import { type FieldError, type StatusError, expired, fieldError, invalid } from '@orrery/errors';
+import { type FieldError, type StatusError, badRequest, expired, fieldError, invalid } from '@orrery/errors';
 import type { KindDescriptor } from '@orrery/api';
 import { convertEntries, isConverted } from '../cache/conversion.ts';
 import { Entry } from '../cache/entry.ts';
 import { Frame } from '../cache/frame.ts';
 import type { ResourceCache } from '../cache/resource-cache.ts';
 import type { Selection } from '../cache/selection.ts';
+import { selectedName } from '../pipeline/resource-info.ts';
 import { type ConvertedFollower, followConverted } from './converted-watch.ts';
 import type { Registry, RequestScope } from './registry.ts';
 import { selectionOf } from './selection.ts';
@@ -17,6 +18,8 @@ export interface WatchOptions {
   readonly resourceVersionMatch?: string;
   readonly allowWatchBookmarks?: boolean;
   readonly sendInitialEvents?: boolean;
+  /** Refused together with a match; otherwise without meaning for a watch. */
+  readonly continue?: string;
   readonly timeoutSeconds?: number;
 }
 
@@ -39,15 +42,31 @@ function checkOptions(options: WatchOptions): void {
   if (sendInitialEvents !== undefined && match !== 'NotOlderThan') {
     refuse('resourceVersionMatch', 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan');
   }
-  if (match !== '' && sendInitialEvents === undefined) {
-    refuse('resourceVersionMatch', 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided');
+  if (match !== '') {
+    if (sendInitialEvents === undefined) refuse('resourceVersionMatch', 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided');
+    if (match !== 'NotOlderThan') errors.push(fieldError.notSupported('resourceVersionMatch', match, ['NotOlderThan']));
+    if (options.continue) refuse('resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided');
   }
   if (errors.length) throw invalid({ group: 'meta.k8s.io', kind: 'ListOptions', name: '' }, errors);
 }
 
+/** A watch that begins with the current state is a streamed list: upstream's defaults of ListOptions. */
+function withDefaults(options: WatchOptions): WatchOptions {
+  const { resourceVersion = '', resourceVersionMatch = '', sendInitialEvents } = options;
+  const isStream = sendInitialEvents === undefined && resourceVersionMatch === '' && (resourceVersion === '' || resourceVersion === '0');
+  return isStream ? { ...options, sendInitialEvents: true, resourceVersionMatch: 'NotOlderThan' } : options;
+}
+
+/** The name of a single object watched by path may be said again by the field selector, but no other. */
+function checkName(name: string, fieldSelector: string): void {
+  if (name && fieldSelector && selectedName('watch', fieldSelector) !== name) {
+    throw badRequest("fieldSelector metadata.name doesn't match requested name");
+  }
+}
+
 /** Groups and kinds of bookmarks, as small as upstream's: only kind, apiVersion and the resourceVersion. */
 export function bookmark(kind: KindDescriptor, revision: number, annotations?: Record<string, string>): Frame {
-  const metadata = { resourceVersion: String(revision), creationTimestamp: null, ...(annotations ? { annotations } : {}) };
+  const metadata = { resourceVersion: String(revision), ...(annotations ? { annotations } : {}) };
   const object = { kind: kind.kind, apiVersion: kind.group ? `${kind.group}/${kind.version}` : kind.version, metadata };
   return new Frame('BOOKMARK', new Entry('', revision, { encoded: Buffer.from(JSON.stringify(object)) }));
 }
@@ -74,9 +93,11 @@ async function startingPoint(registry: Registry, cache: ResourceCache, options: 
  * Watches a collection (or one object, by name in the path). Rejects with a StatusError before anything was delivered;
  * afterwards the sink hears of the end. Frames are of the kind that was asked for.
  */
-export async function watch(registry: Registry, scope: RequestScope, options: WatchOptions, sink: WatchSink): Promise<WatchHandle> {
+export async function watch(registry: Registry, scope: RequestScope, given: WatchOptions, sink: WatchSink): Promise<WatchHandle> {
+  const options = withDefaults(given);
   checkOptions(options);
   const { kind, info } = scope;
+  checkName(info.name, options.fieldSelector ?? '');
   const selection = selectionOf(kind, { ...options, namespace: info.namespace, ...(info.name ? { name: info.name } : {}) });
   const cache = registry.feed.cache(kind);
   const after = await startingPoint(registry, cache, options);
