@@ -128,7 +128,8 @@ class RunningServer {
 
   private async listenHttp(): Promise<void> {
     if (!this.deps.http) return;
-    const { host, port, tlsCert: cert, tlsKey: key, clientCa } = this.config;
+    const { host, port, tlsCert: cert, tlsKey: key } = this.config;
+    const clientCa = [this.config.clientCa, this.config.requestheaderClientCaFile].filter((pem) => pem !== '').join('\n');
     const tls = cert ? { tls: { cert, key, ...(clientCa ? { clientCa } : {}) } } : {};
     this.http = await this.deps.http({ host, port, handler: httpHandler(this.composed.core), ...tls });
   }

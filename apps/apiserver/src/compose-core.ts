@@ -96,7 +96,7 @@ export function composeCore(composition: Composition): Composed {
   const auditor = auditorOf(env, config, deps.bus);
   const access = composeAccess(sets, config);
   const core: { -readonly [K in keyof ApiServerCore]: ApiServerCore[K] } = {
-    registry, kinds, access, checks, traffic: new Traffic(), flowControl: undefined, connect: [], identity: undefined, audit: auditor,
+    registry, kinds, access, checks, traffic: new Traffic(), flowControl: undefined, connect: [], identity: undefined, aggregation: undefined, audit: auditor,
   };
   const context: PluginContext = {
     env, config, kinds, securePort,
@@ -115,6 +115,7 @@ export function composeCore(composition: Composition): Composed {
   core.flowControl = sets.findLast((s) => s.flowControl)?.flowControl;
   core.connect = sets.flatMap((s) => s.connect ?? []);
   core.identity = sets.findLast((s) => s.identity)?.identity;
+  core.aggregation = sets.findLast((s) => s.aggregation)?.aggregation;
   return { core, feed, sets, auditor };
 }
 

@@ -17,7 +17,8 @@ await runMain({
     const etcdTls = material(config.etcdCa, config.etcdCert, config.etcdKey);
     const store = grpcChannel(config.etcdServers.split(',')[0] ?? '', etcdTls ? { tls: etcdTls, ...(etcdServerName ? { serverName: etcdServerName } : {}) } : {});
     const { tlsCert, tlsKey, clientCa, serviceAccountKey, kubeletCa, kubeletClientCert, kubeletClientKey, tokenAuth } = config;
-    const given = { tlsCert, tlsKey, clientCa, serviceAccountKey, kubeletCa, kubeletClientCert, kubeletClientKey };
+    const { requestheaderClientCaFile, proxyClientCertFile, proxyClientKeyFile } = config;
+    const given = { requestheaderClientCaFile, proxyClientCertFile, proxyClientKeyFile, tlsCert, tlsKey, clientCa, serviceAccountKey, kubeletCa, kubeletClientCert, kubeletClientKey };
     const files = Object.fromEntries(Object.entries(given).map(([name, value]) => [name, pem(value)]));
     const tokens = tokenAuth.includes(',') ? tokenAuth : pem(tokenAuth);
     const feed = natsUrl ? { bus: connectBus(env, natsUrl, material(config.natsCa, config.natsCert, config.natsKey)) } : {};

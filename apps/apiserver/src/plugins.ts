@@ -1,4 +1,6 @@
 import { admissionPlugin } from './admission/index.ts';
+import { aggregationPlugin } from './aggregation/index.ts';
+import { frontProxyPlugin } from './authentication/request-header.ts';
 import { authorizationPlugin } from './authorization/index.ts';
 import { bootstrapPlugin } from './bootstrap/index.ts';
 import { identityPlugin } from './identity/index.ts';
@@ -7,4 +9,4 @@ import type { PluginFactory } from './pipeline/index.ts';
 import { streamingPlugin } from './streaming/index.ts';
 
 /** Everything plugged into the request pipeline, in order: authenticators, authorizers and admission run in this order. */
-export const plugins: readonly PluginFactory[] = [identityPlugin, authorizationPlugin, admissionPlugin, streamingPlugin, bootstrapPlugin, endpointsPlugin];
+export const plugins: readonly PluginFactory[] = [frontProxyPlugin, identityPlugin, authorizationPlugin, admissionPlugin, streamingPlugin, bootstrapPlugin, aggregationPlugin, endpointsPlugin];

@@ -1,5 +1,6 @@
 import type { Traffic } from './http/traffic.ts';
 import type { Access } from './pipeline/access.ts';
+import type { Aggregation } from './pipeline/aggregation.ts';
 import type { ConnectHandler } from './pipeline/connect.ts';
 import type { Auditor } from './pipeline/audit.ts';
 import type { FlowControl } from './pipeline/flow-control.ts';
@@ -15,6 +16,7 @@ export interface ApiServerCore {
   readonly flowControl: FlowControl | undefined;
   readonly connect: readonly ConnectHandler[];
   readonly identity: IdentityDocuments | undefined;
+  readonly aggregation: Aggregation | undefined;
   /** Undefined: nothing is audited. */
   readonly audit: Auditor | undefined;
   /** What is under way on the REST front end. */

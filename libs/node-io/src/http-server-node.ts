@@ -50,6 +50,21 @@ function readCertificate(socket: TLSSocket): PeerCertificate | undefined {
   };
 }
 
+/**
+ * Headers that name users and groups come one value a line, and the values may hold commas: they are kept apart, where Node would
+ * join the lines.
+ */
+function withIdentityLines(request: AnyRequest): HttpHeaders {
+  const { headers, rawHeaders } = request;
+  let out: Record<string, string | readonly string[] | undefined> | undefined;
+  for (const name in headers) {
+    if (!name.startsWith('x-remote-') && !name.startsWith('impersonate-')) continue;
+    out ??= { ...headers };
+    out[name] = rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === name);
+  }
+  return out ?? headers;
+}
+
 /** One request of either protocol version. Nothing costly happens until it is asked for. */
 class NodeRequest implements HttpRequest {
   readonly method: string;
@@ -64,7 +79,7 @@ class NodeRequest implements HttpRequest {
     this.closing = closing;
     this.method = request.method ?? 'GET';
     this.url = request.url ?? '/';
-    this.headers = request.headers;
+    this.headers = withIdentityLines(request);
   }
 
   get remoteAddress(): string {

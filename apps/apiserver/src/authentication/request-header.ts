@@ -2,7 +2,7 @@ import { unauthorized } from '@orrery/errors';
 import type { HttpHeaders, PeerCertificate } from '@orrery/node-io/http-server';
 import { verifyCertificate } from '@orrery/node-io/pki';
 import type { ApiServerConfig } from '../config.ts';
-import type { Authenticator, Credentials, UserInfo } from '../pipeline/index.ts';
+import type { Authenticator, Credentials, PluginFactory, UserInfo } from '../pipeline/index.ts';
 
 type Settings = Pick<ApiServerConfig, 'clientCa' | 'requestheaderClientCaFile' | 'requestheaderAllowedNames' | 'requestheaderUsernameHeaders' | 'requestheaderUidHeaders' | 'requestheaderGroupHeaders' | 'requestheaderExtraHeadersPrefix'>;
 
@@ -91,3 +91,6 @@ export function requestHeaders(settings: Settings): Authenticator[] {
     },
   ];
 }
+
+/** Goes before all that look at other credentials. */
+export const frontProxyPlugin: PluginFactory = ({ config }) => ({ authenticators: requestHeaders(config) });

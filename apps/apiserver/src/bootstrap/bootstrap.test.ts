@@ -1,4 +1,4 @@
-import { ClusterRoleBindings, ClusterRoles, ConfigMaps, FlowSchemas, Namespaces, PriorityLevelConfigurations, RoleBindings, Roles, Services } from '@orrery/api';
+import { ClusterRoleBindings, ClusterRoles, FlowSchemas, Namespaces, PriorityLevelConfigurations, RoleBindings, Roles, Services } from '@orrery/api';
 import { resolveConfig } from '@orrery/runtime';
 import { describe, expect, it } from 'vitest';
 import { uncoveredRules } from '../authorization/policy-rule.ts';
@@ -46,7 +46,6 @@ describe('bootstrap', () => {
     expect(cluster.read.list(PriorityLevelConfigurations)).toHaveLength(8);
     expect([cluster.read.list(Roles).length, cluster.read.list(RoleBindings).length]).toEqual([namespaceRoles.length, namespaceRoleBindings.length]);
     expect(cluster.read.get(Services, { namespace: 'default', name: 'kubernetes' })?.spec).toMatchObject({ clusterIP: '10.96.0.1', ports: [{ port: 443, targetPort: 16443 }] });
-    expect(cluster.read.get(ConfigMaps, { namespace: 'kube-system', name: 'extension-apiserver-authentication' })?.data).toEqual({ 'client-ca-file': 'PEM' });
     const { writes } = cluster;
     await bootstrap(cluster);
     expect(cluster.writes).toBe(writes);

@@ -15,7 +15,7 @@ export const bootstrapPlugin: PluginFactory = (context: PluginContext) => ({
           ...priorityClassObjects(),
           ...rbacObjects(),
           ...flowControlObjects(),
-          ...configMapObjects({ clientCa: config.clientCa, nowMs: env.clock.now() }),
+          ...configMapObjects({ nowMs: env.clock.now() }),
           ...kubernetesServiceObjects({ serviceCidr: config.serviceClusterIpRange, port: context.securePort() }),
         ];
         return ensureAll(context, objects, signal);

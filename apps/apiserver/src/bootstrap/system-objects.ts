@@ -1,5 +1,4 @@
 import { ConfigMaps, FlowSchemas, Namespaces, PriorityClasses, PriorityLevelConfigurations, ServiceCIDRs, Services } from '@orrery/api';
-import type { ConfigMap } from '@orrery/api/types';
 import { type Wanted, wanted } from './ensure.ts';
 import { flowSchemas, priorityLevels } from './flow-control.ts';
 
@@ -26,18 +25,9 @@ export function flowControlObjects(): Wanted[] {
   ];
 }
 
-/** Tells extension servers how to authenticate; keeps what others put into it. */
-function authenticationConfig(clientCa: string): Wanted {
-  const data: Record<string, string> = clientCa ? { 'client-ca-file': clientCa } : {};
-  const mend = (existing: ConfigMap): ConfigMap | undefined =>
-    Object.entries(data).every(([key, value]) => existing.data?.[key] === value) ? undefined : { ...existing, data: { ...existing.data, ...data } };
-  return wanted(ConfigMaps, { metadata: { name: 'extension-apiserver-authentication', namespace: 'kube-system' }, data }, mend);
-}
-
-export function configMapObjects(options: { clientCa: string; nowMs: number }): Wanted[] {
+export function configMapObjects(options: { nowMs: number }): Wanted[] {
   const since = new Date(options.nowMs).toISOString().slice(0, 10);
   return [
-    authenticationConfig(options.clientCa),
     wanted(ConfigMaps, { metadata: { name: 'kube-apiserver-legacy-service-account-token-tracking', namespace: 'kube-system' }, data: { since } }),
   ];
 }

@@ -1,5 +1,13 @@
 import type { KindDescriptor } from '@orrery/api';
 import { formatApiVersion } from '@orrery/apimachinery';
+import type { ServedGroup, ServedVersion } from './served.ts';
+
+/** A legacy document; the oldest ones have no apiVersion. */
+export interface DiscoveryObject {
+  readonly kind: string;
+  readonly apiVersion?: string;
+  readonly [field: string]: unknown;
+}
 
 /** A subresource as discovery shows it. */
 interface Subresource {
@@ -9,12 +17,6 @@ interface Subresource {
   readonly group: string;
   readonly version: string;
   readonly verbs: readonly string[];
-}
-
-interface GroupVersion {
-  readonly group: string;
-  readonly version: string;
-  readonly kinds: readonly KindDescriptor[];
 }
 
 const objectVerbs: readonly string[] = ['get', 'patch', 'update'];
@@ -29,18 +31,6 @@ export function subresourcesOf(kind: KindDescriptor): Subresource[] {
   if (kind.hasStatus && !named.has('status')) own.push({ name: 'status', kind: kind.kind, group: '', version: '', verbs: objectVerbs });
   if (kind.scale && !named.has('scale')) own.push({ name: 'scale', kind: 'Scale', group: 'autoscaling', version: 'v1', verbs: objectVerbs });
   return own.sort((a, b) => (a.name < b.name ? -1 : 1));
-}
-
-/** Groups and versions in the order in which their kinds were given: that is what clients resolve short names by. */
-export function groupVersions(kinds: readonly KindDescriptor[]): GroupVersion[] {
-  const found = new Map<string, { group: string; version: string; kinds: KindDescriptor[] }>();
-  for (const kind of kinds) {
-    const key = `${kind.group}/${kind.version}`;
-    const entry = found.get(key) ?? { group: kind.group, version: kind.version, kinds: [] };
-    entry.kinds.push(kind);
-    found.set(key, entry);
-  }
-  return [...found.values()].map((entry) => ({ ...entry, kinds: entry.kinds.sort((a, b) => (a.resource < b.resource ? -1 : 1)) }));
 }
 
 function sorted(verbs: readonly string[]): string[] {
@@ -65,48 +55,51 @@ function resourceDiscovery(kind: KindDescriptor): object {
   };
 }
 
+function versionDiscovery({ version, kinds, remote }: ServedVersion): object {
+  return remote ?? { version, resources: kinds.map(resourceDiscovery), freshness: 'Current' };
+}
+
 /** `APIGroupDiscoveryList` of `/api` (core only) or `/apis` (the rest). */
-export function aggregatedDiscovery(kinds: readonly KindDescriptor[], root: 'api' | 'apis', version: 'v2' | 'v2beta1'): object {
-  const groups = new Map<string, object[]>();
-  for (const gv of groupVersions(kinds)) {
-    if ((gv.group === '') !== (root === 'api')) continue;
-    const versions = groups.get(gv.group) ?? [];
-    versions.push({ version: gv.version, resources: gv.kinds.map(resourceDiscovery), freshness: 'Current' });
-    groups.set(gv.group, versions);
-  }
-  const items = [...groups].map(([name, versions]) => ({ metadata: name ? { name, creationTimestamp: null } : { creationTimestamp: null }, versions }));
+export function aggregatedDiscovery(groups: readonly ServedGroup[], root: 'api' | 'apis', version: 'v2' | 'v2beta1'): object {
+  const items = groups
+    .filter(({ name }) => (name === '') === (root === 'api'))
+    .map(({ name, versions }) => ({ metadata: name ? { name, creationTimestamp: null } : { creationTimestamp: null }, versions: versions.map(versionDiscovery) }));
   return { kind: 'APIGroupDiscoveryList', apiVersion: `apidiscovery.k8s.io/${version}`, metadata: {}, items };
 }
 
 /** Legacy `/apis`. */
-export function apiGroupList(kinds: readonly KindDescriptor[]): object {
-  const names = [...new Set(groupVersions(kinds).map((gv) => gv.group))].filter((name) => name !== '');
-  return { kind: 'APIGroupList', apiVersion: 'v1', groups: names.map((name) => groupBody(kinds, name)) };
+export function apiGroupList(groups: readonly ServedGroup[]): DiscoveryObject {
+  return { kind: 'APIGroupList', apiVersion: 'v1', groups: groups.filter(({ name }) => name !== '').map(groupBody) };
 }
 
-function groupBody(kinds: readonly KindDescriptor[], group: string): object {
-  const versions = groupVersions(kinds)
-    .filter((gv) => gv.group === group)
-    .map((gv) => ({ groupVersion: formatApiVersion(gv.group, gv.version), version: gv.version }));
-  return { name: group, versions, preferredVersion: versions[0] };
+function groupBody({ name, versions }: ServedGroup): object {
+  const all = versions.map(({ group, version }) => ({ groupVersion: formatApiVersion(group, version), version }));
+  return { name, versions: all, preferredVersion: all[0] };
 }
 
 /** Legacy `/apis/GROUP`; undefined for a group that is not served. */
-export function apiGroup(kinds: readonly KindDescriptor[], group: string): object | undefined {
-  if (group === '' || !kinds.some((kind) => kind.group === group)) return undefined;
-  return { kind: 'APIGroup', apiVersion: 'v1', ...groupBody(kinds, group) };
+export function apiGroup(groups: readonly ServedGroup[], name: string): DiscoveryObject | undefined {
+  const found = groups.find((group) => group.name === name);
+  return name !== '' && found ? { kind: 'APIGroup', apiVersion: 'v1', ...groupBody(found) } : undefined;
 }
 
 /** Legacy `/api`. */
-export function apiVersions(serverAddress: string): object {
+export function apiVersions(serverAddress: string): DiscoveryObject {
   return { kind: 'APIVersions', versions: ['v1'], serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress }] };
 }
 
-/** Legacy `/api/v1` and `/apis/GROUP/VERSION`; undefined for one that is not served. */
-export function apiResourceList(kinds: readonly KindDescriptor[], group: string, version: string): object | undefined {
-  const found = groupVersions(kinds).find((gv) => gv.group === group && gv.version === version);
-  if (!found) return undefined;
-  const resources = found.kinds.flatMap((kind) => {
+/** By which clients see that the form in which a kind is stored has changed; of kinds that are stored at all. */
+async function storageHash(kind: KindDescriptor): Promise<string | undefined> {
+  if (!kind.verbs.includes('get') || !kind.verbs.includes('create')) return undefined;
+  const { group, version } = kind.storedAs ?? kind;
+  const digest = await crypto.subtle.digest('SHA-256', Buffer.from(`${group}/${version}/${kind.kind}`));
+  return Buffer.from(digest).subarray(0, 8).toString('base64');
+}
+
+/** Legacy `/api/v1` and `/apis/GROUP/VERSION`. */
+export async function apiResourceList({ kinds, group, version }: ServedVersion): Promise<DiscoveryObject> {
+  const hashes = await Promise.all(kinds.map(storageHash));
+  const resources = kinds.flatMap((kind, i) => {
     const main = {
       name: kind.resource,
       singularName: kind.singular,
@@ -115,6 +108,7 @@ export function apiResourceList(kinds: readonly KindDescriptor[], group: string,
       verbs: sorted(kind.verbs),
       ...(kind.shortNames.length ? { shortNames: kind.shortNames } : {}),
       ...(kind.categories.length ? { categories: kind.categories } : {}),
+      ...(hashes[i] ? { storageVersionHash: hashes[i] } : {}),
     };
     const others = subresourcesOf(kind).map((s) => ({
       name: `${kind.resource}/${s.name}`,

@@ -1,46 +1,57 @@
 import type { Exchange } from '../http/exchange.ts';
-import { parseAccept } from '../http/negotiation.ts';
+import { negotiate, parseAccept } from '../http/negotiation.ts';
 import type { ApiServerCore } from '../server.ts';
-import { fromJson, remembered, sendDocument } from './document-cache.ts';
-import { aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions } from './documents.ts';
+import { fromJson, remembered, sendDocument, sendEncoded } from './document-cache.ts';
+import { type DiscoveryObject, aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions } from './documents.ts';
+import { groupsOf } from './served.ts';
 
 type Aggregated = 'v2' | 'v2beta1';
 
-/** Which aggregated form the client prefers; undefined for the legacy one. */
-function wanted(accept: string | undefined): Aggregated | undefined {
+const wildcards = new Set(['*/*', 'application/*']);
+
+/** Which aggregated form the client prefers, and in what; undefined for the legacy one. */
+function wanted(accept: string | undefined): { version: Aggregated; encoding: 'json' | 'yaml' } | undefined {
   for (const { type, params } of parseAccept(accept ?? '')) {
-    if (type !== 'application/json' && type !== '*/*' && type !== 'application/*') continue;
-    if (params['as'] === 'APIGroupDiscoveryList' && params['g'] === 'apidiscovery.k8s.io' && (params['v'] === 'v2' || params['v'] === 'v2beta1')) return params['v'];
+    const encoding = type === 'application/json' || wildcards.has(type) ? 'json' : type === 'application/yaml' ? 'yaml' : undefined;
+    if (!encoding && type !== 'application/vnd.kubernetes.protobuf') continue;
+    if (encoding && params['as'] === 'APIGroupDiscoveryList' && params['g'] === 'apidiscovery.k8s.io' && (params['v'] === 'v2' || params['v'] === 'v2beta1')) return { version: params['v'], encoding };
     if (!params['as']) return undefined;
   }
   return undefined;
 }
 
 async function sendRoot(core: ApiServerCore, exchange: Exchange, root: 'api' | 'apis'): Promise<void> {
-  const kinds = core.kinds.all();
-  const version = wanted(exchange.header('accept'));
-  if (version) {
-    const document = await remembered(core, `${root}:${version}`, () => fromJson(aggregatedDiscovery(kinds, root, version)));
-    return sendDocument(exchange, document, `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`);
+  const asked = wanted(exchange.header('accept'));
+  if (asked) {
+    const { version, encoding } = asked;
+    const document = await remembered(core, `${root}:${version}`, () => fromJson(aggregatedDiscovery(groupsOf(core), root, version)));
+    return sendEncoded(exchange, document, { encoding, mediaType: `application/${encoding};g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList` });
   }
   const address = exchange.header('host') ?? exchange.header(':authority') ?? '';
-  const legacy = root === 'api' ? fromJson(apiVersions(address)) : remembered(core, 'apis', () => fromJson(apiGroupList(kinds)));
   exchange.setHeaders({ vary: 'Accept' });
-  await exchange.sendJson(200, (await legacy).body, { encoding: 'json', pretty: exchange.pretty });
+  await sendLegacy(exchange, root === 'api' ? apiVersions(address) : apiGroupList(groupsOf(core)));
+}
+
+/** In JSON, YAML or protobuf; 406 for anything else. */
+async function sendLegacy(exchange: Exchange, object: DiscoveryObject): Promise<void> {
+  const format = negotiate(exchange.header('accept'), { pretty: exchange.pretty, transforms: false, protobuf: true });
+  await exchange.sendObject(200, format.encoding === 'protobuf' ? { apiVersion: 'v1', ...object } : object, format);
 }
 
 /** Answers `/api`, `/apis` and what lies directly below; false when there is no such group or version. */
 export async function serveDiscovery(core: ApiServerCore, exchange: Exchange, path: string): Promise<boolean> {
-  const [root, group = '', version = '', ...rest] = path.split('/').slice(1);
+  const [root, first = '', second = '', ...rest] = path.split('/').slice(1);
   if (rest.length || (root !== 'api' && root !== 'apis')) return false;
-  if (!group) {
+  if (!first) {
     await sendRoot(core, exchange, root);
     return true;
   }
-  const kinds = core.kinds.all();
-  const body =
-    root === 'api' ? (version ? undefined : apiResourceList(kinds, '', group)) : version ? apiResourceList(kinds, group, version) : apiGroup(kinds, group);
+  const groups = groupsOf(core);
+  const [group, version] = root === 'api' ? ['', first] : [first, second];
+  if (root === 'api' && second) return false;
+  const served = groups.find(({ name }) => name === group)?.versions.find((one) => one.version === version && !one.remote);
+  const body = version ? served && (await apiResourceList(served)) : apiGroup(groups, group);
   if (!body) return false;
-  await exchange.sendJson(200, Buffer.from(JSON.stringify(body)), { encoding: 'json', pretty: exchange.pretty });
+  await sendLegacy(exchange, body);
   return true;
 }

@@ -1,6 +1,7 @@
 import { StatusError, toStatusError, tooLarge } from '@orrery/errors';
 import { BodyTooLargeError, type HttpHandler, type HttpRequest, type HttpResponse, type RawSocket } from '@orrery/node-io/http-server';
 import type { Clock, Timer } from '@orrery/runtime';
+import { certificateRoles } from '../authentication/request-header.ts';
 import type { UserInfo } from '../pipeline/request-info.ts';
 import { actingUser, authenticated, checkAllowed } from '../pipeline/access.ts';
 import { RequestMetrics, type RequestShape } from '../metrics/request-metrics.ts';
@@ -62,13 +63,14 @@ export function httpHandler(core: ApiServerCore): HttpHandler {
   const { env, config } = core.registry;
   const { clock } = env;
   const metrics = new RequestMetrics(env, core.kinds);
+  const rolesOf = certificateRoles(config, () => clock.now());
   const maxMs = config.requestTimeoutSeconds * 1000;
 
   const identifyAndRoute = async (run: Run): Promise<void> => {
     const { exchange, parsed, long, startedMs } = run;
     const { request } = exchange;
     const { certificate } = request;
-    const credentials = { headers: request.headers, remoteAddress: request.remoteAddress, path: parsed.info.path, annotate: (key: string, value: string) => void (exchange.annotations[key] = value), warn: (text: string) => exchange.warn(text), ...(certificate ? { certificate } : {}) };
+    const credentials = { headers: request.headers, remoteAddress: request.remoteAddress, path: parsed.info.path, annotate: (key: string, value: string) => void (exchange.annotations[key] = value), warn: (text: string) => exchange.warn(text), ...(certificate ? rolesOf(certificate) : {}) };
     const start = { exchange, parsed, isLongRunning: long, receivedMs: startedMs };
     const sender = await authenticated(core.access, credentials, parsed.info).catch((error: unknown) => {
       auditRefusal(core, start, error);
@@ -152,10 +154,26 @@ async function takeTurn({ flowControl, registry }: ApiServerCore, run: Run, user
   if (long) run.reply.onBegin = () => ticket.release();
 }
 
+/** Hands the request to the server behind its APIService. */
+async function serveRemote(core: ApiServerCore, { exchange, socket }: Run, user: UserInfo): Promise<void> {
+  const { request, response, auditId } = exchange;
+  await core.aggregation?.serve({
+    http: request,
+    ...(socket ? { socket } : { response }),
+    user,
+    auditId,
+    headers: exchange.ownHeaders,
+    onStatus: (code) => void (exchange.code = code),
+  });
+}
+
 async function route(core: ApiServerCore, run: Run, user: UserInfo): Promise<void> {
   const { exchange, parsed, socket } = run;
   const { info, query } = parsed;
   await takeTurn(core, run, user);
+  const isRemote = core.aggregation?.serves(info.path) ?? false;
+  // What another server works on holds no seat.
+  if (isRemote) run.ticket?.release();
   const selectors = { fieldSelector: query.get('fieldSelector') ?? undefined, labelSelector: query.get('labelSelector') ?? undefined };
   await checkAllowed(core.access, {
     user,
@@ -164,6 +182,7 @@ async function route(core: ApiServerCore, run: Run, user: UserInfo): Promise<voi
     ...(selectors.fieldSelector ? { fieldSelector: selectors.fieldSelector } : {}),
     ...(selectors.labelSelector ? { labelSelector: selectors.labelSelector } : {}),
   });
+  if (isRemote) return serveRemote(core, run, user);
   if (!info.isResource) return serveNonResource(core, exchange, parsed);
   const handler = core.connect.find((h) => h.group === info.group && h.resource === info.resource && h.subresource === info.subresource);
   if (handler) return serveConnect(core, handler, { exchange, parsed, user, socket });

@@ -6,6 +6,8 @@ export interface Credentials {
   readonly headers: HttpHeaders;
   /** A client certificate that verified against the client CA. */
   readonly certificate?: PeerCertificate;
+  /** The same, where it verified against the CA of front proxies (`--requestheader-client-ca-file`). */
+  readonly proxyCertificate?: PeerCertificate;
   readonly remoteAddress: string;
   /** Path of the request, for what depends on it (anonymous access); absent in TokenReview. */
   readonly path?: string;

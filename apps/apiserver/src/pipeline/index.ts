@@ -1,4 +1,5 @@
 export * from './admission.ts';
+export * from './aggregation.ts';
 export * from './audit.ts';
 export * from './authentication.ts';
 export * from './authorization.ts';

@@ -7,6 +7,7 @@ import type { NetStack } from '@orrery/vnet';
 import type { ApiServerConfig } from '../config.ts';
 import type { EtcdStore } from '../storage/etcd-store.ts';
 import type { AdmissionPlugin } from './admission.ts';
+import type { Aggregation } from './aggregation.ts';
 import type { Authenticator, Impersonator } from './authentication.ts';
 import type { Authorizer } from './authorization.ts';
 import type { ConnectHandler } from './connect.ts';
@@ -77,6 +78,7 @@ export interface PluginSet {
   readonly reviews?: readonly ReviewHandler[];
   readonly connect?: readonly ConnectHandler[];
   readonly identity?: IdentityDocuments;
+  readonly aggregation?: Aggregation;
   readonly bootstrap?: readonly BootstrapStep[];
   /** Started after the caches and stopped first: pollers, rebuilders of indexes. */
   start?(signal: AbortSignal): void | Promise<void>;

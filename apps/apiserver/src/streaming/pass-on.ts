@@ -1,5 +1,5 @@
 import { internalError } from '@orrery/errors';
-import { type ExchangeReply, type HeaderList, exchange, headerList, headerMap, proxyUpgrade, streamOfSocket } from '@orrery/http';
+import { type ExchangeReply, type HeaderList, exchange, headerList, proxyUpgrade, streamOfSocket } from '@orrery/http';
 import type { HttpHeaders } from '@orrery/node-io/http-server';
 import type { ConnectRequest } from '../pipeline/index.ts';
 import type { Backend } from './backend.ts';
@@ -24,40 +24,65 @@ function forwarded(headers: HttpHeaders, keep: (name: string) => boolean): [stri
     .filter(([name, value]) => name !== 'sec-websocket-protocol' || value !== '');
 }
 
-/** Passes an upgrade on and joins the two connections until either ends. */
-export async function passOnUpgrade(request: ConnectRequest, backend: Backend, target: string): Promise<void> {
+/** A request that goes on to a backend, and where its reply goes. */
+export interface PassedOn {
+  readonly http: Pick<ConnectRequest['http'], 'method' | 'url' | 'headers' | 'signal' | 'bodyStream'>;
+  readonly response?: ConnectRequest['response'];
+  readonly socket?: ConnectRequest['socket'];
+}
+
+/** One entry a name with all its values, each of which goes on in a line of its own. */
+function valuesByName(list: HeaderList): Record<string, string[]> {
+  const out: Record<string, string[]> = {};
+  for (const [name, value] of list) (out[name.toLowerCase()] ??= []).push(value);
+  return out;
+}
+
+/** Passes an upgrade on and joins the two connections until either ends; resolves with the status of the backend's reply. Rejects before anything was sent to the client. */
+export async function joinUpgrade(request: PassedOn, backend: Backend, options: { target: string; extra?: HeaderList }): Promise<number> {
   if (!request.socket) throw new Error('not an upgrade');
-  const { method, headers } = request.http;
+  const { method, headers, url } = request.http;
   const kept = forwarded(headers, (name) => !['authorization', 'host', 'content-length', 'x-orrery-node'].includes(name));
+  const sent = valuesByName([...kept, ...(backend.headers ?? []), ...(options.extra ?? [])]);
+  const { status } = await proxyUpgrade({ request: { method, url, headers: sent }, client: streamOfSocket(request.socket), backend: backend.stream, target: options.target, host: backend.host });
+  return status;
+}
+
+export async function passOnUpgrade(request: PassedOn, backend: Backend, target: string): Promise<void> {
   try {
-    await proxyUpgrade({ request: { method, url: request.http.url, headers: headerMap([...kept, ...(backend.headers ?? [])]) }, client: streamOfSocket(request.socket), backend: backend.stream, target, host: backend.host });
+    await joinUpgrade(request, backend, { target });
+  } catch (error) {
+    throw internalError(error);
+  }
+}
+
+/** `exchangeWith`; what goes wrong is a 500. */
+export async function ask(request: PassedOn, backend: Backend, options: { target: string; extra?: HeaderList }): Promise<ExchangeReply> {
+  try {
+    return await exchangeWith(request, backend, options);
   } catch (error) {
     throw internalError(error);
   }
 }
 
 /** Sends the request to the backend; ends it when the client goes away. */
-export async function ask(request: ConnectRequest, backend: Backend, options: { target: string; extra?: HeaderList }): Promise<ExchangeReply> {
+export function exchangeWith(request: PassedOn, backend: Backend, options: { target: string; extra?: HeaderList }): Promise<ExchangeReply> {
   const { method, headers, signal } = request.http;
   const drop = (): void => backend.stream.close();
   if (signal.aborted) drop();
   else signal.addEventListener('abort', drop, { once: true });
   const kept = forwarded(headers, (name) => !ownHeaders.has(name));
   const hasBody = headers['content-length'] !== undefined ? headers['content-length'] !== '0' : headers['transfer-encoding'] !== undefined || ['POST', 'PUT', 'PATCH'].includes(method);
-  try {
-    return await exchange(backend.stream, {
-      method,
-      target: options.target,
-      headers: [['Host', backend.host], ...kept, ...(backend.headers ?? []), ...(options.extra ?? [])],
-      ...(hasBody ? { body: request.http.bodyStream() } : {}),
-    });
-  } catch (error) {
-    throw internalError(error);
-  }
+  return exchange(backend.stream, {
+    method,
+    target: options.target,
+    headers: [['Host', backend.host], ...kept, ...(backend.headers ?? []), ...(options.extra ?? [])],
+    ...(hasBody ? { body: request.http.bodyStream() } : {}),
+  });
 }
 
 /** Copies a reply to the client as it arrives. */
-export async function relay(request: ConnectRequest, reply: ExchangeReply, headers: HttpHeaders): Promise<void> {
+export async function relay(request: PassedOn, reply: ExchangeReply, headers: HttpHeaders): Promise<void> {
   const sink = request.response?.stream(reply.status, headers);
   if (!sink) throw new Error('an upgrade has no plain reply');
   try {

@@ -38,6 +38,10 @@ function writeAll(components: readonly string[], options: PkiOptions): void {
   write('apiserver-serving.crt', pki.serverCert);
   write('apiserver-serving.key', pki.serverKey);
   write('service-account.key', pki.saKey);
+  const { frontProxy } = pki;
+  write('front-proxy-ca.crt', frontProxy.caCert);
+  write('front-proxy-client.crt', frontProxy.cert);
+  write('front-proxy-client.key', frontProxy.key);
   if (options.natsListen) write('nats.conf', natsServerConfig({ listen: options.natsListen, ca: join(out, 'ca.crt'), cert: join(out, 'nats.crt'), key: join(out, 'nats.key') }));
   if (options.signingDir) write('ca.key', pki.caKey, resolve(options.signingDir));
   for (const { name, user, groups } of components.map(parseComponent)) {

@@ -9,7 +9,7 @@ import type { Cluster, ClusterOptions } from '../cluster.ts';
 import { nodesReady } from '../single/readiness.ts';
 import { freePorts } from './free-ports.ts';
 import { hostDnsAnswers } from './readiness.ts';
-import { type Ports, type SpecContext, type TlsFiles, apiServerSpec, controlPlaneSpecs, nodeSpecs, serviceSpecs, storeSpec } from './specs.ts';
+import { type ApiServerFiles, type Ports, type SpecContext, type TlsFiles, apiServerSpec, controlPlaneSpecs, nodeSpecs, serviceSpecs, storeSpec } from './specs.ts';
 import { type Supervisor, createSupervisor } from './supervisor.ts';
 
 const local = '127.0.0.1';
@@ -119,17 +119,19 @@ class ProcessesCluster implements Cluster {
     return path;
   }
 
-  private apiServerFiles(): { cert: string; key: string; serviceAccountKey: string } {
+  private apiServerFiles(): ApiServerFiles {
     const { cert, key } = this.writePem('apiserver-serving', { ca: this.pki.caCert, cert: this.pki.serverCert, key: this.pki.serverKey });
     const serviceAccountKey = join(this.options.dir.pki, 'components', 'service-account.key');
     writeFileSync(serviceAccountKey, this.pki.saKey, { mode: 0o600 });
-    return { cert, key, serviceAccountKey };
+    const { caCert, ...pair } = this.pki.frontProxy;
+    const proxy = this.writePem('front-proxy-client', { ca: caCert, ...pair }, 'front-proxy-ca');
+    return { cert, key, serviceAccountKey, proxy };
   }
 
-  private writePem(name: string, pem: TlsFiles): TlsFiles {
+  private writePem(name: string, pem: TlsFiles, authority = 'ca'): TlsFiles {
     const dir = join(this.options.dir.pki, 'components');
     mkdirSync(dir, { recursive: true, mode: 0o700 });
-    const files = { ca: join(dir, 'ca.crt'), cert: join(dir, `${name}.crt`), key: join(dir, `${name}.key`) };
+    const files = { ca: join(dir, `${authority}.crt`), cert: join(dir, `${name}.crt`), key: join(dir, `${name}.key`) };
     for (const part of ['ca', 'cert', 'key'] as const) writeFileSync(files[part], pem[part], { mode: 0o600 });
     return files;
   }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { clusterServerName } from '@orrery/node-io';
+import { clusterServerName, frontProxyName } from '@orrery/node-io';
 import type { ClusterOptions } from '../cluster.ts';
 import { loadBalancerRange } from '../load-balancer-range.ts';
 import { network, nodeAddress, nodeName, podRange } from '../single/addresses.ts';
@@ -53,7 +53,16 @@ export function storeSpec(context: SpecContext): ProcessSpec {
   return { name: 'store', app: 'store', args };
 }
 
-export function apiServerSpec(context: SpecContext, serving: { cert: string; key: string; serviceAccountKey: string }): ProcessSpec {
+/** Files of the API server alone. */
+export interface ApiServerFiles {
+  readonly cert: string;
+  readonly key: string;
+  readonly serviceAccountKey: string;
+  /** What it shows the servers behind APIServices, and whose word it takes in request headers itself. */
+  readonly proxy: TlsFiles;
+}
+
+export function apiServerSpec(context: SpecContext, serving: ApiServerFiles): ProcessSpec {
   const { options, ports } = context;
   const tls = context.tls('apiserver', 'kube-apiserver', ['system:masters']);
   const args = [
@@ -61,6 +70,7 @@ export function apiServerSpec(context: SpecContext, serving: { cert: string; key
     ...['--tls-cert', serving.cert, '--tls-key', serving.key, '--client-ca', tls.ca, '--service-account-key', serving.serviceAccountKey],
     ...['--etcd-servers', `${local}:${ports.store}`, '--etcd-ca', tls.ca, '--etcd-cert', tls.cert, '--etcd-key', tls.key, '--etcd-server-name', clusterServerName],
     ...['--kubelet-ca', tls.ca, '--kubelet-client-cert', tls.cert, '--kubelet-client-key', tls.key],
+    ...['--requestheader-client-ca-file', serving.proxy.ca, '--requestheader-allowed-names', frontProxyName, '--proxy-client-cert-file', serving.proxy.cert, '--proxy-client-key-file', serving.proxy.key],
     ...natsFlags(context),
     ...['--nats-ca', tls.ca, '--nats-cert', tls.cert, '--nats-key', tls.key],
   ];

@@ -7,7 +7,7 @@ import { createControllerManager } from '@orrery/controller-manager/component';
 import { coreDnsSchema, createCoreDns } from '@orrery/coredns/component';
 import { createIngress, ingressSchema } from '@orrery/ingress/component';
 import { type KubeProxy, createKubeProxy } from '@orrery/kube-proxy/component';
-import { type Pki, balancerNetwork, clusterServerName, createReverseProxy, csrSigner, dialHost, ensurePki, exposeNodePorts, fileState, hostDns, nodeDisk, serveHttp } from '@orrery/node-io';
+import { type Pki, balancerNetwork, clusterServerName, createReverseProxy, csrSigner, dialHost, ensurePki, exposeNodePorts, fileState, frontProxyName, hostDns, nodeDisk, serveHttp } from '@orrery/node-io';
 import { type Component, type Env, resolveConfig, stopAll } from '@orrery/runtime';
 import { createScheduler, schedulerSchema } from '@orrery/scheduler/component';
 import { createStore } from '@orrery/store/component';
@@ -40,6 +40,7 @@ class SingleCluster implements Cluster {
     this.fabric = createFabric(this.env('vnet'), { hostGateway: { dial: ({ to }) => this.dialMachine(to) } });
     this.infra = this.fabric.addSwitch({ node: 'orrery-infra', nodeIp: network.infraSwitch });
     this.store = createStore(this.env('store'), { disk: nodeDisk }, { dataDir: dir.store, listenClient: ['127.0.0.1:0'] });
+    const { frontProxy } = this.pki;
     const kubeletClient = this.pki.clientCert('kube-apiserver-kubelet-client', ['system:masters']);
     this.apiServer = createApiServer(
       this.env('apiserver'),
@@ -56,6 +57,10 @@ class SingleCluster implements Cluster {
         kubeletCa: this.pki.caCert,
         kubeletClientCert: kubeletClient.cert,
         kubeletClientKey: kubeletClient.key,
+        requestheaderClientCaFile: frontProxy.caCert,
+        requestheaderAllowedNames: [frontProxyName],
+        proxyClientCertFile: frontProxy.cert,
+        proxyClientKeyFile: frontProxy.key,
       },
     );
   }

@@ -6,6 +6,8 @@ import { type AltNames, type KeyPair, type Subject, type Usage, generateKey, sig
 const dayMs = 24 * 60 * 60 * 1000;
 const caLifeMs = 3650 * dayMs;
 const leafLifeMs = 365 * dayMs;
+/** The common name by which extension servers know the API server. */
+export const frontProxyName = 'front-proxy-client';
 /** Clocks of clients may be behind ours. */
 const backdateMs = 5 * 60 * 1000;
 
@@ -33,6 +35,8 @@ export interface Pki {
   clientCert(user: string, groups?: readonly string[]): KeyPair;
   /** A certificate for both directions, e.g. store peers, kubelets (`system:node:x`). `name` names its file. */
   servingCert(name: string, options: { subject: Subject; altNames: AltNames }): KeyPair;
+  /** The API server as a front proxy to the servers behind APIServices: an authority of its own, and the certificate it shows them (common name `front-proxy-client`). */
+  readonly frontProxy: { readonly caCert: string } & KeyPair;
   /** Kubeconfig text with the user's embedded client certificate. */
   kubeconfig(options: { server: string; user: string; groups?: readonly string[]; cluster?: string; namespace?: string }): string;
 }
@@ -53,15 +57,16 @@ function reusable(pair: KeyPair, want: LeafRequest & { caCert: string; nowMs: nu
   return cert.subject === subject && names.every((found) => found !== undefined);
 }
 
-function certificateAuthority(files: PkiFiles, nowMs: number): KeyPair {
-  const stored = files.readPair('ca');
+/** `name` is that of its files; `commonName` what the certificate says. */
+function certificateAuthority(files: PkiFiles, nowMs: number, { name, commonName }: { name: string; commonName: string }): KeyPair {
+  const stored = files.readPair(name);
   if (stored && new X509Certificate(stored.cert).checkPrivateKey(createPrivateKey(stored.key)) && Date.parse(new X509Certificate(stored.cert).validTo) > nowMs + leafLifeMs) return stored;
   const { key, publicKey } = generateKey();
-  const subject = { commonName: 'orrery-ca' };
+  const subject = { commonName };
   const usages: Usage[] = ['digital signature', 'key encipherment', 'cert sign', 'crl sign'];
   const cert = signCertificate({ subject, publicKey, usages, isCa: true, altNames: {}, notBefore: nowMs - backdateMs, notAfter: nowMs + caLifeMs }, { key });
   const pair = { cert, key };
-  files.writePair('ca', pair);
+  files.writePair(name, pair);
   return pair;
 }
 
@@ -81,15 +86,15 @@ function serverNames(options: PkiOptions): AltNames {
 export function ensurePki(dir: string | undefined, options: PkiOptions = {}): Pki {
   const now = options.now ?? Date.now;
   const files = dir === undefined ? memoryFiles() : directoryFiles(dir);
-  const ca = files.exclusively(() => certificateAuthority(files, now()));
+  const ca = files.exclusively(() => certificateAuthority(files, now(), { name: 'ca', commonName: 'orrery-ca' }));
 
-  const leaf = (name: string, request: LeafRequest): KeyPair =>
+  const leaf = (name: string, request: LeafRequest, by = ca): KeyPair =>
     files.exclusively(() => {
       const nowMs = now();
       const stored = files.readPair(name);
-      if (stored && reusable(stored, { ...request, caCert: ca.cert, nowMs })) return stored;
+      if (stored && reusable(stored, { ...request, caCert: by.cert, nowMs })) return stored;
       const { key, publicKey } = generateKey();
-      const cert = signCertificate({ ...request, publicKey, notBefore: nowMs - backdateMs, notAfter: nowMs + leafLifeMs }, ca);
+      const cert = signCertificate({ ...request, publicKey, notBefore: nowMs - backdateMs, notAfter: nowMs + leafLifeMs }, by);
       files.writePair(name, { cert, key });
       return { cert, key };
     });
@@ -107,6 +112,11 @@ export function ensurePki(dir: string | undefined, options: PkiOptions = {}): Pk
     saKey,
     saPublicKey: createPublicKey(saKey).export({ type: 'spki', format: 'pem' }) as string,
     clientCert,
+    get frontProxy() {
+      const authority = files.exclusively(() => certificateAuthority(files, now(), { name: 'front-proxy-ca', commonName: 'front-proxy-ca' }));
+      const pair = leaf('front-proxy-client', { subject: { commonName: frontProxyName }, usages: ['digital signature', 'key encipherment', 'client auth'] }, authority);
+      return { caCert: authority.cert, ...pair };
+    },
     servingCert: (name, { subject, altNames }) => leaf(fileName(name), { subject, altNames, usages: ['digital signature', 'key encipherment', 'server auth', 'client auth'] }),
     kubeconfig: ({ user, groups, ...rest }) => kubeconfigText({ ...rest, user, caCert: ca.cert, credentials: clientCert(user, groups) } satisfies KubeconfigOptions),
   };

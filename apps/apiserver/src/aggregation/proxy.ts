@@ -1,0 +1,95 @@
+import { type ExchangeReply, type HeaderList, headerValue } from '@orrery/http';
+import type { HttpHeaders } from '@orrery/node-io/http-server';
+import type { DelegatedRequest } from '../pipeline/aggregation.ts';
+import { responseHead } from '../http/upgrade.ts';
+import { type PassedOn, exchangeWith, joinUpgrade, relay } from '../streaming/pass-on.ts';
+import type { RemoteService } from './api-service.ts';
+import { type ConnectionNeeds, authority, endpointOf, openBackend } from './connection.ts';
+import { withoutIdentity } from './identity-headers.ts';
+
+const hopHeaders = new Set(['connection', 'keep-alive', 'proxy-authenticate', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade']);
+
+/** A failure of the aggregator itself: plain text, as upstream tells it. */
+function refuse(request: DelegatedRequest, code: number, text: string): void {
+  request.onStatus(code);
+  const body = `${text}\n`;
+  const headers = { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff', 'cache-control': 'no-cache, private', ...request.headers };
+  if (request.response) request.response.send(code, headers, body);
+  else if (request.socket && !request.socket.closed) {
+    request.socket.write(Buffer.from(`${responseHead(code, { ...headers, 'content-length': String(body.length), connection: 'close' })}${body}`));
+    request.socket.end();
+  }
+}
+
+/** The reply's headers, repeated ones with all their values; those of this server replace the other's. */
+function replyHeaders(reply: ExchangeReply, own: HttpHeaders): HttpHeaders {
+  const out: Record<string, string | string[]> = {};
+  for (const [name, value] of reply.headers) {
+    const key = name.toLowerCase();
+    const known = out[key];
+    if (hopHeaders.has(key)) continue;
+    out[key] = known === undefined ? value : [known, value].flat();
+  }
+  return { ...out, ...own };
+}
+
+/** What tells the other server how the client reached this one. */
+function forwarding({ http, auditId }: DelegatedRequest): HeaderList {
+  const host = headerValue(http.headers, 'host') ?? headerValue(http.headers, ':authority') ?? '';
+  const known = headerValue(http.headers, 'x-forwarded-for');
+  return [
+    ['X-Forwarded-For', known ? `${known}, ${http.remoteAddress}` : http.remoteAddress],
+    ['X-Forwarded-Host', host],
+    ['X-Forwarded-Proto', http.secure ? 'https' : 'http'],
+    ['X-Forwarded-Uri', http.url.split('?')[0] ?? ''],
+    ['Audit-Id', auditId],
+  ];
+}
+
+const told = new Set(['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-uri', 'audit-id']);
+
+function passedOn(request: DelegatedRequest): PassedOn {
+  const { http, response, socket } = request;
+  const headers = Object.fromEntries(Object.entries(withoutIdentity(http.headers)).filter(([name]) => !told.has(name)));
+  const sent = { method: http.method, url: http.url, headers, bodyStream: () => http.bodyStream() };
+  return {
+    http: {
+      ...sent,
+      get signal() {
+        return http.signal;
+      },
+    },
+    ...(response ? { response } : {}),
+    ...(socket ? { socket } : {}),
+  };
+}
+
+/** Passes an authorized request on to the server behind an APIService, and its reply back as it arrives. */
+export async function proxyTo(remote: RemoteService, request: DelegatedRequest, needs: ConnectionNeeds): Promise<void> {
+  const { log } = needs.env;
+  if (!remote.isAvailable) return refuse(request, 503, 'service unavailable');
+  let to: ReturnType<typeof endpointOf>;
+  try {
+    to = endpointOf(remote, needs);
+  } catch (error) {
+    log.warn('no way to the service of an APIService', { name: remote.name, error });
+    return refuse(request, 503, 'service unavailable');
+  }
+  const on = passedOn(request);
+  const options = { target: request.http.url, extra: forwarding(request) };
+  let reply: ExchangeReply;
+  try {
+    const backend = await openBackend(remote, request.user, { needs, to });
+    if (on.socket) {
+      request.onStatus(101);
+      request.onStatus(await joinUpgrade(on, backend, options));
+      return;
+    }
+    reply = await exchangeWith(on, backend, options);
+  } catch (error) {
+    log.debug('a request could not be passed on', { name: remote.name, to: authority(to), error });
+    return refuse(request, 503, on.socket ? `error dialing backend: ${(error as Error).message}` : `error trying to reach service: ${(error as Error).message}`);
+  }
+  request.onStatus(reply.status);
+  await relay(on, reply, replyHeaders(reply, request.headers)).catch((error: unknown) => log.debug('a reply ended early', { name: remote.name, error }));
+}
