@@ -1,4 +1,5 @@
 import type { CertificateSigningRequest } from '@orrery/api/types';
+import { deepEqual } from '@orrery/apimachinery';
 import { badRequest, forbidden } from '@orrery/errors';
 import { parseCsr } from '@orrery/node-io/pki';
 import type { AdmissionAttributes, AdmissionPlugin, Authorizer } from '../pipeline/index.ts';
@@ -57,6 +58,19 @@ export function certificateSigning(authorize: Authorizer['authorize']): Admissio
       const signerName = old.spec?.signerName ?? '';
       if (await mayFor(authorize, attributes, { verb: 'sign', signerName })) return;
       throw forbidden(subjectOf(attributes), `user not permitted to sign requests with signerName ${JSON.stringify(signerName)}`);
+    },
+  };
+}
+
+/** A trust bundle of a signer takes the permission to attest for the signer. */
+export function clusterTrustBundleAttest(authorize: Authorizer['authorize']): AdmissionPlugin {
+  return {
+    name: 'ClusterTrustBundleAttest',
+    handles: ({ kind, subresource, operation }) => kind.group === group && kind.resource === 'clustertrustbundles' && subresource === '' && (operation === 'CREATE' || operation === 'UPDATE'),
+    async validate(attributes) {
+      const signerName = ((attributes.object as { spec?: { signerName?: string } }).spec?.signerName ?? '');
+      if (!signerName || deepEqual(attributes.object, attributes.oldObject) || (await mayFor(authorize, attributes, { verb: 'attest', signerName }))) return;
+      throw forbidden(subjectOf(attributes), `user not permitted to attest for signerName ${JSON.stringify(signerName)}`);
     },
   };
 }

@@ -1,14 +1,23 @@
 import { ConfigError } from '@orrery/runtime';
 import type { AdmissionPlugin, PluginContext, PluginFactory } from '../pipeline/index.ts';
-import { certificateApproval, certificateRequester, certificateSigning, certificateSubjectRestriction } from './certificates.ts';
+import { alwaysAdmit, alwaysDeny } from './always.ts';
+import { alwaysPullImages } from './always-pull-images.ts';
+import { limitPodHardAntiAffinityTopology } from './anti-affinity-topology.ts';
+import { certificateApproval, certificateRequester, certificateSigning, certificateSubjectRestriction, clusterTrustBundleAttest } from './certificates.ts';
 import { defaultIngressClass } from './default-ingress-class.ts';
 import { defaultStorageClass } from './default-storage-class.ts';
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts';
+import { denyServiceExternalIps } from './deny-service-external-ips.ts';
+import { extendedResourceToleration } from './extended-resource-toleration.ts';
 import { limitRanger } from './limit-ranger.ts';
+import { namespaceAutoProvision, namespaceExists } from './namespace-existence.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
+import { ownerReferencesPermissionEnforcement } from './owner-references.ts';
 import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts';
+import { podNodeSelector } from './pod-node-selector.ts';
 import { podSecurity } from './pod-security/index.ts';
+import { podTolerationRestriction } from './pod-toleration-restriction.ts';
 import { podTopologyLabels } from './pod-topology-labels.ts';
 import { mutatingAdmissionPolicy, validatingAdmissionPolicy } from './policies/index.ts';
 import { priority } from './priority.ts';
@@ -32,22 +41,33 @@ interface Entry {
  * as it is in clusters that kubeadm makes.
  */
 const entries: readonly Entry[] = [
+  { name: 'AlwaysAdmit', isOff: true, make: () => alwaysAdmit },
+  { name: 'NamespaceAutoProvision', isOff: true, make: namespaceAutoProvision },
   { name: 'NamespaceLifecycle', make: namespaceLifecycle },
+  { name: 'NamespaceExists', isOff: true, make: namespaceExists },
+  { name: 'LimitPodHardAntiAffinityTopology', isOff: true, make: () => limitPodHardAntiAffinityTopology },
   { name: 'LimitRanger', make: ({ read }) => limitRanger(read) },
   { name: 'ServiceAccount', make: serviceAccount },
   { name: 'NodeRestriction', make: ({ read }) => nodeRestriction(read) },
   { name: 'TaintNodesByCondition', make: () => taintNodesByCondition },
+  { name: 'AlwaysPullImages', isOff: true, make: () => alwaysPullImages },
   { name: 'PodSecurity', make: ({ read }) => podSecurity(read) },
+  { name: 'PodNodeSelector', isOff: true, make: podNodeSelector },
   { name: 'Priority', make: priority },
   { name: 'DefaultTolerationSeconds', make: () => defaultTolerationSeconds },
+  { name: 'PodTolerationRestriction', isOff: true, make: podTolerationRestriction },
+  { name: 'ExtendedResourceToleration', isOff: true, make: () => extendedResourceToleration },
   { name: 'DefaultStorageClass', make: ({ read }) => defaultStorageClass(read) },
   { name: 'StorageObjectInUseProtection', make: () => storageObjectInUseProtection },
+  { name: 'OwnerReferencesPermissionEnforcement', isOff: true, make: ownerReferencesPermissionEnforcement },
   { name: 'PersistentVolumeClaimResize', make: ({ read }) => persistentVolumeClaimResize(read) },
   { name: 'RuntimeClass', make: runtimeClass },
   { name: 'CertificateApproval', make: ({ authorize }) => certificateApproval(authorize) },
   { name: 'CertificateSigning', make: ({ authorize }) => certificateSigning(authorize) },
+  { name: 'ClusterTrustBundleAttest', make: ({ authorize }) => clusterTrustBundleAttest(authorize) },
   { name: 'CertificateSubjectRestriction', make: () => certificateSubjectRestriction },
   { name: 'DefaultIngressClass', make: ({ read }) => defaultIngressClass(read) },
+  { name: 'DenyServiceExternalIPs', isOff: true, make: () => denyServiceExternalIps },
   { name: 'PodTopologyLabels', make: ({ read }) => podTopologyLabels(read) },
   { name: 'MutatingAdmissionPolicy', make: mutatingAdmissionPolicy },
   { name: 'MutatingAdmissionWebhook', make: (context) => mutatingWebhooks(context, createCaller(context)) },
@@ -55,6 +75,7 @@ const entries: readonly Entry[] = [
   { name: 'ValidatingAdmissionWebhook', make: (context) => validatingWebhooks(context, createCaller(context)) },
   // Quota is booked when everything else has accepted the write.
   { name: 'ResourceQuota', make: resourceQuota },
+  { name: 'AlwaysDeny', isOff: true, make: () => alwaysDeny },
 ];
 
 const known = new Set(entries.map(({ name }) => name));
