@@ -119,7 +119,7 @@ describe('a definition', () => {
   });
 
   it.each<[string, (version: any) => void, string]>([
-    ['a path', (v) => (v.additionalPrinterColumns = [{ name: 'X', type: 'string', jsonPath: '.a[' }]), 'spec.versions[1].additionalPrinterColumns[0].jsonPath: Invalid value: ".a[": is an invalid JSONPath expression'],
+    ['a path', (v) => (v.additionalPrinterColumns = [{ name: 'X', type: 'string', jsonPath: 'a[' }]), 'spec.versions[1].additionalPrinterColumns[0].JSONPath: Invalid value: "a[": must be a simple json path starting with .'],
     ['a pattern', (v) => (v.schema.openAPIV3Schema.properties.spec.properties.cronSpec.pattern = '('), 'properties[cronSpec].pattern: Invalid value: "(": must be a valid regular expression'],
     ['a default', (v) => (v.schema.openAPIV3Schema.properties.spec.properties.mode.default = 'odd'), 'properties[mode].default: Unsupported value: "odd": supported values: "fast", "slow"'],
   ])('is refused for %s that makes no sense', async (_what, spoil, why) => {

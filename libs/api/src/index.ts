@@ -1,4 +1,5 @@
 export * from './admissionregistration/index.ts';
+export { approvalOf } from './apiextensions/v1/crd/approval.ts';
 export * from './custom/index.ts';
 export * from './define-kind.ts';
 export * from './equality.ts';

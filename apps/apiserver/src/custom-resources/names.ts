@@ -1,3 +1,4 @@
+import { approvalOf } from '@orrery/api';
 import type { CustomResourceDefinition, CustomResourceDefinitionCondition, CustomResourceDefinitionNames, CustomResourceDefinitionStatus } from '@orrery/api/types';
 import { deepEqual } from '@orrery/apimachinery';
 import { rfc3339 } from '@orrery/runtime';
@@ -64,18 +65,19 @@ function judge(definition: CustomResourceDefinition, taken: Taken): Verdict {
   return { names, accepted: { type: 'NamesAccepted', status: 'True', reason: 'NoConflicts', message: 'no conflicts found' } };
 }
 
-const isCommunity = (group: string): boolean => /(^|\.)(k8s|kubernetes)\.io$/.test(group);
-const approvalAnnotation = 'api-approved.kubernetes.io';
+const verdicts = {
+  missing: ['False', 'MissingAnnotation'],
+  bypassed: ['False', 'UnapprovedAnnotation'],
+  invalid: ['False', 'InvalidAnnotation'],
+  approved: ['True', 'ApprovedAnnotation'],
+} as const;
 
 /** Of groups of the project itself: was the API reviewed? */
 function approval(definition: CustomResourceDefinition): Facts | undefined {
-  if (!isCommunity(definition.spec?.group ?? '')) return undefined;
-  const type = 'KubernetesAPIApprovalPolicyConformant';
-  const value = definition.metadata?.annotations?.[approvalAnnotation];
-  if (!value) return { type, status: 'False', reason: 'MissingAnnotation', message: `protected groups must have approval annotation "${approvalAnnotation}", see https://github.com/kubernetes/enhancements/pull/1111` };
-  if (value.startsWith('unapproved')) return { type, status: 'False', reason: 'UnapprovedAnnotation', message: `not approved: ${JSON.stringify(value)}` };
-  if (!URL.canParse(value)) return { type, status: 'False', reason: 'InvalidAnnotation', message: `protected groups must have approval annotation "${approvalAnnotation}" with either a URL or a reason starting with "unapproved", see https://github.com/kubernetes/enhancements/pull/1111` };
-  return { type, status: 'True', reason: 'ApprovedAnnotation', message: `approved in ${value}` };
+  const found = approvalOf(definition);
+  if (!found) return undefined;
+  const [status, reason] = verdicts[found.state];
+  return { type: 'KubernetesAPIApprovalPolicyConformant', status, reason, message: found.reason };
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { CustomResourceColumnDefinition } from '../../gen/types.ts';
 import type { Column } from '../kind.ts';
 import { since } from '../printing/duration.ts';
-import { storedJsonPath } from './json-path.ts';
+import { JsonPathError, compileJsonPath } from './json-path.ts';
 
 type Cell = string | number | boolean | null;
 type CustomColumn = Column<Record<string, unknown>>;
@@ -40,7 +40,7 @@ function cellOf(type: string, values: readonly unknown[], nowMs: number): Cell {
 
 function columnOf(definition: CustomResourceColumnDefinition): CustomColumn {
   const { name, type, format, description, priority = 0 } = definition;
-  const find = storedJsonPath(definition.jsonPath);
+  const find = compileJsonPath(definition.jsonPath);
   return {
     name,
     type: type as CustomColumn['type'],
@@ -51,7 +51,15 @@ function columnOf(definition: CustomResourceColumnDefinition): CustomColumn {
   };
 }
 
-/** The columns of a version: its name and what it declares, or the age where it declares nothing. */
+/**
+ * The columns of a version: its name and what it declares, or the age where it declares nothing. Only the name where a path
+ * cannot be read: such definitions are let in.
+ */
 export function customColumns(declared: readonly CustomResourceColumnDefinition[] | undefined): CustomColumn[] {
-  return [nameColumn, ...(declared?.length ? declared : [ageDefinition]).map(columnOf)];
+  try {
+    return [nameColumn, ...(declared?.length ? declared : [ageDefinition]).map(columnOf)];
+  } catch (error) {
+    if (error instanceof JsonPathError) return [nameColumn];
+    throw error;
+  }
 }

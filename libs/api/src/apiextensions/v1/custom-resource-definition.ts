@@ -4,7 +4,8 @@ import { skippedRules } from '../../custom/cel/rules.ts';
 import { defineKind } from '../../define-kind.ts';
 import type { StrategyContext } from '../../kind.ts';
 import { fallbackColumns } from '../../printing/columns.ts';
-import { validateDefinition, validateDefinitionUpdate } from './crd/validation.ts';
+import { unrecognizedFormats } from './crd/formats.ts';
+import { validateDefinition, validateDefinitionStatus, validateDefinitionUpdate } from './crd/validation.ts';
 
 function setDefaults({ spec }: CustomResourceDefinition): void {
   if (!spec) return;
@@ -41,11 +42,14 @@ function holdForCleanup(definition: CustomResourceDefinition, { nowMs }: Strateg
   definition.status = { ...definition.status, conditions: [...conditions, terminating] } as CustomResourceDefinitionStatus;
 }
 
-/** What is taken in but not acted upon. */
-function warnings({ spec }: CustomResourceDefinition): string[] {
-  return (spec?.versions ?? []).flatMap((version) =>
+/** What is taken in but not acted upon: rules that are beyond us, and formats that nobody knows (of an update, new ones only). */
+function warnings({ spec }: CustomResourceDefinition, old: CustomResourceDefinition | undefined): string[] {
+  const rules = (spec?.versions ?? []).flatMap((version) =>
     skippedRules(version.schema?.openAPIV3Schema).map(({ rule, why }) => `spec.versions[${version.name}].schema.openAPIV3Schema: the rule ${JSON.stringify(rule)} is not evaluated by this server: ${why}`),
   );
+  const before = new Set(unrecognizedFormats(old?.spec));
+  const formats = unrecognizedFormats(spec).filter((format) => !before.has(format));
+  return [...rules, ...formats.map((format) => `unrecognized format ${JSON.stringify(format)}`)];
 }
 
 export const customResourceDefinitionKind = defineKind<CustomResourceDefinition>({
@@ -67,5 +71,6 @@ export const customResourceDefinitionKind = defineKind<CustomResourceDefinition>
   warnings,
   validate: validateDefinition,
   validateUpdate: validateDefinitionUpdate,
+  validateStatusUpdate: validateDefinitionStatus,
   columns: fallbackColumns,
 });
