@@ -4,6 +4,7 @@ import type { HttpHeaders, HttpRequest, HttpResponse } from '@orrery/node-io/htt
 import { stringify } from 'yaml';
 import type { AuditTrail } from '../pipeline/audit.ts';
 import { type Format, mediaTypeOf, negotiateFailure } from './negotiation.ts';
+import { warningHeaders } from './warnings.ts';
 
 /** Replies bigger than this are compressed for clients that can take it, as upstream. */
 const gzipAboveBytes = 128 * 1024;
@@ -90,7 +91,7 @@ export class Exchange {
   }
 
   headers(contentType: string): Record<string, string | readonly string[]> {
-    const warnings = [...this.warnings].map((text) => `299 - ${JSON.stringify(text)}`);
+    const warnings = warningHeaders(this.warnings);
     return {
       'content-type': contentType,
       'cache-control': 'no-cache, private',

@@ -3,7 +3,7 @@ import { StatusError, badRequest, internalError } from '@orrery/errors';
 import type { AdmissionAttributes } from '../../pipeline/index.ts';
 import type { Caller } from './caller.ts';
 import type { Hook } from './hook.ts';
-import { InvalidResponse, type ReviewRequest, UndecodablePatch, type Verdict, readReview, reviewVersion } from './review.ts';
+import { InvalidResponse, type ReviewRequest, UndecodablePatch, UnsupportedPatch, type Verdict, readReview, reviewVersion } from './review.ts';
 
 /** The webhook could not be asked or gave no proper answer: what failurePolicy is about. */
 export class CallFailure extends Error {
@@ -68,6 +68,7 @@ async function answer({ hook, request }: Invocation, options: { caller: Caller; 
   } catch (error) {
     if (error instanceof InvalidResponse) throw new CallFailure(hook, { reason: `received invalid webhook response: ${error.message}`, code: 503 });
     if (error instanceof UndecodablePatch) throw new CallFailure(hook, { reason: `received undecodable patch in webhook response: ${error.message}`, code: 503 });
+    if (error instanceof UnsupportedPatch) throw new CallFailure(hook, { reason: error.message, code: 400 });
     throw error;
   }
 }

@@ -28,6 +28,12 @@ export interface Verdict {
 export class InvalidResponse extends Error {}
 /** A patch that cannot be read. */
 export class UndecodablePatch extends Error {}
+/** A patch of a type that nobody knows. */
+export class UnsupportedPatch extends Error {
+  constructor(type: string) {
+    super(`unsupported patch type ${JSON.stringify(type)}`);
+  }
+}
 
 const optionKinds: Readonly<Record<string, string>> = { CREATE: 'CreateOptions', UPDATE: 'UpdateOptions', DELETE: 'DeleteOptions' };
 
@@ -75,31 +81,52 @@ export function reviewVersion(accepted: readonly string[]): ReviewVersion | unde
   return accepted.find((one): one is ReviewVersion => one === 'v1' || one === 'v1beta1');
 }
 
-function patchOf(response: Readonly<Record<string, unknown>>, version: ReviewVersion): unknown {
-  const { patch, patchType } = response;
-  if (patch === undefined || patch === null || patch === '') return undefined;
-  if (version === 'v1' && (patchType === undefined || patchType === null)) throw new InvalidResponse('webhook returned response.patch but not response.patchType');
-  if (version === 'v1' && patchType !== 'JSONPatch') throw new InvalidResponse(`webhook returned invalid response.patchType of ${JSON.stringify(patchType)}`);
+type Response = Readonly<Record<string, unknown>>;
+
+const isGiven = (value: unknown): boolean => value !== undefined && value !== null && value !== '';
+
+/** What a response to v1 may say of patches. */
+function checkPatch({ patch, patchType }: Response, mutating: boolean): void {
+  const hasType = patchType !== undefined && patchType !== null;
+  if (!mutating) {
+    if (isGiven(patch)) throw new InvalidResponse('validating webhook may not return response.patch');
+    if (hasType) throw new InvalidResponse('validating webhook may not return response.patchType');
+    return;
+  }
+  if (isGiven(patch) && !hasType) throw new InvalidResponse('webhook returned response.patch but not response.patchType');
+  if (!isGiven(patch) && hasType) throw new InvalidResponse('webhook returned response.patchType but not response.patch');
+  if (patchType === '') throw new InvalidResponse('webhook returned invalid response.patchType of ""');
+}
+
+/** v1beta1 knows one type of patch, whatever it says. */
+function patchOf({ patch, patchType }: Response, version: ReviewVersion): unknown {
+  if (!isGiven(patch)) return undefined;
+  let operations: unknown;
   try {
-    return JSON.parse(Buffer.from(String(patch), 'base64').toString('utf8'));
+    operations = JSON.parse(Buffer.from(String(patch), 'base64').toString('utf8'));
   } catch (error) {
     throw new UndecodablePatch((error as Error).message);
   }
+  if (version === 'v1' && patchType !== 'JSONPatch') throw new UnsupportedPatch(String(patchType));
+  return operations;
 }
 
-function checkAgreed(review: Readonly<Record<string, unknown>>, response: Readonly<Record<string, unknown>>, uid: string): void {
-  if (response['uid'] !== uid) throw new InvalidResponse(`expected response.uid ${JSON.stringify(uid)}, got ${JSON.stringify(response['uid'] ?? '')}`);
+function checkAgreed(review: Response, response: Response, uid: string): void {
+  if (response['uid'] !== uid) throw new InvalidResponse(`expected response.uid=${JSON.stringify(uid)}, got ${JSON.stringify(response['uid'] ?? '')}`);
   const { apiVersion = '', kind = '' } = review;
   if (apiVersion !== 'admission.k8s.io/v1' || kind !== 'AdmissionReview') {
     throw new InvalidResponse(`expected webhook response of admission.k8s.io/v1, Kind=AdmissionReview, got ${String(apiVersion)}, Kind=${String(kind)}`);
   }
 }
 
-/** Checks an answer. Throws InvalidResponse and UndecodablePatch. */
+/** Checks an answer. Throws InvalidResponse, UndecodablePatch and UnsupportedPatch. */
 export function readReview(review: unknown, expected: { version: ReviewVersion; uid: string; mutating: boolean }): Verdict {
   const response = isRecord(review) ? review['response'] : undefined;
   if (!isRecord(review) || !isRecord(response)) throw new InvalidResponse('webhook response was absent');
-  if (expected.version === 'v1') checkAgreed(review, response, expected.uid);
+  if (expected.version === 'v1') {
+    checkAgreed(review, response, expected.uid);
+    checkPatch(response, expected.mutating);
+  }
   const { status, warnings, auditAnnotations } = response;
   const allowed = response['allowed'] === true;
   return {

@@ -200,10 +200,28 @@ describe('answers', () => {
   it('wants its own uid back from v1, not from v1beta1', async () => {
     const { validates, validating, asked } = setup(() => ({ uid: 'other', allowed: true }));
     validates('v', {});
-    expect((await failure(validating.validate(attempt(pod())))).message).toMatch(/received invalid webhook response: expected response.uid "[^"]+", got "other"$/);
+    expect((await failure(validating.validate(attempt(pod())))).message).toMatch(/received invalid webhook response: expected response.uid="[^"]+", got "other"$/);
     validates('v', { admissionReviewVersions: ['v9', 'v1beta1'] });
     await validating.validate(attempt(pod()));
     expect(asked[1]?.body.apiVersion).toBe('admission.k8s.io/v1beta1');
+  });
+
+  it('refuses answers about patches that make no sense', async () => {
+    const said = async (answer: Fields, validates = false): Promise<string> => {
+      const made = setup(() => ({ allowed: true, ...answer }));
+      if (validates) made.validates('v');
+      else made.mutates('v');
+      return (await failure(validates ? made.validating.validate(attempt(pod())) : made.mutating.admit(attempt(pod())))).message.replace('Internal error occurred: failed calling webhook "v.example.com": ', '');
+    };
+    const patch = encoded([{ op: 'add', path: '/metadata/labels/a', value: 'b' }]);
+    const invalid = 'received invalid webhook response: ';
+    expect(await said({ patch })).toBe(`${invalid}webhook returned response.patch but not response.patchType`);
+    expect(await said({ patchType: 'JSONPatch' })).toBe(`${invalid}webhook returned response.patchType but not response.patch`);
+    expect(await said({ patch, patchType: '' })).toBe(`${invalid}webhook returned invalid response.patchType of ""`);
+    expect(await said({ patch, patchType: 'Odd' })).toBe('unsupported patch type "Odd"');
+    expect(await said({ patch: Buffer.from('{').toString('base64'), patchType: 'JSONPatch' })).toMatch(/^received undecodable patch in webhook response: /);
+    expect(await said({ patch }, true)).toBe(`${invalid}validating webhook may not return response.patch`);
+    expect(await said({ patchType: 'JSONPatch' }, true)).toBe(`${invalid}validating webhook may not return response.patchType`);
   });
 
   it('refuses a dry run for a webhook with side effects, even one that fails open', async () => {
