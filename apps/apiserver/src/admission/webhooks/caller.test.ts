@@ -5,7 +5,7 @@ import { createCaller } from './caller.ts';
 
 const service = { namespace: 'ns', name: 'hook', path: '/check' };
 
-function setup(): { cluster: FakeCluster; dialed: unknown[]; call: (port?: number) => Promise<unknown> } {
+function setup(): { cluster: FakeCluster; dialed: unknown[]; call: (port?: number, path?: string) => Promise<unknown> } {
   const cluster = new FakeCluster();
   const dialed: unknown[] = [];
   const caller = createCaller({
@@ -18,7 +18,7 @@ function setup(): { cluster: FakeCluster; dialed: unknown[]; call: (port?: numbe
       },
     },
   });
-  return { cluster, dialed, call: (port) => caller({ config: { service: { ...service, ...(port ? { port } : {}) } }, timeoutSeconds: 5, body: {} }) };
+  return { cluster, dialed, call: (port, path) => caller({ config: { service: { ...service, ...(port ? { port } : {}), ...(path === undefined ? {} : { path }) } }, timeoutSeconds: 5, body: {} }) };
 }
 
 function publish(cluster: FakeCluster, conditions: object): void {
@@ -37,6 +37,12 @@ describe('calling a service', () => {
     publish(cluster, { ready: false });
     await expect(call()).rejects.toThrow(`${post}no endpoints available for service "hook"`);
     await expect(call(80)).rejects.toThrow('no service port 80 found for service "hook"');
+  });
+
+  it('writes the path as Go joins it', async () => {
+    const { call } = setup();
+    await expect(call(80, '')).rejects.toThrow('Post "https://hook.ns.svc:80/?timeout=5s"');
+    await expect(call(80, '/a//b/../c/')).rejects.toThrow('Post "https://hook.ns.svc:80/a/c?timeout=5s"');
   });
 
   it('dials a ready endpoint in the network of the cluster and gives up after its time', async () => {

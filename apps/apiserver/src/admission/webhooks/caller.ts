@@ -21,10 +21,20 @@ const maxReplyBytes = 6 * 1024 * 1024;
 
 type Needs = Pick<PluginContext, 'env' | 'read' | 'clusterNet'>;
 
+/** As Go's path.Join: no empty parts, no slash at the end. */
+function joined(path: string): string {
+  const parts: string[] = [];
+  for (const part of path.split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '' && part !== '.') parts.push(part);
+  }
+  return `/${parts.join('/')}`;
+}
+
 /** Where the request says it goes: what errors and the Host header name. */
-function urlOf({ url, service }: WebhookClientConfig, timeoutSeconds: number): { text: string; url: URL } {
-  const base = service ? `https://${service.name}.${service.namespace}.svc:${service.port ?? 443}${service.path ?? ''}` : (url ?? '');
-  const text = `${base}?timeout=${timeoutSeconds}s`;
+function urlOf({ url = '', service }: WebhookClientConfig, timeoutSeconds: number): { text: string; url: URL } {
+  const [, host = '', path = ''] = service ? ['', `https://${service.name}.${service.namespace}.svc:${service.port ?? 443}`, service.path] : (/^([^/]*\/\/[^/]*)(.*)$/.exec(url) ?? []);
+  const text = `${host}${joined(path)}?timeout=${timeoutSeconds}s`;
   return { text, url: new URL(text) };
 }
 
@@ -32,7 +42,7 @@ function targetOf(config: WebhookClientConfig, url: URL, needs: Needs): Target {
   const { service } = config;
   if (!service) return { url, host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port || 443), inCluster: false };
   const { namespace, name, port = 443 } = service;
-  return { url, ...readyEndpoint({ namespace, name, port }, needs), serverName: `${name}.${namespace}.svc`, inCluster: true };
+  return { url, ...readyEndpoint({ namespace, name, port }, needs), serverName: `${name}.${namespace}.svc` };
 }
 
 async function connect(target: Target, config: WebhookClientConfig, options: { timeoutMs: number; needs: Needs }): Promise<ByteStream> {
