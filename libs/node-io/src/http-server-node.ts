@@ -187,7 +187,8 @@ class NodeResponse implements HttpResponse {
       response.writeHead(status, definedHeaders(headers));
       response.flushHeaders();
     }
-    return sinkOf(response);
+    // The stream below an HTTP/2 response takes writes without the checks of HTTP/1's interface: watches are many small writes.
+    return sinkOf((response as unknown as Http2ServerResponse).stream ?? response);
   }
 
   retire(): void {

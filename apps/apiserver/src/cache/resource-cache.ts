@@ -179,7 +179,7 @@ export class ResourceCache {
       const frame = frameFor(selection, change);
       if (frame) missed.push(frame);
     }
-    const watcher: Watcher = { selection, consumer, after, pending: [] };
+    const watcher: Watcher = { selection, consumer, after };
     const stop = this.watchers.add(watcher);
     if (missed.length) consumer.frames(missed);
     return stop;

@@ -15,21 +15,70 @@ export interface Watcher {
   readonly consumer: WatchConsumer;
   /** Changes up to this revision are not delivered: the client has them. */
   readonly after: number;
-  /** Frames of the batch in progress. */
-  pending: Frame[];
 }
 
-type Groups = Map<string, Set<Watcher>>;
+/** Watchers of the same scope. Those without selectors see the same frames, so one array of them serves all. */
+class Group {
+  private readonly plain = new Set<Watcher>();
+  private readonly selective = new Set<Watcher>();
+  /** Changes of the batch in progress that concern the group. */
+  private changes: Change[] = [];
 
-function add(groups: Groups, key: string, watcher: Watcher): void {
-  const group = groups.get(key);
-  if (group) group.add(watcher);
-  else groups.set(key, new Set([watcher]));
+  add(watcher: Watcher): void {
+    (watcher.selection.matches ? this.selective : this.plain).add(watcher);
+  }
+
+  /** True when nobody is left. */
+  remove(watcher: Watcher): boolean {
+    this.plain.delete(watcher);
+    this.selective.delete(watcher);
+    return this.plain.size + this.selective.size === 0;
+  }
+
+  /** True for the first change of a batch. */
+  note(change: Change): boolean {
+    return this.changes.push(change) === 1;
+  }
+
+  /** Delivers what was noted. */
+  flush(): void {
+    const { changes } = this;
+    this.changes = [];
+    this.deliver(changes);
+  }
+
+  deliver(changes: readonly Change[]): void {
+    const first = changes[0]?.revision ?? 0;
+    const shared = this.plain.size ? changes.map((change) => change.plain) : [];
+    // A watcher may end itself, or others, while it is told.
+    for (const watcher of [...this.plain]) {
+      if (watcher.after < first) watcher.consumer.frames(shared);
+      else deliverTo(watcher, changes);
+    }
+    for (const watcher of [...this.selective]) deliverTo(watcher, changes);
+  }
+
+  all(): Watcher[] {
+    return [...this.plain, ...this.selective];
+  }
 }
 
-function remove(groups: Groups, key: string, watcher: Watcher): void {
-  const group = groups.get(key);
-  if (group?.delete(watcher) && group.size === 0) groups.delete(key);
+function deliverTo(watcher: Watcher, changes: readonly Change[]): void {
+  const { selection, after, consumer } = watcher;
+  const frames: Frame[] = [];
+  for (const change of changes) {
+    const frame = change.revision > after ? frameFor(selection, change) : undefined;
+    if (frame) frames.push(frame);
+  }
+  if (frames.length) consumer.frames(frames);
+}
+
+type Groups = Map<string, Group>;
+
+function groupOf(groups: Groups, key: string): Group {
+  let group = groups.get(key);
+  if (!group) groups.set(key, (group = new Group()));
+  return group;
 }
 
 /**
@@ -38,7 +87,7 @@ function remove(groups: Groups, key: string, watcher: Watcher): void {
  */
 export class Watchers {
   private readonly kind: KindDescriptor;
-  private readonly whole = new Set<Watcher>();
+  private readonly whole = new Group();
   private readonly byKey: Groups = new Map();
   private readonly byNamespace: Groups = new Map();
   private readonly byField = new Map<string, Groups>();
@@ -57,51 +106,33 @@ export class Watchers {
     const { key, indexed, namespace } = watcher.selection;
     const groups = key !== undefined ? this.byKey : indexed ? this.fieldGroups(indexed.field) : namespace ? this.byNamespace : undefined;
     const name = key ?? indexed?.value ?? namespace;
-    if (groups) add(groups, name, watcher);
-    else this.whole.add(watcher);
+    const group = groups ? groupOf(groups, name) : this.whole;
+    group.add(watcher);
     let active = true;
     return () => {
       if (!active) return;
       active = false;
       this.count -= 1;
-      if (groups) remove(groups, name, watcher);
-      else this.whole.delete(watcher);
+      if (group.remove(watcher) && groups?.get(name) === group) groups.delete(name);
     };
   }
 
   /** Delivers the changes, in order, each watcher once. */
   dispatch(changes: readonly Change[]): void {
     if (this.count === 0) return;
-    const dirty = new Set<Watcher>();
-    this.dispatchWhole(changes, dirty);
-    if (this.byKey.size || this.byNamespace.size || this.byField.size) for (const change of changes) this.offer(change, dirty);
-    for (const watcher of dirty) {
-      const batch = watcher.pending;
-      watcher.pending = [];
-      watcher.consumer.frames(batch);
-    }
+    this.whole.deliver(changes);
+    if (this.byKey.size === 0 && this.byNamespace.size === 0 && this.byField.size === 0) return;
+    const dirty: Group[] = [];
+    for (const change of changes) this.offer(change, dirty);
+    for (const group of dirty) group.flush();
   }
 
   resetAll(): void {
     const groups = [this.whole, ...this.byKey.values(), ...this.byNamespace.values(), ...[...this.byField.values()].flatMap((g) => [...g.values()])];
-    for (const watcher of groups.flatMap((group) => [...group])) watcher.consumer.reset();
+    for (const watcher of groups.flatMap((group) => group.all())) watcher.consumer.reset();
   }
 
-  /** Watchers that see everything get one shared batch. */
-  private dispatchWhole(changes: readonly Change[], dirty: Set<Watcher>): void {
-    let shared: Frame[] | undefined;
-    const first = changes[0]?.revision ?? 0;
-    for (const watcher of [...this.whole]) {
-      if (!watcher.selection.matches && watcher.after < first) {
-        shared ??= changes.map((change) => change.plain);
-        watcher.consumer.frames(shared);
-      } else {
-        for (const change of changes) offerTo(watcher, change, dirty);
-      }
-    }
-  }
-
-  private offer(change: Change, dirty: Set<Watcher>): void {
+  private offer(change: Change, dirty: Group[]): void {
     offerGroup(this.byKey.get(change.key), change, dirty);
     if (this.byNamespace.size) {
       const slash = change.key.indexOf('/');
@@ -122,16 +153,8 @@ export class Watchers {
   }
 }
 
-function offerGroup(group: Set<Watcher> | undefined, change: Change, dirty: Set<Watcher>): void {
-  if (group) for (const watcher of group) offerTo(watcher, change, dirty);
-}
-
-function offerTo(watcher: Watcher, change: Change, dirty: Set<Watcher>): void {
-  if (change.revision <= watcher.after) return;
-  const frame = frameFor(watcher.selection, change);
-  if (!frame) return;
-  watcher.pending.push(frame);
-  dirty.add(watcher);
+function offerGroup(group: Group | undefined, change: Change, dirty: Group[]): void {
+  if (group?.note(change)) dirty.push(group);
 }
 
 /** What a watcher with this selection sees of a change; undefined for nothing. Scope by key and namespace is the caller's. */

@@ -10,7 +10,8 @@ import { includeObject } from './table-reply.ts';
 /** How the events of a watch look on the wire. */
 export interface StreamForm {
   readonly contentType: string;
-  event(frame: Frame): Buffer;
+  /** One write; the array may be shared with other watchers, and then so are the bytes. */
+  events(frames: readonly Frame[]): Buffer;
   /** The ERROR event that ends a watch. */
   failure(status: Status): Buffer;
 }
@@ -21,15 +22,35 @@ const protobufType = 'application/vnd.kubernetes.protobuf;stream=watch';
 const jsonFailure = (status: Status): Buffer => line('ERROR', JSON.stringify(status));
 const protobufFailure = (status: Status): Buffer => eventProtobuf('ERROR', encodeProtobuf(status));
 
-/** The line shared by all watchers. */
-const plainJson: StreamForm = { contentType: jsonType, event: (frame) => frame.line, failure: jsonFailure };
+function together(frames: readonly Frame[], event: (frame: Frame) => Buffer): Buffer {
+  return frames.length === 1 ? event(frames[0] as Frame) : Buffer.concat(frames.map(event));
+}
+
+/** Watchers without selectors are handed the same array, one after the other: its bytes are put together once. */
+function sharing(): (frames: readonly Frame[], event: (frame: Frame) => Buffer) => Buffer {
+  const known = new WeakMap<readonly Frame[], Buffer>();
+  return (frames, event) => {
+    if (frames.length === 1) return event(frames[0] as Frame);
+    let bytes = known.get(frames);
+    if (!bytes) known.set(frames, (bytes = Buffer.concat(frames.map(event))));
+    return bytes;
+  };
+}
+
+const jsonBatches = sharing();
+const protobufBatches = sharing();
+const lineOf = (frame: Frame): Buffer => frame.line;
+
+/** The lines shared by all watchers. */
+const plainJson: StreamForm = { contentType: jsonType, events: (frames) => jsonBatches(frames, lineOf), failure: jsonFailure };
 
 function line(type: string, object: string | Buffer): Buffer {
   return Buffer.from(`{"type":"${type}","object":${object.toString()}}\n`);
 }
 
 function plainProtobuf(kind: KindDescriptor): StreamForm {
-  return { contentType: protobufType, event: (frame) => frameProtobuf(kind, frame), failure: protobufFailure };
+  const event = (frame: Frame): Buffer => frameProtobuf(kind, frame);
+  return { contentType: protobufType, events: (frames) => protobufBatches(frames, event), failure: protobufFailure };
 }
 
 /** One-row Tables; the first names the columns. Bookmarks have no rows. */
@@ -44,14 +65,16 @@ function tables({ core, scope, parsed, format }: ResourceRequest): StreamForm {
     withColumns = false;
     return line(frame.type, json);
   };
-  return { contentType: jsonType, event, failure: jsonFailure };
+  return { contentType: jsonType, events: (frames) => together(frames, event), failure: jsonFailure };
 }
 
 function metadataOnly({ format }: ResourceRequest): StreamForm {
   if (format.encoding === 'protobuf') {
-    return { contentType: protobufType, event: (frame) => eventProtobuf(frame.type, partialMetadata(frame.entry, format)), failure: protobufFailure };
+    const event = (frame: Frame): Buffer => eventProtobuf(frame.type, partialMetadata(frame.entry, format));
+    return { contentType: protobufType, events: (frames) => together(frames, event), failure: protobufFailure };
   }
-  return { contentType: jsonType, event: (frame) => line(frame.type, partialMetadata(frame.entry, format)), failure: jsonFailure };
+  const event = (frame: Frame): Buffer => line(frame.type, partialMetadata(frame.entry, format));
+  return { contentType: jsonType, events: (frames) => together(frames, event), failure: jsonFailure };
 }
 
 /** The form of a watch, from what was negotiated. Throws 400 for options that Tables do not have. */

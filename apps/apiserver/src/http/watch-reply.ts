@@ -32,8 +32,7 @@ class WatchWriter {
   }
 
   frames(batch: readonly Frame[]): void {
-    const { form } = this;
-    this.write(batch.length === 1 ? form.event(batch[0] as Frame) : Buffer.concat(batch.map((frame) => form.event(frame))));
+    this.write(this.form.events(batch));
   }
 
   write(bytes: Buffer): void {
