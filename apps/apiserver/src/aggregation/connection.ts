@@ -2,28 +2,23 @@ import type { ByteStream } from '@orrery/http';
 import { exchange } from '@orrery/http';
 import { type DialTls, dial, dialTlsOver } from '@orrery/node-io/dial';
 import type { PluginContext, UserInfo } from '../pipeline/index.ts';
-import { readyEndpoint } from '../service-endpoint.ts';
+import { type ServiceEndpoint, readyEndpoint } from '../service-endpoint.ts';
 import type { Backend } from '../streaming/backend.ts';
 import type { RemoteService } from './api-service.ts';
 import { identityHeaders } from './identity-headers.ts';
 
 export type ConnectionNeeds = Pick<PluginContext, 'env' | 'read' | 'clusterNet' | 'config'>;
 
-/** Where a connection leads; `Host` of requests over it. */
-export interface Endpoint {
-  readonly host: string;
-  readonly port: number;
-}
-
 const dialTimeoutMs = 30_000;
 const maxReplyBytes = 32 * 1024 * 1024;
 
 /** Throws in upstream's words when there is nothing to connect to. */
-export function endpointOf(remote: RemoteService, needs: ConnectionNeeds): Endpoint {
+export function endpointOf(remote: RemoteService, needs: ConnectionNeeds): ServiceEndpoint {
   return readyEndpoint(remote.service, needs);
 }
 
-export const authority = ({ host, port }: Endpoint): string => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);
+/** `Host` of requests to it. */
+export const authority = ({ host, port }: ServiceEndpoint): string => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);
 
 function trustOf({ ca, insecure, service }: RemoteService): DialTls {
   const trust: DialTls = insecure ? {} : ca ? { ca } : { systemRoots: true };
@@ -38,16 +33,16 @@ export interface ConnectOptions {
 }
 
 /** Connects with TLS, showing the proxy's certificate. Rejects with NetError. */
-export async function connect(remote: RemoteService, to: Endpoint, { needs, isUnverified = false, timeoutMs = dialTimeoutMs }: ConnectOptions): Promise<ByteStream> {
+export async function connect(remote: RemoteService, to: ServiceEndpoint, { needs, isUnverified = false, timeoutMs = dialTimeoutMs }: ConnectOptions): Promise<ByteStream> {
   const { proxyClientCertFile: cert, proxyClientKeyFile: key } = needs.config;
   const tls = { ...trustOf(isUnverified ? { ...remote, insecure: true } : remote), ...(cert ? { cert, key } : {}) };
-  const target = { ...to, tls, timeoutMs };
-  if (!needs.clusterNet) return dial(target);
+  const target = { host: to.host, port: to.port, tls, timeoutMs };
+  if (!needs.clusterNet || !to.inCluster) return dial(target);
   return dialTlsOver(await needs.clusterNet.dial({ ip: to.host, port: to.port }, { timeoutMs }), target);
 }
 
 /** A connection for one proxied request. */
-export async function openBackend(remote: RemoteService, user: UserInfo, options: ConnectOptions & { readonly to: Endpoint }): Promise<Backend> {
+export async function openBackend(remote: RemoteService, user: UserInfo, options: ConnectOptions & { readonly to: ServiceEndpoint }): Promise<Backend> {
   return { stream: await connect(remote, options.to, options), host: authority(options.to), headers: identityHeaders(user) };
 }
 
@@ -71,7 +66,7 @@ async function wholeBody(parts: AsyncIterable<Uint8Array>): Promise<Buffer> {
 /** One GET of the aggregator's own, within `timeoutMs` from the dial to the last byte. */
 export async function fetchFrom(
   remote: RemoteService,
-  request: { readonly to: Endpoint; readonly path: string; readonly headers?: readonly [string, string][] },
+  request: { readonly to: ServiceEndpoint; readonly path: string; readonly headers?: readonly [string, string][] },
   options: ConnectOptions & { readonly timeoutMs: number },
 ): Promise<FetchedReply> {
   const { to, path, headers = [] } = request;

@@ -11,7 +11,7 @@ import { auditIdOf, auditRefusal, beginAudit } from './audit.ts';
 import { serveConnect } from './connect.ts';
 import { deadlineMs, outOfTime } from './deadline.ts';
 import { Exchange } from './exchange.ts';
-import { noSuchApi, serveNonResource } from './non-resource.ts';
+import { serveNonResource } from './non-resource.ts';
 import { type ParsedRequest, parseRequest } from './request-path.ts';
 import { serveResource } from './resource.ts';
 import { TrackedResponse } from './tracked-response.ts';
@@ -184,7 +184,6 @@ async function route(core: ApiServerCore, run: Run, user: UserInfo): Promise<voi
   });
   if (isRemote) return serveRemote(core, run, user);
   if (!info.isResource) return serveNonResource(core, exchange, parsed);
-  if (!core.kinds.get(info.group, info.version, info.resource)) return noSuchApi(core, exchange, info.path);
   const handler = core.connect.find((h) => h.group === info.group && h.resource === info.resource && h.subresource === info.subresource);
   if (handler) return serveConnect(core, handler, { exchange, parsed, user, socket });
   const over = info.verb === 'watch' ? core.flowControl?.watching(info, selectors.fieldSelector ?? '') : undefined;

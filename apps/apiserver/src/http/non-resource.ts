@@ -1,12 +1,12 @@
 import { serveOpenApi } from '../discovery/openapi.ts';
-import { builtInPriority } from '../discovery/priorities.ts';
 import { groupsOf } from '../discovery/served.ts';
 import { serveDiscovery } from '../discovery/serve.ts';
 import type { ApiServerCore } from '../server.ts';
 import type { Exchange } from './exchange.ts';
 import { healthPaths, serveHealth } from './health.ts';
+import { operationsPaths, serveOperations } from './operations-pages.ts';
 import type { ParsedRequest } from './request-path.ts';
-import { noSuchResource } from './scope.ts';
+import { isServedGroup, noSuchResource } from './scope.ts';
 import { versionInfo } from './version.ts';
 
 type Page = (core: ApiServerCore, exchange: Exchange, parsed: ParsedRequest) => void | Promise<void>;
@@ -18,7 +18,6 @@ const indented = async (exchange: Exchange, body: object): Promise<void> => exch
 const pages: Readonly<Record<string, Page>> = {
   '/': (core, exchange) => indented(exchange, { paths: allPaths(core) }),
   '/version': (_core, exchange) => indented(exchange, versionInfo),
-  '/metrics': (core, exchange) => exchange.sendText(200, core.registry.env.metrics.expose(), 'text/plain; version=0.0.4; charset=utf-8'),
   '/.well-known/openid-configuration': async (core, exchange) => {
     if (!core.identity) return notFoundPage(exchange);
     await json(exchange, await core.identity.openidConfiguration());
@@ -30,7 +29,7 @@ const pages: Readonly<Record<string, Page>> = {
 };
 
 /** For paths that nothing stands behind. */
-export function notFoundPage(exchange: Exchange): void {
+function notFoundPage(exchange: Exchange): void {
   exchange.sendText(404, '404 page not found\n');
 }
 
@@ -38,18 +37,13 @@ export function notFoundPage(exchange: Exchange): void {
 function allPaths(core: ApiServerCore): string[] {
   const groups = groupsOf(core).flatMap(({ name, versions }) => (name ? [`/apis/${name}`, ...versions.map(({ version }) => `/apis/${name}/${version}`)] : versions.map(({ version }) => `/api/${version}`)));
   const own = Object.keys(pages).filter((path) => path !== '/');
-  return [...own, ...groups, ...healthPaths(core), '/api', '/apis', '/apis/', '/openapi/v2', '/openapi/v3', '/openapi/v3/'].sort();
+  return [...own, ...groups, ...healthPaths(core), ...operationsPaths, '/api', '/apis', '/apis/', '/openapi/v2', '/openapi/v3', '/openapi/v3/'].sort();
 }
 
-/**
- * For API paths that name nothing: a Status within the groups that are built in, plain text elsewhere, where upstream's chain of
- * servers has come to its end.
- */
-export function noSuchApi(core: ApiServerCore, exchange: Exchange, path: string): void {
+/** Of API paths within the groups that are built in. */
+function isWithinApi(core: ApiServerCore, path: string): boolean {
   const [, root, group = ''] = path.split('/');
-  const isBuiltIn = root === 'api' ? group === 'v1' : root === 'apis' && core.kinds.all().some((kind) => kind.group === group && builtInPriority(kind.group, kind.version) !== undefined);
-  if (isBuiltIn) throw noSuchResource();
-  notFoundPage(exchange);
+  return root === 'api' ? group === 'v1' : root === 'apis' && group !== '' && isServedGroup(core, { group });
 }
 
 /** Everything that is not a resource: health, version, metrics, discovery, OpenAPI. */
@@ -58,7 +52,9 @@ export async function serveNonResource(core: ApiServerCore, exchange: Exchange, 
   const page = pages[path];
   if (page) return page(core, exchange, parsed);
   if (serveHealth(core, exchange, parsed)) return;
+  if (await serveOperations(core, exchange, parsed)) return;
   if (await serveDiscovery(core, exchange, path)) return;
   if (await serveOpenApi(core, exchange, { path, query: parsed.query })) return;
-  noSuchApi(core, exchange, path);
+  if (isWithinApi(core, path)) throw noSuchResource();
+  notFoundPage(exchange);
 }

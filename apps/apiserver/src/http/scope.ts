@@ -16,9 +16,9 @@ export function methodNotAllowed(kind: KindDescriptor, verb: string): StatusErro
   return new StatusError({ code: 405, reason: 'MethodNotAllowed', message: 'the server does not allow this method on the requested resource', details: {} });
 }
 
-/** Is there any built-in resource below this path? What is below no group at all is answered as a page, not as an API. */
-export function isServedGroup(core: ApiServerCore, info: Pick<RequestInfo, 'group' | 'version'>): boolean {
-  return core.kinds.all().some((kind) => kind.group === info.group && kind.version === info.version && !kind.schema);
+/** Is the group built in? What names nothing within such a group is answered as an API, the rest as a page: there upstream's chain of servers has come to its end. */
+export function isServedGroup(core: ApiServerCore, { group }: Pick<RequestInfo, 'group'>): boolean {
+  return core.kinds.all().some((kind) => kind.group === group && !kind.schema);
 }
 
 export function scopeOf(core: ApiServerCore, request: { exchange: Exchange; info: RequestInfo; user: UserInfo }): RequestScope {
