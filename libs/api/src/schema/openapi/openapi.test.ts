@@ -57,7 +57,7 @@ describe('OpenAPI v3', () => {
     const patch = at(custom, 'paths', '/apis/stable.example.com/v1/namespaces/{namespace}/crontabs/{name}', 'patch');
     expect(Object.keys(at(patch, 'requestBody', 'content') as object)).toEqual(['application/apply-patch+yaml', 'application/json-patch+json', 'application/merge-patch+json']);
     expect(at(custom, 'components', 'schemas', 'com.example.stable.v1.CronTab', 'properties', 'spec', 'properties', 'size')).toEqual({ type: 'integer' });
-    expect(at(custom, 'components', 'schemas', 'com.example.stable.v1.CronTabList', 'properties', 'items')).toEqual({ type: 'array', items: { $ref: '#/components/schemas/com.example.stable.v1.CronTab' } });
+    expect(at(custom, 'components', 'schemas', 'com.example.stable.v1.CronTabList', 'properties', 'items')).toMatchObject({ type: 'array', items: { $ref: '#/components/schemas/com.example.stable.v1.CronTab' } });
   });
 });
 

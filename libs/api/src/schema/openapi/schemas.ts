@@ -1,4 +1,5 @@
 import type { FieldSchema, LeafType, ObjectSchema, Schema } from '@orrery/apimachinery';
+import { publishedSchema } from '../../custom/published-schema.ts';
 import { type Definition, definitionNamed } from '../table.ts';
 import { type Descriptions, type Flavor, type JsonObject, meta, type OpenApiKind, refPrefix } from './model.ts';
 
@@ -136,33 +137,11 @@ function kindExtension(definition: Definition): JsonObject {
   return { 'x-kubernetes-group-version-kind': [{ group, kind, version }] };
 }
 
-const dropped = new Set(['anyOf', 'allOf', 'oneOf', 'not', 'nullable', 'x-kubernetes-validations', '$ref']);
-
-/** A custom schema as OpenAPI v2 can say it: without what v2 lacks. */
-function downgrade(schema: unknown): unknown {
-  if (Array.isArray(schema)) return schema.map(downgrade);
-  if (typeof schema !== 'object' || schema === null) return schema;
-  const source = schema as JsonObject;
-  const loose = source['x-kubernetes-int-or-string'] === true || source['nullable'] === true || source['x-kubernetes-preserve-unknown-fields'] === true;
-  const out: JsonObject = {};
-  for (const [key, value] of Object.entries(source)) {
-    if (dropped.has(key)) continue;
-    if (loose && ['type', 'properties', 'items', 'additionalProperties', 'required'].includes(key)) continue;
-    if (key === 'properties') out[key] = Object.fromEntries(Object.entries(value as JsonObject).map(([name, member]) => [name, downgrade(member)]));
-    else if (key === 'items' || key === 'additionalProperties') out[key] = downgrade(value);
-    else out[key] = value;
-  }
-  return out;
-}
-
 function customDefinition(writer: SchemaWriter, kind: OpenApiKind): JsonObject {
-  const raw = { type: 'object', ...kind.customSchema };
-  const schema = (writer.flavor === 'v2' ? downgrade(raw) : raw) as JsonObject;
-  const own = (schema['properties'] ?? {}) as JsonObject;
+  const { apiVersion, kind: kindField } = typeProperties(writer) as { apiVersion: JsonObject; kind: JsonObject };
+  const fields = { apiVersion, kind: kindField, metadata: metadataReference(writer, 'ObjectMeta') };
   return {
-    ...schema,
-    type: 'object',
-    properties: { ...typeProperties(writer), ...own, metadata: metadataReference(writer, 'ObjectMeta') },
+    ...publishedSchema({ type: 'object', ...kind.customSchema }, { flavor: writer.flavor, fields }),
     'x-kubernetes-group-version-kind': [{ group: kind.group, kind: kind.kind, version: kind.version }],
   };
 }
@@ -190,7 +169,7 @@ function customList(writer: SchemaWriter, kind: OpenApiKind): JsonObject {
     required: ['items'],
     properties: {
       ...typeProperties(writer),
-      items: { type: 'array', items: reference(writer, kind.definition) },
+      items: { description: `List of ${kind.resource}. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md`, type: 'array', items: reference(writer, kind.definition) },
       metadata: metadataReference(writer, 'ListMeta'),
     },
     'x-kubernetes-group-version-kind': [{ group: kind.group, kind: kind.listKind, version: kind.version }],
