@@ -1,8 +1,9 @@
 import { VolumeAttachments } from '@orrery/api';
 import type { PolicyRule } from '@orrery/api/types';
-import type { AuthorizationAttributes, Authorizer, Decision, ObjectReader, UserInfo } from '../pipeline/index.ts';
+import type { AuthorizationAttributes, Decision, ObjectReader, UserInfo } from '../pipeline/index.ts';
 import type { NodeIndex } from './node-index.ts';
 import { ruleAllowsResource } from './policy-rule.ts';
+import { type ResolvingAuthorizer, noRules, unknownRules } from './rule-resolver.ts';
 
 const nodeUserPrefix = 'system:node:';
 const nodesGroup = 'system:nodes';
@@ -130,7 +131,7 @@ function resourceSlices(request: NodeRequest): Decision {
  * Lets a kubelet reach what its own pods need and nothing else. Static rules come from the role `system:node`, minus the
  * resources that are decided here one by one.
  */
-export function nodeAuthorizer(options: { index: NodeIndex; read: ObjectReader; rules: readonly PolicyRule[] }): Authorizer {
+export function nodeAuthorizer(options: { index: NodeIndex; read: ObjectReader; rules: readonly PolicyRule[] }): ResolvingAuthorizer {
   const { index, read } = options;
   const decided: Record<string, (request: NodeRequest) => Decision> = {
     '/secrets': (request) => namespacedRead(index, request),
@@ -148,6 +149,7 @@ export function nodeAuthorizer(options: { index: NodeIndex; read: ObjectReader; 
   };
   return {
     name: 'Node',
+    rulesFor: (user) => (nodeOf(user) === undefined ? noRules : unknownRules('node authorizer does not support user rule resolution')),
     authorize(attributes): Decision {
       const node = nodeOf(attributes.user);
       if (node === undefined || !attributes.info.isResource) return no('');

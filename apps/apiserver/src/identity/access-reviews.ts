@@ -1,8 +1,8 @@
-import type { FieldSelectorAttributes, LabelSelectorAttributes, NonResourceAttributes, ResourceAttributes, SelfSubjectRulesReview, SubjectAccessReview, SubjectAccessReviewStatus } from '@orrery/api/types';
-import { badRequest, fieldError, invalid } from '@orrery/errors';
-import { nodeOf } from '../authorization/node.ts';
-import type { RbacIndex } from '../authorization/rbac-index.ts';
-import type { Authorizer, RequestInfo, ReviewHandler, ReviewRequest, UserInfo } from '../pipeline/index.ts';
+import type { NonResourceAttributes, ResourceAttributes, SelfSubjectRulesReview, SubjectAccessReview, SubjectAccessReviewStatus } from '@orrery/api/types';
+import { badRequest } from '@orrery/errors';
+import { resolveRules } from '../authorization/rule-resolver.ts';
+import type { Authorizer, PluginContext, RequestInfo, ReviewHandler, ReviewRequest, UserInfo } from '../pipeline/index.ts';
+import { reviewSelectors } from './review-selectors.ts';
 
 const group = 'authorization.k8s.io';
 
@@ -18,32 +18,15 @@ function infoOf({ resourceAttributes: r, nonResourceAttributes: n }: Question): 
   return { isResource: true, path: '', verb, group: r.group ?? '', version: version || '*', resource, subresource, namespace, name };
 }
 
-function selectorText(selector: FieldSelectorAttributes | LabelSelectorAttributes | undefined): string | undefined {
-  if (!selector) return undefined;
-  if (selector.rawSelector) return selector.rawSelector;
-  const terms = (selector.requirements ?? []).map(({ key, operator, values = [] }) => {
-    if (operator === 'In') return values.length === 1 ? `${key}=${values[0]}` : `${key} in (${values.join(',')})`;
-    if (operator === 'NotIn') return values.length === 1 ? `${key}!=${values[0]}` : `${key} notin (${values.join(',')})`;
-    return operator === 'Exists' ? key : `!${key}`;
-  });
-  return terms.join(',');
-}
-
 async function decide(authorize: Authorizer['authorize'], user: UserInfo, question: Question): Promise<SubjectAccessReviewStatus> {
-  const fieldSelector = selectorText(question.resourceAttributes?.fieldSelector);
-  const labelSelector = selectorText(question.resourceAttributes?.labelSelector);
-  const { decision, reason } = await authorize({ user, info: infoOf(question), ...(fieldSelector ? { fieldSelector } : {}), ...(labelSelector ? { labelSelector } : {}) });
-  return { allowed: decision === 'allow', ...(decision === 'deny' ? { denied: true } : {}), ...(reason ? { reason } : {}) };
-}
-
-function checkQuestion(kind: string, spec: Question & { user?: string; groups?: string[] }, options: { needsUser: boolean }): void {
-  const errors = [];
-  if (spec.resourceAttributes && spec.nonResourceAttributes) errors.push(fieldError.invalid('spec.nonResourceAttributes', spec.nonResourceAttributes, 'cannot be specified in combination with resourceAttributes'));
-  if (!spec.resourceAttributes && !spec.nonResourceAttributes) {
-    errors.push(fieldError.invalid('spec.resourceAttributes', spec.nonResourceAttributes, 'exactly one of nonResourceAttributes or resourceAttributes must be specified'));
-  }
-  if (options.needsUser && !spec.user && !spec.groups?.length) errors.push(fieldError.invalid('spec.user', spec.user ?? '', 'at least one of user or group must be specified'));
-  if (errors.length) throw invalid({ group, kind, name: '' }, errors);
+  const { problems, ...selectors } = reviewSelectors(question.resourceAttributes);
+  const { decision, reason } = await authorize({ user, info: infoOf(question), ...selectors });
+  return {
+    allowed: decision === 'allow',
+    ...(decision === 'deny' ? { denied: true } : {}),
+    ...(reason ? { reason } : {}),
+    ...(problems.length ? { evaluationError: problems.join('; ') } : {}),
+  };
 }
 
 function namedUser(spec: NonNullable<SubjectAccessReview['spec']>): UserInfo {
@@ -52,40 +35,29 @@ function namedUser(spec: NonNullable<SubjectAccessReview['spec']>): UserInfo {
 }
 
 /** What a user may do in a namespace, as far as it can be listed. */
-function rulesReview(index: RbacIndex, request: ReviewRequest): object {
+function rulesReview(context: PluginContext, request: ReviewRequest): object {
   const review = request.object as SelfSubjectRulesReview;
   const namespace = review.spec?.namespace;
   if (!namespace) throw badRequest('no namespace on request');
-  const { all, missing } = index.grantsOf(request.user, namespace);
-  const resourceRules = all.flatMap(({ rule }) =>
-    rule.resources?.length ? [{ verbs: rule.verbs, apiGroups: rule.apiGroups, resources: rule.resources, ...(rule.resourceNames ? { resourceNames: rule.resourceNames } : {}) }] : [],
-  );
-  const nonResourceRules = all.flatMap(({ rule }) => (rule.nonResourceURLs?.length ? [{ verbs: rule.verbs, nonResourceURLs: rule.nonResourceURLs }] : []));
-  const isNode = nodeOf(request.user) !== undefined;
-  const evaluationError = [...missing, ...(isNode ? ['node authorizer does not support user rule resolution'] : [])].join(', ');
-  return { ...review, status: { resourceRules, nonResourceRules, incomplete: isNode || missing.length > 0, ...(evaluationError ? { evaluationError } : {}) } };
+  const { resourceRules, nonResourceRules, incomplete, errors } = resolveRules(context, request.user, namespace);
+  const evaluationError = errors.length > 1 ? `[${errors.join(', ')}]` : errors[0];
+  return { ...review, status: { resourceRules, nonResourceRules, incomplete, ...(evaluationError ? { evaluationError } : {}) } };
 }
 
-/** The four reviews of the authorization API. */
-export function accessReviews(authorize: Authorizer['authorize'], index: RbacIndex): ReviewHandler[] {
+/** The four reviews of the authorization API; their kinds have validated them. */
+export function accessReviews(context: PluginContext): ReviewHandler[] {
   const review = (resource: string, create: ReviewHandler['create']): ReviewHandler => ({ group, resource, subresource: '', create });
+  const aboutSomeone: ReviewHandler['create'] = async ({ object }) => {
+    const { spec = {} } = object as SubjectAccessReview;
+    return { ...object, status: await decide(context.authorize, namedUser(spec), spec) };
+  };
   return [
-    review('subjectaccessreviews', async ({ object }) => {
-      const { spec = {} } = object as SubjectAccessReview;
-      checkQuestion('SubjectAccessReview', spec, { needsUser: true });
-      return { ...object, status: await decide(authorize, namedUser(spec), spec) };
-    }),
-    review('localsubjectaccessreviews', async ({ object, namespace }) => {
-      const { spec = {} } = object as SubjectAccessReview;
-      checkQuestion('LocalSubjectAccessReview', spec, { needsUser: true });
-      if (spec.resourceAttributes?.namespace !== namespace) throw badRequest(`spec.resourceAttributes.namespace must match namespace: ${namespace}`);
-      return { ...object, status: await decide(authorize, namedUser(spec), spec) };
-    }),
+    review('subjectaccessreviews', aboutSomeone),
+    review('localsubjectaccessreviews', aboutSomeone),
     review('selfsubjectaccessreviews', async ({ object, user }) => {
       const { spec = {} } = object as SubjectAccessReview;
-      checkQuestion('SelfSubjectAccessReview', spec, { needsUser: false });
-      return { ...object, status: await decide(authorize, user, spec) };
+      return { ...object, status: await decide(context.authorize, user, spec) };
     }),
-    review('selfsubjectrulesreviews', (request) => rulesReview(index, request)),
+    review('selfsubjectrulesreviews', (request) => rulesReview(context, request)),
   ];
 }

@@ -6,6 +6,7 @@ import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { rbacAuthorizer } from '../authorization/rbac.ts';
 import { rbacIndexOf } from '../authorization/rbac-index.ts';
+import { setRuleResolver } from '../authorization/rule-resolver.ts';
 import { type ApiServerConfig, apiServerSchema } from '../config.ts';
 import type { PluginContext, PluginSet, UserInfo } from '../pipeline/index.ts';
 import { FakeCluster, allowAll, allowNothing } from '../testing/fake-cluster.ts';
@@ -188,6 +189,7 @@ describe('reviews', () => {
     cluster.put(ClusterRoleBindings, { metadata: { name: 'b' }, roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'r' }, subjects: [{ kind: 'Group', name: 'devs' }] });
     open({ authorize: (question) => rbacAuthorizer(rbacIndexOf(context)).authorize(question) });
     rbacIndexOf(context).follow(cluster.read);
+    setRuleResolver(context, (user, namespace) => rbacAuthorizer(rbacIndexOf(context)).rulesFor(user, namespace));
     expect((await review('selfsubjectreviews', {})).status.userInfo).toEqual({ username: 'jane', groups: ['devs', 'system:authenticated'] });
     expect((await review('selfsubjectaccessreviews', { spec: { resourceAttributes: { verb: 'get', resource: 'pods' } } })).status).toEqual({ allowed: true, reason: 'RBAC: allowed by ClusterRoleBinding "b" of ClusterRole "r" to Group "devs"' });
     expect((await review('subjectaccessreviews', { spec: { user: 'x', nonResourceAttributes: { verb: 'get', path: '/x' } } })).status).toEqual({ allowed: false });
@@ -196,7 +198,18 @@ describe('reviews', () => {
       nonResourceRules: [{ verbs: ['get'], nonResourceURLs: ['/x'] }],
       incomplete: false,
     });
-    await expect(review('subjectaccessreviews', { spec: { user: 'x' } })).rejects.toMatchObject({ code: 422 });
-    await expect(review('localsubjectaccessreviews', { spec: { user: 'x', resourceAttributes: { namespace: 'b', verb: 'get', resource: 'pods' } } })).rejects.toMatchObject({ code: 400 });
+    await expect(review('selfsubjectrulesreviews', { spec: {} })).rejects.toThrow('no namespace on request');
+  });
+
+  it('ask with selectors, and tell which they could not understand', async () => {
+    const asked: object[] = [];
+    open({ authorize: (question) => (asked.push(question), { decision: 'deny', reason: 'no' }) });
+    const ask = async (selectors: object) => (await review('subjectaccessreviews', { spec: { user: 'x', resourceAttributes: { verb: 'list', resource: 'pods', ...selectors } } })).status;
+    const requirement = (key: string, operator: string, ...values: string[]) => ({ key, operator, ...(values.length ? { values } : {}) });
+    expect(await ask({ fieldSelector: { requirements: [requirement('spec.nodeName', 'In', 'n,1')] }, labelSelector: { requirements: [requirement('a', 'NotIn', 'b', 'c'), requirement('d', 'Exists')] } })).toEqual({ allowed: false, denied: true, reason: 'no' });
+    expect(asked[0]).toMatchObject({ fieldSelector: 'spec.nodeName=n\\,1', labelSelector: 'a notin (b,c),d' });
+    expect((await ask({ fieldSelector: { rawSelector: 'x=y' }, labelSelector: { rawSelector: '!!' } })).evaluationError).toBe('spec.resourceAttributes.labelSelector ignored due to parse error');
+    expect(asked[1]).toMatchObject({ fieldSelector: 'x=y' });
+    expect((await ask({ fieldSelector: { requirements: [requirement('a', 'In', 'b'), requirement('a', 'Newer', 'b')] } })).evaluationError).toBe('spec.resourceAttributes.fieldSelector partially ignored due to parse error');
   });
 });

@@ -7,7 +7,6 @@ import { serviceAccountTokens } from '../authentication/service-account-token.ts
 import { staticTokens } from '../authentication/static-token.ts';
 import { bearerTokens, tokenDirectory } from '../authentication/token-authenticator.ts';
 import { webhookTokens } from '../authentication/webhook-token.ts';
-import { rbacIndexOf } from '../authorization/rbac-index.ts';
 import type { PluginContext, PluginFactory } from '../pipeline/index.ts';
 import { accessReviews } from './access-reviews.ts';
 import { identityDocuments } from './documents.ts';
@@ -50,7 +49,7 @@ export const identityPlugin: PluginFactory = (context) => {
       tokenRequests({ context, issuer, apiAudiences, maxLifeSeconds, extend: config.serviceAccountExtendTokenExpiration }),
       tokenReviews(directory),
       selfSubjectReviews(context),
-      ...accessReviews(context.authorize, rbacIndexOf(context)),
+      ...accessReviews(context),
     ],
     identity: identityDocuments(issuer, () => config.serviceAccountJwksUri || `https://${config.advertiseAddress}:${context.securePort()}/openid/v1/jwks`),
     start: (signal) => structured.start(signal),

@@ -1,7 +1,7 @@
 import { invalid, methodNotSupported } from '@orrery/errors';
 import { admission } from '../admission-chain.ts';
 import { get } from '../get.ts';
-import { asDraft } from '../metadata.ts';
+import { asDraft, matchNamespace } from '../metadata.ts';
 import { type Registry, type RequestScope, subjectOf } from '../registry.ts';
 import { bind } from './binding.ts';
 import { evict } from './eviction.ts';
@@ -23,7 +23,7 @@ export async function createInSubresource(registry: Registry, scope: RequestScop
   if (!review) throw methodNotSupported(subjectOf(scope), info.verb);
   if (info.subresource) await admitReview(registry, scope, input);
   if (info.subresource === '') {
-    asDraft(scope.kind, input.object);
+    matchNamespace(scope, asDraft(scope.kind, input.object));
     scope.kind.defaults(input.object);
     const errors = scope.kind.validate(input.object);
     if (errors.length) throw invalid({ group: info.group, kind: scope.kind.kind, name: '' }, errors);

@@ -1,6 +1,5 @@
 import type { TokenReview } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
-import { findProblems } from '../../validation/field-path.ts';
 
 export const tokenReviewKind = defineKind<TokenReview>({
   group: 'authentication.k8s.io',
@@ -9,8 +8,4 @@ export const tokenReviewKind = defineKind<TokenReview>({
   resource: 'tokenreviews',
   namespaced: false,
   verbs: ['create'],
-  validate: ({ spec }) =>
-    findProblems((root) => {
-      if (!spec?.token) root.child('spec').child('token').required('token is required for TokenReview in authentication');
-    }),
 });

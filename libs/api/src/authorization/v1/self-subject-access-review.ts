@@ -1,7 +1,7 @@
 import type { SelfSubjectAccessReview } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
 import { findProblems } from '../../validation/field-path.ts';
-import { checkAttributes } from './access-review.ts';
+import { checkNoMetadata, checkSelfAccess } from './access-review.ts';
 
 export const selfSubjectAccessReviewKind = defineKind<SelfSubjectAccessReview>({
   group: 'authorization.k8s.io',
@@ -10,5 +10,9 @@ export const selfSubjectAccessReviewKind = defineKind<SelfSubjectAccessReview>({
   resource: 'selfsubjectaccessreviews',
   namespaced: false,
   verbs: ['create'],
-  validate: ({ spec }) => findProblems((root) => checkAttributes(spec, root.child('spec'))),
+  validate: ({ metadata, spec }) =>
+    findProblems((root) => {
+      checkSelfAccess(spec, root.child('spec'));
+      checkNoMetadata(metadata, root);
+    }),
 });

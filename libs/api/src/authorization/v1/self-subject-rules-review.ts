@@ -1,6 +1,5 @@
 import type { SelfSubjectRulesReview } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
-import { findProblems } from '../../validation/field-path.ts';
 
 export const selfSubjectRulesReviewKind = defineKind<SelfSubjectRulesReview>({
   group: 'authorization.k8s.io',
@@ -9,8 +8,4 @@ export const selfSubjectRulesReviewKind = defineKind<SelfSubjectRulesReview>({
   resource: 'selfsubjectrulesreviews',
   namespaced: false,
   verbs: ['create'],
-  validate: ({ spec }) =>
-    findProblems((root) => {
-      if (!spec?.namespace) root.child('spec').child('namespace').required('no namespace on request');
-    }),
 });

@@ -1,7 +1,7 @@
 import type { SubjectAccessReview } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
 import { findProblems } from '../../validation/field-path.ts';
-import { checkSubjectAccess } from './access-review.ts';
+import { checkNoMetadata, checkSubjectAccess } from './access-review.ts';
 
 export const subjectAccessReviewKind = defineKind<SubjectAccessReview>({
   group: 'authorization.k8s.io',
@@ -10,5 +10,9 @@ export const subjectAccessReviewKind = defineKind<SubjectAccessReview>({
   resource: 'subjectaccessreviews',
   namespaced: false,
   verbs: ['create'],
-  validate: ({ spec }) => findProblems((root) => checkSubjectAccess(spec, root.child('spec'))),
+  validate: ({ metadata, spec }) =>
+    findProblems((root) => {
+      checkSubjectAccess(spec, root.child('spec'));
+      checkNoMetadata(metadata, root);
+    }),
 });
