@@ -5,7 +5,7 @@ import { type ControllerContext, byControllerUid, claimDependents, controllerUid
 import { isNotFound } from '@orrery/errors';
 import { createPod, deletePod, isNamespaceTerminating, podFromTemplate } from '../pods/pod-control.ts';
 import { availableInMs } from '../pods/pod-state.ts';
-import { RevisionCollision, deleteRevisions, planHistory, revisionHashLabel, revisionsOf, syncRevision } from '../revisions/revisions.ts';
+import { RevisionCollision, claimRevisions, deleteRevisions, planHistory, revisionHashLabel, syncRevision } from '../revisions/revisions.ts';
 import { pinnedTo } from './placement.ts';
 import { type DaemonPlan, plan } from './plan.ts';
 
@@ -84,7 +84,8 @@ async function reconcile(key: string, context: Context): Promise<{ requeueAfterM
     const message = 'This daemon set is selecting all pods. A non-empty selector is required.';
     return context.events.event(DaemonSets, daemonSet, { type: 'Warning', reason: 'SelectingAll', message });
   }
-  const history = revisionsOf(context, daemonSet);
+  if (daemonSet.metadata?.deletionTimestamp) return;
+  const history = await claimRevisions(context, { resource: DaemonSets, owner: daemonSet, selector });
   let hash: string;
   try {
     const of = { resource: DaemonSets, owner: daemonSet, template: template as PodTemplateSpec, collisionCount: daemonSet.status?.collisionCount, labels: template?.metadata?.labels ?? {} };

@@ -1,7 +1,8 @@
 import { ControllerRevisions } from '@orrery/api';
-import type { ControllerRevision, PodTemplateSpec } from '@orrery/api/types';
+import type { ControllerRevision, LabelSelector, PodTemplateSpec } from '@orrery/api/types';
 import type { KubeObject, ResourceRef } from '@orrery/apimachinery';
-import { type ControllerContext, byControllerUid, newControllerRef } from '@orrery/controller';
+import { labelSelectorMatcher } from '@orrery/client';
+import { type ControllerContext, claimDependents, newControllerRef } from '@orrery/controller';
 import { isAlreadyExists, isNotFound } from '@orrery/errors';
 import { canonicalJson, templateHash } from '../pods/template-hash.ts';
 
@@ -16,8 +17,11 @@ export function revisionData(template: PodTemplateSpec): RevisionData {
   return { spec: { template: { ...template, $patch: 'replace' } } };
 }
 
-export function templateOf(revision: ControllerRevision): PodTemplateSpec {
-  const { $patch: _patch, ...template } = (revision.data as unknown as RevisionData).spec.template;
+/** Undefined for a revision that holds something else: anybody may write one. */
+export function templateOf(revision: ControllerRevision): PodTemplateSpec | undefined {
+  const data = revision.data as Partial<RevisionData> | undefined;
+  if (!data?.spec?.template) return undefined;
+  const { $patch: _patch, ...template } = data.spec.template;
   return template;
 }
 
@@ -82,8 +86,12 @@ export async function syncRevision(context: Pick<ControllerContext, 'api'>, of: 
   }
 }
 
-export function revisionsOf(context: Pick<ControllerContext, 'store'>, owner: KubeObject): ControllerRevision[] {
-  return [...context.store(ControllerRevisions).byIndex(byControllerUid, owner.metadata?.uid ?? '')].filter((revision) => !revision.metadata?.deletionTimestamp);
+/** The revisions of an owner; those that match its selector and have lost theirs are taken over, as pods are. */
+export async function claimRevisions(context: Pick<ControllerContext, 'api' | 'store'>, of: { readonly resource: ResourceRef; readonly owner: KubeObject; readonly selector: LabelSelector | undefined }): Promise<ControllerRevision[]> {
+  const { owner, resource, selector } = of;
+  const dependents = context.store(ControllerRevisions);
+  const claimed = await claimDependents({ api: context.api, ownerResource: resource, owner, dependents, matches: labelSelectorMatcher(selector) });
+  return claimed.filter((revision) => !revision.metadata?.deletionTimestamp);
 }
 
 export async function deleteRevisions(context: Pick<ControllerContext, 'api'>, revisions: readonly ControllerRevision[]): Promise<void> {

@@ -5,7 +5,7 @@ import { type ControllerContext, type WriteFence, byControllerUid, claimDependen
 import { isAlreadyExists, isNotFound } from '@orrery/errors';
 import { isNamespaceTerminating } from '../pods/pod-control.ts';
 import { availableInMs } from '../pods/pod-state.ts';
-import { RevisionCollision, byRevision, deleteRevisions, planHistory, revisionsOf, syncRevision, templateOf } from '../revisions/revisions.ts';
+import { RevisionCollision, byRevision, claimRevisions, deleteRevisions, planHistory, syncRevision, templateOf } from '../revisions/revisions.ts';
 import { claimsFor, newSetPod, podName, revisionOfPod } from './identity.ts';
 import { type SetAction, plan } from './plan.ts';
 
@@ -112,14 +112,18 @@ async function reconcile(key: string, context: Context): Promise<{ requeueAfterM
   if (!set) return state.fence.forget(key);
   if (!state.fence.passed(key, store(Pods))) return { requeueAfterMs: 500 };
   const pods = await claimDependents({ api, ownerResource: StatefulSets, owner: set, dependents: store(Pods), matches: labelSelectorMatcher(set.spec?.selector) });
-  const history = revisionsOf(context, set).sort(byRevision);
+  if (set.metadata?.deletionTimestamp) return;
+  const history = (await claimRevisions(context, { resource: StatefulSets, owner: set, selector: set.spec?.selector })).sort(byRevision);
   try {
     const update = await currentRevision(context, set, history);
     if (typeof update === 'number') return await writeStatus(context, set, { ...(set.status ?? { replicas: 0 }), collisionCount: update });
     const updateName = update.metadata?.name ?? '';
     const known = history.find((revision) => revision.metadata?.name === set.status?.currentRevision);
     const currentName = known?.metadata?.name ?? updateName;
-    const templates = new Map([...history, update].map((revision) => [revision.metadata?.name ?? '', templateOf(revision)]));
+    const templates = new Map([...history, update].flatMap((revision): [string, PodTemplateSpec][] => {
+      const template = templateOf(revision);
+      return template ? [[revision.metadata?.name ?? '', template]] : [];
+    }));
     const nowMs = env.clock.now();
     const planned = plan({ set, pods, currentRevision: currentName, updateRevision: updateName, collisionCount: set.status?.collisionCount }, nowMs);
     await writeStatus(context, set, planned.status);

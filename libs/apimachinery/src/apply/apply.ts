@@ -171,7 +171,7 @@ function checkRequest({ applied, schema, apiVersion }: ApplyOptions): void {
   if (problems.length === 0) return;
   const { name = '', namespace = '' } = metadataOf(applied) as { name?: string; namespace?: string };
   const kind = typeof applied['kind'] === 'string' ? applied['kind'] : '';
-  const subject = `${namespace ? `${namespace}/` : ''}${name}; ${apiVersion}, Kind=${kind}`;
+  const subject = `${namespace}/${name}; ${apiVersion.includes('/') ? apiVersion : `/${apiVersion}`}, Kind=${kind}`;
   throw new ApplyError(500, `failed to create typed patch object (${subject}): ${joinProblems(problems)}`);
 }
 
