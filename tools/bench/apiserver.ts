@@ -113,7 +113,7 @@ async function lists(bench: Bench): Promise<Figure[]> {
     const { times, bytes } = await worker.run({ op: 'list', namespace, accept, times: 3 * runs + 2 });
     const fastest = Math.min(...times);
     const megabytes = bytes / times.length / 1e6;
-    figures.push({ name: `list of ${count} Pods, ${name}, fastest`, value: fastest, unit: 'ms', ...(name === 'JSON' && count === 10_000 ? { budget: { atMost: 100 } } : {}) });
+    figures.push({ name: `list of ${count} Pods, ${name}, fastest`, value: fastest, unit: 'ms', ...(name === 'JSON' && count === 10_000 && before !== undefined ? { budget: { atMost: 100 } } : {}) });
     figures.push({ name: `list of ${count} Pods, ${name}, median`, value: median(times), unit: 'ms' });
     figures.push({ name: `list of ${count} Pods, ${name} (${megabytes.toFixed(1)} MB)`, value: (megabytes / fastest) * 1000, unit: 'MB/s' });
   }

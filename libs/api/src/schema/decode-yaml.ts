@@ -1,4 +1,4 @@
-import type { ObjectSchema } from '@orrery/apimachinery';
+import { JsonSyntaxError, type ObjectSchema, type ParsedJson, parseJson } from '@orrery/apimachinery';
 import { isMap, isScalar, LineCounter, parseAllDocuments, type ScalarTag, type Tags, visit, type Document } from 'yaml';
 import { type Decoded, decodeParsed, type FieldValidation } from './decode.ts';
 import { DecodeError } from './decode-error.ts';
@@ -28,8 +28,22 @@ function duplicateKeys(document: Document.Parsed, lines: LineCounter): string[] 
   return found;
 }
 
+/** JSON is YAML, and what kubectl calls YAML is mostly JSON, which is read many times faster as what it is. */
+function asJson(text: string): ParsedJson | undefined {
+  if (!/^\s*\{/.test(text)) return undefined;
+  try {
+    return parseJson(text);
+  } catch (error) {
+    if (error instanceof JsonSyntaxError) return undefined;
+    throw error;
+  }
+}
+
 /** The first document of a YAML text as JSON, and its duplicate keys in upstream's words. Throws DecodeError. */
 export function parseYaml(text: string): { value: unknown; problems: string[] } {
+  const json = asJson(text);
+  // Duplicates are told in YAML's words.
+  if (json?.duplicates.size === 0) return { value: json.value, problems: [] };
   const lines = new LineCounter();
   const documents = parseAllDocuments(text, { version: '1.1', uniqueKeys: false, customTags: goTags, lineCounter: lines, logLevel: 'silent' });
   const [document] = Array.isArray(documents) ? documents : [];

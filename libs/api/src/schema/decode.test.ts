@@ -91,5 +91,9 @@ describe('YAML', () => {
   it('reports duplicates and syntax', () => {
     expect(() => decodeYaml('kind: Pod\nkind: Pod\nfoo: 1\n', pod, 'Strict')).toThrow('strict decoding error: yaml: unmarshal errors:\n  line 2: key "kind" already set in map, unknown field "foo"');
     expect(() => decodeYaml('a: [', pod, 'Strict')).toThrow(/^yaml: line \d/);
+    // JSON is YAML too, and its duplicates are told in YAML's words.
+    expect(decodeYaml('{"data": {"a": "yes", "b": "1:30"}}', 'io.k8s.api.core.v1.ConfigMap', 'Strict').object).toEqual({ data: { a: 'yes', b: '1:30' } });
+    expect(() => decodeYaml('{"kind": "Pod",\n"kind": "Pod"}', pod, 'Strict')).toThrow('strict decoding error: yaml: unmarshal errors:\n  line 2: key "kind" already set in map');
+    expect(decodeYaml('{kind: Pod, metadata: {name: x}}', pod, 'Strict').object).toEqual({ kind: 'Pod', metadata: { name: 'x' } });
   });
 });
