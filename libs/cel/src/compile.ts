@@ -1,10 +1,16 @@
+import { type Checked, checkExpression } from './check/checker.ts';
+import { checkLiterals } from './check/literals.ts';
+import { estimateCost } from './cost/estimate.ts';
 import type { Environment } from './environment.ts';
-import { evaluate } from './legacy/evaluate.ts';
-import { CelSyntaxError, type Expression, parseCel, partsOf } from './legacy/syntax.ts';
-import { CelError, celValue } from './legacy/values.ts';
+import { CostExceeded, Frame } from './eval/frame.ts';
+import { plan } from './eval/plan.ts';
+import { type Issue, IssueError, displayIssues, locate } from './issues.ts';
+import { PendingAnswer } from './library/authorizers.ts';
 import { perCallCostLimit } from './limits.ts';
-import { type CelType, dynType } from './types.ts';
-import type { CelValue } from './values.ts';
+import type { Expression } from './syntax/ast.ts';
+import { parse } from './syntax/parser.ts';
+import { type CelType, dynType, formatType } from './types.ts';
+import { CelError, type CelValue } from './values.ts';
 
 /** One thing wrong with an expression; `line` and `column` count from 1 and 0 as in cel-go. */
 export interface CelIssue {
@@ -69,34 +75,101 @@ export interface CompileOptions {
   readonly expect?: CelType | readonly CelType[];
 }
 
-const anything: Record<string, unknown> = {};
-anything['additionalProperties'] = anything;
-anything['items'] = anything;
+const expected = ({ expect }: CompileOptions): readonly CelType[] => (expect === undefined ? [] : Array.isArray(expect) ? (expect as readonly CelType[]) : [expect as CelType]);
 
-/** Parses and type-checks. Never throws for any source. */
-export function compile(source: string, env: Environment, _options: CompileOptions = {}): Compilation {
+/** cel-go speaks of the type; of several it lists them. */
+function resultProblem(type: CelType, options: CompileOptions): string | undefined {
+  const wanted = expected(options);
+  if (!wanted.length || type.kind === 'dyn' || wanted.some((one) => formatType(one) === formatType(type))) return undefined;
+  const [only] = wanted;
+  return wanted.length === 1 && only ? `must evaluate to ${formatType(only)} but got ${formatType(type)}` : `must evaluate to one of [${wanted.map(formatType).join(' ')}]`;
+}
+
+function failed(source: string, issues: readonly Issue[]): Compilation {
+  const found = issues.map(({ at, message }) => ({ message, ...locate(source, at) }));
+  return { failure: { issues: found, text: displayIssues(source, issues) } };
+}
+
+function parsed(source: string, env: Environment): Expression | Issue {
   try {
-    const parsed = parseCel(source);
-    return { program: interim(source, parsed, env) };
+    return parse(source, { bindings: env.libraries.bindings === true });
   } catch (error) {
-    if (!(error instanceof CelSyntaxError)) throw error;
-    const text = `ERROR: <input>:1:1: Syntax error: ${error.message}\n | ${source}\n | ^`;
-    return { failure: { issues: [{ message: `Syntax error: ${error.message}`, line: 1, column: 0 }], text } };
+    if (error instanceof IssueError) return { at: error.at, message: error.message };
+    throw error;
   }
 }
 
-function interim(source: string, parsed: Expression, env: Environment): Program {
-  const references = new Set([...partsOf(parsed)].flatMap((part) => (part.type === 'name' && Object.hasOwn(env.variables, part.name) ? [part.name] : [])));
-  const run: Program['evaluate'] = (bindings, options = {}) => {
-    const budget = { left: options.costBudget ?? perCallCostLimit };
+function compileAnew(source: string, env: Environment): Compilation {
+  const root = parsed(source, env);
+  if (!('kind' in root)) return failed(source, [root]);
+  const checked = checkExpression(root, env);
+  const issues = checked.issues.length ? checked.issues : checkLiterals(root);
+  if (issues.length) return failed(source, issues);
+  return { program: program({ source, root, checked, env }) };
+}
+
+/** Programs by environment and source: expressions repeat. */
+const compiled = new WeakMap<Environment, Map<string, Compilation>>();
+const compiledAtMost = 500;
+
+/** Parses and type-checks. Never throws for any source. */
+export function compile(source: string, env: Environment, options: CompileOptions = {}): Compilation {
+  let known = compiled.get(env);
+  if (!known) compiled.set(env, (known = new Map()));
+  let found = known.get(source);
+  if (!found) {
+    if (known.size >= compiledAtMost) known.clear();
+    known.set(source, (found = compileAnew(source, env)));
+  }
+  const problem = found.program && resultProblem(found.program.resultType, options);
+  return problem === undefined ? found : { failure: { issues: [{ message: problem, line: 1, column: 0 }], text: problem } };
+}
+
+interface Parts {
+  readonly source: string;
+  readonly root: Expression;
+  readonly checked: Checked;
+  readonly env: Environment;
+}
+
+const interrupted: CelFailure = { kind: 'aborted', message: 'operation interrupted' };
+
+function failureOf(error: unknown): CelFailure {
+  if (error instanceof CelError) return { kind: 'runtime', message: error.message };
+  if (error instanceof CostExceeded) return { kind: 'cost', message: error.message };
+  if (error instanceof PendingAnswer) return { kind: 'pending', message: error.message };
+  // Only the depth of nested data can do this: rules bound their own.
+  if (error instanceof RangeError) return { kind: 'runtime', message: 'evaluation went too deep' };
+  throw error;
+}
+
+function program({ source, root, checked, env }: Parts): Program {
+  const { run, slots, references } = plan(root, checked, env);
+  const attempt = (bindings: Bindings, { costBudget = perCallCostLimit, signal }: EvaluateOptions): Outcome | PendingAnswer => {
+    if (signal?.aborted) return { error: interrupted, cost: 0 };
+    const frame = new Frame({ bindings, slots, limit: costBudget });
     try {
-      const names = new Map<string, unknown>(Object.entries(bindings).map(([name, value]) => [name, celValue(value ?? null, anything)]));
-      const value = evaluate(parsed, { names, budget }) as CelValue;
-      return { value, cost: (options.costBudget ?? perCallCostLimit) - budget.left };
+      const value = run(frame);
+      return { value, cost: frame.cost };
     } catch (error) {
-      if (!(error instanceof CelError)) throw error;
-      return { error: { kind: budget.left < 0 ? 'cost' : 'runtime', message: error.message }, cost: 0 };
+      return error instanceof PendingAnswer ? error : { error: failureOf(error), cost: frame.cost };
     }
   };
-  return { source, resultType: dynType, references, evaluate: run, evaluateAsync: async (bindings, options) => run(bindings, options), estimateCost: () => ({ min: 0, max: 0 }) };
+  return {
+    source,
+    references,
+    resultType: checked.types.get(root) ?? dynType,
+    evaluate(bindings, options = {}) {
+      const outcome = attempt(bindings, options);
+      return outcome instanceof PendingAnswer ? { error: failureOf(outcome), cost: 0 } : outcome;
+    },
+    async evaluateAsync(bindings, options = {}) {
+      for (;;) {
+        const outcome = attempt(bindings, options);
+        if (!(outcome instanceof PendingAnswer)) return outcome;
+        await outcome.answer;
+      }
+    },
+    estimateCost: () => estimateCost(root, checked),
+  };
 }

@@ -1,6 +1,4 @@
-import type { AuthorizerCallback, RequestResource } from './authorizer.ts';
-import { CelOpaque } from './values.ts';
-import { type CelType, type ObjectType, authorizerType } from './types.ts';
+import type { CelType, ObjectType } from './types.ts';
 
 /** Libraries beyond the base one (standard, strings, lists, sets, regex, URLs, quantity, IP, CIDR, format, semver, optionals, two-variable comprehensions). */
 export interface Libraries {
@@ -10,6 +8,8 @@ export interface Libraries {
   readonly jsonPatch?: boolean;
   /** `Object{spec: Object.spec{…}}` of MutatingAdmissionPolicy: any field below `Object`. */
   readonly objectConstruction?: boolean;
+  /** `cel.bind(name, value, expression)`; upstream leaves it off. */
+  readonly bindings?: boolean;
 }
 
 /** What an expression may name: variables by type, types it may construct or compare with, libraries. */
@@ -27,8 +27,3 @@ export function environment(options: { readonly variables?: Readonly<Record<stri
 /** Type of the results of `JSONPatch{…}` (as `list(JSONPatch)`) and `Object{…}` in MutatingAdmissionPolicy. */
 export const jsonPatchType: ObjectType = { kind: 'object', name: 'JSONPatch', fields: new Map() };
 export const objectConstructionType: ObjectType = { kind: 'object', name: 'Object', fields: new Map(), open: true };
-
-/** The authorizer of an environment's variable of `authorizerType`; `requestResource` is bound as a variable's field by `requestResourceValue`. */
-export function authorizerValue(authorize: AuthorizerCallback, requestResource?: RequestResource): CelOpaque {
-  return new CelOpaque({ typeName: authorizerType.kind === 'opaque' ? authorizerType.name : '', value: { authorize, requestResource } });
-}

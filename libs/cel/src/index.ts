@@ -8,7 +8,8 @@
  */
 export type { AuthorizerCallback, AuthorizerDecision, AuthorizerQuery, RequestResource } from './authorizer.ts';
 export { type Bindings, type CelFailure, type CelIssue, type Compilation, type CompileFailure, type CompileOptions, type CostEstimate, type EvaluateOptions, type Outcome, type Program, compile } from './compile.ts';
-export { type Environment, type Libraries, authorizerValue, environment, jsonPatchType, objectConstructionType } from './environment.ts';
-export { perCallCostLimit, perDefinitionEstimateLimit, perExpressionEstimateLimit, perMatchConditionsCostLimit, perObjectCostLimit } from './limits.ts';
+export { type Environment, type Libraries, environment, jsonPatchType, objectConstructionType } from './environment.ts';
+export { authorizerValue } from './library/authorizers.ts';
+export { maxRequestBytes, perCallCostLimit, perDefinitionEstimateLimit, perExpressionEstimateLimit, perMatchConditionsCostLimit, perObjectCostLimit } from './limits.ts';
 export * from './types.ts';
 export { CelDuration, CelError, CelList, type CelMap, CelOpaque, CelOptional, CelTimestamp, CelTypeValue, CelUint, type CelValue, LiteralMap, fromJson, isCelMap, lazy, toJson, typeNameOf } from './values.ts';

@@ -99,22 +99,28 @@ export const authorizerType = opaqueType('kubernetes.authorization.Authorizer');
 export const resourceCheckType = opaqueType('kubernetes.authorization.ResourceCheck');
 
 const longNames: Partial<Record<CelType['kind'], string>> = { timestamp: 'google.protobuf.Timestamp', duration: 'google.protobuf.Duration', error: '!error!' };
+const shortNames: Partial<Record<CelType['kind'], string>> = { null_type: 'null', error: '!error!' };
 
-/** A type as messages of the type checker print it: `list(string)`, `map(string, dyn)`. */
-export function formatType(type: CelType): string {
+function format(type: CelType, names: typeof longNames): string {
   switch (type.kind) {
     case 'list':
-      return `list(${formatType(type.element)})`;
+      return `list(${format(type.element, names)})`;
     case 'map':
-      return `map(${formatType(type.key)}, ${formatType(type.value)})`;
+      return `map(${format(type.key, names)}, ${format(type.value, names)})`;
     case 'object':
     case 'parameter':
       return type.name;
     case 'opaque':
-      return type.parameters?.length ? `${type.name}(${type.parameters.map(formatType).join(', ')})` : type.name;
+      return type.parameters?.length ? `${type.name}(${type.parameters.map((one) => format(one, names)).join(', ')})` : type.name;
     case 'type':
-      return type.of ? `type(${formatType(type.of)})` : 'type';
+      return type.of ? `type(${format(type.of, names)})` : 'type';
     default:
-      return longNames[type.kind] ?? type.kind;
+      return names[type.kind] ?? type.kind;
   }
 }
+
+/** A type by its full name: `list(string)`, `null_type`, `google.protobuf.Timestamp`. */
+export const formatType = (type: CelType): string => format(type, longNames);
+
+/** A type as messages of the type checker print it: `map(string, dyn)`, `null`, `timestamp`. */
+export const displayType = (type: CelType): string => format(type, shortNames);
