@@ -8,6 +8,7 @@ import { createMemoryClient } from './client/memory-client.ts';
 import { startCompactor } from './compactor.ts';
 import { type Composed, composeCore } from './compose-core.ts';
 import { type ApiServerConfig, apiServerSchema } from './config.ts';
+import { drain } from './drain.ts';
 import { startChangeFeed } from './feed/change-feed.ts';
 import { resourcesService } from './grpc/service.ts';
 import { httpHandler } from './http/handler.ts';
@@ -48,7 +49,7 @@ export interface ApiServer extends Component {
 /** Most that saying goodbye may take. */
 const leaveTimeoutMs = 2000;
 
-type Phase = 'new' | 'starting' | 'ready' | 'stopped';
+type Phase = 'new' | 'starting' | 'ready' | 'leaving' | 'stopped';
 
 /** One API server's life: what runs, and what its health checks say about it. */
 class RunningServer {
@@ -87,7 +88,10 @@ class RunningServer {
   }
 
   async stop(): Promise<void> {
-    if (this.phase === 'ready') await this.takeLeave();
+    if (this.phase === 'ready') {
+      this.phase = 'leaving';
+      await Promise.all([this.takeLeave(), this.drain()]);
+    }
     this.phase = 'stopped';
     this.stopping.abort(new Error('the API server is stopping'));
     await this.http?.close();
@@ -95,6 +99,12 @@ class RunningServer {
     this.http = undefined;
     this.grpc = undefined;
     await this.composed.auditor?.stop();
+  }
+
+  private drain(): Promise<void> {
+    const { shutdownDelaySeconds, shutdownWatchTerminationGraceSeconds, requestTimeoutSeconds } = this.config;
+    const times = { delayMs: shutdownDelaySeconds * 1000, watchGraceMs: shutdownWatchTerminationGraceSeconds * 1000, requestMs: requestTimeoutSeconds * 1000 };
+    return drain(this.env.clock, { traffic: this.composed.core.traffic, http: this.http }, times);
   }
 
   /** Plug-ins undo what says that this server is here; a store that does not answer does not hold up the end. */
@@ -131,7 +141,8 @@ class RunningServer {
     const { host, port, tlsCert: cert, tlsKey: key } = this.config;
     const clientCa = [this.config.clientCa, this.config.requestheaderClientCaFile].filter((pem) => pem !== '').join('\n');
     const tls = cert ? { tls: { cert, key, ...(clientCa ? { clientCa } : {}) } } : {};
-    this.http = await this.deps.http({ host, port, handler: httpHandler(this.composed.core), ...tls });
+    const tlsErrors = this.env.metrics.counter('apiserver_tls_handshake_errors_total', "Number of requests dropped with 'TLS handshake error from' error").with({});
+    this.http = await this.deps.http({ host, port, handler: httpHandler(this.composed.core), onTlsError: () => tlsErrors.inc(), ...tls });
   }
 
   private checks(): HealthCheck[] {
@@ -146,7 +157,7 @@ class RunningServer {
       { name: 'etcd-readiness', failure: store, readinessOnly: true },
       { name: 'informer-sync', failure: filled, readinessOnly: true },
       ...steps.map(({ name }) => ({ name: `poststarthook/${name}`, failure: this.pending.has(name) ? 'not finished' : undefined, readinessOnly: false })),
-      { name: 'shutdown', failure: this.phase === 'stopped' ? 'process is shutting down' : undefined, readinessOnly: true },
+      { name: 'shutdown', failure: this.phase === 'leaving' || this.phase === 'stopped' ? 'process is shutting down' : undefined, readinessOnly: true },
     ];
   }
 }

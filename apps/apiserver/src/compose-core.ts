@@ -10,6 +10,11 @@ import type { ApiServerDeps } from './component.ts';
 import type { ApiServerConfig } from './config.ts';
 import { customResources } from './custom-resources/index.ts';
 import { Traffic } from './http/traffic.ts';
+import { meteredAccess } from './metrics/access-metrics.ts';
+import { meteredAdmission } from './metrics/admission-metrics.ts';
+import { HealthMetrics } from './metrics/health-metrics.ts';
+import { meteredStore } from './metrics/metered-store.ts';
+import { serverMetrics } from './metrics/server-metrics.ts';
 import { objectReader } from './object-reader.ts';
 import { type Access, chainAuthenticators, chainAuthorizers } from './pipeline/access.ts';
 import type { AdmissionPlugin } from './pipeline/admission.ts';
@@ -54,9 +59,9 @@ function isStored(verbs: readonly string[]): boolean {
 
 function composeRegistry({ env, deps, config }: Composition, lists: Lists): { registry: Registry; kinds: Kinds; feed: StoreFeed } {
   const root = config.etcdPrefix;
-  const store = createEtcdStore(deps.store, { clock: env.clock, probeKey: `${root}/` });
+  const store = meteredStore(createEtcdStore(deps.store, { clock: env.clock, probeKey: `${root}/` }), env, (key) => feed.resourceAt(key));
   const ownWrites = new OwnWrites();
-  const feed = new StoreFeed({ env, store, channel: deps.store, root, capacity: config.watchCacheEvents, ownWrites });
+  const feed: StoreFeed = new StoreFeed({ env, store, channel: deps.store, root, capacity: config.watchCacheEvents, ownWrites });
   const kinds = new Kinds(allKinds);
   for (const kind of allKinds) if (!kind.storedAs && isStored(kind.verbs)) feed.add(kind);
   const services = new ServiceAllocation({
@@ -94,9 +99,9 @@ export function composeCore(composition: Composition): Composed {
   const { sets } = lists;
   const { registry, kinds, feed } = composeRegistry(composition, lists);
   const auditor = auditorOf(env, config, deps.bus);
-  const access = composeAccess(sets, config);
+  const access = meteredAccess(composeAccess(sets, config), env);
   const core: { -readonly [K in keyof ApiServerCore]: ApiServerCore[K] } = {
-    registry, kinds, access, checks, traffic: new Traffic(), flowControl: undefined, connect: [], identity: undefined, aggregation: undefined, audit: auditor,
+    registry, kinds, access, checks, traffic: new Traffic(), healthMetrics: new HealthMetrics(env.metrics), collectors: serverMetrics(env, { feed, store: deps.store }), flowControl: undefined, connect: [], identity: undefined, aggregation: undefined, audit: auditor,
   };
   const context: PluginContext = {
     env, config, kinds, securePort,
@@ -110,7 +115,7 @@ export function composeCore(composition: Composition): Composed {
   for (const factory of deps.plugins ?? defaultPlugins) sets.push(factory(context));
   sets.push(flowControl({ context, feed }, { maintains: deps.plugins === undefined }));
   sets.push(customResources({ registry, kinds, api: context.api, caller: createCaller(context) }));
-  lists.admission.push(...sets.flatMap((s) => s.admission ?? []));
+  lists.admission.push(...sets.flatMap((s) => s.admission ?? []).map((plugin) => meteredAdmission(plugin, env)));
   lists.reviews.push(...sets.flatMap((s) => s.reviews ?? []));
   core.flowControl = sets.findLast((s) => s.flowControl)?.flowControl;
   core.connect = sets.flatMap((s) => s.connect ?? []);

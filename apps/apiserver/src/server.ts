@@ -1,4 +1,5 @@
 import type { Traffic } from './http/traffic.ts';
+import type { HealthMetrics } from './metrics/health-metrics.ts';
 import type { Access } from './pipeline/access.ts';
 import type { Aggregation } from './pipeline/aggregation.ts';
 import type { ConnectHandler } from './pipeline/connect.ts';
@@ -21,6 +22,9 @@ export interface ApiServerCore {
   readonly audit: Auditor | undefined;
   /** What is under way on the REST front end. */
   readonly traffic: Traffic;
+  readonly healthMetrics: HealthMetrics;
+  /** Run before metrics are scraped: what has to be asked for. They do not fail, and answer soon. */
+  readonly collectors: readonly (() => Promise<void>)[];
   /** Named checks of /readyz and /livez; a failing one says why. */
   readonly checks: () => readonly HealthCheck[];
 }

@@ -282,10 +282,11 @@ export async function serveHttp(options: HttpServerOptions): Promise<HttpServer>
   return {
     port: (server.address() as AddressInfo).port,
     setTls: (tls) => (server as Http2SecureServer).setSecureContext(secureContext(tls)),
-    drain() {
-      server.close();
-      for (const session of sessions) session.close();
-    },
+    drain: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const session of sessions) session.close();
+      }),
     close: () =>
       new Promise((resolve) => {
         // The callback also comes when the server was told before.

@@ -80,8 +80,8 @@ export interface HttpServer {
   readonly port: number;
   /** Replaces the certificate for new connections. */
   setTls(tls: { cert: string; key: string; clientCa?: string }): void;
-  /** Stops listening; connections end when what runs on them is answered. `close` afterwards ends what is left. */
-  drain(): void;
+  /** Stops listening; connections end when what runs on them is answered. Resolves when all have; `close` ends what is left. */
+  drain(): Promise<void>;
   /** Stops listening and ends every connection. */
   close(): Promise<void>;
 }

@@ -68,6 +68,11 @@ export class StoreFeed {
     return cache;
   }
 
+  /** The resource whose objects lie at `key`; empty for what is no object. */
+  resourceAt(key: string): { readonly group: string; readonly resource: string } {
+    return this.cacheOf(key)?.kind ?? { group: '', resource: '' };
+  }
+
   all(): readonly ResourceCache[] {
     return this.byPrefix;
   }

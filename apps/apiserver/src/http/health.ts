@@ -1,3 +1,4 @@
+import type { HealthMetrics } from '../metrics/health-metrics.ts';
 import type { ApiServerCore, HealthCheck } from '../server.ts';
 import type { Exchange } from './exchange.ts';
 import type { ParsedRequest } from './request-path.ts';
@@ -12,14 +13,18 @@ const endpoints: Readonly<Record<string, (check: HealthCheck) => boolean>> = {
 const quoted = (names: Iterable<string>): string => [...names].sort().map((name) => JSON.stringify(name)).join(',');
 
 /** `/livez?verbose&exclude=etcd` and its kin, worded as upstream's. A failure is always told at length, but without its reason. */
-function overall(exchange: Exchange, name: string, request: { checks: readonly HealthCheck[]; query: URLSearchParams }): void {
-  const { checks, query } = request;
+function overall(exchange: Exchange, name: string, request: { checks: readonly HealthCheck[]; query: URLSearchParams; metrics: HealthMetrics }): void {
+  const { checks, query, metrics } = request;
   const excluded = new Set(query.getAll('exclude'));
   const lines: string[] = [];
   let hasFailed = false;
   for (const check of checks) {
-    if (excluded.delete(check.name)) lines.push(`[+]${check.name} excluded: ok`);
-    else if (check.failure === undefined) lines.push(`[+]${check.name} ok`);
+    if (excluded.delete(check.name)) {
+      lines.push(`[+]${check.name} excluded: ok`);
+      continue;
+    }
+    metrics.checked(name, check);
+    if (check.failure === undefined) lines.push(`[+]${check.name} ok`);
     else {
       hasFailed = true;
       lines.push(`[-]${check.name} failed: reason withheld`);
@@ -39,7 +44,7 @@ export function serveHealth(core: ApiServerCore, exchange: Exchange, { info, que
   const checks = core.checks().filter(includes);
   const wanted = rest.join('/');
   if (wanted === '') {
-    overall(exchange, name, { checks, query });
+    overall(exchange, name, { checks, query, metrics: core.healthMetrics });
     return true;
   }
   const check = checks.find((one) => one.name === wanted);

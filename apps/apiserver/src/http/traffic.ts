@@ -10,12 +10,18 @@ export interface Endable {
 export class Traffic {
   private readonly long = new Set<Endable>();
   private short = 0;
-  private wake: (() => void) | undefined;
+  private onIdle: (() => void) | undefined;
+  private onEnded: (() => void) | undefined;
   private stopping: Error | undefined;
 
   /** Short requests under way. */
   get inFlight(): number {
     return this.short;
+  }
+
+  /** Watches and streams that are open. */
+  get longRunning(): number {
+    return this.long.size;
   }
 
   /** True once the server is about to go: replies end their connections. */
@@ -27,13 +33,15 @@ export class Traffic {
   begin(exchange: Endable, isLongRunning: boolean): () => void {
     if (isLongRunning) {
       this.long.add(exchange);
-      if (this.stopping) exchange.cancel(this.stopping);
-      return () => void this.long.delete(exchange);
+      return () => {
+        this.long.delete(exchange);
+        if (this.long.size === 0) this.onEnded?.();
+      };
     }
     this.short += 1;
     return () => {
       this.short -= 1;
-      if (this.short === 0) this.wake?.();
+      if (this.short === 0) this.onIdle?.();
     };
   }
 
@@ -48,7 +56,11 @@ export class Traffic {
 
   /** Resolves when no short request is under way. */
   idle(): Promise<void> {
-    if (this.short === 0) return Promise.resolve();
-    return new Promise((resolve) => (this.wake = resolve));
+    return this.short === 0 ? Promise.resolve() : new Promise((resolve) => (this.onIdle = resolve));
+  }
+
+  /** Resolves when nothing long-running is open. */
+  ended(): Promise<void> {
+    return this.long.size === 0 ? Promise.resolve() : new Promise((resolve) => (this.onEnded = resolve));
   }
 }
