@@ -173,4 +173,19 @@ describe('a conversion webhook', () => {
     expect(metadata.finalizers).toBeUndefined();
     await call('DELETE', path('v1', '/meta'));
   });
+
+  it('holds the end of the definition while what is stored at another version cannot be read', async () => {
+    await call('POST', path('v1'), { apiVersion: `${group}/v1`, kind: 'Host', metadata: { name: 'last' }, hostPort: 'a:1' });
+    const name = `${crds}/hosts.${group}`;
+    const definitionNow = await call('GET', name);
+    for (const version of definitionNow.spec.versions) version.storage = version.name === 'v2';
+    expect(await call('PUT', name, definitionNow)).toMatchObject({ codeOf: 200, status: { storedVersions: ['v1', 'v2'] } });
+    spoil = () => ({});
+    await call('DELETE', name);
+    const terminating = async (): Promise<any> => ((await call('GET', name)).status?.conditions ?? []).find(({ type }: any) => type === 'Terminating');
+    await eventually(async () => (await terminating())?.reason === 'InstanceDeletionFailed', 'the failure is told');
+    expect(await terminating()).toMatchObject({ status: 'True', message: expect.stringContaining('could not list instances: conversion webhook for conv.example.com/v1, Kind=Host failed: ') });
+    spoil = undefined;
+    await eventually(async () => (await call('GET', name)).codeOf === 404, 'the definition goes');
+  });
 });

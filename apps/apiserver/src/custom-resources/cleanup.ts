@@ -4,6 +4,7 @@ import type { ApiClient } from '@orrery/client';
 import { systemUser } from '../pipeline/request-info.ts';
 import { resourceInfo } from '../pipeline/resource-info.ts';
 import { deleteCollection } from '../registry/delete-collection.ts';
+import { list } from '../registry/list.ts';
 import type { Registry } from '../registry/registry.ts';
 import { conditionOf, withCondition } from './names.ts';
 
@@ -32,22 +33,38 @@ async function report({ registry, api }: Cleanup, definition: CustomResourceDefi
   return api.update(CustomResourceDefinitions, { ...definition, status } as CustomResourceDefinition, { subresource: 'status' });
 }
 
-/** Deletes every instance; false while some are left, held by finalizers. */
-async function deleteInstances({ registry, kind }: Cleanup): Promise<boolean> {
+const failed = (message: string): typeof progress => ({ type: 'Terminating', status: 'True', reason: 'InstanceDeletionFailed', message });
+
+/** Deletes every instance. Resolves to what stands in the way, undefined: they wait for their finalizers; or to true when none is left. */
+async function deleteInstances({ registry, kind }: Cleanup): Promise<true | typeof progress | undefined> {
   if (!kind) return true;
   const { group, version, resource } = kind;
   const info = resourceInfo({ group, version, resource, verb: 'deletecollection' }, kind.namespaced);
   const scope = { user: systemUser, info, kind, warn: () => undefined, annotate: () => undefined };
-  await deleteCollection(registry, scope, { list: {}, options: { dryRun: false, fieldManager: '', raw: {} } });
+  try {
+    await list(registry, scope, {});
+  } catch (error) {
+    return failed(`could not list instances: ${(error as Error).message}`);
+  }
+  try {
+    await deleteCollection(registry, scope, { list: {}, options: { dryRun: false, fieldManager: '', raw: {} } });
+  } catch (error) {
+    return failed(`could not issue all deletes: ${(error as Error).message}`);
+  }
   await registry.feed.waitForCurrent();
-  return registry.feed.cache(kind).size === 0;
+  return registry.feed.cache(kind).size === 0 ? true : undefined;
 }
 
 /** One step of the deletion of a definition: its instances first, then the finalizer. False: come back. */
 export async function cleanUp(cleanup: Cleanup, definition: CustomResourceDefinition): Promise<boolean> {
   const wasServed = conditionOf(definition, 'Established')?.status === 'True';
-  const marked = wasServed ? await report(cleanup, definition, progress) : definition;
-  if (wasServed && !(await deleteInstances(cleanup))) return false;
+  const isRetried = conditionOf(definition, 'Terminating')?.reason === 'InstanceDeletionFailed';
+  const marked = wasServed && !isRetried ? await report(cleanup, definition, progress) : definition;
+  const outcome = wasServed ? await deleteInstances(cleanup) : true;
+  if (outcome !== true) {
+    if (outcome) await report(cleanup, marked, outcome);
+    return false;
+  }
   const done = await report(cleanup, marked, wasServed ? removed : never);
   const finalizers = (done.metadata?.finalizers ?? []).filter((name) => name !== cleanupFinalizer);
   await cleanup.api.update(CustomResourceDefinitions, { ...done, metadata: { ...done.metadata, finalizers } } as CustomResourceDefinition);

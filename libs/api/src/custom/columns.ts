@@ -20,10 +20,10 @@ function dateCell(value: unknown, nowMs: number): Cell {
   return Number.isNaN(Date.parse(value)) ? '<invalid>' : since(value, nowMs);
 }
 
-/** What a column of this type makes of the values found; null prints as nothing. */
+/** What a column of this type makes of the first of the values found; null prints as nothing. */
 function cellOf(type: string, values: readonly unknown[], nowMs: number): Cell {
   const [first] = values;
-  if (values.length === 0) return null;
+  if (values.length === 0 || (first === null && type !== 'string')) return null;
   switch (type) {
     case 'integer':
       return typeof first === 'number' ? Math.trunc(first) : null;
@@ -34,7 +34,7 @@ function cellOf(type: string, values: readonly unknown[], nowMs: number): Cell {
     case 'date':
       return dateCell(first, nowMs);
     default:
-      return values.map(shown).join(' ');
+      return shown(first);
   }
 }
 

@@ -4,6 +4,7 @@ import type { CustomResourceDefinition, CustomResourceDefinitionSpec, CustomReso
 import { defineKind } from '../define-kind.ts';
 import type { KindDescriptor, ScalePaths } from '../kind.ts';
 import { customDefinitionName } from '../schema/openapi/model.ts';
+import { qualifiedName } from '../validation/names.ts';
 import { customColumns } from './columns.ts';
 import { type ConversionWebhook, storageOf } from './conversion.ts';
 import { applySchemaDefaults } from './defaulting.ts';
@@ -43,7 +44,7 @@ function strategy(definition: CustomResourceDefinition, hasStatus: boolean): Pic
   const terminating = isTerminating(definition);
   return {
     prepareForCreate(draft) {
-      if (terminating) throw new StatusError({ code: 405, reason: 'MethodNotAllowed', message: 'create not allowed while custom resource definition is terminating', details: {} });
+      if (terminating) throw new StatusError({ code: 405, reason: 'MethodNotAllowed', message: 'create not allowed while custom resource definition is terminating', details: { group: definition.spec?.group ?? '', kind: definition.spec?.names?.plural ?? '' } });
       if (hasStatus) delete draft['status'];
       setGeneration(draft, 1);
     },
@@ -78,10 +79,27 @@ function selectableOf(version: CustomResourceDefinitionVersion): Pick<KindDescri
   };
 }
 
+/** What is told to users of a deprecated version: its own words, or where to go. */
 function deprecationOf(definition: Whole, version: CustomResourceDefinitionVersion): string | undefined {
   if (!version.deprecated) return undefined;
-  const { group, names } = definition.spec;
-  return version.deprecationWarning ?? `${group}/${version.name} ${names.kind} is deprecated`;
+  if (version.deprecationWarning !== undefined) return version.deprecationWarning;
+  const { group, names, versions } = definition.spec;
+  const newer = versions.filter((one) => one.served && !one.deprecated && compareVersions(one.name, version.name) < 0).sort((a, b) => compareVersions(a.name, b.name));
+  const hint = newer[0] ? `; use ${group}/${newer[0].name} ${names.kind}` : '';
+  return `${group}/${version.name} ${names.kind} is deprecated${hint}`;
+}
+
+const standardFinalizers = ['kubernetes', 'orphan', 'foregroundDeletion'];
+
+/** New finalizers that others could take for theirs. */
+function finalizerWarnings(object: Custom, old: Custom | undefined): string[] {
+  const before = (old?.metadata?.['finalizers'] ?? []) as readonly string[];
+  const added = ((object.metadata?.['finalizers'] ?? []) as readonly string[]).filter((name) => !before.includes(name));
+  return [...new Set(added)].sort().flatMap((name) => {
+    const about = `metadata.finalizers: ${JSON.stringify(name)}: `;
+    const unqualified = !name.includes('/') && !standardFinalizers.includes(name);
+    return [...qualifiedName(name), ...(unqualified ? ['prefer a domain-qualified finalizer name including a path (/) to avoid accidental conflicts with other finalizer writers'] : [])].map((why) => about + why);
+  });
 }
 
 /** Where a status subresource is, status is left to it. */
@@ -125,6 +143,7 @@ function customKind(definition: Whole, version: CustomResourceDefinitionVersion,
     validate: (object) => judge(object),
     validateUpdate: (object, old) => judge(object, old),
     validateStatusUpdate: (object, old) => judge(object, old, 'status'),
+    warnings: finalizerWarnings,
     columns: customColumns(version.additionalPrinterColumns),
   });
   return { ...base, ...strategy(definition, hasStatus) };

@@ -43,7 +43,7 @@ describe('columns', () => {
     ['boolean', '.spec.flag', false],
     ['boolean', '.spec.n', null],
     ['string', '.spec.hosts', '["b","c","d"]'],
-    ['string', '.spec.hosts[*]', 'b c d'],
+    ['string', '.spec.hosts[*]', 'b'],
     ['string', '.spec.flag', 'false'],
     ['string', '.spec.missing', null],
     ['date', '.metadata.creationTimestamp', '60m'],

@@ -27,15 +27,30 @@ function slice(text: string): Step {
     });
 }
 
-function withDescendants(value: unknown): unknown[] {
-  return [value, ...childrenOf(value).flatMap(withDescendants)];
-}
+/** Everything below the values, in order. What holds others is visited once, or paths like `........` would never end. */
+const everyDescendant: Step = (values) => {
+  const seen = new Set<unknown>();
+  const found: unknown[] = [];
+  const visit = (value: unknown): void => {
+    if (typeof value === 'object' && value !== null) {
+      if (seen.has(value)) return;
+      seen.add(value);
+    }
+    found.push(value);
+    for (const child of childrenOf(value)) visit(child);
+  };
+  for (const value of values) visit(value);
+  return found;
+};
+
+/** Filters within filters. */
+const maxDepth = 32;
 
 type Operand = (item: unknown) => unknown[];
 
-function operand(text: string): Operand {
+function operand(text: string, depth: number): Operand {
   const trimmed = text.trim();
-  if (trimmed.startsWith('@')) return compileSteps(trimmed.slice(1));
+  if (trimmed.startsWith('@')) return compileSteps(trimmed.slice(1), depth + 1);
   const quoted = /^(["'])(.*)\1$/s.exec(trimmed);
   const value: unknown = quoted ? quoted[2] : trimmed === 'true' ? true : trimmed === 'false' ? false : Number(trimmed);
   if (typeof value === 'number' && Number.isNaN(value)) throw new JsonPathError(`unrecognized value ${trimmed} in a filter`);
@@ -51,10 +66,10 @@ const comparisons: Readonly<Record<string, (a: never, b: never) => boolean>> = {
   '>': (a, b) => a > b,
 };
 
-function filter(text: string): Step {
+function filter(text: string, depth: number): Step {
   const parts = /^(.*?)(==|!=|<=|>=|<|>)(.*)$/s.exec(text);
-  const left = operand(parts?.[1] ?? text);
-  const right = parts ? operand(parts[3] ?? '') : undefined;
+  const left = operand(parts?.[1] ?? text, depth);
+  const right = parts ? operand(parts[3] ?? '', depth) : undefined;
   const compare = comparisons[parts?.[2] ?? ''];
   const keeps = (item: unknown): boolean => {
     const [a] = left(item);
@@ -79,10 +94,10 @@ function bracketed(text: string, from: number): { inner: string; next: number } 
   throw new JsonPathError('unterminated array');
 }
 
-function bracketStep(inner: string): Step {
+function bracketStep(inner: string, depth: number): Step {
   const text = inner.trim();
   if (text === '*') return everyChild;
-  if (text.startsWith('?(') && text.endsWith(')')) return filter(text.slice(2, -1));
+  if (text.startsWith('?(') && text.endsWith(')')) return filter(text.slice(2, -1), depth);
   const names = text.split(',').map((part) => part.trim());
   if (names.every((name) => /^(["']).*\1$/s.test(name))) return (values) => values.flatMap((value) => names.flatMap((name) => own(value, name.slice(1, -1))));
   if (names.length > 1 && names.every((name) => /^-?\d+$/.test(name))) return (values) => names.flatMap((name) => index(name)(values));
@@ -94,20 +109,21 @@ function bracketStep(inner: string): Step {
 /** A name up to the next dot or bracket; `\.` is a dot of the name. */
 const namePattern = /(?:\\.|[^.[\\])+/y;
 
-function compileSteps(text: string): JsonPath {
+function compileSteps(text: string, depth = 0): JsonPath {
+  if (depth > maxDepth) throw new JsonPathError('too many filters within filters');
   const steps: Step[] = [];
   let at = 0;
   while (at < text.length) {
     const c = text.charAt(at);
     if (c === '[') {
       const { inner, next } = bracketed(text, at);
-      steps.push(bracketStep(inner));
+      steps.push(bracketStep(inner, depth));
       at = next;
       continue;
     }
     if (c === '.') at += 1;
     if (text.charAt(at) === '.') {
-      steps.push((values) => values.flatMap(withDescendants));
+      steps.push(everyDescendant);
       at += 1;
     }
     namePattern.lastIndex = at;
