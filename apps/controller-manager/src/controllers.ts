@@ -16,6 +16,7 @@ import { nodeIpamController } from './nodes/ipam-controller.ts';
 import { nodeLifecycleController } from './nodes/lifecycle-controller.ts';
 import { podGcController } from './nodes/pod-gc.ts';
 import { taintEvictionController } from './nodes/taint-eviction.ts';
+import { validatingAdmissionPolicyStatusController } from './policies/status-controller.ts';
 import { resourceQuotaController } from './quota/controller.ts';
 import { clusterRoleAggregationController } from './rbac/aggregation.ts';
 import { replicaSetController, replicationControllerController } from './replicaset/controller.ts';
@@ -63,5 +64,6 @@ export function allControllers(options: ControllerOptions): AnyController[] {
     garbageCollector(),
     ...(signer ? [csrApprovingController(signer), csrSigningController(signer)] : []),
     csrCleanerController,
+    validatingAdmissionPolicyStatusController,
   ];
 }

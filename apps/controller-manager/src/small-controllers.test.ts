@@ -1,4 +1,4 @@
-import { ClusterRoles, PersistentVolumeClaims, Pods, ResourceQuotas } from '@orrery/api';
+import { ClusterRoles, CustomResourceDefinitions, PersistentVolumeClaims, Pods, ResourceQuotas, ValidatingAdmissionPolicies } from '@orrery/api';
 import type { ClusterRole } from '@orrery/api/types';
 import { expect, test } from 'vitest';
 import { plan as planAggregation } from './rbac/aggregation.ts';
@@ -65,4 +65,19 @@ test('quotas show every name, scopes count apart, and used follows what is there
   await api.delete(Pods, { namespace: 'a', name: 'two' });
   await clock.advance(1_000);
   expect(used('all')).toMatchObject({ pods: '2', 'requests.cpu': '250m' });
+});
+
+test('policies are type-checked once a generation, against built-in and custom kinds', async () => {
+  const { api, clock } = await startManager();
+  const policy = (name: string, expression: string, resources: string[], apiGroups: string[]) =>
+    api.create(ValidatingAdmissionPolicies, { metadata: { name, generation: 1 }, spec: { matchConstraints: { resourceRules: [{ operations: ['*'], apiGroups, apiVersions: ['v1'], resources }] }, validations: [{ expression }] } });
+  api.seed(CustomResourceDefinitions, { metadata: { name: 'tabs.x.io' }, spec: { group: 'x.io', names: { plural: 'tabs', kind: 'Tab' }, scope: 'Namespaced', versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object', properties: { spec: { type: 'object', properties: { n: { type: 'integer' } } } } } } }] } });
+  await policy('good', 'object.spec.replicas < 5', ['deployments'], ['apps']);
+  await policy('bad', 'object.spec.replica < 5', ['deployments'], ['apps']);
+  await policy('custom', 'object.spec.m < 5', ['tabs'], ['x.io']);
+  await clock.advance(200);
+  const status = (name: string) => api.find(ValidatingAdmissionPolicies, name)?.status;
+  expect(status('good')).toEqual({ observedGeneration: 1, typeChecking: {} });
+  expect(status('bad')?.typeChecking?.expressionWarnings?.[0]?.warning).toContain("apps/v1, Kind=Deployment: ERROR: <input>:1:12: undefined field 'replica'");
+  expect(status('custom')?.typeChecking?.expressionWarnings?.[0]?.warning).toContain("x.io/v1, Kind=Tab: ERROR: <input>:1:12: undefined field 'm'");
 });

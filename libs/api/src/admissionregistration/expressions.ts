@@ -54,7 +54,6 @@ const results: Readonly<Record<ExpressionSort, readonly CelType[]>> = {
 
 function makeEnvironment(sort: ExpressionSort, scope: ExpressionScope): Environment {
   const { variables, objectType: object = dynType, paramsType = dynType } = scope;
-  const types = [requestType, namespaceType];
   return environment({
     variables: {
       object, oldObject: object, request: requestType, namespaceObject: namespaceType,
@@ -62,7 +61,7 @@ function makeEnvironment(sort: ExpressionSort, scope: ExpressionScope): Environm
       ...(sort === 'message' ? {} : { authorizer: authorizerType }),
       ...(variables ? { variables: objectType('kubernetes.variables', variables) } : {}),
     },
-    types: variables || object.kind !== 'object' ? types : [...types, object],
+    types: [requestType, namespaceType],
     libraries: scope.hasPatchTypes ? { jsonPatch: true, objectConstruction: true } : {},
   });
 }
@@ -88,7 +87,7 @@ export function compileExpression(sort: ExpressionSort, source: string, scope: E
   if (failure) return { problem: `compilation failed: ${failure.text}` };
   const wanted = results[sort];
   const got = program.resultType;
-  if (wanted.length === 0 || got.kind === 'dyn' || isExactly(got, wanted)) return { program };
+  if (wanted.length === 0 || isExactly(got, wanted)) return { program };
   const [only] = wanted;
   const names = wanted.map(formatType);
   return { problem: wanted.length === 1 && only ? `must evaluate to ${formatType(only)} but got ${formatType(got)}` : `must evaluate to one of [${names.join(' ')}] but got ${formatType(got)}` };
