@@ -250,13 +250,16 @@ export function applyPatch(options: ApplyOptions): ApplyResult {
   const live = withoutManagers(options.live);
   const applied = removeFields(withoutManagers(options.applied), ignored, schema) as Fields;
   const before = initialManagers(options);
-  const set = subtractSets(subtractTrees(toFieldSet(applied, schema), ignored), unowned);
+  const said = subtractTrees(toFieldSet(applied, schema), ignored);
+  const set = subtractSets(said, unowned);
   const entry: Manager = { name: manager, operation: 'Apply', apiVersion, subresource, time: nowIso, set };
   const self = managerId(entry);
   const last = before.get(self);
   const managers = new Map(before).set(self, entry);
   const merged = mergeValues(schema, live, dropNulls(applied));
-  const after = dropNulls(prune({ merged, schema, managers, self, last: last?.set ?? emptyFieldSet })) as Fields;
+  // Identity is nobody's, but what says it keeps the metadata that holds it.
+  const keepers = new Map(before).set(self, { ...entry, set: said });
+  const after = dropNulls(prune({ merged, schema, managers: keepers, self, last: last?.set ?? emptyFieldSet })) as Fields;
   const effect = effectOf({ before: live, after, schema, managers, self, ignored });
   if (!mayTakeOver(effect, options)) return { conflicts: listConflicts(effect) };
   const lastSet = last?.set ?? emptyFieldSet;
