@@ -102,9 +102,8 @@ class RunningServer {
   }
 
   private drain(): Promise<void> {
-    const { shutdownDelaySeconds, shutdownWatchTerminationGraceSeconds, requestTimeoutSeconds } = this.config;
-    const times = { delayMs: shutdownDelaySeconds * 1000, watchGraceMs: shutdownWatchTerminationGraceSeconds * 1000, requestMs: requestTimeoutSeconds * 1000 };
-    return drain(this.env.clock, { traffic: this.composed.core.traffic, http: this.http }, times);
+    const { traffic, limits } = this.composed.core;
+    return drain(this.env.clock, { traffic, http: this.http }, limits);
   }
 
   /** Plug-ins undo what says that this server is here; a store that does not answer does not hold up the end. */

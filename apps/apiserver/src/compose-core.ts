@@ -10,6 +10,7 @@ import type { ApiServerDeps } from './component.ts';
 import type { ApiServerConfig } from './config.ts';
 import { customResources } from './custom-resources/index.ts';
 import { Traffic } from './http/traffic.ts';
+import { limitsOf } from './limits.ts';
 import { meteredAccess } from './metrics/access-metrics.ts';
 import { meteredAdmission } from './metrics/admission-metrics.ts';
 import { HealthMetrics } from './metrics/health-metrics.ts';
@@ -98,10 +99,11 @@ export function composeCore(composition: Composition): Composed {
   const lists: Lists = { sets: [], admission: [], reviews: [] };
   const { sets } = lists;
   const { registry, kinds, feed } = composeRegistry(composition, lists);
+  const limits = limitsOf(config);
   const auditor = auditorOf(env, config, deps.bus);
   const access = meteredAccess(composeAccess(sets, config), env);
   const core: { -readonly [K in keyof ApiServerCore]: ApiServerCore[K] } = {
-    registry, kinds, access, checks, traffic: new Traffic(), healthMetrics: new HealthMetrics(env.metrics), collectors: serverMetrics(env, { feed, store: deps.store }), flowControl: undefined, connect: [], identity: undefined, aggregation: undefined, audit: auditor,
+    registry, kinds, access, checks, limits, traffic: new Traffic(), healthMetrics: new HealthMetrics(env.metrics), collectors: serverMetrics(env, { feed, store: deps.store }), flowControl: undefined, connect: [], identity: undefined, aggregation: undefined, audit: auditor,
   };
   const context: PluginContext = {
     env, config, kinds, securePort,
@@ -113,7 +115,7 @@ export function composeCore(composition: Composition): Composed {
     storage: { store: registry.store, root: registry.root },
   };
   for (const factory of deps.plugins ?? defaultPlugins) sets.push(factory(context));
-  sets.push(flowControl({ context, feed }, { maintains: deps.plugins === undefined }));
+  sets.push(flowControl({ context, feed, limits }, { maintains: deps.plugins === undefined }));
   sets.push(customResources({ registry, kinds, api: context.api, caller: createCaller(context) }));
   lists.admission.push(...sets.flatMap((s) => s.admission ?? []).map((plugin) => meteredAdmission(plugin, env)));
   lists.reviews.push(...sets.flatMap((s) => s.reviews ?? []));

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { drain } from './drain.ts';
 import { Traffic } from './http/traffic.ts';
 
-const times = { delayMs: 0, watchGraceMs: 0, requestMs: 60_000 };
+const times = { shutdownDelayMs: 0, watchGraceMs: 0, requestMs: 60_000 };
 
 function setup() {
   const clock = new VirtualClock();
@@ -29,7 +29,7 @@ describe('drain', () => {
   it('keeps serving for the delay, lets watches go on for their grace, then tells them', async () => {
     const { clock, said, begin, run } = setup();
     begin('watch', true);
-    run({ delayMs: 1000, watchGraceMs: 500 });
+    run({ shutdownDelayMs: 1000, watchGraceMs: 500 });
     await clock.advance(999);
     expect(said).toEqual([]);
     await clock.advance(500);

@@ -7,7 +7,7 @@ const flushMs = 250;
 
 export interface DrainTimes {
   /** How long the server goes on serving everybody although it says that it is not ready. */
-  readonly delayMs: number;
+  readonly shutdownDelayMs: number;
   /** How long watches go on after new connections are refused. */
   readonly watchGraceMs: number;
   /** How long short requests may take to finish. */
@@ -20,7 +20,7 @@ export interface DrainTimes {
  */
 export async function drain(clock: Clock, parts: { readonly traffic: Traffic; readonly http: HttpServer | undefined }, times: DrainTimes): Promise<void> {
   const { traffic, http } = parts;
-  if (times.delayMs > 0) await clock.sleep(times.delayMs);
+  if (times.shutdownDelayMs > 0) await clock.sleep(times.shutdownDelayMs);
   traffic.drain(new Error('the API server is stopping'));
   const isBusy = traffic.inFlight > 0 || traffic.longRunning > 0;
   const closed = http?.drain();

@@ -1,4 +1,5 @@
 import type { Traffic } from './http/traffic.ts';
+import type { Limits } from './limits.ts';
 import type { HealthMetrics } from './metrics/health-metrics.ts';
 import type { Access } from './pipeline/access.ts';
 import type { Aggregation } from './pipeline/aggregation.ts';
@@ -20,6 +21,7 @@ export interface ApiServerCore {
   readonly aggregation: Aggregation | undefined;
   /** Undefined: nothing is audited. */
   readonly audit: Auditor | undefined;
+  readonly limits: Limits;
   /** What is under way on the REST front end. */
   readonly traffic: Traffic;
   readonly healthMetrics: HealthMetrics;

@@ -133,7 +133,7 @@ describe('metrics', () => {
 describe('a server that is told to stop', () => {
   it('says that it is not ready, ends watches cleanly and finishes what is in flight', async () => {
     const { plugin, waiting, open } = gate();
-    const { url, server } = await start({ shutdownDelaySeconds: 0.2 }, { plugins: [plugin] });
+    const { url, server } = await start({ shutdownDelayDuration: '200ms' }, { plugins: [plugin] });
     const [watch] = (await once(httpGet(`${url}/api/v1/configmaps?watch=true`), 'response')) as [IncomingMessage];
     let ended = false;
     watch.on('end', () => (ended = true)).resume();

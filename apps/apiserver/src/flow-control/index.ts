@@ -1,5 +1,6 @@
 import type { PluginContext, PluginSet } from '../pipeline/index.ts';
 import type { StoreFeed } from '../cache/store-feed.ts';
+import type { Limits } from '../limits.ts';
 import { FlowConfiguration } from './configuration.ts';
 import { maintainDefaults, mandatoryObjects } from './default-objects.ts';
 import { FlowController } from './flow-controller.ts';
@@ -13,15 +14,16 @@ import { WatchTracker } from './watch-tracker.ts';
 export interface FlowControlParts {
   readonly context: Pick<PluginContext, 'env' | 'config' | 'api' | 'read' | 'kinds'>;
   readonly feed: StoreFeed;
+  readonly limits: Limits;
 }
 
 /**
  * Limits what the server works on at once: API Priority and Fairness, or plain limits when that is turned off. The default
  * objects are maintained only where bootstrap made them: a server without bootstrap objects lives by the mandatory ones.
  */
-export function flowControl({ context, feed }: FlowControlParts, options: { readonly maintains: boolean }): PluginSet {
+export function flowControl({ context, feed, limits }: FlowControlParts, options: { readonly maintains: boolean }): PluginSet {
   const { env, config, api, read, kinds } = context;
-  const { maxRequestsInflight: readOnly, maxMutatingRequestsInflight: mutating } = config;
+  const { maxReads: readOnly, maxWrites: mutating } = limits;
   const inFlight = new InFlight(env.metrics);
   if (!config.enablePriorityAndFairness) {
     return { flowControl: maxInFlight({ readOnly, mutating }, inFlight), start: (signal) => inFlight.start(env.clock, signal) };
@@ -30,7 +32,7 @@ export function flowControl({ context, feed }: FlowControlParts, options: { read
   const sizeOf = resourceSizes(feed, kinds, env.clock);
   const configuration = new FlowConfiguration({ env, controller, api, read });
   return {
-    flowControl: priorityAndFairness({ clock: env.clock, controller, inFlight, watches: new WatchTracker(), sizeOf, requestTimeoutMs: config.requestTimeoutSeconds * 1000 }),
+    flowControl: priorityAndFairness({ clock: env.clock, controller, inFlight, watches: new WatchTracker(), sizeOf, requestTimeoutMs: limits.requestMs }),
     bootstrap: options.maintains ? [{ name: 'priority-and-fairness-config-producer', run: () => maintainDefaults({ api, read }) }] : [],
     start(signal) {
       inFlight.start(env.clock, signal);

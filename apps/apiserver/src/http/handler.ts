@@ -61,10 +61,10 @@ async function withinDeadline(clock: Clock, { exchange, parsed }: Run, limit: { 
 /** The REST front end: one request from its head to its audit record. */
 export function httpHandler(core: ApiServerCore): HttpHandler {
   const { env, config } = core.registry;
+  const { goawayChance, requestMs: maxMs } = core.limits;
   const { clock } = env;
   const metrics = new RequestMetrics(env, core.kinds);
   const rolesOf = certificateRoles(config, () => clock.now());
-  const maxMs = config.requestTimeoutSeconds * 1000;
 
   const identifyAndRoute = async (run: Run): Promise<void> => {
     const { exchange, parsed, long, startedMs } = run;
@@ -107,7 +107,7 @@ export function httpHandler(core: ApiServerCore): HttpHandler {
     const shape = metrics.shapeOf(parsed, exchange.header('content-type'));
     const ended = core.traffic.begin(exchange, long);
     if (long) metrics.long(shape, 1);
-    if (core.traffic.isDraining || (config.goawayChance > 0 && env.random.next() < config.goawayChance)) reply.retire();
+    if (core.traffic.isDraining || (goawayChance > 0 && env.random.next() < goawayChance)) reply.retire();
     try {
       if (long) await identifyAndRoute(run);
       else await withinDeadline(clock, run, { maxMs, work: () => identifyAndRoute(run) });
@@ -137,13 +137,13 @@ export function httpHandler(core: ApiServerCore): HttpHandler {
 }
 
 /** Waits for the turn of a request. Streams but for watches are not counted, as upstream. */
-async function takeTurn({ flowControl, registry }: ApiServerCore, run: Run, user: UserInfo): Promise<void> {
+async function takeTurn({ flowControl, registry, limits }: ApiServerCore, run: Run, user: UserInfo): Promise<void> {
   const { exchange, parsed, long } = run;
   const { info, query } = parsed;
   if (!flowControl || (long && info.verb !== 'watch')) return;
   const { clock } = registry.env;
   const from = clock.monotonic();
-  const asked = flowControl.acquire({ user, info, query, signal: () => exchange.signal, ...(long ? {} : { timeoutMs: deadlineMs(query, registry.config.requestTimeoutSeconds * 1000) }) });
+  const asked = flowControl.acquire({ user, info, query, signal: () => exchange.signal, ...(long ? {} : { timeoutMs: deadlineMs(query, limits.requestMs) }) });
   const ticket = asked instanceof Promise ? await asked : asked;
   if (asked !== ticket) run.waitedMs = clock.monotonic() - from;
   // Out of time while it waited.
