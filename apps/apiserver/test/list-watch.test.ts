@@ -152,6 +152,16 @@ describe('watch', () => {
     watch.stop();
   });
 
+  it('is told how far it came two seconds before its end', async () => {
+    const quiet = (await t.replica({ bookmarkIntervalMs: 3_600_000 })).client({ username: 'x', groups: [] });
+    const { resourceVersion } = await t.api.list(ConfigMaps, { namespace });
+    const seen: string[] = [];
+    const handle = quiet.watch(ConfigMaps, { namespace, resourceVersion, allowWatchBookmarks: true, timeoutSeconds: 3 }, { events: (b) => seen.push(...b.map((e) => e.type)), closed: () => seen.push('closed') });
+    await eventually(() => seen.length > 0);
+    expect(seen).toEqual(['BOOKMARK']);
+    handle.stop();
+  });
+
   it('from a forgotten revision is refused with 410', async () => {
     const made = await t.api.create(ConfigMaps, cm('old'));
     for (let i = 0; i < 60; i++) await t.api.patch(ConfigMaps, { namespace, name: 'old' }, { data: { i: String(i) } }, { type: 'application/merge-patch+json' });

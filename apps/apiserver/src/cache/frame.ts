@@ -3,11 +3,14 @@ import type { Entry } from './entry.ts';
 
 export type FrameType = 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK';
 
-/** One event as watchers of one kind see it; shared by all of them, so its JSON line is encoded once. */
+/**
+ * One event as watchers of one kind see it; shared by all of them, so its JSON line is encoded once. The line is for the
+ * watchers of the moment: the ring holds frames long after, and then it would be a copy of the entry's bytes for nothing.
+ */
 export class Frame {
   readonly type: FrameType;
   readonly entry: Entry;
-  private encoded: Buffer | undefined;
+  private encoded: WeakRef<Buffer> | undefined;
   private views: WeakMap<KindDescriptor, Frame> | undefined;
 
   constructor(type: FrameType, entry: Entry) {
@@ -17,7 +20,12 @@ export class Frame {
 
   /** `{"type":…,"object":…}` and a newline, as REST watches carry it. */
   get line(): Buffer {
-    return (this.encoded ??= Buffer.concat([lineHeads[this.type], this.entry.bytes, lineTail]));
+    let line = this.encoded?.deref();
+    if (!line) {
+      line = Buffer.concat([lineHeads[this.type], this.entry.bytes, lineTail]);
+      this.encoded = new WeakRef(line);
+    }
+    return line;
   }
 
   view(kind: KindDescriptor): Frame {
