@@ -25,6 +25,8 @@ import { horizontalPodAutoscalerKind } from './autoscaling/v2/horizontal-pod-aut
 import { cronJobKind } from './batch/v1/cron-job.ts';
 import { jobKind } from './batch/v1/job.ts';
 import { certificateSigningRequestKind } from './certificates/v1/certificate-signing-request.ts';
+import { clusterTrustBundleKind } from './certificates/v1beta1/cluster-trust-bundle.ts';
+import { podCertificateRequestKind } from './certificates/v1beta1/pod-certificate-request.ts';
 import { leaseKind } from './coordination/v1/lease.ts';
 import { bindingKind } from './core/v1/binding.ts';
 import { componentStatusKind } from './core/v1/component-status.ts';
@@ -108,6 +110,8 @@ export const allKinds: readonly KindDescriptor[] = [
   cronJobKind,
   jobKind,
   certificateSigningRequestKind,
+  clusterTrustBundleKind,
+  podCertificateRequestKind,
   ingressClassKind,
   ingressKind,
   ipAddressKind,

@@ -8,8 +8,6 @@ import { apiServiceKind } from './apiregistration/v1/api-service.ts';
 import { fromV2, toV2 } from './autoscaling/v1/conversion.ts';
 import { horizontalPodAutoscalerV1Kind } from './autoscaling/v1/horizontal-pod-autoscaler.ts';
 import { horizontalPodAutoscalerKind } from './autoscaling/v2/horizontal-pod-autoscaler.ts';
-import { tokenReviewKind } from './authentication/v1/token-review.ts';
-import { subjectAccessReviewKind } from './authorization/v1/subject-access-review.ts';
 import { certificateSigningRequestKind } from './certificates/v1/certificate-signing-request.ts';
 import { leaseKind } from './coordination/v1/lease.ts';
 import { fromCoreEvent, eventsEventKind, toCoreEvent } from './events/v1/event.ts';
@@ -73,8 +71,6 @@ it.each<[string, KindDescriptor, object, string[]]>([
   ['an attachment', volumeAttachmentKind, { spec: { attacher: 'a', nodeName: 'n' } }, ['spec.source: Required value']],
   ['a node of drivers', csiNodeKind, { spec: { drivers: [{ name: 'a', nodeID: '' }] } }, ['spec.drivers[0].nodeID: Required value']],
   ['a slice', resourceSliceKind, { spec: { driver: 'd.example', pool: { name: 'p', resourceSliceCount: 1 } } }, ['spec: Required value: exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required']],
-  ['a token review', tokenReviewKind, {}, ['spec.token: Required value: token is required for TokenReview in authentication']],
-  ['an access review', subjectAccessReviewKind, { spec: { resourceAttributes: {} } }, ['spec.user: Invalid value: "": at least one of user or group must be specified']],
   ['a certificate', certificateSigningRequestKind, { spec: { request: '', signerName: 'a.example/b', usages: ['client auth'] } }, ['spec.request: Invalid value: "": PEM block type must be CERTIFICATE REQUEST']],
   ['a runtime', runtimeClassKind, { handler: 'a.b' }, ['handler: Invalid value: "a.b": must not contain dots']],
 ])('%s', (_, kind, object, expected) => expect(problems(kind, object)).toEqual(expected));

@@ -1,6 +1,6 @@
 import { ClusterRoleBindings, ClusterRoles, Nodes, Pods, Secrets, ServiceAccounts } from '@orrery/api';
 import type { TokenRequest } from '@orrery/api/types';
-import { ensurePki, fromPem, generateKey, signCertificate } from '@orrery/node-io/pki';
+import { createCsr, ensurePki, fromPem, generateKey, signCertificate, toPem } from '@orrery/node-io/pki';
 import { resolveConfig } from '@orrery/runtime';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -9,7 +9,7 @@ import { rbacIndexOf } from '../authorization/rbac-index.ts';
 import { setRuleResolver } from '../authorization/rule-resolver.ts';
 import { type ApiServerConfig, apiServerSchema } from '../config.ts';
 import type { PluginContext, PluginSet, UserInfo } from '../pipeline/index.ts';
-import { FakeCluster, allowAll, allowNothing } from '../testing/fake-cluster.ts';
+import { FakeCluster, allowAll, allowNothing, attempt } from '../testing/fake-cluster.ts';
 import { identityPlugin } from './index.ts';
 
 const pki = ensurePki(undefined);
@@ -180,6 +180,19 @@ describe('impersonation', () => {
     open({ authorize: allowNothing });
     await expect(act({ 'impersonate-user': 'bob' })).rejects.toThrow('users "bob" is forbidden: User "jane" cannot impersonate resource "users" in API group "" at the cluster scope');
     await expect(act({ 'impersonate-group': 'a' })).rejects.toMatchObject({ code: 500 });
+  });
+});
+
+describe('signing requests', () => {
+  const check = (request: string): unknown => set.admission?.[0]?.validate?.(attempt({ resource: 'certificatesigningrequests', group: 'certificates.k8s.io', object: { metadata: { name: 'r' }, spec: { request: Buffer.from(request).toString('base64') } } }));
+  it('are signed by their key', () => {
+    const { key } = generateKey();
+    const pem = createCsr({ subject: { commonName: 'jane' }, key });
+    expect(check(pem)).toBeUndefined();
+    const [der = Buffer.alloc(0)] = fromPem('CERTIFICATE REQUEST', pem);
+    der[der.indexOf('jane')] = 0x4a;
+    expect(() => check(toPem('CERTIFICATE REQUEST', der))).toThrow('spec.request: Invalid value');
+    expect(() => check('-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n')).toThrow('CertificateSigningRequest.certificates.k8s.io "r" is invalid: spec.request: Invalid value');
   });
 });
 

@@ -12,6 +12,7 @@ import { accessReviews } from './access-reviews.ts';
 import { identityDocuments } from './documents.ts';
 import { reviewWebhook } from './review-webhook.ts';
 import { durationFlag, serviceAccountSettings } from './settings.ts';
+import { signedRequests } from './signing-requests.ts';
 import { selfSubjectReviews, tokenReviews } from './subject-reviews.ts';
 import { type TokenIssuer, tokenIssuer } from './token-issuer.ts';
 import { tokenRequests } from './token-request.ts';
@@ -45,6 +46,7 @@ export const identityPlugin: PluginFactory = (context) => {
     allowsAnonymous: (path) => structured.allowsAnonymous(path),
     authenticators: [clientCertificates(() => env.clock.now(), env.log), bearerTokens(directory, env.log)],
     impersonator: impersonation(context.authorize),
+    admission: [signedRequests],
     reviews: [
       tokenRequests({ context, issuer, apiAudiences, maxLifeSeconds, extend: config.serviceAccountExtendTokenExpiration }),
       tokenReviews(directory),
