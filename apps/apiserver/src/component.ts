@@ -77,6 +77,7 @@ class RunningServer {
     const { signal } = this.stopping;
     const steps = sets.flatMap((set) => set.bootstrap ?? []);
     for (const step of steps) this.pending.add(step.name);
+    await this.composed.encryption?.start(signal);
     await feed.start(signal);
     for (const set of sets) await set.start?.(signal);
     if (this.deps.bus) startChangeFeed({ env: this.env, bus: this.deps.bus, feed, signal });
@@ -156,6 +157,7 @@ class RunningServer {
       { name: 'etcd-readiness', failure: store, readinessOnly: true },
       { name: 'informer-sync', failure: filled, readinessOnly: true },
       ...steps.map(({ name }) => ({ name: `poststarthook/${name}`, failure: this.pending.has(name) ? 'not finished' : undefined, readinessOnly: false })),
+      ...(this.composed.encryption?.checks() ?? []),
       { name: 'shutdown', failure: this.phase === 'leaving' || this.phase === 'stopped' ? 'process is shutting down' : undefined, readinessOnly: true },
     ];
   }

@@ -16,6 +16,7 @@ import { meteredAdmission } from './metrics/admission-metrics.ts';
 import { HealthMetrics } from './metrics/health-metrics.ts';
 import { meteredStore } from './metrics/metered-store.ts';
 import { serverMetrics } from './metrics/server-metrics.ts';
+import { type Encryption, encryptionOf } from './encryption/index.ts';
 import { objectReader } from './object-reader.ts';
 import { type Access, chainAuthenticators, chainAuthorizers } from './pipeline/access.ts';
 import type { AdmissionPlugin } from './pipeline/admission.ts';
@@ -31,12 +32,14 @@ import type { Registry } from './registry/registry.ts';
 import { ServiceAllocation } from './registry/services/service-allocation.ts';
 import type { ApiServerCore, HealthCheck } from './server.ts';
 import { createEtcdStore } from './storage/etcd-store.ts';
+import { valueCodec } from './storage/value-codec.ts';
 
 export interface Composed {
   readonly core: ApiServerCore;
   readonly feed: StoreFeed;
   readonly sets: readonly PluginSet[];
   readonly auditor: RunningAuditor | undefined;
+  readonly encryption: Encryption | undefined;
 }
 
 export interface Composition {
@@ -58,9 +61,10 @@ function isStored(verbs: readonly string[]): boolean {
   return verbs.includes('get') && verbs.includes('watch');
 }
 
-function composeRegistry({ env, deps, config }: Composition, lists: Lists): { registry: Registry; kinds: Kinds; feed: StoreFeed } {
+function composeRegistry({ env, deps, config, encryption }: Composition & { readonly encryption: Encryption | undefined }, lists: Lists): { registry: Registry; kinds: Kinds; feed: StoreFeed } {
   const root = config.etcdPrefix;
-  const store = meteredStore(createEtcdStore(deps.store, { clock: env.clock, probeKey: `${root}/` }), env, (key) => feed.resourceAt(key));
+  const codec = valueCodec(root, encryption && ((resource) => encryption.transformerOf(resource)));
+  const store = meteredStore(createEtcdStore(deps.store, { clock: env.clock, probeKey: `${root}/`, codec }), env, (key) => feed.resourceAt(key));
   const ownWrites = new OwnWrites();
   const feed: StoreFeed = new StoreFeed({ env, store, channel: deps.store, root, capacity: config.watchCacheEvents, ownWrites });
   const kinds = new Kinds(allKinds);
@@ -98,9 +102,10 @@ export function composeCore(composition: Composition): Composed {
   const { env, config, deps, checks, securePort } = composition;
   const lists: Lists = { sets: [], admission: [], reviews: [] };
   const { sets } = lists;
-  const { registry, kinds, feed } = composeRegistry(composition, lists);
   const limits = limitsOf(config);
   const auditor = auditorOf(env, config, deps.bus);
+  const encryption = encryptionOf(env, config);
+  const { registry, kinds, feed } = composeRegistry({ ...composition, encryption }, lists);
   const access = meteredAccess(composeAccess(sets, config), env);
   const core: { -readonly [K in keyof ApiServerCore]: ApiServerCore[K] } = {
     registry, kinds, access, checks, limits, traffic: new Traffic(), healthMetrics: new HealthMetrics(env.metrics), collectors: serverMetrics(env, { feed, store: deps.store }), flowControl: undefined, connect: [], identity: undefined, aggregation: undefined, audit: auditor,
@@ -123,7 +128,7 @@ export function composeCore(composition: Composition): Composed {
   core.connect = sets.flatMap((s) => s.connect ?? []);
   core.identity = sets.findLast((s) => s.identity)?.identity;
   core.aggregation = sets.findLast((s) => s.aggregation)?.aggregation;
-  return { core, feed, sets, auditor };
+  return { core, feed, sets, auditor, encryption };
 }
 
 /** For the server's own client: it is asked nothing. */

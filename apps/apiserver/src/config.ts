@@ -1,5 +1,6 @@
 import type { ConfigOf, ConfigSchema } from '@orrery/runtime';
 import { auditFields } from './audit/settings.ts';
+import { encryptionFields } from './encryption/settings.ts';
 
 /** Settings of the API server. Fields that take PEM also take the path of a file in `main.ts`. */
 export const apiServerSchema = {
@@ -80,6 +81,7 @@ export const apiServerSchema = {
   requestTimeout: { type: 'string', default: '1m0s', help: 'how long a request may take, but for watches and streams' },
   minRequestTimeoutSeconds: { type: 'number', default: 1800, help: 'watches without a timeout end after this to twice this' },
   ...auditFields,
+  ...encryptionFields,
 } as const satisfies ConfigSchema;
 
 export type ApiServerConfig = ConfigOf<typeof apiServerSchema>;

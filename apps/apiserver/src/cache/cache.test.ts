@@ -21,7 +21,7 @@ describe('encoding', () => {
     ['{ "kind": "ConfigMap", "apiVersion": "v1", "metadata": { "name": "a" } }'],
   ])('takes what others wrote: %s', (text) => {
     expect(JSON.parse(spliceVersion(Buffer.from(text), 7).toString()).metadata.resourceVersion).toBe('7');
-    expect(entryFromStored('ns/a', 7, Buffer.from(text)).object.metadata.resourceVersion).toBe('7');
+    expect(entryFromStored('ns/a', { revision: 7, value: Buffer.from(text) }).object.metadata.resourceVersion).toBe('7');
   });
 });
 

@@ -1,5 +1,6 @@
 import type { KindDescriptor } from '@orrery/api';
 import type { KubeObject } from '@orrery/apimachinery';
+import { unreadableObject } from '../storage/errors.ts';
 import { encodeForStorage, spliceVersion, withVersion } from './encoding.ts';
 
 /**
@@ -16,14 +17,17 @@ export class Entry {
   private stored: Buffer | undefined;
   private fieldsOf: { kind: KindDescriptor; fields: Readonly<Record<string, string>> } | undefined;
   private views: WeakMap<KindDescriptor, Entry> | undefined;
+  /** The store holds it encrypted with a key that writes no more. */
+  readonly isStale: boolean;
 
   /** Use `entryFromStored` and `entryFromObject`. `encoded` and `parsed` carry the resourceVersion. */
-  constructor(key: string, revision: number, content: { encoded?: Buffer | undefined; stored?: Buffer | undefined; parsed?: KubeObject | undefined }) {
+  constructor(key: string, revision: number, content: { encoded?: Buffer | undefined; stored?: Buffer | undefined; parsed?: KubeObject | undefined; isStale?: boolean | undefined }) {
     this.key = key;
     this.revision = revision;
     this.encoded = content.encoded;
     this.stored = content.stored;
     this.parsed = content.parsed;
+    this.isStale = content.isStale ?? false;
   }
 
   /** With metadata.resourceVersion. Frozen by convention. */
@@ -41,8 +45,13 @@ export class Entry {
   }
 
   private parse(): KubeObject {
-    if (this.encoded) return JSON.parse(this.encoded.toString('utf8')) as KubeObject;
-    return withVersion(JSON.parse((this.stored as Buffer).toString('utf8')) as KubeObject, this.revision);
+    const text = (this.encoded ?? (this.stored as Buffer)).toString('utf8');
+    try {
+      const object = JSON.parse(text) as KubeObject;
+      return this.encoded ? object : withVersion(object, this.revision);
+    } catch (error) {
+      throw unreadableObject({ key: this.key, why: (error as Error).message, isSealed: false });
+    }
   }
 
   get namespace(): string {
@@ -77,11 +86,6 @@ export class Entry {
     return this.stored?.length ?? this.bytes.length;
   }
 
-  /** The same under another key: what was listed across resources is keyed by resource afterwards. */
-  withKey(key: string): Entry {
-    return new Entry(key, this.revision, { encoded: this.encoded, stored: this.stored, parsed: this.parsed });
-  }
-
   /** Can it be shown as `kind` at once? False: see `convertEntries`. */
   isShown(kind: KindDescriptor): boolean {
     const conversion = kind.storedAs?.conversion;
@@ -109,8 +113,8 @@ export class Entry {
 }
 
 /** From bytes as the store holds them (without resourceVersion). */
-export function entryFromStored(key: string, revision: number, value: Buffer): Entry {
-  return new Entry(key, revision, { stored: value });
+export function entryFromStored(key: string, stored: { readonly value: Buffer; readonly revision: number; readonly stale?: boolean }): Entry {
+  return new Entry(key, stored.revision, { stored: stored.value, isStale: stored.stale });
 }
 
 /** From an object this server has just stored as `value`. */

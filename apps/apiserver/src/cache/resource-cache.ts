@@ -1,5 +1,6 @@
 import type { KindDescriptor } from '@orrery/api';
 import BTreeModule from 'sorted-btree';
+import { type Unreadable, unreadableList } from '../storage/errors.ts';
 import { ChangeRing } from './change-ring.ts';
 import type { Entry } from './entry.ts';
 import { Change, type Frame } from './frame.ts';
@@ -45,6 +46,7 @@ export class ResourceCache {
   private loading: Update[] | undefined;
   /** What the content was listed at: older changes are in it already. */
   private since: number;
+  private unreadable: readonly Unreadable[] = [];
 
   constructor(options: { kind: KindDescriptor; prefix: string; capacity: number; revision: number }) {
     this.kind = options.kind;
@@ -95,6 +97,23 @@ export class ResourceCache {
     this.kind = kind;
     for (const reset of this.listeners.values()) reset?.(revision);
     this.watchers.resetAll();
+  }
+
+  /** Throws while an object of the resource cannot be read: lists and watches answer rather nothing than a part. */
+  checkReadable(): void {
+    const [first] = this.unreadable;
+    if (first) throw unreadableList(first);
+  }
+
+  get isReadable(): boolean {
+    return this.unreadable.length === 0;
+  }
+
+  /** What is stored cannot all be read. Ends all watches when that is new; the content has to be listed again to be whole. */
+  markUnreadable(values: readonly Unreadable[]): void {
+    const isNew = this.isReadable && values.length > 0;
+    this.unreadable = values;
+    if (isNew) this.watchers.resetAll();
   }
 
   /** True while the content is being listed: changes wait. */

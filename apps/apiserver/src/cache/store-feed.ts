@@ -2,8 +2,10 @@ import type { KindDescriptor } from '@orrery/api';
 import { StatusError } from '@orrery/errors';
 import { type Event, Event_EventType, WatchDefinition, type WatchRequest, type WatchResponse } from '@orrery/proto/etcd';
 import { AsyncQueue, type Channel, createClient } from '@orrery/rpc';
-import type { Env } from '@orrery/runtime';
-import { type EtcdStore, tooLargeVersion } from '../storage/etcd-store.ts';
+import type { Env, Timer } from '@orrery/runtime';
+import type { Unreadable } from '../storage/errors.ts';
+import { type EtcdStore, type StoredValue, tooLargeVersion } from '../storage/etcd-store.ts';
+import type { DecodedValue } from '../storage/value-codec.ts';
 import { prefixEnd, resourcePrefix } from '../storage/keys.ts';
 import { type Entry, entryFromStored } from './entry.ts';
 import type { OwnWrites } from './own-writes.ts';
@@ -17,8 +19,12 @@ interface Waiter {
 
 /** How long a read waits for the cache to reach its revision, as upstream. */
 const freshnessTimeoutMs = 3_000;
+const nothing = Buffer.alloc(0);
 const progressPeriodMs = 100;
 const retryMs = 250;
+/** When a resource that cannot be read is tried again, doubling: keys may come back, or the value may have been deleted. */
+const firstRepairMs = 250;
+const maxRepairMs = 30_000;
 
 /**
  * Keeps the caches of all resources current from one watch of the store. Revisions are the store's, so one number says
@@ -38,6 +44,11 @@ export class StoreFeed {
   private progressTimer: { cancel(): void } | undefined;
   private tick: (() => Promise<void>) | undefined;
   private current = 0;
+  private readonly repairs = new Map<ResourceCache, Timer>();
+  private readonly repairDelays = new WeakMap<ResourceCache, number>();
+  /** Resources with objects that look like some and are none: looked at one by one from then on. */
+  private readonly suspects = new WeakSet<ResourceCache>();
+  private isOver: () => boolean = () => false;
   private connected = false;
   private onConnected: () => void = () => undefined;
 
@@ -92,8 +103,16 @@ export class StoreFeed {
   /** Lists one resource that was added while the feed runs (a custom resource); changes meanwhile are kept and applied. */
   async load(cache: ResourceCache): Promise<void> {
     cache.beginLoad();
-    const { entries, revision } = await this.read(cache.prefix);
-    cache.finishLoad(entries, revision);
+    const { values, revision } = await this.read(cache.prefix);
+    const { entries, unreadable } = readableEntries(values, { prefix: cache.prefix, isSuspect: this.suspects.has(cache) });
+    try {
+      cache.finishLoad(entries, revision);
+    } catch (error) {
+      if (this.suspects.has(cache)) throw error;
+      this.suspects.add(cache);
+      return this.load(cache);
+    }
+    this.setUnreadable(cache, unreadable);
     await this.waitFor(revision);
   }
 
@@ -107,6 +126,8 @@ export class StoreFeed {
 
   /** Lists everything, then follows until `signal` aborts. Resolves once the caches are filled and the watch stands. */
   async start(signal: AbortSignal): Promise<void> {
+    this.isOver = () => signal.aborted;
+    signal.addEventListener('abort', () => this.repairs.forEach((timer) => timer.cancel()), { once: true });
     const source = await progressSource(this.channel, `${this.root}/orrery-progress`);
     this.tick = source.tick;
     await this.relist();
@@ -137,8 +158,8 @@ export class StoreFeed {
     await this.waitFor(await this.store.currentRevision());
   }
 
-  private async read(prefix: string): Promise<{ entries: Entry[]; revision: number }> {
-    const entries: Entry[] = [];
+  private async read(prefix: string): Promise<{ values: StoredValue[]; revision: number }> {
+    const values: StoredValue[] = [];
     let after: string | undefined;
     let revision = 0;
     for (;;) {
@@ -146,24 +167,36 @@ export class StoreFeed {
       revision ||= page.revision;
       for (const value of page.values) {
         // Allocations and the like are no objects.
-        if (this.cacheOf(value.key)) entries.push(entryFromStored(value.key.slice(prefix.length), value.revision, value.value));
+        if (this.cacheOf(value.key)) values.push(value);
       }
       after = page.values.at(-1)?.key;
-      if (!page.more || after === undefined) return { entries, revision };
+      if (!page.more || after === undefined) return { values, revision };
     }
   }
 
   private async relist(): Promise<void> {
-    const { entries, revision } = await this.read(`${this.root}/`);
-    const perCache = new Map<ResourceCache, Entry[]>(this.byPrefix.map((cache) => [cache, []]));
-    for (const entry of entries) {
-      const cache = this.cacheOf(`${this.root}/${entry.key}`);
-      if (cache) perCache.get(cache)?.push(rekey(entry, cache, this.root));
+    const { values, revision } = await this.read(`${this.root}/`);
+    const perCache = new Map<ResourceCache, StoredValue[]>(this.byPrefix.map((cache) => [cache, []]));
+    for (const value of values) {
+      const cache = this.cacheOf(value.key);
+      if (cache) perCache.get(cache)?.push(value);
     }
     this.current = revision;
     this.ownWrites.clear();
-    for (const [cache, own] of perCache) cache.replace(own, revision);
+    for (const [cache, own] of perCache) this.fill(cache, own, revision);
     this.wake();
+  }
+
+  private fill(cache: ResourceCache, values: readonly StoredValue[], revision: number): void {
+    const { entries, unreadable } = readableEntries(values, { prefix: cache.prefix, isSuspect: this.suspects.has(cache) });
+    try {
+      cache.replace(entries, revision);
+    } catch (error) {
+      if (this.suspects.has(cache)) throw error;
+      this.suspects.add(cache);
+      return this.fill(cache, values, revision);
+    }
+    this.setUnreadable(cache, unreadable);
   }
 
   private cacheOf(key: string): ResourceCache | undefined {
@@ -201,7 +234,8 @@ export class StoreFeed {
         if (response.canceled) return response.compactRevision ? 'compacted' : 'ended';
         this.connected = true;
         this.onConnected();
-        this.accept(response);
+        const accepted = this.accept(response);
+        if (accepted) await accepted;
         if (response.created && this.waiters.length) this.askProgress();
       }
       return 'ended';
@@ -211,37 +245,92 @@ export class StoreFeed {
     }
   }
 
-  private accept(response: WatchResponse): void {
+  /** A promise only where a value has to wait for its key. */
+  private accept(response: WatchResponse): void | Promise<void> {
     const events = response.events ?? [];
     if (events.length === 0) {
       if (!response.created && !this.tick) this.advance(response.header?.revision ?? 0);
-      return;
+      return undefined;
     }
+    const values = events.map((event) => this.decoded(event));
+    if (values.some((value) => value instanceof Promise)) return Promise.all(values).then((all) => this.applyEvents(events, all));
+    return this.applyEvents(events, values as (Buffer | DecodedValue)[]);
+  }
+
+  private decoded(event: Event): Buffer | DecodedValue | Promise<DecodedValue> {
+    const { key, value } = event.kv ?? {};
+    if (event.type === Event_EventType.DELETE || !key) return nothing;
+    return this.store.decode(key.toString('utf8'), value ?? nothing);
+  }
+
+  private applyEvents(events: readonly Event[], values: readonly (Buffer | DecodedValue)[]): void {
     let cache: ResourceCache | undefined;
     let updates: Update[] = [];
     let last = this.current;
-    for (const event of events) {
+    for (const [i, event] of events.entries()) {
       const key = event.kv?.key?.toString('utf8') ?? '';
       last = event.kv?.modRevision ?? last;
       if (!cache || !key.startsWith(cache.prefix)) {
-        if (cache && updates.length) cache.apply(updates);
+        if (cache && updates.length) this.apply(cache, updates);
         updates = [];
         cache = this.cacheOf(key);
       }
-      if (cache) updates.push(this.updateOf(event, key, cache));
+      if (cache) updates.push(...this.updateOf(event, values[i] as Buffer | DecodedValue, cache));
     }
     // Readers of the caches take `revision` for what the watchers were told, so it moves before they are.
     this.current = Math.max(this.current, last);
-    if (cache && updates.length) cache.apply(updates);
+    if (cache && updates.length) this.apply(cache, updates);
     this.wake();
   }
 
-  private updateOf(event: Event, key: string, cache: ResourceCache): Update {
+  /** What an event changes: nothing when the value cannot be read, which makes the resource unreadable. */
+  private updateOf(event: Event, decoded: Buffer | DecodedValue, cache: ResourceCache): Update[] {
     const revision = event.kv?.modRevision ?? 0;
+    const key = event.kv?.key?.toString('utf8') ?? '';
     const item = key.slice(cache.prefix.length);
-    if (event.type === Event_EventType.DELETE) return { key: item, revision, entry: undefined };
-    const value = event.kv?.value ?? Buffer.alloc(0);
-    return { key: item, revision, entry: this.ownWrites.entryFor(key, value, revision) ?? entryFromStored(item, revision, value) };
+    if (event.type === Event_EventType.DELETE) return [{ key: item, revision, entry: undefined }];
+    const stored = Buffer.isBuffer(decoded) ? { value: decoded, revision } : { ...decoded, revision };
+    if ('unreadable' in stored && stored.unreadable) {
+      this.setUnreadable(cache, [stored.unreadable]);
+      return [];
+    }
+    return [{ key: item, revision, entry: this.ownWrites.entryFor(key, stored.value, revision) ?? entryFromStored(item, stored) }];
+  }
+
+  /** One object that turns out to be none must not hold up all others. */
+  private apply(cache: ResourceCache, updates: readonly Update[]): void {
+    try {
+      cache.apply(updates);
+    } catch (error) {
+      this.env.log.error('a change cannot be applied; its resource is listed again', { prefix: cache.prefix, error });
+      this.suspects.add(cache);
+      this.setUnreadable(cache, [{ key: cache.prefix + (updates[0]?.key ?? ''), why: (error as Error).message, isSealed: false }]);
+    }
+  }
+
+  private setUnreadable(cache: ResourceCache, values: readonly Unreadable[]): void {
+    cache.markUnreadable(values);
+    for (const { key, why } of values) this.env.log.error('a stored value cannot be read', { key, why });
+    if (values.length === 0) this.repairDelays.delete(cache);
+    else if (!this.repairs.has(cache)) this.repairLater(cache);
+  }
+
+  private repairLater(cache: ResourceCache): void {
+    const delay = this.repairDelays.get(cache) ?? firstRepairMs;
+    this.repairDelays.set(cache, Math.min(delay * 2, maxRepairMs));
+    this.repairs.set(cache, this.env.clock.after(delay, () => void this.repair(cache)));
+  }
+
+  /** Lists a resource again that could not be read. */
+  private async repair(cache: ResourceCache): Promise<void> {
+    this.repairs.delete(cache);
+    if (this.isOver() || this.caches.get(cache.prefix) !== cache) return;
+    try {
+      await this.load(cache);
+    } catch (error) {
+      this.env.log.warn('a resource that cannot be read could not be listed again', { prefix: cache.prefix, error });
+      this.repairLater(cache);
+    }
   }
 
   private advance(revision: number): void {
@@ -269,6 +358,24 @@ export class StoreFeed {
   }
 }
 
-function rekey(entry: Entry, cache: ResourceCache, root: string): Entry {
-  return entry.withKey(`${root}/${entry.key}`.slice(cache.prefix.length));
+function parseFailure({ value }: StoredValue): string | undefined {
+  try {
+    JSON.parse(value.toString('utf8'));
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+/** Entries of one resource, and what could not be read. */
+function readableEntries(values: readonly StoredValue[], { prefix, isSuspect }: { prefix: string; isSuspect: boolean }): { entries: Entry[]; unreadable: Unreadable[] } {
+  const entries: Entry[] = [];
+  const unreadable: Unreadable[] = [];
+  for (const value of values) {
+    const why = isSuspect ? parseFailure(value) : undefined;
+    if (value.unreadable) unreadable.push(value.unreadable);
+    else if (why !== undefined) unreadable.push({ key: value.key, why, isSealed: false });
+    else entries.push(entryFromStored(value.key.slice(prefix.length), value));
+  }
+  return { entries, unreadable };
 }

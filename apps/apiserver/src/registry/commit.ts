@@ -4,7 +4,7 @@ import { StatusError, serviceUnavailable } from '@orrery/errors';
 import { isConverted, viewed } from '../cache/conversion.ts';
 import { encodeForStorage } from '../cache/encoding.ts';
 import { Entry, entryFromStored } from '../cache/entry.ts';
-import type { StoredValue, Write } from '../storage/etcd-store.ts';
+import { type StoredValue, type Write, readable } from '../storage/etcd-store.ts';
 import { itemKey } from '../storage/keys.ts';
 import { readCurrent } from './get.ts';
 import type { Registry } from './registry.ts';
@@ -145,7 +145,7 @@ export async function guaranteedUpdate(registry: Registry, target: UpdateTarget)
       const settled = await settle(registry, target, { item, old, decision, certain });
       if (settled && 'outcome' in settled) return settled;
       if (settled) {
-        old = settled.conflict ? entryFromStored(item, settled.conflict.revision, settled.conflict.value) : undefined;
+        old = settled.conflict ? entryFromStored(item, readable(settled.conflict)) : undefined;
         certain = true;
         continue;
       }
@@ -169,7 +169,7 @@ async function settle(registry: Registry, target: UpdateTarget, step: Step): Pro
   const { item, old, decision, certain } = step;
   const view = old?.view(kind);
   const draft = decision.action === 'put' ? decision.draft : undefined;
-  const unchanged = draft && view && sameContent(draft, view) && !isOutdated(kind, old);
+  const unchanged = draft && view && sameContent(draft, view) && !isOutdated(kind, old) && !old?.isStale;
   if (decision.action === 'keep' || unchanged) {
     return certain ? { entry: view, outcome: 'unchanged', created: false } : undefined;
   }

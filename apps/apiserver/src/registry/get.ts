@@ -2,6 +2,7 @@ import { parseResourceVersion } from '@orrery/apimachinery';
 import { notFound } from '@orrery/errors';
 import { viewed } from '../cache/conversion.ts';
 import { type Entry, entryFromStored } from '../cache/entry.ts';
+import { readable } from '../storage/etcd-store.ts';
 import { itemKey } from '../storage/keys.ts';
 import { type Registry, type RequestScope, subjectOf } from './registry.ts';
 
@@ -11,7 +12,7 @@ export async function readCurrent(registry: Registry, scope: Pick<RequestScope, 
   const { value } = await registry.store.get(cache.prefix + item);
   if (!value) return undefined;
   const cached = cache.get(item);
-  return cached?.revision === value.revision ? cached : entryFromStored(item, value.revision, value.value);
+  return cached?.revision === value.revision && !value.stale ? cached : entryFromStored(item, readable(value));
 }
 
 /** GET of one object. Without a resourceVersion the answer is current; with one, at least that new, from the cache. */

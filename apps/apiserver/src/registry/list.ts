@@ -5,7 +5,8 @@ import { convertEntries, isConverted } from '../cache/conversion.ts';
 import { type Entry, entryFromStored } from '../cache/entry.ts';
 import type { ResourceCache, Snapshot } from '../cache/resource-cache.ts';
 import { type Selection, selects } from '../cache/selection.ts';
-import { tooLargeVersion } from '../storage/etcd-store.ts';
+import { unreadableList } from '../storage/errors.ts';
+import { type StoredValue, tooLargeVersion } from '../storage/etcd-store.ts';
 import type { Registry, RequestScope } from './registry.ts';
 import { selectionOf } from './selection.ts';
 
@@ -56,6 +57,7 @@ export async function list(registry: Registry, scope: RequestScope, options: Lis
   const { kind, info } = scope;
   const selection = selectionOf(kind, { ...options, namespace: info.namespace });
   const cache = registry.feed.cache(kind);
+  cache.checkReadable();
   const result = await listOf(registry, { kind, cache, selection, options });
   if (isConverted(kind)) await convertEntries(kind, result.entries);
   return kind.storedAs ? { ...result, entries: result.entries.map((entry) => entry.view(kind)) } : result;
@@ -147,7 +149,7 @@ async function atRevision(registry: Registry, listing: Listing, at: { revision: 
   let from = after === undefined ? undefined : cache.prefix + after;
   for (;;) {
     const page = await readPage(registry, prefix, { revision, limit, ...(from !== undefined ? { after: from } : {}) });
-    const read = page.values.map((value) => entryFromStored(value.key.slice(cache.prefix.length), value.revision, value.value));
+    const read = page.values.map((value) => entryFromStored(value.key.slice(cache.prefix.length), listed(value)));
     if (selection.matches) await convertEntries(listing.kind, read);
     for (const [i, entry] of read.entries()) {
       if (selects(selection, entry)) entries.push(entry);
@@ -159,6 +161,12 @@ async function atRevision(registry: Registry, listing: Listing, at: { revision: 
     from = page.values.at(-1)?.key;
     if (!page.more || from === undefined) return { entries, resourceVersion: revision };
   }
+}
+
+/** Rather nothing than a part of the list. */
+function listed(value: StoredValue): StoredValue {
+  if (value.unreadable) throw unreadableList(value.unreadable);
+  return value;
 }
 
 function readPage(registry: Registry, prefix: string, at: { revision: number; limit: number; after?: string }) {

@@ -71,9 +71,6 @@ export function bookmark(kind: KindDescriptor, revision: number, annotations?: R
   return new Frame('BOOKMARK', new Entry('', revision, { encoded: Buffer.from(JSON.stringify(object)) }));
 }
 
-/** How long before its end a watch is told how far it came, as upstream, so that its successor need not look back. */
-const lastBookmarkMs = 2_000;
-
 /** Milliseconds a watch without a timeout lasts: spread, so that clients do not all come back at once. */
 function lifetimeMs(registry: Registry, options: WatchOptions): number {
   if (options.timeoutSeconds) return options.timeoutSeconds * 1000;
@@ -103,6 +100,7 @@ export async function watch(registry: Registry, scope: RequestScope, given: Watc
   checkName(info.name, options.fieldSelector ?? '');
   const selection = selectionOf(kind, { ...options, namespace: info.namespace, ...(info.name ? { name: info.name } : {}) });
   const cache = registry.feed.cache(kind);
+  cache.checkReadable();
   const after = await startingPoint(registry, cache, options);
   // A webhook that fails is told in the reply rather than by an end of the watch.
   if (after === undefined && isConverted(kind)) {
@@ -136,16 +134,14 @@ class RunningWatch implements WatchHandle {
     const converted = isConverted(kind) ? this.followConverted(after) : undefined;
     if (!converted) this.follow(after);
     if (this.ended) return this;
-    const lifetime = lifetimeMs(registry, options);
-    const timers = [clock.after(lifetime, () => this.finish())];
+    const timer = clock.after(lifetimeMs(registry, options), () => this.finish());
+    this.cleanups.push(() => timer.cancel());
     if (options.allowWatchBookmarks) {
-      const mark = (): void => {
+      const periodic = clock.every(registry.config.bookmarkIntervalMs, () => {
         if (converted?.isCurrent ?? true) this.setup.sink.frames([bookmark(kind, registry.feed.revision)]);
-      };
-      timers.push(clock.every(registry.config.bookmarkIntervalMs, mark));
-      if (lifetime > lastBookmarkMs) timers.push(clock.after(lifetime - lastBookmarkMs, mark));
+      });
+      this.cleanups.push(() => periodic.cancel());
     }
-    this.cleanups.push(() => timers.forEach((timer) => timer.cancel()));
     return this;
   }
 

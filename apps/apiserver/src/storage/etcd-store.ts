@@ -1,24 +1,26 @@
-import { StatusError, expired, serviceUnavailable, timeout } from '@orrery/errors';
-import {
-  type Compare,
-  Compare_CompareResult,
-  Compare_CompareTarget,
-  KVDefinition,
-  type KeyValue,
-  LeaseDefinition,
-  type RequestOp,
-  type TxnResponse,
-} from '@orrery/proto/etcd';
+import type { StatusError } from '@orrery/errors';
+import { KVDefinition, type KeyValue, LeaseDefinition, type RangeRequest, type RangeResponse, type TxnResponse } from '@orrery/proto/etcd';
 import { type Channel, Code, RpcError, createClient } from '@orrery/rpc';
 import type { Clock } from '@orrery/runtime';
+import { type Unreadable, isAmbiguous, toStorageError, unknownOutcomeError, unreadableObject } from './errors.ts';
 import { prefixEnd } from './keys.ts';
+import { leasePool } from './lease-pool.ts';
+import { type Write, currentOf, earlierSuccess, transactionOf } from './transactions.ts';
+import type { DecodedValue, ValueCodec } from './value-codec.ts';
 
-/** One key as the store holds it. */
+export { toStorageError, tooLargeVersion } from './errors.ts';
+export type { Write } from './transactions.ts';
+
+/** One key as the store holds it, decrypted. */
 export interface StoredValue {
   readonly key: string;
+  /** The object as JSON; empty when it is unreadable. */
   readonly value: Buffer;
   /** The revision that wrote it: the object's resourceVersion. */
   readonly revision: number;
+  /** Encrypted with a key that writes no more: the next write stores it again even if it changes nothing. */
+  readonly stale?: boolean;
+  readonly unreadable?: Unreadable;
 }
 
 export interface RangeResult {
@@ -30,13 +32,6 @@ export interface RangeResult {
   readonly revision: number;
 }
 
-/** One step of a transaction. `expect` is the mod revision the key must have, 0 that it must not exist; absent: anything. */
-export type Write = { readonly key: string; readonly expect?: number } & (
-  | { readonly put: Buffer; readonly lease?: string }
-  | { readonly delete: true }
-  | { readonly check: true }
-);
-
 export type CommitResult =
   | { readonly committed: true; readonly revision: number }
   /** What each key of the transaction holds now, in order; undefined where it does not exist. */
@@ -44,91 +39,31 @@ export type CommitResult =
 
 /** The store as the registry uses it: reads, transactions on mod revisions, leases. All failures are StatusErrors. */
 export interface EtcdStore {
+  /** A value that cannot be read comes with `unreadable`; so do those of a range. */
   get(key: string): Promise<{ value: StoredValue | undefined; revision: number }>;
   range(prefix: string, options: { after?: string; limit?: number; revision?: number }): Promise<RangeResult>;
+  /**
+   * All writes or none. A transaction whose answer was lost is sent again and told from an earlier success by what it finds;
+   * where that cannot be found out, the error says so and does not invite another try.
+   */
   commit(writes: readonly Write[]): Promise<CommitResult>;
   /** A revision that is at least as new as the last write acknowledged before the call. Concurrent calls share one read. */
   currentRevision(): Promise<number>;
   /** A lease that lives at least `ttlSeconds` and is shared with other short-lived keys of about the same age. */
   leaseFor(ttlSeconds: number): Promise<string>;
   compact(revision: number): Promise<void>;
+  /** A value as an event of the store's watch brings it. What is plain JSON comes back as the same buffer. Never throws. */
+  decode(key: string, raw: Buffer): Buffer | DecodedValue | Promise<DecodedValue>;
 }
+
+/** How long one call may take: as long as upstream lets a request. */
+const callTimeoutMs = 60_000;
+/** Pauses before a transaction whose answer was lost is sent again. */
+const againMs = [50, 200, 800, 2000];
+/** Reads are tried again at once: another server may answer, or the same over a new connection. */
+const readAttempts = 3;
 
 const text = (buffer: Buffer | undefined): string => (buffer ? buffer.toString('utf8') : '');
-
-function stored(kv: KeyValue): StoredValue {
-  return { key: text(kv.key), value: kv.value ?? Buffer.alloc(0), revision: kv.modRevision ?? 0 };
-}
-
-/** A failure of the store in the API's terms; compaction and revisions of the future have their own answers. */
-export function toStorageError(error: unknown): StatusError {
-  if (error instanceof StatusError) return error;
-  if (!(error instanceof RpcError)) return serviceUnavailable(`storage: ${error instanceof Error ? error.message : String(error)}`);
-  if (error.code === Code.OUT_OF_RANGE && error.message.includes('compacted')) {
-    return expired('The resourceVersion for the provided list is too old.');
-  }
-  if (error.code === Code.OUT_OF_RANGE) return tooLargeVersion(0, 0);
-  if (error.code === Code.DEADLINE_EXCEEDED) return timeout(`etcd: ${error.message}`);
-  return serviceUnavailable(`etcd: ${error.message}`, 1);
-}
-
-/** 504 for a revision that this server has not seen yet. */
-export function tooLargeVersion(wanted: number, current: number): StatusError {
-  return new StatusError({
-    code: 504,
-    reason: 'Timeout',
-    message: `Timeout: Too large resource version: ${wanted}, current: ${current}`,
-    details: { causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }], retryAfterSeconds: 1 },
-  });
-}
-
-function compareOf(write: Write): Compare[] {
-  if (write.expect === undefined) return [];
-  return [
-    {
-      result: Compare_CompareResult.EQUAL,
-      target: Compare_CompareTarget.MOD,
-      key: Buffer.from(write.key),
-      targetUnion: { $case: 'modRevision', value: write.expect },
-    },
-  ];
-}
-
-function operationOf(write: Write): RequestOp[] {
-  const key = Buffer.from(write.key);
-  if ('put' in write) {
-    return [{ request: { $case: 'requestPut', value: { key, value: write.put, ...(write.lease ? { lease: write.lease } : {}) } } }];
-  }
-  return 'delete' in write ? [{ request: { $case: 'requestDeleteRange', value: { key } } }] : [];
-}
-
-function readBack(write: Write): RequestOp {
-  return { request: { $case: 'requestRange', value: { key: Buffer.from(write.key) } } };
-}
-
-function currentOf(response: TxnResponse): (StoredValue | undefined)[] {
-  return (response.responses ?? []).map((r) => {
-    const kv = r.response?.$case === 'responseRange' ? r.response.value.kvs?.[0] : undefined;
-    return kv ? stored(kv) : undefined;
-  });
-}
-
-/** Leases are handed out for 1,000 keys or a twentieth of their life, whichever ends first, as upstream does. */
-function leasePool(grant: (ttl: number) => Promise<string>, clock: Clock): (ttlSeconds: number) => Promise<string> {
-  const open = new Map<number, { id: Promise<string>; until: number; left: number }>();
-  return (ttlSeconds) => {
-    const current = open.get(ttlSeconds);
-    if (current && current.left > 0 && clock.monotonic() < current.until) {
-      current.left -= 1;
-      return current.id;
-    }
-    const spare = Math.ceil(ttlSeconds / 20);
-    const id = grant(ttlSeconds + spare);
-    open.set(ttlSeconds, { id, until: clock.monotonic() + spare * 1000, left: 999 });
-    id.catch(() => open.delete(ttlSeconds));
-    return id;
-  };
-}
 
 /** Reads the revision once for all who asked before the read began. */
 function sharedRead(read: () => Promise<number>): () => Promise<number> {
@@ -150,47 +85,115 @@ function sharedRead(read: () => Promise<number>): () => Promise<number> {
   };
 }
 
+function fail(error: unknown): never {
+  throw toStorageError(error);
+}
+
+/** Values of a range, in order; a promise only where one of them has to wait for a key. */
+function decodeAll(codec: ValueCodec, kvs: readonly KeyValue[]): StoredValue[] | Promise<StoredValue[]> {
+  const values = kvs.map((kv) => decodeOne(codec, kv));
+  return values.some((value) => value instanceof Promise) ? Promise.all(values) : (values as StoredValue[]);
+}
+
+function decodeOne(codec: ValueCodec, kv: KeyValue): StoredValue | Promise<StoredValue> {
+  const key = text(kv.key);
+  const revision = kv.modRevision ?? 0;
+  const decoded = codec.decode(key, kv.value ?? Buffer.alloc(0));
+  if (Buffer.isBuffer(decoded)) return { key, value: decoded, revision };
+  return decoded instanceof Promise ? decoded.then((one) => ({ key, revision, ...one })) : { key, revision, ...decoded };
+}
+
+function sealed(codec: ValueCodec, write: Write): Write {
+  if (!('put' in write)) return write;
+  let put: Buffer;
+  try {
+    put = codec.encode(write.key, write.put);
+  } catch (error) {
+    throw unreadableObject({ key: write.key, why: (error as Error).message, isSealed: true });
+  }
+  return put === write.put ? write : { ...write, put };
+}
+
+interface EtcdClient {
+  readonly kv: ReturnType<typeof createClient<typeof KVDefinition>>;
+  readonly clock: Clock;
+}
+
+async function read({ kv }: EtcdClient, request: RangeRequest): Promise<RangeResponse> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await kv.range(request, { timeoutMs: callTimeoutMs });
+    } catch (error) {
+      if (attempt === readAttempts || !(error instanceof RpcError) || error.code !== Code.UNAVAILABLE) fail(error);
+    }
+  }
+}
+
+/** Sends a transaction until its outcome is known; `repeated`: an earlier attempt may have succeeded. */
+async function settle({ kv, clock }: EtcdClient, writes: readonly Write[]): Promise<{ response: TxnResponse; repeated: boolean }> {
+  const request = transactionOf(writes);
+  let lost: unknown;
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return { response: await kv.txn(request, { timeoutMs: callTimeoutMs }), repeated: lost !== undefined };
+    } catch (error) {
+      if (isAmbiguous(error)) lost = error;
+      else if (lost === undefined) fail(error);
+      const pauseMs = againMs[attempt];
+      if (pauseMs === undefined) throw unknownOutcomeError(lost);
+      await clock.sleep(pauseMs);
+    }
+  }
+}
+
 /** The etcd v3 client of the API server, over gRPC or in memory. `probeKey` is read where only the revision is wanted. */
-export function createEtcdStore(channel: Channel, options: { clock: Clock; probeKey: string }): EtcdStore {
-  const kv = createClient(KVDefinition, channel);
+export function createEtcdStore(channel: Channel, options: { clock: Clock; probeKey: string; codec: ValueCodec }): EtcdStore {
+  const { clock, codec } = options;
+  const client: EtcdClient = { kv: createClient(KVDefinition, channel), clock };
   const lease = createClient(LeaseDefinition, channel);
-  const fail = (error: unknown): never => {
-    throw toStorageError(error);
-  };
   const probe = Buffer.from(options.probeKey);
   return {
     async get(key) {
-      const response = await kv.range({ key: Buffer.from(key) }).catch(fail);
+      const response = await read(client, { key: Buffer.from(key) });
       const first = response.kvs?.[0];
-      return { value: first ? stored(first) : undefined, revision: response.header?.revision ?? 0 };
+      return { value: first && (await decodeOne(codec, first)), revision: response.header?.revision ?? 0 };
     },
     async range(prefix, { after, limit, revision }) {
       const key = Buffer.from(after === undefined ? prefix : `${after}\0`);
-      const response = await kv.range({ key, rangeEnd: Buffer.from(prefixEnd(prefix)), limit: limit ?? 0, revision: revision ?? 0 }).catch(fail);
+      const response = await read(client, { key, rangeEnd: Buffer.from(prefixEnd(prefix)), limit: limit ?? 0, revision: revision ?? 0 });
       return {
-        values: (response.kvs ?? []).map(stored),
+        values: await decodeAll(codec, response.kvs ?? []),
         more: response.more ?? false,
         count: response.count ?? 0,
         revision: response.header?.revision ?? 0,
       };
     },
-    async commit(writes) {
-      const response = await kv
-        .txn({ compare: writes.flatMap(compareOf), success: writes.flatMap(operationOf), failure: writes.map(readBack) })
-        .catch(fail);
+    async commit(plain) {
+      const writes = plain.map((write) => sealed(codec, write));
+      const { response, repeated } = await settle(client, writes);
       if (response.succeeded) return { committed: true, revision: response.header?.revision ?? 0 };
-      return { committed: false, current: currentOf(response) };
+      const earlier = repeated ? earlierSuccess(writes, response) : undefined;
+      if (earlier !== undefined) return { committed: true, revision: earlier };
+      const current = await Promise.all(currentOf(response).map((kv) => kv && decodeOne(codec, kv)));
+      return { committed: false, current };
     },
     currentRevision: sharedRead(async () => {
-      const response = await kv.range({ key: probe, countOnly: true }).catch(fail);
+      const response = await read(client, { key: probe, countOnly: true });
       return response.header?.revision ?? 0;
     }),
     leaseFor: leasePool(async (ttl) => {
-      const response = await lease.leaseGrant({ TTL: ttl, ID: '0' }).catch(fail);
+      const response = await lease.leaseGrant({ TTL: ttl, ID: '0' }, { timeoutMs: callTimeoutMs }).catch(fail);
       return response.ID ?? '0';
-    }, options.clock),
+    }, clock),
     async compact(revision) {
-      await kv.compact({ revision }).catch(fail);
+      await client.kv.compact({ revision }, { timeoutMs: callTimeoutMs }).catch(fail);
     },
+    decode: (key, raw) => codec.decode(key, raw),
   };
+}
+
+/** The value, or the error that a request for this one object answers. */
+export function readable(value: StoredValue): StoredValue {
+  if (value.unreadable) throw unreadableObject(value.unreadable) satisfies StatusError;
+  return value;
 }
