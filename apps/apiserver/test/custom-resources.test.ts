@@ -110,18 +110,11 @@ describe('a definition', () => {
     expect((await call('GET', crontabs, { port: late.port })).code).toBe(200);
   });
 
-  it('is taken in with a warning when a rule is beyond the server', async () => {
-    const strange = structuredClone(crd);
-    const schema = strange.spec.versions[1].schema.openAPIV3Schema;
-    schema['x-kubernetes-validations'] = [{ rule: 'self.spec.image.encode() == "x"' }];
-    const { code, headers } = await call('PUT', `${crds}/crontabs.stable.example.com?dryRun=All`, { body: { ...strange, metadata: { ...strange.metadata, resourceVersion: (await call('GET', `${crds}/crontabs.stable.example.com`)).body.metadata.resourceVersion } } });
-    expect([code, headers.get('warning')]).toEqual([200, expect.stringContaining('is not evaluated by this server: the function encode is not known')]);
-  });
-
   it.each<[string, (version: any) => void, string]>([
     ['a path', (v) => (v.additionalPrinterColumns = [{ name: 'X', type: 'string', jsonPath: 'a[' }]), 'spec.versions[1].additionalPrinterColumns[0].JSONPath: Invalid value: "a[": must be a simple json path starting with .'],
     ['a pattern', (v) => (v.schema.openAPIV3Schema.properties.spec.properties.cronSpec.pattern = '('), 'properties[cronSpec].pattern: Invalid value: "(": must be a valid regular expression'],
     ['a default', (v) => (v.schema.openAPIV3Schema.properties.spec.properties.mode.default = 'odd'), 'properties[mode].default: Unsupported value: "odd": supported values: "fast", "slow"'],
+    ['a rule', (v) => (v.schema.openAPIV3Schema.properties.spec['x-kubernetes-validations'] = [{ rule: 'self.image.encode() == "x"' }]), "compilation failed: ERROR: <input>:1:18: undeclared reference to 'encode' (in container '')\n | self.image.encode() == \"x\"\n | .................^"],
   ])('is refused for %s that makes no sense', async (_what, spoil, why) => {
     const bad = structuredClone(crd);
     spoil(bad.spec.versions[1]);
@@ -180,6 +173,18 @@ describe('instances', () => {
     expect(selected.body.items.map((item: any) => item.metadata.name)).toEqual(['fast']);
     const table = await call('GET', `${crontabs}/fast`, { accept: 'application/json;as=Table;g=meta.k8s.io;v=v1' });
     expect([table.body.columnDefinitions.map(({ name }: any) => name), table.body.rows[0].cells]).toEqual([['Name', 'Spec'], ['fast', '* * * * *']]);
+  });
+
+  it.each<[string, unknown, number, string]>([
+    ['a list', [1], 400, `the object provided is unrecognized (must be of type CronTab): couldn't get version/kind; json parse error: json: cannot unmarshal array into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" } (5b315d)`],
+    ['no kind', { apiVersion: 'stable.example.com/v1' }, 400, `CronTab in version "v1" cannot be handled as a CronTab: Object 'Kind' is missing in '{"apiVersion":"stable.example.com/v1"}'`],
+    ['another kind', { ...crontab('bad'), kind: 'Other' }, 422, 'Other.stable.example.com "bad" is invalid: kind: Invalid value: "Other": must be CronTab'],
+    ['another version', { ...crontab('bad'), apiVersion: 'stable.example.com/v9' }, 400, 'the API version in the data (stable.example.com/v9) does not match the expected API version (stable.example.com/v1)'],
+    ['no metadata', { apiVersion: 'stable.example.com/v1', kind: 'CronTab', metadata: [] }, 400, 'CronTab in version "v1" cannot be handled as a CronTab: json: cannot unmarshal array into Go value of type v1.ObjectMeta'],
+    ['labels that are none', { ...crontab('bad'), metadata: { labels: { a: 1 } } }, 400, 'CronTab in version "v1" cannot be handled as a CronTab: json: cannot unmarshal number into Go struct field ObjectMeta.labels of type string'],
+  ])('are refused for %s', async (_what, body, code, message) => {
+    const reply = await call('POST', crontabs, { body });
+    expect([reply.code, reply.body.message]).toEqual([code, message]);
   });
 
   it('are applied by field', async () => {

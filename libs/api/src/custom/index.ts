@@ -1,4 +1,3 @@
-export { ConditionError, evaluateCondition } from './cel/condition.ts';
 export type { ConversionWebhook } from './conversion.ts';
 export { compareVersions, customKinds, isEstablished, isTerminating, storageKind } from './custom-kind.ts';
 export { JsonPathError, compileJsonPath } from './json-path.ts';

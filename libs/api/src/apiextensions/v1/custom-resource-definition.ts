@@ -1,6 +1,5 @@
 import { rfc3339 } from '@orrery/runtime';
 import type { CustomResourceDefinition, CustomResourceDefinitionStatus } from '../../../gen/types.ts';
-import { skippedRules } from '../../custom/cel/rules.ts';
 import { defineKind } from '../../define-kind.ts';
 import type { StrategyContext } from '../../kind.ts';
 import { fallbackColumns } from '../../printing/columns.ts';
@@ -42,14 +41,11 @@ function holdForCleanup(definition: CustomResourceDefinition, { nowMs }: Strateg
   definition.status = { ...definition.status, conditions: [...conditions, terminating] } as CustomResourceDefinitionStatus;
 }
 
-/** What is taken in but not acted upon: rules that are beyond us, and formats that nobody knows (of an update, new ones only). */
+/** What is taken in but not acted upon: formats that nobody knows (of an update, new ones only). */
 function warnings({ spec }: CustomResourceDefinition, old: CustomResourceDefinition | undefined): string[] {
-  const rules = (spec?.versions ?? []).flatMap((version) =>
-    skippedRules(version.schema?.openAPIV3Schema).map(({ rule, why }) => `spec.versions[${version.name}].schema.openAPIV3Schema: the rule ${JSON.stringify(rule)} is not evaluated by this server: ${why}`),
-  );
   const before = new Set(unrecognizedFormats(old?.spec));
   const formats = unrecognizedFormats(spec).filter((format) => !before.has(format));
-  return [...rules, ...formats.map((format) => `unrecognized format ${JSON.stringify(format)}`)];
+  return formats.map((format) => `unrecognized format ${JSON.stringify(format)}`);
 }
 
 export const customResourceDefinitionKind = defineKind<CustomResourceDefinition>({

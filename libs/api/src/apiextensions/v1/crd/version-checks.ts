@@ -1,4 +1,6 @@
 import type { CustomResourceColumnDefinition, CustomResourceSubresourceScale, SelectableField } from '../../../../gen/types.ts';
+import { checkRuleExpressions } from '../../../custom/cel/rule-expressions.ts';
+import type { JsonSchema } from '../../../custom/json-schema.ts';
 import { type FieldPath } from '../../../validation/field-path.ts';
 import { checkDefaults } from './defaults.ts';
 import { findField } from './field-reference.ts';
@@ -38,6 +40,8 @@ function checkSchema(schema: Schema, at: FieldPath, hasStatus: boolean): void {
   }
   checkOpenApiSchema(schema, at);
   if (unsupported !== undefined && errors.length === before) at.invalid('', unsupported);
+  // What does not hold together as a schema gives rules no types to speak of.
+  if (errors.length === before) checkRuleExpressions(schema as JsonSchema, at);
 }
 
 function checkSimplePath(path: string, at: FieldPath): boolean {
