@@ -1,5 +1,6 @@
 import { Pods } from '@orrery/api';
 import type { Pod } from '@orrery/api/types';
+import { tooManyRequests } from '@orrery/errors';
 import { type Channel, grpcChannel, grpcServer, inMemoryChannel } from '@orrery/rpc';
 import { type Clock, VirtualClock, createMetrics, seededRandom, silentLogger } from '@orrery/runtime';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -66,6 +67,26 @@ describe.each(Object.keys(transports))('over %s', (name) => {
     expect(await closed).toBe(410);
     expect(seen).toEqual(['ADDED one', 'ADDED two']);
   });
+});
+
+test('what a busy server turns away is tried again when it said', async () => {
+  const clock = new VirtualClock();
+  const fake = createFakeApi(env);
+  let refusals = 0;
+  const busy = (): void => {
+    if (++refusals % 3) throw tooManyRequests('Too many requests, please try again later.', 2);
+  };
+  const service = serveApi({ ...fake, create: async (...args) => (busy(), fake.create(...args)), get: async (...args) => (busy(), fake.get(...args)) });
+  const api = createGrpcApiClient(inMemoryChannel([service]), { env: { ...env, clock } });
+  cleanUps.push(() => api.close());
+  const made = api.create(Pods, pod('p'));
+  await clock.advance(3_999);
+  expect(refusals).toBe(2);
+  await clock.advance(1);
+  expect((await made).metadata?.name).toBe('p');
+  const read = api.get(Pods, key);
+  await clock.advance(4_000);
+  expect((await read).metadata?.name).toBe('p');
 });
 
 test('a server that is away answers 503', async () => {

@@ -18,6 +18,14 @@ export interface GrpcApiClientOptions {
 }
 
 const firstRetryMs = 50;
+/** Tries of what the server turns away for lack of capacity, as client-go's. */
+const throttledAttempts = 10;
+
+/** How long a server that is too busy asks to be left alone; undefined for other failures. What was turned away was not begun. */
+function retryAfterMs({ code, status }: StatusError): number | undefined {
+  const seconds = status.details?.retryAfterSeconds;
+  return code === 429 && seconds ? seconds * 1000 : undefined;
+}
 
 function place(resource: ResourceRef, key: { namespace?: string; name?: string }, subresource?: string): Resource {
   return { group: resource.group, version: resource.version, resource: resource.resource, namespace: key.namespace ?? '', name: key.name ?? '', subresource: subresource ?? '' };
@@ -49,7 +57,7 @@ function deliver<T extends KubeObject>(resource: ResourceRef<T>, batch: WatchBat
 }
 
 /**
- * The API over `orrery.api.v1`. Reads are tried again with back-off while the server is away; writes are not, since one
+ * The API over `orrery.api.v1`. What a busy server turns away (429) is tried again when it says. Reads are tried again with back-off while the server is away; writes are not, since one
  * that failed may have been done: they fail with 503. Watches end with 503 and are resumed by who holds them (informers do).
  */
 export function createGrpcApiClient(channel: Channel, options: GrpcApiClientOptions): ApiClient {
@@ -65,16 +73,26 @@ export function createGrpcApiClient(channel: Channel, options: GrpcApiClientOpti
         return await read();
       } catch (thrown) {
         const error = rpcErrorToStatus(thrown);
+        const waitMs = retryAfterMs(error);
+        if (waitMs !== undefined && attempt < throttledAttempts && !closing.signal.aborted) {
+          await clock.sleep(waitMs, closing.signal);
+          continue;
+        }
         if (error.code !== 503 || attempt >= (options.readAttempts ?? 4) || closing.signal.aborted) throw error;
         await clock.sleep(firstRetryMs * 2 ** (attempt - 1) * (0.5 + random.next()), closing.signal);
       }
     }
   };
   const write = async (request: Omit<WriteRequest, 'id'>): Promise<WriteReply> => {
-    const reply = await writes.send(request);
-    const code = reply.code ?? 0;
-    if (code >= 400) throw failureOf(code, (reply.body ?? Buffer.alloc(0)).toString('utf8'));
-    return reply;
+    for (let attempt = 1; ; attempt++) {
+      const reply = await writes.send(request);
+      const code = reply.code ?? 0;
+      if (code < 400) return reply;
+      const failure = failureOf(code, (reply.body ?? Buffer.alloc(0)).toString('utf8'));
+      const waitMs = retryAfterMs(failure);
+      if (waitMs === undefined || attempt >= throttledAttempts || closing.signal.aborted) throw failure;
+      await clock.sleep(waitMs, closing.signal);
+    }
   };
   const list = async <T extends KubeObject>(resource: ResourceRef<T>, o: ListOptions): Promise<ObjectList<T>> => {
     const items: T[] = [];

@@ -8,9 +8,10 @@ import { failCall, recorded } from '../pipeline/audited-call.ts';
 import { get } from '../registry/get.ts';
 import { list } from '../registry/list.ts';
 import { getSubresource } from '../registry/subresources/index.ts';
-import { type WatchSink, watch } from '../registry/watch.ts';
+import { type WatchHandle, type WatchSink, watch } from '../registry/watch.ts';
 import type { ApiServerCore } from '../server.ts';
 import { callScope, callUser } from './call-scope.ts';
+import { inTurn } from './turn.ts';
 import { answerWrite } from './write.ts';
 
 /** Items of one chunk of a list. */
@@ -23,12 +24,17 @@ function defined<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], 
   return Object.fromEntries(kept) as { [K in keyof T]?: Exclude<T[K], undefined> };
 }
 
+/** What the size of an answer is estimated by. */
+function sizeQuery(options: object): URLSearchParams {
+  return new URLSearchParams(Object.entries(options).map(([name, value]): [string, string] => [name, String(value)]));
+}
+
 async function serveGet(core: ApiServerCore, request: GetRequest, context: CallContext): Promise<ObjectReply> {
   const user = await callUser(core, context);
   const { scope } = await callScope(core, { user, resource: request.resource, verb: 'get', context });
   const read = async (): Promise<Buffer> =>
     scope.info.subresource === 'scale' ? Buffer.from(JSON.stringify(await getSubresource(core.registry, scope))) : (await get(core.registry, scope, request.resourceVersion ?? '')).bytes;
-  return { object: await recorded(scope.audit, read, (body) => ({ code: 200, body })) };
+  return { object: await recorded(scope.audit, () => inTurn(core, scope, read), (body) => ({ code: 200, body })) };
 }
 
 async function* serveList(core: ApiServerCore, request: ListRequest, context: CallContext): AsyncIterable<ListChunk> {
@@ -36,7 +42,7 @@ async function* serveList(core: ApiServerCore, request: ListRequest, context: Ca
   const { labelSelector, fieldSelector, limit, resourceVersion, resourceVersionMatch, continueToken } = request;
   const { scope } = await callScope(core, { user, resource: request.resource, verb: 'list', context, selectors: request });
   const options = defined({ labelSelector, fieldSelector, limit, resourceVersion, resourceVersionMatch, continue: continueToken });
-  const result = await recorded(scope.audit, () => list(core.registry, scope, options), (listed) => ({ code: 200, body: scope.audit?.wantsResponse ? listBytes(scope.kind, listed, { encoding: 'json' }) : undefined }));
+  const result = await recorded(scope.audit, () => inTurn(core, scope, () => list(core.registry, scope, options), sizeQuery(options)), (listed) => ({ code: 200, body: scope.audit?.wantsResponse ? listBytes(scope.kind, listed, { encoding: 'json' }) : undefined }));
   const { entries } = result;
   for (let i = 0; i + chunkItems < entries.length; i += chunkItems) yield { items: entries.slice(i, i + chunkItems).map((entry) => entry.bytes) };
   const rest = entries.length ? Math.floor((entries.length - 1) / chunkItems) * chunkItems : 0;
@@ -69,10 +75,12 @@ async function* serveWatch(core: ApiServerCore, request: WatchRequest, context: 
       queue.end();
     },
   };
-  const handle = await watch(core.registry, scope, options, sink).catch((error: unknown) => {
+  const begin = (): Promise<WatchHandle> => inTurn(core, scope, () => watch(core.registry, scope, options, sink), sizeQuery(options));
+  const handle = await begin().catch((error: unknown) => {
     failCall(scope.audit, error);
     throw error;
   });
+  const over = core.flowControl?.watching(scope.info, fieldSelector ?? '');
   scope.audit?.started(200);
   const stop = (): void => queue.end();
   context.signal.addEventListener('abort', stop, { once: true });
@@ -81,6 +89,7 @@ async function* serveWatch(core: ApiServerCore, request: WatchRequest, context: 
   } finally {
     context.signal.removeEventListener('abort', stop);
     handle.stop();
+    over?.();
     scope.audit?.completed(200);
   }
 }

@@ -19,6 +19,7 @@ import { type Scale, patchScale, updateScale } from '../registry/subresources/sc
 import { update } from '../registry/update.ts';
 import type { ApiServerCore } from '../server.ts';
 import { callScope } from './call-scope.ts';
+import { inTurn } from './turn.ts';
 
 interface Answer {
   readonly code: number;
@@ -150,7 +151,7 @@ export async function answerWrite(core: ApiServerCore, call: { user: UserInfo; c
     const scoped = await callScope(core, { user, resource: request.resource, verb: request.verb ?? '', context, selectors: request });
     warnings = scoped.warnings;
     const { scope } = scoped;
-    const { code, body } = await recorded(scope.audit, () => run({ core, scope, request }), (answer) => ({ code: answer.code, body: scope.audit && bytesOf(answer.body) }));
+    const { code, body } = await recorded(scope.audit, () => inTurn(core, scope, () => run({ core, scope, request })), (answer) => ({ code: answer.code, body: scope.audit && bytesOf(answer.body) }));
     return { id, code, body: bytesOf(body), warnings: [...warnings] };
   } catch (error) {
     const failure = toStatusError(error);
