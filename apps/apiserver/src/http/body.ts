@@ -1,6 +1,7 @@
 import { DecodeError, type FieldValidation, type KindDescriptor, decodeFailure, decodeParsed, decodeProtobuf, definitionFor, parseBody, parseYaml, schemaOf } from '@orrery/api';
 import { type KubeObject, type ObjectSchema, type ParsedJson, formatApiVersion, isRecord, parseApiVersion } from '@orrery/apimachinery';
 import { StatusError, badRequest, unsupportedMediaType } from '@orrery/errors';
+import { checkCustomKind } from './custom-body.ts';
 
 /** What a body must be: a kind and the schema of its fields. */
 export interface ExpectedKind {
@@ -99,7 +100,8 @@ export function decodeBody(body: Buffer, options: { contentType: string | undefi
     const { parsed, problems } = parse(body, mediaType(options.contentType));
     const { value } = parsed;
     if (isRecord(value)) found = { apiVersion: formatApiVersion(expected.group, expected.version), kind: expected.kind, ...pickType(value) };
-    checkKind(value, expected);
+    if (expected.schema.isCustom) checkCustomKind(value, body, expected);
+    else checkKind(value, expected);
     const { object, warnings } = decodeParsed(parsed, { schema: expected.schema, mode, problems });
     return { object: object as KubeObject, warnings };
   } catch (error) {

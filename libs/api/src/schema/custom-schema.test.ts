@@ -36,7 +36,7 @@ describe('custom resources', () => {
 
   it('report duplicates and typed metadata', () => {
     expect(() => decodeJson('{"spec":{"size":1,"size":2},"bad":1}', schema, 'Strict')).toThrow('strict decoding error: duplicate field "spec.size", unknown field "bad"');
-    expect(() => decodeJson('{"metadata":{"labels":{"a":1}}}', schema, 'Ignore')).toThrow('json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string');
+    expect(() => decodeJson('{"metadata":{"labels":{"a":1}}}', schema, 'Ignore')).toThrow('json: cannot unmarshal number into Go struct field ObjectMeta.labels of type string');
     expect(decodeJson('{"anything":{"goes":[1]}}', customSchema(undefined), 'Strict').object).toEqual({ anything: { goes: [1] } });
   });
 

@@ -42,9 +42,11 @@ function addProblem(walk: Walk, kind: 'unknown' | 'duplicate', name: string): vo
 
 function mismatch(walk: Walk, value: string, type: string): void {
   if (walk.failure !== undefined) return;
-  const fields = walk.keys.filter((_key, i) => walk.owners[i] !== undefined);
+  // The metadata of a custom resource is decoded by itself, so the way to it is not told.
+  const start = walk.owners.lastIndexOf('') + 1;
+  const fields = walk.keys.filter((_key, i) => i >= start && walk.owners[i] !== undefined);
   const owner = walk.owners.findLast((name) => name !== undefined);
-  const where = owner === undefined ? 'Go value' : `Go struct field ${structName(owner)}.${fields.join('.')}`;
+  const where = !owner ? 'Go value' : `Go struct field ${structName(owner)}.${fields.join('.')}`;
   walk.failure = `json: cannot unmarshal ${value} into ${where} of type ${type}`;
 }
 
