@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { connectBus, runMain, serveHttp } from '@orrery/node-io';
+import { connectBus, runMain, serveHttp, switchConnector, vnetMemberSchema } from '@orrery/node-io';
 import { type TlsMaterial, grpcChannel } from '@orrery/rpc';
+import type { NetStack } from '@orrery/vnet';
+import { inClusterNetwork } from './cluster-network.ts';
 import { createApiServer } from './component.ts';
 import { apiServerSchema } from './config.ts';
 
@@ -11,8 +13,12 @@ const material = (ca: string, cert: string, key: string): TlsMaterial | undefine
 await runMain({
   name: 'apiserver',
   summary: 'the Kubernetes API over a store that speaks etcd v3',
-  schema: apiServerSchema,
-  create({ env, config }) {
+  schema: {
+    ...apiServerSchema,
+    ...vnetMemberSchema,
+    vnetAddress: { type: 'string', default: '', help: 'address of this server in the emulated network, by which it reaches pods and services; as a member it shows --kubelet-client-cert. Empty: it reaches them from this machine' },
+  },
+  create({ env, config: { vnetAddress, vnetListen, vnetAdvertiseHost, ...config } }) {
     const { etcdServerName, natsUrl } = config;
     const etcdTls = material(config.etcdCa, config.etcdCert, config.etcdKey);
     const store = grpcChannel(config.etcdServers.split(',')[0] ?? '', etcdTls ? { tls: etcdTls, ...(etcdServerName ? { serverName: etcdServerName } : {}) } : {});
@@ -22,6 +28,10 @@ await runMain({
     const files = Object.fromEntries(Object.entries(given).map(([name, value]) => [name, pem(value)]));
     const tokens = tokenAuth.includes(',') ? tokenAuth : pem(tokenAuth);
     const feed = natsUrl ? { bus: connectBus(env, natsUrl, material(config.natsCa, config.natsCert, config.natsKey)) } : {};
-    return createApiServer(env, { store, http: serveHttp, ...feed }, { ...config, ...files, tokenAuth: tokens });
+    const create = (net: { clusterNet?: Pick<NetStack, 'dial'> }): ReturnType<typeof createApiServer> => createApiServer(env, { store, http: serveHttp, ...feed, ...net }, { ...config, ...files, tokenAuth: tokens });
+    if (!vnetAddress) return create({});
+    const tls = material(config.kubeletCa, config.kubeletClientCert, config.kubeletClientKey);
+    const network = { address: vnetAddress, listen: vnetListen, advertiseHost: vnetAdvertiseHost, tls, connect: switchConnector(tls) };
+    return inClusterNetwork(env, network, (clusterNet) => create({ clusterNet }));
   },
 });

@@ -64,9 +64,9 @@ export interface ApiServerFiles {
 
 export function apiServerSpec(context: SpecContext, serving: ApiServerFiles): ProcessSpec {
   const { options, ports } = context;
-  const tls = context.tls('apiserver', 'kube-apiserver', ['system:masters']);
+  const tls = context.tls('apiserver', 'kube-apiserver', ['system:masters', 'orrery:components']);
   const args = [
-    ...['--host', options.apiHost, '--port', String(ports.api), '--grpc-port', String(ports.apiGrpc), '--advertise-address', network.host],
+    ...['--host', options.apiHost, '--port', String(ports.api), '--grpc-port', String(ports.apiGrpc), '--advertise-address', network.host, '--vnet-address', network.apiServer],
     ...['--tls-cert', serving.cert, '--tls-key', serving.key, '--client-ca', tls.ca, '--service-account-key', serving.serviceAccountKey],
     ...['--etcd-servers', `${local}:${ports.store}`, '--etcd-ca', tls.ca, '--etcd-cert', tls.cert, '--etcd-key', tls.key, '--etcd-server-name', clusterServerName],
     ...['--kubelet-ca', tls.ca, '--kubelet-client-cert', tls.cert, '--kubelet-client-key', tls.key],

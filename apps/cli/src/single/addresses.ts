@@ -4,6 +4,8 @@ export const network = {
   host: '10.240.0.1',
   /** The switch that this machine's own listeners and the cluster's services (DNS, ingress, cloud) are plugged into. */
   infraSwitch: '10.240.0.2',
+  /** The switch of an API server that is a process of its own. */
+  apiServer: '10.240.0.3',
   dns: '10.240.0.53',
   ingress: '10.240.0.80',
   cloud: '10.240.0.90',

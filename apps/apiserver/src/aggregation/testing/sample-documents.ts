@@ -36,7 +36,7 @@ const definitions = {
     description: 'Flunder is a thing of the sample server.', type: 'object', 'x-kubernetes-group-version-kind': gvk,
     properties: { apiVersion: { type: 'string' }, kind: { type: 'string' }, metadata: { $ref: `#/definitions/${meta}` }, spec: { type: 'object', properties: { reference: { type: 'string', description: 'What it refers to.' } } } },
   },
-  [meta]: { description: 'Older than the one of this cluster.', type: 'object', properties: { name: { type: 'string' } } },
+  [meta]: { description: 'Older than the one of this cluster.', type: 'object', properties: { name: { type: 'string' }, namespace: { type: 'string' }, labels: { type: 'object', additionalProperties: { type: 'string' } } } },
   'com.example.wardle.Unused': { type: 'object' },
 };
 
