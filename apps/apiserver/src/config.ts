@@ -20,7 +20,7 @@ export const apiServerSchema = {
   requestheaderExtraHeadersPrefix: { type: 'list', default: ['X-Remote-Extra-'], help: 'how headers with further facts on the user begin' },
   proxyClientCertFile: { type: 'string', default: '', help: 'client certificate shown to the servers behind APIServices, PEM' },
   proxyClientKeyFile: { type: 'string', default: '', help: 'key of --proxy-client-cert-file, PEM' },
-  etcdServers: { type: 'string', default: '127.0.0.1:2379', help: 'host:port of the store (Orrery store or etcd)' },
+  etcdServers: { type: 'string', default: '127.0.0.1:2379', help: 'members of the store (Orrery store or etcd), host:port or URLs separated by commas; they take turns, and one that is away is left out' },
   etcdCa: { type: 'string', default: '', help: 'CA of the store, PEM' },
   etcdCert: { type: 'string', default: '', help: 'client certificate for the store, PEM' },
   etcdKey: { type: 'string', default: '', help: 'key of --etcd-cert, PEM' },

@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { connectBus, runMain, serveHttp, switchConnector, vnetMemberSchema } from '@orrery/node-io';
-import { type TlsMaterial, grpcChannel } from '@orrery/rpc';
+import type { TlsMaterial } from '@orrery/rpc';
 import type { NetStack } from '@orrery/vnet';
 import { inClusterNetwork } from './cluster-network.ts';
 import { createApiServer } from './component.ts';
 import { apiServerSchema } from './config.ts';
+import { storeChannel } from './storage/endpoints.ts';
 
 /** Settings that hold PEM take a path as well. */
 const pem = (value: string): string => (value === '' || value.includes('-----BEGIN') ? value : readFileSync(value, 'utf8'));
@@ -21,7 +22,7 @@ await runMain({
   create({ env, config: { vnetAddress, vnetListen, vnetAdvertiseHost, ...config } }) {
     const { etcdServerName, natsUrl } = config;
     const etcdTls = material(config.etcdCa, config.etcdCert, config.etcdKey);
-    const store = grpcChannel(config.etcdServers.split(',')[0] ?? '', etcdTls ? { tls: etcdTls, ...(etcdServerName ? { serverName: etcdServerName } : {}) } : {});
+    const store = storeChannel(config.etcdServers, { tls: etcdTls, serverName: etcdServerName, now: () => env.clock.monotonic() });
     const { tlsCert, tlsKey, clientCa, serviceAccountKey, kubeletCa, kubeletClientCert, kubeletClientKey, tokenAuth } = config;
     const { requestheaderClientCaFile, proxyClientCertFile, proxyClientKeyFile } = config;
     const given = { requestheaderClientCaFile, proxyClientCertFile, proxyClientKeyFile, tlsCert, tlsKey, clientCa, serviceAccountKey, kubeletCa, kubeletClientCert, kubeletClientKey };

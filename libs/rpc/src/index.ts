@@ -1,4 +1,5 @@
 export * from './async-queue.ts';
+export * from './endpoints.ts';
 export * from './grpc.ts';
 export * from './in-memory.ts';
 export * from './rpc-error.ts';

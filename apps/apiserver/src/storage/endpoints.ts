@@ -1,0 +1,27 @@
+import { type Channel, type TlsMaterial, grpcChannel, spreadChannel } from '@orrery/rpc';
+import { ConfigError } from '@orrery/runtime';
+
+export interface StoreConnection {
+  /** Without it, servers with `https://` are checked against the system's roots and the others are spoken to in plain text. */
+  readonly tls?: TlsMaterial | undefined;
+  /** Name that the certificates must hold; empty: each server's own host. */
+  readonly serverName?: string;
+  /** Milliseconds that never go back. */
+  readonly now: () => number;
+}
+
+/** `https://host:port`, `http://host:port`, `unix:///path` or `host:port`, as etcd's own clients take them. */
+function endpointOf(text: string): { target: string; isTls: boolean | undefined } {
+  const [, scheme, rest = text] = /^([a-z]+):\/\/(.*)$/.exec(text) ?? [];
+  if (scheme === 'unix' || scheme === 'unixs') return { target: `unix:${rest}`, isTls: scheme === 'unixs' };
+  if (scheme && scheme !== 'http' && scheme !== 'https') throw new ConfigError(`--etcd-servers: unknown scheme in ${JSON.stringify(text)}`);
+  return { target: rest.replace(/\/$/, ''), isTls: scheme === undefined ? undefined : scheme === 'https' };
+}
+
+/** A channel to the members of the store named in `--etcd-servers`: they take turns, and one that is away is left out. */
+export function storeChannel(servers: string, { tls, serverName, now }: StoreConnection): Channel {
+  const endpoints = servers.split(',').map((one) => one.trim()).filter((one) => one !== '').map(endpointOf);
+  if (endpoints.length === 0) throw new ConfigError('--etcd-servers must be specified');
+  const channels = endpoints.map(({ target, isTls = tls !== undefined }) => grpcChannel(target, isTls ? { tls: tls ?? {}, ...(serverName ? { serverName } : {}) } : {}));
+  return spreadChannel(channels, now);
+}

@@ -1,0 +1,99 @@
+import { describe, expect, it } from 'vitest';
+import { spreadChannel } from './endpoints.ts';
+import { Code, RpcError } from './rpc-error.ts';
+import type { Channel, MethodDefinition } from './service.ts';
+
+interface Fake extends Channel {
+  calls: number;
+  failure: RpcError | undefined;
+}
+
+const away = new RpcError(Code.UNAVAILABLE, 'No connection established. Last error: connect ECONNREFUSED');
+const broken = new RpcError(Code.UNAVAILABLE, 'Connection dropped');
+
+function fake(name: string): Fake {
+  return {
+    calls: 0,
+    failure: undefined,
+    call(_definition, method) {
+      this.calls += 1;
+      const { failure } = this;
+      if (!method.responseStream) return failure ? Promise.reject(failure) : Promise.resolve(name);
+      return (async function* () {
+        yield name;
+        if (failure) throw failure;
+      })();
+    },
+    close: () => undefined,
+  };
+}
+
+const method = (stream: boolean) => ({ name: 'M', requestStream: false, responseStream: stream }) as unknown as MethodDefinition;
+const once = (channel: Channel): Promise<unknown> => channel.call({ fullName: 'S', methods: {} } as never, method(false), {}, {}) as Promise<unknown>;
+const stream = (channel: Channel): AsyncIterable<unknown> => channel.call({ fullName: 'S', methods: {} } as never, method(true), {}, {}) as AsyncIterable<unknown>;
+
+describe('spreadChannel', () => {
+  const setup = () => {
+    const servers = [fake('a'), fake('b'), fake('c')];
+    const clock = { at: 0 };
+    return { servers, clock, channel: spreadChannel(servers, () => clock.at) };
+  };
+
+  it('is the channel itself when there is one', () => {
+    const one = fake('a');
+    expect(spreadChannel([one], () => 0)).toBe(one);
+  });
+
+  it('takes turns', async () => {
+    const { channel } = setup();
+    const answers = [];
+    for (let i = 0; i < 6; i++) answers.push(await once(channel));
+    expect([...answers].sort()).toEqual(['a', 'a', 'b', 'b', 'c', 'c']);
+    expect(answers.slice(0, 3)).toEqual(answers.slice(3));
+  });
+
+  it('passes by a server that is away, asks it again after a pause that grows, and takes it back', async () => {
+    const { channel, servers, clock } = setup();
+    const [, b] = servers;
+    if (b) b.failure = away;
+    for (let i = 0; i < 9; i++) expect(['a', 'c']).toContain(await once(channel));
+    expect(b?.calls).toBe(1);
+    clock.at = 600;
+    for (let i = 0; i < 9; i++) await once(channel);
+    expect(b?.calls).toBe(2);
+    clock.at = 1500;
+    for (let i = 0; i < 9; i++) await once(channel);
+    expect(b?.calls).toBe(2);
+    if (b) b.failure = undefined;
+    clock.at = 1700;
+    const answers = new Set<unknown>();
+    for (let i = 0; i < 9; i++) answers.add(await once(channel));
+    expect(answers).toEqual(new Set(['a', 'b', 'c']));
+  });
+
+  it('never repeats a call that may have been carried out', async () => {
+    const { channel, servers } = setup();
+    for (const server of servers) server.failure = broken;
+    await expect(once(channel)).rejects.toBe(broken);
+    expect(servers.map(({ calls }) => calls).reduce((a, b) => a + b)).toBe(1);
+  });
+
+  it('tries all that are away before it gives up', async () => {
+    const { channel, servers } = setup();
+    for (const server of servers) server.failure = away;
+    await expect(once(channel)).rejects.toBe(away);
+    expect(servers.map(({ calls }) => calls)).toEqual([1, 1, 1]);
+  });
+
+  it('begins the next stream elsewhere', async () => {
+    const { channel, servers } = setup();
+    const seen: unknown[] = [];
+    for (const server of servers) server.failure = broken;
+    for (let i = 0; i < 3; i++) {
+      await expect((async () => {
+        for await (const message of stream(channel)) seen.push(message);
+      })()).rejects.toBe(broken);
+    }
+    expect([...seen].sort()).toEqual(['a', 'b', 'c']);
+  });
+});

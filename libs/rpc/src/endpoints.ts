@@ -1,0 +1,87 @@
+import { Code, toRpcError } from './rpc-error.ts';
+import type { Channel } from './service.ts';
+
+/** Pause of a server that could not be reached, doubling up to the longest. */
+const firstPauseMs = 500;
+const maxPauseMs = 30_000;
+
+/** Failures of the connection itself, before anything was sent. */
+const unsent = /^(?:No connection established|Name resolution failed|channel closed|Channel has been shut down)/;
+
+interface Endpoint {
+  readonly channel: Channel;
+  /** Not to be asked before this, while others can be. */
+  pausedUntil: number;
+  pauseMs: number;
+}
+
+/**
+ * One channel over several servers of the same service: calls take turns. A server that is away is left out for a while, and a
+ * call that never left this machine goes to the next one. A call whose fate is unknown fails: only its sender knows whether it
+ * may be repeated. `now` counts milliseconds and never goes back.
+ */
+export function spreadChannel(channels: readonly Channel[], now: () => number): Channel {
+  const [only] = channels;
+  if (only && channels.length === 1) return only;
+  const endpoints: Endpoint[] = channels.map((channel) => ({ channel, pausedUntil: 0, pauseMs: firstPauseMs }));
+  let turn = 0;
+
+  /** In the order they are to be tried: those that are well in turn, then those that were away longest. */
+  const inOrder = (): Endpoint[] => {
+    turn = (turn + 1) % endpoints.length;
+    const rotated = [...endpoints.slice(turn), ...endpoints.slice(0, turn)];
+    const at = now();
+    const well = rotated.filter((endpoint) => endpoint.pausedUntil <= at);
+    const away = rotated.filter((endpoint) => endpoint.pausedUntil > at).sort((a, b) => a.pausedUntil - b.pausedUntil);
+    return [...well, ...away];
+  };
+  const failed = (endpoint: Endpoint, error: unknown): void => {
+    if (toRpcError(error).code !== Code.UNAVAILABLE) return;
+    endpoint.pausedUntil = now() + endpoint.pauseMs;
+    endpoint.pauseMs = Math.min(endpoint.pauseMs * 2, maxPauseMs);
+  };
+  const worked = (endpoint: Endpoint): void => {
+    endpoint.pauseMs = firstPauseMs;
+    endpoint.pausedUntil = 0;
+  };
+  const isUnsent = (error: unknown): boolean => toRpcError(error).code === Code.UNAVAILABLE && unsent.test(toRpcError(error).message);
+
+  async function unary(run: (channel: Channel) => unknown): Promise<unknown> {
+    const order = inOrder();
+    for (const [i, endpoint] of order.entries()) {
+      try {
+        const result = await run(endpoint.channel);
+        worked(endpoint);
+        return result;
+      } catch (error) {
+        failed(endpoint, error);
+        if (i === order.length - 1 || !isUnsent(error)) throw error;
+      }
+    }
+    throw new Error('a channel over no servers');
+  }
+
+  async function* streamed(run: (channel: Channel) => unknown): AsyncIterable<unknown> {
+    const [endpoint] = inOrder();
+    if (!endpoint) throw new Error('a channel over no servers');
+    try {
+      for await (const message of run(endpoint.channel) as AsyncIterable<unknown>) {
+        worked(endpoint);
+        yield message;
+      }
+    } catch (error) {
+      failed(endpoint, error);
+      throw error;
+    }
+  }
+
+  return {
+    call(definition, method, input, options) {
+      const run = (channel: Channel): unknown => channel.call(definition, method, input, options);
+      if (method.responseStream) return streamed(run);
+      // What streams in can be read once only.
+      return method.requestStream ? run((inOrder()[0] as Endpoint).channel) : unary(run);
+    },
+    close: () => channels.forEach((channel) => channel.close()),
+  };
+}
