@@ -11,5 +11,6 @@ export { type Bindings, type CelFailure, type CelIssue, type Compilation, type C
 export { type Environment, type Libraries, environment, jsonPatchType, objectConstructionType } from './environment.ts';
 export { authorizerValue } from './library/authorizers.ts';
 export { maxRequestBytes, perCallCostLimit, perDefinitionEstimateLimit, perExpressionEstimateLimit, perMatchConditionsCostLimit, perObjectCostLimit } from './limits.ts';
+export { PatternError, compileRegex, search } from './regex/index.ts';
 export * from './types.ts';
 export { CelDuration, CelError, CelList, type CelMap, CelOpaque, CelOptional, CelTimestamp, CelTypeValue, CelUint, type CelValue, LiteralMap, fromJson, isCelMap, lazy, toJson, typeNameOf } from './values.ts';

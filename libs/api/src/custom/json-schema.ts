@@ -3,7 +3,7 @@ import { fieldError, type FieldError } from '@orrery/errors';
 import { checkComposition } from './composition.ts';
 import { knownFormat } from './formats.ts';
 import { correlatedItem } from './list-types.ts';
-import { compilePattern } from './pattern.ts';
+import { matchesPattern } from './pattern.ts';
 
 /** An OpenAPI v3 schema as a CustomResourceDefinition holds it. */
 export interface JsonSchema {
@@ -79,7 +79,7 @@ function stringProblem({ schema, path, value }: Node & { readonly value: string 
   if (most !== undefined && length > most) return fieldError.tooLong(fieldName(path), value, most);
   if (least !== undefined && length < least) return fieldError.invalid(fieldName(path), value, `${path} in body should be at least ${least} chars long`);
   const pattern = schema['pattern'];
-  const fits = typeof pattern !== 'string' || compilePattern(pattern)?.test(value) !== false;
+  const fits = typeof pattern !== 'string' || pattern === '' || matchesPattern(pattern, value);
   return fits ? undefined : fieldError.invalid(fieldName(path), value, `${path} in body should match '${String(pattern)}'`);
 }
 

@@ -1,47 +1,25 @@
-const compiled = new Map<string, RegExp | undefined>();
-const limit = 1_000;
+import { CelError, PatternError, compileRegex, search } from '@orrery/cel';
 
-const posix: Readonly<Record<string, string>> = {
-  alnum: '0-9A-Za-z',
-  alpha: 'A-Za-z',
-  digit: '0-9',
-  lower: 'a-z',
-  upper: 'A-Z',
-  space: '\\s',
-  word: '\\w',
-  xdigit: '0-9A-Fa-f',
-  punct: '!-\\/:-@\\[-`{-~',
-};
-
-/** Go's spelling where it differs from JavaScript's. */
-function translate(pattern: string): { source: string; flags: string } {
-  const flags = /^\(\?([ims]+)\)/.exec(pattern);
-  const source = pattern
-    .slice(flags?.[0].length ?? 0)
-    .replaceAll('(?P<', '(?<')
-    .replaceAll('\\A', '^')
-    .replaceAll('\\z', '$')
-    .replace(/\[:(\w+):\]/g, (whole, name: string) => posix[name] ?? whole);
-  return { source, flags: flags?.[1] ?? '' };
+/** Why a text is no regular expression, in Go's words; undefined: it is one. */
+export function patternProblem(pattern: string): string | undefined {
+  try {
+    compileRegex(pattern);
+    return undefined;
+  } catch (error) {
+    if (error instanceof PatternError) return error.message;
+    throw error;
+  }
 }
 
-function compile(pattern: string): RegExp | undefined {
-  const { source, flags } = translate(pattern);
-  for (const mode of ['u', '']) {
-    try {
-      return new RegExp(source, flags + mode);
-    } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error;
-    }
+/**
+ * Does the pattern of a schema match anywhere in a text? In time linear to the text, as whoever writes the object may have
+ * written the schema too. What is no pattern (another server let it in) matches nothing.
+ */
+export function matchesPattern(pattern: string, text: string): boolean {
+  try {
+    return search(pattern, text);
+  } catch (error) {
+    if (error instanceof CelError) return false;
+    throw error;
   }
-  return undefined;
-}
-
-/** A pattern of a schema, searched for anywhere in the text; undefined when it is no pattern. */
-export function compilePattern(pattern: string): RegExp | undefined {
-  if (!compiled.has(pattern)) {
-    if (compiled.size >= limit) compiled.clear();
-    compiled.set(pattern, compile(pattern));
-  }
-  return compiled.get(pattern);
 }

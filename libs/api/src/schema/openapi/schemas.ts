@@ -156,9 +156,12 @@ function typeProperties(writer: SchemaWriter): JsonObject {
   return { apiVersion: { ...described(writer, 'Pod.apiVersion'), type: 'string' }, kind: { ...described(writer, 'Pod.kind'), type: 'string' } };
 }
 
+const conventions = 'https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md';
+const metadataTexts = { ObjectMeta: `Standard object's metadata. More info: ${conventions}#metadata`, ListMeta: `Standard list metadata. More info: ${conventions}#types-kinds` };
+
 function metadataReference(writer: SchemaWriter, name: 'ObjectMeta' | 'ListMeta'): JsonObject {
   const ref = reference(writer, `${meta}${name}`);
-  const about = described(writer, name === 'ObjectMeta' ? 'Pod.metadata' : 'PodList.metadata');
+  const about = { description: metadataTexts[name] };
   return writer.flavor === 'v3' ? { ...about, allOf: [ref] } : { ...about, ...ref };
 }
 
@@ -169,7 +172,7 @@ function customList(writer: SchemaWriter, kind: OpenApiKind): JsonObject {
     required: ['items'],
     properties: {
       ...typeProperties(writer),
-      items: { description: `List of ${kind.resource}. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md`, type: 'array', items: reference(writer, kind.definition) },
+      items: { description: `List of ${kind.resource}. More info: ${conventions}`, type: 'array', items: reference(writer, kind.definition) },
       metadata: metadataReference(writer, 'ListMeta'),
     },
     'x-kubernetes-group-version-kind': [{ group: kind.group, kind: kind.listKind, version: kind.version }],

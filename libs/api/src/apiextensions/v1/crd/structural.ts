@@ -1,6 +1,6 @@
 import { deepEqual } from '@orrery/apimachinery';
 import type { FieldError } from '@orrery/errors';
-import { compilePattern } from '../../../custom/pattern.ts';
+import { patternProblem } from '../../../custom/pattern.ts';
 import { type FieldPath, findProblems } from '../../../validation/field-path.ts';
 import { checkCompleteness } from './completeness.ts';
 import { type Schema, additionalOf, alternativesOf, flag, itemsOf, negated, propertiesOf } from './schema-node.ts';
@@ -47,7 +47,8 @@ function checkValues(schema: Schema, at: FieldPath, skip: Skip): void {
   for (const [i, part] of alternativesOf(schema, 'oneOf').entries()) checkNested(part, at.child('oneOf').at(i), noSkip);
   const not = negated(schema);
   if (not) checkNested(not, at.child('not'), noSkip);
-  if (schema.pattern && !compilePattern(schema.pattern)) at.child('pattern').invalid(schema.pattern, 'must be a valid regular expression, but isn\'t: error parsing regexp');
+  const problem = schema.pattern ? patternProblem(schema.pattern) : undefined;
+  if (problem !== undefined) at.child('pattern').invalid(schema.pattern, `must be a valid regular expression, but isn't: ${problem}`);
 }
 
 function checkType(schema: Schema, at: FieldPath, level: Level): void {

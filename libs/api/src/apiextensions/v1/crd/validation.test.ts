@@ -91,6 +91,7 @@ describe('a schema', () => {
     ['a reference', (d) => (specOf(d).properties.a = { $ref: '#/x' }), [`${at}.properties[spec].properties[a].$ref: Forbidden: $ref is not supported`]],
     ['a list of item schemas', (d) => (specOf(d).properties.l.items = [{ type: 'string' }]), [`${at}.properties[spec].properties[l].items: Forbidden: items must be a schema object and not an array`]],
     ['$schema alone', (d) => (schemaOf(d).$schema = 'x'), [`${at}: Invalid value: "": OpenAPIV3Schema 'schema' is not supported`]],
+    ['a pattern', (d) => (specOf(d).properties.a.pattern = '(a'), [`${at}.properties[spec].properties[a].pattern: Invalid value: "(a": must be a valid regular expression, but isn't: error parsing regexp: missing closing ): \`(a\``]],
     ['nullable', (d) => (schemaOf(d).nullable = true), [`${at}.nullable: Forbidden: nullable cannot be true at the root`]],
     ['embedded without anything', (d) => (specOf(d).properties.e = { type: 'object', 'x-kubernetes-embedded-resource': true }), [`${at}.properties[spec].properties[e].properties: Required value: must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields`]],
     ['preserving false', (d) => (specOf(d)['x-kubernetes-preserve-unknown-fields'] = false), [`${at}.properties[spec].x-kubernetes-preserve-unknown-fields: Invalid value: false: must be true or undefined`]],
