@@ -1,7 +1,8 @@
 import { ClusterRoles, Roles } from '@orrery/api';
 import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding } from '@orrery/api/types';
+import { type KubeObject, deepEqual } from '@orrery/apimachinery';
 import { type StatusError, forbidden, notFound } from '@orrery/errors';
-import type { AdmissionAttributes, AdmissionPlugin, PluginContext, UserInfo } from '../pipeline/index.ts';
+import type { AdmissionAttributes, AdmissionPlugin, PluginContext } from '../pipeline/index.ts';
 import { compactRule, quoteList, uncoveredRules } from './policy-rule.ts';
 import type { RbacIndex } from './rbac-index.ts';
 import { systemMasters } from './system-masters.ts';
@@ -20,30 +21,27 @@ async function may(checks: Checks, attributes: AdmissionAttributes, question: { 
   return decision.decision === 'allow';
 }
 
-function escalation(attributes: AdmissionAttributes, missing: readonly PolicyRule[]): StatusError {
-  const { user } = attributes;
-  const rules = missing.map(compactRule).sort().join('\n');
-  const why = `user ${JSON.stringify(user.username)} (groups=${quoteList(user.groups)}) is attempting to grant RBAC permissions not currently held:\n${rules}`;
-  return forbidden({ group, resource: attributes.kind.resource, name: attributes.name }, why);
+const refused = (attributes: AdmissionAttributes, why: string): StatusError => forbidden({ group, resource: attributes.kind.resource, name: attributes.name }, why);
+
+/** Why the user must not give these rules away; undefined when they hold them all. In upstream's words. */
+function escalation({ index }: Checks, { user, namespace }: AdmissionAttributes, wanted: readonly PolicyRule[]): string | undefined {
+  const { all, missing: unresolved } = index.grantsOf(user, namespace);
+  const missing = uncoveredRules(all.map(({ rule }) => rule), wanted);
+  if (!missing.length) return undefined;
+  const rules = [...new Set(missing.map(compactRule))].sort().join('\n');
+  const errors = unresolved.length > 1 ? `[${unresolved.join(', ')}]` : unresolved[0];
+  const note = errors === undefined ? '' : `; resolution errors: [${errors}]`;
+  return `user ${JSON.stringify(user.username)} (groups=${quoteList(user.groups)}) is attempting to grant RBAC permissions not currently held:\n${rules}${note}`;
 }
 
-function heldRules(index: RbacIndex, user: UserInfo, namespace: string): PolicyRule[] {
-  return index.grantsOf(user, namespace).all.map(({ rule }) => rule);
-}
-
-const same = (a: unknown, b: unknown): boolean => JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
-
-/** A role may hold only what its writer holds, unless the writer may `escalate`. */
-async function checkRole(checks: Checks, attributes: AdmissionAttributes): Promise<void> {
-  const role = attributes.object as Role | ClusterRole;
-  const old = attributes.oldObject as Role | ClusterRole | undefined;
-  if (old && same(old.rules, role.rules) && same((old as ClusterRole).aggregationRule, (role as ClusterRole).aggregationRule)) return;
-  const { resource } = attributes.kind;
-  if (await may(checks, attributes, { verb: 'escalate', resource, name: attributes.name })) return;
-  // Whoever writes an aggregation rule decides about rules nobody has seen yet.
-  const wanted = (role as ClusterRole).aggregationRule && !same((old as ClusterRole | undefined)?.aggregationRule, (role as ClusterRole).aggregationRule) ? everything : (role.rules ?? []);
-  const missing = uncoveredRules(heldRules(checks.index, attributes.user, attributes.namespace), wanted);
-  if (missing.length) throw escalation(attributes, missing);
+/** The garbage collector may tend to an object whose rights it does not hold. */
+function onlyMaintained(object: KubeObject, old: KubeObject | undefined): boolean {
+  if (!old) return false;
+  const bare = ({ metadata = {}, ...rest }: KubeObject): object => {
+    const { ownerReferences: _o, finalizers: _f, managedFields: _m, resourceVersion: _r, generation: _g, ...kept } = metadata as Record<string, unknown>;
+    return { ...rest, metadata: kept };
+  };
+  return deepEqual(bare(object), bare(old));
 }
 
 const everything: PolicyRule[] = [
@@ -51,19 +49,32 @@ const everything: PolicyRule[] = [
   { nonResourceURLs: ['*'], verbs: ['*'] },
 ];
 
+/** A role may hold only what its writer holds, unless the writer may `escalate`. */
+async function checkRole(checks: Checks, attributes: AdmissionAttributes): Promise<void> {
+  const role = attributes.object as Role & ClusterRole;
+  const old = attributes.oldObject as ClusterRole | undefined;
+  const { resource } = attributes.kind;
+  // A request that creates has no name of its own yet.
+  if (await may(checks, attributes, { verb: 'escalate', resource, name: attributes.operation === 'CREATE' ? '' : attributes.name })) return;
+  if (onlyMaintained(role, old)) return;
+  const why = escalation(checks, attributes, role.rules ?? []);
+  if (why) throw refused(attributes, why);
+  // Whoever writes an aggregation rule decides about rules nobody has seen yet.
+  if ((role.aggregationRule || old?.aggregationRule) && escalation(checks, attributes, everything)) throw refused(attributes, 'must have cluster-admin privileges to use the aggregationRule');
+}
+
 /** A binding may grant only what its writer holds, unless the writer may `bind` the role. */
 async function checkBinding(checks: Checks, attributes: AdmissionAttributes): Promise<void> {
   const binding = attributes.object as RoleBinding | ClusterRoleBinding;
-  const old = attributes.oldObject as RoleBinding | ClusterRoleBinding | undefined;
-  if (old && same(old.roleRef, binding.roleRef) && same(old.subjects, binding.subjects)) return;
+  if (onlyMaintained(binding, attributes.oldObject as RoleBinding | undefined)) return;
   const { kind = '', name = '' } = binding.roleRef ?? {};
   const cluster = kind === 'ClusterRole';
   const resource = cluster ? 'clusterroles' : 'roles';
   if (await may(checks, attributes, { verb: 'bind', resource, name })) return;
   const role = cluster ? checks.context.read.get(ClusterRoles, { name }) : checks.context.read.get(Roles, { namespace: attributes.namespace, name });
   if (!role) throw notFound({ group, resource, name });
-  const missing = uncoveredRules(heldRules(checks.index, attributes.user, attributes.namespace), role.rules ?? []);
-  if (missing.length) throw escalation(attributes, missing);
+  const why = escalation(checks, attributes, role.rules ?? []);
+  if (why) throw refused(attributes, why);
 }
 
 /** Nobody grants more than they hold. Part of the storage of roles upstream; a validating plug-in here. */

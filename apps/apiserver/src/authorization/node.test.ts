@@ -1,4 +1,4 @@
-import { PersistentVolumeClaims, PersistentVolumes, Pods } from '@orrery/api';
+import { PersistentVolumeClaims, PersistentVolumes, PodCertificateRequests, Pods, ResourceSlices } from '@orrery/api';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { clusterRoles } from '../bootstrap/cluster-roles.ts';
 import type { Decision } from '../pipeline/index.ts';
@@ -12,6 +12,12 @@ const authorizer = nodeAuthorizer({ index, read: cluster.read, rules: clusterRol
 
 beforeAll(() => {
   index.follow();
+  const slice = (nodeName: string) => ({ driver: 'd', nodeName, pool: { name: nodeName, generation: 1, resourceSliceCount: 1 } });
+  cluster.put(ResourceSlices, { metadata: { name: 'mine' }, spec: slice('n1') });
+  cluster.put(ResourceSlices, { metadata: { name: 'other' }, spec: slice('n2') });
+  const request = (nodeName: string) => ({ signerName: 'a.b/c', podName: 'p', podUID: 'u', serviceAccountName: 's', serviceAccountUID: 'v', nodeName, nodeUID: 'w', stubPKCS10Request: '' });
+  cluster.put(PodCertificateRequests, { metadata: { name: 'mine', namespace: 'a' }, spec: request('n1') });
+  cluster.put(PodCertificateRequests, { metadata: { name: 'other', namespace: 'a' }, spec: request('n2') });
   cluster.put(PersistentVolumes, { metadata: { name: 'pv' }, spec: { csi: { driver: 'd', volumeHandle: 'h', nodeStageSecretRef: { name: 'csi', namespace: 'sys' } } } });
   cluster.put(PersistentVolumeClaims, { metadata: { name: 'claim', namespace: 'a' }, spec: { volumeName: 'pv' } });
   cluster.put(Pods, {
@@ -57,6 +63,10 @@ describe('Node authorizer', () => {
     'list core/services -',
     'create core/events a',
     'create authentication.k8s.io/tokenreviews -',
+    'get resource.k8s.io/resourceslices - mine',
+    'create resource.k8s.io/resourceslices -',
+    'get certificates.k8s.io/podcertificaterequests a mine',
+    'create certificates.k8s.io/podcertificaterequests a',
   ])('allows %s', (text) => expect(ask('n1', text).decision).toBe('allow'));
 
   it.each([
@@ -72,12 +82,19 @@ describe('Node authorizer', () => {
     'update coordination.k8s.io/leases a n1',
     'list core/pods -',
     'create apps/deployments a',
+    'delete resource.k8s.io/resourceslices - other',
+    'list resource.k8s.io/resourceslices -',
+    'get certificates.k8s.io/podcertificaterequests a other',
+    'list certificates.k8s.io/podcertificaterequests -',
   ])('does not allow %s', (text) => expect(ask('n1', text).decision).toBe('noOpinion'));
 
   it('allows lists of what is on the node', () => {
     expect(ask('n1', 'list core/pods -', 'spec.nodeName=n1').decision).toBe('allow');
     expect(ask('n1', 'watch core/pods -', 'spec.nodeName=n2').decision).toBe('noOpinion');
     expect(ask('n1', 'list core/nodes -', 'metadata.name=n1').decision).toBe('allow');
+    expect(ask('n1', 'deletecollection resource.k8s.io/resourceslices -', 'spec.nodeName=n1').decision).toBe('allow');
+    expect(ask('n1', 'watch resource.k8s.io/resourceslices -', 'spec.nodeName=n2').decision).toBe('noOpinion');
+    expect(ask('n1', 'watch certificates.k8s.io/podcertificaterequests -', 'spec.nodeName=n1').decision).toBe('allow');
   });
 
   it('knows no relation to pods of other nodes, pods that left, and mirror pods', () => {

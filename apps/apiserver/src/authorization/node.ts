@@ -1,4 +1,4 @@
-import { VolumeAttachments } from '@orrery/api';
+import { PodCertificateRequests, ResourceSlices, VolumeAttachments } from '@orrery/api';
 import type { PolicyRule } from '@orrery/api/types';
 import type { AuthorizationAttributes, Decision, ObjectReader, UserInfo } from '../pipeline/index.ts';
 import type { NodeIndex } from './node-index.ts';
@@ -40,14 +40,18 @@ export function nodeRules(staticRules: readonly PolicyRule[], request: NodeReque
 
 function namespacedRead(index: NodeIndex, request: NodeRequest): Decision {
   const { info, node } = request;
-  if (!reads.includes(info.verb) || info.subresource) return no('can only read resources of this type');
-  if (!info.namespace || !info.name) return no('can only read namespaced object of this type');
-  const what = info.resource as 'secrets' | 'configmaps' | 'persistentvolumeclaims' | 'resourceclaims';
+  if (!reads.includes(info.verb)) return no('can only read resources of this type');
+  if (info.subresource) return no('cannot read subresource');
+  if (!info.namespace) return no('can only read namespaced object of this type');
+  if (!info.name) return no('No Object name found');
+  const what = info.resource as 'secrets' | 'configmaps';
   return index.refers(node, what, info) ? allow : no(`no relationship found between node '${node}' and this object`);
 }
 
 function singleGet(related: boolean, request: NodeRequest): Decision {
-  if (request.info.verb !== 'get' || request.info.subresource || !request.info.name) return no('can only get individual resources of this type');
+  if (request.info.verb !== 'get') return no('can only get individual resources of this type');
+  if (request.info.subresource) return no('cannot get subresource');
+  if (!request.info.name) return no('No Object name found');
   return related ? allow : no(`no relationship found between node '${request.node}' and this object`);
 }
 
@@ -82,7 +86,8 @@ function csiNodes({ info, node }: NodeRequest): Decision {
 
 function nodes(request: NodeRequest): Decision {
   const { info, node } = request;
-  if (info.subresource === 'status') return ['update', 'patch', 'get'].includes(info.verb) && info.name === node ? allow : no('can only update the status of its own Node');
+  // Upstream leaves names to the admission plug-in NodeRestriction, which may be off.
+  if (info.subresource === 'status') return (info.verb === 'update' || info.verb === 'patch') && info.name === node ? allow : no('');
   if (info.subresource) {
     return info.verb === 'get' && info.name === node && ['configz', 'healthz', 'log', 'metrics', 'pods', 'stats'].includes(info.subresource) ? allow : no('');
   }
@@ -103,7 +108,7 @@ function nodes(request: NodeRequest): Decision {
 
 function pods(index: NodeIndex, request: NodeRequest): Decision {
   const { info, node } = request;
-  if (info.subresource === 'status') return ['update', 'patch'].includes(info.verb) ? allow : no('can only update or patch the status of pods');
+  if (info.subresource === 'status') return ['update', 'patch'].includes(info.verb) ? allow : no('');
   if (info.subresource === 'eviction') return info.verb === 'create' ? allow : no('');
   if (info.subresource) return no('');
   switch (info.verb) {
@@ -111,20 +116,55 @@ function pods(index: NodeIndex, request: NodeRequest): Decision {
     case 'delete':
       return allow;
     case 'get':
-      return info.name && index.hasPod(node, info) ? allow : no(`no relationship found between node '${node}' and this object`);
+      return singleGet(index.hasPod(node, info), request);
     case 'list':
     case 'watch':
-      if (info.name && index.hasPod(node, info)) return allow;
-      return requiredFields(request.fieldSelector).get('spec.nodeName') === node ? allow : no(`can only list/watch pods with spec.nodeName field selector`);
+      if (requiredFields(request.fieldSelector).get('spec.nodeName') === node) return allow;
+      if (!info.name) return no('can only list/watch pods with spec.nodeName field selector');
+      return index.hasPod(node, info) ? allow : no(`no relationship found between node '${node}' and this object`);
     default:
       return no('');
   }
 }
 
-function resourceSlices(request: NodeRequest): Decision {
+const notRelated = (node: string): Decision => no(`no relationship found between node '${node}' and this object`);
+
+function resourceSlices(read: ObjectReader, request: NodeRequest): Decision {
   const { info, node } = request;
-  if (info.verb !== 'list' && info.verb !== 'watch' && info.verb !== 'deletecollection') return ['get', 'create', 'update', 'patch', 'delete'].includes(info.verb) && !info.subresource ? allow : no('');
-  return requiredFields(request.fieldSelector).get('spec.nodeName') === node ? allow : no('can only list/watch/deletecollection resourceslices with nodeName field selector');
+  if (info.subresource) return no('cannot authorize ResourceSlice subresources');
+  switch (info.verb) {
+    // NodeRestriction sees what is created.
+    case 'create':
+      return allow;
+    case 'get':
+    case 'update':
+    case 'patch':
+    case 'delete':
+      if (!info.name) return no('No Object name found');
+      return read.get(ResourceSlices, { name: info.name })?.spec?.nodeName === node ? allow : notRelated(node);
+    case 'list':
+    case 'watch':
+    case 'deletecollection':
+      return requiredFields(request.fieldSelector).get('spec.nodeName') === node ? allow : no('can only list/watch/deletecollection resourceslices with nodeName field selector');
+    default:
+      return no('only the following verbs are allowed for a ResourceSlice: get, watch, list, create, update, patch, delete, deletecollection');
+  }
+}
+
+function podCertificateRequests(read: ObjectReader, request: NodeRequest): Decision {
+  const { info, node } = request;
+  if (info.subresource) return no('nodes may not access the subresources of podcertificaterequests');
+  switch (info.verb) {
+    case 'create':
+      return allow;
+    case 'get':
+      return read.get(PodCertificateRequests, { namespace: info.namespace, name: info.name })?.spec?.nodeName === node ? allow : notRelated(node);
+    case 'list':
+    case 'watch':
+      return requiredFields(request.fieldSelector).get('spec.nodeName') === node ? allow : no('can only list/watch podcertificaterequests with nodeName field selector');
+    default:
+      return no('');
+  }
 }
 
 /**
@@ -141,8 +181,9 @@ export function nodeAuthorizer(options: { index: NodeIndex; read: ObjectReader; 
     '/serviceaccounts': (request) => serviceAccounts(index, request),
     '/nodes': nodes,
     '/pods': (request) => pods(index, request),
-    'resource.k8s.io/resourceclaims': (request) => namespacedRead(index, request),
-    'resource.k8s.io/resourceslices': resourceSlices,
+    'resource.k8s.io/resourceclaims': (request) => singleGet(index.refers(request.node, 'resourceclaims', request.info), request),
+    'resource.k8s.io/resourceslices': (request) => resourceSlices(read, request),
+    'certificates.k8s.io/podcertificaterequests': (request) => podCertificateRequests(read, request),
     'coordination.k8s.io/leases': leases,
     'storage.k8s.io/csinodes': csiNodes,
     'storage.k8s.io/volumeattachments': (request) => singleGet(read.get(VolumeAttachments, { name: request.info.name })?.spec?.nodeName === request.node, request),

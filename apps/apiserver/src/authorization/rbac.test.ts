@@ -122,6 +122,30 @@ describe('RBAC authorizer', () => {
     await expect(check.validate?.(binding('writer'))).resolves.toBeUndefined();
   });
 
+  it('holds whoever aggregates to everything, and lets the garbage collector tend', async () => {
+    const check = escalationCheck({ index, context: { read: cluster.read, authorize: (question) => rbacAuthorizer(index).authorize(question) } });
+    const aggregate = { metadata: { name: 'r' }, aggregationRule: { clusterRoleSelectors: [] } };
+    const write = (object: object, old?: object, name = 'jane') =>
+      check.validate?.(attempt({ resource: 'clusterroles', group: 'rbac.authorization.k8s.io', object, ...(old ? { operation: 'UPDATE', oldObject: old } : {}), user: user(name, 'devs') }));
+    await expect(write(aggregate)).rejects.toThrow('clusterroles.rbac.authorization.k8s.io "r" is forbidden: must have cluster-admin privileges to use the aggregationRule');
+    await expect(write({ metadata: { name: 'r' } }, aggregate)).rejects.toThrow('aggregationRule');
+    const strong = { metadata: { name: 'r' }, rules: [rule('*', '*', '*')] };
+    await expect(write({ ...strong, metadata: { name: 'r', finalizers: ['x'] } }, strong)).resolves.toBeUndefined();
+    await expect(write({ ...strong, metadata: { name: 'r', labels: { a: 'b' } } }, strong)).rejects.toThrow('not currently held');
+    cluster.put(ClusterRoleBindings, { metadata: { name: 'lost' }, roleRef: roleRef('ClusterRole', 'gone'), subjects: [{ kind: 'User', name: 'jane' }] });
+    await expect(write(strong)).rejects.toThrow('Verbs:["*"]}; resolution errors: [clusterrole.rbac.authorization.k8s.io "gone" not found]');
+    cluster.put(ClusterRoles, { metadata: { name: 'root' }, rules: [rule('*', '*', '*'), { verbs: ['*'], nonResourceURLs: ['*'] }] });
+    cluster.put(ClusterRoleBindings, { metadata: { name: 'root' }, roleRef: roleRef('ClusterRole', 'root'), subjects: [{ kind: 'User', name: 'boss' }] });
+    await expect(write(aggregate, undefined, 'boss')).resolves.toBeUndefined();
+  });
+
+  it('allows what resourceNames name when a list is limited to that name', () => {
+    cluster.put(ClusterRoles, { metadata: { name: 'view' }, rules: [rule('list,deletecollection', 'core', 'pods', 'one')] });
+    expect(allowed(user('x', 'admins'), 'list core/pods one')).toBe(true);
+    expect(allowed(user('x', 'admins'), 'list core/pods two')).toBe(false);
+    expect(allowed(user('x', 'admins'), 'list core/pods')).toBe(false);
+  });
+
   it('answers within microseconds', () => {
     for (let i = 0; i < 2000; i++) cluster.put(RoleBindings, { metadata: { name: `r${i}`, namespace: `n${i}` }, roleRef: roleRef('ClusterRole', 'view'), subjects: [{ kind: 'User', name: 'jane' }] });
     for (let i = 0; i < 10_000; i++) expect(allowed(user('jane'), 'list core/pods', `n${i % 2000}`)).toBe(true);

@@ -1,4 +1,4 @@
-import type { Decision, RequestInfo } from '../pipeline/index.ts';
+import type { Decision } from '../pipeline/index.ts';
 import { type ResourceQuestion, ruleAllowsPath, ruleAllowsResource } from './policy-rule.ts';
 import type { GrantedRule, Grants, RbacIndex } from './rbac-index.ts';
 import type { ResolvingAuthorizer } from './rule-resolver.ts';
@@ -7,12 +7,6 @@ function allowingRule(grants: Grants, question: ResourceQuestion): GrantedRule |
   const key = question.subresource ? `${question.group}/${question.resource}/${question.subresource}` : `${question.group}/${question.resource}`;
   const allows = ({ rule }: GrantedRule): boolean => ruleAllowsResource(rule, question);
   return grants.exact.get(key)?.find(allows) ?? grants.wild.find(allows);
-}
-
-/** The namespace whose bindings count. A namespace object belongs to itself: who administers it may read it. */
-function scopeOf(info: RequestInfo): string {
-  if (!info.isResource) return '';
-  return info.resource === 'namespaces' && !info.group ? info.name : info.namespace;
 }
 
 /** Role-based access control over the index of roles and bindings. */
@@ -29,7 +23,7 @@ export function rbacAuthorizer(index: RbacIndex): ResolvingAuthorizer {
       };
     },
     authorize({ user, info }): Decision {
-      const grants = index.grantsOf(user, scopeOf(info));
+      const grants = index.grantsOf(user, info.isResource ? info.namespace : '');
       const granted = info.isResource ? allowingRule(grants, info) : grants.paths.find(({ rule }) => ruleAllowsPath(rule, info));
       if (granted) return { decision: 'allow', reason: `RBAC: allowed by ${granted.origin}` };
       const { missing } = grants;

@@ -77,4 +77,21 @@ describe('bootstrap', () => {
     expect(cluster.read.get(ClusterRoleBindings, { name: 'cluster-admin' })?.subjects).toMatchObject([{ name: 'system:masters' }]);
     expect(cluster.read.get(ClusterRoles, { name: 'system:kube-scheduler' })?.rules).toEqual([]);
   });
+
+  it('mends objects without the annotation, keeps labels that were changed, and binds anew what was bound elsewhere', async () => {
+    const cluster = new FakeCluster();
+    await bootstrap(cluster);
+    const { rules } = cluster.read.get(ClusterRoles, { name: 'system:node-proxier' }) ?? {};
+    cluster.put(ClusterRoles, { metadata: { name: 'system:node-proxier', labels: { 'kubernetes.io/bootstrapping': 'mine' } } });
+    const view = cluster.read.get(ClusterRoles, { name: 'view' });
+    cluster.put(ClusterRoles, { ...view, aggregationRule: { clusterRoleSelectors: [{ matchLabels: { mine: 'true' } }] } });
+    const binding = cluster.read.get(ClusterRoleBindings, { name: 'system:discovery' });
+    cluster.put(ClusterRoleBindings, { ...binding, roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'cluster-admin' } });
+    await bootstrap(cluster);
+    const mended = cluster.read.get(ClusterRoles, { name: 'system:node-proxier' });
+    expect(mended?.rules).toEqual(uncoveredRules([], rules ?? []));
+    expect(mended?.metadata).toMatchObject({ labels: { 'kubernetes.io/bootstrapping': 'mine' }, annotations: { 'rbac.authorization.kubernetes.io/autoupdate': 'true' } });
+    expect(cluster.read.get(ClusterRoles, { name: 'view' })?.aggregationRule?.clusterRoleSelectors).toHaveLength(2);
+    expect(cluster.read.get(ClusterRoleBindings, { name: 'system:discovery' })?.roleRef?.name).toBe('system:discovery');
+  });
 });

@@ -1,5 +1,5 @@
 import { ClusterRoleBindings, ClusterRoles, RoleBindings, Roles } from '@orrery/api';
-import type { PolicyRule, Subject } from '@orrery/api/types';
+import type { ClusterRole, LabelSelector, PolicyRule, RoleBinding, Subject } from '@orrery/api/types';
 import type { ObjectMeta } from '@orrery/apimachinery';
 import { uncoveredRules } from '../authorization/policy-rule.ts';
 import { clusterRoleBindings, componentRoles } from './cluster-role-bindings.ts';
@@ -21,30 +21,59 @@ function metadata(name: string, options: { namespace?: string; labels?: Readonly
   };
 }
 
-type RoleLike = { metadata?: ObjectMeta; rules?: PolicyRule[] };
+type RoleLike = Pick<ClusterRole, 'metadata' | 'rules' | 'aggregationRule'>;
 
-/** Adds the rules and labels that are missing; never takes any away. Objects marked `autoupdate: "false"` are left alone. */
+const isLeftAlone = ({ metadata }: { metadata?: ObjectMeta }): boolean => metadata?.annotations?.[autoupdate] === 'false';
+
+/** Labels and annotations that are missing are added; those that differ are somebody's choice. Undefined when nothing is missing. */
+function mendMetadata(existing: ObjectMeta = {}, want: ObjectMeta = {}): ObjectMeta | undefined {
+  const isFull = (have: Record<string, string> = {}, wanted: Record<string, string> = {}): boolean => Object.keys(wanted).every((key) => have[key] !== undefined);
+  if (isFull(existing.labels, want.labels) && isFull(existing.annotations, want.annotations)) return undefined;
+  return { ...existing, labels: { ...want.labels, ...existing.labels }, annotations: { ...want.annotations, ...existing.annotations } };
+}
+
+/** The selectors of an aggregated role that are missing. */
+function missingSelectors(existing: RoleLike, want: RoleLike): LabelSelector[] {
+  const present = new Set((existing.aggregationRule?.clusterRoleSelectors ?? []).map((selector) => JSON.stringify(selector.matchLabels)));
+  return (want.aggregationRule?.clusterRoleSelectors ?? []).filter((selector) => !present.has(JSON.stringify(selector.matchLabels)));
+}
+
+/** Adds the rules, selectors and labels that are missing; never takes any away. Objects marked `autoupdate: "false"` are left alone. */
 function mendRole<T extends RoleLike>(want: RoleLike): (existing: T) => T | undefined {
   return (existing) => {
-    if (existing.metadata?.annotations?.[autoupdate] !== 'true') return undefined;
+    if (isLeftAlone(existing)) return undefined;
     const missing = uncoveredRules(existing.rules ?? [], want.rules ?? []);
-    const labels = Object.entries(want.metadata?.labels ?? {}).filter(([key, value]) => existing.metadata?.labels?.[key] !== value);
-    if (!missing.length && !labels.length) return undefined;
-    return { ...existing, metadata: { ...existing.metadata, labels: { ...existing.metadata.labels, ...Object.fromEntries(labels) } }, rules: [...(existing.rules ?? []), ...missing] };
+    const selectors = missingSelectors(existing, want);
+    const metadata = mendMetadata(existing.metadata, want.metadata);
+    if (!missing.length && !selectors.length && !metadata) return undefined;
+    return {
+      ...existing,
+      ...(metadata ? { metadata } : {}),
+      ...(missing.length ? { rules: [...(existing.rules ?? []), ...missing] } : {}),
+      ...(selectors.length ? { aggregationRule: { clusterRoleSelectors: [...(existing.aggregationRule?.clusterRoleSelectors ?? []), ...selectors] } } : {}),
+    };
   };
 }
 
-type BindingLike = { metadata?: ObjectMeta; subjects?: Subject[] };
+type BindingLike = Pick<RoleBinding, 'metadata' | 'subjects' | 'roleRef'>;
 
 const subjectId = (subject: Subject): string => `${subject.kind}/${subject.namespace ?? ''}/${subject.name}`;
 
-function mendBinding<T extends BindingLike>(subjects: readonly Subject[]): (existing: T) => T | undefined {
+/** Adds the subjects that are missing. */
+function mendBinding<T extends BindingLike>(want: BindingLike): (existing: T) => T | undefined {
   return (existing) => {
-    if (existing.metadata?.annotations?.[autoupdate] !== 'true') return undefined;
+    if (isLeftAlone(existing)) return undefined;
     const present = new Set((existing.subjects ?? []).map(subjectId));
-    const missing = subjects.filter((subject) => !present.has(subjectId(subject)));
-    return missing.length ? { ...existing, subjects: [...(existing.subjects ?? []), ...missing] } : undefined;
+    const missing = (want.subjects ?? []).filter((subject) => !present.has(subjectId(subject)));
+    const metadata = mendMetadata(existing.metadata, want.metadata);
+    if (!missing.length && !metadata) return undefined;
+    return { ...existing, ...(metadata ? { metadata } : {}), subjects: [...(existing.subjects ?? []), ...missing] };
   };
+}
+
+/** A binding to another role cannot be changed, only made anew. */
+function bindsOther<T extends BindingLike>(want: BindingLike): (existing: T) => boolean {
+  return (existing) => !isLeftAlone(existing) && (existing.roleRef?.name !== want.roleRef?.name || existing.roleRef?.kind !== want.roleRef?.kind);
 }
 
 /** What the aggregation controller will find; written at once, so that `admin`, `edit` and `view` work before it runs. */
@@ -57,7 +86,7 @@ function clusterRole(row: RoleRow, rows: readonly RoleRow[]): Wanted {
   const rules = row.aggregates ? aggregatedRules(rows, row.aggregates) : [...row.rules];
   const aggregation = row.aggregates ? { aggregationRule: { clusterRoleSelectors: [{ matchLabels: { [row.aggregates]: 'true' } }] } } : {};
   const object = { metadata: metadata(row.name, row.labels ? { labels: row.labels } : {}), ...aggregation, rules };
-  return wanted(ClusterRoles, object, row.aggregates ? mendRole({ metadata: object.metadata }) : mendRole(object));
+  return wanted(ClusterRoles, object, row.aggregates ? mendRole({ ...object, rules: [] }) : mendRole(object));
 }
 
 /** All default roles and bindings. */
@@ -65,23 +94,17 @@ export function rbacObjects(): Wanted[] {
   const rows = [...clusterRoles, ...controllerRoles, ...componentRoles];
   return [
     ...rows.map((row) => clusterRole(row, rows)),
-    ...clusterRoleBindings.map((row) =>
-      wanted(
-        ClusterRoleBindings,
-        { metadata: metadata(row.name), roleRef: { apiGroup: rbacGroup, kind: 'ClusterRole', name: row.role }, ...(row.subjects.length ? { subjects: [...row.subjects] } : {}) },
-        mendBinding(row.subjects),
-      ),
-    ),
+    ...clusterRoleBindings.map((row) => {
+      const object = { metadata: metadata(row.name), roleRef: { apiGroup: rbacGroup, kind: 'ClusterRole', name: row.role }, ...(row.subjects.length ? { subjects: [...row.subjects] } : {}) };
+      return wanted(ClusterRoleBindings, object, mendBinding(object), bindsOther(object));
+    }),
     ...namespaceRoles.map((row) => {
       const object = { metadata: metadata(row.name, row), rules: [...row.rules] };
       return wanted(Roles, object, mendRole(object));
     }),
-    ...namespaceRoleBindings.map((row) =>
-      wanted(
-        RoleBindings,
-        { metadata: metadata(row.name, row), roleRef: { apiGroup: rbacGroup, kind: 'Role', name: row.role }, subjects: [...row.subjects] },
-        mendBinding(row.subjects),
-      ),
-    ),
+    ...namespaceRoleBindings.map((row) => {
+      const object = { metadata: metadata(row.name, row), roleRef: { apiGroup: rbacGroup, kind: 'Role', name: row.role }, subjects: [...row.subjects] };
+      return wanted(RoleBindings, object, mendBinding(object), bindsOther(object));
+    }),
   ];
 }

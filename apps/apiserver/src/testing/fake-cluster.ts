@@ -67,6 +67,12 @@ export class FakeCluster {
       if (current.metadata?.resourceVersion !== object.metadata?.resourceVersion) throw modifiedConflict({ group: ref.group, resource: ref.resource, name: object.metadata?.name ?? '' });
       return this.put(ref, object);
     },
+    delete: async (ref: ResourceRef, key: { namespace?: string; name: string }): Promise<undefined> => {
+      this.writes++;
+      await this.api.get(ref, key);
+      this.remove(ref, key);
+      return undefined;
+    },
   } as unknown as ApiClient & Pick<ApiClient, 'get'>;
 }
 

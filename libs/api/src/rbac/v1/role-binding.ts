@@ -3,7 +3,7 @@ import { defineKind } from '../../define-kind.ts';
 import { findProblems } from '../../validation/field-path.ts';
 import { bindingColumns, checkBinding, checkSameRole, defaultBinding, rbacGroup } from './rules.ts';
 
-const kinds = ['ClusterRole', 'Role'];
+const kinds = ['Role', 'ClusterRole'];
 
 export const roleBindingKind = defineKind<RoleBinding>({
   group: rbacGroup,

@@ -51,7 +51,7 @@ function checkSubject(subject: Subject, { at, namespaced }: { at: FieldPath; nam
       if (subject.apiGroup !== rbacGroup) at.child('apiGroup').notSupported(subject.apiGroup ?? '', [rbacGroup]);
       break;
     default:
-      at.child('kind').notSupported(subject.kind, ['Group', 'ServiceAccount', 'User']);
+      at.child('kind').notSupported(subject.kind, ['ServiceAccount', 'User', 'Group']);
   }
 }
 
