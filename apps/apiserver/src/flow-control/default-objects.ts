@@ -28,12 +28,18 @@ function isAutoUpdated({ metadata }: KubeObject): boolean {
   return (metadata?.generation ?? 1) === 1;
 }
 
+/** How much the exempt level lends is the administrator's to say. */
+function withOwnShares(existing: FlowObject, wanted: FlowObject): unknown {
+  const own = (existing.spec as PriorityLevelConfiguration['spec'])?.exempt;
+  return own && wanted.metadata?.name === 'exempt' ? { ...(wanted.spec as object), exempt: own } : wanted.spec;
+}
+
 /** What to make of an object that is there; undefined leaves it alone. Mandatory ones always follow. */
 export function mendedDefault<T extends FlowObject>(existing: T, wanted: T): T | undefined {
   const name = existing.metadata?.name ?? '';
   const follows = mandatoryNames.has(name) || isAutoUpdated(existing);
   const annotation = String(follows);
-  const spec = follows ? wanted.spec : existing.spec;
+  const spec = follows ? withOwnShares(existing, wanted) : existing.spec;
   if (existing.metadata?.annotations?.[autoUpdateAnnotation] === annotation && deepEqual(existing.spec, spec)) return undefined;
   return { ...existing, metadata: { ...existing.metadata, annotations: { ...existing.metadata?.annotations, [autoUpdateAnnotation]: annotation } }, spec };
 }

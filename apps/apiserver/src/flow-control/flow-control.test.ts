@@ -265,6 +265,12 @@ describe('objects', () => {
     expect(danglingCondition({ ...schema, status: { conditions: [{ ...dangling, lastTransitionTime: '2026-01-01T00:00:00Z' }] } }, new Set())).toBeUndefined();
   });
 
+  it('leaves to the administrator what the exempt level lends', () => {
+    const wanted = { metadata: { name: 'exempt' }, spec: { type: 'Exempt', exempt: { nominalConcurrencyShares: 0, lendablePercent: 0 } } };
+    const existing = { metadata: { name: 'exempt', annotations: { 'apf.kubernetes.io/autoupdate-spec': 'true' } }, spec: { type: 'Exempt', exempt: { nominalConcurrencyShares: 9, lendablePercent: 50 } } };
+    expect(mendedDefault(existing, wanted)).toBeUndefined();
+  });
+
   it.each([
     ['follows when it says so', 'workload-low', 'true', 5, true],
     ['is left alone when it says so', 'workload-low', 'false', 1, false],
