@@ -18,6 +18,7 @@ const admin = pki.clientCert('root', ['system:masters']);
 let samplePki: ReturnType<typeof ensurePki>;
 let sample: SampleServer;
 let t: TestServer;
+let isCut = false;
 
 interface Reply {
   readonly status: number;
@@ -70,7 +71,7 @@ beforeAll(async () => {
     },
     {
       plugins,
-      clusterNet: { dial: ({ ip, port }) => (ip === '10.244.0.9' && port === 8443 ? dial({ host: '127.0.0.1', port: sample.port }) : Promise.reject(new Error(`dial tcp ${ip}:${port}: connect: no route to host`))) },
+      clusterNet: { dial: ({ ip, port }) => (ip === '10.244.0.9' && port === 8443 && !isCut ? dial({ host: '127.0.0.1', port: sample.port }) : Promise.reject(new Error(`dial tcp ${ip}:${port}: connect: no route to host`))) },
     },
   );
   await t.api.create(Namespaces, { metadata: { name: 'wardle' } });
@@ -242,6 +243,34 @@ describe('an APIService of another server', () => {
     expect(v2.definitions['io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta_v2'].description).toBe('Older than the one of this cluster.');
     expect(v2.definitions['com.example.wardle.Unused']).toBeUndefined();
     expect(v2.definitions['io.k8s.api.core.v1.Pod'].properties.metadata.$ref).toBe('#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta');
+  });
+});
+
+describe('an older server', () => {
+  it('is discovered the old way, and its OpenAPI v2 is published as v3', { timeout: 10_000 }, async () => {
+    sample.isOld = true;
+    const service = await t.api.get(APIServices, { name });
+    await t.api.update(APIServices, { ...service, metadata: { ...service.metadata, annotations: { touched: 'yes' } } } as any);
+    const key = root.slice(1);
+    await eventually(async () => (await ask('/openapi/v3')).json.paths[key]?.serverRelativeURL !== `/openapi/v3${root}?hash=1`, 'published anew');
+    const { serverRelativeURL } = (await ask('/openapi/v3')).json.paths[key];
+    expect(serverRelativeURL).toMatch(/^\/openapi\/v3\/apis\/wardle\.example\.com\/v1alpha1\?hash=[0-9A-F]{128}$/);
+    const published = await ask(serverRelativeURL);
+    expect(published.json.components.schemas['com.example.wardle.v1alpha1.Flunder'].description).toBe('Flunder is a thing of the sample server.');
+    expect(published.headers['cache-control']).toBe('public, immutable');
+    const moved = await ask(`/openapi/v3${root}?hash=0`);
+    expect([moved.status, moved.headers['location']]).toEqual([301, serverRelativeURL]);
+    await eventually(async () => (await ask('/apis', { headers: { accept: aggregated } })).text.includes('"responseKind":{"group":"","version":"","kind":"Flunder"}'), 'discovered anew');
+  });
+
+  it('that cannot be reached is told apart from one that is known to be away', async () => {
+    isCut = true;
+    const reply = await ask(`${root}/flunders`);
+    expect([reply.status, reply.text]).toEqual([503, 'error trying to reach service: dial tcp 10.244.0.9:8443: connect: no route to host\n']);
+    isCut = false;
+    const metrics = (await ask('/metrics')).text;
+    expect(metrics).toContain('aggregator_unavailable_apiservice{name="v1.apps"} 0');
+    expect(metrics).toMatch(/aggregator_unavailable_apiservice_total\{name="v1alpha1\.wardle\.example\.com",reason="ServiceNotFound"\} 1/);
   });
 });
 

@@ -70,13 +70,22 @@ export function withVerdict(object: APIService, verdict: Verdict, nowMs: number)
   return { ...object, status: { ...object.status, conditions: [...others, condition] } };
 }
 
+export interface AvailabilityContext extends ConnectionNeeds {
+  readonly write: (object: APIService) => Promise<unknown>;
+  /** Told of every APIService that has become unavailable, or is so for another reason. */
+  readonly unavailable: (name: string, reason: string) => void;
+}
+
 /** One round for one APIService: resolves with whether it has to be asked again soon. */
-export async function reconcileAvailability(name: string, context: ConnectionNeeds & { readonly write: (object: APIService) => Promise<unknown> }): Promise<boolean> {
+export async function reconcileAvailability(name: string, context: AvailabilityContext): Promise<boolean> {
   const object = context.read.get(APIServices, { name });
   if (!object) return false;
   const remote = remoteService(object);
   const verdict = remote ? await checkRemote(remote, context) : localVerdict;
   const changed = withVerdict(object, verdict, context.env.clock.now());
-  if (changed) await context.write(changed);
+  if (changed) {
+    await context.write(changed);
+    if (verdict.status !== 'True') context.unavailable(name, verdict.reason ?? '');
+  }
   return verdict.reason === 'FailedDiscoveryCheck';
 }

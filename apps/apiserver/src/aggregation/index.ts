@@ -2,7 +2,8 @@ import { APIServices, EndpointSlices, Services } from '@orrery/api';
 import type { APIService } from '@orrery/api/types';
 import type { Aggregation } from '../pipeline/aggregation.ts';
 import type { PluginContext, PluginFactory } from '../pipeline/index.ts';
-import { reconcileAvailability } from './availability.ts';
+import { availability } from './api-service.ts';
+import { type AvailabilityContext, reconcileAvailability } from './availability.ts';
 import { KnownApis } from './known-apis.ts';
 import { proxyTo } from './proxy.ts';
 import { openApiKey } from './remote-openapi.ts';
@@ -14,16 +15,26 @@ import { startWorkLoop } from './work-loop.ts';
 /** As upstream: checked anew every half minute, and with this back-off while discovery fails. */
 const recheckMs = 30_000;
 
+/** Upstream's metrics of availability; returns what counts. */
+function availabilityMetrics({ env, read }: PluginContext): AvailabilityContext['unavailable'] {
+  const gauge = 'aggregator_unavailable_apiservice';
+  const sample = (object: APIService): { labels: { name: string }; value: number } => ({ labels: { name: object.metadata?.name ?? '' }, value: availability(object)?.status === 'True' ? 0 : 1 });
+  env.metrics.collect(gauge, { type: 'gauge', help: 'Gauge of APIServices which are marked as unavailable broken down by APIService name.' }, () => read.list(APIServices).map(sample));
+  const total = env.metrics.counter(`${gauge}_total`, 'Counter of APIServices which are marked as unavailable broken down by APIService name and reason.');
+  return (name, reason) => total.inc({ name, reason });
+}
+
 /** Keeps the Available condition of all APIServices. */
 function startAvailability(context: PluginContext, signal: AbortSignal): void {
   const { env, read, api } = context;
   const names = (): string[] => read.list(APIServices).map(({ metadata }) => metadata?.name ?? '');
   const write = (object: APIService): Promise<APIService> => api.update(APIServices, object, { subresource: 'status' });
+  const unavailable = availabilityMetrics(context);
   const queue = startWorkLoop(
     env,
     {
       name: 'AvailableConditionController', concurrency: 5, maxDelayMs: recheckMs, resyncMs: recheckMs, keys: names,
-      work: async (name) => ((await reconcileAvailability(name, { ...context, write })) ? 'again' : 'done'),
+      work: async (name) => ((await reconcileAvailability(name, { ...context, write, unavailable })) ? 'again' : 'done'),
     },
     signal,
   );

@@ -12,8 +12,6 @@ export interface SampleOptions {
   /** PEM: who may say in headers who asks (`requestheader-client-ca-file`). */
   readonly requestHeaderCa: string;
   readonly allowedNames: readonly string[];
-  /** Default: aggregated discovery and OpenAPI v3, as servers of today have. */
-  readonly isOld?: boolean;
 }
 
 /** What a request said of its sender, as the server understood it. */
@@ -53,6 +51,8 @@ export class SampleServer {
   port = 0;
   /** Answered to everything while set. */
   outage: number | undefined;
+  /** Has neither aggregated discovery nor OpenAPI v3. */
+  isOld = false;
   private readonly options: SampleOptions;
   private readonly flunders = new Map<string, Flunder>();
   private readonly watches = new Set<{ namespace: string; sink: ByteSink }>();
@@ -96,7 +96,7 @@ export class SampleServer {
   }
 
   private documentOf(path: string, request: HttpRequest): { body: object; headers?: HttpHeaders } | undefined {
-    const { isOld = false } = this.options;
+    const { isOld } = this;
     const gv = { groupVersion: `${group}/${version}`, version };
     const legacy = { kind: 'APIGroup', apiVersion: 'v1', name: group, versions: [gv], preferredVersion: gv };
     if (path === '/apis') {
