@@ -6,6 +6,7 @@ import { type ApiClient, createGrpcApiClient } from '@orrery/client';
 import { type Pki, clusterServerName, componentIdentity, ensurePki, natsServerConfig, realEnv, realRandom } from '@orrery/node-io';
 import { grpcChannel } from '@orrery/rpc';
 import type { Cluster, ClusterOptions } from '../cluster.ts';
+import { ensureEncryptionConfig } from '../encryption-config.ts';
 import { nodesReady } from '../single/readiness.ts';
 import { freePorts } from './free-ports.ts';
 import { hostDnsAnswers } from './readiness.ts';
@@ -125,7 +126,7 @@ class ProcessesCluster implements Cluster {
     writeFileSync(serviceAccountKey, this.pki.saKey, { mode: 0o600 });
     const { caCert, ...pair } = this.pki.frontProxy;
     const proxy = this.writePem('front-proxy-client', { ca: caCert, ...pair }, 'front-proxy-ca');
-    return { cert, key, serviceAccountKey, proxy };
+    return { cert, key, serviceAccountKey, encryptionConfig: ensureEncryptionConfig(this.options.dir), proxy };
   }
 
   private writePem(name: string, pem: TlsFiles, authority = 'ca'): TlsFiles {

@@ -58,6 +58,7 @@ export interface ApiServerFiles {
   readonly cert: string;
   readonly key: string;
   readonly serviceAccountKey: string;
+  readonly encryptionConfig: string;
   /** What it shows the servers behind APIServices, and whose word it takes in request headers itself. */
   readonly proxy: TlsFiles;
 }
@@ -71,6 +72,7 @@ export function apiServerSpec(context: SpecContext, serving: ApiServerFiles): Pr
     ...['--etcd-servers', `${local}:${ports.store}`, '--etcd-ca', tls.ca, '--etcd-cert', tls.cert, '--etcd-key', tls.key, '--etcd-server-name', clusterServerName],
     ...['--kubelet-ca', tls.ca, '--kubelet-client-cert', tls.cert, '--kubelet-client-key', tls.key],
     ...['--requestheader-client-ca-file', serving.proxy.ca, '--requestheader-allowed-names', frontProxyName, '--proxy-client-cert-file', serving.proxy.cert, '--proxy-client-key-file', serving.proxy.key],
+    ...['--encryption-provider-config', serving.encryptionConfig, '--encryption-provider-config-automatic-reload'],
     ...natsFlags(context),
     ...['--nats-ca', tls.ca, '--nats-cert', tls.cert, '--nats-key', tls.key],
   ];

@@ -14,6 +14,7 @@ import { createStore } from '@orrery/store/component';
 import { type Fabric, NetError, type VnetSwitch, createFabric } from '@orrery/vnet';
 import type { Cluster, ClusterOptions } from '../cluster.ts';
 import { type ComponentLogs, createComponentLogs } from '../component-logs.ts';
+import { ensureEncryptionConfig } from '../encryption-config.ts';
 import { loadBalancerRange } from '../load-balancer-range.ts';
 import { network, podRange } from './addresses.ts';
 import { dnsAnswers, nodesReady } from './readiness.ts';
@@ -54,6 +55,8 @@ class SingleCluster implements Cluster {
         tlsKey: this.pki.serverKey,
         clientCa: this.pki.caCert,
         serviceAccountKey: this.pki.saKey,
+        encryptionProviderConfig: ensureEncryptionConfig(dir),
+        encryptionProviderConfigAutomaticReload: true,
         kubeletCa: this.pki.caCert,
         kubeletClientCert: kubeletClient.cert,
         kubeletClientKey: kubeletClient.key,
