@@ -71,6 +71,14 @@ async function prepare({ client }: Bench): Promise<void> {
   if (account.status >= 400 && account.status !== 409) throw new Error(account.bytes.toString('utf8'));
 }
 
+/** Processor time of the server for each of what was done meanwhile. */
+async function costing(server: BenchServer, name: string, run: () => Promise<number>): Promise<Figure[]> {
+  const before = server.cpuMs();
+  const done = await run();
+  const after = server.cpuMs();
+  return before === undefined || after === undefined ? [] : [{ name: `${name}: processor time of the server, each`, value: ((after - before) / done) * 1000, unit: 'µs' }];
+}
+
 async function creates({ worker, server }: Bench): Promise<Figure[]> {
   const figures: Figure[] = [];
   for (const inFlight of values['in-flight'].split(',').map(Number)) {
@@ -81,6 +89,7 @@ async function creates({ worker, server }: Bench): Promise<Figure[]> {
     const isOurs = server.memoryMb() !== undefined;
     figures.push({ name: `creates of Pods, ${inFlight} in flight`, value, unit: '/s', ...(inFlight === 64 && isOurs ? { budget: { atLeast: 2500 } } : {}) });
   }
+  figures.push(...(await costing(server, 'creates of Pods', async () => (await worker.run({ op: 'create', namespace, prefix: 'cost', inFlight: 64, seconds })).done)));
   return figures;
 }
 

@@ -10,6 +10,8 @@ export interface BenchServer {
   readonly kubeconfig: string;
   /** Resident memory of the process, MB; undefined for a server that somebody else runs. */
   memoryMb(): number | undefined;
+  /** Processor time it has used, all threads, ms; undefined likewise. Unlike rates it does not depend on who else uses the machine. */
+  cpuMs(): number | undefined;
   stop(): Promise<void>;
 }
 
@@ -19,8 +21,14 @@ function residentMb(pid: number): number {
   return Number(line?.replace(/\D/g, '')) / 1024;
 }
 
+/** Processor time of a process, ms: user and system time are fields 14 and 15, in hundredths of a second. */
+function processorMs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
 export function foreignServer(kubeconfig: string): BenchServer {
-  return { kubeconfig, memoryMb: () => undefined, stop: async () => undefined };
+  return { kubeconfig, memoryMb: () => undefined, cpuMs: () => undefined, stop: async () => undefined };
 }
 
 /** Our own API server with the durable store, in a process of its own. */
@@ -33,6 +41,7 @@ export async function ownServer(): Promise<BenchServer> {
   return {
     kubeconfig: join(dir, 'kubeconfig'),
     memoryMb: () => residentMb(pid),
+    cpuMs: () => processorMs(pid),
     async stop() {
       await runCommand(process.execPath, [orreryProgram(), 'down', '--data-dir', dir, '--purge']);
       rmSync(dir, { recursive: true, force: true });
