@@ -1,7 +1,7 @@
 import type { Exchange } from '../http/exchange.ts';
 import { negotiate, parseAccept } from '../http/negotiation.ts';
 import type { ApiServerCore } from '../server.ts';
-import { fromJson, remembered, sendDocument, sendEncoded } from './document-cache.ts';
+import { fromJson, remembered, sendEncoded } from './document-cache.ts';
 import { type DiscoveryObject, aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions } from './documents.ts';
 import { groupsOf } from './served.ts';
 
