@@ -4,6 +4,7 @@ import { alwaysAdmit, alwaysDeny } from './always.ts';
 import { alwaysPullImages } from './always-pull-images.ts';
 import { limitPodHardAntiAffinityTopology } from './anti-affinity-topology.ts';
 import { certificateApproval, certificateRequester, certificateSigning, certificateSubjectRestriction, clusterTrustBundleAttest } from './certificates.ts';
+import { pluginConfigurations } from './configuration.ts';
 import { defaultIngressClass } from './default-ingress-class.ts';
 import { defaultStorageClass } from './default-storage-class.ts';
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts';
@@ -17,6 +18,7 @@ import { ownerReferencesPermissionEnforcement } from './owner-references.ts';
 import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts';
 import { podNodeSelector } from './pod-node-selector.ts';
 import { podSecurity } from './pod-security/index.ts';
+import { defaultSettings, podSecuritySettings } from './pod-security/settings.ts';
 import { podTolerationRestriction } from './pod-toleration-restriction.ts';
 import { podTopologyLabels } from './pod-topology-labels.ts';
 import { mutatingAdmissionPolicy, validatingAdmissionPolicy } from './policies/index.ts';
@@ -33,7 +35,8 @@ interface Entry {
   readonly name: string;
   /** Off unless enabled by name. */
   readonly isOff?: boolean;
-  make(context: PluginContext): AdmissionPlugin;
+  /** `configuration` is the plug-in's own, from the AdmissionConfiguration; undefined without. */
+  make(context: PluginContext, configuration: unknown): AdmissionPlugin;
 }
 
 /**
@@ -51,7 +54,7 @@ const entries: readonly Entry[] = [
   { name: 'NodeRestriction', make: ({ read }) => nodeRestriction(read) },
   { name: 'TaintNodesByCondition', make: () => taintNodesByCondition },
   { name: 'AlwaysPullImages', isOff: true, make: () => alwaysPullImages },
-  { name: 'PodSecurity', make: ({ read }) => podSecurity(read) },
+  { name: 'PodSecurity', make: ({ read }, configuration) => podSecurity(read, configuration === undefined ? defaultSettings : podSecuritySettings(configuration)) },
   { name: 'PodNodeSelector', isOff: true, make: podNodeSelector },
   { name: 'Priority', make: priority },
   { name: 'DefaultTolerationSeconds', make: () => defaultTolerationSeconds },
@@ -96,7 +99,8 @@ export function enabledPlugins({ enable, disable }: { enable: readonly string[];
 
 /** Admission: what `--enable-admission-plugins` and `--disable-admission-plugins` leave of it, in order. */
 export const admissionPlugin: PluginFactory = (context) => {
-  const { enableAdmissionPlugins: enable, disableAdmissionPlugins: disable } = context.config;
+  const { enableAdmissionPlugins: enable, disableAdmissionPlugins: disable, admissionControlConfigFile } = context.config;
+  const configurations = pluginConfigurations(admissionControlConfigFile);
   // Who asks for a certificate is written down by the registry upstream, whatever the flags.
-  return { admission: [certificateRequester, ...enabledPlugins({ enable, disable }).map(({ make }) => make(context))] };
+  return { admission: [certificateRequester, ...enabledPlugins({ enable, disable }).map(({ name, make }) => make(context, configurations.get(name)))] };
 };

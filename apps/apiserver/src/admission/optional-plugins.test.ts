@@ -5,6 +5,7 @@ import { type Attempt, FakeCluster, allowAll, allowNothing, attempt } from '../t
 import { alwaysDeny } from './always.ts';
 import { alwaysPullImages } from './always-pull-images.ts';
 import { limitPodHardAntiAffinityTopology } from './anti-affinity-topology.ts';
+import { pluginConfigurations } from './configuration.ts';
 import { denyServiceExternalIps } from './deny-service-external-ips.ts';
 import { extendedResourceToleration } from './extended-resource-toleration.ts';
 import { enabledPlugins } from './index.ts';
@@ -113,5 +114,18 @@ describe('plug-ins that are off by default', () => {
     await run(deletes, pod({}, { ownerReferences: [owner] }));
     await expect(run(deletes, pod({}, { ownerReferences: [{ ...owner, blockOwnerDeletion: true }] }))).rejects.toThrow("cannot set blockOwnerDeletion if an ownerReference refers to a resource you can't set finalizers on");
     await expect(run(ownerReferencesPermissionEnforcement({ kinds, authorize: allowAll }), pod({}, { ownerReferences: [{ ...owner, kind: 'Nope', blockOwnerDeletion: true }] }))).rejects.toThrow('cannot find RESTMapping for APIVersion apps/v1 Kind Nope');
+  });
+});
+
+describe('the configuration of plug-ins', () => {
+  const header = 'apiVersion: apiserver.config.k8s.io/v1\nkind: AdmissionConfiguration\n';
+  it('is in place', () => {
+    expect(pluginConfigurations(`${header}plugins:\n- name: PodSecurity\n  configuration: {kind: PodSecurityConfiguration}\n- {name: Priority}\n`)).toEqual(new Map([['PodSecurity', { kind: 'PodSecurityConfiguration' }]]));
+    expect(pluginConfigurations('').size).toBe(0);
+  });
+  it('is refused when it is something else', () => {
+    expect(() => pluginConfigurations('kind: Pod\n')).toThrow('admission-control-config-file: no kind "Pod" is registered for version ""');
+    expect(() => pluginConfigurations(`${header}plugins: [{path: x}]\n`)).toThrow('plugins need a name');
+    expect(() => pluginConfigurations('/nowhere/at/all.yaml')).toThrow('/nowhere/at/all.yaml');
   });
 });

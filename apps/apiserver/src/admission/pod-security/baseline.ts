@@ -12,8 +12,14 @@ export interface Check {
   readonly id: string;
   /** Checks that a stricter level replaces by this one. */
   readonly replaces?: string;
-  check(pod: CheckedPod): string | undefined;
+  /** The minor version of the standards that brought it; in all of them when left out. */
+  readonly since?: number;
+  /** `minor` is the version of the standards that counts. */
+  check(pod: CheckedPod, minor: number): string | undefined;
 }
+
+/** Users of such a pod are nobody on the node, whatever they are called inside: what they may be called does not matter. */
+export const isApart = (spec: PodSpec, minor: number): boolean => minor >= 35 && spec.hostUsers === false;
 
 const failure = (reason: string, details: readonly string[]): string | undefined => (details.length ? `${reason} (${details.join('; ')})` : undefined);
 
@@ -21,13 +27,15 @@ const defaultCapabilities = new Set([
   'AUDIT_WRITE', 'CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'KILL', 'MKNOD', 'NET_BIND_SERVICE', 'SETFCAP', 'SETGID', 'SETPCAP', 'SETUID', 'SYS_CHROOT',
 ]);
 
-const safeSysctls = new Set([
-  'kernel.shm_rmid_forced', 'net.ipv4.ip_local_port_range', 'net.ipv4.tcp_syncookies', 'net.ipv4.ping_group_range', 'net.ipv4.ip_unprivileged_port_start',
-  'net.ipv4.ip_local_reserved_ports', 'net.ipv4.tcp_keepalive_time', 'net.ipv4.tcp_fin_timeout', 'net.ipv4.tcp_keepalive_intvl', 'net.ipv4.tcp_keepalive_probes',
-  'net.ipv4.tcp_rmem', 'net.ipv4.tcp_wmem',
-]);
+/** By the minor version that allowed them. */
+const safeSysctls: Readonly<Record<string, number>> = {
+  'kernel.shm_rmid_forced': 0, 'net.ipv4.ip_local_port_range': 0, 'net.ipv4.tcp_syncookies': 0, 'net.ipv4.ping_group_range': 0, 'net.ipv4.ip_unprivileged_port_start': 0,
+  'net.ipv4.ip_local_reserved_ports': 27, 'net.ipv4.tcp_keepalive_time': 29, 'net.ipv4.tcp_fin_timeout': 29, 'net.ipv4.tcp_keepalive_intvl': 29, 'net.ipv4.tcp_keepalive_probes': 29,
+  'net.ipv4.tcp_rmem': 32, 'net.ipv4.tcp_wmem': 32,
+};
 
-const seLinuxTypes = new Set(['', 'container_t', 'container_init_t', 'container_kvm_t', 'container_engine_t']);
+const seLinuxTypes = new Set(['', 'container_t', 'container_init_t', 'container_kvm_t']);
+const isSeLinuxType = (type: string, minor: number): boolean => seLinuxTypes.has(type) || (type === 'container_engine_t' && minor >= 31);
 
 function appArmor({ annotations, spec }: CheckedPod): string | undefined {
   const prefix = 'container.apparmor.security.beta.kubernetes.io/';
@@ -89,16 +97,16 @@ function setters(spec: PodSpec, bad: (context: SecurityContext) => boolean): str
   return who.length ? who.join(' and ') : undefined;
 }
 
-function seLinux({ spec }: CheckedPod): string | undefined {
+function seLinux({ spec }: CheckedPod, minor: number): string | undefined {
   const options = (context: SecurityContext): SELinuxOptions | undefined => context.seLinuxOptions;
   const bad = (context: SecurityContext): boolean => {
     const found = options(context);
-    return found !== undefined && (!seLinuxTypes.has(found.type ?? '') || Boolean(found.user) || Boolean(found.role));
+    return found !== undefined && (!isSeLinuxType(found.type ?? '', minor) || Boolean(found.user) || Boolean(found.role));
   };
   const who = setters(spec, bad);
   if (!who) return undefined;
   const all = [spec.securityContext as SecurityContext | undefined, ...allContainers(spec).map((container) => container.securityContext)].flatMap((context) => (context && bad(context) ? [options(context) as SELinuxOptions] : []));
-  const types = [...new Set(all.map((one) => one.type ?? '').filter((type) => !seLinuxTypes.has(type)))].sort();
+  const types = [...new Set(all.map((one) => one.type ?? '').filter((type) => !isSeLinuxType(type, minor)))].sort();
   const parts = [
     ...(types.length ? [`${types.length === 1 ? 'type' : 'types'} ${quoted(types)}`] : []),
     ...(all.some((one) => one.user) ? ['user may not be set'] : []),
@@ -107,13 +115,24 @@ function seLinux({ spec }: CheckedPod): string | undefined {
   return `seLinuxOptions (${who} set forbidden securityContext.seLinuxOptions: ${parts.join('; ')})`;
 }
 
-function seccomp({ spec }: CheckedPod): string | undefined {
+const seccompAnnotations = /^(seccomp\.security\.alpha\.kubernetes\.io\/pod$|container\.seccomp\.security\.alpha\.kubernetes\.io\/)/;
+
+/** Before the field there were annotations. */
+function seccompByAnnotation({ annotations }: CheckedPod): string | undefined {
+  const bad = Object.entries(annotations).filter(([key, value]) => seccompAnnotations.test(key) && value !== 'runtime/default' && value !== 'docker/default' && !value.startsWith('localhost/'));
+  const details = bad.map(([key, value]) => `${key}=${JSON.stringify(value)}`).sort();
+  return details.length ? `seccompProfile (forbidden ${details.length === 1 ? 'annotation' : 'annotations'} ${details.join(', ')})` : undefined;
+}
+
+function seccomp(pod: CheckedPod, minor: number): string | undefined {
+  if (minor < 19) return seccompByAnnotation(pod);
+  const { spec } = pod;
   const who = setters(spec, (context) => context.seccompProfile?.type === 'Unconfined');
   return who ? `seccompProfile (${who} must not set securityContext.seccompProfile.type to "Unconfined")` : undefined;
 }
 
-function sysctls({ spec }: CheckedPod): string | undefined {
-  const names = (spec.securityContext?.sysctls ?? []).map((one) => one.name).filter((name) => !safeSysctls.has(name));
+function sysctls({ spec }: CheckedPod, minor: number): string | undefined {
+  const names = (spec.securityContext?.sysctls ?? []).map((one) => one.name).filter((name) => (safeSysctls[name] ?? Infinity) > minor);
   return names.length ? `forbidden sysctls (${names.join(', ')})` : undefined;
 }
 
@@ -122,6 +141,8 @@ const perContainer = (reason: string, must: string, bad: (container: Container) 
   return names.length ? `${reason} (${containersText(names)} ${must})` : undefined;
 };
 
+const procMount = perContainer('procMount', 'must not set securityContext.procMount to "Unmasked"', (container) => (container.securityContext?.procMount ?? 'Default') !== 'Default');
+
 /** The controls of the baseline level, in the order of their ids. */
 export const baselineChecks: readonly Check[] = [
   { id: 'appArmorProfile', check: appArmor },
@@ -129,11 +150,11 @@ export const baselineChecks: readonly Check[] = [
   { id: 'hostNamespaces', check: hostNamespaces },
   { id: 'hostPathVolumes', check: hostPath },
   { id: 'hostPorts', check: hostPorts },
-  { id: 'hostProbesAndHostLifecycle', check: hostProbes },
+  { id: 'hostProbesAndHostLifecycle', since: 34, check: hostProbes },
   { id: 'privileged', check: perContainer('privileged', 'must not set securityContext.privileged=true', (container) => container.securityContext?.privileged === true) },
   {
     id: 'procMount',
-    check: perContainer('procMount', 'must not set securityContext.procMount to "Unmasked"', (container) => (container.securityContext?.procMount ?? 'Default') !== 'Default'),
+    check: (pod, minor) => (isApart(pod.spec, minor) ? undefined : procMount(pod)),
   },
   { id: 'seLinuxOptions', check: seLinux },
   { id: 'seccompProfile_baseline', check: seccomp },

@@ -5,7 +5,8 @@ import type { AdmissionAttributes, AdmissionPlugin, ObjectReader } from '../../p
 import { subjectOf } from '../match.ts';
 import type { CheckedPod } from './baseline.ts';
 import { allContainers } from './containers.ts';
-import { describe, modes, policyOf, violations } from './policy.ts';
+import { type LevelVersion, describe, levelRank, modes, policyOf, violations } from './policy.ts';
+import { type PodSecuritySettings, defaultSettings } from './settings.ts';
 
 const templateKinds = new Set(['/replicationcontrollers', '/podtemplates', 'apps/deployments', 'apps/replicasets', 'apps/daemonsets', 'apps/statefulsets', 'batch/jobs', 'batch/cronjobs']);
 /** A check of a namespace's pods must not hold up the change of its labels. */
@@ -27,50 +28,89 @@ function significant(pod: Pod, old: Pod): boolean {
   return images(pod) !== images(old) || profiles(pod) !== profiles(old);
 }
 
-/** Enforces on pods, warns and notes on everything that holds one. */
-function evaluate(attributes: AdmissionAttributes, namespace: Namespace | undefined, pod: CheckedPod): void {
-  const { policy } = policyOf(namespace?.metadata?.labels);
-  const isPod = attributes.kind.resource === 'pods';
-  const enforced = isPod ? violations(pod, policy.enforce.level) : [];
-  if (isPod) attributes.annotate('pod-security.kubernetes.io/enforce-policy', describe(policy.enforce));
-  const audited = violations(pod, policy.audit.level);
-  if (audited.length) attributes.annotate('pod-security.kubernetes.io/audit-violations', `would violate PodSecurity ${JSON.stringify(describe(policy.audit))}: ${audited.join(', ')}`);
-  if (enforced.length) throw forbidden(subjectOf(attributes), `violates PodSecurity ${JSON.stringify(describe(policy.enforce))}: ${enforced.join(', ')}`);
-  const warned = violations(pod, policy.warn.level);
-  if (warned.length) attributes.warn(`would violate PodSecurity ${JSON.stringify(describe(policy.warn))}: ${warned.join(', ')}`);
+/** One pod or template in the light of one namespace. */
+class Evaluation {
+  private readonly attributes: AdmissionAttributes;
+  private readonly settings: PodSecuritySettings;
+
+  constructor(attributes: AdmissionAttributes, settings: PodSecuritySettings) {
+    this.attributes = attributes;
+    this.settings = settings;
+  }
+
+  /** Enforces on pods, warns and notes on everything that holds one. */
+  run(labels: Readonly<Record<string, string>> | undefined, pod: CheckedPod): void {
+    const { attributes } = this;
+    if (pod.spec.runtimeClassName && this.settings.exempt.runtimeClasses.includes(pod.spec.runtimeClassName)) return this.exempt('runtimeClass');
+    const { policy, errors } = policyOf(labels, this.settings.defaults);
+    if (errors.length) attributes.annotate('pod-security.kubernetes.io/error', `Failed to parse policy: ${errors.map(({ field, message }) => `${field}: ${message}`).join(', ')}`);
+    const isPod = attributes.kind.resource === 'pods';
+    const enforced = isPod ? violations(pod, policy.enforce) : [];
+    if (isPod) attributes.annotate('pod-security.kubernetes.io/enforce-policy', describe(policy.enforce));
+    const audited = violations(pod, policy.audit);
+    if (audited.length) attributes.annotate('pod-security.kubernetes.io/audit-violations', `would violate PodSecurity ${JSON.stringify(describe(policy.audit))}: ${audited.join(', ')}`);
+    if (enforced.length) throw forbidden(subjectOf(attributes), `violates PodSecurity ${JSON.stringify(describe(policy.enforce))}: ${enforced.join(', ')}`);
+    const warned = violations(pod, policy.warn);
+    if (warned.length) attributes.warn(`would violate PodSecurity ${JSON.stringify(describe(policy.warn))}: ${warned.join(', ')}`);
+  }
+
+  /** Is the whole request none of our business? */
+  isExempt(): boolean {
+    const { namespace, user } = this.attributes;
+    const { namespaces, usernames } = this.settings.exempt;
+    if (namespaces.includes(namespace)) this.exempt('namespace');
+    else if (usernames.includes(user.username)) this.exempt('user');
+    else return false;
+    return true;
+  }
+
+  private exempt(why: string): void {
+    this.attributes.annotate('pod-security.kubernetes.io/exempt', why);
+  }
+}
+
+/** What the pods of a namespace would be told at a level: reasons, and the names of those they hold for. */
+function existing(pods: readonly Pod[], enforce: LevelVersion, { exempt }: PodSecuritySettings): Map<string, string[]> {
+  const byReason = new Map<string, string[]>();
+  for (const { metadata, spec } of pods) {
+    if (!spec || (spec.runtimeClassName && exempt.runtimeClasses.includes(spec.runtimeClassName))) continue;
+    const found = violations({ annotations: metadata?.annotations ?? {}, spec }, enforce);
+    if (!found.length) continue;
+    const reasons = found.map((text) => text.replace(/ \(.*$/, '')).join(', ');
+    byReason.set(reasons, [...(byReason.get(reasons) ?? []), metadata?.name ?? '']);
+  }
+  return byReason;
 }
 
 /** Pods that are there already are not touched by a stricter level, but whoever sets it hears of them. */
-function warnOfExisting(attributes: AdmissionAttributes, read: ObjectReader): void {
-  const { policy } = policyOf((attributes.object as Namespace).metadata?.labels);
-  const before = policyOf((attributes.oldObject as Namespace).metadata?.labels).policy;
-  if (policy.enforce.level === 'privileged' || describe(policy.enforce) === describe(before.enforce)) return;
-  const byReason = new Map<string, string[]>();
-  for (const pod of read.list(Pods, attributes.name).slice(0, maxPodsChecked)) {
-    const found = pod.spec ? violations({ annotations: pod.metadata?.annotations ?? {}, spec: pod.spec }, policy.enforce.level) : [];
-    if (!found.length) continue;
-    const reasons = found.map((text) => text.replace(/ \(.*$/, '')).join(', ');
-    byReason.set(reasons, [...(byReason.get(reasons) ?? []), pod.metadata?.name ?? '']);
-  }
+function warnOfExisting(attributes: AdmissionAttributes, read: ObjectReader, settings: PodSecuritySettings): void {
+  const { enforce } = policyOf((attributes.object as Namespace).metadata?.labels, settings.defaults).policy;
+  const before = policyOf((attributes.oldObject as Namespace).metadata?.labels, settings.defaults).policy.enforce;
+  if (enforce.level === 'privileged' || (enforce.version === before.version && levelRank(enforce) <= levelRank(before)) || settings.exempt.namespaces.includes(attributes.name)) return;
+  const pods = read.list(Pods, attributes.name);
+  const byReason = existing(pods.slice(0, maxPodsChecked), enforce, settings);
+  if (pods.length > maxPodsChecked) attributes.warn(`new PodSecurity enforce level only checked against the first ${maxPodsChecked} of ${pods.length} existing pods`);
   if (!byReason.size) return;
-  attributes.warn(`existing pods in namespace ${JSON.stringify(attributes.name)} violate the new PodSecurity enforce level ${JSON.stringify(describe(policy.enforce))}`);
-  for (const [reasons, names] of [...byReason].sort()) {
+  attributes.warn(`existing pods in namespace ${JSON.stringify(attributes.name)} violate the new PodSecurity enforce level ${JSON.stringify(describe(enforce))}`);
+  const lines = [...byReason].map(([reasons, names]) => {
     const others = names.length === 1 ? '' : ` (and ${names.length - 1} other ${names.length === 2 ? 'pod' : 'pods'})`;
-    attributes.warn(`${names.sort()[0]}${others}: ${reasons}`);
-  }
+    return `${names.sort()[0]}${others}: ${reasons}`;
+  });
+  for (const line of lines.sort()) attributes.warn(line);
 }
 
-function validateNamespace(attributes: AdmissionAttributes, read: ObjectReader): void {
+function validateNamespace(attributes: AdmissionAttributes, read: ObjectReader, settings: PodSecuritySettings): void {
   const { errors } = policyOf((attributes.object as Namespace).metadata?.labels);
   const old = attributes.oldObject as Namespace | undefined;
   const known = new Set(old ? policyOf(old.metadata?.labels).errors.map((error) => error.field + error.message) : []);
   const fresh = errors.filter((error) => !known.has(error.field + error.message));
   if (fresh.length) throw invalid({ group: '', kind: 'Namespace', name: attributes.name }, fresh);
-  if (old) warnOfExisting(attributes, read);
+  if (old) warnOfExisting(attributes, read, settings);
 }
 
-/** The Pod Security Standards, by namespace labels `pod-security.kubernetes.io/{enforce,audit,warn}`. */
-export function podSecurity(read: ObjectReader): AdmissionPlugin {
+/** The Pod Security Standards, by namespace labels `pod-security.kubernetes.io/{enforce,audit,warn}` and what the configuration says besides. */
+export function podSecurity(read: ObjectReader, settings: PodSecuritySettings = defaultSettings): AdmissionPlugin {
+  const isIdle = modes.every((mode) => settings.defaults[mode].level === 'privileged');
   return {
     name: 'PodSecurity',
     handles({ kind, operation, subresource }) {
@@ -81,13 +121,14 @@ export function podSecurity(read: ObjectReader): AdmissionPlugin {
     },
     validate(attributes) {
       const { kind, object, oldObject, namespace } = attributes;
-      if (kind.resource === 'namespaces') return validateNamespace(attributes, read);
-      const space = read.get(Namespaces, { name: namespace });
-      const labels = space?.metadata?.labels ?? {};
-      if (!modes.some((mode) => labels[`pod-security.kubernetes.io/${mode}`] !== undefined)) return undefined;
+      if (kind.resource === 'namespaces') return validateNamespace(attributes, read, settings);
+      const labels = read.get(Namespaces, { name: namespace })?.metadata?.labels;
+      if (isIdle && !modes.some((mode) => labels?.[`pod-security.kubernetes.io/${mode}`] !== undefined)) return undefined;
+      const evaluation = new Evaluation(attributes, settings);
+      if (evaluation.isExempt()) return undefined;
       if (kind.resource === 'pods' && oldObject && !significant(object as Pod, oldObject as Pod)) return undefined;
       const pod = kind.resource === 'pods' ? checked(object as Pod) : templateOf(attributes);
-      return pod && evaluate(attributes, space, pod);
+      return pod && evaluation.run(labels, pod);
     },
   };
 }

@@ -3,11 +3,14 @@ import type { Container, PodSpec } from '@orrery/api/types';
 import { describe, expect, it } from 'vitest';
 import { FakeCluster, attempt } from '../../testing/fake-cluster.ts';
 import { podSecurity } from './index.ts';
-import { violations } from './policy.ts';
+import { type Level, type LevelVersion, violations } from './policy.ts';
+import { podSecuritySettings } from './settings.ts';
 
 const container = (securityContext?: Container['securityContext'], more: Partial<Container> = {}): Container => ({ name: 'c', ...(securityContext ? { securityContext } : {}), ...more });
 const good: Container = container({ allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] }, runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
 const spec = (more: Partial<PodSpec> = {}): PodSpec => ({ containers: [good], ...more });
+
+const at = (level: Level, version = 'latest'): LevelVersion => ({ level, version });
 
 describe('baseline', () => {
   it.each<[PodSpec, string]>([
@@ -20,24 +23,69 @@ describe('baseline', () => {
     [spec({ securityContext: { sysctls: [{ name: 'kernel.msgmax', value: '1' }] } }), 'forbidden sysctls (kernel.msgmax)'],
     [spec({ securityContext: { seLinuxOptions: { type: 'spc_t' } } }), 'seLinuxOptions (pod set forbidden securityContext.seLinuxOptions: type "spc_t")'],
     [spec({ containers: [container({ procMount: 'Unmasked' })] }), 'procMount (container "c" must not set securityContext.procMount to "Unmasked")'],
-  ])('%#: %j', (pod, expected) => expect(violations({ annotations: {}, spec: pod }, 'baseline')).toEqual([expected]));
-  it('lets ordinary pods be', () => expect(violations({ annotations: {}, spec: { containers: [{ name: 'c' }] } }, 'baseline')).toEqual([]));
+  ])('%#: %j', (pod, expected) => expect(violations({ annotations: {}, spec: pod }, at('baseline'))).toEqual([expected]));
+  it('lets ordinary pods be', () => expect(violations({ annotations: {}, spec: { containers: [{ name: 'c' }] } }, at('baseline'))).toEqual([]));
 });
 
 describe('restricted', () => {
   it('reports a bare pod as upstream does', () => {
-    expect(violations({ annotations: {}, spec: { containers: [{ name: 'nginx' }] } }, 'restricted').join(', ')).toBe(
+    expect(violations({ annotations: {}, spec: { containers: [{ name: 'nginx' }] } }, at('restricted')).join(', ')).toBe(
       'allowPrivilegeEscalation != false (container "nginx" must set securityContext.allowPrivilegeEscalation=false), ' +
         'unrestricted capabilities (container "nginx" must set securityContext.capabilities.drop=["ALL"]), ' +
         'runAsNonRoot != true (pod or container "nginx" must set securityContext.runAsNonRoot=true), ' +
         'seccompProfile (pod or container "nginx" must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost")',
     );
   });
-  it('is content with a careful one', () => expect(violations({ annotations: {}, spec: spec() }, 'restricted')).toEqual([]));
+  it('is content with a careful one', () => expect(violations({ annotations: {}, spec: spec() }, at('restricted'))).toEqual([]));
   it('reports volumes once', () =>
-    expect(violations({ annotations: {}, spec: spec({ volumes: [{ name: 'v', hostPath: { path: '/' } }] }) }, 'restricted')).toEqual([
+    expect(violations({ annotations: {}, spec: spec({ volumes: [{ name: 'v', hostPath: { path: '/' } }] }) }, at('restricted'))).toEqual([
       'restricted volume types (volume "v" uses restricted volume type "hostPath")',
     ]));
+});
+
+describe('versions of the standards', () => {
+  const of = (level: Level, version: string, pod: PodSpec): string[] => violations({ annotations: {}, spec: pod }, at(level, version)).map((text) => text.replace(/ \(.*$/, ''));
+  const bare: PodSpec = { containers: [{ name: 'c' }] };
+
+  it('know the checks of their time', () => {
+    expect(of('restricted', 'v1.7', bare)).toEqual(['runAsNonRoot != true']);
+    expect(of('restricted', 'v1.8', bare)).toEqual(['allowPrivilegeEscalation != false', 'runAsNonRoot != true']);
+    expect(of('restricted', 'v1.19', bare)).toEqual(['allowPrivilegeEscalation != false', 'runAsNonRoot != true', 'seccompProfile']);
+    expect(of('restricted', 'v1.22', bare)).toEqual(of('restricted', 'v1.99', bare));
+    const adds = { containers: [{ ...good, securityContext: { ...good.securityContext, capabilities: { drop: ['ALL'], add: ['CHOWN'] } } }] };
+    expect([of('restricted', 'v1.21', adds), of('restricted', 'v1.22', adds)]).toEqual([[], ['unrestricted capabilities']]);
+    const root = { containers: [good], securityContext: { runAsUser: 0 } };
+    expect([of('restricted', 'v1.22', root), of('restricted', 'v1.23', root), of('restricted', 'latest', { ...root, hostUsers: false })]).toEqual([[], ['runAsUser=0'], []]);
+    const windows: PodSpec = { containers: [{ name: 'c', securityContext: { runAsNonRoot: true } }], os: { name: 'windows' } };
+    expect([of('restricted', 'v1.24', windows).length, of('restricted', 'v1.25', windows).length]).toEqual([3, 0]);
+    const sysctl = { ...bare, securityContext: { sysctls: [{ name: 'net.ipv4.tcp_rmem', value: '1' }] } };
+    expect([of('baseline', 'v1.31', sysctl), of('baseline', 'v1.32', sysctl)]).toEqual([['forbidden sysctls'], []]);
+    const probe: PodSpec = { containers: [{ name: 'c', livenessProbe: { tcpSocket: { port: 1, host: 'h' } } }] };
+    expect([of('baseline', 'v1.33', probe), of('baseline', 'latest', probe)]).toEqual([[], ['probe or lifecycle host']]);
+    expect(violations({ annotations: { 'seccomp.security.alpha.kubernetes.io/pod': 'unconfined' }, spec: bare }, at('baseline', 'v1.18'))).toEqual(['seccompProfile (forbidden annotation seccomp.security.alpha.kubernetes.io/pod="unconfined")']);
+  });
+});
+
+describe('settings', () => {
+  const settings = podSecuritySettings({
+    apiVersion: 'pod-security.admission.config.k8s.io/v1', kind: 'PodSecurityConfiguration',
+    defaults: { enforce: 'baseline', 'warn-version': 'v1.20' }, exemptions: { namespaces: ['infra'], usernames: ['root'], runtimeClasses: ['vm'] },
+  });
+  const cluster = new FakeCluster();
+  const plugin = podSecurity(cluster.read, settings);
+  const write = (more: object, name = 'default', username = 'alice') => {
+    cluster.put(Namespaces, { metadata: { name } });
+    return attempt({ resource: 'pods', object: { metadata: { name: 'p', namespace: name }, spec: { containers: [{ name: 'c' }], hostNetwork: true, ...more } }, user: { username, groups: [] } });
+  };
+
+  it('hold where labels say nothing, but not for those exempt', () => {
+    expect(() => plugin.validate?.(write({}))).toThrow('violates PodSecurity "baseline:latest": host namespaces (hostNetwork=true)');
+    for (const exempt of [write({ runtimeClassName: 'vm' }), write({}, 'infra'), write({}, 'default', 'root')]) expect(() => plugin.validate?.(exempt)).not.toThrow();
+  });
+  it('are refused when they make no sense', () => {
+    expect(() => podSecuritySettings({ apiVersion: 'v1', kind: 'ConfigMap' })).toThrow('PodSecurity: no kind "ConfigMap" is registered for version "v1"');
+    expect(() => podSecuritySettings({ ...{ apiVersion: 'pod-security.admission.config.k8s.io/v1', kind: 'PodSecurityConfiguration' }, defaults: { enforce: 'strict' } })).toThrow('defaults.enforce: Invalid value: "strict": must be one of privileged, baseline, restricted');
+  });
 });
 
 describe('PodSecurity', () => {

@@ -1,17 +1,20 @@
 import type { Container, PodSpec, Volume } from '@orrery/api/types';
-import { type Check, type CheckedPod, capabilitiesBeyond } from './baseline.ts';
+import { type Check, type CheckedPod, capabilitiesBeyond, isApart } from './baseline.ts';
 import { allContainers, containersText, failing, isWindows, quoted } from './containers.ts';
 
 const allowedVolumes = new Set(['name', 'configMap', 'csi', 'downwardAPI', 'emptyDir', 'ephemeral', 'image', 'persistentVolumeClaim', 'projected', 'secret']);
 
-function privilegeEscalation({ spec }: CheckedPod): string | undefined {
-  if (isWindows(spec)) return undefined;
+/** What makes no sense on Windows is not asked of its pods any more. */
+const isLeftOut = (spec: PodSpec, minor: number): boolean => minor >= 25 && isWindows(spec);
+
+function privilegeEscalation({ spec }: CheckedPod, minor: number): string | undefined {
+  if (isLeftOut(spec, minor)) return undefined;
   const names = failing(spec, (container) => container.securityContext?.allowPrivilegeEscalation !== false);
   return names.length ? `allowPrivilegeEscalation != false (${containersText(names)} must set securityContext.allowPrivilegeEscalation=false)` : undefined;
 }
 
-function capabilities({ spec }: CheckedPod): string | undefined {
-  if (isWindows(spec)) return undefined;
+function capabilities({ spec }: CheckedPod, minor: number): string | undefined {
+  if (isLeftOut(spec, minor)) return undefined;
   const names = failing(spec, (container) => !(container.securityContext?.capabilities?.drop ?? []).includes('ALL'));
   const details = [...(names.length ? [`${containersText(names)} must set securityContext.capabilities.drop=["ALL"]`] : []), ...capabilitiesBeyond(spec, ['NET_BIND_SERVICE'])];
   return details.length ? `unrestricted capabilities (${details.join('; ')})` : undefined;
@@ -30,18 +33,18 @@ function volumes({ spec }: CheckedPod): string | undefined {
   return `restricted volume types (${names.length === 1 ? 'volume' : 'volumes'} ${quoted(names)} ${names.length === 1 ? 'uses' : 'use'} restricted volume ${types.length === 1 ? 'type' : 'types'} ${quoted(types)})`;
 }
 
-function runAsNonRoot({ spec }: CheckedPod): string | undefined {
-  const details: string[] = [];
+function runAsNonRoot({ spec }: CheckedPod, minor: number): string | undefined {
+  if (isApart(spec, minor)) return undefined;
   const podWide = spec.securityContext?.runAsNonRoot;
-  if (podWide === false) details.push('pod must not set securityContext.runAsNonRoot=false');
   const explicit = failing(spec, (container) => container.securityContext?.runAsNonRoot === false);
-  if (explicit.length) details.push(`${containersText(explicit)} must not set securityContext.runAsNonRoot=false`);
-  const implicit = podWide === undefined ? failing(spec, (container) => container.securityContext?.runAsNonRoot === undefined) : [];
-  if (implicit.length) details.push(`pod or ${containersText(implicit)} must set securityContext.runAsNonRoot=true`);
-  return details.length ? `runAsNonRoot != true (${details.join('; ')})` : undefined;
+  const setters = [...(podWide === false ? ['pod'] : []), ...(explicit.length ? [containersText(explicit)] : [])];
+  if (setters.length) return `runAsNonRoot != true (${setters.join(' and ')} must not set securityContext.runAsNonRoot=false)`;
+  const implicit = podWide === true ? [] : failing(spec, (container) => container.securityContext?.runAsNonRoot === undefined);
+  return implicit.length ? `runAsNonRoot != true (pod or ${containersText(implicit)} must set securityContext.runAsNonRoot=true)` : undefined;
 }
 
-function runAsUser({ spec }: CheckedPod): string | undefined {
+function runAsUser({ spec }: CheckedPod, minor: number): string | undefined {
+  if (isApart(spec, minor)) return undefined;
   const names = failing(spec, (container) => container.securityContext?.runAsUser === 0);
   const who = [...(spec.securityContext?.runAsUser === 0 ? ['pod'] : []), ...(names.length ? [containersText(names)] : [])];
   return who.length ? `runAsUser=0 (${who.join(' and ')} must not set runAsUser=0)` : undefined;
@@ -50,29 +53,24 @@ function runAsUser({ spec }: CheckedPod): string | undefined {
 const goodSeccomp = (type: string | undefined): boolean => type === 'RuntimeDefault' || type === 'Localhost';
 const containerSeccomp = (container: Container): string | undefined => container.securityContext?.seccompProfile?.type;
 
-function seccompDetails(spec: PodSpec): string[] {
-  const details: string[] = [];
+function seccomp({ spec }: CheckedPod, minor: number): string | undefined {
+  if (isLeftOut(spec, minor)) return undefined;
   const podWide = spec.securityContext?.seccompProfile?.type;
-  if (podWide !== undefined && !goodSeccomp(podWide)) details.push(`pod must not set securityContext.seccompProfile.type to ${JSON.stringify(podWide)}`);
-  const explicit = failing(spec, (container) => containerSeccomp(container) !== undefined && !goodSeccomp(containerSeccomp(container)));
-  const types = [...new Set(allContainers(spec).map(containerSeccomp))].filter((type): type is string => type !== undefined && !goodSeccomp(type)).sort();
-  if (explicit.length) details.push(`${containersText(explicit)} must not set securityContext.seccompProfile.type to ${quoted(types)}`);
+  const isBad = (type: string | undefined): type is string => type !== undefined && !goodSeccomp(type);
+  const explicit = failing(spec, (container) => isBad(containerSeccomp(container)));
+  const setters = [...(isBad(podWide) ? ['pod'] : []), ...(explicit.length ? [containersText(explicit)] : [])];
+  const types = [...new Set([podWide, ...allContainers(spec).map(containerSeccomp)].filter(isBad))].sort();
+  if (setters.length) return `seccompProfile (${setters.join(' and ')} must not set securityContext.seccompProfile.type to ${quoted(types)})`;
   const implicit = podWide === undefined ? failing(spec, (container) => containerSeccomp(container) === undefined) : [];
-  if (implicit.length) details.push(`pod or ${containersText(implicit)} must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost"`);
-  return details;
-}
-
-function seccomp({ spec }: CheckedPod): string | undefined {
-  const details = isWindows(spec) ? [] : seccompDetails(spec);
-  return details.length ? `seccompProfile (${details.join('; ')})` : undefined;
+  return implicit.length ? `seccompProfile (pod or ${containersText(implicit)} must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost")` : undefined;
 }
 
 /** The controls that the restricted level adds, in the order of their ids. */
 export const restrictedChecks: readonly Check[] = [
-  { id: 'allowPrivilegeEscalation', check: privilegeEscalation },
-  { id: 'capabilities_restricted', replaces: 'capabilities_baseline', check: capabilities },
+  { id: 'allowPrivilegeEscalation', since: 8, check: privilegeEscalation },
+  { id: 'capabilities_restricted', since: 22, replaces: 'capabilities_baseline', check: capabilities },
   { id: 'restrictedVolumes', replaces: 'hostPathVolumes', check: volumes },
   { id: 'runAsNonRoot', check: runAsNonRoot },
-  { id: 'runAsUser', check: runAsUser },
-  { id: 'seccompProfile_restricted', replaces: 'seccompProfile_baseline', check: seccomp },
+  { id: 'runAsUser', since: 23, check: runAsUser },
+  { id: 'seccompProfile_restricted', since: 19, replaces: 'seccompProfile_baseline', check: seccomp },
 ];
