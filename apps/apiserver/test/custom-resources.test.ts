@@ -148,6 +148,8 @@ describe('instances', () => {
     expect([patched.body.metadata.generation, patched.body.spec.replicas, patched.body.status]).toEqual([2, 3, undefined]);
     const status = await call('PATCH', `${crontabs}/a/status`, { type: 'application/merge-patch+json', body: { spec: { replicas: 9 }, status: { replicas: 2, selector: 'app=a' }, metadata: { labels: { x: 'y' } } } });
     expect([status.body.metadata.generation, status.body.metadata.labels, status.body.spec.replicas, status.body.status]).toEqual([2, undefined, 3, { replicas: 2, selector: 'app=a' }]);
+    const owned = status.body.metadata.managedFields.filter(({ subresource }: any) => subresource === 'status').map(({ fieldsV1 }: any) => fieldsV1);
+    expect(owned).toEqual([{ 'f:status': { '.': {}, 'f:replicas': {}, 'f:selector': {} } }]);
     expect((await call('PATCH', `${crontabs}/a`, { type: 'application/strategic-merge-patch+json', body: {} })).code).toBe(415);
   });
 

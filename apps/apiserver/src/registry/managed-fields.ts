@@ -1,4 +1,4 @@
-import { schemaOf } from '@orrery/api';
+import { type KindDescriptor, schemaOf } from '@orrery/api';
 import { type KubeObject, type ManagedFieldsEntry, type ObjectSchema, deepEqual, formatApiVersion, trackUpdate } from '@orrery/apimachinery';
 import { rfc3339 } from '@orrery/runtime';
 import type { Draft } from './metadata.ts';
@@ -6,6 +6,9 @@ import type { Registry, RequestScope } from './registry.ts';
 
 /** Subresources whose writes are owned under the subresource's name. */
 const ownSubresources = new Set(['status', 'scale']);
+
+/** What a write to the status puts back: of custom resources and their definitions the metadata too. */
+const statusResets = (kind: KindDescriptor): readonly string[] => (kind.customSchema || kind.kind === 'CustomResourceDefinition' ? ['metadata', 'spec'] : ['spec']);
 
 /** What a request of this scope says about ownership besides the fields themselves. */
 export function ownership(registry: Registry, scope: RequestScope): {
@@ -21,7 +24,7 @@ export function ownership(registry: Registry, scope: RequestScope): {
     apiVersion: formatApiVersion(kind.group, kind.version),
     subresource: ownSubresources.has(info.subresource) ? info.subresource : '',
     nowIso: rfc3339(registry.env.clock.now()),
-    resetFields: info.subresource === 'status' ? ['spec'] : kind.hasStatus ? ['status'] : [],
+    resetFields: info.subresource === 'status' ? statusResets(kind) : kind.hasStatus ? ['status'] : [],
   };
 }
 
