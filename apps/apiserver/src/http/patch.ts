@@ -7,14 +7,14 @@ import { type ResourceRequest, readBody, sendEntry } from './resource.ts';
 const builtInTypes: readonly PatchType[] = [
   'application/json-patch+json',
   'application/merge-patch+json',
-  'application/apply-patch+yaml',
   'application/strategic-merge-patch+json',
+  'application/apply-patch+yaml',
 ];
 
 function patchType(request: ResourceRequest): PatchType {
   const type = (request.exchange.header('content-type') ?? '').split(';')[0]?.trim().toLowerCase();
   // Strategic merge needs a schema with merge keys, which custom resources do not have.
-  const allowed = request.scope.kind.schema ? builtInTypes.slice(0, 3) : builtInTypes;
+  const allowed = request.scope.kind.schema ? builtInTypes.filter((t) => t !== 'application/strategic-merge-patch+json') : builtInTypes;
   const found = allowed.find((t) => t === type);
   if (!found) throw unsupportedMediaType(`the body of the request was in an unknown format - accepted media types include: ${allowed.join(', ')}`);
   return found;

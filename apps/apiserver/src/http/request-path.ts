@@ -13,7 +13,7 @@ const namespaceSubresources = new Set(['status', 'finalize']);
 const noQuery = new URLSearchParams();
 
 function truthy(value: string | null): boolean {
-  return value !== null && value !== 'false' && value !== '0';
+  return value !== null && value.toLowerCase() !== 'false' && value !== '0';
 }
 
 function nonResource(method: string, path: string): RequestInfo {
