@@ -1,4 +1,4 @@
-import { IngressClasses, LimitRanges, Namespaces, PersistentVolumeClaims, PriorityClasses, ResourceQuotas, RuntimeClasses, ServiceAccounts, StorageClasses } from '@orrery/api';
+import { CSIDrivers, IngressClasses, LimitRanges, Namespaces, PersistentVolumeClaims, Pods, PriorityClasses, ResourceQuotas, RuntimeClasses, ServiceAccounts, StorageClasses } from '@orrery/api';
 import type { Container, Pod } from '@orrery/api/types';
 import { createCsr, generateKey } from '@orrery/node-io/pki';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -218,7 +218,7 @@ describe('ResourceQuota', () => {
 
 describe('NodeRestriction', () => {
   const node = { username: 'system:node:n1', groups: ['system:nodes'] };
-  const plugin = (): AdmissionPlugin => nodeRestriction(cluster.read);
+  const plugin = (): AdmissionPlugin => nodeRestriction({ read: cluster.read, authorize: allowNothing });
   const mirror = { annotations: { 'kubernetes.io/config.mirror': 'x' }, ownerReferences: [{ apiVersion: 'v1', kind: 'Node', name: 'n1', uid: 'u', controller: true }] };
   it.each<[string, Attempt, string]>([
     ['plain pod', creating(pod({ nodeName: 'n1' })), 'can only create mirror pods'],
@@ -228,10 +228,23 @@ describe('NodeRestriction', () => {
     ['taints', { resource: 'nodes', operation: 'UPDATE', object: { metadata: { name: 'n1' }, spec: { taints: [] } }, oldObject: { metadata: { name: 'n1' }, spec: { taints: [{ key: 'a', effect: 'NoSchedule' }] } } }, 'is not allowed to modify taints'],
     ['labels', { resource: 'nodes', object: { metadata: { name: 'n1', labels: { 'node-restriction.kubernetes.io/x': 'y', 'node-role.kubernetes.io/control-plane': '' } } } }, 'is not allowed to set the following labels: node-restriction.kubernetes.io/x, node-role.kubernetes.io/control-plane'],
     ['lease', { resource: 'leases', group: 'coordination.k8s.io', object: { metadata: { name: 'n2', namespace: 'kube-node-lease' } } }, 'can only access node lease with the same name as the requesting node'],
+    ['two owners', creating(pod({ nodeName: 'n1' }, { ...mirror, ownerReferences: [...mirror.ownerReferences, ...mirror.ownerReferences] })), 'node "n1" can only create pods with a single owner reference set to itself'],
+    ['devices elsewhere', { resource: 'resourceslices', group: 'resource.k8s.io', object: { metadata: { name: 's' }, spec: { nodeName: 'n2' } } }, 'can only create ResourceSlice with the same NodeName as the requesting node'],
+    ['a certificate of another', { resource: 'certificatesigningrequests', group: 'certificates.k8s.io', object: { metadata: { name: 'c' }, spec: { signerName: 'kubernetes.io/kubelet-serving', request: Buffer.from(createCsr({ subject: { commonName: 'system:node:n2', organizations: ['system:nodes'] }, key: generateKey().key })).toString('base64') } } }, 'can only create a node CSR with CN=system:node:n1'],
+    ['claims of devices', { resource: 'pods', subresource: 'status', operation: 'UPDATE', object: { metadata: { name: 'p' }, spec: { nodeName: 'n1' }, status: { resourceClaimStatuses: [{ name: 'a' }] } }, oldObject: { metadata: { name: 'p' }, spec: { nodeName: 'n1' } } }, 'node "n1" cannot update resource claim statues'],
     ['unbound token', { resource: 'serviceaccounts', subresource: 'token', object: { metadata: { name: 's', namespace: 'default' }, spec: {} } }, 'node requested token not bound to a pod'],
   ])('refuses %s', async (_name, options, message) => {
     await expect(run(plugin(), { ...options, user: node })).rejects.toThrow(message);
     await expect(run(plugin(), options)).resolves.not.toThrow();
+  });
+  it('gives tokens for the audiences that the pod calls for', async () => {
+    cluster.put(Pods, pod({ nodeName: 'n1', volumes: [{ name: 'v', projected: { sources: [{ serviceAccountToken: { path: 't', audience: 'vault' } }, { serviceAccountToken: { path: 'own' } }] } }, { name: 'd', csi: { driver: 'driver' } }] }, { uid: 'u' }));
+    cluster.put(CSIDrivers, { metadata: { name: 'driver' }, spec: { tokenRequests: [{ audience: 'cloud' }] } });
+    const token = (...audiences: string[]): Attempt => ({ resource: 'serviceaccounts', subresource: 'token', object: { metadata: { name: 's', namespace: 'default' }, spec: { audiences, boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name: 'p', uid: 'u' } } }, user: node });
+    for (const fine of [token(), token('vault'), token('cloud')]) await expect(run(plugin(), fine)).resolves.toBeDefined();
+    await expect(run(plugin(), token('a', 'b'))).rejects.toThrow('node may only request 0 or 1 audiences');
+    await expect(run(plugin(), token('bank'))).rejects.toThrow('audience "bank" not found in pod spec volume, system:node:n1 is not authorized to request tokens for this audience');
+    await expect(run(nodeRestriction({ read: cluster.read, authorize: allowAll }), token('bank'))).resolves.toBeDefined();
   });
   it('lets a kubelet do its work', async () => {
     await expect(run(plugin(), { ...creating(pod({ nodeName: 'n1' }, mirror)), user: node })).resolves.toBeDefined();

@@ -51,7 +51,7 @@ const entries: readonly Entry[] = [
   { name: 'LimitPodHardAntiAffinityTopology', isOff: true, make: () => limitPodHardAntiAffinityTopology },
   { name: 'LimitRanger', make: ({ read }) => limitRanger(read) },
   { name: 'ServiceAccount', make: serviceAccount },
-  { name: 'NodeRestriction', make: ({ read }) => nodeRestriction(read) },
+  { name: 'NodeRestriction', make: nodeRestriction },
   { name: 'TaintNodesByCondition', make: () => taintNodesByCondition },
   { name: 'AlwaysPullImages', isOff: true, make: () => alwaysPullImages },
   { name: 'PodSecurity', make: ({ read }, configuration) => podSecurity(read, configuration === undefined ? defaultSettings : podSecuritySettings(configuration)) },

@@ -4,8 +4,9 @@ import { deepEqual } from '@orrery/apimachinery';
 import { type StatusError, forbidden } from '@orrery/errors';
 import { nodeOf } from '../authorization/node.ts';
 import { podReferences } from '../authorization/pod-references.ts';
-import type { AdmissionAttributes, AdmissionPlugin, ObjectReader } from '../pipeline/index.ts';
+import type { AdmissionAttributes, AdmissionPlugin, Authorizer, ObjectReader } from '../pipeline/index.ts';
 import { subjectOf } from './match.ts';
+import { checkAudience, checkSigningRequest, checkSlice } from './node-requests.ts';
 
 const mirrorAnnotation = 'kubernetes.io/config.mirror';
 
@@ -30,6 +31,7 @@ interface Attempt {
   readonly attributes: AdmissionAttributes;
   readonly node: string;
   readonly read: ObjectReader;
+  readonly authorize: Authorizer['authorize'];
 }
 
 const refuse = ({ attributes }: Attempt, why: string): StatusError => forbidden(subjectOf(attributes), why);
@@ -43,9 +45,11 @@ function podCreate(attempt: Attempt): void {
   const owners = metadata.ownerReferences ?? [];
   const [owner] = owners;
   const self = attempt.read.get(Nodes, { name: node });
-  if (owners.length > 1 || owner?.kind !== 'Node' || owner.name !== node) throw refuse(attempt, `node ${JSON.stringify(node)} can only create pods with an owner reference set to itself`);
+  if (owners.length > 1) throw refuse(attempt, `node ${JSON.stringify(node)} can only create pods with a single owner reference set to itself`);
+  if (owner?.apiVersion !== 'v1' || owner.kind !== 'Node' || owner.name !== node) throw refuse(attempt, `node ${JSON.stringify(node)} can only create pods with an owner reference set to itself`);
   if (!owner.controller) throw refuse(attempt, `node ${JSON.stringify(node)} can only create pods with a controller owner reference set to itself`);
-  if (self && self.metadata?.uid !== owner.uid) throw refuse(attempt, `node ${JSON.stringify(node)} UID mismatch: expected ${self.metadata?.uid} got ${owner.uid}`);
+  if (owner.blockOwnerDeletion) throw refuse(attempt, `node ${JSON.stringify(node)} must not set blockOwnerDeletion on an owner reference`);
+  if (self && self.metadata?.uid !== owner.uid) throw refuse(attempt, `node ${node} UID mismatch: expected ${self.metadata?.uid} got ${owner.uid}`);
   if (spec.serviceAccountName) throw refuse(attempt, `node ${JSON.stringify(node)} can not create pods that reference a service account`);
   const references = podReferences({ ...structuredClone(pod), metadata: { ...metadata, annotations: {} } });
   for (const [what, names] of [['secrets', references.secrets], ['configmaps', references.configMaps], ['persistentvolumeclaims', references.claims], ['resourceclaims', references.resourceClaims]] as const) {
@@ -58,6 +62,8 @@ function podStatus(attempt: Attempt): void {
   const [pod, old] = [attributes.object as Pod, attributes.oldObject as Pod];
   if (old.spec?.nodeName !== node) throw refuse(attempt, `node ${JSON.stringify(node)} can only update pod status for pods with spec.nodeName set to itself`);
   if (!deepEqual(pod.metadata?.labels ?? {}, old.metadata?.labels ?? {})) throw refuse(attempt, `node ${JSON.stringify(node)} cannot update labels through pod status`);
+  const claims = (one: Pod): unknown => (one.status?.resourceClaimStatuses ?? []).map(({ name, resourceClaimName }) => [name, resourceClaimName]);
+  if (!deepEqual(claims(pod), claims(old))) throw refuse(attempt, `node ${JSON.stringify(node)} cannot update resource claim statues`);
 }
 
 function admitPod(attempt: Attempt): void {
@@ -104,7 +110,7 @@ function admitNode(attempt: Attempt): void {
   if (labels.length) throw refuse(attempt, `is not allowed to ${operation === 'CREATE' ? 'set the following labels' : 'modify labels'}: ${labels.sort().join(', ')}`);
 }
 
-function admitToken(attempt: Attempt): void {
+function admitToken(attempt: Attempt): Promise<void> {
   const { attributes, node, read } = attempt;
   const ref = (attributes.object as TokenRequest).spec?.boundObjectRef;
   if (ref?.apiVersion !== 'v1' || ref.kind !== 'Pod' || !ref.name) throw refuse(attempt, 'node requested token not bound to a pod');
@@ -113,6 +119,7 @@ function admitToken(attempt: Attempt): void {
   if (!pod) throw refuse(attempt, `pod ${JSON.stringify(ref.name)} not found`);
   if (pod.metadata?.uid !== ref.uid) throw refuse(attempt, `the UID in the bound object reference (${ref.uid}) does not match the UID in record. The object might have been deleted and then recreated`);
   if (pod.spec?.nodeName !== node) throw refuse(attempt, 'node requested token bound to a pod scheduled on a different node');
+  return checkAudience(attributes, pod, attempt);
 }
 
 function admitOwnObject(attempt: Attempt, options: { what: string; namespace?: string }): void {
@@ -135,13 +142,15 @@ function admitClaim(attempt: Attempt): void {
 }
 
 /** Kubelets change only their own node, its pods and what belongs to them. */
-export function nodeRestriction(read: ObjectReader): AdmissionPlugin {
-  const rules: Readonly<Record<string, (attempt: Attempt) => void>> = {
+export function nodeRestriction({ read, authorize }: Pick<Attempt, 'read' | 'authorize'>): AdmissionPlugin {
+  const rules: Readonly<Record<string, (attempt: Attempt) => void | Promise<void>>> = {
     '/pods': admitPod,
     '/nodes': admitNode,
     '/persistentvolumeclaims': admitClaim,
     '/serviceaccounts': (attempt) => (attempt.attributes.subresource === 'token' ? admitToken(attempt) : undefined),
     'coordination.k8s.io/leases': (attempt) => admitOwnObject(attempt, { what: 'node lease', namespace: 'kube-node-lease' }),
+    'certificates.k8s.io/certificatesigningrequests': ({ attributes, node }) => checkSigningRequest(attributes, node),
+    'resource.k8s.io/resourceslices': ({ attributes, node }) => checkSlice(attributes, node),
     'storage.k8s.io/csinodes': (attempt) => admitOwnObject(attempt, { what: 'CSINode' }),
   };
   return {
@@ -149,9 +158,9 @@ export function nodeRestriction(read: ObjectReader): AdmissionPlugin {
     handles: ({ user, kind, operation }) => operation !== 'CONNECT' && user.groups.includes('system:nodes') && rules[`${kind.group}/${kind.resource}`] !== undefined,
     admit(attributes) {
       const node = nodeOf(attributes.user);
-      if (node === undefined) return;
+      if (node === undefined) return undefined;
       if (!node) throw forbidden(subjectOf(attributes), `could not determine node from user ${JSON.stringify(attributes.user.username)}`);
-      rules[`${attributes.kind.group}/${attributes.kind.resource}`]?.({ attributes, node, read });
+      return rules[`${attributes.kind.group}/${attributes.kind.resource}`]?.({ attributes, node, read, authorize });
     },
   };
 }
