@@ -8,6 +8,7 @@ import { serveHttp } from '@orrery/node-io';
 import { grpcChannel } from '@orrery/rpc';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ApiServerConfig, ApiServerDeps } from '../src/component.ts';
+import type { PluginFactory } from '../src/pipeline/index.ts';
 import { plugins } from '../src/plugins.ts';
 import { type TestServer, eventually, startTestServer } from './test-server.ts';
 
@@ -176,6 +177,33 @@ describe('audit', () => {
     expect(published[1]).toMatchObject({ requestObject: { kind: 'ConfigMap' } });
     expect(server.env.metrics.expose()).toMatch(/apiserver_audit_event_total 2/);
     await hook.close();
+  });
+
+  it('carries what plug-ins say, patches of webhooks from level Request on, and tells of a bug', async () => {
+    const talkative: PluginFactory = () => ({
+      admission: [
+        {
+          name: 'Talkative',
+          handles: ({ kind }) => kind.resource === 'configmaps',
+          admit(attributes) {
+            attributes.annotate('talk.example.com/said', 'first');
+            attributes.annotate('talk.example.com/said', 'second');
+            attributes.annotate('patch.webhook.admission.k8s.io/round_0_index_0', '{"patch":[]}');
+            if (attributes.name === 'bug') throw new TypeError('x is not a function');
+          },
+        },
+      ],
+    });
+    await start('omitStages: [RequestReceived]\nrules: [{level: Metadata, verbs: [create]}, {level: Request, verbs: [update]}]', {}, { plugins: [...plugins, talkative] });
+    const send = (name: string, method: string, path = ''): Promise<Response> => request(`/api/v1/namespaces/default/configmaps${path}`, { method, body: JSON.stringify({ metadata: { name } }) });
+    await send('a', 'POST');
+    await send('a', 'PUT', '/a');
+    expect((await send('bug', 'POST')).status).toBe(500);
+    const [created, updated, bug] = events();
+    expect(created?.['annotations']).toMatchObject({ 'talk.example.com/said': 'first' });
+    expect(created?.['annotations']).not.toHaveProperty('patch.webhook.admission.k8s.io/round_0_index_0');
+    expect(updated?.['annotations']).toHaveProperty('patch.webhook.admission.k8s.io/round_0_index_0');
+    expect(bug).toMatchObject({ stage: 'Panic', responseStatus: { status: 'Failure', message: "APIServer panic'd: x is not a function", reason: 'InternalError', code: 500 } });
   });
 
   it('refuses requests in mode blocking-strict when the log cannot be written', async () => {

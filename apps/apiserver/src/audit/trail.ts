@@ -57,6 +57,11 @@ function responseStatusOf(status: Partial<Status>, code: number): Partial<Status
   return { ...(outcome ? { status: outcome } : {}), ...(message ? { message } : {}), ...(reason ? { reason } : {}), ...(details ? { details } : {}), code };
 }
 
+/** What changed an object is part of its body, so it is recorded from level Request on. */
+function withoutBodies(annotations: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(annotations).filter(([key]) => !key.startsWith('patch.webhook.admission.k8s.io/')));
+}
+
 /** One request's record: what is known so far, and an event for every stage that the policy wants. */
 export class Trail implements AuditTrail {
   private readonly sent: AuditedRequest;
@@ -178,7 +183,7 @@ export class Trail implements AuditTrail {
       responseObject: isOver ? this.responseObject : undefined,
       receivedMs,
       stageMs: this.clock.now(),
-      annotations: { ...annotations },
+      annotations: this.hasRequest ? { ...annotations } : withoutBodies(annotations),
     });
   }
 }
