@@ -46,8 +46,21 @@ function width(type: string): number {
   return type === '*/*' ? 2 : type.endsWith('/*') ? 1 : 0;
 }
 
+/** Clients send few different headers, and long ones. */
+const parsed = new Map<string, readonly MediaRange[]>();
+const maxParsed = 256;
+
 /** The parts of an Accept header, best first: by quality, then the named before the wild, then as they came. */
-export function parseAccept(header: string): MediaRange[] {
+export function parseAccept(header: string): readonly MediaRange[] {
+  let ranges = parsed.get(header);
+  if (!ranges) {
+    if (parsed.size >= maxParsed) parsed.clear();
+    parsed.set(header, (ranges = parseRanges(header)));
+  }
+  return ranges;
+}
+
+function parseRanges(header: string): MediaRange[] {
   const ranges = header.split(',').map((part) => {
     const [type = '', ...rest] = part.trim().split(';');
     const params: Record<string, string> = {};

@@ -30,6 +30,7 @@ function verbOf(method: string, name: string, query: URLSearchParams, watchPath:
 }
 
 function decoded(part: string): string {
+  if (!part.includes('%')) return part;
   try {
     return decodeURIComponent(part);
   } catch {
