@@ -45,18 +45,7 @@ const finalize: UpdateStrategy = {
   removes: namespaceEmptied,
 };
 
-/** Approval conditions of a signing request; signed certificates change only through /status. */
-const approval: UpdateStrategy = {
-  prepare(draft: { status?: { conditions?: unknown } }, old: { status?: object }) {
-    const conditions = draft.status?.conditions;
-    only(draft as Record<string, unknown>, old as Record<string, unknown>, ['metadata']);
-    draft.status = { ...old.status, ...(conditions ? { conditions } : {}) };
-  },
-  validate: () => [],
-  removes: never,
-};
-
-/** The strategy of one path of a kind. Subresources without one of their own replace status only. */
+/** The strategy of one path of a kind. Subresources that say nothing of themselves replace status only. */
 export function strategyOf(kind: KindDescriptor, subresource: string): UpdateStrategy {
   if (subresource === '' || subresource === 'scale') {
     const removes = kind.group === '' && kind.kind === 'Namespace' ? namespaceEmptied : finalizersDone;
@@ -64,6 +53,6 @@ export function strategyOf(kind: KindDescriptor, subresource: string): UpdateStr
   }
   if (kind.group === '' && kind.kind === 'Pod' && podStrategies[subresource]) return podStrategies[subresource];
   if (kind.group === '' && kind.kind === 'Namespace' && subresource === 'finalize') return finalize;
-  if (kind.group === 'certificates.k8s.io' && subresource === 'approval') return approval;
-  return { prepare: kind.prepareForStatusUpdate, validate: kind.validateStatusUpdate, removes: never };
+  const own = kind.subresources.find(({ name }) => name === subresource);
+  return { prepare: own?.prepareForUpdate ?? kind.prepareForStatusUpdate, validate: own?.validateUpdate ?? kind.validateStatusUpdate, removes: never };
 }

@@ -27,7 +27,8 @@ function keepVerdicts(request: CertificateSigningRequest, old: CertificateSignin
     const before = (old.status?.conditions ?? []).filter((condition) => condition.type === type);
     const now = (request.status?.conditions ?? []).filter((condition) => condition.type === type);
     if (before.length !== now.length) continue;
-    for (const [i, condition] of now.entries()) Object.assign(condition, before[i]);
+    const rest = (request.status?.conditions ?? []).filter((condition) => condition.type !== type);
+    if (before.length) request.status = { ...request.status, conditions: [...before, ...rest] };
   }
 }
 
@@ -60,8 +61,8 @@ export const certificateSigningRequestKind = defineKind<CertificateSigningReques
     if (old.spec) request.spec = old.spec;
   },
   onStatusUpdate: (request, old, { nowMs }) => {
-    keepVerdicts(request, old);
     touchConditions(request, old, nowMs);
+    keepVerdicts(request, old);
   },
   validate: (request) => findProblems((root) => checkNewRequest(request, root)),
   validateUpdate: () => [],
