@@ -1,7 +1,6 @@
 import type { KindDescriptor } from '@orrery/api';
 import type { KubeObject, ResourceRef } from '@orrery/apimachinery';
 import type { ApiClient } from '@orrery/client';
-import type { HttpHeaders } from '@orrery/node-io/http-server';
 import type { Env } from '@orrery/runtime';
 import type { NetStack } from '@orrery/vnet';
 import type { ApiServerConfig } from '../config.ts';
@@ -12,7 +11,6 @@ import type { Authenticator, Impersonator } from './authentication.ts';
 import type { Authorizer } from './authorization.ts';
 import type { ConnectHandler } from './connect.ts';
 import type { FlowControl } from './flow-control.ts';
-import type { RequestInfo, UserInfo } from './request-info.ts';
 import type { ReviewHandler } from './virtual.ts';
 
 /**
