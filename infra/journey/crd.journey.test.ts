@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestCluster, findKubectls, startTestCluster } from '@orrery/testkit';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed } from 'vitest';
+import * as conversion from './conversion-story.ts';
+import { type ConversionWebhook, startConversionWebhook } from './conversion-webhook.ts';
 import * as story from './crd-story.ts';
 import { type Line, type Transcript, play } from './transcript.ts';
 
@@ -11,11 +13,14 @@ const programs = findKubectls();
 const chosen = [...new Map([programs.at(1), programs.at(-1)].flatMap((program) => (program ? [[program.version, program]] : []))).values()];
 const home = mkdtempSync(join(tmpdir(), 'orrery-crd-'));
 let cluster: TestCluster;
+let webhook: ConversionWebhook;
 
 beforeAll(async () => {
   cluster = await startTestCluster({ layout: 'single', nodes: 1 });
+  webhook = await startConversionWebhook();
 }, 60_000);
 afterAll(async () => {
+  await webhook?.close();
   await cluster?.destroy();
   rmSync(home, { recursive: true, force: true });
 }, 60_000);
@@ -42,5 +47,29 @@ describe.each(chosen.map(({ version, path }, i) => [version, path, i] as const))
     const uid = (await at().kubectl.ok(['-n', `crd${i}`, 'get', names.short, 'one', '-o', 'jsonpath={.metadata.uid}'])).trim();
     expect(uid).toMatch(/^[0-9a-f-]{36}$/);
     await play(at(), told(story.end, uid));
+  });
+});
+
+describe.each(chosen.map(({ version, path }, i) => [version, path, i] as const))('kubectl %s and a conversion webhook', (version, path, i) => {
+  const names: story.Names = { kind: `Host${i}`, short: `ho${i}` };
+  const dir = join(home, `${version}-conversion`);
+  const at = (): Transcript => ({ kubectl: cluster.kubectl(path), namespace: `conversion${i}`, cwd: home });
+  const told = (lines: readonly Line[]): Line[] =>
+    lines.map(([typed, sees, code]) => {
+      const seen = typeof sees === 'string' ? story.named(sees, names) : new RegExp(story.named(sees.source, names));
+      const command = story.named(typed, names).replaceAll('FILES', dir);
+      return code === undefined ? [command, seen] : [command, seen, code];
+    });
+
+  it('serves two versions of one object, and a definition that changes', { timeout: 60_000 }, async () => {
+    mkdirSync(dir, { recursive: true });
+    for (const [name, text] of Object.entries(conversion.files)) writeFileSync(join(dir, name), story.named(text, names).replace('URL', webhook.url).replace('CABUNDLE', webhook.caBundle));
+    await play(at(), told(conversion.works));
+  });
+  it('goes on without the webhook where it is not needed, and with it when it is back', { timeout: 90_000 }, async () => {
+    webhook.break(true);
+    await play(at(), told(conversion.broken));
+    webhook.break(false);
+    await play(at(), told(conversion.end));
   });
 });
