@@ -1,80 +1,102 @@
-import { internalError } from '@orrery/errors';
+import { type StatusError, badRequest } from '@orrery/errors';
 import type { HttpHeaders } from '@orrery/node-io/http-server';
-import { parseServiceAccountUser, serviceAccountGroups } from '../identity/claims.ts';
 import { forbiddenAction } from '../pipeline/access.ts';
-import type { Authorizer, Impersonator, RequestInfo, UserInfo } from '../pipeline/index.ts';
+import type { Authorizer, Impersonator, UserInfo } from '../pipeline/index.ts';
+import { type ImpersonationMode, type Question, type Wanted, impersonationModes } from './impersonation-modes.ts';
 
 const extraPrefix = 'impersonate-extra-';
+const maxRemembered = 1000;
 
-interface Wanted {
-  readonly username: string;
-  readonly uid: string;
-  readonly groups: readonly string[];
-  readonly extra: Readonly<Record<string, readonly string[]>>;
-}
-
-/** A header that may be repeated; Node joins repeated ones by commas. */
-function values(headers: HttpHeaders, name: string): string[] {
+/** The lines of a header. In HTTP each comes by itself; metadata of gRPC has one value, a list by commas. */
+function values(headers: HttpHeaders, name: string): readonly string[] {
   const value = headers[name];
   if (value === undefined) return [];
-  return typeof value === 'string' ? value.split(/,\s*/).filter((one) => one !== '') : [...value];
+  return typeof value === 'string' ? value.split(/,\s*/) : value;
 }
 
+function first(headers: HttpHeaders, name: string): string {
+  const value = headers[name];
+  return (typeof value === 'string' ? value : value?.[0]) ?? '';
+}
+
+/** Keys are percent-encoded, as header names take little; what is no encoding stays as it is. */
+function unescapeKey(key: string): string {
+  try {
+    return decodeURIComponent(key);
+  } catch {
+    return key;
+  }
+}
+
+function goStrings(list: readonly string[]): string {
+  return list.length ? `[]string{${list.map((one) => JSON.stringify(one)).join(', ')}}` : '[]string(nil)';
+}
+
+/** As Go prints the identity in upstream's message. */
+function goUser({ username, uid, groups, extra }: Wanted): string {
+  const entries = Object.entries(extra).sort(([a], [b]) => (a < b ? -1 : 1));
+  const map = entries.length ? `map[string][]string{${entries.map(([key, list]) => `${JSON.stringify(key)}:${goStrings(list)}`).join(', ')}}` : 'map[string][]string(nil)';
+  return `&user.DefaultInfo{Name:${JSON.stringify(username)}, UID:${JSON.stringify(uid)}, Groups:${goStrings(groups)}, Extra:${map}}`;
+}
+
+/** Undefined when the request does not ask for it. Throws 400 for groups, uid or extra of nobody. */
 function wantedUser(headers: HttpHeaders): Wanted | undefined {
-  const one = (name: string): string => {
-    const value = headers[name];
-    return (typeof value === 'string' ? value : value?.[0]) ?? '';
-  };
-  const extra = Object.fromEntries(
-    Object.keys(headers)
-      .filter((name) => name.startsWith(extraPrefix) && headers[name] !== undefined)
-      .map((name) => [decodeURIComponent(name.slice(extraPrefix.length)), values(headers, name)]),
-  );
-  const wanted = { username: one('impersonate-user'), uid: one('impersonate-uid'), groups: values(headers, 'impersonate-group'), extra };
+  const extra: Record<string, string[]> = {};
+  for (const name in headers) {
+    if (!name.startsWith(extraPrefix) || headers[name] === undefined) continue;
+    const key = unescapeKey(name.slice(extraPrefix.length));
+    extra[key] = [...(extra[key] ?? []), ...values(headers, name)];
+  }
+  const wanted = { username: first(headers, 'impersonate-user'), uid: first(headers, 'impersonate-uid'), groups: values(headers, 'impersonate-group'), extra };
   if (wanted.username) return wanted;
-  if (wanted.uid || wanted.groups.length || Object.keys(extra).length) throw internalError(new Error('requested impersonation of groups, uid or extra without impersonating a user'));
+  if (wanted.uid || wanted.groups.length || Object.keys(extra).length) throw badRequest(`requested ${goUser(wanted)} without impersonating a user name`);
   return undefined;
 }
 
-function question(resource: string, of: { name: string; namespace?: string; group?: string; subresource?: string }): RequestInfo {
-  const { name, namespace = '', group = '', subresource = '' } = of;
-  return { isResource: true, path: '', verb: 'impersonate', group, version: 'v1', resource, subresource, namespace, name };
-}
-
-/** Every single thing that is taken over needs the permission to impersonate it. */
-function questions(wanted: Wanted): RequestInfo[] {
-  const account = parseServiceAccountUser(wanted.username);
-  return [
-    account ? question('serviceaccounts', account) : question('users', { name: wanted.username }),
-    ...wanted.groups.map((name) => question('groups', { name })),
-    ...Object.entries(wanted.extra).flatMap(([key, list]) => list.map((name) => question('userextras', { name, group: 'authentication.k8s.io', subresource: key }))),
-    ...(wanted.uid ? [question('uids', { name: wanted.uid, group: 'authentication.k8s.io' })] : []),
-  ];
-}
-
-function groupsOf(wanted: Wanted): string[] {
-  const account = parseServiceAccountUser(wanted.username);
-  const groups = wanted.groups.length || !account ? [...wanted.groups] : serviceAccountGroups(account.namespace);
+function groupsOf(wanted: Wanted, mode: ImpersonationMode): string[] {
+  const groups = wanted.groups.length ? [...wanted.groups] : [...mode.groups(wanted)];
   if (wanted.username === 'system:anonymous') return groups.includes('system:unauthenticated') ? groups : [...groups, 'system:unauthenticated'];
   return groups.includes('system:authenticated') || groups.includes('system:unauthenticated') ? groups : [...groups, 'system:authenticated'];
 }
 
-/** Lets those who may act as somebody else, by the Impersonate-* headers. */
+/** What the first refused question is refused with; undefined when all are allowed. */
+async function refusal(authorize: Authorizer['authorize'], questions: readonly Question[]): Promise<StatusError | undefined> {
+  for (const question of questions) {
+    const { decision, reason } = await authorize(question);
+    if (decision !== 'allow') return forbiddenAction(question.user, question.info, reason);
+  }
+  return undefined;
+}
+
+/**
+ * Lets those who may act as somebody else, by the Impersonate-* headers. The mode that let a user last is tried first. A
+ * refusal is told in the words of the mode of old, which everybody knows.
+ */
 export function impersonation(authorize: Authorizer['authorize']): Impersonator {
+  const lastModes = new Map<string, ImpersonationMode>();
+  const remember = (username: string, mode: ImpersonationMode): void => {
+    if (lastModes.size >= maxRemembered) lastModes.clear();
+    lastModes.set(username, mode);
+  };
   return {
-    async impersonate({ user, headers }): Promise<UserInfo> {
+    async impersonate({ user, headers, info }): Promise<UserInfo> {
       const wanted = wantedUser(headers);
       if (!wanted) return user;
-      for (const info of questions(wanted)) {
-        const { decision, reason } = await authorize({ user, info });
-        if (decision !== 'allow') throw forbiddenAction(user, info, reason);
+      const last = lastModes.get(user.username);
+      let refused: StatusError | undefined;
+      for (const mode of last ? [last, ...impersonationModes.filter((one) => one !== last)] : impersonationModes) {
+        const questions = mode.questions(wanted, { user, info });
+        if (!questions) continue;
+        const why = await refusal(authorize, questions);
+        if (!why) {
+          if (mode !== last) remember(user.username, mode);
+          const { username, uid, extra } = wanted;
+          return { username, ...(uid ? { uid } : {}), groups: groupsOf(wanted, mode), ...(Object.keys(extra).length ? { extra } : {}) };
+        }
+        if (mode === impersonationModes.at(-1)) refused = why;
       }
-      return {
-        username: wanted.username,
-        ...(wanted.uid ? { uid: wanted.uid } : {}),
-        groups: groupsOf(wanted),
-        ...(Object.keys(wanted.extra).length ? { extra: wanted.extra } : {}),
-      };
+      // The mode of old takes every identity, so it has refused.
+      throw refused as StatusError;
     },
   };
 }

@@ -170,16 +170,55 @@ describe('other credentials', () => {
 
 describe('impersonation', () => {
   const info = { isResource: true, path: '', verb: 'list', group: '', version: 'v1', resource: 'pods', subresource: '', namespace: '', name: '' };
-  const act = async (headers: Record<string, string>): Promise<UserInfo | undefined> => set.impersonator?.impersonate({ user: someone, headers, info });
+  const act = async (headers: Record<string, string | readonly string[]>): Promise<UserInfo | undefined> => set.impersonator?.impersonate({ user: someone, headers, info });
   it('takes over user, groups and extra', async () => {
     expect(await act({ 'impersonate-user': 'bob', 'impersonate-group': 'a, b', 'impersonate-extra-scopes': 'x' })).toEqual({ username: 'bob', groups: ['a', 'b', 'system:authenticated'], extra: { scopes: ['x'] } });
     expect((await act({ 'impersonate-user': 'system:serviceaccount:a:robot' }))?.groups).toEqual(['system:serviceaccounts', 'system:serviceaccounts:a', 'system:authenticated']);
     expect(await act({})).toBe(someone);
   });
+  it('takes groups with commas and keys with escapes as they are', async () => {
+    expect(await act({ 'impersonate-user': 'bob', 'impersonate-group': ['CN=a,OU=b'], 'impersonate-extra-example.org%2fteam': ['x, y'], 'impersonate-extra-50%': ['z'] })).toEqual({
+      username: 'bob', groups: ['CN=a,OU=b', 'system:authenticated'], extra: { 'example.org/team': ['x, y'], '50%': ['z'] },
+    });
+    expect((await act({ 'impersonate-user': 'system:anonymous' }))?.groups).toEqual(['system:unauthenticated']);
+  });
   it('takes permission', async () => {
     open({ authorize: allowNothing });
     await expect(act({ 'impersonate-user': 'bob' })).rejects.toThrow('users "bob" is forbidden: User "jane" cannot impersonate resource "users" in API group "" at the cluster scope');
-    await expect(act({ 'impersonate-group': 'a' })).rejects.toMatchObject({ code: 500 });
+    await expect(act({ 'impersonate-user': 'system:serviceaccount:a:robot' })).rejects.toThrow('serviceaccounts "robot" is forbidden: User "jane" cannot impersonate resource "serviceaccounts" in API group "" in the namespace "a"');
+    await expect(act({ 'impersonate-group': 'a' })).rejects.toMatchObject({ code: 400, message: 'requested &user.DefaultInfo{Name:"", UID:"", Groups:[]string{"a"}, Extra:map[string][]string(nil)} without impersonating a user name' });
+  });
+  it('asks for every part by itself', async () => {
+    const asked: string[] = [];
+    const may = new Set(['impersonate users bob', 'impersonate groups a', 'impersonate userextras/scopes x', 'impersonate uids 1']);
+    open({ authorize: ({ info: { verb, resource, subresource, name } }) => {
+      const question = `${verb} ${subresource ? `${resource}/${subresource}` : resource} ${name}`;
+      if (verb === 'impersonate') asked.push(question);
+      return { decision: may.has(question) ? 'allow' : 'noOpinion', reason: '' };
+    } });
+    const headers = { 'impersonate-user': 'bob', 'impersonate-group': ['a'], 'impersonate-extra-scopes': ['x'], 'impersonate-uid': '1' };
+    expect(await act(headers)).toMatchObject({ username: 'bob', uid: '1' });
+    expect(asked).toEqual([...may].sort((a, b) => ['users', 'uids', 'groups', 'userextras'].findIndex((one) => a.includes(one)) - ['users', 'uids', 'groups', 'userextras'].findIndex((one) => b.includes(one))));
+    may.delete('impersonate userextras/scopes x');
+    await expect(act(headers)).rejects.toThrow('userextras.authentication.k8s.io "x" is forbidden: User "jane" cannot impersonate resource "userextras/scopes" in API group "authentication.k8s.io"');
+  });
+  it('can be limited to identities and to what is done with them', async () => {
+    const allow = (...permitted: string[]) => open({ authorize: ({ info: { verb, group, resource, name } }) => ({ decision: permitted.includes(`${verb} ${group}/${resource} ${name}`) ? 'allow' : 'noOpinion', reason: '' }) });
+    allow('impersonate-on:user-info:list /pods ', 'impersonate:user-info authentication.k8s.io/users bob');
+    expect((await act({ 'impersonate-user': 'bob' }))?.username).toBe('bob');
+    await expect(act({ 'impersonate-user': 'eve' })).rejects.toMatchObject({ code: 403 });
+    allow('impersonate:user-info authentication.k8s.io/users bob');
+    await expect(act({ 'impersonate-user': 'bob' })).rejects.toMatchObject({ code: 403 });
+    allow('impersonate-on:user-info:list /pods ', 'impersonate:user-info authentication.k8s.io/users bob', 'impersonate:user-info authentication.k8s.io/groups system:masters');
+    await expect(act({ 'impersonate-user': 'bob', 'impersonate-group': ['system:masters'] })).rejects.toMatchObject({ code: 403 });
+    allow('impersonate-on:arbitrary-node:list /pods ', 'impersonate:arbitrary-node authentication.k8s.io/nodes n1');
+    expect((await act({ 'impersonate-user': 'system:node:n1' }))?.groups).toEqual(['system:nodes', 'system:authenticated']);
+  });
+  it('lets the pod of a node act as that node', async () => {
+    const agent = { username: 'system:serviceaccount:a:agent', groups: [], extra: { 'authentication.kubernetes.io/node-name': ['n1'] } };
+    open({ authorize: ({ info: { verb, name } }) => ({ decision: verb === 'impersonate-on:associated-node:list' || (verb === 'impersonate:associated-node' && name === '*') ? 'allow' : 'noOpinion', reason: '' }) });
+    expect((await set.impersonator?.impersonate({ user: agent, headers: { 'impersonate-user': 'system:node:n1' }, info }))?.groups).toEqual(['system:nodes', 'system:authenticated']);
+    await expect(set.impersonator?.impersonate({ user: agent, headers: { 'impersonate-user': 'system:node:n2' }, info })).rejects.toMatchObject({ code: 403 });
   });
 });
 
