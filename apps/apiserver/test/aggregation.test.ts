@@ -157,6 +157,7 @@ describe('an APIService of another server', () => {
     const made = await ask(`${root}/namespaces/default/flunders?fieldManager=me&dryRun=`, { method: 'POST', body: flunder, headers: { 'x-remote-user': 'evil', 'x-remote-group': 'system:masters', 'x-remote-extra-a': 'b', 'x-remote-uid': '7', authorization: '' } });
     expect(made.status).toBe(201);
     expect(made.headers['warning']).toBe('299 - "flunders are shy", 299 - "and few"');
+    expect(made.headers['access-control-allow-origin']).toBeUndefined();
     expect(made.headers['audit-id']).toMatch(/^[0-9a-f-]{36}$/);
     const seen = sample.clients.at(-1);
     expect(seen).toMatchObject({ user: 'root', uid: '', groups: ['system:masters', 'system:authenticated'], url: `${root}/namespaces/default/flunders?fieldManager=me&dryRun=` });
@@ -176,6 +177,26 @@ describe('an APIService of another server', () => {
     expect(reply.status).toBe(403);
     expect(reply.json.message).toBe(`flunders.${group} is forbidden: User "system:anonymous" cannot list resource "flunders" in API group "${group}" at the cluster scope`);
     expect(sample.clients.length).toBe(before);
+  });
+
+  it('may not lead clients elsewhere', async () => {
+    const reply = await ask(`${root}/elsewhere`);
+    expect([reply.status, reply.text, reply.headers['location']]).toEqual([502, 'the backend attempted to redirect this request, which is not permitted', undefined]);
+  });
+
+  it('keeps what others say in its status', async () => {
+    const at = `/apis/apiregistration.k8s.io/v1/apiservices/${name}`;
+    const patched = await ask(`${at}/status`, { method: 'PATCH', headers: { 'content-type': 'application/strategic-merge-patch+json' }, body: { status: { conditions: [{ type: 'StatusPatched', status: 'True', reason: 'Patched', message: 'by me' }] } } });
+    expect(patched.json.status.conditions.map((one: any) => one.type)).toEqual(expect.arrayContaining(['Available', 'StatusPatched']));
+    sample.outage = 500;
+    const slice = await t.api.get(EndpointSlices, { namespace: 'wardle', name: 'api-1' });
+    await t.api.update(EndpointSlices, { ...slice, metadata: { ...slice.metadata, annotations: { a: 'b' } } } as any);
+    await becomes('FailedDiscoveryCheck');
+    sample.outage = undefined;
+    await becomes('Passed');
+    expect((await ask(`${at}/status`)).json.status.conditions.map((one: any) => [one.type, one.status])).toEqual(expect.arrayContaining([['Available', 'True'], ['StatusPatched', 'True']]));
+    const wrong = await ask(`${at}/status`, { method: 'PATCH', headers: { 'content-type': 'application/merge-patch+json' }, body: { status: { conditions: [{ type: 'X', status: 'Maybe' }] } } });
+    expect([wrong.status, wrong.json.details.causes[0]]).toEqual([422, { reason: 'FieldValueNotSupported', message: 'Unsupported value: "Maybe": supported values: "True", "False", "Unknown"', field: 'status.conditions[0].status' }]);
   });
 
   it('streams watches as they come, and ends them with the client', { timeout: 10_000 }, async () => {
@@ -199,9 +220,9 @@ describe('an APIService of another server', () => {
   });
 
   it('takes upgrades both ways, and refusals of them', { timeout: 10_000 }, async () => {
-    const talk = (protocol: string): Promise<string> => new Promise((resolve, reject) => {
+    const talk = (protocol: string, last = 'echo'): Promise<string> => new Promise((resolve, reject) => {
       const socket = tlsConnect({ host: '127.0.0.1', port: t.server.port, ca: pki.caCert, servername: 'localhost', ...admin }, () => {
-        socket.write(`GET ${root}/namespaces/default/flunders/one/echo HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`);
+        socket.write(`GET ${root}/namespaces/default/flunders/one/${last} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`);
       });
       let text = '';
       socket.on('data', (chunk) => {
@@ -214,6 +235,7 @@ describe('an APIService of another server', () => {
     });
     expect(await talk('websocket')).toMatch(/^HTTP\/1\.1 101 .*\r\n\r\nHELLO$/s);
     expect(sample.clients.at(-1)).toMatchObject({ user: 'root', groups: ['system:masters', 'system:authenticated'] });
+    expect(await talk('websocket', 'elsewhere')).toMatch(/^HTTP\/1\.1 503 .*\r\n\r\nthe backend attempted to redirect this request, which is not permitted\n$/s);
     expect(await talk('spdy/3.1')).toMatch(/^HTTP\/1\.1 403 .*no\n$/s);
   });
 

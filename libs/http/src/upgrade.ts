@@ -45,6 +45,8 @@ export interface ProxyUpgradeOptions {
   readonly host: string;
   /** Headers that are not passed on, lower case (`authorization` …). */
   readonly dropHeaders?: readonly string[];
+  /** Sees the backend's answer first; what it throws ends the attempt before anything was sent to the client. */
+  readonly check?: (head: ResponseHead) => void;
 }
 
 /**
@@ -66,6 +68,12 @@ export async function proxyUpgrade(options: ProxyUpgradeOptions): Promise<Respon
     backend.close();
     throw error;
   });
+  try {
+    options.check?.(head);
+  } catch (error) {
+    backend.close();
+    throw error;
+  }
   if (head.status === 101) {
     await client.write(formatResponseHead(head));
     await splice(client, rest);

@@ -66,8 +66,8 @@ export function withVerdict(object: APIService, verdict: Verdict, nowMs: number)
   if (known && known.status === verdict.status && known.reason === verdict.reason && known.message === verdict.message) return undefined;
   const lastTransitionTime = known?.status === verdict.status ? known.lastTransitionTime : rfc3339(nowMs);
   const condition = { type: 'Available', ...verdict, ...(lastTransitionTime === undefined ? {} : { lastTransitionTime }) } as APIServiceCondition;
-  const others = (object.status?.conditions ?? []).filter(({ type }) => type !== 'Available');
-  return { ...object, status: { ...object.status, conditions: [...others, condition] } };
+  const all = object.status?.conditions ?? [];
+  return { ...object, status: { ...object.status, conditions: known ? all.map((one) => (one === known ? condition : one)) : [...all, condition] } };
 }
 
 export interface AvailabilityContext extends ConnectionNeeds {

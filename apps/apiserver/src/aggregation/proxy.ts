@@ -2,21 +2,25 @@ import { type ExchangeReply, type HeaderList, headerValue } from '@orrery/http';
 import type { HttpHeaders } from '@orrery/node-io/http-server';
 import type { DelegatedRequest } from '../pipeline/aggregation.ts';
 import { responseHead } from '../http/upgrade.ts';
+import type { Backend } from '../streaming/backend.ts';
 import { type PassedOn, exchangeWith, joinUpgrade, relay } from '../streaming/pass-on.ts';
 import type { RemoteService } from './api-service.ts';
 import { type ConnectionNeeds, authority, endpointOf, openBackend } from './connection.ts';
 import { withoutIdentity } from './identity-headers.ts';
 
+/** What upstream lets no other server say: scripts of strangers get no access through this one. */
+const corsHeader = /^access-control-allow-(credentials|headers|methods|origin)$/;
+const redirected = 'the backend attempted to redirect this request, which is not permitted';
+
 const hopHeaders = new Set(['connection', 'keep-alive', 'proxy-authenticate', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade']);
 
 /** A failure of the aggregator itself: plain text, as upstream tells it. */
-function refuse(request: DelegatedRequest, code: number, text: string): void {
+function refuse(request: DelegatedRequest, code: number, body: string): void {
   request.onStatus(code);
-  const body = `${text}\n`;
   const headers = { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff', 'cache-control': 'no-cache, private', ...request.headers };
   if (request.response) request.response.send(code, headers, body);
   else if (request.socket && !request.socket.closed) {
-    request.socket.write(Buffer.from(`${responseHead(code, { ...headers, 'content-length': String(body.length), connection: 'close' })}${body}`));
+    request.socket.write(Buffer.from(`${responseHead(code, { ...headers, 'content-length': String(Buffer.byteLength(body)), connection: 'close' })}${body}`));
     request.socket.end();
   }
 }
@@ -27,10 +31,19 @@ function replyHeaders(reply: ExchangeReply, own: HttpHeaders): HttpHeaders {
   for (const [name, value] of reply.headers) {
     const key = name.toLowerCase();
     const known = out[key];
-    if (hopHeaders.has(key)) continue;
+    if (hopHeaders.has(key) || corsHeader.test(key)) continue;
     out[key] = known === undefined ? value : [known, value].flat();
   }
   return { ...out, ...own };
+}
+
+/** A server behind this one could lead clients, with their credentials, anywhere. */
+function isRedirect(reply: Pick<ExchangeReply, 'status' | 'headers'>): boolean {
+  return reply.status >= 300 && reply.status <= 399 && reply.headers.some(([name, value]) => name.toLowerCase() === 'location' && value !== '');
+}
+
+function refuseRedirect(head: Pick<ExchangeReply, 'status' | 'headers'>): void {
+  if (isRedirect(head)) throw new Error(redirected);
 }
 
 /** What tells the other server how the client reached this one. */
@@ -67,28 +80,34 @@ function passedOn(request: DelegatedRequest): PassedOn {
 /** Passes an authorized request on to the server behind an APIService, and its reply back as it arrives. */
 export async function proxyTo(remote: RemoteService, request: DelegatedRequest, needs: ConnectionNeeds): Promise<void> {
   const { log } = needs.env;
-  if (!remote.isAvailable) return refuse(request, 503, 'service unavailable');
+  if (!remote.isAvailable) return refuse(request, 503, 'service unavailable\n');
   let to: ReturnType<typeof endpointOf>;
   try {
     to = endpointOf(remote, needs);
   } catch (error) {
     log.warn('no way to the service of an APIService', { name: remote.name, error });
-    return refuse(request, 503, 'service unavailable');
+    return refuse(request, 503, 'service unavailable\n');
   }
   const on = passedOn(request);
   const options = { target: request.http.url, extra: forwarding(request) };
+  let backend: Backend;
   let reply: ExchangeReply;
   try {
-    const backend = await openBackend(remote, request.user, { needs, to });
+    backend = await openBackend(remote, request.user, { needs, to });
     if (on.socket) {
       request.onStatus(101);
-      request.onStatus(await joinUpgrade(on, backend, options));
+      request.onStatus(await joinUpgrade(on, backend, { ...options, check: refuseRedirect }));
       return;
     }
     reply = await exchangeWith(on, backend, options);
   } catch (error) {
     log.debug('a request could not be passed on', { name: remote.name, to: authority(to), error });
-    return refuse(request, 503, on.socket ? `error dialing backend: ${(error as Error).message}` : `error trying to reach service: ${(error as Error).message}`);
+    const { message } = error as Error;
+    return refuse(request, 503, on.socket ? `${message}\n` : `error trying to reach service: ${message}\n`);
+  }
+  if (isRedirect(reply)) {
+    backend.stream.close();
+    return refuse(request, 502, redirected);
   }
   request.onStatus(reply.status);
   await relay(on, reply, replyHeaders(reply, request.headers)).catch((error: unknown) => log.debug('a reply ended early', { name: remote.name, error }));

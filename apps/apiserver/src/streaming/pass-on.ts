@@ -1,5 +1,5 @@
 import { internalError } from '@orrery/errors';
-import { type ExchangeReply, type HeaderList, exchange, headerList, proxyUpgrade, streamOfSocket } from '@orrery/http';
+import { type ExchangeReply, type HeaderList, type ProxyUpgradeOptions, exchange, headerList, proxyUpgrade, streamOfSocket } from '@orrery/http';
 import type { HttpHeaders } from '@orrery/node-io/http-server';
 import type { ConnectRequest } from '../pipeline/index.ts';
 import type { Backend } from './backend.ts';
@@ -39,12 +39,12 @@ function valuesByName(list: HeaderList): Record<string, string[]> {
 }
 
 /** Passes an upgrade on and joins the two connections until either ends; resolves with the status of the backend's reply. Rejects before anything was sent to the client. */
-export async function joinUpgrade(request: PassedOn, backend: Backend, options: { target: string; extra?: HeaderList }): Promise<number> {
+export async function joinUpgrade(request: PassedOn, backend: Backend, options: { target: string; extra?: HeaderList; check?: ProxyUpgradeOptions['check'] }): Promise<number> {
   if (!request.socket) throw new Error('not an upgrade');
   const { method, headers, url } = request.http;
   const kept = forwarded(headers, (name) => !['authorization', 'host', 'content-length', 'x-orrery-node'].includes(name));
   const sent = valuesByName([...kept, ...(backend.headers ?? []), ...(options.extra ?? [])]);
-  const { status } = await proxyUpgrade({ request: { method, url, headers: sent }, client: streamOfSocket(request.socket), backend: backend.stream, target: options.target, host: backend.host });
+  const { status } = await proxyUpgrade({ request: { method, url, headers: sent }, client: streamOfSocket(request.socket), backend: backend.stream, target: options.target, host: backend.host, ...(options.check ? { check: options.check } : {}) });
   return status;
 }
 

@@ -91,6 +91,7 @@ export class SampleServer {
     const [path = '', query = ''] = request.url.split('?');
     const document = this.documentOf(path, request);
     if (document) return reply(200, document.body, document.headers);
+    if (path === `${root}/elsewhere`) return response.send(302, { location: 'https://example.com/', 'access-control-allow-origin': '*' });
     if (!path.startsWith(`${root}/`)) return reply(404, status(404, 'NotFound', 'the server could not find the requested resource'));
     await this.resource(request, response, { path: path.slice(root.length + 1), query: new URLSearchParams(query), reply });
   }
@@ -123,7 +124,7 @@ export class SampleServer {
       const made: Flunder = { ...flunder, metadata: { ...flunder.metadata, namespace, uid: crypto.randomUUID(), resourceVersion: String(++this.revision), creationTimestamp: new Date().toISOString().replace(/\.\d+/, '') } };
       this.flunders.set(`${namespace}/${made.metadata.name}`, made);
       this.tell('ADDED', made);
-      return reply(201, made, { warning: ['299 - "flunders are shy"', '299 - "and few"'] });
+      return reply(201, made, { warning: ['299 - "flunders are shy"', '299 - "and few"'], 'access-control-allow-origin': '*' });
     }
     const items = [...this.flunders.values()].filter((one) => namespace === '' || one.metadata.namespace === namespace);
     if (!query.get('watch')) return reply(200, { kind: 'FlunderList', apiVersion: `${group}/${version}`, metadata: { resourceVersion: String(this.revision) }, items });
@@ -158,6 +159,10 @@ export class SampleServer {
 
   /** Says back, in capitals, what comes over an upgraded connection. */
   private async echo(request: HttpRequest, socket: RawSocket): Promise<void> {
+    if (request.url.endsWith('/elsewhere')) {
+      socket.write(Buffer.from('HTTP/1.1 302 Found\r\nlocation: https://example.com/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n'));
+      return socket.end();
+    }
     if (!this.isTrusted(request) || upgradeProtocol(request) !== 'websocket') {
       socket.write(Buffer.from('HTTP/1.1 403 Forbidden\r\ncontent-type: text/plain\r\ncontent-length: 3\r\nconnection: close\r\n\r\nno\n'));
       return socket.end();
