@@ -15,6 +15,7 @@ import { meteredAccess } from './metrics/access-metrics.ts';
 import { meteredAdmission } from './metrics/admission-metrics.ts';
 import { HealthMetrics } from './metrics/health-metrics.ts';
 import { meteredStore } from './metrics/metered-store.ts';
+import { registryMeters } from './metrics/registry-meters.ts';
 import { serverMetrics } from './metrics/server-metrics.ts';
 import { type Encryption, encryptionOf } from './encryption/index.ts';
 import { objectReader } from './object-reader.ts';
@@ -75,7 +76,7 @@ function composeRegistry({ env, deps, config, encryption }: Composition & { read
     nodePortRange: config.serviceNodePortRange,
   });
   const snapshots = new PageSnapshots(env.clock);
-  const registry: Registry = { env, config, store, feed, ownWrites, root, kinds, snapshots, ...lists, hooks: [services] };
+  const registry: Registry = { env, config, store, feed, ownWrites, root, kinds, snapshots, ...lists, hooks: [services], meters: registryMeters(env) };
   return { registry, kinds, feed };
 }
 

@@ -114,11 +114,27 @@ describe('metrics', () => {
     expect(plain.body).toMatch(/apiserver_storage_size_bytes\{storage_cluster_id="[^"]+"\} [1-9]/);
     expect(plain.body).toMatch(/etcd_request_duration_seconds_count\{group="",operation="create",resource="configmaps"\} 1\n/);
     expect(plain.body).toContain('kubernetes_build_info{');
+    expect(plain.body).toContain('apiserver_admission_step_admission_duration_seconds_count{operation="CREATE",rejected="false",type="validate"} 1\n');
+    expect(plain.body).toContain('apiserver_watch_cache_events_received_total{group="",resource="configmaps"} 1\n');
+    expect(plain.body).toMatch(/process_resident_memory_bytes [1-9]/);
     expect(plain.body).not.toContain('kubernetes_healthcheck');
     const open = await text(`${url}/metrics`, { accept: 'application/openmetrics-text;version=1.0.0,text/plain;q=0.5' });
     expect(open.headers.get('content-type')).toBe('application/openmetrics-text; version=1.0.0; charset=utf-8');
     expect(open.body.endsWith('# EOF\n')).toBe(true);
     expect((await text(`${url}/metrics/slis`)).body).toContain('kubernetes_healthchecks_total{name="etcd",status="success",type="readyz"} 1\n');
+  });
+
+  it('count what watches send, and who asks for what is deprecated', async () => {
+    const { url, api } = await start();
+    await api.create(ConfigMaps, { metadata: { name: 'x', namespace: 'default' } });
+    const watch = await fetch(`${url}/api/v1/configmaps?watch=true`);
+    await watch.body?.getReader().read();
+    await text(`${url}/api/v1/componentstatuses`);
+    const { body } = await text(`${url}/metrics`);
+    expect(body).toContain('apiserver_watch_events_total{group="",resource="configmaps",version="v1"} 1\n');
+    expect(body).toContain('apiserver_init_events_total{group="",resource="configmaps"} 1\n');
+    expect(body).toContain('apiserver_longrunning_requests{component="apiserver",group="",resource="configmaps",scope="cluster",subresource="",verb="WATCH",version="v1"} 1\n');
+    expect(body).toContain('apiserver_requested_deprecated_apis{group="",removed_release="",resource="componentstatuses",subresource="",version="v1"} 1\n');
   });
 
   it('keep to bounded labels whatever is asked for', async () => {

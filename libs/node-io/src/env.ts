@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type Env, type LogLevel, type LogRecord, type Random, createLogger, createMetrics, formatJsonLine, randomFrom } from '@orrery/runtime';
+import { withProcessMetrics } from './process-metrics.ts';
 import { realClock } from './real-clock.ts';
 
 /** Node's random source. */
@@ -9,5 +10,5 @@ export const realRandom: Random = { ...randomFrom(() => Math.random()), uuid: ()
 export function realEnv(options: { name: string; level?: LogLevel; write?: (record: LogRecord) => void }): Env {
   const write = options.write ?? ((record: LogRecord) => void process.stderr.write(formatJsonLine(record)));
   const log = createLogger({ now: realClock.now, write, level: options.level ?? 'info', fields: { component: options.name } });
-  return { clock: realClock, random: realRandom, log, metrics: createMetrics() };
+  return { clock: realClock, random: realRandom, log, metrics: withProcessMetrics(createMetrics()) };
 }

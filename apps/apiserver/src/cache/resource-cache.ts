@@ -35,13 +35,15 @@ export class ResourceCache {
   kind: KindDescriptor;
   /** `/registry/pods/` */
   readonly prefix: string;
+  /** Changes since the start, for metrics. */
+  received = 0;
+  readonly capacity: number;
   private items: Tree = new BTree<string, Entry>(undefined, compare);
   /** The same items, for look-ups. */
   private byKey = new Map<string, Entry>();
   private readonly indexes = new Map<string, Map<string, Map<string, Entry>>>();
   private readonly watchers: Watchers;
   private readonly listeners = new Map<ChangeListener, ((revision: number) => void) | undefined>();
-  private readonly capacity: number;
   private ring: ChangeRing;
   private loading: Update[] | undefined;
   /** What the content was listed at: older changes are in it already. */
@@ -151,6 +153,7 @@ export class ResourceCache {
       this.ring.push(change);
       changes.push(change);
     }
+    this.received += changes.length;
     for (const change of changes) for (const listener of this.listeners.keys()) listener(change);
     this.watchers.dispatch(changes);
   }

@@ -1,6 +1,7 @@
 import { type Status, toStatusError } from '@orrery/errors';
 import type { ByteSink } from '@orrery/node-io/http-server';
 import type { Frame } from '../cache/frame.ts';
+import type { WatchMeter } from '../metrics/registry-meters.ts';
 import type { Registry, RequestScope } from '../registry/registry.ts';
 import { type WatchHandle, type WatchOptions, watch } from '../registry/watch.ts';
 import type { Exchange } from './exchange.ts';
@@ -18,9 +19,11 @@ class WatchWriter {
   private backlogBytes = 0;
   private blocked = true;
   private ending = false;
+  private readonly meter: WatchMeter;
 
-  constructor(form: StreamForm, overflow: () => void) {
+  constructor(form: StreamForm, meter: WatchMeter, overflow: () => void) {
     this.form = form;
+    this.meter = meter;
     this.overflow = overflow;
   }
 
@@ -32,7 +35,9 @@ class WatchWriter {
   }
 
   frames(batch: readonly Frame[]): void {
-    this.write(this.form.events(batch));
+    const bytes = this.form.events(batch);
+    this.meter.sent(batch.length, bytes.length);
+    this.write(bytes);
   }
 
   write(bytes: Buffer): void {
@@ -78,7 +83,8 @@ export async function serveWatch(
 ): Promise<void> {
   const { exchange, form } = request;
   let handle: WatchHandle | undefined;
-  const writer = new WatchWriter(form, () => {
+  const writer = new WatchWriter(form, registry.meters.watch(scope.kind), () => {
+    registry.meters.terminated(scope.kind);
     handle?.stop();
     finish();
   });

@@ -1,3 +1,4 @@
+import type { KindDescriptor } from '@orrery/api';
 import type { BoundCounter, BoundGauge, BoundHistogram, Counter, Env, Gauge, Histogram } from '@orrery/runtime';
 import type { ParsedRequest } from '../http/request-path.ts';
 import type { KindLookup } from '../pipeline/plugin-set.ts';
@@ -57,6 +58,7 @@ export class RequestMetrics {
   private readonly longRunning: Gauge;
   private readonly terminations: Counter;
   private readonly aborts: Counter;
+  private readonly deprecated: Gauge;
   private readonly shapes = new Map<string, Shape>();
 
   constructor({ metrics }: Pick<Env, 'metrics'>, kinds: KindLookup) {
@@ -66,8 +68,15 @@ export class RequestMetrics {
     this.sli = metrics.histogram('apiserver_request_sli_duration_seconds', 'Response latency distribution (not counting webhook duration and priority & fairness queue wait times) in seconds for each verb, group, version, resource, subresource, scope and component.', sliBuckets);
     this.sizes = metrics.histogram('apiserver_response_sizes', 'Response size distribution in bytes for each group, version, verb, resource, subresource, scope and component.', sizeBuckets);
     this.longRunning = metrics.gauge('apiserver_longrunning_requests', 'Gauge of all active long-running apiserver requests broken out by verb, group, version, resource, scope and component. Not all requests are tracked this way.');
+    this.deprecated = metrics.gauge('apiserver_requested_deprecated_apis', 'Gauge of deprecated APIs that have been requested, broken out by API group, version, resource, subresource, and removed_release.');
     this.terminations = metrics.counter('apiserver_request_terminations_total', 'Number of requests which apiserver terminated in self-defense.');
     this.aborts = metrics.counter('apiserver_request_aborts_total', 'Number of requests which apiserver aborted possibly due to a timeout, for each group, version, verb, resource, subresource and scope');
+  }
+
+  /** Once for each resource that is deprecated; of custom ones upstream does not tell. */
+  private noteDeprecation(kind: KindDescriptor, { group, version, resource, subresource }: RequestInfo): void {
+    const isDeprecated = kind.deprecation !== undefined || kind.kind === 'ComponentStatus';
+    if (isDeprecated && !kind.schema) this.deprecated.set(1, { group, version, resource, subresource, removed_release: '' });
   }
 
   shapeOf({ info, query }: ParsedRequest, contentType: string | undefined): Shape {
@@ -114,6 +123,7 @@ export class RequestMetrics {
 
   private newShape(info: RequestInfo, { verb, scope, dryRun }: { verb: string; scope: string; dryRun: string }): Shape {
     const kind = info.isResource ? this.kinds.get(info.group, info.version, info.resource) : undefined;
+    if (kind) this.noteDeprecation(kind, info);
     const known = kind !== undefined && (info.subresource === '' || kind.subresources.some(({ name }) => name === info.subresource) || connecting.has(info.subresource) || info.subresource === 'log');
     const where = known
       ? { group: info.group, version: info.version, resource: info.resource, subresource: info.subresource }

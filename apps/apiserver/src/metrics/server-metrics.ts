@@ -1,6 +1,7 @@
 import { MaintenanceDefinition } from '@orrery/proto/etcd';
 import { type Channel, createClient } from '@orrery/rpc';
 import type { Env } from '@orrery/runtime';
+import type { ResourceCache } from '../cache/resource-cache.ts';
 import { versionInfo } from '../http/version.ts';
 import type { StoreFeed } from '../cache/store-feed.ts';
 
@@ -14,15 +15,14 @@ function registerCaches({ metrics }: Env, feed: StoreFeed): void {
   metrics.collect('apiserver_storage_objects', { type: 'gauge', help: '[DEPRECATED, consider using apiserver_resource_objects instead] Number of stored objects at the time of last check split by kind. In case of a fetching error, the value will be -1.' }, () =>
     feed.all().map(({ kind, size }) => ({ labels: { resource: qualified(kind) }, value: size })),
   );
-  metrics.collect('apiserver_resource_objects', { type: 'gauge', help: 'Number of stored objects at the time of last check split by kind. In case of a fetching error, the value will be -1.' }, () =>
-    feed.all().map(({ kind, size }) => ({ labels: { group: kind.group, resource: kind.resource }, value: size })),
-  );
-  metrics.collect('apiserver_watch_cache_resource_version', { type: 'gauge', help: 'Current resource version of watch cache broken by resource type.' }, () =>
-    feed.all().map(({ kind }) => ({ labels: { group: kind.group, resource: kind.resource }, value: feed.revision })),
-  );
-  metrics.collect('orrery_watch_cache_watchers', { type: 'gauge', help: 'Number of open watches split by the resource whose cache serves them.' }, () =>
-    feed.all().map(({ kind, watcherCount }) => ({ labels: { group: kind.group, resource: kind.resource }, value: watcherCount })),
-  );
+  const perResource = (name: string, type: 'counter' | 'gauge', help: string, read: (cache: ResourceCache) => number): void =>
+    metrics.collect(name, { type, help }, () => feed.all().map((cache) => ({ labels: { group: cache.kind.group, resource: cache.kind.resource }, value: read(cache) })));
+  perResource('apiserver_watch_cache_events_received_total', 'counter', 'Counter of events received in watch cache broken by resource type.', (cache) => cache.received);
+  perResource('apiserver_watch_cache_events_dispatched_total', 'counter', 'Counter of events dispatched in watch cache broken by resource type.', (cache) => cache.received);
+  perResource('watch_cache_capacity', 'gauge', 'Total capacity of watch cache broken by resource type.', (cache) => cache.capacity);
+  perResource('apiserver_resource_objects', 'gauge', 'Number of stored objects at the time of last check split by kind. In case of a fetching error, the value will be -1.', (cache) => cache.size);
+  perResource('apiserver_watch_cache_resource_version', 'gauge', 'Current resource version of watch cache broken by resource type.', () => feed.revision);
+  perResource('orrery_watch_cache_watchers', 'gauge', 'Number of open watches split by the resource whose cache serves them.', (cache) => cache.watcherCount);
 }
 
 /** What the store says of its size when it is asked; nothing while it does not answer. */
@@ -52,6 +52,7 @@ export function serverMetrics(env: Env, parts: { readonly feed: StoreFeed; reado
   env.metrics.collect('kubernetes_build_info', { type: 'gauge', help: "A metric with a constant '1' value labeled by major, minor, git version, git commit, git tree state, build date, Go version, and compiler from which Kubernetes was built, and platform on which it is running." }, () => [
     { labels: { major, minor, git_version: gitVersion, git_commit: gitCommit, git_tree_state: gitTreeState, build_date: buildDate, go_version: goVersion, compiler, platform }, value: 1 },
   ]);
+  for (const name of ['hidden', 'disabled']) env.metrics.counter(`${name}_metrics_total`, `The count of ${name} metrics.`).with({});
   registerCaches(env, parts.feed);
   return [storeSize(env, parts.store)];
 }

@@ -50,11 +50,13 @@ export function admission(registry: Registry, scope: RequestScope, input: Admiss
     attributes,
     async admit() {
       const mutating = interested.filter((plugin) => plugin.admit);
-      await rounds.run(mutating, attributes);
+      await registry.meters.step('admit', attributes.operation, () => rounds.run(mutating, attributes));
       return mutating.length > 0;
     },
     async validate() {
-      for (const plugin of interested) await plugin.validate?.(attributes);
+      await registry.meters.step('validate', attributes.operation, async () => {
+        for (const plugin of interested) await plugin.validate?.(attributes);
+      });
     },
     async finish(committed) {
       for (const fn of finishers.splice(0).reverse()) await fn(committed);

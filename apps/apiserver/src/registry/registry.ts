@@ -3,6 +3,7 @@ import type { Env } from '@orrery/runtime';
 import type { OwnWrites } from '../cache/own-writes.ts';
 import type { StoreFeed } from '../cache/store-feed.ts';
 import type { ApiServerConfig } from '../config.ts';
+import type { RegistryMeters } from '../metrics/registry-meters.ts';
 import type { AdmissionPlugin } from '../pipeline/admission.ts';
 import type { AuditTrail } from '../pipeline/audit.ts';
 import type { KindLookup } from '../pipeline/plugin-set.ts';
@@ -25,6 +26,7 @@ export interface Registry {
   readonly admission: readonly AdmissionPlugin[];
   readonly reviews: readonly ReviewHandler[];
   readonly hooks: readonly StorageHook[];
+  readonly meters: RegistryMeters;
 }
 
 /** One authorized request on its way through a verb. */

@@ -175,6 +175,7 @@ class RunningWatch implements WatchHandle {
   private sendState(entries: readonly Entry[], revision: number): void {
     const { kind, options, sink } = this.setup;
     const frames = entries.map((entry) => new Frame('ADDED', entry.view(kind)));
+    this.setup.registry.meters.initEvents(this.setup.cache.kind, frames.length);
     if (options.sendInitialEvents && options.allowWatchBookmarks) frames.push(bookmark(kind, revision, { 'k8s.io/initial-events-end': 'true' }));
     if (frames.length) sink.frames(frames);
   }
