@@ -65,6 +65,19 @@ describe('policies in a server', () => {
     await test.api.delete(MutatingAdmissionPolicyBindings, { name: 'parts' });
   });
 
+  it('see the Scale of what is scaled', async () => {
+    const Deployments = { group: 'apps', version: 'v1', resource: 'deployments', kind: 'Deployment', namespaced: true } as ResourceRef<KubeObject & { spec?: any }>;
+    const template = { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'c', image: 'i' }] } };
+    await test.api.create(Deployments, { metadata: { name: 'd', namespace: 'ruled' }, spec: { replicas: 1, selector: { matchLabels: { a: 'b' } }, template } });
+    await inForce('scale', { matchConstraints: rule(['deployments/scale'], ['UPDATE'], ['apps']), validations: [{ expression: "object.kind == 'Scale' && request.kind.group == 'autoscaling' && oldObject.spec.replicas == 1 && object.spec.replicas < 4", message: 'too many' }] });
+    const scale = (replicas: number): Promise<unknown> => test.api.patch(Deployments, { namespace: 'ruled', name: 'd' }, { spec: { replicas } }, { type: 'application/merge-patch+json', subresource: 'scale' });
+    await expect(scale(5)).rejects.toThrow('too many');
+    await test.api.create(MutatingAdmissionPolicies, { metadata: { name: 'scale' }, spec: { matchConstraints: rule(['deployments/scale'], ['UPDATE'], ['apps']), reinvocationPolicy: 'Never', mutations: [{ patchType: 'JSONPatch', jsonPatch: { expression: "[JSONPatch{op: 'replace', path: '/spec/replicas', value: 3}]" } }] } } as never);
+    await test.api.create(MutatingAdmissionPolicyBindings, { metadata: { name: 'scale' }, spec: { policyName: 'scale' } });
+    await scale(5);
+    expect((await test.api.get(Deployments, { namespace: 'ruled', name: 'd' })).spec.replicas).toBe(3);
+  });
+
   it('refuse with the field of the expression that does not compile', async () => {
     await expect(test.api.create(ValidatingAdmissionPolicies, { metadata: { name: 'bad' }, spec: { matchConstraints: rule(['tabs']), validations: [{ expression: 'object.' }] } } as never)).rejects.toMatchObject({
       code: 422, message: expect.stringMatching(/^ValidatingAdmissionPolicy\.admissionregistration\.k8s\.io "bad" is invalid: spec\.validations\[0\]\.expression: Invalid value: "object\.": compilation failed: ERROR: <input>:1:/),

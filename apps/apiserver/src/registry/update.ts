@@ -9,6 +9,13 @@ import { type Draft, asDraft, keepSystemFields, matchNamespace } from './metadat
 import { type Registry, type RequestScope, type WriteOptions, subjectOf } from './registry.ts';
 import { strategyOf } from './update-strategy.ts';
 
+/** How a subresource with an object of its own (Scale) shows the stored one to admission, and takes over what admission made of it. */
+export interface AdmissionView {
+  readonly kind: { readonly group: string; readonly version: string; readonly kind: string };
+  of(object: KubeObject): KubeObject;
+  take(view: KubeObject, draft: KubeObject): void;
+}
+
 export interface UpdateInput {
   readonly options: WriteOptions;
   /** Makes the new object from the current one (undefined: there is none); gives a fresh draft at every call. */
@@ -17,6 +24,7 @@ export interface UpdateInput {
   readonly createIfAbsent: boolean;
   /** The transform has recorded who owns what itself (apply). */
   readonly isTracked?: boolean;
+  readonly view?: AdmissionView;
   /** Is it fine to leave out resourceVersion? A patch starts from the current object, so it always names one. */
   readonly unconditional: boolean;
 }
@@ -102,9 +110,14 @@ async function decideUpdate(registry: Registry, scope: RequestScope, pass: { inp
   const draft = asDraft(kind, await input.transform(before));
   checkIdentity(scope, draft);
   kind.defaults(draft);
-  const check = admission(registry, scope, { operation: 'UPDATE', object: draft, oldObject: before, name: info.name, options: input.options });
+  const { view } = input;
+  const shown = view ? { object: view.of(draft), oldObject: view.of(before), objectKind: view.kind } : { object: draft, oldObject: before };
+  const check = admission(registry, scope, { operation: 'UPDATE', ...shown, name: info.name, options: input.options });
   try {
-    if (await check.admit()) kind.defaults(draft);
+    if (await check.admit()) {
+      view?.take(check.attributes.object as KubeObject, draft);
+      kind.defaults(draft);
+    }
     checkVersion(scope, draft, pass);
     if (!input.isTracked) track(registry, scope, { before, draft, manager: input.options.fieldManager });
     keepSystemFields(draft, before);
@@ -112,6 +125,7 @@ async function decideUpdate(registry: Registry, scope: RequestScope, pass: { inp
     const errors = [...validateObjectMetaUpdate(draft.metadata, before.metadata ?? {}), ...strategy.validate(draft, before)];
     if (errors.length) throw invalid({ group: kind.group, kind: kind.kind, name: info.name }, errors);
     if (info.subresource === '') for (const text of kind.warnings(draft, before)) scope.warn(text);
+    if (view) check.attributes.object = view.of(draft);
     await check.validate();
   } catch (error) {
     await check.finish(false);

@@ -34,7 +34,8 @@ export async function createInSubresource(registry: Registry, scope: RequestScop
 /** A question about a stored object (a token for a service account) is admitted like a write to it. */
 async function admitReview(registry: Registry, scope: RequestScope, input: SubresourceInput): Promise<void> {
   const { name, subresource } = scope.info;
-  const check = admission(registry, scope, { operation: 'CREATE', object: input.object, oldObject: undefined, name, options: input.options, subresource });
+  const { group = scope.kind.group, version = scope.kind.version, kind = scope.kind.kind } = scope.kind.subresources.find((one) => one.name === subresource) ?? {};
+  const check = admission(registry, scope, { operation: 'CREATE', object: input.object, oldObject: undefined, name, options: input.options, subresource, objectKind: { group, version, kind } });
   await check.admit();
   await check.validate();
 }

@@ -72,6 +72,11 @@ export async function updateScale(
     options: input.options,
     createIfAbsent: false,
     unconditional: true,
+    view: {
+      kind: { group: 'autoscaling', version: 'v1', kind: 'Scale' },
+      of: (object) => scaleOf(object, paths),
+      take: (scale, draft) => setAt(draft as Record<string, unknown>, paths.specReplicas, (scale as Scale).spec?.replicas ?? 0),
+    },
     transform: (current) => {
       const scale = input.transform(scaleOf(current as KubeObject, paths));
       if (scale.metadata?.name && scale.metadata.name !== name) {
