@@ -130,7 +130,11 @@ export class Trail implements AuditTrail {
       // Nothing was ever sent: the client was gone before.
       this.status = { status: 'Success', message: 'Connection closed early', code: 200 };
       if (this.sent.isLongRunning && !this.hasStarted) void this.stage('ResponseStarted');
-    } else this.status = responseStatusOf(this.status ?? {}, code);
+    } else {
+      // An answer that another server gave has begun without a word.
+      this.started(code);
+      this.status = responseStatusOf(this.status ?? {}, code);
+    }
     void this.stage('ResponseComplete');
   }
 
