@@ -1,7 +1,7 @@
 const maxTotal = 4 * 1024;
 const maxItemWhenTruncated = 256;
 
-// eslint-disable-next-line no-control-regex -- what RFC 7230 forbids in a quoted string
+/** What RFC 7230 forbids in a quoted string. */
 const control = /[\u0000-\u0008\u000a-\u001f\u007f]/;
 
 /** Header values are bytes to Node: those of UTF-8, as Go sends it. */
