@@ -90,22 +90,16 @@ function failed(source: string, issues: readonly Issue[]): Compilation {
   return { failure: { issues: found, text: displayIssues(source, issues) } };
 }
 
-function parsed(source: string, env: Environment): Expression | Issue {
+function compileAnew(source: string, env: Environment): Compilation {
   try {
-    return parse(source, { bindings: env.libraries.bindings === true });
+    const root = parse(source, { bindings: env.libraries.bindings === true });
+    const checked = checkExpression(root, env);
+    const issues = checked.issues.length ? checked.issues : checkLiterals(root);
+    return issues.length ? failed(source, issues) : { program: program({ source, root, checked, env }) };
   } catch (error) {
-    if (error instanceof IssueError) return { at: error.at, message: error.message };
+    if (error instanceof IssueError) return failed(source, [{ at: error.at, message: error.message }]);
     throw error;
   }
-}
-
-function compileAnew(source: string, env: Environment): Compilation {
-  const root = parsed(source, env);
-  if (!('kind' in root)) return failed(source, [root]);
-  const checked = checkExpression(root, env);
-  const issues = checked.issues.length ? checked.issues : checkLiterals(root);
-  if (issues.length) return failed(source, issues);
-  return { program: program({ source, root, checked, env }) };
 }
 
 /** Programs by environment and source: expressions repeat. */

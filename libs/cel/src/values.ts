@@ -61,27 +61,66 @@ export class CelOpaque {
 
 /** A list of values, or of JSON read by `element`. */
 export class CelList {
-  readonly items: readonly unknown[];
   readonly element: CelType | undefined;
   readonly semantics: ListSemantics | undefined;
-  constructor(items: readonly unknown[], element?: CelType, semantics?: ListSemantics) {
-    this.items = items;
-    this.element = element;
-    this.semantics = semantics;
-  }
+  readonly size: number;
+  private readonly items: readonly unknown[];
+  /** Of two lists put together: nothing is copied until all of it is wanted. */
+  private readonly halves: readonly [CelList, CelList] | undefined;
 
-  get size(): number {
-    return this.items.length;
+  constructor(items: readonly unknown[] | readonly [CelList, CelList], options: { readonly element?: CelType; readonly semantics?: ListSemantics; readonly isSum?: boolean } = {}) {
+    this.halves = options.isSum ? (items as readonly [CelList, CelList]) : undefined;
+    this.items = items;
+    this.size = this.halves ? this.halves[0].size + this.halves[1].size : items.length;
+    this.element = options.element;
+    this.semantics = options.semantics;
   }
 
   at(index: number): CelValue {
-    const item = this.items[index];
-    return this.element ? fromJson(item, this.element) : (item as CelValue);
+    let list: CelList = this;
+    let i = index;
+    for (let { halves } = list; halves; { halves } = list) {
+      const [left, right] = halves;
+      if (i < left.size) list = left;
+      else {
+        i -= left.size;
+        list = right;
+      }
+    }
+    const item = list.items[i];
+    return list.element ? fromJson(item, list.element) : (item as CelValue);
   }
 
+  /** All items. Throws CelError when there are more than can be had. */
   values(): readonly CelValue[] {
-    const { element } = this;
-    return element ? this.items.map((item) => fromJson(item, element)) : (this.items as readonly CelValue[]);
+    const { element, items } = this;
+    if (this.halves) return this.flat();
+    return element ? items.map((item) => fromJson(item, element)) : (items as readonly CelValue[]);
+  }
+
+  private flat(): readonly CelValue[] {
+    if (this.size > maxItems) throw new CelError('operation interrupted');
+    const found: CelValue[] = [];
+    const rest: CelList[] = [this];
+    for (let list = rest.pop(); list; list = rest.pop()) {
+      if (list.halves) rest.push(list.halves[1], list.halves[0]);
+      else for (const value of list.values()) found.push(value);
+    }
+    return found;
+  }
+}
+
+/** More cannot be looked at within any budget. */
+const maxItems = 10_000_000;
+
+/** Bounds the work on values whose parts may be the same many times over. */
+export class Steps {
+  private left = maxItems;
+
+  /** Throws CelError. */
+  take(count = 1): void {
+    this.left -= count;
+    if (this.left < 0) throw new CelError('operation interrupted');
   }
 }
 
@@ -231,7 +270,7 @@ export function fromJson(json: unknown, type: CelType): CelValue {
 }
 
 function structured(json: object, type: CelType): CelValue {
-  if (Array.isArray(json)) return type.kind === 'list' ? new CelList(json as unknown[], type.element, type.semantics) : new CelList(json as unknown[], dynType);
+  if (Array.isArray(json)) return type.kind === 'list' ? new CelList(json as unknown[], type) : new CelList(json as unknown[], { element: dynType });
   if (json instanceof Lazy) return json.get();
   // Whatever has a class of its own is a value of CEL already.
   if (!isRecord(json) || (Object.getPrototypeOf(json) !== Object.prototype && Object.getPrototypeOf(json) !== null)) return json as CelValue;
@@ -242,14 +281,15 @@ function structured(json: object, type: CelType): CelValue {
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 
 /** The JSON of a value, as upstream converts results: bytes in base64, timestamps in RFC 3339, none of an optional left out. Throws CelError for what has no JSON. */
-export function toJson(value: CelValue): unknown {
+export function toJson(value: CelValue, steps = new Steps()): unknown {
   if (value === null || typeof value === 'boolean' || typeof value === 'string' || typeof value === 'number') return value;
   if (typeof value === 'bigint') return Number(value);
   if (value instanceof CelUint) return Number(value.value);
   if (value instanceof Uint8Array) return base64(value);
-  if (value instanceof CelList) return value.values().map(toJson);
-  if (value instanceof CelOptional) return value.value === undefined ? null : toJson(value.value);
-  if (isCelMap(value)) return Object.fromEntries(value.keys().map((key) => [jsonKey(key), toJson(value.find(key) ?? null)]));
+  steps.take(value instanceof CelList ? value.size : 1);
+  if (value instanceof CelList) return value.values().map((item) => toJson(item, steps));
+  if (value instanceof CelOptional) return value.value === undefined ? null : toJson(value.value, steps);
+  if (isCelMap(value)) return Object.fromEntries(value.keys().map((key) => [jsonKey(key), toJson(value.find(key) ?? null, steps)]));
   const text = textWriters.map((write) => write(value)).find((written) => written !== undefined);
   if (text === undefined) throw new CelError(`unsupported conversion from '${typeNameOf(value)}' to JSON`);
   return text;

@@ -1,11 +1,11 @@
 import type { Environment } from '../environment.ts';
-import type { Issue } from '../issues.ts';
+import { type Issue, IssueError } from '../issues.ts';
 import { type Functions, type Overload, functionsOf } from '../library/index.ts';
 import type { Bind, Call, Comprehension, Expression, Ident, ListExpression, MapExpression, Select, StructExpression } from '../syntax/ast.ts';
 import { type CelType, boolType, displayType, dynType, errorType, intType, listType, mapType, optionalType } from '../types.ts';
 import { type Named, constructible, lookup } from './names.ts';
 import { operators } from './operators.ts';
-import { Substitution, isDyn, isSame, mostGeneral } from './unify.ts';
+import { Substitution, isDyn, isSame, mostGeneral, weightOf } from './unify.ts';
 
 /** What checking found out about an expression and all its parts. */
 export interface Checked {
@@ -27,6 +27,9 @@ function qualifiedName(expression: Expression): string | undefined {
 
 const isOptional = (type: CelType): type is Extract<CelType, { kind: 'opaque' }> => type.kind === 'opaque' && type.name === 'optional_type';
 const unwrapped = (type: CelType): CelType => (isOptional(type) ? (type.parameters?.[0] ?? dynType) : type);
+
+/** Types in one type at most. */
+const maxTypeWeight = 10_000;
 
 class Checker implements Checked {
   readonly types = new Map<Expression, CelType>();
@@ -55,7 +58,11 @@ class Checker implements Checked {
   }
 
   private visit(expression: Expression): CelType {
+    // optMap has its target in two places.
+    const known = this.types.get(expression);
+    if (known) return known;
     const type = this.typeOf(expression);
+    if (weightOf(type) > maxTypeWeight) throw new IssueError(expression.at, 'types are too complex');
     this.types.set(expression, type);
     return type;
   }
@@ -283,7 +290,7 @@ class Checker implements Checked {
   }
 }
 
-/** Checks the types of a whole expression. */
+/** Checks the types of a whole expression. Throws IssueError for types beyond measure. */
 export function checkExpression(root: Expression, env: Environment): Checked {
   return new Checker(env).check(root);
 }

@@ -27,6 +27,15 @@ function ofCall({ name, args, target }: Call): Issue[] {
 }
 
 /** Literal durations, timestamps and patterns that cannot be read. */
-export function checkLiterals(expression: Expression): Issue[] {
-  return [...(expression.kind === 'call' ? ofCall(expression) : []), ...partsOf(expression).flatMap(checkLiterals)];
+export function checkLiterals(root: Expression): Issue[] {
+  const issues: Issue[] = [];
+  const seen = new Set<Expression>();
+  const rest = [root];
+  for (let expression = rest.pop(); expression; expression = rest.pop()) {
+    if (seen.has(expression)) continue;
+    seen.add(expression);
+    if (expression.kind === 'call') issues.push(...ofCall(expression));
+    for (const part of partsOf(expression)) rest.push(part);
+  }
+  return issues;
 }

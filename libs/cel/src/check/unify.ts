@@ -1,3 +1,4 @@
+import { IssueError } from '../issues.ts';
 import { type CelType, dynType } from '../types.ts';
 
 const isDyn = ({ kind }: CelType): boolean => kind === 'dyn' || kind === 'error';
@@ -23,7 +24,18 @@ function rebuild(type: CelType, parameters: readonly CelType[]): CelType {
   return type.kind === 'opaque' ? { ...type, parameters } : type;
 }
 
-/** Replaces parameters; by `onFree` those that stand for nothing. */
+const weights = new WeakMap<CelType, number>();
+
+/** How many types there are in a type: types can double with every step of an expression. */
+export function weightOf(type: CelType): number {
+  const inner = parametersOf(type);
+  if (!inner.length) return 1;
+  let weight = weights.get(type);
+  if (weight === undefined) weights.set(type, (weight = inner.reduce((sum, one) => sum + weightOf(one), 1)));
+  return weight;
+}
+
+/** Replaces parameters by what `find` says, if anything. */
 function mapParameters(type: CelType, find: (name: string) => CelType | undefined): CelType {
   if (type.kind === 'parameter') return find(type.name) ?? type;
   if (type.kind === 'type') return type.of ? { ...type, of: mapParameters(type.of, find) } : type;
@@ -53,8 +65,12 @@ export const mostGeneral = (a: CelType, b: CelType): CelType => (isAsGeneral(a, 
 
 const nullable = new Set<CelType['kind']>(['object', 'opaque', 'timestamp', 'duration', 'null_type']);
 
-/** What type parameters of one expression stand for, as far as is known. */
+/** Steps of one check at most: parameters can stand for types that double each other. */
+const maxSteps = 2_000_000;
+
+/** What type parameters of one expression stand for, as far as is known. Throws IssueError for types beyond measure. */
 export class Substitution {
+  private steps = 0;
   private readonly bindings = new Map<string, CelType>();
   /** What bindings were before, to go back to when a signature does not fit. */
   private readonly trail: (readonly [string, CelType | undefined])[] = [];
@@ -80,6 +96,7 @@ export class Substitution {
   /** The type with all that is known put in; what is not stays, or is dyn. */
   resolve(type: CelType, freeIsDyn = false): CelType {
     return mapParameters(type, (name) => {
+      this.step();
       const bound = this.bindings.get(name);
       if (!bound) return freeIsDyn ? dynType : undefined;
       return this.resolve(bound, freeIsDyn);
@@ -106,7 +123,13 @@ export class Substitution {
     this.bindings.set(name, type);
   }
 
+  private step(): void {
+    this.steps += 1;
+    if (this.steps > maxSteps) throw new IssueError(-1, 'types are too complex');
+  }
+
   private fits(from: CelType, to: CelType): boolean {
+    this.step();
     if (to.kind === 'parameter') return this.bind(to, from);
     if (from.kind === 'parameter') return this.bind(from, to);
     if (isDyn(from) || isDyn(to)) return true;
@@ -134,6 +157,7 @@ export class Substitution {
   }
 
   private mentions(type: CelType, name: string): boolean {
+    this.step();
     if (type.kind === 'parameter') {
       if (type.name === name) return true;
       const bound = this.bindings.get(type.name);

@@ -26,9 +26,7 @@ type Estimator = (args: readonly [Argument, Argument, Argument], call: { readonl
 
 const one = range(1);
 const overText = (size: Range): Range => scaled(size, textFactor);
-const constant: Estimator = () => ({ cost: one });
-/** Upstream asks for a receiver where there is none: plain functions fall back to 1. */
-const plainFunction = constant;
+const first: Estimator = ([text]) => ({ cost: overText(text.size) });
 const resized: Estimator = ([text]) => ({ cost: overText(text.size), size: text.size });
 const pattern: Estimator = ([text, regex]) => ({ cost: times(overText(plus(text.size, one)), scaled(regex.size, patternFactor)) });
 const selector: Estimator = ([, text]) => ({ cost: plus(range(listCost), overText(text.size), scaled(scaled(text.size, 0.5), requirementCost * 2)) });
@@ -91,7 +89,9 @@ const byFunction: Readonly<Record<string, Estimator>> = {
   isSorted: traversed, sum: traversed, max: traversed, min: traversed, indexOf: traversed, lastIndexOf: traversed,
   url: resized, 'jsonpatch.escapeKey': resized, lowerAscii: resized, upperAscii: resized, substring: resized, trim: resized,
   replace, split, join, find, findAll: find,
-  cidr: plainFunction, isIP: plainFunction, isCIDR: plainFunction, ip: plainFunction, 'ip.isCanonical': plainFunction, quantity: plainFunction, isQuantity: plainFunction, semver: plainFunction, isSemver: plainFunction,
+  cidr: first, isIP: first, isCIDR: first, quantity: first, isQuantity: first, semver: first, isSemver: first,
+  ip: (args, call) => (call.isMember ? { cost: one } : first(args, call)),
+  'ip.isCanonical': ([text]) => ({ cost: scaled(text.size, 2 * textFactor) }),
   containsIP: inNetwork(range(0), 'cidr_contains_ip_string'),
   containsCIDR: inNetwork(plus(overText(address), one), 'cidr_contains_cidr_string'),
   validate: ([, text]) => ({ cost: scaled(overText(text.size), maxFormatPattern * patternFactor) }),

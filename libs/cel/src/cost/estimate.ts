@@ -47,6 +47,7 @@ const folds: Readonly<Record<Fold, { readonly loop: number; readonly result: num
 
 class Estimator {
   private readonly checked: Checked;
+  private readonly estimates = new Map<Expression, Estimate>();
   private locals: ReadonlyMap<string, Estimate> = new Map();
 
   constructor(checked: Checked) {
@@ -54,6 +55,13 @@ class Estimator {
   }
 
   visit(expression: Expression): Estimate {
+    // optMap has its target in two places.
+    let estimate = this.estimates.get(expression);
+    if (!estimate) this.estimates.set(expression, (estimate = this.estimateOf(expression)));
+    return estimate;
+  }
+
+  private estimateOf(expression: Expression): Estimate {
     switch (expression.kind) {
       case 'literal':
         return { cost: free, size: literalSize(expression.value) };

@@ -1,11 +1,11 @@
 import type { NamedFormat } from '../library/formats.ts';
 import type { Overload } from '../library/signature.ts';
 import { codePoints } from '../library/standard.ts';
-import { CelList, CelOpaque, type CelValue, isCelMap } from '../values.ts';
+import { CelList, CelOpaque, type CelValue, Steps, isCelMap } from '../values.ts';
 import { checkCost, listCost, patternFactor, requirementCost, textFactor } from './factors.ts';
 
-/** What a call took, by what it was called with and what came out. */
-export type CallCost = (args: readonly CelValue[], result: CelValue) => number;
+/** What a call takes, by what it is called with. */
+export type CallCost = (args: readonly CelValue[]) => number;
 
 /** As `size()` tells it; 1 for what has none. */
 export function sizeOf(value: CelValue | undefined): number {
@@ -18,11 +18,12 @@ export function sizeOf(value: CelValue | undefined): number {
 const overText = (size: number, factor = textFactor): number => Math.ceil(size * factor);
 
 /** Of everything in a value. */
-function traversal(value: CelValue): number {
+function traversal(value: CelValue, steps = new Steps()): number {
   if (typeof value === 'string') return Math.floor(Buffer.byteLength(value) * textFactor);
   if (value instanceof Uint8Array) return Math.floor(value.length * textFactor);
-  if (value instanceof CelList) return value.values().reduce<number>((sum, item) => sum + traversal(item), 0);
-  if (isCelMap(value)) return value.keys().reduce<number>((sum, key) => sum + traversal(key) + traversal(value.find(key) ?? null), 0);
+  steps.take();
+  if (value instanceof CelList) return value.values().reduce<number>((sum, item) => sum + traversal(item, steps), 0);
+  if (isCelMap(value)) return value.keys().reduce<number>((sum, key) => sum + traversal(key, steps) + traversal(value.find(key) ?? null, steps), 0);
   return 1;
 }
 
@@ -36,6 +37,8 @@ const product = (factor: number): CallCost => ([a, b]) => 1 + sizeOf(a) * sizeOf
 const selector: CallCost = ([, text]) => listCost + overText(sizeOf(text)) + Math.ceil(sizeOf(text) * requirementCost);
 const inNetwork = (more: number): CallCost => ([network, other]) => overText(2 * sizeOf(network)) + (more ? overText(sizeOf(network)) + 1 : 0) + (typeof other === 'string' ? overText(sizeOf(other)) : 0);
 
+const joinedSize = (list: CelList, by: number): number => list.values().reduce<number>((sum, item) => sum + sizeOf(item), Math.max(0, list.size - 1) * by);
+
 const byFunction: Readonly<Record<string, CallCost>> = {
   check: () => checkCost,
   fieldSelector: selector,
@@ -43,7 +46,7 @@ const byFunction: Readonly<Record<string, CallCost>> = {
   isSorted: traversed, sum: traversed, max: traversed, min: traversed, indexOf: traversed, lastIndexOf: traversed,
   url: first, lowerAscii: first, upperAscii: first, substring: first, trim: first, 'jsonpatch.escapeKey': first,
   replace: firstTwice, split: firstTwice, 'ip.isCanonical': firstTwice,
-  join: (_args, result) => overText(sizeOf(result) * 2),
+  join: ([list, by]) => overText(joinedSize(list as CelList, sizeOf(by ?? '')) * 2),
   find: pattern, findAll: pattern,
   cidr: first, isIP: first, isCIDR: first, ip: first, quantity: first, isQuantity: first, semver: first, isSemver: first,
   containsIP: inNetwork(0),

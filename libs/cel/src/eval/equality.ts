@@ -1,4 +1,4 @@
-import { CelDuration, CelError, CelList, CelOpaque, CelOptional, CelTimestamp, CelTypeValue, CelUint, type CelMap, type CelValue, isCelMap, mapKey } from '../values.ts';
+import { CelDuration, CelError, CelList, CelOpaque, CelOptional, CelTimestamp, CelTypeValue, CelUint, Steps, type CelMap, type CelValue, isCelMap, mapKey } from '../values.ts';
 
 /** An int, uint or double as JavaScript compares them: bigint with number exactly. undefined for everything else. */
 export function numeric(value: CelValue): bigint | number | undefined {
@@ -14,40 +14,38 @@ export function compareOpaqueBy(typeName: string, equal: OpaqueEquality): void {
   opaqueEqualities.set(typeName, equal);
 }
 
-const plainList = (list: CelList): CelList => new CelList(list.values());
-
-function equalSets(a: CelList, b: CelList): boolean {
-  const others = b.values();
-  return a.size === b.size && a.values().every((item) => others.some((other) => celEqual(item, other)));
-}
-
 /** What tells members of an x-kubernetes-list-type map apart. */
 export function memberKey(member: CelValue, keys: readonly string[]): string {
   return JSON.stringify(keys.map((key) => (isCelMap(member) ? String(member.find(key) ?? null) : null)));
 }
 
-function equalByKeys(a: CelList, b: CelList, keys: readonly string[]): boolean {
-  if (a.size !== b.size) return false;
+function equalSets(a: CelList, b: CelList, steps: Steps): boolean {
+  const others = b.values();
+  return a.values().every((item) => others.some((other) => equal(item, other, steps)));
+}
+
+function equalByKeys(a: CelList, b: CelList, { keys, steps }: { readonly keys: readonly string[]; readonly steps: Steps }): boolean {
   const others = new Map(b.values().map((member) => [memberKey(member, keys), member]));
   return a.values().every((member) => {
     const other = others.get(memberKey(member, keys));
-    return other !== undefined && celEqual(member, other);
+    return other !== undefined && equal(member, other, steps);
   });
 }
 
-function equalLists(a: CelList, b: CelList): boolean {
+function equalLists(a: CelList, b: CelList, steps: Steps): boolean {
   if (a.size !== b.size) return false;
-  if (a.semantics) return a.semantics.kind === 'set' ? equalSets(a, plainList(b)) : equalByKeys(a, b, a.semantics.keys);
-  for (let i = 0; i < a.size; i += 1) if (!celEqual(a.at(i), b.at(i))) return false;
+  if (a.semantics?.kind === 'set') return equalSets(a, b, steps);
+  if (a.semantics) return equalByKeys(a, b, { keys: a.semantics.keys, steps });
+  for (let i = 0; i < a.size; i += 1) if (!equal(a.at(i), b.at(i), steps)) return false;
   return true;
 }
 
-function equalMaps(a: CelMap, b: CelMap): boolean {
+function equalMaps(a: CelMap, b: CelMap, steps: Steps): boolean {
   const keys = a.keys();
   if (keys.length !== b.size) return false;
   return keys.every((key) => {
     const other = b.find(key);
-    return other !== undefined && celEqual(a.find(key) as CelValue, other);
+    return other !== undefined && equal(a.find(key) as CelValue, other, steps);
   });
 }
 
@@ -60,23 +58,30 @@ function equalOpaque(a: CelOpaque, b: CelOpaque): boolean {
   return a.value === b.value || (opaqueEqualities.get(a.typeName)?.(a.value, b.value) ?? false);
 }
 
-/** `==`: numbers of different types by amount, everything else of different types unequal. */
-export function celEqual(a: CelValue, b: CelValue): boolean {
-  if (typeof a !== 'object' || a === null) {
-    if (typeof a === typeof b || a === null) return a === b;
-    const [left, right] = [numeric(a), numeric(b)];
-    // Of a bigint and a number == is exact.
-    return left !== undefined && right !== undefined && left == right; // eslint-disable-line eqeqeq
-  }
-  if (a instanceof CelList) return b instanceof CelList && (b.semantics && !a.semantics ? equalLists(b, a) : equalLists(a, b));
-  if (isCelMap(a)) return isCelMap(b) && equalMaps(a, b);
-  if (a instanceof CelUint) return numeric(b) !== undefined && a.value == numeric(b); // eslint-disable-line eqeqeq
+function equalScalars(a: CelValue, b: CelValue): boolean {
+  if (typeof a === typeof b || a === null) return a === b;
+  const [left, right] = [numeric(a), numeric(b)];
+  // Of a bigint and a number == is exact.
+  return left !== undefined && right !== undefined && left == right; // eslint-disable-line eqeqeq
+}
+
+function equal(a: CelValue, b: CelValue, steps: Steps): boolean {
+  if (typeof a !== 'object' || a === null) return equalScalars(a, b);
+  steps.take();
+  if (a instanceof CelList) return b instanceof CelList && (b.semantics && !a.semantics ? equalLists(b, a, steps) : equalLists(a, b, steps));
+  if (isCelMap(a)) return isCelMap(b) && equalMaps(a, b, steps);
+  if (a instanceof CelUint) return equalScalars(a.value, b instanceof CelUint ? b.value : b);
   if (a instanceof Uint8Array) return b instanceof Uint8Array && equalBytes(a, b);
   if (a instanceof CelTimestamp) return b instanceof CelTimestamp && a.ns === b.ns;
   if (a instanceof CelDuration) return b instanceof CelDuration && a.ns === b.ns;
   if (a instanceof CelTypeValue) return b instanceof CelTypeValue && a.name === b.name;
-  if (a instanceof CelOptional) return b instanceof CelOptional && (a.value === undefined || b.value === undefined ? a.value === b.value : celEqual(a.value, b.value));
+  if (a instanceof CelOptional) return b instanceof CelOptional && (a.value === undefined || b.value === undefined ? a.value === b.value : equal(a.value, b.value, steps));
   return a instanceof CelOpaque && b instanceof CelOpaque && equalOpaque(a, b);
+}
+
+/** `==`: numbers of different types by amount, everything else of different types unequal. Throws CelError for values beyond measure. */
+export function celEqual(a: CelValue, b: CelValue): boolean {
+  return typeof a === 'object' && a !== null ? equal(a, b, new Steps()) : equalScalars(a, b);
 }
 
 const order = (less: boolean, more: boolean): number => (less ? -1 : more ? 1 : 0);

@@ -57,6 +57,7 @@ class Planner {
   /** Slots taken by variables of the environment; macros' come after. */
   readonly variables = new Map<string, number>();
   slots = 0;
+  private readonly steps = new Map<Expression, Step>();
   private readonly checked: Checked;
   private readonly env: Environment;
   private locals: ReadonlyMap<string, number> = new Map();
@@ -72,6 +73,13 @@ class Planner {
   }
 
   plan(expression: Expression): Step {
+    // optMap has its target in two places.
+    let step = this.steps.get(expression);
+    if (!step) this.steps.set(expression, (step = this.stepOf(expression)));
+    return step;
+  }
+
+  private stepOf(expression: Expression): Step {
     switch (expression.kind) {
       case 'literal':
         return () => expression.value;
@@ -179,7 +187,9 @@ class Planner {
 
   private index(expression: Call, operand: Step, key: Step): Step {
     const get = expression.name === '_[_]' ? member : optionalMember;
-    const cost = isAttribute(expression.args[0] as Expression) ? 1 : 2;
+    const [container, at] = expression.args as [Expression, Expression];
+    // A name as key is charged when it is read.
+    const cost = (isAttribute(container) ? 0 : 1) + (isAttribute(at) ? 0 : 1);
     return (frame) => {
       const of = operand(frame);
       const at = key(frame);
@@ -210,13 +220,9 @@ class Planner {
       const values = new Array<CelValue>(args.length);
       for (let i = 0; i < args.length; i += 1) values[i] = (args[i] as Step)(frame);
       if (!fits(only, values)) throw noOverload(name, values);
-      if (!cost) {
-        frame.charge(1);
-        return only.run(...values);
-      }
-      const result = only.run(...values);
-      frame.charge(cost(values, result));
-      return result;
+      // First the cost, so that what is too much is not done.
+      frame.charge(cost ? cost(values) : 1);
+      return only.run(...values);
     };
   }
 
@@ -226,9 +232,8 @@ class Planner {
       const values = args.map((arg) => arg(frame));
       const overload = overloads.find((one) => fits(one, values));
       if (!overload) throw noOverload(name, values);
-      const result = overload.run(...values);
-      frame.charge(callCost(overload)?.(values, result) ?? 1);
-      return result;
+      frame.charge(callCost(overload)?.(values) ?? 1);
+      return overload.run(...values);
     };
   }
 

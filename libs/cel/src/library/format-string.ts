@@ -1,6 +1,6 @@
 import { doubleText } from '../eval/numbers.ts';
 import { durationText, timestampText } from '../eval/time.ts';
-import { CelDuration, CelError, CelList, CelTimestamp, CelTypeValue, CelUint, type CelValue, isCelMap, typeNameOf } from '../values.ts';
+import { CelDuration, CelError, CelList, CelTimestamp, CelTypeValue, CelUint, type CelValue, Steps, isCelMap, typeNameOf } from '../values.ts';
 
 const escapes: Readonly<Record<string, string>> = { '\u0007': '\\a', '\b': '\\b', '\f': '\\f', '\n': '\\n', '\r': '\\r', '\t': '\\t', '\v': '\\v', '\\': '\\\\', '"': '\\"' };
 
@@ -16,7 +16,8 @@ function special(value: number): string | undefined {
   return Number.isFinite(value) ? undefined : value > 0 ? 'Infinity' : '-Infinity';
 }
 
-function asText(value: CelValue): string {
+function asText(value: CelValue, steps = new Steps()): string {
+  steps.take();
   if (value === null) return 'null';
   if (typeof value === 'string') return value;
   if (typeof value === 'bigint' || typeof value === 'boolean') return String(value);
@@ -26,8 +27,8 @@ function asText(value: CelValue): string {
   if (value instanceof CelTimestamp) return timestampText(value);
   if (value instanceof CelDuration) return durationText(value);
   if (value instanceof CelTypeValue) return value.name;
-  if (value instanceof CelList) return `[${value.values().map(asText).join(', ')}]`;
-  if (isCelMap(value)) return `{${value.keys().map((key) => `${asText(key)}: ${asText(value.find(key) ?? null)}`).sort().join(', ')}}`;
+  if (value instanceof CelList) return `[${value.values().map((item) => asText(item, steps)).join(', ')}]`;
+  if (isCelMap(value)) return `{${value.keys().map((key) => `${asText(key, steps)}: ${asText(value.find(key) ?? null, steps)}`).sort().join(', ')}}`;
   throw wrong(`string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps, was given ${typeNameOf(value)}`);
 }
 

@@ -1,6 +1,7 @@
 import { CelError, CelList } from '../values.ts';
 import { formatString, quote } from './format-string.ts';
 import { library } from './signature.ts';
+import { codePoints } from './standard.ts';
 
 const plain = /^[\u0000-\ud7ff]*$/;
 const letters = (text: string): string[] => (plain.test(text) ? text.split('') : [...text]);
@@ -13,23 +14,33 @@ function charAt(text: string, index: bigint): string {
   return all[Number(index)] ?? '';
 }
 
-const startsAt = (text: readonly string[], part: readonly string[], at: number): boolean => part.every((letter, i) => text[at + i] === letter);
+/** Code points before an index of code units. */
+const pointsBefore = (text: string, units: number): bigint => (units < 0 ? -1n : BigInt(codePoints(text.slice(0, units))));
 
-function indexOf(text: string, part: string, from = 0n): bigint {
-  const [all, wanted] = [letters(text), letters(part)];
-  if (from < 0n) throw outOfRange(from);
-  if (wanted.length === 0) return from <= BigInt(all.length) ? from : -1n;
-  for (let at = Number(from); at + wanted.length <= all.length; at += 1) if (startsAt(all, wanted, at)) return BigInt(at);
-  return -1n;
+/** The index in code units of the code point at an index. */
+function unitsBefore(text: string, points: number): number {
+  if (plain.test(text)) return points;
+  let units = 0;
+  for (let i = 0; i < points; i += 1) units += (text.codePointAt(units) ?? 0) > 0xffff ? 2 : 1;
+  return units;
 }
 
+function indexOf(text: string, part: string, from = 0n): bigint {
+  const size = BigInt(codePoints(text));
+  if (from < 0n || from > size) throw outOfRange(from);
+  return part === '' ? from : pointsBefore(text, text.indexOf(part, unitsBefore(text, Number(from))));
+}
+
+const reversed = (text: string): string => text.split('').reverse().join('');
+
+/** Searched from the end: the engine's own lastIndexOf may take the product of both sizes. */
 function lastIndexOf(text: string, part: string, from?: bigint): bigint {
-  const [all, wanted] = [letters(text), letters(part)];
-  if (from !== undefined && (from < 0n || from > BigInt(all.length))) throw outOfRange(from);
-  const start = Math.min(Number(from ?? all.length), all.length - wanted.length);
-  if (wanted.length === 0) return from ?? BigInt(all.length);
-  for (let at = start; at >= 0; at -= 1) if (startsAt(all, wanted, at)) return BigInt(at);
-  return -1n;
+  const size = BigInt(codePoints(text));
+  if (from !== undefined && (from < 0n || from > size)) throw outOfRange(from);
+  if (part === '') return from ?? size;
+  const end = from === undefined ? text.length : Math.min(text.length, unitsBefore(text, Number(from)) + part.length);
+  const found = reversed(text.slice(0, end)).indexOf(reversed(part));
+  return found < 0 ? -1n : pointsBefore(text, end - found - part.length);
 }
 
 function substring(text: string, from: bigint, to?: bigint): string {
