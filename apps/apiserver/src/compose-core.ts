@@ -84,7 +84,6 @@ function composeRegistry({ env, deps, config, encryption }: Composition & { read
 function composeAccess(sets: readonly PluginSet[], config: ApiServerConfig): Access {
   let authenticate: Access['authenticate'] | undefined;
   let authorize: Access['authorize'] | undefined;
-  let checksCredentials: boolean | undefined;
   return {
     authenticate: (credentials: Credentials) => (authenticate ??= chainAuthenticators(sets.flatMap((s) => s.authenticators ?? [])))(credentials),
     authorize: (attributes: AuthorizationAttributes) => (authorize ??= chainAuthorizers(sets.flatMap((s) => s.authorizers ?? [])))(attributes),
@@ -93,7 +92,7 @@ function composeAccess(sets: readonly PluginSet[], config: ApiServerConfig): Acc
     },
     allowsAnonymous: (path) => sets.findLast((s) => s.allowsAnonymous)?.allowsAnonymous?.(path) ?? config.anonymousAuth,
     get checksCredentials() {
-      return (checksCredentials ??= sets.some((s) => s.authenticators?.length));
+      return sets.some((s) => s.authenticators?.length);
     },
   };
 }
