@@ -108,7 +108,7 @@ export function composeCore(composition: Composition): Composed {
   const { registry, kinds, feed } = composeRegistry({ ...composition, encryption }, lists);
   const access = meteredAccess(composeAccess(sets, config), env);
   const core: { -readonly [K in keyof ApiServerCore]: ApiServerCore[K] } = {
-    registry, kinds, access, checks, limits, traffic: new Traffic(), healthMetrics: new HealthMetrics(env.metrics), collectors: serverMetrics(env, { feed, store: deps.store }), flowControl: undefined, connect: [], identity: undefined, aggregation: undefined, audit: auditor,
+    registry, kinds, access, checks, startedMs: env.clock.now(), limits, traffic: new Traffic(), healthMetrics: new HealthMetrics(env.metrics), collectors: serverMetrics(env, { feed, store: deps.store }), flowControl: undefined, connect: [], identity: undefined, aggregation: undefined, audit: auditor,
   };
   const context: PluginContext = {
     env, config, kinds, securePort,

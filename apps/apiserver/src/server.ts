@@ -21,6 +21,8 @@ export interface ApiServerCore {
   readonly aggregation: Aggregation | undefined;
   /** Undefined: nothing is audited. */
   readonly audit: Auditor | undefined;
+  /** Milliseconds since the epoch. */
+  readonly startedMs: number;
   readonly limits: Limits;
   /** What is under way on the REST front end. */
   readonly traffic: Traffic;

@@ -146,6 +146,25 @@ describe('metrics', () => {
   });
 });
 
+describe('pages for people', () => {
+  it('tell status and settings, but no secrets', async () => {
+    const { url } = await start({ tokenAuth: 's3cret,admin,1' });
+    expect((await text(`${url}/statusz`)).body).toMatch(/^kube-apiserver statusz\nWarning: [^\n]+\n\nStarted: \w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d UTC \d{4}\nUp: 0 hr 00 min 0\d sec\n/);
+    const { body } = await text(`${url}/flagz`);
+    expect(body).toContain('\nmax-requests-inflight=400\n');
+    expect(body).toContain('\ntoken-auth=CLASSIFIED\n');
+    expect(body).not.toContain('s3cret');
+  });
+
+  it('set the verbosity of the log', async () => {
+    const { url } = await start();
+    const put = (body: string, method = 'PUT') => fetch(`${url}/debug/flags/v`, { method, body: method === 'GET' ? null : body }).then(async (reply) => [reply.status, await reply.text()]);
+    expect(await put('5')).toEqual([200, 'successfully set klog.logging.verbosity to 5']);
+    expect(await put('much')).toEqual([400, 'failed set klog.logging.verbosity much: strconv.ParseInt: parsing "much": invalid syntax']);
+    expect(await put('', 'GET')).toEqual([406, 'unsupported http method']);
+  });
+});
+
 describe('a server that is told to stop', () => {
   it('says that it is not ready, ends watches cleanly and finishes what is in flight', async () => {
     const { plugin, waiting, open } = gate();

@@ -4,10 +4,14 @@ import { parse as parseYaml } from 'yaml';
 import { realEnv } from './env.ts';
 import { stopSignal, whenAborted } from './stop-signal.ts';
 
+/** Where klog's verbosity begins to be for debugging. */
+const debugVerbosity = 4;
+
 /** Settings of every program. */
 const mainSchema = {
   config: { type: 'string', default: '', help: 'YAML or JSON file with the settings below, keys in camelCase' },
   logLevel: { type: 'string', default: 'info', choices: ['debug', 'info', 'warn', 'error'], help: 'least severe level that is logged' },
+  v: { type: 'number', default: 0, help: 'verbosity as klog counts it: 4 and more logs what --log-level=debug does' },
 } as const satisfies ConfigSchema;
 
 export interface Main<S extends ConfigSchema> {
@@ -31,8 +35,8 @@ function settings<S extends ConfigSchema>(schema: S, argv: readonly string[]): {
   const all = { ...mainSchema, ...schema };
   const flags = parseFlags(all, argv);
   const file = typeof flags['config'] === 'string' && flags['config'] ? readConfigFile(flags['config']) : {};
-  const { config: _file, logLevel, ...own } = resolveConfig(all, [file, flags]) as ConfigOf<typeof mainSchema>;
-  return { config: own as ConfigOf<S>, logLevel: logLevel as LogLevel };
+  const { config: _file, logLevel, v, ...own } = resolveConfig(all, [file, flags]) as ConfigOf<typeof mainSchema>;
+  return { config: own as ConfigOf<S>, logLevel: v >= debugVerbosity ? 'debug' : (logLevel as LogLevel) };
 }
 
 /** What a supervisor that started the program with an IPC channel is told. */

@@ -7,6 +7,8 @@ export interface Logger {
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
+  /** From here on drops what is less severe: of this logger, of who it is a child of and of all other children. */
+  setLevel?(level: LogLevel): void;
   /** A logger that adds `fields` to every line. */
   child(fields: LogFields): Logger;
 }
@@ -26,16 +28,23 @@ function plain(value: unknown): unknown {
 
 /** Builds a logger over a sink that receives whole records; records below `level` are dropped before formatting. */
 export function createLogger(options: { now: () => number; write: (record: LogRecord) => void; level?: LogLevel; fields?: LogFields }): Logger {
-  const { now, write, level = 'info', fields: base = {} } = options;
+  const { level = 'info', fields = {}, ...sink } = options;
+  return loggerOf({ ...sink, threshold: { level } }, fields);
+}
+
+/** `threshold` is shared by a logger and all its children. */
+function loggerOf(sink: { now: () => number; write: (record: LogRecord) => void; threshold: { level: LogLevel } }, base: LogFields): Logger {
+  const { now, write, threshold } = sink;
   const at = (lineLevel: LogLevel) => (message: string, fields: LogFields = {}): void => {
-    if (order[lineLevel] >= order[level]) write({ level: lineLevel, timeMs: now(), message, fields: { ...base, ...fields } });
+    if (order[lineLevel] >= order[threshold.level]) write({ level: lineLevel, timeMs: now(), message, fields: { ...base, ...fields } });
   };
   return {
     debug: at('debug'),
     info: at('info'),
     warn: at('warn'),
     error: at('error'),
-    child: (fields) => createLogger({ ...options, fields: { ...base, ...fields } }),
+    setLevel: (level) => void (threshold.level = level),
+    child: (fields) => loggerOf(sink, { ...base, ...fields }),
   };
 }
 

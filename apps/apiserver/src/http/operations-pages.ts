@@ -2,6 +2,7 @@ import { type ExposeFormat, exposeContentTypes } from '@orrery/runtime';
 import type { ApiServerCore } from '../server.ts';
 import type { Exchange } from './exchange.ts';
 import type { ParsedRequest } from './request-path.ts';
+import { flagz, statusz } from './z-pages.ts';
 
 const sliPrefix = 'kubernetes_healthcheck';
 
@@ -17,15 +18,38 @@ async function sendMetrics({ registry, collectors }: ApiServerCore, exchange: Ex
   await exchange.sendBytes(200, exposeContentTypes[format], Buffer.from(text));
 }
 
+/** The level at which a verbosity of klog logs: what is more than the ordinary is for debugging. */
+const debugVerbosity = 4;
+
+/** Sets the verbosity, worded as upstream's. */
+async function setVerbosity({ registry }: ApiServerCore, exchange: Exchange): Promise<void> {
+  if (exchange.request.method !== 'PUT') return exchange.sendText(406, 'unsupported http method');
+  const value = (await exchange.request.body(maxFlagBytes)).toString('utf8');
+  if (!/^[+-]?\d{1,9}$/.test(value)) return exchange.sendText(400, `failed set klog.logging.verbosity ${value}: strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`);
+  registry.env.log.setLevel?.(Number(value) >= debugVerbosity ? 'debug' : 'info');
+  return exchange.sendText(200, `successfully set klog.logging.verbosity to ${value}`);
+}
+
+/** Pages for people who look into the server; false for other paths. */
+async function serveInspection(core: ApiServerCore, exchange: Exchange, path: string): Promise<boolean> {
+  if (path === '/debug/flags/v') await setVerbosity(core, exchange);
+  else if (path === '/statusz') exchange.sendText(200, statusz(core, operationsPaths));
+  else if (path === '/flagz') exchange.sendText(200, flagz(core));
+  else return false;
+  return true;
+}
+
+const maxFlagBytes = 1024;
 const fairness = '/debug/api_priority_and_fairness/';
 
-/** Metrics and the tables of priority and fairness; false for other paths. */
+/** Metrics, status and settings, the verbosity of the log and the tables of priority and fairness; false for other paths. */
 export async function serveOperations(core: ApiServerCore, exchange: Exchange, { info, query }: ParsedRequest): Promise<boolean> {
   const { path } = info;
   if (path === '/metrics' || path === '/metrics/slis') {
     await sendMetrics(core, exchange, path !== '/metrics');
     return true;
   }
+  if (await serveInspection(core, exchange, path)) return true;
   if (!path.startsWith(fairness)) return false;
   const table = core.flowControl?.dump?.(path.slice(fairness.length), { details: query.get('includeRequestDetails') !== null && query.get('includeRequestDetails') !== '' });
   if (table === undefined) return false;
@@ -34,4 +58,4 @@ export async function serveOperations(core: ApiServerCore, exchange: Exchange, {
 }
 
 /** Listed by `/`; the debug pages are not, as upstream. */
-export const operationsPaths = ['/metrics', '/metrics/slis'];
+export const operationsPaths = ['/flagz', '/metrics', '/metrics/slis', '/statusz'];

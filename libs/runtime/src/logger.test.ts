@@ -1,0 +1,14 @@
+import { expect, it } from 'vitest';
+import { createLogger } from './logger.ts';
+
+it('shares its threshold with its children', () => {
+  const lines: string[] = [];
+  const log = createLogger({ now: () => 0, write: ({ message, fields }) => void lines.push(`${message} ${JSON.stringify(fields)}`), fields: { a: 1 } });
+  const child = log.child({ b: 2 });
+  child.debug('dropped');
+  log.setLevel?.('debug');
+  child.debug('said');
+  child.setLevel?.('error');
+  log.info('dropped too');
+  expect(lines).toEqual(['said {"a":1,"b":2}']);
+});
