@@ -227,7 +227,7 @@ describe('an APIService of another server', () => {
       let text = '';
       socket.on('data', (chunk) => {
         text += String(chunk);
-        if (text.endsWith('\r\n\r\n') && text.includes(' 101 ')) socket.write('hello');
+        if (text.endsWith('\r\n\r\n') && text.includes(' 101 ')) setTimeout(() => socket.write('hello'), last.includes('timeout') ? 150 : 0);
         if (text.endsWith('HELLO')) socket.end();
       });
       socket.on('end', () => resolve(text));
@@ -235,6 +235,8 @@ describe('an APIService of another server', () => {
     });
     expect(await talk('websocket')).toMatch(/^HTTP\/1\.1 101 .*\r\n\r\nHELLO$/s);
     expect(sample.clients.at(-1)).toMatchObject({ user: 'root', groups: ['system:masters', 'system:authenticated'] });
+    // What a request may take does not end a conversation.
+    expect(await talk('websocket', 'echo?timeout=50ms')).toMatch(/ 101 .*\r\n\r\nHELLO$/s);
     expect(await talk('websocket', 'elsewhere')).toMatch(/^HTTP\/1\.1 503 .*\r\n\r\nthe backend attempted to redirect this request, which is not permitted\n$/s);
     expect(await talk('spdy/3.1')).toMatch(/^HTTP\/1\.1 403 .*no\n$/s);
   });

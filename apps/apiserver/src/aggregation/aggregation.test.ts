@@ -1,10 +1,13 @@
-import { Services } from '@orrery/api';
+import { EndpointSlices, Services } from '@orrery/api';
 import type { APIService } from '@orrery/api/types';
+import { resolveConfig } from '@orrery/runtime';
 import { describe, expect, it } from 'vitest';
+import { apiServerSchema } from '../config.ts';
 import { FakeCluster } from '../testing/fake-cluster.ts';
 import { checkObjects, withVerdict } from './availability.ts';
 import { remoteService } from './api-service.ts';
 import { identityHeaders, withoutIdentity } from './identity-headers.ts';
+import { proxyTo } from './proxy.ts';
 import { type Desired, type History, type Step, builtInServices, planRegistration } from './registration.ts';
 import { fromResourceList } from './remote-discovery.ts';
 import { combinedTrust } from './trust-config.ts';
@@ -62,6 +65,35 @@ describe('availability', () => {
     expect(second?.status?.conditions?.[0]).toMatchObject({ reason: 'B', lastTransitionTime: '1970-01-01T00:00:00Z' });
     expect(withVerdict(second as APIService, { status: 'False', reason: 'B', message: 'b' }, 9_000)).toBeUndefined();
     expect(withVerdict(second as APIService, { status: 'True', reason: 'C', message: 'c' }, 9_000)?.status?.conditions?.[0]).toMatchObject({ lastTransitionTime: '1970-01-01T00:00:09Z' });
+  });
+});
+
+describe('the proxy', () => {
+  const place = { name: 's', namespace: 'n' };
+  const remote = { name: 'v1.g', group: 'g', version: 'v1', groupPriority: 1, versionPriority: 1, service: { ...place, port: 443 }, ca: '', insecure: true, isAvailable: true };
+
+  const ask = async (url: string, afterMs: number): Promise<{ sent: unknown[]; dialed: unknown[] }> => {
+    const cluster = new FakeCluster();
+    cluster.put(Services, { metadata: place, spec: { ports: [{ port: 443 }] } });
+    cluster.put(EndpointSlices, { metadata: { ...place, labels: { 'kubernetes.io/service-name': 's' } }, addressType: 'IPv4', ports: [{ port: 8443 }], endpoints: [{ addresses: ['10.0.0.7'] }] });
+    const sent: unknown[] = [];
+    const dialed: unknown[] = [];
+    const gone = new AbortController();
+    const clusterNet = { dial: (to: unknown) => new Promise<never>(() => dialed.push(to)) };
+    const response = { send: (status: number, _: unknown, body: unknown) => void sent.push(status, body), stream: () => { throw new Error('no'); }, gzip: (body: Uint8Array) => Promise.resolve(Buffer.from(body)) };
+    const http = { method: 'GET', url, headers: {}, remoteAddress: '127.0.0.1', secure: true, certificate: undefined, signal: gone.signal, body: () => Promise.reject(new Error('no')), bodyStream: async function* () {} };
+    const request = { http, response, signal: gone.signal, user: { username: 'u', groups: [] }, auditId: 'a', headers: {}, onStatus: () => undefined };
+    const done = proxyTo(remote, request, { env: cluster.env, read: cluster.read, config: resolveConfig(apiServerSchema, []), clusterNet });
+    await cluster.clock.advance(afterMs);
+    gone.abort(new Error('the client went away'));
+    await done;
+    return { sent, dialed };
+  };
+
+  it('gives a server five seconds to say what it serves', async () => {
+    expect(await ask('/apis/g/v1?x=y', 5_000)).toEqual({ sent: [503, 'error trying to reach service: context deadline exceeded\n'], dialed: [{ ip: '10.0.0.7', port: 8443 }] });
+    expect(await ask('/apis/g/v1', 4_999)).toMatchObject({ sent: [503, 'error trying to reach service: the client went away\n'] });
+    expect(await ask('/apis/g/v1/things', 5_000)).toMatchObject({ sent: [503, 'error trying to reach service: the client went away\n'] });
   });
 });
 

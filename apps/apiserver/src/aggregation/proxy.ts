@@ -12,6 +12,8 @@ import { withoutIdentity } from './identity-headers.ts';
 const corsHeader = /^access-control-allow-(credentials|headers|methods|origin)$/;
 const redirected = 'the backend attempted to redirect this request, which is not permitted';
 
+const discoveryTimeoutMs = 5_000;
+
 const hopHeaders = new Set(['connection', 'keep-alive', 'proxy-authenticate', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade']);
 
 /** A failure of the aggregator itself: plain text, as upstream tells it. */
@@ -61,20 +63,39 @@ function forwarding({ http, auditId }: DelegatedRequest): HeaderList {
 
 const told = new Set(['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-uri', 'audit-id']);
 
-function passedOn(request: DelegatedRequest): PassedOn {
+function passedOn(request: DelegatedRequest, signal: AbortSignal): PassedOn {
   const { http, response, socket } = request;
   const headers = Object.fromEntries(Object.entries(withoutIdentity(http.headers)).filter(([name]) => !told.has(name)));
-  const sent = { method: http.method, url: http.url, headers, bodyStream: () => http.bodyStream() };
   return {
-    http: {
-      ...sent,
-      get signal() {
-        return http.signal;
-      },
-    },
+    http: { method: http.method, url: http.url, headers, signal, bodyStream: () => http.bodyStream() },
     ...(response ? { response } : {}),
     ...(socket ? { socket } : {}),
   };
+}
+
+/** Aborts with the request, or when a server is too slow to say what it serves: all clients wait for that. */
+function limited(request: DelegatedRequest, { clock }: ConnectionNeeds['env']): { readonly signal: AbortSignal; readonly end: () => void } {
+  const isDiscovery = (request.http.url.split('?')[0] ?? '').replace(/^\/+|\/+$/g, '').split('/').length === 3;
+  if (!isDiscovery || request.socket) return { signal: request.signal, end: () => undefined };
+  const own = new AbortController();
+  const late = clock.after(discoveryTimeoutMs, () => own.abort(new Error('context deadline exceeded')));
+  return { signal: AbortSignal.any([request.signal, own.signal]), end: () => late.cancel() };
+}
+
+/** Rejects with the signal's reason as soon as it aborts, whatever comes of the promise. */
+function until<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason as Error);
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}
+
+/** A connection that comes when nobody waits for it any more is closed. */
+function opened(opening: Promise<Backend>, signal: AbortSignal): Promise<Backend> {
+  opening.then((backend) => signal.aborted && backend.stream.close(), () => undefined);
+  return until(opening, signal);
 }
 
 /** Passes an authorized request on to the server behind an APIService, and its reply back as it arrives. */
@@ -88,23 +109,26 @@ export async function proxyTo(remote: RemoteService, request: DelegatedRequest, 
     log.warn('no way to the service of an APIService', { name: remote.name, error });
     return refuse(request, 503, 'service unavailable\n');
   }
-  const on = passedOn(request);
+  const limit = limited(request, needs.env);
+  const on = passedOn(request, limit.signal);
   const options = { target: request.http.url, extra: forwarding(request) };
   let backend: Backend;
   let reply: ExchangeReply;
   try {
-    backend = await openBackend(remote, request.user, { needs, to });
+    backend = await opened(openBackend(remote, request.user, { needs, to }), limit.signal);
     if (on.socket) {
       request.onStatus(101);
       request.onStatus(await joinUpgrade(on, backend, { ...options, check: refuseRedirect }));
       return;
     }
-    reply = await exchangeWith(on, backend, options);
+    reply = await until(exchangeWith(on, backend, options), limit.signal);
   } catch (error) {
+    limit.end();
     log.debug('a request could not be passed on', { name: remote.name, to: authority(to), error });
     const { message } = error as Error;
     return refuse(request, 503, on.socket ? `${message}\n` : `error trying to reach service: ${message}\n`);
   }
+  limit.end();
   if (isRedirect(reply)) {
     backend.stream.close();
     return refuse(request, 502, redirected);

@@ -102,7 +102,8 @@ export function httpHandler(core: ApiServerCore): HttpHandler {
     const { request } = exchange;
     const parsed = parseRequest(request.method, request.url);
     const from = clock.monotonic();
-    const long = isLongRunning(parsed);
+    // What another server has taken an upgrade of may last.
+    const long = isLongRunning(parsed) || (socket !== undefined && core.aggregation?.serves(parsed.info.path) === true);
     const run: Run = { exchange, reply, parsed, socket, long, startedMs: clock.now(), waitedMs: 0 };
     const shape = metrics.shapeOf(parsed, exchange.header('content-type'));
     const ended = core.traffic.begin(exchange, long);
@@ -160,6 +161,7 @@ async function serveRemote(core: ApiServerCore, { exchange, socket }: Run, user:
   await core.aggregation?.serve({
     http: request,
     ...(socket ? { socket } : { response }),
+    signal: exchange.signal,
     user,
     auditId,
     headers: exchange.ownHeaders,

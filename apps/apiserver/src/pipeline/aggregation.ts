@@ -25,6 +25,8 @@ export interface DelegatedRequest {
   readonly response?: HttpResponse;
   /** Of one that asks for an upgrade. */
   readonly socket?: RawSocket;
+  /** Aborts when the client has gone or its time is up. */
+  readonly signal: AbortSignal;
   readonly user: UserInfo;
   readonly auditId: string;
   /** Of this server, for the reply (Audit-Id, priority and fairness). */
