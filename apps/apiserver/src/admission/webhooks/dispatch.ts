@@ -12,10 +12,11 @@ import type { Hook } from './hook.ts';
 import { matchHook } from './match.ts';
 import type { Observer } from './observe.ts';
 import { reviewRequest } from './review.ts';
+import { prepareReview } from './version.ts';
 
 /** What calling webhooks takes. */
 export interface Dispatch {
-  readonly read: PluginContext['read'];
+  readonly hooks: () => readonly Hook[];
   readonly caller: Caller;
   readonly observer: Observer;
   /** How to ask the webhook about a write; undefined when it does not want to see it. Throws when that cannot be told. */
@@ -50,6 +51,7 @@ async function isWanted(hook: Hook, attributes: AdmissionAttributes, { kind, aut
 export function invocations(needs: Needs): Dispatch['invocation'] {
   return async (hook, attributes) => {
     const kind = matchHook(hook, attributes, needs);
+    if (kind) await prepareReview(attributes, kind);
     if (!kind || !(await isWanted(hook, attributes, { kind, authorize: needs.authorize }))) return undefined;
     return { hook, kind, request: reviewRequest(attributes, kind, needs.env.random.uuid()) };
   };

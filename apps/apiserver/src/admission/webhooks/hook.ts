@@ -1,6 +1,6 @@
 import { MutatingWebhookConfigurations, ValidatingWebhookConfigurations } from '@orrery/api';
 import type { MutatingWebhook, ValidatingWebhook } from '@orrery/api/types';
-import type { KubeObject } from '@orrery/apimachinery';
+import type { KubeObject, ResourceRef } from '@orrery/apimachinery';
 import type { ObjectReader } from '../../pipeline/index.ts';
 
 /** One webhook of one configuration. */
@@ -21,6 +21,12 @@ function hooksOf(configurations: readonly Configuration[]): Hook[] {
   return sorted.flatMap((one) => (one.webhooks ?? []).map((webhook, i) => ({ configuration: name(one), id: `${name(one)}/${webhook.name}/${i}`, webhook })));
 }
 
-/** In the order in which they are called: by the configuration's name, then as listed. */
-export const mutatingHooks = (read: ObjectReader): Hook[] => hooksOf(read.list(MutatingWebhookConfigurations) as readonly Configuration[]);
-export const validatingHooks = (read: ObjectReader): Hook[] => hooksOf(read.list(ValidatingWebhookConfigurations) as readonly Configuration[]);
+/** In the order in which they are called: by the configuration's name, then as listed. Put together again after each change. */
+function followed(read: ObjectReader, ref: ResourceRef<KubeObject>): () => readonly Hook[] {
+  let known: readonly Hook[] | undefined;
+  read.onChange(ref, () => void (known = undefined));
+  return () => (known ??= hooksOf(read.list(ref) as readonly Configuration[]));
+}
+
+export const mutatingHooks = (read: ObjectReader): (() => readonly Hook[]) => followed(read, MutatingWebhookConfigurations);
+export const validatingHooks = (read: ObjectReader): (() => readonly Hook[]) => followed(read, ValidatingWebhookConfigurations);

@@ -1,7 +1,7 @@
-import { MutatingWebhookConfigurations, ValidatingWebhookConfigurations } from '@orrery/api';
 import type { AdmissionPlugin, PluginContext } from '../../pipeline/index.ts';
 import type { Caller } from './caller.ts';
 import { type Dispatch, invocations } from './dispatch.ts';
+import { mutatingHooks, validatingHooks } from './hook.ts';
 import { isExempt } from './match.ts';
 import { mutate } from './mutating.ts';
 import { observers } from './observe.ts';
@@ -12,10 +12,11 @@ type Needs = Pick<PluginContext, 'env' | 'read' | 'kinds' | 'authorize'>;
 /** MutatingAdmissionWebhook. Configurations come from the cache at every write, so a change works at once. */
 export function mutatingWebhooks(needs: Needs, caller: Caller): AdmissionPlugin {
   const { read, env } = needs;
-  const dispatch: Dispatch = { read, caller, invocation: invocations(needs), observer: observers(env)('admit') };
+  const hooks = mutatingHooks(read);
+  const dispatch: Dispatch = { hooks, caller, invocation: invocations(needs), observer: observers(env)('admit') };
   return {
     name: 'MutatingAdmissionWebhook',
-    handles: (attributes) => !isExempt(attributes) && read.list(MutatingWebhookConfigurations).length > 0,
+    handles: (attributes) => hooks().length > 0 && !isExempt(attributes),
     admit: (attributes) => mutate(dispatch, attributes),
   };
 }
@@ -23,10 +24,11 @@ export function mutatingWebhooks(needs: Needs, caller: Caller): AdmissionPlugin 
 /** ValidatingAdmissionWebhook. */
 export function validatingWebhooks(needs: Needs, caller: Caller): AdmissionPlugin {
   const { read, env } = needs;
-  const dispatch: Dispatch = { read, caller, invocation: invocations(needs), observer: observers(env)('validating') };
+  const hooks = validatingHooks(read);
+  const dispatch: Dispatch = { hooks, caller, invocation: invocations(needs), observer: observers(env)('validating') };
   return {
     name: 'ValidatingAdmissionWebhook',
-    handles: (attributes) => !isExempt(attributes) && read.list(ValidatingWebhookConfigurations).length > 0,
+    handles: (attributes) => hooks().length > 0 && !isExempt(attributes),
     validate: (attributes) => validate(dispatch, attributes),
   };
 }

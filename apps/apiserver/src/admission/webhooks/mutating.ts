@@ -4,17 +4,17 @@ import { internalError } from '@orrery/errors';
 import { type AdmissionAttributes, Recalls } from '../../pipeline/index.ts';
 import { type Invocation, callHook, refusalOf } from './call.ts';
 import type { Dispatch } from './dispatch.ts';
-import { type Hook, mutatingHooks } from './hook.ts';
+import type { Hook } from './hook.ts';
 import { rewrite } from './rewrite.ts';
 
 /** Applies a webhook's patch to the draft; true when that changed it. */
-function applyPatch(attributes: AdmissionAttributes, { hook, kind, request }: Invocation, patch: unknown): boolean {
+async function applyPatch(attributes: AdmissionAttributes, { hook, kind, request }: Invocation, patch: unknown): Promise<boolean> {
   if (patch === undefined || patch === null || (Array.isArray(patch) && !patch.length)) return false;
   if (attributes.object === undefined) {
     throw internalError(new Error(`admission webhook ${JSON.stringify(hook.webhook.name)} attempted to modify the object, which is not supported for this operation`));
   }
   try {
-    return rewrite(attributes, kind, applyJsonPatch(request.object, patch));
+    return await rewrite(attributes, kind, applyJsonPatch(request.object, patch));
   } catch (error) {
     throw error instanceof PatchError || error instanceof DecodeError ? internalError(error) : error;
   }
@@ -32,7 +32,7 @@ async function runHook(dispatch: Dispatch, attributes: AdmissionAttributes, opti
   try {
     await dispatch.observer.watch({ hook, operation: attributes.operation, failedOpen }, async () => {
       const { patch } = await callHook(invocation, attributes, { caller: dispatch.caller, mutating: true });
-      changed = applyPatch(attributes, invocation, patch);
+      changed = await applyPatch(attributes, invocation, patch);
       if (patch !== undefined) attributes.annotate(`patch.webhook.admission.k8s.io/${place}`, JSON.stringify({ configuration: hook.configuration, webhook: hook.webhook.name, patch, patchType: 'JSONPatch' }));
     });
   } catch (error) {
@@ -51,6 +51,6 @@ async function runHook(dispatch: Dispatch, attributes: AdmissionAttributes, opti
 export async function mutate(dispatch: Dispatch, attributes: AdmissionAttributes): Promise<void> {
   const recalls = attributes.reinvocation.state('MutatingAdmissionWebhook', () => new Recalls());
   if (attributes.reinvocation.isSecond) recalls.compare(attributes.object);
-  for (const [index, hook] of mutatingHooks(dispatch.read).entries()) await runHook(dispatch, attributes, { hook, index, recalls });
+  for (const [index, hook] of dispatch.hooks().entries()) await runHook(dispatch, attributes, { hook, index, recalls });
   recalls.leave(attributes.object);
 }

@@ -1,12 +1,11 @@
 import type { AdmissionAttributes } from '../../pipeline/index.ts';
 import { type Invocation, callHook, refusalOf } from './call.ts';
 import type { Dispatch } from './dispatch.ts';
-import { validatingHooks } from './hook.ts';
 
 /** All at once; when several refuse, the client is told of the first that did. */
 export async function validate(dispatch: Dispatch, attributes: AdmissionAttributes): Promise<void> {
   const wanted: Invocation[] = [];
-  for (const hook of validatingHooks(dispatch.read)) {
+  for (const hook of dispatch.hooks()) {
     const invocation = await dispatch.invocation(hook, attributes);
     if (invocation) wanted.push(invocation);
   }
