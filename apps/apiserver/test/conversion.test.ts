@@ -1,5 +1,7 @@
 import { type HttpServer, ensurePki, serveHttp } from '@orrery/node-io';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createCaller } from '../src/admission/webhooks/caller.ts';
+import { mutatingWebhooks } from '../src/admission/webhooks/index.ts';
 import { type TestServer, eventually, startTestServer } from './test-server.ts';
 
 let pki: ReturnType<typeof ensurePki>;
@@ -44,6 +46,16 @@ async function call(method: string, url: string, body?: unknown, headers: Record
   return { code: response.status, ...answer, codeOf: response.status };
 }
 
+/** Seen by the admission webhook, as [version, hostPort]. */
+const seen: unknown[] = [];
+
+/** Knows v1 only, and gives what it sees another port. */
+function admitted({ apiVersion, request }: any): object {
+  seen.push([request.object.apiVersion, request.requestKind.version, request.object.hostPort]);
+  const patch = Buffer.from(JSON.stringify([{ op: 'replace', path: '/hostPort', value: 'given:9' }])).toString('base64');
+  return { apiVersion, kind: 'AdmissionReview', response: { uid: request.uid, allowed: true, patchType: 'JSONPatch', patch } };
+}
+
 const crds = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 
 beforeAll(async () => {
@@ -53,14 +65,16 @@ beforeAll(async () => {
     host: '127.0.0.1', port: 0, tls: { cert, key },
     handler: {
       async request(request, response) {
-        const { request: { uid, desiredAPIVersion, objects }, apiVersion } = JSON.parse((await request.body(1e7)).toString()) as any;
+        const review = JSON.parse((await request.body(1e7)).toString()) as any;
+        if (review.kind === 'AdmissionReview') return response.send(200, { 'content-type': 'application/json' }, JSON.stringify(admitted(review)));
+        const { request: { uid, desiredAPIVersion, objects }, apiVersion } = review;
         asked.push([desiredAPIVersion, objects.length]);
         const answer = { apiVersion, kind: 'ConversionReview', response: { uid, convertedObjects: objects.map((one: any) => convert(one, desiredAPIVersion)), result: { status: 'Success' } } };
         response.send(200, { 'content-type': 'application/json' }, JSON.stringify(spoil?.(answer) ?? answer));
       },
     },
   });
-  t = await startTestServer();
+  t = await startTestServer({}, { plugins: [(context) => ({ admission: [mutatingWebhooks(context, createCaller(context))] })] });
   expect((await call('POST', crds, definition(['v1', 'v1beta1']))).codeOf).toBe(201);
   await eventually(async () => (await fetch(`${t.url}${path('v2')}`)).status === 200, 'v2 is served');
 });
@@ -172,6 +186,19 @@ describe('a conversion webhook', () => {
     expect(metadata).toMatchObject({ generation: 1, annotations: { c: 'd' } });
     expect(metadata.finalizers).toBeUndefined();
     await call('DELETE', path('v1', '/meta'));
+  });
+
+  it('serves admission webhooks that know another version', async () => {
+    const configurations = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations';
+    const { clientConfig } = definition(['v1']).spec.conversion.webhook;
+    const rules = [{ operations: ['CREATE'], apiGroups: [group], apiVersions: ['v1'], resources: ['hosts'] }];
+    expect((await call('POST', configurations, { metadata: { name: 'm' }, webhooks: [{ name: 'm.example.com', clientConfig, rules, sideEffects: 'None', admissionReviewVersions: ['v1'] }] })).codeOf).toBe(201);
+    await eventually(async () => (await call('POST', path('v2', '?dryRun=All'), v2('admitted', 'asked'))).host === 'given', 'the webhook is asked');
+    expect(seen.at(-1)).toEqual([`${group}/v1`, 'v2', 'asked:80']);
+    expect(await call('POST', path('v2'), v2('admitted', 'asked'))).toMatchObject({ codeOf: 201, apiVersion: `${group}/v2`, host: 'given', port: '9' });
+    await call('DELETE', `${configurations}/m`);
+    await eventually(async () => (await call('POST', path('v2', '?dryRun=All'), v2('free', 'asked'))).host === 'asked', 'the webhook is forgotten');
+    await call('DELETE', path('v1', '/admitted'));
   });
 
   it('holds the end of the definition while what is stored at another version cannot be read', async () => {

@@ -8,7 +8,7 @@ import type { Inputs } from '../expressions/evaluation.ts';
 import { inputsOf, namespaceOf } from '../expressions/inputs.ts';
 import { subjectOf } from '../match.ts';
 import { rewrite } from '../webhooks/rewrite.ts';
-import { schemaFor } from '../webhooks/version.ts';
+import { prepareReview, schemaFor } from '../webhooks/version.ts';
 import type { Binding, Hook } from './hooks.ts';
 import { type Invocation, type Needs, collect } from './invocations.ts';
 import type { Check } from './metrics.ts';
@@ -61,6 +61,7 @@ class Mutating {
     const { recalls, asking } = this.context;
     const { attributes } = this;
     const policy = compiledPolicy(invocation.policy);
+    await prepareReview(attributes, invocation.kind);
     const { matches, error } = await asking.settle(() => policyMatches(policy, this.inputs(invocation)));
     if (error !== undefined) return this.deny(invocation, error);
     const id = idOf(invocation);
@@ -83,9 +84,10 @@ class Mutating {
       observe({ policy: nameOf(invocation.policy), binding: nameOf(binding), action, error, elapsedMs: needs.env.clock.monotonic() - start });
     try {
       const schema = this.schemaOf(kind);
+      await prepareReview(this.attributes, kind);
       const inputs = this.inputs(invocation);
       const value = await asking.settle(() => evaluateMutation(policy, mutation, inputs));
-      const changed = rewrite(this.attributes, kind, applyMutation(mutation, value, { object: inputs.object as KubeObject, schema }));
+      const changed = await rewrite(this.attributes, kind, applyMutation(mutation, value, { object: inputs.object as KubeObject, schema }));
       seen('allow', 'no_error');
       return changed;
     } catch (error) {

@@ -6,6 +6,7 @@ import { Asking } from '../expressions/asking.ts';
 import type { Inputs } from '../expressions/evaluation.ts';
 import { inputsOf, namespaceOf } from '../expressions/inputs.ts';
 import { subjectOf } from '../match.ts';
+import { prepareReview } from '../webhooks/version.ts';
 import type { Binding, Hook } from './hooks.ts';
 import { type Invocation, type Needs, collect } from './invocations.ts';
 import type { Check } from './metrics.ts';
@@ -109,7 +110,11 @@ export async function validate(hooks: readonly Hook<Policy>[], attributes: Admis
     const namespace = await namespaceOf(attributes, needs);
     const asking = new Asking(needs.authorize, attributes.user);
     const seenAs = new Map<KindDescriptor, Inputs>();
-    for (const { kind } of invocations) if (!seenAs.has(kind)) seenAs.set(kind, inputsOf(attributes, kind, { namespace, params: undefined, asking }));
+    for (const { kind } of invocations) {
+      if (seenAs.has(kind)) continue;
+      await prepareReview(attributes, kind);
+      seenAs.set(kind, inputsOf(attributes, kind, { namespace, params: undefined, asking }));
+    }
     for (const invocation of invocations) {
       const inputs: Inputs = { ...(seenAs.get(invocation.kind) as Inputs), params: invocation.params ?? null };
       const policy = compiledPolicy(invocation.policy);
