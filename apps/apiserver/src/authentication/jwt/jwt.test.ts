@@ -157,8 +157,8 @@ describe('--authentication-config', () => {
   - {expression: "claims.hd == 'example.org'", message: wrong domain}
   userValidationRules:
   - {expression: "!user.username.startsWith('x:system:')", message: reserved}`)));
-    expect((await identify(structured, { roles: 'a', team: 'core', hd: 'example.org', aud: ['you'] }))?.user).toEqual({
-      username: 'x:jane', uid: 'jane', groups: ['a', 'system:authenticated'], extra: { 'example.org/team': ['core'] },
+    expect((await identify(structured, { roles: ['a', 'b'], team: 'core', hd: 'example.org', aud: ['you'] }))?.user).toEqual({
+      username: 'x:jane', uid: 'jane', groups: ['a', 'b', 'system:authenticated'], extra: { 'example.org/team': ['core'] },
     });
     await expect(identify(structured, { roles: 'a', team: 'core', hd: 'evil' })).rejects.toThrow("validation expression 'claims.hd == 'example.org'' failed: wrong domain");
     await expect(identify(structured, { roles: 'a', team: 'core', hd: 'example.org', sub: 'system:x' })).rejects.toThrow('failed: reserved');
