@@ -19,17 +19,17 @@ export class PendingAnswer extends Error {
 }
 
 function remembering(authorize: AuthorizerCallback): Ask {
-  const known = new Map<string, AuthorizerDecision>();
+  const known = new Map<string, AuthorizerDecision | Promise<unknown>>();
   return (query) => {
     const key = JSON.stringify(query);
-    const found = known.get(key);
-    if (found) return found;
-    const answer = authorize(query);
-    if (!(answer instanceof Promise)) {
-      known.set(key, answer);
-      return answer;
+    let found = known.get(key);
+    if (found === undefined) {
+      const answer = authorize(query);
+      found = answer instanceof Promise ? answer.then((decision) => known.set(key, decision)) : answer;
+      known.set(key, found);
     }
-    throw new PendingAnswer(answer.then((decision) => known.set(key, decision)));
+    if (found instanceof Promise) throw new PendingAnswer(found);
+    return found;
   };
 }
 
