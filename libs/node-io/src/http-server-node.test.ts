@@ -1,0 +1,106 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { Agent, type IncomingMessage, get } from 'node:http';
+import { type ClientHttp2Session, connect } from 'node:http2';
+import { type Socket, connect as dial } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { HttpHandler, HttpServer } from './http-server.ts';
+import { serveHttp } from './http-server-node.ts';
+import { ensurePki } from './pki/index.ts';
+
+const cleanUps: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
+});
+
+/** Answers at once; `/held` when told, `/last` and then takes no more. */
+function handler(): HttpHandler & { open: () => void } {
+  let open: () => void = () => undefined;
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  return {
+    open: () => open(),
+    async request(request, response) {
+      if (request.url === '/held') await opened;
+      if (request.url === '/last') response.retire?.();
+      response.send(200, { 'content-type': 'text/plain' }, 'ok');
+    },
+  };
+}
+
+async function serve(options: { tls: boolean; onTlsError?: () => void }): Promise<{ server: HttpServer; open: () => void; session: () => ClientHttp2Session }> {
+  const own = handler();
+  let tls = {};
+  if (options.tls) {
+    const dir = mkdtempSync(join(tmpdir(), 'orrery-http-'));
+    cleanUps.push(() => rmSync(dir, { recursive: true }));
+    const { serverCert: cert, serverKey: key } = ensurePki(dir);
+    tls = { tls: { cert, key } };
+  }
+  const server = await serveHttp({ host: '127.0.0.1', port: 0, handler: own, ...tls, ...(options.onTlsError ? { onTlsError: options.onTlsError } : {}) });
+  cleanUps.push(() => server.close());
+  const session = (): ClientHttp2Session => {
+    const made = connect(`https://127.0.0.1:${server.port}`, { rejectUnauthorized: false });
+    cleanUps.push(() => made.destroy());
+    return made.on('error', () => undefined);
+  };
+  return { server, open: own.open, session };
+}
+
+const ask = async (session: ClientHttp2Session, path: string): Promise<number> => {
+  const stream = session.request({ ':path': path });
+  const [headers] = (await once(stream, 'response')) as [{ ':status'?: number }];
+  stream.resume();
+  await once(stream, 'end');
+  return headers[':status'] ?? 0;
+};
+
+describe('over HTTP/2', () => {
+  it('a retired connection answers and takes no more', async () => {
+    const { session } = await serve({ tls: true });
+    const one = session();
+    expect(await ask(one, '/')).toBe(200);
+    const goaway = once(one, 'goaway');
+    expect(await ask(one, '/last')).toBe(200);
+    expect((await goaway)[0]).toBe(0);
+  });
+
+  it('a draining server finishes what is under way and lets nobody in', async () => {
+    const { server, open, session } = await serve({ tls: true });
+    const one = session();
+    const held = ask(one, '/held');
+    expect(await ask(one, '/')).toBe(200);
+    const drained = server.drain();
+    await expect(once(dial(server.port, '127.0.0.1'), 'connect')).rejects.toThrow('ECONNREFUSED');
+    open();
+    expect(await held).toBe(200);
+    await drained;
+  });
+});
+
+describe('over HTTP/1.1', () => {
+  const fetchOver = async (agent: Agent, url: string): Promise<IncomingMessage> => {
+    const [reply] = (await once(get(url, { agent }), 'response')) as [IncomingMessage];
+    reply.resume();
+    await once(reply, 'end');
+    return reply;
+  };
+
+  it('a retired connection says that it closes', async () => {
+    const { server } = await serve({ tls: false });
+    const agent = new Agent({ keepAlive: true });
+    cleanUps.push(() => agent.destroy());
+    const url = `http://127.0.0.1:${server.port}`;
+    expect((await fetchOver(agent, `${url}/`)).headers.connection).toBe('keep-alive');
+    expect((await fetchOver(agent, `${url}/last`)).headers.connection).toBe('close');
+  });
+});
+
+it('counts handshakes that fail', async () => {
+  let errors = 0;
+  const { server } = await serve({ tls: true, onTlsError: () => (errors += 1) });
+  const socket: Socket = dial(server.port, '127.0.0.1', () => socket.write('this is no TLS'));
+  await once(socket.on('error', () => undefined), 'close');
+  expect(errors).toBe(1);
+});
