@@ -13,4 +13,5 @@ export { SpdySession, type SpdySessionOptions, type SpdyStream } from './spdy/se
 export * from './upgrade.ts';
 export * from './websocket/channels.ts';
 export { type Message, WebSocketConnection, type WebSocketOptions } from './websocket/connection.ts';
+export { Opcode, encodeFrame } from './websocket/frames.ts';
 export * from './websocket/handshake.ts';

@@ -190,7 +190,7 @@ async function route(core: ApiServerCore, run: Run, user: UserInfo): Promise<voi
   if (handler) return serveConnect(core, handler, { exchange, parsed, user, socket });
   const over = info.verb === 'watch' ? core.flowControl?.watching(info, selectors.fieldSelector ?? '') : undefined;
   try {
-    return await serveResource(core, { exchange, parsed, user });
+    return await serveResource(core, { exchange, parsed, user, socket });
   } finally {
     over?.();
   }

@@ -1,5 +1,6 @@
 import { type KindDescriptor, schemaOf } from '@orrery/api';
 import type { KubeObject } from '@orrery/apimachinery';
+import type { RawSocket } from '@orrery/node-io/http-server';
 import type { Entry } from '../cache/entry.ts';
 import type { UserInfo } from '../pipeline/request-info.ts';
 import { getComponentStatus, listComponentStatuses } from '../registry/component-status.ts';
@@ -32,6 +33,8 @@ export interface ResourceRequest {
   readonly parsed: ParsedRequest;
   readonly scope: RequestScope;
   readonly format: Format;
+  /** Of a request that asks for an upgrade: a watch may become a WebSocket. */
+  readonly socket?: RawSocket | undefined;
 }
 
 /** Sends one object in the form that was asked for. */
@@ -123,7 +126,7 @@ async function serveDeleteCollection(request: ResourceRequest): Promise<void> {
 
 async function serveWatchVerb(request: ResourceRequest): Promise<void> {
   const { core, exchange, parsed, scope } = request;
-  await serveWatch(core.registry, scope, { exchange, options: watchOptions(parsed.query), form: streamForm(request) });
+  await serveWatch(core.registry, scope, { exchange, options: watchOptions(parsed.query), form: streamForm(request), socket: request.socket });
 }
 
 type Verb = (request: ResourceRequest) => Promise<void>;
@@ -157,13 +160,13 @@ const named = new Set(['get', 'update', 'patch', 'delete']);
 const selecting = new Set(['list', 'watch']);
 
 /** Answers an authorized request for a resource or one of its subresources. */
-export async function serveResource(core: ApiServerCore, routed: { exchange: Exchange; parsed: ParsedRequest; user: UserInfo }): Promise<void> {
+export async function serveResource(core: ApiServerCore, routed: { exchange: Exchange; parsed: ParsedRequest; user: UserInfo; socket?: RawSocket | undefined }): Promise<void> {
   const { exchange, parsed } = routed;
   const { info } = parsed;
   if (!core.kinds.get(info.group, info.version, info.resource) && !isServedGroup(core, info)) return exchange.sendText(404, '404 page not found\n');
   const scope = scopeOf(core, { exchange, info, user: routed.user });
   const format = negotiate(exchange.header('accept'), { pretty: exchange.pretty, transforms: true, protobuf: !scope.kind.schema, stream: info.verb === 'watch' });
-  const request: ResourceRequest = { core, exchange, parsed, scope, format };
+  const request: ResourceRequest = { core, exchange, parsed, scope, format, socket: routed.socket };
   if (scope.kind.deprecation) {
     exchange.warn(scope.kind.deprecation);
     exchange.annotate('k8s.io/deprecated', 'true');

@@ -34,7 +34,7 @@ export function upgradeResponse(socket: RawSocket): HttpResponse {
   return {
     send,
     stream(status, headers) {
-      socket.write(Buffer.from(responseHead(status, { ...headers, connection: 'close' })));
+      socket.write(Buffer.from(responseHead(status, { ...headers, connection: status === 101 ? 'Upgrade' : 'close' })));
       return socket;
     },
     gzip: async (body) => Buffer.from(body),

@@ -1,11 +1,12 @@
 import { type Status, toStatusError } from '@orrery/errors';
-import type { ByteSink } from '@orrery/node-io/http-server';
+import type { ByteSink, RawSocket } from '@orrery/node-io/http-server';
 import type { Frame } from '../cache/frame.ts';
 import type { WatchMeter } from '../metrics/registry-meters.ts';
 import type { Registry, RequestScope } from '../registry/registry.ts';
 import { type WatchHandle, type WatchOptions, watch } from '../registry/watch.ts';
 import type { Exchange } from './exchange.ts';
 import type { StreamForm } from './stream-form.ts';
+import { messageForm, openWatchSocket } from './watch-socket.ts';
 
 /** Bytes a slow client may owe before its watch is ended; it resumes from its last revision. */
 const maxBacklogBytes = 32 * 1024 * 1024;
@@ -74,14 +75,15 @@ class WatchWriter {
 
 /**
  * Serves a watch until it ends. A watch that cannot begin because its revision is gone answers 200 with an ERROR event, as
- * upstream does; other failures are ordinary replies.
+ * upstream does; other failures are ordinary replies. With a socket the events are messages of a WebSocket.
  */
 export async function serveWatch(
   registry: Registry,
   scope: RequestScope,
-  request: { exchange: Exchange; options: WatchOptions; form: StreamForm },
+  request: { exchange: Exchange; options: WatchOptions; form: StreamForm; socket?: RawSocket | undefined },
 ): Promise<void> {
-  const { exchange, form } = request;
+  const { exchange, socket } = request;
+  const form = socket ? messageForm(request.form) : request.form;
   let handle: WatchHandle | undefined;
   const writer = new WatchWriter(form, registry.meters.watch(scope.kind), () => {
     registry.meters.terminated(scope.kind);
@@ -94,22 +96,22 @@ export async function serveWatch(
     if (error) writer.write(form.failure(error.status));
     finish();
   };
-  const open = (): void => {
-    exchange.code = 200;
-    exchange.audit?.started(200);
-    writer.open(exchange.response.stream(200, exchange.headers(form.contentType)));
+  const open = async (): Promise<void> => {
+    exchange.code = socket ? 101 : 200;
+    exchange.audit?.started(exchange.code);
+    writer.open(socket ? await openWatchSocket(exchange, socket, () => finish()) : exchange.response.stream(200, exchange.headers(form.contentType)));
   };
   try {
     handle = await watch(registry, scope, request.options, { frames: (batch) => writer.frames(batch), closed });
   } catch (error) {
     const failure = toStatusError(error);
     if (failure.code !== 410) throw failure;
-    open();
+    await open();
     writer.write(form.failure(failure.status));
     writer.end();
     return;
   }
-  open();
+  await open();
   const { signal } = exchange;
   const gone = (): void => finish();
   if (signal.aborted) finish();

@@ -5,7 +5,8 @@ import { WebSocketConnection } from './connection.ts';
 
 const magic = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
-async function acceptKey(key: string): Promise<string> {
+/** What proves that a server understood the handshake: `Sec-WebSocket-Accept` for a client's `Sec-WebSocket-Key`. */
+export async function acceptKey(key: string): Promise<string> {
   return Buffer.from(await crypto.subtle.digest('SHA-1', Buffer.from(key + magic))).toString('base64');
 }
 
