@@ -33,7 +33,11 @@ function cancelled(): RpcError {
 
 /** Ends the caller's wait as soon as the call is aborted, whatever the handler does. */
 function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) return Promise.reject(cancelled());
+  if (signal.aborted) {
+    // Nobody waits for it any more, however it ends.
+    promise.catch(() => undefined);
+    return Promise.reject(cancelled());
+  }
   return new Promise((resolve, reject) => {
     const onAbort = (): void => reject(cancelled());
     signal.addEventListener('abort', onAbort, { once: true });

@@ -116,7 +116,8 @@ export function secretbox(key: Buffer): Transformer {
     open(data) {
       if (data.length < tagBytes + nonceBytes) throw new Error('the stored data was shorter than the required size');
       const opened = openSecretbox(key, data.subarray(0, nonceBytes), data.subarray(nonceBytes));
-      if (!opened) throw new Error('data was not correctly encrypted or the key is wrong');
+      // Upstream's words for it.
+      if (!opened) throw new Error('output array was not large enough for encryption');
       return { data: opened, stale: false };
     },
   };
