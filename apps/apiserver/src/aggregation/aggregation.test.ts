@@ -102,6 +102,9 @@ describe('headers', () => {
     expect(identityHeaders({ username: 'jörg', uid: 'u', groups: ['a, b', 'c'], extra: { 'x/ü%': ['1', '2'], ok: [] } })).toEqual([
       ['X-Remote-User', 'j\u00c3\u00b6rg'], ['X-Remote-Uid', 'u'], ['X-Remote-Group', 'a, b'], ['X-Remote-Group', 'c'], ['X-Remote-Extra-x%2F%C3%BC%25', '1'], ['X-Remote-Extra-x%2F%C3%BC%25', '2'],
     ]);
+    for (const user of [{ username: 'a\r\nX-Remote-Group: system:masters', groups: [] }, { username: 'a', groups: ['b\nc'] }, { username: 'a', groups: [], extra: { k: ['\u0000'] } }]) {
+      expect(() => identityHeaders(user)).toThrow('net/http: invalid header field value for "X-Remote-');
+    }
     expect(withoutIdentity({ 'x-remote-user': 'a', 'x-remote-group': ['b'], 'x-remote-uid': 'c', 'x-remote-extra-': 'd', 'x-remote-extra-e': 'f', 'x-remote-address': 'kept', accept: 'kept' })).toEqual({ 'x-remote-address': 'kept', accept: 'kept' });
   });
 });

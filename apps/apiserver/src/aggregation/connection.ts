@@ -43,7 +43,8 @@ export async function connect(remote: RemoteService, to: ServiceEndpoint, { need
 
 /** A connection for one proxied request. */
 export async function openBackend(remote: RemoteService, user: UserInfo, options: ConnectOptions & { readonly to: ServiceEndpoint }): Promise<Backend> {
-  return { stream: await connect(remote, options.to, options), host: authority(options.to), headers: identityHeaders(user) };
+  const headers = identityHeaders(user);
+  return { stream: await connect(remote, options.to, options), host: authority(options.to), headers };
 }
 
 export interface FetchedReply {

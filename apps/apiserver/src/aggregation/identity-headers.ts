@@ -14,13 +14,24 @@ function escapeKey(key: string): string {
 /** Heads are written byte by byte: a text that is not ASCII goes as its UTF-8. */
 const bytesOf = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
 
-/** Says to another server who asks; it believes this because of the certificate of the connection. */
+/** What would end a line of the head, and begin another. */
+const forbidden = /[\u0000-\u0008\u000a-\u001f\u007f]/;
+
+function line(name: string, value: string): [string, string] {
+  if (forbidden.test(value)) throw new Error(`net/http: invalid header field value for ${JSON.stringify(name)}`);
+  return [name, bytesOf(value)];
+}
+
+/**
+ * Says to another server who asks; it believes this because of the certificate of the connection. Throws, in Go's words, for a name
+ * that no header can hold.
+ */
 export function identityHeaders(user: UserInfo): [string, string][] {
-  const extra = Object.entries(user.extra ?? {}).flatMap(([key, values]) => values.map((value): [string, string] => [`${extraPrefix}${escapeKey(key)}`, bytesOf(value)]));
+  const extra = Object.entries(user.extra ?? {}).flatMap(([key, values]) => values.map((value) => line(`${extraPrefix}${escapeKey(key)}`, value)));
   return [
-    ['X-Remote-User', bytesOf(user.username)],
-    ...(user.uid ? [['X-Remote-Uid', bytesOf(user.uid)] as [string, string]] : []),
-    ...user.groups.map((group): [string, string] => ['X-Remote-Group', bytesOf(group)]),
+    line('X-Remote-User', user.username),
+    ...(user.uid ? [line('X-Remote-Uid', user.uid)] : []),
+    ...user.groups.map((group) => line('X-Remote-Group', group)),
     ...extra,
   ];
 }
