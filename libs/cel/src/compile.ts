@@ -92,7 +92,8 @@ function failed(source: string, issues: readonly Issue[]): Compilation {
 
 function compileAnew(source: string, env: Environment): Compilation {
   try {
-    const root = parse(source, { bindings: env.libraries.bindings === true });
+    const { root, issues: unparsed } = parse(source, { bindings: env.libraries.bindings === true });
+    if (!root) return failed(source, unparsed);
     const checked = checkExpression(root, env);
     const issues = checked.issues.length ? checked.issues : checkLiterals(root);
     return issues.length ? failed(source, issues) : { program: program({ source, root, checked, env }) };

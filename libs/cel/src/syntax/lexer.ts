@@ -1,4 +1,4 @@
-import { IssueError } from '../issues.ts';
+import type { Issue } from '../issues.ts';
 
 export type TokenKind = 'int' | 'uint' | 'double' | 'string' | 'bytes' | 'name' | 'operator' | 'end';
 
@@ -20,26 +20,33 @@ function matchAt(pattern: RegExp, source: string, at: number): string | undefine
   return pattern.exec(source)?.[0];
 }
 
-/** The end of a literal that starts at `at`; -1 when nothing closes it. A raw one has no escapes. */
-function literalEnd(source: string, at: number, opening: string): number {
+/** Where a literal that starts at `at` ends, or where it could not go on. A raw one has no escapes. */
+function literalEnd(source: string, at: number, opening: string): { readonly end: number; readonly isClosed: boolean } {
   const mark = /"""|'''|"|'/.exec(opening)?.[0] ?? '"';
   const isRaw = /[rR]/.test(opening);
   const isLong = mark.length === 3;
   for (let i = at + opening.length; i < source.length; i += 1) {
     const letter = source[i];
     if (letter === '\\' && !isRaw) i += 1;
-    else if (!isLong && (letter === '\n' || letter === '\r')) return -1;
-    else if (source.startsWith(mark, i)) return i + mark.length;
+    else if (!isLong && (letter === '\n' || letter === '\r')) return { end: i + 1, isClosed: false };
+    else if (source.startsWith(mark, i)) return { end: i + mark.length, isClosed: true };
   }
-  return -1;
+  return { end: source.length, isClosed: false };
 }
 
-function literalAt(source: string, at: number): Token | undefined {
+/** A piece of the source: a token, or what is none. */
+type Piece = Token | { readonly kind: 'nothing'; readonly text: string; readonly at: number };
+
+function literalAt(source: string, at: number): Piece | undefined {
   const opening = matchAt(quote, source, at);
   if (opening === undefined) return undefined;
-  const end = literalEnd(source, at, opening);
-  if (end < 0) throw new IssueError(at, `Syntax error: token recognition error at: '${source.slice(at).split('\n')[0]}'`);
-  return { kind: /^[rR]?[bB]/.test(opening) ? 'bytes' : 'string', text: source.slice(at, end), at };
+  const { end, isClosed } = literalEnd(source, at, opening);
+  if (isClosed) return { kind: /^[rR]?[bB]/.test(opening) ? 'bytes' : 'string', text: source.slice(at, end), at };
+  const [prefix = ''] = /^[a-zA-Z]*/.exec(opening) ?? [];
+  // As much as can be: a name before the quotes, an empty string of three.
+  if (prefix !== '') return { kind: 'name', text: prefix, at };
+  if (opening.length === 3) return { kind: 'string', text: opening.slice(0, 2), at };
+  return { kind: 'nothing', text: source.slice(at, end), at };
 }
 
 function numberKind(text: string): TokenKind {
@@ -47,7 +54,15 @@ function numberKind(text: string): TokenKind {
   return !text.startsWith('0x') && /[.eE]/.test(text) ? 'double' : 'int';
 }
 
-function tokenAt(source: string, at: number): Token {
+/** Half of an operator takes the character after it along. */
+function nothingAt(source: string, at: number): Piece {
+  const letter = String.fromCodePoint(source.codePointAt(at) ?? 0);
+  const after = source.codePointAt(at + letter.length);
+  const isHalf = '=&|'.includes(letter) && after !== undefined;
+  return { kind: 'nothing', text: isHalf ? letter + String.fromCodePoint(after) : letter, at };
+}
+
+function pieceAt(source: string, at: number): Piece {
   const literal = literalAt(source, at);
   if (literal) return literal;
   const name = matchAt(word, source, at);
@@ -55,19 +70,21 @@ function tokenAt(source: string, at: number): Token {
   const digits = matchAt(number, source, at);
   if (digits !== undefined) return { kind: numberKind(digits), text: digits, at };
   const sign = matchAt(operator, source, at);
-  if (sign !== undefined) return { kind: 'operator', text: sign, at };
-  const letter = String.fromCodePoint(source.codePointAt(at) ?? 0);
-  throw new IssueError(at, `Syntax error: token recognition error at: '${letter}'`);
+  return sign === undefined ? nothingAt(source, at) : { kind: 'operator', text: sign, at };
 }
 
-/** The tokens of a source, the last of kind 'end'. Throws IssueError. */
-export function tokensOf(source: string): Token[] {
+const shown = (text: string): string => text.replace(/\n/g, '\\n').replace(/\r/g, '\\r').replace(/\t/g, '\\t');
+
+/** The tokens of a source, the last of kind 'end'; what is none is reported and left out. */
+export function tokensOf(source: string): { readonly tokens: readonly Token[]; readonly issues: readonly Issue[] } {
   const tokens: Token[] = [];
+  const issues: Issue[] = [];
   for (let at = 0; ; ) {
     at += matchAt(space, source, at)?.length ?? 0;
-    if (at >= source.length) return [...tokens, { kind: 'end', text: '<EOF>', at: source.length }];
-    const token = tokenAt(source, at);
-    tokens.push(token);
-    at += token.text.length;
+    if (at >= source.length) return { tokens: [...tokens, { kind: 'end', text: '<EOF>', at: source.length }], issues };
+    const piece = pieceAt(source, at);
+    if (piece.kind === 'nothing') issues.push({ at, message: `Syntax error: token recognition error at: '${shown(piece.text)}'` });
+    else tokens.push(piece);
+    at += piece.text.length;
   }
 }

@@ -1,4 +1,4 @@
-import { IssueError } from '../issues.ts';
+import { type Issue, IssueError } from '../issues.ts';
 import { boolType, nullType } from '../types.ts';
 import type { Call, Expression, MapEntry, StructField } from './ast.ts';
 import { type Token, tokensOf } from './lexer.ts';
@@ -25,8 +25,8 @@ class Parser {
   private index = 0;
   private depth = 0;
 
-  constructor(source: string, options: ParseOptions) {
-    this.tokens = tokensOf(source);
+  constructor(tokens: readonly Token[], options: ParseOptions) {
+    this.tokens = tokens;
     this.options = options;
   }
 
@@ -269,9 +269,18 @@ function balanced(chain: { readonly name: string; readonly terms: readonly Expre
   return { kind: 'call', at, name, args: [balanced({ ...chain, to: middle }), balanced({ ...chain, from: middle + 1 })] };
 }
 
-/** Parses a source and expands its macros. Throws IssueError. */
-export function parse(source: string, options: ParseOptions = {}): Expression {
+export type Parsed = { readonly root: Expression; readonly issues?: undefined } | { readonly issues: readonly Issue[]; readonly root?: undefined };
+
+/** Parses a source and expands its macros: every piece that is no token is told of, and the first thing that does not fit. */
+export function parse(source: string, options: ParseOptions = {}): Parsed {
   const size = source.length > maxCodePoints ? [...source].length : source.length;
-  if (size > maxCodePoints) throw new IssueError(-1, `expression code point size exceeds limit: size: ${size}, limit ${maxCodePoints}`);
-  return new Parser(source, options).whole();
+  if (size > maxCodePoints) return { issues: [{ at: -1, message: `expression code point size exceeds limit: size: ${size}, limit ${maxCodePoints}` }] };
+  const { tokens, issues } = tokensOf(source);
+  try {
+    const root = new Parser(tokens, options).whole();
+    return issues.length ? { issues } : { root };
+  } catch (error) {
+    if (error instanceof IssueError) return { issues: [...issues, { at: error.at, message: error.message }] };
+    throw error;
+  }
 }
