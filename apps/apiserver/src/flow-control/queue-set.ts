@@ -1,9 +1,10 @@
 import type { Clock } from '@orrery/runtime';
 import type { RejectReason, TimingRatio } from './flow-series.ts';
+import { Hands } from './hands.ts';
+import { type DispatchBounds, nextRequest, noBounds } from './next-request.ts';
 import { Queue } from './queue.ts';
 import { type Arrival, QueuedRequest, serviceMs } from './queued-request.ts';
 import type { Integrator } from './seat-demand.ts';
-import { deal, flowHash } from './shuffle-shard.ts';
 
 /** How a level queues: no queues refuses what finds no seat, `exempt` limits nothing. */
 export interface QueueConfig {
@@ -22,19 +23,6 @@ export interface QueueSetGauges {
   readonly seatsRatio: TimingRatio;
 }
 
-/** Virtual times of the last dispatch, in seat-milliseconds, for metrics. */
-export interface DispatchBounds {
-  r: number;
-  s: number;
-  min: number;
-  max: number;
-  discountedMin: number;
-  discountedMax: number;
-}
-
-/** Hands that are remembered; a level with more flows deals some again. */
-const maxHands = 4096;
-
 /**
  * The seats of one priority level and who waits for them: fair queuing for server requests over shuffle-sharded queues. The
  * request that would finish first in a world where all busy queues share the seats evenly goes next (the KEP of API Priority
@@ -43,7 +31,7 @@ const maxHands = 4096;
 export class QueueSet {
   readonly name: string;
   readonly executing = new Set<QueuedRequest>();
-  readonly bounds: DispatchBounds = { r: 0, s: 0, min: 0, max: 0, discountedMin: 0, discountedMax: 0 };
+  readonly bounds: DispatchBounds = { ...noBounds };
   readonly totals = { dispatched: 0, rejected: 0, timedOut: 0, cancelled: 0 };
   queues: Queue[] = [];
   seatsInUse = 0;
@@ -53,7 +41,7 @@ export class QueueSet {
   currentR = 0;
   private readonly clock: Clock;
   private readonly gauges: QueueSetGauges;
-  private readonly hands = new Map<string, readonly number[]>();
+  private readonly hands = new Hands();
   private config: QueueConfig = { queues: 0, handSize: 0, queueLengthLimit: 0, exempt: false };
   private limit = 0;
   private lastMs: number;
@@ -79,7 +67,7 @@ export class QueueSet {
   /** Takes a new shape or limit; who waits stays where he is. */
   configure(config: QueueConfig, limit: number): void {
     const now = this.advance();
-    if (config.queues !== this.config.queues || config.handSize !== this.config.handSize) this.hands.clear();
+    this.hands.reshape(config.queues, config.handSize);
     this.config = config;
     this.limit = limit;
     for (let i = this.queues.length; i < config.queues; i++) this.queues.push(new Queue(i));
@@ -168,7 +156,7 @@ export class QueueSet {
 
   /** The queue of the flow's hand with the least work waiting; where the look begins goes round, so that hands that overlap share. */
   private choose({ series, distinguisher }: Arrival): Queue {
-    const hand = this.handOf(`${series.schema}\n${distinguisher}`);
+    const hand = this.hands.of(`${series.schema}\n${distinguisher}`);
     const offset = this.enqueues++ % hand.length;
     let best = this.queues[hand[offset] as number] as Queue;
     for (let i = 1; i < hand.length && best.waitingWork > 0; i++) {
@@ -176,16 +164,6 @@ export class QueueSet {
       if (queue.waitingWork < best.waitingWork) best = queue;
     }
     return best;
-  }
-
-  private handOf(flow: string): readonly number[] {
-    let hand = this.hands.get(flow);
-    if (!hand) {
-      if (this.hands.size >= maxHands) this.hands.clear();
-      hand = deal(flowHash(flow), this.config.queues, this.config.handSize);
-      this.hands.set(flow, hand);
-    }
-    return hand;
   }
 
   private refuse({ series }: Arrival, reason: RejectReason): RejectReason {
@@ -265,35 +243,20 @@ export class QueueSet {
     }
   }
 
-  /** The request that would be done first in virtual time; undefined when it does not fit yet: nobody overtakes it. */
+  /** Who is next; undefined when that one does not fit yet: nobody overtakes it. */
   private next(): QueuedRequest | undefined {
-    const { queues, bounds } = this;
-    Object.assign(bounds, { min: Infinity, max: -Infinity, discountedMin: Infinity, discountedMax: -Infinity });
-    let best: QueuedRequest | undefined;
-    let bestFinish = Infinity;
-    let bestIndex = this.robin;
-    for (let i = 1; i <= queues.length; i++) {
-      const index = (this.robin + i) % queues.length;
-      const queue = queues[index] as Queue;
-      if (queue.waiting.size === 0) continue;
-      const head = queue.oldest as QueuedRequest;
-      const discounted = queue.nextDispatchR - queue.seatsInUse * serviceMs;
-      bounds.min = Math.min(bounds.min, queue.nextDispatchR);
-      bounds.max = Math.max(bounds.max, queue.nextDispatchR);
-      bounds.discountedMin = Math.min(bounds.discountedMin, discounted);
-      bounds.discountedMax = Math.max(bounds.discountedMax, discounted);
-      const finish = queue.nextDispatchR + head.totalWork;
-      if (finish < bestFinish) [best, bestFinish, bestIndex] = [head, finish, index];
-    }
-    if (!best) return undefined;
-    if (!this.accommodates(best.seats)) {
-      best.arrival.series.noAccommodation += 1;
+    const { bounds } = this;
+    const found = nextRequest(this.queues, this.robin, bounds);
+    if (!found) return undefined;
+    const { request, index } = found;
+    if (!this.accommodates(request.seats)) {
+      request.arrival.series.noAccommodation += 1;
       return undefined;
     }
-    this.robin = bestIndex;
+    this.robin = index;
     bounds.r = this.currentR;
-    bounds.s = (best.queue as Queue).nextDispatchR;
-    return best;
+    bounds.s = (request.queue as Queue).nextDispatchR;
+    return request;
   }
 
   /** Charges its queue with the work it is estimated to be. */
