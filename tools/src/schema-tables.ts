@@ -106,6 +106,17 @@ function readMessages(folder: string): Map<string, WireField[]> {
   return messages;
 }
 
+/** Packages whose generated.proto is not among the facts, and the later version that has the same messages with the same numbers. */
+const sameOnTheWire: Readonly<Record<string, string>> = { 'io.k8s.api.admissionregistration.v1alpha1': 'io.k8s.api.admissionregistration.v1beta1' };
+
+function addMissing(messages: Map<string, WireField[]>): void {
+  for (const [pkg, later] of Object.entries(sameOnTheWire)) {
+    const moved = (name: string): string => (packageOf(name) === later ? `${pkg}.${shortOf(name)}` : name);
+    const known = [...messages].filter(([name]) => packageOf(name) === later && !messages.has(moved(name)));
+    for (const [name, fields] of known) messages.set(moved(name), fields.map((field) => ({ ...field, type: moved(field.type) })));
+  }
+}
+
 const bare = (name: string): string => name.replace(/[^A-Za-z0-9]/g, '').toLowerCase();
 
 /** Field numbers of a definition's properties; a property of an embedded Go struct has a path such as `2.1`. */
@@ -202,6 +213,7 @@ function propertiesOfMessage(fields: readonly WireField[], isKind: boolean): Pro
 function main(folder: string, out: string): void {
   const definitions = readDefinitions(folder);
   const messages = readMessages(folder);
+  addMissing(messages);
   const kinds = new Map<string, string[]>();
   for (const [definition = '', group = '', version = ''] of rows(folder, 'openapi-gvk')) {
     kinds.set(definition, [...(kinds.get(definition) ?? []), `${group}/${version}`]);

@@ -181,72 +181,72 @@ WebhookClientConfig
  url string 3
 @io.k8s.api.admissionregistration.v1alpha1
 ApplyConfiguration
- expression string - z
+ expression string 1 z
 JSONPatch
- expression string - z
+ expression string 1 z
 MatchCondition
- expression string - !
- name string - !
+ expression string 2 !
+ name string 1 !
 MatchResources atomic
- excludeResourceRules []NamedRuleWithOperations - z atomic
- matchPolicy string - z
- namespaceSelector io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector -
- objectSelector io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector -
- resourceRules []NamedRuleWithOperations - z atomic
+ excludeResourceRules []NamedRuleWithOperations 4 z atomic
+ matchPolicy string 7 z
+ namespaceSelector io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector 1
+ objectSelector io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector 2
+ resourceRules []NamedRuleWithOperations 3 z atomic
 MutatingAdmissionPolicy k:admissionregistration.k8s.io/v1alpha1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta - v
- spec MutatingAdmissionPolicySpec - v
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec MutatingAdmissionPolicySpec 2 v
 MutatingAdmissionPolicyBinding k:admissionregistration.k8s.io/v1alpha1
  apiVersion string - z
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta - v
- spec MutatingAdmissionPolicyBindingSpec - v
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ spec MutatingAdmissionPolicyBindingSpec 2 v
 MutatingAdmissionPolicyBindingList k:admissionregistration.k8s.io/v1alpha1
  apiVersion string - z
- items []MutatingAdmissionPolicyBinding - !
+ items []MutatingAdmissionPolicyBinding 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta - v
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 MutatingAdmissionPolicyBindingSpec
- matchResources MatchResources -
- paramRef ParamRef -
- policyName string - z
+ matchResources MatchResources 3
+ paramRef ParamRef 2
+ policyName string 1 z
 MutatingAdmissionPolicyList k:admissionregistration.k8s.io/v1alpha1
  apiVersion string - z
- items []MutatingAdmissionPolicy - !
+ items []MutatingAdmissionPolicy 2 !
  kind string - z
- metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta - v
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
 MutatingAdmissionPolicySpec
- failurePolicy string - z
- matchConditions []MatchCondition - z map:name ps:merge mk:name
- matchConstraints MatchResources -
- mutations []Mutation - z atomic
- paramKind ParamKind -
- reinvocationPolicy string - z
- variables []Variable - z atomic
+ failurePolicy string 5 z
+ matchConditions []MatchCondition 6 z map:name ps:merge mk:name
+ matchConstraints MatchResources 2
+ mutations []Mutation 4 z atomic
+ paramKind ParamKind 1
+ reinvocationPolicy string 7 z
+ variables []Variable 3 z atomic
 Mutation
- applyConfiguration ApplyConfiguration -
- jsonPatch JSONPatch -
- patchType string - !
+ applyConfiguration ApplyConfiguration 3
+ jsonPatch JSONPatch 4
+ patchType string 2 !
 NamedRuleWithOperations atomic
- apiGroups []string - z atomic
- apiVersions []string - z atomic
- operations []string - z atomic
- resourceNames []string - z atomic
- resources []string - z atomic
- scope string - z
+ apiGroups []string 2.2.1 z atomic
+ apiVersions []string 2.2.2 z atomic
+ operations []string 2.1 z atomic
+ resourceNames []string 1 z atomic
+ resources []string 2.2.3 z atomic
+ scope string 2.2.4 z
 ParamKind atomic
- apiVersion string - z
- kind string - z
+ apiVersion string 1 z
+ kind string 2 z
 ParamRef atomic
- name string - z
- namespace string - z
- parameterNotFoundAction string - z
- selector io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector -
+ name string 1 z
+ namespace string 2 z
+ parameterNotFoundAction string 4 z
+ selector io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector 3
 Variable
- expression string - !
- name string - !
+ expression string 2 !
+ name string 1 !
 @io.k8s.api.admissionregistration.v1beta1
 ApplyConfiguration
  expression string 1 z

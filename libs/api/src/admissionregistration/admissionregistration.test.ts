@@ -1,6 +1,7 @@
 import { describe, expect, it, test } from 'vitest';
 import type { ValidatingAdmissionPolicy } from '../../gen/types.ts';
 import { allKinds } from '../kinds.ts';
+import { decodeProtobuf, encodeProtobuf } from '../schema/index.ts';
 import { cells, problems, updateProblems } from '../testing/kind-cases.ts';
 import { builtInObjectType, customObjectType } from './object-types.ts';
 import { type KindSource, expressionWarnings } from './type-checking.ts';
@@ -136,4 +137,9 @@ describe('type checking', () => {
   it('says nothing where rules name nothing', () => {
     expect(checked('services', { validations: [{ expression: 'object.nothing' }] })).toEqual([]);
   });
+});
+
+test.each(['v1', 'v1beta1', 'v1alpha1'])('mutating policies of %s go over the wire as protobuf', (version) => {
+  const object = { apiVersion: `admissionregistration.k8s.io/${version}`, kind: 'MutatingAdmissionPolicy', metadata: { name: 'm' }, ...mutation({ variables: [{ name: 'a', expression: '1' }] }) };
+  expect(decodeProtobuf(encodeProtobuf(object)).object).toMatchObject(object);
 });
