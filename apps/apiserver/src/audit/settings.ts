@@ -11,6 +11,7 @@ function backendFields<P extends 'auditLog' | 'auditWebhook'>(prefix: P, default
     BatchThrottleEnable: { type: 'boolean', default: defaults.throttle, help: `limits batches to ${events}` },
     BatchThrottleQps: { type: 'number', default: defaults.qps, help: `batches a second to ${events}` },
     BatchThrottleBurst: { type: 'number', default: defaults.burst, help: `batches to ${events} that may leave at once` },
+    Version: { type: 'string', default: 'audit.k8s.io/v1', choices: ['audit.k8s.io/v1'], help: `API version of events for ${events}` },
     TruncateEnabled: { type: 'boolean', default: false, help: `leaves bodies out of events too big for ${events}` },
     TruncateMaxBatchSize: { type: 'number', default: 10 * 1024 * 1024, help: `bytes of a batch for ${events}; bigger ones are split` },
     TruncateMaxEventSize: { type: 'number', default: 100 * 1024, help: `bytes of an event for ${events}; bigger ones lose their bodies` },

@@ -1,7 +1,8 @@
-import { chownSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { clusterServerName, componentIdentity, ensurePki, natsServerConfig } from '@orrery/node-io';
+import { ensureEncryptionConfig } from '../encryption-config.ts';
 import { writeKubeconfig } from '../kubeconfig-file.ts';
 import { ExitCode, UserError } from '../user-error.ts';
 
@@ -38,6 +39,7 @@ function writeAll(components: readonly string[], options: PkiOptions): void {
   write('apiserver-serving.crt', pki.serverCert);
   write('apiserver-serving.key', pki.serverKey);
   write('service-account.key', pki.saKey);
+  write('encryption.yaml', readFileSync(ensureEncryptionConfig({ root: join(dir, 'authority') }), 'utf8'));
   const { frontProxy } = pki;
   write('front-proxy-ca.crt', frontProxy.caCert);
   write('front-proxy-client.crt', frontProxy.cert);
