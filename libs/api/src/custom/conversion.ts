@@ -18,7 +18,7 @@ const failure = (message: string): StatusError => new StatusError({ code: 500, m
 const renamed = (object: Custom, to: VersionCodec): Custom => prune({ ...object, apiVersion: to.apiVersion }, to);
 
 /** Converts objects of the version `from`, all in one call. */
-type Convert = (objects: readonly Custom[], versions: { readonly from: VersionCodec; readonly to: VersionCodec }) => Promise<Custom[]>;
+type Convert = (objects: readonly Custom[], versions: { readonly from: string; readonly to: VersionCodec }) => Promise<Custom[]>;
 
 function webhookConverter(definition: CustomResourceDefinition, webhook: ConversionWebhook | undefined): Convert | undefined {
   const settings = definition.spec?.conversion?.strategy === 'Webhook' ? definition.spec.conversion.webhook : undefined;
@@ -26,7 +26,7 @@ function webhookConverter(definition: CustomResourceDefinition, webhook: Convers
   if (!webhook || !settings || !config) return undefined;
   const name = definition.metadata?.name ?? '';
   return async (objects, { from, to }) => {
-    const about = `conversion webhook for ${from.apiVersion}, Kind=${definition.spec?.names?.kind ?? ''}`;
+    const about = `conversion webhook for ${from}, Kind=${definition.spec?.names?.kind ?? ''}`;
     const uid = webhook.uid();
     const body = conversionBody({ reviewVersions: settings.conversionReviewVersions ?? [], uid, desiredAPIVersion: to.apiVersion, objects });
     if (!body) throw failure('no supported conversion review versions');
@@ -40,19 +40,20 @@ function webhookConverter(definition: CustomResourceDefinition, webhook: Convers
   };
 }
 
-/** Runs of objects of one version, so that each is one call; the answers come in the order of the objects. */
+/** Objects of one version are one call; the answers come in the order of the objects. */
 async function fromStorage(stored: readonly Custom[], target: VersionCodec, { codecs, convert }: { codecs: Codecs; convert: Convert }): Promise<Custom[]> {
-  const groups = new Map<VersionCodec, { object: Custom; at: number }[]>();
+  const groups = new Map<string, { object: Custom; at: number }[]>();
   for (const [at, one] of stored.entries()) {
-    const { object, codec } = readStored(one, codecs);
-    const group = groups.get(codec);
+    const { object } = readStored(one, codecs, target);
+    const from = String(one['apiVersion']);
+    const group = groups.get(from);
     if (group) group.push({ object, at });
-    else groups.set(codec, [{ object, at }]);
+    else groups.set(from, [{ object, at }]);
   }
   const found: Custom[] = [];
-  for (const [codec, group] of groups) {
+  for (const [from, group] of groups) {
     const objects = group.map(({ object }) => object);
-    const made = codec === target ? objects : await convert(objects, { from: codec, to: target });
+    const made = from === target.apiVersion ? objects : await convert(objects, { from, to: target });
     for (const [i, { at }] of group.entries()) found[at] = made[i] as Custom;
   }
   return found;
@@ -69,24 +70,24 @@ export function storageOf(definition: CustomResourceDefinition, version: Version
   const storageName = definition.spec?.versions?.find(({ storage }) => storage)?.name ?? version.version;
   const storage = codecs.get(`${group}/${storageName}`) ?? version;
   const convert = webhookConverter(definition, webhook);
-  const sync = (object: Custom, versions: { from: VersionCodec; to: VersionCodec }): Custom => {
-    if (convert) throw failure(`conversion webhook for ${versions.from.apiVersion}, Kind=${definition.spec?.names?.kind ?? ''} has not been asked yet`);
-    return renamed(object, versions.to);
+  const sync = (object: Custom, to: VersionCodec): Custom => {
+    if (convert) throw failure(`conversion webhook for ${String(object['apiVersion'])}, Kind=${definition.spec?.names?.kind ?? ''} has not been asked yet`);
+    return renamed(object, to);
   };
   return {
     group,
     version: storageName,
-    toStorage: (object) => (storage === version ? object : sync(object, { from: version, to: storage })),
+    toStorage: (object) => (storage === version ? object : sync(object, storage)),
     fromStorage: (stored: Custom) => {
-      const { object, codec } = readStored(stored, codecs);
-      return codec === version ? object : sync(object, { from: codec, to: version });
+      const { object, codec } = readStored(stored, codecs, version);
+      return codec === version ? object : sync(object, version);
     },
     ...(convert
       ? {
           conversion: {
             needed: (stored: Custom) => stored['apiVersion'] !== version.apiVersion,
             fromStorage: (stored: readonly Custom[]) => fromStorage(stored, version, { codecs, convert }),
-            toStorage: async (object: Custom) => (storage === version ? object : ((await convert([object], { from: version, to: storage }))[0] as Custom)),
+            toStorage: async (object: Custom) => (storage === version ? object : ((await convert([object], { from: version.apiVersion, to: storage }))[0] as Custom)),
           },
         }
       : {}),

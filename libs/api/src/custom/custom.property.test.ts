@@ -41,7 +41,7 @@ const definition = (schemas: readonly JsonSchema[]): CustomResourceDefinition =>
     spec: { group: 'example.com', scope: 'Cluster', names: { plural: 'xs', singular: 'x', kind: 'X', listKind: 'XList' }, versions: schemas.map((openAPIV3Schema, i) => ({ name: `v${i + 1}`, served: true, storage: i === 0, schema: { openAPIV3Schema } })) },
   }) as unknown as CustomResourceDefinition;
 
-const whole = (content: Record<string, unknown>, version = 'v1'): Record<string, unknown> => ({ apiVersion: `example.com/${version}`, kind: 'X', metadata: { name: 'x' }, ...cloneJson(content) });
+const whole = (content: Record<string, unknown>, version = 'v1'): Record<string, unknown> => ({ apiVersion: `example.com/${version}`, kind: 'X', metadata: { name: 'x', generation: 1 }, ...cloneJson(content) });
 
 describe('for any structural schema and any object', () => {
   it('pruning and defaults come to rest', () => {
@@ -76,6 +76,14 @@ describe('for any structural schema and any object', () => {
       expect(v1?.storedAs?.fromStorage(stored)).toEqual({ ...draft, apiVersion: 'example.com/v1' });
       expect(storageKind(defined)?.version).toBe('v1');
     }), { numRuns: 200 });
+  });
+
+  it('what others stored is shown, whatever it is', () => {
+    fc.assert(fc.property(root, object, fc.oneof(anything, fc.dictionary(fc.constantFrom('name', 'labels', 'finalizers', 'generation', 'odd'), anything, { noNullPrototype: true })), fc.constantFrom('example.com/v1', 'example.com/v0', 'odd', 1), (schema, content, metadata, apiVersion) => {
+      const [kind] = customKinds(definition([schema]));
+      const shown = kind?.storedAs?.fromStorage({ ...whole(content), metadata, apiVersion }) as Record<string, unknown>;
+      expect(shown['apiVersion']).toBe('example.com/v1');
+    }), { numRuns: 300 });
   });
 
   it('applying the same again changes nothing', () => {

@@ -25,7 +25,8 @@ const refOf = ({ group, version, resource, kind, namespaced }: KindDescriptor): 
 async function named(kind: KindDescriptor, key: { namespace: string; name: string }, { read, api }: Needs): Promise<KubeObject[]> {
   const ref = refOf(kind);
   const where = { name: key.name, ...(kind.namespaced ? { namespace: key.namespace } : {}) };
-  const cached = read.get(ref, where);
+  // What a conversion webhook must be asked for is not in the cache.
+  const cached = kind.storedAs?.conversion ? undefined : read.get(ref, where);
   if (cached) return [cached];
   try {
     return [await api.get(ref, where as { namespace: string; name: string })];
@@ -33,6 +34,10 @@ async function named(kind: KindDescriptor, key: { namespace: string; name: strin
     if (isNotFound(error)) return [];
     throw error;
   }
+}
+
+async function listed(kind: KindDescriptor, namespace: string, { read, api }: Needs): Promise<readonly KubeObject[]> {
+  return kind.storedAs?.conversion ? (await api.list(refOf(kind), { namespace })).items : read.list(refOf(kind), namespace);
 }
 
 function scopeOf(kind: KindDescriptor, ref: ParamRef, namespace: string): string {
@@ -53,7 +58,7 @@ export async function collectParams(kind: KindDescriptor | undefined, ref: Param
   const from = scopeOf(kind, ref, namespace);
   const found = ref.name
     ? await named(kind, { namespace: from, name: ref.name }, needs)
-    : needs.read.list(refOf(kind), from).filter((one) => selectorFromObject(ref.selector as LabelSelectorObject).matches(one.metadata?.labels));
+    : (await listed(kind, from, needs)).filter((one) => selectorFromObject(ref.selector as LabelSelectorObject).matches(one.metadata?.labels));
   if (!found.length && ref.parameterNotFoundAction === 'Deny') throw new ConfigurationError('no params found for policy binding with `Deny` parameterNotFoundAction');
   return [...found];
 }
