@@ -6,7 +6,7 @@ import { type Socket, connect as dial } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { HttpHandler, HttpServer } from './http-server.ts';
+import type { ByteSink, HttpHandler, HttpServer } from './http-server.ts';
 import { serveHttp } from './http-server-node.ts';
 import { ensurePki } from './pki/index.ts';
 
@@ -103,4 +103,55 @@ it('counts handshakes that fail', async () => {
   const socket: Socket = dial(server.port, '127.0.0.1', () => socket.write('this is no TLS'));
   await once(socket.on('error', () => undefined), 'close');
   expect(errors).toBe(1);
+});
+
+describe('streams over HTTP/2', () => {
+  const { serverCert: cert, serverKey: key } = ensurePki(undefined);
+
+  async function streaming(run: (sink: ByteSink, signal: AbortSignal) => Promise<void>): Promise<ClientHttp2Session> {
+    const server = await serveHttp({ host: '127.0.0.1', port: 0, tls: { cert, key }, handler: { request: (request, response) => run(response.stream(200, { 'content-type': 'text/plain' }), request.signal) } });
+    cleanUps.push(() => server.close());
+    const session = connect(`https://127.0.0.1:${server.port}`, { rejectUnauthorized: false });
+    cleanUps.push(() => session.destroy());
+    return session.on('error', () => undefined);
+  }
+
+  it('hold back who writes to a slow client, and lose nothing', async () => {
+    let waits = 0;
+    const session = await streaming(async (sink) => {
+      for (let i = 0; i < 400; i++) {
+        if (sink.write(Buffer.alloc(10_000, i % 256))) continue;
+        waits += 1;
+        await sink.drained();
+      }
+      sink.end();
+    });
+    const stream = session.request({ ':path': '/' });
+    await once(stream, 'response');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const chunks: Buffer[] = [];
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+    await once(stream, 'end');
+    const all = Buffer.concat(chunks);
+    expect([all.length, waits > 0]).toEqual([4_000_000, true]);
+    for (let i = 0; i < 400; i++) expect([all[i * 10_000], all[i * 10_000 + 9_999]]).toEqual([i % 256, i % 256]);
+  });
+
+  it('end for who writes when the client goes away', async () => {
+    let over: () => void = () => undefined;
+    const ended = new Promise<void>((resolve) => (over = resolve));
+    const session = await streaming(async (sink, signal) => {
+      while (sink.write(Buffer.alloc(10_000)));
+      await sink.drained();
+      if (!signal.aborted) await once(signal, 'abort');
+      expect(sink.closed).toBe(true);
+      expect(sink.write(Buffer.alloc(1))).toBe(true);
+      over();
+    });
+    const stream = session.request({ ':path': '/' });
+    stream.on('error', () => undefined);
+    await once(stream, 'response');
+    stream.close(8);
+    await ended;
+  });
 });
