@@ -34,6 +34,12 @@ describe('custom resources', () => {
     expect(warnings).toEqual(['unknown field "metadata.foo"', 'unknown field "spec.free.known.b"', 'unknown field "spec.empty"', 'unknown field "extra"']);
   });
 
+  it('lose what the known fields of an untyped one do not know', () => {
+    const open = customSchema({ type: 'object', properties: { any: { 'x-kubernetes-preserve-unknown-fields': true, properties: { known: { type: 'object', properties: { a: {} } } } } } });
+    expect(decodeJson('{"any":{"known":{"a":1,"b":2},"c":3}}', open, 'Ignore').object).toEqual({ any: { known: { a: 1 }, c: 3 } });
+    for (const any of [1, 'x', [1], null]) expect(decodeJson(JSON.stringify({ any }), open, 'Strict').object).toEqual({ any });
+  });
+
   it('report duplicates and typed metadata', () => {
     expect(() => decodeJson('{"spec":{"size":1,"size":2},"bad":1}', schema, 'Strict')).toThrow('strict decoding error: duplicate field "spec.size", unknown field "bad"');
     expect(() => decodeJson('{"metadata":{"labels":{"a":1}}}', schema, 'Ignore')).toThrow('json: cannot unmarshal number into Go struct field ObjectMeta.labels of type string');

@@ -43,7 +43,7 @@ function convert(source: JsonObject): Schema {
   const { type, additionalProperties, items } = source;
   if (source['x-kubernetes-int-or-string'] === true) return anything;
   if (type === 'array') return listOf(source, isRecord(items) ? convert(items) : anything);
-  if (type !== 'object') return anything;
+  if (type !== 'object') return source['x-kubernetes-preserve-unknown-fields'] === true ? objectOf(source, false) : anything;
   if (isRecord(additionalProperties) || additionalProperties === true) {
     const inner = isRecord(additionalProperties) ? convert(additionalProperties) : anything;
     return { type: 'map', items: inner, atomic: source['x-kubernetes-map-type'] === 'atomic', isCustom: true };
