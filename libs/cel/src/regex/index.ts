@@ -1,4 +1,5 @@
 import { CelError } from '../values.ts';
+import { Automaton } from './automaton.ts';
 import { type Span, run } from './match.ts';
 import { type MatchProgram, assemble } from './program.ts';
 import { PatternError, parsePattern } from './syntax.ts';
@@ -27,9 +28,14 @@ function compiled(pattern: string): MatchProgram {
   }
 }
 
+const automata = new WeakMap<MatchProgram, Automaton>();
+
 /** Does the pattern match anywhere in the text? In time linear to the text. Throws CelError. */
 export function search(pattern: string, text: string): boolean {
-  return run(compiled(pattern), text, { start: 0, any: true }) !== undefined;
+  const program = compiled(pattern);
+  let automaton = automata.get(program);
+  if (!automaton && Automaton.suits(program)) automata.set(program, (automaton = new Automaton(program)));
+  return automaton ? automaton.search(text) : run(program, text, { start: 0, any: true }) !== undefined;
 }
 
 /** Matches one after another that do not overlap, as Go's FindAllString: an empty one right after another does not count. */

@@ -3,7 +3,7 @@ import type { MatchProgram } from './program.ts';
 import type { Assertion } from './syntax.ts';
 
 /** Steps of one search at most: time stays linear in the text, but patterns may be large. */
-const maxSteps = 50_000_000;
+export const maxSteps = 100_000_000;
 
 const isWord = (code: number): boolean => (code >= 48 && code <= 57) || (code >= 65 && code <= 90) || code === 95 || (code >= 97 && code <= 122);
 

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CelError } from '../values.ts';
 import { PatternError, compileRegex, findAll, search } from './index.ts';
+import { run } from './match.ts';
 
 it.each<[string, string, boolean]>([
   ['^[a-z0-9]([-a-z0-9]*[a-z0-9])?$', 'my-name-1', true],
@@ -74,6 +75,20 @@ describe('patterns', () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  it('answer the same whether their states are kept or not', () => {
+    const withoutStates = (pattern: string, text: string): boolean => run(compileRegex(pattern), text, { start: 0, any: true }) !== undefined;
+    fc.assert(fc.property(piece.pattern, fc.array(alphabet, { maxLength: 6 }), (pattern, letters) => {
+      const text = letters.join('');
+      expect(search(pattern, text)).toBe(withoutStates(pattern, text));
+    }), { numRuns: 300 });
+  });
+
+  it('with more states than can be kept go on', () => {
+    const pattern = `(?:a|b)*a${'(?:a|b)'.repeat(14)}$`;
+    const text = Array.from({ length: 5000 }, (_, i) => (Math.imul(i, 2_654_435_761) & 65_536 ? 'a' : 'b')).join('');
+    expect(search(pattern, text)).toBe(text.at(-15) === 'a');
   });
 
   it('of any sort answer or are refused', () => {
