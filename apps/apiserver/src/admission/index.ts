@@ -22,6 +22,7 @@ import { defaultSettings, podSecuritySettings } from './pod-security/settings.ts
 import { podTolerationRestriction } from './pod-toleration-restriction.ts';
 import { podTopologyLabels } from './pod-topology-labels.ts';
 import { mutatingAdmissionPolicy, validatingAdmissionPolicy } from './policies/index.ts';
+import { paramPermissions } from './policies/param-permissions.ts';
 import { priority } from './priority.ts';
 import { resourceQuota } from './resource-quota.ts';
 import { runtimeClass } from './runtime-class.ts';
@@ -101,6 +102,6 @@ export function enabledPlugins({ enable, disable }: { enable: readonly string[];
 export const admissionPlugin: PluginFactory = (context) => {
   const { enableAdmissionPlugins: enable, disableAdmissionPlugins: disable, admissionControlConfigFile } = context.config;
   const configurations = pluginConfigurations(admissionControlConfigFile);
-  // Who asks for a certificate is written down by the registry upstream, whatever the flags.
-  return { admission: [certificateRequester, ...enabledPlugins({ enable, disable }).map(({ name, make }) => make(context, configurations.get(name)))] };
+  // Upstream does these two in its registry, whatever the flags.
+  return { startHooks: ['start-kube-apiserver-admission-initializer'], admission: [certificateRequester, paramPermissions(context), ...enabledPlugins({ enable, disable }).map(({ name, make }) => make(context, configurations.get(name)))] };
 };

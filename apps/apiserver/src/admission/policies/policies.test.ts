@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { Authorizer, KindLookup, Rounds } from '../../pipeline/index.ts';
 import { type Attempt, FakeCluster, allowNothing, attempt } from '../../testing/fake-cluster.ts';
 import { mutatingAdmissionPolicy, validatingAdmissionPolicy } from './index.ts';
+import { paramPermissions } from './param-permissions.ts';
 
 const kinds: KindLookup = {
   get: (group, version, resource) => allKinds.find((one) => one.group === group && one.version === version && one.resource === resource),
@@ -217,5 +218,27 @@ describe('mutating policies', () => {
     mutationBinding('a');
     mutationBinding('b');
     expect((await mutate(deployment(1))).object.metadata.labels).toEqual({ a: '02', b: '1' });
+  });
+});
+
+describe('who writes a policy', () => {
+  it('must be able to read its params', async () => {
+    const { cluster, policy } = setup();
+    policy('p', { ...few, paramKind: { apiVersion: 'v1', kind: 'Secret' } });
+    const asked: Fields[] = [];
+    const plugin = (allowed: boolean) => paramPermissions({ read: cluster.read, kinds, authorize: ({ info }) => (asked.push(info), { decision: allowed ? 'allow' : 'noOpinion', reason: '' }) });
+    const write = (resource: string, spec: Fields, old?: Fields) =>
+      attempt({ resource, group: 'admissionregistration.k8s.io', operation: old ? 'UPDATE' : 'CREATE', object: { metadata: { name: 'x' }, spec }, ...(old ? { oldObject: { metadata: { name: 'x' }, spec: old } } : {}) });
+    const made = write('validatingadmissionpolicies', { paramKind: { apiVersion: 'v1', kind: 'Secret' } });
+    await plugin(true).validate?.(made);
+    expect(asked.at(-1)).toMatchObject({ verb: 'get', group: '', version: 'v1', resource: 'secrets', name: '*', namespace: '*' });
+    expect((await failure(plugin(false).validate?.(made) as Promise<void>)).status).toMatchObject({
+      code: 422, message: 'ValidatingAdmissionPolicy.admissionregistration.k8s.io "x" is invalid: spec.paramKind: Forbidden: user &{alice  [system:authenticated] map[]} must have "get" permission on all objects of the referenced paramKind (kind=Secret, apiVersion=v1)',
+    });
+    const ref = { policyName: 'p', paramRef: { selector: {}, namespace: 'n' } };
+    await plugin(true).validate?.(write('validatingadmissionpolicybindings', ref));
+    expect(asked.at(-1)).toMatchObject({ verb: 'list', resource: 'secrets', namespace: 'n', name: '' });
+    expect((await failure(plugin(false).validate?.(write('mutatingadmissionpolicybindings', ref)) as Promise<void>)).message).toContain('spec.paramRef: Forbidden: user list does not have');
+    await plugin(false).validate?.(write('validatingadmissionpolicybindings', { ...ref, validationActions: ['Warn'] }, ref));
   });
 });
