@@ -70,7 +70,7 @@ export function httpHandler(core: ApiServerCore): HttpHandler {
     const { exchange, parsed, long, startedMs } = run;
     const { request } = exchange;
     const { certificate } = request;
-    const credentials = { headers: request.headers, remoteAddress: request.remoteAddress, path: parsed.info.path, annotate: (key: string, value: string) => void (exchange.annotations[key] = value), warn: (text: string) => exchange.warn(text), ...(certificate ? rolesOf(certificate) : {}) };
+    const credentials = { headers: request.headers, remoteAddress: request.remoteAddress, path: parsed.info.path, annotate: (key: string, value: string) => exchange.annotate(key, value), warn: (text: string) => exchange.warn(text), ...(certificate ? rolesOf(certificate) : {}) };
     const start = { exchange, parsed, isLongRunning: long, receivedMs: startedMs };
     const sender = await authenticated(core.access, credentials, parsed.info).catch((error: unknown) => {
       auditRefusal(core, start, error);
