@@ -46,6 +46,9 @@ export interface ApiServer extends Component {
   readonly core: ApiServerCore;
 }
 
+/** What upstream's informers are to it, the caches are here. */
+const cacheHooks = ['generic-apiserver-start-informers', 'start-apiextensions-informers', 'start-kube-aggregator-informers'];
+
 /** Most that saying goodbye may take. */
 const leaveTimeoutMs = 2000;
 
@@ -76,10 +79,13 @@ class RunningServer {
     const { feed, sets, core } = this.composed;
     const { signal } = this.stopping;
     const steps = sets.flatMap((set) => set.bootstrap ?? []);
-    for (const step of steps) this.pending.add(step.name);
+    for (const name of [...sets.flatMap((set) => set.startHooks ?? []), ...steps.map((step) => step.name)]) this.pending.add(name);
     await this.composed.encryption?.start(signal);
     await feed.start(signal);
-    for (const set of sets) await set.start?.(signal);
+    for (const set of sets) {
+      await set.start?.(signal);
+      for (const name of set.startHooks ?? []) this.pending.delete(name);
+    }
     if (this.deps.bus) startChangeFeed({ env: this.env, bus: this.deps.bus, feed, signal });
     await this.listen();
     for (const step of steps) await this.bootstrap(step);
@@ -149,14 +155,16 @@ class RunningServer {
     const { feed, sets } = this.composed;
     const store = feed.healthy ? undefined : 'the store cannot be watched';
     const filled = feed.revision > 0 ? undefined : 'caches are not filled yet';
-    const steps = sets.flatMap((set) => set.bootstrap ?? []);
+    const hooks = sets.flatMap((set) => [...(set.startHooks ?? []), ...(set.bootstrap ?? []).map(({ name }) => name)]);
     return [
       { name: 'ping', failure: undefined, readinessOnly: false },
       { name: 'log', failure: undefined, readinessOnly: false },
       { name: 'etcd', failure: store, readinessOnly: false },
       { name: 'etcd-readiness', failure: store, readinessOnly: true },
       { name: 'informer-sync', failure: filled, readinessOnly: true },
-      ...steps.map(({ name }) => ({ name: `poststarthook/${name}`, failure: this.pending.has(name) ? 'not finished' : undefined, readinessOnly: false })),
+      ...cacheHooks.map((name) => ({ name: `poststarthook/${name}`, failure: filled && 'not finished', readinessOnly: false })),
+      ...hooks.map((name) => ({ name: `poststarthook/${name}`, failure: this.pending.has(name) ? 'not finished' : undefined, readinessOnly: false })),
+      ...sets.flatMap((set) => set.checks?.() ?? []),
       ...(this.composed.encryption?.checks() ?? []),
       { name: 'shutdown', failure: this.phase === 'leaving' || this.phase === 'stopped' ? 'process is shutting down' : undefined, readinessOnly: true },
     ];

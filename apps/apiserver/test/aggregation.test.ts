@@ -93,6 +93,16 @@ describe('APIServices of what is served here', () => {
     expect([...services.values()].filter(({ spec }) => spec?.group).map(({ spec }) => spec?.group).every((one) => legacy.includes(one))).toBe(true);
   });
 
+  it.each(['/healthz?verbose=1', '/livez?verbose=1', '/readyz?verbose=1'])('are waited for by %s', async (path) => {
+    const hooks = [
+      'start-kube-apiserver-admission-initializer', 'generic-apiserver-start-informers', 'start-apiextensions-informers', 'start-apiextensions-controllers', 'crd-informer-synced', 'bootstrap-controller', 'rbac/bootstrap-roles',
+      'start-system-namespaces-controller', 'scheduling/bootstrap-system-priority-classes', 'start-cluster-authentication-info-controller', 'start-kube-aggregator-informers', 'apiservice-registration-controller',
+      'apiservice-status-local-available-controller', 'apiservice-status-remote-available-controller', 'kube-apiserver-autoregistration', 'apiservice-openapi-controller', 'apiservice-openapiv3-controller', 'apiservice-discovery-controller',
+    ];
+    const lines = (await ask(path)).text.split('\n');
+    for (const name of ['ping', 'log', 'etcd', 'autoregister-completion', ...hooks.map((hook) => `poststarthook/${hook}`)]) expect(lines).toContain(`[+]${name} ok`);
+  });
+
   it('come and go with the definitions of custom resources', async () => {
     const versions = ['v1', 'v1beta1'].map((one, i) => ({ name: one, served: true, storage: i === 0, schema: { openAPIV3Schema: { type: 'object' } } }));
     await t.api.create(CustomResourceDefinitions, { metadata: { name: 'tins.shop.example.com' }, spec: { group: 'shop.example.com', scope: 'Namespaced', names: { plural: 'tins', kind: 'Tin' }, versions } } as any);

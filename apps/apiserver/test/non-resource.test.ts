@@ -13,7 +13,8 @@ const get = async (path: string, headers: Record<string, string> = {}): Promise<
 };
 
 const plain = 'text/plain; charset=utf-8';
-const checks = ['ping', 'log', 'etcd'];
+const hooks = ['generic-apiserver-start-informers', 'start-apiextensions-informers', 'start-kube-aggregator-informers', 'start-apiextensions-controllers', 'crd-informer-synced'].map((name) => `poststarthook/${name}`);
+const checks = ['ping', 'log', 'etcd', ...hooks];
 const verbose = (name: string, lines: readonly string[]): string => `${lines.map((line) => `${line}\n`).join('')}${name} check passed\n`;
 
 describe('health', () => {
@@ -23,9 +24,10 @@ describe('health', () => {
     ['/readyz', 200, 'ok'],
     ['/livez?verbose', 200, verbose('livez', checks.map((name) => `[+]${name} ok`))],
     ['/healthz?verbose', 200, verbose('healthz', checks.map((name) => `[+]${name} ok`))],
-    ['/readyz?verbose', 200, verbose('readyz', [...checks, 'etcd-readiness', 'informer-sync', 'shutdown'].map((name) => `[+]${name} ok`))],
-    ['/livez?verbose&exclude=etcd&exclude=none&exclude=a', 200, verbose('livez', ['[+]ping ok', '[+]log ok', '[+]etcd excluded: ok', 'warn: some health checks cannot be excluded: no matches for "a","none"'])],
+    ['/readyz?verbose', 200, verbose('readyz', [...checks.slice(0, 3), 'etcd-readiness', 'informer-sync', ...hooks, 'shutdown'].map((name) => `[+]${name} ok`))],
+    ['/livez?verbose&exclude=etcd&exclude=none&exclude=a', 200, verbose('livez', ['[+]ping ok', '[+]log ok', '[+]etcd excluded: ok', ...hooks.map((name) => `[+]${name} ok`), 'warn: some health checks cannot be excluded: no matches for "a","none"'])],
     ['/livez/ping', 200, 'ok'],
+    ['/livez/poststarthook/crd-informer-synced', 200, 'ok'],
     ['/readyz/shutdown', 200, 'ok'],
     ['/livez/shutdown', 404, '404 page not found\n'],
     ['/livez/none', 404, '404 page not found\n'],

@@ -2,12 +2,13 @@ import { APIServices, EndpointSlices, Services } from '@orrery/api';
 import type { APIService } from '@orrery/api/types';
 import type { Aggregation } from '../pipeline/aggregation.ts';
 import type { PluginContext, PluginFactory } from '../pipeline/index.ts';
+import type { HealthCheck } from '../server.ts';
 import { availability } from './api-service.ts';
 import { type AvailabilityContext, reconcileAvailability } from './availability.ts';
 import { KnownApis } from './known-apis.ts';
 import { proxyTo } from './proxy.ts';
 import { openApiKey } from './remote-openapi.ts';
-import { Registration } from './registration.ts';
+import { Registration, builtInServices } from './registration.ts';
 import { Remotes } from './remotes.ts';
 import { trustConfig } from './trust-config.ts';
 import { startWorkLoop } from './work-loop.ts';
@@ -24,16 +25,17 @@ function availabilityMetrics({ env, read }: PluginContext): AvailabilityContext[
   return (name, reason) => total.inc({ name, reason });
 }
 
-/** Keeps the Available condition of all APIServices. */
-function startAvailability(context: PluginContext, signal: AbortSignal): void {
+/** Keeps the Available condition of the APIServices of one sort: those of what is served here, or those of other servers. */
+function startAvailability(context: PluginContext, signal: AbortSignal, sort: { readonly name: string; readonly isRemote: boolean; readonly unavailable: AvailabilityContext['unavailable'] }): void {
   const { env, read, api } = context;
-  const names = (): string[] => read.list(APIServices).map(({ metadata }) => metadata?.name ?? '');
+  const { name: loop, isRemote, unavailable } = sort;
+  const isOurs = ({ spec }: APIService): boolean => (spec?.service !== undefined) === isRemote;
+  const names = (): string[] => read.list(APIServices).filter(isOurs).map(({ metadata }) => metadata?.name ?? '');
   const write = (object: APIService): Promise<APIService> => api.update(APIServices, object, { subresource: 'status' });
-  const unavailable = availabilityMetrics(context);
   const queue = startWorkLoop(
     env,
     {
-      name: 'AvailableConditionController', concurrency: 5, maxDelayMs: recheckMs, resyncMs: recheckMs, keys: names,
+      name: loop, concurrency: 5, maxDelayMs: recheckMs, resyncMs: recheckMs, keys: names,
       work: async (name) => ((await reconcileAvailability(name, { ...context, write, unavailable })) ? 'again' : 'done'),
     },
     signal,
@@ -44,14 +46,21 @@ function startAvailability(context: PluginContext, signal: AbortSignal): void {
     }
   };
   const stops = [
-    read.onChange(APIServices, ({ object }) => object && queue.add(object.metadata?.name ?? '')),
+    read.onChange(APIServices, ({ object }) => object && isOurs(object) && queue.add(object.metadata?.name ?? '')),
+    ...(isRemote ? serviceChanges(read, touch) : []),
+  ];
+  signal.addEventListener('abort', () => stops.forEach((stop) => stop()), { once: true });
+}
+
+/** Calls back for every Service that changed, or whose endpoints did. */
+function serviceChanges(read: PluginContext['read'], touch: (namespace: string | undefined, service: string | undefined) => void): (() => void)[] {
+  return [
     read.onChange(Services, ({ object, old }) => touch((object ?? old)?.metadata?.namespace, (object ?? old)?.metadata?.name)),
     read.onChange(EndpointSlices, ({ object, old }) => {
       const { namespace, labels } = (object ?? old)?.metadata ?? {};
       touch(namespace, labels?.['kubernetes.io/service-name']);
     }),
   ];
-  signal.addEventListener('abort', () => stops.forEach((stop) => stop()), { once: true });
 }
 
 function openApiV2(remotes: Remotes, known: KnownApis): object[] {
@@ -87,6 +96,18 @@ function aggregation(context: PluginContext, remotes: Remotes, known: KnownApis)
   };
 }
 
+/** Fine once every group version that is built in has been seen available. */
+function registrationCheck({ kinds, read }: PluginContext): () => HealthCheck[] {
+  let missing: string[] | undefined;
+  return () => {
+    missing = (missing ?? [...builtInServices(kinds).keys()]).filter((name) => {
+      const object = read.get(APIServices, { name });
+      return !object || availability(object)?.status !== 'True';
+    });
+    return [{ name: 'autoregister-completion', failure: missing.length ? `missing APIService: [${missing.join(' ')}]` : undefined, readinessOnly: false }];
+  };
+}
+
 /**
  * kube-aggregator's part: APIServices for all that is served here, the proxy to the servers behind the others, what they say in
  * discovery and OpenAPI, and their availability. Comes after the namespaces are there.
@@ -94,13 +115,20 @@ function aggregation(context: PluginContext, remotes: Remotes, known: KnownApis)
 export const aggregationPlugin: PluginFactory = (context) => {
   const remotes = new Remotes(context.read);
   const known = new KnownApis(context, remotes);
+  const unavailable = availabilityMetrics(context);
   return {
     aggregation: aggregation(context, remotes, known),
+    startHooks: ['apiservice-registration-controller', 'apiservice-discovery-controller', 'apiservice-openapi-controller', 'apiservice-openapiv3-controller'],
+    checks: registrationCheck(context),
     bootstrap: [
       { name: 'kube-apiserver-autoregistration', run: (signal) => new Registration(context).run(signal) },
       {
-        name: 'apiservice-status-available-controller',
-        run: async (signal) => startAvailability(context, signal),
+        name: 'apiservice-status-local-available-controller',
+        run: async (signal) => startAvailability(context, signal, { name: 'LocalAvailabilityController', isRemote: false, unavailable }),
+      },
+      {
+        name: 'apiservice-status-remote-available-controller',
+        run: async (signal) => startAvailability(context, signal, { name: 'RemoteAvailabilityController', isRemote: true, unavailable }),
       },
       { name: 'start-cluster-authentication-info-controller', run: (signal) => trustConfig(context).run(signal) },
     ],

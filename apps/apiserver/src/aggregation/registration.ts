@@ -1,7 +1,7 @@
 import { APIServices, CustomResourceDefinitions } from '@orrery/api';
 import type { APIService, APIServiceSpec, CustomResourceDefinition } from '@orrery/api/types';
 import { deepEqual } from '@orrery/apimachinery';
-import { isNotFound } from '@orrery/errors';
+import { isAlreadyExists, isConflict, isNotFound } from '@orrery/errors';
 import { builtInPriority, customPriority } from '../discovery/priorities.ts';
 import type { PluginContext } from '../pipeline/index.ts';
 import { apiServiceName } from './api-service.ts';
@@ -86,7 +86,10 @@ export class Registration {
     for (const { metadata } of read.list(APIServices)) this.atStart.add(metadata?.name ?? '');
     this.builtIn = builtInServices(kinds);
     const first = this.known();
-    await Promise.all(first.map((name) => this.sync(name).catch((error: unknown) => env.log.warn('an APIService could not be registered; trying again', { name, error }))));
+    await Promise.all(first.map((name) => this.sync(name).catch((error: unknown) => {
+      // Another replica was faster: the loop below looks again.
+      if (!isAlreadyExists(error) && !isConflict(error)) env.log.warn('an APIService could not be registered; trying again', { name, error });
+    })));
     const queue = startWorkLoop(env, { name: 'autoregister', concurrency: 5, maxDelayMs: 1_000_000, resyncMs: 0, keys: () => first.filter((name) => !this.synced.has(name)), work: (name) => this.sync(name) }, signal);
     const stops = [
       read.onChange(APIServices, ({ object, old }) => queue.add((object ?? old)?.metadata?.name ?? '')),

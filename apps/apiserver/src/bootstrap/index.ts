@@ -6,20 +6,14 @@ import { configMapObjects, flowControlObjects, kubernetesServiceObjects, namespa
 /** Everything a fresh cluster has before its first user comes; missing parts are made on every start. */
 export const bootstrapPlugin: PluginFactory = (context: PluginContext) => ({
   bootstrap: [
-    { name: 'namespaces', run: (signal) => ensureAll(context, namespaceObjects(), signal) },
+    { name: 'start-system-namespaces-controller', run: (signal) => ensureAll(context, namespaceObjects(), signal) },
+    { name: 'rbac/bootstrap-roles', run: (signal) => ensureAll(context, rbacObjects(), signal) },
+    { name: 'scheduling/bootstrap-system-priority-classes', run: (signal) => ensureAll(context, priorityClassObjects(), signal) },
+    { name: 'priority-and-fairness-config-producer', run: (signal) => ensureAll(context, flowControlObjects(), signal) },
+    { name: 'start-legacy-token-tracking-controller', run: (signal) => ensureAll(context, configMapObjects({ nowMs: context.env.clock.now() }), signal) },
     {
-      name: 'defaults',
-      run: (signal) => {
-        const { config, env } = context;
-        const objects = [
-          ...priorityClassObjects(),
-          ...rbacObjects(),
-          ...flowControlObjects(),
-          ...configMapObjects({ nowMs: env.clock.now() }),
-          ...kubernetesServiceObjects({ serviceCidr: config.serviceClusterIpRange, port: context.securePort() }),
-        ];
-        return ensureAll(context, objects, signal);
-      },
+      name: 'start-kubernetes-service-cidr-controller',
+      run: (signal) => ensureAll(context, kubernetesServiceObjects({ serviceCidr: context.config.serviceClusterIpRange, port: context.securePort() }), signal),
     },
   ],
 });

@@ -203,5 +203,5 @@ class CustomResources {
 
 export function customResources(setup: Setup): PluginSet {
   const resources = new CustomResources(setup);
-  return { start: (signal) => resources.start(signal) };
+  return { startHooks: ['start-apiextensions-controllers', 'crd-informer-synced'], start: (signal) => resources.start(signal) };
 }

@@ -4,6 +4,7 @@ import type { ApiClient } from '@orrery/client';
 import type { Env } from '@orrery/runtime';
 import type { NetStack } from '@orrery/vnet';
 import type { ApiServerConfig } from '../config.ts';
+import type { HealthCheck } from '../server.ts';
 import type { EtcdStore } from '../storage/etcd-store.ts';
 import type { AdmissionPlugin } from './admission.ts';
 import type { Aggregation } from './aggregation.ts';
@@ -78,6 +79,10 @@ export interface PluginSet {
   readonly identity?: IdentityDocuments;
   readonly aggregation?: Aggregation;
   readonly bootstrap?: readonly BootstrapStep[];
+  /** Upstream's names of what `start` does: health checks (`poststarthook/NAME`) that are not finished before it has returned. */
+  readonly startHooks?: readonly string[];
+  /** Further health checks. */
+  checks?(): readonly HealthCheck[];
   /** Started after the caches and stopped first: pollers, rebuilders of indexes. */
   start?(signal: AbortSignal): void | Promise<void>;
   /** First of all when the server stops, while everything still works; `signal` aborts when it takes too long. */
