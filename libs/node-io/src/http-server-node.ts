@@ -65,16 +65,23 @@ function withIdentityLines(request: AnyRequest): HttpHeaders {
   return out ?? headers;
 }
 
+/** What ends with the request: the reply (over HTTP/2 the stream below knows whether it has), or the upgraded connection. */
+interface Closing {
+  readonly destroyed?: boolean;
+  readonly stream?: { readonly destroyed: boolean };
+  once(event: 'close', fn: () => void): unknown;
+}
+
 /** One request of either protocol version. Nothing costly happens until it is asked for. */
 class NodeRequest implements HttpRequest {
   readonly method: string;
   readonly url: string;
   readonly headers: HttpHeaders;
   private readonly request: AnyRequest;
-  private readonly closing: { once(event: 'close', fn: () => void): unknown };
+  private readonly closing: Closing;
   private controller: AbortController | undefined;
 
-  constructor(request: AnyRequest, closing: { once(event: 'close', fn: () => void): unknown }) {
+  constructor(request: AnyRequest, closing: Closing) {
     this.request = request;
     this.closing = closing;
     this.method = request.method ?? 'GET';
@@ -97,7 +104,10 @@ class NodeRequest implements HttpRequest {
   get signal(): AbortSignal {
     if (!this.controller) {
       const controller = new AbortController();
-      this.closing.once('close', () => controller.abort(new Error('client went away')));
+      const abort = (): void => controller.abort(new Error('client went away'));
+      // A client may have gone before anybody asked.
+      if ((this.closing.stream ?? this.closing).destroyed) abort();
+      else this.closing.once('close', abort);
       this.controller = controller;
     }
     return this.controller.signal;
