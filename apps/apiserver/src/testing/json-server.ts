@@ -13,7 +13,7 @@ export interface JsonServer {
   close(): Promise<void>;
 }
 
-type Answer = (request: { readonly method: string; readonly path: string; readonly body: string; readonly authorization: string }) => { readonly status?: number; readonly headers?: Record<string, string>; readonly body: unknown };
+type Answer = (request: { readonly method: string; readonly path: string; readonly body: string; readonly authorization: string }) => { readonly status?: number; readonly headers?: Record<string, string>; readonly body: unknown; /** Sent as it is, in place of `body`. */ readonly text?: string };
 
 let shared: Pki | undefined;
 
@@ -29,8 +29,8 @@ export async function jsonServer(answer: Answer): Promise<JsonServer> {
         const body = (await request.body(1 << 20)).toString('utf8');
         requests.push(`${request.method} ${request.url}`);
         const { authorization } = request.headers;
-        const { status = 200, headers = {}, body: reply } = answer({ method: request.method, path: request.url, body, authorization: typeof authorization === 'string' ? authorization : '' });
-        response.send(status, { 'content-type': 'application/json', ...headers }, JSON.stringify(reply));
+        const { status = 200, headers = {}, body: reply, text } = answer({ method: request.method, path: request.url, body, authorization: typeof authorization === 'string' ? authorization : '' });
+        response.send(status, { 'content-type': 'application/json', ...headers }, text ?? JSON.stringify(reply));
       },
     },
   });

@@ -17,6 +17,8 @@ interface Options {
 export interface IssuerKeys {
   /** Why the issuer is not known yet; undefined once discovery has succeeded. */
   readonly unavailable: string | undefined;
+  /** Resolves after the first attempt, whatever came of it. */
+  readonly attempted: Promise<void>;
   /** The payload of a token that one of the keys has signed; keys are fetched again when none of those known has. */
   verify(token: string): Promise<string>;
   stop(): void;
@@ -63,23 +65,23 @@ export function issuerKeys(options: Options): IssuerKeys {
   let timer: Timer | undefined;
   let keys: Resolver | undefined;
   let fetching: Promise<Resolver> | undefined;
-  const begin = (): void => {
+  const begin = (): Promise<void> =>
     discover(options).then(
       (uri) => void (jwksUri = uri),
       (error: unknown) => {
         failure = (error as Error).message;
         log.error('oidc authenticator: initializing plugin', { issuer: url, error: failure });
-        if (!stopped) timer = clock.after(retryMs, begin);
+        if (!stopped) timer = clock.after(retryMs, () => void begin());
       },
     );
-  };
   const refresh = (uri: string): Promise<Resolver> =>
     (fetching ??= options
       .fetch(uri)
       .then((text) => (keys = createLocalJWKSet(JSON.parse(text) as JSONWebKeySet)))
       .finally(() => (fetching = undefined)));
-  begin();
+  const attempted = begin();
   return {
+    attempted,
     get unavailable() {
       return jwksUri === undefined ? failure : undefined;
     },

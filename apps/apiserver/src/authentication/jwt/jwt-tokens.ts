@@ -3,12 +3,14 @@ import type { Env } from '@orrery/runtime';
 import { InvalidTokenError, type TokenIdentity, type TokenKind } from '../bearer.ts';
 import { type Claims, claimsReader } from './claims.ts';
 import type { JwtAuthenticator } from './configuration.ts';
+import { expandClaims } from './distributed-claims.ts';
 import { trustingFetch } from './fetch-json.ts';
-import { issuerKeys } from './issuer-keys.ts';
+import { type IssuerKeys, issuerKeys } from './issuer-keys.ts';
 
 const allAlgorithms = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512'];
 /** Issuers' clocks may be ahead by this much (that of the library upstream uses). */
 const notBeforeLeewaySeconds = 300;
+const maxOtherIssuers = 16;
 
 /** The tokens of one issuer. */
 export interface JwtTokens extends TokenKind {
@@ -40,20 +42,42 @@ function checkAudience({ aud }: Claims, accepted: readonly string[]): void {
   throw new InvalidTokenError(`oidc: verify token: oidc: expected audience in ${list([...accepted].sort())} got ${list(meant)}`);
 }
 
+/** Issuers that hold claims for others: there are few. */
+function otherIssuers(open: (issuer: string) => IssuerKeys): { keysOf(issuer: string): IssuerKeys; stop(): void } {
+  const known = new Map<string, IssuerKeys>();
+  const stop = (): void => {
+    for (const keys of known.values()) keys.stop();
+    known.clear();
+  };
+  return {
+    keysOf(issuer) {
+      let keys = known.get(issuer);
+      if (keys) return keys;
+      if (!issuer.startsWith('https://')) throw new Error(`issuer ${JSON.stringify(issuer)} is no https URL`);
+      if (known.size >= maxOtherIssuers) stop();
+      known.set(issuer, (keys = open(issuer)));
+      return keys;
+    },
+    stop,
+  };
+}
+
 /** Begins to look for the issuer's keys at once; a token is verified and mapped anew on every use. */
 export function jwtTokens(authenticator: JwtAuthenticator, options: { readonly env: Env; readonly apiAudiences: readonly string[] }): JwtTokens {
   const { env, apiAudiences } = options;
   const { url, discoveryURL, certificateAuthority, audiences } = authenticator.issuer;
   const fetch = trustingFetch({ clock: env.clock, ...(certificateAuthority ? { ca: certificateAuthority } : {}) });
-  const keys = issuerKeys({
-    url,
-    ...(discoveryURL ? { discoveryUrl: discoveryURL } : {}),
-    algorithms: authenticator.signingAlgorithms ?? allAlgorithms,
-    fetch: fetch.get,
-    clock: env.clock,
-    log: env.log,
-  });
+  const shared = { algorithms: authenticator.signingAlgorithms ?? allAlgorithms, fetch: fetch.get, clock: env.clock, log: env.log };
+  const keys = issuerKeys({ url, ...(discoveryURL ? { discoveryUrl: discoveryURL } : {}), ...shared });
+  const others = otherIssuers((issuer) => issuerKeys({ url: issuer, ...shared }));
   const read = claimsReader(authenticator);
+  const groupsClaim = authenticator.claimMappings.groups?.claim;
+  const check = (claims: Claims): void => {
+    checkTimes(claims, env.clock.now() / 1000);
+    checkAudience(claims, audiences);
+  };
+  const expand = async (claims: Claims): Promise<Claims> =>
+    groupsClaim ? expandClaims(claims, { claim: groupsClaim, fetch: fetch.get, keysOf: (issuer) => (issuer === url ? keys : others.keysOf(issuer)), check }) : claims;
   const isMine = (token: string): boolean => {
     try {
       return decodeJwt(token).iss === url;
@@ -77,14 +101,14 @@ export function jwtTokens(authenticator: JwtAuthenticator, options: { readonly e
         throw new InvalidTokenError(message.startsWith('oidc: ') ? message : `oidc: verify token: failed to verify signature: ${message}`);
       }
       const claims = claimsOf(payload);
-      checkTimes(claims, env.clock.now() / 1000);
-      checkAudience(claims, audiences);
-      const { username, uid, groups, extra } = read(claims);
+      check(claims);
+      const { username, uid, groups, extra } = read(await expand(claims));
       const user = { username, ...(uid ? { uid } : {}), groups: [...groups, 'system:authenticated'], ...(Object.keys(extra).length ? { extra } : {}) };
       return { user, audiences: meant };
     },
     stop() {
       keys.stop();
+      others.stop();
       fetch.close();
     },
   };

@@ -15,6 +15,7 @@ let server: JsonServer;
 let keys: Key[];
 let published: Key[];
 let discoverable = true;
+let distributed = '';
 let clock: VirtualClock;
 let stop: AbortController;
 
@@ -23,9 +24,10 @@ const indent = (pem: string): string => pem.trim().split('\n').map((line) => `  
 beforeAll(async () => {
   keys = await Promise.all(['k1', 'k2'].map(async (kid) => ({ kid, pair: await generateKeyPair('RS256', { extractable: true }) })));
   const jwks = await Promise.all(keys.map(async ({ kid, pair }) => ({ ...(await exportJWK(pair.publicKey)), kid, alg: 'RS256', use: 'sig' })));
-  server = await jsonServer(({ path }) => {
+  server = await jsonServer(({ path, authorization }) => {
     if (!discoverable) return { status: 503, body: {} };
     if (path.endsWith('/.well-known/openid-configuration')) return { body: { issuer: server.url, jwks_uri: `${server.url}/keys` } };
+    if (path === '/groups') return { status: authorization === 'Bearer f005' ? 200 : 403, text: distributed, body: {} };
     if (path === '/moved') return { status: 302, headers: { location: '/elsewhere/.well-known/openid-configuration' }, body: {} };
     return { body: { keys: jwks.filter(({ kid }) => published.some((key) => key.kid === kid)) } };
   });
@@ -112,6 +114,22 @@ describe('--oidc-*', () => {
     expect(await identify(structured, { iss: 'https://elsewhere' })).toBeUndefined();
     expect(await structured.tokens.identify('nonsense', { audiences: ['https://api'] })).toBeUndefined();
     expect(await structured.tokens.identify(await sign({}), { audiences: ['vault'] })).toBeUndefined();
+  });
+
+  it('fetches groups that are kept elsewhere', async () => {
+    const structured = await ready(open({ ...flags(), oidcGroupsClaim: 'groups' }));
+    const elsewhere = (token = 'f005') => ({ _claim_names: { groups: 'src' }, _claim_sources: { src: { endpoint: `${server.url}/groups`, access_token: token } } });
+    distributed = await sign({ groups: ['far', 'away'] });
+    expect((await identify(structured, elsewhere()))?.user.groups).toEqual(['far', 'away', 'system:authenticated']);
+    expect((await identify(structured, { ...elsewhere(), groups: ['here'] }))?.user.groups).toEqual(['here', 'system:authenticated']);
+    await expect(identify(structured, elsewhere('wrong'))).rejects.toThrow('oidc: could not expand distributed claims: while getting distributed claim "groups"');
+    distributed = await sign({ groups: ['forged'] }, { key: keys[1] });
+    await expect(identify(structured, elsewhere())).rejects.toThrow('verify distributed claim token');
+    distributed = await sign({});
+    await expect(identify(structured, elsewhere())).rejects.toThrow('did not contain claim: groups');
+    distributed = await sign({ groups: ['x'], iss: 'http://plain' });
+    await expect(identify(structured, elsewhere())).rejects.toThrow('issuer "http://plain" is no https URL');
+    await expect(identify(structured, { _claim_names: { groups: 'src' }, _claim_sources: {} })).rejects.toThrow('contained a source src missing in _claims_sources');
   });
 
   it('follows new keys, and asks for keys only when it must', async () => {
