@@ -11,6 +11,8 @@ let t: TestServer;
 let asked: [string, number][] = [];
 type Spoil = (response: any) => unknown;
 let spoil: Spoil | undefined;
+/** Until when conversions wait. */
+let held: Promise<void> | undefined;
 
 const group = 'conv.example.com';
 const path = (version: string, rest = ''): string => `/apis/${group}/${version}/namespaces/default/hosts${rest}`;
@@ -69,6 +71,7 @@ beforeAll(async () => {
         if (review.kind === 'AdmissionReview') return response.send(200, { 'content-type': 'application/json' }, JSON.stringify(admitted(review)));
         const { request: { uid, desiredAPIVersion, objects }, apiVersion } = review;
         asked.push([desiredAPIVersion, objects.length]);
+        await held;
         const answer = { apiVersion, kind: 'ConversionReview', response: { uid, convertedObjects: objects.map((one: any) => convert(one, desiredAPIVersion)), result: { status: 'Success' } } };
         response.send(200, { 'content-type': 'application/json' }, JSON.stringify(spoil?.(answer) ?? answer));
       },
@@ -212,7 +215,16 @@ describe('a conversion webhook', () => {
     const terminating = async (): Promise<any> => ((await call('GET', name)).status?.conditions ?? []).find(({ type }: any) => type === 'Terminating');
     await eventually(async () => (await terminating())?.reason === 'InstanceDeletionFailed', 'the failure is told');
     expect(await terminating()).toMatchObject({ status: 'True', message: expect.stringContaining('could not list instances: conversion webhook for conv.example.com/v1, Kind=Host failed: ') });
+    let release: () => void = () => undefined;
+    held = new Promise((resolve) => (release = resolve));
+    const others = structuredClone(definition(['v1']));
+    others.metadata.name = `others.${group}`;
+    others.spec.names = { plural: 'others', kind: 'Other' };
+    expect((await call('POST', crds, others)).codeOf).toBe(201);
+    await eventually(async () => (await fetch(`${t.url}${path('v1').replace('hosts', 'others')}`)).status === 200, 'others are served while the webhook is silent');
     spoil = undefined;
+    held = undefined;
+    release();
     await eventually(async () => (await call('GET', name)).codeOf === 404, 'the definition goes');
   });
 });

@@ -50,6 +50,9 @@ class CustomResources {
   private readonly setup: Setup;
   private readonly served = new Map<string, Served>();
   private readonly due = new Set<string>();
+  /** Definitions on their way out, and whether they changed meanwhile. */
+  private readonly cleaning = new Map<string, boolean>();
+  private readonly retrying = new Set<string>();
   private working: Promise<void> | undefined;
   private signal: AbortSignal | undefined;
   private readonly webhook: ConversionWebhook;
@@ -164,40 +167,64 @@ class CustomResources {
     this.signal?.addEventListener('abort', () => timer.cancel(), { once: true });
   }
 
+  private retry(name: string): void {
+    if (this.retrying.has(name)) return;
+    this.retrying.add(name);
+    this.later(() => {
+      this.retrying.delete(name);
+      this.wake(name);
+    });
+  }
+
   private async work(): Promise<void> {
     // Not within the callback that told of the change: whoever else listens hears of it first.
     await Promise.resolve();
     for (const name of this.due) {
       this.due.delete(name);
       if (this.signal?.aborted) return;
-      try {
-        if (!(await this.reconcile(name))) this.later(() => this.wake(name));
-      } catch (error) {
-        // Another replica was faster; its change comes by and wakes us.
-        if (isConflict(error) || isNotFound(error)) continue;
-        this.setup.registry.env.log.warn('custom resource definition cannot be brought up to date; retrying', { name, error });
-        this.later(() => this.wake(name));
-      }
+      await this.reconcile(name).catch((error: unknown) => this.failed(name, error));
     }
   }
 
-  private async reconcile(name: string): Promise<boolean> {
+  private failed(name: string, error: unknown): void {
+    // Another replica was faster; its change comes by and wakes us.
+    if (isConflict(error) || isNotFound(error)) return;
+    this.setup.registry.env.log.warn('custom resource definition cannot be brought up to date; retrying', { name, error });
+    this.retry(name);
+  }
+
+  /** Nobody waits for an end: it may be held up by a conversion webhook. What changes meanwhile is looked at afterwards. */
+  private clean(definition: CustomResourceDefinition): void {
+    const { api, registry } = this.setup;
+    const name = nameOf(definition);
+    if (this.cleaning.has(name)) return void this.cleaning.set(name, true);
+    this.cleaning.set(name, false);
+    void cleanUp({ registry, api, kind: this.storageOf(definition) }, definition)
+      .then((isDone) => void (isDone || this.retry(name)))
+      .catch((error: unknown) => this.failed(name, error))
+      .finally(() => {
+        const isChanged = this.cleaning.get(name);
+        this.cleaning.delete(name);
+        if (isChanged) this.wake(name);
+      });
+  }
+
+  private async reconcile(name: string): Promise<void> {
     const { api, registry } = this.setup;
     const definitions = this.definitions();
     const definition = definitions.find((one) => nameOf(one) === name);
     if (!definition) {
       // Its names are free for others.
       for (const other of definitions) if (plannedStatus(other, definitions, registry.env.clock.now())) this.due.add(nameOf(other));
-      return true;
+      return;
     }
-    if (awaitsCleanup(definition)) return cleanUp({ registry, api, kind: this.storageOf(definition) }, definition);
-    if (definition.metadata?.deletionTimestamp) return true;
+    if (awaitsCleanup(definition)) return this.clean(definition);
+    if (definition.metadata?.deletionTimestamp) return;
     const status = plannedStatus(definition, definitions, registry.env.clock.now());
-    if (!status) return true;
+    if (!status) return;
     // Served the moment it says so: what fills the cache wakes us again.
-    if (this.storageOf(definition) && !this.served.get(name)?.isLoaded) return true;
+    if (this.storageOf(definition) && !this.served.get(name)?.isLoaded) return;
     await api.update(CustomResourceDefinitions, { ...definition, status } as CustomResourceDefinition, { subresource: 'status' });
-    return true;
   }
 }
 
