@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createStore, type Store } from '../../store/src/component.ts';
 import { type ApiServer, createApiServer } from '../src/component.ts';
 import { storeChannel } from '../src/storage/endpoints.ts';
-import { toStorageError } from '../src/storage/errors.ts';
+import { toStorageError, unknownOutcomeError } from '../src/storage/errors.ts';
 import { admin, eventually } from './test-server.ts';
 
 /** A way to the store that can lose what passes: requests still arrive while `losesReplies` is set, but no answer comes back. */
@@ -144,5 +144,11 @@ describe('what clients are told', () => {
     const told = toStorageError(new RpcError(code, message));
     expect({ ...told.status }).toMatchObject(status);
     if (status.code === 500) expect(told.status).not.toHaveProperty('reason');
+  });
+
+  it('of a write that may have happened: no invitation to repeat it', () => {
+    const told = unknownOutcomeError(new RpcError(14, 'Connection dropped')).status;
+    expect(told).toMatchObject({ code: 500, message: 'rpc error: code = Unavailable desc = Connection dropped' });
+    expect(told.details?.retryAfterSeconds).toBeUndefined();
   });
 });

@@ -2,13 +2,15 @@ import type { KindDescriptor } from '@orrery/api';
 import { StatusError } from '@orrery/errors';
 import { type Event, Event_EventType, WatchDefinition, type WatchRequest, type WatchResponse } from '@orrery/proto/etcd';
 import { AsyncQueue, type Channel, createClient } from '@orrery/rpc';
-import type { Env, Timer } from '@orrery/runtime';
+import type { Env } from '@orrery/runtime';
 import type { Unreadable } from '../storage/errors.ts';
 import { type EtcdStore, type StoredValue, tooLargeVersion } from '../storage/etcd-store.ts';
 import type { DecodedValue } from '../storage/value-codec.ts';
 import { prefixEnd, resourcePrefix } from '../storage/keys.ts';
 import { type Entry, entryFromStored } from './entry.ts';
 import type { OwnWrites } from './own-writes.ts';
+import { readableEntries } from './readable-entries.ts';
+import { Repairs } from './repairs.ts';
 import { progressSource } from './progress.ts';
 import { ResourceCache, type Update } from './resource-cache.ts';
 
@@ -22,9 +24,6 @@ const freshnessTimeoutMs = 3_000;
 const nothing = Buffer.alloc(0);
 const progressPeriodMs = 100;
 const retryMs = 250;
-/** When a resource that cannot be read is tried again, doubling: keys may come back, or the value may have been deleted. */
-const firstRepairMs = 250;
-const maxRepairMs = 30_000;
 
 /**
  * Keeps the caches of all resources current from one watch of the store. Revisions are the store's, so one number says
@@ -44,11 +43,9 @@ export class StoreFeed {
   private progressTimer: { cancel(): void } | undefined;
   private tick: (() => Promise<void>) | undefined;
   private current = 0;
-  private readonly repairs = new Map<ResourceCache, Timer>();
-  private readonly repairDelays = new WeakMap<ResourceCache, number>();
+  private readonly repairs: Repairs<ResourceCache>;
   /** Resources with objects that look like some and are none: looked at one by one from then on. */
   private readonly suspects = new WeakSet<ResourceCache>();
-  private isOver: () => boolean = () => false;
   private connected = false;
   private onConnected: () => void = () => undefined;
 
@@ -59,6 +56,7 @@ export class StoreFeed {
     this.root = options.root;
     this.capacity = options.capacity;
     this.ownWrites = options.ownWrites;
+    this.repairs = new Repairs(options.env.clock, (cache) => void this.repair(cache));
   }
 
   /** Every change up to this revision is in the caches. */
@@ -126,8 +124,7 @@ export class StoreFeed {
 
   /** Lists everything, then follows until `signal` aborts. Resolves once the caches are filled and the watch stands. */
   async start(signal: AbortSignal): Promise<void> {
-    this.isOver = () => signal.aborted;
-    signal.addEventListener('abort', () => this.repairs.forEach((timer) => timer.cancel()), { once: true });
+    signal.addEventListener('abort', () => this.repairs.stop(), { once: true });
     const source = await progressSource(this.channel, `${this.root}/orrery-progress`);
     this.tick = source.tick;
     await this.relist();
@@ -311,25 +308,18 @@ export class StoreFeed {
   private setUnreadable(cache: ResourceCache, values: readonly Unreadable[]): void {
     cache.markUnreadable(values);
     for (const { key, why } of values) this.env.log.error('a stored value cannot be read', { key, why });
-    if (values.length === 0) this.repairDelays.delete(cache);
-    else if (!this.repairs.has(cache)) this.repairLater(cache);
-  }
-
-  private repairLater(cache: ResourceCache): void {
-    const delay = this.repairDelays.get(cache) ?? firstRepairMs;
-    this.repairDelays.set(cache, Math.min(delay * 2, maxRepairMs));
-    this.repairs.set(cache, this.env.clock.after(delay, () => void this.repair(cache)));
+    if (values.length === 0) this.repairs.settled(cache);
+    else this.repairs.later(cache);
   }
 
   /** Lists a resource again that could not be read. */
   private async repair(cache: ResourceCache): Promise<void> {
-    this.repairs.delete(cache);
-    if (this.isOver() || this.caches.get(cache.prefix) !== cache) return;
+    if (this.caches.get(cache.prefix) !== cache) return;
     try {
       await this.load(cache);
     } catch (error) {
       this.env.log.warn('a resource that cannot be read could not be listed again', { prefix: cache.prefix, error });
-      this.repairLater(cache);
+      this.repairs.later(cache);
     }
   }
 
@@ -356,26 +346,4 @@ export class StoreFeed {
       if (this.waiters.length) this.askProgress();
     });
   }
-}
-
-function parseFailure({ value }: StoredValue): string | undefined {
-  try {
-    JSON.parse(value.toString('utf8'));
-    return undefined;
-  } catch (error) {
-    return (error as Error).message;
-  }
-}
-
-/** Entries of one resource, and what could not be read. */
-function readableEntries(values: readonly StoredValue[], { prefix, isSuspect }: { prefix: string; isSuspect: boolean }): { entries: Entry[]; unreadable: Unreadable[] } {
-  const entries: Entry[] = [];
-  const unreadable: Unreadable[] = [];
-  for (const value of values) {
-    const why = isSuspect ? parseFailure(value) : undefined;
-    if (value.unreadable) unreadable.push(value.unreadable);
-    else if (why !== undefined) unreadable.push({ key: value.key, why, isSealed: false });
-    else entries.push(entryFromStored(value.key.slice(prefix.length), value));
-  }
-  return { entries, unreadable };
 }

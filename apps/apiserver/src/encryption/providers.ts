@@ -21,10 +21,10 @@ function keyed(keys: readonly Key[], make: (key: Buffer) => Transformer, noneFit
   );
 }
 
-/** `unix:///path` and `unix:path` as gRPC takes them; `@` means the abstract namespace. */
+/** `unix:///path` as gRPC takes it; `unix:///@name` lies in the abstract namespace. */
 export function socketTarget(endpoint: string): string {
   const path = endpoint.replace(/^unix:(?:\/\/)?/, '');
-  return path.startsWith('@') ? `unix-abstract:${path.slice(1)}` : `unix:${path}`;
+  return /^\/?@/.test(path) ? `unix-abstract:${path.replace(/^\/?@/, '')}` : `unix:${path}`;
 }
 
 function pluginOf(env: Env, config: KmsConfig, dial: (target: string) => Channel): KmsProvider {

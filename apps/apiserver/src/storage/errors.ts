@@ -40,11 +40,11 @@ export function toStorageError(error: unknown): StatusError {
   return serviceUnavailable(`etcd: ${error.message}`, 1);
 }
 
-/** Of a write whose outcome nobody could find out. Clients are not told to try again: the write may have happened. */
+/** Of a write whose outcome nobody could find out, as upstream passes it on. Clients are not told to try again: it may have happened. */
 export function unknownOutcomeError(error: unknown): StatusError {
   const told = toStorageError(error);
   if (told.code !== 503) return told;
-  return fromServer(`etcdserver: request timed out: ${(error as Error).message}`);
+  return fromServer(`rpc error: code = Unavailable desc = ${(error as Error).message}`);
 }
 
 /** A value that cannot be made an object again. */
