@@ -5,7 +5,7 @@ import { outcome, testBindings, testEnvironment } from './testing/environment.ts
 
 const words = [
   'self', 'object', 'x', 'self.n', 'self.list', 'self.items', 'self.map', 'object.spec', 'true', 'null', '1', '-1', '2u', '1.5', "'a'", "b'a'", '"""x"""', 'r"\\d"', '[', ']', '{', '}', '(', ')', '.', ',', ':', '?', '.?', '[?', '+', '-', '*', '/', '%', '!', '&&', '||', '==', '!=',
-  '<', '>=', ' in ', '.all(x, ', '.exists(x, ', '.map(x, ', '.filter(x, ', '.optMap(x, ', 'has(', 'size(', 'dyn(', 'type(', 'optional.of(', '.orValue(', '.matches(', '.format([', 'duration(', 'quantity(', 'JSONPatch{', '\\', '\n', '//', '"', "'", '😀', '@', '`', '$',
+  '<', '>=', ' in ', '.all(x, ', '.exists(x, ', '.map(x, ', '.filter(x, ', '.optMap(x, ', 'has(', 'size(', 'dyn(', 'type(', 'optional.of(', '.orValue(', '.matches(', '.format([', '.sortBy(x, ', '.distinct()', 'lists.range(', 'duration(', 'quantity(', 'JSONPatch{', '\\', '\n', '//', '"', "'", '😀', '@', '`', '$',
 ];
 
 /** Never throws, whatever the source; what it evaluates to is bounded by its budget. */
@@ -36,6 +36,8 @@ const expressions = fc.letrec<{ any: string }>((tie) => ({
     fc.tuple(tie('any'), tie('any')).map(([a, b]) => `[${a}, ${b}]`),
     fc.tuple(tie('any'), tie('any')).map(([a, b]) => `dyn(${a})[dyn(${b})]`),
     fc.tuple(fc.constantFrom('size', 'string', 'int', 'double', 'type', 'dyn', 'optional.of', '!', '-'), tie('any')).map(([name, a]) => `${name}(${a})`),
+    fc.tuple(tie('any'), fc.constantFrom('sum', 'min', 'max', 'isSorted', 'join', 'flatten', 'sort', 'distinct', 'reverse', 'first', 'size', 'value', 'unwrapOpt', 'trim', 'getHours', 'family', 'sign', 'major', 'getHost', 'allowed')).map(([a, name]) => `dyn(${a}).${name}()`),
+    fc.tuple(tie('any'), fc.constantFrom('matches', 'indexOf', 'split', 'format', 'contains', 'or', 'sortBy', 'slice', 'validate', 'containsIP', 'compareTo', 'add', 'check'), tie('any')).map(([a, name, b]) => `dyn(${a}).${name}(dyn(${b}))`),
     tie('any').map((a) => `dyn(${a}).?b.orValue(${a})`),
   ),
 }));

@@ -83,6 +83,12 @@ const equals: Estimator = (args, call) => {
 const logical: Estimator = ([left, right]) => ({ cost: range(left.cost.min, plus(left.cost, right.cost).max), isWhole: true });
 const added: Estimator = ([a, b]) => ({ cost: overText(plus(a.size, b.size)), size: plus(a.size, b.size) });
 
+const numberOf = (expression: Expression): number | undefined => (expression.kind === 'literal' && typeof expression.value === 'bigint' ? Number(expression.value) : undefined);
+
+/** A list is made of so many items. */
+const allocated = (size: Range): CallEstimate => ({ cost: plus(range(listCost + 1), size), size });
+const quadratic: Estimator = ([list]) => ({ cost: plus(range(listCost + 1), times(list.size, list.size)), size: list.size });
+
 const byFunction: Readonly<Record<string, Estimator>> = {
   check: () => ({ cost: range(checkCost) }),
   fieldSelector: selector, labelSelector: selector,
@@ -95,6 +101,17 @@ const byFunction: Readonly<Record<string, Estimator>> = {
   containsIP: inNetwork(range(0), 'cidr_contains_ip_string'),
   containsCIDR: inNetwork(plus(overText(address), one), 'cidr_contains_cidr_string'),
   validate: ([, text]) => ({ cost: scaled(overText(text.size), maxFormatPattern * patternFactor) }),
+  slice: ([list, start, end]) => {
+    const [from, to] = [numberOf(start.expression), numberOf(end.expression)];
+    return allocated(from === undefined || to === undefined ? range(0, list.size.max) : range(Math.max(0, to - from)));
+  },
+  flatten: ([list]) => ({ ...allocated(list.size), size: range(0, unbounded) }),
+  reverse: ([list]) => allocated(list.size),
+  distinct: quadratic, sort: quadratic, '@sortByAssociatedKeys': quadratic,
+  'lists.range': ([count]) => {
+    const known = numberOf(count.expression);
+    return allocated(known === undefined ? unknown : range(Math.max(0, known)));
+  },
   'sets.contains': setsOf(1), 'sets.intersects': setsOf(1), 'sets.equivalent': setsOf(2),
 };
 

@@ -34,6 +34,9 @@ const smaller: CallCost = ([a, b]) => overText(Math.min(sizeOf(a), sizeOf(b)));
 const pattern: CallCost = ([text, regex]) => overText(1 + sizeOf(text)) * overText(sizeOf(regex), patternFactor);
 const traversed: CallCost = ([list]) => traversal(list ?? null);
 const product = (factor: number): CallCost => ([a, b]) => 1 + sizeOf(a) * sizeOf(b) * factor;
+/** A list is made of so many items. */
+const allocated = (items: number): number => 1 + listCost + items;
+const quadratic: CallCost = ([list]) => allocated(sizeOf(list) ** 2);
 const selector: CallCost = ([, text]) => listCost + overText(sizeOf(text)) + Math.ceil(sizeOf(text) * requirementCost);
 const inNetwork = (more: number): CallCost => ([network, other]) => overText(2 * sizeOf(network)) + (more ? overText(sizeOf(network)) + 1 : 0) + (typeof other === 'string' ? overText(sizeOf(other)) : 0);
 
@@ -52,6 +55,11 @@ const byFunction: Readonly<Record<string, CallCost>> = {
   containsIP: inNetwork(0),
   containsCIDR: inNetwork(1),
   validate: ([format, text]) => overText(1 + sizeOf(text)) * overText(((format as CelOpaque).value as NamedFormat).regexSize, patternFactor),
+  slice: ([, start, end]) => allocated(Math.max(0, Number(end) - Number(start))),
+  flatten: ([list]) => allocated(sizeOf(list)),
+  reverse: ([list]) => allocated(sizeOf(list)),
+  distinct: quadratic, sort: quadratic, '@sortByAssociatedKeys': quadratic,
+  'lists.range': ([count]) => allocated(Math.max(0, Number(count))),
   'sets.contains': product(1), 'sets.intersects': product(1), 'sets.equivalent': product(2),
 };
 

@@ -1,6 +1,7 @@
 import type { Libraries } from '../environment.ts';
 import { authorizersLibrary, jsonPatchLibrary } from './authorizers.ts';
 import { formatsLibrary } from './formats.ts';
+import { listExtension } from './list-extension.ts';
 import { listsLibrary, setsLibrary } from './lists.ts';
 import { networksLibrary } from './networks.ts';
 import { optionalsLibrary } from './optionals.ts';
@@ -13,7 +14,7 @@ import { urlsLibrary } from './urls.ts';
 
 export type { Functions, Overload } from './signature.ts';
 
-const baseLibrary = joinLibraries(standardLibrary, stringsLibrary, listsLibrary, setsLibrary, urlsLibrary, quantityLibrary, semverLibrary, networksLibrary, formatsLibrary, optionalsLibrary);
+const baseLibrary = joinLibraries(standardLibrary, stringsLibrary, listsLibrary, listExtension, setsLibrary, urlsLibrary, quantityLibrary, semverLibrary, networksLibrary, formatsLibrary, optionalsLibrary);
 const made = new Map<string, Functions>();
 
 /** All functions that expressions of an environment may call. */

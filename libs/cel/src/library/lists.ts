@@ -1,6 +1,6 @@
 import { celCompare, celEqual } from '../eval/equality.ts';
 import { durationOf, int, unsigned } from '../eval/numbers.ts';
-import { CelDuration, CelError, CelList, CelOptional, CelUint, type CelValue } from '../values.ts';
+import { CelDuration, CelError, CelList, CelOptional, CelUint, type CelValue, typeNameOf } from '../values.ts';
 import { findAll } from '../regex/index.ts';
 import { type Definition, library } from './signature.ts';
 
@@ -20,7 +20,13 @@ const extreme = (name: string, sign: number) => (list: CelList): CelValue => {
 };
 
 function sum(zero: CelValue, add: (a: never, b: never) => CelValue): (list: CelList) => CelValue {
-  return (list) => list.values().reduce((total, item) => (add as (a: CelValue, b: CelValue) => CelValue)(total, item), zero);
+  const type = typeNameOf(zero);
+  return (list) =>
+    list.values().reduce((total, item) => {
+      // Of a list of any type this is the first to be tried.
+      if (typeNameOf(item) !== type) throw new CelError('no such overload');
+      return (add as (a: CelValue, b: CelValue) => CelValue)(total, item);
+    }, zero);
 }
 
 function indexOf(list: CelList, wanted: CelValue): bigint {

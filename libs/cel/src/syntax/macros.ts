@@ -51,6 +51,17 @@ function optional({ call, target }: Target): Expression {
   return { kind: 'call', at, name: '_?_:_', args: [{ kind: 'call', at, name: 'hasValue', target, args: [] }, wrapped, { kind: 'call', at, name: 'optional.none', args: [] }] };
 }
 
+const sortInput = '@__sortBy_input__';
+
+/** `target.sortBy(x, key)`: the keys of all members, then the members in their order. */
+function sortBy({ call, target }: Target): Expression {
+  const { at } = call;
+  const input: Expression = { kind: 'ident', at, name: sortInput };
+  const [name, key] = call.args;
+  const keys: Expression = { kind: 'comprehension', at, fold: 'map', range: input, variable: variableOf(name, simpleName), body: key as Expression };
+  return { kind: 'bind', at, variable: sortInput, value: target, body: { kind: 'call', at, name: '@sortByAssociatedKeys', target: input, args: [keys] } };
+}
+
 const isIdent = (expression: Expression, name: string): boolean => expression.kind === 'ident' && expression.name === name;
 
 function bind(call: Call): Expression {
@@ -79,6 +90,7 @@ const macros: Readonly<Record<string, Macro>> = {
   'transformMap/4': (target) => double('transformMap', target),
   'transformMapEntry/3': (target) => double('transformMapEntry', target),
   'transformMapEntry/4': (target) => double('transformMapEntry', target),
+  'sortBy/2': sortBy,
   'optMap/2': optional,
   'optFlatMap/2': optional,
 };
