@@ -67,7 +67,7 @@ export const apiServerSchema = {
   kubeletClientCert: { type: 'string', default: '', help: 'client certificate for kubelets, PEM' },
   kubeletClientKey: { type: 'string', default: '', help: 'key of --kubelet-client-cert, PEM' },
   enableAdmissionPlugins: { type: 'list', default: [], help: 'admission plug-ins to run besides those that are on by default' },
-  admissionControlConfigFile: { type: 'string', default: '', help: 'file with an AdmissionConfiguration (apiserver.config.k8s.io/v1): settings of PodSecurity' },
+  admissionControlConfigFile: { type: 'string', default: '', help: 'file with an AdmissionConfiguration (apiserver.config.k8s.io/v1): settings of PodSecurity and EventRateLimit' },
   disableAdmissionPlugins: { type: 'list', default: [], help: 'admission plug-ins not to run though they are on by default' },
   compactionIntervalMs: { type: 'number', default: 300_000, help: 'how often old revisions of the store are compacted; 0 never' },
   eventTtlSeconds: { type: 'number', default: 3600, help: 'how long Events are kept' },

@@ -9,6 +9,7 @@ import { defaultIngressClass } from './default-ingress-class.ts';
 import { defaultStorageClass } from './default-storage-class.ts';
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts';
 import { denyServiceExternalIps } from './deny-service-external-ips.ts';
+import { eventRateLimit } from './event-rate-limit.ts';
 import { extendedResourceToleration } from './extended-resource-toleration.ts';
 import { limitRanger } from './limit-ranger.ts';
 import { namespaceAutoProvision, namespaceExists } from './namespace-existence.ts';
@@ -60,6 +61,7 @@ const entries: readonly Entry[] = [
   { name: 'Priority', make: priority },
   { name: 'DefaultTolerationSeconds', make: () => defaultTolerationSeconds },
   { name: 'PodTolerationRestriction', isOff: true, make: podTolerationRestriction },
+  { name: 'EventRateLimit', isOff: true, make: ({ env }, configuration) => eventRateLimit(configuration, env.clock) },
   { name: 'ExtendedResourceToleration', isOff: true, make: () => extendedResourceToleration },
   { name: 'DefaultStorageClass', make: ({ read }) => defaultStorageClass(read) },
   { name: 'StorageObjectInUseProtection', make: () => storageObjectInUseProtection },

@@ -7,6 +7,7 @@ import { alwaysPullImages } from './always-pull-images.ts';
 import { limitPodHardAntiAffinityTopology } from './anti-affinity-topology.ts';
 import { pluginConfigurations } from './configuration.ts';
 import { denyServiceExternalIps } from './deny-service-external-ips.ts';
+import { eventRateLimit } from './event-rate-limit.ts';
 import { extendedResourceToleration } from './extended-resource-toleration.ts';
 import { enabledPlugins } from './index.ts';
 import { namespaceAutoProvision, namespaceExists } from './namespace-existence.ts';
@@ -105,6 +106,22 @@ describe('plug-ins that are off by default', () => {
     const plugin = podTolerationRestriction(cluster({ 'scheduler.alpha.kubernetes.io/defaultTolerations': JSON.stringify([mine]), 'scheduler.alpha.kubernetes.io/tolerationsWhitelist': JSON.stringify([{ key: 'team', operator: 'Exists' }]) }));
     expect((await run(plugin, pod({ tolerations: [mine, { ...mine, effect: 'NoSchedule' }] }))).spec.tolerations).toEqual([mine]);
     await expect(run(plugin, pod({ tolerations: [{ key: 'other', operator: 'Exists' }] }))).rejects.toThrow('conflict with its namespace whitelist');
+  });
+
+  it('EventRateLimit', async () => {
+    const { clock } = new FakeCluster();
+    const event = (name: string): Attempt => ({ resource: 'events', object: { metadata: { name: 'e', namespace: 'default' }, involvedObject: { kind: 'Pod', name }, source: { component: 'kubelet' } } });
+    const plugin = eventRateLimit({ limits: [{ type: 'SourceAndObject', qps: 1, burst: 2 }, { type: 'Namespace', qps: 10, burst: 4, cacheSize: 5 }] }, clock);
+    await run(plugin, event('a'));
+    await run(plugin, event('a'));
+    await expect(run(plugin, event('a'))).rejects.toMatchObject({ code: 429, message: 'Too many requests: limit reached on type SourceAndObject for key kubeletPoda' });
+    await run(plugin, event('b'));
+    await expect(run(plugin, event('a'))).rejects.toThrow('[limit reached on type SourceAndObject for key kubeletPoda, limit reached on type Namespace for key default]');
+    await clock.advance(1_000);
+    await run(plugin, event('a'));
+    expect(() => eventRateLimit(undefined, clock)).toThrow('limits: Invalid value: []: must not be empty');
+    expect(() => eventRateLimit({ limits: [{ type: 'Odd', qps: 1, burst: 1 }] }, clock)).toThrow('limits[0].type: Unsupported value: "Odd": supported values: "Namespace", "Server", "SourceAndObject", "User"');
+    expect(() => eventRateLimit({ limits: [{ type: 'User', qps: 0, burst: 1 }] }, clock)).toThrow('limits[0].qps: Invalid value: 0: must be positive');
   });
 
   it('OwnerReferencesPermissionEnforcement', async () => {
