@@ -29,6 +29,7 @@ afterAll(() => t?.stop());
 
 interface Reply {
   readonly status: number;
+  readonly headers: Readonly<Record<string, string | undefined>>;
   readonly body: any;
 }
 
@@ -37,7 +38,7 @@ async function ask(method: string, path: string, options: { body?: object; heade
   try {
     const response = await http.request({ method, path, headers: { 'content-type': 'application/json', ...options.headers }, ...(options.body ? { body: Buffer.from(JSON.stringify(options.body)) } : {}) });
     const text = await response.text();
-    return { status: response.status, body: text.startsWith('{') ? JSON.parse(text) : text };
+    return { status: response.status, headers: response.headers, body: text.startsWith('{') ? JSON.parse(text) : text };
   } finally {
     http.close();
   }
@@ -84,6 +85,15 @@ describe('reviews', () => {
     expect(await tokenReview({ token })).toMatchObject({ authenticated: true, user: { username: 'system:serviceaccount:default:robot' }, audiences: ['https://kubernetes.default.svc.cluster.local'] });
     expect((await tokenReview({ token, audiences: ['x'] })).error).toContain('is invalid for the target audiences ["x"]');
     expect((await tokenReview({ token: 'nonsense' })).error).toBe('invalid bearer token');
+  });
+});
+
+describe('the issuer of service accounts', () => {
+  it('publishes its keys, to be kept for an hour', async () => {
+    for (const [path, type] of [['/openid/v1/jwks', 'application/jwk-set+json'], ['/.well-known/openid-configuration', 'application/json']] as const) {
+      const reply = await ask('GET', path, { headers: root });
+      expect(reply).toMatchObject({ status: 200, headers: { 'content-type': type, 'cache-control': 'public, max-age=3600' } });
+    }
   });
 });
 

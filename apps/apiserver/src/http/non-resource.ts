@@ -15,15 +15,20 @@ const json = async (exchange: Exchange, body: object): Promise<void> => exchange
 /** What upstream writes indented whoever asks. */
 const indented = async (exchange: Exchange, body: object): Promise<void> => exchange.sendBytes(200, 'application/json', Buffer.from(JSON.stringify(body, null, 2)));
 
+/** Keys of tokens change rarely; relying parties may keep them as long as upstream lets them. */
+const forAnHour = { 'cache-control': 'public, max-age=3600' };
+
 const pages: Readonly<Record<string, Page>> = {
   '/': (core, exchange) => indented(exchange, { paths: allPaths(core) }),
   '/version': (_core, exchange) => indented(exchange, versionInfo),
   '/.well-known/openid-configuration': async (core, exchange) => {
     if (!core.identity) return notFoundPage(exchange);
+    exchange.setHeaders(forAnHour);
     await json(exchange, await core.identity.openidConfiguration());
   },
   '/openid/v1/jwks': async (core, exchange) => {
     if (!core.identity) return notFoundPage(exchange);
+    exchange.setHeaders(forAnHour);
     await exchange.sendBytes(200, 'application/jwk-set+json', Buffer.from(JSON.stringify(await core.identity.jwks())));
   },
 };

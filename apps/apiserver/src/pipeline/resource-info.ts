@@ -1,3 +1,4 @@
+import { SelectorError, parseFieldSelector, requiredFieldValue } from '@orrery/apimachinery';
 import type { RequestInfo } from './request-info.ts';
 
 /** What a request that did not come by URL is about. */
@@ -15,8 +16,16 @@ export interface ResourceTarget {
 
 /** The name a list or watch is limited to by its field selector; upstream authorizes such requests by that name. */
 export function selectedName(verb: string, fieldSelector: string): string {
-  if (verb !== 'list' && verb !== 'watch') return '';
-  return /(?:^|,)metadata\.name==?([^,]+)/.exec(fieldSelector)?.[1] ?? '';
+  if ((verb !== 'list' && verb !== 'watch') || !fieldSelector.includes('metadata.name')) return '';
+  try {
+    const name = requiredFieldValue(parseFieldSelector(fieldSelector), 'metadata.name') ?? '';
+    // What cannot stand in a path is no name.
+    return name === '.' || name === '..' || /[/%]/.test(name) ? '' : name;
+  } catch (error) {
+    // The request fails on it later.
+    if (error instanceof SelectorError) return '';
+    throw error;
+  }
 }
 
 function pathOf(target: ResourceTarget, namespace: string): string {
