@@ -124,6 +124,17 @@ describe('a definition', () => {
     expect([code, body.message]).toEqual([422, expect.stringContaining(why)]);
   });
 
+  it.each([200, 3_000, 20_000])('of %i levels ends in an answer, and the server goes on', async (depth) => {
+    const { spec } = crd;
+    const schema = `${'{"type":"object","properties":{"a":'.repeat(depth)}{"type":"string"}${'}}'.repeat(depth)}`;
+    const names = { plural: `deeps${depth}`, kind: `Deep${depth}` };
+    const deep = { ...crd, metadata: { name: `${names.plural}.stable.example.com` }, spec: { ...spec, names, versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: 'SCHEMA' } }] } };
+    const { code } = await call('POST', crds, { body: JSON.stringify(deep).replace('"SCHEMA"', schema) });
+    expect([201, 400, 422, 500]).toContain(code);
+    expect((await call('GET', `${crds}/crontabs.stable.example.com`)).code).toBe(200);
+    if (code === 201) await undefine(deep.metadata.name);
+  });
+
   it('conflicts over names', async () => {
     const rival = structuredClone(crd);
     rival.metadata.name = 'ctabs.stable.example.com';

@@ -84,17 +84,20 @@ class CustomResources {
     return this.definitionCache().list({ namespace: '' }).map((entry) => entry.object as CustomResourceDefinition);
   }
 
-  /** Undefined: the resource is built in, and the definition makes no difference. */
+  /** False: the resource is built in, and the definition makes no difference; or nothing is stored by it. */
+  private isOurs({ spec }: CustomResourceDefinition): boolean {
+    return spec?.versions?.some(({ storage }) => storage) === true && !this.setup.kinds.isBuiltIn(spec.group, spec.names.plural);
+  }
+
   private storageOf(definition: CustomResourceDefinition): KindDescriptor | undefined {
-    const kind = storageKind(definition, this.webhook);
-    return kind && !this.setup.kinds.isBuiltIn(kind.group, kind.resource) ? kind : undefined;
+    return this.isOurs(definition) ? storageKind(definition, this.webhook) : undefined;
   }
 
   /** Fills the cache of the instances before anybody may ask for them. */
   private async prepare(definition: CustomResourceDefinition): Promise<void> {
     const { registry } = this.setup;
-    const kind = this.storageOf(definition);
-    if (!kind || this.served.has(nameOf(definition))) return;
+    const kind = this.served.has(nameOf(definition)) ? undefined : this.storageOf(definition);
+    if (!kind) return;
     const cache = registry.feed.add(kind);
     const stop = cache.listen((change) => {
       if (!change.current && cache.size === 0) this.wake(nameOf(definition));
@@ -126,7 +129,7 @@ class CustomResources {
     for (const [name, definition] of definitions) {
       const served = this.served.get(name);
       if (!served) {
-        if (this.storageOf(definition)) void this.loadAndServe(definition);
+        if (this.isOurs(definition)) void this.loadAndServe(definition);
         continue;
       }
       if (!sameShape(served.definition, definition)) {
@@ -140,10 +143,15 @@ class CustomResources {
     if (next.length !== current.length || next.some((kind, i) => kind !== current[i])) kinds.serveCustom(next);
   }
 
+  /** Within the cache's callback, so whatever is wrong with a definition (of another server) must end here. */
   private reshape(served: Served, definition: CustomResourceDefinition): void {
-    served.kinds = customKinds(definition, this.webhook);
-    const storage = storageKind(definition, this.webhook);
-    if (storage) served.cache.adopt(storage, this.setup.registry.feed.revision);
+    try {
+      served.kinds = customKinds(definition, this.webhook);
+      const storage = this.storageOf(definition);
+      if (storage) served.cache.adopt(storage, this.setup.registry.feed.revision);
+    } catch (error) {
+      this.setup.registry.env.log.error('custom resource definition cannot be served as it is; it is served as it was', { name: nameOf(definition), error });
+    }
   }
 
   private drop(name: string): void {
@@ -223,7 +231,7 @@ class CustomResources {
     const status = plannedStatus(definition, definitions, registry.env.clock.now());
     if (!status) return;
     // Served the moment it says so: what fills the cache wakes us again.
-    if (this.storageOf(definition) && !this.served.get(name)?.isLoaded) return;
+    if (this.isOurs(definition) && !this.served.get(name)?.isLoaded) return;
     await api.update(CustomResourceDefinitions, { ...definition, status } as CustomResourceDefinition, { subresource: 'status' });
   }
 }

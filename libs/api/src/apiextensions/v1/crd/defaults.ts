@@ -14,7 +14,7 @@ function pruned(value: unknown, schema: Schema): unknown {
 
 function checkDefault(schema: Schema, at: FieldPath): void {
   const value: unknown = schema.default;
-  if (!deepEqual(pruned(value, schema), value)) at.invalid(value, 'must not have unknown fields');
+  if (typeof value === 'object' && !deepEqual(pruned(value, schema), value)) at.invalid(value, 'must not have unknown fields');
   const embedded = embeddedProblems(value, schema, at.path);
   if (embedded.length) at.errors.push(...embedded);
   else at.errors.push(...validateAgainstSchema(value, schema).map((problem) => ({ ...problem, field: problem.field === '<nil>' ? at.path : `${at.path}.${problem.field}` })));
