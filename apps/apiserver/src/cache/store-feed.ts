@@ -7,7 +7,7 @@ import type { Unreadable } from '../storage/errors.ts';
 import { type EtcdStore, type StoredValue, tooLargeVersion } from '../storage/etcd-store.ts';
 import type { DecodedValue } from '../storage/value-codec.ts';
 import { prefixEnd, resourcePrefix } from '../storage/keys.ts';
-import { type Entry, entryFromStored } from './entry.ts';
+import { entryFromStored } from './entry.ts';
 import type { OwnWrites } from './own-writes.ts';
 import { readableEntries } from './readable-entries.ts';
 import { Repairs } from './repairs.ts';
