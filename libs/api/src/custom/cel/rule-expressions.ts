@@ -3,6 +3,7 @@ import { type CelType, dynType, maxRequestBytes, perDefinitionEstimateLimit, per
 import type { FieldPath } from '../../validation/field-path.ts';
 import type { JsonSchema } from '../json-schema.ts';
 import { type Rule, type RuleProgram, ruleSet } from './rule-program.ts';
+import { checkDefaultRules } from './rules.ts';
 
 /** Where a schema stands among others. */
 interface Place {
@@ -85,10 +86,20 @@ class RuleCheck {
 
 const shownCosts = 4;
 
-/** Compiles all rules in CEL of a schema that is otherwise in order: reports what does not compile, costs too much, or can never apply. */
+/** Defaults have to satisfy the rules too. */
+function checkDefaults(schema: JsonSchema, at: FieldPath): void {
+  if (schema.default !== undefined && schema.default !== null) at.errors.push(...checkDefaultRules(schema.default, schema, at.child('default').path));
+  if (isRecord(schema.items)) checkDefaults(schema.items as JsonSchema, at.child('items'));
+  if (isRecord(schema.additionalProperties)) checkDefaults(schema.additionalProperties as JsonSchema, at.child('additionalProperties'));
+  for (const [name, property] of Object.entries(schema.properties ?? {})) if (isRecord(property)) checkDefaults(property as JsonSchema, at.child('properties').at(name));
+}
+
+/** Compiles all rules in CEL of a schema that is otherwise in order: reports what does not compile, costs too much, can never apply, or does not hold of a default. */
 export function checkRuleExpressions(root: JsonSchema, at: FieldPath): void {
   const check = new RuleCheck();
+  const before = at.errors.length;
   check.visit(root, { at, isResource: true, count: 1, uncorrelatable: undefined });
+  if (at.errors.length === before) checkDefaults(root, at);
   const total = sum(check.costs);
   if (total <= perDefinitionEstimateLimit) return;
   const worst = check.costs.filter(({ cost }) => cost >= perDefinitionEstimateLimit / 100).sort((a, b) => b.cost - a.cost).slice(0, shownCosts);

@@ -160,6 +160,13 @@ describe('a definition', () => {
     expect(inList({})[0]).toContain('more than 100x');
   });
 
+  it('has defaults that its rules hold of', () => {
+    const inner = { type: 'integer', 'x-kubernetes-validations': [{ rule: 'self > 0 && self == oldSelf', message: 'too small' }] };
+    const spec = { type: 'object', properties: { a: inner }, default: { a: 0 } };
+    expect(judged({ type: 'object', properties: { spec } })).toEqual(['schema.properties[spec].default.a: Invalid value: "integer": too small']);
+    expect(judged({ type: 'object', properties: { spec: { ...spec, default: { a: 1 } } } })).toEqual([]);
+  });
+
   it('cannot compare what cannot be told apart', () => {
     const items = { type: 'object', properties: { a: { type: 'string', 'x-kubernetes-validations': [{ rule: 'self == oldSelf' }] } } };
     expect(judged({ type: 'object', properties: { l: { type: 'array', maxItems: 1, items } } })).toEqual([

@@ -13,6 +13,8 @@ interface Node {
   readonly old: unknown;
   /** The root, or an embedded resource. */
   readonly isResource: boolean;
+  /** What was let in before may stay. */
+  readonly isUpdate: boolean;
   /** Nothing changed here, or nothing in the nearest place around it that can be compared: what fails was let in before. */
   readonly isUnchanged: () => boolean;
 }
@@ -123,8 +125,8 @@ const join = (path: string, name: string): string => (path === '' ? name : `${pa
 /** A member of a node. What it was before is known only where the node's own is. */
 function below(node: Node, member: { readonly schema: JsonSchema; readonly path: string; readonly value: unknown; readonly old: unknown }): Node {
   const { old, value } = member;
-  const isUnchanged = old === undefined ? node.isUnchanged : (): boolean => deepEqual(old, value);
-  return { ...member, isResource: member.schema['x-kubernetes-embedded-resource'] === true, isUnchanged };
+  const isUnchanged = old === undefined || !node.isUpdate ? node.isUnchanged : (): boolean => deepEqual(old, value);
+  return { ...member, isResource: member.schema['x-kubernetes-embedded-resource'] === true, isUpdate: node.isUpdate, isUnchanged };
 }
 
 /** Versions and kinds are converted, so they never count as changed or not. */
@@ -168,14 +170,22 @@ function hasRules(schema: JsonSchema): boolean {
   return found;
 }
 
-/** What the rules of a schema (x-kubernetes-validations) say about a custom object. `old` is its state before an update. */
-export function checkRules(object: unknown, schema: JsonSchema, old?: unknown): FieldError[] {
+function check(node: Node): FieldError[] {
   const run: Run = { errors: [], left: perObjectCostLimit };
-  const isUnchanged = (): boolean => old !== undefined && deepEqual(old, object);
   try {
-    visit({ schema, path: '', value: object, old: old ?? undefined, isResource: true, isUnchanged }, run);
+    visit(node, run);
   } catch (error) {
     if (!(error instanceof Exhausted)) throw error;
   }
   return run.errors;
+}
+
+/** What the rules of a schema (x-kubernetes-validations) say about a custom object. `old` is its state before an update. */
+export function checkRules(object: unknown, schema: JsonSchema, old?: unknown): FieldError[] {
+  return check({ schema, path: '', value: object, old: old ?? undefined, isResource: true, isUpdate: true, isUnchanged: () => old !== undefined && deepEqual(old, object) });
+}
+
+/** What the rules of a schema say about its default, which compares with itself as if nothing had changed. */
+export function checkDefaultRules(value: unknown, schema: JsonSchema, path: string): FieldError[] {
+  return check({ schema, path, value, old: value, isResource: schema['x-kubernetes-embedded-resource'] === true, isUpdate: false, isUnchanged: () => false });
 }
