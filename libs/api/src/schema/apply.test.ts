@@ -1,4 +1,4 @@
-import { applyConflictError, type ApplyOptions, applyPatch, decodeFieldSet, deepFreeze, encodeFieldSet, toFieldSet, trackUpdate, type ManagedFieldsEntry } from '@orrery/apimachinery';
+import { applyConflictError, type ApplyOptions, applyPatch, compareObjects, decodeFieldSet, deepFreeze, encodeFieldSet, toFieldSet, trackUpdate, type ManagedFieldsEntry } from '@orrery/apimachinery';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { schemaOf } from './lookup.ts';
@@ -34,6 +34,20 @@ describe('field sets', () => {
       'f:metadata': { 'f:name': {}, 'f:labels': { 'f:x': {} }, 'f:finalizers': { 'v:"f"': {} } },
       'f:spec': { 'f:replicas': {}, 'f:selector': {}, 'f:strategy': {}, 'f:template': { 'f:spec': { 'f:containers': { 'k:{"name":"c"}': { '.': {}, 'f:name': {}, 'f:ports': { 'k:{"containerPort":80,"protocol":"TCP"}': { '.': {}, 'f:containerPort': {} } } } }, 'f:tolerations': {} } } },
     });
+  });
+
+  it('of what is new say the same as a comparison member by member, in the order of storage', () => {
+    fc.assert(
+      fc.property(arbitraryObject(schema), fc.constantFrom({}, { spec: { template: {}, strategy: null, selector: { matchLabels: {} } } }, { metadata: { labels: {}, annotations: undefined } }), (object, more) => {
+        const added = { ...object, ...more };
+        const { added: whole, modified, removed } = compareObjects({}, added, schema);
+        // A member without a value is none, but makes every member be looked up.
+        const general = compareObjects({ none: undefined }, added, schema);
+        expect(JSON.stringify(whole)).toBe(JSON.stringify(encodeFieldSet(general.added)));
+        expect([modified, removed]).toEqual([{}, {}]);
+      }),
+      { numRuns: 300 },
+    );
   });
 
   it('round trip', () => {

@@ -23,6 +23,11 @@ export function newFieldSet(): FieldSetBuilder {
   return {};
 }
 
+/** A set in which a path ends, for more to be put below. */
+export function memberSet(): FieldSetBuilder {
+  return { [here]: leaf };
+}
+
 export function insertPath(set: FieldSetBuilder, path: FieldPath): void {
   let at = set;
   const last = path.length - 1;
@@ -139,9 +144,25 @@ export function listPaths(set: FieldSet, prefix: FieldPath = []): FieldPath[] {
   return [...own, ...below];
 }
 
-/** As stored: keys sorted, `.` first. */
+/** As stored: keys sorted, `.` first. The set itself where it is so already. */
 export function encodeFieldSet(set: FieldSet): FieldSet {
   if (isEmptySet(set)) return emptyFieldSet;
+  return isSorted(set) ? set : sorted(set);
+}
+
+function isSorted(set: FieldSet): boolean {
+  let previous = '';
+  for (const element in set) {
+    if (element < previous) return false;
+    previous = element;
+    const below = set[element] as FieldSet;
+    // What is empty but for `.` is written without it.
+    if (below !== leaf && (isEmptySet(below) || !isSorted(below))) return false;
+  }
+  return true;
+}
+
+function sorted(set: FieldSet): FieldSet {
   const out = newFieldSet();
   for (const element of Object.keys(set).sort()) out[element] = encodeFieldSet(set[element] as FieldSet) as FieldSetBuilder;
   return out;

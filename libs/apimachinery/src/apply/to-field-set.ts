@@ -1,6 +1,6 @@
 import { deepEqual, isRecord } from '../equality.ts';
 import type { Schema } from '../schema.ts';
-import { elementsOf, emptyFieldSet, type FieldSet, type FieldSetBuilder, insertPath, isMember, newFieldSet, putElement } from './field-set.ts';
+import { elementsOf, emptyFieldSet, type FieldSet, type FieldSetBuilder, insertPath, isEmptySet, isMember, memberSet, newFieldSet, putElement } from './field-set.ts';
 import { fieldsOfValue, type Item, itemsOf, type Shape, shapeOf } from './typed-values.ts';
 
 type Path = string[];
@@ -127,7 +127,44 @@ function compareValues(state: CompareState, pair: Pair): void {
   else if (isAbsent(after)) insertPath(state.removed, state.path);
 }
 
+/** What is below a value that was not there before, in the order of storage: `out` holds a path that ends here, if one does. */
+function addedBelow(out: FieldSetBuilder, shape: Exclude<Shape, { kind: 'leaf' }>, value: unknown): FieldSetBuilder {
+  if (shape.kind === 'items') {
+    const items = [...byElement(itemsOf(shape.schema, value))].sort(([a], [b]) => (a < b ? -1 : 1));
+    for (const [element, item] of items) putAdded(out, element, { schema: shape.schema.items, value: item, isAlwaysThere: false });
+    return out;
+  }
+  const fields = value as Readonly<Record<string, unknown>>;
+  for (const name of Object.keys(fields).sort()) {
+    const member = fields[name];
+    if (member !== undefined) putAdded(out, shape.element(name), { schema: shape.schemaOf(name), value: member, isAlwaysThere: shape.isAlwaysThere(name) });
+  }
+  return out;
+}
+
+/** As `compareValues` of something with nothing. */
+function putAdded(out: FieldSetBuilder, element: string, added: { schema: Schema | undefined; value: unknown; isAlwaysThere: boolean }): void {
+  const { schema, value, isAlwaysThere } = added;
+  const shape = shapeOf(schema, value);
+  const isWhole = shape.kind === 'leaf' || size(value) === 0 || (shape.kind === 'fields' && Array.isArray(value));
+  if (isWhole) {
+    out[element] = emptyFieldSet as FieldSetBuilder;
+    return;
+  }
+  const below = addedBelow(isAlwaysThere ? newFieldSet() : memberSet(), shape, value);
+  if (!isEmptySet(below)) out[element] = below;
+  else if (!isAlwaysThere) out[element] = emptyFieldSet as FieldSetBuilder;
+}
+
+/** What an object has that is new altogether: the most frequent comparison, and nothing has to be looked up for it. */
+function addedObject(after: unknown, schema: Schema): Comparison {
+  const shape = shapeOf(schema, after);
+  const added = shape.kind === 'leaf' || !isRecord(after) ? emptyFieldSet : addedBelow(newFieldSet(), shape, after);
+  return { added, modified: emptyFieldSet, removed: emptyFieldSet };
+}
+
 export function compareObjects(before: unknown, after: unknown, schema: Schema): Comparison {
+  if (before === undefined || before === null || isEmptyRecord(before)) return addedObject(after, schema);
   const state: CompareState = { added: newFieldSet(), modified: newFieldSet(), removed: newFieldSet(), path: [] };
   compareValues(state, { schema, before: before ?? {}, after: after ?? {} });
   return state;

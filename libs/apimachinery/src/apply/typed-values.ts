@@ -4,7 +4,7 @@ import type { LeafType, ListSchema, MapSchema, ObjectSchema, Schema } from '../s
 /** How server-side apply sees a value: as one piece, as fields, or as items with an identity. */
 export type Shape =
   | { readonly kind: 'leaf' }
-  | { readonly kind: 'fields'; readonly schemaOf: (name: string) => Schema | undefined; readonly isStruct: (name: string) => boolean; readonly isAlwaysThere: (name: string) => boolean }
+  | { readonly kind: 'fields'; readonly element: (name: string) => string; readonly schemaOf: (name: string) => Schema | undefined; readonly isStruct: (name: string) => boolean; readonly isAlwaysThere: (name: string) => boolean }
   | { readonly kind: 'items'; readonly schema: ListSchema };
 
 const leaf: Shape = { kind: 'leaf' };
@@ -12,13 +12,25 @@ const leaf: Shape = { kind: 'leaf' };
 /** Values of no fixed shape: what they are says how they merge. */
 const deduced = new Set<LeafType | 'unknown'>(['rawExtension', 'json', 'schemaOrBool', 'schemaOrArray', 'schemaOrStrings']);
 
+const fieldElements = new Map<string, string>();
+
+/** `f:NAME` for the names of structs, which are few: made once, they are compared by identity. */
+function structElement(name: string): string {
+  let element = fieldElements.get(name);
+  if (element === undefined) fieldElements.set(name, (element = `f:${name}`));
+  return element;
+}
+
+const anyElement = (name: string): string => `f:${name}`;
+
 function structShape(schema: ObjectSchema): Shape {
   const known = (name: string): boolean => schema.fields.has(name);
-  return { kind: 'fields', schemaOf: (name) => schema.fields.get(name)?.schema, isStruct: known, isAlwaysThere: (name) => schema.fields.get(name)?.isValueStruct ?? false };
+  const element = (name: string): string => (known(name) ? structElement(name) : anyElement(name));
+  return { kind: 'fields', element, schemaOf: (name) => schema.fields.get(name)?.schema, isStruct: known, isAlwaysThere: (name) => schema.fields.get(name)?.isValueStruct ?? false };
 }
 
 function mapShape(schema: MapSchema | undefined): Shape {
-  return { kind: 'fields', schemaOf: () => schema?.items, isStruct: () => false, isAlwaysThere: () => false };
+  return { kind: 'fields', element: anyElement, schemaOf: () => schema?.items, isStruct: () => false, isAlwaysThere: () => false };
 }
 
 const shapes = new WeakMap<Schema, Shape>();
