@@ -13,7 +13,7 @@ type Needs = Pick<PluginContext, 'env' | 'read' | 'kinds' | 'authorize'>;
 export function mutatingWebhooks(needs: Needs, caller: Caller): AdmissionPlugin {
   const { read, env } = needs;
   const hooks = mutatingHooks(read);
-  const dispatch: Dispatch = { hooks, caller, invocation: invocations(needs), observer: observers(env)('admit') };
+  const dispatch: Dispatch = { hooks, caller, invocation: invocations(needs, 'admit'), observer: observers(env)('admit') };
   return {
     name: 'MutatingAdmissionWebhook',
     handles: (attributes) => hooks().length > 0 && !isExempt(attributes),
@@ -25,7 +25,7 @@ export function mutatingWebhooks(needs: Needs, caller: Caller): AdmissionPlugin 
 export function validatingWebhooks(needs: Needs, caller: Caller): AdmissionPlugin {
   const { read, env } = needs;
   const hooks = validatingHooks(read);
-  const dispatch: Dispatch = { hooks, caller, invocation: invocations(needs), observer: observers(env)('validating') };
+  const dispatch: Dispatch = { hooks, caller, invocation: invocations(needs, 'validating'), observer: observers(env)('validating') };
   return {
     name: 'ValidatingAdmissionWebhook',
     handles: (attributes) => hooks().length > 0 && !isExempt(attributes),

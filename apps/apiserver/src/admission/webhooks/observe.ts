@@ -3,6 +3,9 @@ import { StatusError } from '@orrery/errors';
 import { CallFailure, Rejection } from './call.ts';
 import type { Hook } from './hook.ts';
 
+/** What metrics call mutating and validating webhooks. */
+export type WebhookType = 'admit' | 'validating';
+
 /** Measures calls, logs failures, and tells which failures are let pass. */
 export interface Observer {
   /** Runs one call; undefined when it failed and the webhook fails open. Throws what else it threw. */
@@ -23,7 +26,7 @@ function errorType(error: unknown): string {
 }
 
 /** Metrics are shared by both kinds of webhook. */
-export function observers(env: Pick<Env, 'clock' | 'metrics' | 'log'>): (type: 'admit' | 'validating') => Observer {
+export function observers(env: Pick<Env, 'clock' | 'metrics' | 'log'>): (type: WebhookType) => Observer {
   const { metrics, clock, log } = env;
   const duration = metrics.histogram('apiserver_admission_webhook_admission_duration_seconds', 'Admission webhook latency histogram in seconds, identified by name and broken out for each operation and API resource and type (validate or admit).', buckets);
   const requests = metrics.counter('apiserver_admission_webhook_request_total', 'Admission webhook request total, identified by name and broken out for each admission type (validating or mutating) and operation.');

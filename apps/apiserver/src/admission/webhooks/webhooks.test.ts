@@ -1,7 +1,7 @@
 import { MutatingWebhookConfigurations, Namespaces, ValidatingWebhookConfigurations, allKinds } from '@orrery/api';
 import { StatusError } from '@orrery/errors';
 import { describe, expect, it } from 'vitest';
-import type { AdmissionAttributes, KindLookup, Rounds } from '../../pipeline/index.ts';
+import type { AdmissionAttributes, Authorizer, KindLookup, Rounds } from '../../pipeline/index.ts';
 import { FakeCluster, type Attempt, allowNothing, attempt, kindOf } from '../../testing/fake-cluster.ts';
 import type { Caller } from './caller.ts';
 import { mutatingWebhooks, validatingWebhooks } from './index.ts';
@@ -24,7 +24,7 @@ interface Asked {
 const encoded = (patch: unknown): string => Buffer.from(JSON.stringify(patch)).toString('base64');
 
 /** A cluster with webhooks named by their URLs, which `answer` answers. */
-function setup(answer: (asked: Asked) => Fields | Promise<Fields>, authorize = allowNothing) {
+function setup(answer: (asked: Asked) => Fields | Promise<Fields>, authorize: Authorizer['authorize'] = allowNothing) {
   const cluster = new FakeCluster();
   cluster.put(Namespaces, { metadata: { name: 'default', labels: { team: 'a' } } });
   const asked: Asked[] = [];
@@ -104,6 +104,17 @@ describe('selection', () => {
     expect(await called({ ...condition('object.nothing.here == 1'), failurePolicy: 'Ignore' })).toBe(false);
     const error = await failure(called(condition('object.nothing == 1')));
     expect([error.code, error.message]).toEqual([403, `pods "p" is forbidden: expression 'object.nothing == 1' resulted in error: no such key: nothing`]);
+  });
+
+  it('lets conditions ask the authorizer, and counts what they leave out', async () => {
+    const expression = "authorizer.requestResource.check('breakglass').allowed()";
+    const { validates, validating, asked, cluster } = setup(() => ({ allowed: true }), ({ user, info }) => ({ decision: user.username === 'root' && info.verb === 'breakglass' ? 'allow' : 'noOpinion', reason: '' }));
+    validates('one', { matchConditions: [{ name: 'c', expression: `!${expression}` }] });
+    await validating.validate(attempt({ ...pod(), user: { username: 'root', groups: [] } }));
+    expect(asked.length).toBe(0);
+    await validating.validate(attempt(pod()));
+    expect(asked.length).toBe(1);
+    expect(cluster.env.metrics.expose()).toContain('apiserver_admission_match_condition_exclusions_total{kind="webhook",name="one.example.com",operation="CREATE",type="validating"} 1');
   });
 
   it('shows an equivalent kind when the rule names another version, unless it is to match exactly', async () => {
