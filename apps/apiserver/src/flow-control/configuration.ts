@@ -51,7 +51,12 @@ export class FlowConfiguration {
       { once: true },
     );
     this.digest();
-    this.schedule(settleMs);
+  }
+
+  /** Digests what is there and makes its statuses true, once the server is up; what fails is tried again later. */
+  async sync(): Promise<void> {
+    this.digest();
+    await this.writeStatus();
   }
 
   private digest(): void {

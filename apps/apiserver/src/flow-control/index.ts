@@ -33,7 +33,10 @@ export function flowControl({ context, feed, limits }: FlowControlParts, options
   const configuration = new FlowConfiguration({ env, controller, api, read });
   return {
     flowControl: priorityAndFairness({ clock: env.clock, controller, inFlight, watches: new WatchTracker(), sizeOf, requestTimeoutMs: limits.requestMs }),
-    bootstrap: options.maintains ? [{ name: 'priority-and-fairness-config-producer', run: () => maintainDefaults({ api, read }) }] : [],
+    bootstrap: [
+      ...(options.maintains ? [{ name: 'priority-and-fairness-config-producer', run: () => maintainDefaults({ api, read }) }] : []),
+      { name: 'priority-and-fairness-config-consumer', run: () => configuration.sync() },
+    ],
     start(signal) {
       inFlight.start(env.clock, signal);
       configuration.start(signal, options);
