@@ -26,12 +26,15 @@ async function verifySignature(keys: readonly VerifyingKey[], token: string): Pr
       // Signed with another key, perhaps.
     }
   }
-  throw new InvalidTokenError('invalid bearer token');
+  throw new InvalidTokenError('go-jose/go-jose: error in cryptographic primitive');
 }
 
+const algorithms = new Set(['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512', 'EdDSA']);
+
+/** Undefined for what is no signed token. */
 function issuerOf(token: string): string | undefined {
   try {
-    return decodeJwt(token).iss;
+    return algorithms.has(decodeProtectedHeader(token).alg ?? '') ? decodeJwt(token).iss : undefined;
   } catch {
     return undefined;
   }

@@ -2,6 +2,7 @@ import { Nodes, Pods, Secrets, ServiceAccounts } from '@orrery/api';
 import type { KubeObject, ResourceRef } from '@orrery/apimachinery';
 import { ensurePki } from '@orrery/node-io/pki';
 import { resolveConfig } from '@orrery/runtime';
+import fc from 'fast-check';
 import { SignJWT, decodeJwt, importPKCS8 } from 'jose';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type ApiServerConfig, apiServerSchema } from '../config.ts';
@@ -112,6 +113,30 @@ describe('times', () => {
     expect(annotations['authentication.k8s.io/stale-token']).toBe('subject: system:serviceaccount:a:robot, seconds after warning threshold: 100');
     const { 'kubernetes.io': claims } = decodeJwt(await issue({ expirationSeconds: 3607, boundObjectRef: podRef }, open({ serviceAccountExtendTokenExpiration: false }))) as Record<string, { warnafter?: number }>;
     expect(claims?.warnafter).toBeUndefined();
+  });
+});
+
+describe('what is no token', () => {
+  const part = (value: unknown): string => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
+  const claims = { iss: 'https://kubernetes.default.svc.cluster.local', nbf: 'x', aud: 5 };
+
+  it('is refused whatever it looks like', async () => {
+    const near = fc.tuple(fc.oneof(fc.string(), fc.constant(part({ alg: 'ES256' })), fc.constant(part({ alg: 'none', kid: 3 }))), fc.oneof(fc.constant(part(claims)), fc.json().map(part), fc.string()), fc.string()).map((parts) => parts.join('.'));
+    await fc.assert(
+      fc.asyncProperty(fc.oneof(near, fc.string({ minLength: 1 })), async (token) => {
+        const compact = token.replaceAll(/\s/g, '');
+        if (compact) await expect(bearer(compact)).rejects.toMatchObject({ code: 401 });
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('is refused when it only names the issuer', async () => {
+    for (const head of ['', '!', part('[]'), part({ alg: 'none' }), part({ alg: 'HS256' })]) {
+      await expect(bearer(`${head}.${part(claims)}.AAAA`)).rejects.toMatchObject({ code: 401 });
+      expect(await complaint(`${head}.${part(claims)}.AAAA`)).toBe('invalid bearer token');
+    }
+    expect(await complaint(`${part({ alg: 'ES256' })}.${part(claims)}.AAAA`)).toBe('[invalid bearer token, go-jose/go-jose: error in cryptographic primitive]');
   });
 });
 
