@@ -1,4 +1,6 @@
 import { ConfigMaps, decodeProtobuf, encodeProtobuf } from '@orrery/api';
+import { KVDefinition } from '@orrery/proto/etcd';
+import { createClient } from '@orrery/rpc';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { eventually, startTestServer, type TestServer } from './test-server.ts';
 
@@ -90,4 +92,24 @@ it('watches in frames, with bookmarks and errors', async () => {
   const all = [...frames(bytes)];
   expect(all[0]).toMatchObject({ type: 'ADDED', object: { kind: 'ConfigMap', apiVersion: 'v1', metadata: { name: 'w' }, data: { k: 'ü', empty: '' } } });
   expect(all.find((event) => event.type === 'BOOKMARK')?.object).toEqual({ kind: 'ConfigMap', apiVersion: 'v1', metadata: { resourceVersion: expect.any(String), annotations: { 'k8s.io/initial-events-end': 'true' } } });
+});
+
+it('ends the watches that cannot say what is stored, and no others', async () => {
+  const watch = (accept: string): Promise<Response> => fetch(`${t.url}/api/v1/namespaces/other/configmaps?watch=1&timeoutSeconds=20`, { headers: { accept } });
+  const lines: string[] = [];
+  const abort = new AbortController();
+  void (async () => {
+    const response = await fetch(`${t.url}/api/v1/namespaces/other/configmaps?watch=1`, { signal: abort.signal });
+    for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) lines.push(...Buffer.from(chunk).toString().trimEnd().split('\n'));
+  })().catch(() => undefined);
+  const broken = await watch(`${type};stream=watch`);
+  const value = JSON.stringify({ kind: 'ConfigMap', apiVersion: 'v1', metadata: { name: 'odd', namespace: 'other', creationTimestamp: 'at noon' } });
+  await createClient(KVDefinition, t.store.channel()).put({ key: Buffer.from('/registry/configmaps/other/odd'), value: Buffer.from(value) });
+  const events = [...frames(Buffer.from(await broken.arrayBuffer()))];
+  expect(events.map((event) => [event.type, event.object.code])).toEqual([['ERROR', 500]]);
+  await t.api.create(ConfigMaps, { metadata: { name: 'fine', namespace: 'other' } });
+  await eventually(() => lines.length === 2);
+  expect(lines.map((line) => JSON.parse(line).object.metadata.name)).toEqual(['odd', 'fine']);
+  expect((await decoded('GET', '/api/v1/namespaces/other/configmaps')).status).toBe(500);
+  abort.abort();
 });

@@ -11,21 +11,30 @@ import { messageForm, openWatchSocket } from './watch-socket.ts';
 /** Bytes a slow client may owe before its watch is ended; it resumes from its last revision. */
 const maxBacklogBytes = 32 * 1024 * 1024;
 
+/** What a writer tells of itself; each is told once and ends the watch. */
+interface WriterEvents {
+  /** The client takes too little. */
+  overflow(): void;
+  /** An event has no form: what is stored is no such object. */
+  unwritable(error: unknown): void;
+}
+
 /** Writes watch events as they come; what the client does not take yet waits here, up to a bound. */
 class WatchWriter {
   private readonly form: StreamForm;
-  private readonly overflow: () => void;
+  private readonly told: WriterEvents;
   private sink: ByteSink | undefined;
   private backlog: Buffer[] = [];
   private backlogBytes = 0;
   private blocked = true;
   private ending = false;
+  private broken = false;
   private readonly meter: WatchMeter;
 
-  constructor(form: StreamForm, meter: WatchMeter, overflow: () => void) {
+  constructor(form: StreamForm, meter: WatchMeter, told: WriterEvents) {
     this.form = form;
     this.meter = meter;
-    this.overflow = overflow;
+    this.told = told;
   }
 
   /** Begins to send; until then events wait. */
@@ -35,8 +44,17 @@ class WatchWriter {
     this.flush();
   }
 
+  /** Must not throw: whoever watches the same is told in the same breath. */
   frames(batch: readonly Frame[]): void {
-    const bytes = this.form.events(batch);
+    if (this.broken) return;
+    let bytes: Buffer;
+    try {
+      bytes = this.form.events(batch);
+    } catch (error) {
+      this.broken = true;
+      this.told.unwritable(error);
+      return;
+    }
     this.meter.sent(batch.length, bytes.length);
     this.write(bytes);
   }
@@ -48,7 +66,7 @@ class WatchWriter {
     }
     this.backlog.push(bytes);
     this.backlogBytes += bytes.length;
-    if (this.sink && this.backlogBytes > maxBacklogBytes) this.overflow();
+    if (this.sink && this.backlogBytes > maxBacklogBytes) this.told.overflow();
   }
 
   end(): void {
@@ -85,10 +103,16 @@ export async function serveWatch(
   const { exchange, socket } = request;
   const form = socket ? messageForm(request.form) : request.form;
   let handle: WatchHandle | undefined;
-  const writer = new WatchWriter(form, registry.meters.watch(scope.kind), () => {
-    registry.meters.terminated(scope.kind);
-    handle?.stop();
-    finish();
+  const writer = new WatchWriter(form, registry.meters.watch(scope.kind), {
+    overflow() {
+      registry.meters.terminated(scope.kind);
+      handle?.stop();
+      finish();
+    },
+    unwritable(error) {
+      handle?.stop();
+      closed(toStatusError(error));
+    },
   });
   let finish: () => void = () => undefined;
   const over = new Promise<void>((resolve) => (finish = resolve));
@@ -111,13 +135,16 @@ export async function serveWatch(
     writer.end();
     return;
   }
-  await open();
   const { signal } = exchange;
   const gone = (): void => finish();
-  if (signal.aborted) finish();
-  else signal.addEventListener('abort', gone, { once: true });
-  await over;
-  signal.removeEventListener('abort', gone);
-  handle.stop();
-  writer.end();
+  try {
+    await open();
+    if (signal.aborted) finish();
+    else signal.addEventListener('abort', gone, { once: true });
+    await over;
+  } finally {
+    signal.removeEventListener('abort', gone);
+    handle.stop();
+    writer.end();
+  }
 }
