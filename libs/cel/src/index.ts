@@ -12,5 +12,6 @@ export { type Environment, type Libraries, environment, jsonPatchType, objectCon
 export { authorizerValue } from './library/authorizers.ts';
 export { maxRequestBytes, perCallCostLimit, perDefinitionEstimateLimit, perExpressionEstimateLimit, perMatchConditionsCostLimit, perObjectCostLimit } from './limits.ts';
 export { PatternError, compileRegex, search } from './regex/index.ts';
+export { toJson } from './to-json.ts';
 export * from './types.ts';
-export { CelDuration, CelError, CelList, type CelMap, CelOpaque, CelOptional, CelTimestamp, CelTypeValue, CelUint, type CelValue, LiteralMap, fromJson, isCelMap, lazy, toJson, typeNameOf } from './values.ts';
+export { CelDuration, CelError, CelList, type CelMap, CelOpaque, CelOptional, CelTimestamp, CelTypeValue, CelUint, type CelValue, LiteralMap, fromJson, isCelMap, lazy, typeNameOf } from './values.ts';

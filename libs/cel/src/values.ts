@@ -278,35 +278,6 @@ function structured(json: object, type: CelType): CelValue {
   return new JsonMap(json, type.kind === 'map' ? type.value : dynType);
 }
 
-const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
-
-/** The JSON of a value, as upstream converts results: bytes in base64, timestamps in RFC 3339, none of an optional left out. Throws CelError for what has no JSON. */
-export function toJson(value: CelValue, steps = new Steps()): unknown {
-  if (value === null || typeof value === 'boolean' || typeof value === 'string' || typeof value === 'number') return value;
-  if (typeof value === 'bigint') return Number(value);
-  if (value instanceof CelUint) return Number(value.value);
-  if (value instanceof Uint8Array) return base64(value);
-  steps.take(value instanceof CelList ? value.size : 1);
-  if (value instanceof CelList) return value.values().map((item) => toJson(item, steps));
-  if (value instanceof CelOptional) return value.value === undefined ? null : toJson(value.value, steps);
-  if (isCelMap(value)) return Object.fromEntries(value.keys().map((key) => [jsonKey(key), toJson(value.find(key) ?? null, steps)]));
-  const text = textWriters.map((write) => write(value)).find((written) => written !== undefined);
-  if (text === undefined) throw new CelError(`unsupported conversion from '${typeNameOf(value)}' to JSON`);
-  return text;
-}
-
-function jsonKey(key: CelValue): string {
-  const plain = mapKey(key);
-  if (plain === undefined) throw new CelError('unsupported map key in JSON');
-  return String(plain);
-}
-
-const textWriters: ((value: CelValue) => string | undefined)[] = [];
-
-export function writeTextBy(writer: (value: CelValue) => string | undefined): void {
-  textWriters.push(writer);
-}
-
 export function typeNameOf(value: CelValue): string {
   if (value === null) return 'null_type';
   if (typeof value === 'bigint') return 'int';

@@ -1,57 +1,20 @@
 import { authorizerOf } from '../check/names.ts';
 import type { Checked } from '../check/checker.ts';
-import { callCost, equalityCost } from '../cost/runtime.ts';
+import { callCost } from '../cost/runtime.ts';
 import { listCost, mapCost, structCost } from '../cost/factors.ts';
 import type { Environment } from '../environment.ts';
 import { requestResourceOf } from '../library/authorizers.ts';
 import type { Overload } from '../library/index.ts';
 import type { Bind, Call, Comprehension, Expression, ListExpression, MapExpression, Select, StructExpression } from '../syntax/ast.ts';
 import type { CelType } from '../types.ts';
-import { CelError, CelList, CelOpaque, CelOptional, CelTypeValue, type CelValue, LiteralMap, type MapKey, fromJson, mapKey, typeNameOf } from '../values.ts';
+import { CelError, CelList, CelOpaque, CelOptional, CelTypeValue, type CelValue, LiteralMap, type MapKey, fromJson, mapKey } from '../values.ts';
 import { hasMember, member, optionalMember } from './access.ts';
-import { celEqual } from './equality.ts';
 import { planFold } from './folds.ts';
-import type { Frame, Step } from './frame.ts';
+import type { Step } from './frame.ts';
+import { bool, fits, noOverload, planEquality, planLogical, taken } from './operators.ts';
 
 const attributes = new Set<Expression['kind']>(['ident', 'select']);
 const isAttribute = (expression: Expression): boolean => attributes.has(expression.kind) || (expression.kind === 'call' && ['_[_]', '_?._', '_[?_]', '_?_:_'].includes(expression.name));
-
-function bool(value: CelValue): boolean {
-  if (typeof value !== 'boolean') throw new CelError('no such overload');
-  return value;
-}
-
-/** && and ||: a side that decides makes up for an error of the other. */
-function planLogical(left: Step, right: Step, decides: boolean): Step {
-  return (frame) => {
-    try {
-      if (bool(left(frame)) === decides) return decides;
-    } catch (error) {
-      if (!(error instanceof CelError)) throw error;
-      return unlessDecided(right, frame, { decides, failure: error });
-    }
-    return bool(right(frame));
-  };
-}
-
-function unlessDecided(right: Step, frame: Frame, { decides, failure }: { readonly decides: boolean; readonly failure: CelError }): CelValue {
-  try {
-    if (right(frame) === decides) return decides;
-  } catch (error) {
-    if (!(error instanceof CelError)) throw error;
-  }
-  throw failure;
-}
-
-function noOverload(name: string, args: readonly CelValue[]): CelError {
-  return new CelError(/^(?:_|!|-|@)/.test(name) ? 'no such overload' : `no such overload: ${name}(${args.map(typeNameOf).join(', ')})`);
-}
-
-function fits(overload: Overload, args: readonly CelValue[]): boolean {
-  const { accepts } = overload;
-  for (let i = 0; i < accepts.length; i += 1) if (!(accepts[i] as (value: CelValue) => boolean)(args[i] as CelValue)) return false;
-  return true;
-}
 
 class Planner {
   /** Slots taken by variables of the environment; macros' come after. */
@@ -163,7 +126,7 @@ class Planner {
         return (frame) => (bool(first(frame)) ? second(frame) : third(frame));
       case '_==_':
       case '_!=_':
-        return this.equality(first, second, expression.name === '_==_');
+        return planEquality(first, second, expression.name === '_==_');
       case '_[_]':
       case '_?._':
       case '_[?_]':
@@ -174,15 +137,6 @@ class Planner {
       default:
         return this.function(overloads[0]?.name ?? expression.name, overloads, steps);
     }
-  }
-
-  private equality(left: Step, right: Step, expected: boolean): Step {
-    return (frame) => {
-      const a = left(frame);
-      const b = right(frame);
-      frame.charge(equalityCost(a, b));
-      return celEqual(a, b) === expected;
-    };
   }
 
   private index(expression: Call, operand: Step, key: Step): Step {
@@ -311,13 +265,6 @@ class Planner {
       return run(frame);
     };
   }
-}
-
-/** The value of an entry; undefined when it is optional and there is none. */
-function taken(value: CelValue, isOptional: boolean): CelValue | undefined {
-  if (!isOptional) return value;
-  if (value instanceof CelOptional) return value.value;
-  throw new CelError('no such overload');
 }
 
 export interface Planned {

@@ -1,4 +1,4 @@
-import { CelDuration, CelError, CelTimestamp, type CelValue, readTextAs, writeTextBy } from '../values.ts';
+import { CelDuration, CelError, CelTimestamp, type CelValue, readTextAs } from '../values.ts';
 import { timestampOf } from './numbers.ts';
 
 const second = 1_000_000_000n;
@@ -117,5 +117,3 @@ function readTimestamp(text: string): CelValue {
 readTextAs('timestamp', readTimestamp);
 readTextAs('duration', (text) => parseDuration(text) ?? text);
 readTextAs('bytes', (text) => Uint8Array.from(Buffer.from(text, 'base64')));
-writeTextBy((value) => (value instanceof CelTimestamp ? timestampText(value) : undefined));
-writeTextBy((value) => (value instanceof CelDuration ? durationText(value) : undefined));
