@@ -48,9 +48,9 @@ describe('deadlines', () => {
     expect((await text(`${url}/api/v1/namespaces?timeout=1m30s`)).code).toBe(200);
   });
 
-  it('answer 504 when they pass, and give back the seat', async () => {
-    const { plugin, open } = gate();
-    const { url } = await start({}, { plugins: [plugin] });
+  it('answer 504 when they pass, give back the seat and store nothing any more', async () => {
+    const { plugin, waiting, open } = gate();
+    const { url, api } = await start({}, { plugins: [plugin] });
     const late = await post(url, 'late', '?timeout=50ms');
     expect(late.status).toBe(504);
     expect(await late.json()).toMatchObject({ reason: 'Timeout', message: 'Timeout: request did not complete within requested timeout - context deadline exceeded', code: 504 });
@@ -58,6 +58,9 @@ describe('deadlines', () => {
     expect(body).toContain('apiserver_request_total{code="504",component="apiserver",dry_run="",group="",resource="configmaps",scope="resource",subresource="",verb="CREATE",version="v1"} 1\n');
     expect(body).toContain('apiserver_flowcontrol_current_executing_requests{flow_schema="catch-all",priority_level="catch-all"} 1\n');
     open();
+    await eventually(() => waiting() === 0);
+    await api.create(ConfigMaps, { metadata: { name: 'next', namespace: 'default' } });
+    expect((await api.list(ConfigMaps)).items.map(({ metadata }) => metadata?.name)).toEqual(['next']);
   });
 });
 

@@ -1,4 +1,4 @@
-import { badRequest, timeout } from '@orrery/errors';
+import { badRequest } from '@orrery/errors';
 import { parseGoDuration } from '../identity/go-duration.ts';
 
 /** How long a request may take: what its `timeout` asks for, and no more than the server allows. Throws 400. */
@@ -13,6 +13,3 @@ export function deadlineMs(query: URLSearchParams, maxMs: number): number {
   }
   return ms > 0 && ms < maxMs ? ms : maxMs;
 }
-
-/** What a request that took too long is told. */
-export const outOfTime = timeout('Timeout: request did not complete within requested timeout - context deadline exceeded');

@@ -6,10 +6,11 @@ import type { UserInfo } from '../pipeline/request-info.ts';
 import { actingUser, authenticated, checkAllowed } from '../pipeline/access.ts';
 import { RequestMetrics, type RequestShape } from '../metrics/request-metrics.ts';
 import { FlowRefusal, type FlowTicket } from '../pipeline/flow-control.ts';
+import { outOfTime } from '../pipeline/out-of-time.ts';
 import type { ApiServerCore } from '../server.ts';
 import { auditIdOf, auditRefusal, beginAudit } from './audit.ts';
 import { serveConnect } from './connect.ts';
-import { deadlineMs, outOfTime } from './deadline.ts';
+import { deadlineMs } from './deadline.ts';
 import { Exchange } from './exchange.ts';
 import { serveNonResource } from './non-resource.ts';
 import { type ParsedRequest, parseRequest } from './request-path.ts';
@@ -148,8 +149,8 @@ async function takeTurn({ flowControl, registry, limits }: ApiServerCore, run: R
   const ticket = asked instanceof Promise ? await asked : asked;
   if (asked !== ticket) run.waitedMs = clock.monotonic() - from;
   // Out of time while it waited.
-  if (exchange.isCancelled) return ticket.release();
   run.ticket = ticket;
+  if (exchange.isCancelled) throw outOfTime;
   exchange.setHeaders(ticket.headers);
   // A watch holds its seat while it begins.
   if (long) run.reply.onBegin = () => ticket.release();

@@ -35,5 +35,8 @@ export function scopeOf(core: ApiServerCore, request: { exchange: Exchange; info
     get signal() {
       return exchange.signal;
     },
+    get isCancelled() {
+      return exchange.isCancelled;
+    },
   };
 }

@@ -1,5 +1,6 @@
 import type { AdmissionAttributes, Operation } from '../pipeline/admission.ts';
 import { Rounds } from '../pipeline/reinvocation.ts';
+import { outOfTime } from '../pipeline/out-of-time.ts';
 import type { Registry, RequestScope, WriteOptions } from './registry.ts';
 
 type Finish = (committed: boolean) => void | Promise<void>;
@@ -57,6 +58,7 @@ export function admission(registry: Registry, scope: RequestScope, input: Admiss
       await registry.meters.step('validate', attributes.operation, async () => {
         for (const plugin of interested) await plugin.validate?.(attributes);
       });
+      if (scope.isCancelled) throw outOfTime;
     },
     async finish(committed) {
       for (const fn of finishers.splice(0).reverse()) await fn(committed);

@@ -41,6 +41,8 @@ export interface RequestScope {
   /** Where the bodies of the request are recorded; undefined: it is not audited. */
   readonly audit?: AuditTrail | undefined;
   readonly signal?: AbortSignal;
+  /** Nobody waits for the answer any more: what is not stored yet need not be. Costs less to ask than `signal`. */
+  readonly isCancelled?: boolean;
 }
 
 /** Options of writes, from the query or the options object. */
