@@ -1,4 +1,3 @@
-import { isRecord } from '@orrery/apimachinery';
 import { type CelType, type ListSemantics, type ObjectType, dynType, stringType } from './types.ts';
 
 /**
@@ -269,13 +268,18 @@ export function fromJson(json: unknown, type: CelType): CelValue {
   }
 }
 
+const isOwnKind = (json: object): boolean =>
+  json instanceof CelOptional || json instanceof CelOpaque || json instanceof CelList || json instanceof CelTimestamp || json instanceof CelDuration || json instanceof CelUint || json instanceof CelTypeValue || json instanceof Uint8Array || isCelMap(json);
+
 function structured(json: object, type: CelType): CelValue {
   if (Array.isArray(json)) return type.kind === 'list' ? new CelList(json as unknown[], type) : new CelList(json as unknown[], { element: dynType });
-  if (json instanceof Lazy) return json.get();
-  // Whatever has a class of its own is a value of CEL already.
-  if (!isRecord(json) || (Object.getPrototypeOf(json) !== Object.prototype && Object.getPrototypeOf(json) !== null)) return json as CelValue;
-  if (type.kind === 'object') return new JsonObject(json, type);
-  return new JsonMap(json, type.kind === 'map' ? type.value : dynType);
+  if (Object.getPrototypeOf(json) !== Object.prototype) {
+    if (json instanceof Lazy) return json.get();
+    if (isOwnKind(json)) return json as CelValue;
+  }
+  const record = json as Readonly<Record<string, unknown>>;
+  if (type.kind === 'object') return new JsonObject(record, type);
+  return new JsonMap(record, type.kind === 'map' ? type.value : dynType);
 }
 
 export function typeNameOf(value: CelValue): string {

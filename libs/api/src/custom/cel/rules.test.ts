@@ -116,6 +116,27 @@ describe('rules', () => {
     expect(checkRules({ a: 'z', b: '1' }, schema, { a: 'y', b: '1' }).map(({ field }) => field)).toEqual(['a', 'b']);
   });
 
+  it('compare and add up sets and maps of items as such', () => {
+    const item = { type: 'object', properties: { k: { type: 'string' }, v: { type: 'integer' } } };
+    const spec = (rule: string): JsonSchema => ({
+      type: 'object',
+      properties: {
+        set: { type: 'array', 'x-kubernetes-list-type': 'set', items: { type: 'string' } },
+        map: { type: 'array', 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['k'], items: item },
+      },
+      'x-kubernetes-validations': [{ rule }],
+    });
+    const object = { set: ['a', 'b'], map: [{ k: 'a', v: 1 }, { k: 'b', v: 2 }] };
+    const old = { set: ['b', 'a'], map: [{ k: 'b', v: 2 }, { k: 'a', v: 1 }] };
+    const rules = [
+      'self.set == oldSelf.set && self.map == oldSelf.map',
+      "['b', 'a'] == self.set && !(['b', 'a', 'a'] == self.set)",
+      "(self.set + ['b', 'c']).size() == 3 && (self.set + ['c']) == ['c', 'b', 'a']",
+      '(self.map + oldSelf.map).size() == 2 && (self.map + [self.map[0]]) == oldSelf.map',
+    ];
+    for (const rule of rules) expect(checkRules(object, spec(rule), old), rule).toEqual([]);
+  });
+
   it('find what an item was by its key', () => {
     const items = { type: 'object', properties: { k: { type: 'string' }, v: { type: 'integer' } }, 'x-kubernetes-validations': [{ rule: 'self.v >= oldSelf.v' }] };
     const schema: JsonSchema = { type: 'object', properties: { l: { type: 'array', 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['k'], items } } };
