@@ -70,3 +70,9 @@ describe('types', () => {
 
   it('tell what is used', () => expect([...(compile('self.n > 0 || object.x.all(self, self == 1)', testEnvironment).program?.references ?? [])]).toEqual(['self', 'object']));
 });
+
+it('tells of so many problems only', () => {
+  const text = String(outcome(Array.from({ length: 20_000 }, () => 'a').join('||')));
+  expect(text.split('ERROR').length).toBe(101);
+  expect(text).toMatch(/19900 more errors were truncated$/);
+});

@@ -4,7 +4,7 @@ import { estimateCost } from './cost/estimate.ts';
 import type { Environment } from './environment.ts';
 import { CostExceeded, Frame } from './eval/frame.ts';
 import { plan } from './eval/plan.ts';
-import { type Issue, IssueError, displayIssues, locate } from './issues.ts';
+import { type Issue, IssueError, displayIssues, locate, toldIssues } from './issues.ts';
 import { PendingAnswer } from './library/authorizers.ts';
 import { perCallCostLimit } from './limits.ts';
 import type { Expression } from './syntax/ast.ts';
@@ -86,7 +86,7 @@ function resultProblem(type: CelType, options: CompileOptions): string | undefin
 }
 
 function failed(source: string, issues: readonly Issue[]): Compilation {
-  const found = issues.map(({ at, message }) => ({ message, ...locate(source, at) }));
+  const found = toldIssues(issues).map(({ at, message }) => ({ message, ...locate(source, at) }));
   return { failure: { issues: found, text: displayIssues(source, issues) } };
 }
 

@@ -24,30 +24,35 @@ export function locate(source: string, at: number): Location {
   if (at < 0) return { line: -1, column: -1 };
   const before = source.slice(0, at);
   const start = before.lastIndexOf('\n') + 1;
-  return { line: before.split('\n').length, column: [...before.slice(start)].length };
+  return { line: before.split('\n').length, column: ascii.test(before) ? at - start : [...before.slice(start)].length };
 }
 
-const narrow = { dot: '.', mark: '^' };
-/** Full-width, under characters of more than one byte. */
-const wide = { dot: '\uff0e', mark: '\uff3e' };
-const marksFor = (letter: string | undefined): typeof narrow => (letter !== undefined && (letter.codePointAt(0) ?? 0) > 0x7f ? wide : narrow);
+const ascii = /^[\u0000-\u007f]*$/;
+const isWide = (letter: string): boolean => (letter.codePointAt(0) ?? 0) > 0x7f;
+
+/** Dots up to a column and a caret under it; full-width ones under characters of more than one byte. */
+function pointer(text: string, column: number): string {
+  if (ascii.test(text)) return `${'.'.repeat(Math.min(column, text.length))}^`;
+  const letters = [...text];
+  const dots = letters.slice(0, column).map((letter) => (isWide(letter) ? '\uff0e' : '.'));
+  return `${dots.join('')}${isWide(letters[column] ?? '') ? '\uff3e' : '^'}`;
+}
 
 /** An issue as cel-go displays it: the line and a caret under the place. */
 export function displayIssue(source: string, issue: Issue): string {
   const { line, column } = locate(source, issue.at);
   const head = `ERROR: <input>:${line}:${column + 1}: ${issue.message}`;
-  const text = source.split('\n')[line - 1];
-  if (text === undefined) return head;
-  const letters = [...text.replaceAll('\t', ' ')];
-  const dots = letters.slice(0, column).map((letter) => marksFor(letter).dot);
-  return `${head}\n | ${letters.join('')}\n | ${dots.join('')}${marksFor(letters[column]).mark}`;
+  const text = source.split('\n')[line - 1]?.replaceAll('\t', ' ');
+  return text === undefined ? head : `${head}\n | ${text}\n | ${pointer(text, column)}`;
 }
 
 const shown = 100;
 
-/** All issues, in the order of the source. */
+/** The issues that are told of, in the order of the source. */
+export const toldIssues = (issues: readonly Issue[]): readonly Issue[] => [...issues].sort((a, b) => a.at - b.at).slice(0, shown);
+
+/** All issues, or as many as cel-go shows. */
 export function displayIssues(source: string, issues: readonly Issue[]): string {
-  const sorted = [...issues].sort((a, b) => a.at - b.at);
-  const more = sorted.length > shown ? [`${sorted.length - shown} more errors were truncated`] : [];
-  return [...sorted.slice(0, shown).map((issue) => displayIssue(source, issue)), ...more].join('\n');
+  const more = issues.length > shown ? [`${issues.length - shown} more errors were truncated`] : [];
+  return [...toldIssues(issues).map((issue) => displayIssue(source, issue)), ...more].join('\n');
 }

@@ -1,7 +1,7 @@
 import type { Overload } from '../library/signature.ts';
 import type { Expression } from '../syntax/ast.ts';
 import type { CelType } from '../types.ts';
-import { checkCost, listCost, maxFormatPattern, patternFactor, requirementCost, textFactor } from './factors.ts';
+import { checkCost, listCost, maxFormatPattern, patternFactor, requirementCost, requirementFactor, textFactor } from './factors.ts';
 import { type Range, plus, range, scaled, times, unbounded, union, unknown } from './range.ts';
 
 /** An argument as estimates see it; the receiver of a member function is the first. */
@@ -29,7 +29,7 @@ const overText = (size: Range): Range => scaled(size, textFactor);
 const first: Estimator = ([text]) => ({ cost: overText(text.size) });
 const resized: Estimator = ([text]) => ({ cost: overText(text.size), size: text.size });
 const pattern: Estimator = ([text, regex]) => ({ cost: times(overText(plus(text.size, one)), scaled(regex.size, patternFactor)) });
-const selector: Estimator = ([, text]) => ({ cost: plus(range(listCost), overText(text.size), scaled(scaled(text.size, 0.5), requirementCost * 2)) });
+const selector: Estimator = ([, text]) => ({ cost: plus(range(listCost), overText(text.size), scaled(scaled(text.size, requirementFactor), requirementCost)) });
 const setsOf = (factor: number): Estimator => ([a, b]) => ({ cost: plus(scaled(times(a.size, b.size), factor), one) });
 
 const traversed: Estimator = ([target]) => {

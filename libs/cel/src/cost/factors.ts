@@ -7,6 +7,7 @@ export const structCost = 40;
 /** Kubernetes': two checks are all that an evaluation has room for. */
 export const checkCost = 350_000;
 /** Kubernetes': half a requirement of a selector per character, a list and a struct each. */
-export const requirementCost = (listCost + structCost) * 0.5;
+export const requirementFactor = 0.5;
+export const requirementCost = listCost + structCost;
 /** The longest pattern of a named format. */
 export const maxFormatPattern = 128;

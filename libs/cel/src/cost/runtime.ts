@@ -2,7 +2,7 @@ import type { NamedFormat } from '../library/formats.ts';
 import type { Overload } from '../library/signature.ts';
 import { codePoints } from '../library/standard.ts';
 import { CelList, CelOpaque, type CelValue, Steps, isCelMap } from '../values.ts';
-import { checkCost, listCost, patternFactor, requirementCost, textFactor } from './factors.ts';
+import { checkCost, listCost, patternFactor, requirementCost, requirementFactor, textFactor } from './factors.ts';
 
 /** What a call takes, by what it is called with. */
 export type CallCost = (args: readonly CelValue[]) => number;
@@ -37,7 +37,7 @@ const product = (factor: number): CallCost => ([a, b]) => 1 + sizeOf(a) * sizeOf
 /** A list is made of so many items. */
 const allocated = (items: number): number => 1 + listCost + items;
 const quadratic: CallCost = ([list]) => allocated(sizeOf(list) ** 2);
-const selector: CallCost = ([, text]) => listCost + overText(sizeOf(text)) + Math.ceil(sizeOf(text) * requirementCost);
+const selector: CallCost = ([, text]) => listCost + overText(sizeOf(text)) + Math.ceil(sizeOf(text) * requirementFactor) * requirementCost;
 const inNetwork = (more: number): CallCost => ([network, other]) => overText(2 * sizeOf(network)) + (more ? overText(sizeOf(network)) + 1 : 0) + (typeof other === 'string' ? overText(sizeOf(other)) : 0);
 
 const joinedSize = (list: CelList, by: number): number => list.values().reduce<number>((sum, item) => sum + sizeOf(item), Math.max(0, list.size - 1) * by);
