@@ -1,4 +1,4 @@
-import { CelDuration, CelError, CelTimestamp, type CelValue, readTextAs } from '../values.ts';
+import { CelDuration, CelError, type CelTimestamp, type CelValue, readTextAs } from '../values.ts';
 import { timestampOf } from './numbers.ts';
 
 const second = 1_000_000_000n;
