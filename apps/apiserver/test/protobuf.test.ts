@@ -1,4 +1,4 @@
-import { ConfigMaps, decodeProtobuf, encodeProtobuf } from '@orrery/api';
+import { ConfigMaps, CustomResourceDefinitions, decodeProtobuf, encodeProtobuf } from '@orrery/api';
 import { KVDefinition } from '@orrery/proto/etcd';
 import { createClient } from '@orrery/rpc';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -112,4 +112,26 @@ it('ends the watches that cannot say what is stored, and no others', async () =>
   expect(lines.map((line) => JSON.parse(line).object.metadata.name)).toEqual(['odd', 'fine']);
   expect((await decoded('GET', '/api/v1/namespaces/other/configmaps')).status).toBe(500);
   abort.abort();
+});
+
+it('is not for custom resources, but for their metadata', async () => {
+  const crd = {
+    metadata: { name: 'widgets.example.com' },
+    spec: {
+      group: 'example.com',
+      scope: 'Namespaced',
+      names: { plural: 'widgets', singular: 'widget', kind: 'Widget', listKind: 'WidgetList' },
+      versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } } }],
+    },
+  };
+  await t.api.create(CustomResourceDefinitions, crd);
+  const widgets = '/apis/example.com/v1/namespaces/default/widgets';
+  await eventually(async () => (await fetch(t.url + widgets)).status === 200);
+  await fetch(t.url + widgets, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ apiVersion: 'example.com/v1', kind: 'Widget', metadata: { name: 'w' }, size: 3 }) });
+  const refused = await send('GET', widgets);
+  expect([refused.status, decodeProtobuf(refused.bytes).object['message']]).toEqual([406, 'only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf']);
+  const next = await send('GET', widgets, { accept: `${type},application/json` });
+  expect([next.contentType, JSON.parse(next.bytes.toString()).items]).toEqual(['application/json', [expect.objectContaining({ kind: 'Widget', apiVersion: 'example.com/v1', size: 3 })]]);
+  const metadata = await decoded('GET', `${widgets}/w`, { accept: `${type};as=PartialObjectMetadata;v=v1;g=meta.k8s.io` });
+  expect(metadata.object).toMatchObject({ kind: 'PartialObjectMetadata', metadata: { name: 'w' } });
 });
