@@ -10,16 +10,22 @@ declare module 'vitest' {
 
 const isOurs = (server: Server): server is Server & { readonly tls: StoreTls } => 'tls' in server;
 
+let running: Server | undefined;
+
 /** One store for the whole run of `vitest.stores.config.ts`: the servers of the tests keep apart by their prefixes. */
-export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+export async function setup(project: TestProject): Promise<void> {
   const kind = process.env['ORRERY_TEST_STORE'] ?? 'store';
   if (kind === 'replicas') {
     project.provide('store', {});
-    return async () => undefined;
+    return;
   }
   const etcd = onPath('etcd');
   if (kind === 'etcd' && !etcd) throw new Error('etcd is not on PATH (Debian: apt-get install etcd-server)');
   const server = kind === 'etcd' && etcd ? await startEtcd(etcd) : await startStoreProcess();
+  running = server;
   project.provide('store', { address: server.address, ...(isOurs(server) ? { tls: server.tls } : {}) });
-  return () => server.stop();
+}
+
+export async function teardown(): Promise<void> {
+  await running?.stop();
 }
