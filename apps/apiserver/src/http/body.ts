@@ -44,13 +44,15 @@ function mediaType(contentType: string | undefined): string {
 interface Parsed {
   readonly parsed: ParsedJson;
   readonly problems: readonly string[];
+  /** See `DecodeOptions.sorted`. */
+  readonly sorted: boolean;
 }
 
 function parse(body: Buffer, type: string): Parsed {
-  if (type === '' || type === 'application/json') return { parsed: parseBody(body), problems: [] };
+  if (type === '' || type === 'application/json') return { parsed: parseBody(body), problems: [], sorted: false };
   if (type === 'application/yaml') {
     const { value, problems } = parseYaml(body.toString('utf8'));
-    return { parsed: { value, duplicates: new Map() }, problems };
+    return { parsed: { value, duplicates: new Map() }, problems, sorted: true };
   }
   throw unknownBodyFormat();
 }
@@ -97,12 +99,12 @@ export function decodeBody(body: Buffer, options: { contentType: string | undefi
       if (expected.schema.isCustom) throw unsupportedMediaType('the body of the request was in an unknown format - accepted media types include: application/json, application/yaml');
       return decodeWire(body, expected);
     }
-    const { parsed, problems } = parse(body, mediaType(options.contentType));
+    const { parsed, ...rest } = parse(body, mediaType(options.contentType));
     const { value } = parsed;
     if (isRecord(value)) found = { apiVersion: formatApiVersion(expected.group, expected.version), kind: expected.kind, ...pickType(value) };
     if (expected.schema.isCustom) checkCustomKind(value, body, expected);
     else checkKind(value, expected);
-    const { object, warnings } = decodeParsed(parsed, { schema: expected.schema, mode, problems });
+    const { object, warnings } = decodeParsed(parsed, { schema: expected.schema, mode, ...rest });
     return { object: object as KubeObject, warnings };
   } catch (error) {
     if (error instanceof DecodeError) throw decodeFailure(error, { expectedKind: expected.kind, body, found });

@@ -1,7 +1,7 @@
-import { DecodeError, parseBody, parseYaml } from '@orrery/api';
-import { badRequest, fieldError, invalid, unsupportedMediaType } from '@orrery/errors';
+import { fieldError, invalid, unsupportedMediaType } from '@orrery/errors';
 import { type PatchInput, type PatchType, patch } from '../registry/patch.ts';
 import { fieldValidation, writeOptions } from './options.ts';
+import { readPatchBody } from './patch-body.ts';
 import { type ResourceRequest, readBody, sendEntry } from './resource.ts';
 
 const builtInTypes: readonly PatchType[] = [
@@ -20,15 +20,6 @@ function patchType(request: ResourceRequest): PatchType {
   return found;
 }
 
-function parsePatch(type: PatchType, body: Buffer): unknown {
-  try {
-    return type === 'application/apply-patch+yaml' ? parseYaml(body.toString('utf8')).value : parseBody(body).value;
-  } catch (error) {
-    if (error instanceof DecodeError) throw badRequest(`error decoding patch: ${error.message.replace("couldn't get version/kind; json parse error: ", '')}`);
-    throw error;
-  }
-}
-
 /** Reads a patch and its options. */
 export async function readPatch(request: ResourceRequest): Promise<PatchInput> {
   const { exchange, parsed } = request;
@@ -38,8 +29,8 @@ export async function readPatch(request: ResourceRequest): Promise<PatchInput> {
   if (query.has('force') && type !== 'application/apply-patch+yaml') {
     throw invalid({ group: 'meta.k8s.io', kind: 'PatchOptions', name: '' }, [fieldError.forbidden('force', 'may not be specified for non-apply patch')]);
   }
-  const body = await readBody(exchange);
-  return { type, patch: parsePatch(type, body), options, mode: fieldValidation(query, 'PatchOptions'), force: query.get('force') === 'true' };
+  const mode = fieldValidation(query, 'PatchOptions');
+  return { type, ...readPatchBody(await readBody(exchange), type, mode), options, mode, force: query.get('force') === 'true' };
 }
 
 export async function servePatch(request: ResourceRequest): Promise<void> {

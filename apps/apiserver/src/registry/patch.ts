@@ -1,4 +1,4 @@
-import { DecodeError, type FieldValidation, decodeValue, schemaOf } from '@orrery/api';
+import { DecodeError, type FieldValidation, decodeValue, schemaOf, strictError, warningLines } from '@orrery/api';
 import { ApplyError, type KubeObject, type ObjectSchema, PatchError, applyPatch as applyServerSide, applyConflictError, applyJsonPatch, applyMergePatch, applyStrategicMergePatch, goFormat, isRecord } from '@orrery/apimachinery';
 import { StatusError, badRequest, conflict, fieldError, invalid, tooLarge, unsupportedMediaType } from '@orrery/errors';
 import { ownership } from './managed-fields.ts';
@@ -13,6 +13,8 @@ export interface PatchInput {
   readonly patch: unknown;
   readonly options: WriteOptions;
   readonly mode: FieldValidation;
+  /** What strict decoding says of the patch itself: `duplicate field "spec.paused"`. */
+  readonly problems?: readonly string[];
   /** Of apply: takes fields from other managers. */
   readonly force: boolean;
   /** From a component in this process, which is known by its user name when it names no field manager. */
@@ -45,6 +47,7 @@ function undecodable(error: DecodeError, input: PatchInput, patched: unknown): S
 function statusOf(error: unknown): unknown {
   if (error instanceof PatchError) {
     if (error.kind === 'tooLarge') return tooLarge(error.message);
+    if (error.kind === 'failed') return new StatusError({ code: 500, message: error.message });
     return error.kind === 'malformed' ? badRequest(error.message) : unprocessable();
   }
   if (error instanceof ApplyError) return error.code === 400 ? badRequest(error.message) : new StatusError({ code: 500, message: error.message });
@@ -88,7 +91,18 @@ const appliers: Partial<Record<PatchType, Applier>> = {
   'application/strategic-merge-patch+json': (current, { patch }, schema) => applyStrategicMergePatch(current, patch, schema),
 };
 
-/** The patched object, decoded as if it had been sent. Throws 400, 413 and 422 in upstream's words. */
+/** Unknown and doubled fields of the patch and of what came of it: an error, or warnings. */
+function settle(input: PatchInput, target: PatchTarget, found: readonly string[]): void {
+  if (input.mode === 'Ignore') return;
+  // Only a JSON patch goes on from bytes; of maps upstream tells the fields by name.
+  const fields = input.type === 'application/json-patch+json' ? found : [...found].sort();
+  const problems = [...(input.problems ?? []), ...fields];
+  if (problems.length === 0) return;
+  if (input.mode === 'Strict') throw strictError(problems);
+  for (const text of problems) target.scope.warn(text);
+}
+
+/** The patched object, decoded as if it had been sent. Throws 400, 413, 422 and 500 in upstream's words. */
 export function applyPatch(current: KubeObject, input: PatchInput, target: PatchTarget): KubeObject {
   const apply = appliers[input.type];
   if (!apply) throw unsupportedMediaType(`${input.type} is not supported here`);
@@ -96,8 +110,8 @@ export function applyPatch(current: KubeObject, input: PatchInput, target: Patch
   try {
     patched = apply(current, input, target.schema);
     const rest = target.keepsRest ? untouched(patched, current) : none;
-    const { object, warnings } = decodeValue(rest.size ? without(patched as Fields, rest) : patched, target.schema, input.mode);
-    for (const text of warnings) target.scope.warn(text);
+    const { object, warnings } = decodeValue(rest.size ? without(patched as Fields, rest) : patched, target.schema, input.mode === 'Ignore' ? 'Ignore' : 'Warn');
+    settle(input, target, warnings);
     return (rest.size ? together(patched as Fields, object, rest) : object) as KubeObject;
   } catch (error) {
     throw error instanceof DecodeError ? undecodable(error, input, patched) : statusOf(error);
@@ -107,6 +121,14 @@ export function applyPatch(current: KubeObject, input: PatchInput, target: Patch
 function checkApply(input: PatchInput): void {
   if (input.options.raw['fieldManager'] || input.isInternal) return;
   throw invalid({ group: 'meta.k8s.io', kind: 'PatchOptions', name: '' }, [fieldError.required('fieldManager', 'is required for apply patch')]);
+}
+
+/** Keys that the YAML of an applied object names twice; told only when the object could be applied. */
+function settleApplied(scope: Pick<RequestScope, 'warn'>, { problems = [], mode }: PatchInput): void {
+  const [problem] = problems;
+  if (problem === undefined) return;
+  if (mode === 'Strict') throw badRequest(`error strict decoding YAML: ${problem}`);
+  for (const text of warningLines(problem)) scope.warn(text);
 }
 
 /** Server-side apply: creates the object when there is none. */
@@ -127,6 +149,7 @@ function apply(registry: Registry, scope: RequestScope, input: PatchInput): Prom
       try {
         const result = applyServerSide({ live: current, applied: input.patch, manager: input.options.fieldManager, force: input.force, ...about });
         if ('conflicts' in result) throw applyConflictError(result.conflicts);
+        settleApplied(scope, input);
         return decodeValue(result.object, about.schema, 'Ignore').object as KubeObject;
       } catch (error) {
         throw statusOf(error);

@@ -15,6 +15,12 @@ export function strictError(problems: readonly string[]): DecodeError {
   return new DecodeError(`strict decoding error: ${problems.join(', ')}`, { isStrict: true });
 }
 
+/** The warnings one problem makes: YAML's come as a list of lines. */
+export function warningLines(problem: string): string[] {
+  const lines = /^(?:error converting YAML to JSON: )?yaml: unmarshal errors:\n([^]*)$/.exec(problem)?.[1];
+  return lines === undefined ? [problem] : lines.split('\n').map((line) => line.trim());
+}
+
 function summarize(body: Uint8Array | string): string {
   const bytes = typeof body === 'string' ? Buffer.from(body) : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   if (bytes.length === 0) return '<empty>';

@@ -68,5 +68,5 @@ export function decodeYaml(body: Uint8Array | string, definition: string | Objec
   const schema = typeof definition === 'string' ? schemaOf(definition) : definition;
   const text = typeof body === 'string' ? body : Buffer.from(body).toString('utf8');
   const { value, problems } = parseYaml(text);
-  return decodeParsed({ value, duplicates: new Map() }, { schema, mode, problems });
+  return decodeParsed({ value, duplicates: new Map() }, { schema, mode, problems, sorted: true });
 }

@@ -1,5 +1,5 @@
 import { cloneJson, type FieldSchema, isRecord, JsonSyntaxError, type LeafSchema, type ListSchema, type MapSchema, type Members, type ObjectSchema, parseJson, type ParsedJson, type Schema, setOwn } from '@orrery/apimachinery';
-import { DecodeError, strictError } from './decode-error.ts';
+import { DecodeError, strictError, warningLines } from './decode-error.ts';
 import { decodeLeaf, zeroLeaf } from './decode-leaf.ts';
 import { goType, goValue, structName } from './go-type.ts';
 import { schemaOf } from './lookup.ts';
@@ -229,6 +229,28 @@ export interface DecodeOptions {
   readonly mode: FieldValidation;
   /** Further problems found while reading, reported before those of fields (YAML). */
   readonly problems?: readonly string[];
+  /** Fields are told in the order of their names: what has gone through a map of Go (YAML) has lost its own. */
+  readonly sorted?: boolean;
+}
+
+const steps = (problem: string): string[] => problem.split(/[.[\]]+/);
+
+function byPath(a: string, b: string): number {
+  const left = steps(a);
+  const right = steps(b);
+  for (const [i, step] of left.entries()) {
+    const other = right[i];
+    if (step === other) continue;
+    if (other === undefined) return 1;
+    const bothIndices = /^\d+$/.test(step) && /^\d+$/.test(other);
+    return bothIndices ? Number(step) - Number(other) : step < other ? -1 : 1;
+  }
+  return left.length - right.length;
+}
+
+/** The first `fixed` stay where they are. */
+function sortedProblems(problems: readonly string[], fixed: number): string[] {
+  return [...problems.slice(0, fixed), ...problems.slice(fixed).sort(byPath)];
 }
 
 /** The second half of decoding: fits parsed JSON into a schema. The parsed value may be changed and become part of the result. */
@@ -236,9 +258,9 @@ export function decodeParsed(parsed: ParsedJson, options: DecodeOptions): Decode
   const walk: Walk = { duplicates: parsed.duplicates, owners: [], keys: [], problems: new Set(options.problems), failure: undefined };
   const object = walkObject(walk, options.schema, parsed.value);
   if (walk.failure !== undefined) throw new DecodeError(walk.failure);
-  const problems = [...walk.problems];
+  const problems = options.sorted ? sortedProblems([...walk.problems], options.problems?.length ?? 0) : [...walk.problems];
   if (options.mode === 'Strict' && problems.length > 0) throw strictError(problems);
-  return { object: (object ?? {}) as Record<string, unknown>, warnings: options.mode === 'Warn' ? problems : [] };
+  return { object: (object ?? {}) as Record<string, unknown>, warnings: options.mode === 'Warn' ? problems.flatMap(warningLines) : [] };
 }
 
 function textOf(body: Uint8Array | string): string {

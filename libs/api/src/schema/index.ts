@@ -3,6 +3,7 @@ export * from './lookup.ts';
 export * from './custom-schema.ts';
 export * from './decode.ts';
 export * from './decode-error.ts';
+export * from './decode-patch.ts';
 export * from './decode-yaml.ts';
 export * from './decode-protobuf.ts';
 export * from './encode-protobuf.ts';

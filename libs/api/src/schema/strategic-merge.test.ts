@@ -44,10 +44,10 @@ describe('strategic merge patch', () => {
   });
 
   it.each([
-    [{ containers: [{ image: 'x' }] }, 'inapplicable', 'map: map[image:x] does not contain declared merge key: name'],
-    [{ containers: [{ name: 'a', $patch: 'x' }] }, 'inapplicable', 'unknown patch type: x in map: map[$patch:x name:a]'],
-    [{ '$setElementOrder/containers': 1 }, 'inapplicable', 'expected a []interface {}, but received a number'],
-    [{ '$setElementOrder/containers': named('b', 'a'), containers: named('a', 'b') }, 'inapplicable', /^The order in patch list:/],
+    [{ containers: [{ image: 'x' }] }, 'failed', 'map: map[image:x] does not contain declared merge key: name'],
+    [{ containers: [{ name: 'a', $patch: 'x' }] }, 'failed', 'unknown patch type: x in map: map[$patch:x name:a]'],
+    [{ '$setElementOrder/containers': 1 }, 'failed', 'expected a []interface {}, but received a int64'],
+    [{ '$setElementOrder/containers': named('b', 'a'), containers: named('a', 'b') }, 'failed', /^The order in patch list:/],
     [{ volumes: [{ name: 'v', $retainKeys: 'x' }] }, 'malformed', 'invalid patch format of retainKeys'],
   ])('refuses %j', (patch, kind, message) => {
     expect(() => merge({ containers: named('a'), volumes: named('v') }, patch)).toThrow(expect.objectContaining({ kind, message: typeof message === 'string' ? message : (expect.stringMatching(message) as string) }) as Error);

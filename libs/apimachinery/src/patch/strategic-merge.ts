@@ -6,9 +6,16 @@ import { PatchError } from './patch-error.ts';
 
 type Fields = Record<string, unknown>;
 
-/** Bad format (400) and bad directive (422) as upstream answers them. */
+/** Formats that are wrong (400), lists of lists (422) and everything else (500), as upstream answers them. */
 const malformed = (message: string): PatchError => new PatchError('malformed', message);
 const inapplicable = (message: string): PatchError => new PatchError('inapplicable', message);
+const failed = (message: string): PatchError => new PatchError('failed', message);
+
+function goTypeName(value: unknown): string {
+  if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64';
+  if (typeof value === 'boolean') return 'bool';
+  return isRecord(value) ? 'map[string]interface {}' : 'string';
+}
 
 /** How a field merges: what the schema says, looked up without regard to case as upstream does. */
 function fieldOf(schema: Schema | undefined, name: string): FieldSchema | undefined {
@@ -42,7 +49,7 @@ function applyRetainKeys(target: Fields, patch: Fields): void {
 
 function listOf(value: unknown): unknown[] | undefined {
   if (value === undefined || value === null) return undefined;
-  if (!Array.isArray(value)) throw inapplicable(`expected a []interface {}, but received a ${typeof value}`);
+  if (!Array.isArray(value)) throw failed(`expected a []interface {}, but received a ${goTypeName(value)}`);
   return value as unknown[];
 }
 
@@ -55,7 +62,7 @@ function checkOrder(patchList: readonly unknown[], order: readonly unknown[], me
     if (at < items.length && sameItem(items[at], expected, mergeKey)) at++;
   }
   if (at < items.length) {
-    throw inapplicable(`The order in patch list:\n${goFormat(patchList)}\n doesn't match ${directives.setOrder.slice(0, -1)} list:\n${goFormat(order)}\n`);
+    throw failed(`The order in patch list:\n${goFormat(patchList)}\n doesn't match ${directives.setOrder.slice(0, -1)} list:\n${goFormat(order)}\n`);
   }
 }
 
@@ -100,7 +107,7 @@ function mergeLists({ before, change, field, isDeletion }: ListMerge): unknown[]
   const mergeKey = field?.patchMergeKey ?? '';
   const items = [...before, ...change];
   if (items.some((item) => Array.isArray(item))) throw inapplicable('lists of lists are not supported');
-  if (!items.every((item) => isRecord(item)) && items.some((item) => isRecord(item))) throw inapplicable('list element types are not identical');
+  if (!items.every((item) => isRecord(item)) && items.some((item) => isRecord(item))) throw failed(`list element types are not identical: [${goFormat(before)} ${goFormat(change)}]`);
   if (!isRecord(items[0])) {
     if (isDeletion) return before.filter((item) => !change.includes(item));
     return mergeOrdered({ merged: [...new Set(items)], change, before, mergeKey: '' });
@@ -110,13 +117,13 @@ function mergeLists({ before, change, field, isDeletion }: ListMerge): unknown[]
 }
 
 function keyOf(item: Fields, mergeKey: string): unknown {
-  if (item[mergeKey] === undefined) throw inapplicable(`map: ${goFormat(item)} does not contain declared merge key: ${mergeKey}`);
+  if (item[mergeKey] === undefined) throw failed(`map: ${goFormat(item)} does not contain declared merge key: ${mergeKey}`);
   return item[mergeKey];
 }
 
 function mergeMapLists(options: { before: readonly Fields[]; change: readonly Fields[]; mergeKey: string; itemSchema: Schema | undefined }): unknown[] {
   const { change, mergeKey, itemSchema } = options;
-  if (mergeKey === '') throw inapplicable('cannot merge lists without merge key for type struct');
+  if (mergeKey === '') throw failed('cannot merge lists without merge key for type struct');
   let before = [...options.before];
   let plain: Fields[] = [];
   let isReplaced = false;
@@ -127,8 +134,8 @@ function mergeMapLists(options: { before: readonly Fields[]; change: readonly Fi
       const key = keyOf(item, mergeKey);
       before = before.filter((candidate) => candidate[mergeKey] !== key);
     } else if (directive === 'replace') isReplaced = true;
-    else if (directive === 'merge') throw inapplicable('merging lists cannot yet be specified in the patch');
-    else throw inapplicable(`unknown patch type: ${String(directive)} in map: ${goFormat(item)}`);
+    else if (directive === 'merge') throw failed('merging lists cannot yet be specified in the patch');
+    else throw failed(`unknown patch type: ${String(directive)} in map: ${goFormat(item)}`);
   }
   if (isReplaced) {
     before = plain;
@@ -178,7 +185,7 @@ function mergeMaps(before: Fields, patch: Fields, schema: Schema | undefined): F
     return rest;
   }
   if (directive === 'delete') return {};
-  if (directive !== undefined) throw inapplicable(`unknown patch type: ${String(directive)} in map: ${goFormat(patch)}`);
+  if (directive !== undefined) throw failed(`unknown patch type: ${String(directive)} in map: ${goFormat(patch)}`);
   const target: Fields = { ...before };
   const done = new Set<string>([directives.retainKeys]);
   applyRetainKeys(target, patch);
@@ -198,7 +205,7 @@ function mergeMaps(before: Fields, patch: Fields, schema: Schema | undefined): F
  * Arguments are not changed. Throws PatchError.
  */
 export function applyStrategicMergePatch(target: unknown, patch: unknown, schema: Schema): unknown {
-  if (!isRecord(patch)) throw malformed('error decoding patch: invalid JSON document');
+  if (!isRecord(patch)) throw malformed('invalid JSON document');
   return mergeMaps(isRecord(target) ? target : {}, cloneJson(patch), schema);
 }
 
