@@ -1,5 +1,6 @@
 import { allKinds } from '@orrery/api';
 import type { Env } from '@orrery/runtime';
+import { enabledKinds, storedKinds } from './api-enablement.ts';
 import { createCaller } from './admission/webhooks/caller.ts';
 import { type RunningAuditor, auditorOf } from './audit/index.ts';
 import { OwnWrites } from './cache/own-writes.ts';
@@ -57,19 +58,15 @@ interface Lists {
   readonly reviews: ReviewHandler[];
 }
 
-/** Kinds with watches are stored; the others are answered by reviews and actions. */
-function isStored(verbs: readonly string[]): boolean {
-  return verbs.includes('get') && verbs.includes('watch');
-}
-
 function composeRegistry({ env, deps, config, encryption }: Composition & { readonly encryption: Encryption | undefined }, lists: Lists): { registry: Registry; kinds: Kinds; feed: StoreFeed } {
   const root = config.etcdPrefix;
   const codec = valueCodec(root, encryption && ((resource) => encryption.transformerOf(resource)));
   const store = meteredStore(createEtcdStore(deps.store, { clock: env.clock, probeKey: `${root}/`, codec }), env, (key) => feed.resourceAt(key));
   const ownWrites = new OwnWrites();
   const feed: StoreFeed = new StoreFeed({ env, store, channel: deps.store, root, capacity: config.watchCacheEvents, ownWrites });
-  const kinds = new Kinds(allKinds);
-  for (const kind of allKinds) if (!kind.storedAs && isStored(kind.verbs)) feed.add(kind);
+  const enabled = enabledKinds(allKinds, config.runtimeConfig);
+  const kinds = new Kinds(enabled);
+  for (const kind of storedKinds(allKinds, enabled)) feed.add(kind);
   const services = new ServiceAllocation({
     env, feed, kinds, root,
     serviceCidr: config.serviceClusterIpRange,

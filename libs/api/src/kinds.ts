@@ -9,6 +9,7 @@ import { validatingAdmissionPolicyKind } from './admissionregistration/v1/valida
 import { validatingWebhookConfigurationKind } from './admissionregistration/v1/validating-webhook-configuration.ts';
 import { customResourceDefinitionKind } from './apiextensions/v1/custom-resource-definition.ts';
 import { apiServiceKind } from './apiregistration/v1/api-service.ts';
+import { storageVersionKind } from './apiserverinternal/v1alpha1/storage-version.ts';
 import { controllerRevisionKind } from './apps/v1/controller-revision.ts';
 import { daemonSetKind } from './apps/v1/daemon-set.ts';
 import { deploymentKind } from './apps/v1/deployment.ts';
@@ -28,6 +29,7 @@ import { certificateSigningRequestKind } from './certificates/v1/certificate-sig
 import { clusterTrustBundleKind } from './certificates/v1beta1/cluster-trust-bundle.ts';
 import { podCertificateRequestKind } from './certificates/v1beta1/pod-certificate-request.ts';
 import { leaseKind } from './coordination/v1/lease.ts';
+import { leaseCandidateKind } from './coordination/v1beta1/lease-candidate.ts';
 import { bindingKind } from './core/v1/binding.ts';
 import { componentStatusKind } from './core/v1/component-status.ts';
 import { configMapKind } from './core/v1/config-map.ts';
@@ -46,6 +48,7 @@ import { secretKind } from './core/v1/secret.ts';
 import { serviceAccountKind } from './core/v1/service-account.ts';
 import { serviceKind } from './core/v1/service.ts';
 import { endpointSliceKind } from './discovery/v1/endpoint-slice.ts';
+import { earlierKinds } from './earlier-kinds.ts';
 import { eventsEventKind } from './events/v1/event.ts';
 import { flowSchemaKind } from './flowcontrol/v1/flow-schema.ts';
 import { priorityLevelConfigurationKind } from './flowcontrol/v1/priority-level-configuration.ts';
@@ -64,13 +67,18 @@ import { deviceClassKind } from './resource/v1/device-class.ts';
 import { resourceClaimTemplateKind } from './resource/v1/resource-claim-template.ts';
 import { resourceClaimKind } from './resource/v1/resource-claim.ts';
 import { resourceSliceKind } from './resource/v1/resource-slice.ts';
+import { resourcePoolStatusRequestKind } from './resource/v1alpha3/resource-pool-status-request.ts';
+import { deviceTaintRuleKind } from './resource/v1beta2/device-taint-rule.ts';
 import { priorityClassKind } from './scheduling/v1/priority-class.ts';
+import { podGroupKind } from './scheduling/v1alpha2/pod-group.ts';
+import { workloadKind } from './scheduling/v1alpha2/workload.ts';
 import { csiDriverKind } from './storage/v1/csi-driver.ts';
 import { csiNodeKind } from './storage/v1/csi-node.ts';
 import { csiStorageCapacityKind } from './storage/v1/csi-storage-capacity.ts';
 import { storageClassKind } from './storage/v1/storage-class.ts';
 import { volumeAttachmentKind } from './storage/v1/volume-attachment.ts';
 import { volumeAttributesClassKind } from './storage/v1/volume-attributes-class.ts';
+import { storageVersionMigrationKind } from './storagemigration/v1beta1/storage-version-migration.ts';
 import type { KindDescriptor } from './kind.ts';
 
 /** Every built-in kind, in the order of discovery: which group comes first decides what an ambiguous short name means. */
@@ -140,13 +148,21 @@ export const allKinds: readonly KindDescriptor[] = [
   mutatingAdmissionPolicyBindingV1alpha1Kind,
   customResourceDefinitionKind,
   priorityClassKind,
+  podGroupKind,
+  workloadKind,
   leaseKind,
+  leaseCandidateKind,
   runtimeClassKind,
   endpointSliceKind,
   deviceClassKind,
   resourceClaimKind,
   resourceClaimTemplateKind,
   resourceSliceKind,
+  deviceTaintRuleKind,
+  resourcePoolStatusRequestKind,
   flowSchemaKind,
   priorityLevelConfigurationKind,
+  storageVersionKind,
+  storageVersionMigrationKind,
+  ...earlierKinds,
 ];

@@ -40,6 +40,11 @@ export class FieldPath {
     this.errors.push(fieldError.invalid(this.path, value === undefined ? '' : value, detail));
   }
 
+  /** Where the value is too big to show or is not the point (upstream's OmitValueType). */
+  invalidWithoutValue(detail: string): void {
+    this.errors.push({ reason: 'FieldValueInvalid', field: this.path, message: `Invalid value: ${detail}` });
+  }
+
   notSupported(value: unknown, allowed: readonly string[]): void {
     this.errors.push(fieldError.notSupported(this.path, value, allowed));
   }

@@ -1,9 +1,23 @@
 import type { DeviceClass } from '../../../gen/types.ts';
+import { isExtendedResource } from '../../core/v1/pod-template/resource-validation.ts';
 import { defineKind } from '../../define-kind.ts';
+import { semanticEqual } from '../../equality.ts';
 import { ageColumn, nameColumn } from '../../printing/columns.ts';
-import { findProblems } from '../../validation/field-path.ts';
+import { type FieldPath, findProblems } from '../../validation/field-path.ts';
+import { checkItems } from '../../validation/lists.ts';
+import { checkConfiguration } from './configuration.ts';
+import { checkSelectors } from './selectors.ts';
 
-const maxSelectors = 32;
+const maxConfigurations = 32;
+
+/** Selectors and configurations that did not change count as stored. */
+function checkClass({ spec }: DeviceClass, { at, old }: { at: FieldPath; old?: DeviceClass }): void {
+  checkSelectors(spec?.selectors, { at: at.child('selectors'), isStored: old !== undefined && semanticEqual(old.spec?.selectors, spec?.selectors) });
+  const isStored = old !== undefined && semanticEqual(old.spec?.config, spec?.config);
+  checkItems(spec?.config, { at: at.child('config'), max: maxConfigurations }, (config, item) => checkConfiguration(config, { at: item, isStored }));
+  const name = spec?.extendedResourceName;
+  if (name !== undefined && !isExtendedResource(name)) at.child('extendedResourceName').invalid(name, 'must be a valid extended resource name');
+}
 
 export const deviceClassKind = defineKind<DeviceClass>({
   group: 'resource.k8s.io',
@@ -12,15 +26,7 @@ export const deviceClassKind = defineKind<DeviceClass>({
   resource: 'deviceclasses',
   namespaced: false,
   generation: 'spec',
-  validate: ({ spec }) =>
-    findProblems((root) => {
-      const at = root.child('spec').child('selectors');
-      const selectors = spec?.selectors ?? [];
-      if (selectors.length > maxSelectors) at.tooMany(selectors.length, maxSelectors);
-      for (const [i, { cel }] of selectors.entries()) {
-        if (!cel) at.at(i).child('cel').required();
-        else if (!cel.expression) at.at(i).child('cel').child('expression').required();
-      }
-    }),
+  validate: (object) => findProblems((root) => checkClass(object, { at: root.child('spec') })),
+  validateUpdate: (object, old) => findProblems((root) => checkClass(object, { at: root.child('spec'), old })),
   columns: [nameColumn, ageColumn],
 });

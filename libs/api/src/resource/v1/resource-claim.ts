@@ -3,7 +3,8 @@ import { defineKind } from '../../define-kind.ts';
 import { ageColumn, nameColumn, text } from '../../printing/columns.ts';
 import { findProblems } from '../../validation/field-path.ts';
 import { checkImmutable } from '../../validation/fields.ts';
-import { checkClaim, defaultClaim } from './claims.ts';
+import { dropDeallocated, validateClaimStatus } from './claim-status.ts';
+import { checkClaim, defaultClaim, defaultTolerations } from './claims.ts';
 
 function state({ metadata, status }: ResourceClaim): string {
   const states: string[] = [];
@@ -20,8 +21,13 @@ export const resourceClaimKind = defineKind<ResourceClaim>({
   resource: 'resourceclaims',
   namespaced: true,
   hasStatus: true,
-  defaults: ({ spec }) => defaultClaim(spec),
+  defaults: ({ spec, status }) => {
+    defaultClaim(spec);
+    for (const { tolerations } of status?.allocation?.devices?.results ?? []) defaultTolerations(tolerations);
+  },
+  onStatusUpdate: dropDeallocated,
   validate: ({ spec }) => findProblems((root) => checkClaim(spec, root.child('spec'))),
   validateUpdate: (claim, old) => findProblems((root) => checkImmutable({ value: claim.spec, old: old.spec }, root.child('spec'))),
+  validateStatusUpdate: validateClaimStatus,
   columns: [nameColumn, text('State', state), ageColumn],
 });
