@@ -5,5 +5,6 @@ export * from './define-kind.ts';
 export * from './equality.ts';
 export * from './kind.ts';
 export * from './kinds.ts';
+export { scaleColumns } from './printing/scale.ts';
 export * from './resources.ts';
 export * from './schema/index.ts';

@@ -9,6 +9,7 @@ import { fieldValidation, writeOptions } from './options.ts';
 import { readPatch } from './patch.ts';
 import { type ResourceRequest, readBody, readObject, sendEntry } from './resource.ts';
 import { methodNotAllowed, noSuchResource } from './scope.ts';
+import { scaleTableBytes } from './table-reply.ts';
 
 const scaleKind = { group: 'autoscaling', version: 'v1', kind: 'Scale' };
 
@@ -39,14 +40,19 @@ async function serveOwnKind(request: ResourceRequest): Promise<void> {
   return sendEntry(request, 200, (await update(core.registry, scope, { object, options: optionsOf(request, 'UpdateOptions') })).entry);
 }
 
+async function sendScale(request: ResourceRequest, scale: Scale): Promise<void> {
+  if (request.format.as === 'Table') return request.exchange.sendJson(200, scaleTableBytes(request, scale), request.format);
+  return sendObject(request, 200, scale);
+}
+
 async function serveScale(request: ResourceRequest): Promise<void> {
   const { core, scope } = request;
   const { verb } = scope.info;
-  if (verb === 'get') return sendObject(request, 200, await getScale(core.registry, scope));
-  if (verb === 'patch') return sendObject(request, 200, await patchScale(core.registry, scope, await readPatch(request)));
+  if (verb === 'get') return sendScale(request, await getScale(core.registry, scope));
+  if (verb === 'patch') return sendScale(request, await patchScale(core.registry, scope, await readPatch(request)));
   const object = (await readNamed(request, expectNamed(scaleKind), 'UpdateOptions')) as Scale;
   scope.audit?.request(object);
-  return sendObject(request, 200, await updateScale(core.registry, scope, { options: optionsOf(request, 'UpdateOptions'), transform: () => object }));
+  return sendScale(request, await updateScale(core.registry, scope, { options: optionsOf(request, 'UpdateOptions'), transform: () => object }));
 }
 
 /** POST: the body is of the subresource's kind. */

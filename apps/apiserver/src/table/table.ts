@@ -14,7 +14,10 @@ const plainColumns: readonly Column<any>[] = [
   { name: 'Created At', type: 'date', priority: 0, cell: (object) => object.metadata?.creationTimestamp ?? null },
 ];
 
-function columnsOf(kind: KindDescriptor): readonly Column<any>[] {
+/** What a row is made of: an entry, or what a subresource shows. */
+export type TableEntry = Pick<Entry, 'object' | 'bytes'>;
+
+function columnsOf(kind: TableRequest['kind']): readonly Column<any>[] {
   return kind.columns.length ? kind.columns : plainColumns;
 }
 
@@ -28,7 +31,7 @@ function definition(column: Column<any>): object {
   };
 }
 
-function rowObject(entry: Entry, { include, metaVersion }: RowOptions): string {
+function rowObject(entry: TableEntry, { include, metaVersion }: RowOptions): string {
   if (include === 'None') return 'null';
   if (include === 'Object') return entry.bytes.toString('utf8');
   const { metadata } = entry.object as { metadata?: object };
@@ -37,14 +40,14 @@ function rowObject(entry: Entry, { include, metaVersion }: RowOptions): string {
 
 type RowOptions = Pick<TableRequest, 'include' | 'nowMs' | 'metaVersion'>;
 
-function row(columns: readonly Column<any>[], entry: Entry, options: RowOptions): string {
+function row(columns: readonly Column<any>[], entry: TableEntry, options: RowOptions): string {
   const cells = columns.map((column) => column.cell(entry.object, { nowMs: options.nowMs }));
   return `{"cells":${JSON.stringify(cells)},"object":${rowObject(entry, options)}}`;
 }
 
 export interface TableRequest {
-  readonly kind: KindDescriptor;
-  readonly entries: readonly Entry[];
+  readonly kind: Pick<KindDescriptor, 'columns'>;
+  readonly entries: readonly TableEntry[];
   /** JSON of the list's (or object's) metadata. */
   readonly metadata: string;
   readonly include: IncludeObject;
