@@ -132,8 +132,9 @@ describe('watch', () => {
   });
 
   it('follows pods of one node, coming and going', async () => {
-    const onNode = record(Pods, { fieldSelector: 'spec.nodeName=n7' });
-    const unassigned = record(Pods, { fieldSelector: 'spec.nodeName=' });
+    const { resourceVersion } = await t.api.list(Pods, { namespace });
+    const onNode = record(Pods, { resourceVersion, fieldSelector: 'spec.nodeName=n7' });
+    const unassigned = record(Pods, { resourceVersion, fieldSelector: 'spec.nodeName=' });
     await t.api.create(Pods, { metadata: { name: 'p', namespace }, spec: { containers: [{ name: 'c', image: 'i' }] } } as unknown as Pod);
     await t.api.createSubresource(Pods, { namespace, name: 'p' }, 'binding', { target: { name: 'n7' } });
     await eventually(() => onNode.events.length === 1 && unassigned.events.length === 2);

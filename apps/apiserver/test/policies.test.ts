@@ -22,9 +22,15 @@ const parts = {
 const rule = (resources: string[], operations = ['CREATE', 'UPDATE'], apiGroups = ['x.io']): any => ({ resourceRules: [{ operations, apiGroups, apiVersions: ['v1'], resources }] });
 const tab = (name: string, spec: object): any => ({ apiVersion: 'x.io/v1', kind: 'Tab', metadata: { name, namespace: 'ruled' }, spec });
 
+/** A list is of the present: once answered, the server's cache, which the policies are taken from, has heard of them. */
+async function heard(resource: ResourceRef<KubeObject>): Promise<void> {
+  for (let i = 0; i < 2; i++) await test.api.list(resource);
+}
+
 async function inForce(name: string, spec: object, binding: object = {}): Promise<void> {
   await test.api.create(ValidatingAdmissionPolicies, { metadata: { name }, spec } as never);
   await test.api.create(ValidatingAdmissionPolicyBindings, { metadata: { name }, spec: { policyName: name, validationActions: ['Deny'], ...binding } });
+  await heard(ValidatingAdmissionPolicyBindings as ResourceRef<KubeObject>);
 }
 
 beforeAll(async () => {
@@ -46,6 +52,7 @@ describe('policies in a server', () => {
     await expect(test.api.patch(Tabs, { namespace: 'ruled', name: 'three' }, { spec: { n: 5 } }, { type: 'application/merge-patch+json' })).rejects.toMatchObject({ code: 422 });
     await expect(test.api.create(Tabs, { ...tab('', { n: 4 }), metadata: { generateName: 'made-', namespace: 'ruled' } })).rejects.toThrow(/^tabs\.x\.io "made-/);
     await test.api.delete(ValidatingAdmissionPolicyBindings, { name: 'few' });
+    await heard(ValidatingAdmissionPolicyBindings as ResourceRef<KubeObject>);
     await test.api.create(Tabs, tab('four', { n: 4 }));
   });
 
@@ -60,9 +67,11 @@ describe('policies in a server', () => {
     const expression = "Object{metadata: Object.metadata{labels: Object.metadata.labels{changed: 'yes'}}, spec: Object.spec{parts: [Object.spec.parts{name: 'new'}, Object.spec.parts{name: 'old', size: 2}]}}";
     await test.api.create(MutatingAdmissionPolicies, { metadata: { name: 'parts' }, spec: { matchConstraints: rule(['tabs']), reinvocationPolicy: 'Never', mutations: [{ patchType: 'ApplyConfiguration', applyConfiguration: { expression } }] } } as never);
     await test.api.create(MutatingAdmissionPolicyBindings, { metadata: { name: 'parts' }, spec: { policyName: 'parts' } });
+    await heard(MutatingAdmissionPolicyBindings as ResourceRef<KubeObject>);
     const made = await test.api.create(Tabs, tab('parted', { parts: [{ name: 'old', size: 1 }, { name: 'other', size: 3 }] }));
     expect([made.metadata?.labels, Object.fromEntries(made.spec.parts.map(({ name, size }: any) => [name, size]))]).toEqual([{ changed: 'yes' }, { old: 2, other: 3, new: 7 }]);
     await test.api.delete(MutatingAdmissionPolicyBindings, { name: 'parts' });
+    await heard(MutatingAdmissionPolicyBindings as ResourceRef<KubeObject>);
   });
 
   it('see the Scale of what is scaled', async () => {
@@ -74,6 +83,7 @@ describe('policies in a server', () => {
     await expect(scale(5)).rejects.toThrow('too many');
     await test.api.create(MutatingAdmissionPolicies, { metadata: { name: 'scale' }, spec: { matchConstraints: rule(['deployments/scale'], ['UPDATE'], ['apps']), reinvocationPolicy: 'Never', mutations: [{ patchType: 'JSONPatch', jsonPatch: { expression: "[JSONPatch{op: 'replace', path: '/spec/replicas', value: 3}]" } }] } } as never);
     await test.api.create(MutatingAdmissionPolicyBindings, { metadata: { name: 'scale' }, spec: { policyName: 'scale' } });
+    await heard(MutatingAdmissionPolicyBindings as ResourceRef<KubeObject>);
     await scale(5);
     expect((await test.api.get(Deployments, { namespace: 'ruled', name: 'd' })).spec.replicas).toBe(3);
   });

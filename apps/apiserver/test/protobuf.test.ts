@@ -104,7 +104,7 @@ it('ends the watches that cannot say what is stored, and no others', async () =>
   })().catch(() => undefined);
   const broken = await watch(`${type};stream=watch`);
   const value = JSON.stringify({ kind: 'ConfigMap', apiVersion: 'v1', metadata: { name: 'odd', namespace: 'other', creationTimestamp: 'at noon' } });
-  await createClient(KVDefinition, t.store.channel()).put({ key: Buffer.from('/registry/configmaps/other/odd'), value: Buffer.from(value) });
+  await createClient(KVDefinition, t.store.channel()).put({ key: Buffer.from(`${t.store.prefix}/configmaps/other/odd`), value: Buffer.from(value) });
   const events = [...frames(Buffer.from(await broken.arrayBuffer()))];
   expect(events.map((event) => [event.type, event.object.code])).toEqual([['ERROR', 500]]);
   await t.api.create(ConfigMaps, { metadata: { name: 'fine', namespace: 'other' } });

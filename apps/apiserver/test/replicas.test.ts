@@ -22,11 +22,11 @@ const tolerated = (error: unknown): void => {
   if (!isConflict(error) && !isAlreadyExists(error) && !isNotFound(error)) throw error;
 };
 
-/** The store's own account of the ConfigMaps from the beginning. */
-async function storeHistory(until: number): Promise<Seen[]> {
+/** The store's own account of the ConfigMaps: what came after one revision, up to another. */
+async function storeHistory(after: number, until: number): Promise<Seen[]> {
   const prefix = `${t.store.prefix}/configmaps/${namespace}/`;
   const stop = new AbortController();
-  const create = { key: Buffer.from(prefix), rangeEnd: Buffer.from(`${prefix.slice(0, -1)}0`), startRevision: 1, prevKv: true };
+  const create = { key: Buffer.from(prefix), rangeEnd: Buffer.from(`${prefix.slice(0, -1)}0`), startRevision: after + 1, prevKv: true };
   async function* requests() {
     yield { requestUnion: { $case: 'createRequest' as const, value: create } };
     yield { requestUnion: { $case: 'progressRequest' as const, value: {} } };
@@ -124,7 +124,7 @@ describe('two API servers on one store', () => {
     for (const watcher of watchers.slice(4)) watcher.open();
     await Promise.all(writers);
     const last = await t.api.create(ConfigMaps, cm('last', 'end'));
-    const history = await storeHistory(Number(last.metadata?.resourceVersion));
+    const history = await storeHistory(Number(resourceVersion), Number(last.metadata?.resourceVersion));
     await eventually(() => watchers.every(({ seen }) => seen.at(-1)?.[1] === 'last'), 'every watcher at the end');
     for (const watcher of watchers) {
       watcher.close();

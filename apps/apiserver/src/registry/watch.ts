@@ -71,6 +71,9 @@ export function bookmark(kind: KindDescriptor, revision: number, annotations?: R
   return new Frame('BOOKMARK', new Entry('', revision, { encoded: Buffer.from(JSON.stringify(object)) }));
 }
 
+/** How long before its end a watch is told how far it came, as upstream, so that its successor need not look back. */
+const lastBookmarkMs = 2_000;
+
 /** Milliseconds a watch without a timeout lasts: spread, so that clients do not all come back at once. */
 function lifetimeMs(registry: Registry, options: WatchOptions): number {
   if (options.timeoutSeconds) return options.timeoutSeconds * 1000;
@@ -134,14 +137,16 @@ class RunningWatch implements WatchHandle {
     const converted = isConverted(kind) ? this.followConverted(after) : undefined;
     if (!converted) this.follow(after);
     if (this.ended) return this;
-    const timer = clock.after(lifetimeMs(registry, options), () => this.finish());
-    this.cleanups.push(() => timer.cancel());
+    const lifetime = lifetimeMs(registry, options);
+    const timers = [clock.after(lifetime, () => this.finish())];
     if (options.allowWatchBookmarks) {
-      const periodic = clock.every(registry.config.bookmarkIntervalMs, () => {
+      const mark = (): void => {
         if (converted?.isCurrent ?? true) this.setup.sink.frames([bookmark(kind, registry.feed.revision)]);
-      });
-      this.cleanups.push(() => periodic.cancel());
+      };
+      timers.push(clock.every(registry.config.bookmarkIntervalMs, mark));
+      if (lifetime > lastBookmarkMs) timers.push(clock.after(lifetime - lastBookmarkMs, mark));
     }
+    this.cleanups.push(() => timers.forEach((timer) => timer.cancel()));
     return this;
   }
 
