@@ -35,7 +35,8 @@ export async function startTestServer(settings: Partial<ApiServerConfig> = {}, d
   const store = await startTestStore(env);
   const running: ApiServer[] = [];
   const start = async (more: Partial<ApiServerConfig> = {}): Promise<ApiServer> => {
-    const server = createApiServer(env, { store: store.channel(), http: serveHttp, plugins: [], ...deps }, { port: 0, grpcPort: 0, etcdPrefix: store.prefix, ...settings, ...more });
+    // Each its own metrics, as if it were a process of its own.
+    const server = createApiServer(running.length ? realEnv({ name: 'test', level: 'error' }) : env, { store: store.channel(), http: serveHttp, plugins: [], ...deps }, { port: 0, grpcPort: 0, etcdPrefix: store.prefix, ...settings, ...more });
     await server.start();
     running.push(server);
     return server;
