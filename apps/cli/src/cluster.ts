@@ -1,4 +1,5 @@
 import type { DataDir } from './data-dir.ts';
+import type { ExtraConfig } from './extra-config.ts';
 
 /** What `orrery up` was asked for. */
 export interface ClusterOptions {
@@ -13,6 +14,8 @@ export interface ClusterOptions {
   readonly node: { readonly cpu: string; readonly memory: string; readonly pods: number };
   /** Components left out, so that another process can take their place. */
   readonly without: ReadonlySet<string>;
+  /** Flags of components beyond those this program sets. */
+  readonly extra: ExtraConfig;
   /** Called when a process was started again. */
   readonly onChange?: () => void;
 }

@@ -3,6 +3,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { UpOptions } from './commands/up.ts';
 import { type DataDir, isAlive, runningCluster } from './data-dir.ts';
+import { extraArguments } from './extra-config.ts';
 import { nextSteps } from './next-steps.ts';
 import { UserError } from './user-error.ts';
 
@@ -11,6 +12,7 @@ function foregroundArguments(dir: DataDir, options: UpOptions): string[] {
   args.push('--layout', options.layout, '--node-cpu', options.nodeCpu, '--node-memory', options.nodeMemory, '--node-pods', String(options.nodePods));
   if (options.kubeconfig) args.push('--kubeconfig', resolve(options.kubeconfig));
   if (options.without.length) args.push('--without', options.without.join(','));
+  args.push(...extraArguments(options.extraConfig));
   return args;
 }
 

@@ -4,6 +4,8 @@ import { type Component, ConfigError, type Env } from '@orrery/runtime';
 import { type ControllerOptions, allControllers } from './controllers.ts';
 import { type Settings, defaultSettings, isEnabled } from './settings.ts';
 
+export { settingsSchema } from './settings.ts';
+
 export interface ControllerManagerDeps extends Omit<ControllerOptions, 'settings'> {
   readonly api: ApiClient;
   /** Names this replica in the lease; one that stays the same over restarts takes its own lease back at once. */

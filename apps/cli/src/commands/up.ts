@@ -5,6 +5,7 @@ import { type Cluster, type ClusterOptions, replaceable } from '../cluster.ts';
 import { type DataDir, clearState, dataDir, defaultDataDir, prepareDataDir, processStart, runningCluster, writeState } from '../data-dir.ts';
 import { startDetached } from '../detached.ts';
 import { writeKubeconfig } from '../kubeconfig-file.ts';
+import { type ExtraConfig, addExtraConfig } from '../extra-config.ts';
 import { createProcessesCluster } from '../processes/cluster.ts';
 import { createSingleCluster } from '../single/cluster.ts';
 import { nextSteps } from '../next-steps.ts';
@@ -20,6 +21,7 @@ export interface UpOptions {
   nodes: number;
   layout: 'single' | 'processes';
   without: string[];
+  extraConfig: ExtraConfig;
   nodeCpu: string;
   nodeMemory: string;
   nodePods: number;
@@ -41,13 +43,21 @@ function componentList(text: string): string[] {
   return names;
 }
 
+function extraConfig(text: string, before: ExtraConfig): ExtraConfig {
+  try {
+    return addExtraConfig(text, before);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+}
+
 function clusterName(dir: DataDir): string {
   return dir.root === resolve(defaultDataDir()) ? 'orrery' : `orrery-${basename(dir.root)}`;
 }
 
 function clusterOptions(dir: DataDir, options: UpOptions, onChange: () => void): ClusterOptions {
   const { nodes, apiPort, apiHost, nodeCpu: cpu, nodeMemory: memory, nodePods: pods } = options;
-  return { dir, name: clusterName(dir), nodes, apiPort, apiHost, node: { cpu, memory, pods }, without: new Set(options.without), onChange };
+  return { dir, name: clusterName(dir), nodes, apiPort, apiHost, node: { cpu, memory, pods }, without: new Set(options.without), extra: options.extraConfig, onChange };
 }
 
 /** Prints to a terminal or a log: one line a step, with the time since the start. */
@@ -140,6 +150,7 @@ export function addUp(program: Command): void {
     .option('--wait', 'with --detach: return once all nodes are Ready and DNS answers')
     .option('--layout <layout>', 'single (one process) or processes (one a component)', 'single')
     .option('--without <components>', `leave out, to run them yourself: ${replaceable.join(', ')}`, componentList, [])
+    .option('--extra-config <component.flag=value>', 'a flag of a component, such as apiserver.audit-log-path=audit.log; repeatable', extraConfig, {})
     .option('--node-cpu <quantity>', 'CPU of each node', '8')
     .option('--node-memory <quantity>', 'memory of each node', '16Gi')
     .option('--node-pods <n>', 'pods each node takes', wholeNumber(1, 100_000), 110)

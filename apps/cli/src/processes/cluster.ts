@@ -51,7 +51,7 @@ class ProcessesCluster implements Cluster {
 
   async start(step: (text: string) => void, signal: AbortSignal): Promise<void> {
     const context = this.context();
-    const run = (spec: Parameters<Supervisor['start']>[0]): Promise<void> => this.supervisor.start(spec, signal);
+    const run = (spec: Parameters<Supervisor['start']>[0]): Promise<void> => this.supervisor.start({ ...spec, args: [...spec.args, ...(this.options.extra[spec.app] ?? [])] }, signal);
     if (this.hasNats) await run({ name: 'nats', app: 'nats-server', external: true, args: ['-c', this.natsConfig()] });
     else step('nats-server is not on PATH: the change feed goes over gRPC alone');
     await run(storeSpec(context));

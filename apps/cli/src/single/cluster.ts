@@ -15,6 +15,7 @@ import { type Fabric, NetError, type VnetSwitch, createFabric } from '@orrery/vn
 import type { Cluster, ClusterOptions } from '../cluster.ts';
 import { type ComponentLogs, createComponentLogs } from '../component-logs.ts';
 import { ensureEncryptionConfig } from '../encryption-config.ts';
+import { extraSettings } from '../extra-config.ts';
 import { loadBalancerRange } from '../load-balancer-range.ts';
 import { network, podRange } from './addresses.ts';
 import { dnsAnswers, nodesReady } from './readiness.ts';
@@ -40,7 +41,7 @@ class SingleCluster implements Cluster {
     this.pki = ensurePki(dir.pki, { dnsNames: [clusterServerName] });
     this.fabric = createFabric(this.env('vnet'), { hostGateway: { dial: ({ to }) => this.dialMachine(to) } });
     this.infra = this.fabric.addSwitch({ node: 'orrery-infra', nodeIp: network.infraSwitch });
-    this.store = createStore(this.env('store'), { disk: nodeDisk }, { dataDir: dir.store, listenClient: ['127.0.0.1:0'] });
+    this.store = createStore(this.env('store'), { disk: nodeDisk }, { dataDir: dir.store, listenClient: ['127.0.0.1:0'], ...extraSettings('store', options.extra) });
     const { frontProxy } = this.pki;
     const kubeletClient = this.pki.clientCert('kube-apiserver-kubelet-client', ['system:masters']);
     this.apiServer = createApiServer(
@@ -64,6 +65,7 @@ class SingleCluster implements Cluster {
         requestheaderAllowedNames: [frontProxyName],
         proxyClientCertFile: frontProxy.cert,
         proxyClientKeyFile: frontProxy.key,
+        ...extraSettings('apiserver', options.extra),
       },
     );
   }
@@ -85,7 +87,7 @@ class SingleCluster implements Cluster {
       proxy,
     }));
     const optional: Record<string, () => Component> = {
-      scheduler: () => createScheduler(this.env('scheduler'), { api: this.client('system:kube-scheduler'), identity: 'single' }, resolveConfig(schedulerSchema, [])),
+      scheduler: () => createScheduler(this.env('scheduler'), { api: this.client('system:kube-scheduler'), identity: 'single' }, resolveConfig(schedulerSchema, [extraSettings('scheduler', this.options.extra)])),
       'controller-manager': () => this.controllerManager(),
       cloud: () => this.cloud(),
       'kube-proxy': () => proxy,
@@ -156,7 +158,7 @@ class SingleCluster implements Cluster {
 
   private controllerManager(): Component {
     const api = this.client('system:kube-controller-manager');
-    return createControllerManager(this.env('controller-manager'), { api, rootCaPem: this.pki.caCert, signer: csrSigner({ cert: this.pki.caCert, key: this.pki.caKey }), identity: 'single' }, { clusterCidr: podRange(this.options.nodes) });
+    return createControllerManager(this.env('controller-manager'), { api, rootCaPem: this.pki.caCert, signer: csrSigner({ cert: this.pki.caCert, key: this.pki.caKey }), identity: 'single' }, { clusterCidr: podRange(this.options.nodes), ...extraSettings('controller-manager', this.options.extra) });
   }
 
   private cloud(): Component {

@@ -1,0 +1,40 @@
+import { apiServerSchema } from '@orrery/apiserver/component';
+import { settingsSchema as controllerManagerSchema } from '@orrery/controller-manager/component';
+import { type ConfigSchema, parseFlags, resolveConfig } from '@orrery/runtime';
+import { schedulerSchema } from '@orrery/scheduler/component';
+import { storeSchema } from '@orrery/store/component';
+
+/** Components whose own flags can be given to `orrery up`, in every layout. */
+const schemas: Readonly<Record<string, ConfigSchema>> = {
+  apiserver: apiServerSchema,
+  'controller-manager': controllerManagerSchema,
+  scheduler: schedulerSchema,
+  store: storeSchema,
+};
+
+/** Flags by component, as words of a command line. */
+export type ExtraConfig = Readonly<Record<string, readonly string[]>>;
+
+/** Takes `apiserver.audit-log-path=/tmp/audit.log` into what was given before. Throws an Error that says what is wrong. */
+export function addExtraConfig(text: string, before: ExtraConfig): ExtraConfig {
+  const [, component = '', flag = '', value = ''] = /^([^.=]+)\.([^=]+)=(.*)$/s.exec(text) ?? [];
+  const schema = schemas[component];
+  if (!flag) throw new Error(`${JSON.stringify(text)} is not COMPONENT.FLAG=VALUE, such as apiserver.audit-log-path=/tmp/audit.log.`);
+  if (!schema) throw new Error(`${component} takes no extra configuration; known: ${Object.keys(schemas).join(', ')}.`);
+  const word = `--${flag.replace(/^--/, '')}=${value}`;
+  parseFlags(schema, [word]);
+  return { ...before, [component]: [...(before[component] ?? []), word] };
+}
+
+/** As settings of a component that runs in this process; only those that were given. */
+export function extraSettings(component: string, extra: ExtraConfig): Record<string, unknown> {
+  const schema = schemas[component] ?? {};
+  const given = parseFlags(schema, extra[component] ?? []);
+  const all: Readonly<Record<string, unknown>> = resolveConfig(schema, [given]);
+  return Object.fromEntries(Object.keys(given).map((key) => [key, all[key]]));
+}
+
+/** As `--extra-config` arguments again. */
+export function extraArguments(extra: ExtraConfig): string[] {
+  return Object.entries(extra).flatMap(([component, words]) => words.flatMap((word) => ['--extra-config', `${component}.${word.slice(2)}`]));
+}
