@@ -2,7 +2,6 @@ import type { KindDescriptor, StrategyContext } from '@orrery/api';
 import type { KubeObject } from '@orrery/apimachinery';
 import type { FieldError } from '@orrery/errors';
 import type { Draft } from './metadata.ts';
-import { podStrategies } from './pod-strategies.ts';
 
 /** How an update through one path (the object or a subresource) treats the parts of the object. */
 export interface UpdateStrategy {
@@ -51,7 +50,6 @@ export function strategyOf(kind: KindDescriptor, subresource: string): UpdateStr
     const removes = kind.group === '' && kind.kind === 'Namespace' ? namespaceEmptied : finalizersDone;
     return { prepare: kind.prepareForUpdate, validate: kind.validateUpdate, removes };
   }
-  if (kind.group === '' && kind.kind === 'Pod' && podStrategies[subresource]) return podStrategies[subresource];
   if (kind.group === '' && kind.kind === 'Namespace' && subresource === 'finalize') return finalize;
   const own = kind.subresources.find(({ name }) => name === subresource);
   return { prepare: own?.prepareForUpdate ?? kind.prepareForStatusUpdate, validate: own?.validateUpdate ?? kind.validateStatusUpdate, removes: never };

@@ -64,6 +64,42 @@ export function isStrictSubset(inner: Cidr, outer: Cidr): boolean {
   return true;
 }
 
+/** ::ffff:10.0.0.1 and its other spellings. */
+function isMapped(bytes: readonly number[]): boolean {
+  return bytes.length === 16 && bytes.slice(0, 10).every((b) => b === 0) && bytes[10] === 255 && bytes[11] === 255;
+}
+
+const withoutLeadingZeros = (text: string): string => text.replace(/(^|[.:])0+(?=\d{1,3}(?:\.|$))/g, '$1');
+
+/** Why a field that once took any spelling of an address does not take this one; nothing when it does, or when `known` has it already. */
+export function ipProblems(text: string | undefined, known: readonly (string | undefined)[] = []): string[] {
+  const value = text ?? '';
+  if (known.includes(value) && value !== '') return [];
+  const bytes = ipBytes(value);
+  if (bytes) return isMapped(bytes) ? ['must not be an IPv4-mapped IPv6 address'] : [];
+  return value.includes('.') && ipBytes(withoutLeadingZeros(value)) ? ['must not have leading 0s'] : [ipMessage];
+}
+
+/** As `ipProblems`, of a range; bits beyond the prefix are refused as well. */
+export function cidrProblems(text: string | undefined, known: readonly (string | undefined)[] = []): string[] {
+  const value = text ?? '';
+  if (known.includes(value) && value !== '') return [];
+  const cidr = parseCidr(value);
+  if (!cidr) {
+    const [address = '', length = '', rest] = value.split('/');
+    const lenient = rest === undefined && /^\d+$/.test(length) && parseCidr(`${withoutLeadingZeros(address)}/${Number(length)}`);
+    return [lenient ? 'must not have leading 0s in IP or prefix length' : cidrMessage];
+  }
+  if (isMapped(cidr.bytes)) return ['must not have an IPv4-mapped IPv6 address'];
+  const beyond = cidr.bytes.some((byte, i) => (byte & (255 >> Math.min(8, Math.max(0, cidr.prefix - i * 8)))) !== 0);
+  return beyond ? ['must not have bits set beyond the prefix length'] : [];
+}
+
+/** One address of each family. */
+export function isDualStack(ips: readonly (string | undefined)[]): boolean {
+  return ips.length === 2 && new Set(ips.map(ipFamily)).size === 2;
+}
+
 export const ipMessage = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';
 export const cidrMessage = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)';
 

@@ -1,6 +1,8 @@
 import { fieldError, type FieldError } from '@orrery/errors';
 import type { StringRule } from './names.ts';
 
+const withDetail = (error: FieldError, detail: string | undefined): FieldError => (detail ? { ...error, message: `${error.message}: ${detail}` } : error);
+
 /** A place in an object and where its problems are reported, in the order they are found. Its path is spelled only when asked for. */
 export class FieldPath {
   readonly errors: FieldError[];
@@ -22,6 +24,11 @@ export class FieldPath {
   /** `[0]` of a list, `[cpu]` of a map. */
   at(index: number | string): FieldPath {
     return new FieldPath(this.errors, this, { segment: index, bracket: true });
+  }
+
+  /** The object as a whole, whose path upstream writes `[]`. */
+  none(): FieldPath {
+    return new FieldPath(this.errors, undefined, { segment: '[]', bracket: false });
   }
 
   get path(): string {
@@ -53,12 +60,12 @@ export class FieldPath {
     this.errors.push(fieldError.forbidden(this.path, detail));
   }
 
-  duplicate(value: unknown): void {
-    this.errors.push(fieldError.duplicate(this.path, value));
+  duplicate(value: unknown, detail?: string): void {
+    this.errors.push(withDetail(fieldError.duplicate(this.path, value), detail));
   }
 
-  notFound(value: unknown): void {
-    this.errors.push(fieldError.notFound(this.path, value));
+  notFound(value: unknown, detail?: string): void {
+    this.errors.push(withDetail(fieldError.notFound(this.path, value), detail));
   }
 
   tooLong(value: unknown, max: number): void {

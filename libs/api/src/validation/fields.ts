@@ -23,10 +23,10 @@ export function checkPort(value: number | undefined, at: FieldPath): void {
   for (const message of inRange(value ?? 0, 1, 65535)) at.invalid(value ?? 0, message);
 }
 
-/** Linux ids are unsigned 32-bit numbers. */
+/** User and group ids: upstream takes 31 bits. */
 export function checkId(value: number | undefined, at: FieldPath): void {
   if (value === undefined) return;
-  for (const message of inRange(value, 0, 4_294_967_295)) at.invalid(value, message);
+  for (const message of inRange(value, 0, maxInt32)) at.invalid(value, message);
 }
 
 export type IntOrString = number | string;

@@ -20,6 +20,21 @@ export const wildcardSubdomain: StringRule = (value) => {
   return errors;
 };
 
+const underscoredLabel = '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?';
+const underscoredFormat = `${underscoredLabel}(\\.${underscoredLabel})*`;
+const underscoredPattern = new RegExp(`^${underscoredFormat}$`);
+
+/** A search domain of the resolver. */
+export const dns1123SubdomainWithUnderscore: StringRule = (value) => {
+  const errors: string[] = [];
+  if (bytes(value) > 253) errors.push(maxLengthMessage(253));
+  if (!underscoredPattern.test(value)) {
+    const text = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
+    errors.push(regexMessage(text, underscoredFormat, 'example.com'));
+  }
+  return errors;
+};
+
 export const configMapKey: StringRule = (value) => {
   const errors: string[] = [];
   if (bytes(value) > 253) errors.push(maxLengthMessage(253));
@@ -69,9 +84,11 @@ export const httpHeaderName: StringRule = (value) => {
   return /^[-A-Za-z0-9]+$/.test(value) ? [] : [regexMessage(text, '[-A-Za-z0-9]+', 'X-Header-Name')];
 };
 
+const sysctlPattern = /^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$/;
+
 export const sysctlName: StringRule = (value) => {
   const segment = '[a-z0-9]([-_a-z0-9]*[a-z0-9])?';
   const format = `(${segment}[\\./])*${segment}`;
-  if (value.length <= 253 && new RegExp(`^(${segment}[./])*${segment}$`).test(value)) return [];
-  return value.length > 253 ? [`must have at most 253 characters`] : [`must have at most 253 characters and match regex ^${format}$`];
+  const fits = value.length <= 253 && sysctlPattern.test(value);
+  return fits ? [] : [`must have at most 253 characters and match regex ^${format}$`];
 };

@@ -14,5 +14,6 @@ export function formatAccessModes(modes: readonly string[] | undefined): string 
 
 export function checkAccessModes(modes: readonly string[], at: FieldPath): void {
   for (const mode of modes) if (!short.some(([known]) => known === mode)) at.notSupported(mode, ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod']);
-  if (modes.includes('ReadWriteOncePod') && modes.length > 1) at.forbidden('may not use ReadWriteOncePod with other access modes');
+  const others = modes.some((mode) => mode !== 'ReadWriteOncePod' && short.some(([known]) => known === mode));
+  if (modes.includes('ReadWriteOncePod') && others) at.forbidden('may not use ReadWriteOncePod with other access modes');
 }

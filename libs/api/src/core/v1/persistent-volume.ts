@@ -9,7 +9,7 @@ import { dns1123Subdomain } from '../../validation/names.ts';
 import { compareQuantities } from '../../validation/quantity.ts';
 import { checkAccessModes, formatAccessModes } from './access-modes.ts';
 import { checkNodeSelectorTerms } from './pod-template/scheduling-validation.ts';
-import { checkNoBacksteps } from './pod-template/security-validation.ts';
+import { checkNoBacksteps } from './pod-template/path-validation.ts';
 
 const classAnnotation = 'volume.beta.kubernetes.io/storage-class';
 const notSources = new Set([

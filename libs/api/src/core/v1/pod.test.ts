@@ -176,7 +176,9 @@ describe('pod validation', () => {
       'spec.containers[0].resources.requests: Invalid value: "2": must be less than or equal to cpu limit of 1500m',
     ]],
     ['a resource of no standard', { containers: [{ name: 'c', image: 'x', resources: { limits: { gpu: '1' } } }] }, [
+      'spec.containers[0].resources.limits[gpu]: Invalid value: "gpu": must be a standard resource type or fully qualified',
       'spec.containers[0].resources.limits[gpu]: Invalid value: "gpu": must be a standard resource for containers',
+      'spec.containers[0].resources.requests[gpu]: Invalid value: "gpu": must be a standard resource type or fully qualified',
       'spec.containers[0].resources.requests[gpu]: Invalid value: "gpu": must be a standard resource for containers',
       ],
     ],
@@ -215,7 +217,7 @@ describe('pod validation', () => {
     expect(rest).toEqual([]);
     expect([error?.field, error?.reason]).toEqual(['spec', 'FieldValueForbidden']);
     expect(error?.message).toMatch(/^Forbidden: pod updates may not change fields other than `spec.containers\[\*\].image`,`spec.initContainers/);
-    expect(error?.message).toContain('+ \tnodeName: "n"');
+    expect(error?.message).toContain('+   "nodeName": "n"');
   });
 
   it('refuses more containers and resurrections', () => {
@@ -231,7 +233,7 @@ describe('pod validation', () => {
     const sized = (cpu: string): Pod => pod({ containers: [{ name: 'c', image: 'x', resources: { requests: { cpu } } }] });
     const resize = podKind.subresources.find((sub) => sub.name === 'resize');
     expect(resize?.validateUpdate?.(sized('2'), sized('1'))).toEqual([]);
-    expect(resize?.validateUpdate?.(pod(), sized('1'))[0]?.message).toContain('Pod QoS Class may not change as a result of resizing');
+    expect(resize?.validateUpdate?.(pod(), sized('1'))[0]?.message).toContain('Pod QOS Class may not change as a result of resizing');
   });
 });
 

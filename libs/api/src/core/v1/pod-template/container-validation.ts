@@ -1,21 +1,32 @@
-import type { Container, ContainerPort, EphemeralContainer, PodSpec, VolumeMount } from '../../../../gen/types.ts';
+import type { Container, ContainerPort, EphemeralContainer, PodSpec, Volume } from '../../../../gen/types.ts';
 import type { FieldPath } from '../../../validation/field-path.ts';
 import { checkPort } from '../../../validation/fields.ts';
 import { dns1123Label, portName } from '../../../validation/names.ts';
 import { checkEnv, checkEnvFrom } from './env-validation.ts';
+import { checkDevices, checkMounts } from './mount-validation.ts';
 import { checkLifecycle, checkOneSuccessProbe, checkReadinessProbe } from './probe-validation.ts';
 import { checkResources } from './resource-validation.ts';
-import { checkDescendingPath, checkSecurityContext } from './security-validation.ts';
+import { checkResizePolicies, checkRestart } from './restart-validation.ts';
+import { checkSecurityContext } from './security-validation.ts';
 
 /** What a container's checks need to know of its pod. */
 export interface PodScope {
   readonly spec: PodSpec;
-  readonly volumes: ReadonlySet<string>;
+  readonly volumes: ReadonlyMap<string, Volume>;
   readonly claims: ReadonlySet<string>;
+  /** A pod, not the template of one: templates were once let off some checks. */
+  readonly isPod: boolean;
+}
+
+export type ContainerList = 'containers' | 'initContainers' | 'ephemeralContainers';
+
+/** Every container with where it stands: init containers first, as upstream visits them. */
+export function allContainers(spec: PodSpec, at: FieldPath): { container: Container; at: FieldPath }[] {
+  return (['initContainers', 'containers', 'ephemeralContainers'] as const).flatMap((list) =>
+    (spec[list] ?? []).map((container, i) => ({ container: container as Container, at: at.child(list).at(i) })));
 }
 
 const protocols = ['SCTP', 'TCP', 'UDP'];
-const restartPolicies = ['Always', 'Never', 'OnFailure'];
 
 function checkPorts(ports: readonly ContainerPort[] | undefined, at: FieldPath): void {
   const names = new Set<string>();
@@ -25,7 +36,7 @@ function checkPorts(ports: readonly ContainerPort[] | undefined, at: FieldPath):
       const before = at.errors.length;
       path.child('name').matches(port.name, portName);
       if (at.errors.length === before && names.has(port.name)) path.child('name').duplicate(port.name);
-      names.add(port.name);
+      if (at.errors.length === before) names.add(port.name);
     }
     if (!port.containerPort) path.child('containerPort').required();
     else checkPort(port.containerPort, path.child('containerPort'));
@@ -34,76 +45,31 @@ function checkPorts(ports: readonly ContainerPort[] | undefined, at: FieldPath):
   }
 }
 
-function checkMounts(container: Container, { at, volumes }: { at: FieldPath; volumes: ReadonlySet<string> }): void {
-  const paths = new Set<string>();
-  const devices = new Set((container.volumeDevices ?? []).map((device) => device.name));
-  for (const [i, mount] of (container.volumeMounts ?? []).entries()) {
-    const path = at.at(i);
-    if (!mount.name) path.child('name').required();
-    if (!volumes.has(mount.name)) path.child('name').notFound(mount.name);
-    if (!mount.mountPath) path.child('mountPath').required();
-    if (paths.has(mount.mountPath)) path.child('mountPath').invalid(mount.mountPath, 'must be unique');
-    paths.add(mount.mountPath);
-    if (devices.has(mount.name)) path.child('name').invalid(mount.name, 'must not already exist in volumeDevices');
-    checkMountOptions(mount, { at: path, privileged: container.securityContext?.privileged ?? false });
-  }
-}
-
-function checkMountOptions(mount: VolumeMount, { at, privileged }: { at: FieldPath; privileged: boolean }): void {
-  if (mount.subPath) checkDescendingPath(mount.subPath, at.child('subPath'));
-  if (mount.subPathExpr) {
-    if (mount.subPath) at.child('subPathExpr').invalid(mount.subPathExpr, 'subPathExpr and subPath are mutually exclusive');
-    checkDescendingPath(mount.subPathExpr, at.child('subPathExpr'));
-  }
-  const propagation = at.child('mountPropagation');
-  propagation.oneOf(mount.mountPropagation, ['Bidirectional', 'HostToContainer', 'None']);
-  if (mount.mountPropagation === 'Bidirectional' && !privileged) {
-    propagation.forbidden('Bidirectional mount propagation is available only to privileged containers');
-  }
-  const recursive = mount.recursiveReadOnly;
-  if (recursive === undefined || recursive === 'Disabled') return;
-  const path = at.child('recursiveReadOnly');
-  path.oneOf(recursive, ['Disabled', 'Enabled', 'IfPossible']);
-  if (!mount.readOnly) path.forbidden('may only be specified when readOnly is true');
-}
-
-function checkDevices(container: Container, { at, volumes }: { at: FieldPath; volumes: ReadonlySet<string> }): void {
-  const paths = new Set<string>();
-  for (const [i, device] of (container.volumeDevices ?? []).entries()) {
-    const path = at.at(i);
-    if (!device.name) path.child('name').required();
-    else if (!volumes.has(device.name)) path.child('name').notFound(device.name);
-    if (!device.devicePath) path.child('devicePath').required();
-    else if (paths.has(device.devicePath)) path.child('devicePath').invalid(device.devicePath, 'must be unique');
-    paths.add(device.devicePath);
-  }
+function checkTrimmedImage(container: Container, at: FieldPath): void {
+  const image = container.image ?? '';
+  if (image.trim() !== image) at.child('image').invalid(image, 'must not have leading or trailing whitespace');
 }
 
 /** What holds for containers of every sort. */
-export function checkContainer(container: Container, { at, scope }: { at: FieldPath; scope: PodScope }): void {
+function checkContainer(container: Container, { at, scope }: { at: FieldPath; scope: PodScope }): void {
+  const { spec, volumes, claims } = scope;
   at.child('name').requires(container.name, dns1123Label);
-  const image = container.image ?? '';
-  if (image === '') at.child('image').required();
-  else if (image.trim() !== image) at.child('image').invalid(image, 'must not have leading or trailing whitespace');
+  if (!container.image) at.child('image').required();
   at.child('terminationMessagePolicy').requiredOneOf(container.terminationMessagePolicy, ['File', 'FallbackToLogsOnError']);
   checkPorts(container.ports, at.child('ports'));
   checkEnv(container.env, at.child('env'));
   checkEnvFrom(container.envFrom, at.child('envFrom'));
-  checkMounts(container, { at: at.child('volumeMounts'), volumes: scope.volumes });
-  checkDevices(container, { at: at.child('volumeDevices'), volumes: scope.volumes });
+  checkMounts(container, { at: at.child('volumeMounts'), volumes });
+  checkDevices(container, { at: at.child('volumeDevices'), volumes });
   at.child('imagePullPolicy').requiredOneOf(container.imagePullPolicy, ['Always', 'IfNotPresent', 'Never']);
-  checkResources(container.resources, { at: at.child('resources'), claims: scope.claims });
-  for (const [i, policy] of (container.resizePolicy ?? []).entries()) checkResizePolicy(policy, at.child('resizePolicy').at(i));
-  checkSecurityContext(container.securityContext, at.child('securityContext'));
-}
-
-function checkResizePolicy(policy: { resourceName: string; restartPolicy: string }, at: FieldPath): void {
-  at.child('resourceName').requiredOneOf(policy.resourceName, ['cpu', 'memory']);
-  at.child('restartPolicy').requiredOneOf(policy.restartPolicy, ['NotRequired', 'RestartContainer']);
+  checkResources(container.resources, { at: at.child('resources'), claims });
+  checkResizePolicies(container.resizePolicy, { at: at.child('resizePolicy'), restartPolicy: spec.restartPolicy });
+  checkSecurityContext(container.securityContext, { at: at.child('securityContext'), hostUsers: spec.hostUsers ?? true });
 }
 
 function checkHooks(container: Container, { at, scope }: { at: FieldPath; scope: PodScope }): void {
-  checkLifecycle(container.lifecycle, { at: at.child('lifecycle'), grace: scope.spec.terminationGracePeriodSeconds });
+  const { terminationGracePeriodSeconds: grace, os } = scope.spec;
+  checkLifecycle(container.lifecycle, { at: at.child('lifecycle'), grace, os });
   checkOneSuccessProbe(container.livenessProbe, at.child('livenessProbe'));
   checkReadinessProbe(container.readinessProbe, at.child('readinessProbe'));
   checkOneSuccessProbe(container.startupProbe, at.child('startupProbe'));
@@ -116,59 +82,85 @@ export function checkContainers(scope: PodScope, at: FieldPath): void {
   for (const [i, container] of containers.entries()) {
     const path = at.at(i);
     checkContainer(container, { at: path, scope });
-    if (names.has(container.name)) path.child('name').duplicate(container.name);
-    names.add(container.name);
+    if (names.has(container.name ?? '')) path.child('name').duplicate(container.name ?? '');
+    names.add(container.name ?? '');
     checkHooks(container, { at: path, scope });
-    path.child('restartPolicy').oneOf(container.restartPolicy, restartPolicies);
+    checkRestart(container, path);
   }
-  checkHostPorts(containers, at);
+  checkHostPorts(containers, (c, p) => at.at(c).child('ports').at(p));
 }
 
+const hooks = ['lifecycle', 'livenessProbe', 'readinessProbe', 'startupProbe'] as const;
+
 export function checkInitContainers(scope: PodScope, at: FieldPath): void {
-  const names = new Set((scope.spec.containers ?? []).map((container) => container.name));
+  const names = new Set((scope.spec.containers ?? []).map((container) => container.name ?? ''));
   for (const [i, container] of (scope.spec.initContainers ?? []).entries()) {
     const path = at.at(i);
     checkContainer(container, { at: path, scope });
-    path.child('restartPolicy').oneOf(container.restartPolicy, restartPolicies);
-    if (names.has(container.name)) path.child('name').duplicate(container.name);
-    names.add(container.name);
+    checkRestart(container, path);
+    if (names.has(container.name ?? '')) path.child('name').duplicate(container.name ?? '');
+    else if (container.name) names.add(container.name);
+    // They run one after the other, and upstream counts each as the first.
+    checkHostPorts([container], (_, p) => at.at(0).child('ports').at(p));
     if (container.restartPolicy === 'Always') checkHooks(container, { at: path, scope });
-    else for (const hook of ['lifecycle', 'livenessProbe', 'readinessProbe', 'startupProbe'] as const) {
-      if (container[hook]) path.child(hook).forbidden('may not be set for init containers without restartPolicy=Always');
+    else {
+      for (const hook of hooks) if (container[hook]) path.child(hook).forbidden('may not be set for init containers without restartPolicy=Always');
+      for (const [p, policy] of (container.resizePolicy ?? []).entries()) {
+        if (policy.restartPolicy === 'RestartContainer') {
+          path.child('resizePolicy').at(p).child('restartPolicy').invalid(policy.restartPolicy, "must not be set to 'RestartContainer' for non-sidecar initContainers");
+        }
+      }
     }
-    checkHostPorts([container], at);
   }
 }
 
+/** In the order of the type's fields. */
 const notForEphemeral: readonly (keyof EphemeralContainer)[] = [
-  'ports', 'livenessProbe', 'readinessProbe', 'startupProbe', 'lifecycle', 'resizePolicy', 'restartPolicy',
+  'ports', 'resources', 'resizePolicy', 'restartPolicy', 'restartPolicyRules', 'livenessProbe', 'readinessProbe', 'startupProbe', 'lifecycle',
 ];
 
+function isSet(value: unknown): boolean {
+  if (value === undefined || value === null) return false;
+  return !Array.isArray(value) || value.length > 0;
+}
+
 export function checkEphemeralContainers(scope: PodScope, at: FieldPath): void {
-  const others = [...(scope.spec.containers ?? []), ...(scope.spec.initContainers ?? [])].map((container) => container.name);
+  const forbidden = 'cannot be set for an Ephemeral Container';
+  const others = [...(scope.spec.containers ?? []), ...(scope.spec.initContainers ?? [])].map((container) => container.name ?? '');
   const names = new Set(others);
   for (const [i, container] of (scope.spec.ephemeralContainers ?? []).entries()) {
     const path = at.at(i);
     checkContainer(container, { at: path, scope });
-    if (names.has(container.name)) path.child('name').duplicate(container.name);
-    names.add(container.name);
+    checkTrimmedImage(container, path);
+    if (names.has(container.name ?? '')) path.child('name').duplicate(container.name ?? '');
+    names.add(container.name ?? '');
     const target = container.targetContainerName;
     if (target && !others.includes(target)) path.child('targetContainerName').notFound(target);
-    for (const field of notForEphemeral) if (container[field] !== undefined) path.child(field).forbidden('cannot be set for an Ephemeral Container');
-    if (Object.keys(container.resources ?? {}).length > 0) path.child('resources').forbidden('cannot be set for an Ephemeral Container');
+    for (const field of notForEphemeral) {
+      // No resources at all are shown as an empty object.
+      const value = field === 'resources' && Object.keys(container.resources ?? {}).length === 0 ? undefined : container[field];
+      if (isSet(value)) path.child(field).forbidden(forbidden);
+    }
     for (const [m, mount] of (container.volumeMounts ?? []).entries()) {
-      if (mount.subPath) path.child('volumeMounts').at(m).child('subPath').forbidden('cannot be set for an Ephemeral Container');
+      for (const field of ['subPath', 'subPathExpr'] as const) if (mount[field]) path.child('volumeMounts').at(m).child(field).forbidden(forbidden);
     }
   }
 }
 
-function checkHostPorts(containers: readonly Container[], at: FieldPath): void {
+/** Only of pods: images of templates may hold blanks, which some replace later. */
+export function checkImages(spec: PodSpec, at: FieldPath): void {
+  for (const list of ['containers', 'initContainers'] as const) {
+    for (const [i, container] of (spec[list] ?? []).entries()) checkTrimmedImage(container, at.child(list).at(i));
+  }
+}
+
+function checkHostPorts(containers: readonly Container[], at: (container: number, port: number) => FieldPath): void {
   const taken = new Set<string>();
   for (const [i, container] of containers.entries()) {
     for (const [p, port] of (container.ports ?? []).entries()) {
       if (!port.hostPort) continue;
       const key = `${port.protocol}/${port.hostIP ?? ''}/${port.hostPort}`;
-      if (taken.has(key)) at.at(i).child('ports').at(p).child('hostPort').duplicate(key);
+      if (taken.has(key)) at(i, p).child('hostPort').duplicate(key);
       taken.add(key);
     }
   }

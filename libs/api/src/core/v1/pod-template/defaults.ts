@@ -60,6 +60,7 @@ export function defaultPodSpec(spec: PodSpec): void {
   spec.terminationGracePeriodSeconds ??= 30;
   spec.schedulerName ||= 'default-scheduler';
   aliasServiceAccount(spec);
+  roundToMilli(spec.overhead);
   for (const volume of spec.volumes ?? []) defaultVolume(volume);
   for (const container of allContainers(spec)) defaultContainer(container);
   for (const container of spec.ephemeralContainers ?? []) defaultContainer(container);
@@ -84,7 +85,16 @@ export function defaultPod(pod: Pod): void {
   for (const container of allContainers(spec)) requestWhatIsLimited(container);
   defaultPodResources(spec);
   defaultPodSpec(spec);
+  alignPodIps(pod);
   if (spec.hostNetwork) for (const container of allContainers(spec)) for (const port of container.ports ?? []) port.hostPort ||= port.containerPort;
+}
+
+/** `podIP` is the older name of the first of `podIPs`, and what counts when they differ. */
+function alignPodIps({ status }: Pod): void {
+  if (!status) return;
+  const first = status.podIPs?.[0]?.ip;
+  if (status.podIP && status.podIP !== first) status.podIPs = [{ ip: status.podIP }];
+  else if (!status.podIP && first) status.podIP = first;
 }
 
 function requestWhatIsLimited(container: Container): void {

@@ -1,6 +1,8 @@
 import type { EnvFromSource, EnvVar, ObjectFieldSelector, ResourceFieldSelector } from '../../../../gen/types.ts';
 import type { FieldPath } from '../../../validation/field-path.ts';
-import { annotationKey, configMapKey, dns1123Subdomain, envVarName, qualifiedName } from '../../../validation/names.ts';
+import { annotationKey, configMapKey, dns1123Label, dns1123Subdomain, envVarName, qualifiedName } from '../../../validation/names.ts';
+import { checkNoBacksteps } from './path-validation.ts';
+import { compareQuantities } from '../../../validation/quantity.ts';
 
 const envFieldPaths = [
   'metadata.name', 'metadata.namespace', 'metadata.uid', 'spec.nodeName', 'spec.serviceAccountName', 'status.hostIP', 'status.hostIPs', 'status.podIP', 'status.podIPs',
@@ -13,45 +15,58 @@ const envResources = [
 const hugePages = /^(limits|requests)\.hugepages-/;
 
 /** Every field path that pods know; others cannot even be converted. */
-const knownFieldPaths = new Set([...envFieldPaths, ...volumeFieldPaths, 'spec.restartPolicy', 'spec.schedulerName', 'status.phase']);
+const knownFieldPaths = new Set([...envFieldPaths, ...volumeFieldPaths, 'spec.host', 'spec.restartPolicy', 'spec.schedulerName', 'status.phase']);
 
 export function checkFieldRef(ref: ObjectFieldSelector, { at, allowed }: { at: FieldPath; allowed: readonly string[] }): void {
   if (!ref.apiVersion) return at.child('apiVersion').required();
   if (!ref.fieldPath) return at.child('fieldPath').required();
   const path = at.child('fieldPath');
-  const subscript = /^(metadata\.(?:annotations|labels))\['(.*)'\]$/.exec(ref.fieldPath);
-  if (subscript) {
-    const rule = subscript[1] === 'metadata.labels' ? qualifiedName : annotationKey;
-    return path.matches(subscript[2], rule);
+  const unknown = (why: string): void => path.invalid(ref.fieldPath, `error converting fieldPath: ${why}`);
+  if (ref.apiVersion !== 'v1') return unknown(`unsupported pod version: ${ref.apiVersion}`);
+  const [, owner, key] = /^(.+?)\['(.*)'\]$/.exec(ref.fieldPath) ?? [];
+  if (owner !== undefined) {
+    if (owner === 'metadata.annotations') return at.matches(key, annotationKey);
+    if (owner === 'metadata.labels') return at.matches(key, qualifiedName);
+    return unknown(`field label does not support subscript: ${ref.fieldPath}`);
   }
-  if (!knownFieldPaths.has(ref.fieldPath)) {
-    return path.invalid(ref.fieldPath, `error converting fieldPath: field label not supported: ${ref.fieldPath}`);
-  }
-  if (!allowed.includes(ref.fieldPath)) path.notSupported(ref.fieldPath, allowed);
+  if (!knownFieldPaths.has(ref.fieldPath)) return unknown(`field label not supported: ${ref.fieldPath}`);
+  // The older name of the same field.
+  const known = ref.fieldPath === 'spec.host' ? 'spec.nodeName' : ref.fieldPath;
+  if (!allowed.includes(known)) path.notSupported(known, allowed);
 }
 
-const cpuDivisors = new Set(['0', '1m', '1']);
-const byteDivisors = new Set(['0', '1', '1k', '1M', '1G', '1T', '1P', '1E', '1Ki', '1Mi', '1Gi', '1Ti', '1Pi', '1Ei']);
+const byteDivisors = new Set(['1', '1k', '1M', '1G', '1T', '1P', '1E', '1Ki', '1Mi', '1Gi', '1Ti', '1Pi', '1Ei']);
+const listedBytes = [...byteDivisors].join(', ');
+
+/** How messages call a resource, and the divisors that it takes; undefined: any. */
+function divisorsOf(resource: string): { name: string; allowed: ReadonlySet<string>; listed: string } | undefined {
+  const [, name = ''] = resource.split('.', 2);
+  if (hugePages.test(resource)) return { name: 'hugepages', allowed: byteDivisors, listed: listedBytes };
+  if (!envResources.includes(resource)) return undefined;
+  if (name === 'cpu') return { name, allowed: new Set(['1m', '1']), listed: '1m and 1' };
+  return { name: name === 'memory' ? name : 'local ephemeral storage', allowed: byteDivisors, listed: listedBytes };
+}
+
+function checkDivisor({ resource, divisor }: ResourceFieldSelector, at: FieldPath): void {
+  if (divisor === undefined || compareQuantities(divisor, '0') === 0) return;
+  const divisors = divisorsOf(resource ?? '');
+  if (!divisors || divisors.allowed.has(divisor)) return;
+  at.child('divisor').invalid(resource, `only divisor's values ${divisors.listed} are supported with the ${divisors.name} resource`);
+}
 
 export function checkResourceFieldRef(ref: ResourceFieldSelector, { at, isVolume }: { at: FieldPath; isVolume: boolean }): void {
-  if (isVolume && !ref.containerName) return at.child('containerName').required();
-  if (!ref.resource) return at.child('resource').required();
-  if (!envResources.includes(ref.resource) && !hugePages.test(ref.resource)) return at.child('resource').notSupported(ref.resource, envResources);
-  const divisor = ref.divisor ?? '0';
-  const [, resource = ''] = ref.resource.split('.', 2);
-  const path = at.child('divisor');
-  if (resource === 'cpu' && !cpuDivisors.has(divisor)) path.invalid(divisor, "only divisor's values 1m and 1 are supported with the cpu resource");
-  else if (resource !== 'cpu' && !byteDivisors.has(divisor)) {
-    path.invalid(divisor, `only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported with the ${resource} resource`);
-  }
+  if (isVolume && !ref.containerName) at.child('containerName').required();
+  else if (!ref.resource) at.child('resource').required();
+  else if (!envResources.includes(ref.resource) && !hugePages.test(ref.resource)) at.child('resource').notSupported(ref.resource, envResources);
+  checkDivisor(ref, at);
 }
 
 function checkKeyRef(ref: { name?: string; key: string }, at: FieldPath): void {
-  if (!ref.name) at.child('name').required();
+  at.child('name').matches(ref.name, dns1123Subdomain);
   at.child('key').requires(ref.key, configMapKey);
 }
 
-const oneSourceMessage = 'must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`';
+const oneSourceMessage = 'must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`';
 
 function checkValueFrom(env: EnvVar, at: FieldPath): void {
   const from = env.valueFrom;
@@ -63,9 +78,10 @@ function checkValueFrom(env: EnvVar, at: FieldPath): void {
   if (from.secretKeyRef && ++count) checkKeyRef(from.secretKeyRef, at.child('secretKeyRef'));
   if (from.fileKeyRef && ++count) {
     const path = at.child('fileKeyRef');
-    if (!from.fileKeyRef.volumeName) path.child('volumeName').required();
-    if (!from.fileKeyRef.path) path.child('path').required();
     path.child('key').requires(from.fileKeyRef.key, envVarName);
+    path.child('volumeName').requires(from.fileKeyRef.volumeName, dns1123Label);
+    if (!from.fileKeyRef.path) path.child('path').required();
+    else checkNoBacksteps(from.fileKeyRef.path, path.child('path'));
   }
   if (count === 0) at.invalid('', oneSourceMessage);
   else if (env.value) at.invalid('', 'may not be specified when `value` is not empty');
@@ -86,7 +102,7 @@ export function checkEnvFrom(sources: readonly EnvFromSource[] | undefined, at: 
     if (source.prefix) item.child('prefix').matches(source.prefix, envVarName);
     if (source.configMapRef) item.child('configMapRef').child('name').requires(source.configMapRef.name, dns1123Subdomain);
     if (source.secretRef) item.child('secretRef').child('name').requires(source.secretRef.name, dns1123Subdomain);
-    if (!source.configMapRef && !source.secretRef) item.invalid('', 'must specify one of: `configMapRef` or `secretRef`');
-    if (source.configMapRef && source.secretRef) item.invalid('', 'may not have more than one field specified at a time');
+    if (!source.configMapRef && !source.secretRef) at.invalid('', 'must specify one of: `configMapRef` or `secretRef`');
+    if (source.configMapRef && source.secretRef) at.invalid('', 'may not have more than one field specified at a time');
   }
 }

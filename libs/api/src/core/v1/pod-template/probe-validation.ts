@@ -1,4 +1,4 @@
-import type { ExecAction, GRPCAction, HTTPGetAction, Lifecycle, LifecycleHandler, Probe, SleepAction, TCPSocketAction } from '../../../../gen/types.ts';
+import type { ExecAction, GRPCAction, HTTPGetAction, Lifecycle, LifecycleHandler, PodOS, Probe, SleepAction, TCPSocketAction } from '../../../../gen/types.ts';
 import type { FieldPath } from '../../../validation/field-path.ts';
 import { checkNonNegative, checkPort, checkPortOrName } from '../../../validation/fields.ts';
 import { httpHeaderName } from '../../../validation/names.ts';
@@ -50,11 +50,11 @@ function checkHandler(handlers: Handlers, { at, grace }: { at: FieldPath; grace:
   if (count === 0) at.required('must specify a handler type');
 }
 
+/** Without a grace period its absence is reported already. */
 function checkSleep(sleep: SleepAction, { at, grace }: { at: FieldPath; grace: number | undefined }): void {
-  const max = grace ?? 30;
-  if (sleep.seconds >= 0 && sleep.seconds <= max) return;
-  const detail = `must be non-negative and less than terminationGracePeriodSeconds (${max}). Enable AllowPodLifecycleSleepActionZeroValue feature gate for zero sleep.`;
-  at.invalid(sleep.seconds, detail);
+  const seconds = sleep.seconds ?? 0;
+  if (grace === undefined || (seconds >= 0 && seconds <= grace)) return;
+  at.invalid(seconds, `must be non-negative and less than terminationGracePeriodSeconds (${grace})`);
 }
 
 export function checkProbe(probe: Probe, at: FieldPath): void {
@@ -72,7 +72,7 @@ export function checkProbe(probe: Probe, at: FieldPath): void {
 export function checkOneSuccessProbe(probe: Probe | undefined, at: FieldPath): void {
   if (!probe) return;
   checkProbe(probe, at);
-  if ((probe.successThreshold ?? 1) !== 1) at.child('successThreshold').invalid(probe.successThreshold, 'must be 1');
+  if (probe.successThreshold !== 1) at.child('successThreshold').invalid(probe.successThreshold ?? 0, 'must be 1');
 }
 
 export function checkReadinessProbe(probe: Probe | undefined, at: FieldPath): void {
@@ -86,8 +86,24 @@ function checkLifecycleHandler(handler: LifecycleHandler | undefined, where: { a
   if (handler) checkHandler(handler, where);
 }
 
-export function checkLifecycle(lifecycle: Lifecycle | undefined, { at, grace }: { at: FieldPath; grace: number | undefined }): void {
+const numbered = (from: number, to: number, name: (n: number) => string): string[] => Array.from({ length: to - from + 1 }, (_, i) => name(from + i));
+
+const linuxSignals: readonly string[] = [
+  'SIGABRT', 'SIGALRM', 'SIGBUS', 'SIGCHLD', 'SIGCLD', 'SIGCONT', 'SIGFPE', 'SIGHUP', 'SIGILL', 'SIGINT', 'SIGIO', 'SIGIOT', 'SIGKILL', 'SIGPIPE', 'SIGPOLL', 'SIGPROF', 'SIGPWR',
+  'SIGQUIT', 'SIGSEGV', 'SIGSTKFLT', 'SIGSTOP', 'SIGSYS', 'SIGTERM', 'SIGTRAP', 'SIGTSTP', 'SIGTTIN', 'SIGTTOU', 'SIGURG', 'SIGUSR1', 'SIGUSR2', 'SIGVTALRM', 'SIGWINCH', 'SIGXCPU',
+  'SIGXFSZ', 'SIGRTMIN', 'SIGRTMAX', ...numbered(1, 15, (n) => `SIGRTMIN+${n}`), ...numbered(1, 14, (n) => `SIGRTMAX-${n}`),
+].sort();
+const windowsSignals: readonly string[] = ['SIGKILL', 'SIGTERM'];
+
+function checkStopSignal(signal: string, { at, os }: { at: FieldPath; os: PodOS | undefined }): void {
+  if (!os) return at.forbidden('may not be set for containers with empty `spec.os.name`');
+  const allowed = os.name === 'windows' ? windowsSignals : linuxSignals;
+  if ((os.name === 'windows' || os.name === 'linux') && !allowed.includes(signal)) at.notSupported(signal, allowed);
+}
+
+export function checkLifecycle(lifecycle: Lifecycle | undefined, { at, grace, os }: { at: FieldPath; grace: number | undefined; os: PodOS | undefined }): void {
   if (!lifecycle) return;
   checkLifecycleHandler(lifecycle.postStart, { at: at.child('postStart'), grace });
   checkLifecycleHandler(lifecycle.preStop, { at: at.child('preStop'), grace });
+  if (lifecycle.stopSignal !== undefined) checkStopSignal(lifecycle.stopSignal, { at: at.child('stopSignal'), os });
 }

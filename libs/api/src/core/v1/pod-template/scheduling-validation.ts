@@ -1,7 +1,7 @@
-import type { Affinity, NodeSelectorRequirement, NodeSelectorTerm, PodAffinityTerm, PodSpec, Toleration, WeightedPodAffinityTerm } from '../../../../gen/types.ts';
+import type { Affinity, LabelSelector, NodeSelectorRequirement, NodeSelectorTerm, PodAffinityTerm, PodSpec, Toleration, WeightedPodAffinityTerm } from '../../../../gen/types.ts';
 import type { FieldPath } from '../../../validation/field-path.ts';
 import { checkLabelSelector, needsValuesMessage, noValuesMessage } from '../../../validation/label-selector.ts';
-import { dns1123Label, labelValue, qualifiedName } from '../../../validation/names.ts';
+import { dns1123Label, dns1123Subdomain, labelValue, qualifiedName } from '../../../validation/names.ts';
 
 const effects = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
 
@@ -22,12 +22,12 @@ function checkToleration(toleration: Toleration, at: FieldPath): void {
     const problems = labelValue(value);
     if (problems.length > 0) at.child('operator').invalid(value, problems.join(';'));
   } else if (operator === 'Exists') {
-    if (value !== '') at.child('operator').invalid(toleration, "value must be empty when `operator` is 'Exists'");
-  } else at.child('operator').notSupported(operator, ['Equal', 'Exists']);
+    if (value !== '') at.child('operator').invalid(value, "value must be empty when `operator` is 'Exists'");
+  } else at.child('operator').notSupported(operator, operator === 'Lt' || operator === 'Gt' ? ['Equal', 'Exists', 'Lt', 'Gt'] : ['Equal', 'Exists']);
   at.child('effect').oneOf(effect, effects);
 }
 
-function checkNodeRequirement(requirement: NodeSelectorRequirement, at: FieldPath): void {
+function checkNodeRequirement(requirement: NodeSelectorRequirement, { at, anyValue }: { at: FieldPath; anyValue: boolean }): void {
   const values = requirement.values ?? [];
   switch (requirement.operator) {
     case 'In':
@@ -46,17 +46,19 @@ function checkNodeRequirement(requirement: NodeSelectorRequirement, at: FieldPat
       at.child('operator').invalid(requirement.operator, 'not a valid selector operator');
   }
   at.child('key').matches(requirement.key, qualifiedName);
-  for (const [i, value] of values.entries()) at.child('values').at(i).matches(value, labelValue);
+  if (!anyValue) for (const [i, value] of values.entries()) at.child('values').at(i).matches(value, labelValue);
 }
 
-export function checkNodeSelectorTerm(term: NodeSelectorTerm, at: FieldPath): void {
-  for (const [i, requirement] of (term.matchExpressions ?? []).entries()) checkNodeRequirement(requirement, at.child('matchExpressions').at(i));
+/** Preferences may name values that no label can have; they always could. */
+export function checkNodeSelectorTerm(term: NodeSelectorTerm, at: FieldPath, { anyValue }: { anyValue: boolean } = { anyValue: false }): void {
+  for (const [i, requirement] of (term.matchExpressions ?? []).entries()) checkNodeRequirement(requirement, { at: at.child('matchExpressions').at(i), anyValue });
   for (const [i, requirement] of (term.matchFields ?? []).entries()) {
     const path = at.child('matchFields').at(i);
     const isIn = requirement.operator === 'In' || requirement.operator === 'NotIn';
     if (!isIn) path.child('operator').invalid(requirement.operator, 'not a valid selector operator');
     else if (requirement.values?.length !== 1) path.child('values').required("must be only one value when `operator` is 'In' or 'NotIn' for node field selector");
     if (requirement.key !== 'metadata.name') path.child('key').invalid(requirement.key, 'not a valid field selector key');
+    else for (const [v, value] of (requirement.values ?? []).entries()) path.child('values').at(v).matches(value, dns1123Subdomain);
   }
 }
 
@@ -64,14 +66,34 @@ function checkAffinityTerm(term: PodAffinityTerm, at: FieldPath): void {
   checkLabelSelector(term.labelSelector, at.child('labelSelector'));
   checkLabelSelector(term.namespaceSelector, at.child('namespaceSelector'));
   for (const namespace of term.namespaces ?? []) at.child('namespace').matches(namespace, dns1123Label);
-  checkMatchLabelKeys(term.matchLabelKeys, at.child('matchLabelKeys'));
-  checkMatchLabelKeys(term.mismatchLabelKeys, at.child('mismatchLabelKeys'));
+  checkAffinityKeys(term, at);
   if (!term.topologyKey) at.child('topologyKey').required('can not be empty');
-  else at.child('topologyKey').matches(term.topologyKey, qualifiedName);
+  at.child('topologyKey').matches(term.topologyKey, qualifiedName);
 }
 
-function checkMatchLabelKeys(keys: readonly string[] | undefined, at: FieldPath): void {
-  for (const [i, key] of (keys ?? []).entries()) at.at(i).matches(key, qualifiedName);
+function checkLabelKeys(keys: readonly string[] | undefined, { at, selector }: { at: FieldPath; selector: LabelSelector | undefined }): void {
+  if (!keys?.length) return;
+  if (!selector) return at.forbidden('must not be specified when labelSelector is not set');
+  for (const [i, key] of keys.entries()) at.at(i).matches(key, qualifiedName);
+}
+
+/** The requirement that stands for a key was merged into the selector before: a key that is named once more is the client's. */
+function checkMergedKeys(keys: readonly string[], { at, selector }: { at: FieldPath; selector: LabelSelector | undefined }): void {
+  const seen = new Set(Object.keys(selector?.matchLabels ?? {}));
+  for (const { key } of selector?.matchExpressions ?? []) {
+    const i = keys.lastIndexOf(key);
+    if (i >= 0 && seen.has(key)) at.at(i).invalid(key, 'exists in both matchLabelKeys and labelSelector');
+    seen.add(key);
+  }
+}
+
+function checkAffinityKeys({ matchLabelKeys = [], mismatchLabelKeys = [], labelSelector: selector }: PodAffinityTerm, at: FieldPath): void {
+  checkLabelKeys(matchLabelKeys, { at: at.child('matchLabelKeys'), selector });
+  checkLabelKeys(mismatchLabelKeys, { at: at.child('mismatchLabelKeys'), selector });
+  checkMergedKeys(matchLabelKeys, { at, selector });
+  for (const [i, key] of matchLabelKeys.entries()) {
+    if (mismatchLabelKeys.includes(key)) at.child('matchLabelKeys').at(i).invalid(key, 'exists in both matchLabelKeys and mismatchLabelKeys');
+  }
 }
 
 function checkWeight(weight: number, at: FieldPath): void {
@@ -95,8 +117,8 @@ function checkPodTerms(terms: PodTerms | undefined, at: FieldPath): void {
 }
 
 export function checkNodeSelectorTerms(terms: readonly NodeSelectorTerm[] | undefined, at: FieldPath): void {
-  if (!terms?.length) at.required('must have at least one node selector term');
-  for (const [i, term] of (terms ?? []).entries()) checkNodeSelectorTerm(term, at.at(i));
+  if (!terms?.length) return at.required('must have at least one node selector term');
+  for (const [i, term] of terms.entries()) checkNodeSelectorTerm(term, at.at(i));
 }
 
 export function checkAffinity(affinity: Affinity | undefined, at: FieldPath): void {
@@ -108,36 +130,42 @@ export function checkAffinity(affinity: Affinity | undefined, at: FieldPath): vo
     for (const [i, preferred] of (node.preferredDuringSchedulingIgnoredDuringExecution ?? []).entries()) {
       const item = path.child('preferredDuringSchedulingIgnoredDuringExecution').at(i);
       checkWeight(preferred.weight, item.child('weight'));
-      checkNodeSelectorTerm(preferred.preference ?? {}, item.child('preference'));
+      checkNodeSelectorTerm(preferred.preference ?? {}, item.child('preference'), { anyValue: true });
     }
   }
   checkPodTerms(affinity?.podAffinity, at.child('podAffinity'));
   checkPodTerms(affinity?.podAntiAffinity, at.child('podAntiAffinity'));
 }
 
+type SpreadConstraint = NonNullable<PodSpec['topologySpreadConstraints']>[number];
+
+function checkMinDomains({ minDomains, whenUnsatisfiable }: SpreadConstraint, at: FieldPath): void {
+  if (minDomains === undefined) return;
+  if (minDomains <= 0) at.invalid(minDomains, 'must be greater than zero');
+  if (whenUnsatisfiable !== 'DoNotSchedule') at.invalid(minDomains, `can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ${whenUnsatisfiable ?? ''}`);
+}
+
 export function checkTopologySpread(spec: PodSpec, at: FieldPath): void {
   const constraints = spec.topologySpreadConstraints ?? [];
-  const seen = new Set<string>();
+  const pairOf = ({ topologyKey = '', whenUnsatisfiable = '' }: SpreadConstraint): string => `{${topologyKey}, ${whenUnsatisfiable}}`;
   for (const [i, constraint] of constraints.entries()) {
     const path = at.at(i);
-    if (constraint.maxSkew <= 0) path.child('maxSkew').invalid(constraint.maxSkew, 'must be greater than zero');
-    if (!constraint.topologyKey) path.child('topologyKey').required('can not be empty');
-    else path.child('topologyKey').matches(constraint.topologyKey, qualifiedName);
-    if (!['DoNotSchedule', 'ScheduleAnyway'].includes(constraint.whenUnsatisfiable)) {
-      path.child('whenUnsatisfiable').notSupported(constraint.whenUnsatisfiable, ['DoNotSchedule', 'ScheduleAnyway']);
+    const { maxSkew = 0, topologyKey, whenUnsatisfiable = '' } = constraint;
+    if (maxSkew <= 0) path.child('maxSkew').invalid(maxSkew, 'must be greater than zero');
+    if (!topologyKey) path.child('topologyKey').required('can not be empty');
+    const actions = ['DoNotSchedule', 'ScheduleAnyway'];
+    if (!actions.includes(whenUnsatisfiable)) path.child('whenUnsatisfiable').notSupported(whenUnsatisfiable, actions);
+    const pair = pairOf(constraint);
+    if (constraints.slice(i + 1).some((later) => pairOf(later) === pair)) path.child('{topologyKey, whenUnsatisfiable}').duplicate(pair);
+    checkMinDomains(constraint, path.child('minDomains'));
+    for (const name of ['nodeAffinityPolicy', 'nodeTaintsPolicy'] as const) {
+      const policy = constraint[name];
+      if (policy !== undefined && !['Honor', 'Ignore'].includes(policy)) path.child(name).notSupported(policy, ['Honor', 'Ignore']);
     }
-    const pair = `{${constraint.topologyKey}, ${constraint.whenUnsatisfiable}}`;
-    if (seen.has(pair)) path.child('{topologyKey, whenUnsatisfiable}').duplicate(pair);
-    seen.add(pair);
-    const domains = constraint.minDomains;
-    if (domains !== undefined && domains <= 0) path.child('minDomains').invalid(domains, 'must be greater than zero');
-    if (domains !== undefined && constraint.whenUnsatisfiable !== 'DoNotSchedule') {
-      path.child('minDomains').invalid(domains, `can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ${constraint.whenUnsatisfiable}`);
-    }
-    path.child('nodeAffinityPolicy').oneOf(constraint.nodeAffinityPolicy, ['Honor', 'Ignore']);
-    path.child('nodeTaintsPolicy').oneOf(constraint.nodeTaintsPolicy, ['Honor', 'Ignore']);
-    checkMatchLabelKeys(constraint.matchLabelKeys, path.child('matchLabelKeys'));
-    checkLabelSelector(constraint.labelSelector, path.child('labelSelector'));
+    const selector = constraint.labelSelector;
+    checkLabelKeys(constraint.matchLabelKeys, { at: path.child('matchLabelKeys'), selector });
+    checkMergedKeys(constraint.matchLabelKeys ?? [], { at: path.child('matchLabelKeys'), selector });
+    checkLabelSelector(selector, path.child('labelSelector'));
   }
 }
 
@@ -152,5 +180,4 @@ export function checkGates(spec: PodSpec, at: FieldPath): void {
     if (names.has(gate.name)) path.duplicate(gate.name);
     names.add(gate.name);
   }
-  if (names.size > 0 && spec.nodeName) at.child('nodeName').forbidden('cannot be set until all schedulingGates have been cleared');
 }

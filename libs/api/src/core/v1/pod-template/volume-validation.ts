@@ -1,164 +1,144 @@
-import type { DownwardAPIVolumeFile, KeyToPath, ProjectedVolumeSource, Volume, VolumeProjection } from '../../../../gen/types.ts';
+import type { ObjectMeta, PersistentVolumeClaimSpec, PersistentVolumeClaimTemplate, Volume } from '../../../../gen/types.ts';
 import type { FieldPath } from '../../../validation/field-path.ts';
-import { checkNonNegative, checkUniqueLabel } from '../../../validation/fields.ts';
+import { checkAnnotations, checkLabels } from '../../../validation/fields.ts';
+import { dns1123Label, dns1123Subdomain } from '../../../validation/names.ts';
 import { compareQuantities } from '../../../validation/quantity.ts';
-import { checkFieldRef, checkResourceFieldRef, volumeFieldPaths } from './env-validation.ts';
-import { checkDescendingPath, checkNoBacksteps } from './security-validation.ts';
+import { checkClaimSpec } from '../claim-spec-validation.ts';
+import { checkDownwardFile, checkMode, checkItems, checkProjected } from './projection-validation.ts';
+import { checkCsiDriverName, sharedSources } from './volume-sources.ts';
 
-const modeMessage = 'must be a number between 0 and 0777 (octal), both inclusive';
-
-function checkMode(mode: number | undefined, at: FieldPath): void {
-  if (mode !== undefined && (mode < 0 || mode > 0o777)) at.invalid(mode, modeMessage);
+/** What a volume's checks need to know. */
+interface VolumeScope {
+  readonly name: string;
+  /** Of a pod; templates have none. */
+  readonly podName: string | undefined;
+  readonly isPod: boolean;
 }
-
-function checkFilePath(path: string | undefined, at: FieldPath): void {
-  if (!path) return at.required();
-  checkDescendingPath(path, at);
-  if (path.startsWith('..') && path !== '..' && !path.startsWith('../')) at.invalid(path, "must not start with '..'");
-}
-
-function checkItems(items: readonly KeyToPath[] | undefined, at: FieldPath): void {
-  for (const [i, item] of (items ?? []).entries()) {
-    const path = at.at(i);
-    if (!item.key) path.child('key').required();
-    checkFilePath(item.path, path.child('path'));
-    checkMode(item.mode, path.child('mode'));
-  }
-}
-
-function checkDownwardFile(file: DownwardAPIVolumeFile, at: FieldPath): void {
-  checkFilePath(file.path, at.child('path'));
-  if (file.fieldRef) {
-    checkFieldRef(file.fieldRef, { at: at.child('fieldRef'), allowed: volumeFieldPaths });
-    if (file.resourceFieldRef) at.child('resource').invalid('resource', 'fieldRef and resourceFieldRef can not be specified simultaneously');
-  } else if (file.resourceFieldRef) checkResourceFieldRef(file.resourceFieldRef, { at: at.child('resourceFieldRef'), isVolume: true });
-  else at.required('one of fieldRef and resourceFieldRef is required');
-  checkMode(file.mode, at.child('mode'));
-}
-
-/** Which sources a projection may have, and each one's checks. */
-const projections: { [K in keyof VolumeProjection]-?: (source: NonNullable<VolumeProjection[K]>, at: FieldPath) => void } = {
-  configMap: (source, at) => {
-    if (!source.name) at.child('name').required();
-    checkItems(source.items, at.child('items'));
-  },
-  secret: (source, at) => {
-    if (!source.name) at.child('name').required();
-    checkItems(source.items, at.child('items'));
-  },
-  downwardAPI: (source, at) => {
-    for (const [i, file] of (source.items ?? []).entries()) checkDownwardFile(file, at.child('items').at(i));
-  },
-  serviceAccountToken: (source, at) => {
-    const seconds = source.expirationSeconds ?? 3600;
-    if (seconds < 600) at.child('expirationSeconds').invalid(seconds, 'may not specify a duration less than 10 minutes');
-    else if (seconds > 2 ** 32) at.child('expirationSeconds').invalid(seconds, 'may not specify a duration larger than 2^32 seconds');
-    if (!source.path) at.child('path').required();
-    else checkFilePath(source.path, at.child('path'));
-  },
-  clusterTrustBundle: (source, at) => {
-    if (source.name !== undefined && source.signerName !== undefined) {
-      at.invalid(source, 'only one of name and signerName may be used');
-    } else if (source.name === undefined && source.signerName === undefined) at.required('either name or signerName must be specified');
-    checkFilePath(source.path, at.child('path'));
-  },
-  podCertificate: (source, at) => {
-    if (!source.signerName) at.child('signerName').required();
-    if (!source.keyType) at.child('keyType').required();
-  },
-};
-
-function checkProjected(projected: ProjectedVolumeSource, at: FieldPath): void {
-  checkMode(projected.defaultMode, at.child('defaultMode'));
-  for (const [i, source] of (projected.sources ?? []).entries()) {
-    const path = at.child('sources').at(i);
-    let count = 0;
-    for (const name of Object.keys(projections) as (keyof VolumeProjection)[]) {
-      const value = source[name];
-      if (value === undefined) continue;
-      count++;
-      if (count > 1) path.child(name).forbidden('may not specify more than 1 volume type');
-      else (projections[name] as (source: unknown, at: FieldPath) => void)(value, path.child(name));
-    }
-    if (count === 0) path.required('must specify a volume type');
-  }
-}
-
-const hostPathTypes = ['', 'BlockDevice', 'CharDevice', 'Directory', 'DirectoryOrCreate', 'File', 'FileOrCreate', 'Socket'];
 
 type Source = Exclude<keyof Volume, 'name'>;
+type Check<K extends Source> = (source: NonNullable<Volume[K]>, at: FieldPath, scope: VolumeScope) => void;
 
-/** Sources with checks of their own; the schema covers the rest. */
-const sources: { [K in Source]?: (source: NonNullable<Volume[K]>, at: FieldPath) => void } = {
+const templateFields = new Set(['annotations', 'labels']);
+
+function checkClaimTemplate({ metadata, spec }: PersistentVolumeClaimTemplate, at: FieldPath): void {
+  const path = at.child('metadata');
+  checkAnnotations(metadata?.annotations, path.child('annotations'));
+  checkLabels(metadata?.labels, path.child('labels'));
+  for (const [name, value] of Object.entries(metadata ?? {}) as [keyof ObjectMeta, unknown][]) {
+    if (!templateFields.has(name) && value !== undefined && value !== null && value !== '') path.child(name).forbidden('cannot be set');
+  }
+  checkClaimSpec((spec ?? {}) as PersistentVolumeClaimSpec, at.child('spec'));
+}
+
+/** In the order in which upstream looks for them: of several sources the first counts. */
+const sources: { readonly [K in Source]-?: Check<K> } = {
   emptyDir: ({ sizeLimit }, at) => {
     if (sizeLimit !== undefined && compareQuantities(sizeLimit, '0') < 0) at.child('sizeLimit').forbidden('SizeLimit field must be a valid resource quantity');
   },
-  hostPath: (source, at) => {
-    if (!source.path) at.child('path').required();
-    else checkNoBacksteps(source.path, at.child('path'));
-    if (source.type && !hostPathTypes.includes(source.type)) at.child('type').notSupported(source.type, hostPathTypes);
-  },
+  hostPath: sharedSources.hostPath,
+  gitRepo: sharedSources.gitRepo,
+  gcePersistentDisk: sharedSources.gcePersistentDisk,
+  awsElasticBlockStore: sharedSources.awsElasticBlockStore,
   secret: (source, at) => {
     if (!source.secretName) at.child('secretName').required();
     checkMode(source.defaultMode, at.child('defaultMode'));
     checkItems(source.items, at.child('items'));
   },
+  nfs: sharedSources.nfs,
+  iscsi: sharedSources.iscsi,
+  glusterfs: sharedSources.glusterfs,
+  flocker: sharedSources.flocker,
+  persistentVolumeClaim: (source, at) => {
+    if (!source.claimName) at.child('claimName').required();
+  },
+  rbd: sharedSources.rbd,
+  cinder: sharedSources.cinder,
+  cephfs: sharedSources.cephfs,
+  quobyte: sharedSources.quobyte,
+  downwardAPI: (source, at) => {
+    checkMode(source.defaultMode, at.child('defaultMode'));
+    for (const file of source.items ?? []) checkDownwardFile(file, at);
+  },
+  fc: sharedSources.fc,
+  flexVolume: sharedSources.flexVolume,
   configMap: (source, at) => {
     if (!source.name) at.child('name').required();
     checkMode(source.defaultMode, at.child('defaultMode'));
     checkItems(source.items, at.child('items'));
   },
-  downwardAPI: (source, at) => {
-    checkMode(source.defaultMode, at.child('defaultMode'));
-    for (const [i, file] of (source.items ?? []).entries()) checkDownwardFile(file, at.child('items').at(i));
-  },
+  azureFile: sharedSources.azureFile,
+  vsphereVolume: sharedSources.vsphereVolume,
+  photonPersistentDisk: sharedSources.photonPersistentDisk,
+  portworxVolume: sharedSources.portworxVolume,
+  azureDisk: sharedSources.azureDisk,
+  storageos: sharedSources.storageos,
   projected: checkProjected,
-  persistentVolumeClaim: (source, at) => {
-    if (!source.claimName) at.child('claimName').required();
-  },
-  nfs: (source, at) => {
-    if (!source.server) at.child('server').required();
-    if (!source.path) at.child('path').required();
-    else if (!source.path.startsWith('/')) at.child('path').invalid(source.path, 'must be an absolute path');
-  },
-  csi: (source, at) => {
-    if (!source.driver) at.child('driver').required();
-  },
-  iscsi: (source, at) => {
-    if (!source.targetPortal) at.child('targetPortal').required();
-    if (!source.iqn) at.child('iqn').required();
-    checkNonNegative(source.lun, at.child('lun'));
+  scaleIO: sharedSources.scaleIO,
+  csi: ({ driver, nodePublishSecretRef: secret }, at) => {
+    checkCsiDriverName(driver, at.child('driver'));
+    if (!secret) return;
+    if (!secret.name) at.child('nodePublishSecretRef').child('name').required();
+    else at.child('name').matches(secret.name, dns1123Subdomain);
   },
   ephemeral: (source, at) => {
-    const template = source.volumeClaimTemplate;
-    if (!template) return at.child('volumeClaimTemplate').required();
-    const spec = at.child('volumeClaimTemplate').child('spec');
-    if (!template.spec?.accessModes?.length) spec.child('accessModes').required('at least 1 access mode is required');
-    if (template.spec?.resources?.requests?.storage === undefined) spec.child('resources').at('storage').required();
+    if (!source.volumeClaimTemplate) at.child('volumeClaimTemplate').required();
+    else checkClaimTemplate(source.volumeClaimTemplate, at.child('volumeClaimTemplate'));
   },
-  image: (source, at) => {
-    if (!source.reference) at.child('reference').required();
-    at.child('pullPolicy').oneOf(source.pullPolicy, ['Always', 'IfNotPresent', 'Never']);
+  image: (source, at, { isPod }) => {
+    if (isPod && !source.reference) at.child('reference').required();
+    at.child('pullPolicy').requiredOneOf(source.pullPolicy, ['Always', 'IfNotPresent', 'Never']);
   },
 };
 
-function checkSource(volume: Volume, at: FieldPath): void {
+/** Upstream spells some paths differently, and differently again when it counts. */
+const pathOf: Partial<Record<Source, string>> = { gcePersistentDisk: 'persistentDisk' };
+const surplusPathOf: Partial<Record<Source, string>> = { cephfs: 'cephFS', downwardAPI: 'downwarAPI' };
+
+function checkSource(volume: Volume, at: FieldPath, scope: VolumeScope): void {
   let count = 0;
-  for (const name of Object.keys(volume) as (keyof Volume)[]) {
-    if (name === 'name' || volume[name] === undefined || volume[name] === null) continue;
-    count++;
-    if (count > 1) at.child(name).forbidden('may not specify more than 1 volume type');
-    else (sources[name] as ((source: unknown, at: FieldPath) => void) | undefined)?.(volume[name], at.child(name));
+  for (const name of Object.keys(sources) as Source[]) {
+    const source = volume[name];
+    if (source === undefined || source === null) continue;
+    if (count > 0) at.child(surplusPathOf[name] ?? name).forbidden('may not specify more than 1 volume type');
+    else {
+      count++;
+      (sources[name] as Check<Source>)(source as never, at.child(pathOf[name] ?? name), scope);
+      if (name === 'ephemeral') checkClaimName(at, scope);
+    }
+    if (name === 'iscsi') checkInitiatorName(volume, at);
   }
   if (count === 0) at.required('must specify a volume type');
 }
 
-export function checkVolumes(volumes: readonly Volume[] | undefined, at: FieldPath): void {
-  const seen = new Set<string>();
-  for (const [i, volume] of (volumes ?? []).entries()) {
-    const path = at.at(i);
-    checkSource(volume, path);
-    checkUniqueLabel(volume.name, { seen, at: path.child('name') });
-  }
+const maxInitiatorLength = 64;
+
+function checkInitiatorName({ name = '', iscsi }: Volume, at: FieldPath): void {
+  if (iscsi?.initiatorName === undefined || `${name}:${iscsi.targetPortal ?? ''}`.length <= maxInitiatorLength) return;
+  at.child('name').invalid(name, 'Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters if iscsi.initiatorName is specified.');
 }
 
+function checkClaimName(at: FieldPath, { podName, name }: VolumeScope): void {
+  if (!podName || !name) return;
+  const claim = `${podName}-${name}`;
+  for (const message of dns1123Subdomain(claim)) at.child('name').invalid(name, `PVC name ${JSON.stringify(claim)}: ${message}`);
+}
+
+/** Returns the volumes that containers may use: those with a good name. */
+export function checkVolumes(volumes: readonly Volume[] | undefined, { at, podName, isPod }: { at: FieldPath; podName: string | undefined; isPod: boolean }): Map<string, Volume> {
+  const known = new Map<string, Volume>();
+  const created = new Set((volumes ?? []).filter((volume) => volume.ephemeral).map((volume) => `${podName ?? ''}-${volume.name}`));
+  for (const [i, volume] of (volumes ?? []).entries()) {
+    const path = at.at(i);
+    const name = volume.name ?? '';
+    checkSource(volume, path, { name, podName, isPod });
+    const before = at.errors.length;
+    path.child('name').requires(name, dns1123Label);
+    if (known.has(name)) path.child('name').duplicate(name);
+    if (at.errors.length === before) known.set(name, volume);
+    const claim = volume.persistentVolumeClaim?.claimName;
+    if (claim !== undefined && podName && created.has(claim)) {
+      path.child('persistentVolumeClaim').child('claimName').invalid(claim, 'must not reference a PVC that gets created for an ephemeral volume');
+    }
+  }
+  return known;
+}

@@ -1,37 +1,33 @@
 import type { FieldError } from '@orrery/errors';
-import type { Container, ContainerStatus, Pod, PodSpec, Toleration } from '../../../../gen/types.ts';
+import type { Affinity, Container, NodeAffinity, NodeSelectorTerm, Pod, PodSpec, Toleration } from '../../../../gen/types.ts';
 import { semanticEqual } from '../../../equality.ts';
 import { type FieldPath, findProblems } from '../../../validation/field-path.ts';
-import { checkImmutable, inRange, maxInt32 } from '../../../validation/fields.ts';
-import { ipFamily, ipMessage } from '../../../validation/addresses.ts';
-import { dns1123Subdomain } from '../../../validation/names.ts';
-import { checkPodSpec } from '../pod-template/pod-spec-validation.ts';
-import { qosClass } from './qos.ts';
+import { inRange, maxInt32 } from '../../../validation/fields.ts';
+import { checkAnnotationUpdate } from '../pod-template/annotation-validation.ts';
+import { checkTolerations } from '../pod-template/scheduling-validation.ts';
+import { checkNewPod, noSpec } from './create-validation.ts';
+import { describeChange } from './describe-change.ts';
 
 const changeableMessage =
   'pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)';
 
-/** The fields that differ, one a line: what was with a minus, what is wanted with a plus. */
-function describeChange(old: unknown, value: unknown, path = ''): string[] {
-  if (semanticEqual(old, value)) return [];
-  const isMap = (v: unknown): v is Record<string, unknown> => typeof v === 'object' && v !== null;
-  if (isMap(old) && isMap(value) && Array.isArray(old) === Array.isArray(value)) {
-    const keys = new Set([...Object.keys(old), ...Object.keys(value)]);
-    return [...keys].flatMap((key) => describeChange(old[key], value[key], Array.isArray(old) ? `${path}[${key}]` : `${path}${path ? '.' : ''}${key}`));
-  }
-  const line = (sign: string, v: unknown): string[] => (v === undefined ? [] : [`${sign} \t${path}: ${JSON.stringify(v)}`]);
-  return [...line('-', old), ...line('+', value)];
-}
-
 const withImagesOf = (containers: readonly Container[] | undefined, old: readonly Container[] | undefined): Container[] =>
   (containers ?? []).map((container, i) => ({ ...container, image: old?.[i]?.image ?? '' }));
 
-function checkCount(change: { value: readonly unknown[] | undefined; old: readonly unknown[] | undefined }, at: FieldPath): boolean {
-  if ((change.value ?? []).length === (change.old ?? []).length) return true;
-  at.forbidden('pod updates may not add or remove containers');
-  return false;
+/** False when there is nothing to compare any more. */
+function checkContainers(containers: readonly Container[] = [], { old = [], at }: { old: readonly Container[] | undefined; at: FieldPath }): boolean {
+  if (containers.length !== old.length) {
+    at.forbidden('pod updates may not add or remove containers');
+    return false;
+  }
+  for (const [i, { image = '' }] of containers.entries()) {
+    if (image === '') at.at(i).child('image').required();
+    if (image.trim() !== image) at.at(i).child('image').invalid(image, 'must not have leading or trailing whitespace');
+  }
+  return true;
 }
 
+/** From none to a value, or from a value to a smaller one. */
 function checkDeadline(spec: PodSpec, { old, at }: { old: PodSpec; at: FieldPath }): boolean {
   const value = spec.activeDeadlineSeconds;
   if (value === undefined) {
@@ -54,20 +50,59 @@ function checkTolerationChange(value: readonly Toleration[], { old, at }: { old:
     at.forbidden('existing toleration can not be modified except its tolerationSeconds');
     return;
   }
+  checkTolerations(value, at);
 }
 
 function checkSchedulingGates(spec: PodSpec, { old, at }: { old: PodSpec; at: FieldPath }): void {
   const before = new Set((old.schedulingGates ?? []).map((gate) => gate.name));
   for (const [i, gate] of (spec.schedulingGates ?? []).entries()) {
-    if (!before.has(gate.name)) at.at(i).forbidden(`only deletion is allowed, but found new scheduling gate '${gate.name}'`);
+    if (!before.has(gate.name)) at.at(i).child('name').forbidden(`only deletion is allowed, but found new scheduling gate '${gate.name ?? ''}'`);
   }
 }
 
+function onlyAdds(term: NodeSelectorTerm, old: NodeSelectorTerm): boolean {
+  const wasEmpty = !old.matchExpressions?.length && !old.matchFields?.length;
+  if (wasEmpty && (term.matchExpressions?.length || term.matchFields?.length)) return false;
+  return (['matchExpressions', 'matchFields'] as const).every((list) => {
+    const before = old[list] ?? [];
+    return before.length === 0 || semanticEqual((term[list] ?? []).slice(0, before.length), before);
+  });
+}
+
+function checkNodeAffinity(affinity: NodeAffinity | undefined, { old, at }: { old: NodeAffinity | undefined; at: FieldPath }): void {
+  const required = old?.requiredDuringSchedulingIgnoredDuringExecution;
+  if (!required) return;
+  const path = at.child('requiredDuringSchedulingIgnoredDuringExecution').child('nodeSelectorTerms');
+  const before = required.nodeSelectorTerms ?? [];
+  const after = affinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? [];
+  if (before.length > 0 && before.length !== after.length) return path.invalid(after, 'no additions/deletions to non-empty NodeSelectorTerms list are allowed');
+  for (const [i, term] of before.entries()) {
+    if (!onlyAdds(after[i] ?? {}, term)) path.at(i).invalid(after[i], 'only additions are allowed (no mutations or deletions)');
+  }
+}
+
+/** Affinity with the old choice of nodes, as absent as it was. */
+function withNodeAffinity(affinity: Affinity | undefined, old: Affinity | undefined): Affinity | undefined {
+  const { nodeAffinity: _, ...others } = affinity ?? {};
+  if (!old && !others.podAffinity && !others.podAntiAffinity) return undefined;
+  return { ...others, ...(old?.nodeAffinity ? { nodeAffinity: old.nodeAffinity } : {}) };
+}
+
+/** While gates hold a pod, its choice of nodes may shrink; that it did is checked here. */
+function undoNarrowing(undone: PodSpec, { spec, old, at }: { spec: PodSpec; old: PodSpec; at: FieldPath }): void {
+  const kept = Object.entries(old.nodeSelector ?? {}).every(([key, value]) => spec.nodeSelector?.[key] === value);
+  if (!kept) at.child('nodeSelector').invalid(spec.nodeSelector ?? null, 'only additions to spec.nodeSelector are allowed (no mutations or deletions)');
+  undone.nodeSelector = old.nodeSelector;
+  const change = { old: old.affinity?.nodeAffinity, at: at.child('affinity').child('nodeAffinity') };
+  if (semanticEqual(spec.affinity?.nodeAffinity, change.old)) return;
+  checkNodeAffinity(spec.affinity?.nodeAffinity, change);
+  undone.affinity = withNodeAffinity(spec.affinity, old.affinity);
+}
+
 /** The new spec with everything that may change put back: what must equal the old one. */
-function withChangesUndone(spec: PodSpec, old: PodSpec): PodSpec {
+function withChangesUndone(spec: PodSpec, { old, at }: { old: PodSpec; at: FieldPath }): PodSpec {
   const grace = spec.terminationGracePeriodSeconds;
   const allowedGrace = grace === 1 && (old.terminationGracePeriodSeconds ?? 0) < 0;
-  const gated = (old.schedulingGates ?? []).length > 0;
   const undone: PodSpec = {
     ...spec,
     containers: withImagesOf(spec.containers, old.containers),
@@ -77,100 +112,24 @@ function withChangesUndone(spec: PodSpec, old: PodSpec): PodSpec {
     schedulingGates: old.schedulingGates,
     terminationGracePeriodSeconds: allowedGrace ? old.terminationGracePeriodSeconds : grace,
   };
-  if (gated && onlyNarrowed(spec, old)) {
-    undone.nodeSelector = old.nodeSelector;
-    undone.affinity = { ...spec.affinity, nodeAffinity: old.affinity?.nodeAffinity };
-  }
+  if ((old.schedulingGates ?? []).length > 0) undoNarrowing(undone, { spec, old, at });
   return undone;
 }
 
-/** While gates hold a pod, its choice of nodes may shrink. */
-function onlyNarrowed(spec: PodSpec, old: PodSpec): boolean {
-  const kept = Object.entries(old.nodeSelector ?? {}).every(([key, value]) => spec.nodeSelector?.[key] === value);
-  const before = old.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
-  const after = spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
-  if (!before) return kept;
-  const narrower = after?.length === before.length && before.every((term, i) =>
-    (term.matchExpressions ?? []).every((want) => after[i]?.matchExpressions?.some((have) => semanticEqual(have, want))));
-  return kept && narrower;
-}
-
 export function validatePodUpdate(pod: Pod, oldPod: Pod): FieldError[] {
-  const spec = pod.spec ?? { containers: [] };
-  const old = oldPod.spec ?? { containers: [] };
+  const spec = pod.spec ?? noSpec;
+  const old = oldPod.spec ?? noSpec;
   return findProblems((root) => {
     const at = root.child('spec');
-    checkPodSpec(spec, at);
-    const sameCount = checkCount({ value: spec.containers, old: old.containers }, at.child('containers'));
-    if (!sameCount || !checkCount({ value: spec.initContainers, old: old.initContainers }, at.child('initContainers'))) return;
+    checkNewPod(pod, root);
+    checkAnnotationUpdate(pod.metadata?.annotations, { old: oldPod.metadata?.annotations, at: root.child('metadata').child('annotations') });
+    if (!checkContainers(spec.containers, { old: old.containers, at: at.child('containers') })) return;
+    if (!checkContainers(spec.initContainers, { old: old.initContainers, at: at.child('initContainers') })) return;
     if (!checkDeadline(spec, { old, at: at.child('activeDeadlineSeconds') })) return;
     checkTolerationChange(spec.tolerations ?? [], { old: old.tolerations ?? [], at: at.child('tolerations') });
     checkSchedulingGates(spec, { old, at: at.child('schedulingGates') });
-    const undone = withChangesUndone(spec, old);
-    if (!semanticEqual(undone, old)) at.forbidden(`${changeableMessage}\n${describeChange(old, undone).join('\n')}`);
-  });
-}
-
-/** Of an update through pods/ephemeralcontainers: those may be added, none changed or taken away. */
-export function validateEphemeralContainersUpdate(pod: Pod, oldPod: Pod): FieldError[] {
-  return findProblems((root) => {
-    const at = root.child('spec');
-    const spec = pod.spec ?? { containers: [] };
-    checkPodSpec(spec, at);
-    const list = at.child('ephemeralContainers');
-    const after = new Map((spec.ephemeralContainers ?? []).map((container) => [container.name, container]));
-    for (const before of oldPod.spec?.ephemeralContainers ?? []) {
-      const now = after.get(before.name);
-      if (!now) list.forbidden(`existing ephemeral containers "${before.name}" may not be removed\n`);
-      else if (!semanticEqual(now, before)) list.forbidden(`existing ephemeral containers "${before.name}" may not be changed\n${describeChange(before, now).join('\n')}`);
-    }
-  });
-}
-
-const sameButResources = (containers: readonly Container[] | undefined): unknown =>
-  (containers ?? []).map(({ resources, resizePolicy: _, ...rest }) => ({ ...rest, claims: resources?.claims }));
-
-/** Of an update through pods/resize: only cpu and memory of containers may change, and the QoS class must stay. */
-export function validatePodResize(pod: Pod, oldPod: Pod): FieldError[] {
-  return findProblems((root) => {
-    const at = root.child('spec');
-    const spec = pod.spec ?? { containers: [] };
-    const old = oldPod.spec ?? { containers: [] };
-    checkPodSpec(spec, at);
-    const before = oldPod.status?.qosClass ?? qosClass(oldPod);
-    if (qosClass(pod) !== before) root.child('metadata').invalid(pod.metadata?.name ?? '', 'Pod QoS Class may not change as a result of resizing');
-    for (const list of ['containers', 'initContainers'] as const) {
-      if (!semanticEqual(sameButResources(spec[list]), sameButResources(old[list]))) {
-        at.forbidden(`only cpu and memory resources are mutable\n${describeChange(old[list], spec[list], list).join('\n')}`);
-      }
-    }
-  });
-}
-
-/** A container that ended for good cannot run again. */
-function checkTransitions(statuses: readonly ContainerStatus[] | undefined, { old, at, restarts }: { old: readonly ContainerStatus[] | undefined; at: FieldPath; restarts: (exitCode: number) => boolean }): void {
-  for (const before of old ?? []) {
-    const ended = before.state?.terminated;
-    if (!ended || restarts(ended.exitCode)) continue;
-    const i = (statuses ?? []).findIndex((status) => status.name === before.name);
-    const now = statuses?.[i];
-    if (now && !now.state?.terminated) at.at(i).child('state').forbidden('may not be transitioned to non-terminated state');
-  }
-}
-
-export function validatePodStatusUpdate(pod: Pod, oldPod: Pod): FieldError[] {
-  return findProblems((root) => {
-    const at = root.child('status');
-    const { status = {} } = pod;
-    const old = oldPod.status ?? {};
-    if (status.nominatedNodeName) at.child('nominatedNodeName').matches(status.nominatedNodeName, dns1123Subdomain);
-    if ((pod.spec?.nodeName ?? '') !== (oldPod.spec?.nodeName ?? '')) at.child('nodeName').forbidden('may not be changed directly');
-    if ((status.observedGeneration ?? 0) < 0) at.child('observedGeneration').invalid(status.observedGeneration, 'must be a non-negative integer');
-    const policy = pod.spec?.restartPolicy ?? 'Always';
-    const restarts = (exitCode: number): boolean => policy === 'Always' || (policy === 'OnFailure' && exitCode !== 0);
-    const ownRules = (pod.spec?.containers ?? []).some((container) => container.restartPolicy || container.restartPolicyRules?.length);
-    if (!ownRules) checkTransitions(status.containerStatuses, { old: old.containerStatuses, at: at.child('containerStatuses'), restarts });
-    if (old.qosClass) checkImmutable({ value: status.qosClass, old: old.qosClass }, at.child('qosClass'));
-    for (const [i, { ip }] of (status.podIPs ?? []).entries()) if (!ip || !ipFamily(ip)) at.child('podIPs').at(i).invalid(ip ?? '', ipMessage);
+    if (semanticEqual(spec, old)) return;
+    const undone = withChangesUndone(spec, { old, at });
+    if (!semanticEqual(undone, old)) at.forbidden(`${changeableMessage}\n${describeChange(old, undone)}`);
   });
 }
