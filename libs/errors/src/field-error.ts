@@ -50,9 +50,9 @@ export const fieldError = {
   }),
 };
 
-/** 422 with one cause a field error: `Pod "x" is invalid: [a, b]`. `kind` is the Kind, not the resource. */
+/** 422 with one cause a field error: `Pod "x" is invalid: [a, b]`, where what is the same is said once. `kind` is the Kind, not the resource. */
 export function invalid(subject: { group: string; kind: string; name: string }, errors: readonly FieldError[]): StatusError {
-  const lines = errors.map((e) => `${e.field}: ${e.message}`);
+  const lines = [...new Set(errors.map((e) => `${e.field}: ${e.message}`))];
   const body = lines.length === 1 ? (lines[0] ?? '') : `[${lines.join(', ')}]`;
   const kind = subject.group ? `${subject.kind}.${subject.group}` : subject.kind;
   const causes: StatusCause[] = errors.map((e) => ({ reason: e.reason, message: e.message, field: e.field }));

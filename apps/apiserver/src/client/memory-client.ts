@@ -3,7 +3,7 @@ import type { ApiClient, DeleteOptions, ListOptions, ObjectKey, ObjectList, Patc
 import { badRequest, methodNotSupported, notFound, toStatusError } from '@orrery/errors';
 import type { Frame } from '../cache/frame.ts';
 import { listBytes } from '../http/object-bytes.ts';
-import { checkAllowed } from '../pipeline/access.ts';
+import { checkAllowed, checkMayCreate } from '../pipeline/access.ts';
 import { beginCall, failCall, recorded } from '../pipeline/audited-call.ts';
 import type { AuditTrail } from '../pipeline/audit.ts';
 import type { UserInfo } from '../pipeline/request-info.ts';
@@ -52,7 +52,7 @@ export function createMemoryClient(core: ApiServerCore, user: UserInfo): ApiClie
       failCall(record?.trail, error);
       throw error;
     }
-    return { user, info, kind, warn: ignore, annotate: ignore, audit: record?.trail, ...annotate };
+    return { user, info, kind, checkCreate: () => checkMayCreate(core.access, { user, info }), warn: ignore, annotate: ignore, audit: record?.trail, ...annotate };
   };
   /** Runs a request with its record: `code` of success, the result being the body. */
   const run = <T>(scope: RequestScope, code: number, act: () => Promise<T>): Promise<T> =>
@@ -93,7 +93,7 @@ export function createMemoryClient(core: ApiServerCore, user: UserInfo): ApiClie
       return run(scope, 200, async () => {
         if (options.subresource !== 'scale') return (await update(registry, scope, { object, options: writeOptions(options) })).entry.object as T;
         scope.audit?.request(object);
-        return (await updateScale(registry, scope, { options: writeOptions(options), transform: () => object as Scale })) as unknown as T;
+        return (await updateScale(registry, scope, { options: writeOptions(options), uid: object.metadata?.uid, transform: () => object as Scale })) as unknown as T;
       });
     },
     async patch<T extends KubeObject>(ref: ResourceRef<T>, key: ObjectKey, body: unknown, options: PatchOptions) {

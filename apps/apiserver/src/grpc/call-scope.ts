@@ -4,7 +4,7 @@ import { certificateEnd, certificateSubject, verifyCertificate } from '@orrery/n
 import type { Resource } from '@orrery/proto/api';
 import type { CallContext } from '@orrery/rpc';
 import { sourceIps } from '../http/audit.ts';
-import { checkAllowed, identify } from '../pipeline/access.ts';
+import { checkAllowed, checkMayCreate, identify } from '../pipeline/access.ts';
 import { beginCall, failCall } from '../pipeline/audited-call.ts';
 import type { Credentials } from '../pipeline/authentication.ts';
 import type { UserInfo } from '../pipeline/request-info.ts';
@@ -77,6 +77,7 @@ export async function callScope(
     user: call.user,
     info,
     kind,
+    checkCreate: () => checkMayCreate(core.access, { user: call.user, info }),
     warn: (text) => void (warnings.includes(text) || warnings.push(text)),
     annotate: () => undefined,
     audit: record?.trail,

@@ -56,27 +56,51 @@ export function fieldValidation(query: URLSearchParams, optionsKind: string): Fi
   const value = query.get('fieldValidation') ?? '';
   if (value === '' || value === 'Warn') return 'Warn';
   if (value === 'Strict' || value === 'Ignore') return value;
-  throw invalid({ group: 'meta.k8s.io', kind: optionsKind, name: '' }, [fieldError.notSupported('fieldValidation', value, ['Ignore', 'Warn', 'Strict', ''])]);
+  throw invalid({ group: 'meta.k8s.io', kind: optionsKind, name: '' }, [fieldError.notSupported('fieldValidation', value, ['', 'Ignore', 'Strict', 'Warn'])]);
 }
 
 function checkDryRun(values: readonly string[], optionsKind: string): boolean {
-  const errors: FieldError[] = values.filter((v) => v !== 'All').map((v) => fieldError.notSupported('dryRun', v, ['All']));
-  if (errors.length) throw invalid({ group: 'meta.k8s.io', kind: optionsKind, name: '' }, errors);
+  const isKnown = values.every((value) => value === 'All');
+  if (!isKnown) throw invalid({ group: 'meta.k8s.io', kind: optionsKind, name: '' }, [fieldError.notSupported('dryRun', values, ['All'])]);
   return values.length > 0;
 }
 
-/** The manager's name from a User-Agent: what comes before the first slash. */
+const maxManagerBytes = 128;
+/** What Go does not count as printable: the plain space is. */
+const unprintable = /(?! )[\p{C}\p{Z}]/u;
+
+/** The manager's name from a User-Agent: what is printable before the first slash, as far as there is room. */
 function managerFrom(userAgent: string | undefined): string {
-  return (userAgent ?? '').split('/')[0]?.slice(0, 128) || 'unknown';
+  let name = '';
+  for (const char of (userAgent ?? '').split('/')[0] ?? '') {
+    if (unprintable.test(char)) continue;
+    if (Buffer.byteLength(name) + Buffer.byteLength(char) > maxManagerBytes) break;
+    name += char;
+  }
+  return name || 'unknown';
+}
+
+/** As Go prints a character with `%#U`. */
+function codePoint(char: string): string {
+  return `U+${(char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`;
+}
+
+function managerErrors(manager: string): FieldError[] {
+  const errors = Buffer.byteLength(manager) > maxManagerBytes ? [fieldError.tooLong('fieldManager', manager, maxManagerBytes)] : [];
+  let at = 0;
+  for (const char of manager) {
+    if (unprintable.test(char)) errors.push(fieldError.invalid('fieldManager', manager, `invalid character ${codePoint(char)} (at position ${at})`));
+    at += Buffer.byteLength(char);
+  }
+  return errors;
 }
 
 export function writeOptions(query: URLSearchParams, request: { optionsKind: string; userAgent: string | undefined }): WriteOptions {
   const { optionsKind, userAgent } = request;
   const values = query.getAll('dryRun').filter((v) => v !== '');
   const manager = query.get('fieldManager') ?? '';
-  if (manager.length > 128) {
-    throw invalid({ group: 'meta.k8s.io', kind: optionsKind, name: '' }, [fieldError.tooLong('fieldManager', manager, 128)]);
-  }
+  const errors = managerErrors(manager);
+  if (errors.length) throw invalid({ group: 'meta.k8s.io', kind: optionsKind, name: '' }, errors);
   const raw = {
     kind: optionsKind,
     apiVersion: 'meta.k8s.io/v1',
@@ -103,7 +127,7 @@ export function deleteOptions(query: URLSearchParams, body: Readonly<Record<stri
     throw invalid(subject, [fieldError.invalid('propagationPolicy', policy, 'orphanDependents and deletionPropagation cannot be both set')]);
   }
   if (policy && !['Foreground', 'Background', 'Orphan'].includes(policy)) {
-    throw invalid(subject, [fieldError.notSupported('propagationPolicy', policy, ['Background', 'Foreground', 'Orphan', ''])]);
+    throw invalid(subject, [fieldError.notSupported('propagationPolicy', policy, ['Foreground', 'Background', 'Orphan', 'nil'])]);
   }
   return { ...given, dryRun: checkDryRun(values, 'DeleteOptions'), fieldManager: '', raw: { kind: 'DeleteOptions', apiVersion: 'meta.k8s.io/v1', ...given } };
 }

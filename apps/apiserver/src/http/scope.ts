@@ -1,5 +1,6 @@
 import type { KindDescriptor } from '@orrery/api';
 import { StatusError, methodNotSupported } from '@orrery/errors';
+import { checkMayCreate } from '../pipeline/access.ts';
 import type { RequestInfo, UserInfo } from '../pipeline/request-info.ts';
 import type { RequestScope } from '../registry/registry.ts';
 import type { ApiServerCore } from '../server.ts';
@@ -29,6 +30,7 @@ export function scopeOf(core: ApiServerCore, request: { exchange: Exchange; info
     user,
     info,
     kind,
+    checkCreate: () => checkMayCreate(core.access, { user, info }),
     warn: (text) => exchange.warn(text),
     annotate: (key, value) => exchange.annotate(key, value),
     audit: exchange.audit,

@@ -52,7 +52,7 @@ async function serveScale(request: ResourceRequest): Promise<void> {
   if (verb === 'patch') return sendScale(request, await patchScale(core.registry, scope, await readPatch(request)));
   const object = (await readNamed(request, expectNamed(scaleKind), 'UpdateOptions')) as Scale;
   scope.audit?.request(object);
-  return sendScale(request, await updateScale(core.registry, scope, { options: optionsOf(request, 'UpdateOptions'), transform: () => object }));
+  return sendScale(request, await updateScale(core.registry, scope, { options: optionsOf(request, 'UpdateOptions'), uid: object.metadata?.uid, transform: () => object }));
 }
 
 /** POST: the body is of the subresource's kind. */

@@ -97,3 +97,10 @@ export async function checkAllowed(access: Access, { annotate, ...attributes }: 
   annotate?.('authorization.k8s.io/reason', decision.reason);
   if (decision.decision !== 'allow') throw forbiddenAction(attributes.user, attributes.info, decision.reason);
 }
+
+/** Throws 403 unless who may change an object may also create it. The answer has upstream's bare words. */
+export async function checkMayCreate(access: Access, attributes: AuthorizationAttributes): Promise<void> {
+  const info = { ...attributes.info, verb: 'create' };
+  const decision = await access.authorize({ ...attributes, info });
+  if (decision.decision !== 'allow') throw forbidden({ group: info.group, resource: info.resource, name: info.name }, decision.reason);
+}

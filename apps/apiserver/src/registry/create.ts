@@ -1,10 +1,13 @@
 import { type KubeObject, cloneJson, validateObjectMeta } from '@orrery/apimachinery';
 import { StatusError, alreadyExists, invalid } from '@orrery/errors';
 import type { Entry } from '../cache/entry.ts';
+import { itemKey } from '../storage/keys.ts';
 import { type Admission, admission } from './admission-chain.ts';
 import { storeNew } from './commit.ts';
+import { readCurrent } from './get.ts';
 import { track } from './managed-fields.ts';
 import { type Draft, asDraft, fillSystemFields, generateName, matchNamespace } from './metadata.ts';
+import { dropDoubleOwners } from './owner-references.ts';
 import { type Registry, type RequestScope, type WriteOptions, subjectOf } from './registry.ts';
 
 const nameAttempts = 8;
@@ -40,10 +43,12 @@ export async function create(registry: Registry, scope: RequestScope, input: { o
   }
   matchNamespace(scope, draft);
   kind.defaults(draft);
+  dropDoubleOwners(scope, draft, 'sent');
   const check = admission(registry, scope, { operation: 'CREATE', object: draft, oldObject: undefined, name: draft.metadata.name ?? '', options: input.options });
   let committed = false;
   try {
     if (await check.admit()) kind.defaults(draft);
+    dropDoubleOwners(scope, draft, 'admitted');
     track(registry, scope, { before: undefined, draft, manager: input.options.fieldManager });
     const entry = await store(registry, scope, { draft, check, options: input.options });
     committed = true;
@@ -74,6 +79,19 @@ async function store(registry: Registry, scope: RequestScope, creation: Creation
     await check.validate();
     const entry = await storeNew(registry, { kind, draft, dryRun: options.dryRun, ...(ttl ? { ttlSeconds: ttl } : {}) });
     if (entry) return entry;
-    if (!generated || attempt === nameAttempts) throw alreadyExists(subjectOf(scope, draft.metadata.name));
+    if (!generated || attempt === nameAttempts) throw await nameTaken(registry, scope, draft);
   }
+}
+
+/** Why the name cannot be had: generated ones may be asked for again, and one that is being deleted will be free. */
+async function nameTaken(registry: Registry, scope: RequestScope, { metadata }: Draft): Promise<StatusError> {
+  const { kind } = scope;
+  const { status } = alreadyExists(subjectOf(scope, metadata.name));
+  const { code, reason, message = '', details = {} } = status;
+  if (metadata.generateName) {
+    return new StatusError({ code, reason, message: `${message}, the server was not able to generate a unique name for the object`, details: { ...details, retryAfterSeconds: 1 } });
+  }
+  const holder = await readCurrent(registry, { kind }, itemKey(kind, metadata.namespace ?? '', metadata.name ?? ''));
+  const isEnding = (holder?.object as KubeObject | undefined)?.metadata?.deletionTimestamp !== undefined;
+  return new StatusError({ code, reason, message: isEnding ? `object is being deleted: ${message}` : message, details });
 }

@@ -27,14 +27,13 @@ const foregroundFinalizer = 'foregroundDeletion';
 function checkPreconditions(scope: RequestScope, options: DeleteOptions, object: KubeObject): void {
   const { uid, resourceVersion } = options.preconditions ?? {};
   const meta = object.metadata ?? {};
+  // Upstream names the kind here where other conflicts name the resource.
+  const subject = { ...subjectOf(scope), resource: scope.kind.kind };
   if (uid && uid !== meta.uid) {
-    throw conflict(subjectOf(scope), `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${meta.uid ?? ''}`);
+    throw conflict(subject, `the UID in the precondition (${uid}) does not match the UID in record (${meta.uid ?? ''}). The object might have been deleted and then recreated`);
   }
   if (resourceVersion && resourceVersion !== meta.resourceVersion) {
-    throw conflict(
-      subjectOf(scope),
-      `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${meta.resourceVersion ?? ''}`,
-    );
+    throw conflict(subject, `the ResourceVersion in the precondition (${resourceVersion}) does not match the ResourceVersion in record (${meta.resourceVersion ?? ''}). The object might have been modified`);
   }
 }
 
@@ -60,14 +59,15 @@ type Verdict = 'now' | 'pending' | 'marked';
 /** Sets the deletion timestamp for a grace period. `pending`: it is set already, and not to be shortened. */
 function markGraceful(registry: Registry, scope: RequestScope, options: DeleteOptions, draft: Draft): Verdict {
   const { metadata } = draft;
-  const requested = options.gracePeriodSeconds;
+  const { gracePeriodSeconds } = options;
+  const requested = gracePeriodSeconds !== undefined && gracePeriodSeconds < 0 ? 1 : gracePeriodSeconds;
   if (metadata.deletionTimestamp !== undefined) {
     const current = metadata.deletionGracePeriodSeconds;
-    if (current === undefined) return 'now';
-    if (requested === undefined || Math.max(0, requested) >= current) return 'pending';
-    const at = Date.parse(metadata.deletionTimestamp) - (current - Math.max(0, requested)) * 1000;
+    if (!current) return 'now';
+    if (requested === undefined || requested >= current) return 'pending';
+    const at = Date.parse(metadata.deletionTimestamp) - (current - requested) * 1000;
     metadata.deletionTimestamp = rfc3339(at);
-    metadata.deletionGracePeriodSeconds = Math.max(0, requested);
+    metadata.deletionGracePeriodSeconds = requested;
     return 'marked';
   }
   const grace = scope.kind.gracePeriodSeconds(draft, requested);

@@ -4,9 +4,6 @@ import { rfc3339 } from '@orrery/runtime';
 import type { Draft } from './metadata.ts';
 import type { Registry, RequestScope } from './registry.ts';
 
-/** Subresources whose writes are owned under the subresource's name. */
-const ownSubresources = new Set(['status', 'scale']);
-
 /** What a write to the status puts back: of custom resources and their definitions the metadata too. */
 const statusResets = (kind: KindDescriptor): readonly string[] => (kind.customSchema || kind.kind === 'CustomResourceDefinition' ? ['metadata', 'spec'] : ['spec']);
 
@@ -14,6 +11,7 @@ const statusResets = (kind: KindDescriptor): readonly string[] => (kind.customSc
 export function ownership(registry: Registry, scope: RequestScope): {
   schema: ObjectSchema;
   apiVersion: string;
+  kind: string;
   subresource: string;
   nowIso: string;
   resetFields: readonly string[];
@@ -22,7 +20,8 @@ export function ownership(registry: Registry, scope: RequestScope): {
   return {
     schema: kind.schema ?? schemaOf(kind.definition),
     apiVersion: formatApiVersion(kind.group, kind.version),
-    subresource: ownSubresources.has(info.subresource) ? info.subresource : '',
+    kind: kind.kind,
+    subresource: info.subresource,
     nowIso: rfc3339(registry.env.clock.now()),
     resetFields: info.subresource === 'status' ? statusResets(kind) : kind.hasStatus ? ['status'] : [],
   };

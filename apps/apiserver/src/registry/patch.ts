@@ -46,7 +46,7 @@ function undecodable(error: DecodeError, input: PatchInput, patched: unknown): S
 
 function statusOf(error: unknown): unknown {
   if (error instanceof PatchError) {
-    if (error.kind === 'tooLarge') return tooLarge(error.message);
+    if (error.kind === 'tooLarge') return tooLarge(`Request entity too large: ${error.message}`);
     if (error.kind === 'failed') return new StatusError({ code: 500, message: error.message });
     return error.kind === 'malformed' ? badRequest(error.message) : unprocessable();
   }

@@ -34,6 +34,8 @@ export interface RequestScope {
   readonly user: UserInfo;
   readonly info: RequestInfo;
   readonly kind: KindDescriptor;
+  /** Throws 403 unless the sender may also create: a PUT or an apply of what is not there does. */
+  readonly checkCreate?: () => Promise<void>;
   /** Adds a Warning header; doubles are dropped. */
   warn(text: string): void;
   /** Adds to the audit record. */

@@ -1,11 +1,13 @@
 import { type KubeObject, cloneJson, formatApiVersion, validateObjectMetaUpdate } from '@orrery/apimachinery';
-import { type FieldError, badRequest, conflict, invalid, modifiedConflict, notFound } from '@orrery/errors';
+import { type FieldError, type StatusError, badRequest, conflict, invalid, modifiedConflict, notFound } from '@orrery/errors';
 import type { Entry } from '../cache/entry.ts';
+import { itemKey } from '../storage/keys.ts';
 import { type Admission, admission } from './admission-chain.ts';
 import { type Decision, type UpdateOutcome, guaranteedUpdate } from './commit.ts';
 import { prepareNew, ttlSeconds, validateNew } from './create.ts';
 import { track } from './managed-fields.ts';
 import { type Draft, asDraft, keepSystemFields, matchNamespace } from './metadata.ts';
+import { dropDoubleOwners } from './owner-references.ts';
 import { type Registry, type RequestScope, type WriteOptions, subjectOf } from './registry.ts';
 import { strategyOf } from './update-strategy.ts';
 
@@ -27,6 +29,8 @@ export interface UpdateInput {
   readonly view?: AdmissionView;
   /** Is it fine to leave out resourceVersion? A patch starts from the current object, so it always names one. */
   readonly unconditional: boolean;
+  /** The object a PUT was made for: nothing else may be there under its name. A patch that names another uid is refused by validation. */
+  readonly uid?: string | undefined;
 }
 
 export interface UpdateResult {
@@ -70,7 +74,16 @@ export function update(registry: Registry, scope: RequestScope, input: { object:
     transform: () => cloneJson(input.object),
     createIfAbsent: kind.createOnUpdate && scope.info.subresource === '',
     unconditional: kind.unconditionalUpdate,
+    uid: input.object.metadata?.uid,
   });
+}
+
+/** What the storage of upstream says of an object that is not the one that was meant. */
+export function otherUid(registry: Registry, scope: RequestScope, uids: { wanted: string; found: string | undefined }): StatusError {
+  const { kind, info } = scope;
+  const key = registry.feed.cache(kind).prefix + itemKey(kind, info.namespace, info.name);
+  const why = `Precondition failed: UID in precondition: ${uids.wanted}, UID in object meta: ${uids.found ?? ''}`;
+  return conflict(subjectOf(scope), `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`);
 }
 
 interface Step {
@@ -80,20 +93,17 @@ interface Step {
 
 function checkIdentity(scope: RequestScope, draft: Draft): void {
   const { name } = scope.info;
-  if (!draft.metadata.name) draft.metadata.name = name;
+  matchNamespace(scope, draft);
+  if (!draft.metadata.name) throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
   if (draft.metadata.name !== name) {
     throw badRequest(`the name of the object (${draft.metadata.name}) does not match the name on the URL (${name})`);
   }
-  matchNamespace(scope, draft);
 }
 
 function checkVersion(scope: RequestScope, draft: Draft, pass: { input: UpdateInput; current: Entry }): void {
   const { kind } = scope;
-  const { uid = '', resourceVersion = '' } = draft.metadata;
+  const { resourceVersion = '' } = draft.metadata;
   const before = pass.current.object as KubeObject;
-  if (uid && uid !== before.metadata?.uid) {
-    throw conflict(subjectOf(scope), `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${before.metadata?.uid ?? ''}`);
-  }
   if (!resourceVersion || resourceVersion === '0') {
     if (pass.input.unconditional) return;
     const error: FieldError = { reason: 'FieldValueInvalid', field: 'metadata.resourceVersion', message: 'Invalid value: 0x0: must be specified for an update' };
@@ -107,9 +117,11 @@ async function decideUpdate(registry: Registry, scope: RequestScope, pass: { inp
   const { input, current } = pass;
   const before = current.object as KubeObject;
   const strategy = strategyOf(kind, info.subresource);
+  if (input.uid && input.uid !== before.metadata?.uid) throw otherUid(registry, scope, { wanted: input.uid, found: before.metadata?.uid });
   const draft = asDraft(kind, await input.transform(before));
   checkIdentity(scope, draft);
   kind.defaults(draft);
+  if (info.verb === 'update') dropDoubleOwners(scope, draft, 'sent');
   const { view } = input;
   const shown = view ? { object: view.of(draft), oldObject: view.of(before), objectKind: view.kind } : { object: draft, oldObject: before };
   const check = admission(registry, scope, { operation: 'UPDATE', ...shown, name: info.name, options: input.options });
@@ -118,6 +130,7 @@ async function decideUpdate(registry: Registry, scope: RequestScope, pass: { inp
       view?.take(check.attributes.object as KubeObject, draft);
       kind.defaults(draft);
     }
+    dropDoubleOwners(scope, draft, 'admitted');
     checkVersion(scope, draft, pass);
     if (!input.isTracked) track(registry, scope, { before, draft, manager: input.options.fieldManager });
     keepSystemFields(draft, before);
@@ -136,6 +149,7 @@ async function decideUpdate(registry: Registry, scope: RequestScope, pass: { inp
 
 async function decideCreate(registry: Registry, scope: RequestScope, input: UpdateInput): Promise<Step> {
   const { kind, info } = scope;
+  if (input.uid) throw otherUid(registry, scope, { wanted: input.uid, found: undefined });
   if (!input.createIfAbsent) throw notFound(subjectOf(scope));
   const draft = asDraft(kind, await input.transform(undefined));
   checkIdentity(scope, draft);
@@ -143,9 +157,11 @@ async function decideCreate(registry: Registry, scope: RequestScope, input: Upda
   const check = admission(registry, scope, { operation: 'CREATE', object: draft, oldObject: undefined, name: info.name, options: input.options });
   try {
     if (await check.admit()) kind.defaults(draft);
+    dropDoubleOwners(scope, draft, 'admitted');
     if (!input.isTracked) track(registry, scope, { before: undefined, draft, manager: input.options.fieldManager });
     prepareNew(registry, scope, draft);
     validateNew(scope, draft);
+    await scope.checkCreate?.();
     await check.validate();
   } catch (error) {
     await check.finish(false);

@@ -89,7 +89,7 @@ describe('for any structural schema and any object', () => {
   it('applying the same again changes nothing', () => {
     fc.assert(fc.property(root, object, object, (schema, content, other) => {
       const typed = customSchema(schema);
-      const about = { force: true, schema: typed, apiVersion: 'example.com/v1', nowIso: '2026-01-01T00:00:00Z' };
+      const about = { force: true, schema: typed, apiVersion: 'example.com/v1', kind: 'X', nowIso: '2026-01-01T00:00:00Z' };
       const codec = versionCodecs(definition([schema])).get('example.com/v1') as never;
       const wanted = (from: Record<string, unknown>): Record<string, unknown> => prune(whole(from), codec);
       const apply = (live: unknown, manager: string, applied: unknown): unknown => {

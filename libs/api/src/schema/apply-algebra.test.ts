@@ -42,7 +42,7 @@ describe.each(kinds)('%s %s', (apiVersion, kind, definition) => {
   });
 
   const apply = (live: Json | undefined, applied: Json, more: Partial<ApplyOptions> = {}): Json | undefined => {
-    const options = { live: live && deepFreeze(cloneJson(live)), applied: deepFreeze(cloneJson(applied)), manager: 'me', force: true, schema, apiVersion, nowIso: '2026-01-01T00:00:01Z' };
+    const options = { live: live && deepFreeze(cloneJson(live)), applied: deepFreeze(cloneJson(applied)), manager: 'me', force: true, schema, apiVersion, kind, nowIso: '2026-01-01T00:00:01Z' };
     const result = applyPatch({ ...options, ...more } as ApplyOptions);
     return 'object' in result ? (result.object as Json) : undefined;
   };
@@ -62,7 +62,7 @@ describe.each(kinds)('%s %s', (apiVersion, kind, definition) => {
   it('applied twice is as applied once, without a write', () => {
     fc.assert(fc.property(arbitrary, arbitrary, (other, applied) => {
       const once = deepFreeze(force(force(undefined, other, 'other'), applied));
-      const again = applyPatch({ live: once, applied: deepFreeze(cloneJson(applied)), manager: 'me', force: false, schema, apiVersion, nowIso: '2026-06-06T06:06:06Z' });
+      const again = applyPatch({ live: once, applied: deepFreeze(cloneJson(applied)), manager: 'me', force: false, schema, apiVersion, kind, nowIso: '2026-06-06T06:06:06Z' });
       expect('object' in again && again.object).toBe(once);
     }), { numRuns: 60 * runs });
   });

@@ -12,7 +12,7 @@ const t2 = '2026-01-01T00:00:02Z';
 type Json = Record<string, unknown>;
 
 function apply(live: unknown, applied: Json, options: Partial<ApplyOptions> = {}): { object: Json } | { conflicts: readonly { manager: string; field: string }[] } {
-  return applyPatch({ live: deepFreeze(live), applied: deepFreeze({ ...type, ...applied }), manager: 'me', force: false, schema, apiVersion: 'apps/v1', nowIso: t1, ...options });
+  return applyPatch({ live: deepFreeze(live), applied: deepFreeze({ ...type, ...applied }), manager: 'me', force: false, schema, apiVersion: 'apps/v1', kind: 'Deployment', nowIso: t1, ...options });
 }
 
 function applied(live: unknown, patch: Json, options: Partial<ApplyOptions> = {}): Json {
@@ -159,7 +159,10 @@ describe('server-side apply', () => {
     [{ spec: { template: { spec: { containers: [{ name: 'a' }, { name: 'a' }] } } } }, 'failed to create typed patch object (n/a; apps/v1, Kind=Deployment): .spec.template.spec.containers: duplicate entries for key [name="a"]'],
     [{ spec: { template: { spec: { containers: [{ image: 'a' }] } } } }, `failed to create typed patch object (n/a; apps/v1, Kind=Deployment): .spec.template.spec.containers: element 0: associative list with keys has an element that omits key field "name" (and doesn't have default value)`],
     [{ spec: { x: 1, y: 2 } }, 'failed to create typed patch object (n/a; apps/v1, Kind=Deployment): errors:\n  .spec.x: field not declared in schema\n  .spec.y: field not declared in schema\n'],
-    [{ apiVersion: 'apps/v1beta1' }, 'Incorrect version specified in apply patch. Specified patch version: apps/v1beta1, expected: apps/v1'],
+    [{ apiVersion: 'apps/v1beta1' }, 'invalid object type: apps/v1beta1, Kind=Deployment'],
+    [{ kind: 'Pod' }, 'invalid object type: apps/v1, Kind=Pod'],
+    [{ apiVersion: undefined }, 'invalid object type: /, Kind=Deployment'],
+    [{ metadata: { name: 'a', managedFields: [] } }, 'metadata.managedFields must be nil'],
     [{ metadata: { name: 'a', managedFields: [{ manager: 'x' }] } }, 'metadata.managedFields must be nil'],
   ])('refuses %j', (patch, message) => {
     expect(() => apply(undefined, { ...meta, ...patch })).toThrow(message);
@@ -174,5 +177,48 @@ describe('server-side apply', () => {
       }),
       { numRuns: 100 },
     );
+  });
+});
+
+describe('together with client-side apply', () => {
+  const key = 'kubectl.kubernetes.io/last-applied-configuration';
+  const manifest = (replicas: number, more: Json = {}): Json => ({ ...type, ...meta, spec: { replicas, ...more } });
+  const clientSide = (applied: Json, live: Json = {}): Json =>
+    track(undefined, { ...applied, ...live, metadata: { ...meta.metadata, uid: 'u', annotations: { [key]: JSON.stringify(applied) } } }, 'kubectl-client-side-apply');
+  const kubectl = { manager: 'kubectl' };
+  const record = (object: Json): unknown => JSON.parse((object['metadata'] as { annotations: Record<string, string> }).annotations[key] ?? 'null');
+
+  it('kubectl takes over what it has applied, and its record follows', () => {
+    const made = applied(clientSide(manifest(1, { paused: true })), manifest(2, { minReadySeconds: 3 }), kubectl);
+    expect(spec(made)).toEqual({ replicas: 2, minReadySeconds: 3, paused: true });
+    expect(record(made)).toEqual(manifest(2, { minReadySeconds: 3 }));
+    expect(applied(made, manifest(2, { minReadySeconds: 3 }), kubectl)).toBe(made);
+  });
+
+  it('other managers do not, nor kubectl what somebody changed since', () => {
+    expect(apply(clientSide(manifest(1)), manifest(2), { manager: 'other' })).toHaveProperty('conflicts');
+    const changed = track(clientSide(manifest(1, { paused: true })), { ...clientSide(manifest(1, { paused: true })), spec: { replicas: 5, paused: true } }, 'scaler', t2);
+    expect(apply(changed, manifest(2, { paused: false }), kubectl)).toEqual({ conflicts: [{ manager: '"scaler" using apps/v1', field: '.spec.replicas' }] });
+  });
+
+  it('a record that cannot be read, or is of another version, changes nothing', () => {
+    for (const text of ['{', '[]', JSON.stringify({ ...manifest(1), apiVersion: 'apps/v1beta1' }), JSON.stringify(manifest(1, { unknown: 1 }))]) {
+      const live = clientSide(manifest(1));
+      const odd = { ...live, metadata: { ...(live['metadata'] as Json), annotations: { [key]: text } } };
+      expect(apply(odd, manifest(2), kubectl)).toHaveProperty('conflicts');
+    }
+  });
+
+  it('a record that gets too big goes', () => {
+    const made = applied(clientSide(manifest(1)), { ...manifest(1), metadata: { name: 'a', namespace: 'n', annotations: { a: 'x'.repeat(130 * 1024) } } }, kubectl);
+    expect(Object.keys((made['metadata'] as { annotations: Json }).annotations)).toEqual(['a']);
+  });
+
+  it('what was never tracked stays so until its first apply', () => {
+    const untracked = { ...manifest(1), metadata: { ...meta.metadata, uid: 'u' } };
+    const changed = track(untracked, { ...untracked, spec: { replicas: 2 } });
+    expect(entries(changed)).toBeUndefined();
+    const made = applied(changed, manifest(2), { force: true });
+    expect(entries(made).map(({ manager, operation }) => [manager, operation])).toEqual([['me', 'Apply'], ['before-first-apply', 'Update']]);
   });
 });

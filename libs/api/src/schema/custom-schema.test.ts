@@ -54,7 +54,7 @@ describe('custom resources', () => {
 
   it('refuse undeclared fields in an apply', () => {
     const applied = { apiVersion: 'x.io/v1', kind: 'X', metadata: { name: 'a' }, spec: { sise: 1 } };
-    const apply = (): unknown => applyPatch({ live: undefined, applied, manager: 'me', force: false, schema, apiVersion: 'x.io/v1', nowIso: '2026-01-01T00:00:00Z' });
+    const apply = (): unknown => applyPatch({ live: undefined, applied, manager: 'me', force: false, schema, apiVersion: 'x.io/v1', kind: 'X', nowIso: '2026-01-01T00:00:00Z' });
     expect(apply).toThrow('failed to create typed patch object (/a; x.io/v1, Kind=X): .spec.sise: field not declared in schema');
   });
 });

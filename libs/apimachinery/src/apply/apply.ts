@@ -3,6 +3,7 @@ import { deepEqual, isRecord } from '../equality.ts';
 import type { Schema } from '../schema.ts';
 import { checkApplied, joinProblems } from './check-applied.ts';
 import { emptyFieldSet, type FieldPath, type FieldSet, formatPath, insertPath, intersectSets, isEmptySet, isSubset, listPaths, newFieldSet, subtractSets, subtractTrees, unionSets } from './field-set.ts';
+import { lastAppliedSet, withLastApplied } from './last-applied.ts';
 import { decodeManagers, describeManager, encodeManagers, isReset, type ManagedFieldsEntry, type Manager, managerId, type Managers } from './managed-fields.ts';
 import { mergeValues } from './merge-values.ts';
 import { compareObjects, removeFields, toFieldSet, withNamedFields } from './to-field-set.ts';
@@ -33,6 +34,7 @@ export interface ApplyOptions {
   readonly force: boolean;
   readonly schema: Schema;
   readonly apiVersion: string;
+  readonly kind: string;
   readonly subresource?: string;
   readonly nowIso: string;
   readonly resetFields?: readonly string[];
@@ -148,6 +150,8 @@ export function trackUpdate(options: TrackOptions): Fields {
   const own = subresource === '' && !isReset(sent) ? decodeManagers(sent) : undefined;
   const managers = subresource === '' && isReset(sent) ? new Map<string, Manager>() : own && own.size > 0 ? own : live;
   const object = withoutManagers(after);
+  // What is not tracked since its creation is only from its first apply on.
+  if (managers.size === 0 && metadataOf(before)['uid']) return object;
   const self = 'current operation';
   const effect = effectOf({ before: withoutManagers(before), after: object, schema, managers, self, ignored: resetSet(options.resetFields) });
   const taken = subtractSets(effect.gained, unowned);
@@ -160,18 +164,21 @@ export function trackUpdate(options: TrackOptions): Fields {
   return withManagers(object, effect.managers);
 }
 
-function checkRequest({ applied, schema, apiVersion }: ApplyOptions): void {
-  if (!isRecord(applied)) throw new ApplyError(400, 'error decoding patch: the applied object must be a map');
-  if ((entriesOf(applied) ?? []).length > 0) throw new ApplyError(400, 'metadata.managedFields must be nil');
-  const sent = applied['apiVersion'];
-  if (typeof sent === 'string' && sent !== apiVersion) {
-    throw new ApplyError(400, `Incorrect version specified in apply patch. Specified patch version: ${sent}, expected: ${apiVersion}`);
-  }
+/** As Go prints a group, version and kind: `apps/v1, Kind=Deployment`, `/v1, Kind=Pod`. */
+function typeText(apiVersion: unknown, kind: unknown): string {
+  const version = typeof apiVersion === 'string' ? apiVersion : '';
+  return `${version.includes('/') ? version : `/${version}`}, Kind=${typeof kind === 'string' ? kind : ''}`;
+}
+
+function checkRequest(options: ApplyOptions): void {
+  const { applied, schema, apiVersion } = options;
+  const { apiVersion: sent, kind: sentKind } = (isRecord(applied) ? applied : {}) as { apiVersion?: unknown; kind?: unknown };
+  if (sent !== apiVersion || sentKind !== options.kind) throw new ApplyError(400, `invalid object type: ${typeText(sent, sentKind)}`);
+  if (Array.isArray(entriesOf(applied))) throw new ApplyError(400, 'metadata.managedFields must be nil');
   const problems = checkApplied(applied, schema);
   if (problems.length === 0) return;
   const { name = '', namespace = '' } = metadataOf(applied) as { name?: string; namespace?: string };
-  const kind = typeof applied['kind'] === 'string' ? applied['kind'] : '';
-  const subject = `${namespace}/${name}; ${apiVersion.includes('/') ? apiVersion : `/${apiVersion}`}, Kind=${kind}`;
+  const subject = `${namespace}/${name}; ${typeText(sent, sentKind)}`;
   throw new ApplyError(500, `failed to create typed patch object (${subject}): ${joinProblems(problems)}`);
 }
 
@@ -214,29 +221,18 @@ function initialManagers({ live, schema, apiVersion, nowIso }: ApplyOptions): Ma
   return new Map([[managerId(manager), manager]]);
 }
 
-/** Client-side apply's own record of what it applied: taking those fields over is no conflict for kubectl. */
-function lastAppliedSet({ live, schema, manager }: ApplyOptions): FieldSet {
-  const annotations = metadataOf(live)['annotations'];
-  const text = isRecord(annotations) ? annotations['kubectl.kubernetes.io/last-applied-configuration'] : undefined;
-  if (manager !== 'kubectl' || typeof text !== 'string') return emptyFieldSet;
-  try {
-    return toFieldSet(JSON.parse(text), schema);
-  } catch (error) {
-    if (error instanceof SyntaxError) return emptyFieldSet;
-    throw error;
-  }
-}
-
-function listConflicts(effect: Effect): ApplyConflict[] {
-  return [...effect.conflicts]
+function listConflicts(conflicts: Effect['conflicts']): ApplyConflict[] {
+  return [...conflicts]
     .sort((a, b) => (managerId(a.manager) < managerId(b.manager) ? -1 : 1))
     .flatMap(({ manager, set }) => listPaths(set).map((path: FieldPath) => ({ manager: describeManager(manager), field: formatPath(path) })));
 }
 
-function mayTakeOver(effect: Effect, options: ApplyOptions): boolean {
-  if (options.force || effect.conflicts.length === 0) return true;
+/** Conflicts that stand in the way of an apply. */
+function realConflicts(effect: Effect, options: ApplyOptions): Effect['conflicts'] {
+  if (options.force || effect.conflicts.length === 0) return [];
   const record = lastAppliedSet(options);
-  return !isEmptySet(record) && effect.conflicts.every(({ set }) => isSubset(set, record));
+  if (isEmptySet(record)) return effect.conflicts;
+  return effect.conflicts.map(({ manager, set }) => ({ manager, set: subtractSets(set, record) })).filter(({ set }) => !isEmptySet(set));
 }
 
 /**
@@ -261,11 +257,13 @@ export function applyPatch(options: ApplyOptions): ApplyResult {
   const keepers = new Map(before).set(self, { ...entry, set: said });
   const after = dropNulls(prune({ merged, schema, managers: keepers, self, last: last?.set ?? emptyFieldSet })) as Fields;
   const effect = effectOf({ before: live, after, schema, managers, self, ignored });
-  if (!mayTakeOver(effect, options)) return { conflicts: listConflicts(effect) };
+  const conflicts = realConflicts(effect, options);
+  if (conflicts.length > 0) return { conflicts: listConflicts(conflicts) };
+  const final = withLastApplied(after, options.applied as Fields, manager);
   const lastSet = last?.set ?? emptyFieldSet;
-  const isUnchanged = options.live !== undefined && deepEqual(live, after) && isSubset(lastSet, set) && isSubset(set, lastSet);
+  const isUnchanged = options.live !== undefined && deepEqual(live, final) && isSubset(lastSet, set) && isSubset(set, lastSet);
   if (isUnchanged) return { object: options.live as Fields };
-  return { object: withManagers(after, effect.managers) };
+  return { object: withManagers(final, effect.managers) };
 }
 
 /** The 409 of an apply with conflicts, in upstream's words. */

@@ -122,9 +122,11 @@ export function encodeManagers(managers: Managers): ManagedFieldsEntry[] {
   }));
 }
 
-/** Clients reset ownership by sending one empty entry. */
+/** Clients reset ownership by sending no entry at all, or one empty one. */
 export function isReset(entries: readonly ManagedFieldsEntry[] | undefined): boolean {
-  return entries !== undefined && entries.length > 0 && entries.every((entry) => Object.keys(entry).length === 0);
+  if (!entries) return false;
+  const [only] = entries;
+  return !only || (entries.length === 1 && Object.keys(only).length === 0);
 }
 
 /** `"mgr" with subresource "status" using apps/v1`, as conflicts name a manager. */

@@ -50,12 +50,12 @@ export function shapeOf(schema: Schema | undefined, value: unknown): Shape {
 }
 
 /** JSON with sorted keys, as elements of a field set are written. */
-function canonical(value: unknown): string {
+export function canonicalJson(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value);
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
   if (!isRecord(value)) return JSON.stringify(value ?? null);
   const keys = Object.keys(value).sort();
-  return `{${keys.map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`).join(',')}}`;
+  return `{${keys.map((key) => `${JSON.stringify(key)}:${canonicalJson(value[key])}`).join(',')}}`;
 }
 
 function keyDefault(schema: ListSchema, name: string): unknown {
@@ -66,14 +66,14 @@ function keyDefault(schema: ListSchema, name: string): unknown {
 export function itemElement(schema: ListSchema, item: unknown): { readonly element: string } | { readonly problem: string } {
   if (schema.listType === 'set') {
     if (item === null || item === undefined) return { problem: 'associative list without keys has an element that\'s a map type' };
-    return { element: `v:${canonical(item)}` };
+    return { element: `v:${canonicalJson(item)}` };
   }
   if (item === null || item === undefined) return { problem: 'associative list with keys may not have a null element' };
   if (!isRecord(item)) return { problem: 'associative list with keys may not have non-map elements' };
   let keys = '';
   for (const name of sortedKeys(schema)) {
     const value = item[name] ?? keyDefault(schema, name);
-    if (value !== undefined) keys += `${keys === '' ? '' : ','}"${name}":${canonical(value)}`;
+    if (value !== undefined) keys += `${keys === '' ? '' : ','}"${name}":${canonicalJson(value)}`;
   }
   if (keys !== '') return { element: `k:{${keys}}` };
   return { problem: `associative list with keys has an element that omits key field ${JSON.stringify(schema.listKeys[0] ?? '')} (and doesn't have default value)` };

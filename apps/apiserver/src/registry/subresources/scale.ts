@@ -64,7 +64,7 @@ export async function getScale(registry: Registry, scope: RequestScope): Promise
 export async function updateScale(
   registry: Registry,
   scope: RequestScope,
-  input: { options: WriteOptions; transform: (scale: Scale) => Scale },
+  input: { options: WriteOptions; transform: (scale: Scale) => Scale; uid?: string | undefined },
 ): Promise<Scale> {
   const paths = scalePaths(scope);
   const { name } = scope.info;
@@ -72,6 +72,7 @@ export async function updateScale(
     options: input.options,
     createIfAbsent: false,
     unconditional: true,
+    uid: input.uid,
     view: {
       kind: { group: 'autoscaling', version: 'v1', kind: 'Scale' },
       of: (object) => scaleOf(object, paths),
@@ -79,7 +80,8 @@ export async function updateScale(
     },
     transform: (current) => {
       const scale = input.transform(scaleOf(current as KubeObject, paths));
-      if (scale.metadata?.name && scale.metadata.name !== name) {
+      if (!scale.metadata?.name) throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
+      if (scale.metadata.name !== name) {
         throw badRequest(`the name of the object (${scale.metadata.name}) does not match the name on the URL (${name})`);
       }
       const replicas = scale.spec?.replicas ?? 0;
