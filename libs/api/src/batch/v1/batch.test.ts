@@ -25,7 +25,7 @@ describe('jobs', () => {
     [{ template: { spec: { containers: [{ name: 'c', image: 'x' }] } } }, ['spec.template.spec.restartPolicy: Required value: valid values: "OnFailure", "Never"']],
     [{ ...spec, backoffLimit: -1 }, ['spec.backoffLimit: Invalid value: -1: must be greater than or equal to 0']],
     [{ ...spec, completionMode: 'Indexed', parallelism: 1 }, ['spec.completions: Required value: when completion mode is Indexed']],
-    [{ ...spec, manualSelector: true }, ['spec.selector: Required value']],
+    [{ ...spec, manualSelector: true }, ['spec.selector: Required value', 'spec.template.metadata.labels: Invalid value: null: `selector` does not match template `labels`']],
     [{ ...spec, successPolicy: { rules: [{ succeededCount: 1 }] } }, ['spec.successPolicy: Invalid value: {"rules":[{"succeededCount":1}]}: requires indexed completion mode']],
   ])('%j', (wrong, expected) => expect(problems(jobKind, { spec: wrong })).toEqual(expected));
 

@@ -6,9 +6,10 @@ import { defineKind } from '../../define-kind.ts';
 import { ageColumn, containerColumns, flag, formatSelector, integer, nameColumn, text, wideText } from '../../printing/columns.ts';
 import { since } from '../../printing/duration.ts';
 import { type FieldPath, findProblems } from '../../validation/field-path.ts';
-import { checkAnnotations, checkLabels, checkNonNegative } from '../../validation/fields.ts';
+import { checkNonNegative } from '../../validation/fields.ts';
+import { dns1123Label } from '../../validation/names.ts';
 import { isTimeZone, scheduleProblem } from './cron-schedule.ts';
-import { checkJobSpec } from './job/job-spec.ts';
+import { checkJobTemplate } from './job/job-spec.ts';
 
 function setDefaults({ spec }: CronJob): void {
   if (!spec) return;
@@ -20,42 +21,57 @@ function setDefaults({ spec }: CronJob): void {
   defaultPodTemplate(spec.jobTemplate?.spec?.template);
 }
 
-function checkSchedule(schedule: string | undefined, { timeZone, at }: { timeZone: string | undefined; at: FieldPath }): void {
+/** Time zones in schedules are from before there was a field; those that were stored with one keep working. */
+function checkSchedule(schedule: string | undefined, { timeZone, at, old }: { timeZone: string | undefined; at: FieldPath; old: string | undefined }): void {
   if (!schedule) return at.required();
-  const problem = schedule.includes('TZ') ? undefined : scheduleProblem(schedule);
-  if (problem) at.invalid(schedule, problem);
+  const problem = scheduleProblem(schedule);
+  if (problem !== undefined) at.invalid(schedule, problem);
   if (!schedule.includes('TZ')) return;
-  const detail = timeZone === undefined
-    ? 'cannot use TZ or CRON_TZ in schedule, use timeZone field instead'
-    : 'cannot use both timeZone field and TZ or CRON_TZ in schedule';
-  at.invalid(schedule, detail);
+  if (!old?.includes('TZ')) at.invalid(schedule, 'cannot use TZ or CRON_TZ in schedule, use timeZone field instead');
+  else if (timeZone !== undefined) at.invalid(schedule, 'cannot use both timeZone field and TZ or CRON_TZ in schedule');
 }
 
 function checkTimeZone(timeZone: string | undefined, at: FieldPath): void {
   if (timeZone === undefined) return;
-  if (timeZone === '') at.invalid(timeZone, 'timeZone must be nil or non-empty string');
-  else if (timeZone.toLowerCase() === 'local') at.invalid(timeZone, 'timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones');
-  else if (!isTimeZone(timeZone)) at.invalid(timeZone, `unknown time zone ${timeZone}`);
+  if (timeZone === '') return at.invalid(timeZone, 'timeZone must be nil or non-empty string');
+  const isOdd = timeZone.split('/').some((part) => part === '.' || part === '..' || part.startsWith('-') || !/^[A-Za-z.\-_0-9+]{1,14}$/.test(part));
+  if (isOdd) return at.invalid(timeZone, `unknown time zone ${timeZone}`);
+  if (timeZone.toLowerCase() === 'local') at.invalid(timeZone, 'timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones');
+  if (timeZone !== 'Local' && !isTimeZone(timeZone)) at.invalid(timeZone, `unknown time zone ${timeZone}`);
 }
 
-function checkSpec({ spec, metadata }: CronJob, { root, isNew }: { root: FieldPath; isNew: boolean }): void {
-  const at = root.child('spec');
-  const name = metadata?.name ?? '';
-  if (isNew && name.length > 52) root.child('metadata').child('name').invalid(name, 'must be no more than 52 characters');
-  checkSchedule(spec?.schedule, { timeZone: spec?.timeZone, at: at.child('schedule') });
+const maxNameLength = 52;
+
+function checkSpec({ spec }: CronJob, { at, old }: { at: FieldPath; old: CronJob | undefined }): void {
+  checkSchedule(spec?.schedule, { timeZone: spec?.timeZone, at: at.child('schedule'), old: old?.spec?.schedule });
   checkNonNegative(spec?.startingDeadlineSeconds, at.child('startingDeadlineSeconds'));
-  checkTimeZone(spec?.timeZone, at.child('timeZone'));
-  at.child('concurrencyPolicy').requiredOneOf(spec?.concurrencyPolicy, ['Allow', 'Forbid', 'Replace']);
-  const template = at.child('jobTemplate');
-  checkLabels(spec?.jobTemplate?.metadata?.labels, template.child('labels'));
-  checkAnnotations(spec?.jobTemplate?.metadata?.annotations, template.child('annotations'));
-  checkJobSpec(spec?.jobTemplate?.spec, template.child('spec'));
+  if (!old || old.spec?.timeZone !== spec?.timeZone) checkTimeZone(spec?.timeZone, at.child('timeZone'));
+  const policy = spec?.concurrencyPolicy;
+  if (!policy) at.child('concurrencyPolicy').required();
+  else at.child('concurrencyPolicy').oneOf(policy, ['Allow', 'Forbid', 'Replace']);
+  checkJobTemplate(spec?.jobTemplate ?? {}, at.child('jobTemplate'));
   checkNonNegative(spec?.successfulJobsHistoryLimit, at.child('successfulJobsHistoryLimit'));
   checkNonNegative(spec?.failedJobsHistoryLimit, at.child('failedJobsHistoryLimit'));
 }
 
+function validate(cron: CronJob): FieldError[] {
+  return findProblems((root) => {
+    checkSpec(cron, { at: root.child('spec'), old: undefined });
+    const name = cron.metadata?.name ?? '';
+    if (name.length > maxNameLength) root.child('metadata').child('name').invalid(name, `must be no more than ${maxNameLength} characters`);
+  });
+}
+
+function warnings(cron: CronJob, old: CronJob | undefined): string[] {
+  const problems = old ? [] : dns1123Label(cron.metadata?.name ?? '');
+  return [
+    ...(problems.length === 0 ? [] : [`metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: [${problems.join(' ')}]`]),
+    ...podSpecWarnings(podSpec(cron), { old: podSpec(old), path: 'spec.jobTemplate.spec.template.spec' }),
+    ...(cron.spec?.schedule?.includes('TZ') ? ['CRON_TZ or TZ used in spec.schedule is not officially supported, see https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details'] : []),
+  ];
+}
+
 const podSpec = (cron: CronJob | undefined): NonNullable<Parameters<typeof podSpecWarnings>[0]> | undefined => cron?.spec?.jobTemplate?.spec?.template?.spec;
-const validate = (isNew: boolean) => (cron: CronJob): FieldError[] => findProblems((root) => checkSpec(cron, { root, isNew }));
 
 export const cronJobKind = defineKind<CronJob>({
   group: 'batch',
@@ -68,9 +84,9 @@ export const cronJobKind = defineKind<CronJob>({
   hasStatus: true,
   generation: 'spec',
   defaults: setDefaults,
-  validate: validate(true),
-  validateUpdate: validate(false),
-  warnings: (cron, old) => podSpecWarnings(podSpec(cron), { old: podSpec(old), path: 'spec.jobTemplate.spec.template.spec' }),
+  validate,
+  validateUpdate: (cron, old) => findProblems((root) => checkSpec(cron, { at: root.child('spec'), old })),
+  warnings,
   columns: [
     nameColumn,
     text('Schedule', ({ spec }) => spec?.schedule ?? ''),

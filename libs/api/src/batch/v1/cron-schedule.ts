@@ -45,7 +45,11 @@ function rangeProblem(part: string, field: Field): string | undefined {
 }
 
 /** What is wrong with a cron schedule, in the words of the parser that upstream uses; undefined when nothing is. */
-export function scheduleProblem(schedule: string): string | undefined {
+export function scheduleProblem(text: string): string | undefined {
+  const zone = /^(?:TZ|CRON_TZ)=(\S*)/.exec(text);
+  if (zone && !isTimeZone(zone[1] ?? '')) return `provided bad location ${zone[1] ?? ''}: unknown time zone ${zone[1] ?? ''}`;
+  const schedule = zone ? text.slice(zone[0].length).trim() : text;
+  if (schedule === '') return 'empty spec string';
   if (schedule.startsWith('@')) {
     if (descriptors.has(schedule)) return undefined;
     const every = /^@every (.+)$/.exec(schedule)?.[1];

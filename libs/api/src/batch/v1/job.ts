@@ -5,10 +5,12 @@ import { defineKind } from '../../define-kind.ts';
 import { semanticEqual } from '../../equality.ts';
 import { ageColumn, containerColumns, formatSelector, nameColumn, text, wideText } from '../../printing/columns.ts';
 import { humanDuration } from '../../printing/duration.ts';
-import { findProblems } from '../../validation/field-path.ts';
-import { checkImmutable, checkNonNegative } from '../../validation/fields.ts';
-import { isEmptySelector, selectorMatches } from '../../validation/label-selector.ts';
-import { checkJobSelector, checkJobSpec, defaultJobSpec } from './job/job-spec.ts';
+import { type FieldPath, findProblems } from '../../validation/field-path.ts';
+import { checkImmutable } from '../../validation/fields.ts';
+import { selectorMatches } from '../../validation/label-selector.ts';
+import { dns1123Label } from '../../validation/names.ts';
+import { checkJobSpec, defaultJobSpec } from './job/job-spec.ts';
+import { isConditionTrue as hasCondition, validateJobStatus } from './job/status-validation.ts';
 
 const uidLabel = 'batch.kubernetes.io/controller-uid';
 const nameLabel = 'batch.kubernetes.io/job-name';
@@ -20,73 +22,92 @@ function setDefaults(job: Job): void {
   defaultJobSpec(job.spec);
 }
 
-/** Jobs select their own pods by the job's uid. */
+/** Labels that every pod of a job has: the plain names are from before there were prefixes. */
+function ownLabels({ metadata }: Job): Record<string, string> {
+  const { uid = '', name = '' } = metadata ?? {};
+  return { 'controller-uid': uid, 'job-name': name, [uidLabel]: uid, [nameLabel]: name };
+}
+
+/** Jobs select their own pods by the job's uid. Labels that contradict are left to validation. */
 function generateSelector(job: Job): void {
   const spec = job.spec;
   if (!spec?.template || spec.manualSelector) return;
-  const uid = job.metadata?.uid ?? '';
-  const name = job.metadata?.name ?? '';
-  const own = { 'controller-uid': uid, 'job-name': name, [uidLabel]: uid, [nameLabel]: name };
-  spec.template.metadata = { ...spec.template.metadata, labels: { ...own, ...spec.template.metadata?.labels } };
-  if (spec.selector?.matchLabels?.['controller-uid'] !== undefined) return;
-  spec.selector = { ...spec.selector, matchLabels: { [uidLabel]: uid, ...spec.selector?.matchLabels } };
+  spec.template.metadata = { ...spec.template.metadata, labels: { ...ownLabels(job), ...spec.template.metadata?.labels } };
+  spec.selector = { ...spec.selector, matchLabels: { [uidLabel]: job.metadata?.uid ?? '', ...spec.selector?.matchLabels } };
 }
 
-const hasCondition = (job: Job, type: string): boolean => (job.status?.conditions ?? []).some((c) => c.type === type && c.status === 'True');
+/** Jobs from before the prefixed labels do without them. */
+function checkGenerated(job: Job, { root, old }: { root: FieldPath; old?: Job }): void {
+  const { spec, metadata } = job;
+  if (!spec?.selector || spec.manualSelector) return;
+  if (!metadata?.uid) root.child('metadata').child('uid').required();
+  const labels = spec.template?.metadata?.labels;
+  const before = old?.spec?.template?.metadata?.labels;
+  const isPrefixed = !old || (before?.[nameLabel] !== undefined && before[uidLabel] !== undefined);
+  const expected = Object.fromEntries(Object.entries(ownLabels(job)).filter(([key]) => isPrefixed || !key.includes('/')));
+  for (const [key, value] of Object.entries(expected)) {
+    const at = root.child('spec').child('template').child('metadata').child('labels').at(key);
+    if (labels?.[key] === undefined) at.required(`must be '${value}'`);
+    else if (labels[key] !== value) at.invalid(labels, `must be '${value}'`);
+  }
+  if (!selectorMatches(spec.selector, expected)) root.child('spec').child('selector').invalid(spec.selector, '`selector` not auto-generated');
+}
+
+/** The pod with the last index gets its number into its hostname. */
+function checkLastName({ metadata, spec }: Job, root: FieldPath): void {
+  const { completions = 0, completionMode } = spec ?? {};
+  if (completionMode !== 'Indexed' || completions <= 0) return;
+  const last = `${metadata?.name ?? ''}-${completions - 1}`;
+  if (dns1123Label(last).length > 0) root.child('metadata').child('name').invalid(metadata?.name, `will not able to create pod with invalid DNS label: ${last}`);
+}
 
 /** A suspended job that has not started may still change where its pods go and what they need. */
 function fixedTemplate(job: Job, old: Job): unknown {
   const unstarted = old.spec?.suspend === true && old.status?.startTime === undefined;
   const template = job.spec?.template;
   if (!unstarted || !template?.spec) return template;
-  const { nodeSelector: _n, affinity: _a, tolerations: _t, schedulingGates: _g, ...spec } = template.spec;
+  const { nodeSelector: _n, affinity, tolerations: _t, schedulingGates: _g, ...spec } = template.spec;
+  const { nodeAffinity: _a, ...others } = affinity ?? {};
   const { labels: _l, annotations: _x, ...metadata } = template.metadata ?? {};
-  const containers = spec.containers.map(({ resources: _r, ...container }) => container);
-  return { metadata, spec: { ...spec, containers } };
+  const bare = (containers: typeof spec.containers | undefined): unknown => (containers ?? []).map(({ resources: _r, ...container }) => container);
+  return { metadata, spec: { ...spec, affinity: Object.keys(others).length > 0 ? others : undefined, containers: bare(spec.containers), initContainers: bare(spec.initContainers) } };
 }
 
-function validateJob(job: Job): FieldError[] {
-  return findProblems((root) => {
-    const at = root.child('spec');
-    checkJobSelector(job.spec, at.child('selector'));
-    const labels = job.spec?.template?.metadata?.labels;
-    if (job.spec?.selector && !isEmptySelector(job.spec.selector) && !selectorMatches(job.spec.selector, labels)) {
-      at.child('template').child('metadata').child('labels').invalid(labels ?? null, '`selector` does not match template `labels`');
-    }
-    checkJobSpec(job.spec, at);
-  });
+function checkJob(job: Job, { root, old }: { root: FieldPath; old?: Job }): void {
+  checkGenerated(job, old ? { root, old } : { root });
+  checkJobSpec(job.spec, root.child('spec'));
+  checkLastName(job, root);
 }
 
-const fixedFields: readonly (keyof JobSpec)[] = ['selector', 'completionMode', 'podFailurePolicy', 'backoffLimitPerIndex', 'managedBy', 'successPolicy'];
+const fixedFields: readonly (keyof JobSpec)[] = ['completionMode', 'podFailurePolicy', 'backoffLimitPerIndex', 'managedBy', 'successPolicy'];
 
 function validateUpdate(job: Job, old: Job): FieldError[] {
   return findProblems((root) => {
     const at = root.child('spec');
     const { spec } = job;
-    checkJobSpec(spec, at);
+    checkJob(job, { root, old });
     const completions = { value: spec?.completions, old: old.spec?.completions };
     if (spec?.completionMode !== 'Indexed') checkImmutable(completions, at.child('completions'));
-    else if (completions.value !== completions.old && spec.completions !== spec.parallelism) {
-      at.child('completions').invalid(spec.completions, `can only be modified in tandem with parallelism`);
+    else if (completions.value !== undefined && completions.value !== completions.old && completions.value !== spec.parallelism) {
+      at.child('completions').invalid(spec.completions, 'can only be modified in tandem with spec.parallelism');
     }
-    for (const name of fixedFields) checkImmutable({ value: spec?.[name], old: old.spec?.[name] }, at.child(name));
+    checkImmutable({ value: spec?.selector, old: old.spec?.selector }, at.child('selector'));
     if (!semanticEqual(fixedTemplate(job, old), fixedTemplate(old, old))) at.child('template').invalid(spec?.template, 'field is immutable');
+    for (const name of fixedFields) checkImmutable({ value: spec?.[name], old: old.spec?.[name] }, at.child(name));
   });
 }
 
-function validateStatusUpdate(job: Job, old: Job): FieldError[] {
-  return findProblems((root) => {
-    const at = root.child('status');
-    const status = job.status ?? {};
-    for (const name of ['active', 'succeeded', 'failed', 'ready', 'terminating'] as const) checkNonNegative(status[name], at.child(name));
-    const finished = hasCondition(job, 'Complete') || hasCondition(job, 'Failed');
-    if (finished && (status.active ?? 0) > 0) at.child('active').invalid(status.active, 'active>0 is invalid for finished job');
-    if (hasCondition(job, 'Complete') && hasCondition(job, 'Failed')) at.child('conditions').invalid('', 'cannot set Complete=True and Failed=true conditions');
-    if (status.completionTime !== undefined && !hasCondition(job, 'Complete')) at.child('completionTime').invalid(status.completionTime, 'cannot set completionTime when there is no Complete=True condition');
-    for (const type of ['Complete', 'Failed', 'SuccessCriteriaMet', 'FailureTarget']) {
-      if (hasCondition(old, type) && !hasCondition(job, type)) at.child('conditions').invalid('', `cannot disable the terminal ${type} condition`);
-    }
-  });
+const manyCompletions = 100_000;
+const muchParallelism = 10_000;
+
+function specWarnings({ completionMode, completions = 0, parallelism = 0 }: Partial<JobSpec>): string[] {
+  if (completionMode !== 'Indexed' || completions <= manyCompletions || parallelism <= muchParallelism) return [];
+  return ['spec: In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, Kubernetes might not be able to track completedIndexes when a big number of indexes fail'];
+}
+
+function nameWarnings({ metadata }: Job): string[] {
+  const problems = dns1123Label(metadata?.name ?? '');
+  return problems.length === 0 ? [] : [`metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: [${problems.join(' ')}]`];
 }
 
 function completions({ spec, status }: Job): string {
@@ -120,10 +141,14 @@ export const jobKind = defineKind<Job>({
   generation: 'spec',
   defaults: setDefaults,
   onCreate: generateSelector,
-  validate: validateJob,
+  validate: (job) => findProblems((root) => checkJob(job, { root })),
   validateUpdate,
-  validateStatusUpdate,
-  warnings: ({ spec }, old) => podSpecWarnings(spec?.template?.spec, { old: old?.spec?.template?.spec, path: 'spec.template.spec' }),
+  validateStatusUpdate: validateJobStatus,
+  warnings: (job, old) => [
+    ...(old ? [] : nameWarnings(job)),
+    ...specWarnings(job.spec ?? {}),
+    ...podSpecWarnings(job.spec?.template?.spec, { old: old?.spec?.template?.spec, path: 'spec.template.spec' }),
+  ],
   selectableFields: ['status.successful'],
   selectable: ({ status }) => ({ 'status.successful': String(status?.succeeded ?? 0) }),
   defaultPropagation: 'Orphan',

@@ -1,9 +1,12 @@
-import type { JobSpec, PodFailurePolicy, SuccessPolicy } from '../../../../gen/types.ts';
+import type { JobSpec, JobTemplateSpec } from '../../../../gen/types.ts';
 import { defaultPodTemplate } from '../../../core/v1/pod-template/defaults.ts';
 import { checkPodTemplate } from '../../../core/v1/pod-template/pod-spec-validation.ts';
+import { checkDomainPrefixedPath } from '../../../validation/domain-path.ts';
 import type { FieldPath } from '../../../validation/field-path.ts';
 import { checkNonNegative, maxInt32 } from '../../../validation/fields.ts';
-import { checkLabelSelector } from '../../../validation/label-selector.ts';
+import { checkLabelSelector, selectorMatches } from '../../../validation/label-selector.ts';
+import { checkPodFailurePolicy } from './pod-failure-policy.ts';
+import { checkSuccessPolicy } from './success-policy.ts';
 
 /** Defaults of a job's spec as templates of cron jobs have it too. */
 export function defaultJobSpec(spec: JobSpec): void {
@@ -19,87 +22,80 @@ export function defaultJobSpec(spec: JobSpec): void {
 }
 
 const maxIndexed = 100_000;
+const manyCompletions = 100_000;
+/** Of parallelism and failed indexes, where completions are many. */
+const maxWithMany = 10_000;
+const maxManagedByBytes = 63;
 
 function checkIndexed(spec: JobSpec, at: FieldPath): void {
-  at.child('completionMode').oneOf(spec.completionMode, ['Indexed', 'NonIndexed']);
-  const perIndex = spec.backoffLimitPerIndex;
-  if (spec.completionMode === 'Indexed') {
-    if (spec.completions === undefined) at.child('completions').required(`when completion mode is Indexed`);
-    if ((spec.parallelism ?? 0) > maxIndexed) at.child('parallelism').invalid(spec.parallelism, `must be less than or equal to ${maxIndexed} when completion mode is Indexed`);
-  } else if (perIndex !== undefined) at.child('backoffLimitPerIndex').invalid(perIndex, 'requires indexed completion mode');
-  checkNonNegative(perIndex, at.child('backoffLimitPerIndex'));
-  const failed = spec.maxFailedIndexes;
-  checkNonNegative(failed, at.child('maxFailedIndexes'));
-  if (failed === undefined) return;
-  if (perIndex === undefined) at.child('backoffLimitPerIndex').required('when maxFailedIndexes is specified');
-  if (spec.completions !== undefined && failed > spec.completions) at.child('maxFailedIndexes').invalid(failed, 'must be less than or equal to completions');
+  const { completions, parallelism = 0, maxFailedIndexes: failed, backoffLimitPerIndex: perIndex } = spec;
+  if (completions === undefined) at.child('completions').required('when completion mode is Indexed');
+  if (parallelism > maxIndexed) at.child('parallelism').invalid(parallelism, `must be less than or equal to ${maxIndexed} when completion mode is Indexed`);
+  const failedAt = at.child('maxFailedIndexes');
+  if (completions !== undefined && failed !== undefined && failed > completions) failedAt.invalid(failed, 'must be less than or equal to completions');
+  if (failed !== undefined && failed > maxIndexed) failedAt.invalid(failed, `must be less than or equal to ${maxIndexed}`);
+  if ((completions ?? 0) <= manyCompletions || perIndex === undefined) return;
+  const where = `when completions are above ${manyCompletions} and used with backoff limit per index`;
+  if (failed === undefined) failedAt.required(`must be specified when completions is above ${manyCompletions}`);
+  if (parallelism > maxWithMany) at.child('parallelism').invalid(parallelism, `must be less than or equal to ${maxWithMany} ${where}`);
+  if (failed !== undefined && failed > maxWithMany) failedAt.invalid(failed, `must be less than or equal to ${maxWithMany} ${where}`);
 }
 
-function checkFailurePolicy(policy: PodFailurePolicy, { spec, at }: { spec: JobSpec; at: FieldPath }): void {
-  const names = new Set([...(spec.template?.spec?.containers ?? []), ...(spec.template?.spec?.initContainers ?? [])].map((container) => container.name));
-  const rules = policy.rules ?? [];
-  if (rules.length > 20) at.child('rules').tooMany(rules.length, 20);
-  for (const [i, rule] of rules.entries()) {
-    const path = at.child('rules').at(i);
-    path.child('action').requiredOneOf(rule.action, ['Count', 'FailIndex', 'FailJob', 'Ignore']);
-    const codes = rule.onExitCodes;
-    if (codes) {
-      const codesAt = path.child('onExitCodes');
-      codesAt.child('operator').requiredOneOf(codes.operator, ['In', 'NotIn']);
-      if (codes.containerName !== undefined && !names.has(codes.containerName)) {
-        codesAt.child('containerName').invalid(codes.containerName, 'must be one of the container or initContainer names in the pod template');
-      }
-      const values = codes.values ?? [];
-      if (values.length < 1) codesAt.child('values').invalid(values, 'at least one value is required');
-      else if (values.length > 255) codesAt.child('values').tooMany(values.length, 255);
-      for (const [v, value] of values.entries()) {
-        if (codes.operator === 'In' && Number(value) === 0) codesAt.child('values').at(v).invalid(value, 'must not be 0 for the In operator');
-      }
-    }
-    const hasConditions = (rule.onPodConditions ?? []).length > 0;
-    if (codes && hasConditions) path.invalid('', 'specifying both OnExitCodes and OnPodConditions is not supported');
-    if (!codes && !hasConditions) path.invalid('', 'specifying one of OnExitCodes and OnPodConditions is required');
-  }
+function checkCompletionMode(spec: JobSpec, at: FieldPath): void {
+  const { completionMode: mode = 'NonIndexed' } = spec;
+  if (mode === 'Indexed') return checkIndexed(spec, at);
+  if (mode !== 'NonIndexed') return at.child('completionMode').notSupported(mode, ['NonIndexed', 'Indexed']);
+  for (const name of ['backoffLimitPerIndex', 'maxFailedIndexes'] as const) if (spec[name] !== undefined) at.child(name).invalid(spec[name], 'requires indexed completion mode');
 }
 
-function checkSuccessPolicy(policy: SuccessPolicy, { spec, at }: { spec: JobSpec; at: FieldPath }): void {
-  if (spec.completionMode !== 'Indexed') at.invalid(policy, 'requires indexed completion mode');
-  const rules = policy.rules ?? [];
-  if (rules.length === 0) at.child('rules').required('at least one rules must be specified when the successPolicy is specified');
-  if (rules.length > 20) at.child('rules').tooMany(rules.length, 20);
-  for (const [i, rule] of rules.entries()) {
-    const path = at.child('rules').at(i);
-    if (rule.succeededCount === undefined && rule.succeededIndexes === undefined) {
-      path.required('at least one of succeededCount or succeededIndexes must be specified');
-    }
-    const count = rule.succeededCount;
-    checkNonNegative(count, path.child('succeededCount'));
-    if (count !== undefined && spec.completions !== undefined && count > spec.completions) {
-      path.child('succeededCount').invalid(count, `must be less than or equal to ${spec.completions} (the number of specified completions)`);
-    }
-  }
-}
-
-/** Every check of a job's spec but the selector's. */
-export function checkJobSpec(spec: JobSpec | undefined, at: FieldPath): void {
-  if (!spec) return at.child('template').required();
-  for (const name of ['parallelism', 'completions', 'activeDeadlineSeconds', 'backoffLimit', 'ttlSecondsAfterFinished'] as const) {
+function checkCounts(spec: JobSpec, at: FieldPath): void {
+  for (const name of ['parallelism', 'completions', 'activeDeadlineSeconds', 'backoffLimit', 'ttlSecondsAfterFinished', 'backoffLimitPerIndex', 'maxFailedIndexes'] as const) {
     checkNonNegative(spec[name], at.child(name));
   }
-  checkIndexed(spec, at);
-  if (spec.podFailurePolicy) checkFailurePolicy(spec.podFailurePolicy, { spec, at: at.child('podFailurePolicy') });
-  if (spec.successPolicy) checkSuccessPolicy(spec.successPolicy, { spec, at: at.child('successPolicy') });
-  const replacement = spec.podReplacementPolicy;
-  const replacements = spec.podFailurePolicy ? ['Failed'] : ['Failed', 'TerminatingOrFailed'];
-  at.child('podReplacementPolicy').oneOf(replacement, replacements);
-  checkPodTemplate(spec.template, at.child('template'));
-  const policy = spec.template?.spec?.restartPolicy;
-  const policyAt = at.child('template').child('spec').child('restartPolicy');
-  if (policy !== 'OnFailure' && policy !== 'Never') policyAt.required('valid values: "OnFailure", "Never"');
-  else if (spec.podFailurePolicy && policy !== 'Never') policyAt.invalid(policy, 'only "Never" is supported when podFailurePolicy is specified');
+  if (spec.maxFailedIndexes !== undefined && spec.backoffLimitPerIndex === undefined) at.child('backoffLimitPerIndex').required('when maxFailedIndexes is specified');
+  if (spec.managedBy === undefined) return;
+  checkDomainPrefixedPath(spec.managedBy, at.child('managedBy'));
+  if (Buffer.byteLength(spec.managedBy) > maxManagedByBytes) at.child('managedBy').tooLong(spec.managedBy, maxManagedByBytes);
 }
 
-export function checkJobSelector(spec: JobSpec | undefined, at: FieldPath): void {
-  if (!spec?.selector) at.required();
-  else checkLabelSelector(spec.selector, at);
+function checkRestartPolicy(spec: JobSpec, at: FieldPath): void {
+  const policy = spec.template?.spec?.restartPolicy;
+  if (!policy || policy === 'Always') at.required('valid values: "OnFailure", "Never"');
+  else if (policy !== 'OnFailure' && policy !== 'Never') at.notSupported(policy, ['OnFailure', 'Never']);
+  else if (spec.podFailurePolicy && policy !== 'Never') at.invalid(policy, 'only "Never" is supported when podFailurePolicy is specified');
+}
+
+/** What jobs and the templates of cron jobs have alike: everything but the selector. */
+function checkCommon(spec: JobSpec, at: FieldPath): void {
+  checkCounts(spec, at);
+  checkCompletionMode(spec, at);
+  if (spec.podFailurePolicy) checkPodFailurePolicy(spec, at.child('podFailurePolicy'));
+  checkSuccessPolicy(spec, at.child('successPolicy'));
+  const replacement = spec.podReplacementPolicy;
+  const allowed = spec.podFailurePolicy ? ['Failed'] : ['Failed', 'TerminatingOrFailed'];
+  if (replacement !== undefined && !allowed.includes(replacement)) at.child('podReplacementPolicy').notSupported(replacement, allowed);
+  checkPodTemplate(spec.template, at.child('template'));
+  checkRestartPolicy(spec, at.child('template').child('spec').child('restartPolicy'));
+}
+
+export function checkJobSpec(spec: JobSpec | undefined, at: FieldPath): void {
+  if (!spec) return at.child('template').required();
+  checkCommon(spec, at);
+  const before = at.errors.length;
+  if (!spec.selector) at.child('selector').required();
+  else checkLabelSelector(spec.selector, at.child('selector'));
+  const isReadable = !spec.selector || at.errors.length === before;
+  const labels = spec.template?.metadata?.labels;
+  if (isReadable && !(spec.selector && selectorMatches(spec.selector, labels))) {
+    at.child('template').child('metadata').child('labels').invalid(labels ?? null, '`selector` does not match template `labels`');
+  }
+}
+
+/** Jobs of cron jobs always select by what is generated. */
+export function checkJobTemplate({ spec }: Partial<JobTemplateSpec>, at: FieldPath): void {
+  const path = at.child('spec');
+  if (!spec) return path.child('template').required();
+  checkCommon(spec, path);
+  if (spec.selector) path.child('selector').invalid(spec.selector, '`selector` will be auto-generated');
+  if (spec.manualSelector) path.child('manualSelector').notSupported(spec.manualSelector, ['nil', 'false']);
 }
