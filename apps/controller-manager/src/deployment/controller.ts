@@ -65,7 +65,7 @@ async function act(context: ControllerContext, deployment: Deployment, action: D
     }
     case 'annotate': {
       const annotations = { ...deployment.metadata?.annotations, ...action.annotations };
-      return context.api.update(Deployments, { ...deployment, metadata: { ...deployment.metadata, annotations } });
+      return context.api.update(Deployments, { ...deployment, metadata: { ...deployment.metadata, annotations } }, { subresource: 'status' });
     }
   }
 }

@@ -63,7 +63,10 @@ function admitted(old: Draft, draft: Draft, via: Write): Draft {
   const { status } = draft;
   if (via === 'finalize') return { ...old, metadata: { ...old.metadata }, ...(draft.spec ? { spec: { ...old.spec, finalizers: draft.spec['finalizers'] } } : {}) };
   if (via === 'scale') return { ...old, metadata: { ...old.metadata }, spec: { ...old.spec, replicas: draft.spec?.['replicas'] } };
-  return { ...old, metadata: { ...old.metadata }, ...(status === undefined ? {} : { status }) };
+  // As most kinds have it, annotations may come with a status.
+  const { annotations: _before, ...metadata } = old.metadata ?? {};
+  const annotations = draft.metadata?.annotations;
+  return { ...old, metadata: { ...metadata, ...(annotations ? { annotations } : {}) }, ...(status === undefined ? {} : { status }) };
 }
 
 class FakeState {

@@ -58,7 +58,7 @@ describe('workload validation', () => {
   it.each([
     ['a deployment', deploymentKind, spec, []],
     ['labels that do not match', deploymentKind, wrongLabels, [mismatch]],
-    ['no selector', deploymentKind, { template }, ['spec.selector: Required value']],
+    ['no selector', deploymentKind, { template }, ['spec.selector: Required value', mismatch.replace('"b"', '"a"')]],
     ['an empty selector', deploymentKind, { selector: {}, template }, ['spec.selector: Invalid value: {}: empty selector is invalid for deployment']],
     ['negative replicas', deploymentKind, { ...spec, replicas: -1 }, ['spec.replicas: Invalid value: -1: must be greater than or equal to 0']],
     ['pods that end', deploymentKind, { selector, template: { ...template, spec: { ...template.spec, restartPolicy: 'Never' } } }, ['spec.template.spec.restartPolicy: Unsupported value: "Never": supported values: "Always"']],

@@ -1,12 +1,14 @@
 import type { DaemonSet, DaemonSetUpdateStrategy } from '../../../gen/types.ts';
 import { defaultPodTemplate } from '../../core/v1/pod-template/defaults.ts';
+import { checkPodTemplate } from '../../core/v1/pod-template/pod-spec-validation.ts';
 import { podSpecWarnings } from '../../core/v1/pod-template/warnings.ts';
 import { defineKind } from '../../define-kind.ts';
 import { semanticEqual } from '../../equality.ts';
 import { ageColumn, containerColumns, formatLabels, formatSelector, integer, nameColumn, text, wideText } from '../../printing/columns.ts';
 import { type FieldPath, findProblems } from '../../validation/field-path.ts';
 import { checkImmutable, checkNonNegative, checkNonNegativeIntOrPercent, checkNotAbove100Percent, intOrPercentValue } from '../../validation/fields.ts';
-import { checkCollisionCount, checkWorkload } from './workload.ts';
+import { checkLabelSelector, isEmptySelector } from '../../validation/label-selector.ts';
+import { checkCollisionCount, checkRunsForever, checkTemplateLabels, shownStrategy } from './workload.ts';
 
 const templateGeneration = 'deprecated.daemonset.template.generation';
 
@@ -29,23 +31,30 @@ function setDefaults({ spec }: DaemonSet): void {
 
 function checkStrategy(strategy: DaemonSetUpdateStrategy | undefined, at: FieldPath): void {
   if (!strategy || strategy.type === 'OnDelete') return;
-  if (strategy.type !== 'RollingUpdate') return at.child('type').notSupported(strategy.type ?? '', ['RollingUpdate', 'OnDelete']);
+  if (strategy.type !== 'RollingUpdate') return at.notSupported(shownStrategy(strategy), ['RollingUpdate', 'OnDelete']);
   const path = at.child('rollingUpdate');
   const rolling = strategy.rollingUpdate;
   if (!rolling) return path.required();
   checkNonNegativeIntOrPercent(rolling.maxUnavailable, path.child('maxUnavailable'));
   checkNonNegativeIntOrPercent(rolling.maxSurge, path.child('maxSurge'));
+  checkNotAbove100Percent(rolling.maxUnavailable, path.child('maxUnavailable'));
+  checkNotAbove100Percent(rolling.maxSurge, path.child('maxSurge'));
   const unavailable = intOrPercentValue(rolling.maxUnavailable) !== 0;
   const surge = intOrPercentValue(rolling.maxSurge) !== 0;
   if (!unavailable && !surge) path.child('maxUnavailable').required('cannot be 0 when maxSurge is 0');
   if (unavailable && surge) path.child('maxSurge').invalid(rolling.maxSurge, 'may not be set when maxUnavailable is non-zero');
-  checkNotAbove100Percent(rolling.maxUnavailable, path.child('maxUnavailable'));
-  checkNotAbove100Percent(rolling.maxSurge, path.child('maxSurge'));
 }
 
 function checkSpec({ spec }: DaemonSet, at: FieldPath): void {
-  if (!spec) return at.child('selector').required();
-  checkWorkload(spec, { at, wording: { selectorOf: 'daemonset', deadlineIn: 'DaemonSet' } });
+  const { selector, template } = spec ?? {};
+  const before = at.errors.length;
+  checkLabelSelector(selector, at.child('selector'));
+  const path = at.child('template');
+  if (at.errors.length === before) checkTemplateLabels(template, { at: path, selector });
+  if (selector && isEmptySelector(selector)) at.child('selector').invalid(selector, 'empty selector is invalid for daemonset');
+  if (!spec || !template) return path.required();
+  checkPodTemplate(template, path);
+  checkRunsForever(template, { at: path, owner: 'DaemonSet' });
   checkNonNegative(spec.minReadySeconds, at.child('minReadySeconds'));
   checkStrategy(spec.updateStrategy, at.child('updateStrategy'));
   checkNonNegative(spec.revisionHistoryLimit, at.child('revisionHistoryLimit'));

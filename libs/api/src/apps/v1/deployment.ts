@@ -6,7 +6,7 @@ import { defineKind } from '../../define-kind.ts';
 import { ageColumn, containerColumns, formatSelector, nameColumn, text, wideText } from '../../printing/columns.ts';
 import { type FieldPath, findProblems } from '../../validation/field-path.ts';
 import { checkImmutable, checkNonNegative, checkNonNegativeIntOrPercent, checkNotAbove100Percent, intOrPercentValue } from '../../validation/fields.ts';
-import { checkCollisionCount, checkReplicaCounts, checkWorkload } from './workload.ts';
+import { checkCollisionCount, checkReplicaCounts, checkWorkload, shownStrategy } from './workload.ts';
 
 function setDefaults({ spec }: Deployment): void {
   if (!spec) return;
@@ -29,7 +29,7 @@ function checkStrategy(strategy: DeploymentStrategy | undefined, at: FieldPath):
   const path = at.child('rollingUpdate');
   if (strategy.type === 'Recreate') {
     if (rolling) path.forbidden("may not be specified when strategy `type` is 'Recreate'");
-  } else if (strategy.type !== 'RollingUpdate') at.child('type').notSupported(strategy.type ?? '', ['Recreate', 'RollingUpdate']);
+  } else if (strategy.type !== 'RollingUpdate') at.notSupported(shownStrategy(strategy), ['Recreate', 'RollingUpdate']);
   else if (!rolling) path.required('this should be defaulted and never be nil');
   else {
     checkNonNegativeIntOrPercent(rolling.maxUnavailable, path.child('maxUnavailable'));
@@ -79,7 +79,8 @@ export const deploymentKind = defineKind<Deployment>({
   shortNames: ['deploy'],
   categories: ['all'],
   hasStatus: true,
-  generation: 'spec',
+  // What controllers note in annotations goes through /status and counts as no change.
+  generation: ({ metadata, spec }) => [spec, metadata?.annotations],
   scale: { specReplicas: 'spec.replicas', statusReplicas: 'status.replicas', selector: 'spec.selector' },
   defaults: setDefaults,
   // Labels set through /status are not persisted.

@@ -8,7 +8,8 @@ import { semanticEqual } from '../../equality.ts';
 import { ageColumn, containerColumns, nameColumn, text } from '../../printing/columns.ts';
 import { type FieldPath, findProblems } from '../../validation/field-path.ts';
 import { checkNonNegative, checkNonNegativeIntOrPercent, checkNotAbove100Percent, intOrPercentValue } from '../../validation/fields.ts';
-import { checkCollisionCount, checkReplicaCounts, checkWorkload } from './workload.ts';
+import { dns1123Label } from '../../validation/names.ts';
+import { checkCollisionCount, checkReplicaCounts, checkWorkload, shownStrategy } from './workload.ts';
 
 function setDefaults({ spec }: StatefulSet): void {
   if (!spec) return;
@@ -42,23 +43,38 @@ function checkStrategy(strategy: StatefulSetSpec['updateStrategy'], at: FieldPat
     checkNonNegativeIntOrPercent(max, path.child('maxUnavailable'));
     if (max !== undefined && intOrPercentValue(max) === 0) path.child('maxUnavailable').invalid(max, 'cannot be 0');
     checkNotAbove100Percent(max, path.child('maxUnavailable'));
-  } else at.invalid(strategy, "must be 'RollingUpdate' or 'OnDelete'");
+  } else at.invalid(shownStrategy(strategy), "must be 'RollingUpdate' or 'OnDelete'");
 }
 
-function checkSpec({ spec }: StatefulSet, at: FieldPath): void {
+function checkRetention(policy: StatefulSetSpec['persistentVolumeClaimRetentionPolicy'], at: FieldPath): void {
+  for (const name of ['whenDeleted', 'whenScaled'] as const) {
+    const value = policy?.[name];
+    if (policy && value !== 'Retain' && value !== 'Delete') at.child(name).notSupported(value ?? '', ['Retain', 'Delete']);
+  }
+}
+
+/** Claims are volumes of every pod, in place of those with the same name. */
+function withClaims({ template, volumeClaimTemplates: claims = [] }: StatefulSetSpec): StatefulSetSpec['template'] {
+  if (claims.length === 0 || !template?.spec) return template;
+  const names = new Set(claims.map(({ metadata }) => metadata?.name ?? ''));
+  const own = (template.spec.volumes ?? []).filter(({ name }) => !names.has(name));
+  const added = [...names].filter((name) => name !== '').map((name) => ({ name, persistentVolumeClaim: { claimName: name } }));
+  return { ...template, spec: { ...template.spec, volumes: [...own, ...added] } };
+}
+
+function checkSpec({ spec }: StatefulSet, { at, old }: { at: FieldPath; old?: StatefulSet }): void {
   if (!spec) return at.child('selector').required();
   const policy = spec.podManagementPolicy;
   if (!policy) at.child('podManagementPolicy').required();
   else if (policy !== 'OrderedReady' && policy !== 'Parallel') at.child('podManagementPolicy').invalid(policy, "must be 'OrderedReady' or 'Parallel'");
   checkStrategy(spec.updateStrategy, at.child('updateStrategy'));
-  const retention = at.child('persistentVolumeClaimRetentionPolicy');
-  retention.child('whenDeleted').oneOf(spec.persistentVolumeClaimRetentionPolicy?.whenDeleted, ['Delete', 'Retain']);
-  retention.child('whenScaled').oneOf(spec.persistentVolumeClaimRetentionPolicy?.whenScaled, ['Delete', 'Retain']);
+  checkRetention(spec.persistentVolumeClaimRetentionPolicy, at.child('persistentVolumeClaimRetentionPolicy'));
   checkNonNegative(spec.replicas, at.child('replicas'));
   checkNonNegative(spec.minReadySeconds, at.child('minReadySeconds'));
-  checkNonNegative(spec.ordinals?.start, at.child('ordinals').child('start'));
   checkNonNegative(spec.revisionHistoryLimit, at.child('revisionHistoryLimit'));
-  checkWorkload(spec, { at, wording: { selectorOf: 'statefulset', deadlineIn: 'StatefulSet' } });
+  checkNonNegative(spec.ordinals?.start, at.child('ordinals').child('start'));
+  if (spec.serviceName && spec.serviceName !== old?.spec?.serviceName) at.child('serviceName').matches(spec.serviceName, dns1123Label);
+  checkWorkload({ ...spec, template: withClaims(spec) }, { at, wording: { selectorOf: 'statefulset', deadlineIn: 'StatefulSet', unreadable: '' } });
 }
 
 const forbiddenMessage =
@@ -70,7 +86,7 @@ const fixedPart = (spec: StatefulSetSpec | undefined): unknown => Object.fromEnt
 function validateUpdate(set: StatefulSet, old: StatefulSet): FieldError[] {
   return findProblems((root) => {
     const at = root.child('spec');
-    checkSpec(set, at);
+    checkSpec(set, { at, old });
     if (!semanticEqual(fixedPart(set.spec), fixedPart(old.spec))) at.forbidden(forbiddenMessage);
   });
 }
@@ -88,12 +104,12 @@ export const statefulSetKind = defineKind<StatefulSet>({
   generation: 'spec',
   scale: { specReplicas: 'spec.replicas', statusReplicas: 'status.replicas', selector: 'spec.selector' },
   defaults: setDefaults,
-  validate: (set) => findProblems((root) => checkSpec(set, root.child('spec'))),
+  validate: (set) => findProblems((root) => checkSpec(set, { at: root.child('spec') })),
   validateUpdate,
   validateStatusUpdate: ({ status }, old) =>
     findProblems((root) => {
       const at = root.child('status');
-      checkReplicaCounts(status ?? {}, { at, below: ['readyReplicas', 'currentReplicas', 'updatedReplicas', 'availableReplicas'] });
+      checkReplicaCounts(status ?? {}, { at, below: ['readyReplicas', 'currentReplicas', 'updatedReplicas', 'availableReplicas'], ready: 'status.readyReplicas' });
       checkCollisionCount({ value: status?.collisionCount, old: old.status?.collisionCount }, at.child('collisionCount'));
     }),
   warnings: ({ spec }, old) => podSpecWarnings(spec?.template?.spec, { old: old?.spec?.template?.spec, path: 'spec.template.spec' }),
