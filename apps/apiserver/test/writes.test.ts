@@ -67,6 +67,28 @@ describe('patches that are held against fields', () => {
   });
 });
 
+describe('bodies', () => {
+  const nested = (depth: number): string => `${'['.repeat(depth)}${']'.repeat(depth)}`;
+  const typeMeta = String.raw`struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }`;
+  const unrecognized = 'the object provided is unrecognized (must be of type ConfigMap): couldn\'t get version/kind; json parse error: ';
+
+  it.each([
+    ['null', 422, 'ConfigMap "" is invalid: metadata.name: Required value: name or generateName is required'],
+    ['[]', 400, `${unrecognized}json: cannot unmarshal array into Go value of type ${typeMeta} (5b5d)`],
+    ['{"apiVersion":1}', 400, `${unrecognized}json: cannot unmarshal number into Go struct field .apiVersion of type string ({"apiVersion":1})`],
+    [`{"x":${nested(20_000)}}`, 400, `${unrecognized}invalid character '[' exceeded max depth ({"x":[[[[[[[[[[[[[[[[[[[[[[[[[ ...)`],
+    [`{"x":${nested(900)},"metadata":{}}`, 422, 'ConfigMap "" is invalid: metadata.name: Required value: name or generateName is required'],
+  ])('%.40s', async (text, code, message) => {
+    const { body } = await send('POST', configMaps, text);
+    expect([body.code, body.message]).toEqual([code, message]);
+  });
+
+  it('of YAML that nests too deeply', async () => {
+    const { body } = await send('POST', configMaps, `x: ${nested(50_000)}`, 'application/yaml');
+    expect([body.code, body.message]).toEqual([400, expect.stringContaining('yaml: exceeded max depth of 10000')]);
+  });
+});
+
 describe('patches that are none', () => {
   beforeAll(() => made(configMaps, { metadata: { name: 'target' } }));
 
@@ -94,14 +116,17 @@ describe('patches that are none', () => {
 });
 
 describe('whose object it is', () => {
-  it('a PUT for another uid is a conflict, also when nothing is there; a patch to another uid is invalid', async () => {
+  it('a PUT for another uid is a conflict, also where it could create; a patch to another uid is invalid', async () => {
     const { metadata } = await made(configMaps, { metadata: { name: 'uid' } });
-    const text = (name: string, found: string): string =>
-      `Operation cannot be fulfilled on configmaps "${name}": StorageError: invalid object, Code: 4, Key: ${t.store.prefix}/configmaps/default/${name}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: other, UID in object meta: ${found}`;
+    const leases = '/apis/coordination.k8s.io/v1/namespaces/default/leases';
+    const text = (resource: string, name: string, found: string): string =>
+      `Operation cannot be fulfilled on ${resource} "${name}": StorageError: invalid object, Code: 4, Key: ${t.store.prefix}/${resource.split('.')[0]}/default/${name}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: other, UID in object meta: ${found}`;
     const put = await send('PUT', `${configMaps}/uid`, { metadata: { name: 'uid', uid: 'other' } });
-    expect([put.code, put.body.message]).toEqual([409, text('uid', metadata.uid)]);
+    expect([put.code, put.body.message]).toEqual([409, text('configmaps', 'uid', metadata.uid)]);
     const gone = await send('PUT', `${configMaps}/nothing`, { metadata: { name: 'nothing', uid: 'other' } });
-    expect([gone.code, gone.body.message]).toEqual([409, text('nothing', '')]);
+    expect([gone.code, gone.body.message]).toEqual([404, 'configmaps "nothing" not found']);
+    const created = await send('PUT', `${leases}/nothing`, { metadata: { name: 'nothing', uid: 'other' } });
+    expect([created.code, created.body.message]).toEqual([409, text('leases.coordination.k8s.io', 'nothing', '')]);
     const patched = await send('PATCH', `${configMaps}/uid`, { metadata: { uid: 'other' } }, merge);
     expect([patched.code, patched.body.message]).toEqual([422, 'ConfigMap "uid" is invalid: metadata.uid: Invalid value: "other": field is immutable']);
   });
@@ -117,6 +142,15 @@ describe('whose object it is', () => {
     expect([renamed.code, renamed.body.message]).toEqual([400, 'the name of the object (other) does not match the name on the URL (named)']);
     const moved = await send('PATCH', `${configMaps}/named`, { metadata: { namespace: 'other' } }, merge);
     expect([moved.code, moved.body.message]).toEqual([400, 'the namespace of the provided object does not match the namespace sent on the request']);
+  });
+
+  it('a version that is missing or none is told', async () => {
+    const leases = '/apis/coordination.k8s.io/v1/namespaces/default/leases';
+    await made(leases, { metadata: { name: 'versioned' } });
+    const none = await send('PUT', `${leases}/versioned`, { metadata: { name: 'versioned' } });
+    expect([none.code, none.body.message]).toEqual([422, 'leases.coordination.k8s.io "versioned" is invalid: metadata.resourceVersion: Invalid value: 0x0: must be specified for an update']);
+    const odd = await send('PUT', `${leases}/versioned`, { metadata: { name: 'versioned', resourceVersion: 'x' } });
+    expect([odd.code, odd.body.message]).toEqual([500, 'resourceVersion: Invalid value: "x": strconv.ParseUint: parsing "x": invalid syntax']);
   });
 
   it('deletion holds its preconditions', async () => {

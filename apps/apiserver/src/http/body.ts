@@ -1,7 +1,7 @@
 import { DecodeError, type FieldValidation, type KindDescriptor, decodeFailure, decodeParsed, decodeProtobuf, definitionFor, parseBody, parseYaml, schemaOf } from '@orrery/api';
 import { type KubeObject, type ObjectSchema, type ParsedJson, formatApiVersion, isRecord, parseApiVersion } from '@orrery/apimachinery';
 import { StatusError, badRequest, unsupportedMediaType } from '@orrery/errors';
-import { checkCustomKind } from './custom-body.ts';
+import { checkCustomKind, checkTypeMeta } from './custom-body.ts';
 
 /** What a body must be: a kind and the schema of its fields. */
 export interface ExpectedKind {
@@ -101,6 +101,7 @@ export function decodeBody(body: Buffer, options: { contentType: string | undefi
     }
     const { parsed, ...rest } = parse(body, mediaType(options.contentType));
     const { value } = parsed;
+    checkTypeMeta(value);
     if (isRecord(value)) found = { apiVersion: formatApiVersion(expected.group, expected.version), kind: expected.kind, ...pickType(value) };
     if (expected.schema.isCustom) checkCustomKind(value, body, expected);
     else checkKind(value, expected);

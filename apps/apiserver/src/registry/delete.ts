@@ -81,7 +81,9 @@ function markGraceful(registry: Registry, scope: RequestScope, options: DeleteOp
 function markWaiting(registry: Registry, draft: Draft): void {
   const { metadata } = draft;
   if (metadata.deletionTimestamp === undefined && metadata.generation) metadata.generation += 1;
-  metadata.deletionTimestamp ??= rfc3339(registry.env.clock.now());
+  const nowMs = registry.env.clock.now();
+  const at = metadata.deletionTimestamp === undefined ? Number.POSITIVE_INFINITY : Date.parse(metadata.deletionTimestamp);
+  if (at > nowMs) metadata.deletionTimestamp = rfc3339(nowMs);
   metadata.deletionGracePeriodSeconds = 0;
 }
 

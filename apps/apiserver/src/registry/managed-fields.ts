@@ -40,3 +40,15 @@ export function track(registry: Registry, scope: RequestScope, change: { before:
   draft.metadata = (tracked as unknown as Draft).metadata;
   return draft;
 }
+
+const sameButForTime = (entry: ManagedFieldsEntry, other: ManagedFieldsEntry | undefined): boolean => other !== undefined && deepEqual({ ...entry, time: '' }, { ...other, time: '' });
+
+/** A write that changes nothing but when somebody wrote changes nothing: entries keep their times. */
+export function keepTimes(draft: Draft, before: KubeObject): void {
+  const now = entriesOf(draft);
+  const then = entriesOf(before);
+  if (!now || !then || now === then || now.length !== then.length || !now.every((entry, i) => sameButForTime(entry, then[i]))) return;
+  const { managedFields: _now, resourceVersion: _version, ...metadata } = draft.metadata;
+  const { managedFields: _then, resourceVersion: _old, ...known } = before.metadata as Draft['metadata'];
+  if (deepEqual({ ...draft, metadata }, { ...before, metadata: known })) draft.metadata.managedFields = then;
+}

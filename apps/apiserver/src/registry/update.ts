@@ -1,11 +1,11 @@
 import { type KubeObject, cloneJson, formatApiVersion, validateObjectMetaUpdate } from '@orrery/apimachinery';
-import { type FieldError, type StatusError, badRequest, conflict, invalid, modifiedConflict, notFound } from '@orrery/errors';
+import { type FieldError, StatusError, badRequest, conflict, invalid, modifiedConflict, notFound } from '@orrery/errors';
 import type { Entry } from '../cache/entry.ts';
 import { itemKey } from '../storage/keys.ts';
 import { type Admission, admission } from './admission-chain.ts';
 import { type Decision, type UpdateOutcome, guaranteedUpdate } from './commit.ts';
 import { prepareNew, ttlSeconds, validateNew } from './create.ts';
-import { track } from './managed-fields.ts';
+import { keepTimes, track } from './managed-fields.ts';
 import { type Draft, asDraft, keepSystemFields, matchNamespace } from './metadata.ts';
 import { dropDoubleOwners } from './owner-references.ts';
 import { type Registry, type RequestScope, type WriteOptions, subjectOf } from './registry.ts';
@@ -107,7 +107,11 @@ function checkVersion(scope: RequestScope, draft: Draft, pass: { input: UpdateIn
   if (!resourceVersion || resourceVersion === '0') {
     if (pass.input.unconditional) return;
     const error: FieldError = { reason: 'FieldValueInvalid', field: 'metadata.resourceVersion', message: 'Invalid value: 0x0: must be specified for an update' };
-    throw invalid({ group: kind.group, kind: kind.kind, name: scope.info.name }, [error]);
+    // Upstream names the resource here where other errors name the kind.
+    throw invalid({ group: kind.group, kind: kind.resource, name: scope.info.name }, [error]);
+  }
+  if (!/^\d+$/.test(resourceVersion)) {
+    throw new StatusError({ code: 500, message: `resourceVersion: Invalid value: ${JSON.stringify(resourceVersion)}: strconv.ParseUint: parsing ${JSON.stringify(resourceVersion)}: invalid syntax` });
   }
   if (resourceVersion !== before.metadata?.resourceVersion) throw modifiedConflict(subjectOf(scope));
 }
@@ -138,6 +142,7 @@ async function decideUpdate(registry: Registry, scope: RequestScope, pass: { inp
     const errors = [...validateObjectMetaUpdate(draft.metadata, before.metadata ?? {}), ...strategy.validate(draft, before)];
     if (errors.length) throw invalid({ group: kind.group, kind: kind.kind, name: info.name }, errors);
     if (info.subresource === '') for (const text of kind.warnings(draft, before)) scope.warn(text);
+    keepTimes(draft, before);
     if (view) check.attributes.object = view.of(draft);
     await check.validate();
   } catch (error) {
@@ -149,8 +154,8 @@ async function decideUpdate(registry: Registry, scope: RequestScope, pass: { inp
 
 async function decideCreate(registry: Registry, scope: RequestScope, input: UpdateInput): Promise<Step> {
   const { kind, info } = scope;
-  if (input.uid) throw otherUid(registry, scope, { wanted: input.uid, found: undefined });
   if (!input.createIfAbsent) throw notFound(subjectOf(scope));
+  if (input.uid) throw otherUid(registry, scope, { wanted: input.uid, found: undefined });
   const draft = asDraft(kind, await input.transform(undefined));
   checkIdentity(scope, draft);
   kind.defaults(draft);

@@ -39,26 +39,40 @@ function asJson(text: string): ParsedJson | undefined {
   }
 }
 
+const isTooDeep = (error: Error): boolean => /maximum call stack/i.test(error.message);
+/** What nests too deeply for the parser is told as Go's parser tells it. */
+const tooDeep = (): DecodeError => new DecodeError('yaml: exceeded max depth of 10000');
+
+function withinDepth<T>(step: () => T): T {
+  try {
+    return step();
+  } catch (error) {
+    throw error instanceof RangeError && isTooDeep(error) ? tooDeep() : error;
+  }
+}
+
 /** The first document of a YAML text as JSON, and its duplicate keys in upstream's words. Throws DecodeError. */
 export function parseYaml(text: string): { value: unknown; problems: string[] } {
   const json = asJson(text);
   // Duplicates are told in YAML's words.
   if (json?.duplicates.size === 0) return { value: json.value, problems: [] };
   const lines = new LineCounter();
-  const documents = parseAllDocuments(text, { version: '1.1', uniqueKeys: false, customTags: goTags, lineCounter: lines, logLevel: 'silent' });
+  const documents = withinDepth(() => parseAllDocuments(text, { version: '1.1', uniqueKeys: false, customTags: goTags, lineCounter: lines, logLevel: 'silent' }));
   const [document] = Array.isArray(documents) ? documents : [];
   if (!document) return { value: null, problems: [] };
   const [error] = document.errors;
   if (error) {
+    if (isTooDeep(error)) throw tooDeep();
     const line = error.linePos?.[0].line ?? 1;
     const [message = ''] = error.message.split(' at line ');
     throw new DecodeError(`yaml: line ${line}: ${message.toLowerCase()}`);
   }
-  const duplicates = isMap(document.contents) ? duplicateKeys(document, lines) : [];
+  const duplicates = isMap(document.contents) ? withinDepth(() => duplicateKeys(document, lines)) : [];
   const problems = duplicates.length > 0 ? [`yaml: unmarshal errors:\n${duplicates.join('\n')}`] : [];
   try {
-    return { value: JSON.parse(JSON.stringify(document.toJS({ maxAliasCount: 100 }) ?? null)) as unknown, problems };
+    return { value: parseJson(withinDepth(() => JSON.stringify(document.toJS({ maxAliasCount: 100 }) ?? null))).value, problems };
   } catch (cause) {
+    if (cause instanceof DecodeError) throw cause;
     throw new DecodeError(`yaml: ${cause instanceof Error ? cause.message : String(cause)}`);
   }
 }

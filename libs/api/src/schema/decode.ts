@@ -256,7 +256,8 @@ function sortedProblems(problems: readonly string[], fixed: number): string[] {
 /** The second half of decoding: fits parsed JSON into a schema. The parsed value may be changed and become part of the result. */
 export function decodeParsed(parsed: ParsedJson, options: DecodeOptions): Decoded {
   const walk: Walk = { duplicates: parsed.duplicates, owners: [], keys: [], problems: new Set(options.problems), failure: undefined };
-  const object = walkObject(walk, options.schema, parsed.value);
+  // Go leaves an object as it is when it reads null into it.
+  const object = walkObject(walk, options.schema, parsed.value ?? {});
   if (walk.failure !== undefined) throw new DecodeError(walk.failure);
   const problems = options.sorted ? sortedProblems([...walk.problems], options.problems?.length ?? 0) : [...walk.problems];
   if (options.mode === 'Strict' && problems.length > 0) throw strictError(problems);

@@ -13,7 +13,8 @@ export interface ParsedJson {
   readonly duplicates: ReadonlyMap<object, Members>;
 }
 
-const maxDepth = 5000;
+/** Upstream goes ten times as deep; nothing that is any use does, and whatever walks an object here may recurse. */
+export const maxJsonDepth = 1000;
 
 interface Reader {
   readonly text: string;
@@ -148,8 +149,8 @@ function readArray(reader: Reader, depth: number): unknown[] {
 }
 
 function readValue(reader: Reader, depth: number): unknown {
-  if (depth > maxDepth) throw new JsonSyntaxError('exceeded max depth');
   skipSpace(reader);
+  if (depth > maxJsonDepth) fail(reader, 'exceeded max depth');
   switch (reader.text[reader.at]) {
     case '{':
       return readObject(reader, depth);
@@ -203,7 +204,7 @@ function endOfString(text: string, start: number): number {
 
 function keptMembers(value: unknown, depth: number): number {
   if (typeof value !== 'object' || value === null) return 0;
-  if (depth > maxDepth) throw new JsonSyntaxError('exceeded max depth');
+  if (depth > maxJsonDepth) throw new JsonSyntaxError(`invalid character '${Array.isArray(value) ? '[' : '{'}' exceeded max depth`);
   let count = 0;
   if (Array.isArray(value)) {
     for (const item of value) if (typeof item === 'object') count += keptMembers(item, depth + 1);

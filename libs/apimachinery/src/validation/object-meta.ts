@@ -36,12 +36,14 @@ function validateOwnerReference(reference: OwnerReference, path: string): FieldE
 }
 
 function validateOwnerReferences(references: readonly OwnerReference[], path: string): FieldError[] {
-  const errors = references.flatMap((reference) => validateOwnerReference(reference, path));
-  const controllers = references.filter((reference) => reference.controller === true);
-  const [first] = controllers;
-  for (const other of controllers.slice(1)) {
-    const text = `Only one reference can have Controller set to true. Found "true" in references for ${first?.name} and ${other.name}`;
-    errors.push(fieldError.invalid(path, references, text));
+  const errors: FieldError[] = [];
+  let first = '';
+  for (const reference of references) {
+    errors.push(...validateOwnerReference(reference, path));
+    if (reference.controller !== true) continue;
+    const controller = `${reference.kind ?? ''}/${reference.name ?? ''}`;
+    if (first === '') first = controller;
+    else errors.push(fieldError.invalid(path, references, `Only one reference can have Controller set to true. Found "true" in references for ${first} and ${controller}`));
   }
   return errors;
 }
@@ -49,7 +51,7 @@ function validateOwnerReferences(references: readonly OwnerReference[], path: st
 function validateFinalizers(finalizers: readonly string[], path: string): FieldError[] {
   const errors = finalizers.flatMap((finalizer) => invalidAll(path, finalizer, qualifiedName));
   if (finalizers.includes('orphan') && finalizers.includes('foregroundDeletion')) {
-    errors.push(fieldError.invalid(path, finalizers, 'finalizer orphan and finalizer foregroundDeletion cannot be both set'));
+    errors.push(fieldError.invalid(path, finalizers, 'finalizer orphan and foregroundDeletion cannot be both set'));
   }
   return errors;
 }

@@ -15,7 +15,7 @@ function checkData({ data = {}, binaryData = {} }: ConfigMap, root: FieldPath): 
     if (Object.hasOwn(data, key)) path.invalid(key, 'duplicate of key present in data');
     total += base64Bytes(String(value));
   }
-  if (total > maxDataBytes) root.tooLong('', maxDataBytes);
+  if (total > maxDataBytes) root.none().tooLong('', maxDataBytes);
 }
 
 export const configMapKind = defineKind<ConfigMap>({

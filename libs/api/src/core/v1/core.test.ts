@@ -55,7 +55,7 @@ it.each<[string, KindDescriptor, object, string[]]>([
   ['a policy that no one asked for', serviceKind, { spec: { ports: [port], externalTrafficPolicy: 'Local' } }, ['spec.externalTrafficPolicy: Invalid value: "Local": may only be set for externally-accessible services']],
   ['a key with a slash', configMapKind, { data: { 'a/b': '' } }, ["data[a/b]: Invalid value: \"a/b\": a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"]],
   ['a key in both', configMapKind, { data: { a: '' }, binaryData: { a: '' } }, ['binaryData[a]: Invalid value: "a": duplicate of key present in data']],
-  ['too much', configMapKind, { data: { a: 'x'.repeat(1024 * 1024 + 1) } }, [': Too long: may not be more than 1048576 bytes']],
+  ['too much', configMapKind, { data: { a: 'x'.repeat(1024 * 1024 + 1) } }, ['[]: Too long: may not be more than 1048576 bytes']],
   ['half a TLS secret', secretKind, { type: 'kubernetes.io/tls', data: { 'tls.crt': '' } }, ['data[tls.key]: Required value']],
   ['a token without account', secretKind, { type: 'kubernetes.io/service-account-token' }, ['metadata.annotations[kubernetes.io/service-account.name]: Required value']],
   ['an unclear taint', nodeKind, { spec: { taints: [{ key: 'a', effect: 'Shoo' }] } }, ['spec.taints[0].effect: Unsupported value: "Shoo": supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"']],
