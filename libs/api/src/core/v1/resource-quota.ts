@@ -14,6 +14,16 @@ const standard = new Set([
 ]);
 const counts = new Set(['pods', 'resourcequotas', 'services', 'replicationcontrollers', 'secrets', 'persistentvolumeclaims', 'configmaps', 'services.nodeports', 'services.loadbalancers']);
 const scopes = ['BestEffort', 'CrossNamespacePodAffinity', 'NotBestEffort', 'NotTerminating', 'PriorityClass', 'Terminating', 'VolumeAttributesClass'];
+const existOnly = new Set(['BestEffort', 'NotBestEffort', 'Terminating', 'NotTerminating', 'CrossNamespacePodAffinity']);
+const ofPods = new Set(['pods', 'cpu', 'memory', 'limits.cpu', 'limits.memory', 'requests.cpu', 'requests.memory']);
+const ofClaims = new Set(['persistentvolumeclaims', 'requests.storage']);
+
+/** Whether usage of a resource can be told by scope at all. */
+function countsInScope(scope: string, resource: string): boolean {
+  if (scope === 'BestEffort') return resource === 'pods';
+  if (scope === 'VolumeAttributesClass') return ofClaims.has(resource);
+  return !scopes.includes(scope) || ofPods.has(resource);
+}
 
 function checkResourceName(name: string, at: FieldPath): void {
   const before = at.errors.length;
@@ -33,13 +43,19 @@ function checkAmounts(amounts: Record<string, string> | undefined, at: FieldPath
 
 function checkScopes(spec: ResourceQuotaSpec, at: FieldPath): void {
   const given = spec.scopes ?? [];
-  for (const scope of given) if (!scopes.includes(scope)) at.child('scopes').invalid(given, 'unsupported scope');
+  const limited = Object.keys(spec.hard ?? {}).filter((resource) => standard.has(resource));
+  for (const scope of given) {
+    if (!scopes.includes(scope)) at.child('scopes').invalid(given, 'unsupported scope');
+    for (const resource of limited) if (!countsInScope(scope, resource)) at.child('scopes').invalid(given, 'unsupported scope applied to resource');
+  }
   for (const [a, b] of [['BestEffort', 'NotBestEffort'], ['Terminating', 'NotTerminating']] as const) {
     if (given.includes(a) && given.includes(b)) at.child('scopes').invalid(given, 'conflicting scopes');
   }
   for (const { scopeName, operator, values = [] } of spec.scopeSelector?.matchExpressions ?? []) {
     const path = at.child('scopeSelector').child('matchExpressions');
     if (!scopes.includes(scopeName)) path.child('scopeName').invalid(scopeName, 'unsupported scope');
+    for (const resource of limited) if (!countsInScope(scopeName, resource)) path.invalid(spec.scopeSelector, 'unsupported scope applied to resource');
+    if (existOnly.has(scopeName) && operator !== 'Exists') path.child('operator').invalid(operator, "must be 'Exist' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity");
     if ((operator === 'In' || operator === 'NotIn') && values.length === 0) path.child('values').required("must be at least one value when `operator` is 'In' or 'NotIn' for scope selector");
     if ((operator === 'Exists' || operator === 'DoesNotExist') && values.length > 0) path.child('values').invalid(values, "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector");
     if (!['In', 'NotIn', 'Exists', 'DoesNotExist'].includes(operator)) path.child('operator').invalid(operator, 'not a valid selector operator');
