@@ -218,3 +218,35 @@ describe('options', () => {
     expect(tracked.metadata.managedFields.map((entry: { manager: string }) => entry.manager)).toEqual(['tester']);
   });
 });
+
+describe('appliers of different versions', () => {
+  const path = (version: string): string => `/apis/autoscaling/${version}/namespaces/default/horizontalpodautoscalers`;
+  const target = { apiVersion: 'apps/v1', kind: 'Deployment', name: 'd' };
+  const cpu = (averageUtilization: number): object => ({ type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization } } });
+  const apply = (version: string, manager: string, name: string, spec: object): Promise<Answer> =>
+    send('PATCH', `${path(version)}/${name}?fieldManager=${manager}`, { apiVersion: `autoscaling/${version}`, kind: 'HorizontalPodAutoscaler', metadata: { name }, spec }, applied);
+  const owners = ({ body }: Answer): string[] => body.metadata.managedFields.map(({ manager, apiVersion, fieldsV1 }: any) => `${manager} ${apiVersion} ${Object.keys(fieldsV1['f:spec']).sort().join(' ')}`);
+
+  it('see each other', async () => {
+    const first = await apply('v1', 'a', 'hpa', { scaleTargetRef: target, maxReplicas: 3, targetCPUUtilizationPercentage: 50 });
+    expect([first.code, ...owners(first)]).toEqual([201, 'a autoscaling/v1 f:maxReplicas f:scaleTargetRef f:targetCPUUtilizationPercentage']);
+    const conflict = await apply('v2', 'b', 'hpa', { scaleTargetRef: target, maxReplicas: 5, metrics: [cpu(70)] });
+    expect([conflict.code, conflict.body.details.causes]).toEqual([409, ['.spec.maxReplicas', '.spec.targetCPUUtilizationPercentage'].map((field) => ({ reason: 'FieldManagerConflict', message: 'conflict with "a"', field }))]);
+    const agreed = await apply('v2', 'b', 'hpa', { scaleTargetRef: target, maxReplicas: 3 });
+    expect([agreed.code, ...owners(agreed)]).toEqual([200, 'a autoscaling/v1 f:maxReplicas f:scaleTargetRef f:targetCPUUtilizationPercentage', 'b autoscaling/v2 f:maxReplicas f:scaleTargetRef']);
+    const less = await apply('v1', 'a', 'hpa', { targetCPUUtilizationPercentage: 50 });
+    expect([less.code, less.body.spec.maxReplicas, less.body.spec.scaleTargetRef]).toEqual([200, 3, target]);
+  });
+
+  it('lose what an update at another version changes', async () => {
+    const made = await apply('v1', 'a', 'updated', { scaleTargetRef: target, maxReplicas: 3, targetCPUUtilizationPercentage: 50 });
+    const put = await send('PUT', `${path('v2')}/updated`, { metadata: { name: 'updated' }, spec: { scaleTargetRef: target, maxReplicas: 3, metrics: [cpu(60)] } });
+    expect([made.code, put.code, ...owners(put)]).toEqual([201, 200, 'a autoscaling/v1 f:maxReplicas f:scaleTargetRef', 'tester autoscaling/v2 f:metrics']);
+  });
+
+  it('may change their version, and give up what they had by its old name', async () => {
+    await apply('v1', 'a', 'moved', { scaleTargetRef: target, maxReplicas: 3, minReplicas: 2, targetCPUUtilizationPercentage: 50 });
+    const moved = await apply('v2', 'a', 'moved', { scaleTargetRef: target, maxReplicas: 3, metrics: [cpu(50)] });
+    expect([moved.code, moved.body.spec.minReplicas, moved.body.spec.metrics, ...owners(moved)]).toEqual([200, 1, [cpu(50)], 'a autoscaling/v2 f:maxReplicas f:metrics f:scaleTargetRef']);
+  });
+});

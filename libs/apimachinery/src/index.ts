@@ -4,6 +4,7 @@ export { mergeValues } from './apply/merge-values.ts';
 export { decodeFieldSet, emptyFieldSet, encodeFieldSet, type FieldPath, type FieldSet, formatPath, isEmptySet, listPaths, subtractSets, unionSets } from './apply/field-set.ts';
 export { type ManagedFieldsEntry } from './apply/managed-fields.ts';
 export { compareObjects, type Comparison, toFieldSet } from './apply/to-field-set.ts';
+export type { VersionLookup, VersionView } from './apply/versions.ts';
 export * from './continue-token.ts';
 export * from './equality.ts';
 export * from './int-or-string.ts';

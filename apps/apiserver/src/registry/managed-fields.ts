@@ -1,11 +1,27 @@
 import { type KindDescriptor, schemaOf } from '@orrery/api';
-import { type KubeObject, type ManagedFieldsEntry, type ObjectSchema, deepEqual, formatApiVersion, trackUpdate } from '@orrery/apimachinery';
+import { type KubeObject, type ManagedFieldsEntry, type ObjectSchema, type VersionLookup, cloneJson, deepEqual, formatApiVersion, parseApiVersion, trackUpdate } from '@orrery/apimachinery';
 import { rfc3339 } from '@orrery/runtime';
 import type { Draft } from './metadata.ts';
 import type { Registry, RequestScope } from './registry.ts';
 
 /** What a write to the status puts back: of custom resources and their definitions the metadata too. */
 const statusResets = (kind: KindDescriptor): readonly string[] => (kind.customSchema || kind.kind === 'CustomResourceDefinition' ? ['metadata', 'spec'] : ['spec']);
+
+const stored = (kind: KindDescriptor, object: unknown): unknown => (kind.storedAs ? kind.storedAs.toStorage(cloneJson(object)) : object);
+const shown = (kind: KindDescriptor, object: unknown): unknown => (kind.storedAs ? kind.storedAs.fromStorage(cloneJson(object)) : object);
+
+/** How managers of another version of a kind see its objects. Webhooks convert no objects that are not stored yet. */
+function versionView(registry: Registry, kind: KindDescriptor, apiVersion: string): ReturnType<VersionLookup> {
+  const { group, version } = parseApiVersion(apiVersion);
+  const other = registry.kinds.get(group, version, kind.resource);
+  if (!other || other.storagePrefix !== kind.storagePrefix) return 'gone';
+  if (kind.storedAs?.conversion || other.storedAs?.conversion) return undefined;
+  return {
+    schema: other.schema ?? schemaOf(other.definition),
+    to: (object) => shown(other, stored(kind, object)),
+    from: (object) => shown(kind, stored(other, object)),
+  };
+}
 
 /** What a request of this scope says about ownership besides the fields themselves. */
 export function ownership(registry: Registry, scope: RequestScope): {
@@ -15,6 +31,7 @@ export function ownership(registry: Registry, scope: RequestScope): {
   subresource: string;
   nowIso: string;
   resetFields: readonly string[];
+  versions: VersionLookup;
 } {
   const { kind, info } = scope;
   return {
@@ -24,6 +41,7 @@ export function ownership(registry: Registry, scope: RequestScope): {
     subresource: info.subresource,
     nowIso: rfc3339(registry.env.clock.now()),
     resetFields: info.subresource === 'status' ? statusResets(kind) : kind.hasStatus ? ['status'] : [],
+    versions: (apiVersion) => versionView(registry, kind, apiVersion),
   };
 }
 

@@ -2,11 +2,14 @@ import { StatusError } from '@orrery/errors';
 import { deepEqual, isRecord } from '../equality.ts';
 import type { Schema } from '../schema.ts';
 import { checkApplied, joinProblems } from './check-applied.ts';
-import { emptyFieldSet, type FieldPath, type FieldSet, formatPath, insertPath, intersectSets, isEmptySet, isSubset, listPaths, newFieldSet, subtractSets, subtractTrees, unionSets } from './field-set.ts';
+import { type Effect, effectOf } from './effect.ts';
+import { emptyFieldSet, type FieldPath, type FieldSet, formatPath, insertPath, isEmptySet, isSubset, listPaths, newFieldSet, subtractSets, subtractTrees, unionSets } from './field-set.ts';
 import { lastAppliedSet, withLastApplied } from './last-applied.ts';
 import { decodeManagers, describeManager, encodeManagers, isReset, type ManagedFieldsEntry, type Manager, managerId, type Managers } from './managed-fields.ts';
 import { mergeValues } from './merge-values.ts';
-import { compareObjects, removeFields, toFieldSet, withNamedFields } from './to-field-set.ts';
+import { prune } from './prune.ts';
+import { compareObjects, removeFields, toFieldSet } from './to-field-set.ts';
+import type { VersionLookup } from './versions.ts';
 
 type Fields = Record<string, unknown>;
 
@@ -24,6 +27,8 @@ export interface TrackOptions {
   readonly nowIso: string;
   /** Top-level fields that the request may not change (`status` for the main resource). */
   readonly resetFields?: readonly string[];
+  /** Without it all managers are taken to see the same fields. */
+  readonly versions?: VersionLookup;
 }
 
 export interface ApplyOptions {
@@ -38,6 +43,7 @@ export interface ApplyOptions {
   readonly subresource?: string;
   readonly nowIso: string;
   readonly resetFields?: readonly string[];
+  readonly versions?: VersionLookup;
 }
 
 /** A field that another manager owns and the applied object would change. */
@@ -102,43 +108,6 @@ function resetSet(names: readonly string[] | undefined): FieldSet {
   return set;
 }
 
-interface Change {
-  readonly before: unknown;
-  readonly after: unknown;
-  readonly schema: Schema;
-  readonly managers: Managers;
-  /** Identity of the one who changes. */
-  readonly self: string;
-  readonly ignored: FieldSet;
-}
-
-interface Effect {
-  readonly managers: Managers;
-  readonly conflicts: readonly { readonly manager: Manager; readonly set: FieldSet }[];
-  readonly gained: FieldSet;
-  readonly removed: FieldSet;
-}
-
-/** What a change takes from the other managers. */
-function effectOf({ before, after, schema, managers, self, ignored }: Change): Effect {
-  const { added, modified, removed } = compareObjects(before, after, schema);
-  const gained = subtractTrees(unionSets(modified, added), ignored);
-  const lost = subtractTrees(removed, ignored);
-  const conflicts: { manager: Manager; set: FieldSet }[] = [];
-  const next: Managers = new Map();
-  for (const [id, manager] of managers) {
-    if (id === self) {
-      next.set(id, manager);
-      continue;
-    }
-    const set = intersectSets(manager.set, gained);
-    if (!isEmptySet(set)) conflicts.push({ manager, set });
-    const rest = subtractSets(subtractSets(manager.set, set), lost);
-    next.set(id, rest === manager.set ? manager : { ...manager, set: rest });
-  }
-  return { managers: next, conflicts, gained, removed: lost };
-}
-
 /**
  * Keeps `metadata.managedFields` over a create, update or patch: what changed belongs to `manager` now. Returns `after`
  * with its entries; when nothing changed they are those of before, times included.
@@ -153,7 +122,7 @@ export function trackUpdate(options: TrackOptions): Fields {
   // What is not tracked since its creation is only from its first apply on.
   if (managers.size === 0 && metadataOf(before)['uid']) return object;
   const self = 'current operation';
-  const effect = effectOf({ before: withoutManagers(before), after: object, schema, managers, self, ignored: resetSet(options.resetFields) });
+  const effect = effectOf({ before: withoutManagers(before), after: object, schema, apiVersion, versions: options.versions, managers, self, ignored: resetSet(options.resetFields) });
   const taken = subtractSets(effect.gained, unowned);
   if (managers === live && isEmptySet(taken) && isEmptySet(effect.removed)) return withEntries(object, entriesOf(before));
   if (isEmptySet(taken)) return withManagers(object, effect.managers);
@@ -180,29 +149,6 @@ function checkRequest(options: ApplyOptions): void {
   const { name = '', namespace = '' } = metadataOf(applied) as { name?: string; namespace?: string };
   const subject = `${namespace}/${name}; ${typeText(sent, sentKind)}`;
   throw new ApplyError(500, `failed to create typed patch object (${subject}): ${joinProblems(problems)}`);
-}
-
-interface Pruning {
-  readonly merged: unknown;
-  readonly schema: Schema;
-  readonly managers: Managers;
-  readonly self: string;
-  /** What the manager applied last time. */
-  readonly last: FieldSet;
-}
-
-/** Drops what the manager applied before and no longer does, unless another applier, or an updater, has it too. */
-function prune({ merged, schema, managers, last }: Pruning): unknown {
-  if (isEmptySet(last)) return merged;
-  const named = (set: FieldSet): FieldSet => withNamedFields(set, schema);
-  const had = named(last);
-  const mergedSet = named(toFieldSet(merged, schema));
-  let pruned = removeFields(merged, had, schema);
-  let owned: FieldSet = emptyFieldSet;
-  for (const manager of managers.values()) owned = unionSets(owned, manager.set);
-  pruned = removeFields(merged, subtractSets(mergedSet, unionSets(named(toFieldSet(pruned, schema)), named(owned))), schema);
-  const dangling = intersectSets(subtractSets(mergedSet, named(toFieldSet(pruned, schema))), had);
-  return removeFields(merged, dangling, schema);
 }
 
 /** Nulls stand for containers that lost all they had. */
@@ -255,8 +201,8 @@ export function applyPatch(options: ApplyOptions): ApplyResult {
   const merged = mergeValues(schema, live, dropNulls(applied));
   // Identity is nobody's, but what says it keeps the metadata that holds it.
   const keepers = new Map(before).set(self, { ...entry, set: said });
-  const after = dropNulls(prune({ merged, schema, managers: keepers, self, last: last?.set ?? emptyFieldSet })) as Fields;
-  const effect = effectOf({ before: live, after, schema, managers, self, ignored });
+  const after = dropNulls(prune({ merged, schema, apiVersion, versions: options.versions, managers: keepers, last })) as Fields;
+  const effect = effectOf({ before: live, after, schema, apiVersion, versions: options.versions, managers, self, ignored });
   const conflicts = realConflicts(effect, options);
   if (conflicts.length > 0) return { conflicts: listConflicts(conflicts) };
   const final = withLastApplied(after, options.applied as Fields, manager);
