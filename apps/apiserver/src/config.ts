@@ -30,7 +30,7 @@ export const apiServerSchema = {
   natsCa: { type: 'string', default: '', help: 'CA of the NATS server, PEM; without it the connection is plain text' },
   natsCert: { type: 'string', default: '', help: 'client certificate for the NATS server, PEM' },
   natsKey: { type: 'string', default: '', help: 'key of --nats-cert, PEM' },
-  serviceClusterIpRange: { type: 'string', default: '10.96.0.0/16', help: 'range that service cluster IPs are allocated from' },
+  serviceClusterIpRange: { type: 'string', default: '10.96.0.0/16', help: 'range that service cluster IPs are allocated from; two of different IP families, with a comma, for dual-stack services' },
   serviceNodePortRange: { type: 'string', default: '30000-32767', help: 'range that node ports are allocated from' },
   anonymousAuth: { type: 'boolean', default: true, help: 'serve requests without credentials as system:anonymous instead of answering 401' },
   authorizationMode: { type: 'string', default: 'Node,RBAC', help: 'authorizers in order: AlwaysAllow, AlwaysDeny, ABAC, Webhook, RBAC, Node' },

@@ -32,9 +32,9 @@ export function configMapObjects(options: { nowMs: number }): Wanted[] {
   ];
 }
 
-/** The first address of a range, which the `kubernetes` service has. */
+/** The first address of the (first) range, which the `kubernetes` service has. */
 export function firstServiceIp(cidr: string): string {
-  const [address = ''] = cidr.split('/');
+  const [address = ''] = cidr.trim().split('/');
   if (address.includes(':')) return `${address.replace(/::$/, '')}::1`;
   const parts = address.split('.').map(Number);
   return [...parts.slice(0, 3), (parts[3] ?? 0) + 1].join('.');
@@ -45,7 +45,7 @@ export function kubernetesServiceObjects(options: { serviceCidr: string; port: n
   const { port, serviceCidr } = options;
   const labels = { component: 'apiserver', provider: 'kubernetes' };
   return [
-    wanted(ServiceCIDRs, { metadata: { name: 'kubernetes' }, spec: { cidrs: [serviceCidr] } }),
+    wanted(ServiceCIDRs, { metadata: { name: 'kubernetes' }, spec: { cidrs: serviceCidr.split(',').map((cidr) => cidr.trim()) } }),
     wanted(Services, {
       metadata: { name: 'kubernetes', namespace: 'default', labels },
       spec: { type: 'ClusterIP', clusterIP: firstServiceIp(serviceCidr), sessionAffinity: 'None', ports: [{ name: 'https', port: 443, targetPort: port, protocol: 'TCP' }] },

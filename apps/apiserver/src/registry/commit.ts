@@ -48,6 +48,14 @@ async function extraWrites(registry: Registry, attempt: Attempt, draft: KubeObje
   return writes;
 }
 
+/** What a dry run shows of a draft: with everything that storing it would allocate. */
+async function completed(registry: Registry, attempt: Attempt & { readonly draft: KubeObject }): Promise<KubeObject> {
+  if (!registry.hooks.some((hook) => hook.handles(attempt.kind))) return attempt.draft;
+  const copy = cloneJson(attempt.draft);
+  await extraWrites(registry, attempt, copy, undefined);
+  return copy;
+}
+
 /** Stores (or removes) one object and what hangs on it in one transaction. Conflicts on allocations are retried here. */
 async function commit(registry: Registry, attempt: Attempt): Promise<Committed> {
   const { kind, item, old, lease } = attempt;
@@ -84,9 +92,7 @@ export async function storeNew(
   const item = itemKey(kind, draft.metadata?.namespace ?? '', draft.metadata?.name ?? '');
   if (target.dryRun) {
     if (await readCurrent(registry, { kind }, item)) return undefined;
-    const copy = cloneJson(draft);
-    await extraWrites(registry, { kind, item, draft, old: undefined }, copy, undefined);
-    return dryEntry(kind, item, { object: copy, revision: 0 });
+    return dryEntry(kind, item, { object: await completed(registry, { kind, item, draft, old: undefined }), revision: 0 });
   }
   const lease = target.ttlSeconds ? await registry.store.leaseFor(target.ttlSeconds) : undefined;
   const result = await commit(registry, { kind, item, draft, old: undefined, ...(lease ? { lease } : {}) });
@@ -174,7 +180,7 @@ async function settle(registry: Registry, target: UpdateTarget, step: Step): Pro
     return certain ? { entry: view, outcome: 'unchanged', created: false } : undefined;
   }
   if (dryRun) {
-    const shown = draft ?? (decision.action === 'delete' ? decision.final : undefined);
+    const shown = draft ? await completed(registry, { kind, item, draft, old }) : decision.action === 'delete' ? decision.final : undefined;
     return { entry: shown ? await dryEntry(kind, item, { object: shown, revision: old?.revision ?? 0 }) : view, outcome: draft ? 'stored' : 'deleted', created: !old };
   }
   const lease = draft && target.ttlSeconds ? await registry.store.leaseFor(target.ttlSeconds) : undefined;

@@ -71,7 +71,7 @@ it.each<[string, KindDescriptor, object, string[]]>([
 it.each<[string, KindDescriptor, object, object, string[]]>([
   ['immutable data', configMapKind, { immutable: true, data: { a: '1' } }, { data: { a: '2' } }, ['immutable: Forbidden: field is immutable when `immutable` is set', 'data: Forbidden: field is immutable when `immutable` is set']],
   ['the type of a secret', secretKind, {}, { type: 'mine' }, ['type: Invalid value: "mine": field is immutable']],
-  ['a cluster IP', serviceKind, { spec: { ports: [port], clusterIP: '10.96.0.5' } }, { spec: { ports: [port], clusterIP: '10.96.0.6' } }, ['spec.clusterIPs[0]: Invalid value: ["10.96.0.6"]: may not change once set']],
+  ['a cluster IP', serviceKind, { spec: { ports: [port], clusterIP: '10.96.0.5' } }, { spec: { ports: [port], clusterIP: '10.96.0.6', clusterIPs: ['10.96.0.5'] } }, ['spec.clusterIPs[0]: Invalid value: ["10.96.0.6"]: may not change once set']],
   ['a cluster IP left out', serviceKind, { spec: { ports: [port], clusterIP: '10.96.0.5' } }, { spec: { ports: [port] } }, []],
   ['from node ports to none', serviceKind, { spec: { type: 'NodePort', ports: [{ port: 80, nodePort: 30001 }] } }, { spec: { type: 'ClusterIP', ports: [{ port: 80, nodePort: 30001 }], externalTrafficPolicy: 'Cluster' } }, []],
   ['the pods of a node', nodeKind, { spec: { podCIDR: '10.244.0.0/24' } }, { spec: { podCIDR: '10.244.1.0/24' } }, ['spec.podCIDRs: Forbidden: node updates may not change podCIDR except from "" to valid']],

@@ -1,8 +1,9 @@
 import type { LoadBalancerIngress, Service } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
 import { ageColumn, formatLabels, nameColumn, text, wideText } from '../../printing/columns.ts';
-import { alignClusterIps, defaultService, prepareServiceUpdate } from './service/strategy.ts';
+import { alignNewClusterIps, defaultService, prepareServiceUpdate } from './service/strategy.ts';
 import { validateService, validateServiceStatus, validateServiceUpdate } from './service/validation.ts';
+import { serviceWarnings } from './service/warnings.ts';
 
 /** Addresses of a load balancer, sorted and without doubles. */
 export function formatLoadBalancer(ingress: readonly LoadBalancerIngress[] | undefined): string {
@@ -48,12 +49,13 @@ export const serviceKind = defineKind<Service>({
   nameRule: 'dns1035Label',
   defaults: defaultService,
   onCreate: ({ spec }) => {
-    if (spec) alignClusterIps(spec, undefined);
+    if (spec) alignNewClusterIps(spec);
   },
   onUpdate: prepareServiceUpdate,
   validate: validateService,
   validateUpdate: validateServiceUpdate,
   validateStatusUpdate: validateServiceStatus,
+  warnings: serviceWarnings,
   selectableFields: ['spec.clusterIP', 'spec.type'],
   selectable: ({ spec }) => ({ 'spec.clusterIP': spec?.clusterIP ?? '', 'spec.type': spec?.type ?? '' }),
   columns: [

@@ -1,27 +1,35 @@
 import type { FieldError } from '@orrery/errors';
 import type { Service, ServicePort, ServiceSpec } from '../../../../gen/types.ts';
-import { cidrMessage, ipFamily, ipMessage, parseCidr, specialAddressMessages } from '../../../validation/addresses.ts';
+import { cidrProblems, ipFamily, ipProblems, specialAddressMessages } from '../../../validation/addresses.ts';
 import { type FieldPath, findProblems } from '../../../validation/field-path.ts';
-import { checkImmutable, checkLabels, checkPort, checkPortOrName } from '../../../validation/fields.ts';
+import { checkLabels, checkPort, checkPortOrName } from '../../../validation/fields.ts';
 import { dns1123Label, dns1123Subdomain, qualifiedName } from '../../../validation/names.ts';
+import { checkClusterIps } from './address-validation.ts';
+import { isExternallyAccessible, isHeadless, usesHealthCheckPort, usesNodePorts } from './types.ts';
 
 const protocols = ['SCTP', 'TCP', 'UDP'];
 const types = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
 const forLoadBalancers = "may only be used when `type` is 'LoadBalancer'";
+const maxAffinitySeconds = 86_400;
+const topologyMode = 'service.kubernetes.io/topology-mode';
+const topologyHints = 'service.kubernetes.io/topology-aware-hints';
+const sourceRangesAnnotation = 'service.beta.kubernetes.io/load-balancer-source-ranges';
 
-export const isHeadless = (spec: ServiceSpec | undefined): boolean => spec?.clusterIP === 'None' || spec?.clusterIPs?.[0] === 'None';
-export const usesNodePorts = (spec: ServiceSpec | undefined): boolean => spec?.type === 'NodePort' || spec?.type === 'LoadBalancer';
-export const usesClusterIp = (spec: ServiceSpec | undefined): boolean => spec?.type !== 'ExternalName';
-export const isExternallyAccessible = (spec: ServiceSpec): boolean => usesNodePorts(spec) || (spec.type === 'ClusterIP' && (spec.externalIPs ?? []).length > 0);
-export const usesHealthCheckPort = (spec: ServiceSpec | undefined): boolean => spec?.type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local';
+function checkAnnotations(annotations: Readonly<Record<string, string>> | undefined, at: FieldPath): void {
+  const mode = annotations?.[topologyMode];
+  const hints = annotations?.[topologyHints];
+  if (mode !== undefined && hints !== undefined && mode !== hints) at.at(topologyMode).invalid(mode, `must match annotations[${topologyHints}] when both are specified`);
+}
 
 function checkType(spec: ServiceSpec, at: FieldPath): void {
-  if (spec.type === 'ExternalName') {
-    if ((spec.clusterIPs ?? []).length > 0) at.child('clusterIPs').forbidden('may not be set for ExternalName services');
-    if (!spec.externalName) at.child('externalName').required();
-    else at.child('externalName').matches(spec.externalName.replace(/\.$/, ''), dns1123Subdomain);
-  }
   if (usesNodePorts(spec) && isHeadless(spec)) at.child('clusterIPs').at(0).invalid('None', `may not be set to 'None' for ${spec.type} services`);
+  if (spec.type !== 'ExternalName') return;
+  const detail = 'may not be set for ExternalName services';
+  if (spec.clusterIPs?.length) at.child('clusterIPs').forbidden(detail);
+  if (spec.ipFamilies?.length) at.child('ipFamilies').forbidden(detail);
+  if (spec.ipFamilyPolicy !== undefined) at.child('ipFamilyPolicy').forbidden(detail);
+  // The name may end with a dot.
+  at.child('externalName').requires(spec.externalName?.replace(/\.$/, ''), dns1123Subdomain);
 }
 
 function checkServicePort(port: ServicePort, { at, nameRequired, names }: { at: FieldPath; nameRequired: boolean; names: Set<string> }): void {
@@ -33,20 +41,21 @@ function checkServicePort(port: ServicePort, { at, nameRequired, names }: { at: 
   checkPort(port.port, at.child('port'));
   at.child('protocol').requiredOneOf(port.protocol, protocols);
   checkPortOrName(port.targetPort, at.child('targetPort'));
-  if (port.appProtocol) at.child('appProtocol').matches(port.appProtocol, qualifiedName);
+  if (port.appProtocol !== undefined) at.child('appProtocol').matches(port.appProtocol, qualifiedName);
 }
 
-function checkPorts(spec: ServiceSpec, at: FieldPath): void {
+/** Node ports where there are none, and what is there twice. */
+function checkPortNumbers(spec: ServiceSpec, at: FieldPath): void {
   const ports = spec.ports ?? [];
-  if (ports.length === 0 && !isHeadless(spec) && spec.type !== 'ExternalName') at.required();
-  const names = new Set<string>();
-  for (const [i, port] of ports.entries()) checkServicePort(port, { at: at.at(i), nameRequired: ports.length > 1, names });
+  if (spec.type === 'ClusterIP') for (const [i, { nodePort }] of ports.entries()) if (nodePort) at.at(i).child('nodePort').forbidden("may not be used when `type` is 'ClusterIP'");
   const nodePorts = new Set<string>();
-  const pairs = new Set<string>();
-  for (const [i, { nodePort, port, protocol }] of ports.entries()) {
-    if (nodePort && !usesNodePorts(spec)) at.at(i).child('nodePort').forbidden(`may not be used when \`type\` is '${spec.type ?? ''}'`);
-    if (nodePort && nodePorts.has(`${protocol}/${nodePort}`)) at.at(i).child('nodePort').duplicate(nodePort);
+  for (const [i, { nodePort, protocol }] of ports.entries()) {
+    if (!nodePort) continue;
+    if (nodePorts.has(`${protocol}/${nodePort}`)) at.at(i).child('nodePort').duplicate(nodePort);
     nodePorts.add(`${protocol}/${nodePort}`);
+  }
+  const pairs = new Set<string>();
+  for (const [i, { port, protocol }] of ports.entries()) {
     if (pairs.has(`${protocol}/${port}`)) at.at(i).duplicate({ protocol, port });
     pairs.add(`${protocol}/${port}`);
   }
@@ -56,47 +65,55 @@ function checkAffinity(spec: ServiceSpec, at: FieldPath): void {
   at.child('sessionAffinity').requiredOneOf(spec.sessionAffinity, ['ClientIP', 'None']);
   const config = spec.sessionAffinityConfig;
   const path = at.child('sessionAffinityConfig');
-  if (spec.sessionAffinity === 'ClientIP') {
-    const seconds = config?.clientIP?.timeoutSeconds;
-    if (seconds === undefined) path.child('clientIP').required(`when session affinity type is ClientIP`);
-    else if (seconds <= 0 || seconds > 86_400) path.child('clientIP').child('timeoutSeconds').invalid(seconds, 'must be greater than 0 and less than 86400');
-  } else if (config?.clientIP) path.forbidden('must not be set when session affinity is None');
+  if (spec.sessionAffinity === 'None' && config) path.forbidden('must not be set when session affinity is None');
+  if (spec.sessionAffinity !== 'ClientIP') return;
+  const why = 'when session affinity type is ClientIP';
+  const seconds = config?.clientIP?.timeoutSeconds;
+  const where = path.child('clientIP').child('timeoutSeconds');
+  if (!config) path.required(why);
+  else if (!config.clientIP) path.child('clientIP').required(why);
+  else if (seconds === undefined) where.required(why);
+  else if (seconds <= 0 || seconds > maxAffinitySeconds) where.invalid(seconds, `must be greater than 0 and less than ${maxAffinitySeconds}`);
 }
 
-function checkAddresses(spec: ServiceSpec, at: FieldPath): void {
-  const ips = spec.clusterIPs ?? [];
-  if (spec.clusterIP && ips.length > 0 && ips[0] !== spec.clusterIP) at.child('clusterIPs').invalid(ips, 'first value must match `clusterIP`');
-  if (ips.length > 2) at.child('clusterIPs').invalid(ips, 'may only hold up to 2 values');
-  for (const [i, ip] of ips.entries()) {
-    const path = at.child('clusterIPs').at(i);
-    if (ip === 'None' && i === 0) {
-      if (ips.length > 1) path.invalid(ip, "'None' must be the first and only value");
-    } else if (!ipFamily(ip)) path.invalid(ip, ipMessage);
-  }
-  for (const [i, family] of (spec.ipFamilies ?? []).entries()) at.child('ipFamilies').at(i).oneOf(family, ['IPv4', 'IPv6']);
-  at.child('ipFamilyPolicy').oneOf(spec.ipFamilyPolicy, ['SingleStack', 'PreferDualStack', 'RequireDualStack']);
+function checkExternalIps(spec: ServiceSpec, { at, old }: { at: FieldPath; old: ServiceSpec | undefined }): void {
   for (const [i, ip] of (spec.externalIPs ?? []).entries()) {
-    const path = at.child('externalIPs').at(i);
-    if (!ipFamily(ip)) path.invalid(ip, ipMessage);
-    else for (const message of specialAddressMessages(ip)) path.invalid(ip, message);
+    const problems = ipProblems(ip, old?.externalIPs);
+    for (const message of problems.length ? problems : specialAddressMessages(ip)) at.at(i).invalid(ip, message);
   }
 }
 
-function checkLoadBalancer(spec: ServiceSpec, at: FieldPath): void {
-  const isLoadBalancer = spec.type === 'LoadBalancer';
+function checkSourceRanges({ metadata, spec = {} }: Service, { root, old }: { root: FieldPath; old: Service | undefined }): void {
   const ranges = spec.loadBalancerSourceRanges ?? [];
-  if (ranges.length > 0 && !isLoadBalancer) at.child('LoadBalancerSourceRanges').forbidden(forLoadBalancers);
-  for (const [i, range] of ranges.entries()) if (!parseCidr((range ?? '').trim())) at.child('LoadBalancerSourceRanges').at(i).invalid(range, cidrMessage);
-  if (isLoadBalancer && spec.allocateLoadBalancerNodePorts === undefined) {
-    at.child('allocateLoadBalancerNodePorts').required("field is required when `type` is 'LoadBalancer'");
-  }
-  if (!isLoadBalancer && spec.allocateLoadBalancerNodePorts !== undefined) at.child('allocateLoadBalancerNodePorts').forbidden(forLoadBalancers);
-  if (spec.loadBalancerClass !== undefined) {
-    if (isLoadBalancer) at.child('loadBalancerClass').matches(spec.loadBalancerClass, qualifiedName);
-    else at.child('loadBalancerClass').forbidden(forLoadBalancers);
+  const annotation = metadata?.annotations?.[sourceRangesAnnotation];
+  if (ranges.length > 0) {
+    const at = root.child('spec').child('LoadBalancerSourceRanges');
+    if (spec.type !== 'LoadBalancer') at.forbidden(forLoadBalancers);
+    for (const [i, range] of ranges.entries()) {
+      const value = (range ?? '').trim();
+      for (const message of cidrProblems(value, old?.spec?.loadBalancerSourceRanges?.map((one) => (one ?? '').trim()))) at.at(i).invalid(value, message);
+    }
+  } else if (annotation !== undefined) {
+    const at = root.child('metadata').child('annotations').at(sourceRangesAnnotation);
+    if (spec.type !== 'LoadBalancer') at.forbidden(forLoadBalancers);
+    if (annotation.trim() === '') return;
+    const known = old?.metadata?.annotations?.[sourceRangesAnnotation]?.split(',').map((one) => one.trim());
+    for (const range of annotation.split(',').map((one) => one.trim())) for (const message of cidrProblems(range, known)) at.invalid(range, message);
   }
 }
 
+function checkLoadBalancer(spec: ServiceSpec, { at, root, old }: { at: FieldPath; root: FieldPath; old: ServiceSpec | undefined }): void {
+  const isLoadBalancer = spec.type === 'LoadBalancer';
+  if (!isLoadBalancer && spec.allocateLoadBalancerNodePorts !== undefined) at.child('allocateLoadBalancerNodePorts').forbidden(forLoadBalancers);
+  if (isLoadBalancer && spec.allocateLoadBalancerNodePorts === undefined) root.child('allocateLoadBalancerNodePorts').required();
+  const path = at.child('loadBalancerClass');
+  if (isLoadBalancer && old?.type === 'LoadBalancer' && spec.loadBalancerClass !== old.loadBalancerClass) path.invalid(spec.loadBalancerClass ?? null, 'may not change once set');
+  if (spec.loadBalancerClass === undefined) return;
+  if (isLoadBalancer) path.matches(spec.loadBalancerClass, qualifiedName);
+  else path.forbidden(forLoadBalancers);
+}
+
+/** A health check port of 0 is one that is still to be allocated. */
 function checkPolicies(spec: ServiceSpec, at: FieldPath): void {
   const external = at.child('externalTrafficPolicy');
   if (isExternallyAccessible(spec)) external.requiredOneOf(spec.externalTrafficPolicy, ['Cluster', 'Local']);
@@ -105,55 +122,77 @@ function checkPolicies(spec: ServiceSpec, at: FieldPath): void {
   if (healthPort !== 0 && !usesHealthCheckPort(spec)) {
     at.child('healthCheckNodePort').invalid(healthPort, "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'");
   } else if (healthPort !== 0) checkPort(healthPort, at.child('healthCheckNodePort'));
-  if (usesClusterIp(spec)) at.child('internalTrafficPolicy').requiredOneOf(spec.internalTrafficPolicy, ['Cluster', 'Local']);
-  at.child('trafficDistribution').oneOf(spec.trafficDistribution, ['PreferClose', 'PreferSameNode', 'PreferSameZone']);
+  const internal = at.child('internalTrafficPolicy');
+  if (spec.internalTrafficPolicy === undefined) {
+    if (spec.type === 'ClusterIP' || usesNodePorts(spec)) internal.required();
+  } else if (!['Cluster', 'Local'].includes(spec.internalTrafficPolicy)) internal.notSupported(spec.internalTrafficPolicy, ['Cluster', 'Local']);
+  const distributions = ['PreferClose', 'PreferSameNode', 'PreferSameZone'];
+  const distribution = spec.trafficDistribution;
+  if (distribution !== undefined && !distributions.includes(distribution)) at.child('trafficDistribution').notSupported(distribution, distributions);
 }
 
-function checkSpec({ spec = {} }: Service, at: FieldPath): void {
+function checkService(service: Service, { root, old }: { root: FieldPath; old: Service | undefined }): void {
+  const spec = service.spec ?? {};
+  const at = root.child('spec');
+  checkAnnotations(service.metadata?.annotations, root.child('metadata').child('annotations'));
+  const ports = spec.ports ?? [];
+  if (ports.length === 0 && !isHeadless(spec) && spec.type !== 'ExternalName') at.child('ports').required();
   checkType(spec, at);
-  checkPorts(spec, at.child('ports'));
+  const names = new Set<string>();
+  for (const [i, port] of ports.entries()) checkServicePort(port, { at: at.child('ports').at(i), nameRequired: ports.length > 1, names });
   checkLabels(spec.selector, at.child('selector'));
   checkAffinity(spec, at);
-  checkAddresses(spec, at);
+  checkClusterIps(spec, { at, old: old?.spec });
+  checkExternalIps(spec, { at: at.child('externalIPs'), old: old?.spec });
   at.child('type').requiredOneOf(spec.type, types);
-  checkLoadBalancer(spec, at);
+  checkPortNumbers(spec, at.child('ports'));
+  checkSourceRanges(service, { root, old });
+  checkLoadBalancer(spec, { at, root, old: old?.spec });
   checkPolicies(spec, at);
 }
 
 export function validateService(service: Service): FieldError[] {
-  return findProblems((root) => checkSpec(service, root.child('spec')));
+  return findProblems((root) => checkService(service, { root, old: undefined }));
 }
 
-/** Addresses, once given, stay while the type needs them. */
+/** Addresses, once given, stay while the type needs them: what concerns a second one is judged where it is allocated. */
+function checkFirstAddress(spec: ServiceSpec, { old, at }: { old: ServiceSpec; at: FieldPath }): void {
+  if (spec.type === 'ExternalName' || old.type === 'ExternalName' || (isHeadless(spec) && isHeadless(old))) return;
+  const before = old.clusterIPs ?? [];
+  const after = spec.clusterIPs ?? [];
+  if (before.length > 0 && after.length === 0) return at.at(0).invalid(after, 'primary clusterIP can not be unset');
+  for (const [i, ip] of before.entries()) {
+    if (i > 0 && before.length !== after.length) break;
+    if (after[i] !== ip) at.at(i).invalid(after, 'may not change once set');
+  }
+}
+
 export function validateServiceUpdate(service: Service, old: Service): FieldError[] {
   return findProblems((root) => {
-    const at = root.child('spec');
-    checkSpec(service, at);
-    if (!usesClusterIp(service.spec) || !usesClusterIp(old.spec)) return;
-    const before = old.spec?.clusterIPs ?? [];
-    const after = service.spec?.clusterIPs ?? [];
-    for (const [i, ip] of before.entries()) {
-      const path = at.child('clusterIPs').at(i);
-      if (i === 0 && after.length === 0) path.invalid(after, 'primary clusterIP can not be unset');
-      else if (after[i] !== undefined && after[i] !== ip) path.invalid(after, 'may not change once set');
+    const [spec, before] = [service.spec ?? {}, old.spec ?? {}];
+    checkFirstAddress(spec, { old: before, at: root.child('spec').child('clusterIPs') });
+    if (usesHealthCheckPort(spec) && usesHealthCheckPort(before) && (spec.healthCheckNodePort ?? 0) !== (before.healthCheckNodePort ?? 0)) {
+      root.child('spec').child('healthCheckNodePort').forbidden('field is immutable');
     }
-    const change = { value: service.spec?.loadBalancerClass, old: old.spec?.loadBalancerClass };
-    if (service.spec?.type === 'LoadBalancer' && old.spec?.type === 'LoadBalancer' && change.value !== change.old) {
-      checkImmutable({ value: change.value, old: change.old ?? null }, at.child('loadBalancerClass'));
-    }
+    checkService(service, { root, old });
   });
 }
 
-export function validateServiceStatus({ status }: Service): FieldError[] {
+export function validateServiceStatus({ spec, status }: Service, old: Service): FieldError[] {
   return findProblems((root) => {
     const at = root.child('status').child('loadBalancer').child('ingress');
-    for (const [i, { ip, hostname, ipMode }] of (status?.loadBalancer?.ingress ?? []).entries()) {
+    const ingress = status?.loadBalancer?.ingress ?? [];
+    if (spec?.type !== 'LoadBalancer' && ingress.length > 0) return at.forbidden("may only be used when `spec.type` is 'LoadBalancer'");
+    const known = (old.status?.loadBalancer?.ingress ?? []).map(({ ip }) => ip);
+    for (const [i, { ip, hostname, ipMode }] of ingress.entries()) {
       const path = at.at(i);
-      if (ip && !ipFamily(ip)) path.child('ip').invalid(ip, ipMessage);
+      if (ip) for (const message of ipProblems(ip, known)) path.child('ip').invalid(ip, message);
+      if (ipMode === undefined) {
+        if (ip) path.child('ipMode').required('must be specified when `ip` is set');
+      } else if (!ip) path.child('ipMode').forbidden('may not be specified when `ip` is not set');
+      else if (!['Proxy', 'VIP'].includes(ipMode)) path.child('ipMode').notSupported(ipMode, ['Proxy', 'VIP']);
       if (hostname) path.child('hostname').matches(hostname, dns1123Subdomain);
       if (hostname && ipFamily(hostname)) path.child('hostname').invalid(hostname, 'must be a DNS name, not an IP address');
-      if (ipMode !== undefined && !ip) path.child('ipMode').forbidden('may not be specified when `ip` is not set');
-      path.child('ipMode').oneOf(ipMode, ['Proxy', 'VIP']);
     }
   });
 }
