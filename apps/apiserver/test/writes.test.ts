@@ -250,3 +250,29 @@ describe('appliers of different versions', () => {
     expect([moved.code, moved.body.spec.minReplicas, moved.body.spec.metrics, ...owners(moved)]).toEqual([200, 1, [cpu(50)], 'a autoscaling/v2 f:maxReplicas f:metrics f:scaleTargetRef']);
   });
 });
+
+describe('apply of a scale', () => {
+  const apply = (manager: string, body: object, more = ''): Promise<Answer> =>
+    send('PATCH', `${deployments}/scaled/scale?fieldManager=${manager}${more}`, { apiVersion: 'autoscaling/v1', kind: 'Scale', metadata: { name: 'scaled' }, ...body }, applied);
+
+  it('owns the replicas under its own name', async () => {
+    await send('PATCH', `${deployments}/scaled?fieldManager=main`, { apiVersion: 'apps/v1', kind: 'Deployment', ...deployment('scaled') }, applied);
+    const done = await apply('scaler', { spec: { replicas: 4 } });
+    expect([done.code, done.body.kind, done.body.spec]).toEqual([200, 'Scale', { replicas: 4 }]);
+    const { body } = await send('GET', `${deployments}/scaled`);
+    expect([body.spec.replicas, body.metadata.managedFields.map(({ manager, subresource, fieldsV1 }: any) => [manager, subresource, fieldsV1['f:spec']]).at(-1)]).toEqual([4, ['scaler', 'scale', { 'f:replicas': {} }]]);
+    const again = await apply('other', { spec: { replicas: 5 } });
+    expect([again.code, again.body.message]).toEqual([409, 'Apply failed with 1 conflict: conflict with "scaler" with subresource "scale": .spec.replicas']);
+    expect((await apply('other', { spec: { replicas: 5 } }, '&force=true')).body.spec).toEqual({ replicas: 5 });
+  });
+
+  it.each([
+    [{ kind: 'Deployment' }, 400, 'invalid object type: autoscaling/v1, Kind=Deployment'],
+    [{ spec: { foo: 1 } }, 500, 'failed to create typed patch object (/scaled; autoscaling/v1, Kind=Scale): .spec.foo: field not declared in schema'],
+    [{ spec: { replicas: -1 } }, 422, 'Scale.autoscaling "scaled" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal to 0'],
+    [{ metadata: { name: 'x' } }, 400, 'the name of the object (x) does not match the name on the URL (scaled)'],
+  ])('%j', async (body, code, message) => {
+    const answer = await apply('m', body);
+    expect([answer.code, answer.body.message]).toEqual([code, message]);
+  });
+});

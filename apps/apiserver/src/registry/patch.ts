@@ -44,7 +44,8 @@ function undecodable(error: DecodeError, input: PatchInput, patched: unknown): S
   return invalid({ group: '', kind: '', name: '' }, [fieldError.invalid('patch', value, why)]);
 }
 
-function statusOf(error: unknown): unknown {
+/** What went wrong with a patch, as it is answered. */
+export function statusOf(error: unknown): unknown {
   if (error instanceof PatchError) {
     if (error.kind === 'tooLarge') return tooLarge(`Request entity too large: ${error.message}`);
     if (error.kind === 'failed') return new StatusError({ code: 500, message: error.message });
@@ -118,13 +119,14 @@ export function applyPatch(current: KubeObject, input: PatchInput, target: Patch
   }
 }
 
-function checkApply(input: PatchInput): void {
+/** Throws 422 for an apply of nobody. */
+export function checkApply(input: PatchInput): void {
   if (input.options.raw['fieldManager'] || input.isInternal) return;
   throw invalid({ group: 'meta.k8s.io', kind: 'PatchOptions', name: '' }, [fieldError.required('fieldManager', 'is required for apply patch')]);
 }
 
 /** Keys that the YAML of an applied object names twice; told only when the object could be applied. */
-function settleApplied(scope: Pick<RequestScope, 'warn'>, { problems = [], mode }: PatchInput): void {
+export function settleApplied(scope: Pick<RequestScope, 'warn'>, { problems = [], mode }: PatchInput): void {
   const [problem] = problems;
   if (problem === undefined) return;
   if (mode === 'Strict') throw badRequest(`error strict decoding YAML: ${problem}`);

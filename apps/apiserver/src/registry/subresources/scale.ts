@@ -1,10 +1,11 @@
 import { type ScalePaths, schemaOf } from '@orrery/api';
-import { type KubeObject, cloneJson, formatSelector, isRecord, selectorFromLabels, selectorFromObject } from '@orrery/apimachinery';
+import { type KubeObject, applyConflictError, applyPatch as applyServerSide, cloneJson, formatSelector, isRecord, selectorFromLabels, selectorFromObject } from '@orrery/apimachinery';
 import { badRequest, fieldError, internalError, invalid, notFound } from '@orrery/errors';
 import { get } from '../get.ts';
-import { type PatchInput, applyPatch } from '../patch.ts';
+import { ownership } from '../managed-fields.ts';
+import { type PatchInput, applyPatch, checkApply, settleApplied, statusOf } from '../patch.ts';
 import type { Registry, RequestScope, WriteOptions } from '../registry.ts';
-import { updateWith } from '../update.ts';
+import { type AdmissionView, updateWith } from '../update.ts';
 
 /** autoscaling/v1 Scale. */
 export interface Scale extends KubeObject {
@@ -60,6 +61,18 @@ export async function getScale(registry: Registry, scope: RequestScope): Promise
   return scaleOf(object, paths);
 }
 
+function checkReplicas(replicas: number, name: string): void {
+  if (replicas >= 0) return;
+  throw invalid({ group: 'autoscaling', kind: 'Scale', name }, [fieldError.invalid('spec.replicas', replicas, 'must be greater than or equal to 0')]);
+}
+
+/** What admission sees of an object whose number of replicas changes. */
+const viewOf = (paths: ScalePaths): AdmissionView => ({
+  kind: { group: 'autoscaling', version: 'v1', kind: 'Scale' },
+  of: (object) => scaleOf(object, paths),
+  take: (scale, draft) => setAt(draft as Record<string, unknown>, paths.specReplicas, (scale as Scale).spec?.replicas ?? 0),
+});
+
 /** PUT and PATCH of /scale: changes the number of replicas of the object, and nothing else. */
 export async function updateScale(
   registry: Registry,
@@ -73,11 +86,7 @@ export async function updateScale(
     createIfAbsent: false,
     unconditional: true,
     uid: input.uid,
-    view: {
-      kind: { group: 'autoscaling', version: 'v1', kind: 'Scale' },
-      of: (object) => scaleOf(object, paths),
-      take: (scale, draft) => setAt(draft as Record<string, unknown>, paths.specReplicas, (scale as Scale).spec?.replicas ?? 0),
-    },
+    view: viewOf(paths),
     transform: (current) => {
       const scale = input.transform(scaleOf(current as KubeObject, paths));
       if (!scale.metadata?.name) throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
@@ -85,9 +94,7 @@ export async function updateScale(
         throw badRequest(`the name of the object (${scale.metadata.name}) does not match the name on the URL (${name})`);
       }
       const replicas = scale.spec?.replicas ?? 0;
-      if (replicas < 0) {
-        throw invalid({ group: 'autoscaling', kind: 'Scale', name }, [fieldError.invalid('spec.replicas', replicas, 'must be greater than or equal to 0')]);
-      }
+      checkReplicas(replicas, name);
       const draft = cloneJson(current as KubeObject);
       setAt(draft as Record<string, unknown>, paths.specReplicas, replicas);
       const { resourceVersion, uid } = scale.metadata ?? {};
@@ -100,8 +107,42 @@ export async function updateScale(
 
 const scaleDefinition = 'io.k8s.api.autoscaling.v1.Scale';
 
+/** Apply to /scale: owns the number of replicas of the object, under the subresource's name. */
+async function applyScale(registry: Registry, scope: RequestScope, input: PatchInput): Promise<Scale> {
+  checkApply(input);
+  const paths = scalePaths(scope);
+  const { options, force } = input;
+  const { entry } = await updateWith(registry, scope, {
+    options,
+    createIfAbsent: false,
+    unconditional: true,
+    isTracked: true,
+    view: viewOf(paths),
+    transform: (current) => {
+      const about = ownership(registry, scope);
+      const manager = options.fieldManager;
+      try {
+        // Throws for what is no Scale.
+        applyServerSide({ ...about, live: undefined, applied: input.patch, manager, force, schema: schemaOf(scaleDefinition), apiVersion: 'autoscaling/v1', kind: 'Scale' });
+        const { spec, metadata } = input.patch as Scale;
+        const applied = { apiVersion: about.apiVersion, kind: about.kind, metadata: { name: scope.info.name, ...metadata } };
+        if (spec?.replicas !== undefined) setAt(applied, paths.specReplicas, spec.replicas);
+        checkReplicas(spec?.replicas ?? 0, scope.info.name);
+        const result = applyServerSide({ ...about, live: current, applied, manager, force });
+        if ('conflicts' in result) throw applyConflictError(result.conflicts);
+        settleApplied(scope, input);
+        return result.object as KubeObject;
+      } catch (error) {
+        throw statusOf(error);
+      }
+    },
+  });
+  return scaleOf(entry.object as KubeObject, paths);
+}
+
 export function patchScale(registry: Registry, scope: RequestScope, input: PatchInput): Promise<Scale> {
   const schema = schemaOf(scaleDefinition);
   scope.audit?.patch(input.patch);
+  if (input.type === 'application/apply-patch+yaml') return applyScale(registry, scope, input);
   return updateScale(registry, scope, { options: input.options, transform: (scale) => applyPatch(scale, input, { schema, scope }) as Scale });
 }
