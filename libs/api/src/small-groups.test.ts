@@ -68,19 +68,21 @@ it.each<[string, KindDescriptor, object, string[]]>([
   ['a priority too high', priorityClassKind, { value: 1_000_000_001 }, ['value: Forbidden: maximum allowed value of a user defined priority is 1000000000']],
   ['a lease', leaseKind, { spec: { leaseDurationSeconds: 0 } }, ['spec.leaseDurationSeconds: Invalid value: 0: must be greater than 0']],
   ['a flow', flowSchemaKind, { spec: { matchingPrecedence: 10_001 } }, ['spec.matchingPrecedence: Invalid value: 10001: must not be greater than 10000', 'spec.priorityLevelConfiguration.name: Required value: must reference a priority level']],
-  ['an attachment', volumeAttachmentKind, { spec: { attacher: 'a', nodeName: 'n' } }, ['spec.source: Required value']],
+  ['an attachment', volumeAttachmentKind, { spec: { attacher: 'a', nodeName: 'n' } }, ['spec.source: Required value: must specify exactly one of inlineVolumeSpec and persistentVolumeName']],
   ['a node of drivers', csiNodeKind, { spec: { drivers: [{ name: 'a', nodeID: '' }] } }, ['spec.drivers[0].nodeID: Required value']],
   ['a slice', resourceSliceKind, { spec: { driver: 'd.example', pool: { name: 'p', resourceSliceCount: 1 } } }, ['spec: Required value: exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required']],
   ['a certificate', certificateSigningRequestKind, { spec: { request: '', signerName: 'a.example/b', usages: ['client auth'] } }, ['spec.request: Invalid value: "": PEM block type must be CERTIFICATE REQUEST']],
   ['a runtime', runtimeClassKind, { handler: 'a.b' }, ['handler: Invalid value: "a.b": must not contain dots']],
 ])('%s', (_, kind, object, expected) => expect(problems(kind, object)).toEqual(expected));
 
+const attachment = { attacher: 'a.b', source: { persistentVolumeName: 'v' } };
+
 it.each<[string, KindDescriptor, object, object, string[]]>([
   ['what is bound', roleBindingKind, { roleRef }, { roleRef: { ...roleRef, name: 'q' } }, ['roleRef: Invalid value: {"kind":"Role","name":"q","apiGroup":"rbac.authorization.k8s.io"}: cannot change roleRef']],
   ['a priority', priorityClassKind, { value: 1 }, { value: 2 }, ['value: Forbidden: may not be changed in an update.']],
   ['storage parameters', storageClassKind, storage, { ...storage, parameters: { a: 'b' } }, ['parameters: Forbidden: updates to parameters are forbidden.']],
   ['a handler', runtimeClassKind, { handler: 'a' }, { handler: 'b' }, ['handler: Invalid value: "b": field is immutable']],
-  ['an attachment', volumeAttachmentKind, { spec: { nodeName: 'a' } }, { spec: { nodeName: 'b' } }, ['spec: Invalid value: {"nodeName":"b"}: field is immutable']],
+  ['an attachment', volumeAttachmentKind, { spec: { ...attachment, nodeName: 'a' } }, { spec: { ...attachment, nodeName: 'b' } }, ['spec: Invalid value: {"attacher":"a.b","source":{"persistentVolumeName":"v"},"nodeName":"b"}: field is immutable']],
   ['a certificate request', certificateSigningRequestKind, { spec: { username: 'a' } }, { spec: { username: 'b' } }, []],
 ])('update of %s', (_, kind, old, next, expected) => expect(updateProblems(kind, { old, next })).toEqual(expected));
 

@@ -3,8 +3,7 @@ import { defineKind } from '../../define-kind.ts';
 import { ageColumn, nameColumn, text } from '../../printing/columns.ts';
 import { type FieldPath, findProblems } from '../../validation/field-path.ts';
 import { checkNonNegative } from '../../validation/fields.ts';
-import { pathSegment } from '../../validation/names.ts';
-import { checkMetrics, checkScalingRules } from './metrics.ts';
+import { checkMetrics, checkScalingRules, checkTargetReference } from './metrics.ts';
 import { formatTargets } from './targets.ts';
 
 const quick = { type: 'Percent', value: 100, periodSeconds: 15 };
@@ -35,9 +34,7 @@ export function checkAutoscaler({ spec }: HorizontalPodAutoscaler, root: FieldPa
   if (min !== undefined && min < lowest) at.child('minReplicas').invalid(min, `must be greater than or equal to ${lowest}`);
   if (max < 1) at.child('maxReplicas').invalid(max, 'must be greater than 0');
   if (min !== undefined && max < min) at.child('maxReplicas').invalid(max, 'must be greater than or equal to `minReplicas`');
-  const target = at.child('scaleTargetRef');
-  target.child('kind').requires(spec?.scaleTargetRef?.kind, pathSegment);
-  target.child('name').requires(spec?.scaleTargetRef?.name, pathSegment);
+  checkTargetReference(spec?.scaleTargetRef, at.child('scaleTargetRef'));
   checkMetrics(spec?.metrics, { at: at.child('metrics'), minReplicas: lowest === 0 ? undefined : min });
   checkScalingRules(spec?.behavior?.scaleUp, at.child('behavior').child('scaleUp'));
   checkScalingRules(spec?.behavior?.scaleDown, at.child('behavior').child('scaleDown'));

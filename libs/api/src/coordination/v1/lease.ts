@@ -3,6 +3,7 @@ import { defineKind } from '../../define-kind.ts';
 import { ageColumn, nameColumn, text } from '../../printing/columns.ts';
 import { findProblems } from '../../validation/field-path.ts';
 import { checkNonNegative, checkPositive } from '../../validation/fields.ts';
+import { checkStrategy } from './strategy.ts';
 
 export const leaseKind = defineKind<Lease>({
   group: 'coordination.k8s.io',
@@ -17,7 +18,8 @@ export const leaseKind = defineKind<Lease>({
       const at = root.child('spec');
       checkPositive(spec?.leaseDurationSeconds, at.child('leaseDurationSeconds'));
       checkNonNegative(spec?.leaseTransitions, at.child('leaseTransitions'));
-      if (spec?.preferredHolder && !spec.strategy) at.child('preferredHolder').forbidden('must be specified only when `strategy` is specified');
+      if (spec?.strategy !== undefined) checkStrategy(spec.strategy, at.child('strategy'));
+      if (spec?.preferredHolder && !spec.strategy) at.child('preferredHolder').forbidden('may only be specified if `strategy` is defined');
     }),
   columns: [nameColumn, text('Holder', ({ spec }) => spec?.holderIdentity ?? ''), ageColumn],
 });

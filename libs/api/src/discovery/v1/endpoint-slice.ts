@@ -5,10 +5,11 @@ import { ageColumn, nameColumn, text } from '../../printing/columns.ts';
 import { ipFamily, ipMessage, specialAddressMessages } from '../../validation/addresses.ts';
 import { type FieldPath, findProblems } from '../../validation/field-path.ts';
 import { checkImmutable, checkPort } from '../../validation/fields.ts';
-import { dns1123Label, dns1123Subdomain, labelValue, qualifiedName } from '../../validation/names.ts';
+import { type StringRule, dns1123Label, dns1123Subdomain, labelValue, qualifiedName } from '../../validation/names.ts';
 
 const maxEndpoints = 1000;
 const maxAddresses = 100;
+const maxHints = 8;
 const maxPorts = 20_000;
 
 function checkEndpointAddress(address: string, { at, type }: { at: FieldPath; type: string | undefined }): void {
@@ -27,8 +28,21 @@ function checkEndpoint(endpoint: Endpoint, { at, type }: { at: FieldPath; type: 
   if (endpoint.nodeName !== undefined) at.child('nodeName').matches(endpoint.nodeName, dns1123Subdomain);
   if (endpoint.zone !== undefined) at.child('zone').matches(endpoint.zone, labelValue);
   if (endpoint.hostname !== undefined) at.child('hostname').matches(endpoint.hostname, dns1123Label);
-  const zones = endpoint.hints?.forZones ?? [];
-  if (zones.length > 8) at.child('hints').child('forZones').tooMany(zones.length, 8);
+  checkHints(endpoint.hints?.forZones, { at: at.child('hints').child('forZones'), rule: labelValue });
+  checkHints(endpoint.hints?.forNodes, { at: at.child('hints').child('forNodes'), rule: dns1123Subdomain });
+}
+
+/** Zones or nodes that should use the endpoint, each once. */
+function checkHints(hints: readonly { name: string }[] | undefined, { at, rule }: { at: FieldPath; rule: StringRule }): void {
+  const list = hints ?? [];
+  if (list.length > maxHints) return at.tooMany(list.length, maxHints);
+  const seen = new Set<string>();
+  for (const [i, { name }] of list.entries()) {
+    const item = at.at(i).child('name');
+    if (seen.has(name)) item.duplicate(name);
+    seen.add(name);
+    item.matches(name, rule);
+  }
 }
 
 function checkPorts(ports: readonly DiscoveryV1EndpointPort[], at: FieldPath): void {

@@ -3,8 +3,9 @@ import { defineKind } from '../../define-kind.ts';
 import { ageColumn, nameColumn, text } from '../../printing/columns.ts';
 import { type FieldPath, findProblems } from '../../validation/field-path.ts';
 import { checkImmutable } from '../../validation/fields.ts';
-import { dns1123Label, dns1123Subdomain } from '../../validation/names.ts';
+import { dns1123Label } from '../../validation/names.ts';
 import { checkDomainPrefixedPath } from '../../validation/domain-path.ts';
+import { checkTypedReference } from './typed-reference.ts';
 
 function checkSpec({ spec }: IngressClass, at: FieldPath): void {
   if ((spec?.controller ?? '').length > 250) at.child('controller').tooLong(spec?.controller, 250);
@@ -12,12 +13,12 @@ function checkSpec({ spec }: IngressClass, at: FieldPath): void {
   const parameters = spec?.parameters;
   if (!parameters) return;
   const path = at.child('parameters');
-  if (parameters.apiGroup) path.child('apiGroup').matches(parameters.apiGroup, dns1123Subdomain);
-  if (!parameters.kind) path.child('kind').required();
-  if (!parameters.name) path.child('name').required();
+  checkTypedReference(parameters, path);
   path.child('scope').requiredOneOf(parameters.scope, ['Cluster', 'Namespace']);
-  if (parameters.scope === 'Namespace') path.child('namespace').requires(parameters.namespace, dns1123Label);
-  else if (parameters.namespace) path.child('namespace').forbidden("`parameters.scope` is set to 'Cluster'");
+  if (parameters.scope === 'Namespace') {
+    if (parameters.namespace === undefined) path.child('namespace').required("`parameters.scope` is set to 'Namespace'");
+    else path.child('namespace').matches(parameters.namespace, dns1123Label);
+  } else if (parameters.scope === 'Cluster' && parameters.namespace !== undefined) path.child('namespace').forbidden("`parameters.scope` is set to 'Cluster'");
 }
 
 function parameters({ spec }: IngressClass): string {
@@ -40,8 +41,8 @@ export const ingressClassKind = defineKind<IngressClass>({
   validateUpdate: (object, old) =>
     findProblems((root) => {
       const at = root.child('spec');
-      checkSpec(object, at);
       checkImmutable({ value: object.spec?.controller, old: old.spec?.controller }, at.child('controller'));
+      checkSpec(object, at);
     }),
   columns: [nameColumn, text('Controller', ({ spec }) => spec?.controller ?? ''), text('Parameters', parameters), ageColumn],
 });

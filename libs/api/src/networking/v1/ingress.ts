@@ -6,37 +6,33 @@ import { ipFamily, ipMessage } from '../../validation/addresses.ts';
 import { type FieldPath, findProblems } from '../../validation/field-path.ts';
 import { checkPort } from '../../validation/fields.ts';
 import { dns1035Label, dns1123Subdomain, portName, wildcardSubdomain } from '../../validation/names.ts';
+import { checkTypedReference } from './typed-reference.ts';
 
 const classAnnotation = 'kubernetes.io/ingress.class';
 
-function checkHost(host: string, at: FieldPath): void {
-  if (ipFamily(host)) at.invalid(host, 'must be a DNS name, not an IP address');
-  else at.matches(host, host.includes('*') ? wildcardSubdomain : dns1123Subdomain);
-}
+const notAnAddress = 'must be a DNS name, not an IP address';
+
+const checkHost = (host: string, at: FieldPath): void => at.matches(host, host.includes('*') ? wildcardSubdomain : dns1123Subdomain);
 
 function checkBackend({ resource, service }: IngressBackend, at: FieldPath): void {
   if (resource && service) return at.invalid('', 'cannot set both resource and service backends');
-  if (!resource && !service) return at.required('resource or service backend is required');
-  if (resource) {
-    if (!resource.kind) at.child('resource').child('kind').required();
-    if (!resource.name) at.child('resource').child('name').required();
-    return;
-  }
+  if (resource) return checkTypedReference(resource, at.child('resource'));
+  if (!service) return at.invalid('', 'resource or service backend is required');
   const path = at.child('service');
   path.child('name').requires(service?.name, dns1035Label);
   const { name = '', number = 0 } = service?.port ?? {};
-  if (name !== '' && number !== 0) path.invalid('', 'cannot set both port name & port number');
+  if (name !== '' && number !== 0) at.invalid('', 'cannot set both port name & port number');
   else if (name !== '') path.child('port').child('name').matches(name, portName);
   else if (number !== 0) checkPort(number, path.child('port').child('number'));
-  else path.required('port name or number is required');
+  else at.required('port name or number is required');
 }
 
 const forbiddenParts = ['//', '/./', '/../', '%2f', '%2F'];
 const forbiddenEnds = ['/..', '/.'];
 
 function checkPath({ path = '', pathType, backend }: HTTPIngressPath, at: FieldPath): void {
-  if (!pathType) at.child('pathType').required('pathType must be specified');
-  else if (pathType === 'ImplementationSpecific') {
+  if (!pathType) return at.child('pathType').required('pathType must be specified');
+  if (pathType === 'ImplementationSpecific') {
     if (path !== '' && !path.startsWith('/')) at.child('path').invalid(path, 'must be an absolute path');
   } else if (pathType === 'Exact' || pathType === 'Prefix') {
     if (!path.startsWith('/')) at.child('path').invalid(path, 'must be an absolute path');
@@ -47,6 +43,7 @@ function checkPath({ path = '', pathType, backend }: HTTPIngressPath, at: FieldP
 }
 
 function checkRule({ host, http }: IngressRule, at: FieldPath): void {
+  if (host && ipFamily(host)) at.child('host').invalid(host, notAnAddress);
   if (host) checkHost(host, at.child('host'));
   if (!http) return;
   const paths = at.child('http').child('paths');
@@ -54,16 +51,26 @@ function checkRule({ host, http }: IngressRule, at: FieldPath): void {
   for (const [i, path] of (http.paths ?? []).entries()) checkPath(path, paths.at(i));
 }
 
-function checkIngress({ metadata, spec = {} }: Ingress, root: FieldPath): void {
-  const at = root.child('spec');
+const isSecretName = (name: string | undefined): boolean => !name || dns1123Subdomain(name).length === 0;
+
+/** Names of secrets that were stored before they were checked may stay. */
+function checkIngress({ spec = {} }: Ingress, { at, old }: { at: FieldPath; old?: Ingress }): void {
   const rules = spec.rules ?? [];
-  for (const [i, rule] of rules.entries()) checkRule(rule, at.child('rules').at(i));
+  if (rules.length === 0 && !spec.defaultBackend) at.invalid(spec.rules ?? null, 'either `defaultBackend` or `rules` must be specified');
   if (spec.defaultBackend) checkBackend(spec.defaultBackend, at.child('defaultBackend'));
-  if (rules.length === 0 && !spec.defaultBackend) at.invalid(spec, 'either `defaultBackend` or `rules` must be specified');
-  for (const [i, { hosts }] of (spec.tls ?? []).entries()) {
+  for (const [i, rule] of rules.entries()) checkRule(rule, at.child('rules').at(i));
+  const anySecret = (old?.spec?.tls ?? []).some(({ secretName }) => !isSecretName(secretName));
+  for (const [i, { hosts, secretName }] of (spec.tls ?? []).entries()) {
     for (const [h, host] of (hosts ?? []).entries()) checkHost(host, at.child('tls').at(i).child('hosts').at(h));
+    if (secretName && !anySecret) at.child('tls').at(i).child('secretName').matches(secretName, dns1123Subdomain);
   }
   if (spec.ingressClassName !== undefined) at.child('ingressClassName').matches(spec.ingressClassName, dns1123Subdomain);
+}
+
+/** What is new says its class once, or twice alike. */
+function checkNew(ingress: Ingress, root: FieldPath): void {
+  const { metadata, spec = {} } = ingress;
+  checkIngress(ingress, { at: root.child('spec') });
   const annotated = metadata?.annotations?.[classAnnotation];
   if (annotated && spec.ingressClassName !== undefined && annotated !== spec.ingressClassName) {
     root.child('annotations').child(classAnnotation).invalid(annotated, 'must match `ingressClassName` when both are specified');
@@ -91,13 +98,15 @@ export const ingressKind = defineKind<Ingress>({
   hasStatus: true,
   emptyStatus: { loadBalancer: {} },
   generation: 'spec',
-  validate: (ingress) => findProblems((root) => checkIngress(ingress, root)),
+  validate: (ingress) => findProblems((root) => checkNew(ingress, root)),
+  validateUpdate: (ingress, old) => findProblems((root) => checkIngress(ingress, { at: root.child('spec'), old })),
   validateStatusUpdate: ({ status }) =>
     findProblems((root) => {
       for (const [i, { ip, hostname }] of (status?.loadBalancer?.ingress ?? []).entries()) {
         const at = root.child('status').child('loadBalancer').child('ingress').at(i);
         if (ip && !ipFamily(ip)) at.child('ip').invalid(ip, ipMessage);
         if (hostname) at.child('hostname').matches(hostname, dns1123Subdomain);
+        if (hostname && ipFamily(hostname)) at.child('hostname').invalid(hostname, notAnAddress);
       }
     }),
   warnings: ({ metadata }, old) =>

@@ -1,14 +1,14 @@
 import type { IPAddress } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
 import { nameColumn, text } from '../../printing/columns.ts';
-import { ipFamily, ipMessage } from '../../validation/addresses.ts';
 import { type FieldPath, findProblems } from '../../validation/field-path.ts';
 import { checkImmutable } from '../../validation/fields.ts';
 import { dns1123Subdomain, pathSegment } from '../../validation/names.ts';
+import { canonicalIp } from './canonical.ts';
 
 function checkAddress({ metadata, spec }: IPAddress, root: FieldPath): void {
   const name = metadata?.name ?? '';
-  if (!ipFamily(name)) root.child('metadata').child('name').invalid(name, ipMessage);
+  root.child('metadata').child('name').matches(name, canonicalIp);
   const parent = spec?.parentRef;
   const at = root.child('spec').child('parentRef');
   if (!parent) return at.required();

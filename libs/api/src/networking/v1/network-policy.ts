@@ -14,14 +14,21 @@ function setDefaults({ spec }: NetworkPolicy): void {
   spec.policyTypes = (spec.egress ?? []).length > 0 ? ['Ingress', 'Egress'] : ['Ingress'];
 }
 
+const protocols = ['TCP', 'UDP', 'SCTP'];
+
 function checkPolicyPort({ port, endPort, protocol }: NetworkPolicyPort, at: FieldPath): void {
-  at.child('protocol').oneOf(protocol, ['SCTP', 'TCP', 'UDP']);
-  if (port !== undefined) checkPortOrName(port, at.child('port'));
-  if (endPort === undefined) return;
-  if (port === undefined) at.child('endPort').required('may not be specified when `port` is not specified');
-  else if (typeof port === 'string') at.child('endPort').invalid(port, 'may not be specified when `port` is non-numeric');
-  else if (endPort < port) at.child('endPort').invalid(endPort, 'must be greater than or equal to `port`');
-  checkPort(endPort, at.child('endPort'));
+  if (protocol !== undefined && !protocols.includes(protocol)) at.child('protocol').notSupported(protocol, protocols);
+  const end = at.child('endPort');
+  if (port === undefined) {
+    if (endPort !== undefined) end.invalid(endPort, 'may not be specified when `port` is not specified');
+    return;
+  }
+  if (typeof port === 'string' && endPort !== undefined) end.invalid(endPort, 'may not be specified when `port` is non-numeric');
+  checkPortOrName(port, at.child('port'));
+  if (typeof port === 'string' || endPort === undefined) return;
+  // Upstream shows the port here.
+  if (endPort < port) end.invalid(port, 'must be greater than or equal to `port`');
+  checkPort(endPort, end);
 }
 
 function checkBlock({ cidr, except = [] }: NonNullable<NetworkPolicyPeer['ipBlock']>, at: FieldPath): void {

@@ -20,10 +20,10 @@ it('fills in policies, classes and slices', () => {
 
 it.each<[string, KindDescriptor, object, string[]]>([
   ['an ingress', ingressKind, rule({ path: '/', pathType: 'Prefix', backend }), []],
-  ['an ingress to nowhere', ingressKind, { spec: {} }, ['spec: Invalid value: {}: either `defaultBackend` or `rules` must be specified']],
+  ['an ingress to nowhere', ingressKind, { spec: {} }, ['spec: Invalid value: null: either `defaultBackend` or `rules` must be specified']],
   ['no path type', ingressKind, rule({ path: '/', backend }), ['spec.rules[0].http.paths[0].pathType: Required value: pathType must be specified']],
   ['a relative path', ingressKind, rule({ path: 'a', pathType: 'Exact', backend }), ['spec.rules[0].http.paths[0].path: Invalid value: "a": must be an absolute path']],
-  ['no port', ingressKind, rule({ path: '/', pathType: 'Exact', backend: { service: { name: 'web' } } }), ['spec.rules[0].http.paths[0].backend.service: Required value: port name or number is required']],
+  ['no port', ingressKind, rule({ path: '/', pathType: 'Exact', backend: { service: { name: 'web' } } }), ['spec.rules[0].http.paths[0].backend: Required value: port name or number is required']],
   ['an address as host', ingressKind, { spec: { rules: [{ host: '1.2.3.4' }] } }, ['spec.rules[0].host: Invalid value: "1.2.3.4": must be a DNS name, not an IP address']],
   ['a class', ingressClassKind, { spec: { controller: 'nope' } }, ['spec.controller: Invalid value: "nope": must be a domain-prefixed path (such as "acme.io/foo")']],
   ['a policy', networkPolicyKind, { spec: { ingress: [{ from: [{}] }] } }, ['spec.ingress[0].from[0]: Required value: must specify a peer']],

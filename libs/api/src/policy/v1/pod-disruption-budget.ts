@@ -1,6 +1,7 @@
 import type { PodDisruptionBudget } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
 import { ageColumn, integer, nameColumn, text } from '../../printing/columns.ts';
+import { checkConditions } from '../../validation/conditions.ts';
 import { type FieldPath, findProblems } from '../../validation/field-path.ts';
 import { checkNonNegative, checkNonNegativeIntOrPercent, checkNotAbove100Percent } from '../../validation/fields.ts';
 import { checkLabelSelector } from '../../validation/label-selector.ts';
@@ -31,6 +32,7 @@ export const podDisruptionBudgetKind = defineKind<PodDisruptionBudget>({
   validate: (budget) => findProblems((root) => checkSpec(budget, root.child('spec'))),
   validateStatusUpdate: ({ status }) =>
     findProblems((root) => {
+      checkConditions(status?.conditions, root.child('status').child('conditions'));
       for (const name of counters) checkNonNegative(status?.[name], root.child('status').child(name));
     }),
   columns: [

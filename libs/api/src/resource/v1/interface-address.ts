@@ -1,3 +1,4 @@
+import { canonicalAddress } from '../../networking/v1/canonical.ts';
 import { parseCidr } from '../../validation/addresses.ts';
 import type { StringRule } from '../../validation/names.ts';
 
@@ -6,6 +7,6 @@ export const interfaceAddress: StringRule = (value) => {
   const cidr = parseCidr(value);
   if (!cidr) return ['must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)'];
   const [address = ''] = value.split('/');
-  const canonical = `${cidr.family === 6 ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address}/${cidr.prefix}`;
+  const canonical = `${canonicalAddress(address)}/${cidr.prefix}`;
   return value === canonical ? [] : [`must be in canonical form (${JSON.stringify(canonical)})`];
 };

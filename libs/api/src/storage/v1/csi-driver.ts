@@ -1,5 +1,7 @@
 import type { CSIDriver } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
+import { semanticEqual } from '../../equality.ts';
+import type { KindDescriptor } from '../../kind.ts';
 import { ageColumn, flag, nameColumn, text } from '../../printing/columns.ts';
 import { type FieldPath, findProblems } from '../../validation/field-path.ts';
 import { checkImmutable } from '../../validation/fields.ts';
@@ -15,21 +17,31 @@ function setDefaults({ spec }: CSIDriver): void {
   spec.seLinuxMount ??= false;
 }
 
+const groupPolicies = ['File', 'None', 'ReadWriteOnceWithFSType'];
+const modes = ['Persistent', 'Ephemeral'];
+const minPeriodSeconds = 10;
+
 function checkSpec({ spec }: CSIDriver, at: FieldPath): void {
-  for (const mode of spec?.volumeLifecycleModes ?? []) at.child('volumeLifecycleModes').oneOf(mode, ['Ephemeral', 'Persistent']);
-  at.child('fsGroupPolicy').oneOf(spec?.fsGroupPolicy, ['File', 'None', 'ReadWriteOnceWithFSType']);
+  const policy = spec?.fsGroupPolicy;
+  if (policy !== undefined && !groupPolicies.includes(policy)) at.child('fsGroupPolicy').notSupported(policy, groupPolicies);
   const audiences = new Set<string>();
   for (const [i, { audience, expirationSeconds }] of (spec?.tokenRequests ?? []).entries()) {
     const path = at.child('tokenRequests').at(i);
     if (audiences.has(audience)) path.child('audience').duplicate(audience);
+    if (audiences.has(audience) || expirationSeconds === undefined) {
+      audiences.add(audience);
+      continue;
+    }
     audiences.add(audience);
-    if (expirationSeconds === undefined) continue;
     if (expirationSeconds < 600) path.child('expirationSeconds').invalid(expirationSeconds, 'may not specify a duration less than 10 minutes');
     if (expirationSeconds > 2 ** 32) path.child('expirationSeconds').invalid(expirationSeconds, 'may not specify a duration larger than 2^32 seconds');
   }
+  for (const mode of spec?.volumeLifecycleModes ?? []) if (!modes.includes(mode)) at.child('volumeLifecycleModes').notSupported(mode, modes);
+  const period = spec?.nodeAllocatableUpdatePeriodSeconds;
+  if (period !== undefined && period < minPeriodSeconds) at.child('nodeAllocatableUpdatePeriodSeconds').invalid(period, `must be greater than or equal to ${minPeriodSeconds} seconds`);
 }
 
-export const csiDriverKind = defineKind<CSIDriver>({
+const base = defineKind<CSIDriver>({
   group: 'storage.k8s.io',
   version: 'v1',
   kind: 'CSIDriver',
@@ -42,7 +54,9 @@ export const csiDriverKind = defineKind<CSIDriver>({
     findProblems((root) => {
       const at = root.child('spec');
       checkSpec(driver, at);
-      for (const name of ['attachRequired', 'volumeLifecycleModes'] as const) checkImmutable({ value: driver.spec?.[name], old: old.spec?.[name] }, at.child(name));
+      // Upstream names the field so.
+      checkImmutable({ value: driver.spec?.attachRequired, old: old.spec?.attachRequired }, at.child('attachedRequired'));
+      checkImmutable({ value: driver.spec?.volumeLifecycleModes, old: old.spec?.volumeLifecycleModes }, at.child('volumeLifecycleModes'));
     }),
   columns: [
     nameColumn,
@@ -55,3 +69,12 @@ export const csiDriverKind = defineKind<CSIDriver>({
     ageColumn,
   ],
 });
+
+/** Its generation counts changes from the first one on: a new driver has none. */
+export const csiDriverKind: KindDescriptor<CSIDriver> = {
+  ...base,
+  prepareForUpdate: (driver, old, context) => {
+    base.prepareForUpdate(driver, old, context);
+    if (!semanticEqual(driver.spec, old.spec)) driver.metadata = { ...driver.metadata, generation: (old.metadata?.generation ?? 0) + 1 };
+  },
+};

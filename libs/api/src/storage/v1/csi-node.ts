@@ -1,22 +1,38 @@
-import type { CSINode } from '../../../gen/types.ts';
+import type { CSINode, CSINodeDriver } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
-import { semanticEqual } from '../../equality.ts';
 import { ageColumn, integer, nameColumn } from '../../printing/columns.ts';
 import { type FieldPath, findProblems } from '../../validation/field-path.ts';
+import { checkImmutable, checkNonNegative } from '../../validation/fields.ts';
 import { qualifiedName } from '../../validation/names.ts';
+import { checkDriverName } from '../../resource/v1/names.ts';
+
+const maxIdLength = 256;
+
+function checkDriver({ name, nodeID = '', allocatable, topologyKeys = [] }: CSINodeDriver, { at, seen }: { at: FieldPath; seen: Set<string> }): void {
+  checkDriverName(name, at.child('name'));
+  if (nodeID === '') at.child('nodeID').required();
+  if (nodeID.length > maxIdLength) at.child('nodeID').invalid(nodeID, `must be ${maxIdLength} characters or less`);
+  checkNonNegative(allocatable?.count, at.child('allocatable').child('count'));
+  if (seen.has(name)) at.child('name').duplicate(name);
+  seen.add(name);
+  for (const [i, key] of topologyKeys.entries()) {
+    if (key === '') at.required();
+    if (topologyKeys.indexOf(key) < i) at.duplicate(key);
+    at.matches(key, qualifiedName);
+  }
+}
 
 function checkDrivers({ spec }: CSINode, at: FieldPath): void {
-  const names = new Set<string>();
-  for (const [i, driver] of (spec?.drivers ?? []).entries()) {
-    const path = at.at(i);
-    if (!driver.name) path.child('name').required();
-    else if (names.has(driver.name)) path.child('name').duplicate(driver.name);
-    names.add(driver.name);
-    if (!driver.nodeID) path.child('nodeID').required();
-    else if (driver.nodeID.length > 256) path.child('nodeID').invalid(driver.nodeID, 'must be 256 characters or less');
-    const count = driver.allocatable?.count;
-    if (count !== undefined && count < 0) path.child('allocatable').child('count').invalid(count, 'must be greater than or equal to 0');
-    for (const key of driver.topologyKeys ?? []) path.child('topologyKeys').matches(key, qualifiedName);
+  const seen = new Set<string>();
+  for (const [i, driver] of (spec?.drivers ?? []).entries()) checkDriver(driver, { at: at.at(i), seen });
+}
+
+/** Only how much a node takes may change of a driver that is there. */
+function checkUpdate(node: CSINode, { at, old }: { at: FieldPath; old: CSINode }): void {
+  checkDrivers(node, at);
+  const fixed = ({ allocatable: _, ...driver }: CSINodeDriver): object => driver;
+  for (const before of old.spec?.drivers ?? []) {
+    for (const driver of node.spec?.drivers ?? []) if (driver.name === before.name) checkImmutable({ value: fixed(driver), old: fixed(before) }, at);
   }
 }
 
@@ -28,15 +44,6 @@ export const csiNodeKind = defineKind<CSINode>({
   namespaced: false,
   unconditionalUpdate: false,
   validate: (node) => findProblems((root) => checkDrivers(node, root.child('spec').child('drivers'))),
-  validateUpdate: (node, old) =>
-    findProblems((root) => {
-      const at = root.child('spec').child('drivers');
-      checkDrivers(node, at);
-      const before = new Map((old.spec?.drivers ?? []).map((driver) => [driver.name, { ...driver, allocatable: undefined }]));
-      for (const [i, driver] of (node.spec?.drivers ?? []).entries()) {
-        const was = before.get(driver.name);
-        if (was && !semanticEqual(was, { ...driver, allocatable: undefined })) at.at(i).invalid(driver, 'field is immutable');
-      }
-    }),
+  validateUpdate: (node, old) => findProblems((root) => checkUpdate(node, { at: root.child('spec').child('drivers'), old })),
   columns: [nameColumn, integer('Drivers', ({ spec }) => (spec?.drivers ?? []).length), ageColumn],
 });

@@ -10,10 +10,8 @@ import { compareQuantities } from '../../validation/quantity.ts';
 function checkCapacity(object: CSIStorageCapacity, root: FieldPath): void {
   checkLabelSelector(object.nodeTopology, root.child('nodeTopology'));
   root.child('storageClassName').matches(object.storageClassName, dns1123Subdomain);
-  for (const name of ['capacity', 'maximumVolumeSize'] as const) {
-    const size = object[name];
-    if (size !== undefined && compareQuantities(size, '0') < 0) root.child(name).invalid(size, nonNegativeMessage);
-  }
+  const { capacity } = object;
+  if (capacity !== undefined && compareQuantities(capacity, '0') < 0) root.child('capacity').invalid(capacity, nonNegativeMessage);
 }
 
 export const csiStorageCapacityKind = defineKind<CSIStorageCapacity>({

@@ -1,5 +1,5 @@
 import type { FieldError } from '@orrery/errors';
-import type { StorageClass } from '../../../gen/types.ts';
+import type { StorageClass, TopologySelectorTerm } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
 import { semanticEqual } from '../../equality.ts';
 import { ageColumn, nameColumn, text } from '../../printing/columns.ts';
@@ -16,20 +16,49 @@ export function checkProvisioner(provisioner: string | undefined, at: FieldPath)
 
 export function checkParameters(parameters: Record<string, string> | undefined, at: FieldPath): void {
   const entries = Object.entries(parameters ?? {});
-  if (entries.length > 512) at.tooLong('', 512);
+  if (entries.length > 512) return at.tooLong('', 512);
   let total = 0;
   for (const [key, value] of entries) {
-    if (key === '') at.invalid(key, 'field must not be empty');
+    if (key === '') at.invalid(key, 'field can not be empty.');
     total += Buffer.byteLength(key) + Buffer.byteLength(value);
   }
   if (total > 256 * 1024) at.tooLong('', 256 * 1024);
+}
+
+const bindingModes = ['Immediate', 'WaitForFirstConsumer'];
+
+function checkTerm({ matchLabelExpressions = [] }: TopologySelectorTerm, at: FieldPath): void {
+  const seen = new Set<string>();
+  for (const [i, { key, values = [] }] of matchLabelExpressions.entries()) {
+    const item = at.child('matchLabelExpressions').at(i);
+    if (values.length === 0) item.child('values').required();
+    for (const [v, value] of values.entries()) if (values.indexOf(value) < v) item.child('values').at(v).duplicate(value);
+    item.child('key').matches(key, qualifiedName);
+    if (seen.has(key)) item.child('key').duplicate(key);
+    seen.add(key);
+  }
+}
+
+/** What a term asks, whatever the order of keys and values. */
+const meaning = ({ matchLabelExpressions = [] }: TopologySelectorTerm): string => JSON.stringify(matchLabelExpressions.map(({ key, values = [] }) => [key, [...new Set(values)].sort()]).sort());
+
+function checkTopologies(terms: readonly TopologySelectorTerm[] | undefined, at: FieldPath): void {
+  const seen = new Set<string>();
+  for (const [i, term] of (terms ?? []).entries()) {
+    checkTerm(term, at.at(i));
+    if (seen.has(meaning(term))) at.at(i).child('matchLabelExpressions').duplicate('');
+    seen.add(meaning(term));
+  }
 }
 
 function checkClass(object: StorageClass, root: FieldPath): void {
   checkProvisioner(object.provisioner, root.child('provisioner'));
   checkParameters(object.parameters, root.child('parameters'));
   root.child('reclaimPolicy').oneOf(object.reclaimPolicy, ['Delete', 'Retain']);
-  root.child('volumeBindingMode').requiredOneOf(object.volumeBindingMode, ['Immediate', 'WaitForFirstConsumer']);
+  const mode = object.volumeBindingMode;
+  if (mode === undefined) root.child('volumeBindingMode').required();
+  else if (!bindingModes.includes(mode)) root.child('volumeBindingMode').notSupported(mode, bindingModes);
+  checkTopologies(object.allowedTopologies, root.child('allowedTopologies'));
 }
 
 function validateUpdate(object: StorageClass, old: StorageClass): FieldError[] {
