@@ -1,0 +1,43 @@
+/**
+ * What Kubernetes 1.36 serves, by group version, from its OpenAPI document: resources and subresources, `!` after those that
+ * are not namespaced. Verbs are those that all stored resources have (`watch` goes with `list`) unless `=` says otherwise:
+ * `s` is get, patch and update, `connect` what passes a request on.
+ */
+export const upstreamResources: Readonly<Record<string, string>> = {
+  'v1': 'bindings=create componentstatuses!=get,list configmaps endpoints events limitranges namespaces!=create,delete,get,list,patch,update namespaces/finalize!=update namespaces/status!=s nodes! nodes/proxy!=connect nodes/status!=s persistentvolumeclaims persistentvolumeclaims/status=s persistentvolumes! persistentvolumes/status!=s pods pods/attach=connect pods/binding=create pods/ephemeralcontainers=s pods/eviction=create pods/exec=connect pods/log=get pods/portforward=connect pods/proxy=connect pods/resize=s pods/status=s podtemplates replicationcontrollers replicationcontrollers/scale=s replicationcontrollers/status=s resourcequotas resourcequotas/status=s secrets serviceaccounts serviceaccounts/token=create services services/proxy=connect services/status=s',
+  'admissionregistration.k8s.io/v1': 'mutatingadmissionpolicies! mutatingadmissionpolicybindings! mutatingwebhookconfigurations! validatingadmissionpolicies! validatingadmissionpolicies/status!=s validatingadmissionpolicybindings! validatingwebhookconfigurations!',
+  'admissionregistration.k8s.io/v1alpha1': 'mutatingadmissionpolicies! mutatingadmissionpolicybindings!',
+  'admissionregistration.k8s.io/v1beta1': 'mutatingadmissionpolicies! mutatingadmissionpolicybindings!',
+  'apiextensions.k8s.io/v1': 'customresourcedefinitions! customresourcedefinitions/status!=s',
+  'apiregistration.k8s.io/v1': 'apiservices! apiservices/status!=s',
+  'apps/v1': 'controllerrevisions daemonsets daemonsets/status=s deployments deployments/scale=s deployments/status=s replicasets replicasets/scale=s replicasets/status=s statefulsets statefulsets/scale=s statefulsets/status=s',
+  'authentication.k8s.io/v1': 'selfsubjectreviews!=create tokenreviews!=create',
+  'authorization.k8s.io/v1': 'localsubjectaccessreviews=create selfsubjectaccessreviews!=create selfsubjectrulesreviews!=create subjectaccessreviews!=create',
+  'autoscaling/v1': 'horizontalpodautoscalers horizontalpodautoscalers/status=s',
+  'autoscaling/v2': 'horizontalpodautoscalers horizontalpodautoscalers/status=s',
+  'batch/v1': 'cronjobs cronjobs/status=s jobs jobs/status=s',
+  'certificates.k8s.io/v1': 'certificatesigningrequests! certificatesigningrequests/approval!=s certificatesigningrequests/status!=s',
+  'certificates.k8s.io/v1alpha1': 'clustertrustbundles!',
+  'certificates.k8s.io/v1beta1': 'clustertrustbundles! podcertificaterequests podcertificaterequests/status=s',
+  'coordination.k8s.io/v1': 'leases',
+  'coordination.k8s.io/v1alpha2': 'leasecandidates',
+  'coordination.k8s.io/v1beta1': 'leasecandidates',
+  'discovery.k8s.io/v1': 'endpointslices',
+  'events.k8s.io/v1': 'events',
+  'flowcontrol.apiserver.k8s.io/v1': 'flowschemas! flowschemas/status!=s prioritylevelconfigurations! prioritylevelconfigurations/status!=s',
+  'internal.apiserver.k8s.io/v1alpha1': 'storageversions! storageversions/status!=s',
+  'networking.k8s.io/v1': 'ingressclasses! ingresses ingresses/status=s ipaddresses! networkpolicies servicecidrs! servicecidrs/status!=s',
+  'networking.k8s.io/v1beta1': 'ipaddresses! servicecidrs! servicecidrs/status!=s',
+  'node.k8s.io/v1': 'runtimeclasses!',
+  'policy/v1': 'poddisruptionbudgets poddisruptionbudgets/status=s',
+  'rbac.authorization.k8s.io/v1': 'clusterrolebindings! clusterroles! rolebindings roles',
+  'resource.k8s.io/v1': 'deviceclasses! resourceclaims resourceclaims/status=s resourceclaimtemplates resourceslices!',
+  'resource.k8s.io/v1alpha3': 'devicetaintrules! devicetaintrules/status!=s resourcepoolstatusrequests! resourcepoolstatusrequests/status!=s',
+  'resource.k8s.io/v1beta1': 'deviceclasses! resourceclaims resourceclaims/status=s resourceclaimtemplates resourceslices!',
+  'resource.k8s.io/v1beta2': 'deviceclasses! devicetaintrules! devicetaintrules/status!=s resourceclaims resourceclaims/status=s resourceclaimtemplates resourceslices!',
+  'scheduling.k8s.io/v1': 'priorityclasses!',
+  'scheduling.k8s.io/v1alpha2': 'podgroups podgroups/status=s workloads',
+  'storage.k8s.io/v1': 'csidrivers! csinodes! csistoragecapacities storageclasses! volumeattachments! volumeattachments/status!=s volumeattributesclasses!',
+  'storage.k8s.io/v1beta1': 'volumeattributesclasses!',
+  'storagemigration.k8s.io/v1beta1': 'storageversionmigrations! storageversionmigrations/status!=s',
+};
