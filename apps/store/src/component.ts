@@ -2,6 +2,7 @@ import type { HttpServer, ServeHttp } from '@orrery/node-io';
 import { type Channel, Code, type GrpcServer, RpcError, type ServedService, type TlsMaterial, grpcServer, inMemoryChannel } from '@orrery/rpc';
 import { type Component, ConfigError, type Disk, type Env, resolveConfig } from '@orrery/runtime';
 import { startAutoCompaction } from './auto-compaction.ts';
+import { Gate } from './auth/gate.ts';
 import { openBackup } from './backup.ts';
 import { type StoreConfig, storeSchema } from './config.ts';
 import { Member } from './member.ts';
@@ -9,8 +10,10 @@ import { registerMetrics } from './metrics.ts';
 import { serveStatus } from './status-server.ts';
 import { authService } from './services/auth.ts';
 import { clusterService } from './services/cluster.ts';
+import { electionService } from './services/election.ts';
 import { kvService } from './services/kv.ts';
 import { leaseService } from './services/lease.ts';
+import { lockService } from './services/lock.ts';
 import { maintenanceService } from './services/maintenance.ts';
 import { watchService } from './services/watch.ts';
 import { Snapshotter } from './snapshotter.ts';
@@ -89,17 +92,25 @@ class StoreComponent implements Store {
   private describe(): ServedService[] {
     const { member, config, env } = this;
     const diskBytes = (): number => this.diskBytes();
-    return [
-      kvService(member, config),
+    const permits = { auth: member.machine.auth, leases: member.state.leases };
+    const gate = new Gate({ permits, tokens: member.tokens, certificates: config.clientCertAuth });
+    const primitives = [
+      kvService(member, gate, config),
       watchService(member, {
         clock: env.clock,
         progressNotifyMs: config.watchProgressNotifySeconds * 1000,
         maxResponseBytes: config.maxRequestBytes + 512 * 1024,
+        gate,
       }),
-      leaseService(member, { random: env.random, minTtl: config.minLeaseTtlSeconds }),
-      maintenanceService(member, { quotaBytes: config.quotaBackendBytes, diskBytes, defragment: () => this.defragment() }),
-      clusterService(member, () => ({ name: config.name, clientURLs: this.clientUrls(), peerURLs: [] })),
-      authService(member),
+      leaseService(member, gate, { random: env.random, minTtl: config.minLeaseTtlSeconds }),
+    ];
+    return [
+      ...primitives,
+      maintenanceService(member, gate, { quotaBytes: config.quotaBackendBytes, diskBytes, defragment: () => this.defragment() }),
+      clusterService(member, gate, () => ({ name: config.name, clientURLs: this.clientUrls(), peerURLs: [] })),
+      authService(member, gate),
+      lockService(primitives),
+      electionService(primitives),
     ];
   }
 

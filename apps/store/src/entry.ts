@@ -1,4 +1,4 @@
-import { BinaryWriter } from '@bufbuild/protobuf/wire';
+import { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
 import {
   type AlarmResponse,
   type CompactionResponse,
@@ -8,6 +8,7 @@ import {
   type PutResponse,
   type TxnResponse,
   AlarmRequest,
+  AuthDefinition,
   CompactionRequest,
   DeleteRangeRequest,
   LeaseGrantRequest,
@@ -15,12 +16,16 @@ import {
   PutRequest,
   TxnRequest,
 } from '@orrery/proto/etcd';
+import { type AuthEntry, type AuthResults, type Caller, authKinds } from './auth/auth-calls.ts';
 
 /**
  * What goes through the log: everything that changes the state. The same entries in the same order give the same state,
  * so an entry carries every decision (ids, which lease is over), never a time or a draw.
  */
-export type Entry =
+export type Entry = Change & { /** Whose request it is, while authentication is on. */ readonly as?: Caller };
+
+type Change =
+  | AuthEntry
   | { readonly kind: 'term'; readonly request: TermStart }
   | { readonly kind: 'put'; readonly request: PutRequest }
   | { readonly kind: 'deleteRange'; readonly request: DeleteRangeRequest }
@@ -36,7 +41,7 @@ export interface TermStart {
 }
 
 /** What applying an entry answers. */
-export interface Results {
+export interface Results extends AuthResults {
   term: undefined;
   put: PutResponse;
   deleteRange: DeleteRangeResponse;
@@ -59,7 +64,10 @@ const kinds: readonly (readonly [Entry['kind'], Codec | undefined])[] = [
   ['leaseGrant', LeaseGrantRequest],
   ['leaseRevoke', LeaseRevokeRequest],
   ['alarm', AlarmRequest],
+  ...authKinds.map((kind) => [kind, AuthDefinition.methods[kind].requestType] as const),
 ];
+/** The kind on disk of an entry with a caller: user, revision, then the entry itself. */
+const signedKind = 255;
 const numbers = new Map(kinds.map(([kind], i) => [kind, i]));
 const nothing = new Uint8Array(0);
 /** A writer keeps what it has grown to, so a new one is made only after something unusually large. */
@@ -78,11 +86,23 @@ function encodeMessage(codec: Codec, message: unknown): Uint8Array {
 export function encodeEntry(entry: Entry): { kind: number; bytes: Uint8Array } {
   const kind = numbers.get(entry.kind) as number;
   const codec = (kinds[kind] as (typeof kinds)[number])[1];
-  return { kind, bytes: codec ? encodeMessage(codec, entry.request) : nothing };
+  const bytes = codec ? encodeMessage(codec, entry.request) : nothing;
+  return entry.as ? { kind: signedKind, bytes: sign(entry.as, kind, bytes) } : { kind, bytes };
+}
+
+function sign({ user, revision }: Caller, kind: number, bytes: Uint8Array): Uint8Array {
+  return new BinaryWriter().string(user).uint64(revision).uint32(kind).bytes(bytes).finish();
+}
+
+function decodeSigned(bytes: Uint8Array): Entry {
+  const reader = new BinaryReader(bytes);
+  const as = { user: reader.string(), revision: Number(reader.uint64()) };
+  return { ...decodeEntry(reader.uint32(), reader.bytes()), as };
 }
 
 /** Throws on an unknown kind: a log written by a newer program. */
 export function decodeEntry(kind: number, bytes: Uint8Array): Entry {
+  if (kind === signedKind) return decodeSigned(bytes);
   const found = kinds[kind];
   if (!found) throw new Error(`log entry of unknown kind ${kind}: written by a newer version`);
   return { kind: found[0], request: found[1]?.decode(bytes) ?? {} } as Entry;

@@ -1,5 +1,6 @@
 import { type MvccErrorCode, MvccError } from '@orrery/mvcc';
 import { Code, RpcError } from '@orrery/rpc';
+import { type AuthErrorCode, AuthError } from './auth/auth-error.ts';
 
 /** etcd's gRPC errors by what went wrong: code and text as its clients match them. Source: etcd's api/v3rpc/rpctypes. */
 const table = {
@@ -25,12 +26,27 @@ const table = {
   badTransferee: [Code.FAILED_PRECONDITION, 'etcdserver: bad leader transferee'],
   authNotEnabled: [Code.FAILED_PRECONDITION, 'etcdserver: authentication is not enabled'],
   rootUserMissing: [Code.FAILED_PRECONDITION, 'etcdserver: root user does not exist'],
+  rootRoleMissing: [Code.FAILED_PRECONDITION, 'etcdserver: root user does not have root role'],
+  userExists: [Code.FAILED_PRECONDITION, 'etcdserver: user name already exists'],
+  userEmpty: [Code.INVALID_ARGUMENT, 'etcdserver: user name is empty'],
   userNotFound: [Code.FAILED_PRECONDITION, 'etcdserver: user name not found'],
+  roleExists: [Code.FAILED_PRECONDITION, 'etcdserver: role name already exists'],
   roleNotFound: [Code.FAILED_PRECONDITION, 'etcdserver: role name not found'],
+  roleEmpty: [Code.INVALID_ARGUMENT, 'etcdserver: role name is empty'],
+  authFailed: [Code.INVALID_ARGUMENT, 'etcdserver: authentication failed, invalid user ID or password'],
+  // etcd has no gRPC error of its own for it.
+  passwordlessUser: [Code.UNKNOWN, 'auth: authentication failed, password was given for no password user'],
+  permissionNotGiven: [Code.INVALID_ARGUMENT, 'etcdserver: permission not given'],
+  permissionDenied: [Code.PERMISSION_DENIED, 'etcdserver: permission denied'],
+  roleNotGranted: [Code.FAILED_PRECONDITION, 'etcdserver: role is not granted to the user'],
+  permissionNotGranted: [Code.FAILED_PRECONDITION, 'etcdserver: permission is not granted to the role'],
+  invalidToken: [Code.UNAUTHENTICATED, 'etcdserver: invalid auth token'],
+  invalidAuthManagement: [Code.INVALID_ARGUMENT, 'etcdserver: invalid auth management'],
+  oldAuthRevision: [Code.INVALID_ARGUMENT, 'etcdserver: revision of auth store is old'],
   duplicateWatchId: [Code.FAILED_PRECONDITION, 'mvcc: duplicate watch ID provided on the WatchStream'],
   emptyWatchRange: [Code.INVALID_ARGUMENT, 'mvcc: watcher range is empty'],
   badSnapshot: [Code.DATA_LOSS, 'etcdserver: corrupt snapshot'],
-} as const satisfies Record<string, readonly [Code, string]> & Record<MvccErrorCode, readonly [Code, string]>;
+} as const satisfies Record<string, readonly [Code, string]> & Record<MvccErrorCode | AuthErrorCode, readonly [Code, string]>;
 
 export type EtcdErrorCode = keyof typeof table;
 
@@ -41,5 +57,19 @@ export function etcdError(code: EtcdErrorCode): RpcError {
 
 /** Translates what the state throws into etcd's gRPC error; anything else passes as it is. */
 export function toEtcdError(error: unknown): unknown {
-  return error instanceof MvccError ? etcdError(error.code) : error;
+  return isRefusal(error) ? etcdError(error.code) : error;
+}
+
+/** Does `work`, and throws etcd's error for what it throws. */
+export function translated<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw toEtcdError(error);
+  }
+}
+
+/** What applying an entry may end in: a request that cannot be granted, on every member alike. Anything else is a bug. */
+export function isRefusal(error: unknown): error is MvccError | AuthError {
+  return error instanceof MvccError || error instanceof AuthError;
 }

@@ -1,4 +1,4 @@
-import { type MvccState, type WatchHub, MvccError, applyTxn, decodeSnapshot, encodeSnapshot } from '@orrery/mvcc';
+import { type MvccState, type WatchHub, applyTxn, decodeSnapshot, encodeSnapshot } from '@orrery/mvcc';
 import {
   type AlarmMember,
   type CompactionRequest,
@@ -11,9 +11,11 @@ import {
 } from '@orrery/proto/etcd';
 import { Code, RpcError } from '@orrery/rpc';
 import type { Env } from '@orrery/runtime';
+import { type AuthSnapshot, root } from './auth/auth-state.ts';
+import { Tokens } from './auth/tokens.ts';
 import { type CommitLog, type CommitSink, type Proposal, DiskLog, MemoryLog } from './commit-log.ts';
 import { type Entry, type Results, decodeEntry } from './entry.ts';
-import { etcdError, toEtcdError } from './errors.ts';
+import { etcdError, isRefusal, toEtcdError } from './errors.ts';
 import { LeaseClock } from './lease-clock.ts';
 import { StateMachine, needsSpace } from './state-machine.ts';
 import type { Identity, Recovery, Storage } from './storage/storage.ts';
@@ -29,6 +31,7 @@ export interface SnapshotExtra {
   readonly index: number;
   readonly term: number;
   readonly alarms: Required<AlarmMember>[];
+  readonly auth?: AuthSnapshot;
 }
 
 export interface PinnedSnapshot {
@@ -50,6 +53,7 @@ const scrubSlice = 2000;
 export class Member implements CommitSink {
   readonly machine = new StateMachine();
   readonly leaseClock: LeaseClock;
+  readonly tokens: Tokens;
   identity: Identity = { clusterId: '0', memberId: '0' };
   term = 1;
   appliedIndex = 0;
@@ -69,6 +73,7 @@ export class Member implements CommitSink {
   constructor(env: Env, options: MemberOptions) {
     this.env = env;
     this.options = options;
+    this.tokens = new Tokens(env.clock);
     this.leaseClock = new LeaseClock({ clock: env.clock, leases: this.state.leases, expired: (ids) => this.revokeExpired(ids) });
   }
 
@@ -85,6 +90,7 @@ export class Member implements CommitSink {
     snapshot: (bytes) => {
       const extra = decodeSnapshot(this.state, bytes) as SnapshotExtra;
       for (const alarm of extra.alarms) this.machine.raise(alarm);
+      if (extra.auth) this.machine.auth.restore(extra.auth);
       this.term = extra.term;
       return (this.appliedIndex = extra.index);
     },
@@ -94,7 +100,7 @@ export class Member implements CommitSink {
       try {
         this.machine.apply(decodeEntry(kind, bytes));
       } catch (error) {
-        if (!(error instanceof MvccError)) throw error;
+        if (!isRefusal(error)) throw error;
       }
     },
   };
@@ -166,6 +172,7 @@ export class Member implements CommitSink {
     const result = this.machine.apply(entry);
     if (entry.kind === 'leaseGrant') this.leaseClock.started(entry.request.ID ?? '0');
     else if (entry.kind === 'leaseRevoke') this.leaseClock.ended(entry.request.ID ?? '0');
+    else this.tokens.applied(entry);
     return result && this.answer(result as Answer);
   }
 
@@ -196,7 +203,7 @@ export class Member implements CommitSink {
   /** The chunks of a snapshot of the state as of this call. Nothing is freed until `release`, so read them promptly. */
   snapshot(): PinnedSnapshot {
     const index = this.appliedIndex;
-    const extra: SnapshotExtra = { index, term: this.term, alarms: this.machine.listAlarms() };
+    const extra: SnapshotExtra = { index, term: this.term, alarms: this.machine.listAlarms(), auth: this.machine.auth.snapshot() };
     const encoder = encodeSnapshot(this.state, extra);
     const first = encoder.next().value as Uint8Array;
     this.pins += 1;
@@ -224,8 +231,10 @@ export class Member implements CommitSink {
   }
 
   private revokeExpired(ids: string[]): void {
+    // Root cannot be deleted while authentication is on; time is not asked for its permissions.
+    const as = { user: root, revision: this.machine.auth.revision };
     for (const ID of ids) {
-      this.propose({ kind: 'leaseRevoke', request: { ID } }).catch((error: unknown) => {
+      this.propose({ kind: 'leaseRevoke', request: { ID }, ...(this.machine.auth.enabled ? { as } : {}) }).catch((error: unknown) => {
         if (!this.stopped) this.env.log.warn('cannot revoke an expired lease', { lease: ID, error });
       });
     }

@@ -11,6 +11,9 @@ import {
   AlarmRequest_AlarmAction as AlarmAction,
   AlarmType,
 } from '@orrery/proto/etcd';
+import { administer } from './auth/administration.ts';
+import { AuthState } from './auth/auth-state.ts';
+import { permitEntry } from './auth/permits.ts';
 import type { Entry, Results } from './entry.ts';
 
 function opCost({ request }: RequestOp): number {
@@ -38,11 +41,13 @@ export function needsSpace(entry: Entry): number {
 export class StateMachine {
   readonly state = new MvccState();
   readonly hub = new WatchHub(this.state);
+  readonly auth = new AuthState();
   /** Alarms that are on, by type, then member. */
   private readonly alarms = new Map<string, Required<AlarmMember>>();
 
-  /** Answers without the fields of the header that only the server knows. Throws MvccError. */
+  /** Answers without the fields of the header that only the server knows. Throws MvccError and AuthError. */
   apply(entry: Entry): Results[keyof Results] {
+    if (this.auth.enabled) permitEntry({ auth: this.auth, leases: this.state.leases }, entry);
     switch (entry.kind) {
       case 'term':
         return undefined;
@@ -65,6 +70,8 @@ export class StateMachine {
         return { header: { revision: this.state.revision } };
       case 'alarm':
         return this.alarm(entry.request);
+      default:
+        return { header: { revision: this.state.revision }, ...administer(this.auth, entry) };
     }
   }
 

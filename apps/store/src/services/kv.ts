@@ -1,6 +1,7 @@
 import { checkDelete, checkPutRequest, checkRange, checkTxn, isReadOnly, range } from '@orrery/mvcc';
 import { type DeleteRangeRequest, type PutRequest, type RangeRequest, type TxnRequest, KVDefinition } from '@orrery/proto/etcd';
-import { type ServedService, service } from '@orrery/rpc';
+import { type CallContext, type ServedService, service } from '@orrery/rpc';
+import type { Gate } from '../auth/gate.ts';
 import { etcdError, toEtcdError } from '../errors.ts';
 import type { Member } from '../member.ts';
 
@@ -26,7 +27,7 @@ function txnBytes(txn: TxnRequest): number {
 }
 
 /** The KV service. Reads are answered from the applied state, which holds every acknowledged write: they are linearizable. */
-export function kvService(member: Member, limits: { maxTxnOps: number; maxRequestBytes: number }): ServedService {
+export function kvService(member: Member, gate: Gate, limits: { maxTxnOps: number; maxRequestBytes: number }): ServedService {
   const checked = async <T>(work: () => T | Promise<T>): Promise<T> => {
     try {
       return await work();
@@ -37,32 +38,39 @@ export function kvService(member: Member, limits: { maxTxnOps: number; maxReques
   const fits = (bytes: number): void => {
     if (bytes > limits.maxRequestBytes) throw etcdError('requestTooLarge');
   };
-  const read = (request: RangeRequest) => {
+  const read = (request: RangeRequest, context: CallContext) => {
     checkRange(request);
+    gate.requireRead(context, request);
     return member.answer(range(member.state, request));
   };
   return service(KVDefinition, {
-    range: (request) => checked(() => read(request)),
-    rangeStream: async function* (request) {
-      yield { rangeResponse: await checked(() => read(request)) };
+    range: (request, context) => checked(() => read(request, context)),
+    rangeStream: async function* (request, context) {
+      yield { rangeResponse: await checked(() => read(request, context)) };
     },
-    put: (request) =>
+    put: (request, context) =>
       checked(() => {
         checkPutRequest(request);
         fits(putBytes(request));
-        return member.propose({ kind: 'put', request });
+        return member.propose({ kind: 'put', request, ...gate.signature(context) });
       }),
-    deleteRange: (request: DeleteRangeRequest) =>
+    deleteRange: (request: DeleteRangeRequest, context) =>
       checked(() => {
         checkDelete(request);
-        return member.propose({ kind: 'deleteRange', request });
+        return member.propose({ kind: 'deleteRange', request, ...gate.signature(context) });
       }),
-    txn: (request) =>
+    txn: (request, context) =>
       checked(() => {
         checkTxn(request, limits.maxTxnOps);
         fits(txnBytes(request));
-        return isReadOnly(request) ? member.readTxn(request) : member.propose({ kind: 'txn', request });
+        if (!isReadOnly(request)) return member.propose({ kind: 'txn', request, ...gate.signature(context) });
+        gate.requireTxn(context, request);
+        return member.readTxn(request);
       }),
-    compact: (request) => checked(() => member.compact(request)),
+    compact: (request, context) =>
+      checked(() => {
+        gate.requireAdmin(context);
+        return member.compact(request);
+      }),
   });
 }

@@ -1,6 +1,7 @@
 import { type LeaseGrantRequest, LeaseDefinition } from '@orrery/proto/etcd';
 import { type ServedService, service } from '@orrery/rpc';
 import type { Random } from '@orrery/runtime';
+import type { Gate } from '../auth/gate.ts';
 import { toEtcdError } from '../errors.ts';
 import type { Member } from '../member.ts';
 
@@ -19,7 +20,7 @@ function freshId(member: Member, random: Random): string {
 }
 
 /** The Lease service. Keep-alives and remaining times are the leader's own affair and do not go through the log. */
-export function leaseService(member: Member, { random, minTtl }: LeaseOptions): ServedService {
+export function leaseService(member: Member, gate: Gate, { random, minTtl }: LeaseOptions): ServedService {
   const checked = async <T>(work: () => T | Promise<T>): Promise<T> => {
     try {
       return await work();
@@ -32,23 +33,33 @@ export function leaseService(member: Member, { random, minTtl }: LeaseOptions): 
     return member.propose({ kind: 'leaseGrant', request });
   };
   return service(LeaseDefinition, {
-    leaseGrant: (request) => checked(() => grant(request)),
-    leaseRevoke: (request) => checked(() => member.propose({ kind: 'leaseRevoke', request })),
-    leaseKeepAlive: async function* (requests) {
+    leaseGrant: (request, context) =>
+      checked(() => {
+        gate.requireUser(context);
+        return grant(request);
+      }),
+    leaseRevoke: (request, context) => checked(() => member.propose({ kind: 'leaseRevoke', request, ...gate.signature(context) })),
+    leaseKeepAlive: async function* (requests, context) {
       for await (const { ID = '0' } of requests) {
+        await checked(() => gate.requireUser(context));
         const TTL = member.leaseClock.renew(ID);
         yield { header: member.header(), ID, TTL };
       }
     },
-    leaseTimeToLive: (request) =>
+    leaseTimeToLive: (request, context) =>
       checked(() => {
         const ID = request.ID ?? '0';
+        if (request.keys) gate.requireLeaseKeys(context, ID);
+        else gate.requireUser(context);
         const lease = member.state.leases.get(ID);
         if (!lease) return { header: member.header(), ID, TTL: -1, grantedTTL: 0, keys: [] };
         const keys = request.keys ? [...lease.keys].sort().map((key) => Buffer.from(key, 'latin1')) : [];
         return { header: member.header(), ID, TTL: member.leaseClock.remaining(ID), grantedTTL: lease.ttl, keys };
       }),
-    leaseLeases: () =>
-      checked(() => ({ header: member.header(), leases: member.leaseClock.byExpiry().map((ID) => ({ ID })) })),
+    leaseLeases: (_request, context) =>
+      checked(() => {
+        gate.requireUser(context);
+        return { header: member.header(), leases: member.leaseClock.byExpiry().map((ID) => ({ ID })) };
+      }),
   });
 }

@@ -7,9 +7,10 @@ import {
   DowngradeRequest_DowngradeAction as DowngradeAction,
   MaintenanceDefinition,
 } from '@orrery/proto/etcd';
-import { Code, RpcError, type ServedService, service } from '@orrery/rpc';
+import { type CallContext, Code, RpcError, type ServedService, service } from '@orrery/rpc';
+import type { Gate } from '../auth/gate.ts';
 import { createBackup } from '../backup.ts';
-import { etcdError, toEtcdError } from '../errors.ts';
+import { etcdError, toEtcdError, translated } from '../errors.ts';
 import type { Member } from '../member.ts';
 
 /** The etcd whose protocol and behaviour this store follows; clients choose features by it. */
@@ -60,16 +61,30 @@ async function alarm(member: Member, request: AlarmRequest) {
 }
 
 /** The Maintenance service. */
-export function maintenanceService(member: Member, options: MaintenanceOptions): ServedService {
+export function maintenanceService(member: Member, gate: Gate, options: MaintenanceOptions): ServedService {
+  const admin = (context: CallContext): void => translated(() => gate.requireAdmin(context));
+  const user = (context: CallContext): unknown => translated(() => gate.requireUser(context));
   return service(MaintenanceDefinition, {
-    alarm: (request) => alarm(member, request),
-    status: async () => status(member, options),
-    defragment: async () => {
+    alarm: async (request, context) => {
+      if ((request.action ?? AlarmAction.GET) === AlarmAction.GET) user(context);
+      else admin(context);
+      return alarm(member, request);
+    },
+    status: async (_request, context) => {
+      user(context);
+      return status(member, options);
+    },
+    defragment: async (_request, context) => {
+      admin(context);
       await options.defragment();
       return { header: member.header() };
     },
-    hash: async () => ({ header: member.header(), hash: hashKv(member.state, 0).hash }),
-    hashKV: async ({ revision = 0 }) => {
+    hash: async (_request, context) => {
+      admin(context);
+      return { header: member.header(), hash: hashKv(member.state, 0).hash };
+    },
+    hashKV: async ({ revision = 0 }, context) => {
+      admin(context);
       try {
         const found = hashKv(member.state, revision);
         return { header: member.header(), hash: found.hash, compactRevision: found.compactRevision, hashRevision: found.revision };
@@ -77,18 +92,21 @@ export function maintenanceService(member: Member, options: MaintenanceOptions):
         throw toEtcdError(error);
       }
     },
-    snapshot: async function* () {
+    snapshot: async function* (_request, context) {
+      admin(context);
       const backup = await createBackup(member);
       for (let at = 0; at < backup.length; at += chunkBytes) {
         const blob = Buffer.from(backup.buffer, at, Math.min(chunkBytes, backup.length - at));
         yield { header: member.header(), remainingBytes: backup.length - at - blob.length, blob, version: etcdVersion };
       }
     },
-    moveLeader: async ({ targetID = '0' }) => {
+    moveLeader: async ({ targetID = '0' }, context) => {
+      admin(context);
       if (targetID !== member.identity.memberId) throw etcdError('badTransferee');
       return { header: member.header() };
     },
-    downgrade: async ({ action }) => {
+    downgrade: async ({ action }, context) => {
+      admin(context);
       if (action === DowngradeAction.CANCEL) throw new RpcError(Code.FAILED_PRECONDITION, 'etcdserver: no inflight downgrade');
       throw new RpcError(Code.INVALID_ARGUMENT, 'etcdserver: invalid downgrade target version');
     },

@@ -8,8 +8,10 @@ import {
   WatchDefinition,
   WatchResponse as WatchResponseCodec,
 } from '@orrery/proto/etcd';
-import { type ServedService, service } from '@orrery/rpc';
+import { type CallContext, Code, RpcError, type ServedService, service } from '@orrery/rpc';
 import type { Clock } from '@orrery/runtime';
+import { AuthError } from '../auth/auth-error.ts';
+import type { Gate } from '../auth/gate.ts';
 import { etcdError, toEtcdError } from '../errors.ts';
 import type { Member } from '../member.ts';
 
@@ -24,6 +26,7 @@ export interface WatchOptions {
   readonly progressNotifyMs: number;
   /** Responses above this are split for watchers that asked for fragments. */
   readonly maxResponseBytes: number;
+  readonly gate: Gate;
 }
 
 interface Open {
@@ -43,6 +46,7 @@ class WatchStream {
   private readonly member: Member;
   private readonly hub: WatchHub;
   private readonly options: WatchOptions;
+  private readonly context: CallContext;
   private readonly open = new Map<number, Open>();
   private readonly answers: WatchResponse[] = [];
   private readonly ready = new Set<Open>();
@@ -53,10 +57,11 @@ class WatchStream {
   private ended = false;
   private failure: unknown;
 
-  constructor(member: Member, options: WatchOptions) {
+  constructor(member: Member, context: CallContext, options: WatchOptions) {
     this.member = member;
     this.hub = member.hub;
     this.options = options;
+    this.context = context;
   }
 
   handle({ requestUnion: request }: WatchRequest): void {
@@ -69,10 +74,12 @@ class WatchStream {
   private create(request: WatchCreateRequest): void {
     const header = this.member.header();
     try {
+      const key = request.key?.length ? request.key : firstByte;
+      this.options.gate.requireRead(this.context, { key, rangeEnd: request.rangeEnd });
       const id = this.claimId(request.watchId ?? 0);
       const filters = request.filters ?? [];
       const spec = {
-        range: rangeOf(request.key?.length ? request.key : firstByte, request.rangeEnd),
+        range: rangeOf(key, request.rangeEnd),
         startRevision: request.startRevision ?? 0,
         prevKv: request.prevKv ?? false,
         noPut: filters.includes(Filter.NOPUT),
@@ -85,8 +92,8 @@ class WatchStream {
       if (watcher.awake) this.ready.add(opened);
       this.answers.push({ header, watchId: id, created: true });
     } catch (error) {
-      const { message } = toEtcdError(error) as Error;
-      this.answers.push({ header, watchId: wholeStream, created: true, canceled: true, cancelReason: message });
+      const cancelReason = reasonOf(error);
+      this.answers.push({ header, watchId: wholeStream, created: true, canceled: true, cancelReason });
     }
   }
 
@@ -189,6 +196,19 @@ class WatchStream {
   }
 }
 
+/** Refusals of users go out in the words of Go's gRPC: by these clients know that they must authenticate anew. */
+function reasonOf(error: unknown): string {
+  const translated = toEtcdError(error) as Error;
+  if (!(error instanceof AuthError) || !(translated instanceof RpcError)) return translated.message;
+  return `rpc error: code = ${codeNames[translated.code] ?? 'Unknown'} desc = ${translated.message}`;
+}
+
+const codeNames: Partial<Record<Code, string>> = {
+  [Code.INVALID_ARGUMENT]: 'InvalidArgument',
+  [Code.PERMISSION_DENIED]: 'PermissionDenied',
+  [Code.UNAUTHENTICATED]: 'Unauthenticated',
+};
+
 /** Splits a response that is too large; all parts but the last say that more follows. */
 export function fragments(response: WatchResponse, maxBytes: number): WatchResponse[] {
   const events = response.events ?? [];
@@ -213,7 +233,7 @@ export function fragments(response: WatchResponse, maxBytes: number): WatchRespo
 export function watchService(member: Member, options: WatchOptions): ServedService {
   return service(WatchDefinition, {
     watch: async function* (requests, context) {
-      const stream = new WatchStream(member, options);
+      const stream = new WatchStream(member, context, options);
       const timer = options.clock.every(options.progressNotifyMs, () => stream.tick());
       const end = (): void => stream.end();
       context.signal.addEventListener('abort', end, { once: true });
