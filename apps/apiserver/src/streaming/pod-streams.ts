@@ -57,8 +57,9 @@ export function podStreams(options: { backends: Backends; authorize: Authorizer[
     handler('exec', inContainer('exec')),
     handler('attach', inContainer('attach')),
     handler('portforward', (pod, { query }) => {
-      const ports = query.getAll('ports').flatMap((value) => value.split(','));
-      return `${at(pod, 'portForward')}${ports.length ? `?${new URLSearchParams(ports.map((port): [string, string] => ['ports', port]))}` : ''}`;
+      const ports = query.getAll('ports').join(',');
+      // To kubelets the parameter is of another name than to clients.
+      return `${at(pod, 'portForward')}${ports ? `?${new URLSearchParams({ port: ports })}` : ''}`;
     }),
   ];
 }

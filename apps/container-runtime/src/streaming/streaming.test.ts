@@ -134,7 +134,7 @@ test('port-forward over WebSocket channels reaches a port of the pod', async () 
   const web = await node.runPod({ name: 'fwd', image: 'hashicorp/http-echo', args: ['-text=forwarded', '-listen=127.0.0.1:8099'] });
   const { url = '' } = await node.runtime.portForward({ podSandboxId: web.sandbox, port: [8099] });
   const { hostname, port, pathname } = new URL(url);
-  const { socket } = await connectWebSocket(await dialHost({ host: hostname, port: Number(port) }), { target: `${pathname}?ports=8099`, host: hostname, protocols: ['v4.channel.k8s.io'] });
+  const { socket } = await connectWebSocket(await dialHost({ host: hostname, port: Number(port) }), { target: pathname, host: hostname, protocols: ['v4.channel.k8s.io'] });
   const channels = new ChannelConnection(socket, { codec: 'binary', halfClose: false });
   await channels.send(0, Buffer.from('GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'));
   let reply = '';

@@ -11,9 +11,9 @@ export function streamingUrls(options: { server: StreamingServer; node: NodeRunt
   return {
     exec: ({ containerId, argv, ...streams }) => server.issue('exec', execHandler(node.container(containerId), { argv, streams, clock })),
     attach: ({ containerId, ...streams }) => server.issue('attach', attachHandler(node.container(containerId), { streams, clock })),
-    portForward: ({ sandboxId }) => {
+    portForward: ({ sandboxId, ports }) => {
       const sandbox = node.sandbox(sandboxId);
-      return server.issue('portforward', (request, stream) => servePortForward(request, { stream, clock, dial: (port) => sandbox.stack.dial({ ip: '127.0.0.1', port }) }));
+      return server.issue('portforward', (request, stream) => servePortForward(request, { stream, clock, ports, dial: (port) => sandbox.stack.dial({ ip: '127.0.0.1', port }) }));
     },
   };
 }

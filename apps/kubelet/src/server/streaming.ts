@@ -1,4 +1,4 @@
-import { type ByteStream, proxyUpgrade, refuseUpgrade, streamOfSocket } from '@orrery/http';
+import { type ByteStream, forwardedPorts, proxyUpgrade, refuseUpgrade, streamOfSocket } from '@orrery/http';
 import type { HttpRequest, RawSocket } from '@orrery/node-io';
 import { RpcError } from '@orrery/rpc';
 import type { Kubelet } from '../component.ts';
@@ -46,10 +46,19 @@ export async function attachUrl(target: StreamTarget): Promise<string> {
   return url;
 }
 
+/** Only clients of the WebSocket channel protocol say their ports before. */
+function portsOf(query: URLSearchParams): number[] {
+  try {
+    return forwardedPorts(query);
+  } catch (error) {
+    throw new HttpFault(400, (error as Error).message);
+  }
+}
+
 export async function portForwardUrl({ kubelet, worker, query }: Omit<StreamTarget, 'container'>): Promise<string> {
   const { sandbox } = worker;
   if (!sandbox) throw new HttpFault(404, `pod "${worker.pod.metadata?.name ?? ''}" is not running`);
-  const { url = '' } = await kubelet.context.runtime.clients.runtime.portForward({ podSandboxId: sandbox.id, port: query.getAll('port').map(Number) });
+  const { url = '' } = await kubelet.context.runtime.clients.runtime.portForward({ podSandboxId: sandbox.id, port: portsOf(query) });
   return url;
 }
 

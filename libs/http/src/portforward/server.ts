@@ -22,10 +22,10 @@ export function forwardedPorts(query: URLSearchParams): number[] {
 
 /**
  * Serves a port-forward request over whatever its client speaks: SPDY/3.1, SPDY tunnelled through a WebSocket, or the
- * WebSocket channel protocol of other clients. `dial` is called once a connection. Resolves when the client is gone;
+ * WebSocket channel protocol of other clients, whose ports are `ports`, or those of the URL. `dial` is called once a connection. Resolves when the client is gone;
  * rejects when it broke the protocol.
  */
-export async function servePortForward(request: UpgradeRequest, options: { stream: ByteStream; dial: DialPort; clock: Clock }): Promise<void> {
+export async function servePortForward(request: UpgradeRequest, options: { stream: ByteStream; dial: DialPort; clock: Clock; ports?: readonly number[] }): Promise<void> {
   const { stream, dial, clock } = options;
   const protocol = upgradeProtocol(request);
   if (protocol === 'spdy/3.1') {
@@ -42,6 +42,6 @@ export async function servePortForward(request: UpgradeRequest, options: { strea
     await servePortForwardSpdy(tunnelStream(accepted.socket), { dial, clock });
     return;
   }
-  const query = new URL(request.url, 'http://localhost').searchParams;
-  await servePortForwardChannels(accepted.socket, { ports: forwardedPorts(query), dial, base64: accepted.protocol.includes('base64'), clock });
+  const ports = options.ports?.length ? options.ports : forwardedPorts(new URL(request.url, 'http://localhost').searchParams);
+  await servePortForwardChannels(accepted.socket, { ports, dial, base64: accepted.protocol.includes('base64'), clock });
 }
