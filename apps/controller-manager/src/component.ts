@@ -52,7 +52,7 @@ export function createControllerManager(env: Env, deps: ControllerManagerDeps, c
     if (signal?.aborted) stop();
     const shared = { env, api, informers };
     const controllers = wanted.map((definition) => {
-      const events = createEventRecorder(env, { api, component: definition.name });
+      const events = createEventRecorder(env, { api, component: definition.eventSource ?? definition.name });
       return runController(definition, { ...shared, events });
     });
     const current: Term = { informers, controllers, running: false, abort };

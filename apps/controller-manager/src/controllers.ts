@@ -24,6 +24,10 @@ import { serviceAccountController } from './serviceaccount/default-service-accou
 import { rootCaPublisher } from './serviceaccount/root-ca-publisher.ts';
 import type { Settings } from './settings.ts';
 import { statefulSetController } from './statefulset/controller.ts';
+import { persistentVolumeBinder } from './volumes/binder.ts';
+import { ephemeralVolumeController } from './volumes/ephemeral.ts';
+import { persistentVolumeExpander } from './volumes/expander.ts';
+import { localVolumeController } from './volumes/local/provisioner.ts';
 import { claimProtectionController, volumeProtectionController } from './volumes/protection.ts';
 
 export interface ControllerOptions {
@@ -57,6 +61,10 @@ export function allControllers(options: ControllerOptions): AnyController[] {
     clusterRoleAggregationController,
     claimProtectionController,
     volumeProtectionController,
+    persistentVolumeBinder,
+    persistentVolumeExpander,
+    ephemeralVolumeController,
+    localVolumeController,
     ...(settings.allocateNodeCidrs ? [nodeIpamController(settings)] : []),
     nodeLifecycleController(settings),
     taintEvictionController,

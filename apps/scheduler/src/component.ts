@@ -13,6 +13,7 @@ import { plugins } from './plugins/index.ts';
 import { writeRefusal } from './pod-condition.ts';
 import { createSchedulingQueue } from './queue/scheduling-queue.ts';
 import { createScheduler as createSchedulingLoop } from './scheduler.ts';
+import { watchVolumes } from './volumes/cluster-volumes.ts';
 
 export { schedulerSchema } from './config.ts';
 
@@ -34,6 +35,15 @@ export function createScheduler(env: Env, deps: { api: ApiClient; identity?: str
   const nodes = informers.informer(Nodes);
   const budgets = informers.informer(PodDisruptionBudgets);
   const namespaces = informers.informer(Namespaces);
+  const current = (pod: PodInfo): Pod | undefined => {
+    const found = pods.get(podKey(pod.pod));
+    return found?.metadata?.uid === pod.uid ? found : undefined;
+  };
+  const isPending = (pod: PodInfo): boolean => {
+    const found = current(pod);
+    return found !== undefined && !found.spec?.nodeName && !found.metadata?.deletionTimestamp;
+  };
+  const volumes = watchVolumes({ informers, isPending, tell: (event) => queue.onEvent(event) });
   const handle: PluginHandle = {
     env,
     api,
@@ -43,6 +53,7 @@ export function createScheduler(env: Env, deps: { api: ApiClient; identity?: str
     recorder,
     nominations: cache.nominated,
     budgets: () => [...budgets.list()],
+    volumes,
     fits: (pod, node) => framework.fits(pod, node, { snapshot: cache, nominated: cache.nominated.on(node.name) }),
   };
   const framework: Framework = createFramework({
@@ -62,10 +73,6 @@ export function createScheduler(env: Env, deps: { api: ApiClient; identity?: str
     maxBackoffMs: config.podMaxBackoffSeconds * 1000,
     flushAfterMs: 300_000,
   });
-  const current = (pod: PodInfo): Pod | undefined => {
-    const found = pods.get(podKey(pod.pod));
-    return found?.metadata?.uid === pod.uid ? found : undefined;
-  };
   const loop = createSchedulingLoop({
     env,
     cache,
@@ -73,10 +80,7 @@ export function createScheduler(env: Env, deps: { api: ApiClient; identity?: str
     metrics,
     framework: (name) => (name === config.schedulerName ? framework : undefined),
     percentageOfNodesToScore: config.percentageOfNodesToScore,
-    isPending: (pod) => {
-      const found = current(pod);
-      return found !== undefined && !found.spec?.nodeName && !found.metadata?.deletionTimestamp;
-    },
+    isPending,
     bound: ({ pod, key }, nodeName) => {
       recorder.event(Pods, pod, { type: 'Normal', reason: 'Scheduled', message: `Successfully assigned ${key} to ${nodeName}` });
     },

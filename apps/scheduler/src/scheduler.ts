@@ -52,6 +52,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   const { env, cache, queue, metrics } = options;
   const binding = new Set<Promise<void>>();
   let running = false;
+  let stopping = new AbortController();
   let wake: Timer | undefined;
   let nextStart = 0;
 
@@ -105,7 +106,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
 
   const bind = async (framework: Framework, state: CycleState, queued: QueuedPod, nodeName: string): Promise<void> => {
     const began = env.clock.monotonic();
-    const status = await framework.bind(state, queued.info, nodeName, new AbortController().signal);
+    const status = await framework.bind(state, queued.info, nodeName, stopping.signal);
     if (!status) {
       queue.done(queued.info.key);
       metrics.scheduled(framework.schedulerName, (env.clock.monotonic() - queued.enteredMs) / 1000, queued.attempts);
@@ -182,6 +183,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     schedule,
     start() {
       running = true;
+      stopping = new AbortController();
       queue.onReady(() => {
         if (running) wake ??= env.clock.after(0, slice);
       });
@@ -189,6 +191,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     },
     async stop() {
       running = false;
+      stopping.abort(new Error('the scheduler stops'));
       wake?.cancel();
       wake = undefined;
       await Promise.allSettled([...binding]);

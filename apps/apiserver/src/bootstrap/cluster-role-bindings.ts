@@ -21,10 +21,11 @@ const authenticated = group('system:authenticated');
 
 /**
  * What upstream leaves to add-ons and deployment tools: the components of this project that come as users of their own.
- * `orrery:controller-manager` is the sum of the controllers' roles, because ours runs all controllers as one user.
+ * `orrery:controller-manager` is the sum of the controllers' roles, because ours runs all controllers as one user;
+ * and it makes the storage class of a new cluster.
  */
 export const componentRoles: readonly RoleRow[] = [
-  { name: 'orrery:controller-manager', rules: controllerRoles.flatMap((row) => row.rules) },
+  { name: 'orrery:controller-manager', rules: [...controllerRoles.flatMap((row) => row.rules), rule('create', 'storage.k8s.io', 'storageclasses')] },
   {
     name: 'system:coredns',
     rules: [rule('list watch', 'core', 'endpoints namespaces pods services'), rule('list watch', 'discovery.k8s.io', 'endpointslices')],

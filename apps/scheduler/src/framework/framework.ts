@@ -153,7 +153,7 @@ export function createFramework(options: { schedulerName: string; plugins: reado
       try {
         const held = await firstRefusal(points.permit, (plugin) => plugin.permit?.(state, pod, nodeName, signal));
         if (held) return held;
-        const unprepared = await firstRefusal(points.preBind, (plugin) => plugin.preBind?.(state, pod, nodeName));
+        const unprepared = await firstRefusal(points.preBind, (plugin) => plugin.preBind?.(state, pod, nodeName, signal));
         if (unprepared) return unprepared;
         for (const plugin of points.bind) {
           const status = await plugin.bind?.(state, pod, nodeName);

@@ -6,6 +6,7 @@ import type { NodeInfo } from '../cache/node-info.ts';
 import type { Nominations } from '../cache/nominations.ts';
 import type { PodInfo } from '../cache/pod-info.ts';
 import type { Snapshot } from '../cache/snapshot.ts';
+import type { ClusterVolumes } from '../volumes/cluster-volumes.ts';
 import type { Status } from './status.ts';
 
 /** Scratch space of one scheduling cycle, shared by the plugins of one pod; keyed by plugin name. */
@@ -13,7 +14,7 @@ export type CycleState = Map<string, unknown>;
 
 /** Something that happened in the cluster and may make waiting pods schedulable. */
 export interface ClusterEvent {
-  readonly resource: 'Pod' | 'AssignedPod' | 'Node' | 'Other';
+  readonly resource: 'Pod' | 'AssignedPod' | 'Node' | 'PersistentVolumeClaim' | 'PersistentVolume' | 'StorageClass' | 'CSINode' | 'Other';
   readonly action: 'Add' | 'Update' | 'Delete';
   readonly old?: unknown;
   readonly object?: unknown;
@@ -61,7 +62,8 @@ export interface Plugin {
   unreserve?(state: CycleState, pod: PodInfo, nodeName: string): void;
   /** May hold the pod back: resolves when it may go on. `signal` aborts when the pod is gone. */
   permit?(state: CycleState, pod: PodInfo, nodeName: string, signal: AbortSignal): Promise<Status | undefined> | Status | undefined;
-  preBind?(state: CycleState, pod: PodInfo, nodeName: string): Promise<Status | undefined> | Status | undefined;
+  /** May wait for what the pod needs on its node; `signal` aborts when the scheduler stops. */
+  preBind?(state: CycleState, pod: PodInfo, nodeName: string, signal: AbortSignal): Promise<Status | undefined> | Status | undefined;
   /** The first that does not skip binds. */
   bind?(state: CycleState, pod: PodInfo, nodeName: string): Promise<Status | undefined>;
   postBind?(state: CycleState, pod: PodInfo, nodeName: string): void;
@@ -86,6 +88,7 @@ export interface PluginHandle {
   readonly recorder: Pick<EventRecorder, 'event'>;
   readonly nominations: Nominations;
   readonly budgets: () => readonly PodDisruptionBudget[];
+  readonly volumes: ClusterVolumes;
   /** Runs the profile's PreFilter and Filter for a pod on a node that may be a changed copy, nominated pods included. */
   readonly fits: (pod: PodInfo, node: NodeInfo) => Status | undefined;
 }

@@ -1,0 +1,3 @@
+export * from './annotations.ts';
+export * from './matching.ts';
+export * from './pod-claims.ts';
