@@ -9,6 +9,7 @@ import { defaultIngressClass } from './default-ingress-class.ts';
 import { defaultStorageClass } from './default-storage-class.ts';
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts';
 import { denyServiceExternalIps } from './deny-service-external-ips.ts';
+import { deviceAdminAccess } from './device-admin-access.ts';
 import { eventRateLimit } from './event-rate-limit.ts';
 import { extendedResourceToleration } from './extended-resource-toleration.ts';
 import { limitRanger } from './limit-ranger.ts';
@@ -104,6 +105,6 @@ export function enabledPlugins({ enable, disable }: { enable: readonly string[];
 export const admissionPlugin: PluginFactory = (context) => {
   const { enableAdmissionPlugins: enable, disableAdmissionPlugins: disable, admissionControlConfigFile } = context.config;
   const configurations = pluginConfigurations(admissionControlConfigFile);
-  // Upstream does these two in its registry, whatever the flags.
-  return { startHooks: ['start-kube-apiserver-admission-initializer'], admission: [certificateRequester, paramPermissions(context), ...enabledPlugins({ enable, disable }).map(({ name, make }) => make(context, configurations.get(name)))] };
+  // Upstream does these three in its registry, whatever the flags.
+  return { startHooks: ['start-kube-apiserver-admission-initializer'], admission: [certificateRequester, paramPermissions(context), deviceAdminAccess(context), ...enabledPlugins({ enable, disable }).map(({ name, make }) => make(context, configurations.get(name)))] };
 };

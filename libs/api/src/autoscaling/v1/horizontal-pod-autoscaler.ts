@@ -22,5 +22,7 @@ export const horizontalPodAutoscalerV1Kind = defineKind<HorizontalPodAutoscaler>
     if (spec.targetCPUUtilizationPercentage === undefined && !metadata?.annotations?.['autoscaling.alpha.kubernetes.io/metrics']) spec.targetCPUUtilizationPercentage = 80;
   },
   validate: (autoscaler) => findProblems((root) => checkAutoscaler(toV2(autoscaler), root)),
+  validateUpdate: (autoscaler, old) => findProblems((root) => checkAutoscaler(toV2(autoscaler), root, toV2(old))),
+  validateStatusUpdate: (autoscaler, old) => v2.validateStatusUpdate(toV2(autoscaler), toV2(old)),
   columns: v2.columns.map((column) => ({ ...column, cell: (autoscaler, context) => column.cell(toV2(autoscaler), context) })),
 });

@@ -14,6 +14,7 @@ it.each<[string, object, string[]]>([
   ['one', spec, []],
   ['no target', { maxReplicas: 1 }, ['spec.scaleTargetRef.kind: Required value', 'spec.scaleTargetRef.name: Required value']],
   ['fewer at most than at least', { ...spec, minReplicas: 4 }, ['spec.maxReplicas: Invalid value: 3: must be greater than or equal to `minReplicas`']],
+  ['nothing at least', { ...spec, minReplicas: 0 }, ['spec.minReplicas: Invalid value: 0: must be greater than or equal to 1', 'spec.metrics: Forbidden: must specify at least one Object or External metric to support scaling to zero replicas']],
   ['a metric of no type', metric({}), [`${at}.type: Required value: must specify a metric source type`, `${at}.type: Unsupported value: "": ${types}`, `${at}.type: Unsupported value: "": ${types}`]],
   ['a metric without source', metric({ type: 'Pods' }), [`${at}.pods: Required value: must populate information for the given metric source`]],
   ['two sources', metric({ type: 'Pods', pods: { metric: { name: 'm' }, target }, resource: { name: 'cpu', target } }), [`${at}.resource: Forbidden: must populate the given metric source only`]],

@@ -26,16 +26,17 @@ export function defaultAutoscaler({ spec }: HorizontalPodAutoscaler): void {
   spec.behavior.scaleDown = withDefaults(spec.behavior.scaleDown, { selectPolicy: 'Max', policies: [{ ...quick }] });
 }
 
-export function checkAutoscaler({ spec }: HorizontalPodAutoscaler, root: FieldPath): void {
+/** Scaling to zero is for autoscalers that were stored with it: the feature is off. */
+export function checkAutoscaler({ spec }: HorizontalPodAutoscaler, root: FieldPath, old?: HorizontalPodAutoscaler): void {
   const at = root.child('spec');
   const min = spec?.minReplicas;
   const max = spec?.maxReplicas ?? 0;
-  const lowest = (spec?.metrics ?? []).some(({ type }) => type === 'Object' || type === 'External') ? 0 : 1;
+  const lowest = old?.spec?.minReplicas === 0 ? 0 : 1;
   if (min !== undefined && min < lowest) at.child('minReplicas').invalid(min, `must be greater than or equal to ${lowest}`);
   if (max < 1) at.child('maxReplicas').invalid(max, 'must be greater than 0');
   if (min !== undefined && max < min) at.child('maxReplicas').invalid(max, 'must be greater than or equal to `minReplicas`');
   checkTargetReference(spec?.scaleTargetRef, at.child('scaleTargetRef'));
-  checkMetrics(spec?.metrics, { at: at.child('metrics'), minReplicas: lowest === 0 ? undefined : min });
+  checkMetrics(spec?.metrics, { at: at.child('metrics'), minReplicas: min });
   checkScalingRules(spec?.behavior?.scaleUp, at.child('behavior').child('scaleUp'));
   checkScalingRules(spec?.behavior?.scaleDown, at.child('behavior').child('scaleDown'));
 }
@@ -52,6 +53,7 @@ export const horizontalPodAutoscalerKind = defineKind<HorizontalPodAutoscaler>({
   emptyStatus: { desiredReplicas: 0 },
   defaults: defaultAutoscaler,
   validate: (autoscaler) => findProblems((root) => checkAutoscaler(autoscaler, root)),
+  validateUpdate: (autoscaler, old) => findProblems((root) => checkAutoscaler(autoscaler, root, old)),
   validateStatusUpdate: ({ status }) =>
     findProblems((root) => {
       checkNonNegative(status?.currentReplicas, root.child('status').child('currentReplicas'));
