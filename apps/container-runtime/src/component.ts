@@ -15,6 +15,7 @@ import { streamingUrls } from './streaming/urls.ts';
 
 export type { LogSink } from './cri/logs.ts';
 export { type MountSource, memoryMounts } from './cri/mounts.ts';
+export { hostTree } from './fs/host-tree.ts';
 export { type ContainerRuntimeConfig, containerRuntimeSchema } from './config.ts';
 export { type StreamingServer, createStreamingServer } from './streaming/streaming-server.ts';
 

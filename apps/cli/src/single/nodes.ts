@@ -1,7 +1,8 @@
+import { join } from 'node:path';
 import type { ApiClient } from '@orrery/client';
 import { type EventQueue, createEventQueue, createEventRecorder } from '@orrery/client';
-import { createContainerRuntime, memoryMounts, runtimeConfig } from '@orrery/container-runtime/component';
-import { MemoryLogs, MemoryVolumeHost } from '@orrery/cri';
+import { createContainerRuntime, runtimeConfig } from '@orrery/container-runtime/component';
+import { MemoryLogs } from '@orrery/cri';
 import type { KubeProxy } from '@orrery/kube-proxy/component';
 import { type Kubelet, type KubeletSources, createKubelet, createKubeletServer, createKubeletSources, kubeletSchema, kubeletServerSchema } from '@orrery/kubelet/component';
 import { type Pki, dialHost, dialTlsOver, grpcHealthOverConn, serveHttp, tlsOverConn } from '@orrery/node-io';
@@ -9,6 +10,7 @@ import { type Component, type Env, resolveConfig, startAll, stopAll } from '@orr
 import type { Fabric } from '@orrery/vnet';
 import type { ClusterOptions } from '../cluster.ts';
 import { nodeAddress, nodeName } from './addresses.ts';
+import { nodeFiles } from './node-files.ts';
 
 /** The emulated nodes of a process: a switch, a container runtime and a kubelet each. */
 export type EmulatedNodes = Component;
@@ -43,9 +45,9 @@ function createNode(index: number, { deps, kubeletEnv, runtimeEnv, sources, even
   const ip = nodeAddress(index);
   const user = deps.client(`system:node:${name}`, ['system:nodes']);
   const netSwitch = fabric.addSwitch({ node: name, nodeIp: ip });
-  const volumes = new MemoryVolumeHost(kubeletEnv.clock.now);
+  const { mounts, volumes } = nodeFiles(kubeletEnv, join(options.dir.root, 'nodes', name));
   const logs = new MemoryLogs();
-  const runtime = createContainerRuntime(runtimeEnv, { switch: netSwitch, mounts: memoryMounts(volumes, runtimeEnv.clock), logs, serveHttp, dialTls: dialTlsOver }, runtimeConfig({ node: name, nodeIp: ip, pullMs: 0 }));
+  const runtime = createContainerRuntime(runtimeEnv, { switch: netSwitch, mounts, logs, serveHttp, dialTls: dialTlsOver }, runtimeConfig({ node: name, nodeIp: ip, pullMs: 0 }));
   const kubelet = createKubelet(
     kubeletEnv,
     {

@@ -1,0 +1,37 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { VirtualClock, createMetrics, seededRandom, silentLogger } from '@orrery/runtime';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { isOnDisk, nodeFiles } from './node-files.ts';
+
+const env = { clock: new VirtualClock(), random: seededRandom(1), log: silentLogger, metrics: createMetrics() };
+const text = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? []).toString();
+let root: string;
+beforeEach(() => void (root = mkdtempSync(join(tmpdir(), 'orrery-node-'))));
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+it.each([
+  ['/', false],
+  ['/var', false],
+  ['/var/lib', false],
+  ['/var/lib/kubelet', false],
+  ['/var/lib/kubelet/pods/uid/etc-hosts', false],
+  ['/var/lib/orrery/volumes', true],
+  ['/var/lib/kubelets', true],
+  ['/data', true],
+  ['/var/log', true],
+])('%s on disk: %s', (path, expected) => expect(isOnDisk(path)).toBe(expected));
+
+it('keeps volumes on disk, seen by kubelet and containers alike, and the directories of pods in memory', async () => {
+  const files = nodeFiles(env, root);
+  const tree = files.mounts.open('/data/v');
+  tree.open(['f'], { create: { mode: 0o644, uid: 0, gid: 0 }, write: true }).write(Buffer.from('kept'));
+  expect([text(await files.volumes.readFile('/data/v/f')), readFileSync(join(root, 'data/v/f'), 'utf8')]).toEqual(['kept', 'kept']);
+  expect(text(nodeFiles(env, root).mounts.open('/data/v').open(['f'], {}).read())).toBe('kept');
+  await files.volumes.writeFile('/var/lib/kubelet/pods/u/hosts', { bytes: Buffer.from('h'), mode: 0o644 });
+  expect(text(files.mounts.open('/var/lib/kubelet/pods/u/hosts').open([], {}).read())).toBe('h');
+  expect(existsSync(join(root, 'var'))).toBe(false);
+  await files.volumes.remove('/data/v');
+  expect([await files.volumes.kind('/data/v'), existsSync(join(root, 'data/v'))]).toEqual([undefined, false]);
+});

@@ -1,0 +1,49 @@
+import { mkdirSync } from 'node:fs';
+import { type MountSource, hostTree, memoryMounts } from '@orrery/container-runtime/component';
+import { DirectoryTree, MemoryVolumeHost, type VolumeHost, directoryVolumeHost, inNodeRoot, pathParts, volumesInNodeRoot } from '@orrery/cri';
+import type { Env } from '@orrery/runtime';
+
+/** What a kubelet makes anew for every pod: kept in memory, which is why thousands of pods are cheap. */
+const podsDir = ['var', 'lib', 'kubelet'];
+
+/** Whether a path of the node lies on disk: all but the kubelet's directory, what is in it and what it is in. */
+export function isOnDisk(path: string): boolean {
+  const parts = pathParts(path);
+  return podsDir.some((part, i) => i < parts.length && parts[i] !== part);
+}
+
+/** The file system of an emulated node of this process, as its kubelet and its runtime see it. */
+export interface NodeFiles {
+  readonly volumes: VolumeHost;
+  readonly mounts: MountSource;
+}
+
+/**
+ * Pods' own directories in memory, everything else (hostPath, local and provisioned volumes) below `root`, so that it outlives the
+ * process. Nothing is made there before it is asked for.
+ */
+export function nodeFiles({ clock, random }: Env, root: string): NodeFiles {
+  const memory = new MemoryVolumeHost(clock.now);
+  const inMemory = memoryMounts(memory, clock);
+  const disk = volumesInNodeRoot(directoryVolumeHost({ stamp: () => `${clock.now()}.${random.name(6)}` }), root);
+  const at = (path: string): VolumeHost => (isOnDisk(path) ? disk : memory);
+  return {
+    volumes: {
+      writeVolume: (path, files) => at(path).writeVolume(path, files),
+      writeFile: (path, file) => at(path).writeFile(path, file),
+      readFile: (path, maxBytes) => at(path).readFile(path, maxBytes),
+      makeDir: (path, mode) => at(path).makeDir(path, mode),
+      kind: (path) => at(path).kind(path),
+      remove: (path) => at(path).remove(path),
+    },
+    mounts: {
+      open(path) {
+        if (!isOnDisk(path)) return inMemory.open(path);
+        const real = inNodeRoot(root, path);
+        const tree = new DirectoryTree(real);
+        if (!tree.stat([])) mkdirSync(real, { recursive: true });
+        return hostTree(tree);
+      },
+    },
+  };
+}
