@@ -1,6 +1,6 @@
 import { clusterTrustBundleKind } from './certificates/v1beta1/cluster-trust-bundle.ts';
 import { leaseCandidateKind } from './coordination/v1beta1/lease-candidate.ts';
-import { earlierVersion } from './earlier-version.ts';
+import { deprecatedSince, earlierVersion } from './earlier-version.ts';
 import type { KindDescriptor } from './kind.ts';
 import { ipAddressKind } from './networking/v1/ip-address.ts';
 import { serviceCidrKind } from './networking/v1/service-cidr.ts';
@@ -18,14 +18,11 @@ const unchanged: readonly KindDescriptor[] = [deviceClassKind, resourceClaimKind
 /** Versions before the one that is stored, whose objects have the same fields or are converted. Off unless they are turned on. */
 export const earlierKinds: readonly KindDescriptor[] = [
   earlierVersion(clusterTrustBundleKind, 'v1alpha1'),
-  earlierVersion(leaseCandidateKind, 'v1alpha2'),
-  earlierVersion(ipAddressKind, 'v1beta1'),
-  earlierVersion(serviceCidrKind, 'v1beta1'),
-  ...unchanged.map((kind) => earlierVersion(kind, 'v1beta2')),
-  earlierVersion(deviceClassKind, 'v1beta1'),
-  resourceClaimV1beta1Kind,
-  resourceClaimTemplateV1beta1Kind,
-  resourceSliceV1beta1Kind,
-  earlierVersion(deviceTaintRuleKind, 'v1alpha3'),
-  earlierVersion(volumeAttributesClassKind, 'v1beta1'),
+  deprecatedSince(earlierVersion(leaseCandidateKind, 'v1alpha2'), 35),
+  deprecatedSince(earlierVersion(ipAddressKind, 'v1beta1'), 34),
+  deprecatedSince(earlierVersion(serviceCidrKind, 'v1beta1'), 34),
+  ...unchanged.map((kind) => deprecatedSince(earlierVersion(kind, 'v1beta2'), 36)),
+  ...[earlierVersion(deviceClassKind, 'v1beta1') as KindDescriptor, resourceClaimV1beta1Kind, resourceClaimTemplateV1beta1Kind, resourceSliceV1beta1Kind].map((kind) => deprecatedSince(kind, 35)),
+  deprecatedSince(earlierVersion(deviceTaintRuleKind, 'v1alpha3'), 36),
+  deprecatedSince(earlierVersion(volumeAttributesClassKind, 'v1beta1'), 34),
 ];

@@ -12,6 +12,11 @@ export function earlierVersion<T = any>(kind: KindDescriptor<T>, version: string
   return { ...kind, version, definition: definitionAt(kind, version), storedAs: { group, version: kind.version, toStorage: at(kind.version), fromStorage: at(version) } };
 }
 
+/** Versions before v1 are deprecated three releases after they came and go three releases later. `minor`: since 1.minor. */
+export function deprecatedSince<T>(kind: KindDescriptor<T>, minor: number): KindDescriptor<T> {
+  return { ...kind, deprecation: `${kind.group}/${kind.version} ${kind.kind} is deprecated in v1.${minor}+, unavailable in v1.${minor + 3}+` };
+}
+
 /** A version whose objects look different: everything but its defaults is what `kind` makes of the converted object. */
 export function convertedVersion<T extends object, S extends object>(
   kind: KindDescriptor<S>,

@@ -46,6 +46,13 @@ it('serves what upstream serves', () => {
   expect(here.filter((entry) => !there.includes(entry))).toEqual(onlyHere);
 });
 
+it('tells which versions are deprecated', () => {
+  const told = (version: string, resource: string): string | undefined => allKinds.find((kind) => kind.version === version && kind.resource === resource)?.deprecation;
+  expect(told('v1beta1', 'resourceclaims')).toBe('resource.k8s.io/v1beta1 ResourceClaim is deprecated in v1.35+, unavailable in v1.38+');
+  expect(told('v1alpha2', 'leasecandidates')).toBe('coordination.k8s.io/v1alpha2 LeaseCandidate is deprecated in v1.35+, unavailable in v1.38+');
+  expect([told('v1beta2', 'devicetaintrules'), told('v1', 'resourceclaims')]).toEqual([undefined, undefined]);
+});
+
 it('watches what it lists', () => {
   expect(allKinds.filter(({ verbs }) => verbs.includes('list') !== verbs.includes('watch')).map(({ resource }) => resource)).toEqual(['componentstatuses']);
 });

@@ -1,5 +1,6 @@
 import type { CoordinationV1beta1LeaseCandidate as LeaseCandidate } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
+import { deprecatedSince } from '../../earlier-version.ts';
 import { ageColumn, nameColumn, text } from '../../printing/columns.ts';
 import { type FieldPath, findProblems } from '../../validation/field-path.ts';
 import { checkImmutable } from '../../validation/fields.ts';
@@ -33,7 +34,7 @@ function checkCandidate({ spec }: LeaseCandidate, at: FieldPath): void {
   checkStrategy(strategy, at.child('strategy'));
 }
 
-export const leaseCandidateKind = defineKind<LeaseCandidate>({
+const kind = defineKind<LeaseCandidate>({
   group: 'coordination.k8s.io',
   version: 'v1beta1',
   kind: 'LeaseCandidate',
@@ -59,3 +60,5 @@ export const leaseCandidateKind = defineKind<LeaseCandidate>({
     ageColumn,
   ],
 });
+
+export const leaseCandidateKind = deprecatedSince(kind, 36);
