@@ -51,7 +51,7 @@ function mountStatuses(container: Container): Pick<ContainerStatus, 'volumeMount
 
 function resourceStatus(container: Container): Pick<ContainerStatus, 'allocatedResources' | 'resources'> {
   const { requests, limits } = container.resources ?? {};
-  if (!requests && !limits) return {};
+  // Even of nothing: that resources are told shows that this node can resize.
   return { ...(requests ? { allocatedResources: requests } : {}), resources: { ...(limits ? { limits } : {}), ...(requests ? { requests } : {}) } };
 }
 

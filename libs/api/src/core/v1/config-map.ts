@@ -3,16 +3,18 @@ import { defineKind } from '../../define-kind.ts';
 import { ageColumn, nameColumn, text } from '../../printing/columns.ts';
 import { type FieldPath, findProblems } from '../../validation/field-path.ts';
 import { configMapKey } from '../../validation/names.ts';
-import { base64Bytes, checkImmutableData, checkKeys, maxDataBytes } from './config-data.ts';
+import { base64Bytes, checkImmutableData, maxDataBytes } from './config-data.ts';
 
 function checkData({ data = {}, binaryData = {} }: ConfigMap, root: FieldPath): void {
-  checkKeys(data, root.child('data'));
   let total = 0;
-  for (const value of Object.values(data)) total += Buffer.byteLength(value);
-  for (const [key, value] of Object.entries(binaryData)) {
-    const path = root.child('binaryData').at(key);
+  for (const [key, value] of Object.entries(data)) {
+    const path = root.child('data').at(key);
     path.matches(key, configMapKey);
-    if (Object.hasOwn(data, key)) path.invalid(key, 'duplicate of key present in data');
+    if (Object.hasOwn(binaryData, key)) path.invalid(key, 'duplicate of key present in binaryData');
+    total += Buffer.byteLength(String(value));
+  }
+  for (const [key, value] of Object.entries(binaryData)) {
+    root.child('binaryData').at(key).matches(key, configMapKey);
     total += base64Bytes(String(value));
   }
   if (total > maxDataBytes) root.none().tooLong('', maxDataBytes);

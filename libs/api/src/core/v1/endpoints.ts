@@ -1,16 +1,17 @@
 import type { EndpointAddress, Endpoints, EndpointPort, EndpointSubset } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
 import { ageColumn, nameColumn, text } from '../../printing/columns.ts';
-import { ipFamily, ipMessage, specialAddressMessages } from '../../validation/addresses.ts';
+import { ipProblems, specialAddressMessages } from '../../validation/addresses.ts';
 import { type FieldPath, findProblems } from '../../validation/field-path.ts';
 import { checkPort } from '../../validation/fields.ts';
 import { dns1123Label, dns1123Subdomain, qualifiedName } from '../../validation/names.ts';
 
-function checkAddress(address: EndpointAddress, at: FieldPath): void {
-  if (!ipFamily(address.ip)) at.child('ip').invalid(address.ip, ipMessage);
+function checkAddress(address: EndpointAddress, { at, known }: { at: FieldPath; known: readonly string[] }): void {
+  const problems = ipProblems(address.ip, known);
+  for (const message of problems) at.child('ip').invalid(address.ip, message);
   if (address.hostname) at.child('hostname').matches(address.hostname, dns1123Label);
   if (address.nodeName !== undefined) at.child('nodeName').matches(address.nodeName, dns1123Subdomain);
-  for (const message of specialAddressMessages(address.ip)) at.child('ip').invalid(address.ip, message);
+  if (problems.length === 0) for (const message of specialAddressMessages(address.ip)) at.child('ip').invalid(address.ip, message);
 }
 
 function checkPortItem(port: EndpointPort, { at, nameRequired }: { at: FieldPath; nameRequired: boolean }): void {
@@ -18,14 +19,14 @@ function checkPortItem(port: EndpointPort, { at, nameRequired }: { at: FieldPath
   else if (nameRequired) at.child('name').required();
   checkPort(port.port, at.child('port'));
   at.child('protocol').requiredOneOf(port.protocol, ['SCTP', 'TCP', 'UDP']);
-  if (port.appProtocol) at.child('appProtocol').matches(port.appProtocol, qualifiedName);
+  if (port.appProtocol !== undefined) at.child('appProtocol').matches(port.appProtocol, qualifiedName);
 }
 
-function checkSubset(subset: EndpointSubset, at: FieldPath): void {
+function checkSubset(subset: EndpointSubset, { at, known }: { at: FieldPath; known: readonly string[] }): void {
   const { addresses = [], notReadyAddresses = [], ports = [] } = subset;
   if (addresses.length === 0 && notReadyAddresses.length === 0) at.required('must specify `addresses` or `notReadyAddresses`');
-  for (const [i, address] of addresses.entries()) checkAddress(address, at.child('addresses').at(i));
-  for (const [i, address] of notReadyAddresses.entries()) checkAddress(address, at.child('notReadyAddresses').at(i));
+  for (const [i, address] of addresses.entries()) checkAddress(address, { at: at.child('addresses').at(i), known });
+  for (const [i, address] of notReadyAddresses.entries()) checkAddress(address, { at: at.child('notReadyAddresses').at(i), known });
   for (const [i, port] of ports.entries()) checkPortItem(port, { at: at.child('ports').at(i), nameRequired: ports.length > 1 });
 }
 
@@ -41,10 +42,13 @@ function addresses({ subsets = [] }: Endpoints): string {
   return all.length > shown ? `${list} + ${all.length - shown} more...` : list;
 }
 
-const check = (endpoints: Endpoints): ReturnType<typeof findProblems> =>
-  findProblems((root) => {
-    for (const [i, subset] of (endpoints.subsets ?? []).entries()) checkSubset(subset, root.child('subsets').at(i));
+/** Addresses that were there before may be written as they were. */
+function check(endpoints: Endpoints, old?: Endpoints): ReturnType<typeof findProblems> {
+  const known = (old?.subsets ?? []).flatMap(({ addresses: ready = [], notReadyAddresses = [] }) => [...ready, ...notReadyAddresses].map(({ ip }) => ip));
+  return findProblems((root) => {
+    for (const [i, subset] of (endpoints.subsets ?? []).entries()) checkSubset(subset, { at: root.child('subsets').at(i), known });
   });
+}
 
 export const endpointsKind = defineKind<Endpoints>({
   group: '',
@@ -59,7 +63,8 @@ export const endpointsKind = defineKind<Endpoints>({
   defaults: ({ subsets }) => {
     for (const subset of subsets ?? []) for (const port of subset.ports ?? []) port.protocol ||= 'TCP';
   },
-  validate: check,
+  validate: (endpoints) => check(endpoints),
+  validateUpdate: check,
   deprecation: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
   columns: [nameColumn, text('Endpoints', addresses), ageColumn],
 });

@@ -3,7 +3,8 @@ import { defineKind } from '../../define-kind.ts';
 import type { Column } from '../../kind.ts';
 import { text, wideText } from '../../printing/columns.ts';
 import { since } from '../../printing/duration.ts';
-import { findProblems } from '../../validation/field-path.ts';
+import { type FieldPath, findProblems } from '../../validation/field-path.ts';
+import { qualifiedName } from '../../validation/names.ts';
 
 const first = ({ firstTimestamp, eventTime }: Event, nowMs: number): string => since(firstTimestamp ?? eventTime, nowMs);
 
@@ -59,14 +60,31 @@ export const eventFieldNames: readonly string[] = [
   'involvedObject.kind', 'involvedObject.namespace', 'involvedObject.name', 'involvedObject.uid', 'involvedObject.apiVersion', 'involvedObject.resourceVersion', 'involvedObject.fieldPath', 'reason', 'reportingComponent', 'source', 'type',
 ];
 
-/** An event lies beside what it is about; of objects without namespace it lies in `default` or `kube-system`. */
-function validate(event: Event): ReturnType<typeof findProblems> {
-  return findProblems((root) => {
-    const namespace = event.metadata?.namespace ?? '';
-    const about = event.involvedObject?.namespace ?? '';
-    const fits = about === namespace || (about === '' && (namespace === 'default' || namespace === 'kube-system'));
-    if (!fits) root.child('involvedObject').child('namespace').invalid(about, 'does not match event.namespace');
-  });
+/** Reporters, actions and reasons are short. */
+const maxWords = 128;
+const maxMessage = 1024;
+
+/**
+ * Events without eventTime come from older clients: they lie beside what they are about, and nothing else is asked of
+ * them. `reporter` is how the version at hand calls the reporting component.
+ */
+export function checkEvent(event: Event, { root, reporter }: { root: FieldPath; reporter: string }): void {
+  const namespace = event.metadata?.namespace ?? '';
+  const about = event.involvedObject?.namespace ?? '';
+  const elsewhere = (): void => root.child('involvedObject').child('namespace').invalid(about, 'does not match event.namespace');
+  if (!event.eventTime) {
+    if (about === '' ? namespace !== '' && namespace !== 'default' : about !== namespace) elsewhere();
+    return;
+  }
+  if (about === '' && namespace !== 'default' && namespace !== 'kube-system') elsewhere();
+  if (!event.reportingComponent) root.child(reporter).required();
+  root.child(reporter).matches(event.reportingComponent, qualifiedName);
+  for (const name of ['reportingInstance', 'action', 'reason'] as const) {
+    const value = event[name] ?? '';
+    if (value === '') root.child(name).required();
+    if (Buffer.byteLength(value) > maxWords) root.child(name).invalid('', `can have at most ${maxWords} characters`);
+  }
+  if (Buffer.byteLength(event.message ?? '') > maxMessage) root.child('message').invalid('', `can have at most ${maxMessage} characters`);
 }
 
 export const eventKind = defineKind<Event>({
@@ -83,7 +101,7 @@ export const eventKind = defineKind<Event>({
     event.reportingComponent ??= '';
     event.reportingInstance ??= '';
   },
-  validate,
+  validate: (event) => findProblems((root) => checkEvent(event, { root, reporter: 'reportingComponent' })),
   selectableFields: eventFieldNames,
   selectable: eventFields,
   columns: eventColumns,

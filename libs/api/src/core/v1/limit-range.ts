@@ -1,10 +1,11 @@
+import { quantityMilliValue, tryParseQuantity } from '@orrery/apimachinery';
 import type { LimitRange, LimitRangeItem } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
 import { fallbackColumns } from '../../printing/columns.ts';
 import { type FieldPath, findProblems } from '../../validation/field-path.ts';
 import { qualifiedName } from '../../validation/names.ts';
 import { compareQuantities } from '../../validation/quantity.ts';
-import { checkResourceQuantity } from './pod-template/resource-validation.ts';
+import { checkContainerResourceName, checkResourceName, isOvercommitAllowed } from './pod-template/resource-names.ts';
 
 /** For containers: a limit defaults to the maximum, a request to the default limit or the minimum. */
 function defaultItem(item: LimitRangeItem): void {
@@ -14,41 +15,76 @@ function defaultItem(item: LimitRangeItem): void {
   for (const name of ['default', 'defaultRequest'] as const) if (Object.keys(item[name] ?? {}).length === 0) delete item[name];
 }
 
-const fields = ['max', 'min', 'default', 'defaultRequest', 'maxLimitRequestRatio'] as const;
+type Field = 'max' | 'min' | 'default' | 'defaultRequest' | 'maxLimitRequestRatio';
 
-/** Each pair must be in order: the first not above the second. */
-const orders = [
-  ['min', 'max', 'min', 'min value', 'max value'],
-  ['min', 'defaultRequest', 'min', 'min value', 'default request value'],
-  ['min', 'default', 'min', 'min value', 'default value'],
-  ['defaultRequest', 'max', 'defaultRequest', 'default request value', 'max value'],
-  ['defaultRequest', 'default', 'defaultRequest', 'default request value', 'default limit value'],
-  ['default', 'max', 'default', 'default value', 'max value'],
-] as const;
+/** The first must not be above the second; where that is reported, with which of the two, and how each is called. */
+const orders: readonly { readonly low: Field; readonly high: Field; readonly where: Field; readonly shown: Field; readonly words: readonly [string, string] }[] = [
+  { low: 'min', high: 'max', where: 'min', shown: 'min', words: ['min value', 'max value'] },
+  { low: 'min', high: 'defaultRequest', where: 'defaultRequest', shown: 'defaultRequest', words: ['min value', 'default request value'] },
+  { low: 'defaultRequest', high: 'max', where: 'defaultRequest', shown: 'defaultRequest', words: ['default request value', 'max value'] },
+  { low: 'defaultRequest', high: 'default', where: 'defaultRequest', shown: 'defaultRequest', words: ['default request value', 'default limit value'] },
+  { low: 'min', high: 'default', where: 'default', shown: 'min', words: ['min value', 'default value'] },
+  { low: 'default', high: 'max', where: 'default', shown: 'max', words: ['default value', 'max value'] },
+];
+
+const standardTypes = new Set(['Pod', 'Container', 'PersistentVolumeClaim']);
+
+function checkType(type: string, at: FieldPath): void {
+  const before = at.errors.length;
+  at.matches(type, qualifiedName);
+  if (at.errors.length === before && !type.includes('/') && !standardTypes.has(type)) at.invalid(type, 'must be a standard limit type or fully qualified');
+}
+
+function checkNames(item: LimitRangeItem, { field, at, names }: { field: Field; at: FieldPath; names: Set<string> }): void {
+  const ofContainers = item.type === 'Pod' || item.type === 'Container';
+  for (const name of Object.keys(item[field] ?? {})) {
+    const path = at.child(field).at(name);
+    if (ofContainers) checkContainerResourceName(name, path);
+    else checkResourceName(name, path);
+    names.add(name);
+  }
+}
+
+function checkRatio(item: LimitRangeItem, { name, at }: { name: string; at: FieldPath }): void {
+  const ratio = item.maxLimitRequestRatio?.[name];
+  if (ratio === undefined) return;
+  const path = at.child('maxLimitRequestRatio').at(name);
+  if (compareQuantities(ratio, '1') < 0) path.invalid(ratio, `ratio ${ratio} is less than 1`);
+  const milli = (text: string | undefined): number | undefined => {
+    const quantity = text === undefined ? undefined : tryParseQuantity(text);
+    return quantity && quantityMilliValue(quantity);
+  };
+  const [max, min, given] = [milli(item.max?.[name]), milli(item.min?.[name]), milli(ratio)];
+  if (max === undefined || min === undefined || given === undefined) return;
+  const most = max / min;
+  if (given / 1000 > most) path.invalid(ratio, `ratio ${ratio} is greater than max/min = ${most.toFixed(6)}`);
+}
 
 function checkItem(item: LimitRangeItem, at: FieldPath): void {
   const names = new Set<string>();
-  for (const field of fields) {
-    for (const [name, quantity] of Object.entries(item[field] ?? {})) {
-      names.add(name);
-      at.child(field).at(name).matches(name, qualifiedName);
-      checkResourceQuantity(name, quantity, at.child(field).at(name));
-    }
+  const isPod = item.type === 'Pod';
+  checkNames(item, { field: 'max', at, names });
+  checkNames(item, { field: 'min', at, names });
+  for (const field of ['default', 'defaultRequest'] as const) {
+    if (!isPod) checkNames(item, { field, at, names });
+    else if (Object.keys(item[field] ?? {}).length > 0) at.child(field).forbidden("may not be specified when `type` is 'Pod'");
   }
-  if (item.type === 'Pod') {
-    if (Object.keys(item.default ?? {}).length > 0) at.child('default').forbidden('may not be specified when `type` is \'Pod\'');
-    if (Object.keys(item.defaultRequest ?? {}).length > 0) at.child('defaultRequest').forbidden('may not be specified when `type` is \'Pod\'');
+  if (item.type === 'PersistentVolumeClaim' && item.max?.storage === undefined && item.min?.storage === undefined) {
+    at.child('limits').required('either minimum or maximum storage value is required, but neither was provided');
   }
-  if (item.type === 'PersistentVolumeClaim' && !item.max?.storage && !item.min?.storage) at.child('limits').required('either minimum or maximum storage value is required, but neither was provided');
+  checkNames(item, { field: 'maxLimitRequestRatio', at, names });
   for (const name of names) {
-    for (const [low, high, where, lowWord, highWord] of orders) {
-      const a = item[low]?.[name];
-      const b = item[high]?.[name];
-      if (a === undefined || b === undefined || compareQuantities(a, b) <= 0) continue;
-      at.child(where).at(name).invalid(a, `${lowWord} ${a} is greater than ${highWord} ${b}`);
+    for (const { low, high, where, shown, words } of orders) {
+      const isOfPod = isPod && [low, high].some((field) => field === 'default' || field === 'defaultRequest');
+      const [a, b] = [item[low]?.[name], item[high]?.[name]];
+      if (isOfPod || a === undefined || b === undefined || compareQuantities(a, b) <= 0) continue;
+      at.child(where).at(name).invalid(item[shown]?.[name], `${words[0]} ${a} is greater than ${words[1]} ${b}`);
     }
-    const ratio = item.maxLimitRequestRatio?.[name];
-    if (ratio !== undefined && compareQuantities(ratio, '1') < 0) at.child('maxLimitRequestRatio').at(name).invalid(ratio, `ratio ${ratio} is less than 1`);
+    checkRatio(item, { name, at });
+    const [limit, request] = isPod ? [] : [item.default?.[name], item.defaultRequest?.[name]];
+    if (!isOvercommitAllowed(name) && limit !== undefined && request !== undefined && compareQuantities(limit, request) !== 0) {
+      at.child('defaultRequest').at(name).invalid(request, `default value ${limit} must equal to defaultRequest value ${request} in ${name}`);
+    }
   }
 }
 
@@ -67,9 +103,10 @@ export const limitRangeKind = defineKind<LimitRange>({
       const types = new Set<string>();
       for (const [i, item] of (spec?.limits ?? []).entries()) {
         const at = root.child('spec').child('limits').at(i);
-        if (!item.type) at.child('type').required();
-        if (types.has(item.type)) at.child('type').duplicate(item.type);
-        types.add(item.type);
+        const type = item.type ?? '';
+        checkType(type, at.child('type'));
+        if (types.has(type)) at.child('type').duplicate(type);
+        types.add(type);
         checkItem(item, at);
       }
     }),

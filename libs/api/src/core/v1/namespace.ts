@@ -18,9 +18,17 @@ function start(namespace: Namespace): void {
   namespace.spec = { ...namespace.spec, finalizers: finalizers.includes('kubernetes') ? finalizers : [...finalizers, 'kubernetes'] };
 }
 
-function checkFinalizers(namespace: Namespace): FieldError[] {
+const standardFinalizers = new Set(['kubernetes', 'orphan', 'foregroundDeletion']);
+
+/** Where it changes through /finalize, upstream reports the place in the list. */
+function checkFinalizers(namespace: Namespace, indexed: boolean): FieldError[] {
   return findProblems((root) => {
-    for (const finalizer of namespace.spec?.finalizers ?? []) root.child('spec').child('finalizers').matches(finalizer, qualifiedName);
+    const list = root.child('spec').child('finalizers');
+    for (const [i, finalizer] of (namespace.spec?.finalizers ?? []).entries()) {
+      const at = indexed ? list.at(i) : list;
+      at.matches(finalizer, qualifiedName);
+      if (!finalizer?.includes('/') && !standardFinalizers.has(finalizer)) at.invalid(finalizer, 'name is neither a standard finalizer name nor is it fully qualified');
+    }
   });
 }
 
@@ -53,7 +61,7 @@ export const namespaceKind = defineKind<Namespace>({
         if (old.status) namespace.status = old.status;
         else delete namespace.status;
       },
-      validateUpdate: checkFinalizers,
+      validateUpdate: (namespace) => checkFinalizers(namespace, true),
     },
   ],
   nameRule: 'dns1123Label',
@@ -64,7 +72,7 @@ export const namespaceKind = defineKind<Namespace>({
     if (old.spec) namespace.spec = old.spec;
     else delete namespace.spec;
   },
-  validate: checkFinalizers,
+  validate: (namespace) => checkFinalizers(namespace, false),
   validateUpdate: () => [],
   validateStatusUpdate: validateStatus,
   selectableFields: ['status.phase'],

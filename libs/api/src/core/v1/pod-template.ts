@@ -15,7 +15,7 @@ export const podTemplateKind = defineKind<PodTemplate>({
   generation: ({ template }) => template,
   defaults: ({ template }) => defaultPodTemplate(template),
   validate: ({ template }) => findProblems((root) => checkPodTemplate(template, root.child('template'))),
-  warnings: ({ template }, old) => podSpecWarnings(template?.spec, { old: old?.template?.spec, path: 'template.spec' }),
+  warnings: ({ template }, old) => podSpecWarnings(template?.spec, { old: old?.template?.spec, path: 'template.spec', metadata: template?.metadata }),
   columns: [
     nameColumn,
     text('Containers', ({ template }) => (template?.spec?.containers ?? []).map(({ name }) => name).join(',')),

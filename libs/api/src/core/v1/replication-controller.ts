@@ -30,7 +30,7 @@ function checkSpec({ spec }: ReplicationController, at: FieldPath): void {
   if (!selectorMatches({ matchLabels: spec.selector }, labels)) path.child('metadata').child('labels').invalid(labels ?? null, '`selector` does not match template `labels`');
   checkPodTemplate(template, path);
   const policy = template.spec?.restartPolicy;
-  if (policy !== undefined && policy !== 'Always') path.child('spec').child('restartPolicy').notSupported(policy, ['Always']);
+  if (policy !== 'Always') path.child('spec').child('restartPolicy').notSupported(policy ?? '', ['Always']);
   if (template.spec?.activeDeadlineSeconds !== undefined) {
     path.child('spec').child('activeDeadlineSeconds').forbidden('activeDeadlineSeconds in ReplicationController is not Supported');
   }
@@ -53,7 +53,7 @@ export const replicationControllerKind = defineKind<ReplicationController>({
   validate: (controller) => findProblems((root) => checkSpec(controller, root.child('spec'))),
   validateStatusUpdate: ({ status }) =>
     findProblems((root) => checkReplicaCounts(status ?? {}, { at: root.child('status'), below: ['fullyLabeledReplicas', 'readyReplicas', 'availableReplicas'] })),
-  warnings: ({ spec }, old) => podSpecWarnings(spec?.template?.spec, { old: old?.spec?.template?.spec, path: 'spec.template.spec' }),
+  warnings: ({ spec }, old) => podSpecWarnings(spec?.template?.spec, { old: old?.spec?.template?.spec, path: 'spec.template.spec', metadata: spec?.template?.metadata }),
   selectableFields: ['status.replicas'],
   selectable: ({ status }) => ({ 'status.replicas': String(status?.replicas ?? 0) }),
   columns: [

@@ -1,19 +1,15 @@
 import type { FieldError } from '@orrery/errors';
 import type { ResourceQuota, ResourceQuotaSpec } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
+import { semanticEqual } from '../../equality.ts';
 import { ageColumn, nameColumn, text } from '../../printing/columns.ts';
 import { type FieldPath, findProblems } from '../../validation/field-path.ts';
-import { checkImmutable } from '../../validation/fields.ts';
-import { qualifiedName } from '../../validation/names.ts';
-import { isWholeQuantity } from '../../validation/quantity.ts';
+import { immutableMessage } from '../../validation/fields.ts';
+import { checkQuotaResourceName, isStandardQuotaResource } from './pod-template/resource-names.ts';
 import { checkResourceQuantity } from './pod-template/resource-validation.ts';
 
-const standard = new Set([
-  'cpu', 'memory', 'ephemeral-storage', 'requests.cpu', 'requests.memory', 'requests.storage', 'requests.ephemeral-storage', 'limits.cpu', 'limits.memory', 'limits.ephemeral-storage',
-  'pods', 'resourcequotas', 'services', 'replicationcontrollers', 'secrets', 'persistentvolumeclaims', 'configmaps', 'services.nodeports', 'services.loadbalancers',
-]);
-const counts = new Set(['pods', 'resourcequotas', 'services', 'replicationcontrollers', 'secrets', 'persistentvolumeclaims', 'configmaps', 'services.nodeports', 'services.loadbalancers']);
 const scopes = ['BestEffort', 'CrossNamespacePodAffinity', 'NotBestEffort', 'NotTerminating', 'PriorityClass', 'Terminating', 'VolumeAttributesClass'];
+const exclusive = [['BestEffort', 'NotBestEffort'], ['Terminating', 'NotTerminating']] as const;
 const existOnly = new Set(['BestEffort', 'NotBestEffort', 'Terminating', 'NotTerminating', 'CrossNamespacePodAffinity']);
 const ofPods = new Set(['pods', 'cpu', 'memory', 'limits.cpu', 'limits.memory', 'requests.cpu', 'requests.memory']);
 const ofClaims = new Set(['persistentvolumeclaims', 'requests.storage']);
@@ -25,32 +21,23 @@ function countsInScope(scope: string, resource: string): boolean {
   return !scopes.includes(scope) || ofPods.has(resource);
 }
 
-function checkResourceName(name: string, at: FieldPath): void {
-  const before = at.errors.length;
-  at.matches(name, qualifiedName);
-  if (at.errors.length > before || name.includes('/') || standard.has(name)) return;
-  if (!/^(requests\.)?hugepages-/.test(name)) at.invalid(name, 'must be a standard resource for quota');
-}
-
 function checkAmounts(amounts: Record<string, string> | undefined, at: FieldPath): void {
   for (const [name, quantity] of Object.entries(amounts ?? {})) {
     const path = at.at(name);
-    checkResourceName(name, path);
+    checkQuotaResourceName(name, path);
     checkResourceQuantity(name, quantity, path);
-    if ((counts.has(name) || name.startsWith('count/')) && !isWholeQuantity(quantity)) path.invalid(quantity, 'must be an integer');
   }
 }
 
 function checkScopes(spec: ResourceQuotaSpec, at: FieldPath): void {
   const given = spec.scopes ?? [];
-  const limited = Object.keys(spec.hard ?? {}).filter((resource) => standard.has(resource));
+  const limited = Object.keys(spec.hard ?? {}).filter(isStandardQuotaResource).sort();
   for (const scope of given) {
     if (!scopes.includes(scope)) at.child('scopes').invalid(given, 'unsupported scope');
     for (const resource of limited) if (!countsInScope(scope, resource)) at.child('scopes').invalid(given, 'unsupported scope applied to resource');
   }
-  for (const [a, b] of [['BestEffort', 'NotBestEffort'], ['Terminating', 'NotTerminating']] as const) {
-    if (given.includes(a) && given.includes(b)) at.child('scopes').invalid(given, 'conflicting scopes');
-  }
+  const conflicts = (named: readonly string[]): number => exclusive.filter(([a, b]) => named.includes(a) && named.includes(b)).length;
+  for (let i = conflicts(given); i > 0; i--) at.child('scopes').invalid(given, 'conflicting scopes');
   for (const { scopeName, operator, values = [] } of spec.scopeSelector?.matchExpressions ?? []) {
     const path = at.child('scopeSelector').child('matchExpressions');
     if (!scopes.includes(scopeName)) path.child('scopeName').invalid(scopeName, 'unsupported scope');
@@ -60,6 +47,8 @@ function checkScopes(spec: ResourceQuotaSpec, at: FieldPath): void {
     if ((operator === 'Exists' || operator === 'DoesNotExist') && values.length > 0) path.child('values').invalid(values, "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector");
     if (!['In', 'NotIn', 'Exists', 'DoesNotExist'].includes(operator)) path.child('operator').invalid(operator, 'not a valid selector operator');
   }
+  const selected = (spec.scopeSelector?.matchExpressions ?? []).map(({ scopeName }) => scopeName);
+  for (let i = conflicts(selected); i > 0; i--) at.child('scopeSelector').child('matchExpressions').invalid(spec.scopes ?? null, 'conflicting scopes');
 }
 
 function checkSpec({ spec = {} }: ResourceQuota, at: FieldPath): void {
@@ -71,7 +60,8 @@ function validateUpdate(quota: ResourceQuota, old: ResourceQuota): FieldError[] 
   return findProblems((root) => {
     const at = root.child('spec');
     checkSpec(quota, at);
-    checkImmutable({ value: quota.spec?.scopes, old: old.spec?.scopes }, at.child('scopes'));
+    const sorted = ({ spec }: ResourceQuota): string[] => [...new Set(spec?.scopes ?? [])].sort();
+    if (!semanticEqual(sorted(quota), sorted(old))) at.child('scopes').invalid(quota.spec?.scopes ?? null, immutableMessage);
   });
 }
 

@@ -1,3 +1,4 @@
+import { JsonSyntaxError, parseJson } from '@orrery/apimachinery';
 import type { Secret } from '../../../gen/types.ts';
 import { defineKind } from '../../define-kind.ts';
 import { ageColumn, nameColumn, text } from '../../printing/columns.ts';
@@ -18,12 +19,37 @@ const serviceAccountName = 'kubernetes.io/service-account.name';
 function checkJson(secret: Secret, { key, at }: { key: string; at: FieldPath }): void {
   const value = secret.data?.[key];
   if (value === undefined) return at.at(key).required();
+  const redacted = (why: string): void => at.at(key).invalid('<secret contents redacted>', why);
   try {
-    JSON.parse(Buffer.from(String(value), 'base64').toString());
+    const { value: content } = parseJson(Buffer.from(String(value), 'base64').toString());
+    const type = Array.isArray(content) ? 'array' : typeof content === 'boolean' ? 'bool' : typeof content;
+    if (content !== null && type !== 'object') redacted(`json: cannot unmarshal ${type} into Go value of type map[string]interface {}`);
   } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    at.at(key).invalid('<secret contents redacted>', error.message);
+    if (!(error instanceof JsonSyntaxError)) throw error;
+    redacted(error.message);
   }
+}
+
+const pemBlock = /-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g;
+
+/** What Go's X509KeyPair says of PEM that it cannot use; whether the two belong together is not looked at. */
+function pemProblem(data: unknown, { what, wanted }: { what: 'certificate' | 'key'; wanted: (type: string) => boolean }): string | undefined {
+  const types = [...Buffer.from(String(data ?? ''), 'base64').toString().matchAll(pemBlock)].map(([, type = '']) => type);
+  if (types.some(wanted)) return undefined;
+  if (types.length === 0) return `tls: failed to find any PEM data in ${what} input`;
+  const switched = what === 'certificate' && types.length === 1 && types[0]?.endsWith('PRIVATE KEY');
+  if (switched) return 'tls: failed to find certificate PEM data in certificate input, but did find a private key; PEM inputs may have been switched';
+  if (what === 'key' && types.length === 1 && types[0] === 'CERTIFICATE') return 'tls: found a certificate rather than a key in the PEM for the private key';
+  const block = what === 'certificate' ? '"CERTIFICATE" PEM block' : 'PEM block with type ending in "PRIVATE KEY"';
+  return `tls: failed to find ${block} in ${what} input after skipping PEM blocks of the following types: [${types.join(' ')}]`;
+}
+
+function warnings({ type, data }: Secret): string[] {
+  if (type !== 'kubernetes.io/tls') return [];
+  const problem =
+    pemProblem(data?.['tls.crt'], { what: 'certificate', wanted: (block) => block === 'CERTIFICATE' }) ??
+    pemProblem(data?.['tls.key'], { what: 'key', wanted: (block) => block === 'PRIVATE KEY' || block.endsWith(' PRIVATE KEY') });
+  return problem ? [problem] : [];
 }
 
 const has = (secret: Secret, key: string): boolean => secret.data?.[key] !== undefined;
@@ -41,7 +67,7 @@ const typeChecks: Readonly<Record<string, (secret: Secret, at: FieldPath, root: 
     at.at('password').required();
   },
   'kubernetes.io/ssh-auth': (secret, at) => {
-    if (!has(secret, 'ssh-privatekey')) at.at('ssh-privatekey').required();
+    if (!secret.data?.['ssh-privatekey']) at.at('ssh-privatekey').required();
   },
   'kubernetes.io/tls': (secret, at) => {
     for (const key of ['tls.crt', 'tls.key']) if (!has(secret, key)) at.at(key).required();
@@ -70,6 +96,7 @@ export const secretKind = defineKind<Secret>({
       checkImmutableData(secret, { old, fields: ['data'], root });
       checkSecret(secret, root);
     }),
+  warnings,
   selectableFields: ['type'],
   selectable: ({ type }) => ({ type: type ?? '' }),
   columns: [nameColumn, text('Type', ({ type }) => type ?? ''), text('Data', ({ data }) => Object.keys(data ?? {}).length), ageColumn],

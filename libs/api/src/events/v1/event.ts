@@ -1,9 +1,10 @@
+import type { FieldError } from '@orrery/errors';
 import type { Event, EventsV1Event } from '../../../gen/types.ts';
-import { eventColumns, eventFieldNames, eventFields } from '../../core/v1/event.ts';
+import { checkEvent, eventColumns, eventFieldNames, eventFields } from '../../core/v1/event.ts';
 import { defineKind } from '../../define-kind.ts';
+import { semanticEqual } from '../../equality.ts';
 import { type FieldPath, findProblems } from '../../validation/field-path.ts';
 import { checkImmutable } from '../../validation/fields.ts';
-import { qualifiedName } from '../../validation/names.ts';
 
 function defined<T extends object>(fields: T): T {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T;
@@ -46,25 +47,43 @@ export function fromCoreEvent(event: Event): EventsV1Event {
   }) as EventsV1Event;
 }
 
-function checkEvent(event: EventsV1Event, root: FieldPath): void {
-  const namespace = event.metadata?.namespace ?? '';
-  const about = event.regarding?.namespace ?? '';
-  if (about !== namespace && !(about === '' && (namespace === 'default' || namespace === 'kube-system'))) {
-    root.child('involvedObject').child('namespace').invalid(about, 'does not match event.namespace');
-  }
-  if (!event.eventTime) root.child('eventTime').required();
-  if (event.type !== 'Normal' && event.type !== 'Warning') root.child('type').invalid('', 'has invalid value: ');
-  root.child('reportingController').requires(event.reportingController, qualifiedName);
-  for (const name of ['reportingInstance', 'action', 'reason'] as const) {
-    const value = event[name];
-    if (!value) root.child(name).required();
-    else if (Buffer.byteLength(value) > 128) root.child(name).invalid('', 'can have at most 128 characters');
-  }
-  if (Buffer.byteLength(event.note ?? '') > 1024) root.child('message').invalid('', 'can have at most 1024 characters');
+function checkSeries({ series }: EventsV1Event, root: FieldPath): void {
+  if (!series) return;
+  if ((series.count ?? 0) < 2) root.child('series').child('count').invalid('', 'should be at least 2');
+  if (!series.lastObservedTime) root.child('series').child('lastObservedTime').required();
 }
 
-const fixed = ['regarding', 'reason', 'type', 'action', 'reportingController', 'reportingInstance', 'related', 'note', 'eventTime'] as const;
-const coreNames: Readonly<Partial<Record<(typeof fixed)[number], string>>> = { regarding: 'involvedObject', note: 'message' };
+/** Older clients' fields have no place in this version. */
+function validate(event: EventsV1Event): FieldError[] {
+  return findProblems((root) => {
+    checkEvent(toCoreEvent(event), { root, reporter: 'reportingController' });
+    checkSeries(event, root);
+    if (!event.eventTime) root.child('eventTime').required();
+    if (event.type !== 'Normal' && event.type !== 'Warning') root.child('type').invalid('', `has invalid value: ${event.type ?? ''}`);
+    const unset = (name: string, given: boolean): void => {
+      if (given) root.child(name).invalid('', 'needs to be unset');
+    };
+    unset('firstTimestamp', Boolean(event.deprecatedFirstTimestamp));
+    unset('lastTimestamp', Boolean(event.deprecatedLastTimestamp));
+    unset('count', Boolean(event.deprecatedCount));
+    unset('source', Boolean(event.deprecatedSource?.component || event.deprecatedSource?.host));
+  });
+}
+
+/** Under the names that upstream reports them by. */
+const fixed = {
+  regarding: 'involvedObject', reason: 'reason', note: 'message', deprecatedSource: 'source', deprecatedFirstTimestamp: 'firstTimestamp', deprecatedLastTimestamp: 'lastTimestamp',
+  deprecatedCount: 'count', type: 'type', eventTime: 'eventTime', action: 'action', related: 'related', reportingController: 'reportingController', reportingInstance: 'reportingInstance',
+} as const;
+
+/** All but the series stays. */
+function validateUpdate(event: EventsV1Event, old: EventsV1Event): FieldError[] {
+  return findProblems((root) => {
+    checkEvent(toCoreEvent(event), { root, reporter: 'reportingController' });
+    if (!semanticEqual(event.series, old.series)) checkSeries(event, root);
+    for (const [name, shown] of Object.entries(fixed) as [keyof typeof fixed, string][]) checkImmutable({ value: event[name], old: old[name] }, root.child(shown));
+  });
+}
 
 export const eventsEventKind = defineKind<EventsV1Event>({
   group: 'events.k8s.io',
@@ -75,12 +94,8 @@ export const eventsEventKind = defineKind<EventsV1Event>({
   shortNames: ['ev'],
   storedAs: { group: '', version: 'v1', toStorage: toCoreEvent, fromStorage: fromCoreEvent },
   createOnUpdate: true,
-  validate: (event) => findProblems((root) => checkEvent(event, root)),
-  validateUpdate: (event, old) =>
-    findProblems((root) => {
-      checkEvent(event, root);
-      for (const name of fixed) checkImmutable({ value: event[name], old: old[name] }, root.child(coreNames[name] ?? name));
-    }),
+  validate,
+  validateUpdate,
   selectableFields: eventFieldNames.map((name) => name.replace(/^involvedObject\./, 'regarding.').replace(/^reportingComponent$/, 'reportingController')),
   selectable: (event) =>
     Object.fromEntries(

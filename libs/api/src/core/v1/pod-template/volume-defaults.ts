@@ -19,10 +19,6 @@ function defaultProjection(source: VolumeProjection): void {
 
 export function defaultClaimSpec(spec: PersistentVolumeClaimSpec): void {
   spec.volumeMode ??= 'Filesystem';
-  if (spec.dataSource && !spec.dataSourceRef && spec.dataSource.name) {
-    const { apiGroup, kind, name } = spec.dataSource;
-    spec.dataSourceRef = { ...(apiGroup === undefined ? {} : { apiGroup }), kind, name };
-  }
 }
 
 /** A volume without a source is an empty directory. */
