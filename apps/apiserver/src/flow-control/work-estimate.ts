@@ -1,3 +1,4 @@
+import { queryFlag } from '../http/query-flag.ts';
 import type { RequestInfo } from '../pipeline/request-info.ts';
 import type { FlowSeries } from './flow-series.ts';
 import type { PriorityLevel } from './priority-level.ts';
@@ -62,6 +63,6 @@ function writeWork(sources: EstimateSources, info: RequestInfo, { level, series 
 /** How many seats a request takes, and for how long after its answer. */
 export function estimate(sources: EstimateSources, request: { info: RequestInfo; query: URLSearchParams; level: PriorityLevel; series: FlowSeries }): Work {
   const { info, query } = request;
-  if (info.verb === 'list' || (info.verb === 'watch' && query.get('sendInitialEvents') === 'true')) return listWork(sources, info, request);
+  if (info.verb === 'list' || (info.verb === 'watch' && queryFlag(query, 'sendInitialEvents'))) return listWork(sources, info, request);
   return mutating.has(info.verb) && info.isResource ? writeWork(sources, info, request) : oneSeat;
 }

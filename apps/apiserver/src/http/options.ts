@@ -4,12 +4,7 @@ import type { DeleteOptions } from '../registry/delete.ts';
 import type { ListOptions } from '../registry/list.ts';
 import type { WriteOptions } from '../registry/registry.ts';
 import type { WatchOptions } from '../registry/watch.ts';
-
-function flag(query: URLSearchParams, name: string): boolean | undefined {
-  const value = query.get(name);
-  if (value === null) return undefined;
-  return value.toLowerCase() !== 'false' && value !== '0';
-}
+import { queryFlag as flag } from './query-flag.ts';
 
 function integer(query: URLSearchParams, name: string): number | undefined {
   const value = query.get(name);
@@ -107,7 +102,7 @@ export function writeOptions(query: URLSearchParams, request: { optionsKind: str
     ...(values.length ? { dryRun: values } : {}),
     ...(manager ? { fieldManager: manager } : {}),
     ...(query.get('fieldValidation') ? { fieldValidation: query.get('fieldValidation') } : {}),
-    ...(query.get('force') ? { force: query.get('force') === 'true' } : {}),
+    ...(query.has('force') ? { force: flag(query, 'force') } : {}),
   };
   return { dryRun: checkDryRun(values, optionsKind), fieldManager: manager || managerFrom(userAgent), raw };
 }

@@ -2,6 +2,7 @@ import { fieldError, invalid, unsupportedMediaType } from '@orrery/errors';
 import { type PatchInput, type PatchType, patch } from '../registry/patch.ts';
 import { fieldValidation, writeOptions } from './options.ts';
 import { readPatchBody } from './patch-body.ts';
+import { queryFlag } from './query-flag.ts';
 import { type ResourceRequest, readBody, sendEntry } from './resource.ts';
 
 const builtInTypes: readonly PatchType[] = [
@@ -30,7 +31,7 @@ export async function readPatch(request: ResourceRequest): Promise<PatchInput> {
     throw invalid({ group: 'meta.k8s.io', kind: 'PatchOptions', name: '' }, [fieldError.forbidden('force', 'may not be specified for non-apply patch')]);
   }
   const mode = fieldValidation(query, 'PatchOptions');
-  return { type, ...readPatchBody(await readBody(exchange), type, mode), options, mode, force: query.get('force') === 'true' };
+  return { type, ...readPatchBody(await readBody(exchange), type, mode), options, mode, force: queryFlag(query, 'force') ?? false };
 }
 
 export async function servePatch(request: ResourceRequest): Promise<void> {

@@ -1,5 +1,6 @@
 import type { RequestInfo } from '../pipeline/request-info.ts';
 import { selectedName } from '../pipeline/resource-info.ts';
+import { queryFlag } from './query-flag.ts';
 
 /** A request line taken apart. `tail` is what follows the subresource (of a proxy). */
 export interface ParsedRequest {
@@ -12,10 +13,6 @@ const verbs: Readonly<Record<string, string>> = { GET: 'get', HEAD: 'get', POST:
 const namespaceSubresources = new Set(['status', 'finalize']);
 const noQuery = new URLSearchParams();
 
-function truthy(value: string | null): boolean {
-  return value !== null && value.toLowerCase() !== 'false' && value !== '0';
-}
-
 function nonResource(method: string, path: string): RequestInfo {
   return { isResource: false, path, verb: method.toLowerCase(), group: '', version: '', resource: '', subresource: '', namespace: '', name: '' };
 }
@@ -25,7 +22,7 @@ function verbOf(method: string, name: string, query: URLSearchParams, watchPath:
   const verb = verbs[method] ?? method.toLowerCase();
   if (watchPath && verb === 'get') return 'watch';
   if (name) return verb;
-  if (verb === 'get') return truthy(query.get('watch')) ? 'watch' : 'list';
+  if (verb === 'get') return queryFlag(query, 'watch') ? 'watch' : 'list';
   return verb === 'delete' ? 'deletecollection' : verb;
 }
 

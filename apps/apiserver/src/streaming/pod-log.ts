@@ -1,6 +1,7 @@
 import type { Pod } from '@orrery/api/types';
 import { type FieldError, type StatusError, badRequest, fieldError, internalError, invalid, notFound } from '@orrery/errors';
 import type { ExchangeReply } from '@orrery/http';
+import { queryFlag } from '../http/query-flag.ts';
 import type { ConnectHandler, ConnectRequest } from '../pipeline/index.ts';
 import type { Backends } from './backend.ts';
 import { containerName } from './container-name.ts';
@@ -13,7 +14,7 @@ const maxErrorBytes = 2048;
 function logQuery(query: URLSearchParams, pod: string): string {
   const out = new URLSearchParams();
   const errors: FieldError[] = [];
-  for (const name of ['follow', 'previous', 'timestamps']) if (['1', 'true'].includes(query.get(name) ?? '')) out.append(name, 'true');
+  for (const name of ['follow', 'previous', 'timestamps']) if (queryFlag(query, name)) out.append(name, 'true');
   for (const [name, least] of [['sinceSeconds', 1], ['tailLines', 0], ['limitBytes', 1]] as const) {
     const text = query.get(name);
     if (text === null) continue;

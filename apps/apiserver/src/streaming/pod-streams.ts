@@ -1,21 +1,17 @@
 import type { Pod } from '@orrery/api/types';
 import { badRequest } from '@orrery/errors';
 import { upgradeProtocol } from '@orrery/http';
+import { queryFlag } from '../http/query-flag.ts';
 import { forbiddenAction } from '../pipeline/access.ts';
 import type { Authorizer, ConnectHandler, ConnectRequest } from '../pipeline/index.ts';
 import type { Backends } from './backend.ts';
 import { containerName } from './container-name.ts';
 import { passOnUpgrade } from './pass-on.ts';
 
-const on = (query: URLSearchParams, name: string, whenAbsent = false): boolean => {
-  const value = query.get(name);
-  return value === null ? whenAbsent : ['1', 'true', 't', 'TRUE', 'True', 'T'].includes(value);
-};
-
 /** The query as kubelets read it. */
 function kubeletQuery(query: URLSearchParams): string {
   const out = new URLSearchParams();
-  for (const [theirs, ours] of [['stdin', 'input'], ['stdout', 'output'], ['stderr', 'error'], ['tty', 'tty']] as const) if (on(query, theirs)) out.append(ours, '1');
+  for (const [theirs, ours] of [['stdin', 'input'], ['stdout', 'output'], ['stderr', 'error'], ['tty', 'tty']] as const) if (queryFlag(query, theirs)) out.append(ours, '1');
   for (const command of query.getAll('command')) out.append('command', command);
   const text = out.toString();
   return text ? `?${text}` : '';

@@ -1,3 +1,4 @@
+import { isOn } from '../../http/query-flag.ts';
 import type { AdmissionAttributes } from '../../pipeline/index.ts';
 
 type Fields = Record<string, unknown>;
@@ -13,7 +14,7 @@ function streamOptions(kind: string, options: Readonly<Fields>): Fields {
     const ports = listOf(options['ports']).flatMap((one) => String(one).split(',').map(Number));
     return ports.length ? { ports } : {};
   }
-  const set = flags.filter((name) => ['true', '1', ''].includes(String(options[name] ?? 'false')));
+  const set = flags.filter((name) => isOn(String(listOf(options[name])[0] ?? 'false')));
   const command = listOf(options['command']);
   return {
     ...Object.fromEntries(set.map((name) => [name, true])),
