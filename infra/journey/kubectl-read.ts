@@ -282,7 +282,7 @@ export const kinds: readonly Line[] = [
 ];
 
 export const described: readonly Line[] = [
-  ['describe cm a', /^Name: {9}a\nNamespace: {4}NS\nLabels: {7}app=x\n {14}tier=front\nAnnotations: {2}note: hi\n\nData\n====\nnum:\n----\n3\n\n?text:\n----\none\n\n\n?BinaryData\n====\n\nEvents: {2}<none>\n$/],
+  ['describe cm a', /^Name: {9}a\nNamespace: {4}NS\nLabels: {7}app=x\n {14}tier=front\nAnnotations: {2}note: hi\n\nData\n====\n(?=[\s\S]*num:\n----\n3\n)(?=[\s\S]*text:\n----\none\n)[\s\S]*BinaryData\n====\n\nEvents: {2}<none>\n$/],
   ['describe secret secret', /Type: {2}Opaque\n\nData\n====\nkey: {2}5 bytes\n$/],
   ['describe sa sa', /Name: {16}sa\nNamespace: {11}NS\nLabels: {14}<none>\nAnnotations: {9}<none>\nImage pull secrets: {2}<none>\nMountable secrets: {3}<none>\nTokens: {14}<none>\nEvents: {14}<none>\n$/],
   ['describe pv NS', /StorageClass: {4}NS\nStatus: {10}\w+\nClaim: {11}other\/nobody\nReclaim Policy: {2}Retain\nAccess Modes: {4}RWO\nVolumeMode: {6}Filesystem\nCapacity: {8}1Gi\n[\s\S]*Type: {10}HostPath \(bare host directory volume\)\n {4}Path: {10}\/tmp\/x/],

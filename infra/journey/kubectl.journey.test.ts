@@ -9,7 +9,9 @@ import { type Transcript, play } from './transcript.ts';
 
 /** Older ones lack commands of the matrix; Debian's own is 1.20. */
 const oldestMinor = 27;
-const programs = findKubectls().filter(({ minor }) => minor >= oldestMinor);
+const found = findKubectls().filter(({ minor }) => minor >= oldestMinor);
+/** The one of PATH goes for its version. */
+const programs = found.filter(({ minor }, i) => found.findIndex((other) => other.minor === minor) === i);
 const dir = mkdtempSync(join(tmpdir(), 'orrery-kubectl-'));
 let cluster: TestCluster;
 
