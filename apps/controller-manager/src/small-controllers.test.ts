@@ -67,6 +67,23 @@ test('quotas show every name, scopes count apart, and used follows what is there
   expect(used('all')).toMatchObject({ pods: '2', 'requests.cpu': '250m' });
 });
 
+test('what admission has charged is not given back before its object could be seen', async () => {
+  const { api, clock } = await startManager();
+  await api.create(ResourceQuotas, { metadata: { name: 'q', namespace: 'a' }, spec: { hard: { pods: '5' } } });
+  const pod = (name: string) => ({ metadata: { name, namespace: 'a' }, spec: { containers: [{ name: 'c' }] } });
+  await api.create(Pods, pod('old'));
+  await clock.advance(1_000);
+  const used = () => api.find(ResourceQuotas, 'q', 'a')?.status?.used;
+  expect(used()).toEqual({ pods: '1' });
+  api.setStatus(ResourceQuotas, { namespace: 'a', name: 'q' }, { hard: { pods: '5' }, used: { pods: '2' } });
+  await api.delete(Pods, { namespace: 'a', name: 'old' });
+  await clock.advance(200);
+  expect(used()).toEqual({ pods: '2' });
+  await api.create(Pods, pod('charged'));
+  await clock.advance(1_000);
+  expect(used()).toEqual({ pods: '1' });
+});
+
 test('policies are type-checked once a generation, against built-in and custom kinds', async () => {
   const { api, clock } = await startManager();
   const policy = (name: string, expression: string, resources: string[], apiGroups: string[]) =>

@@ -1,8 +1,8 @@
 import { ConfigMaps, CustomResourceDefinitions, PersistentVolumeClaims, Pods, ReplicationControllers, ResourceQuotas, Secrets, Services } from '@orrery/api';
 import { countName, objectUsage, quotaApplies } from '@orrery/api/quota';
 import type { ResourceQuota, ResourceQuotaStatus } from '@orrery/api/types';
-import { type KubeObject, type Quantity, type ResourceRef, addQuantity, formatQuantity, zeroQuantity } from '@orrery/apimachinery';
-import { deepEqual } from '@orrery/client';
+import { type KubeObject, type Quantity, type ResourceRef, addQuantity, compareQuantity, formatQuantity, tryParseQuantity, zeroQuantity } from '@orrery/apimachinery';
+import { deepEqual, keyOf } from '@orrery/client';
 import { type AnyController, type ControllerContext, defineController, watch } from '@orrery/controller';
 import { StatusError } from '@orrery/errors';
 import { allResources } from '../resources/catalog.ts';
@@ -11,6 +11,9 @@ import { allResources } from '../resources/catalog.ts';
 const measured: readonly ResourceRef[] = [Pods, Services, PersistentVolumeClaims, ConfigMaps, Secrets, ReplicationControllers, ResourceQuotas];
 /** Full recounts, for what is counted without being watched. */
 const resyncMs = 30_000;
+/** How long a charge may take to become an object that is seen here, and how long a lower count waits at most. */
+const settleMs = 500;
+const longestWaitMs = 5_000;
 
 /** Amounts of the names the quota bounds, over the objects that are in its scope. */
 export function plan(quota: ResourceQuota, objects: Iterable<{ resource: ResourceRef; object: KubeObject }>, nowMs: number): ResourceQuotaStatus {
@@ -33,7 +36,7 @@ function counted({ store }: Pick<ControllerContext, 'store'>, quota: ResourceQuo
   return allResources(store(CustomResourceDefinitions).list()).filter((resource) => resource.namespaced && !measured.includes(resource) && names.has(countName(resource)));
 }
 
-async function* objectsOf(context: ControllerContext, quota: ResourceQuota): AsyncIterable<{ resource: ResourceRef; object: KubeObject }> {
+async function* objectsOf(context: Pick<ControllerContext, 'api' | 'store'>, quota: ResourceQuota): AsyncIterable<{ resource: ResourceRef; object: KubeObject }> {
   const { api, store } = context;
   const { namespace = '' } = quota.metadata ?? {};
   for (const resource of measured) for (const object of store(resource).byIndex('namespace', namespace)) yield { resource, object };
@@ -50,33 +53,80 @@ function quotasOf(namespace: string, { store }: Pick<ControllerContext, 'store'>
   return [...store(ResourceQuotas).byIndex('namespace', namespace)].map((quota) => `${namespace}/${quota.metadata?.name ?? ''}`);
 }
 
+interface State {
+  /** When admission last charged a quota, and since when a lower count waits; monotonic milliseconds. */
+  readonly charges: Map<string, { chargedMs: number; waitingMs?: number }>;
+}
+
+type Amounts = Readonly<Record<string, unknown>>;
+
+const isLower = (name: string, used: Amounts, before: Amounts): boolean =>
+  used[name] !== before[name] && compareQuantity(tryParseQuantity(used[name]) ?? zeroQuantity, tryParseQuantity(before[name]) ?? zeroQuantity) < 0;
+
+/**
+ * Admission charges a quota before the object is stored, and the object is seen here later still. A count made in between
+ * would give back what is about to be used: so a lower one waits until charges have had time to become objects.
+ */
+function settlesInMs(key: string, context: ControllerContext<State>, change: { used: Amounts; before: Amounts }): number {
+  const { charges } = context.state;
+  const charge = charges.get(key);
+  const nowMs = context.env.clock.monotonic();
+  const waits = charge !== undefined && nowMs < charge.chargedMs + settleMs && Object.keys(change.used).some((name) => isLower(name, change.used, change.before));
+  if (!waits || nowMs > (charge.waitingMs ?? nowMs) + longestWaitMs) {
+    charges.delete(key);
+    return 0;
+  }
+  charge.waitingMs ??= nowMs;
+  return charge.chargedMs + settleMs - nowMs;
+}
+
+/** Quotas that are new, or whose spec or bounds changed, are counted; what admission charged is only remembered. */
+const watchQuotas = watch<ResourceQuota, State>(ResourceQuotas, ({ object, old, gone }, context) => {
+  const { env, state } = context;
+  const key = keyOf(object);
+  if (gone) state.charges.delete(key);
+  // Quotas are counted themselves.
+  if (gone || !old) return quotasOf(object.metadata?.namespace ?? '', context);
+  const [used, before] = [object.status?.used ?? {}, old.status?.used ?? {}];
+  if (Object.keys(used).some((name) => isLower(name, before, used))) {
+    const waitingMs = state.charges.get(key)?.waitingMs;
+    state.charges.set(key, { chargedMs: env.clock.monotonic(), ...(waitingMs === undefined ? {} : { waitingMs }) });
+  }
+  const isDue = !deepEqual(object.spec, old.spec) || !deepEqual(object.status?.hard ?? {}, object.spec?.hard ?? {});
+  return isDue ? [key] : [];
+});
+
 /** Keeps what quotas say is used; the API server refuses by it. */
 export function resourceQuotaController(): AnyController {
-  return defineController<ResourceQuota>({
+  return defineController<ResourceQuota, State>({
     name: 'resourcequota-controller',
-    for: ResourceQuotas,
     rbac: [
       { apiGroups: ['*'], resources: ['*'], verbs: ['list', 'watch'] },
       { apiGroups: [''], resources: ['resourcequotas/status'], verbs: ['update'] },
     ],
     watches: [
-      ...measured.map((resource) =>
-        watch(resource, ({ object, old, gone }, context) => {
+      watchQuotas,
+      ...measured.filter((resource) => resource !== ResourceQuotas).map((resource) =>
+        watch<KubeObject, State>(resource, ({ object, old, gone }, context) => {
           const settled = old && !gone && resource === Pods && deepEqual(old.metadata?.deletionTimestamp, object.metadata?.deletionTimestamp) && phaseOf(old) === phaseOf(object);
           return settled ? [] : quotasOf(object.metadata?.namespace ?? '', context);
         }),
       ),
       // Counted, so that they must be known.
-      watch(CustomResourceDefinitions, () => []),
+      watch<KubeObject, State>(CustomResourceDefinitions, () => []),
     ],
     coalesceMs: (key, { store }) => Math.min(1000, Math.floor(store(Pods).countByIndex('namespace', key.slice(0, key.indexOf('/'))) / 10)),
+    setup: () => ({ charges: new Map() }),
     async reconcile(key, context) {
       const quota = context.store(ResourceQuotas).get(key);
       if (!quota) return undefined;
       const objects: { resource: ResourceRef; object: KubeObject }[] = [];
       for await (const entry of objectsOf(context, quota)) objects.push(entry);
       const status = plan(quota, objects, context.env.clock.now());
-      if (!deepEqual(quota.status ?? {}, status)) await context.api.update(ResourceQuotas, { ...quota, status }, { subresource: 'status' });
+      if (deepEqual(quota.status ?? {}, status)) return { requeueAfterMs: resyncMs };
+      const waitMs = settlesInMs(key, context, { used: status.used ?? {}, before: quota.status?.used ?? {} });
+      if (waitMs > 0) return { requeueAfterMs: waitMs };
+      await context.api.update(ResourceQuotas, { ...quota, status }, { subresource: 'status' });
       return { requeueAfterMs: resyncMs };
     },
   });
