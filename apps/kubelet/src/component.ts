@@ -92,7 +92,7 @@ class KubeletComponent implements Kubelet {
       events,
       statuses: new StatusManager(env, { api, delayMs: config.statusDelayMs }),
       sources: deps.sources ?? createKubeletSources(env, { api }),
-      volumes: new VolumeManager({ api, host: deps.volumes, tokens: this.tokens, rootDir: config.rootDir }),
+      volumes: new VolumeManager({ api, host: deps.volumes, tokens: this.tokens, rootDir: config.rootDir, node: () => this.agent.node }),
       host: deps.volumes,
       logs: deps.logs,
       images: new ImageManager(env, { runtime, events, deadlineMs: config.imagePullProgressDeadlineSeconds * 1000 }),

@@ -1,4 +1,4 @@
-import type { Node, NodeSelectorTerm, Pod, Taint, Toleration } from '@orrery/api/types';
+import type { Node, NodeSelector, NodeSelectorTerm, Pod, Taint, Toleration } from '@orrery/api/types';
 import { type Operator, selectorOf } from '@orrery/apimachinery';
 import { type NodeLedger, amountsOf, hostPorts, podRequests } from './pod-resources.ts';
 
@@ -19,6 +19,11 @@ function termMatches(term: NodeSelectorTerm, node: Node): boolean {
       return op !== undefined && selectorOf([{ key, operator: op, values }]).matches(labels);
     });
   return matches(node.metadata?.labels ?? {}, matchExpressions) && matches({ 'metadata.name': node.metadata?.name ?? '' }, matchFields);
+}
+
+/** Any term matches. */
+export function nodeMatches(selector: NodeSelector, node: Node): boolean {
+  return selector.nodeSelectorTerms.some((term) => termMatches(term, node));
 }
 
 function affinityMatches(pod: Pod, node: Node): boolean {

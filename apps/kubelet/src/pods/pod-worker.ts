@@ -9,6 +9,7 @@ import { type PodRuntime, type RuntimeContainer, type RuntimeSandbox, noRuntime,
 import { sandboxConfig } from '../runtime/sandbox-config.ts';
 import { podStatus } from '../status/pod-status.ts';
 import { qosClass } from '../status/qos-class.ts';
+import { ClaimFault } from '../volumes/claim-volume.ts';
 import type { MountedVolume } from '../volumes/volume-manager.ts';
 import type { Rejection } from './admission.ts';
 import { BackOff } from './back-off.ts';
@@ -24,6 +25,9 @@ import { readTerminationMessages } from './termination-message.ts';
 const firstRetryMs = 500;
 const maxRetryMs = 122_000;
 const networkRetryMs = 5_000;
+/** A claim is bound by others at any moment; what keeps it is told again as seldom as upstream gives up waiting. */
+const claimRetryMs = 1_000;
+const claimEventMs = 123_000;
 
 export interface PodWorkerOptions {
   readonly context: KubeletContext;
@@ -67,6 +71,7 @@ export class PodWorker {
   private wakeAtMs = Infinity;
   private retryMs = firstRetryMs;
   private mountRetryMs = firstRetryMs;
+  private nextClaimEventMs = 0;
   private current = new AbortController();
   /** Grace period of a kill under way, 0 when there is none. */
   private killGrace = 0;
@@ -239,9 +244,20 @@ export class PodWorker {
     return this.objects;
   }
 
+  private mountFailed(error: Error): void {
+    const nowMs = this.context.env.clock.monotonic();
+    const isClaim = error instanceof ClaimFault;
+    if (!isClaim || nowMs >= this.nextClaimEventMs) {
+      if (isClaim) this.nextClaimEventMs = nowMs + claimEventMs;
+      this.context.events.event(Pods, this.pod, { type: 'Warning', reason: 'FailedMount', message: error.message });
+    }
+    this.wakeIn(isClaim ? claimRetryMs : this.mountRetryMs);
+    if (!isClaim) this.mountRetryMs = Math.min(maxRetryMs, this.mountRetryMs * 2);
+  }
+
   /** Makes the pod's volumes, or brings them up to date. False: not now. */
   private async mountVolumes(): Promise<boolean> {
-    const { volumes, events, node, hostIps } = this.context;
+    const { volumes, node, hostIps } = this.context;
     const objects = this.heldObjects();
     const fields = { podIps: this.podIps(), hostIps: hostIps(), allocatable: node().status?.allocatable ?? {} };
     const refresh = this.volumesStale;
@@ -252,9 +268,7 @@ export class PodWorker {
       this.mountRetryMs = firstRetryMs;
     } catch (error) {
       this.volumesStale = true;
-      events.event(Pods, this.pod, { type: 'Warning', reason: 'FailedMount', message: (error as Error).message });
-      this.wakeIn(this.mountRetryMs);
-      this.mountRetryMs = Math.min(maxRetryMs, this.mountRetryMs * 2);
+      this.mountFailed(error as Error);
       if (!this.volumes) return false;
     }
     return true;

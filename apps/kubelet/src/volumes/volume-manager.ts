@@ -1,11 +1,11 @@
-import { PersistentVolumeClaims, PersistentVolumes } from '@orrery/api';
-import type { ConfigMap, HostPathVolumeSource, Pod, Secret, Volume, VolumeProjection } from '@orrery/api/types';
+import type { ConfigMap, HostPathVolumeSource, Node, Pod, Secret, Volume, VolumeProjection } from '@orrery/api/types';
+import { podClaims } from '@orrery/api/volumes';
 import type { ApiClient } from '@orrery/client';
 import type { VolumeHost } from '@orrery/cri';
-import { isNotFound } from '@orrery/errors';
 import { ConfigFault } from '../env/environment.ts';
 import type { FieldContext } from '../env/field-values.ts';
-import { nameOf, namespaceOf, uidOf } from '../pods/pod-spec.ts';
+import { uidOf } from '../pods/pod-spec.ts';
+import { ClaimFault, claimVolume } from './claim-volume.ts';
 import type { TokenManager } from './token-manager.ts';
 import { type VolumeFiles, downwardFiles, keyedFiles } from './volume-files.ts';
 
@@ -41,6 +41,8 @@ export interface VolumeManagerOptions {
   readonly host: VolumeHost;
   readonly tokens: TokenManager;
   readonly rootDir: string;
+  /** The node as the API server last showed it. */
+  readonly node: () => Node;
 }
 
 /** Makes the volumes of pods on the node and keeps their content up to date. */
@@ -55,7 +57,7 @@ export class VolumeManager {
     return `${this.options.rootDir}/pods/${uid}`;
   }
 
-  /** Makes every volume of the pod. Throws VolumeFault for the first that cannot be made. */
+  /** Makes every volume of the pod. Throws VolumeFault or ClaimFault for the first that cannot be made. */
   async mount(pod: Pod, objects: PodObjects, fields: FieldContext): Promise<Map<string, MountedVolume>> {
     const mounted = new Map<string, MountedVolume>();
     for (const volume of pod.spec?.volumes ?? []) mounted.set(volume.name, await this.guarded(volume, { pod, objects, fields }));
@@ -77,6 +79,7 @@ export class VolumeManager {
     try {
       return await this.make(volume, context);
     } catch (error) {
+      if (error instanceof ClaimFault) throw error;
       throw new VolumeFault(`MountVolume.SetUp failed for volume "${volume.name}" : ${(error as Error).message}`);
     }
   }
@@ -95,8 +98,8 @@ export class VolumeManager {
     }
     if (volume.hostPath) return this.hostPath(volume.hostPath);
     if (volume.image) return { hostPath: '', readOnly: true, image: { reference: volume.image.reference ?? '', pullPolicy: volume.image.pullPolicy } };
-    if (volume.persistentVolumeClaim) return this.claim(pod, volume.persistentVolumeClaim.claimName, volume.persistentVolumeClaim.readOnly ?? false);
-    if (volume.ephemeral) return this.claim(pod, `${nameOf(pod)}-${volume.name}`, false);
+    const claim = podClaims(pod).find((one) => one.volume === volume.name);
+    if (claim) return claimVolume(pod, claim, this.options);
     const written = await this.files(volume, context);
     if (!written) throw new Error(`no volume plugin matched name: ${Object.keys(volume).find((key) => key !== 'name') ?? 'none'}`);
     const hostPath = this.path(pod, written.plugin, volume.name);
@@ -162,21 +165,5 @@ export class VolumeManager {
       return new Map([[path, { bytes, mode: pod.spec?.securityContext?.runAsUser === undefined && pod.spec?.securityContext?.fsGroup === undefined ? defaultMode : 0o600 }]]);
     }
     throw new Error(`no volume plugin matched name: projected ${Object.keys(source)[0] ?? ''}`);
-  }
-
-  private async claim(pod: Pod, claimName: string, readOnly: boolean): Promise<MountedVolume> {
-    const { api } = this.options;
-    const namespace = namespaceOf(pod);
-    const claim = await api.get(PersistentVolumeClaims, { namespace, name: claimName }).catch((error: unknown) => {
-      if (isNotFound(error)) throw new Error(`persistentvolumeclaim "${claimName}" not found`);
-      throw error;
-    });
-    const volumeName = claim.spec?.volumeName;
-    if (!volumeName || claim.status?.phase !== 'Bound') throw new Error(`PVC ${namespace}/${claimName} is not bound`);
-    const { spec = {} } = await api.get(PersistentVolumes, { name: volumeName });
-    if (spec.hostPath) return { ...(await this.hostPath(spec.hostPath)), readOnly };
-    if (spec.local) return { ...(await this.hostPath({ path: spec.local.path, type: 'DirectoryOrCreate' })), readOnly };
-    if (spec.csi) throw new Error(`kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: driver name ${spec.csi.driver} not found in the list of registered CSI drivers`);
-    throw new Error(`no volume plugin matched the PersistentVolume ${volumeName}`);
   }
 }

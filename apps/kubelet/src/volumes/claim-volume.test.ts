@@ -1,0 +1,72 @@
+import { PersistentVolumeClaims, PersistentVolumes } from '@orrery/api';
+import type { PersistentVolumeSpec, PodSpec } from '@orrery/api/types';
+import { expect, it } from 'vitest';
+import { type Fixture, container, fixture } from '../testing.ts';
+
+const using = (more: object = {}): Partial<PodSpec> => ({
+  containers: [container('app', { volumeMounts: [{ name: 'data', mountPath: '/data' }] })],
+  volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'c', ...more } }],
+});
+const mountOf = (f: Fixture) => [...f.cri.containers.values()][0]?.config.mounts?.find(({ containerPath }) => containerPath === '/data');
+
+function seed(f: Fixture, spec: PersistentVolumeSpec, more: { annotations?: Record<string, string>; uid?: string; phase?: string; owner?: string } = {}): void {
+  const { annotations = {}, uid = 'claim-uid', phase = 'Bound' } = more;
+  f.api.seed(PersistentVolumes, { metadata: { name: 'pv', annotations }, spec: { claimRef: { namespace: 'default', name: 'c', uid }, ...spec } });
+  f.api.seed(PersistentVolumeClaims, { metadata: { name: 'c', namespace: 'default', uid: 'claim-uid' }, spec: { volumeName: 'pv' }, status: { phase } });
+}
+
+async function start(spec: Partial<PodSpec>, prepare: (f: Fixture) => void): Promise<Fixture> {
+  const f = fixture();
+  prepare(f);
+  await f.kubelet.start();
+  await f.create('p', spec);
+  await f.clock.advance(100);
+  return f;
+}
+
+it.each<[string, PersistentVolumeSpec, Record<string, string>, number]>([
+  ['hostPath', { hostPath: { path: '/srv/x' } }, {}, 0o755],
+  ['hostPath of the provisioner', { hostPath: { path: '/srv/x', type: 'DirectoryOrCreate' } }, { 'pv.kubernetes.io/provisioned-by': 'orrery.dev/local' }, 0o777],
+])('mounts a claim of a %s volume, and leaves its data when the pod goes', async (_name, spec, annotations, mode) => {
+  const f = await start(using({ readOnly: true }), (g) => seed(g, spec, { annotations }));
+  expect(mountOf(f)).toMatchObject({ hostPath: '/srv/x', readonly: true });
+  expect(f.host.lookup('/srv/x')).toMatchObject({ kind: 'directory', mode });
+  await f.api.delete(PersistentVolumeClaims, { namespace: 'default', name: 'c' });
+  expect(await f.host.kind('/srv/x')).toBe('directory');
+});
+
+it('mounts a local volume whose directory is there', async () => {
+  const f = await start(using(), (g) => {
+    g.host.ensureDirectory('/mnt/disk');
+    seed(g, { local: { path: '/mnt/disk' } });
+  });
+  expect(mountOf(f)).toMatchObject({ hostPath: '/mnt/disk', readonly: false });
+});
+
+const unable = 'FailedMount: Unable to attach or mount volumes: unmounted volumes=[data], unattached volumes=[], failed to process volumes=[data]: error processing PVC default/c: ';
+it.each<[string, PersistentVolumeSpec, Parameters<typeof seed>[2], string]>([
+  ['is not bound', { hostPath: { path: '/x' } }, { phase: 'Pending' }, `${unable}PVC is not bound`],
+  ['is bound to a volume of another', { hostPath: { path: '/x' } }, { uid: 'other' }, `${unable}found PV object pv but its pv.Spec.ClaimRef.UID other does not point to claim.UID claim-uid`],
+  ['lies elsewhere', { hostPath: { path: '/x' }, nodeAffinity: { required: { nodeSelectorTerms: [{ matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: ['other'] }] }] } } }, {}, 'FailedMount: MountVolume.NodeAffinity check failed for volume "pv" : no matching NodeSelectorTerms'],
+  ['has no directory', { local: { path: '/none' } }, {}, 'FailedMount: MountVolume.NewMounter initialization failed for volume "pv" : path "/none" does not exist'],
+  ['has a directory of the wrong type', { hostPath: { path: '/none', type: 'File' } }, {}, 'FailedMount: MountVolume.SetUp failed for volume "pv" : hostPath type check failed: /none is not a file'],
+  ['needs a driver', { csi: { driver: 'd.x', volumeHandle: 'h' } }, {}, 'FailedMount: MountVolume.MountDevice failed for volume "pv" : kubernetes.io/csi: attacher.MountDevice failed to create newCsiDriverClient: driver name d.x not found in the list of registered CSI drivers'],
+])('waits when the claim %s', async (_name, spec, more, event) => {
+  const f = await start(using(), (g) => seed(g, spec, more));
+  expect([f.pod('p').status?.phase, f.events().filter((text) => text.startsWith('FailedMount'))]).toEqual(['Pending', [event]]);
+});
+
+it('starts the pod soon after its claim is bound, having said once what it waits for', async () => {
+  const f = await start(using(), (g) => seed(g, { hostPath: { path: '/x' } }, { phase: 'Pending' }));
+  await f.clock.advance(60_000);
+  expect(f.events().filter((text) => text.startsWith('FailedMount'))).toHaveLength(1);
+  f.api.setStatus(PersistentVolumeClaims, { namespace: 'default', name: 'c' }, { phase: 'Bound' });
+  await f.clock.advance(1_500);
+  expect(f.pod('p').status?.phase).toBe('Running');
+});
+
+it('takes only the claim that was made for the pod as its ephemeral volume', async () => {
+  const f = await start({ containers: [container('app')], volumes: [{ name: 'e', ephemeral: { volumeClaimTemplate: { spec: {} } } }] }, (g) =>
+    g.api.seed(PersistentVolumeClaims, { metadata: { name: 'p-e', namespace: 'default', uid: 'u' }, spec: { volumeName: 'pv' }, status: { phase: 'Bound' } }));
+  expect(f.events().join('\n')).toContain('error processing PVC default/p-e: PVC default/p-e was not created for pod default/p (pod is not owner)');
+});
