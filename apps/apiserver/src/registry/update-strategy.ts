@@ -50,7 +50,7 @@ export function strategyOf(kind: KindDescriptor, subresource: string): UpdateStr
     const removes = kind.group === '' && kind.kind === 'Namespace' ? namespaceEmptied : finalizersDone;
     return { prepare: kind.prepareForUpdate, validate: kind.validateUpdate, removes };
   }
-  if (kind.group === '' && kind.kind === 'Namespace' && subresource === 'finalize') return finalize;
   const own = kind.subresources.find(({ name }) => name === subresource);
+  if (kind.group === '' && kind.kind === 'Namespace' && subresource === 'finalize') return { ...finalize, validate: own?.validateUpdate ?? finalize.validate };
   return { prepare: own?.prepareForUpdate ?? kind.prepareForStatusUpdate, validate: own?.validateUpdate ?? kind.validateStatusUpdate, removes: never };
 }

@@ -11,7 +11,6 @@ export function containerName(pod: Pod, asked: string): string {
   }
   if (containers.length === 1) return containers[0]?.name ?? '';
   if (!containers.length) throw badRequest(`a container name must be specified for pod ${name}`);
-  const names = (list: readonly { name?: string }[]): string => `[${list.map((container) => container.name).join(' ')}]`;
-  const more = initContainers.length ? ` or one of the init containers: ${names(initContainers)}` : '';
-  throw badRequest(`a container name must be specified for pod ${name}, choose one of: ${names(containers)}${more}`);
+  const names = [...initContainers, ...containers, ...ephemeralContainers].map((container) => container.name).join(' ');
+  throw badRequest(`a container name must be specified for pod ${name}, choose one of: [${names}]`);
 }

@@ -10,25 +10,44 @@ import { ask, relay } from './pass-on.ts';
 const plain = { 'content-type': 'text/plain; charset=utf-8' };
 const maxErrorBytes = 2048;
 
-/** Checks the options as upstream does and passes them on under the same names. */
-function logQuery(query: URLSearchParams, pod: string): string {
-  const out = new URLSearchParams();
+const numbers = ['tailLines', 'limitBytes', 'sinceSeconds'] as const;
+const streams = ['All', 'Stderr', 'Stdout'];
+
+/** What is no number or time at all is refused before anything else is looked at. */
+function readNumber(query: URLSearchParams, name: string): number | undefined {
+  const text = query.get(name);
+  if (text === null || text === '') return undefined;
+  if (!/^[-+]?\d+$/.test(text)) throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+  return Number(text);
+}
+
+function readTime(query: URLSearchParams): string | undefined {
+  const text = query.get('sinceTime');
+  if (text && Number.isNaN(Date.parse(text))) throw badRequest(`parsing time ${JSON.stringify(text)} as "2006-01-02T15:04:05Z07:00": cannot parse ${JSON.stringify(text)} as "2006"`);
+  return text || undefined;
+}
+
+/** In upstream's order; what concerns several options has no path. */
+function optionErrors({ tailLines, limitBytes, sinceSeconds, sinceTime, stream }: { [K in (typeof numbers)[number]]?: number | undefined } & { sinceTime: string | undefined; stream: string | undefined }): FieldError[] {
   const errors: FieldError[] = [];
+  if (tailLines !== undefined && tailLines < 0) errors.push(fieldError.invalid('tailLines', tailLines, 'must be greater than or equal to 0'));
+  if (limitBytes !== undefined && limitBytes < 1) errors.push(fieldError.invalid('limitBytes', limitBytes, 'must be greater than 0'));
+  if (sinceSeconds !== undefined && sinceTime !== undefined) errors.push(fieldError.forbidden('[]', 'at most one of `sinceTime` or `sinceSeconds` may be specified'));
+  else if (sinceSeconds !== undefined && sinceSeconds < 1) errors.push(fieldError.invalid('sinceSeconds', sinceSeconds, 'must be greater than 0'));
+  if (stream !== undefined && !streams.includes(stream)) errors.push(fieldError.notSupported('stream', stream, streams));
+  if (stream !== undefined && stream !== 'All' && tailLines !== undefined) errors.push(fieldError.forbidden('[]', '`tailLines` and specific `stream` are mutually exclusive for now'));
+  return errors;
+}
+
+/** Checks the options as upstream does and passes them on under the same names. */
+export function logQuery(query: URLSearchParams, pod: string): string {
+  const out = new URLSearchParams();
   for (const name of ['follow', 'previous', 'timestamps']) if (queryFlag(query, name)) out.append(name, 'true');
-  for (const [name, least] of [['sinceSeconds', 1], ['tailLines', 0], ['limitBytes', 1]] as const) {
-    const text = query.get(name);
-    if (text === null) continue;
-    const value = Number(text);
-    if (!Number.isInteger(value) || value < least) errors.push(fieldError.invalid(name, Number.isNaN(value) ? text : value, least ? 'must be greater than 0' : 'must be greater than or equal to 0'));
-    else out.append(name, text);
-  }
-  const since = query.get('sinceTime');
-  if (since !== null && out.has('sinceSeconds')) errors.push(fieldError.forbidden('sinceSeconds', 'at most one of sinceTime or sinceSeconds may be specified'));
-  else if (since !== null) out.append('sinceTime', since);
-  const stream = query.get('stream');
-  if (stream !== null && !['All', 'Stdout', 'Stderr'].includes(stream)) errors.push(fieldError.notSupported('stream', stream, ['All', 'Stderr', 'Stdout']));
-  else if (stream !== null) out.append('stream', stream);
+  const [tailLines, limitBytes, sinceSeconds] = numbers.map((name) => readNumber(query, name));
+  const options = { tailLines, limitBytes, sinceSeconds, sinceTime: readTime(query), stream: query.get('stream') ?? undefined };
+  const errors = optionErrors(options);
   if (errors.length) throw invalid({ group: '', kind: 'PodLogOptions', name: pod }, errors);
+  for (const [name, value] of Object.entries(options)) if (value !== undefined) out.append(name, String(value));
   const text = out.toString();
   return text ? `?${text}` : '';
 }

@@ -82,7 +82,7 @@ describe('containers', () => {
   it('are the named one or the only one', () => {
     expect(containerName(pod, '')).toBe('c');
     expect(containerName(two, 'i')).toBe('i');
-    expect(() => containerName(two, '')).toThrow('a container name must be specified for pod p, choose one of: [a b] or one of the init containers: [i]');
+    expect(() => containerName(two, '')).toThrow('a container name must be specified for pod p, choose one of: [i a b]');
     expect(() => containerName(two, 'x')).toThrow('container x is not valid for pod p');
   });
 });

@@ -1,6 +1,6 @@
 import type { KubeObject } from '@orrery/apimachinery';
 import type { Binding, Pod, PodCondition } from '@orrery/api/types';
-import { badRequest, conflict, type FieldError, fieldError, invalid, notFound } from '@orrery/errors';
+import { badRequest, conflict, type FieldError, fieldError, notFound, StatusError } from '@orrery/errors';
 import { rfc3339 } from '@orrery/runtime';
 import { admission } from '../admission-chain.ts';
 import { guaranteedUpdate } from '../commit.ts';
@@ -9,12 +9,14 @@ import { type SubresourceInput, success } from './handler.ts';
 
 const podBinding = { group: '', resource: 'pods/binding' };
 
-function validate(binding: Binding, name: string): void {
+/** Upstream's storage judges bindings itself, so its refusal is no 422. */
+function validate(binding: Binding): void {
   const errors: FieldError[] = [];
   const { kind = '', name: node } = binding.target ?? {};
   if (kind !== '' && kind !== 'Node') errors.push(fieldError.notSupported('target.kind', kind, ['Node', '<empty>']));
   if (!node) errors.push(fieldError.required('target.name'));
-  if (errors.length) throw invalid({ group: '', kind: 'Binding', name }, errors);
+  const lines = errors.map(({ field, message }) => `${field}: ${message}`);
+  if (lines.length > 0) throw new StatusError({ code: 500, message: lines.length === 1 ? (lines[0] ?? '') : `[${lines.join(', ')}]` });
 }
 
 function refusal(pod: Pod): string | undefined {
@@ -26,19 +28,22 @@ function refusal(pod: Pod): string | undefined {
 }
 
 function scheduled(conditions: readonly PodCondition[] | undefined, now: string): PodCondition[] {
-  const others = (conditions ?? []).filter((c) => c.type !== 'PodScheduled');
-  return [...others, { type: 'PodScheduled', status: 'True', lastTransitionTime: now }];
+  const done: PodCondition = { type: 'PodScheduled', status: 'True', lastTransitionTime: now };
+  const known = (conditions ?? []).some((c) => c.type === done.type);
+  return known ? (conditions ?? []).map((c) => (c.type === done.type ? done : c)) : [...(conditions ?? []), done];
 }
 
+/** Labels of the binding (those of its node's place) fill in what the pod does not have; a nomination is over. */
 function bound(pod: Pod, binding: Binding, now: string): Pod {
   const { annotations, labels } = binding.metadata ?? {};
   const metadata = {
     ...pod.metadata,
     ...(annotations ? { annotations: { ...pod.metadata?.annotations, ...annotations } } : {}),
-    ...(labels ? { labels: { ...pod.metadata?.labels, ...labels } } : {}),
+    ...(labels ? { labels: { ...labels, ...pod.metadata?.labels } } : {}),
   };
   const spec = { ...pod.spec, nodeName: binding.target?.name } as Pod['spec'];
-  return { ...pod, metadata, spec, status: { ...pod.status, conditions: scheduled(pod.status?.conditions, now) } } as Pod;
+  const { nominatedNodeName: _, ...status } = pod.status ?? {};
+  return { ...pod, metadata, spec, status: { ...status, conditions: scheduled(status.conditions, now) } } as Pod;
 }
 
 /** POST pods/binding (and the older bindings): puts the pod on a node, once. */
@@ -46,7 +51,7 @@ export async function bind(registry: Registry, scope: RequestScope, input: Subre
   const binding = input.object as unknown as Binding;
   const name = scope.info.name || (binding.metadata?.name ?? '');
   if (binding.metadata?.name && binding.metadata.name !== name) throw badRequest('name in URL does not match name in Binding object');
-  validate(binding, name);
+  validate(binding);
   const kind = registry.kinds.get('', 'v1', 'pods');
   if (!kind) throw notFound({ group: '', resource: 'pods', name });
   const check = admission(registry, { ...scope, kind }, { operation: 'CREATE', object: binding, oldObject: undefined, name, options: input.options, subresource: 'binding', objectKind: { group: '', version: 'v1', kind: 'Binding' } });
