@@ -51,7 +51,8 @@ export const volumeRestrictions = definePlugin({
     preFilter(state, { pod }, snapshot) {
       const { namespace } = pod.metadata ?? {};
       const exclusive = new Set<string>();
-      for (const { claim: claimName } of podClaims(pod)) {
+      for (const { claim: claimName, ephemeral } of podClaims(pod)) {
+        if (ephemeral) continue;
         const claim = volumes.claim(`${namespace ?? ''}/${claimName}`);
         if (!claim) return unresolvable(`persistentvolumeclaim "${claimName}" not found`);
         if (claim.spec?.accessModes?.includes('ReadWriteOncePod')) exclusive.add(claimName);

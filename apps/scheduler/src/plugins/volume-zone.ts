@@ -50,7 +50,8 @@ export const volumeZone = definePlugin({
     events: volumeEvents,
     preFilter(state, { pod }) {
       const places: Place[] = [];
-      for (const { claim: claimName } of podClaims(pod)) {
+      for (const { claim: claimName, ephemeral } of podClaims(pod)) {
+        if (ephemeral) continue;
         const claim = volumes.claim(`${pod.metadata?.namespace ?? ''}/${claimName}`);
         const found = claim ? placesOf(claim, volumes) : unresolvable(`persistentvolumeclaim "${claimName}" not found`);
         if (!Array.isArray(found)) return found as Status;
