@@ -1,5 +1,5 @@
 import { type Descriptions, type Flavor, type JsonObject, type OpenApiKind, type Operation, refPrefix } from './model.ts';
-import { groupPath, operationsOf } from './operations.ts';
+import { groupName, groupPath, groupTag, operationsOf, versionName } from './operations.ts';
 import { type SchemaWriter, writeDefinition } from './schemas.ts';
 
 export interface OpenApiOptions {
@@ -51,7 +51,7 @@ function common(operation: Operation): JsonObject {
     tags: [operation.tag],
     description: operation.description,
     operationId: operation.operationId,
-    'x-kubernetes-action': operation.action,
+    ...(operation.action ? { 'x-kubernetes-action': operation.action } : {}),
     ...(target ? { 'x-kubernetes-group-version-kind': { group: target.group, kind: target.kind, version: target.version } } : {}),
   };
 }
@@ -96,23 +96,30 @@ function renderPaths(operations: readonly Operation[], flavor: Flavor): JsonObje
   return paths;
 }
 
-function resourceListOperation(group: string, version: string): Operation {
-  return {
-    path: `${groupPath(group, version)}/`,
-    method: 'get',
-    action: 'get',
-    operationId: `getAPIResources`,
-    description: 'get available resources',
-    target: undefined,
-    tag: `${group || 'core'}_${version}`,
-    consumes: ['application/json'],
-    produces: ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'],
-    query: [],
-    isBodyRequired: false,
-    answer: 'io.k8s.apimachinery.pkg.apis.meta.v1.APIResourceList',
-    codes: [200, 401],
-  };
+const types = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
+const meta = 'io.k8s.apimachinery.pkg.apis.meta.v1.';
+
+function discoveryOperation(more: Pick<Operation, 'path' | 'operationId' | 'description' | 'tag' | 'answer'> & Partial<Operation>): Operation {
+  return { method: 'get', action: '', target: undefined, consumes: types, produces: types, query: [], isBodyRequired: false, codes: [200, 401], ...more };
 }
+
+function resourceListOperation(group: string, version: string): Operation {
+  return discoveryOperation({
+    path: `${groupPath(group, version)}/`, operationId: `get${versionName(group, version)}APIResources`, description: 'get available resources', tag: `${groupTag(group)}_${version}`, answer: `${meta}APIResourceList`,
+  });
+}
+
+const groupOperation = (group: string): Operation =>
+  discoveryOperation({ path: `/apis/${group}/`, operationId: `get${groupName(group)}APIGroup`, description: 'get information of a group', tag: groupTag(group), answer: `${meta}APIGroup` });
+
+/** What is served besides resources, in the document of everything. */
+const rootOperations: readonly Operation[] = [
+  discoveryOperation({ path: '/.well-known/openid-configuration/', operationId: 'getServiceAccountIssuerOpenIDConfiguration', description: 'get service account issuer OpenID configuration, also known as the "OIDC discovery doc"', tag: 'WellKnown', answer: '', consumes: [], produces: ['application/json'] }),
+  discoveryOperation({ path: '/api/', operationId: 'getCoreAPIVersions', description: 'get available API versions', tag: 'core', answer: `${meta}APIVersions` }),
+  discoveryOperation({ path: '/apis/', operationId: 'getAPIVersions', description: 'get available API versions', tag: 'apis', answer: `${meta}APIGroupList` }),
+  discoveryOperation({ path: '/openid/v1/jwks/', operationId: 'getServiceAccountIssuerOpenIDKeyset', description: 'get service account issuer OpenID JSON Web Key Set (contains public token verification keys)', tag: 'openid', answer: '', consumes: [], produces: ['application/jwk-set+json'] }),
+  discoveryOperation({ path: '/version/', operationId: 'getCodeVersion', description: 'get the version information for this server', tag: 'version', answer: 'io.k8s.apimachinery.pkg.version.Info', consumes: ['application/json'], produces: ['application/json'] }),
+];
 
 function makeWriter(flavor: Flavor, kinds: readonly OpenApiKind[], descriptions: Descriptions): SchemaWriter {
   const custom = new Map<string, OpenApiKind>();
@@ -151,7 +158,8 @@ export function openApiV3(group: string, version: string, kinds: readonly OpenAp
 export function openApiV2(kinds: readonly OpenApiKind[], options: OpenApiOptions = {}): JsonObject {
   const versions = new Map(kinds.map((kind) => [groupPath(kind.group, kind.version), kind]));
   const lists = [...versions.values()].map((kind) => resourceListOperation(kind.group, kind.version));
-  const operations = [...kinds.flatMap(operationsOf), ...lists];
+  const groups = new Set(kinds.filter(({ group, customSchema }) => group !== '' && !customSchema).map(({ group }) => group));
+  const operations = [...kinds.flatMap(operationsOf), ...lists, ...[...groups].map(groupOperation), ...rootOperations];
   const writer = makeWriter('v2', kinds, options.descriptions ?? {});
   const definitions = writeSchemas(writer, operations);
   return {

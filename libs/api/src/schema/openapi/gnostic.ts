@@ -144,7 +144,7 @@ function writeOperation(writer: BinaryWriter, operation: JsonObject): void {
   extensions(writer, 13, operation);
 }
 
-const methods: readonly (readonly [string, number])[] = [['get', 2], ['put', 3], ['post', 4], ['delete', 5], ['patch', 8]];
+const methods: readonly (readonly [string, number])[] = [['get', 2], ['put', 3], ['post', 4], ['delete', 5], ['options', 6], ['head', 7], ['patch', 8]];
 
 function writePathItem(writer: BinaryWriter, item: JsonObject): void {
   for (const [method, number] of methods) {

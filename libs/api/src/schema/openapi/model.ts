@@ -37,8 +37,8 @@ export const refPrefix: Readonly<Record<Flavor, string>> = { v2: '#/definitions/
 
 export interface Operation {
   readonly path: string;
-  readonly method: 'get' | 'put' | 'post' | 'patch' | 'delete';
-  /** x-kubernetes-action. */
+  readonly method: 'get' | 'put' | 'post' | 'patch' | 'delete' | 'head' | 'options';
+  /** x-kubernetes-action; empty where there is no resource. */
   readonly action: string;
   readonly operationId: string;
   readonly description: string;

@@ -70,6 +70,21 @@ describe('OpenAPI v2', () => {
     expect(at(document, 'definitions', 'com.example.stable.v1.CronTab', 'properties', 'spec', 'properties', 'port')).toEqual({ 'x-kubernetes-int-or-string': true });
   });
 
+  it('says what passes requests on, and keeps the old way to watch', () => {
+    const subresources = [{ name: 'exec', kind: 'PodExecOptions', verbs: ['create', 'get'] }, { name: 'proxy', kind: 'PodProxyOptions', verbs: ['get'] }];
+    const { paths } = openApiV2([{ ...pods, subresources }, deployments, crontabs]) as { paths: Record<string, Record<string, JsonObject>> };
+    const ids = (path: string): string[] => Object.entries(paths[path] ?? {}).filter(([name]) => name !== 'parameters').map(([method, operation]) => `${method} ${String(operation['x-kubernetes-action'])} ${String(operation['operationId'])}`);
+    const pod = '/api/v1/namespaces/{namespace}/pods/{name}';
+    expect(ids(`${pod}/exec`)).toEqual(['get connect connectCoreV1GetNamespacedPodExec', 'post connect connectCoreV1PostNamespacedPodExec']);
+    expect(at(paths, `${pod}/exec`, 'get', 'x-kubernetes-group-version-kind')).toEqual({ group: '', kind: 'PodExecOptions', version: 'v1' });
+    expect(ids(`${pod}/proxy/{path}`)).toHaveLength(7);
+    expect(ids(`${pod}/proxy/{path}`)).toContain('options connect connectCoreV1OptionsNamespacedPodProxyWithPath');
+    const watched = ['deployments', 'namespaces/{namespace}/deployments', 'namespaces/{namespace}/deployments/{name}'].flatMap((path) => ids(`/apis/apps/v1/watch/${path}`));
+    expect(watched).toEqual(['get watchlist watchAppsV1DeploymentListForAllNamespaces', 'get watchlist watchAppsV1NamespacedDeploymentList', 'get watch watchAppsV1NamespacedDeployment']);
+    expect(Object.keys(paths).filter((path) => path.includes('/watch/') && path.includes('crontabs'))).toEqual([]);
+    expect(['/api/', '/apis/', '/apis/apps/', '/apis/apps/v1/', '/version/'].map((path) => at(paths, path, 'get', 'operationId'))).toEqual(['getCoreAPIVersions', 'getAPIVersions', 'getAppsAPIGroup', 'getAppsV1APIResources', 'getCodeVersion']);
+  });
+
   it('becomes protobuf', () => {
     const reader = new BinaryReader(encodeOpenApiV2(document));
     const seen: number[] = [];

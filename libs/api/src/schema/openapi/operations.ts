@@ -10,11 +10,17 @@ const deleteQuery = ['dryRun', 'gracePeriodSeconds', 'ignoreStoreReadErrorWithCl
 
 const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
-/** `RbacAuthorizationV1`, as operation ids carry group and version. */
-function versionName(group: string, version: string): string {
+/** `RbacAuthorization`, as operation ids carry a group. */
+export function groupName(group: string): string {
   const short = group.replace(/\.k8s\.io$/, '') || 'core';
-  return `${short.split(/[.-]/).map(capitalized).join('')}${capitalized(version)}`;
+  return short.split(/[.-]/).map(capitalized).join('');
 }
+
+/** `RbacAuthorizationV1`, as operation ids carry group and version. */
+export const versionName = (group: string, version: string): string => `${groupName(group)}${capitalized(version)}`;
+
+/** `rbacAuthorization`, as tags carry a group. */
+export const groupTag = (group: string): string => group.replace(/\.k8s\.io$/, '').replace(/[.-](\w)/g, (_dot, letter: string) => letter.toUpperCase()) || 'core';
 
 export function groupPath(group: string, version: string): string {
   return group === '' ? `/api/${version}` : `/apis/${group}/${version}`;
@@ -38,7 +44,7 @@ function operation({ kind, path, scope }: Scope, draft: Draft): Operation {
     operationId: `${verb.replace('Collection', '')}${versionName(kind.group, kind.version)}${verb.endsWith('Collection') ? 'Collection' : ''}${scope}${name}`,
     description: `${verb} ${kind.kind}`,
     target,
-    tag: `${kind.group.replace(/\.k8s\.io$/, '').replace(/[.-](\w)/g, (_dot, letter: string) => letter.toUpperCase()) || 'core'}_${kind.version}`,
+    tag: `${groupTag(kind.group)}_${kind.version}`,
     consumes: ['*/*'],
     produces,
     isBodyRequired: true,
@@ -98,7 +104,31 @@ function subresourceKind(kind: OpenApiKind, sub: OpenApiKind['subresources'][num
   return { target, definition: own ? kind.definition : (definitionFor(apiVersion, target.kind) ?? '') };
 }
 
+const proxyMethods = ['delete', 'get', 'head', 'options', 'patch', 'post', 'put'] as const;
+const streamMethods = ['get', 'post'] as const;
+
+/** What passes a request on to a node or a pod: its methods and what it is told in the query. */
+const passedOn: Readonly<Record<string, { readonly methods: readonly Operation['method'][]; readonly query: readonly string[] }>> = {
+  attach: { methods: streamMethods, query: ['container', 'stderr', 'stdin', 'stdout', 'tty'] },
+  exec: { methods: streamMethods, query: ['command', 'container', 'stderr', 'stdin', 'stdout', 'tty'] },
+  portforward: { methods: streamMethods, query: ['ports'] },
+  proxy: { methods: proxyMethods, query: ['path'] },
+};
+
+function connectOperations(at: Scope, sub: OpenApiKind['subresources'][number]): Operation[] {
+  const { methods, query } = passedOn[sub.name] ?? { methods: [], query: [] };
+  const { target } = subresourceKind(at.kind, sub);
+  const name = `${at.kind.kind}${capitalized(sub.name)}`;
+  const places = sub.name === 'proxy' ? [[`${at.path}/proxy`, name], [`${at.path}/proxy/{path}`, `${name}WithPath`]] as const : [[`${at.path}/${sub.name}`, name]] as const;
+  return places.flatMap(([path, shown]) =>
+    methods.map((method) => ({
+      ...operation({ ...at, path }, { verb: 'connect', name: shown, method, action: 'connect', answer: '', query, target, produces: ['*/*'], description: `connect ${method.toUpperCase()} requests to ${sub.name} of ${at.kind.kind}` }),
+      operationId: `connect${versionName(at.kind.group, at.kind.version)}${capitalized(method)}${at.scope}${shown}`,
+    })));
+}
+
 function subresourceOperations(at: Scope, sub: OpenApiKind['subresources'][number]): Operation[] {
+  if (passedOn[sub.name] && !at.kind.customSchema) return connectOperations(at, sub);
   const { target, definition } = subresourceKind(at.kind, sub);
   const name = `${at.kind.kind}${sub.name.split(/[-/]/).map(capitalized).join('')}`;
   const inner: Scope = { ...at, path: `${at.path}/${sub.name}` };
@@ -121,6 +151,24 @@ function allSubresources(kind: OpenApiKind): OpenApiKind['subresources'] {
   return [...extra.filter((sub) => !known.has(sub.name)), ...kind.subresources];
 }
 
+/** The paths below `/watch/`, from before watching was a parameter of lists: built-in kinds still have them. */
+function watchOperations(kind: OpenApiKind): Operation[] {
+  if (!kind.verbs.includes('watch') || kind.customSchema) return [];
+  const base = `${groupPath(kind.group, kind.version)}/watch`;
+  const inside = kind.namespaced ? '/namespaces/{namespace}' : '';
+  const scope = kind.namespaced ? 'Namespaced' : '';
+  const produces = [...all, 'application/json;stream=watch', 'application/vnd.kubernetes.protobuf;stream=watch'];
+  const watch = (path: string, action: string): Operation =>
+    operation({ kind, path, scope: action === 'everywhere' ? '' : scope }, { verb: 'watch', method: 'get', action: action === 'watch' ? action : 'watchlist', answer: `${meta}WatchEvent`, query: [], produces, description: `watch ${kind.kind}; use the watch parameter of a list instead` });
+  const everywhere = watch(`${base}/${kind.resource}`, 'everywhere');
+  const list = watch(`${base}${inside}/${kind.resource}`, 'watchlist');
+  return [
+    ...(kind.namespaced ? [{ ...everywhere, operationId: `${everywhere.operationId}ListForAllNamespaces` }] : []),
+    { ...list, operationId: `${list.operationId}List` },
+    ...(kind.verbs.includes('get') ? [watch(`${base}${inside}/${kind.resource}/{name}`, 'watch')] : []),
+  ];
+}
+
 /** Every operation of a resource, collection first. */
 export function operationsOf(kind: OpenApiKind): Operation[] {
   const base = groupPath(kind.group, kind.version);
@@ -135,5 +183,6 @@ export function operationsOf(kind: OpenApiKind): Operation[] {
     ...collectionOperations({ kind, path, scope }),
     ...itemOperations(item),
     ...allSubresources(kind).flatMap((sub) => subresourceOperations(item, sub)),
+    ...watchOperations(kind),
   ];
 }
