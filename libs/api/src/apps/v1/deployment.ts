@@ -6,6 +6,7 @@ import { defineKind } from '../../define-kind.ts';
 import { ageColumn, containerColumns, formatSelector, nameColumn, text, wideText } from '../../printing/columns.ts';
 import { type FieldPath, findProblems } from '../../validation/field-path.ts';
 import { checkImmutable, checkNonNegative, checkNonNegativeIntOrPercent, checkNotAbove100Percent, intOrPercentValue } from '../../validation/fields.ts';
+import { podNameWarnings } from '../../validation/pod-names.ts';
 import { checkCollisionCount, checkReplicaCounts, checkWorkload, shownStrategy } from './workload.ts';
 
 function setDefaults({ spec }: Deployment): void {
@@ -91,7 +92,10 @@ export const deploymentKind = defineKind<Deployment>({
   validate: ({ spec }) => findProblems((root) => checkSpec(spec, root.child('spec'))),
   validateUpdate,
   validateStatusUpdate,
-  warnings: ({ spec }, old) => podSpecWarnings(spec?.template?.spec, { old: old?.spec?.template?.spec, path: 'spec.template.spec' }),
+  warnings: ({ metadata, spec }, old) => [
+    ...(old ? [] : podNameWarnings(metadata?.name)),
+    ...podSpecWarnings(spec?.template?.spec, { old: old?.spec?.template?.spec, path: 'spec.template.spec' }),
+  ],
   columns: [
     nameColumn,
     text('Ready', ({ spec, status }) => `${status?.readyReplicas ?? 0}/${spec?.replicas ?? 0}`),

@@ -5,6 +5,7 @@ import { defineKind } from '../../define-kind.ts';
 import { ageColumn, containerColumns, formatSelector, integer, nameColumn, wideText } from '../../printing/columns.ts';
 import { type FieldPath, findProblems } from '../../validation/field-path.ts';
 import { checkImmutable, checkNonNegative } from '../../validation/fields.ts';
+import { podNameWarnings } from '../../validation/pod-names.ts';
 import { checkReplicaCounts, checkWorkload } from './workload.ts';
 
 function checkSpec({ spec }: ReplicaSet, at: FieldPath): void {
@@ -43,7 +44,10 @@ export const replicaSetKind = defineKind<ReplicaSet>({
     findProblems((root) => {
       checkReplicaCounts(status ?? {}, { at: root.child('status'), below: ['fullyLabeledReplicas', 'readyReplicas', 'availableReplicas'] });
     }),
-  warnings: ({ spec }, old) => podSpecWarnings(spec?.template?.spec, { old: old?.spec?.template?.spec, path: 'spec.template.spec' }),
+  warnings: ({ metadata, spec }, old) => [
+    ...(old ? [] : podNameWarnings(metadata?.name)),
+    ...podSpecWarnings(spec?.template?.spec, { old: old?.spec?.template?.spec, path: 'spec.template.spec' }),
+  ],
   selectableFields: ['status.replicas'],
   selectable: ({ status }) => ({ 'status.replicas': String(status?.replicas ?? 0) }),
   columns: [

@@ -71,7 +71,6 @@ function checkSpec({ spec }: StatefulSet, { at, old }: { at: FieldPath; old?: St
   checkRetention(spec.persistentVolumeClaimRetentionPolicy, at.child('persistentVolumeClaimRetentionPolicy'));
   checkNonNegative(spec.replicas, at.child('replicas'));
   checkNonNegative(spec.minReadySeconds, at.child('minReadySeconds'));
-  checkNonNegative(spec.revisionHistoryLimit, at.child('revisionHistoryLimit'));
   checkNonNegative(spec.ordinals?.start, at.child('ordinals').child('start'));
   if (spec.serviceName && spec.serviceName !== old?.spec?.serviceName) at.child('serviceName').matches(spec.serviceName, dns1123Label);
   checkWorkload({ ...spec, template: withClaims(spec) }, { at, wording: { selectorOf: 'statefulset', deadlineIn: 'StatefulSet', unreadable: '' } });
@@ -112,7 +111,10 @@ export const statefulSetKind = defineKind<StatefulSet>({
       checkReplicaCounts(status ?? {}, { at, below: ['readyReplicas', 'currentReplicas', 'updatedReplicas', 'availableReplicas'], ready: 'status.readyReplicas' });
       checkCollisionCount({ value: status?.collisionCount, old: old.status?.collisionCount }, at.child('collisionCount'));
     }),
-  warnings: ({ spec }, old) => podSpecWarnings(spec?.template?.spec, { old: old?.spec?.template?.spec, path: 'spec.template.spec' }),
+  warnings: ({ spec }, old) => [
+    ...podSpecWarnings(spec?.template?.spec, { old: old?.spec?.template?.spec, path: 'spec.template.spec' }),
+    ...((spec?.revisionHistoryLimit ?? 0) < 0 ? ['spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended'] : []),
+  ],
   columns: [
     nameColumn,
     text('Ready', ({ spec, status }) => `${status?.readyReplicas ?? 0}/${spec?.replicas ?? 0}`),

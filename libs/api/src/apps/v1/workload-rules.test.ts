@@ -37,6 +37,15 @@ it.each<[string, KindDescriptor, object, string[]]>([
   ['a deadline', replicaSetKind, { ...spec, template: { ...template, spec: { ...template.spec, activeDeadlineSeconds: 1 } } }, ['spec.template.spec.activeDeadlineSeconds: Forbidden: activeDeadlineSeconds in ReplicaSet is not Supported']],
 ])('%s', (_, kind, wrong, expected) => expect(problems(kind, { spec: wrong })).toEqual(expected));
 
+it('warns of names that are no labels and of histories without end', () => {
+  const odd = made(deploymentKind, { metadata: { name: 'a.b' }, spec });
+  expect([deploymentKind, replicaSetKind].map((kind) => kind.warnings(odd as never, undefined)[0]?.split(':')[0])).toEqual(['metadata.name', 'metadata.name']);
+  expect(deploymentKind.warnings(odd, odd)).toEqual([]);
+  const endless = { ...spec, revisionHistoryLimit: -1 };
+  expect(problems(statefulSetKind, { spec: endless })).toEqual([]);
+  expect(statefulSetKind.warnings(made(statefulSetKind, { spec: endless }), undefined)).toEqual(['spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended']);
+});
+
 it('a bad service name may stay, not come', () => {
   const bad = { spec: { ...spec, serviceName: 'A_b' } };
   const old = created(statefulSetKind, bad);

@@ -7,7 +7,7 @@ import { ageColumn, containerColumns, flag, formatSelector, integer, nameColumn,
 import { since } from '../../printing/duration.ts';
 import { type FieldPath, findProblems } from '../../validation/field-path.ts';
 import { checkNonNegative } from '../../validation/fields.ts';
-import { dns1123Label } from '../../validation/names.ts';
+import { podNameWarnings } from '../../validation/pod-names.ts';
 import { isTimeZone, scheduleProblem } from './cron-schedule.ts';
 import { checkJobTemplate } from './job/job-spec.ts';
 
@@ -63,9 +63,8 @@ function validate(cron: CronJob): FieldError[] {
 }
 
 function warnings(cron: CronJob, old: CronJob | undefined): string[] {
-  const problems = old ? [] : dns1123Label(cron.metadata?.name ?? '');
   return [
-    ...(problems.length === 0 ? [] : [`metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: [${problems.join(' ')}]`]),
+    ...(old ? [] : podNameWarnings(cron.metadata?.name)),
     ...podSpecWarnings(podSpec(cron), { old: podSpec(old), path: 'spec.jobTemplate.spec.template.spec' }),
     ...(cron.spec?.schedule?.includes('TZ') ? ['CRON_TZ or TZ used in spec.schedule is not officially supported, see https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details'] : []),
   ];

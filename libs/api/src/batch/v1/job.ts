@@ -9,6 +9,7 @@ import { type FieldPath, findProblems } from '../../validation/field-path.ts';
 import { checkImmutable } from '../../validation/fields.ts';
 import { selectorMatches } from '../../validation/label-selector.ts';
 import { dns1123Label } from '../../validation/names.ts';
+import { podNameWarnings } from '../../validation/pod-names.ts';
 import { checkJobSpec, defaultJobSpec } from './job/job-spec.ts';
 import { isConditionTrue as hasCondition, validateJobStatus } from './job/status-validation.ts';
 
@@ -105,11 +106,6 @@ function specWarnings({ completionMode, completions = 0, parallelism = 0 }: Part
   return ['spec: In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, Kubernetes might not be able to track completedIndexes when a big number of indexes fail'];
 }
 
-function nameWarnings({ metadata }: Job): string[] {
-  const problems = dns1123Label(metadata?.name ?? '');
-  return problems.length === 0 ? [] : [`metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: [${problems.join(' ')}]`];
-}
-
 function completions({ spec, status }: Job): string {
   const succeeded = status?.succeeded ?? 0;
   if (spec?.completions !== undefined) return `${succeeded}/${spec.completions}`;
@@ -145,7 +141,7 @@ export const jobKind = defineKind<Job>({
   validateUpdate,
   validateStatusUpdate: validateJobStatus,
   warnings: (job, old) => [
-    ...(old ? [] : nameWarnings(job)),
+    ...(old ? [] : podNameWarnings(job.metadata?.name)),
     ...specWarnings(job.spec ?? {}),
     ...podSpecWarnings(job.spec?.template?.spec, { old: old?.spec?.template?.spec, path: 'spec.template.spec' }),
   ],
