@@ -41,26 +41,40 @@ function scaled(options: { digits: bigint; decimals: number; scale: bigint }): b
   return clamp((digits * scale + divisor - 1n) / divisor);
 }
 
+/** More digits than can matter: what follows says only whether there is something to round up. */
+const maxDigits = 128;
+/** Powers of ten beyond all quantities, whatever their suffix. */
+const beyond = 64;
+
+/** value = digits × 10^exponent × scale; digits are a text of any length. */
+function valueOf(text: string, exponent: number, scale: bigint): bigint {
+  const significant = text.replace(/^0+/, '');
+  if (significant === '') return 0n;
+  const magnitude = significant.length + exponent;
+  if (magnitude > beyond) return maxNanos;
+  if (magnitude < -beyond) return 1n;
+  const rest = significant.length - maxDigits;
+  if (rest <= 0) return scaled({ digits: BigInt(significant), decimals: -exponent, scale });
+  const sticky = /[1-9]/.test(significant.slice(maxDigits)) ? '1' : '0';
+  return scaled({ digits: BigInt(significant.slice(0, maxDigits) + sticky), decimals: -(exponent + rest - 1), scale });
+}
+
+/** The number as far as it goes, so that no text makes a pattern look twice. */
+const numberPart = /^([+-]?)([0-9.]+)/;
+const suffixPart = /^[eEinumkKMGTP]*[-+]?[0-9]*$/;
+
 function parseText(text: string): Quantity {
-  const match = /^([+-]?)([0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$/.exec(text);
-  if (!match) throw new QuantityError(formatWrong);
-  const [, sign = '', number = '', suffix = ''] = match;
-  const [whole = '', fraction = '', extra] = number.split('.');
+  const [start = '', sign = '', number = ''] = numberPart.exec(text) ?? [];
+  const suffix = text.slice(start.length);
+  if (start === '' || !suffixPart.test(suffix)) throw new QuantityError(formatWrong);
+  const [whole = '', fraction = '', extra] = number.split('.', 3);
   if (extra !== undefined || whole + fraction === '') throw new QuantityError(numberWrong);
-  const digits = BigInt(whole + fraction);
   const signed = (nanos: bigint): bigint => (sign === '-' ? -nanos : nanos);
   const known = scaleOfSuffix.get(suffix);
-  if (known) {
-    return { nanos: signed(scaled({ digits, decimals: fraction.length, scale: known.nanos })), format: known.format };
-  }
+  if (known) return { nanos: signed(valueOf(whole + fraction, -fraction.length, known.nanos)), format: known.format };
   const exponent = /^[eE]([-+]?\d+)$/.exec(suffix)?.[1];
   if (exponent === undefined || Math.abs(Number(exponent)) > 2 ** 31) throw new QuantityError(suffixWrong);
-  const power = Number(exponent);
-  const format = 'DecimalExponent';
-  if (digits === 0n) return { nanos: 0n, format };
-  if (power > 40 + fraction.length) return { nanos: signed(maxNanos), format };
-  if (power < -40 - whole.length) return { nanos: signed(1n), format };
-  return { nanos: signed(scaled({ digits, decimals: fraction.length - power, scale: unit })), format };
+  return { nanos: signed(valueOf(whole + fraction, Number(exponent) - fraction.length, unit)), format: 'DecimalExponent' };
 }
 
 const cache = new Map<string, Quantity>();

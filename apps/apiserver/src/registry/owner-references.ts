@@ -1,4 +1,4 @@
-import { type OwnerReference, deepEqual } from '@orrery/apimachinery';
+import type { OwnerReference } from '@orrery/apimachinery';
 import type { Draft } from './metadata.ts';
 import type { RequestScope } from './registry.ts';
 
@@ -10,10 +10,14 @@ export function dropDoubleOwners(scope: Pick<RequestScope, 'warn'>, draft: Draft
   const { ownerReferences } = draft.metadata;
   if (!ownerReferences || ownerReferences.length < 2) return;
   const kept: OwnerReference[] = [];
+  const seen = new Set<string>();
   const doubled: string[] = [];
   for (const reference of ownerReferences) {
-    if (kept.some((other) => other.uid === reference.uid && deepEqual(other, reference))) doubled.push(reference.uid ?? '');
+    const { apiVersion, kind, name, uid = '', controller, blockOwnerDeletion } = reference;
+    const text = JSON.stringify([apiVersion, kind, name, uid, controller ?? null, blockOwnerDeletion ?? null]);
+    if (seen.has(text)) doubled.push(uid);
     else kept.push(reference);
+    seen.add(text);
   }
   if (doubled.length === 0) return;
   const after = when === 'admitted' ? ' after mutating admission happens' : '';

@@ -109,7 +109,10 @@ function mergeLists({ before, change, field, isDeletion }: ListMerge): unknown[]
   if (items.some((item) => Array.isArray(item))) throw inapplicable('lists of lists are not supported');
   if (!items.every((item) => isRecord(item)) && items.some((item) => isRecord(item))) throw failed(`list element types are not identical: [${goFormat(before)} ${goFormat(change)}]`);
   if (!isRecord(items[0])) {
-    if (isDeletion) return before.filter((item) => !change.includes(item));
+    if (isDeletion) {
+      const unwanted = new Set(change);
+      return before.filter((item) => !unwanted.has(item));
+    }
     return mergeOrdered({ merged: [...new Set(items)], change, before, mergeKey: '' });
   }
   const itemSchema = field?.schema.type === 'list' ? field.schema.items : undefined;
@@ -124,29 +127,33 @@ function keyOf(item: Fields, mergeKey: string): unknown {
 function mergeMapLists(options: { before: readonly Fields[]; change: readonly Fields[]; mergeKey: string; itemSchema: Schema | undefined }): unknown[] {
   const { change, mergeKey, itemSchema } = options;
   if (mergeKey === '') throw failed('cannot merge lists without merge key for type struct');
-  let before = [...options.before];
   let plain: Fields[] = [];
   let isReplaced = false;
+  const deleted = new Set<unknown>();
   for (const item of change) {
     const directive = item[directives.patch];
     if (directive === undefined) plain.push(item);
     else if (directive === 'delete') {
-      const key = keyOf(item, mergeKey);
-      before = before.filter((candidate) => candidate[mergeKey] !== key);
+      deleted.add(keyOf(item, mergeKey));
     } else if (directive === 'replace') isReplaced = true;
     else if (directive === 'merge') throw failed('merging lists cannot yet be specified in the patch');
     else throw failed(`unknown patch type: ${String(directive)} in map: ${goFormat(item)}`);
   }
+  let before = deleted.size > 0 ? options.before.filter((item) => !deleted.has(item[mergeKey])) : options.before;
   if (isReplaced) {
     before = plain;
     plain = [];
   }
   const merged = [...before];
+  const places = new Map<unknown, number>();
+  merged.forEach((item, i) => places.has(item[mergeKey]) || places.set(item[mergeKey], i));
   for (const item of plain) {
     const key = keyOf(item, mergeKey);
-    const at = merged.findIndex((candidate) => candidate[mergeKey] === key);
-    if (at < 0) merged.push(withoutNulls(item) as Fields);
-    else merged[at] = mergeMaps(merged[at] ?? {}, item, itemSchema);
+    const at = places.get(key);
+    if (at === undefined) {
+      places.set(key, merged.length);
+      merged.push(withoutNulls(item) as Fields);
+    } else merged[at] = mergeMaps(merged[at] ?? {}, item, itemSchema);
   }
   for (const item of merged) keyOf(item, mergeKey);
   return mergeOrdered({ merged, change: plain, before, mergeKey });

@@ -107,9 +107,10 @@ export function validateObjectMeta(meta: ObjectMeta, options: { namespaced: bool
 export function validateObjectMetaUpdate(meta: ObjectMeta, old: ObjectMeta, path = 'metadata'): FieldError[] {
   const errors: FieldError[] = [];
   if (old.deletionTimestamp !== undefined) {
-    const added = (meta.finalizers ?? []).filter((finalizer) => !old.finalizers?.includes(finalizer));
-    if (added.length > 0) {
-      const list = added.map((finalizer) => JSON.stringify(finalizer)).sort().join(', ');
+    const known = new Set(old.finalizers);
+    const added = new Set((meta.finalizers ?? []).filter((finalizer) => !known.has(finalizer)));
+    if (added.size > 0) {
+      const list = [...added].map((finalizer) => JSON.stringify(finalizer)).sort().join(', ');
       const text = `no new finalizers can be added if the object is being deleted, found new finalizers []string{${list}}`;
       errors.push(fieldError.forbidden(`${path}.finalizers`, text));
     }

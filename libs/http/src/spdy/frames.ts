@@ -1,3 +1,5 @@
+import { ByteBuffer } from '../byte-buffer.ts';
+
 /** SPDY/3.1 frames as they lie on the wire; header blocks are still compressed. */
 export type SpdyFrame =
   | { readonly type: 'data'; readonly streamId: number; readonly fin: boolean; readonly data: Uint8Array }
@@ -81,22 +83,22 @@ function decodeControl(type: number, flags: number, body: Buffer): SpdyFrame | u
 
 /** Collects bytes and cuts frames off. Control frames of unknown type are skipped, as the protocol asks. */
 export class SpdyParser {
-  private buffer: Buffer = Buffer.alloc(0);
+  private readonly buffer = new ByteBuffer();
 
   push(bytes: Uint8Array): void {
-    this.buffer = this.buffer.length ? Buffer.concat([this.buffer, bytes]) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.buffer.push(bytes);
   }
 
   next(): SpdyFrame | undefined {
     for (;;) {
       const { buffer } = this;
       if (buffer.length < 8) return undefined;
-      const first = buffer.readUInt32BE(0);
-      const second = buffer.readUInt32BE(4);
+      const head = buffer.peek(8);
+      const first = head.readUInt32BE(0);
+      const second = head.readUInt32BE(4);
       const length = second & 0xffffff;
       if (buffer.length < 8 + length) return undefined;
-      const body = buffer.subarray(8, 8 + length);
-      this.buffer = buffer.subarray(8 + length);
+      const body = buffer.take(8 + length).subarray(8);
       if (!(first & 0x80000000)) return { type: 'data', streamId: first & streamMask, fin: ((second >>> 24) & 1) !== 0, data: body };
       if (((first >>> 16) & 0x7fff) !== 3) throw new SpdyError(`unsupported SPDY version ${(first >>> 16) & 0x7fff}`);
       const frame = decodeControl(first & 0xffff, second >>> 24, body);

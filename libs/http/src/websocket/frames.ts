@@ -1,3 +1,5 @@
+import { ByteBuffer } from '../byte-buffer.ts';
+
 /** RFC 6455 frames. */
 export const Opcode = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
@@ -40,7 +42,7 @@ function masked(payload: Uint8Array, mask: Uint8Array): Buffer {
 
 /** Collects bytes and cuts frames off; `maxBytes` bounds one payload. */
 export class FrameParser {
-  private buffer: Buffer = Buffer.alloc(0);
+  private readonly buffer = new ByteBuffer();
   private readonly maxBytes: number;
 
   constructor(maxBytes: number) {
@@ -48,30 +50,31 @@ export class FrameParser {
   }
 
   push(bytes: Uint8Array): void {
-    this.buffer = this.buffer.length ? Buffer.concat([this.buffer, bytes]) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.buffer.push(bytes);
   }
 
   /** The next whole frame, if it has arrived. */
   next(): Frame | undefined {
     const { buffer } = this;
     if (buffer.length < 2) return undefined;
-    const [first = 0, second = 0] = buffer;
+    const head = buffer.peek(14);
+    const [first = 0, second = 0] = head;
     if (first & 0x70) throw new WebSocketError(1002, 'reserved bits are set');
     const short = second & 0x7f;
     let at = 2;
     let length = short;
     if (short >= 126) {
       const size = short === 126 ? 2 : 8;
-      if (buffer.length < 2 + size) return undefined;
-      length = size === 2 ? buffer.readUInt16BE(2) : Number(buffer.readBigUInt64BE(2));
+      if (head.length < 2 + size) return undefined;
+      length = size === 2 ? head.readUInt16BE(2) : Number(head.readBigUInt64BE(2));
       at += size;
     }
     if (length > this.maxBytes) throw new WebSocketError(1009, `message of ${length} bytes is too big`);
     const isMasked = (second & 0x80) !== 0;
     const start = at + (isMasked ? 4 : 0);
     if (buffer.length < start + length) return undefined;
-    const body = buffer.subarray(start, start + length);
-    this.buffer = buffer.subarray(start + length);
-    return { final: (first & 0x80) !== 0, opcode: first & 0x0f, payload: isMasked ? masked(body, buffer.subarray(at, at + 4)) : body };
+    const whole = buffer.take(start + length);
+    const body = whole.subarray(start);
+    return { final: (first & 0x80) !== 0, opcode: first & 0x0f, payload: isMasked ? masked(body, whole.subarray(at, at + 4)) : body };
   }
 }
