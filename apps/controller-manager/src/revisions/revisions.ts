@@ -47,6 +47,8 @@ export function planRevision(template: PodTemplateSpec, history: readonly Contro
 
 /** Revisions to delete: beyond the limit, the oldest first, none that something still uses. */
 export function planHistory(history: readonly ControllerRevision[], options: { limit: number; inUse: (revision: ControllerRevision) => boolean }): ControllerRevision[] {
+  // A limit below zero keeps all of it.
+  if (options.limit < 0) return [];
   const unused = [...history].sort(byRevision).filter((revision) => !options.inUse(revision));
   return unused.slice(0, Math.max(0, unused.length - options.limit));
 }

@@ -1,6 +1,7 @@
 import type { RuntimeClass } from '../../../gen/types.ts';
 import { checkResourceQuantity } from '../../core/v1/pod-template/resource-validation.ts';
 import { checkTolerations } from '../../core/v1/pod-template/scheduling-validation.ts';
+import { deprecatedNodeLabels } from '../../core/v1/pod-template/warnings.ts';
 import { defineKind } from '../../define-kind.ts';
 import { ageColumn, nameColumn, text } from '../../printing/columns.ts';
 import { type FieldPath, findProblems } from '../../validation/field-path.ts';
@@ -25,5 +26,6 @@ export const runtimeClassKind = defineKind<RuntimeClass>({
   unconditionalUpdate: false,
   validate: (object) => findProblems((root) => checkClass(object, root)),
   validateUpdate: (object, old) => findProblems((root) => checkImmutable({ value: object.handler, old: old.handler }, root.child('handler'))),
+  warnings: ({ scheduling }) => Object.keys(scheduling?.nodeSelector ?? {}).flatMap((key) => (deprecatedNodeLabels[key] ? [`scheduling.nodeSelector: ${deprecatedNodeLabels[key]}`] : [])),
   columns: [nameColumn, text('Handler', ({ handler }) => handler ?? ''), ageColumn],
 });

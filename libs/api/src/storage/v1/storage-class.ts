@@ -1,5 +1,6 @@
 import type { FieldError } from '@orrery/errors';
 import type { StorageClass, TopologySelectorTerm } from '../../../gen/types.ts';
+import { deprecatedNodeLabels } from '../../core/v1/pod-template/warnings.ts';
 import { defineKind } from '../../define-kind.ts';
 import { semanticEqual } from '../../equality.ts';
 import { ageColumn, nameColumn, text } from '../../printing/columns.ts';
@@ -89,6 +90,9 @@ export const storageClassKind = defineKind<StorageClass>({
   },
   validate: (object) => findProblems((root) => checkClass(object, root)),
   validateUpdate,
+  warnings: ({ allowedTopologies = [] }) =>
+    allowedTopologies.flatMap(({ matchLabelExpressions = [] }, i) =>
+      matchLabelExpressions.flatMap(({ key }, e) => (deprecatedNodeLabels[key] ? [`allowedTopologies[${i}].matchLabelExpressions[${e}].key: ${deprecatedNodeLabels[key]}`] : []))),
   columns: [
     { ...nameColumn, cell: name },
     text('Provisioner', ({ provisioner }) => provisioner ?? ''),

@@ -58,6 +58,11 @@ it.each<[string, KindDescriptor, object, object, string[]]>([
   ]],
 ])('update of %s', (_, kind, old, next, expected) => expect(updateProblems(kind, { old, next })).toEqual(expected));
 
+it('warns of old names of zones', () => {
+  const object = made(storageClassKind, { ...storage, allowedTopologies: [topology({ key: 'failure-domain.beta.kubernetes.io/zone', values: ['a'] })] });
+  expect(storageClassKind.warnings(object, undefined)).toEqual(['allowedTopologies[0].matchLabelExpressions[0].key: deprecated since v1.17; use "topology.kubernetes.io/zone" instead']);
+});
+
 it('a driver counts its changes from none', () => {
   const old = created(csiDriverKind, { spec: {} });
   const next = made(csiDriverKind, { spec: { podInfoOnMount: true } });
