@@ -4,6 +4,7 @@ export * from './http1/exchange.ts';
 export * from './http1/head.ts';
 export * from './portforward/server.ts';
 export { type DialPort, servePortForwardSpdy } from './portforward/spdy.ts';
+export { frameByFrame } from './websocket/frame-by-frame.ts';
 export { tunnelStream } from './portforward/websocket.ts';
 export * from './remotecommand/server.ts';
 export { type CommandResult, type RemoteCommandSession, type RemoteCommandStreams, type TerminalSize, resultStatus } from './remotecommand/session.ts';

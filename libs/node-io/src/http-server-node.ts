@@ -212,6 +212,8 @@ class NodeResponse implements HttpResponse {
   }
 }
 
+const nothing = Buffer.alloc(0);
+
 function rawSocket(socket: Duplex, head: Buffer): RawSocket {
   if (head.length) socket.unshift(head);
   const sink = sinkOf(socket);
@@ -223,6 +225,7 @@ function rawSocket(socket: Duplex, head: Buffer): RawSocket {
       return sink.closed;
     },
     readable: socket as AsyncIterable<Uint8Array>,
+    flushed: () => (sink.closed || socket.writableLength === 0 ? Promise.resolve() : new Promise((resolve) => socket.write(nothing, () => resolve()))),
     // What was written before `end` must still arrive.
     destroy: () => void (socket.writableEnded ? (socket as Socket).destroySoon() : socket.destroy()),
   };

@@ -55,6 +55,8 @@ export interface HttpResponse {
 /** A raw connection after an HTTP/1.1 upgrade: the handler writes the 101 (or a refusal) itself. */
 export interface RawSocket extends ByteSink {
   readonly readable: AsyncIterable<Uint8Array>;
+  /** Resolves when nothing that was written is left here: what is written next goes into a TLS record of its own. */
+  flushed(): Promise<void>;
   /** Drops the connection at once; after `end()`, as soon as what was written has been sent. */
   destroy(): void;
 }

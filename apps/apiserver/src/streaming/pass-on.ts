@@ -1,5 +1,5 @@
 import { internalError } from '@orrery/errors';
-import { type ExchangeReply, type HeaderList, type ProxyUpgradeOptions, exchange, headerList, proxyUpgrade, streamOfSocket } from '@orrery/http';
+import { type ExchangeReply, type HeaderList, type ProxyUpgradeOptions, exchange, frameByFrame, headerList, proxyUpgrade, streamOfSocket, upgradeProtocol } from '@orrery/http';
 import type { HttpHeaders } from '@orrery/node-io/http-server';
 import type { ConnectRequest } from '../pipeline/index.ts';
 import type { Backend } from './backend.ts';
@@ -44,7 +44,10 @@ export async function joinUpgrade(request: PassedOn, backend: Backend, options: 
   const { method, headers, url } = request.http;
   const kept = forwarded(headers, (name) => !['authorization', 'host', 'content-length', 'x-orrery-node'].includes(name));
   const sent = valuesByName([...kept, ...(backend.headers ?? []), ...(options.extra ?? [])]);
-  const { status } = await proxyUpgrade({ request: { method, url, headers: sent }, client: streamOfSocket(request.socket), backend: backend.stream, target: options.target, host: backend.host, ...(options.check ? { check: options.check } : {}) });
+  const { socket } = request;
+  const stream = streamOfSocket(socket);
+  const client = upgradeProtocol(request.http) === 'websocket' ? frameByFrame(stream, () => socket.flushed()) : stream;
+  const { status } = await proxyUpgrade({ request: { method, url, headers: sent }, client, backend: backend.stream, target: options.target, host: backend.host, ...(options.check ? { check: options.check } : {}) });
   return status;
 }
 

@@ -30,7 +30,7 @@ function rawSocket(stream: ByteStream): RawSocket {
   async function* readable(): AsyncGenerator<Uint8Array> {
     for (let bytes = await stream.read(); bytes; bytes = await stream.read()) yield bytes;
   }
-  return { write: (bytes) => (void stream.write(bytes), true), drained: () => Promise.resolve(), end: () => void stream.closeWrite(), closed: false, readable: readable(), destroy: () => stream.close() };
+  return { write: (bytes) => (void stream.write(bytes), true), drained: () => Promise.resolve(), flushed: () => Promise.resolve(), end: () => void stream.closeWrite(), closed: false, readable: readable(), destroy: () => stream.close() };
 }
 
 interface Ask {
