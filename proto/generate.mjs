@@ -21,6 +21,7 @@ const seams = {
   api: { path: 'orrery/api', long: 'number' },
   vnet: { path: 'orrery/vnet', long: 'number' },
   cloud: { path: 'orrery/cloud', long: 'number' },
+  raft: { path: 'orrery/raft', long: 'number' },
   kms: { path: 'kms', long: 'number' },
 };
 

@@ -12,7 +12,7 @@ export function startAutoCompaction(env: Env, member: Member, retentionMs: numbe
     seen.push({ at: now, revision: member.state.revision });
     let target = 0;
     while (seen[0] && seen[0].at <= now - retentionMs) target = (seen.shift() as { revision: number }).revision;
-    if (target <= Math.max(member.state.compactRevision, 1)) return;
+    if (!member.isLeader || target <= Math.max(member.state.compactRevision, 1)) return;
     member.compact({ revision: target }).catch((error: unknown) => env.log.warn('automatic compaction failed', { revision: target, error }));
   };
   const timer = env.clock.every(retentionMs / looks, look);

@@ -5,6 +5,9 @@ import { startAutoCompaction } from './auto-compaction.ts';
 import { Gate } from './auth/gate.ts';
 import { openBackup } from './backup.ts';
 import { type StoreConfig, storeSchema } from './config.ts';
+import { ClusterMember } from './consensus/cluster-member.ts';
+import { guarded } from './consensus/guard.ts';
+import { clusterSettings, dialPeer, isClustered, listenForPeers } from './consensus/peer-listener.ts';
 import { Member } from './member.ts';
 import { registerMetrics } from './metrics.ts';
 import { serveStatus } from './status-server.ts';
@@ -17,7 +20,7 @@ import { lockService } from './services/lock.ts';
 import { maintenanceService } from './services/maintenance.ts';
 import { watchService } from './services/watch.ts';
 import { Snapshotter } from './snapshotter.ts';
-import { type Identity, type Storage, openStorage } from './storage/storage.ts';
+import { type Identity, type Storage, dataFormats, openStorage, readIdentity } from './storage/storage.ts';
 
 export { type StoreConfig, storeSchema } from './config.ts';
 
@@ -26,6 +29,8 @@ export interface Store extends Component {
   channel(): Channel;
   /** Addresses it listens on, with the ports that were picked. */
   readonly addresses: readonly string[];
+  /** The service for other members, called directly. */
+  peerChannel(): Channel;
   /** The port of /metrics and /health, if served. */
   readonly metricsPort: number | undefined;
 }
@@ -35,6 +40,8 @@ export interface StoreDeps {
   readonly disk?: Disk | undefined;
   /** Needed with `listenMetrics`. */
   readonly serveHttp?: ServeHttp | undefined;
+  /** Connects to another member at its URL; without, over gRPC. */
+  readonly dialPeer?: ((url: string) => Channel) | undefined;
 }
 
 /** Bytes after which the log continues in a new file. */
@@ -52,18 +59,37 @@ function requireDisk(deps: StoreDeps, setting: string): Disk {
   return deps.disk;
 }
 
-async function readTls(deps: StoreDeps, config: StoreConfig): Promise<TlsMaterial | undefined> {
-  if (!config.certFile) {
-    if (config.clientCertAuth) throw new ConfigError('--client-cert-auth needs --cert-file, --key-file and --trusted-ca-file');
+interface TlsFiles {
+  /** Of the flags: nothing, or `peer-`. */
+  readonly prefix: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly trustedCaFile: string;
+  readonly clientCertAuth: boolean;
+}
+
+async function readTls(deps: StoreDeps, { prefix, certFile, keyFile, trustedCaFile, clientCertAuth }: TlsFiles): Promise<TlsMaterial | undefined> {
+  const flag = (name: string): string => `--${prefix}${name}`;
+  if (!certFile) {
+    if (clientCertAuth) throw new ConfigError(`${flag('client-cert-auth')} needs ${flag('cert-file')}, ${flag('key-file')} and ${flag('trusted-ca-file')}`);
     return undefined;
   }
-  if (!config.keyFile) throw new ConfigError('--cert-file needs --key-file');
-  if (config.clientCertAuth && !config.trustedCaFile) throw new ConfigError('--client-cert-auth needs --trusted-ca-file');
-  const disk = requireDisk(deps, '--cert-file');
+  if (!keyFile) throw new ConfigError(`${flag('cert-file')} needs ${flag('key-file')}`);
+  if (clientCertAuth && !trustedCaFile) throw new ConfigError(`${flag('client-cert-auth')} needs ${flag('trusted-ca-file')}`);
+  const disk = requireDisk(deps, flag('cert-file'));
   const pem = async (path: string): Promise<string> => Buffer.from(await disk.read(path)).toString('utf8');
-  const ca = config.trustedCaFile ? { ca: await pem(config.trustedCaFile) } : {};
-  return { cert: await pem(config.certFile), key: await pem(config.keyFile), ...ca };
+  const ca = trustedCaFile ? { ca: await pem(trustedCaFile) } : {};
+  return { cert: await pem(certFile), key: await pem(keyFile), ...ca };
 }
+
+const clientTls = (config: StoreConfig): TlsFiles => ({ ...config, prefix: '' });
+const peerTls = ({ peerCertFile, peerKeyFile, peerTrustedCaFile, peerClientCertAuth }: StoreConfig): TlsFiles => ({
+  prefix: 'peer-',
+  certFile: peerCertFile,
+  keyFile: peerKeyFile,
+  trustedCaFile: peerTrustedCaFile,
+  clientCertAuth: peerClientCertAuth,
+});
 
 class StoreComponent implements Store {
   readonly name = 'store';
@@ -76,7 +102,9 @@ class StoreComponent implements Store {
   private readonly services: readonly ServedService[];
   private storage: Storage | undefined;
   private snapshotter: Snapshotter | undefined;
+  private cluster: ClusterMember | undefined;
   private readonly servers: GrpcServer[] = [];
+  private peerServers: GrpcServer[] = [];
   private statusServer: HttpServer | undefined;
   private stopCompaction: (() => void) | undefined;
   private up = false;
@@ -86,13 +114,22 @@ class StoreComponent implements Store {
     this.deps = deps;
     this.config = config;
     this.member = new Member(env, { quotaBytes: config.quotaBackendBytes });
-    this.services = this.describe();
+    const services = this.describe();
+    this.services = isClustered(config) ? guarded(services, this.member) : services;
   }
 
   private describe(): ServedService[] {
     const { member, config, env } = this;
     const diskBytes = (): number => this.diskBytes();
-    const permits = { auth: member.machine.auth, leases: member.state.leases };
+    // A snapshot of another member takes the place of both.
+    const permits = {
+      get auth() {
+        return member.machine.auth;
+      },
+      get leases() {
+        return member.state.leases;
+      },
+    };
     const gate = new Gate({ permits, tokens: member.tokens, certificates: config.clientCertAuth });
     const primitives = [
       kvService(member, gate, config),
@@ -131,22 +168,63 @@ class StoreComponent implements Store {
 
   async start(): Promise<void> {
     const { env, config, deps, member } = this;
-    const tls = await readTls(deps, config);
-    if (config.dataDir) this.storage = await this.openStorage(requireDisk(deps, '--data-dir'));
-    const { storage } = this;
-    if (storage) this.snapshotter = new Snapshotter(env, { member, storage, snapshotCount: config.snapshotCount });
-    await member.lead(storage?.identity ?? newIdentity(env), storage);
+    const tls = await readTls(deps, clientTls(config));
+    if (isClustered(config)) await this.joinCluster();
+    else await this.lead();
     registerMetrics(env.metrics, { member, diskBytes: () => this.diskBytes(), quotaBytes: config.quotaBackendBytes });
     const retentionMs = config.autoCompactionRetentionSeconds * 1000;
     if (retentionMs > 0) this.stopCompaction = startAutoCompaction(env, member, retentionMs);
     await this.listen(tls);
     this.up = true;
+    this.publish();
+  }
+
+  /** A store alone. */
+  private async lead(): Promise<void> {
+    const { env, config, deps, member } = this;
+    if (config.dataDir) this.storage = await this.openStorage(requireDisk(deps, '--data-dir'));
+    const { storage } = this;
+    if (storage) this.snapshotter = new Snapshotter(env, { member, storage, snapshotCount: config.snapshotCount });
+    await member.lead(storage?.identity ?? newIdentity(env), storage);
+  }
+
+  /** One of several. */
+  private async joinCluster(): Promise<void> {
+    const { env, config, deps, member } = this;
+    const settings = clusterSettings(config);
+    const tls = await readTls(deps, peerTls(config));
+    const disk = requireDisk(deps, '--data-dir');
+    const cluster = new ClusterMember({
+      env,
+      member,
+      disk,
+      dir: config.dataDir,
+      segmentBytes,
+      snapshotCount: config.snapshotCount,
+      backup: config.initialSnapshot ? await openBackup(await disk.read(config.initialSnapshot)) : undefined,
+      settings,
+      dial: deps.dialPeer ?? ((url) => dialPeer(url, tls)),
+      removed: () => void this.stop(),
+    });
+    this.cluster = cluster;
+    if (!deps.dialPeer) this.peerServers = await listenForPeers(cluster.service, { addresses: config.listenPeer, tls, requireClientCert: config.peerClientCertAuth });
+    ({ storage: this.storage, snapshotter: this.snapshotter } = await cluster.start());
+  }
+
+  /** Tells the cluster where clients find this member. */
+  private publish(): void {
+    const { env, config, member } = this;
+    member.replica?.publish({ name: config.name, clientURLs: this.clientUrls() }).catch((error: unknown) => env.log.warn('cannot publish where this member serves', { error }));
   }
 
   /** Recovers the data directory. A new one may begin with a backup. */
   private async openStorage(disk: Disk): Promise<Storage> {
     const { env, config, member } = this;
     const options = { disk, dir: config.dataDir, segmentBytes, newIdentity: () => newIdentity(env) };
+    await disk.makeDir(config.dataDir);
+    if ((await readIdentity(options))?.format === dataFormats.replicated) {
+      throw new ConfigError(`data directory ${config.dataDir} is that of a member of a cluster: start it with --listen-peer`);
+    }
     const backup = config.initialSnapshot ? await openBackup(await disk.read(config.initialSnapshot)) : undefined;
     const storage = await openStorage(options, { ...member.recovery, ...(backup ? { backup } : {}) });
     env.log.info('recovered', { dataDir: config.dataDir, index: member.appliedIndex, revision: member.state.revision });
@@ -172,7 +250,9 @@ class StoreComponent implements Store {
   async stop(): Promise<void> {
     this.up = false;
     this.stopCompaction?.();
+    this.cluster?.stop();
     await this.member.stop();
+    for (const server of this.peerServers.splice(0)) await server.stop();
     await this.statusServer?.close();
     for (const server of this.servers.splice(0)) await server.stop(graceMs);
     await this.snapshotter?.stop();
@@ -182,14 +262,22 @@ class StoreComponent implements Store {
   }
 
   ready(): boolean {
-    return this.up && !this.storage?.wal.failed;
+    return this.up && !this.storage?.wal.failed && this.member.replica?.log.isStopped !== true;
   }
 
   channel(): Channel {
-    const inner = inMemoryChannel(this.services);
+    return this.direct(() => this.up, this.services);
+  }
+
+  peerChannel(): Channel {
+    return this.direct(() => this.cluster !== undefined, this.cluster ? [this.cluster.service] : []);
+  }
+
+  private direct(isUp: () => boolean, services: readonly ServedService[]): Channel {
+    const inner = inMemoryChannel(services);
     return {
       call: (definition, method, input, options) => {
-        if (this.up) return inner.call(definition, method, input, options);
+        if (isUp()) return inner.call(definition, method, input, options);
         const error = new RpcError(Code.UNAVAILABLE, 'etcdserver: server stopped');
         if (!method.responseStream) return Promise.reject(error);
         return { [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(error) }) };

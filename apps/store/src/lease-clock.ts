@@ -6,27 +6,37 @@ const maxDelayMs = 2 ** 31 - 1;
 
 /**
  * When leases are over, by the leader's own clock. Nothing here is replicated: a new leader, or a restarted member, gives
- * every lease its full time again. Calls `expired` until the lease is gone from the state.
+ * every lease its full time again. Calls `expired` until the lease is gone from the state. Stands still on members that
+ * do not lead.
  */
 export class LeaseClock {
   private readonly deadlines = new Map<string, number>();
   private timer: Timer | undefined;
   private timerAt = Infinity;
   private readonly clock: Clock;
-  private readonly leases: Leases;
+  private readonly leases: () => Leases;
   private readonly expired: (ids: string[]) => void;
   private stopped = false;
+  private leading = false;
 
-  constructor(options: { clock: Clock; leases: Leases; expired: (ids: string[]) => void }) {
+  constructor(options: { clock: Clock; leases: () => Leases; expired: (ids: string[]) => void }) {
     this.clock = options.clock;
     this.leases = options.leases;
     this.expired = options.expired;
   }
 
-  /** Gives every lease its full time. */
+  /** Begins to lead: gives every lease its full time. */
   restart(): void {
+    this.leading = true;
     this.deadlines.clear();
-    for (const lease of this.leases.all()) this.deadlines.set(lease.id, this.deadline(lease.ttl));
+    for (const lease of this.leases().all()) this.deadlines.set(lease.id, this.deadline(lease.ttl));
+    this.arm();
+  }
+
+  /** Another member leads: it counts. */
+  pause(): void {
+    this.leading = false;
+    this.deadlines.clear();
     this.arm();
   }
 
@@ -36,8 +46,8 @@ export class LeaseClock {
   }
 
   started(id: string): void {
-    const lease = this.leases.get(id);
-    if (!lease) return;
+    const lease = this.leases().get(id);
+    if (!lease || !this.leading) return;
     const deadline = this.deadline(lease.ttl);
     this.deadlines.set(id, deadline);
     if (deadline < this.timerAt) this.arm();
@@ -49,7 +59,7 @@ export class LeaseClock {
 
   /** Starts the lease's time anew; its TTL, or 0 when there is no such lease. */
   renew(id: string): number {
-    const lease = this.leases.get(id);
+    const lease = this.leases().get(id);
     if (!lease || this.remaining(id) < 0) return 0;
     this.deadlines.set(id, this.deadline(lease.ttl));
     return lease.ttl;

@@ -14,6 +14,8 @@ import type { Env } from '@orrery/runtime';
 import { type AuthSnapshot, root } from './auth/auth-state.ts';
 import { Tokens } from './auth/tokens.ts';
 import { type CommitLog, type CommitSink, type Proposal, DiskLog, MemoryLog } from './commit-log.ts';
+import type { MembershipState } from './consensus/membership.ts';
+import type { Replica } from './consensus/replica.ts';
 import { type Entry, type Results, decodeEntry } from './entry.ts';
 import { etcdError, isRefusal, toEtcdError } from './errors.ts';
 import { LeaseClock } from './lease-clock.ts';
@@ -32,6 +34,8 @@ export interface SnapshotExtra {
   readonly term: number;
   readonly alarms: Required<AlarmMember>[];
   readonly auth?: AuthSnapshot;
+  /** Of a member of a cluster: who was in it. */
+  readonly membership?: MembershipState;
 }
 
 export interface PinnedSnapshot {
@@ -49,13 +53,15 @@ export interface MemberOptions {
 /** Versions freed per slice of background work. */
 const scrubSlice = 2000;
 
-/** One member: takes proposals, has them committed, applies them, and does what only a leader does (leases run out). */
+/** One member: takes proposals, has them committed, applies them, and does what only a leader does (leases run out). Alone, it leads. */
 export class Member implements CommitSink {
-  readonly machine = new StateMachine();
+  machine = new StateMachine();
   readonly leaseClock: LeaseClock;
   readonly tokens: Tokens;
   identity: Identity = { clusterId: '0', memberId: '0' };
-  term = 1;
+  /** In a cluster: what only the consensus knows. */
+  replica: Replica | undefined;
+  private ownTerm = 1;
   appliedIndex = 0;
   /** Called between commits; see `CommitSink.idle`. */
   idle?: (lastIndex: number) => Promise<void>;
@@ -65,6 +71,7 @@ export class Member implements CommitSink {
   pending = 0;
   private log: CommitLog = new MemoryLog(this);
   private readonly stopHooks = new Set<() => void>();
+  private readonly restoreHooks = new Set<() => void>();
   private scrubbing: Promise<void> | undefined;
   private pins = 0;
   private readonly whenUnpinned: (() => void)[] = [];
@@ -74,7 +81,7 @@ export class Member implements CommitSink {
     this.env = env;
     this.options = options;
     this.tokens = new Tokens(env.clock);
-    this.leaseClock = new LeaseClock({ clock: env.clock, leases: this.state.leases, expired: (ids) => this.revokeExpired(ids) });
+    this.leaseClock = new LeaseClock({ clock: env.clock, leases: () => this.state.leases, expired: (ids) => this.revokeExpired(ids) });
   }
 
   get state(): MvccState {
@@ -88,14 +95,11 @@ export class Member implements CommitSink {
   /** Fills the fresh member from its data directory. Entries that failed when they were first applied fail again, alike. */
   readonly recovery: Recovery = {
     snapshot: (bytes) => {
-      const extra = decodeSnapshot(this.state, bytes) as SnapshotExtra;
-      for (const alarm of extra.alarms) this.machine.raise(alarm);
-      if (extra.auth) this.machine.auth.restore(extra.auth);
-      this.term = extra.term;
-      return (this.appliedIndex = extra.index);
+      this.load(bytes);
+      return this.appliedIndex;
     },
     record: ({ index, term, kind, bytes }) => {
-      this.term = Math.max(this.term, term);
+      this.ownTerm = Math.max(this.ownTerm, term);
       this.appliedIndex = index;
       try {
         this.machine.apply(decodeEntry(kind, bytes));
@@ -105,16 +109,51 @@ export class Member implements CommitSink {
     },
   };
 
-  /** Begins to lead: a new term over the recovered log, or in memory. Resolves when its first entry is committed. */
+  /** Fills the state, which must be fresh, from a snapshot. */
+  load(bytes: Uint8Array): SnapshotExtra {
+    const extra = decodeSnapshot(this.state, bytes) as SnapshotExtra;
+    for (const alarm of extra.alarms) this.machine.raise(alarm);
+    if (extra.auth) this.machine.auth.restore(extra.auth);
+    this.ownTerm = extra.term;
+    this.appliedIndex = extra.index;
+    return extra;
+  }
+
+  /** Replaces the state by a snapshot of another member. Watches go on from what they have seen. */
+  restore(bytes: Uint8Array): SnapshotExtra {
+    this.machine = new StateMachine();
+    const extra = this.load(bytes);
+    for (const hook of this.restoreHooks) hook();
+    return extra;
+  }
+
+  /** The term of the consensus; alone, one more at each start. */
+  get term(): number {
+    return this.replica?.log.term ?? this.ownTerm;
+  }
+
+  /** Alone, a member is its own leader. */
+  get isLeader(): boolean {
+    return this.replica?.log.isLeader ?? true;
+  }
+
+  /** Takes part in a cluster: others decide, too, what is applied here. */
+  join(identity: Identity, replica: Replica): void {
+    this.identity = identity;
+    this.replica = replica;
+    this.log = replica.log;
+  }
+
+  /** Alone, begins to lead: a new term over the recovered log, or in memory. Resolves when its first entry is committed. */
   async lead(identity: Identity, storage: Storage | undefined): Promise<void> {
     this.identity = identity;
     if (storage) {
-      this.term += 1;
-      this.log = new DiskLog({ wal: storage.wal, sink: this, term: this.term, lastIndex: this.appliedIndex });
+      this.ownTerm += 1;
+      this.log = new DiskLog({ wal: storage.wal, sink: this, term: this.ownTerm, lastIndex: this.appliedIndex });
     }
     this.leaseClock.restart();
     await this.propose({ kind: 'term', request: {} });
-    this.scrub().catch((error: unknown) => this.env.log.error('cannot free compacted history', { error }));
+    this.scrubSoon();
   }
 
   header(revision = this.state.revision): ResponseHeader {
@@ -158,6 +197,17 @@ export class Member implements CommitSink {
     }
   }
 
+  /** An entry that another member proposed; undefined for one that does not concern the state. */
+  applied(entry: Entry | undefined, { index }: { index: number }): void {
+    this.appliedIndex = index;
+    if (!entry) return;
+    try {
+      this.apply(entry);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+    }
+  }
+
   failed({ reject }: Proposal, error: unknown): void {
     this.pending -= 1;
     if (error instanceof DiskFullError) {
@@ -165,13 +215,15 @@ export class Member implements CommitSink {
       // Cannot go through the log just now. No write is logged while it is on, so a replay without it gives the same state.
       this.machine.raise({ memberID: this.identity.memberId, alarm: AlarmType.NOSPACE });
       reject(etcdError('noSpace'));
-    } else reject(new RpcError(Code.UNAVAILABLE, `etcdserver: ${(error as Error).message}`));
+    } else if (error instanceof RpcError) reject(error);
+    else reject(new RpcError(Code.UNAVAILABLE, `etcdserver: ${(error as Error).message}`));
   }
 
   private apply(entry: Entry): Results[keyof Results] {
     const result = this.machine.apply(entry);
     if (entry.kind === 'leaseGrant') this.leaseClock.started(entry.request.ID ?? '0');
     else if (entry.kind === 'leaseRevoke') this.leaseClock.ended(entry.request.ID ?? '0');
+    else if (entry.kind === 'compact') this.scrubSoon();
     else this.tokens.applied(entry);
     return result && this.answer(result as Answer);
   }
@@ -186,6 +238,15 @@ export class Member implements CommitSink {
     const done = this.scrub();
     if (request.physical) await done;
     return response;
+  }
+
+  private scrubSoon(): void {
+    this.scrub().catch((error: unknown) => this.env.log.error('cannot free compacted history', { error }));
+  }
+
+  /** Resolves when a read of the applied state is linearizable; undefined: it is, alone it holds every acknowledged write. */
+  readBarrier(): Promise<void> | undefined {
+    return this.replica?.log.readBarrier();
   }
 
   /** Frees what compaction left behind, in slices between other work. */
@@ -203,7 +264,7 @@ export class Member implements CommitSink {
   /** The chunks of a snapshot of the state as of this call. Nothing is freed until `release`, so read them promptly. */
   snapshot(): PinnedSnapshot {
     const index = this.appliedIndex;
-    const extra: SnapshotExtra = { index, term: this.term, alarms: this.machine.listAlarms(), auth: this.machine.auth.snapshot() };
+    const extra: SnapshotExtra = { index, term: this.ownTerm, alarms: this.machine.listAlarms(), auth: this.machine.auth.snapshot(), ...this.replica?.snapshotExtra() };
     const encoder = encodeSnapshot(this.state, extra);
     const first = encoder.next().value as Uint8Array;
     this.pins += 1;
@@ -238,6 +299,12 @@ export class Member implements CommitSink {
         if (!this.stopped) this.env.log.warn('cannot revoke an expired lease', { lease: ID, error });
       });
     }
+  }
+
+  /** Calls `hook` after the state was replaced; returns how to take it back. */
+  onRestore(hook: () => void): () => void {
+    this.restoreHooks.add(hook);
+    return () => this.restoreHooks.delete(hook);
   }
 
   /** Calls `hook` when the member stops; returns how to take it back. */

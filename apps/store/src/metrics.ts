@@ -4,8 +4,8 @@ import type { Member } from './member.ts';
 /** Gauges under etcd's names, read when scraped. */
 export function registerMetrics(metrics: Metrics, options: { member: Member; diskBytes: () => number; quotaBytes: number }): void {
   const { member, diskBytes, quotaBytes } = options;
-  metrics.gaugeFn('etcd_server_has_leader', 'Whether or not a leader exists. 1 is existence, 0 is not.', () => 1);
-  metrics.gaugeFn('etcd_server_is_leader', 'Whether or not this member is a leader. 1 if is, 0 otherwise.', () => 1);
+  metrics.gaugeFn('etcd_server_has_leader', 'Whether or not a leader exists. 1 is existence, 0 is not.', () => (member.replica?.log.leaderId === '' ? 0 : 1));
+  metrics.gaugeFn('etcd_server_is_leader', 'Whether or not this member is a leader. 1 if is, 0 otherwise.', () => (member.isLeader ? 1 : 0));
   metrics.gaugeFn('etcd_server_proposals_applied_total', 'The total number of consensus proposals applied.', () => member.appliedIndex);
   metrics.gaugeFn('etcd_server_proposals_pending', 'The current number of pending proposals to commit.', () => member.pending);
   metrics.gaugeFn('etcd_server_quota_backend_bytes', 'Current backend storage quota size in bytes.', () => quotaBytes);

@@ -14,16 +14,19 @@ export class Snapshotter {
   private readonly member: Member;
   private readonly storage: Storage;
   private readonly snapshotCount: number;
+  private readonly mark: (index: number) => Promise<number>;
   private lastIndex: number;
   private running: Promise<void> | undefined;
   private demands: { resolve: () => void; reject: (error: unknown) => void }[] = [];
 
-  constructor(env: Env, options: { member: Member; storage: Storage; snapshotCount: number }) {
+  /** `mark` begins a new segment and returns the last number of the log that a snapshot taken then makes superfluous. */
+  constructor(env: Env, options: { member: Member; storage: Storage; snapshotCount: number; coveredIndex?: number; mark?: (index: number) => Promise<number> }) {
     this.env = env;
     this.member = options.member;
     this.storage = options.storage;
     this.snapshotCount = options.snapshotCount;
-    this.lastIndex = options.storage.coveredIndex;
+    this.lastIndex = options.coveredIndex ?? options.storage.coveredIndex;
+    this.mark = options.mark ?? (async (index) => (await options.storage.wal.cut(index + 1), index));
     this.member.idle = (index) => this.idle(index);
   }
 
@@ -43,8 +46,9 @@ export class Snapshotter {
   private async idle(index: number): Promise<void> {
     if (this.running || !this.due(index)) return;
     const demands = this.demands.splice(0);
+    let superfluous: number;
     try {
-      await this.storage.wal.cut(index + 1);
+      superfluous = await this.mark(index);
     } catch (error) {
       this.lastIndex = index - this.snapshotCount + retryEntries;
       for (const demand of demands) demand.reject(error);
@@ -52,7 +56,7 @@ export class Snapshotter {
       return;
     }
     const { index: covered, chunks, release } = this.member.snapshot();
-    this.running = this.write(covered, chunks)
+    this.running = this.write({ index: covered, superfluous }, chunks)
       .then(
         () => demands.forEach((demand) => demand.resolve()),
         (error: unknown) => {
@@ -68,11 +72,11 @@ export class Snapshotter {
       });
   }
 
-  private async write(index: number, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  private async write({ index, superfluous }: { index: number; superfluous: number }, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     const started = this.env.clock.monotonic();
-    await this.storage.snapshots.save(index, chunks);
+    await this.storage.snapshots.save(superfluous, chunks);
     this.lastIndex = index;
-    await this.storage.wal.dropThrough(index);
+    await this.storage.wal.dropThrough(superfluous);
     const durationMs = Math.round(this.env.clock.monotonic() - started);
     this.env.log.info('snapshot taken', { index, bytes: this.storage.snapshots.sizeBytes, durationMs });
   }

@@ -262,7 +262,8 @@ export class Raft {
     else if (requestRead(core, message.from, message.requestId)) broadcastHeartbeat(core);
   }
 
-  private get hardState(): HardState {
+  /** What must be on disk by now, or soon: the latest Ready may still be being written. */
+  get hardState(): HardState {
     const { log, term, vote } = this.core;
     return { term, vote, commit: log.committed };
   }

@@ -26,7 +26,12 @@ function txnBytes(txn: TxnRequest): number {
   return bytes;
 }
 
-/** The KV service. Reads are answered from the applied state, which holds every acknowledged write: they are linearizable. */
+/** Whether a read-only transaction asks for nothing newer than what is here. */
+function isSerializable({ success = [], failure = [] }: TxnRequest): boolean {
+  return [...success, ...failure].every(({ request }) => request?.$case === 'requestRange' && request.value.serializable === true);
+}
+
+/** The KV service. Reads are answered from the applied state; in a cluster, linearizable ones when it has caught up with the leader. */
 export function kvService(member: Member, gate: Gate, limits: { maxTxnOps: number; maxRequestBytes: number }): ServedService {
   const checked = async <T>(work: () => T | Promise<T>): Promise<T> => {
     try {
@@ -38,10 +43,16 @@ export function kvService(member: Member, gate: Gate, limits: { maxTxnOps: numbe
   const fits = (bytes: number): void => {
     if (bytes > limits.maxRequestBytes) throw etcdError('requestTooLarge');
   };
+  const fresh = <T>(serializable: boolean, answer: () => T): T | Promise<T> => {
+    const barrier = serializable ? undefined : member.readBarrier();
+    return barrier ? barrier.then(answer) : answer();
+  };
   const read = (request: RangeRequest, context: CallContext) => {
     checkRange(request);
-    gate.requireRead(context, request);
-    return member.answer(range(member.state, request));
+    return fresh(request.serializable === true, () => {
+      gate.requireRead(context, request);
+      return member.answer(range(member.state, request));
+    });
   };
   return service(KVDefinition, {
     range: (request, context) => checked(() => read(request, context)),
@@ -64,8 +75,10 @@ export function kvService(member: Member, gate: Gate, limits: { maxTxnOps: numbe
         checkTxn(request, limits.maxTxnOps);
         fits(txnBytes(request));
         if (!isReadOnly(request)) return member.propose({ kind: 'txn', request, ...gate.signature(context) });
-        gate.requireTxn(context, request);
-        return member.readTxn(request);
+        return fresh(isSerializable(request), () => {
+          gate.requireTxn(context, request);
+          return member.readTxn(request);
+        });
       }),
     compact: (request, context) =>
       checked(() => {

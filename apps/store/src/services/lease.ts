@@ -1,6 +1,8 @@
 import { type LeaseGrantRequest, LeaseDefinition } from '@orrery/proto/etcd';
 import { type ServedService, service } from '@orrery/rpc';
 import type { Random } from '@orrery/runtime';
+import type { LeaseTime } from '@orrery/proto/raft';
+import type { Replica } from '../consensus/replica.ts';
 import type { Gate } from '../auth/gate.ts';
 import { toEtcdError } from '../errors.ts';
 import type { Member } from '../member.ts';
@@ -32,6 +34,17 @@ export function leaseService(member: Member, gate: Gate, { random, minTtl }: Lea
     const request = { ID: ID === '0' ? freshId(member, random) : ID, TTL: Math.max(TTL, minTtl) };
     return member.propose({ kind: 'leaseGrant', request });
   };
+  const leaseIds = (): string[] => (member.isLeader ? member.leaseClock.byExpiry() : [...member.state.leases.all()].map(({ id }) => id));
+  /** The leader counts; it must be sure that it still is the leader. */
+  const onLeader = async (here: () => number, there: (replica: Replica) => Promise<LeaseTime>): Promise<number> => {
+    const { replica } = member;
+    if (!replica) return here();
+    if (!replica.log.isLeader) return (await there(replica)).seconds ?? 0;
+    await replica.requireLeadership();
+    return here();
+  };
+  const renew = (id: string): Promise<number> => onLeader(() => member.leaseClock.renew(id), (replica) => replica.renewLease(id));
+  const remaining = (id: string): Promise<number> => onLeader(() => member.leaseClock.remaining(id), (replica) => replica.leaseTime(id));
   return service(LeaseDefinition, {
     leaseGrant: (request, context) =>
       checked(() => {
@@ -42,24 +55,25 @@ export function leaseService(member: Member, gate: Gate, { random, minTtl }: Lea
     leaseKeepAlive: async function* (requests, context) {
       for await (const { ID = '0' } of requests) {
         await checked(() => gate.requireUser(context));
-        const TTL = member.leaseClock.renew(ID);
+        const TTL = await renew(ID);
         yield { header: member.header(), ID, TTL };
       }
     },
     leaseTimeToLive: (request, context) =>
-      checked(() => {
+      checked(async () => {
         const ID = request.ID ?? '0';
+        await member.readBarrier();
         if (request.keys) gate.requireLeaseKeys(context, ID);
         else gate.requireUser(context);
         const lease = member.state.leases.get(ID);
         if (!lease) return { header: member.header(), ID, TTL: -1, grantedTTL: 0, keys: [] };
         const keys = request.keys ? [...lease.keys].sort().map((key) => Buffer.from(key, 'latin1')) : [];
-        return { header: member.header(), ID, TTL: member.leaseClock.remaining(ID), grantedTTL: lease.ttl, keys };
+        return { header: member.header(), ID, TTL: await remaining(ID), grantedTTL: lease.ttl, keys };
       }),
     leaseLeases: (_request, context) =>
       checked(() => {
         gate.requireUser(context);
-        return { header: member.header(), leases: member.leaseClock.byExpiry().map((ID) => ({ ID })) };
+        return { header: member.header(), leases: leaseIds().map((ID) => ({ ID })) };
       }),
   });
 }

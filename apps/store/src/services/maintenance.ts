@@ -28,6 +28,9 @@ export interface MaintenanceOptions {
 function status(member: Member, options: MaintenanceOptions): StatusResponse {
   const alarms = member.machine.listAlarms();
   const word = (alarm: AlarmType): string => (alarm === AlarmType.NOSPACE ? 'NOSPACE' : 'CORRUPT');
+  const { replica } = member;
+  const leader = replica ? replica.log.leaderId : member.identity.memberId;
+  const failures = leader ? [] : [etcdError('noLeader').message];
   return {
     header: member.header(),
     version: etcdVersion,
@@ -35,12 +38,12 @@ function status(member: Member, options: MaintenanceOptions): StatusResponse {
     dbSize: options.diskBytes(),
     dbSizeInUse: member.state.sizeBytes,
     dbSizeQuota: options.quotaBytes,
-    leader: member.identity.memberId,
-    raftIndex: member.appliedIndex,
+    leader: leader || '0',
+    raftIndex: replica?.log.status.commit ?? member.appliedIndex,
     raftAppliedIndex: member.appliedIndex,
     raftTerm: member.term,
-    errors: alarms.map(({ memberID, alarm }) => `memberID:${memberID} alarm:${word(alarm)} `),
-    isLearner: false,
+    errors: [...failures, ...alarms.map(({ memberID, alarm }) => `memberID:${memberID} alarm:${word(alarm)} `)],
+    isLearner: replica?.isLearner ?? false,
     downgradeInfo: { enabled: false, targetVersion: '' },
   };
 }
@@ -102,7 +105,8 @@ export function maintenanceService(member: Member, gate: Gate, options: Maintena
     },
     moveLeader: async ({ targetID = '0' }, context) => {
       admin(context);
-      if (targetID !== member.identity.memberId) throw etcdError('badTransferee');
+      if (member.replica) await member.replica.moveLeader(targetID);
+      else if (targetID !== member.identity.memberId) throw etcdError('badTransferee');
       return { header: member.header() };
     },
     downgrade: async ({ action }, context) => {

@@ -12,6 +12,7 @@ import { type CallContext, Code, RpcError, type ServedService, service } from '@
 import type { Clock } from '@orrery/runtime';
 import { AuthError } from '../auth/auth-error.ts';
 import type { Gate } from '../auth/gate.ts';
+import { requiresLeader } from '../consensus/guard.ts';
 import { etcdError, toEtcdError } from '../errors.ts';
 import type { Member } from '../member.ts';
 
@@ -31,7 +32,7 @@ export interface WatchOptions {
 
 interface Open {
   readonly id: number;
-  readonly watcher: Watcher;
+  watcher: Watcher;
   readonly fragment: boolean;
   readonly progressNotify: boolean;
   /** Something was sent since the last periodic tick. */
@@ -44,7 +45,7 @@ interface Open {
  */
 class WatchStream {
   private readonly member: Member;
-  private readonly hub: WatchHub;
+  private hub: WatchHub;
   private readonly options: WatchOptions;
   private readonly context: CallContext;
   private readonly open = new Map<number, Open>();
@@ -133,6 +134,20 @@ class WatchStream {
         this.answers.push({ header: this.member.header(), watchId: opened.id });
       }
       opened.active = false;
+    }
+    this.notify();
+  }
+
+  /** The state was replaced by a newer one: every watcher goes on in its history after what it has seen. */
+  moved(): void {
+    const before = this.hub;
+    this.hub = this.member.hub;
+    for (const opened of this.open.values()) {
+      const { watcher } = opened;
+      const startRevision = Math.max(watcher.next, before.seen(watcher) + 1);
+      before.close(watcher);
+      opened.watcher = this.hub.open({ ...watcher.spec, startRevision }, watcher.wake);
+      if (opened.watcher.awake) this.ready.add(opened);
     }
     this.notify();
   }
@@ -237,7 +252,9 @@ export function watchService(member: Member, options: WatchOptions): ServedServi
       const timer = options.clock.every(options.progressNotifyMs, () => stream.tick());
       const end = (): void => stream.end();
       context.signal.addEventListener('abort', end, { once: true });
-      const forget = member.onStop(() => stream.end(etcdError('stopped')));
+      const forgets = [member.onStop(() => stream.end(etcdError('stopped'))), member.onRestore(() => stream.moved())];
+      const { replica } = member;
+      if (replica && requiresLeader(context)) forgets.push(replica.log.onLeaderless(() => stream.end(etcdError('noLeader'))));
       // A client that has sent its last request goes on reading; only a failure to read requests ends the stream.
       const read = async (): Promise<void> => {
         for await (const request of requests) stream.handle(request);
@@ -247,7 +264,7 @@ export function watchService(member: Member, options: WatchOptions): ServedServi
         yield* stream.responses();
       } finally {
         timer.cancel();
-        forget();
+        for (const forget of forgets) forget();
         context.signal.removeEventListener('abort', end);
       }
     },

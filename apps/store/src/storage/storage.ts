@@ -6,7 +6,12 @@ export interface Identity {
   /** Unsigned 64-bit numbers in decimal. */
   readonly clusterId: string;
   readonly memberId: string;
+  /** 2: a member of a cluster, whose log holds the consensus' records. Missing: a store alone. */
+  readonly format?: number;
 }
+
+/** Formats of data directories that this program knows. */
+export const dataFormats = { alone: 1, replicated: 2 } as const;
 
 export interface StorageOptions {
   readonly disk: Disk;
@@ -18,8 +23,8 @@ export interface StorageOptions {
 
 /** What recovery hands over, in this order: the snapshot if there is one, then every entry after it. */
 export interface Recovery {
-  /** Returns the index of the last entry the snapshot covers. */
-  snapshot(bytes: Uint8Array): number;
+  /** Returns the index of the last entry the snapshot covers, or, under consensus, the record that its file is named by. */
+  snapshot(bytes: Uint8Array, fileIndex: number | undefined): number;
   record(record: WalRecord): void;
   /** A snapshot that a new directory begins with. Ignored when there is data already. */
   readonly backup?: Uint8Array;
@@ -41,13 +46,24 @@ export interface Storage {
   close(): Promise<void>;
 }
 
-async function loadIdentity(options: StorageOptions): Promise<Identity> {
-  const { disk, dir } = options;
-  if ((await disk.list(dir)).includes(identityFile)) {
-    return JSON.parse(Buffer.from(await disk.read(`${dir}/${identityFile}`)).toString('utf8')) as Identity;
-  }
-  const identity = options.newIdentity();
+/** Who the member of a data directory is; undefined for a new one. Throws when the directory is of a newer program. */
+export async function readIdentity({ disk, dir }: Pick<StorageOptions, 'disk' | 'dir'>): Promise<Identity | undefined> {
+  if (!(await disk.list(dir)).includes(identityFile)) return undefined;
+  const identity = JSON.parse(Buffer.from(await disk.read(`${dir}/${identityFile}`)).toString('utf8')) as Identity;
+  const { format = dataFormats.alone } = identity;
+  if (format > dataFormats.replicated) throw new Error(`data directory ${dir} has format ${format}: written by a newer version`);
+  return identity;
+}
+
+export async function writeIdentity({ disk, dir }: Pick<StorageOptions, 'disk' | 'dir'>, identity: Identity): Promise<void> {
   await writeWhole(disk, { dir, name: identityFile }, once(Buffer.from(`${JSON.stringify(identity)}\n`)));
+}
+
+async function loadIdentity(options: StorageOptions): Promise<Identity> {
+  const found = await readIdentity(options);
+  if (found) return found;
+  const identity = options.newIdentity();
+  await writeIdentity(options, identity);
   return identity;
 }
 
@@ -60,12 +76,12 @@ async function recover(options: StorageOptions, recovery: Recovery): Promise<Omi
   let afterIndex = 0;
   if (newest) {
     try {
-      afterIndex = recovery.snapshot(newest.bytes);
+      afterIndex = recovery.snapshot(newest.bytes, newest.index);
     } catch (error) {
       throw new Error(`snapshot ${newest.path} cannot be used: ${(error as Error).message}`, { cause: error });
     }
   } else if (fresh && recovery.backup) {
-    afterIndex = recovery.snapshot(recovery.backup);
+    afterIndex = recovery.snapshot(recovery.backup, undefined);
     await snapshots.save(afterIndex, once(recovery.backup));
   }
   const wal = await Wal.open({ disk, dir, segmentBytes, afterIndex }, (record) => recovery.record(record));
