@@ -3,6 +3,7 @@ import {
   type CampaignResponse,
   type KeyValue,
   type LeaderKey,
+  type LeaderRequest,
   type LeaderResponse,
   type RequestOp,
   type ResponseHeader,
@@ -10,9 +11,13 @@ import {
   Event_EventType,
 } from '@orrery/proto/etcd';
 import { Code, RpcError, type ServedService, service } from '@orrery/rpc';
-import { type Recipe, createdAt, eventsFrom, firstCreated, keyOfLease, predecessorsGone, prefixEnd, prefixOf, recipeOf } from './recipe.ts';
+import { type Recipe, createdAt, eventsFrom, firstCreated, keyOfLease, passedOn, predecessorsGone, prefixEnd, prefixOf, recipeOf } from './recipe.ts';
 
 const failure = (message: string): RpcError => new RpcError(Code.UNKNOWN, message);
+
+function fail(error: unknown): never {
+  throw passedOn(error);
+}
 
 function requireLeader(leader: LeaderKey | undefined): Required<LeaderKey> {
   if (!leader) throw failure('"leader" field must be provided');
@@ -68,6 +73,12 @@ async function campaign(recipe: Recipe, request: CampaignRequest): Promise<Campa
   return { header, leader };
 }
 
+async function leaderOf({ kv, options }: Recipe, { name }: LeaderRequest): Promise<LeaderResponse> {
+  const { header, kvs = [] } = await kv.range(firstCreated(prefixOf(name)), options);
+  if (!kvs[0]) throw failure('election: no leader');
+  return { header, kv: kvs[0] };
+}
+
 /** The first leader there is: the present one, or the next. */
 async function nextLeader(recipe: Recipe, prefix: Buffer): Promise<{ header: ResponseHeader | undefined; kv: KeyValue }> {
   const { header, kvs = [] } = await recipe.kv.range(firstCreated(prefix), recipe.options);
@@ -97,17 +108,18 @@ async function* observe(recipe: Recipe, prefix: Buffer): AsyncGenerator<LeaderRe
  */
 export function electionService(services: readonly ServedService[]): ServedService {
   return service(ElectionDefinition, {
-    campaign: (request, context) => campaign(recipeOf(services, context), request),
+    campaign: (request, context) => campaign(recipeOf(services, context), request).catch(fail),
     proclaim: async ({ leader, value = Buffer.alloc(0) }, context) => ({
-      header: await proclaim(recipeOf(services, context), requireLeader(leader), value),
+      header: await proclaim(recipeOf(services, context), requireLeader(leader), value).catch(fail),
     }),
-    leader: async ({ name }, context) => {
-      const { kv, options } = recipeOf(services, context);
-      const { header, kvs = [] } = await kv.range(firstCreated(prefixOf(name)), options);
-      if (!kvs[0]) throw failure('election: no leader');
-      return { header, kv: kvs[0] };
+    leader: (request, context) => leaderOf(recipeOf(services, context), request).catch(fail),
+    observe: async function* ({ name }, context) {
+      try {
+        yield* observe(recipeOf(services, context), prefixOf(name));
+      } catch (error) {
+        throw passedOn(error);
+      }
     },
-    observe: ({ name }, context) => observe(recipeOf(services, context), prefixOf(name)),
-    resign: async ({ leader }, context) => ({ header: await resign(recipeOf(services, context), requireLeader(leader)) }),
+    resign: async ({ leader }, context) => ({ header: await resign(recipeOf(services, context), requireLeader(leader)).catch(fail) }),
   });
 }

@@ -1,6 +1,6 @@
 import { type LockRequest, type LockResponse, LockDefinition } from '@orrery/proto/etcd';
 import { Code, RpcError, type ServedService, service } from '@orrery/rpc';
-import { type Recipe, createdAt, firstCreated, keyOfLease, predecessorsGone, prefixOf, recipeOf } from './recipe.ts';
+import { type Recipe, createdAt, firstCreated, keyOfLease, passedOn, predecessorsGone, prefixOf, recipeOf } from './recipe.ts';
 
 /** Enters the queue under the name, or finds the entry that the same lease already has there. */
 async function enter({ kv, options }: Recipe, prefix: Buffer, { key, lease }: { key: Buffer; lease: string }) {
@@ -36,16 +36,20 @@ async function lock(recipe: Recipe, { name, lease: asked = '0' }: LockRequest): 
   throw new RpcError(Code.UNKNOWN, 'mutex: session is expired');
 }
 
+function fail(error: unknown): never {
+  throw passedOn(error);
+}
+
 /**
  * The Lock service (v3lockpb): a queue of keys `NAME/LEASE` in the order of their creation, whose first holds the lock. It
  * is let go by deleting the key, or with the lease. Built on `services` (KV, Watch and Lease) as etcd's is on its client.
  */
 export function lockService(services: readonly ServedService[]): ServedService {
   return service(LockDefinition, {
-    lock: (request, context) => lock(recipeOf(services, context), request),
+    lock: (request, context) => lock(recipeOf(services, context), request).catch(fail),
     unlock: async ({ key = Buffer.alloc(0) }, context) => {
       const { kv, options } = recipeOf(services, context);
-      return { header: (await kv.deleteRange({ key }, options)).header };
+      return { header: (await kv.deleteRange({ key }, options).catch(fail)).header };
     },
   });
 }

@@ -28,6 +28,11 @@ export function recipeOf(services: readonly ServedService[], { metadata, signal,
   };
 }
 
+/** etcd's client loses the code of what it passes on from another service: the text remains, under UNKNOWN. */
+export function passedOn(error: unknown): unknown {
+  return error instanceof RpcError && error.code !== Code.CANCELLED ? new RpcError(Code.UNKNOWN, error.message) : error;
+}
+
 /** The end of the range of all keys that begin with `prefix`; `\0`, everything, for one of nothing but 0xff. */
 export function prefixEnd(prefix: Buffer): Buffer {
   const end = Buffer.from(prefix);
