@@ -5,7 +5,7 @@ import { configMapKey } from '../../validation/names.ts';
 /** Config maps and secrets hold at most this much. */
 export const maxDataBytes = 1024 * 1024;
 
-export const base64Bytes = (value: string): number => Math.floor((value.replace(/=+$/, '').length * 3) / 4);
+export const base64Bytes = (value: string): number => Math.floor((value.replace(/(?<!=)=+$/, '').length * 3) / 4);
 
 export function checkKeys(data: Readonly<Record<string, unknown>> | undefined, at: FieldPath): void {
   for (const key in data) at.at(key).matches(key, configMapKey);

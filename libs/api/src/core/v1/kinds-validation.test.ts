@@ -11,6 +11,7 @@ import { namespaceKind } from './namespace.ts';
 import { nodeKind } from './node.ts';
 import { persistentVolumeClaimKind } from './persistent-volume-claim.ts';
 import { persistentVolumeKind } from './persistent-volume.ts';
+import { podKind } from './pod.ts';
 import { replicationControllerKind } from './replication-controller.ts';
 import { resourceQuotaKind } from './resource-quota.ts';
 import { secretKind } from './secret.ts';
@@ -20,6 +21,7 @@ const pv = (fields: object): object => ({ spec: { ...volume, ...fields } });
 const claim = { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } };
 const pvc = (fields: object, status: object = {}): object => ({ spec: { ...claim, ...fields }, status });
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
+const pem = (type: string): string => `-----BEGIN ${type}-----\neA==\n-----END ${type}-----\n`;
 const limits = (item: object): object => ({ spec: { limits: [item] } });
 const v1Event = { eventTime: '2026-01-01T00:00:00.000000Z', type: 'Normal', reportingController: 'a.b/c', reportingInstance: 'i', action: 'a', reason: 'r', regarding: { namespace: 'default' } };
 
@@ -171,5 +173,25 @@ it.each<[KindDescriptor, object, string[]]>([
   [persistentVolumeKind, pv({ persistentVolumeReclaimPolicy: 'Recycle' }), ['spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.']],
   [persistentVolumeClaimKind, pvc({ resources: { requests: { storage: '500m' } } }), ['spec.resources.requests[storage]: fractional byte value "500m" is invalid, must be an integer']],
   [secretKind, { type: 'kubernetes.io/tls', data: { 'tls.crt': base64('x'), 'tls.key': base64('y') } }, ['tls: failed to find any PEM data in certificate input']],
+  [secretKind, { type: 'kubernetes.io/tls', data: { 'tls.crt': base64(pem('CERTIFICATE')), 'tls.key': base64(`-----BEGIN A-----\n${pem('RSA PRIVATE KEY')}`) } }, []],
+  [secretKind, { type: 'kubernetes.io/tls', data: { 'tls.crt': base64(pem('EC PRIVATE KEY')), 'tls.key': base64(pem('CERTIFICATE')) } }, [
+    'tls: failed to find certificate PEM data in certificate input, but did find a private key; PEM inputs may have been switched',
+  ]],
   [nodeKind, { spec: { externalID: 'e' } }, ['spec.externalID: this field is deprecated, and is unused by Kubernetes']],
 ])('warnings of %o', (kind, fields, expected) => expect(kind.warnings(created(kind, fields), undefined)).toEqual(expected));
+
+describe('long texts are judged in time', () => {
+  const env = (fieldPath: string): object => ({ spec: { containers: [{ name: 'c', image: 'i', env: [{ name: 'E', valueFrom: { fieldRef: { fieldPath } } }] }] } });
+
+  it.each<[string, KindDescriptor, object]>([
+    ['paths of slashes', persistentVolumeKind, pv({ hostPath: { path: `${'/'.repeat(1_000_000)}x` }, persistentVolumeReclaimPolicy: 'Recycle' })],
+    ['names of initiators', persistentVolumeKind, pv({ hostPath: undefined, iscsi: { targetPortal: 'p', lun: 0, iqn: 'iqn.2001-04.a'.repeat(80_000) } })],
+    ['field paths', podKind, env(`x${"['".repeat(500_000)}`)],
+    ['certificates left open', secretKind, { type: 'kubernetes.io/tls', data: { 'tls.crt': base64('-----BEGIN A-----'.repeat(50_000)), 'tls.key': '' } }],
+  ])('%s', (_, kind, fields) => {
+    const start = performance.now();
+    problems(kind, fields);
+    kind.warnings(created(kind, fields), undefined);
+    expect(performance.now() - start).toBeLessThan(5_000);
+  });
+});

@@ -38,7 +38,8 @@ function checkSpec({ metadata, spec = {} }: PersistentVolume, at: FieldPath): vo
   if (spec.nodeAffinity && !required) at.child('nodeAffinity').child('required').required('must specify required node constraints');
   if (required) checkNodeSelectorTerms(required.nodeSelectorTerms, at.child('nodeAffinity').child('required').child('nodeSelectorTerms'));
   checkVolumeSources(spec, { at, name: metadata?.name ?? '' });
-  const isRoot = spec.hostPath && /^\/+(\.?\/*)*$/.test(spec.hostPath.path ?? '');
+  const [first, ...segments] = spec.hostPath?.path?.split('/') ?? [];
+  const isRoot = first === '' && segments.length > 0 && segments.every((segment) => segment === '' || segment === '.');
   if (isRoot && spec.persistentVolumeReclaimPolicy === 'Recycle') at.child('persistentVolumeReclaimPolicy').forbidden("may not be 'recycle' for a hostPath mount of '/'");
   if (spec.storageClassName) at.child('storageClassName').matches(spec.storageClassName, dns1123Subdomain);
   if (spec.volumeMode !== undefined && !modes.includes(spec.volumeMode)) at.child('volumeMode').notSupported(spec.volumeMode, modes);

@@ -30,11 +30,22 @@ function checkJson(secret: Secret, { key, at }: { key: string; at: FieldPath }):
   }
 }
 
-const pemBlock = /-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g;
+const pemMark = /-----(BEGIN|END) ([A-Z0-9 ]+)-----/g;
+
+/** Types of the blocks in a PEM text, in one pass however many are left open. */
+function pemTypes(pem: string): string[] {
+  const types: string[] = [];
+  let open: string | undefined;
+  for (const [, mark, type = ''] of pem.matchAll(pemMark)) {
+    if (mark === 'END' && type === open) types.push(type);
+    open = mark === 'BEGIN' ? type : undefined;
+  }
+  return types;
+}
 
 /** What Go's X509KeyPair says of PEM that it cannot use; whether the two belong together is not looked at. */
 function pemProblem(data: unknown, { what, wanted }: { what: 'certificate' | 'key'; wanted: (type: string) => boolean }): string | undefined {
-  const types = [...Buffer.from(String(data ?? ''), 'base64').toString().matchAll(pemBlock)].map(([, type = '']) => type);
+  const types = pemTypes(Buffer.from(String(data ?? ''), 'base64').toString());
   if (types.some(wanted)) return undefined;
   if (types.length === 0) return `tls: failed to find any PEM data in ${what} input`;
   const switched = what === 'certificate' && types.length === 1 && types[0]?.endsWith('PRIVATE KEY');

@@ -23,8 +23,9 @@ export function checkFieldRef(ref: ObjectFieldSelector, { at, allowed }: { at: F
   const path = at.child('fieldPath');
   const unknown = (why: string): void => path.invalid(ref.fieldPath, `error converting fieldPath: ${why}`);
   if (ref.apiVersion !== 'v1') return unknown(`unsupported pod version: ${ref.apiVersion}`);
-  const [, owner, key] = /^(.+?)\['(.*)'\]$/.exec(ref.fieldPath) ?? [];
-  if (owner !== undefined) {
+  const subscript = ref.fieldPath.indexOf("['");
+  if (subscript > 0 && ref.fieldPath.length >= subscript + 4 && ref.fieldPath.endsWith("']")) {
+    const [owner, key] = [ref.fieldPath.slice(0, subscript), ref.fieldPath.slice(subscript + 2, -2)];
     if (owner === 'metadata.annotations') return at.matches(key, annotationKey);
     if (owner === 'metadata.labels') return at.matches(key, qualifiedName);
     return unknown(`field label does not support subscript: ${ref.fieldPath}`);

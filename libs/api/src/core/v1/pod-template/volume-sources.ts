@@ -33,7 +33,7 @@ function checkNumber(value: number | undefined, { at, max }: { at: FieldPath; ma
 }
 
 const hostPathTypes = ['', 'BlockDevice', 'CharDevice', 'Directory', 'DirectoryOrCreate', 'File', 'FileOrCreate', 'Socket'];
-const initiators: Readonly<Record<string, RegExp>> = { iqn: /iqn\.\d{4}-\d{2}\.([A-Za-z0-9\-.]+)(:[^,;*&$|\s]+)$/, eui: /^eui.[A-Za-z0-9]{16}$/, naa: /^naa.[A-Za-z0-9]{32}$/ };
+const initiators: Readonly<Record<string, RegExp>> = { iqn: /^iqn\.\d{4}-\d{2}\.([A-Za-z0-9\-.]+)(:[^,;*&$|\s]+)$/, eui: /^eui.[A-Za-z0-9]{16}$/, naa: /^naa.[A-Za-z0-9]{32}$/ };
 
 function checkInitiator(value: string, { at, unknown }: { at: FieldPath; unknown: string }): void {
   const format = initiators[value.slice(0, 3)];
