@@ -85,6 +85,41 @@ describe.skipIf(!etcdctl)(`etcdctl${etcdctl ? '' : ' (not run: no etcdctl progra
     expect((await ctl(['lock', 'mutex', 'echo', 'held'])).out).toBe('held\n');
   });
 
+  it('elects, and tells who leads', async () => {
+    const candidate = spawn(etcdctl as string, [`--endpoints=${server.address}`, 'elect', 'seat', 'me'], { env: { ...process.env, ETCDCTL_API: '3' } });
+    const won = new Promise((resolve) => candidate.stdout.once('data', resolve));
+    const listener = spawn(etcdctl as string, [`--endpoints=${server.address}`, 'elect', '-l', 'seat'], { env: { ...process.env, ETCDCTL_API: '3' } });
+    const heard = new Promise((resolve) => listener.stdout.once('data', (text) => resolve(String(text))));
+    await won;
+    expect(await heard).toMatch(/^seat\/[0-9a-f]+\nme\n$/);
+    for (const child of [listener, candidate]) child.kill();
+  });
+
+  it('administers users and roles, and is asked for one', async () => {
+    const guarded = await startStore();
+    const run = async (line: string): Promise<string> => {
+      const { out, err } = await ctl(line.split(' '), '', guarded);
+      return out || (/Error: .*/.exec(err)?.[0] ?? '');
+    };
+    expect(await run('user add root:secret')).toBe('User root created\n');
+    expect(await run('user add amy:pw')).toBe('User amy created\n');
+    expect(await run('role add w')).toBe('Role w created\n');
+    expect(await run('role grant-permission w --prefix=true readwrite w/')).toBe('Role w updated\n');
+    expect(await run('role get w')).toBe('Role w\nKV Read:\n\t[w/, w0) (prefix w/)\nKV Write:\n\t[w/, w0) (prefix w/)\n');
+    expect(await run('user grant-role amy w')).toBe('Role w is granted to user amy\n');
+    // It adds the root role and grants it by itself, when the server says that it is missing.
+    expect(await run('auth enable')).toBe('Authentication Enabled\n');
+    expect(await run('put w/a 1')).toBe('Error: etcdserver: user name is empty');
+    expect(await run('--user amy:pw put w/a 1')).toBe('OK\n');
+    expect(await run('--user amy:pw get w/a')).toBe('w/a\n1\n');
+    expect(await run('--user amy:pw put x 1')).toBe('Error: etcdserver: permission denied');
+    expect(await run('--user amy:no put w/a 1')).toBe('Error: etcdserver: authentication failed, invalid user ID or password');
+    expect(await run('--user root:secret user list')).toBe('amy\nroot\n');
+    expect(await run('--user root:secret auth disable')).toBe('Authentication Disabled\n');
+    expect(await run('get w/a')).toBe('w/a\n1\n');
+    await guarded.stop();
+  });
+
   it('defragments, saves a snapshot, and a new store begins with it', async () => {
     expect((await ctl(['defrag'])).out).toBe(`Finished defragmenting etcd member[${server.address}]\n`);
     const backup = join(dir.path, 'backup.db');

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensurePki, serveHttp } from '@orrery/node-io';
-import { KVDefinition } from '@orrery/proto/etcd';
+import { AuthDefinition, KVDefinition } from '@orrery/proto/etcd';
 import { type TlsMaterial, createClient, grpcChannel } from '@orrery/rpc';
 import { describe, expect, it } from 'vitest';
 import { createStore } from '../src/component.ts';
@@ -34,6 +34,16 @@ describe('TLS', () => {
     await expect(put({ ca: pki.caCert })).rejects.toThrow();
     await expect(put({ ca: pki.caCert, ...stranger.clientCert('apiserver') })).rejects.toThrow();
     await expect(put({ ca: stranger.caCert, ...pki.clientCert('apiserver') })).rejects.toThrow();
+    // The name in the certificate is the user, with authentication on.
+    const channel = grpcChannel(server.address, { tls: { ca: pki.caCert, ...pki.clientCert('root') } });
+    const auth = createClient(AuthDefinition, channel);
+    await auth.userAdd({ name: 'root', options: { noPassword: true } });
+    await auth.userGrantRole({ user: 'root', role: 'root' });
+    await auth.authEnable({});
+    expect((await auth.userList({})).users).toEqual(['root']);
+    expect(await put({ ca: pki.caCert, ...pki.clientCert('root') })).toBe(3);
+    await expect(put({ ca: pki.caCert, ...pki.clientCert('apiserver') })).rejects.toThrow('etcdserver: permission denied');
+    channel.close();
     await server.stop();
     dir.remove();
   });
