@@ -276,3 +276,22 @@ describe('apply of a scale', () => {
     expect([answer.code, answer.body.message]).toEqual([code, message]);
   });
 });
+
+describe('who may change but not create', () => {
+  it('neither applies nor puts what is not there', async () => {
+    const guarded = await startTestServer({}, { plugins: [() => ({ authorizers: [{ name: 'no creating', authorize: ({ info }) => ({ decision: info.verb === 'create' && info.resource !== 'namespaces' ? 'noOpinion' : 'allow', reason: '' }) }] })] });
+    const ask = async (method: string, path: string, type: string, body: object): Promise<unknown[]> => {
+      const reply = await fetch(guarded.url + path, { method, headers: { 'content-type': type }, body: JSON.stringify(body) });
+      const { message } = (await reply.json()) as { message?: string };
+      return [reply.status, message];
+    };
+    try {
+      const { name, ...lease } = { name: 'l', apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name: 'l' } };
+      const leases = '/apis/coordination.k8s.io/v1/namespaces/default/leases';
+      expect(await ask('PATCH', `${leases}/${name}?fieldManager=m`, applied, lease)).toEqual([403, 'leases.coordination.k8s.io "l" is forbidden: ']);
+      expect(await ask('PUT', `${leases}/${name}`, 'application/json', lease)).toEqual([403, 'leases.coordination.k8s.io "l" is forbidden: ']);
+    } finally {
+      await guarded.stop();
+    }
+  });
+});

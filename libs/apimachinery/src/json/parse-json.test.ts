@@ -55,4 +55,9 @@ describe('parseJson', () => {
       { numRuns: 2000 },
     );
   });
+
+  it('takes exponents, but no number that is none', () => {
+    expect(parseJson('{"a":[1e2,-1.5E-1,true,false],"e":"1e999"}').value).toEqual({ a: [100, -0.15, true, false], e: '1e999' });
+    expect(() => parseJson('{"a":[1e999]}')).toThrow('json: cannot unmarshal number 1e999 into Go value of type float64');
+  });
 });

@@ -86,7 +86,10 @@ function readNumber(reader: Reader): number {
     if (/[-+]/.test(reader.text[reader.at] ?? '')) reader.at++;
     digits('in exponent of numeric literal');
   }
-  return Number(reader.text.slice(start, reader.at));
+  const literal = reader.text.slice(start, reader.at);
+  const value = Number(literal);
+  if (!Number.isFinite(value)) throw new JsonSyntaxError(`json: cannot unmarshal number ${literal} into Go value of type float64`);
+  return value;
 }
 
 function readLiteral(reader: Reader, literal: string): void {
@@ -181,13 +184,14 @@ function parseSlowly(text: string): ParsedJson {
   return { value, duplicates: reader.duplicates };
 }
 
-/** Members written in the text: colons outside strings. */
+/** Members written in the text: colons outside strings. -1 when there are exponents, which may be too big for a number. */
 function writtenMembers(text: string): number {
   let count = 0;
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
     if (code === 58) count++;
     else if (code === 34) i = endOfString(text, i);
+    else if ((code === 101 || code === 69) && text.charCodeAt(i - 1) <= 57) return -1;
   }
   return count;
 }
@@ -223,7 +227,7 @@ const noDuplicates: ReadonlyMap<object, Members> = new Map();
 
 /**
  * JSON.parse that also finds duplicate members, with Go's messages for what is not JSON. Fast: the text is parsed by
- * hand only when it has duplicates or an error. Throws JsonSyntaxError.
+ * hand only when it has duplicates, exponents or an error. Throws JsonSyntaxError.
  */
 export function parseJson(text: string): ParsedJson {
   let value: unknown;
