@@ -65,7 +65,7 @@ export async function dataOutlivesPods(kubectl: Kubectl): Promise<void> {
 
 /** After `kill -9` of everything: what was written is there, and can be written on. */
 export async function dataOutlivesTheCluster(kubectl: Kubectl): Promise<void> {
-  await eventually(async () => expect(await redis(kubectl, 2, 'get', 'me')).toBe('redis-2\n'), { what: 'the data is back', withinMs: 60_000, everyMs: 250 });
+  await eventually(async () => expect(await redis(kubectl, 2, 'get', 'me')).toBe('redis-2\n'), { what: 'the data is back', withinMs: 120_000, everyMs: 250 });
   await rolledOut(kubectl);
   for (const i of [0, 1, 2]) expect(await redis(kubectl, i, 'get', 'me')).toBe(`redis-${i}\n`);
   expect(await redis(kubectl, 0, 'append', 'me', '!')).toBe('8\n');

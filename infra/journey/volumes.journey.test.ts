@@ -13,7 +13,7 @@ describe.each(layouts)('volumes in the %s layout', (layout) => {
   afterAll(() => cluster?.destroy(), 60_000);
   beforeEach(() => onTestFailed(() => void process.stderr.write(`${cluster.logs()}\n`)));
 
-  const timeout = 180_000;
+  const timeout = 300_000;
   it('a StatefulSet has data of its own for each replica', { timeout }, () => story.statefulSet(kubectl()));
   it('data outlive pods', { timeout }, () => story.dataOutlivesPods(kubectl()));
   it('data outlive a kill -9 of the cluster', { timeout }, async () => {

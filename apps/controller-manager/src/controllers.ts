@@ -24,6 +24,7 @@ import { serviceAccountController } from './serviceaccount/default-service-accou
 import { rootCaPublisher } from './serviceaccount/root-ca-publisher.ts';
 import type { Settings } from './settings.ts';
 import { statefulSetController } from './statefulset/controller.ts';
+import { attachDetachController } from './volumes/attach-detach.ts';
 import { persistentVolumeBinder } from './volumes/binder.ts';
 import { ephemeralVolumeController } from './volumes/ephemeral.ts';
 import { persistentVolumeExpander } from './volumes/expander.ts';
@@ -63,6 +64,7 @@ export function allControllers(options: ControllerOptions): AnyController[] {
     volumeProtectionController,
     persistentVolumeBinder,
     persistentVolumeExpander,
+    attachDetachController,
     ephemeralVolumeController,
     localVolumeController,
     ...(settings.allocateNodeCidrs ? [nodeIpamController(settings)] : []),

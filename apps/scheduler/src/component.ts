@@ -1,6 +1,6 @@
 import { Namespaces, Nodes, PodDisruptionBudgets, Pods } from '@orrery/api';
 import type { Pod } from '@orrery/api/types';
-import { type ApiClient, createEventRecorder, createInformerFactory, createLeaderElection } from '@orrery/client';
+import { type ApiClient, type Informer, createEventRecorder, createInformerFactory, createLeaderElection } from '@orrery/client';
 import type { Component, Env } from '@orrery/runtime';
 import { type PodInfo, podInfo } from './cache/pod-info.ts';
 import { createSchedulerCache } from './cache/scheduler-cache.ts';
@@ -21,6 +21,19 @@ function pluginArgs(name: string, config: SchedulerConfig): Readonly<Record<stri
   return name === 'NodeResourcesFit' ? { scoringStrategy: { type: config.scoringStrategy } } : {};
 }
 
+/** Pods as they are now: the same pod, not another of its name. */
+function podLookup(pods: Informer<Pod>) {
+  const current = (pod: PodInfo): Pod | undefined => {
+    const found = pods.get(podKey(pod.pod));
+    return found?.metadata?.uid === pod.uid ? found : undefined;
+  };
+  const isPending = (pod: PodInfo): boolean => {
+    const found = current(pod);
+    return found !== undefined && !found.spec?.nodeName && !found.metadata?.deletionTimestamp;
+  };
+  return { current, isPending };
+}
+
 /**
  * The scheduler: watches pods and nodes, and binds each pending pod of its profile to the best node. `identity` names it in the
  * lease: one that stays the same over restarts takes its own lease back at once.
@@ -35,14 +48,7 @@ export function createScheduler(env: Env, deps: { api: ApiClient; identity?: str
   const nodes = informers.informer(Nodes);
   const budgets = informers.informer(PodDisruptionBudgets);
   const namespaces = informers.informer(Namespaces);
-  const current = (pod: PodInfo): Pod | undefined => {
-    const found = pods.get(podKey(pod.pod));
-    return found?.metadata?.uid === pod.uid ? found : undefined;
-  };
-  const isPending = (pod: PodInfo): boolean => {
-    const found = current(pod);
-    return found !== undefined && !found.spec?.nodeName && !found.metadata?.deletionTimestamp;
-  };
+  const { current, isPending } = podLookup(pods);
   const volumes = watchVolumes({ informers, isPending, tell: (event) => queue.onEvent(event) });
   const handle: PluginHandle = {
     env,

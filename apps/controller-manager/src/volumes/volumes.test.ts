@@ -1,6 +1,6 @@
-import { Events, Nodes, PersistentVolumeClaims, PersistentVolumes, Pods, StorageClasses } from '@orrery/api';
+import { CSIDrivers, Events, Nodes, PersistentVolumeClaims, PersistentVolumes, Pods, StorageClasses, VolumeAttachments } from '@orrery/api';
 import type { PersistentVolumeClaim } from '@orrery/api/types';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { type Harness, startManager } from '../testing/manager-harness.ts';
 
 const key = { namespace: 'ns', name: 'c' };
@@ -108,4 +108,26 @@ it('makes the claim of an ephemeral volume, owned by its pod', async () => {
   await h.api.create(Pods, { metadata: { name: 'p', namespace: 'ns' }, spec: { containers: [], volumes: [{ name: 'e', ephemeral: { volumeClaimTemplate: { spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } } } } }] } });
   await h.clock.advance(100);
   expect(h.api.find(PersistentVolumeClaims, 'p-e', 'ns')?.metadata?.ownerReferences).toMatchObject([{ kind: 'Pod', name: 'p', controller: true }]);
+});
+
+it('a CSI volume is attached to the nodes of its pods, unless its driver needs no attaching', async () => {
+  const h = await withNode();
+  const csi = (driver: string) => ({ accessModes: ['ReadWriteOnce'], capacity: { storage: '1Gi' }, csi: { driver, volumeHandle: `handle-${driver}` } });
+  h.api.seed(CSIDrivers, { metadata: { name: 'plain' }, spec: { attachRequired: false } });
+  for (const driver of ['disk', 'plain']) {
+    h.api.seed(PersistentVolumes, { metadata: { name: driver }, spec: { ...csi(driver), claimRef: { namespace: 'ns', name: driver, uid: `u-${driver}` } }, status: { phase: 'Bound' } });
+    h.api.seed(PersistentVolumeClaims, { ...claimOf({ volumeName: driver, storageClassName: '' }), metadata: { name: driver, namespace: 'ns', uid: `u-${driver}`, annotations: { 'pv.kubernetes.io/bind-completed': 'yes' } }, status: { phase: 'Bound' } });
+  }
+  const user = (name: string) => ({ metadata: { name, namespace: 'ns' }, spec: { nodeName: 'n', containers: [], volumes: ['disk', 'plain'].map((claimName) => ({ name: claimName, persistentVolumeClaim: { claimName } })) }, status: { phase: 'Running' } });
+  h.api.seed(Pods, user('p'), user('q'));
+  await h.clock.advance(500);
+  // The hash of the name is worked out by another thread, in real time.
+  await vi.waitFor(() => expect(h.api.objects(VolumeAttachments)).toMatchObject([{ metadata: { name: 'csi-df749ac2faa7c76f3311150c381f0fb7adc53cbaf8a8b33e3babd6ed13aafa76' }, spec: { attacher: 'disk', nodeName: 'n', source: { persistentVolumeName: 'disk' } } }]));
+  await h.api.delete(Pods, { namespace: 'ns', name: 'p' }, { gracePeriodSeconds: 0 });
+  await h.clock.advance(500);
+  expect(h.api.objects(VolumeAttachments)).toHaveLength(1);
+  await h.api.create(VolumeAttachments, { metadata: { name: 'foreign' }, spec: { attacher: 'x', nodeName: 'n', source: { persistentVolumeName: 'unknown' } } });
+  h.api.setStatus(Pods, { namespace: 'ns', name: 'q' }, { phase: 'Succeeded' });
+  await h.clock.advance(500);
+  expect(h.api.objects(VolumeAttachments).map(({ metadata }) => metadata?.name)).toEqual(['foreign']);
 });
