@@ -123,6 +123,8 @@ export class Member implements CommitSink {
   restore(bytes: Uint8Array): SnapshotExtra {
     this.machine = new StateMachine();
     const extra = this.load(bytes);
+    // What was skipped may have changed passwords or taken users away.
+    this.tokens.clear();
     for (const hook of this.restoreHooks) hook();
     return extra;
   }

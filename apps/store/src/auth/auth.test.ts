@@ -9,6 +9,7 @@ import { StateMachine } from '../state-machine.ts';
 import { testEnv } from '../testing/local-member.ts';
 import { MemoryDisk } from '../testing/memory-disk.ts';
 import { KeyCoverage } from './key-coverage.ts';
+import { Tokens } from './tokens.ts';
 
 const b = (text: string): Buffer => Buffer.from(text);
 
@@ -105,6 +106,26 @@ describe('users and roles', () => {
     expect((await opened.maintenance.status({}, amy)).version).toBeTruthy();
     await opened.clock.advance(62_000);
     expect((await opened.kv.range({ key: b('secret') }, await opened.login('root', 'r'))).count).toBe(0);
+  });
+});
+
+describe('Tokens', () => {
+  it('end with their user, a change of its password, and a state from elsewhere', () => {
+    const tokens = new Tokens(new VirtualClock());
+    const assign = (token: string): void => tokens.applied({ kind: 'authenticate', request: { name: 'amy', password: token } });
+    const endings = [
+      () => tokens.applied({ kind: 'userDelete', request: { name: 'amy' } }),
+      () => tokens.applied({ kind: 'userChangePassword', request: { name: 'amy' } }),
+      () => tokens.applied({ kind: 'authDisable', request: {} }),
+      () => tokens.clear(),
+    ];
+    for (const end of endings) {
+      assign('t.1');
+      tokens.applied({ kind: 'userDelete', request: { name: 'bob' } });
+      expect(tokens.use('t.1')).toBe('amy');
+      end();
+      expect(tokens.use('t.1')).toBeUndefined();
+    }
   });
 });
 

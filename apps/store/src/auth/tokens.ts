@@ -40,7 +40,11 @@ export class Tokens {
   applied(entry: Entry): void {
     if (entry.kind === 'authenticate') this.assign(entry.request.password ?? '', entry.request.name ?? '');
     else if (entry.kind === 'userDelete' || entry.kind === 'userChangePassword') this.forget(entry.request.name ?? '');
-    else if (entry.kind === 'authDisable') this.held.clear();
+    else if (entry.kind === 'authDisable') this.clear();
+  }
+
+  clear(): void {
+    this.held.clear();
   }
 
   private assign(token: string, user: string): void {
