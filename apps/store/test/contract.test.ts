@@ -10,7 +10,7 @@ import {
 } from '@orrery/proto/etcd';
 import { AsyncQueue, type Channel, type Client, type RpcError, createClient } from '@orrery/rpc';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Server, onPath, startEtcd, startStore } from './servers.ts';
+import { type Server, onPath, startCluster, startEtcd, startStore } from './servers.ts';
 
 /**
  * What every etcd does, asked from outside. Runs on this store over gRPC and by direct calls, and on the original when
@@ -20,6 +20,8 @@ const etcd = onPath('etcd');
 const servers: [string, (() => Promise<Server>) | undefined][] = [
   ['this store over gRPC', () => startStore()],
   ['this store in memory', () => startStore({ inMemory: true })],
+  ['three members, through the leader', () => startCluster('leader')],
+  ['three members, through a follower', () => startCluster('follower')],
   [`the original${etcd ? '' : ' (not run: no etcd program on the path)'}`, etcd ? () => startEtcd(etcd) : undefined],
 ];
 

@@ -6,7 +6,7 @@ import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { nodeDisk, realClock, realRandom } from '@orrery/node-io';
 import { ensurePki } from '@orrery/node-io/pki';
-import { ClusterDefinition } from '@orrery/proto/etcd';
+import { ClusterDefinition, MaintenanceDefinition } from '@orrery/proto/etcd';
 import { type Channel, createClient, grpcChannel } from '@orrery/rpc';
 import { createMetrics, silentLogger } from '@orrery/runtime';
 import { type StoreConfig, createStore } from '../src/component.ts';
@@ -36,7 +36,31 @@ export async function startStore(options: { inMemory?: boolean; settings?: Parti
   return { address, open: () => (options.inMemory ? store.channel() : grpcChannel(address)), stop: () => store.stop() };
 }
 
-async function freePort(): Promise<number> {
+/** Three of ours in this process, over gRPC, on disk; clients talk to the leader or to one that follows it. */
+export async function startCluster(role: 'leader' | 'follower'): Promise<Server> {
+  const dir = temporaryDir();
+  const ports = [await freePort(), await freePort(), await freePort()];
+  const initialCluster = ports.map((port, i) => `m${i}=127.0.0.1:${port}`);
+  const stores = ports.map((port, i) => {
+    const own = { name: `m${i}`, dataDir: join(dir.path, `m${i}`), listenPeer: [`127.0.0.1:${port}`], initialCluster, electionTimeout: 500, heartbeatInterval: 50 };
+    return createStore(env(), { disk: nodeDisk }, { listenClient: ['127.0.0.1:0'], ...own });
+  });
+  await Promise.all(stores.map((store) => store.start()));
+  const leads = async (store: (typeof stores)[number]): Promise<boolean> => {
+    await createClient(ClusterDefinition, store.channel()).memberList({ linearizable: true });
+    const { header, leader } = await createClient(MaintenanceDefinition, store.channel()).status({});
+    return header?.memberId === leader;
+  };
+  const roles = await Promise.all(stores.map(leads));
+  const address = stores[roles.indexOf(role === 'leader')]?.addresses[0] as string;
+  const stop = async (): Promise<void> => {
+    for (const store of stores) await store.stop();
+    dir.remove();
+  };
+  return { address, open: () => grpcChannel(address), stop };
+}
+
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as { port: number };
