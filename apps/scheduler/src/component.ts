@@ -49,7 +49,6 @@ export function createScheduler(env: Env, deps: { api: ApiClient; identity?: str
   const budgets = informers.informer(PodDisruptionBudgets);
   const namespaces = informers.informer(Namespaces);
   const { current, isPending } = podLookup(pods);
-  const volumes = watchVolumes({ informers, isPending, tell: (event) => queue.onEvent(event) });
   const handle: PluginHandle = {
     env,
     api,
@@ -59,7 +58,7 @@ export function createScheduler(env: Env, deps: { api: ApiClient; identity?: str
     recorder,
     nominations: cache.nominated,
     budgets: () => [...budgets.list()],
-    volumes,
+    volumes: watchVolumes({ informers, isPending, tell: (event) => queue.onEvent(event) }),
     fits: (pod, node) => framework.fits(pod, node, { snapshot: cache, nominated: cache.nominated.on(node.name) }),
   };
   const framework: Framework = createFramework({
