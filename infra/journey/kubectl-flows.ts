@@ -92,15 +92,15 @@ export async function waits(at: Flow): Promise<void> {
 
 export async function follows(at: Flow): Promise<void> {
   const { kubectl } = at;
-  await kubectl.ok(in_(at, 'run', 'talk', '--image=busybox', '--restart=Never', '--', 'sh', '-c', 'echo first; while [ ! -e /tmp/go ]; do sleep 0.1; done; echo last'));
+  await kubectl.ok(in_(at, 'run', 'talk', '--image=busybox', '--restart=Never', '--', 'sh', '-c', 'echo first; while [ ! -e /tmp/go ]; do echo tick; sleep 0.1; done; echo last'));
   await kubectl.ok(in_(at, 'wait', '--for=condition=Ready', 'pod/talk', '--timeout=30s'));
   await during(at, ['logs', '-f', 'talk'], async (running) => {
-    await shows(running, /^first\n$/);
+    await shows(running, /^first\n/);
     await during(at, ['attach', 'talk'], async (attached) => {
-      await shows(attached, /If you don't see a command prompt|^$/);
+      await shows(attached, /tick\n/);
       await kubectl.ok(in_(at, 'exec', 'talk', '--', 'touch', '/tmp/go'));
-      await shows(running, /^first\nlast\n$/);
-      await shows(attached, /last\n$/);
+      await shows(running, /^first\n(tick\n)+last\n$/);
+      await shows(attached, /tick\nlast\n/);
     });
   });
 }

@@ -5,6 +5,7 @@ import { type TestCluster, findKubectls, startTestCluster } from '@orrery/testki
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed } from 'vitest';
 import * as flows from './kubectl-flows.ts';
 import * as read from './kubectl-read.ts';
+import { tops } from './kubectl-top.ts';
 import * as work from './kubectl-work.ts';
 import * as write from './kubectl-write.ts';
 import { type Line, play } from './transcript.ts';
@@ -74,6 +75,7 @@ describe.each(chosen.map(({ version, path, minor }) => [version, path, minor] as
     it('forwarding', { timeout: 60_000 }, () => flows.forwards(at('flow')));
     it('from elsewhere', { timeout: 60_000 }, () => flows.takesFromUrls(at('flow')));
     it('approving and denying', { timeout: 60_000 }, () => flows.certifies(at('flow')));
+    it('telling what is used', { timeout: 60_000 }, () => tops(at('flow')));
     it('until the end', { timeout: 60_000 }, () => told('flow', work.end));
   });
 });

@@ -53,10 +53,10 @@ export const workloads: readonly Line[] = [
   ['set serviceaccount deployment/other default --dry-run=server', /^deployment\.apps\/other serviceaccount updated \(server dry run\)\n$/],
   ['create rolebinding rb --clusterrole=view --user=u', 'created'],
   ['set subject rolebinding rb --user=v --group=g --serviceaccount=NS:default', /^rolebinding\.rbac\.authorization\.k8s\.io\/rb subjects updated\n$/],
-  ['expose deployment app --port=80 --target-port=http --name=front --type=ClusterIP --session-affinity=ClientIP --external-ip=10.9.9.9', /^service\/front exposed\n$/],
+  ['expose deployment app --port=80 --target-port=http --name=front --type=ClusterIP --session-affinity=ClientIP --external-ip=10.9.9.9', /^service\/front exposed\n(Warning: spec\.externalIPs .*\n)?$/],
   ['expose deployment app --name=front --port=80', 'Error from server (AlreadyExists): services "front" already exists', 1],
   ['expose service front --name=again --port=81 --dry-run=server', /^service\/again exposed \(server dry run\)\n$/],
-  ['set selector service/front app=other', /^service\/front selector updated\n$/],
+  ['set selector service/front app=other', /^service\/front selector updated\n(Warning: spec\.externalIPs .*\n)?$/],
   ['set selector service/front app=other --resource-version=1', 'Operation cannot be fulfilled on services "front": the object has been modified', 1],
   ['expose deployment other', /^service\/other exposed\n$/],
 ];
