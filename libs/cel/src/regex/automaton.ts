@@ -91,6 +91,8 @@ export class Automaton {
   /** Throws CelError when it takes too long. */
   search(text: string): boolean {
     this.work = 0;
+    // Only here the end is the start as well.
+    if (text === '') return this.closure([this.program.start], { atStart: true, atEnd: true }).some((step) => this.at(step).op === 'match');
     this.first ??= this.state(this.closure([this.program.start], { atStart: true, atEnd: false }));
     let state = this.first;
     for (let at = 0; at < text.length; ) {

@@ -27,6 +27,8 @@ it.each<[string, string, boolean]>([
   ['^.$', '😀', true],
   ['', 'x', true],
   ['a|b|', '', true],
+  ['(?:$|a)^', '', true],
+  ['$^', 'a', false],
   ['(a+)+$', `${'a'.repeat(20_000)}b`, false],
   ['(a|a)*b', 'a'.repeat(20_000), false],
 ])('%s in %.20s: %s', (pattern, text, wanted) => expect(search(pattern, text)).toBe(wanted));
