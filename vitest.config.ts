@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     include: ['{apps,libs,tools}/**/*.test.ts', 'infra/**/*.test.ts'],
     exclude: ['**/node_modules/**', '**/dist/**', '**/*.journey.test.ts', '**/*.compose.test.ts'],
+    setupFiles: ['tools/random-tests.ts'],
     testTimeout: 20_000,
     pool: 'threads',
   },

@@ -8,6 +8,7 @@ export default defineConfig({
     globalSetup: ['apps/apiserver/test/store-setup.ts'],
     // They share one store, and some compact it.
     fileParallelism: false,
+    setupFiles: ['tools/random-tests.ts'],
     testTimeout: 20_000,
     pool: 'threads',
   },

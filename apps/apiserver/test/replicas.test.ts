@@ -13,7 +13,7 @@ import { type TestServer, admin, eventually, startTestServer } from './test-serv
 type Seen = readonly [type: string, name: string, revision: number, value: string | undefined];
 
 const namespace = 'default';
-const seed = Number(process.env['ORRERY_SEED'] ?? 1);
+const seed = Number(process.env['ORRERY_SEED']) || 1;
 let t: TestServer;
 afterEach(() => t.stop());
 

@@ -2,7 +2,7 @@ import { seededRandom } from '@orrery/runtime';
 import { describe, expect, it } from 'vitest';
 import { RaftSimulation, type SimulationOptions } from './testing/raft-simulation.ts';
 
-const first = Number(process.env['ORRERY_SEED'] ?? 1);
+const first = Number(process.env['ORRERY_SEED']) || 1;
 const seeds = Number(process.env['ORRERY_SEEDS'] ?? 60);
 
 function run(seed: number, options: Partial<SimulationOptions> = {}): RaftSimulation {
