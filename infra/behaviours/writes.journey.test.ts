@@ -1,7 +1,7 @@
 import { eventually } from '@orrery/testkit';
 import { describe, expect, it } from 'vitest';
 import { apply, merge, strategic } from './rest.ts';
-import { sleepPod, useTarget } from './target.ts';
+import { sleepPod, until, useTarget } from './target.ts';
 
 const t = useTarget();
 
@@ -164,6 +164,8 @@ describe('20: what the server counts and keeps', () => {
     expect(labelled.metadata.generation).toBe(1);
     const changed = await t.rest.ok('PATCH', `${path}/one`, { body: { spec: { activeDeadlineSeconds: 5000 } }, type: strategic });
     expect(changed.metadata.generation).toBe(2);
+    // One that is on no node yet goes at once.
+    await until(async () => (await t.rest.ok('GET', `${path}/one`)).spec.nodeName);
     const ending = await t.rest.ok('DELETE', `${path}/one`);
     expect([ending.metadata.generation, ending.metadata.deletionGracePeriodSeconds]).toEqual([3, 30]);
     await t.rest.ok('DELETE', `${path}/one?gracePeriodSeconds=0`);
