@@ -10,9 +10,10 @@ import * as work from './kubectl-work.ts';
 import * as write from './kubectl-write.ts';
 import { type Line, play } from './transcript.ts';
 
-/** Every command and flag that reaches the server, with the kubectl of PATH and the newest at hand; all others go through the shorter matrix. */
-const programs = findKubectls().filter(({ minor }) => minor >= 27);
-const chosen = [...new Map([programs.at(0), programs.at(-1)].flatMap((program) => (program ? [[program.minor, program]] : []))).values()];
+/** Every command and flag that reaches the server, with every kubectl at hand; ORRERY_KUBECTL_MINORS=32,33 chooses some. */
+const wanted = process.env['ORRERY_KUBECTL_MINORS']?.split(',').map(Number);
+const programs = findKubectls().filter(({ minor }) => minor >= 27 && (wanted?.includes(minor) ?? true));
+const chosen = [...new Map(programs.map((program) => [program.minor, program])).values()];
 const dir = mkdtempSync(join(tmpdir(), 'orrery-matrix-'));
 let cluster: TestCluster;
 

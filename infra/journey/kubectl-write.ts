@@ -113,7 +113,7 @@ export const applied: readonly Line[] = [
   ['diff -k write/kustomization', /^$/],
   ['delete -k write/kustomization', /^configmap "k-base" deleted.*\nconfigmap "k-made-\w{10}" deleted/],
   ['KUBECTL_APPLYSET=true apply -f write/set -R --prune --applyset=configmaps/parent', /^configmap\/pa (serverside-applied|configured)\nconfigmap\/pb (serverside-applied|created)\n$/],
-  ["get configmap parent -o 'jsonpath={.metadata.annotations.applyset\\.kubernetes\\.io/contains-group-kinds} {.metadata.labels.applyset\\.kubernetes\\.io/id}'", /^ConfigMap applyset-[\w-]+-v1$/],
+  ["get configmap parent -o 'jsonpath={.metadata.annotations.applyset\\.kubernetes\\.io/contains-group-kinds} {.metadata.labels.applyset\\.kubernetes\\.io/id}'", /^(ConfigMap)? applyset-[\w-]+-v1$/],
   ['KUBECTL_APPLYSET=true apply -f write/set-less --prune --applyset=configmaps/parent', /^configmap\/pa configured\nconfigmap\/pb pruned\n$/],
 ];
 
