@@ -8,6 +8,11 @@ import { type RemoteCommandSession, type RemoteCommandStreams, emptyReader, pars
 const protocols = ['v5.channel.k8s.io', 'v5.base64.channel.k8s.io', 'v4.channel.k8s.io', 'v4.base64.channel.k8s.io', 'v3.channel.k8s.io', 'channel.k8s.io', 'base64.channel.k8s.io', ''];
 const Channel = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4 } as const;
 const closeTimeoutMs = 10_000;
+/**
+ * client-go up to 1.33 reads before it has made its streams, and throws away what comes for one that is not there yet
+ * ("Unknown stream id 1, discarding message"). Real nodes are slow enough for it; this is how long it is given.
+ */
+const clientStartMs = 20;
 
 /** Reads messages into the queues of stdin and resize until the client closes. */
 async function receiveAll(channels: ChannelConnection, queues: { stdin: ByteQueue; resize: ByteQueue }): Promise<void> {
@@ -37,8 +42,9 @@ export async function acceptWebSocketCommand(request: UpgradeRequest, options: {
     () => over(),
     (error: Error) => over(error),
   );
+  if (protocol.startsWith('v5.')) await clock.sleep(clientStartMs, gone.signal).catch(() => undefined);
   // Tells the client that the streams are there, as upstream does.
-  await channels.send(streams.stdout ? Channel.stdout : streams.stderr ? Channel.stderr : Channel.error, new Uint8Array(0));
+  if (!gone.signal.aborted) await channels.send(streams.stdout ? Channel.stdout : streams.stderr ? Channel.stderr : Channel.error, new Uint8Array(0));
   const writer = (channel: number, wanted: boolean): RemoteCommandSession['stdout'] => ({ write: (bytes) => (wanted && bytes.length ? channels.send(channel, bytes) : Promise.resolve()) });
   const stdout = writer(Channel.stdout, streams.stdout);
   return {
