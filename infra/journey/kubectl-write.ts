@@ -102,7 +102,7 @@ export const applied: readonly Line[] = [
   ['apply -f write/unknown.yaml --validate=warn', 'Warning: unknown field "nope"'],
   ['apply --server-side -f write/one.yaml', /^configmap\/one serverside-applied\n$/],
   ["get configmap one -o 'jsonpath={.data}'", /^{"x":"1"}$/],
-  ["get configmap one --show-managed-fields -o 'jsonpath={.metadata.managedFields[*].manager} {.metadata.managedFields[*].operation}'", /^kubectl( kubectl-last-applied)? Apply( Apply)?$/],
+  ["get configmap one --show-managed-fields -o 'jsonpath={.metadata.managedFields[*].manager} {.metadata.managedFields[*].operation}'", /^(kubectl( kubectl-last-applied)?|kubectl-last-applied kubectl) Apply( Apply)?$/],
   ["patch configmap one --field-manager=other -p '{\"data\":{\"x\":\"5\"}}'", 'configmap/one patched'],
   ['apply --server-side -f write/one.yaml', 'error: Apply failed with 1 conflict: conflict with "other" using v1: .data.x', 1],
   ['apply --server-side --force-conflicts -f write/one.yaml --dry-run=server', /^configmap\/one serverside-applied \(server dry run\)\n$/],

@@ -45,15 +45,45 @@ function serveStream(answerer: DnsAnswerer, socket: Socket): void {
   });
 }
 
+/** How often a free port of TCP is asked for that UDP has free as well. */
+const portAttempts = 20;
+
+const isTaken = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+
 /** Serves DNS on this machine, UDP and TCP on the same port. `address` is `host:port`; port 0 picks one. */
 export function hostDns(address: string): { listen(answerer: DnsAnswerer): Promise<string>; close(): Promise<void> } {
   const at = splitAddress(address, 53);
-  const udp = createSocket({ type: at.host.includes(':') ? 'udp6' : 'udp4' });
+  const newUdp = (): UdpSocket => createSocket({ type: at.host.includes(':') ? 'udp6' : 'udp4' });
+  let udp = newUdp();
   let tcp: Server | undefined;
   const sockets = new Set<Socket>();
+
+  const bind = async (server: Server): Promise<number> => {
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(at.port, at.host, resolve));
+    const { port } = server.address() as { port: number };
+    return bindUdp(udp, { host: at.host, port });
+  };
+
   return {
     async listen(answerer) {
-      const port = await bindUdp(udp, at);
+      const serve = (socket: Socket): void => {
+        sockets.add(socket);
+        socket.on('close', () => sockets.delete(socket));
+        serveStream(answerer, socket);
+      };
+      let port: number | undefined;
+      for (let attempt = 1; port === undefined; attempt++) {
+        tcp = createServer(serve);
+        try {
+          port = await bind(tcp);
+        } catch (error) {
+          if (at.port !== 0 || attempt >= portAttempts || !isTaken(error)) throw error;
+          // Free for one of the two only: another port.
+          tcp.close();
+          udp.close();
+          udp = newUdp();
+        }
+      }
       udp.on('message', (message: Buffer, from: RemoteInfo) => {
         answerer.answer(message, 'udp').then(
           (reply) => reply && udp.send(reply, from.port, from.address),
@@ -61,12 +91,6 @@ export function hostDns(address: string): { listen(answerer: DnsAnswerer): Promi
         );
       });
       udp.on('error', () => undefined);
-      tcp = createServer((socket) => {
-        sockets.add(socket);
-        socket.on('close', () => sockets.delete(socket));
-        serveStream(answerer, socket);
-      });
-      await new Promise<void>((resolve, reject) => tcp?.once('error', reject).listen(port, at.host, resolve));
       return `${at.host}:${port}`;
     },
     async close() {
