@@ -1,3 +1,4 @@
+import { decodeProtobuf } from '@orrery/api';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type TestServer, startTestServer } from './test-server.ts';
 
@@ -73,11 +74,14 @@ describe('discovery', () => {
   });
 
   const agg = (version: string, type = 'json'): string => `application/${type};g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`;
+  const protobuf = 'vnd.kubernetes.protobuf';
   it.each([
     ['/apis', agg('v2'), 200, agg('v2')],
     ['/apis', `${agg('v2')},${agg('v2beta1')},application/json`, 200, agg('v2')],
     ['/apis', `${agg('v2beta1')},application/json`, 200, agg('v2beta1')],
     ['/api', agg('v2', 'yaml'), 200, agg('v2', 'yaml')],
+    ['/apis', `${agg('v2', protobuf)},${agg('v2')}`, 200, agg('v2', protobuf)],
+    ['/api', agg('v2beta1', protobuf), 200, agg('v2beta1', protobuf)],
     ['/apis', `${agg('v3')},application/json`, 200, 'application/json'],
     ['/apis', agg('v3'), 406, 'application/json'],
     ['/apis', 'application/yaml', 200, 'application/yaml'],
@@ -92,7 +96,13 @@ describe('discovery', () => {
   ])('%s as %s', async (path, accept, status, type) => {
     const reply = await get(path, { accept });
     expect([reply.status, reply.type]).toEqual([status, type]);
-    if (type.endsWith('protobuf')) expect(reply.text.startsWith('k8s\0')).toBe(true);
+    if (type.startsWith(`application/${protobuf}`)) expect(reply.text.startsWith('k8s\0')).toBe(true);
+  });
+
+  it.each(['/api', '/apis'])('says in protobuf what it says in JSON: %s', async (path) => {
+    const response = await fetch(`${t.url}${path}`, { headers: { accept: agg('v2', protobuf) } });
+    const plain = JSON.parse((await get(path, { accept: agg('v2') })).text, (key, value: unknown) => (key === 'creationTimestamp' || value === '' ? undefined : value)) as object;
+    expect(decodeProtobuf(Buffer.from(await response.arrayBuffer())).object).toEqual(plain);
   });
 
   it('can be asked whether it has changed', async () => {

@@ -315,6 +315,60 @@ ParamRef atomic
 Variable
  expression string 2 !
  name string 1 !
+@io.k8s.api.apidiscovery.v2
+APIGroupDiscovery wire
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ versions []APIVersionDiscovery 2 z
+APIGroupDiscoveryList k:apidiscovery.k8s.io/v2 wire
+ apiVersion string - z
+ kind string - z
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
+ items []APIGroupDiscovery 2 z
+APIResourceDiscovery wire
+ resource string 1 z
+ responseKind io.k8s.apimachinery.pkg.apis.meta.v1.GroupVersionKind 2
+ scope string 3 z
+ singularResource string 4 z
+ verbs []string 5 z
+ shortNames []string 6 z
+ categories []string 7 z
+ subresources []APISubresourceDiscovery 8 z
+APISubresourceDiscovery wire
+ subresource string 1 z
+ responseKind io.k8s.apimachinery.pkg.apis.meta.v1.GroupVersionKind 2
+ acceptedTypes []io.k8s.apimachinery.pkg.apis.meta.v1.GroupVersionKind 3 z
+ verbs []string 4 z
+APIVersionDiscovery wire
+ version string 1 z
+ resources []APIResourceDiscovery 2 z
+ freshness string 3 z
+@io.k8s.api.apidiscovery.v2beta1
+APIGroupDiscovery wire
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta 1 v
+ versions []APIVersionDiscovery 2 z
+APIGroupDiscoveryList k:apidiscovery.k8s.io/v2beta1 wire
+ apiVersion string - z
+ kind string - z
+ metadata io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta 1 v
+ items []APIGroupDiscovery 2 z
+APIResourceDiscovery wire
+ resource string 1 z
+ responseKind io.k8s.apimachinery.pkg.apis.meta.v1.GroupVersionKind 2
+ scope string 3 z
+ singularResource string 4 z
+ verbs []string 5 z
+ shortNames []string 6 z
+ categories []string 7 z
+ subresources []APISubresourceDiscovery 8 z
+APISubresourceDiscovery wire
+ subresource string 1 z
+ responseKind io.k8s.apimachinery.pkg.apis.meta.v1.GroupVersionKind 2
+ acceptedTypes []io.k8s.apimachinery.pkg.apis.meta.v1.GroupVersionKind 3 z
+ verbs []string 4 z
+APIVersionDiscovery wire
+ version string 1 z
+ resources []APIResourceDiscovery 2 z
+ freshness string 3 z
 @io.k8s.api.apiserverinternal.v1alpha1
 ServerStorageVersion
  apiServerID string - !
@@ -3823,6 +3877,10 @@ GroupResource
 GroupVersionForDiscovery
  groupVersion string 1 !
  version string 2 !
+GroupVersionKind wire
+ group string 1 z
+ version string 2 z
+ kind string 3 z
 LabelSelector atomic
  matchExpressions []LabelSelectorRequirement 2 z atomic
  matchLabels {}string 1 z

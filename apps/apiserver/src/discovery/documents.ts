@@ -60,7 +60,7 @@ function versionDiscovery({ version, kinds, remote }: ServedVersion): object {
 }
 
 /** `APIGroupDiscoveryList` of `/api` (core only) or `/apis` (the rest). */
-export function aggregatedDiscovery(groups: readonly ServedGroup[], root: 'api' | 'apis', version: 'v2' | 'v2beta1'): object {
+export function aggregatedDiscovery(groups: readonly ServedGroup[], root: 'api' | 'apis', version: 'v2' | 'v2beta1'): DiscoveryObject {
   const items = groups
     .filter(({ name }) => (name === '') === (root === 'api'))
     .map(({ name, versions }) => ({ metadata: name ? { name, creationTimestamp: null } : { creationTimestamp: null }, versions: versions.map(versionDiscovery) }));

@@ -1,32 +1,47 @@
+import { encodeProtobuf } from '@orrery/api';
 import type { Exchange } from '../http/exchange.ts';
-import { negotiate, parseAccept } from '../http/negotiation.ts';
+import { type Encoding, mediaTypeOf, negotiate, parseAccept } from '../http/negotiation.ts';
 import type { ApiServerCore } from '../server.ts';
-import { fromJson, remembered, sendEncoded } from './document-cache.ts';
+import { fromBytes, fromJson, remembered, sendDocument, sendEncoded } from './document-cache.ts';
 import { type DiscoveryObject, aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions } from './documents.ts';
 import { groupsOf } from './served.ts';
 
 type Aggregated = 'v2' | 'v2beta1';
 
-const wildcards = new Set(['*/*', 'application/*']);
+const encodings: Readonly<Record<string, Encoding>> = {
+  'application/json': 'json',
+  '*/*': 'json',
+  'application/*': 'json',
+  'application/yaml': 'yaml',
+  'application/vnd.kubernetes.protobuf': 'protobuf',
+};
 
 /** Which aggregated form the client prefers, and in what; undefined for the legacy one. */
-function wanted(accept: string | undefined): { version: Aggregated; encoding: 'json' | 'yaml' } | undefined {
+function wanted(accept: string | undefined): { version: Aggregated; encoding: Encoding } | undefined {
   for (const { type, params } of parseAccept(accept ?? '')) {
-    const encoding = type === 'application/json' || wildcards.has(type) ? 'json' : type === 'application/yaml' ? 'yaml' : undefined;
-    if (!encoding && type !== 'application/vnd.kubernetes.protobuf') continue;
-    if (encoding && params['as'] === 'APIGroupDiscoveryList' && params['g'] === 'apidiscovery.k8s.io' && (params['v'] === 'v2' || params['v'] === 'v2beta1')) return { version: params['v'], encoding };
+    const encoding = encodings[type];
+    if (!encoding) continue;
+    if (params['as'] === 'APIGroupDiscoveryList' && params['g'] === 'apidiscovery.k8s.io' && (params['v'] === 'v2' || params['v'] === 'v2beta1')) return { version: params['v'], encoding };
     if (!params['as']) return undefined;
   }
   return undefined;
 }
 
+async function sendAggregated(exchange: Exchange, core: ApiServerCore, asked: { root: 'api' | 'apis'; version: Aggregated; encoding: Encoding }): Promise<void> {
+  const { root, version, encoding } = asked;
+  const list = (): ReturnType<typeof aggregatedDiscovery> => aggregatedDiscovery(groupsOf(core), root, version);
+  const mediaType = `${mediaTypeOf(encoding)};g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`;
+  if (encoding === 'protobuf') {
+    const document = await remembered(core, `${root}:${version}:protobuf`, () => fromBytes(encodeProtobuf(list())));
+    return sendDocument(exchange, document, mediaType);
+  }
+  const document = await remembered(core, `${root}:${version}`, () => fromJson(list()));
+  return sendEncoded(exchange, document, { encoding, mediaType });
+}
+
 async function sendRoot(core: ApiServerCore, exchange: Exchange, root: 'api' | 'apis'): Promise<void> {
   const asked = wanted(exchange.header('accept'));
-  if (asked) {
-    const { version, encoding } = asked;
-    const document = await remembered(core, `${root}:${version}`, () => fromJson(aggregatedDiscovery(groupsOf(core), root, version)));
-    return sendEncoded(exchange, document, { encoding, mediaType: `application/${encoding};g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList` });
-  }
+  if (asked) return sendAggregated(exchange, core, { root, ...asked });
   const address = exchange.header('host') ?? exchange.header(':authority') ?? '';
   exchange.setHeaders({ vary: 'Accept' });
   await sendLegacy(exchange, root === 'api' ? apiVersions(address) : apiGroupList(groupsOf(core)));
