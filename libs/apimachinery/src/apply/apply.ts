@@ -1,9 +1,10 @@
 import { StatusError } from '@orrery/errors';
 import { deepEqual, isRecord } from '../equality.ts';
 import type { Schema } from '../schema.ts';
+import { addedFields } from './added-fields.ts';
 import { checkApplied, joinProblems } from './check-applied.ts';
 import { type Effect, effectOf } from './effect.ts';
-import { emptyFieldSet, type FieldPath, type FieldSet, formatPath, insertPath, isEmptySet, isSubset, listPaths, newFieldSet, subtractSets, subtractTrees, unionSets } from './field-set.ts';
+import { emptyFieldSet, type FieldPath, type FieldSet, formatPath, insertPath, isEmptySet, isSubset, listPaths, newFieldSet, remembered, subtractSets, subtractTrees, unionSets } from './field-set.ts';
 import { lastAppliedSet, withLastApplied } from './last-applied.ts';
 import { decodeManagers, describeManager, encodeManagers, isReset, type ManagedFieldsEntry, type Manager, managerId, type Managers } from './managed-fields.ts';
 import { mergeValues } from './merge-values.ts';
@@ -102,11 +103,21 @@ function withManagers(object: Fields, managers: Managers): Fields {
   return withEntries(object, encodeManagers(managers));
 }
 
-function resetSet(names: readonly string[] | undefined): FieldSet {
-  const set = newFieldSet();
-  for (const name of names ?? []) insertPath(set, [`f:${name}`]);
+const resets = new Map<string, FieldSet>();
+
+function resetSet(names: readonly string[] = []): FieldSet {
+  const key = names.join();
+  let set = resets.get(key);
+  if (!set) {
+    const built = newFieldSet();
+    for (const name of names) insertPath(built, [`f:${name}`]);
+    resets.set(key, (set = built));
+  }
   return set;
 }
+
+/** What the creator of an object owns. Objects that look alike share their sets, so it is worked out once for all of them. */
+const ownedByCreator = remembered((added, ignored) => subtractSets(subtractTrees(added, ignored), unowned));
 
 /**
  * Keeps `metadata.managedFields` over a create, update or patch: what changed belongs to `manager` now. Returns `after`
@@ -121,6 +132,10 @@ export function trackUpdate(options: TrackOptions): Fields {
   const object = withoutManagers(after);
   // What is not tracked since its creation is only from its first apply on.
   if (managers.size === 0 && metadataOf(before)['uid']) return object;
+  if (before === undefined && managers.size === 0) {
+    const set = ownedByCreator(addedFields(object, schema), resetSet(options.resetFields));
+    return withManagers(object, new Map([['', { name: manager, operation: 'Update', apiVersion, subresource, time: nowIso, set }]]));
+  }
   const self = 'current operation';
   const effect = effectOf({ before: withoutManagers(before), after: object, schema, apiVersion, versions: options.versions, managers, self, ignored: resetSet(options.resetFields) });
   const taken = subtractSets(effect.gained, unowned);

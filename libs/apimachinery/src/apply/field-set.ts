@@ -14,7 +14,8 @@ export interface FieldSetBuilder {
 
 export type FieldPath = readonly string[];
 
-const here = '.';
+/** The element that says that a path ends where others go on. */
+export const here = '.';
 
 export const emptyFieldSet: FieldSet = Object.freeze({});
 const leaf = emptyFieldSet as FieldSetBuilder;
@@ -129,6 +130,18 @@ export function subtractTrees(a: FieldSet, b: FieldSet): FieldSet {
     else if (!isMember(b, element)) putElement(out, element, { member: isMember(a, element), below: subtractTrees(own, other) });
   }
   return out;
+}
+
+/** An operation whose results are kept as long as both sets live: for sets that are asked about again. */
+export function remembered(operation: (a: FieldSet, b: FieldSet) => FieldSet): (a: FieldSet, b: FieldSet) => FieldSet {
+  const results = new WeakMap<FieldSet, WeakMap<FieldSet, FieldSet>>();
+  return (a, b) => {
+    let ofA = results.get(a);
+    if (!ofA) results.set(a, (ofA = new WeakMap()));
+    let result = ofA.get(b);
+    if (!result) ofA.set(b, (result = operation(a, b)));
+    return result;
+  };
 }
 
 /** Are all paths of `a` in `b`? */

@@ -69,7 +69,7 @@ export function mergeValues(schema: Schema | undefined, live: unknown, applied: 
   if (shape.kind === 'fields' && isRecord(live) && isRecord(applied)) {
     const out: Record<string, unknown> = { ...live };
     for (const [name, value] of Object.entries(applied)) {
-      out[name] = mergeValues(shape.schemaOf(name), Object.hasOwn(live, name) ? live[name] : undefined, value);
+      out[name] = mergeValues(shape.field(name).schema, Object.hasOwn(live, name) ? live[name] : undefined, value);
     }
     return out;
   }

@@ -1,12 +1,13 @@
 import { deepEqual, isRecord } from '../equality.ts';
 import type { Schema } from '../schema.ts';
-import { elementsOf, emptyFieldSet, type FieldSet, type FieldSetBuilder, insertPath, isEmptySet, isMember, memberSet, newFieldSet, putElement } from './field-set.ts';
-import { fieldsOfValue, type Item, itemsOf, type Shape, shapeOf } from './typed-values.ts';
+import { addedFields, byElement, hasNothing } from './added-fields.ts';
+import { elementsOf, emptyFieldSet, type FieldSet, type FieldSetBuilder, insertPath, isMember, newFieldSet, putElement } from './field-set.ts';
+import { fieldsOfValue, itemsOf, type Shape, shapeOf } from './typed-values.ts';
 
 type Path = string[];
 
 function isEmptyRecord(value: unknown): boolean {
-  return isRecord(value) && Object.keys(value).length === 0;
+  return isRecord(value) && hasNothing(value);
 }
 
 function collect(set: FieldSetBuilder, path: Path, { schema, value }: { schema: Schema | undefined; value: unknown }): void {
@@ -14,8 +15,9 @@ function collect(set: FieldSetBuilder, path: Path, { schema, value }: { schema: 
   if (shape.kind === 'fields' && isRecord(value)) {
     for (const [name, member] of fieldsOfValue(value)) {
       path.push(`f:${name}`);
-      collect(set, path, { schema: shape.schemaOf(name), value: member });
-      if (member === null || isEmptyRecord(member) || !shape.isStruct(name)) insertPath(set, path);
+      const { schema: below, isStruct } = shape.field(name);
+      collect(set, path, { schema: below, value: member });
+      if (member === null || isEmptyRecord(member) || !isStruct) insertPath(set, path);
       path.pop();
     }
   } else if (shape.kind === 'items' && Array.isArray(value)) {
@@ -85,20 +87,11 @@ function compareFields(state: CompareState, pair: Pair, shape: Extract<Shape, { 
     const left = Object.hasOwn(before, name) ? before[name] : undefined;
     const right = Object.hasOwn(after, name) ? after[name] : undefined;
     if (left === right) return;
-    descend(state, `f:${name}`, { schema: shape.schemaOf(name), before: left, after: right, isAlwaysThere: shape.isAlwaysThere(name) });
+    const { schema, isAlwaysThere } = shape.field(name);
+    descend(state, `f:${name}`, { schema, before: left, after: right, isAlwaysThere });
   };
   for (const name of Object.keys(before)) visit(name);
   for (const name of Object.keys(after)) if (!Object.hasOwn(before, name)) visit(name);
-}
-
-/** Items by identity; of duplicates all values together. */
-function byElement(items: readonly Item[]): Map<string, unknown> {
-  const map = new Map<string, unknown>();
-  for (const { element, value } of items) if (!map.has(element)) map.set(element, value);
-  if (map.size === items.length) return map;
-  const groups = Map.groupBy(items, (item) => item.element);
-  for (const [element, group] of groups) if (group.length > 1) map.set(element, group.map((item) => item.value));
-  return map;
 }
 
 function compareItems(state: CompareState, pair: Pair, schema: Extract<Schema, { type: 'list' }>): void {
@@ -127,40 +120,9 @@ function compareValues(state: CompareState, pair: Pair): void {
   else if (isAbsent(after)) insertPath(state.removed, state.path);
 }
 
-/** What is below a value that was not there before, in the order of storage: `out` holds a path that ends here, if one does. */
-function addedBelow(out: FieldSetBuilder, shape: Exclude<Shape, { kind: 'leaf' }>, value: unknown): FieldSetBuilder {
-  if (shape.kind === 'items') {
-    const items = [...byElement(itemsOf(shape.schema, value))].sort(([a], [b]) => (a < b ? -1 : 1));
-    for (const [element, item] of items) putAdded(out, element, { schema: shape.schema.items, value: item, isAlwaysThere: false });
-    return out;
-  }
-  const fields = value as Readonly<Record<string, unknown>>;
-  for (const name of Object.keys(fields).sort()) {
-    const member = fields[name];
-    if (member !== undefined) putAdded(out, shape.element(name), { schema: shape.schemaOf(name), value: member, isAlwaysThere: shape.isAlwaysThere(name) });
-  }
-  return out;
-}
-
-/** As `compareValues` of something with nothing. */
-function putAdded(out: FieldSetBuilder, element: string, added: { schema: Schema | undefined; value: unknown; isAlwaysThere: boolean }): void {
-  const { schema, value, isAlwaysThere } = added;
-  const shape = shapeOf(schema, value);
-  const isWhole = shape.kind === 'leaf' || size(value) === 0 || (shape.kind === 'fields' && Array.isArray(value));
-  if (isWhole) {
-    out[element] = emptyFieldSet as FieldSetBuilder;
-    return;
-  }
-  const below = addedBelow(isAlwaysThere ? newFieldSet() : memberSet(), shape, value);
-  if (!isEmptySet(below)) out[element] = below;
-  else if (!isAlwaysThere) out[element] = emptyFieldSet as FieldSetBuilder;
-}
-
 /** What an object has that is new altogether: the most frequent comparison, and nothing has to be looked up for it. */
 function addedObject(after: unknown, schema: Schema): Comparison {
-  const shape = shapeOf(schema, after);
-  const added = shape.kind === 'leaf' || !isRecord(after) ? emptyFieldSet : addedBelow(newFieldSet(), shape, after);
-  return { added, modified: emptyFieldSet, removed: emptyFieldSet };
+  return { added: isRecord(after) ? addedFields(after, schema) : emptyFieldSet, modified: emptyFieldSet, removed: emptyFieldSet };
 }
 
 export function compareObjects(before: unknown, after: unknown, schema: Schema): Comparison {
@@ -197,7 +159,7 @@ export function removeFields(value: unknown, set: FieldSet, schema: Schema | und
       const element = `f:${name}`;
       if (isMember(set, element)) return [];
       const below = set[element];
-      return [[name, below ? removeFields(member, below, shape.schemaOf(name)) : member]];
+      return [[name, below ? removeFields(member, below, shape.field(name).schema) : member]];
     });
     return kept.length > 0 || size(value) === 0 ? Object.fromEntries(kept) : null;
   }

@@ -1,10 +1,18 @@
 import { isRecord } from '../equality.ts';
 import type { LeafType, ListSchema, MapSchema, ObjectSchema, Schema } from '../schema.ts';
 
+/** A member of a struct or of a map. */
+export interface Field {
+  readonly schema: Schema | undefined;
+  readonly isStruct: boolean;
+  /** Its being there says nothing. */
+  readonly isAlwaysThere: boolean;
+}
+
 /** How server-side apply sees a value: as one piece, as fields, or as items with an identity. */
 export type Shape =
   | { readonly kind: 'leaf' }
-  | { readonly kind: 'fields'; readonly element: (name: string) => string; readonly schemaOf: (name: string) => Schema | undefined; readonly isStruct: (name: string) => boolean; readonly isAlwaysThere: (name: string) => boolean }
+  | { readonly kind: 'fields'; readonly field: (name: string) => Field }
   | { readonly kind: 'items'; readonly schema: ListSchema };
 
 const leaf: Shape = { kind: 'leaf' };
@@ -12,32 +20,25 @@ const leaf: Shape = { kind: 'leaf' };
 /** Values of no fixed shape: what they are says how they merge. */
 const deduced = new Set<LeafType | 'unknown'>(['rawExtension', 'json', 'schemaOrBool', 'schemaOrArray', 'schemaOrStrings']);
 
-const fieldElements = new Map<string, string>();
-
-/** `f:NAME` for the names of structs, which are few: made once, they are compared by identity. */
-function structElement(name: string): string {
-  let element = fieldElements.get(name);
-  if (element === undefined) fieldElements.set(name, (element = `f:${name}`));
-  return element;
-}
-
-const anyElement = (name: string): string => `f:${name}`;
+const unknownField: Field = { schema: undefined, isStruct: false, isAlwaysThere: false };
 
 function structShape(schema: ObjectSchema): Shape {
-  const known = (name: string): boolean => schema.fields.has(name);
-  const element = (name: string): string => (known(name) ? structElement(name) : anyElement(name));
-  return { kind: 'fields', element, schemaOf: (name) => schema.fields.get(name)?.schema, isStruct: known, isAlwaysThere: (name) => schema.fields.get(name)?.isValueStruct ?? false };
+  const fields = new Map<string, Field>();
+  for (const [name, field] of schema.fields) fields.set(name, { schema: field.schema, isStruct: true, isAlwaysThere: field.isValueStruct ?? false });
+  return { kind: 'fields', field: (name) => fields.get(name) ?? unknownField };
 }
 
 function mapShape(schema: MapSchema | undefined): Shape {
-  return { kind: 'fields', element: anyElement, schemaOf: () => schema?.items, isStruct: () => false, isAlwaysThere: () => false };
+  const field: Field = schema ? { ...unknownField, schema: schema.items } : unknownField;
+  return { kind: 'fields', field: () => field };
 }
 
+const anyMap = mapShape(undefined);
 const shapes = new WeakMap<Schema, Shape>();
 
 /** The shape of `value` under `schema`; without a schema maps are merged by key and everything else is one piece. */
 export function shapeOf(schema: Schema | undefined, value: unknown): Shape {
-  if (!schema || deduced.has(schema.type as LeafType)) return isRecord(value) ? mapShape(undefined) : leaf;
+  if (!schema || deduced.has(schema.type as LeafType)) return isRecord(value) ? anyMap : leaf;
   let shape = shapes.get(schema);
   if (!shape) {
     if (schema.type === 'object') shape = schema.atomic ? leaf : structShape(schema);

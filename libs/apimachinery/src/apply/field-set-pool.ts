@@ -1,0 +1,90 @@
+import { emptyFieldSet, type FieldSet, type FieldSetBuilder, here } from './field-set.ts';
+
+/** Beyond this many places what is known is forgotten: names of labels and keys of maps come without end. */
+const maxPlaces = 20_000;
+
+/** The containers there are: of fields or of items; a path may end at the container itself. */
+export type Container = 'fields' | 'items' | 'fieldsAndHere' | 'itemsAndHere';
+
+/** What follows at a place for one element: few differ in what is below it, so these are a list. */
+interface Step {
+  readonly below: FieldSet;
+  readonly to: Place;
+  readonly other: Step | undefined;
+}
+
+/** A container of which some elements, in the order in which it lists them, are known. */
+export interface Place {
+  readonly from: Place | undefined;
+  readonly element: string;
+  readonly below: FieldSet;
+  readonly steps: Map<string, Step>;
+  /** Of a container that has these elements and no others. */
+  set: FieldSet | undefined;
+}
+
+function placeOf(from: Place | undefined, element: string, below: FieldSet): Place {
+  return { from, element, below, steps: new Map(), set: undefined };
+}
+
+function next(at: Place, key: string, below: FieldSet): Place | undefined {
+  let step = at.steps.get(key);
+  while (step && step.below !== below) step = step.other;
+  return step?.to;
+}
+
+/** Elements sorted, `.` first, as stored. */
+function setAt(end: Place): FieldSet {
+  const places: Place[] = [];
+  for (let place = end; place.from; place = place.from) places.push(place);
+  if (places.length === 0) return emptyFieldSet;
+  places.sort((a, b) => (a.element < b.element ? -1 : 1));
+  const set: FieldSetBuilder = {};
+  for (const { element, below } of places) set[element] = below as FieldSetBuilder;
+  return Object.freeze(set);
+}
+
+/**
+ * Sets of objects that look alike, made once: a container is told by the sequence of its elements and what is below each, so that to
+ * find the set of an object is to follow it through the pool. The sets are frozen and sorted, and objects that hold them share them.
+ */
+export class FieldSetPool {
+  private readonly capacity: number;
+  private places = 0;
+  private begins: Readonly<Record<Container, Place>>;
+
+  constructor(capacity: number = maxPlaces) {
+    this.capacity = capacity;
+    this.begins = this.fresh();
+  }
+
+  begin(container: Container): Place {
+    if (this.places > this.capacity) this.begins = this.fresh();
+    return this.begins[container];
+  }
+
+  /** The place after the field of this name. */
+  field(at: Place, name: string, below: FieldSet): Place {
+    return next(at, name, below) ?? this.add(at, name, placeOf(at, `f:${name}`, below));
+  }
+
+  item(at: Place, element: string, below: FieldSet): Place {
+    return next(at, element, below) ?? this.add(at, element, placeOf(at, element, below));
+  }
+
+  setOf(place: Place): FieldSet {
+    return (place.set ??= setAt(place));
+  }
+
+  private add(at: Place, key: string, to: Place): Place {
+    at.steps.set(key, { below: to.below, to, other: at.steps.get(key) });
+    this.places++;
+    return to;
+  }
+
+  private fresh(): Readonly<Record<Container, Place>> {
+    this.places = 0;
+    const [fields, items] = [placeOf(undefined, '', emptyFieldSet), placeOf(undefined, '', emptyFieldSet)];
+    return { fields, items, fieldsAndHere: placeOf(fields, here, emptyFieldSet), itemsAndHere: placeOf(items, here, emptyFieldSet) };
+  }
+}
