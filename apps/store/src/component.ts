@@ -1,4 +1,5 @@
 import type { HttpServer, ServeHttp } from '@orrery/node-io';
+import type { Raft, RaftOptions } from '@orrery/raft';
 import { type Channel, Code, type GrpcServer, RpcError, type ServedService, type TlsMaterial, grpcServer, inMemoryChannel } from '@orrery/rpc';
 import { type Component, ConfigError, type Disk, type Env, resolveConfig } from '@orrery/runtime';
 import { startAutoCompaction } from './auto-compaction.ts';
@@ -42,6 +43,8 @@ export interface StoreDeps {
   readonly serveHttp?: ServeHttp | undefined;
   /** Connects to another member at its URL; without, over gRPC. */
   readonly dialPeer?: ((url: string) => Channel) | undefined;
+  /** Makes the algorithm of a member of a cluster; without, `libs/raft` with its defaults. */
+  readonly newRaft?: ((options: RaftOptions) => Raft) | undefined;
 }
 
 /** Bytes after which the log continues in a new file. */
@@ -203,6 +206,7 @@ class StoreComponent implements Store {
       snapshotCount: config.snapshotCount,
       backup: config.initialSnapshot ? await openBackup(await disk.read(config.initialSnapshot)) : undefined,
       settings,
+      newRaft: deps.newRaft,
       dial: deps.dialPeer ?? ((url) => dialPeer(url, tls)),
       removed: () => void this.stop(),
     });

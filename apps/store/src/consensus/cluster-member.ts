@@ -1,5 +1,5 @@
 import { PeerDefinition } from '@orrery/proto/raft';
-import { Raft } from '@orrery/raft';
+import { Raft, type RaftOptions } from '@orrery/raft';
 import { type Channel, type ServedService, createClient } from '@orrery/rpc';
 import { type Disk, type Env, ConfigError } from '@orrery/runtime';
 import type { Member, SnapshotExtra } from '../member.ts';
@@ -37,6 +37,8 @@ export interface ClusterMemberOptions {
   readonly settings: ClusterSettings;
   /** Connects to a member at its URL. */
   readonly dial: (peerUrl: string) => Channel;
+  /** Makes the algorithm; a simulation gives it other limits, or faults to find. */
+  readonly newRaft?: ((options: RaftOptions) => Raft) | undefined;
   /** The cluster has taken this member out. */
   readonly removed: () => void;
 }
@@ -106,14 +108,14 @@ export class ClusterMember {
     const known = await readIdentity({ disk, dir });
     if (known) return { ...known, format };
     if (settings.joins) return this.findCluster();
-    const ids = await Promise.all(settings.initialCluster.map(({ peerURLs }) => memberIdOf(peerURLs, settings.token)));
+    const ids = settings.initialCluster.map(({ peerURLs }) => memberIdOf(peerURLs, settings.token));
     const own = settings.initialCluster.findIndex(({ name }) => name === settings.name);
     const { peerURLs } = settings.initialCluster[own] ?? {};
     if (!peerURLs) throw new ConfigError(`--initial-cluster does not name this member, ${settings.name}`);
     if ([...peerURLs].sort().join() !== [...settings.peerURLs].sort().join()) {
       throw new ConfigError(`--initial-cluster has ${settings.name} at ${peerURLs.join()}, --initial-advertise-peer says ${settings.peerURLs.join()}`);
     }
-    return { clusterId: await clusterIdOf(ids), memberId: ids[own] as string, format };
+    return { clusterId: clusterIdOf(ids), memberId: ids[own] as string, format };
   }
 
   /** Asks the others who is in, until one of them answers. */
@@ -149,13 +151,13 @@ export class ClusterMember {
     // As with etcd, what a data directory holds counts more than --initial-cluster.
     if (wasAlone) return { ...at, configuration: { voters: [identity.memberId], learners: [] }, members: [info(identity.memberId, settings)] };
     if (settings.joins) return undefined;
-    const members = await Promise.all(settings.initialCluster.map(async (initial) => info(await memberIdOf(initial.peerURLs, settings.token), initial)));
+    const members = settings.initialCluster.map((initial) => info(memberIdOf(initial.peerURLs, settings.token), initial));
     if (!members.some(({ id }) => id === identity.memberId)) throw new ConfigError('--initial-cluster does not agree with the data directory');
     return { ...at, configuration: { voters: members.map(({ id }) => id).sort(), learners: [] }, members };
   }
 
   private async assemble(parts: { identity: Identity; replay: JournalReplay; extra: SnapshotExtra | undefined; journal: Journal; wasAlone: boolean }): Promise<Replica> {
-    const { env, member, settings } = this.options;
+    const { env, member, settings, newRaft = (options) => new Raft(options) } = this.options;
     const { identity, replay, extra, journal, wasAlone } = parts;
     let { bootstrap } = replay;
     if (replay.isEmpty) {
@@ -172,7 +174,7 @@ export class ClusterMember {
     const membership = new Membership(members, bootstrap ? [] : extra?.membership?.removed);
     const { electionMs, heartbeatMs } = settings;
     const electionTicks = Math.max(2, Math.round(electionMs / heartbeatMs));
-    const raft = new Raft({ id: identity.memberId, log: replay.log(snapshot), hardState: replay.hardState, configuration, electionTicks, random: (bound) => env.random.int(bound) });
+    const raft = newRaft({ id: identity.memberId, log: replay.log(snapshot), hardState: replay.hardState, configuration, electionTicks, random: (bound) => env.random.int(bound) });
     const log = new ReplicatedLog({ env, raft, journal, membership, sink: this.sink(), heartbeatMs, electionMs, links: (owner) => this.links(identity, owner) });
     return new Replica({ env, log, clusterToken: settings.token });
   }

@@ -1,4 +1,5 @@
 import { ConfigError } from '@orrery/runtime';
+import { sha1 } from './sha1.ts';
 
 /** Members as `--initial-cluster` names them. */
 export interface InitialMember {
@@ -9,15 +10,15 @@ export interface InitialMember {
 const first64 = (hash: ArrayBuffer): string => String(new DataView(hash).getBigUint64(0));
 
 /** As etcd derives it: from the addresses and the cluster's token, so that all members come to the same ids by themselves. */
-export async function memberIdOf(peerURLs: readonly string[], token: string): Promise<string> {
-  return first64(await crypto.subtle.digest('SHA-1', new TextEncoder().encode([...peerURLs].sort().join('') + token)));
+export function memberIdOf(peerURLs: readonly string[], token: string): string {
+  return first64(sha1(new TextEncoder().encode([...peerURLs].sort().join('') + token)));
 }
 
-export async function clusterIdOf(memberIds: readonly string[]): Promise<string> {
+export function clusterIdOf(memberIds: readonly string[]): string {
   const sorted = memberIds.map(BigInt).sort((a, b) => (a < b ? -1 : 1));
   const bytes = new DataView(new ArrayBuffer(8 * sorted.length));
   sorted.forEach((id, i) => bytes.setBigUint64(8 * i, id));
-  return first64(await crypto.subtle.digest('SHA-1', bytes.buffer));
+  return first64(sha1(new Uint8Array(bytes.buffer)));
 }
 
 /** `host:port` or a URL, as a URL. Throws ConfigError. */

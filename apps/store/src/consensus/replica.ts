@@ -66,7 +66,7 @@ export class Replica {
   /** Adds a member that is to be started then. Rejects with etcd's reasons. */
   async add(peerURLs: readonly string[], isLearner: boolean): Promise<MemberInfo> {
     await this.log.readBarrier();
-    const id = await memberIdOf(peerURLs, `${this.clusterToken}${this.env.clock.now()}`);
+    const id = memberIdOf(peerURLs, `${this.clusterToken}${this.env.clock.now()}`);
     this.log.membership.checkAdd(id, peerURLs, isLearner);
     if (!isLearner && this.log.isLeader && !this.voters.every((voter) => this.isConnected(voter.id))) throw etcdError('unhealthy');
     const member = { id, name: '', peerURLs, clientURLs: [], isLearner };
