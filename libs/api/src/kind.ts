@@ -19,7 +19,7 @@ export interface Column<T> {
   readonly description?: string;
   /** 0 always shown, 1 with `-o wide`. */
   readonly priority: number;
-  readonly cell: (object: T, context: { readonly nowMs: number }) => string | number | boolean | null;
+  readonly cell: (object: T, context: { readonly nowMs: number }) => string | number | bigint | boolean | null;
 }
 
 /** Where a `/scale` subresource finds its numbers (JSON paths without the leading dot). */

@@ -8,6 +8,7 @@ export type { VersionLookup, VersionView } from './apply/versions.ts';
 export * from './continue-token.ts';
 export * from './equality.ts';
 export * from './int-or-string.ts';
+export { hasLongIntegers, numberOf, parseExactly } from './json/integers.ts';
 export * from './json/parse-json.ts';
 export * from './object.ts';
 export * from './owner-reference.ts';

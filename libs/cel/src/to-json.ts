@@ -4,7 +4,7 @@ import { CelDuration, CelError, CelList, CelOptional, CelTimestamp, CelUint, typ
 /** The JSON of a value, as upstream converts results: bytes in base64, timestamps in RFC 3339, an optional without value is null. Throws CelError for what has no JSON. */
 export function toJson(value: CelValue, steps = new Steps()): unknown {
   if (value === null || typeof value === 'boolean' || typeof value === 'string' || typeof value === 'number') return value;
-  if (typeof value === 'bigint') return Number(value);
+  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value;
   if (value instanceof CelUint) return Number(value.value);
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
   steps.take(value instanceof CelList ? value.size : 1);

@@ -258,8 +258,9 @@ export function fromJson(json: unknown, type: CelType): CelValue {
       return textReaders[type.kind]?.(json) ?? json;
     case 'number':
       return type.kind === 'double' || !Number.isInteger(json) ? json : BigInt(json);
-    case 'boolean':
     case 'bigint':
+      return type.kind === 'double' ? Number(json) : json;
+    case 'boolean':
       return json;
     case 'object':
       return json === null ? null : structured(json, type);

@@ -1,4 +1,5 @@
-import type { KubeObject } from '@orrery/apimachinery';
+import { definitionFor } from '@orrery/api';
+import { type KubeObject, hasLongIntegers, parseExactly } from '@orrery/apimachinery';
 
 /** Kind and apiVersion first, then metadata: the form that `spliceVersion` needs, so bytes are encoded once. */
 const head = /^\{"(?:kind|apiVersion)":"[^"\\]*","(?:kind|apiVersion)":"[^"\\]*","metadata":\{/;
@@ -10,6 +11,13 @@ export function encodeForStorage(object: KubeObject): Buffer {
   const { kind, apiVersion, metadata, ...rest } = object;
   const { resourceVersion: _, ...meta } = metadata ?? {};
   return Buffer.from(JSON.stringify({ kind, apiVersion, metadata: meta, ...rest }));
+}
+
+/** An object from its JSON. Long integers of custom resources keep their digits; those of built-in kinds are plain numbers. */
+export function parseObject(text: string): KubeObject {
+  const object = JSON.parse(text) as KubeObject;
+  const isExact = hasLongIntegers(text) && !definitionFor(object.apiVersion ?? '', object.kind ?? '');
+  return isExact ? (parseExactly(text) as KubeObject) : object;
 }
 
 /** The same bytes with metadata.resourceVersion put in; what clients get. */
@@ -28,7 +36,7 @@ export function spliceVersion(stored: Buffer, revision: number): Buffer {
 
 /** For values that somebody else wrote in another form. */
 function encodeWithVersion(stored: Buffer, revision: number): Buffer {
-  const object = JSON.parse(stored.toString('utf8')) as KubeObject;
+  const object = parseObject(stored.toString('utf8'));
   return spliceVersion(encodeForStorage(object), revision);
 }
 

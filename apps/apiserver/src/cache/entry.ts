@@ -1,7 +1,7 @@
 import type { KindDescriptor } from '@orrery/api';
 import type { KubeObject } from '@orrery/apimachinery';
 import { unreadableObject } from '../storage/errors.ts';
-import { encodeForStorage, spliceVersion, withVersion } from './encoding.ts';
+import { encodeForStorage, parseObject, spliceVersion, withVersion } from './encoding.ts';
 
 /**
  * One object at one revision, shared by everything that reads it: never changed. Bytes and object are made from each
@@ -47,7 +47,7 @@ export class Entry {
   private parse(): KubeObject {
     const text = (this.encoded ?? (this.stored as Buffer)).toString('utf8');
     try {
-      const object = JSON.parse(text) as KubeObject;
+      const object = parseObject(text);
       return this.encoded ? object : withVersion(object, this.revision);
     } catch (error) {
       throw unreadableObject({ key: this.key, why: (error as Error).message, isSealed: false });

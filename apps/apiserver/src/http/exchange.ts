@@ -1,4 +1,5 @@
 import { encodeProtobuf } from '@orrery/api';
+import { parseExactly } from '@orrery/apimachinery';
 import type { Status } from '@orrery/errors';
 import type { HttpHeaders, HttpRequest, HttpResponse } from '@orrery/node-io/http-server';
 import { stringify } from 'yaml';
@@ -107,9 +108,9 @@ export class Exchange {
     if (format.encoding === 'protobuf') {
       await this.sendBytes(code, mediaTypeOf('protobuf'), body);
     } else if (format.encoding === 'yaml') {
-      await this.sendBytes(code, 'application/yaml', Buffer.from(toYaml(JSON.parse(body.toString('utf8')))));
+      await this.sendBytes(code, 'application/yaml', Buffer.from(toYaml(parseExactly(body.toString('utf8')))));
     } else if (format.pretty) {
-      const text = JSON.stringify(JSON.parse(body.toString('utf8')), null, 2);
+      const text = JSON.stringify(parseExactly(body.toString('utf8')), null, 2);
       await this.sendBytes(code, 'application/json', Buffer.from(`${text}\n`));
     } else await this.sendBytes(code, 'application/json', body);
   }

@@ -3,7 +3,7 @@ import type { Column } from '../kind.ts';
 import { since } from '../printing/duration.ts';
 import { JsonPathError, compileJsonPath } from './json-path.ts';
 
-type Cell = string | number | boolean | null;
+type Cell = string | number | bigint | boolean | null;
 type CustomColumn = Column<Record<string, unknown>>;
 
 const nameText = 'Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to request the generation of an appropriate name automatically. Name is primarily intended for creation idempotence and configuration definition. Cannot be updated. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names';
@@ -26,9 +26,9 @@ function cellOf(type: string, values: readonly unknown[], nowMs: number): Cell {
   if (values.length === 0 || (first === null && type !== 'string')) return null;
   switch (type) {
     case 'integer':
-      return typeof first === 'number' ? Math.trunc(first) : null;
+      return typeof first === 'number' ? Math.trunc(first) : typeof first === 'bigint' ? first : null;
     case 'number':
-      return typeof first === 'number' ? first : null;
+      return typeof first === 'number' || typeof first === 'bigint' ? Number(first) : null;
     case 'boolean':
       return typeof first === 'boolean' ? first : null;
     case 'date':

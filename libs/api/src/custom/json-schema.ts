@@ -48,6 +48,7 @@ function typesOf(schema: JsonSchema): readonly string[] {
 function typeName(value: unknown): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return 'array';
+  if (typeof value === 'bigint') return 'integer';
   if (typeof value === 'number') return Number.isInteger(value) ? 'integer' : 'number';
   return typeof value;
 }
@@ -109,11 +110,11 @@ function isMultiple(value: number, unit: number): boolean {
 }
 
 const checkNumber: Check = ({ schema, path, value }, found) => {
-  if (typeof value !== 'number') return;
+  if (typeof value !== 'number' && typeof value !== 'bigint') return;
   found.matched += 2;
   const refuse = (text: string): void => void found.errors.push(fieldError.invalid(fieldName(path), value, `${path} in body should be ${text}`));
   const [unit, most, least] = [number(schema, 'multipleOf'), number(schema, 'maximum'), number(schema, 'minimum')];
-  if (unit !== undefined && !isMultiple(value, unit)) refuse(`a multiple of ${unit}`);
+  if (unit !== undefined && !isMultiple(Number(value), unit)) refuse(`a multiple of ${unit}`);
   const [below, above] = [schema['exclusiveMaximum'] === true, schema['exclusiveMinimum'] === true];
   if (most !== undefined && (below ? value >= most : value > most)) refuse(below ? `less than ${most}` : `less than or equal to ${most}`);
   if (least !== undefined && (above ? value <= least : value < least)) refuse(above ? `greater than ${least}` : `greater than or equal to ${least}`);

@@ -15,6 +15,7 @@ export type Judge = (object: unknown, old?: unknown, part?: Part) => FieldError[
 function goType(value: unknown): string {
   if (isRecord(value)) return 'map[string]interface {}';
   if (Array.isArray(value)) return '[]interface {}';
+  if (typeof value === 'bigint') return 'int64';
   if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64';
   return typeof value === 'boolean' ? 'bool' : value === null ? '<nil>' : typeof value;
 }

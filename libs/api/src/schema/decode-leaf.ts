@@ -13,11 +13,18 @@ const ok = (value: unknown): LeafResult => ({ ok: value });
 const mismatch = (type: string, value?: string): LeafResult => ({ problem: value === undefined ? { mismatch: type } : { mismatch: type, value } });
 const refuse = (text: string): LeafResult => ({ problem: { text } });
 
-function integer(value: unknown, type: 'int32' | 'int64'): LeafResult {
+/** The doubles next to the ends of 64 bits. */
+const most64 = 2 ** 63 - 1024;
+const least64 = -(2 ** 63);
+
+/** Go takes digits alone: neither `1.0` nor `1e2` is an integer. Of more than 53 bits the next double is kept. */
+function integer(value: unknown, type: 'int32' | 'int64', literal: string | undefined): LeafResult {
+  if (typeof value === 'bigint') return type === 'int32' ? mismatch(type, `number ${value}`) : ok(Math.min(Number(value), most64));
   if (typeof value !== 'number') return mismatch(type);
-  const limit = type === 'int32' ? 2 ** 31 : 2 ** 63;
-  return Number.isInteger(value) && value >= -limit && value < limit ? ok(value) : mismatch(type, `number ${value}`);
+  const [least, most] = type === 'int32' ? [-(2 ** 31), 2 ** 31 - 1] : [least64, most64];
+  return literal === undefined && Number.isInteger(value) && value >= least && value <= most ? ok(value) : mismatch(type, `number ${literal ?? value}`);
 }
+
 
 function time(value: unknown, type: 'time' | 'microTime'): LeafResult {
   if (typeof value !== 'string') return mismatch('string');
@@ -31,10 +38,10 @@ function time(value: unknown, type: 'time' | 'microTime'): LeafResult {
   }
 }
 
-function quantity(value: unknown): LeafResult {
-  if (typeof value !== 'string' && typeof value !== 'number') return refuse(quantityText);
+function quantity(value: unknown, literal: string | undefined): LeafResult {
+  if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'bigint') return refuse(quantityText);
   try {
-    return ok(canonicalQuantity(typeof value === 'string' ? value.trim() : value));
+    return ok(canonicalQuantity(literal ?? String(value).trim()));
   } catch (error) {
     if (error instanceof QuantityError) return refuse(error.message);
     throw error;
@@ -49,8 +56,11 @@ function bytes(value: unknown): LeafResult {
   return refuse(`illegal base64 data at input byte ${bad >= 0 ? bad : Math.floor(text.length / 4) * 4}`);
 }
 
-/** Checks and canonicalizes one value that is neither null nor part of the unions with JSONSchemaProps. */
-export function decodeLeaf(type: LeafType, value: unknown): LeafResult {
+/**
+ * Checks and canonicalizes one value that is neither null nor part of the unions with JSONSchemaProps. `literal` is how a number
+ * was written that JavaScript writes otherwise.
+ */
+export function decodeLeaf(type: LeafType, value: unknown, literal?: string): LeafResult {
   switch (type) {
     case 'string':
     case 'duration':
@@ -59,18 +69,18 @@ export function decodeLeaf(type: LeafType, value: unknown): LeafResult {
       return typeof value === 'boolean' ? ok(value) : mismatch('bool');
     case 'int32':
     case 'int64':
-      return integer(value, type);
+      return integer(value, type, literal);
     case 'double':
-      return typeof value === 'number' ? ok(value) : mismatch('float64');
+      return typeof value === 'number' || typeof value === 'bigint' ? ok(Number(value)) : mismatch('float64');
     case 'bytes':
       return bytes(value);
     case 'time':
     case 'microTime':
       return time(value, type);
     case 'quantity':
-      return quantity(value);
+      return quantity(value, literal);
     case 'intOrString':
-      return typeof value === 'string' ? ok(value) : integer(value, 'int32');
+      return typeof value === 'string' ? ok(value) : integer(value, 'int32', literal);
     default:
       return ok(value);
   }

@@ -57,7 +57,7 @@ export function parseYaml(text: string): { value: unknown; problems: string[] } 
   // Duplicates are told in YAML's words.
   if (json?.duplicates.size === 0) return { value: json.value, problems: [] };
   const lines = new LineCounter();
-  const documents = withinDepth(() => parseAllDocuments(text, { version: '1.1', uniqueKeys: false, customTags: goTags, lineCounter: lines, logLevel: 'silent' }));
+  const documents = withinDepth(() => parseAllDocuments(text, { version: '1.1', uniqueKeys: false, intAsBigInt: true, customTags: goTags, lineCounter: lines, logLevel: 'silent' }));
   const [document] = Array.isArray(documents) ? documents : [];
   if (!document) return { value: null, problems: [] };
   const [error] = document.errors;

@@ -1,4 +1,4 @@
-import { cloneJson, type FieldSchema, isRecord, JsonSyntaxError, type LeafSchema, type ListSchema, type MapSchema, type Members, type ObjectSchema, parseJson, type ParsedJson, type Schema, setOwn } from '@orrery/apimachinery';
+import { cloneJson, type FieldSchema, isRecord, JsonSyntaxError, type LeafSchema, type ListSchema, type Literals, type MapSchema, type Members, type ObjectSchema, parseJson, type ParsedJson, type Schema, setOwn } from '@orrery/apimachinery';
 import { DecodeError, strictError, warningLines } from './decode-error.ts';
 import { decodeLeaf, zeroLeaf } from './decode-leaf.ts';
 import { goType, goValue, structName } from './go-type.ts';
@@ -16,6 +16,10 @@ export interface Decoded {
 
 interface Walk {
   readonly duplicates: ReadonlyMap<object, Members>;
+  /** Undefined: no number was written in a way that matters. */
+  readonly literals: Literals | undefined;
+  /** What holds the value that is looked at. */
+  holder: object | undefined;
   /** The way here: struct or undefined for maps and lists, and the name, key or index. */
   readonly owners: (string | undefined)[];
   readonly keys: (string | number)[];
@@ -98,7 +102,7 @@ function walkObject(walk: Walk, schema: ObjectSchema, value: unknown): unknown {
     return misfit(walk, schema, value);
   }
   const members = walk.duplicates.get(value);
-  if (members) return walkMembers(walk, schema, members);
+  if (members) return walkMembers(walk, schema, { holder: value, members });
   const { fields, definition } = schema;
   let dropped: string[] | undefined;
   for (const key in value) {
@@ -110,6 +114,7 @@ function walkObject(walk: Walk, schema: ObjectSchema, value: unknown): unknown {
       continue;
     }
     const before = value[key];
+    walk.holder = value;
     const after = walkField(walk, { field, owner: definition, value: before });
     if (after === undefined || (field.omitZero && isZero(after))) (dropped ??= []).push(key);
     else if (after !== before) value[key] = after;
@@ -130,7 +135,7 @@ function without(value: Record<string, unknown>, keys: readonly string[]): Recor
 }
 
 /** An object that names members twice: each occurrence is visited, the last one kept. */
-function walkMembers(walk: Walk, schema: ObjectSchema, members: Members): Record<string, unknown> {
+function walkMembers(walk: Walk, schema: ObjectSchema, { holder, members }: { holder: object; members: Members }): Record<string, unknown> {
   const seen = new Set<string>();
   const out: Record<string, unknown> = {};
   for (const [key, value] of members) {
@@ -145,6 +150,7 @@ function walkMembers(walk: Walk, schema: ObjectSchema, members: Members): Record
       setOwn(out, key, value);
       continue;
     }
+    walk.holder = holder;
     const after = walkField(walk, { field, owner: schema.definition, value });
     if (after === undefined || (field.omitZero && isZero(after))) delete out[key];
     else out[key] = after;
@@ -180,6 +186,7 @@ function walkMap(walk: Walk, schema: MapSchema, value: unknown): unknown {
   for (const key in value) {
     const before = value[key];
     if (items.type === 'string' && typeof before === 'string') continue;
+    walk.holder = value;
     const after = before === null && !isCustom(items) ? zeroOf(items) : inside(walk, undefined, key, () => walkValue(walk, items, before));
     if (after !== before) setOwn(value, key, after === undefined ? zeroOf(items) : after);
   }
@@ -195,6 +202,7 @@ function walkList(walk: Walk, schema: ListSchema, value: unknown): unknown {
     const before: unknown = value[i];
     if (items.type === 'string' && typeof before === 'string') continue;
     if (before === null && isCustom(items)) continue;
+    walk.holder = value;
     const after = before === null ? undefined : inside(walk, undefined, i, () => walkValue(walk, items, before));
     value[i] = after === undefined ? zeroOf(items) : after;
   }
@@ -209,7 +217,8 @@ function zeroOf(schema: Schema): unknown {
 function walkLeaf(walk: Walk, schema: LeafSchema, value: unknown): unknown {
   const { type } = schema;
   if (type === 'schemaOrBool' || type === 'schemaOrArray' || type === 'schemaOrStrings') return walkUnion(walk, type, value);
-  const result = decodeLeaf(type, value);
+  const literal = walk.literals && walk.holder && walk.literals.get(walk.holder)?.get(walk.keys.at(-1) ?? '');
+  const result = decodeLeaf(type, value, literal);
   if ('ok' in result) return result.ok;
   const { problem } = result;
   if ('text' in problem) walk.failure ??= problem.text;
@@ -260,7 +269,7 @@ function sortedProblems(problems: readonly string[], fixed: number): string[] {
 
 /** The second half of decoding: fits parsed JSON into a schema. The parsed value may be changed and become part of the result. */
 export function decodeParsed(parsed: ParsedJson, options: DecodeOptions): Decoded {
-  const walk: Walk = { duplicates: parsed.duplicates, owners: [], keys: [], problems: new Set(options.problems), failure: undefined };
+  const walk: Walk = { duplicates: parsed.duplicates, literals: parsed.literals?.size ? parsed.literals : undefined, holder: undefined, owners: [], keys: [], problems: new Set(options.problems), failure: undefined };
   // Go leaves an object as it is when it reads null into it.
   const object = walkObject(walk, options.schema, parsed.value ?? {});
   if (walk.failure !== undefined) throw new DecodeError(walk.failure);

@@ -4,7 +4,7 @@ import type { LeafType, Schema } from '@orrery/apimachinery';
 export function goValue(value: unknown): string {
   if (Array.isArray(value)) return 'array';
   if (typeof value === 'boolean') return 'bool';
-  return typeof value;
+  return typeof value === 'bigint' ? 'number' : typeof value;
 }
 
 const leafTypes: Partial<Record<LeafType, string>> = {

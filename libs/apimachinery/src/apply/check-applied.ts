@@ -14,6 +14,7 @@ interface Expectation {
 function goTypeName(value: unknown): string {
   if (Array.isArray(value)) return '[]interface {}';
   if (isRecord(value)) return 'map[string]interface {}';
+  if (typeof value === 'bigint') return 'int64';
   if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64';
   return typeof value === 'boolean' ? 'bool' : 'string';
 }
@@ -81,7 +82,8 @@ function checkValue(check: Check, schema: Schema, value: unknown): void {
     else add(check, `expected list, got &{${goFormat(value)}}`);
   } else {
     const expectation = expectations[schema.type];
-    if (expectation && typeof value !== expectation.type) add(check, `expected ${expectation.word}, got ${expectation.print(value)}`);
+    const isFit = typeof value === expectation?.type || (typeof value === 'bigint' && expectation?.type === 'number');
+    if (expectation && !isFit) add(check, `expected ${expectation.word}, got ${expectation.print(value)}`);
   }
 }
 

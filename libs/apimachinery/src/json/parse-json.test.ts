@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { parseExactly } from './integers.ts';
 import { parseJson } from './parse-json.ts';
 
 describe('parseJson', () => {
@@ -38,7 +39,7 @@ describe('parseJson', () => {
   it('agrees with JSON.parse', () => {
     fc.assert(
       fc.property(fc.json(), (text) => {
-        expect(parseJson(text).value).toEqual(JSON.parse(text));
+        expect(JSON.parse(JSON.stringify(parseJson(text).value))).toEqual(JSON.parse(text));
       }),
     );
     fc.assert(
@@ -54,6 +55,22 @@ describe('parseJson', () => {
       }),
       { numRuns: 2000 },
     );
+  });
+
+  it.each([
+    ['9007199254740991', 9007199254740991],
+    ['9007199254740993', 9007199254740993n],
+    ['-9223372036854775808', -9223372036854775808n],
+    ['9223372036854775808', 9223372036854775808],
+    ['1152921504606846976', 1152921504606846976n],
+    ['1.0', 1],
+    ['100e-2', 1],
+  ])('reads %s', (text, value) => {
+    const parsed = parseJson(`{"a":[${text}]}`);
+    expect(parsed.value).toEqual({ a: [value] });
+    expect(parsed.literals?.size ?? 0).toBe(String(value) === text ? 0 : 1);
+    expect(parseExactly(`{"a":[${text}]}`)).toEqual(parsed.value);
+    if (typeof value === 'bigint') expect(JSON.stringify({ value })).toBe(`{"value":${text}}`);
   });
 
   it('takes exponents, but no number that is none', () => {

@@ -1,4 +1,5 @@
 import { setOwn } from '../equality.ts';
+import { numberOf } from './integers.ts';
 
 /** Not JSON; the message is the one Go's decoder gives. */
 export class JsonSyntaxError extends Error {}
@@ -11,7 +12,11 @@ export interface ParsedJson {
   readonly value: unknown;
   /** Objects with duplicate members. */
   readonly duplicates: ReadonlyMap<object, Members>;
+  /** How numbers were written that JavaScript writes otherwise (`1.0`, `1e2`), by the object or array that holds them. */
+  readonly literals?: Literals;
 }
+
+export type Literals = ReadonlyMap<object, ReadonlyMap<string | number, string>>;
 
 /** Upstream goes ten times as deep; nothing that is any use does, and whatever walks an object here may recurse. */
 export const maxJsonDepth = 1000;
@@ -20,6 +25,9 @@ interface Reader {
   readonly text: string;
   at: number;
   readonly duplicates: Map<object, Members>;
+  readonly literals: Map<object, Map<string | number, string>>;
+  /** The number that was just read, where it is to be remembered. */
+  literal: string | undefined;
 }
 
 function shown(char: string): string {
@@ -68,7 +76,7 @@ function readEscape(reader: Reader): void {
   }
 }
 
-function readNumber(reader: Reader): number {
+function readNumber(reader: Reader): number | bigint {
   const start = reader.at;
   const digits = (where: string): void => {
     if (!/[0-9]/.test(reader.text[reader.at] ?? '')) fail(reader, where);
@@ -87,9 +95,19 @@ function readNumber(reader: Reader): number {
     digits('in exponent of numeric literal');
   }
   const literal = reader.text.slice(start, reader.at);
-  const value = Number(literal);
-  if (!Number.isFinite(value)) throw new JsonSyntaxError(`json: cannot unmarshal number ${literal} into Go value of type float64`);
+  const value = numberOf(literal);
+  if (value === Infinity || value === -Infinity) throw new JsonSyntaxError(`json: cannot unmarshal number ${literal} into Go value of type float64`);
+  if (typeof value === 'number' && String(value) !== literal && literal !== '-0') reader.literal = literal;
   return value;
+}
+
+/** Keeps how the number that was just read into `holder` is written. */
+function keepLiteral(reader: Reader, holder: object, key: string | number): void {
+  if (reader.literal === undefined) return;
+  let kept = reader.literals.get(holder);
+  if (!kept) reader.literals.set(holder, (kept = new Map()));
+  kept.set(key, reader.literal);
+  reader.literal = undefined;
 }
 
 function readLiteral(reader: Reader, literal: string): void {
@@ -120,6 +138,7 @@ function readObject(reader: Reader, depth: number): Record<string, unknown> {
     if (reader.text[reader.at] !== ':') fail(reader, 'after object key');
     reader.at++;
     const value = readValue(reader, depth + 1);
+    keepLiteral(reader, object, key);
     hasDuplicate ||= Object.hasOwn(object, key);
     setOwn(object, key, value);
     members.push([key, value]);
@@ -143,6 +162,7 @@ function readArray(reader: Reader, depth: number): unknown[] {
   }
   for (;;) {
     array.push(readValue(reader, depth + 1));
+    keepLiteral(reader, array, array.length - 1);
     skipSpace(reader);
     const char = reader.text[reader.at];
     if (char !== ',' && char !== ']') fail(reader, 'after array element');
@@ -177,24 +197,31 @@ function readValue(reader: Reader, depth: number): unknown {
 }
 
 function parseSlowly(text: string): ParsedJson {
-  const reader: Reader = { text, at: 0, duplicates: new Map() };
+  const reader: Reader = { text, at: 0, duplicates: new Map(), literals: new Map(), literal: undefined };
   const value = readValue(reader, 0);
   skipSpace(reader);
   if (reader.at < text.length) fail(reader, 'after top-level value');
-  return { value, duplicates: reader.duplicates };
+  return { value, duplicates: reader.duplicates, literals: reader.literals };
 }
 
-/** Members written in the text: colons outside strings. -1 when there are exponents, which may be too big for a number. */
+/** Members written in the text: colons outside strings. -1 when there are numbers that JSON.parse does not tell enough of: long, or with a point or an exponent. */
 function writtenMembers(text: string): number {
   let count = 0;
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
     if (code === 58) count++;
     else if (code === 34) i = endOfString(text, i);
-    else if ((code === 101 || code === 69) && text.charCodeAt(i - 1) <= 57) return -1;
+    else if (code >= 48 && code <= 57) {
+      const start = i;
+      while (isDigit(text.charCodeAt(i + 1))) i++;
+      const next = text.charCodeAt(i + 1);
+      if (i - start >= 15 || next === 46 || next === 101 || next === 69) return -1;
+    }
   }
   return count;
 }
+
+const isDigit = (code: number): boolean => code >= 48 && code <= 57;
 
 function endOfString(text: string, start: number): number {
   let end = text.indexOf('"', start + 1);
@@ -227,7 +254,7 @@ const noDuplicates: ReadonlyMap<object, Members> = new Map();
 
 /**
  * JSON.parse that also finds duplicate members, with Go's messages for what is not JSON. Fast: the text is parsed by
- * hand only when it has duplicates, exponents or an error. Throws JsonSyntaxError.
+ * hand only when it has duplicates, numbers that are no short integers, or an error. Integers of more than 53 bits are bigints (see `numberOf`). Throws JsonSyntaxError.
  */
 export function parseJson(text: string): ParsedJson {
   let value: unknown;

@@ -12,6 +12,7 @@ const inapplicable = (message: string): PatchError => new PatchError('inapplicab
 const failed = (message: string): PatchError => new PatchError('failed', message);
 
 function goTypeName(value: unknown): string {
+  if (typeof value === 'bigint') return 'int64';
   if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64';
   if (typeof value === 'boolean') return 'bool';
   return isRecord(value) ? 'map[string]interface {}' : 'string';

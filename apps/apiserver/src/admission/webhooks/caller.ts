@@ -1,4 +1,5 @@
 import type { WebhookClientConfig } from '@orrery/api/types';
+import { parseExactly } from '@orrery/apimachinery';
 import { StatusError } from '@orrery/errors';
 import { type ByteStream, exchange } from '@orrery/http';
 import { type DialTls, dial, dialTlsOver } from '@orrery/node-io/dial';
@@ -95,6 +96,6 @@ export function createCaller(needs: Needs): Caller {
       talk().then(resolve, (error: Error) => reject(new Error(`Post ${JSON.stringify(text)}: ${error.message}`))).finally(() => late.cancel());
     });
     if (reply.status < 200 || reply.status > 299) throw refusal(reply.status, reply.text);
-    return JSON.parse(reply.text) as unknown;
+    return parseExactly(reply.text);
   };
 }

@@ -1,5 +1,5 @@
 import type { KindDescriptor } from '@orrery/api';
-import { isRecord } from '@orrery/apimachinery';
+import { isRecord, parseExactly } from '@orrery/apimachinery';
 import type { AdmissionAttributes } from '../../pipeline/index.ts';
 import { connectOptions } from './connect-options.ts';
 import { convertTo, isOwnKind } from './version.ts';
@@ -103,7 +103,7 @@ function patchOf({ patch, patchType }: Response, version: ReviewVersion): unknow
   if (!isGiven(patch)) return undefined;
   let operations: unknown;
   try {
-    operations = JSON.parse(Buffer.from(String(patch), 'base64').toString('utf8'));
+    operations = parseExactly(Buffer.from(String(patch), 'base64').toString('utf8'));
   } catch (error) {
     throw new UndecodablePatch((error as Error).message);
   }
