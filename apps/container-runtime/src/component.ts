@@ -10,7 +10,7 @@ import type { MountSource } from './cri/mounts.ts';
 import { NodeRuntime } from './cri/node-runtime.ts';
 import { runtimeService } from './cri/runtime-service.ts';
 import { type StreamingServer, createStreamingServer } from './streaming/streaming-server.ts';
-import type { DialTls } from './process/proc.ts';
+import type { DialTls, ServerKit } from './process/proc.ts';
 import { streamingUrls } from './streaming/urls.ts';
 
 export type { LogSink } from './cri/logs.ts';
@@ -30,6 +30,8 @@ export interface ContainerRuntimeDeps {
   readonly serveHttp?: ServeHttp;
   /** TLS for programs that are clients (`dialTlsOver` of @orrery/node-io); without it they cannot speak https. */
   readonly dialTls?: DialTls;
+  /** TLS and gRPC for programs that are servers (`serveTlsOver`, `serveUnaryOver` of @orrery/node-io). */
+  readonly servers?: ServerKit;
   /** A streaming server shared by many nodes, instead of one of its own. Its owner stops it. */
   readonly streaming?: StreamingServer;
 }
@@ -61,6 +63,7 @@ export function createContainerRuntime(env: Env, deps: ContainerRuntimeDeps, con
     initIgnoresSignals: config.initIgnoresSignals,
     runtimeHandlers: config.runtimeHandlers,
     dialTls: deps.dialTls,
+    servers: deps.servers,
   });
   if (config.podCidr) node.setPodCidr(config.podCidr);
   const own = deps.streaming || !deps.serveHttp ? undefined : createStreamingServer(env, { serveHttp: deps.serveHttp, host: config.streamingHost, port: config.streamingPort });

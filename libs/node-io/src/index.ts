@@ -20,5 +20,6 @@ export * from './vnet-member.ts';
 export * from './health-server.ts';
 export * from './file-state.ts';
 export * from './balancer-network.ts';
+export * from './serve-over.ts';
 export * from './stop-signal.ts';
 export * from './text-file.ts';

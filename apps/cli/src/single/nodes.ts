@@ -5,7 +5,7 @@ import { createContainerRuntime, runtimeConfig } from '@orrery/container-runtime
 import { MemoryLogs } from '@orrery/cri';
 import type { KubeProxy } from '@orrery/kube-proxy/component';
 import { type Kubelet, type KubeletSources, createKubelet, createKubeletServer, createKubeletSources, kubeletSchema, kubeletServerSchema } from '@orrery/kubelet/component';
-import { type Pki, dialHost, dialTlsOver, grpcHealthOverConn, serveHttp, tlsOverConn } from '@orrery/node-io';
+import { type Pki, dialHost, dialTlsOver, grpcHealthOverConn, serveHttp, serveTlsOver, serveUnaryOver, tlsOverConn } from '@orrery/node-io';
 import { type Component, type Env, resolveConfig, startAll, stopAll } from '@orrery/runtime';
 import type { Fabric } from '@orrery/vnet';
 import type { ClusterOptions } from '../cluster.ts';
@@ -47,7 +47,7 @@ function createNode(index: number, { deps, kubeletEnv, runtimeEnv, sources, even
   const netSwitch = fabric.addSwitch({ node: name, nodeIp: ip });
   const { mounts, volumes } = nodeFiles(kubeletEnv, join(options.dir.root, 'nodes', name));
   const logs = new MemoryLogs();
-  const runtime = createContainerRuntime(runtimeEnv, { switch: netSwitch, mounts, logs, serveHttp, dialTls: dialTlsOver }, runtimeConfig({ node: name, nodeIp: ip, pullMs: 0 }));
+  const runtime = createContainerRuntime(runtimeEnv, { switch: netSwitch, mounts, logs, serveHttp, dialTls: dialTlsOver, servers: { tls: serveTlsOver, unary: serveUnaryOver } }, runtimeConfig({ node: name, nodeIp: ip, pullMs: 0 }));
   const kubelet = createKubelet(
     kubeletEnv,
     {

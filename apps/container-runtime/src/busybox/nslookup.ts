@@ -4,7 +4,8 @@ import { type RecordType, candidates, dnsQuery, readResolvConf } from '../net/re
 import type { Proc } from '../process/proc.ts';
 import { type Applet, UsageError } from './applet.ts';
 
-function reverseName(ip: string): string {
+/** The name of an address's PTR record. */
+export function reverseName(ip: string): string {
   const parsed = parseIp(ip);
   if (parsed?.family === 4) return `${ip.split('.').reverse().join('.')}.in-addr.arpa`;
   return `${(parsed?.value ?? 0n).toString(16).padStart(32, '0').split('').reverse().join('.')}.ip6.arpa`;

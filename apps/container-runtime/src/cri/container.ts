@@ -8,7 +8,7 @@ import { type Cred, type Mount, Vfs } from '../fs/vfs.ts';
 import { quietProgram } from '../images/unknown.ts';
 import { type OpenFile, nullFile } from '../process/open-file.ts';
 import { createPipe } from '../process/pipe.ts';
-import type { DialTls, Host, Program } from '../process/proc.ts';
+import type { DialTls, Host, Program, ServerKit } from '../process/proc.ts';
 import { ExecError, ProcessTable, type Surroundings } from '../process/process-table.ts';
 import type { Process } from '../process/process.ts';
 import { parseSignal, signals } from '../process/signals.ts';
@@ -29,6 +29,7 @@ export interface ContainerDeps {
   readonly nodeCpus: number;
   readonly initIgnoresSignals: boolean;
   readonly dialTls: DialTls | undefined;
+  readonly servers: ServerKit | undefined;
   /** A container's state changed. */
   onExit(container: Container): void;
 }
@@ -151,6 +152,10 @@ export class Container implements Host, Surroundings {
 
   get dialTls(): DialTls | undefined {
     return this.deps.dialTls;
+  }
+
+  get servers(): ServerKit | undefined {
+    return this.deps.servers;
   }
 
   get initIgnoresSignals(): boolean {

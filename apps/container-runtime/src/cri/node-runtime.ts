@@ -12,7 +12,7 @@ import type { ImageStore } from './image-store.ts';
 import { Ipam } from './ipam.ts';
 import type { LogSink } from './logs.ts';
 import type { MountSource } from './mounts.ts';
-import type { DialTls } from '../process/proc.ts';
+import type { DialTls, ServerKit } from '../process/proc.ts';
 import { Sandbox } from './sandbox.ts';
 import { readScript } from './script.ts';
 
@@ -26,6 +26,7 @@ export interface NodeRuntimeOptions {
   readonly initIgnoresSignals: boolean;
   readonly runtimeHandlers: readonly string[];
   readonly dialTls: DialTls | undefined;
+  readonly servers: ServerKit | undefined;
 }
 
 /** The sandboxes and containers of one node. Operations are idempotent where CRI wants them to be. */
@@ -52,6 +53,7 @@ export class NodeRuntime {
       nodeCpus: options.cpus,
       initIgnoresSignals: options.initIgnoresSignals,
       dialTls: options.dialTls,
+      servers: options.servers,
       onExit: (container) => this.emit(container, ContainerEventType.CONTAINER_STOPPED_EVENT),
     };
   }

@@ -113,10 +113,25 @@ async function serveConnection(proc: Proc, conn: Conn, handler: (request: HttpRe
   }
 }
 
+/** Where to listen; with `secure` behind TLS (`proc.net.servers.tls`). */
+export type HttpAddress = Endpoint & { readonly secure?: ((conn: Conn) => Promise<Conn>) | undefined };
+
+type Handler = (request: HttpRequest) => Promise<HttpReply> | HttpReply;
+
+async function serveSecured(proc: Proc, conn: Conn, handler: Handler): Promise<void> {
+  try {
+    await serveConnection(proc, conn, handler);
+    await conn.closeWrite();
+  } finally {
+    conn.close();
+  }
+}
+
 /** Serves HTTP/1.1 with keep-alive on the pod's network until the process ends or the listener is closed. */
-export function serveHttp(proc: Proc, at: Endpoint, handler: (request: HttpRequest) => Promise<HttpReply> | HttpReply): Listener {
-  return proc.net.listen(at, (conn) => {
-    serveConnection(proc, conn, handler)
+export function serveHttp(proc: Proc, at: HttpAddress, handler: Handler): Listener {
+  const { secure } = at;
+  return proc.net.listen({ ip: at.ip, port: at.port }, (conn) => {
+    (secure ? secure(conn).then((inner) => serveSecured(proc, inner, handler)) : serveConnection(proc, conn, handler))
       .catch(async (error: unknown) => {
         if (error instanceof HttpParseError) await sendReply(conn, { status: 400, body: '400 Bad Request' }, { method: 'GET', keepAlive: false, nowMs: proc.clock.now() });
         else if (!(error instanceof NetError || error instanceof ProcessEnded)) throw error;

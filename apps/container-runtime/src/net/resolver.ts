@@ -1,5 +1,5 @@
 import dnsPacket from 'dns-packet';
-import { type Endpoint, parseIp } from '@orrery/vnet';
+import { type Conn, type Endpoint, NetError, parseIp } from '@orrery/vnet';
 import type { Proc } from '../process/proc.ts';
 
 export interface ResolvConf {
@@ -53,12 +53,39 @@ interface Query {
   readonly type: RecordType;
   readonly server: Endpoint;
   readonly timeoutMs: number;
+  /** Over TCP instead of UDP. */
+  readonly tcp?: boolean;
 }
 
-/** Sends one question over UDP and waits for its answer; undefined when none comes in time. */
+/** Sends one question over TCP; undefined when the server cannot be reached or says nothing in time. */
+async function dnsQueryTcp(proc: Proc, request: dnsPacket.Packet, { server, timeoutMs }: Query): Promise<dnsPacket.DecodedPacket | undefined> {
+  let conn: Conn | undefined;
+  const timer = proc.clock.after(timeoutMs, () => conn?.close());
+  try {
+    conn = await proc.net.dial(server, { timeoutMs });
+    await conn.write(dnsPacket.streamEncode(request));
+    let received = Buffer.alloc(0);
+    while (received.length < 2 || received.length < 2 + received.readUInt16BE(0)) {
+      const bytes = await proc.until(conn.read());
+      if (!bytes) return undefined;
+      received = Buffer.concat([received, bytes]);
+    }
+    return dnsPacket.streamDecode(received) as dnsPacket.DecodedPacket;
+  } catch (error) {
+    if (error instanceof NetError) return undefined;
+    throw error;
+  } finally {
+    timer.cancel();
+    conn?.close();
+  }
+}
+
+/** Sends one question and waits for its answer; undefined when none comes in time. */
 export function dnsQuery(proc: Proc, query: Query): Promise<dnsPacket.DecodedPacket | undefined> {
   const id = 1 + proc.random.int(65535);
-  const request = dnsPacket.encode({ type: 'query', id, flags: dnsPacket.RECURSION_DESIRED, questions: [{ type: query.type as 'A', name: query.name }] });
+  const question: dnsPacket.Packet = { type: 'query', id, flags: dnsPacket.RECURSION_DESIRED, questions: [{ type: query.type as 'A', name: query.name }] };
+  if (query.tcp) return dnsQueryTcp(proc, question, query);
+  const request = dnsPacket.encode(question);
   return new Promise((resolve) => {
     const finish = (answer: dnsPacket.DecodedPacket | undefined): void => {
       timer.cancel();

@@ -17,6 +17,17 @@ export type Program = (proc: Proc) => Promise<number> | number;
 /** Speaks TLS as a client over a connection. Without `ca` any certificate is accepted. Rejects with NetError. */
 export type DialTls = (conn: Conn, target: { readonly host: string; readonly port: number; readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string } }) => Promise<Conn>;
 
+/** The outcome of a unary gRPC call: a message, or a status other than 0. */
+export type UnaryReply = { readonly message: Uint8Array } | { readonly code: number; readonly text: string };
+
+/** What servers among the programs speak over their connections beyond plain bytes. */
+export interface ServerKit {
+  /** TLS with a PEM certificate and key. Throws when they are no pair; a failed handshake rejects with NetError. */
+  tls(identity: { readonly cert: string; readonly key: string }): (conn: Conn) => Promise<Conn>;
+  /** Unary gRPC; `path` is `/package.Service/Method`. */
+  unary(conn: Conn, answer: (path: string, message: Uint8Array) => UnaryReply): void;
+}
+
 /** The network as a process uses it; what it opens is closed when it ends. */
 export interface ProcNet {
   readonly stack: NetStack;
@@ -25,6 +36,8 @@ export interface ProcNet {
   udp(at: Endpoint, onMessage: (bytes: Uint8Array, from: Endpoint) => void): UdpSocket;
   /** Undefined where the runtime was given no TLS. */
   readonly dialTls: DialTls | undefined;
+  /** Undefined where the runtime was given none. */
+  readonly servers: ServerKit | undefined;
   /** Addresses of a name: literal, /etc/hosts, then DNS by /etc/resolv.conf. Rejects with ResolveError. */
   lookup(name: string): Promise<string[]>;
 }

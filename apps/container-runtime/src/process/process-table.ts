@@ -3,7 +3,7 @@ import type { Cred, Vfs } from '../fs/vfs.ts';
 import { lookupName } from '../net/resolver.ts';
 import { type Executable, findExecutable } from './executable.ts';
 import type { OpenFile } from './open-file.ts';
-import type { ChildProcess, DialTls, Host, ProcessInfo, Program, SpawnOptions } from './proc.ts';
+import type { ChildProcess, DialTls, Host, ProcessInfo, Program, ServerKit, SpawnOptions } from './proc.ts';
 import { Process } from './process.ts';
 import { signals } from './signals.ts';
 
@@ -16,6 +16,7 @@ export interface Surroundings {
   /** Run when a command is not found as a file; the quiet program of images we know nothing about. */
   readonly fallback?: Program | undefined;
   readonly dialTls: DialTls | undefined;
+  readonly servers: ServerKit | undefined;
   /** As the kernel: process 1 is only reached by signals it handles, and by KILL. */
   readonly initIgnoresSignals: boolean;
   files(): Vfs;

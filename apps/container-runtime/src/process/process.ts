@@ -258,6 +258,7 @@ export class Process implements Proc {
       listen: (at, onConn) => owned<Listener>(table.stack.listen(at, (conn) => onConn(adopt(conn)))),
       udp: (at, onMessage) => owned<UdpSocket>(table.stack.udp(at, onMessage)),
       dialTls: table.options.dialTls,
+      servers: table.options.servers,
       lookup: (name) => this.until(table.lookup(name, this)),
     };
   }

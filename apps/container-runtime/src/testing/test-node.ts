@@ -1,5 +1,5 @@
 import { MemoryLogs, MemoryVolumeHost, type CriClients, criClients } from '@orrery/cri';
-import { type ServeHttp, realClock } from '@orrery/node-io';
+import { type ServeHttp, dialTlsOver, realClock, serveTlsOver, serveUnaryOver } from '@orrery/node-io';
 import type { ContainerConfig, PodSandboxConfig } from '@orrery/proto/cri';
 import { type Clock, type Env, type LogRecord, createLogger, createMetrics, seededRandom } from '@orrery/runtime';
 import { type Fabric, type VnetSwitch, createFabric } from '@orrery/vnet';
@@ -39,7 +39,7 @@ export async function testNode(options: { clock?: Clock; config?: Partial<Contai
   const vswitch = fabric.addSwitch({ node, nodeIp: `10.240.1.${index}` });
   const volumes = new MemoryVolumeHost(() => clock.now());
   const logs = new MemoryLogs();
-  const component = createContainerRuntime(env, { switch: vswitch, mounts: memoryMounts(volumes, clock), logs, ...(options.serveHttp ? { serveHttp: options.serveHttp } : {}) }, runtimeConfig({ node, pullMs: 0, podCidr: `10.244.${index}.0/24`, ...options.config }));
+  const component = createContainerRuntime(env, { switch: vswitch, mounts: memoryMounts(volumes, clock), logs, dialTls: dialTlsOver, servers: { tls: serveTlsOver, unary: serveUnaryOver }, ...(options.serveHttp ? { serveHttp: options.serveHttp } : {}) }, runtimeConfig({ node, pullMs: 0, podCidr: `10.244.${index}.0/24`, ...options.config }));
   await component.start();
   const clients = criClients(component.channel());
   const paths = new Map<string, string>();

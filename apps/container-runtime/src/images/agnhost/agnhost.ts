@@ -1,9 +1,20 @@
 import type { Proc, Program } from '../../process/proc.ts';
 import type { ImageDefinition } from '../define-image.ts';
+import { dig } from '../../busybox/dig.ts';
+import { curl } from '../curl.ts';
+import { localhostCertificate, localhostKey } from './certificate.ts';
+import { conversionWebhook } from './conversion-webhook.ts';
+import { grpcHealthChecking } from './grpc-health.ts';
+import { guestbook } from './guestbook.ts';
+import { inClusterClient, issuerDiscovery } from './issuer-discovery.ts';
 import { netexec } from './netexec.ts';
+import { nettest } from './nettest.ts';
+import { portForwardTester } from './port-forward-tester.ts';
+import { auditProxy, fakeGitServer, netRunner, noSnatTest, stress, tcpReset } from './rarely.ts';
 import { type Command, flags } from './flags.ts';
 import { connect, dnsServerList, dnsSuffix, entrypointTester, etcHosts, liveness, logsGenerator, pauseCommand, porter, serveHostname, testWebserver } from './small.ts';
 import { mounttest } from './mounttest.ts';
+import { webhook } from './webhook.ts';
 
 const commands: Readonly<Record<string, Command>> = {
   netexec,
@@ -19,6 +30,20 @@ const commands: Readonly<Record<string, Command>> = {
   'dns-suffix': dnsSuffix,
   'dns-server-list': dnsServerList,
   'etc-hosts': etcHosts,
+  'audit-proxy': auditProxy,
+  'crd-conversion-webhook': conversionWebhook,
+  'fake-gitserver': fakeGitServer,
+  'grpc-health-checking': grpcHealthChecking,
+  guestbook,
+  inclusterclient: inClusterClient,
+  net: netRunner,
+  nettest,
+  'no-snat-test': noSnatTest,
+  'port-forward-tester': portForwardTester,
+  stress,
+  'tcp-reset': tcpReset,
+  'test-service-account-issuer-discovery': issuerDiscovery,
+  webhook,
 };
 
 const version = '2.57';
@@ -40,7 +65,18 @@ const agnhostProgram: Program = async (proc: Proc) => {
   return 1;
 };
 
-const shared: Omit<ImageDefinition, 'names'> = { programs: { '/agnhost': agnhostProgram }, files: { '/uploads': { directory: true } }, sizeBytes: 53_000_000, memoryBytes: 8 * 1024 * 1024 };
+const shared: Omit<ImageDefinition, 'names'> = {
+  programs: { '/agnhost': agnhostProgram, '/usr/bin/curl': curl, '/usr/bin/dig': dig },
+  files: {
+    '/agnhost-2': { link: '/agnhost' },
+    '/bin/bash': { link: '/bin/busybox' },
+    '/localhost.crt': localhostCertificate,
+    '/localhost.key': localhostKey,
+    '/uploads': { directory: true },
+  },
+  sizeBytes: 53_000_000,
+  memoryBytes: 8 * 1024 * 1024,
+};
 
 export const agnhost: ImageDefinition = {
   ...shared,

@@ -7,6 +7,7 @@ import { signalName, signals } from '../../process/signals.ts';
 import { dial } from './dial.ts';
 import { type Command, goDuration } from './flags.ts';
 import { goFatal, goJson, goLog } from './go-text.ts';
+import { tlsFromFlags } from './tls-flags.ts';
 
 const text = (body: string, status = 200): HttpReply => ({ status, headers: [['Content-Type', 'text/plain; charset=utf-8']], body });
 
@@ -94,6 +95,9 @@ async function answer(proc: Proc, request: HttpRequest, state: State): Promise<H
     case '/hostName':
       await log(`GET ${request.path}`);
       return text(proc.host.hostname);
+    case '/serverport':
+      await log('GET /serverport');
+      return text(String(request.local.port));
     case '/echo':
       await log(`GET /echo?msg=${value('msg')}&code=${value('code')}`);
       if (value('code') !== '' && !/^\d+$/.test(value('code'))) return text(`argument 'code' must be an integer or empty, got ${JSON.stringify(value('code'))}\n`);
@@ -163,13 +167,13 @@ function overridden(request: HttpRequest, target: string): HttpRequest {
 /** HTTP and UDP servers that tell about the pod and do what they are asked to. */
 export const netexec: Command = async (proc, flags) => {
   const [httpPort, udpPort, delaySeconds] = [flags.number('http-port', 8080), flags.number('udp-port', 8081), flags.number('delay-shutdown', 0)];
-  if (flags.get('tls-cert-file')) return goFatal(proc, 'TLS servers are not emulated: --tls-cert-file cannot be used');
+  const secure = flags.get('tls-cert-file') ? await tlsFromFlags(proc, flags) : undefined;
   if (flags.number('sctp-port', -1) !== -1) return goFatal(proc, 'SCTP is not emulated: --sctp-port cannot be used');
   const override = flags.get('http-override');
   return new Promise<number>((resolve, reject) => {
     const state: State = { ready: false, startedMs: proc.clock.monotonic(), stop: resolve };
-    serveHttp(proc, { ip: '', port: httpPort }, (request) => answer(proc, override === undefined ? request : overridden(request, override), state));
-    const notes = [`Started HTTP server on port ${httpPort}`];
+    serveHttp(proc, { ip: '', port: httpPort, secure }, (request) => answer(proc, override === undefined ? request : overridden(request, override), state));
+    const notes = [secure ? `Started HTTPS server on port ${httpPort}` : `Started HTTP server on port ${httpPort}`];
     if (udpPort !== -1) {
       for (const ip of flags.get('udp-listen-addresses')?.split(',') ?? ['']) {
         serveUdp(proc, { ip, port: udpPort });

@@ -1,18 +1,14 @@
 import { type Endpoint, NetError, formatEndpoint } from '@orrery/vnet';
 import { contentType, findServed } from '../../busybox/httpd.ts';
-import { type HttpReply, serveHttp } from '../../net/http-server.ts';
+import { type HttpAddress, type HttpReply, serveHttp } from '../../net/http-server.ts';
 import { ResolveError, readResolvConf } from '../../net/resolver.ts';
 import type { Proc } from '../../process/proc.ts';
 import { signals } from '../../process/signals.ts';
 import { DialFailure, askUdp } from './dial.ts';
 import { type Command, goDuration } from './flags.ts';
+import { forever } from './forever.ts';
 import { goFatal, goLog, goNetError, klogLine } from './go-text.ts';
-
-function forever(proc: Proc): Promise<number> {
-  return new Promise((resolve) => {
-    for (const signal of [signals.TERM, signals.INT]) proc.onSignal(signal, () => resolve(0));
-  });
-}
+import { tlsFromFiles } from './tls-flags.ts';
 
 export const pauseCommand: Command = async (proc) => {
   await proc.out('Paused\n');
@@ -51,7 +47,18 @@ export const serveHostname: Command = async (proc, flags) => {
   return 0;
 };
 
-/** A server for each SERVE_PORT_n, SERVE_TCP_PORT_n and SERVE_UDP_PORT_n: it answers with the variable's value. */
+/** TLS for a port of porter; when that cannot be had the other ports are served all the same. */
+async function porterTls(proc: Proc, port: string): Promise<HttpAddress['secure']> {
+  const [cert, key] = [proc.env.get('CERT_FILE') || 'localhost.crt', proc.env.get('KEY_FILE') || 'localhost.key'];
+  try {
+    return tlsFromFiles(proc, { cert, key });
+  } catch (error) {
+    await goLog(proc, `tls server on port ${JSON.stringify(port)} with certFile=${JSON.stringify(cert)}, keyFile=${JSON.stringify(key)} failed: ${(error as Error).message}`);
+    return undefined;
+  }
+}
+
+/** A server for each SERVE_PORT_n, SERVE_TCP_PORT_n, SERVE_TLS_PORT_n and SERVE_UDP_PORT_n: it answers with the variable's value. */
 export const porter: Command = async (proc, flags) => {
   const json = flags.boolean('json-response', false);
   for (const [name, value] of proc.env) {
@@ -60,9 +67,11 @@ export const porter: Command = async (proc, flags) => {
     if (kind === 'UDP_') {
       const socket = proc.net.udp({ ip: '', port: Number(port) }, (_bytes, from) => socket.send(Buffer.from(value), from));
       await goLog(proc, `Started UDP server on port ${port}`);
-    } else if (kind === 'TLS_' || kind === 'SCTP_') await goLog(proc, `server on port ${JSON.stringify(port)} failed: ${kind === 'TLS_' ? 'TLS servers are' : 'SCTP is'} not emulated`);
+    } else if (kind === 'SCTP_') await goLog(proc, `server on port ${JSON.stringify(port)} failed: SCTP is not emulated`);
     else {
-      serveHttp(proc, { ip: '', port: Number(port) }, ({ method }) => ({ status: 200, headers: [['Content-Type', json ? 'application/json' : 'text/plain; charset=utf-8']], body: json ? JSON.stringify({ Method: method, Body: value }) : value }));
+      const secure = kind === 'TLS_' ? await porterTls(proc, port) : undefined;
+      if (kind === 'TLS_' && !secure) continue;
+      serveHttp(proc, { ip: '', port: Number(port), secure }, ({ method }) => ({ status: 200, headers: [['Content-Type', json ? 'application/json' : 'text/plain; charset=utf-8']], body: json ? JSON.stringify({ Method: method, Body: value }) : value }));
     }
   }
   return forever(proc);
@@ -150,15 +159,15 @@ export const connect: Command = async (proc, flags) => {
 
 export const dnsSuffix: Command = async (proc) => {
   await proc.out(`${readResolvConf(proc).search.join(',')}\n`);
-  return forever(proc);
+  return 0;
 };
 
 export const dnsServerList: Command = async (proc) => {
   await proc.out(`${readResolvConf(proc).nameservers.join(',')}\n`);
-  return forever(proc);
+  return 0;
 };
 
 export const etcHosts: Command = async (proc) => {
-  await proc.out(proc.fs.readText('/etc/hosts'));
-  return forever(proc);
+  await proc.out(`${proc.fs.readText('/etc/hosts')}\n`);
+  return 0;
 };
