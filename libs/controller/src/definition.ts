@@ -56,8 +56,10 @@ export interface ControllerDefinition<T extends KubeObject = KubeObject, State =
   /** Says which owners may adopt an orphan of what is owned; called for those without controller. */
   readonly adopters?: (orphan: KubeObject, context: ControllerContext<State>) => Iterable<string>;
   readonly watches?: readonly Watch<KubeObject, State>[];
-  /** What the controller needs to be allowed. */
-  readonly rbac: readonly Rule[];
+  /** The service account in kube-system that it acts as, where each controller acts as its own; its ClusterRole is `system:controller:ACCOUNT`. Default: `name`. */
+  readonly account?: string;
+  /** What a controller needs to be allowed whose account has no role among the API server's own. */
+  readonly rbac?: readonly Rule[];
   /** Keys worked on at once. Default 5. */
   readonly concurrency?: number;
   /** Least time between a change and its reconcile, to take many changes of one key together. Default 0. */

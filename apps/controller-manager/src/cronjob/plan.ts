@@ -33,6 +33,11 @@ export function finishedType(job: Job): string | undefined {
   return job.status?.conditions?.find(({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True')?.type;
 }
 
+/** `Thu, 01 Jan 2026 00:05:00 +0000`, as Go's RFC1123Z writes UTC. */
+function rfc1123z(ms: number): string {
+  return new Date(ms).toUTCString().replace(/GMT$/, '+0000');
+}
+
 /** The name says which time a Job is for, so that it is never created twice. */
 export function jobName(cronJob: CronJob, startMs: number): string {
   return `${cronJob.metadata?.name ?? ''}-${Math.floor(startMs / 60_000)}`;
@@ -122,7 +127,7 @@ export function plan(observed: CronObserved, nowMs: number): CronPlan {
     events.push({ type: 'Warning', reason: 'TooManyMissedTimes', message });
   }
   if (startingDeadlineSeconds !== undefined && startMs + startingDeadlineSeconds * 1000 < nowMs) {
-    events.push({ type: 'Warning', reason: 'MissSchedule', message: `Missed scheduled time to start a job: ${rfc3339(startMs)}` });
+    events.push({ type: 'Warning', reason: 'MissSchedule', message: `Missed scheduled time to start a job: ${rfc1123z(startMs)}` });
     return waiting;
   }
   const name = jobName(cronJob, startMs);

@@ -1,6 +1,6 @@
 import { CustomResourceDefinitions } from '@orrery/api';
 import type { KubeObject, OwnerReference, ResourceRef } from '@orrery/apimachinery';
-import { type Informer, createInformer, resourceKey } from '@orrery/client';
+import { type Informer, apiVersionOf, createInformer, resourceKey } from '@orrery/client';
 import { type AnyController, type ControllerContext, defineController, forEachInParallel, refersTo, watch } from '@orrery/controller';
 import { StatusError, isNotFound } from '@orrery/errors';
 import { allResources, builtInResources } from '../resources/catalog.ts';
@@ -62,13 +62,19 @@ function syncMonitors(context: Context): void {
   }
 }
 
+function tellWrongNamespace(context: Context, node: GraphNode, ref: OwnerReference): void {
+  const { uid, name, namespace } = node;
+  const message = `ownerRef [${ref.apiVersion}/${ref.kind}, namespace: ${namespace ?? ''}, name: ${ref.name}, uid: ${ref.uid}] does not exist in namespace ${JSON.stringify(namespace ?? '')}`;
+  const dependent = { apiVersion: apiVersionOf(node.resource), kind: node.resource.kind, metadata: { name, uid, ...(namespace ? { namespace } : {}) } };
+  context.events.event(node.resource, dependent, { type: 'Warning', reason: 'OwnerRefInvalidNamespace', message });
+}
+
 /** Asks the server for an owner that is not in the graph. */
 async function isGone(context: Context, node: GraphNode, ref: OwnerReference): Promise<boolean> {
   const resource = context.state.resources.find((candidate) => refersTo(ref, candidate));
   if (!resource) throw new Error(`no resource is known for owner kind ${ref.apiVersion} ${ref.kind}`);
   if (resource.namespaced && !node.namespace) {
-    const message = `ownerRef ${ref.apiVersion}/${ref.kind}, name: ${ref.name}, uid: ${ref.uid} does not exist in namespace ""`;
-    context.events.event(node.resource, { metadata: { name: node.name, uid: node.uid } }, { type: 'Warning', reason: 'OwnerRefInvalidNamespace', message });
+    tellWrongNamespace(context, node, ref);
     return false;
   }
   try {
@@ -80,9 +86,19 @@ async function isGone(context: Context, node: GraphNode, ref: OwnerReference): P
   }
 }
 
+/** Is the object with the UID of a reference where the reference says? */
+function isAt(owner: GraphNode, dependent: GraphNode, ref: OwnerReference): boolean {
+  return owner.name === ref.name && refersTo(ref, owner.resource) && (!owner.namespace || owner.namespace === dependent.namespace);
+}
+
 async function ownerState(context: Context, node: GraphNode, ref: OwnerReference): Promise<OwnerState> {
   const { graph } = context.state;
   const known = graph.get(ref.uid);
+  if (known && !isAt(known, node, ref)) {
+    // The UID is somebody's, but not that of the owner the reference names: an owner is in the namespace of its dependents, or in none.
+    if (known.namespace && known.namespace !== node.namespace) tellWrongNamespace(context, node, ref);
+    return (await isGone(context, node, ref)) ? 'dangling' : 'solid';
+  }
   if (known) return known.deleting && known.finalizers.includes('foregroundDeletion') && ref.blockOwnerDeletion ? 'waiting' : 'solid';
   if (graph.isAbsent(ref.uid)) return 'dangling';
   if (!(await isGone(context, node, ref))) return 'solid';

@@ -1,4 +1,4 @@
-import { ConfigMaps, CustomResourceDefinitions, Deployments, Pods, ReplicaSets } from '@orrery/api';
+import { ConfigMaps, CustomResourceDefinitions, Deployments, Events, Pods, ReplicaSets } from '@orrery/api';
 import type { ConfigMap } from '@orrery/api/types';
 import type { OwnerReference } from '@orrery/apimachinery';
 import { expect, test } from 'vitest';
@@ -100,4 +100,13 @@ test('the decision for one object', () => {
   expect(plan({ node: base, dependents: [], owners: ['solid', 'waiting'] })).toEqual({ type: 'removeOwners', uids: ['uid-other'] });
   expect(plan({ node: base, dependents: [], owners: ['dangling', 'dangling'] })).toMatchObject({ type: 'delete', policy: 'Background' });
   expect(plan({ node: { ...base, finalizers: ['orphan'] }, dependents: [], owners: ['dangling', 'dangling'] })).toMatchObject({ policy: 'Orphan' });
+});
+
+test('an owner in another namespace is none: its would-be dependent goes, with a word about why', async () => {
+  const h = await startManager(only);
+  const elsewhere: ConfigMap = { metadata: { name: 'owner', namespace: 'b', uid: 'uid-elsewhere' } };
+  h.api.seed(ConfigMaps, elsewhere, { metadata: { name: 'child', namespace: 'a', ownerReferences: [refTo(elsewhere)] } }, { metadata: { name: 'own', namespace: 'b', ownerReferences: [refTo(elsewhere)] } });
+  await h.clock.advance(3_000);
+  expect(names(h)).toEqual(['owner', 'own']);
+  expect(h.api.objects(Events).find((event) => event.reason === 'OwnerRefInvalidNamespace')?.message).toBe('ownerRef [v1/ConfigMap, namespace: a, name: owner, uid: uid-elsewhere] does not exist in namespace "a"');
 });

@@ -76,6 +76,7 @@ export class OwnershipGraph {
         if (owner && waitsForDependents(owner)) now.push(uid, node.uid);
         else if (this.absent.has(uid)) now.push(node.uid);
         else if (!owner) later.push(node.uid);
+        else if (owner.namespace && owner.namespace !== node.namespace) now.push(node.uid);
       }
     }
     const starts = node.deleting && (!old?.deleting || old.finalizers.length !== node.finalizers.length);

@@ -46,10 +46,10 @@ async function removePods(context: Context, job: Job, planned: JobPlan): Promise
   });
 }
 
-async function createPods(context: Context, job: Job, indexes: JobPlan['create']): Promise<void> {
+async function createPods(context: Context, job: Job, slots: JobPlan['create']): Promise<void> {
   const key = keyOf(job);
-  context.expectations.expectCreations(key, indexes.length);
-  const made = await slowStart(indexes.length, async (i) => void (await createPod(context, { resource: Jobs, owner: job }, newJobPod(job, indexes[i]))));
+  context.expectations.expectCreations(key, slots.length);
+  const made = await slowStart(slots.length, async (i) => void (await createPod(context, { resource: Jobs, owner: job }, newJobPod(job, slots[i] ?? {}))));
   context.expectations.creationObserved(key, made.remaining);
   if (made.error && !isNamespaceTerminating(made.error)) throw made.error;
 }

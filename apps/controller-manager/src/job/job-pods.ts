@@ -5,6 +5,29 @@ import { podFromTemplate } from '../pods/pod-control.ts';
 export const trackingFinalizer = 'batch.kubernetes.io/job-tracking';
 export const indexAnnotation = 'batch.kubernetes.io/job-completion-index';
 
+const failureCountAnnotation = 'batch.kubernetes.io/job-index-failure-count';
+const ignoredCountAnnotation = 'batch.kubernetes.io/job-index-ignored-failure-count';
+
+/** Failures of one index; those that the failure policy ignores count for the back-off alone. */
+export interface IndexFailures {
+  readonly counted: number;
+  readonly ignored: number;
+}
+
+/** A pod to create. */
+export interface PodSlot {
+  /** Of an indexed Job. */
+  readonly index?: number;
+  /** Of the index before this pod. */
+  readonly failures?: IndexFailures;
+}
+
+/** The failures of its index that a pod was created with. */
+export function failuresBefore(pod: Pod): IndexFailures {
+  const read = (name: string): number => Number(pod.metadata?.annotations?.[name] ?? 0) || 0;
+  return { counted: read(failureCountAnnotation), ignored: read(ignoredCountAnnotation) };
+}
+
 export const uidOf = (pod: Pod): string => pod.metadata?.uid ?? '';
 
 export function isTracked(pod: Pod): boolean {
@@ -43,8 +66,13 @@ function withIndexVariable<C extends { env?: EnvVar[] }>(containers: readonly C[
   return containers.map((container) => (container.env?.some(({ name }) => name === indexVariable.name) ? container : { ...container, env: [...(container.env ?? []), indexVariable] }));
 }
 
+function failureAnnotations(job: Job, failures: IndexFailures = { counted: 0, ignored: 0 }): Record<string, string> {
+  if (job.spec?.backoffLimitPerIndex === undefined) return {};
+  return { [failureCountAnnotation]: String(failures.counted), ...(failures.ignored ? { [ignoredCountAnnotation]: String(failures.ignored) } : {}) };
+}
+
 /** A pod of the Job, for one completion index if it is indexed. */
-export function newJobPod(job: Job, index: number | undefined): Pod {
+export function newJobPod(job: Job, { index, failures }: PodSlot): Pod {
   const template = job.spec?.template as PodTemplateSpec;
   const pod = podFromTemplate(template, Jobs, job);
   const metadata = { ...pod.metadata, finalizers: [...(pod.metadata?.finalizers ?? []), trackingFinalizer] };
@@ -57,7 +85,7 @@ export function newJobPod(job: Job, index: number | undefined): Pod {
       ...metadata,
       generateName: `${name}-${index}-`,
       labels: { ...metadata.labels, [indexAnnotation]: String(index) },
-      annotations: { ...metadata.annotations, [indexAnnotation]: String(index) },
+      annotations: { ...metadata.annotations, [indexAnnotation]: String(index), ...failureAnnotations(job, failures) },
     },
     spec: {
       ...pod.spec,

@@ -94,6 +94,41 @@ test('an indexed Job runs every index once; its pods carry their index', async (
   expect(conditions(h)?.at(-1)).toBe('Complete=True CompletionsReached');
 });
 
+test('with a limit per index each index backs off and fails alone; its pods carry how often it failed', async () => {
+  const h = await startManager();
+  await h.api.create(Jobs, job({ completions: 3, parallelism: 3, completionMode: 'Indexed', backoffLimitPerIndex: 1, backoffLimit: 2_147_483_647, maxFailedIndexes: 2 }));
+  const of = (i: number) => live(h).find((pod) => pod.metadata?.generateName === `j-${i}-`);
+  const failures = (i: number) => of(i)?.metadata?.annotations?.['batch.kubernetes.io/job-index-failure-count'];
+  await h.clock.advance(500);
+  expect([failures(0), failures(1)]).toEqual(['0', '0']);
+  end(h, of(1), 'Failed', 1);
+  await h.clock.advance(500);
+  expect(h.api.objects(Pods).find((pod) => pod.status?.phase === 'Failed')?.metadata?.finalizers).toHaveLength(1);
+  await h.api.delete(Pods, { namespace: 'a', name: of(2)?.metadata?.name ?? '' });
+  await h.clock.advance(11_000);
+  expect([failures(0), failures(1), failures(2)]).toEqual(['0', '1', '1']);
+  expect(status(h)?.failed).toBe(2);
+  end(h, of(1), 'Failed', 1);
+  for (const i of [0, 2]) end(h, of(i), 'Succeeded');
+  await h.clock.advance(30_000);
+  expect(status(h)).toMatchObject({ completedIndexes: '0,2', failedIndexes: '1', failed: 3, succeeded: 2 });
+  expect(conditions(h)).toEqual(['FailureTarget=True FailedIndexes', 'Failed=True FailedIndexes']);
+  expect(h.api.objects(Pods).every((pod) => !pod.metadata?.finalizers?.length)).toBe(true);
+});
+
+test('under podReplacementPolicy Failed an index waits until its pod has ended', async () => {
+  const h = await startManager({ controllers: ['job-controller'] });
+  await h.api.create(Jobs, job({ completions: 2, parallelism: 2, completionMode: 'Indexed', podReplacementPolicy: 'Failed' }));
+  await h.clock.advance(500);
+  const [first] = live(h);
+  await h.api.delete(Pods, { namespace: 'a', name: first?.metadata?.name ?? '' });
+  await h.clock.advance(30_000);
+  expect([live(h).length, status(h)?.terminating]).toEqual([1, 1]);
+  end(h, first, 'Failed', 1);
+  await h.clock.advance(30_000);
+  expect(live(h)).toHaveLength(2);
+});
+
 test('suspending deletes pods without counting them; resuming starts the clock anew', async () => {
   const h = await startManager();
   await h.api.create(Jobs, job({ parallelism: 2, completions: 2, suspend: true }));

@@ -1,10 +1,10 @@
 import type { Job, JobStatus, Pod } from '@orrery/api/types';
 import { rfc3339 } from '@orrery/runtime';
-import { compareForDeletion, isActive, isReady, isTerminal, isTerminating } from '../pods/pod-state.ts';
+import { compareForDeletion, isReady, isTerminating } from '../pods/pod-state.ts';
 import { type Verdict, conditionOf, verdictOf, withCondition } from './conditions.ts';
-import { matchFailurePolicy } from './failure-policy.ts';
-import { formatIndexes, parseIndexes } from './indexes.ts';
-import { finishedMs, indexOf, isFailed, isIndexed, isTracked, uidOf } from './job-pods.ts';
+import { formatIndexes } from './indexes.ts';
+import { type PodSlot, finishedMs, indexOf, isIndexed } from './job-pods.ts';
+import { type Survey, type Uncounted, indexFailures, survey } from './survey.ts';
 import { type Tally, decide } from './verdict.ts';
 
 export interface JobObserved {
@@ -31,8 +31,7 @@ export interface JobPlan {
   /** Pods to delete. Those not needed any more lose their finalizer first, so that they are not counted as failed. */
   readonly remove: readonly Pod[];
   readonly uncountRemoved: boolean;
-  /** Indexes of pods to create; undefined for a Job that is not indexed. */
-  readonly create: readonly (number | undefined)[];
+  readonly create: readonly PodSlot[];
   readonly backOff: BackOff;
   readonly requeueAfterMs: number | undefined;
 }
@@ -40,69 +39,6 @@ export interface JobPlan {
 const backOffBaseMs = 10_000;
 const backOffMaxMs = 600_000;
 const maxPodChanges = 500;
-
-interface Uncounted {
-  readonly succeeded: Set<string>;
-  readonly failed: Set<string>;
-}
-
-interface Survey {
-  readonly active: Pod[];
-  readonly terminating: number;
-  readonly uncounted: Uncounted;
-  readonly release: Pod[];
-  readonly newlyFailed: Pod[];
-  readonly newlySucceeded: Pod[];
-  readonly completedIndexes: Set<number>;
-  readonly failedIndexes: Set<number>;
-}
-
-/** Failures of an index so far: its pods that ended in failure carry the count of those before them. */
-function indexFailures(pods: readonly Pod[], job: Job, index: number): number {
-  return pods.filter((pod) => indexOf(pod, job) === index && isFailed(pod, job) && matchFailurePolicy(job, pod)?.action !== 'Ignore').length;
-}
-
-function survey({ job, pods, released }: JobObserved): Survey {
-  const { completions = 0, backoffLimitPerIndex } = job.spec ?? {};
-  const known = job.status?.uncountedTerminatedPods;
-  const verdict = verdictOf(job.status);
-  const indexed = isIndexed(job);
-  const found: Survey = {
-    active: [],
-    terminating: pods.filter(isTerminating).length,
-    uncounted: { succeeded: new Set(known?.succeeded), failed: new Set(known?.failed) },
-    release: [],
-    newlyFailed: [],
-    newlySucceeded: [],
-    completedIndexes: indexed ? parseIndexes(job.status?.completedIndexes, completions) : new Set(),
-    failedIndexes: indexed ? parseIndexes(job.status?.failedIndexes, completions) : new Set(),
-  };
-  for (const pod of pods) {
-    const uid = uidOf(pod);
-    if (isActive(pod)) found.active.push(pod);
-    if (!isTracked(pod) || released.has(uid)) continue;
-    const index = indexOf(pod, job);
-    const failed = isFailed(pod, job) || (verdict?.type === 'FailureTarget' && !isTerminal(pod) && pod.metadata?.deletionTimestamp !== undefined);
-    if (pod.status?.phase === 'Succeeded') {
-      if (!found.uncounted.succeeded.has(uid) && (!indexed || (index !== undefined && !found.completedIndexes.has(index)))) {
-        found.newlySucceeded.push(pod);
-        if (index === undefined) found.uncounted.succeeded.add(uid);
-        else found.completedIndexes.add(index);
-      }
-    } else if (failed) {
-      const match = matchFailurePolicy(job, pod);
-      if (!found.uncounted.failed.has(uid) && match?.action !== 'Ignore') {
-        found.newlyFailed.push(pod);
-        found.uncounted.failed.add(uid);
-      }
-      const spent = index !== undefined && backoffLimitPerIndex !== undefined && indexFailures(pods, job, index) > backoffLimitPerIndex;
-      if (index !== undefined && backoffLimitPerIndex !== undefined && (spent || match?.action === 'FailIndex')) found.failedIndexes.add(index);
-    } else if (!(verdict && pod.metadata?.deletionTimestamp)) continue;
-    // Failed pods of an index are kept as the memory of its failures, until a later one takes over or the Job is decided.
-    found.release.push(pod);
-  }
-  return found;
-}
 
 function nextBackOff(old: BackOff, { newlyFailed, newlySucceeded }: Survey, nowMs: number): BackOff {
   if (!newlyFailed.length) return newlySucceeded.length ? { failures: 0, lastMs: 0 } : old;
@@ -130,7 +66,7 @@ function duplicates(active: readonly Pod[], job: Job): Pod[] {
 
 interface Wanted {
   readonly remove: readonly Pod[];
-  readonly create: readonly (number | undefined)[];
+  readonly create: readonly PodSlot[];
   readonly waitMs: number;
 }
 
@@ -156,15 +92,27 @@ function manage(observed: JobObserved, found: Survey, done: { succeeded: number;
   const held = podReplacementPolicy === 'Failed' ? found.terminating : 0;
   const missing = Math.min(maxPodChanges, wanted - active.length - held);
   if (missing <= 0) return none;
-  const waitMs = backOffLeft(done.backOff, nowMs);
+  const perIndex = job.spec?.backoffLimitPerIndex !== undefined;
+  const waitMs = perIndex ? 0 : backOffLeft(done.backOff, nowMs);
   if (waitMs > 0) return { ...none, waitMs };
-  if (!indexed) return { ...none, create: Array.from({ length: missing }, () => undefined) };
-  const taken = new Set(active.map((pod) => indexOf(pod, job)));
-  const create: number[] = [];
-  for (let i = 0; i < (completions ?? 0) && create.length < missing; i++) {
-    if (!taken.has(i) && !found.completedIndexes.has(i) && !found.failedIndexes.has(i)) create.push(i);
+  const holding = podReplacementPolicy === 'Failed' ? [...active, ...observed.pods.filter(isTerminating)] : active;
+  if (!indexed) return { ...none, create: Array.from({ length: missing }, () => ({})) };
+  return { ...none, ...openIndexes(job, found, { taken: new Set(holding.map((pod) => indexOf(pod, job))), missing, nowMs }) };
+}
+
+/** The lowest indexes without a pod. With a back-off limit per index each waits for its own back-off, not for others'. */
+function openIndexes(job: Job, found: Survey, { taken, missing, nowMs }: { taken: ReadonlySet<number | undefined>; missing: number; nowMs: number }): Pick<Wanted, 'create' | 'waitMs'> {
+  const create: PodSlot[] = [];
+  let waitMs = 0;
+  for (let index = 0; index < (job.spec?.completions ?? 0) && create.length < missing; index++) {
+    if (taken.has(index) || found.completedIndexes.has(index) || found.failedIndexes.has(index)) continue;
+    const replaces = found.toReplace.get(index);
+    const failures = replaces ? indexFailures(job, replaces) : undefined;
+    const leftMs = replaces && failures ? backOffLeft({ failures: failures.counted + failures.ignored, lastMs: finishedMs(replaces, nowMs) }, nowMs) : 0;
+    if (leftMs > 0) waitMs = waitMs > 0 ? Math.min(waitMs, leftMs) : leftMs;
+    else create.push({ index, ...(failures ? { failures } : {}) });
   }
-  return { ...none, create };
+  return { create, waitMs };
 }
 
 function suspension(job: Job, status: JobStatus, nowMs: number): JobStatus {
@@ -194,7 +142,7 @@ export function plan(observed: JobObserved, nowMs: number): JobPlan {
   const { uncounted, active } = found;
   const indexed = isIndexed(job);
   const succeeded = indexed ? found.completedIndexes.size : (job.status?.succeeded ?? 0) + uncounted.succeeded.size;
-  const failed = (job.status?.failed ?? 0) + uncounted.failed.size;
+  const failed = (job.status?.failed ?? 0) + uncounted.failed.size + found.kept;
   const tally: Tally = { succeeded, failed, active, newlyFailed: found.newlyFailed, completedIndexes: found.completedIndexes, failedIndexes: found.failedIndexes };
   const verdict: Verdict | undefined = verdictOf(job.status) ?? decide(job, tally, nowMs);
   const backOff = nextBackOff(observed.backOff, found, nowMs);

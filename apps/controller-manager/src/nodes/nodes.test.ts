@@ -41,7 +41,26 @@ test.each<[string, Toleration[], number | undefined]>([
   ['another value', [{ key: 'k', value: 'other' }], 100_000],
 ])('a NoExecute taint ends a pod: %s', (_name, tolerations, expected) => {
   const pod: Pod = { spec: { containers: [], tolerations } };
-  expect(evictionTime(pod, [{ key: 'k', value: 'v', effect: 'NoExecute', timeAdded: rfc3339(90_000) }], 100_000)).toBe(expected);
+  expect(evictionTime(pod, [{ key: 'k', value: 'v', effect: 'NoExecute' }], { sinceMs: 90_000, nowMs: 100_000 })).toBe(expected);
+});
+
+test('a taint without a time ends a pod all the same; without the taint it stays, and that is told', async () => {
+  const { api, clock } = await startManager({ controllers: ['taint-eviction-controller'] });
+  const tolerations = [{ key: 'k', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 60 }];
+  const onNode = (name: string): Pod => ({ metadata: { name, namespace: 'a' }, spec: { nodeName: 'n', containers: [], tolerations }, status: { phase: 'Running' } });
+  const taints = (list: object[]) => api.patch(Nodes, { name: 'n' }, { spec: { taints: list } }, { type: 'application/merge-patch+json' });
+  api.seed(Nodes, node('n'));
+  api.seed(Pods, onNode('first'));
+  await taints([{ key: 'k', effect: 'NoExecute' }]);
+  await clock.advance(30_000);
+  await taints([]);
+  await clock.advance(100);
+  expect(api.objects(Events).map((event) => event.message)).toEqual(['Cancelling deletion of Pod a/first']);
+  await taints([{ key: 'k', effect: 'NoExecute', timeAdded: '2020-01-01T00:00:00Z' }]);
+  await clock.advance(40_000);
+  expect(api.find(Pods, 'first', 'a')?.metadata?.deletionTimestamp).toBeUndefined();
+  await clock.advance(21_000);
+  expect(api.find(Pods, 'first', 'a')?.metadata?.deletionTimestamp).toBeDefined();
 });
 
 test('taints follow conditions, the state of the zone limits evictions', () => {

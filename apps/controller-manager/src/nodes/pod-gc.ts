@@ -20,6 +20,9 @@ export interface PodGcPlan {
   readonly missing: ReadonlyMap<string, number>;
 }
 
+/** Pods that the kubelet evicted tell nothing more: they go first. */
+const isEvicted = (pod: Pod): boolean => pod.status?.phase === 'Failed' && pod.status.reason === 'Evicted';
+
 export function plan(observed: { pods: Iterable<Pod>; nodeOf: (name: string) => Node | undefined; missing: ReadonlyMap<string, number>; threshold: number }, nowMs: number): PodGcPlan {
   const finished: Pod[] = [];
   const remove: Pod[] = [];
@@ -43,7 +46,7 @@ export function plan(observed: { pods: Iterable<Pod>; nodeOf: (name: string) => 
   }
   const excess = observed.threshold > 0 ? finished.length - observed.threshold : 0;
   if (excess > 0) {
-    finished.sort((a, b) => ((a.metadata?.creationTimestamp ?? '') < (b.metadata?.creationTimestamp ?? '') ? -1 : 1));
+    finished.sort((a, b) => Number(isEvicted(b)) - Number(isEvicted(a)) || ((a.metadata?.creationTimestamp ?? '') < (b.metadata?.creationTimestamp ?? '') ? -1 : 1));
     remove.push(...finished.slice(0, excess));
   }
   return { remove, fail, missing };

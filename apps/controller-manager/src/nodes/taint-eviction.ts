@@ -1,5 +1,6 @@
 import { Nodes, Pods } from '@orrery/api';
-import type { Node, Pod } from '@orrery/api/types';
+import type { Node, Pod, Taint } from '@orrery/api/types';
+import { keyOf } from '@orrery/client';
 import { type ControllerContext, defineController, forEachInParallel, watch } from '@orrery/controller';
 import { isNotFound } from '@orrery/errors';
 import { rfc3339 } from '@orrery/runtime';
@@ -7,30 +8,65 @@ import { isTerminal } from '../pods/pod-state.ts';
 import { byNodeName } from './lifecycle-controller.ts';
 import { evictionTime } from './taints.ts';
 
+/** A pod that is to be evicted, and since when it is known to stand on a tainted node. */
+export interface Pending {
+  readonly pod: Pod;
+  readonly sinceMs: number;
+}
+
 export interface EvictionPlan {
   /** Pods whose time is up. */
   readonly evict: readonly Pod[];
-  /** When the next one's is. */
+  /** Pods whose time will come, by UID. */
+  readonly pending: ReadonlyMap<string, Pending>;
+  /** Pods that may stay after all. */
+  readonly spared: readonly Pod[];
+  /** When the next one's time is up. */
   readonly nextMs: number | undefined;
 }
 
-/** Which pods the NoExecute taints of their node end now, and when to look again. */
-export function plan(observed: { node: Node; pods: Iterable<Pod> }, nowMs: number): EvictionPlan {
-  const taints = (observed.node.spec?.taints ?? []).filter((taint) => taint.effect === 'NoExecute');
-  const evict: Pod[] = [];
-  let nextMs: number | undefined;
-  if (!taints.length) return { evict, nextMs };
-  for (const pod of observed.pods) {
-    if (pod.metadata?.deletionTimestamp || isTerminal(pod)) continue;
-    const atMs = evictionTime(pod, taints, nowMs);
-    if (atMs === undefined) continue;
-    if (atMs <= nowMs) evict.push(pod);
-    else nextMs = Math.min(nextMs ?? atMs, atMs);
-  }
-  return { evict, nextMs };
+export interface EvictionObserved {
+  readonly node: Node | undefined;
+  readonly pods: Iterable<Pod>;
+  readonly pending: ReadonlyMap<string, Pending>;
 }
 
-async function evictPod(context: ControllerContext, pod: Pod): Promise<void> {
+/** Since when the taints of its node have counted against a pod that we see for the first time, as far as can be known. */
+function firstSeen(pod: Pod, taints: readonly Taint[], nowMs: number): number {
+  const times = [pod.status?.startTime, ...taints.map((taint) => taint.timeAdded)].map((time) => Date.parse(time ?? ''));
+  return times.some(Number.isNaN) ? nowMs : Math.min(nowMs, Math.max(...times));
+}
+
+/** Which pods the NoExecute taints of their node end now, and when to look again. */
+export function plan(observed: EvictionObserved, nowMs: number): EvictionPlan {
+  const taints = (observed.node?.spec?.taints ?? []).filter((taint) => taint.effect === 'NoExecute');
+  const evict: Pod[] = [];
+  const spared: Pod[] = [];
+  const pending = new Map<string, Pending>();
+  let nextMs: number | undefined;
+  for (const pod of observed.pods) {
+    if (pod.metadata?.deletionTimestamp || isTerminal(pod)) continue;
+    const uid = pod.metadata?.uid ?? '';
+    const known = observed.pending.get(uid);
+    const sinceMs = known?.sinceMs ?? firstSeen(pod, taints, nowMs);
+    const atMs = evictionTime(pod, taints, { sinceMs, nowMs });
+    if (atMs === undefined) {
+      if (known) spared.push(pod);
+    } else if (atMs <= nowMs) evict.push(pod);
+    else {
+      pending.set(uid, { pod, sinceMs });
+      nextMs = Math.min(nextMs ?? atMs, atMs);
+    }
+  }
+  return { evict, pending, spared, nextMs };
+}
+
+interface State {
+  /** By node. */
+  readonly pending: Map<string, ReadonlyMap<string, Pending>>;
+}
+
+async function evictPod(context: ControllerContext<State>, pod: Pod): Promise<void> {
   const { namespace = '', name = '', uid } = pod.metadata ?? {};
   context.events.event(Pods, pod, { type: 'Normal', reason: 'TaintManagerEviction', message: `Marking for deletion Pod ${namespace}/${name}` });
   const condition = {
@@ -50,17 +86,12 @@ async function evictPod(context: ControllerContext, pod: Pod): Promise<void> {
 }
 
 /** Deletes pods that do not tolerate the NoExecute taints of their node, or not any longer. */
-export const taintEvictionController = defineController<Node>({
+export const taintEvictionController = defineController<Node, State>({
   name: 'taint-eviction-controller',
+  account: 'node-controller',
   for: Nodes,
-  rbac: [
-    { apiGroups: [''], resources: ['nodes'], verbs: ['get', 'list', 'watch'] },
-    { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch', 'delete'] },
-    { apiGroups: [''], resources: ['pods/status'], verbs: ['patch'] },
-    { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch', 'update'] },
-  ],
   watches: [
-    watch(Pods, ({ object, gone }, context) => {
+    watch<Pod, State>(Pods, ({ object, gone }, context) => {
       const { nodeName } = object.spec ?? {};
       if (!nodeName || gone) return [];
       return context.store(Nodes).get(nodeName)?.spec?.taints?.some((taint) => taint.effect === 'NoExecute') ? [nodeName] : [];
@@ -68,13 +99,20 @@ export const taintEvictionController = defineController<Node>({
   ],
   setup(context) {
     context.store(Pods).addIndexer(byNodeName, (pod) => (pod.spec?.nodeName ? [pod.spec.nodeName] : []));
+    return { pending: new Map() };
   },
   async reconcile(key, context) {
+    const { pending } = context.state;
     const node = context.store(Nodes).get(key);
-    if (!node) return;
     const nowMs = context.env.clock.now();
-    const { evict, nextMs } = plan({ node, pods: context.store(Pods).byIndex(byNodeName, key) }, nowMs);
-    await forEachInParallel(evict, (pod) => evictPod(context, pod));
-    return nextMs === undefined ? undefined : { requeueAfterMs: nextMs - nowMs };
+    const planned = plan({ node, pods: context.store(Pods).byIndex(byNodeName, key), pending: pending.get(key) ?? new Map() }, nowMs);
+    if (planned.pending.size) pending.set(key, planned.pending);
+    else pending.delete(key);
+    for (const pod of planned.spared) {
+      const message = `Cancelling deletion of Pod ${keyOf(pod)}`;
+      context.events.event(Pods, pod, { type: 'Normal', reason: 'TaintManagerEviction', message });
+    }
+    await forEachInParallel(planned.evict, (pod) => evictPod(context, pod));
+    return planned.nextMs === undefined ? undefined : { requeueAfterMs: planned.nextMs - nowMs };
   },
 });

@@ -17,20 +17,18 @@ export function untolerated(taints: readonly Taint[], tolerations: readonly Tole
 
 /**
  * When the NoExecute taints of its node end a pod: milliseconds since the epoch, or undefined for never. The least of the
- * times its tolerations give counts, from when the taint was added.
+ * times its tolerations give counts, from when the pod was first seen with these taints.
  */
-export function evictionTime(pod: Pod, taints: readonly Taint[], nowMs: number): number | undefined {
+export function evictionTime(pod: Pod, taints: readonly Taint[], { sinceMs, nowMs }: { readonly sinceMs: number; readonly nowMs: number }): number | undefined {
   const tolerations = pod.spec?.tolerations ?? [];
-  let atMs: number | undefined;
+  let leastSeconds: number | undefined;
   for (const taint of taints) {
     if (taint.effect !== 'NoExecute') continue;
     const matching = tolerations.filter((toleration) => tolerates(toleration, taint));
     if (!matching.length) return nowMs;
-    const limits = matching.map(({ tolerationSeconds }) => tolerationSeconds).filter((seconds) => seconds !== undefined);
-    if (!limits.length) continue;
-    const sinceMs = taint.timeAdded ? Date.parse(taint.timeAdded) : nowMs;
-    const untilMs = sinceMs + Math.max(0, Math.min(...limits)) * 1000;
-    atMs = Math.min(atMs ?? untilMs, untilMs);
+    for (const { tolerationSeconds } of matching) {
+      if (tolerationSeconds !== undefined) leastSeconds = Math.min(leastSeconds ?? tolerationSeconds, Math.max(0, tolerationSeconds));
+    }
   }
-  return atMs;
+  return leastSeconds === undefined ? undefined : sinceMs + leastSeconds * 1000;
 }

@@ -1,12 +1,13 @@
 import { ControllerRevisions, PersistentVolumeClaims, Pods, StatefulSets } from '@orrery/api';
-import type { ControllerRevision, PodTemplateSpec, StatefulSet, StatefulSetStatus } from '@orrery/api/types';
+import type { ControllerRevision, Pod, PodTemplateSpec, StatefulSet, StatefulSetStatus } from '@orrery/api/types';
 import { deepEqual, keyOf, labelSelectorMatcher } from '@orrery/client';
-import { type ControllerContext, type WriteFence, byControllerUid, claimDependents, controllerUidIndexer, createWriteFence, defineController, newControllerRef } from '@orrery/controller';
+import { type ControllerContext, type WriteFence, byControllerUid, claimDependents, controllerUidIndexer, createWriteFence, defineController } from '@orrery/controller';
 import { isAlreadyExists, isNotFound } from '@orrery/errors';
 import { isNamespaceTerminating } from '../pods/pod-control.ts';
 import { availableInMs } from '../pods/pod-state.ts';
 import { RevisionCollision, byRevision, claimRevisions, deleteRevisions, planHistory, syncRevision, templateOf } from '../revisions/revisions.ts';
-import { claimsFor, newSetPod, podName, revisionOfPod } from './identity.ts';
+import { isStaleClaim, ownersOfClaim } from './claim-owners.ts';
+import { claimsFor, newSetPod, ordinalOf, podName, revisionOfPod } from './identity.ts';
 import { type SetAction, plan } from './plan.ts';
 
 interface State {
@@ -22,16 +23,20 @@ function tell(context: Context, set: StatefulSet, verb: string, subject: string,
   context.events.event(StatefulSets, set, { type: error ? 'Warning' : 'Normal', reason, message });
 }
 
-/** Makes the claims of an ordinal that are missing. Those of a set that deletes its claims belong to it. */
+/** A claim of the pod is about to go with the pod before it: nothing can be made until it has. */
+class StaleClaim extends Error {}
+
+/** Makes the claims of an ordinal that are missing. */
 async function ensureClaims(context: Context, set: StatefulSet, ordinal: number): Promise<void> {
-  const owned = set.spec?.persistentVolumeClaimRetentionPolicy?.whenDeleted === 'Delete';
-  const owners = owned ? { ownerReferences: [newControllerRef(StatefulSets, set)] } : {};
   for (const claim of claimsFor(set, ordinal)) {
     const { namespace = '', name = '' } = claim.metadata ?? {};
-    if (context.store(PersistentVolumeClaims).has(`${namespace}/${name}`)) continue;
+    const known = context.store(PersistentVolumeClaims).get(`${namespace}/${name}`);
+    if (known && isStaleClaim(known, set, podName(set, ordinal))) throw new StaleClaim(name);
+    if (known?.metadata?.deletionTimestamp) throw new Error(`pvc ${name} is being deleted`);
+    if (known) continue;
     const subject = `Claim ${name} Pod ${podName(set, ordinal)} {set}`;
     try {
-      await context.api.create(PersistentVolumeClaims, { ...claim, metadata: { ...claim.metadata, ...owners } });
+      await context.api.create(PersistentVolumeClaims, claim);
       tell(context, set, 'create', subject);
     } catch (error) {
       if (isAlreadyExists(error)) continue;
@@ -41,11 +46,17 @@ async function ensureClaims(context: Context, set: StatefulSet, ordinal: number)
   }
 }
 
-async function deleteClaims(context: Context, set: StatefulSet, ordinal: number): Promise<void> {
-  for (const { metadata = {} } of claimsFor(set, ordinal)) {
-    await context.api.delete(PersistentVolumeClaims, { namespace: metadata.namespace ?? '', name: metadata.name ?? '' }).catch((error: unknown) => {
-      if (!isNotFound(error)) throw error;
-    });
+/** Gives the claims of pods to whom they are to go with. */
+async function ownClaims(context: Context, set: StatefulSet, pods: readonly Pod[]): Promise<void> {
+  for (const pod of pods) {
+    const ordinal = ordinalOf(set, pod);
+    if (ordinal === undefined || !pod.metadata?.uid) continue;
+    for (const { metadata = {} } of claimsFor(set, ordinal)) {
+      const claim = context.store(PersistentVolumeClaims).get(`${metadata.namespace ?? ''}/${metadata.name ?? ''}`);
+      const ownerReferences = claim && ownersOfClaim(claim, set, pod);
+      if (!claim || !ownerReferences) continue;
+      await context.api.update(PersistentVolumeClaims, { ...claim, metadata: { ...claim.metadata, ownerReferences } });
+    }
   }
 }
 
@@ -53,6 +64,7 @@ async function act(context: Context, set: StatefulSet, action: SetAction, templa
   const key = keyOf(set);
   const { api, events, state } = context;
   if (action.type === 'restore') return state.fence.wrote(key, await api.update(Pods, action.pod));
+  if (action.type === 'claims') return ensureClaims(context, set, action.ordinal);
   const name = action.type === 'create' ? podName(set, action.ordinal) : (action.pod.metadata?.name ?? '');
   const verb = action.type;
   try {
@@ -71,28 +83,13 @@ async function act(context: Context, set: StatefulSet, action: SetAction, templa
     }
     tell(context, set, verb, `Pod ${name} {set}`);
   } catch (error) {
-    if (!isNotFound(error) && !isAlreadyExists(error) && !isNamespaceTerminating(error)) tell(context, set, verb, `Pod ${name} {set}`, error as Error);
+    if (!(error instanceof StaleClaim) && !isNotFound(error) && !isAlreadyExists(error) && !isNamespaceTerminating(error)) tell(context, set, verb, `Pod ${name} {set}`, error as Error);
     throw error;
   }
 }
 
 async function writeStatus(context: Context, set: StatefulSet, status: StatefulSetStatus): Promise<void> {
   if (!deepEqual(set.status ?? {}, status)) await context.api.update(StatefulSets, { ...set, status }, { subresource: 'status' });
-}
-
-async function scaledClaims(context: Context, set: StatefulSet): Promise<void> {
-  if (set.spec?.persistentVolumeClaimRetentionPolicy?.whenScaled !== 'Delete' || set.metadata?.deletionTimestamp) return;
-  const start = set.spec.ordinals?.start ?? 0;
-  const first = start + (set.spec.replicas ?? 1);
-  for (const template of set.spec.volumeClaimTemplates ?? []) {
-    const prefix = `${template.metadata?.name ?? ''}-${set.metadata?.name ?? ''}-`;
-    for (const claim of context.store(PersistentVolumeClaims).byIndex('namespace', set.metadata?.namespace ?? '')) {
-      const name = claim.metadata?.name ?? '';
-      const ordinal = name.startsWith(prefix) ? Number(name.slice(prefix.length)) : Number.NaN;
-      const free = ordinal >= first && !context.store(Pods).has(`${set.metadata?.namespace ?? ''}/${podName(set, ordinal)}`);
-      if (free && !claim.metadata?.deletionTimestamp) await deleteClaims(context, set, ordinal);
-    }
-  }
 }
 
 async function currentRevision(context: Context, set: StatefulSet, history: readonly ControllerRevision[]): Promise<ControllerRevision | number> {
@@ -127,14 +124,15 @@ async function reconcile(key: string, context: Context): Promise<{ requeueAfterM
     const nowMs = env.clock.now();
     const planned = plan({ set, pods, currentRevision: currentName, updateRevision: updateName, collisionCount: set.status?.collisionCount }, nowMs);
     await writeStatus(context, set, planned.status);
+    if (set.spec?.volumeClaimTemplates?.length) await ownClaims(context, set, pods);
     for (const action of planned.actions) await act(context, set, action, templates);
-    await scaledClaims(context, set);
     const used = new Set([...pods.map(revisionOfPod), currentName, updateName]);
     const { revisionHistoryLimit = 10, minReadySeconds = 0 } = set.spec ?? {};
     await deleteRevisions(context, planHistory(history, { limit: revisionHistoryLimit, inUse: (revision) => used.has(revision.metadata?.name ?? '') }));
     const waits = pods.map((pod) => availableInMs(pod, minReadySeconds, nowMs)).filter((ms) => ms !== undefined && ms > 0) as number[];
     return waits.length ? { requeueAfterMs: Math.min(...waits) } : undefined;
   } catch (error) {
+    if (error instanceof StaleClaim) return { requeueAfterMs: 1000 };
     if (!isNamespaceTerminating(error)) throw error;
   }
 }

@@ -15,7 +15,9 @@ export interface SetObserved {
 export type SetAction =
   | { readonly type: 'create'; readonly ordinal: number; readonly revision: string }
   | { readonly type: 'delete'; readonly pod: Pod; readonly ended?: boolean }
-  | { readonly type: 'restore'; readonly pod: Pod };
+  | { readonly type: 'restore'; readonly pod: Pod }
+  /** A pod cannot start without its claims: those that are missing are made again. */
+  | { readonly type: 'claims'; readonly ordinal: number };
 
 export interface SetPlan {
   readonly actions: readonly SetAction[];
@@ -26,6 +28,7 @@ const isRunningAndReady = (pod: Pod): boolean => pod.status?.phase === 'Running'
 const isTerminating = (pod: Pod): boolean => pod.metadata?.deletionTimestamp !== undefined;
 const isEnded = (pod: Pod): boolean => pod.status?.phase === 'Failed' || pod.status?.phase === 'Succeeded';
 const isCreated = (pod: Pod): boolean => Boolean(pod.status?.phase);
+const isPending = (pod: Pod): boolean => pod.status?.phase === 'Pending';
 
 class Draft {
   readonly observed: SetObserved;
@@ -109,6 +112,7 @@ function planReplicas(draft: Draft): boolean {
       if (draft.monotonic) return false;
       continue;
     }
+    if (isPending(pod) && !isTerminating(pod) && set.spec?.volumeClaimTemplates?.length) draft.actions.push({ type: 'claims', ordinal });
     if (draft.monotonic && (isTerminating(pod) || !draft.available(pod))) return false;
     const restored = isTerminating(pod) ? undefined : restoredIdentity(set, pod, ordinal);
     if (restored) draft.actions.push({ type: 'restore', pod: restored });
@@ -118,34 +122,40 @@ function planReplicas(draft: Draft): boolean {
 
 /** Takes away pods beyond the size, from the highest ordinal down. False: wait. */
 function planCondemned(draft: Draft): boolean {
-  const unhealthy = [...draft.condemned].reverse().find((pod) => !isRunningAndReady(pod) || isTerminating(pod));
+  const unhealthy = [...draft.condemned].reverse().find((pod) => !draft.available(pod) || isTerminating(pod));
   for (const pod of draft.condemned) {
     if (isTerminating(pod)) {
       if (draft.monotonic) return false;
       continue;
     }
-    if (draft.monotonic && !isRunningAndReady(pod) && pod !== unhealthy) return false;
+    if (draft.monotonic && !draft.available(pod) && pod !== unhealthy) return false;
     draft.actions.push({ type: 'delete', pod });
     if (draft.monotonic) return false;
   }
   return true;
 }
 
-/** Replaces pods of other revisions, from the highest ordinal down to the partition, no more at once than may be unavailable. */
+/**
+ * Replaces pods of other revisions, from the highest ordinal down to the partition. Every pod that is not available counts
+ * against maxUnavailable, wherever it stands; an old one that is not available anyway may go all the same.
+ */
 function planUpdate(draft: Draft): void {
   const { set, updateRevision } = draft.observed;
   const strategy = set.spec?.updateStrategy;
   if (strategy?.type === 'OnDelete') return;
   const partition = strategy?.rollingUpdate?.partition ?? 0;
   const limit = Math.max(1, resolveIntOrPercent(strategy?.rollingUpdate?.maxUnavailable ?? 1, draft.replicas.length, 'up'));
-  let unavailable = 0;
+  const isAway = (pod: Pod | undefined): boolean => !pod || isTerminating(pod) || !draft.available(pod);
+  let spare = limit - draft.replicas.filter(isAway).length;
+  let onTheWay = 0;
   for (let i = draft.replicas.length - 1; i >= Math.max(0, partition); i--) {
     const pod = draft.replicas[i];
-    if (unavailable >= limit) return;
+    if (onTheWay >= limit) return;
     if (pod && revisionOfPod(pod) !== updateRevision && !isTerminating(pod)) {
+      if (!isAway(pod) && spare-- <= 0) return;
       draft.actions.push({ type: 'delete', pod });
-      unavailable++;
-    } else if (!pod || isTerminating(pod) || !draft.available(pod)) unavailable++;
+      onTheWay++;
+    } else if (isAway(pod)) onTheWay++;
   }
 }
 

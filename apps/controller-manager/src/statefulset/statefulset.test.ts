@@ -2,6 +2,7 @@ import { Events, PersistentVolumeClaims, Pods, StatefulSets } from '@orrery/api'
 import type { StatefulSet } from '@orrery/api/types';
 import { expect, test } from 'vitest';
 import { type Harness, startManager } from '../testing/manager-harness.ts';
+import { plan } from './plan.ts';
 
 const set = (more: Partial<NonNullable<StatefulSet['spec']>> = {}): StatefulSet => ({
   metadata: { name: 'db', namespace: 'a' },
@@ -79,4 +80,53 @@ test('Parallel makes all at once; a failed pod is replaced', async () => {
   h.api.setStatus(Pods, { namespace: 'a', name: 'db-1' }, { phase: 'Failed' });
   await h.clock.advance(200);
   expect(h.api.find(Pods, 'db-1', 'a')?.metadata?.uid).not.toBe(before);
+});
+
+test('claims belong to whom they go with: the set, or a pod that is scaled away', async () => {
+  const h = await startManager(only);
+  const retention = (whenDeleted: string, whenScaled: string) => ({ persistentVolumeClaimRetentionPolicy: { whenDeleted, whenScaled } });
+  await h.api.create(StatefulSets, set({ podManagementPolicy: 'Parallel', replicas: 2, volumeClaimTemplates: [{ metadata: { name: 'data' }, spec: { accessModes: ['ReadWriteOnce'] } }], ...retention('Delete', 'Retain') }));
+  await step(h);
+  const owners = (name: string) => h.api.find(PersistentVolumeClaims, name, 'a')?.metadata?.ownerReferences?.map((ref) => `${ref.kind}/${ref.name} ${String(ref.controller)}`);
+  expect([owners('data-db-0'), owners('data-db-1')]).toEqual([['StatefulSet/db true'], ['StatefulSet/db true']]);
+  await patch(h, retention('Retain', 'Delete'));
+  await step(h);
+  expect(owners('data-db-0')).toEqual([]);
+  const gone = h.api.find(Pods, 'db-1', 'a')?.metadata?.uid;
+  await patch(h, { replicas: 1 });
+  await step(h);
+  expect([names(h), owners('data-db-0'), owners('data-db-1')]).toEqual([['db-0'], [], ['Pod/db-1 true']]);
+  expect(h.api.find(PersistentVolumeClaims, 'data-db-1', 'a')?.metadata?.ownerReferences?.[0]?.uid).toBe(gone);
+  await patch(h, { replicas: 2 });
+  await h.clock.advance(3_000);
+  expect(names(h)).toEqual(['db-0']);
+  await h.api.delete(PersistentVolumeClaims, { namespace: 'a', name: 'data-db-1' });
+  await h.clock.advance(3_000);
+  expect(names(h)).toEqual(['db-0', 'db-1']);
+});
+
+test('a pending pod gets a claim that was lost again', async () => {
+  const h = await startManager(only);
+  await h.api.create(StatefulSets, set({ replicas: 1, volumeClaimTemplates: [{ metadata: { name: 'data' }, spec: { accessModes: ['ReadWriteOnce'] } }] }));
+  await h.clock.advance(500);
+  await h.api.delete(PersistentVolumeClaims, { namespace: 'a', name: 'data-db-0' });
+  h.api.setStatus(Pods, { namespace: 'a', name: 'db-0' }, { message: 'waiting' });
+  await h.clock.advance(500);
+  expect(h.api.find(PersistentVolumeClaims, 'data-db-0', 'a')).toBeDefined();
+});
+
+test.each<[string, (number | 'old' | 'new')[], string | number, string[]]>([
+  ['all are well', ['old', 'old', 'old', 'old'], 2, ['db-3', 'db-2']],
+  ['half of four, by percentage', ['old', 'old', 'old', 'old'], '50%', ['db-3', 'db-2']],
+  ['one below is away', ['new', 0, 'old', 'old'], 2, ['db-3']],
+  ['as many as may be are away', ['old', 'old', 0, 0], 2, []],
+])('maxUnavailable counts every pod: %s', (_name, states, maxUnavailable, expected) => {
+  const pods = states.map((state, i) => ({
+    metadata: { name: `db-${i}`, namespace: 'a', labels: { 'controller-revision-hash': state === 'old' ? 'r1' : 'r2', 'statefulset.kubernetes.io/pod-name': `db-${i}`, 'apps.kubernetes.io/pod-index': String(i) } },
+    spec: { containers: [] },
+    status: { phase: 'Running', conditions: [{ type: 'Ready', status: state === 0 ? 'False' : 'True' }] },
+  }));
+  const observed = set({ replicas: 4, podManagementPolicy: 'Parallel', updateStrategy: { type: 'RollingUpdate', rollingUpdate: { partition: 0, maxUnavailable } } });
+  const { actions } = plan({ set: observed, pods, currentRevision: 'r1', updateRevision: 'r2', collisionCount: 0 }, 0);
+  expect(actions.map((action) => (action.type === 'delete' ? action.pod.metadata?.name : action.type))).toEqual(expected);
 });
