@@ -37,6 +37,8 @@ export class StoreFeed {
   private readonly capacity: number;
   private readonly ownWrites: OwnWrites;
   private readonly caches = new Map<string, ResourceCache>();
+  /** As asked for, since it is asked several times a request. */
+  private readonly byKind = new Map<KindDescriptor, ResourceCache>();
   private readonly byPrefix: ResourceCache[] = [];
   private waiters: Waiter[] = [];
   private requests: AsyncQueue<WatchRequest> | undefined;
@@ -71,9 +73,12 @@ export class StoreFeed {
 
   /** The cache of the storage that `kind` lives in. */
   cache(kind: KindDescriptor): ResourceCache {
+    const known = this.byKind.get(kind);
+    if (known) return known;
     const cache = this.caches.get(resourcePrefix(this.root, kind));
     // A custom resource may go while a request for it is on its way.
     if (!cache) throw new StatusError({ code: 404, reason: 'NotFound', message: 'the server could not find the requested resource', details: {} });
+    this.byKind.set(kind, cache);
     return cache;
   }
 
@@ -118,6 +123,7 @@ export class StoreFeed {
   remove(cache: ResourceCache): void {
     if (this.caches.get(cache.prefix) !== cache) return;
     this.caches.delete(cache.prefix);
+    this.byKind.clear();
     this.byPrefix.splice(this.byPrefix.indexOf(cache), 1);
     cache.replace([], this.current);
   }
@@ -197,8 +203,13 @@ export class StoreFeed {
   }
 
   private cacheOf(key: string): ResourceCache | undefined {
-    for (const cache of this.byPrefix) if (key.startsWith(cache.prefix)) return cache;
-    return undefined;
+    // Prefixes are one or two segments below the root, and none is the beginning of another.
+    const first = key.indexOf('/', this.root.length + 1);
+    if (first < 0) return undefined;
+    const cache = this.caches.get(key.slice(0, first + 1));
+    if (cache) return cache;
+    const second = key.indexOf('/', first + 1);
+    return second < 0 ? undefined : this.caches.get(key.slice(0, second + 1));
   }
 
   private async follow(signal: AbortSignal): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Env } from '@orrery/runtime';
+import type { BoundCounter, Env } from '@orrery/runtime';
 import type { Access } from '../pipeline/access.ts';
 import type { Decision } from '../pipeline/authorization.ts';
 import type { UserInfo } from '../pipeline/request-info.ts';
@@ -6,9 +6,11 @@ import type { UserInfo } from '../pipeline/request-info.ts';
 /** Powers of two from a millisecond on. */
 const buckets = Array.from({ length: 15 }, (_, i) => 0.001 * 2 ** i);
 
+const ownNames = new Set(['admin', 'client', 'kube_proxy', 'kubelet', 'system:serviceaccount:kube-system:default']);
+
 /** Names are folded as upstream does it, so that there are only a few. */
 function foldedName(username: string): string {
-  if (['admin', 'client', 'kube_proxy', 'kubelet', 'system:serviceaccount:kube-system:default'].includes(username)) return username;
+  if (ownNames.has(username)) return username;
   return username.includes('@') ? 'email_id' : 'other';
 }
 
@@ -18,13 +20,19 @@ function authenticationMeter({ metrics, clock }: Env): (authenticate: Access['au
   const users = metrics.counter('authenticated_user_requests', 'Counter of authenticated requests broken out by username.');
   const seriesOf = (result: string) => ({ attempts: attempts.with({ result }), seconds: seconds.with({ result }) });
   const outcomes = { success: seriesOf('success'), failure: seriesOf('failure'), error: seriesOf('error') };
+  const known = new Map<string, BoundCounter>();
+  const usersOf = (username: string): BoundCounter => {
+    let found = known.get(username);
+    if (!found) known.set(username, (found = users.with({ username })));
+    return found;
+  };
   return (authenticate) => async (credentials) => {
     const from = clock.monotonic();
     let outcome = outcomes.error;
     try {
       const user: UserInfo | undefined = await authenticate(credentials);
       outcome = user ? outcomes.success : outcomes.failure;
-      if (user) users.inc({ username: foldedName(user.username) });
+      if (user) usersOf(foldedName(user.username)).inc();
       return user;
     } finally {
       outcome.attempts.inc();

@@ -1,33 +1,33 @@
-import type { BoundHistogram, Env, Histogram } from '@orrery/runtime';
+import type { BoundHistogram, Env } from '@orrery/runtime';
 import type { AdmissionAttributes, AdmissionPlugin } from '../pipeline/admission.ts';
 
 const buckets = [0.005, 0.025, 0.1, 0.5, 1, 2.5];
 
 type Phase = 'admit' | 'validate';
 
-/** Runs one call and observes how long it took and whether it refused. */
-function timed(histogram: Histogram, clock: Env['clock'], name: string): (phase: Phase, attributes: AdmissionAttributes, run: () => Promise<void> | void) => Promise<void> | void {
-  const series = new Map<string, BoundHistogram>();
-  const observe = (phase: Phase, operation: string, outcome: { from: number; rejected: boolean }): void => {
-    const key = `${phase} ${operation} ${outcome.rejected}`;
-    let bound = series.get(key);
-    if (!bound) series.set(key, (bound = histogram.with({ name, operation, type: phase, rejected: String(outcome.rejected) })));
-    bound.observe((clock.monotonic() - outcome.from) / 1000);
-  };
-  return (phase, { operation }, run) => {
+interface Outcomes {
+  readonly accepted: BoundHistogram;
+  readonly rejected: BoundHistogram;
+}
+
+/** One half of a plug-in, timed. It runs in every write, so series are looked up once and nothing is made for what is synchronous. */
+function timed(run: (attributes: AdmissionAttributes) => Promise<void> | void, clock: Env['clock'], outcomesOf: (operation: string) => Outcomes): (attributes: AdmissionAttributes) => Promise<void> | void {
+  return (attributes) => {
+    const { accepted, rejected } = outcomesOf(attributes.operation);
     const from = clock.monotonic();
+    const end = (series: BoundHistogram): void => series.observe((clock.monotonic() - from) / 1000);
     let done: Promise<void> | void;
     try {
-      done = run();
+      done = run(attributes);
     } catch (error) {
-      observe(phase, operation, { from, rejected: true });
+      end(rejected);
       throw error;
     }
-    if (!(done instanceof Promise)) return observe(phase, operation, { from, rejected: false });
+    if (!(done instanceof Promise)) return end(accepted);
     return done.then(
-      () => observe(phase, operation, { from, rejected: false }),
+      () => end(accepted),
       (error: unknown) => {
-        observe(phase, operation, { from, rejected: true });
+        end(rejected);
         throw error;
       },
     );
@@ -37,11 +37,20 @@ function timed(histogram: Histogram, clock: Env['clock'], name: string): (phase:
 /** The plug-in, timed: `apiserver_admission_controller_admission_duration_seconds`. */
 export function meteredAdmission(plugin: AdmissionPlugin, { metrics, clock }: Pick<Env, 'metrics' | 'clock'>): AdmissionPlugin {
   const histogram = metrics.histogram('apiserver_admission_controller_admission_duration_seconds', 'Admission controller latency histogram in seconds, identified by name and broken out for each operation and API resource and type (validate or admit).', buckets);
-  const time = timed(histogram, clock, plugin.name);
+  const half = (phase: Phase, run: (attributes: AdmissionAttributes) => Promise<void> | void) => {
+    const known = new Map<string, Outcomes>();
+    const series = (operation: string, rejected: string): BoundHistogram => histogram.with({ name: plugin.name, operation, type: phase, rejected });
+    return timed(run, clock, (operation) => {
+      let outcomes = known.get(operation);
+      if (!outcomes) known.set(operation, (outcomes = { accepted: series(operation, 'false'), rejected: series(operation, 'true') }));
+      return outcomes;
+    });
+  };
+  const { admit, validate } = plugin;
   return {
     name: plugin.name,
     handles: (attributes) => plugin.handles(attributes),
-    ...(plugin.admit ? { admit: (attributes: AdmissionAttributes) => time('admit', attributes, () => plugin.admit?.(attributes)) } : {}),
-    ...(plugin.validate ? { validate: (attributes: AdmissionAttributes) => time('validate', attributes, () => plugin.validate?.(attributes)) } : {}),
+    ...(admit ? { admit: half('admit', (attributes) => admit.call(plugin, attributes)) } : {}),
+    ...(validate ? { validate: half('validate', (attributes) => validate.call(plugin, attributes)) } : {}),
   };
 }

@@ -1,5 +1,13 @@
 import type { AdmissionAttributes, AdmissionPlugin, Reinvocation } from './admission.ts';
 
+/** Most plug-ins answer at once: only the others are waited for. */
+async function admitAll(plugins: readonly AdmissionPlugin[], attributes: AdmissionAttributes): Promise<void> {
+  for (const plugin of plugins) {
+    const pending = plugin.admit?.(attributes);
+    if (pending) await pending;
+  }
+}
+
 /** The rounds of one attempt at one write. */
 export class Rounds implements Reinvocation {
   isSecond = false;
@@ -19,10 +27,10 @@ export class Rounds implements Reinvocation {
 
   /** Runs the mutating half of `plugins`, and once more when one of them asks for it. */
   async run(plugins: readonly AdmissionPlugin[], attributes: AdmissionAttributes): Promise<void> {
-    for (const plugin of plugins) await plugin.admit?.(attributes);
+    await admitAll(plugins, attributes);
     if (!this.isWanted) return;
     this.isSecond = true;
-    for (const plugin of plugins) await plugin.admit?.(attributes);
+    await admitAll(plugins, attributes);
   }
 }
 

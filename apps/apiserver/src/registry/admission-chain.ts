@@ -56,7 +56,10 @@ export function admission(registry: Registry, scope: RequestScope, input: Admiss
     },
     async validate() {
       await registry.meters.step('validate', attributes.operation, async () => {
-        for (const plugin of interested) await plugin.validate?.(attributes);
+        for (const plugin of interested) {
+          const pending = plugin.validate?.(attributes);
+          if (pending) await pending;
+        }
       });
       if (scope.isCancelled) throw outOfTime;
     },

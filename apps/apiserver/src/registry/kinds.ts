@@ -1,10 +1,32 @@
 import type { KindDescriptor } from '@orrery/api';
 import type { KindLookup } from '../pipeline/plugin-set.ts';
 
+/** Kinds by group, version and name: each level is asked by strings that are there, so that no key has to be made. */
+class KindIndex {
+  private readonly groups = new Map<string, Map<string, Map<string, KindDescriptor>>>();
+
+  get(group: string, version: string, name: string): KindDescriptor | undefined {
+    return this.groups.get(group)?.get(version)?.get(name);
+  }
+
+  set(kind: KindDescriptor, name: string): void {
+    const { group, version } = kind;
+    let versions = this.groups.get(group);
+    if (!versions) this.groups.set(group, (versions = new Map()));
+    let names = versions.get(version);
+    if (!names) versions.set(version, (names = new Map()));
+    names.set(name, kind);
+  }
+
+  delete({ group, version }: KindDescriptor, name: string): void {
+    this.groups.get(group)?.get(version)?.delete(name);
+  }
+}
+
 /** All kinds served; custom resources come and go. */
 export class Kinds implements KindLookup {
-  private readonly byResource = new Map<string, KindDescriptor>();
-  private readonly byName = new Map<string, KindDescriptor>();
+  private readonly byResource = new KindIndex();
+  private readonly byName = new KindIndex();
   private readonly listeners = new Set<() => void>();
   private ordered: readonly KindDescriptor[];
   private customKinds: readonly KindDescriptor[] = [];
@@ -21,11 +43,11 @@ export class Kinds implements KindLookup {
   }
 
   get(group: string, version: string, resource: string): KindDescriptor | undefined {
-    return this.byResource.get(`${group}/${version}/${resource}`);
+    return this.byResource.get(group, version, resource);
   }
 
   byKind(group: string, version: string, kind: string): KindDescriptor | undefined {
-    return this.byName.get(`${group}/${version}/${kind}`);
+    return this.byName.get(group, version, kind);
   }
 
   all(): readonly KindDescriptor[] {
@@ -56,15 +78,15 @@ export class Kinds implements KindLookup {
   }
 
   private index(kind: KindDescriptor): void {
-    this.byResource.set(`${kind.group}/${kind.version}/${kind.resource}`, kind);
-    this.byName.set(`${kind.group}/${kind.version}/${kind.kind}`, kind);
+    this.byResource.set(kind, kind.resource);
+    this.byName.set(kind, kind.kind);
   }
 
   private drop(kind: KindDescriptor): void {
     const old = this.get(kind.group, kind.version, kind.resource);
     if (!old) return;
-    this.byResource.delete(`${old.group}/${old.version}/${old.resource}`);
-    this.byName.delete(`${old.group}/${old.version}/${old.kind}`);
+    this.byResource.delete(old, old.resource);
+    this.byName.delete(old, old.kind);
     this.ordered = this.ordered.filter((other) => other !== old);
   }
 

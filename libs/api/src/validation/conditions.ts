@@ -1,5 +1,5 @@
 import type { Condition } from '../../gen/types.ts';
-import type { FieldPath } from './field-path.ts';
+import { type FieldPath, indexed } from './field-path.ts';
 import { qualifiedName, regexMessage, type StringRule } from './names.ts';
 
 const statuses = ['False', 'True', 'Unknown'];
@@ -28,7 +28,7 @@ function checkCondition(condition: Condition, at: FieldPath): void {
 /** metav1.Condition lists, as upstream's ValidateConditions judges them. */
 export function checkConditions(conditions: readonly Condition[] | undefined, at: FieldPath): void {
   const types = new Set<string>();
-  for (const [i, condition] of (conditions ?? []).entries()) {
+  for (const [i, condition] of indexed(conditions)) {
     if (types.has(condition.type)) at.at(i).child('type').duplicate(condition.type);
     types.add(condition.type);
     checkCondition(condition, at.at(i));

@@ -7,35 +7,35 @@ const withDetail = (error: FieldError, detail: string | undefined): FieldError =
 export class FieldPath {
   readonly errors: FieldError[];
   readonly #parent: FieldPath | undefined;
+  /** A name, or an index of a list or map: `[KEY]`, or the number alone. */
   readonly #segment: string | number;
-  readonly #bracket: boolean;
 
-  constructor(errors: FieldError[], parent?: FieldPath, step: { segment: string | number; bracket: boolean } = { segment: '', bracket: false }) {
+  constructor(errors: FieldError[], parent?: FieldPath, segment: string | number = '') {
     this.errors = errors;
     this.#parent = parent;
-    this.#segment = step.segment;
-    this.#bracket = step.bracket;
+    this.#segment = segment;
   }
 
   child(name: string): FieldPath {
-    return new FieldPath(this.errors, this, { segment: name, bracket: false });
+    return new FieldPath(this.errors, this, name);
   }
 
   /** `[0]` of a list, `[cpu]` of a map. */
   at(index: number | string): FieldPath {
-    return new FieldPath(this.errors, this, { segment: index, bracket: true });
+    return new FieldPath(this.errors, this, typeof index === 'number' ? index : `[${index}]`);
   }
 
   /** The object as a whole, whose path upstream writes `[]`. */
   none(): FieldPath {
-    return new FieldPath(this.errors, undefined, { segment: '[]', bracket: false });
+    return new FieldPath(this.errors, undefined, '[]');
   }
 
   get path(): string {
-    if (!this.#parent) return String(this.#segment);
+    const segment = this.#segment;
+    if (!this.#parent) return String(segment);
     const before = this.#parent.path;
-    if (this.#bracket) return `${before}[${this.#segment}]`;
-    return before === '' ? String(this.#segment) : `${before}.${this.#segment}`;
+    if (typeof segment === 'number') return `${before}[${segment}]`;
+    return before === '' || segment.startsWith('[') ? before + segment : `${before}.${segment}`;
   }
 
   required(detail?: string): void {
@@ -98,9 +98,16 @@ export class FieldPath {
   }
 }
 
+const none: readonly (readonly [number, never])[] = [];
+
+/** Items with their index. Most lists of most objects are absent: nothing is made for them. */
+export function indexed<T>(list: readonly T[] | undefined): Iterable<readonly [number, T]> {
+  return list === undefined || list === null || list.length === 0 ? none : list.entries();
+}
+
 /** The problems that `check` finds, starting at the top of an object (or at `path`). */
 export function findProblems(check: (root: FieldPath) => void, path = ''): FieldError[] {
   const errors: FieldError[] = [];
-  check(new FieldPath(errors, undefined, { segment: path, bracket: false }));
+  check(new FieldPath(errors, undefined, path));
   return errors;
 }

@@ -1,12 +1,12 @@
 import type { LabelSelector, LabelSelectorRequirement } from '../../gen/types.ts';
-import type { FieldPath } from './field-path.ts';
+import { type FieldPath, indexed } from './field-path.ts';
 import { checkLabels } from './fields.ts';
 import { labelValue, qualifiedName } from './names.ts';
 
 export function checkLabelSelector(selector: LabelSelector | undefined, at: FieldPath): void {
   if (!selector) return;
   checkLabels(selector.matchLabels, at.child('matchLabels'));
-  for (const [i, requirement] of (selector.matchExpressions ?? []).entries()) {
+  for (const [i, requirement] of indexed(selector.matchExpressions)) {
     checkRequirement(requirement, at.child('matchExpressions').at(i));
   }
 }

@@ -1,5 +1,5 @@
 /** Checks of a string. Each answers with what is wrong, in upstream's words; nothing means valid. */
-export type StringRule = (value: string) => string[];
+export type StringRule = (value: string) => readonly string[];
 
 export const maxLengthMessage = (max: number): string => `must be no more than ${max} bytes`;
 
@@ -27,25 +27,28 @@ const dns1035Message = regexMessage("a DNS-1035 label must consist of lower case
 const qualifiedMessage = regexMessage(`must consist of alphanumeric characters, '-', '_' or '.', ${ends}`, qualifiedFormat, 'MyName', 'my.name', '123-abc');
 const valueMessage = regexMessage(`a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', ${ends}`, `(${qualifiedFormat})?`, 'MyValue', 'my_value', '12345');
 
-/** Length first: patterns run on short strings only. */
-function bounded(value: string, max: number, rest: () => string[]): string[] {
-  const tooLong = Buffer.byteLength(value) > max ? [maxLengthMessage(max)] : [];
-  return [...tooLong, ...(value.length > 8 * max ? [] : rest())];
+/** Of what is right, as nearly everything is: nothing has to be made for it. */
+const noProblems: readonly string[] = Object.freeze([]);
+
+/** A pattern (which lets only ASCII through) within so many bytes. Length first: patterns run on short strings only. */
+function bounded(pattern: RegExp, max: number, problemOf: (value: string) => string): StringRule {
+  return (value) => {
+    if (value.length <= max && pattern.test(value)) return noProblems;
+    const tooLong = Buffer.byteLength(value) > max ? [maxLengthMessage(max)] : [];
+    return value.length > 8 * max || pattern.test(value) ? tooLong : [...tooLong, problemOf(value)];
+  };
 }
 
-export const dns1123Label: StringRule = (value) =>
-  bounded(value, 63, () => {
-    if (labelPattern.test(value)) return [];
-    return [subdomainPattern.test(value) ? 'must not contain dots' : labelMessage];
-  });
+export const dns1123Label: StringRule = bounded(labelPattern, 63, (value) => (subdomainPattern.test(value) ? 'must not contain dots' : labelMessage));
 
-export const dns1123Subdomain: StringRule = (value) => bounded(value, 253, () => (subdomainPattern.test(value) ? [] : [subdomainMessage]));
+export const dns1123Subdomain: StringRule = bounded(subdomainPattern, 253, () => subdomainMessage);
 
-export const dns1035Label: StringRule = (value) => bounded(value, 63, () => (dns1035Pattern.test(value) ? [] : [dns1035Message]));
+export const dns1035Label: StringRule = bounded(dns1035Pattern, 63, () => dns1035Message);
 
 /** A name with an optional DNS prefix: keys of labels, finalizers, resource names. */
 export const qualifiedName: StringRule = (value) => {
   const slash = value.indexOf('/');
+  if (slash < 0 && value.length <= 63 && qualifiedPattern.test(value)) return noProblems;
   if (slash !== value.lastIndexOf('/')) {
     return [`a qualified name ${qualifiedMessage} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`];
   }
@@ -59,7 +62,9 @@ export const qualifiedName: StringRule = (value) => {
   return errors;
 };
 
-export const labelValue: StringRule = (value) => bounded(value, 63, () => (value === '' || qualifiedPattern.test(value) ? [] : [valueMessage]));
+const shortValue = bounded(qualifiedPattern, 63, () => valueMessage);
+
+export const labelValue: StringRule = (value) => (value === '' ? noProblems : shortValue(value));
 
 /** Annotation keys are qualified names without regard to case. */
 export const annotationKey: StringRule = (value) => qualifiedName(value.toLowerCase());
@@ -67,6 +72,7 @@ export const annotationKey: StringRule = (value) => qualifiedName(value.toLowerC
 /** One segment of a URL path: names of RBAC objects and the like. */
 export const pathSegment: StringRule = (value) => {
   if (value === '.' || value === '..') return [`may not be '${value}'`];
+  if (!value.includes('/') && !value.includes('%')) return noProblems;
   return ['/', '%'].filter((illegal) => value.includes(illegal)).map((illegal) => `may not contain '${illegal}'`);
 };
 
@@ -75,7 +81,7 @@ export type NameRule = 'dns1123Subdomain' | 'dns1123Label' | 'dns1035Label' | 'p
 const nameRules: Readonly<Record<NameRule, StringRule>> = { dns1123Subdomain, dns1123Label, dns1035Label, pathSegment };
 
 /** Checks `metadata.name`, or a `generateName`, whose trailing dash counts as the characters that will follow. */
-export function checkName(rule: NameRule, value: string, options: { isPrefix?: boolean } = {}): string[] {
+export function checkName(rule: NameRule, value: string, options: { isPrefix?: boolean } = {}): readonly string[] {
   const masked = options.isPrefix && rule !== 'pathSegment' && value.length > 1 && value.endsWith('-') ? `${value.slice(0, -1)}a` : value;
   return nameRules[rule](masked);
 }

@@ -10,17 +10,32 @@ function invalidAll(path: string, value: string, rule: StringRule): FieldError[]
   return rule(value).map((message) => fieldError.invalid(path, value, message));
 }
 
+function checkAll(errors: FieldError[], { path, rule }: { path: string; rule: StringRule }, value: string): void {
+  for (const message of rule(value)) errors.push(fieldError.invalid(path, value, message));
+}
+
 /** Labels by themselves, e.g. of a pod template. */
 export function validateLabels(labels: Readonly<Record<string, string>> | undefined, path: string): FieldError[] {
-  return Object.entries(labels ?? {}).flatMap(([key, value]) => [...invalidAll(path, key, qualifiedName), ...invalidAll(path, value, labelValue)]);
+  const errors: FieldError[] = [];
+  const [keys, values] = [{ path, rule: qualifiedName }, { path, rule: labelValue }];
+  for (const key in labels) {
+    checkAll(errors, keys, key);
+    checkAll(errors, values, labels[key] as string);
+  }
+  return errors;
 }
 
 /** Annotations by themselves: keys, and 256 KiB in all. */
 export function validateAnnotations(annotations: Readonly<Record<string, string>> | undefined, path: string): FieldError[] {
-  const entries = Object.entries(annotations ?? {});
-  const errors = entries.flatMap(([key]) => invalidAll(path, key, annotationKey));
-  const bytes = entries.reduce((sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(value), 0);
-  return bytes > maxAnnotationsBytes ? [...errors, fieldError.tooLong(path, '', maxAnnotationsBytes)] : errors;
+  const errors: FieldError[] = [];
+  const keys = { path, rule: annotationKey };
+  let bytes = 0;
+  for (const key in annotations) {
+    checkAll(errors, keys, key);
+    bytes += Buffer.byteLength(key) + Buffer.byteLength(annotations[key] as string);
+  }
+  if (bytes > maxAnnotationsBytes) errors.push(fieldError.tooLong(path, '', maxAnnotationsBytes));
+  return errors;
 }
 
 function validateOwnerReference(reference: OwnerReference, path: string): FieldError[] {

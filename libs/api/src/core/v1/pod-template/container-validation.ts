@@ -1,5 +1,5 @@
 import type { Container, ContainerPort, EphemeralContainer, PodSpec, Volume } from '../../../../gen/types.ts';
-import type { FieldPath } from '../../../validation/field-path.ts';
+import { type FieldPath, indexed } from '../../../validation/field-path.ts';
 import { checkPort } from '../../../validation/fields.ts';
 import { dns1123Label, portName } from '../../../validation/names.ts';
 import { checkEnv, checkEnvFrom } from './env-validation.ts';
@@ -30,7 +30,7 @@ const protocols = ['SCTP', 'TCP', 'UDP'];
 
 function checkPorts(ports: readonly ContainerPort[] | undefined, at: FieldPath): void {
   const names = new Set<string>();
-  for (const [i, port] of (ports ?? []).entries()) {
+  for (const [i, port] of indexed(ports)) {
     const path = at.at(i);
     if (port.name) {
       const before = at.errors.length;
@@ -94,7 +94,7 @@ const hooks = ['lifecycle', 'livenessProbe', 'readinessProbe', 'startupProbe'] a
 
 export function checkInitContainers(scope: PodScope, at: FieldPath): void {
   const names = new Set((scope.spec.containers ?? []).map((container) => container.name ?? ''));
-  for (const [i, container] of (scope.spec.initContainers ?? []).entries()) {
+  for (const [i, container] of indexed(scope.spec.initContainers)) {
     const path = at.at(i);
     checkContainer(container, { at: path, scope });
     checkRestart(container, path);
@@ -105,7 +105,7 @@ export function checkInitContainers(scope: PodScope, at: FieldPath): void {
     if (container.restartPolicy === 'Always') checkHooks(container, { at: path, scope });
     else {
       for (const hook of hooks) if (container[hook]) path.child(hook).forbidden('may not be set for init containers without restartPolicy=Always');
-      for (const [p, policy] of (container.resizePolicy ?? []).entries()) {
+      for (const [p, policy] of indexed(container.resizePolicy)) {
         if (policy.restartPolicy === 'RestartContainer') {
           path.child('resizePolicy').at(p).child('restartPolicy').invalid(policy.restartPolicy, "must not be set to 'RestartContainer' for non-sidecar initContainers");
         }
@@ -128,7 +128,7 @@ export function checkEphemeralContainers(scope: PodScope, at: FieldPath): void {
   const forbidden = 'cannot be set for an Ephemeral Container';
   const others = [...(scope.spec.containers ?? []), ...(scope.spec.initContainers ?? [])].map((container) => container.name ?? '');
   const names = new Set(others);
-  for (const [i, container] of (scope.spec.ephemeralContainers ?? []).entries()) {
+  for (const [i, container] of indexed(scope.spec.ephemeralContainers)) {
     const path = at.at(i);
     checkContainer(container, { at: path, scope });
     checkTrimmedImage(container, path);
@@ -141,7 +141,7 @@ export function checkEphemeralContainers(scope: PodScope, at: FieldPath): void {
       const value = field === 'resources' && Object.keys(container.resources ?? {}).length === 0 ? undefined : container[field];
       if (isSet(value)) path.child(field).forbidden(forbidden);
     }
-    for (const [m, mount] of (container.volumeMounts ?? []).entries()) {
+    for (const [m, mount] of indexed(container.volumeMounts)) {
       for (const field of ['subPath', 'subPathExpr'] as const) if (mount[field]) path.child('volumeMounts').at(m).child(field).forbidden(forbidden);
     }
   }
@@ -150,14 +150,14 @@ export function checkEphemeralContainers(scope: PodScope, at: FieldPath): void {
 /** Only of pods: images of templates may hold blanks, which some replace later. */
 export function checkImages(spec: PodSpec, at: FieldPath): void {
   for (const list of ['containers', 'initContainers'] as const) {
-    for (const [i, container] of (spec[list] ?? []).entries()) checkTrimmedImage(container, at.child(list).at(i));
+    for (const [i, container] of indexed(spec[list])) checkTrimmedImage(container, at.child(list).at(i));
   }
 }
 
 function checkHostPorts(containers: readonly Container[], at: (container: number, port: number) => FieldPath): void {
   const taken = new Set<string>();
   for (const [i, container] of containers.entries()) {
-    for (const [p, port] of (container.ports ?? []).entries()) {
+    for (const [p, port] of indexed(container.ports)) {
       if (!port.hostPort) continue;
       const key = `${port.protocol}/${port.hostIP ?? ''}/${port.hostPort}`;
       if (taken.has(key)) at(i, p).child('hostPort').duplicate(key);

@@ -1,5 +1,5 @@
 import type { EnvFromSource, EnvVar, ObjectFieldSelector, ResourceFieldSelector } from '../../../../gen/types.ts';
-import type { FieldPath } from '../../../validation/field-path.ts';
+import { type FieldPath, indexed } from '../../../validation/field-path.ts';
 import { annotationKey, configMapKey, dns1123Label, dns1123Subdomain, envVarName, qualifiedName } from '../../../validation/names.ts';
 import { checkNoBacksteps } from './path-validation.ts';
 import { compareQuantities } from '../../../validation/quantity.ts';
@@ -90,7 +90,7 @@ function checkValueFrom(env: EnvVar, at: FieldPath): void {
 }
 
 export function checkEnv(vars: readonly EnvVar[] | undefined, at: FieldPath): void {
-  for (const [i, env] of (vars ?? []).entries()) {
+  for (const [i, env] of indexed(vars)) {
     const item = at.at(i);
     item.child('name').requires(env.name, envVarName);
     checkValueFrom(env, item.child('valueFrom'));
@@ -98,7 +98,7 @@ export function checkEnv(vars: readonly EnvVar[] | undefined, at: FieldPath): vo
 }
 
 export function checkEnvFrom(sources: readonly EnvFromSource[] | undefined, at: FieldPath): void {
-  for (const [i, source] of (sources ?? []).entries()) {
+  for (const [i, source] of indexed(sources)) {
     const item = at.at(i);
     if (source.prefix) item.child('prefix').matches(source.prefix, envVarName);
     if (source.configMapRef) item.child('configMapRef').child('name').requires(source.configMapRef.name, dns1123Subdomain);

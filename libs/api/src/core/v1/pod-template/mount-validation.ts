@@ -1,5 +1,5 @@
 import type { Container, Volume, VolumeMount } from '../../../../gen/types.ts';
-import type { FieldPath } from '../../../validation/field-path.ts';
+import { type FieldPath, indexed } from '../../../validation/field-path.ts';
 import { checkDescendingPath } from './path-validation.ts';
 
 type Volumes = ReadonlyMap<string, Volume>;
@@ -30,7 +30,7 @@ function checkMountOptions(mount: VolumeMount, { list, item, privileged }: { lis
 export function checkMounts(container: Container, { at, volumes }: { at: FieldPath; volumes: Volumes }): void {
   const paths = new Set<string>();
   const devices = container.volumeDevices ?? [];
-  for (const [i, mount] of (container.volumeMounts ?? []).entries()) {
+  for (const [i, mount] of indexed(container.volumeMounts)) {
     const path = at.at(i);
     const { name = '', mountPath = '' } = mount;
     if (!name) path.child('name').required();
@@ -56,7 +56,7 @@ export function checkDevices(container: Container, { at, volumes }: { at: FieldP
   const paths = new Set<string>();
   const names = new Set<string>();
   const mounts = container.volumeMounts ?? [];
-  for (const [i, { name = '', devicePath = '' }] of (container.volumeDevices ?? []).entries()) {
+  for (const [i, { name = '', devicePath = '' }] of indexed(container.volumeDevices)) {
     const nameAt = at.at(i).child('name');
     const pathAt = at.at(i).child('devicePath');
     checkDeviceName(name, { at: nameAt, volumes, seen: names });

@@ -1,6 +1,6 @@
 import type { ObjectMeta, PodDNSConfig, PodSpec, PodTemplateSpec, Volume } from '../../../../gen/types.ts';
 import { ipProblems } from '../../../validation/addresses.ts';
-import type { FieldPath } from '../../../validation/field-path.ts';
+import { type FieldPath, indexed } from '../../../validation/field-path.ts';
 import { checkAnnotations, checkLabels, inRange, maxInt32 } from '../../../validation/fields.ts';
 import { dns1123Label, dns1123Subdomain, dns1123SubdomainWithUnderscore } from '../../../validation/names.ts';
 import { checkPodAnnotations, checkProfilesAgree, mirrorAnnotation } from './annotation-validation.ts';
@@ -33,14 +33,14 @@ function checkDnsConfig(config: PodDNSConfig | undefined, { policy, at }: { poli
   for (const [i, search] of searches.entries()) {
     if (search !== '.') path.at(i).matches((search ?? '').replace(/\.$/, ''), dns1123SubdomainWithUnderscore);
   }
-  for (const [i, option] of (config.options ?? []).entries()) if (!option.name) at.child('options').at(i).required('must not be empty');
+  for (const [i, option] of indexed(config.options)) if (!option.name) at.child('options').at(i).required('must not be empty');
 }
 
 /** In a template a host port may be left for the pod's defaults. */
 function checkHostNetwork({ spec, isPod }: PodScope, at: FieldPath): void {
   if (!spec.hostNetwork) return;
-  for (const [i, container] of (spec.containers ?? []).entries()) {
-    for (const [p, { hostPort = 0, containerPort = 0 }] of (container.ports ?? []).entries()) {
+  for (const [i, container] of indexed(spec.containers)) {
+    for (const [p, { hostPort = 0, containerPort = 0 }] of indexed(container.ports)) {
       if (hostPort === containerPort || (!isPod && hostPort === 0)) continue;
       at.child('containers').at(i).child('ports').at(p).child('hostPort').invalid(hostPort, 'must match `containerPort` when `hostNetwork` is true');
     }
@@ -76,10 +76,10 @@ function checkNames(spec: PodSpec, at: FieldPath): void {
   if (spec.hostname) at.child('hostname').matches(spec.hostname, dns1123Label);
   if (spec.subdomain) at.child('subdomain').matches(spec.subdomain, dns1123Label);
   checkTolerations(spec.tolerations, at.child('tolerations'));
-  for (const [i, alias] of (spec.hostAliases ?? []).entries()) {
+  for (const [i, alias] of indexed(spec.hostAliases)) {
     const path = at.child('hostAliases').at(i);
     for (const message of ipProblems(alias.ip)) path.child('ip').invalid(alias.ip, message);
-    for (const [h, hostname] of (alias.hostnames ?? []).entries()) path.child('hostnames').at(h).matches(hostname, dns1123Subdomain);
+    for (const [h, hostname] of indexed(alias.hostnames)) path.child('hostnames').at(h).matches(hostname, dns1123Subdomain);
   }
   if (spec.priorityClassName) at.child('priorityClassName').matches(spec.priorityClassName, dns1123Subdomain);
   if (spec.runtimeClassName !== undefined) at.child('runtimeClassName').matches(spec.runtimeClassName, dns1123Subdomain);
@@ -89,7 +89,7 @@ function checkNames(spec: PodSpec, at: FieldPath): void {
 
 function checkClaims(spec: PodSpec, at: FieldPath): ReadonlySet<string> {
   const names = new Set<string>();
-  for (const [i, claim] of (spec.resourceClaims ?? []).entries()) {
+  for (const [i, claim] of indexed(spec.resourceClaims)) {
     const path = at.at(i);
     const { name = '', resourceClaimName, resourceClaimTemplateName } = claim;
     if (!name) path.child('name').required();
@@ -112,7 +112,7 @@ function checkClaims(spec: PodSpec, at: FieldPath): ReadonlySet<string> {
 function checkFileVariables(spec: PodSpec, at: FieldPath): void {
   const volumes = new Map<string, Volume>((spec.volumes ?? []).map((volume) => [volume.name, volume]));
   for (const { container, at: where } of allContainers(spec, at)) {
-    for (const [i, env] of (container.env ?? []).entries()) {
+    for (const [i, env] of indexed(container.env)) {
       const name = env.valueFrom?.fileKeyRef?.volumeName;
       if (!env.valueFrom?.fileKeyRef) continue;
       const path = where.child('env').at(i).child('valueFrom').child('fileKeyRef').child('volumeName');

@@ -1,6 +1,6 @@
 import type { ClusterTrustBundleProjection, DownwardAPIVolumeFile, KeyToPath, PodCertificateProjection, ProjectedVolumeSource, ServiceAccountTokenProjection, VolumeProjection } from '../../../../gen/types.ts';
 import { checkSignerName } from '../../../certificates/signer-name.ts';
-import type { FieldPath } from '../../../validation/field-path.ts';
+import { type FieldPath, indexed } from '../../../validation/field-path.ts';
 import { checkLabelSelector } from '../../../validation/label-selector.ts';
 import { dns1123Subdomain, qualifiedName } from '../../../validation/names.ts';
 import { checkFieldRef, checkResourceFieldRef, volumeFieldPaths } from './env-validation.ts';
@@ -16,7 +16,7 @@ function requirePath(path: string | undefined, at: FieldPath): void {
 }
 
 export function checkItems(items: readonly KeyToPath[] | undefined, at: FieldPath): void {
-  for (const [i, item] of (items ?? []).entries()) {
+  for (const [i, item] of indexed(items)) {
     const path = at.at(i);
     if (!item.key) path.child('key').required();
     requirePath(item.path, path.child('path'));
@@ -50,7 +50,7 @@ function checkToken({ expirationSeconds: seconds = 3600, path }: ServiceAccountT
 }
 
 /** `signer:name` of a bundle that a signer is responsible for, else a plain name. */
-function bundleNameProblems(name: string): string[] {
+function bundleNameProblems(name: string): readonly string[] {
   const last = name.lastIndexOf(':');
   if (last < 0) return dns1123Subdomain(name);
   const prefix = `${name.slice(0, last).replaceAll(':', '/')}`;
@@ -129,7 +129,7 @@ export function checkProjected(projected: ProjectedVolumeSource, at: FieldPath):
     if (taken.has(path)) at.invalid(shown, 'conflicting duplicate paths');
     taken.add(path);
   };
-  for (const [i, source] of (projected.sources ?? []).entries()) {
+  for (const [i, source] of indexed(projected.sources)) {
     const path = at.child('sources').at(i);
     let count = 0;
     for (const name of Object.keys(projections) as (keyof VolumeProjection)[]) {

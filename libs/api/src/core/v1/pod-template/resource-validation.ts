@@ -1,6 +1,6 @@
 import { quantityValue, tryParseQuantity } from '@orrery/apimachinery';
 import type { PodSpec, ResourceRequirements } from '../../../../gen/types.ts';
-import type { FieldPath } from '../../../validation/field-path.ts';
+import { type FieldPath, indexed } from '../../../validation/field-path.ts';
 import { nonNegativeMessage } from '../../../validation/fields.ts';
 import { dns1123Label } from '../../../validation/names.ts';
 import { compareQuantities, isWholeQuantity } from '../../../validation/quantity.ts';
@@ -41,7 +41,7 @@ function checkRequest(name: string, { request, limit }: { request: string; limit
 /** Each entry may be named once, as a whole or by its requests. */
 function checkClaims(resources: ResourceRequirements, { at, known }: { at: FieldPath; known: ReadonlySet<string> }): void {
   const seen = new Set<string>();
-  for (const [i, { name = '', request = '' }] of (resources.claims ?? []).entries()) {
+  for (const [i, { name = '', request = '' }] of indexed(resources.claims)) {
     const path = at.at(i);
     if (!name) {
       path.required();
@@ -96,7 +96,7 @@ function checkConsistency(spec: PodSpec, at: FieldPath): void {
       at.child('limits').at(name).invalid(limit, `must be greater than or equal to aggregate container limits of ${needed}`);
     }
   }
-  for (const [i, container] of (spec.containers ?? []).entries()) {
+  for (const [i, container] of indexed(spec.containers)) {
     for (const [name, own] of Object.entries(container.resources?.limits ?? {})) {
       const limit = limits[name];
       if (limit === undefined || compareQuantities(own, limit) <= 0) continue;

@@ -1,5 +1,5 @@
 import type { Container, ContainerResizePolicy } from '../../../../gen/types.ts';
-import type { FieldPath } from '../../../validation/field-path.ts';
+import { type FieldPath, indexed } from '../../../validation/field-path.ts';
 
 const policies = ['Always', 'Never', 'OnFailure'];
 const actions = ['Restart', 'RestartAllContainers'];
@@ -33,7 +33,7 @@ export function checkRestart(container: Container, at: FieldPath): void {
 /** Upstream reports all but doubles at the list. */
 export function checkResizePolicies(list: readonly ContainerResizePolicy[] | undefined, { at, restartPolicy }: { at: FieldPath; restartPolicy: string | undefined }): void {
   const seen = new Set<string>();
-  for (const [i, policy] of (list ?? []).entries()) {
+  for (const [i, policy] of indexed(list)) {
     if (seen.has(policy.resourceName)) at.at(i).duplicate(policy.resourceName);
     seen.add(policy.resourceName);
     at.requiredOneOf(policy.resourceName, ['cpu', 'memory']);

@@ -1,12 +1,12 @@
 import type { Affinity, LabelSelector, NodeSelectorRequirement, NodeSelectorTerm, PodAffinityTerm, PodSpec, Toleration, WeightedPodAffinityTerm } from '../../../../gen/types.ts';
-import type { FieldPath } from '../../../validation/field-path.ts';
+import { type FieldPath, indexed } from '../../../validation/field-path.ts';
 import { checkLabelSelector, needsValuesMessage, noValuesMessage } from '../../../validation/label-selector.ts';
 import { dns1123Label, dns1123Subdomain, labelValue, qualifiedName } from '../../../validation/names.ts';
 
 const effects = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
 
 export function checkTolerations(tolerations: readonly Toleration[] | undefined, at: FieldPath): void {
-  for (const [i, toleration] of (tolerations ?? []).entries()) checkToleration(toleration, at.at(i));
+  for (const [i, toleration] of indexed(tolerations)) checkToleration(toleration, at.at(i));
 }
 
 function checkToleration(toleration: Toleration, at: FieldPath): void {
@@ -51,14 +51,14 @@ function checkNodeRequirement(requirement: NodeSelectorRequirement, { at, anyVal
 
 /** Preferences may name values that no label can have; they always could. */
 export function checkNodeSelectorTerm(term: NodeSelectorTerm, at: FieldPath, { anyValue }: { anyValue: boolean } = { anyValue: false }): void {
-  for (const [i, requirement] of (term.matchExpressions ?? []).entries()) checkNodeRequirement(requirement, { at: at.child('matchExpressions').at(i), anyValue });
-  for (const [i, requirement] of (term.matchFields ?? []).entries()) {
+  for (const [i, requirement] of indexed(term.matchExpressions)) checkNodeRequirement(requirement, { at: at.child('matchExpressions').at(i), anyValue });
+  for (const [i, requirement] of indexed(term.matchFields)) {
     const path = at.child('matchFields').at(i);
     const isIn = requirement.operator === 'In' || requirement.operator === 'NotIn';
     if (!isIn) path.child('operator').invalid(requirement.operator, 'not a valid selector operator');
     else if (requirement.values?.length !== 1) path.child('values').required("must be only one value when `operator` is 'In' or 'NotIn' for node field selector");
     if (requirement.key !== 'metadata.name') path.child('key').invalid(requirement.key, 'not a valid field selector key');
-    else for (const [v, value] of (requirement.values ?? []).entries()) path.child('values').at(v).matches(value, dns1123Subdomain);
+    else for (const [v, value] of indexed(requirement.values)) path.child('values').at(v).matches(value, dns1123Subdomain);
   }
 }
 
@@ -106,10 +106,10 @@ interface PodTerms {
 }
 
 function checkPodTerms(terms: PodTerms | undefined, at: FieldPath): void {
-  for (const [i, term] of (terms?.requiredDuringSchedulingIgnoredDuringExecution ?? []).entries()) {
+  for (const [i, term] of indexed(terms?.requiredDuringSchedulingIgnoredDuringExecution)) {
     checkAffinityTerm(term, at.child('requiredDuringSchedulingIgnoredDuringExecution').at(i));
   }
-  for (const [i, weighted] of (terms?.preferredDuringSchedulingIgnoredDuringExecution ?? []).entries()) {
+  for (const [i, weighted] of indexed(terms?.preferredDuringSchedulingIgnoredDuringExecution)) {
     const path = at.child('preferredDuringSchedulingIgnoredDuringExecution').at(i);
     checkWeight(weighted.weight, path.child('weight'));
     checkAffinityTerm(weighted.podAffinityTerm ?? {}, path.child('podAffinityTerm'));
@@ -127,7 +127,7 @@ export function checkAffinity(affinity: Affinity | undefined, at: FieldPath): vo
     const path = at.child('nodeAffinity');
     const required = node.requiredDuringSchedulingIgnoredDuringExecution;
     if (required) checkNodeSelectorTerms(required.nodeSelectorTerms, path.child('requiredDuringSchedulingIgnoredDuringExecution').child('nodeSelectorTerms'));
-    for (const [i, preferred] of (node.preferredDuringSchedulingIgnoredDuringExecution ?? []).entries()) {
+    for (const [i, preferred] of indexed(node.preferredDuringSchedulingIgnoredDuringExecution)) {
       const item = path.child('preferredDuringSchedulingIgnoredDuringExecution').at(i);
       checkWeight(preferred.weight, item.child('weight'));
       checkNodeSelectorTerm(preferred.preference ?? {}, item.child('preference'), { anyValue: true });
@@ -170,11 +170,11 @@ export function checkTopologySpread(spec: PodSpec, at: FieldPath): void {
 }
 
 export function checkGates(spec: PodSpec, at: FieldPath): void {
-  for (const [i, gate] of (spec.readinessGates ?? []).entries()) {
+  for (const [i, gate] of indexed(spec.readinessGates)) {
     at.child('readinessGates').at(i).child('conditionType').matches(gate.conditionType, qualifiedName);
   }
   const names = new Set<string>();
-  for (const [i, gate] of (spec.schedulingGates ?? []).entries()) {
+  for (const [i, gate] of indexed(spec.schedulingGates)) {
     const path = at.child('schedulingGates').at(i);
     path.matches(gate.name, qualifiedName);
     if (names.has(gate.name)) path.duplicate(gate.name);

@@ -1,5 +1,5 @@
 import type { AppArmorProfile, PodSpec, SeccompProfile, SecurityContext } from '../../../../gen/types.ts';
-import type { FieldPath } from '../../../validation/field-path.ts';
+import { type FieldPath, indexed } from '../../../validation/field-path.ts';
 import { checkId } from '../../../validation/fields.ts';
 import { sysctlName } from '../../../validation/names.ts';
 import { checkDescendingPath } from './path-validation.ts';
@@ -68,7 +68,7 @@ export function checkPodSecurity(spec: PodSpec, at: FieldPath): void {
     checkId(context.fsGroup, at.child('fsGroup'));
     checkId(context.runAsUser, at.child('runAsUser'));
     checkId(context.runAsGroup, at.child('runAsGroup'));
-    for (const [i, group] of (context.supplementalGroups ?? []).entries()) checkId(Number(group), at.child('supplementalGroups').at(i));
+    for (const [i, group] of indexed(context.supplementalGroups)) checkId(Number(group), at.child('supplementalGroups').at(i));
   }
   if (spec.shareProcessNamespace && spec.hostPID) {
     at.child('shareProcessNamespace').invalid(true, 'ShareProcessNamespace and HostPID cannot both be enabled');
@@ -98,7 +98,7 @@ function dotted(name: string): string {
 
 function checkSysctls(spec: PodSpec, at: FieldPath): void {
   const names = new Set<string>();
-  for (const [i, { name = '' }] of (spec.securityContext?.sysctls ?? []).entries()) {
+  for (const [i, { name = '' }] of indexed(spec.securityContext?.sysctls)) {
     const path = at.at(i).child('name');
     const before = at.errors.length;
     path.requires(name, sysctlName);

@@ -1,5 +1,5 @@
 import type { ObjectMeta, PersistentVolumeClaimSpec, PersistentVolumeClaimTemplate, Volume } from '../../../../gen/types.ts';
-import type { FieldPath } from '../../../validation/field-path.ts';
+import { type FieldPath, indexed } from '../../../validation/field-path.ts';
 import { checkAnnotations, checkLabels } from '../../../validation/fields.ts';
 import { dns1123Label, dns1123Subdomain } from '../../../validation/names.ts';
 import { compareQuantities } from '../../../validation/quantity.ts';
@@ -127,7 +127,7 @@ function checkClaimName(at: FieldPath, { podName, name }: VolumeScope): void {
 export function checkVolumes(volumes: readonly Volume[] | undefined, { at, podName, isPod }: { at: FieldPath; podName: string | undefined; isPod: boolean }): Map<string, Volume> {
   const known = new Map<string, Volume>();
   const created = new Set((volumes ?? []).filter((volume) => volume.ephemeral).map((volume) => `${podName ?? ''}-${volume.name}`));
-  for (const [i, volume] of (volumes ?? []).entries()) {
+  for (const [i, volume] of indexed(volumes)) {
     const path = at.at(i);
     const name = volume.name ?? '';
     checkSource(volume, path, { name, podName, isPod });

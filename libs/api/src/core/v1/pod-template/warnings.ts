@@ -2,6 +2,7 @@ import { quantityMilliValue, tryParseQuantity } from '@orrery/apimachinery';
 import type { Container, ContainerPort, NodeSelectorTerm, ObjectMeta, PersistentVolumeClaimSpec, PodAffinity, PodSpec, Volume } from '../../../../gen/types.ts';
 import { semanticEqual } from '../../../equality.ts';
 import { appArmorPrefix, seccompAnnotation, seccompPrefix } from './annotation-validation.ts';
+import { indexed } from '../../../validation/field-path.ts';
 
 const deprecatedVolumes: readonly (readonly [keyof Volume, string])[] = [
   ['photonPersistentDisk', 'deprecated in v1.11, non-functional in v1.16+'],
@@ -97,7 +98,7 @@ function tokenPathWarnings({ spec, path }: Subject): string[] {
 
 function volumeWarnings(subject: Subject): string[] {
   const out: string[] = [];
-  for (const [i, volume] of (subject.spec.volumes ?? []).entries()) {
+  for (const [i, volume] of indexed(subject.spec.volumes)) {
     const where = `${subject.path}.volumes[${i}]`;
     for (const [source, note] of deprecatedVolumes) if (volume[source]) out.push(`${where}.${source}: ${note}`);
     const claim = volume.ephemeral?.volumeClaimTemplate;
@@ -168,7 +169,7 @@ function portWarnings(containers: readonly { container: Container; at: string }[
   const out: string[] = [];
   const known = new Map<string, { at: string; port: ContainerPort }[]>();
   for (const { container, at } of containers) {
-    for (const [i, port] of (container.ports ?? []).entries()) {
+    for (const [i, port] of indexed(container.ports)) {
       const where = `${at}.ports[${i}]`;
       if (port.hostIP && !port.hostPort) out.push(`${where}: hostIP set without hostPort: ${showPort(port)}`);
       const key = `${port.containerPort}/${port.protocol}`;

@@ -2,6 +2,7 @@ import type { Container, ContainerState, ContainerStatus, Pod } from '../../../.
 import type { Column } from '../../../kind.ts';
 import { ageColumn, nameColumn, text, wideText } from '../../../printing/columns.ts';
 import { since } from '../../../printing/duration.ts';
+import { indexed } from '../../../validation/field-path.ts';
 
 interface Summary {
   reason: string;
@@ -34,7 +35,7 @@ function initReason(status: ContainerStatus, { sidecar, progress }: { sidecar: b
 function summariseInit(pod: Pod, summary: Summary): { blocked: boolean; sidecars: Pick<Summary, 'restarts' | 'lastRestart'> } {
   const specs = new Map((pod.spec?.initContainers ?? []).map((container) => [container.name, container]));
   const sidecars = { restarts: 0, lastRestart: '' };
-  for (const [i, status] of (pod.status?.initContainerStatuses ?? []).entries()) {
+  for (const [i, status] of indexed(pod.status?.initContainerStatuses)) {
     const sidecar = isSidecar(specs.get(status.name));
     const finished = status.lastState?.terminated?.finishedAt;
     summary.restarts += status.restartCount;

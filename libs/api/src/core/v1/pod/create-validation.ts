@@ -1,6 +1,6 @@
 import type { FieldError } from '@orrery/errors';
 import type { Pod, PodSpec } from '../../../../gen/types.ts';
-import { type FieldPath, findProblems } from '../../../validation/field-path.ts';
+import { type FieldPath, findProblems, indexed } from '../../../validation/field-path.ts';
 import { checkPodAnnotations, checkProfilesAgree } from '../pod-template/annotation-validation.ts';
 import { checkImages } from '../pod-template/container-validation.ts';
 import { checkPodSpec } from '../pod-template/pod-spec-validation.ts';
@@ -14,8 +14,8 @@ export function checkNewPod(pod: Pod, root: FieldPath): void {
   checkPodAnnotations(pod.metadata?.annotations, { spec, at: root.child('metadata').child('annotations') });
   checkPodSpec(spec, at, pod.metadata ?? {});
   if (!spec.serviceAccountName) {
-    for (const [v, volume] of (spec.volumes ?? []).entries()) {
-      for (const [s, source] of (volume.projected?.sources ?? []).entries()) {
+    for (const [v, volume] of indexed(spec.volumes)) {
+      for (const [s, source] of indexed(volume.projected?.sources)) {
         if (!source.serviceAccountToken) continue;
         at.child('volumes').at(v).child('projected').child('sources').at(s).child('serviceAccountToken').forbidden('must not be specified when serviceAccountName is not set');
       }

@@ -1,7 +1,7 @@
 import type { FieldError } from '@orrery/errors';
 import type { Container, Pod, PodSpec, ResourceRequirements } from '../../../../gen/types.ts';
 import { semanticEqual } from '../../../equality.ts';
-import { type FieldPath, findProblems } from '../../../validation/field-path.ts';
+import { type FieldPath, findProblems, indexed } from '../../../validation/field-path.ts';
 import { checkAnnotationUpdate, mirrorAnnotation } from '../pod-template/annotation-validation.ts';
 import { checkNewPod, noSpec } from './create-validation.ts';
 import { describeChange } from './describe-change.ts';
@@ -84,17 +84,17 @@ const asBefore = (container: Container, old: Container): Container => ({ ...cont
 const plain = (container: Container): Container => ({ ...container, resources: undone(container.resources, container.resources) });
 
 function checkContainers(spec: PodSpec, { old, at }: { old: PodSpec; at: FieldPath }): void {
-  for (const [i, before] of (old.initContainers ?? []).entries()) {
+  for (const [i, before] of indexed(old.initContainers)) {
     if (isSidecar(before)) checkRemovals(spec.initContainers?.[i]?.resources, { old: before.resources, at: at.child('initContainers').at(i).child('resources') });
   }
-  for (const [i, before] of (old.containers ?? []).entries()) {
+  for (const [i, before] of indexed(old.containers)) {
     checkRemovals(spec.containers?.[i]?.resources, { old: before.resources, at: at.child('containers').at(i).child('resources') });
   }
-  for (const [i, before] of (old.containers ?? []).entries()) {
+  for (const [i, before] of indexed(old.containers)) {
     const now = spec.containers?.[i];
     if (now && !semanticEqual(asBefore(now, before), plain(before))) at.forbidden('only cpu and memory resources are mutable');
   }
-  for (const [i, before] of (old.initContainers ?? []).entries()) {
+  for (const [i, before] of indexed(old.initContainers)) {
     const now = spec.initContainers?.[i];
     if (!now) continue;
     if (!isSidecar(now)) {

@@ -1,7 +1,7 @@
 import type { FieldError } from '@orrery/errors';
 import type { Container, ContainerStatus, Pod, PodSpec, PodStatus } from '../../../../gen/types.ts';
 import { ipProblems, isDualStack } from '../../../validation/addresses.ts';
-import { type FieldPath, findProblems } from '../../../validation/field-path.ts';
+import { type FieldPath, findProblems, indexed } from '../../../validation/field-path.ts';
 import { checkId, checkImmutable } from '../../../validation/fields.ts';
 import { dns1123Label, dns1123Subdomain, qualifiedName } from '../../../validation/names.ts';
 import { checkAnnotationUpdate } from '../pod-template/annotation-validation.ts';
@@ -9,7 +9,7 @@ import { checkAnnotationUpdate } from '../pod-template/annotation-validation.ts'
 const ownConditions = new Set(['PodScheduled', 'Ready', 'Initialized']);
 
 function checkConditions({ conditions }: PodStatus, at: FieldPath): void {
-  for (const [i, { type, observedGeneration = 0 }] of (conditions ?? []).entries()) {
+  for (const [i, { type, observedGeneration = 0 }] of indexed(conditions)) {
     if (observedGeneration < 0) at.at(i).child('observedGeneration').invalid(observedGeneration, 'must be a non-negative integer');
     if (!ownConditions.has(type)) at.at(i).child('Type').matches(type, qualifiedName);
   }
@@ -34,7 +34,7 @@ interface Change {
 
 /** A container that ended for good cannot run again. */
 function checkTransitions({ statuses, old, at }: Change, restarts: (exitCode: number, name: string) => boolean): void {
-  for (const [i, before] of (old ?? []).entries()) {
+  for (const [i, before] of indexed(old)) {
     const ended = before.state?.terminated;
     if (!ended || restarts(ended.exitCode ?? 0, before.name)) continue;
     for (const now of statuses ?? []) {
@@ -57,7 +57,7 @@ function checkAllTransitions(status: PodStatus, { old, spec, at }: { old: PodSta
 
 function checkClaims({ resourceClaimStatuses }: PodStatus, { spec, at }: { spec: PodSpec; at: FieldPath }): void {
   const names = new Set<string>();
-  for (const [i, { name, resourceClaimName }] of (resourceClaimStatuses ?? []).entries()) {
+  for (const [i, { name, resourceClaimName }] of indexed(resourceClaimStatuses)) {
     const path = at.at(i);
     if (!spec.resourceClaims?.some((claim) => claim.name === name)) path.child('name').invalid(name, 'must match the name of an entry in `spec.resourceClaims`');
     if (names.has(name)) path.child('name').duplicate(name);
@@ -96,14 +96,14 @@ function checkIps(ips: readonly { ip?: string }[], { old, at }: { old: readonly 
 const healths = ['Healthy', 'Unhealthy', 'Unknown'];
 
 function checkAllocated(status: ContainerStatus, { container, at }: { container: Container | undefined; at: FieldPath }): void {
-  for (const [j, { name, resources }] of (status.allocatedResourcesStatus ?? []).entries()) {
+  for (const [j, { name, resources }] of indexed(status.allocatedResourcesStatus)) {
     const path = at.at(j);
     if (container && name?.startsWith('claim:')) {
       const claims = (container.resources?.claims ?? []).map((claim) => `claim:${claim.name}${claim.request ? `/${claim.request}` : ''}`);
       if (!claims.includes(name)) path.child('name').invalid(name, "must match one of the container's resource claims in a format 'claim:<claimName>/<request>' or 'claim:<claimName>' if request is empty");
     } else if (container && container.resources?.requests?.[name ?? ''] === undefined) path.child('name').invalid(name, "must match one of the container's resource requests");
     const seen = new Set<string>();
-    for (const [k, { resourceID, health = '' }] of (resources ?? []).entries()) {
+    for (const [k, { resourceID, health = '' }] of indexed(resources)) {
       const item = path.child('resources').at(k);
       if (!healths.includes(health)) item.child('health').notSupported(health, healths);
       if (seen.has(resourceID)) item.child('resourceID').duplicate(resourceID);
@@ -113,14 +113,14 @@ function checkAllocated(status: ContainerStatus, { container, at }: { container:
 }
 
 function checkStatuses(statuses: readonly ContainerStatus[] | undefined, { spec, containers, at }: { spec: PodSpec; containers: readonly Container[] | undefined; at: FieldPath }): void {
-  for (const [i, status] of (statuses ?? []).entries()) {
+  for (const [i, status] of indexed(statuses)) {
     const linux = status.user?.linux;
     const path = at.at(i).child('linux');
     if (linux && spec.os?.name === 'windows') path.forbidden('cannot be set for a windows pod');
     else if (linux) {
       checkId(linux.uid, path.child('uid'));
       checkId(linux.gid, path.child('gid'));
-      for (const [g, group] of (linux.supplementalGroups ?? []).entries()) checkId(Number(group), path.child('supplementalGroups').at(g));
+      for (const [g, group] of indexed(linux.supplementalGroups)) checkId(Number(group), path.child('supplementalGroups').at(g));
     }
     checkAllocated(status, { container: containers?.find(({ name }) => name === status.name), at: at.at(i).child('allocatedResourcesStatus') });
   }
@@ -153,7 +153,7 @@ export function validatePodStatusUpdate(pod: Pod, oldPod: Pod): FieldError[] {
     checkIps(hosts, { old: old.hostIPs, at: at.child('hostIPs') });
     checkStatuses(status.containerStatuses, { spec, containers: spec.containers, at: at.child('containerStatuses') });
     checkStatuses(status.initContainerStatuses, { spec, containers: spec.initContainers, at: at.child('initContainerStatuses') });
-    for (const [i, { allocatedResourcesStatus: own }] of (status.ephemeralContainerStatuses ?? []).entries()) {
+    for (const [i, { allocatedResourcesStatus: own }] of indexed(status.ephemeralContainerStatuses)) {
       if (own?.length) at.child('ephemeralContainerStatuses').at(i).child('allocatedResourcesStatus').forbidden('must not be specified in container status');
     }
   });

@@ -1,7 +1,7 @@
 import type { FieldError } from '@orrery/errors';
 import type { Affinity, Container, NodeAffinity, NodeSelectorTerm, Pod, PodSpec, Toleration } from '../../../../gen/types.ts';
 import { semanticEqual } from '../../../equality.ts';
-import { type FieldPath, findProblems } from '../../../validation/field-path.ts';
+import { type FieldPath, findProblems, indexed } from '../../../validation/field-path.ts';
 import { inRange, maxInt32 } from '../../../validation/fields.ts';
 import { checkAnnotationUpdate } from '../pod-template/annotation-validation.ts';
 import { checkTolerations } from '../pod-template/scheduling-validation.ts';
@@ -55,7 +55,7 @@ function checkTolerationChange(value: readonly Toleration[], { old, at }: { old:
 
 function checkSchedulingGates(spec: PodSpec, { old, at }: { old: PodSpec; at: FieldPath }): void {
   const before = new Set((old.schedulingGates ?? []).map((gate) => gate.name));
-  for (const [i, gate] of (spec.schedulingGates ?? []).entries()) {
+  for (const [i, gate] of indexed(spec.schedulingGates)) {
     if (!before.has(gate.name)) at.at(i).child('name').forbidden(`only deletion is allowed, but found new scheduling gate '${gate.name ?? ''}'`);
   }
 }
