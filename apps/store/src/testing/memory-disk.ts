@@ -67,7 +67,8 @@ export class MemoryDisk implements Disk {
     this.steps += 1;
   }
 
-  private used(): number {
+  /** Bytes in all files together. */
+  get usedBytes(): number {
     let bytes = 0;
     for (const { content } of this.names.values()) bytes += content.length;
     return bytes;
@@ -103,7 +104,7 @@ export class MemoryDisk implements Disk {
       },
       append: async (chunks) => {
         const bytes = Buffer.concat(chunks);
-        const room = Math.min(bytes.length, Math.max(0, this.budget - this.steps), Math.max(0, this.capacity - this.used()));
+        const room = Math.min(bytes.length, Math.max(0, this.budget - this.steps), Math.max(0, this.capacity - this.usedBytes));
         inode.content = Buffer.concat([inode.content, bytes.subarray(0, room)]);
         this.steps += room;
         if (room === bytes.length) return;

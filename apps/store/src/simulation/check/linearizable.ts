@@ -1,0 +1,150 @@
+import type { Call, Finding, History, Moment } from '../history.ts';
+
+/** The value of a key; undefined: absent. */
+type Value = string | undefined;
+
+/** What one request did to one key: the state after it, or 'impossible' when it cannot have answered so in this state. */
+interface Step {
+  readonly call: Call;
+  readonly invoked: Moment;
+  /** Infinity: nobody knows whether or when. */
+  readonly returned: Moment;
+  readonly apply: (state: Value) => Value | typeof impossible;
+}
+
+const impossible = Symbol('impossible');
+/** States looked at before a key is given up as undecided. */
+const maxStates = 200_000;
+
+/** The part of a call that concerns one key. Nothing of reads whose outcome is unknown, of serializable ones, of refused ones. */
+function stepOf(call: Call, key: string): Step | undefined {
+  const { operation, answer, invoked, refusal } = call;
+  if (refusal !== undefined) return undefined;
+  const known = answer !== undefined;
+  const step = (apply: Step['apply']): Step => ({ call, invoked, returned: known ? (call.returned as Moment) : Infinity, apply });
+  const valueIn = (): Value => answer?.kvs?.find((kv) => kv.key === key)?.value;
+  switch (operation.kind) {
+    case 'put':
+      return operation.key === key ? step(() => operation.value) : undefined;
+    case 'putAll':
+      return operation.keys.includes(key) ? step(() => operation.value) : undefined;
+    case 'delete':
+      if (operation.key !== key) return undefined;
+      return step((state) => (known && (answer.deleted ?? 0) !== Number(state !== undefined) ? impossible : undefined));
+    case 'swap': {
+      if (operation.key !== key) return undefined;
+      const wanted = operation.expected?.value;
+      if (!known) return step((state) => (state === wanted ? operation.value : state));
+      if (answer.swapped) return step((state) => (state === wanted ? operation.value : impossible));
+      return step((state) => (state !== wanted && state === valueIn() ? state : impossible));
+    }
+    case 'range':
+      if (!known || operation.serializable || operation.revision !== undefined || (operation.key !== undefined && operation.key !== key)) return undefined;
+      return step((state) => (state === valueIn() ? state : impossible));
+  }
+}
+
+/** A place in the list of invocations and returns that are not linearized yet. */
+interface Node {
+  readonly index: number;
+  readonly step: Step;
+  readonly isReturn: boolean;
+  previous: Node | undefined;
+  next: Node | undefined;
+  match: Node | undefined;
+}
+
+function listOf(steps: readonly Step[]): Node {
+  const head: Node = { index: -1, step: steps[0] as Step, isReturn: false, previous: undefined, next: undefined, match: undefined };
+  const nodes = steps.flatMap((step, index): { at: Moment; node: Node }[] => {
+    const common = { index, step, previous: undefined, next: undefined };
+    const end: Node = { ...common, isReturn: true, match: undefined };
+    return [{ at: step.invoked, node: { ...common, isReturn: false, match: end } }, { at: step.returned, node: end }];
+  });
+  let last = head;
+  for (const { node } of nodes.sort((a, b) => a.at - b.at || a.node.index - b.node.index)) {
+    last.next = node;
+    node.previous = last;
+    last = node;
+  }
+  return head;
+}
+
+function lift(node: Node): void {
+  for (const one of [node, node.match as Node]) {
+    if (one.previous) one.previous.next = one.next;
+    if (one.next) one.next.previous = one.previous;
+  }
+}
+
+function unlift(node: Node): void {
+  for (const one of [node.match as Node, node]) {
+    if (one.previous) one.previous.next = one;
+    if (one.next) one.next.previous = one;
+  }
+}
+
+/** Whether there is an order of the steps that agrees with real time and with every answer: 'yes', 'undecided', or what it fails at. */
+function search(steps: readonly Step[]): 'yes' | 'undecided' | Step {
+  if (steps.length === 0) return 'yes';
+  const head = listOf(steps);
+  const tried = new Set<string>();
+  const stack: { node: Node; state: Value }[] = [];
+  const done = new Uint8Array(steps.length);
+  let state: Value;
+  let deepest: { depth: number; step: Step } | undefined;
+  for (let node = head.next; head.next; ) {
+    if (tried.size > maxStates) return 'undecided';
+    // Nothing answered is left: what is unknown may never have come to pass.
+    if (isSettled(head)) return 'yes';
+    if (node && !node.isReturn) {
+      const after = node.step.apply(state);
+      done[node.index] = 1;
+      const mark = after === impossible ? undefined : `${done.join('')}${after ?? '\0'}`;
+      if (mark !== undefined && !tried.has(mark)) {
+        tried.add(mark);
+        stack.push({ node, state });
+        state = after as Value;
+        lift(node);
+        node = head.next;
+      } else {
+        done[node.index] = 0;
+        node = node.next;
+      }
+      continue;
+    }
+    if (node && (!deepest || stack.length > deepest.depth)) deepest = { depth: stack.length, step: node.step };
+    const back = stack.pop();
+    if (!back) return deepest?.step ?? (steps[0] as Step);
+    ({ state } = back);
+    done[back.node.index] = 0;
+    unlift(back.node);
+    node = back.node.next;
+  }
+  return 'yes';
+}
+
+function isSettled(head: Node): boolean {
+  for (let node = head.next; node; node = node.next) if (node.isReturn) return node.step.returned === Infinity;
+  return true;
+}
+
+/**
+ * Linearizability by search (Wing and Gong, with Lowe's memory of what was tried), one key at a time, without regard to
+ * revisions: it would find what wrong revisions hide. Requests with unknown outcome may have come to pass at any later time,
+ * or never. Values must be unique, and the keys changed by these calls alone.
+ */
+export function checkLinearizable(history: History, keys: readonly string[]): { findings: Finding[]; undecided: number } {
+  const findings: Finding[] = [];
+  let undecided = 0;
+  for (const key of keys) {
+    const steps = history.calls.map((call) => stepOf(call, key)).filter((step) => step !== undefined);
+    const result = search(steps);
+    if (result === 'undecided') undecided += 1;
+    else if (result !== 'yes') {
+      const { client, member, operation, answer } = result.call;
+      findings.push({ checker: 'linearizable', message: `${key}: no order explains the answers up to ${client} @${member} ${JSON.stringify(operation)} -> ${JSON.stringify(answer)}` });
+    }
+  }
+  return { findings, undecided };
+}

@@ -1,0 +1,136 @@
+import { type Random, VirtualClock, seededRandom } from '@orrery/runtime';
+import { type BugName, bugs } from './bugs.ts';
+import { checkLeases } from './check/leases.ts';
+import { checkLinearizable } from './check/linearizable.ts';
+import { checkRevisions } from './check/revisions.ts';
+import { establish } from './check/truth.ts';
+import { checkWatches } from './check/watches.ts';
+import { Cluster } from './cluster.ts';
+import type { Finding } from './history.ts';
+import { runKvClient, sharedKeys } from './kv-client.ts';
+import { Lab } from './lab.ts';
+import { runLeaseClient } from './lease-client.ts';
+import { type Faults, runNemesis } from './nemesis.ts';
+import { runCompactions } from './compaction.ts';
+import { judge } from './finale.ts';
+import { WatchClient } from './watch-client.ts';
+
+export interface ScenarioOptions {
+  readonly seed: number;
+  /** Drawn when left out: 0 is a store that knows nothing of clusters. */
+  readonly members?: number | undefined;
+  /** How long faults go on, virtual milliseconds. */
+  readonly faultyMs?: number | undefined;
+  readonly bug?: BugName | undefined;
+  /** Faults and how often each; drawn when left out. */
+  readonly faults?: Faults | undefined;
+  /** Lets everything that is ready run; of the platform. */
+  readonly drain: () => Promise<void>;
+  readonly trace?: ((line: string) => void) | undefined;
+}
+
+export interface Outcome {
+  readonly seed: number;
+  readonly findings: readonly Finding[];
+  /** Requests of clients, and how many of them were acknowledged. */
+  readonly calls: number;
+  readonly acknowledged: number;
+  readonly revision: number;
+  /** Events that watches were told of. */
+  readonly events: number;
+  readonly leases: number;
+  readonly leaderChanges: number;
+  /** Keys whose order could not be searched to the end. */
+  readonly undecided: number;
+  readonly virtualMs: number;
+}
+
+const usualFaultyMs = 12_000;
+
+const everyFault: Faults = { crash: 4, crashLeader: 3, crashAll: 1, isolate: 3, isolateLeader: 3, split: 2, cutOne: 2, heal: 7, pause: 3, stop: 1, slowDisk: 1, fullDisk: 1, failSync: 1, mendDisks: 3, jumpClock: 1, moveLeader: 1, changeMembers: 2 };
+const faultsOfOne: Faults = { crash: 5, pause: 2, stop: 1, slowDisk: 1, fullDisk: 2, failSync: 1, mendDisks: 4, jumpClock: 1 };
+
+/** Some runs have every fault, others a few of them, oftener. */
+function drawFaults(random: Random, members: number): Faults {
+  const all: Faults = members > 1 ? everyFault : faultsOfOne;
+  if (random.int(2) === 0) return all;
+  const some = Object.entries(all).filter(() => random.int(3) === 0);
+  return { heal: 4, mendDisks: 2, ...Object.fromEntries(some) };
+}
+
+/** What one seed stands for. */
+function prepare(options: ScenarioOptions): { lab: Lab; faults: Faults; pauseMs: number } {
+  const random = seededRandom(options.seed);
+  const time = new VirtualClock({ drain: options.drain });
+  const trace = (line: string): void => options.trace?.(`${String(Math.round(time.monotonic())).padStart(6)} ${line}`);
+  const members = options.members ?? ([0, 1, 3, 3, 3, 3, 5, 5][random.int(8)] as number);
+  const electionTimeout = 500 + 250 * random.int(3);
+  const settings = { snapshotCount: [10, 40, 150][random.int(3)] as number, electionTimeout, watchProgressNotifySeconds: 1 + random.int(3) };
+  // Small messages and few on their way make every step of replication visible.
+  const raft = { maxMessageBytes: [100, 1000, 1_000_000][random.int(3)] as number, maxInFlight: [2, 256][random.int(2)] as number };
+  const cluster = new Cluster({ time, random, trace, settings, raft, bug: options.bug && bugs[options.bug] });
+  cluster.network.weather.delayMs = [2, 5, 30][random.int(3)] as number;
+  cluster.network.weather.wildPercent = [0, 0, 5, 20][random.int(4)] as number;
+  const names = Array.from({ length: Math.max(1, members) }, (_, i) => `m${i + 1}`);
+  const initialCluster = names.map((name) => `${name}=${name}:2380`);
+  for (const name of names) cluster.add(name, members === 0 ? {} : { listenPeer: [`${name}:2380`], initialCluster });
+  const faults = options.faults ?? drawFaults(random, members);
+  const pauseMs = [300, 1000, 2500][random.int(3)] as number;
+  trace(`seed ${options.seed}: ${members} members, ${JSON.stringify({ settings, raft, weather: cluster.network.weather, faults })}`);
+  return { lab: new Lab({ time, random, cluster, trace }), faults, pauseMs };
+}
+
+/** Notes who leads, every so often. */
+function watchLeaders(lab: Lab): { changes: number } {
+  const found = { changes: 0 };
+  let known = '';
+  lab.time.every(100, () => {
+    const last = lab.cluster.leaders().at(-1);
+    const now = last ? `${last.name} in term ${last.status?.term}` : '';
+    if (now && now !== known) {
+      found.changes += 1;
+      lab.trace(`${now} leads`);
+      known = now;
+    }
+    lab.cluster.observe().catch((error: unknown) => lab.trace(`cannot observe: ${(error as Error).message}`));
+  });
+  return found;
+}
+
+/** Runs one seed to its end, and judges it. The same seed gives the same run, to the byte. */
+export async function simulate(options: ScenarioOptions): Promise<Outcome> {
+  const { lab, faults, pauseMs } = prepare(options);
+  const { time, history } = lab;
+  const faultyMs = options.faultyMs ?? usualFaultyMs;
+  const leaders = watchLeaders(lab);
+  for (const machine of lab.cluster.machines) lab.cluster.start(machine);
+  const watches = [
+    new WatchClient(lab, { id: 'w-all', key: undefined, withPrevious: true }),
+    new WatchClient(lab, { id: 'w-too', key: undefined, withPrevious: false }),
+    new WatchClient(lab, { id: 'w-k0', key: 'k0', withPrevious: false }),
+  ];
+  // Nothing that runs in the background may fail unseen.
+  const background = [
+    ...watches.map((watch) => watch.run()),
+    ...['c1', 'c2', 'c3'].map((name) => runKvClient(lab, name)),
+    runLeaseClient(lab, 'c4'),
+    runCompactions(lab, watches.slice(0, 2)),
+    runNemesis(lab, { faults, pauseMs, until: () => time.monotonic() >= faultyMs }),
+  ];
+  await time.advance(faultyMs + pauseMs + 100);
+  const findings = await judge(lab, { watches, background });
+  const { truth, findings: contradictions } = establish(history);
+  const search = checkLinearizable(history, sharedKeys);
+  return {
+    seed: options.seed,
+    findings: [...findings, ...contradictions, ...checkRevisions(history, truth), ...checkWatches(history, truth), ...checkLeases(history, truth), ...search.findings],
+    calls: history.calls.length,
+    acknowledged: history.calls.filter(({ answer }) => answer).length,
+    revision: truth.last,
+    events: history.watches.reduce((sum, { notices }) => sum + notices.reduce((events, notice) => events + (notice.kind === 'events' ? notice.events.length : 0), 0), 0),
+    leases: history.leases.length,
+    leaderChanges: leaders.changes,
+    undecided: search.undecided,
+    virtualMs: time.monotonic(),
+  };
+}
