@@ -1,8 +1,10 @@
 import { request as httpsRequest } from 'node:https';
 import { connect as tlsConnect } from 'node:tls';
 import { APIServices, ClusterRoleBindings, ConfigMaps, CustomResourceDefinitions, EndpointSlices, Namespaces, RoleBindings, ServiceAccounts, Services } from '@orrery/api';
+import { createGrpcApiClient } from '@orrery/client';
 import { ensurePki } from '@orrery/node-io';
 import { dial } from '@orrery/node-io/dial';
+import { grpcChannel } from '@orrery/rpc';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { root, version } from '../src/aggregation/testing/sample-documents.ts';
 import { SampleServer } from '../src/aggregation/testing/sample-server.ts';
@@ -159,6 +161,27 @@ describe('an APIService of another server', () => {
     sample.outage = undefined;
     await becomes('Passed');
     expect(await condition()).toMatchObject({ status: 'True', message: 'all checks passed' });
+  });
+
+  it('is read by the clients of components too, which do not speak REST', async () => {
+    await eventually(async () => (await ask(`${root}/flunders`)).status === 200, 'served');
+    const flunders = { group, version, resource: 'flunders', kind: 'Flunder', namespaced: true };
+    const key = { namespace: 'default', name: 'quiet' };
+    await ask(`${root}/namespaces/default/flunders`, { method: 'POST', body: { apiVersion: `${group}/${version}`, kind: 'Flunder', metadata: { name: 'quiet' } } });
+    const { cert, key: privateKey } = admin;
+    const remote = createGrpcApiClient(grpcChannel(`127.0.0.1:${t.server.grpcPort}`, { tls: { ca: pki.caCert, cert, key: privateKey }, serverName: 'localhost' }), { env: t.env });
+    for (const client of [t.api, remote]) {
+      expect((await client.list(flunders, { namespace: 'default', labelSelector: 'a=b' })).items.map(({ metadata }) => metadata?.name)).toContain('quiet');
+      expect(sample.clients.at(-1)?.url).toBe(`${root}/namespaces/default/flunders?labelSelector=a%3Db`);
+      expect((await client.get(flunders, key, { parameters: { metricLabelSelector: 'x' } })).metadata?.name).toBe('quiet');
+      expect(sample.clients.at(-1)?.url).toBe(`${root}/namespaces/default/flunders/quiet?metricLabelSelector=x`);
+      await expect(client.get(flunders, { ...key, name: 'none' })).rejects.toMatchObject({ code: 404 });
+      await expect(client.list({ ...flunders, version: 'v9' })).rejects.toMatchObject({ code: 404 });
+    }
+    const nobody = t.server.client({ username: 'nobody', groups: [] });
+    await expect(nobody.list(flunders)).rejects.toMatchObject({ code: 403 });
+    await remote.close();
+    await ask(`${root}/namespaces/default/flunders/quiet`, { method: 'DELETE' });
   });
 
   it('is passed on to it, with the sender and without what clients claim to be', async () => {

@@ -1,4 +1,5 @@
 import type { AnyController } from '@orrery/controller';
+import { horizontalPodAutoscaling } from './autoscaling/controller.ts';
 import { csrApprovingController, csrCleanerController, csrSigningController } from './certificates/controllers.ts';
 import type { CertificateSigner } from './certificates/signer.ts';
 import { cronJobController } from './cronjob/controller.ts';
@@ -22,7 +23,7 @@ import { clusterRoleAggregationController } from './rbac/aggregation.ts';
 import { replicaSetController, replicationControllerController } from './replicaset/controller.ts';
 import { serviceAccountController } from './serviceaccount/default-service-account.ts';
 import { rootCaPublisher } from './serviceaccount/root-ca-publisher.ts';
-import type { Settings } from './settings.ts';
+import { type Settings, autoscalerOptions } from './settings.ts';
 import { statefulSetController } from './statefulset/controller.ts';
 import { attachDetachController } from './volumes/attach-detach.ts';
 import { persistentVolumeBinder } from './volumes/binder.ts';
@@ -58,6 +59,7 @@ export function allControllers(options: ControllerOptions): AnyController[] {
     ttlAfterFinishedController,
     cronJobController,
     disruptionController,
+    horizontalPodAutoscaling(autoscalerOptions(settings)),
     resourceQuotaController(),
     clusterRoleAggregationController,
     claimProtectionController,

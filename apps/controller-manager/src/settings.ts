@@ -1,4 +1,5 @@
-import { type ConfigOf, type ConfigSchema, resolveConfig } from '@orrery/runtime';
+import { ConfigError, type ConfigOf, type ConfigSchema, flagName, parseGoDuration, resolveConfig } from '@orrery/runtime';
+import type { AutoscalerOptions } from './autoscaling/controller.ts';
 
 /** What decides how the controllers behave; the flags have upstream's names where upstream has them. */
 export const settingsSchema = {
@@ -9,10 +10,36 @@ export const settingsSchema = {
   allocateNodeCidrs: { type: 'boolean', default: true, help: 'give every node a pod range' },
   nodeMonitorGracePeriodSeconds: { type: 'number', default: 50, help: 'age of the Lease of a node beyond which it counts as unreachable' },
   nodeMonitorPeriodSeconds: { type: 'number', default: 5, help: 'how often the Leases of nodes are looked at' },
+  concurrentHorizontalPodAutoscalerSyncs: { type: 'number', default: 5, help: 'autoscalers worked on at once' },
+  horizontalPodAutoscalerSyncPeriod: { type: 'string', default: '15s', help: 'how often each autoscaler is looked at' },
+  horizontalPodAutoscalerTolerance: { type: 'number', default: 0.1, help: 'how far from 1 the ratio of a metric to its target may lie before anything is scaled' },
+  horizontalPodAutoscalerDownscaleStabilization: { type: 'string', default: '5m0s', help: 'nothing is scaled below what was recommended within this time' },
+  horizontalPodAutoscalerCpuInitializationPeriod: { type: 'string', default: '5m0s', help: "so long after a pod's start its CPU counts only while it is ready and measured since" },
+  horizontalPodAutoscalerInitialReadinessDelay: { type: 'string', default: '30s', help: "so long after a pod's start a change of readiness counts as its first" },
   terminatedPodGcThreshold: { type: 'number', default: 12_500, help: 'finished pods to keep before the oldest are deleted' },
 } as const satisfies ConfigSchema;
 
 export type Settings = ConfigOf<typeof settingsSchema>;
+
+function duration(settings: Settings, key: keyof Settings): number {
+  try {
+    return parseGoDuration(String(settings[key]));
+  } catch (error) {
+    throw new ConfigError(`${flagName(key)}: ${(error as Error).message}`);
+  }
+}
+
+/** What the flags say about autoscaling. Throws ConfigError for durations that are none. */
+export function autoscalerOptions(settings: Settings): AutoscalerOptions {
+  return {
+    syncPeriodMs: duration(settings, 'horizontalPodAutoscalerSyncPeriod'),
+    tolerance: settings.horizontalPodAutoscalerTolerance,
+    downscaleStabilizationMs: duration(settings, 'horizontalPodAutoscalerDownscaleStabilization'),
+    cpuInitializationMs: duration(settings, 'horizontalPodAutoscalerCpuInitializationPeriod'),
+    initialReadinessDelayMs: duration(settings, 'horizontalPodAutoscalerInitialReadinessDelay'),
+    concurrency: settings.concurrentHorizontalPodAutoscalerSyncs,
+  };
+}
 
 export const defaultSettings: Settings = resolveConfig(settingsSchema, []);
 

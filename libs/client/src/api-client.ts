@@ -9,6 +9,8 @@ export interface ObjectKey {
 export interface ReadOptions {
   readonly subresource?: string;
   readonly resourceVersion?: string;
+  /** More parameters of the URL, for what another server behind an APIService has (`custom.metrics.k8s.io`). */
+  readonly parameters?: Readonly<Record<string, string>>;
 }
 
 export interface ListOptions {

@@ -144,7 +144,7 @@ export function createGrpcApiClient(channel: Channel, options: GrpcApiClientOpti
   return {
     get: (resource, key, o = {}) =>
       reading(async () => {
-        const reply = await rpc.get({ resource: place(resource, key, o.subresource), resourceVersion: o.resourceVersion ?? '' }, { signal: closing.signal, metadata: metadata() });
+        const reply = await rpc.get({ resource: place(resource, key, o.subresource), resourceVersion: o.resourceVersion ?? '', ...(o.parameters ? { parameters: { ...o.parameters } } : {}) }, { signal: closing.signal, metadata: metadata() });
         return decodeObject(resource, reply.object);
       }),
     list: (resource, o = {}) => reading(() => list(resource, o)),

@@ -10,6 +10,7 @@ export * from './informer-store.ts';
 export * from './informer.ts';
 export * from './keys.ts';
 export * from './leader-election.ts';
+export { failureOf } from './object-codec.ts';
 export * from './rest-api-client.ts';
 export * from './rest-path.ts';
 export * from './rpc-status.ts';

@@ -147,7 +147,7 @@ export function createRestApiClient(options: RestApiClientOptions): ApiClient {
     };
   };
   return {
-    get: async (resource, key, o = {}) => typed(resource, await json({ method: 'GET', path: restPath(resource, { ...key, subresource: o.subresource }, { resourceVersion: o.resourceVersion }) })),
+    get: async (resource, key, o = {}) => typed(resource, await json({ method: 'GET', path: restPath(resource, { ...key, subresource: o.subresource }, { resourceVersion: o.resourceVersion, ...o.parameters }) })),
     list: (resource, o = {}) => list(resource, o),
     watch,
     async create(resource, object, o = {}) {

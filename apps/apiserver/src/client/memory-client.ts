@@ -1,5 +1,5 @@
 import { type KubeObject, type ResourceRef, cloneJson } from '@orrery/apimachinery';
-import type { ApiClient, DeleteOptions, ListOptions, ObjectKey, ObjectList, PatchOptions, WatchHandle, WatchOptions, WatchSink, WriteOptions } from '@orrery/client';
+import type { ApiClient, DeleteOptions, ListOptions, ObjectKey, ObjectList, PatchOptions, ReadOptions, WatchHandle, WatchOptions, WatchSink, WriteOptions } from '@orrery/client';
 import { badRequest, methodNotSupported, notFound, toStatusError } from '@orrery/errors';
 import type { Frame } from '../cache/frame.ts';
 import { listBytes } from '../http/object-bytes.ts';
@@ -20,6 +20,7 @@ import { type Scale, patchScale, updateScale } from '../registry/subresources/sc
 import { update } from '../registry/update.ts';
 import { watch } from '../registry/watch.ts';
 import type { ApiServerCore } from '../server.ts';
+import { type DelegatedRead, delegatedRead, isDelegated, listOf } from './delegated-read.ts';
 
 interface Target {
   readonly verb: string;
@@ -65,12 +66,24 @@ export function createMemoryClient(core: ApiServerCore, user: UserInfo): ApiClie
   });
   const deleteOptions = (options: DeleteOptions = {}) => ({ ...options, dryRun: options.dryRun ?? false, fieldManager: '', raw: { ...options } as Record<string, unknown> });
 
+  /** What another server has; undefined for what is served here, or by nobody. */
+  const remote = (ref: ResourceRef, target: Target, query: DelegatedRead['query']): Promise<unknown> | undefined => {
+    if (core.kinds.get(ref.group, ref.version, ref.resource)) return undefined;
+    const info = resourceInfo({ group: ref.group, version: ref.version, resource: ref.resource, ...target }, ref.namespaced);
+    return isDelegated(core, info) ? delegatedRead(core, { user, info, query, sourceIps: [], userAgent: inMemoryAgent }) : undefined;
+  };
+
   return {
-    async get<T extends KubeObject>(ref: ResourceRef<T>, key: ObjectKey, options: { subresource?: string; resourceVersion?: string } = {}) {
+    async get<T extends KubeObject>(ref: ResourceRef<T>, key: ObjectKey, options: ReadOptions = {}) {
+      const elsewhere = remote(ref, { verb: 'get', ...key, subresource: options.subresource }, { ...options.parameters });
+      if (elsewhere) return (await elsewhere) as T;
       const scope = await scopeFor(ref, { verb: 'get', ...key, subresource: options.subresource });
       return run(scope, 200, async () => (options.subresource ? await getSubresource(registry, scope) : (await get(registry, scope, options.resourceVersion)).object) as T);
     },
     async list<T extends KubeObject>(ref: ResourceRef<T>, options: ListOptions = {}): Promise<ObjectList<T>> {
+      const { namespace, ...query } = options;
+      const elsewhere = remote(ref, { verb: 'list', namespace }, query);
+      if (elsewhere) return listOf<T>(await elsewhere);
       const scope = await scopeFor(ref, { verb: 'list', namespace: options.namespace }, options);
       const result = await recorded(scope.audit, () => list(registry, scope, options), (listed) => ({ code: 200, body: scope.audit?.wantsResponse ? listBytes(scope.kind, listed, { encoding: 'json' }) : undefined }));
       const { entries, resourceVersion, ...rest } = result;

@@ -3,6 +3,7 @@ import type { PeerCertificate } from '@orrery/node-io/http-server';
 import { certificateEnd, certificateSubject, verifyCertificate } from '@orrery/node-io/pki';
 import type { Resource } from '@orrery/proto/api';
 import type { CallContext } from '@orrery/rpc';
+import { type DelegatedRead, delegatedRead, isDelegated } from '../client/delegated-read.ts';
 import { sourceIps } from '../http/audit.ts';
 import { checkAllowed, checkMayCreate, identify } from '../pipeline/access.ts';
 import { beginCall, failCall } from '../pipeline/audited-call.ts';
@@ -52,6 +53,16 @@ export interface Selectors {
 export function callUser(core: ApiServerCore, context: CallContext): Promise<UserInfo> {
   const info = { isResource: false, path: '/orrery.api.v1', verb: 'post', group: '', version: '', resource: '', subresource: '', namespace: '', name: '' };
   return identify(core.access, credentialsOf(core, context), info);
+}
+
+/** A read of what another server has; undefined for what is served here, or by nobody. */
+export function delegatedCall(core: ApiServerCore, call: { user: UserInfo; resource: Resource | undefined; verb: string; context: CallContext }, query: DelegatedRead['query']): Promise<unknown> | undefined {
+  const { group = '', version = '', resource = '', namespace = '', name = '', subresource = '' } = call.resource ?? {};
+  if (core.kinds.get(group, version, resource)) return undefined;
+  const info = resourceInfo({ group, version, resource, verb: call.verb, namespace, name, subresource }, namespace !== '');
+  if (!isDelegated(core, info)) return undefined;
+  const { peer, metadata, signal } = call.context;
+  return delegatedRead(core, { user: call.user, info, query, signal, sourceIps: sourceIps({ headers: {}, remoteAddress: peer.address }), userAgent: metadata['user-agent'] ?? '' });
 }
 
 /** Authorizes one request of a call. */

@@ -10,7 +10,8 @@ import { list } from '../registry/list.ts';
 import { getSubresource } from '../registry/subresources/index.ts';
 import { type WatchHandle, type WatchSink, watch } from '../registry/watch.ts';
 import type { ApiServerCore } from '../server.ts';
-import { callScope, callUser } from './call-scope.ts';
+import { listOf } from '../client/delegated-read.ts';
+import { callScope, callUser, delegatedCall } from './call-scope.ts';
 import { inTurn } from './turn.ts';
 import { answerWrite } from './write.ts';
 
@@ -31,6 +32,8 @@ function sizeQuery(options: object): URLSearchParams {
 
 async function serveGet(core: ApiServerCore, request: GetRequest, context: CallContext): Promise<ObjectReply> {
   const user = await callUser(core, context);
+  const elsewhere = delegatedCall(core, { user, resource: request.resource, verb: 'get', context }, request.parameters ?? {});
+  if (elsewhere) return { object: Buffer.from(JSON.stringify(await elsewhere)) };
   const { scope } = await callScope(core, { user, resource: request.resource, verb: 'get', context });
   const read = async (): Promise<Buffer> =>
     scope.info.subresource === 'scale' ? Buffer.from(JSON.stringify(await getSubresource(core.registry, scope))) : (await get(core.registry, scope, request.resourceVersion ?? '')).bytes;
@@ -40,8 +43,14 @@ async function serveGet(core: ApiServerCore, request: GetRequest, context: CallC
 async function* serveList(core: ApiServerCore, request: ListRequest, context: CallContext): AsyncIterable<ListChunk> {
   const user = await callUser(core, context);
   const { labelSelector, fieldSelector, limit, resourceVersion, resourceVersionMatch, continueToken } = request;
-  const { scope } = await callScope(core, { user, resource: request.resource, verb: 'list', context, selectors: request });
   const options = defined({ labelSelector, fieldSelector, limit, resourceVersion, resourceVersionMatch, continue: continueToken });
+  const elsewhere = delegatedCall(core, { user, resource: request.resource, verb: 'list', context }, options);
+  if (elsewhere) {
+    const listed = listOf<object>(await elsewhere);
+    yield { items: listed.items.map((item) => Buffer.from(JSON.stringify(item))), resourceVersion: listed.resourceVersion, continueToken: listed.continue ?? '' };
+    return;
+  }
+  const { scope } = await callScope(core, { user, resource: request.resource, verb: 'list', context, selectors: request });
   const result = await recorded(scope.audit, () => inTurn(core, scope, () => list(core.registry, scope, options), sizeQuery(options)), (listed) => ({ code: 200, body: scope.audit?.wantsResponse ? listBytes(scope.kind, listed, { encoding: 'json' }) : undefined }));
   const { entries } = result;
   for (let i = 0; i + chunkItems < entries.length; i += chunkItems) yield { items: entries.slice(i, i + chunkItems).map((entry) => entry.bytes) };
