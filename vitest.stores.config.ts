@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
-/** The API server's suite on another store than its own: ORRERY_TEST_STORE=store|etcd|replicas. */
+/** The API server's suite on another store than its own: ORRERY_TEST_STORE=store|cluster|etcd|replicas. */
+const timeout = process.env['ORRERY_TEST_STORE'] === 'cluster' ? 60_000 : 20_000;
+
 export default defineConfig({
   test: {
     include: ['apps/apiserver/test/**/*.test.ts'],
@@ -9,7 +11,8 @@ export default defineConfig({
     // They share one store, and some compact it.
     fileParallelism: false,
     setupFiles: ['tools/random-tests.ts'],
-    testTimeout: 20_000,
+    testTimeout: timeout,
+    hookTimeout: timeout,
     pool: 'threads',
   },
 });

@@ -75,7 +75,7 @@ for (const [program, suites] of [
 }
 if (wanted('unit')) suite('unit and contract tests', []);
 if (wanted('stores')) {
-  for (const [kind, name] of [['store', 'our store over TLS'], ['etcd', 'etcd'], ['replicas', 'two that take turns']]) {
+  for (const [kind, name] of [['store', 'our store over TLS'], ['cluster', 'three stores whose leaders are killed'], ['etcd', 'etcd'], ['replicas', 'two that take turns']]) {
     if (kind === 'etcd' && !has('etcd')) skip('the API server on etcd', 'etcd is not on PATH (apt-get install etcd-server)');
     else suite(`the API server on ${name}`, ['-c', 'vitest.stores.config.ts'], { ORRERY_TEST_STORE: kind });
   }

@@ -1,16 +1,14 @@
 import { ConfigMaps, Namespaces, Pods, ResourceQuotas } from '@orrery/api';
 import type { ConfigMap, Namespace, Pod, ResourceQuota } from '@orrery/api/types';
-import type { ApiClient, WatchEvent } from '@orrery/client';
+import type { ApiClient } from '@orrery/client';
 import { type StatusError, isAlreadyExists, isConflict, isNotFound } from '@orrery/errors';
-import { Event_EventType, KVDefinition, WatchDefinition } from '@orrery/proto/etcd';
+import { KVDefinition } from '@orrery/proto/etcd';
 import { createClient } from '@orrery/rpc';
 import { type Random, seededRandom } from '@orrery/runtime';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { admissionPlugin } from '../src/admission/index.ts';
+import { Watcher, storeHistory } from './histories.ts';
 import { type TestServer, admin, eventually, startTestServer } from './test-server.ts';
-
-/** What somebody saw of one ConfigMap: enough to tell histories apart. */
-type Seen = readonly [type: string, name: string, revision: number, value: string | undefined];
 
 const namespace = 'default';
 const seed = Number(process.env['ORRERY_SEED']) || 1;
@@ -21,74 +19,6 @@ const cm = (name: string, value: string): ConfigMap => ({ metadata: { name, name
 const tolerated = (error: unknown): void => {
   if (!isConflict(error) && !isAlreadyExists(error) && !isNotFound(error)) throw error;
 };
-
-/** The store's own account of the ConfigMaps: what came after one revision, up to another. */
-async function storeHistory(after: number, until: number): Promise<Seen[]> {
-  const prefix = `${t.store.prefix}/configmaps/${namespace}/`;
-  const stop = new AbortController();
-  const create = { key: Buffer.from(prefix), rangeEnd: Buffer.from(`${prefix.slice(0, -1)}0`), startRevision: after + 1, prevKv: true };
-  async function* requests() {
-    yield { requestUnion: { $case: 'createRequest' as const, value: create } };
-    yield { requestUnion: { $case: 'progressRequest' as const, value: {} } };
-    await new Promise((resolve) => stop.signal.addEventListener('abort', resolve));
-  }
-  const history: Seen[] = [];
-  for await (const response of createClient(WatchDefinition, t.store.channel()).watch(requests(), { signal: stop.signal })) {
-    for (const { type, kv, prevKv } of response.events ?? []) {
-      const isDelete = type === Event_EventType.DELETE;
-      const { value } = JSON.parse((isDelete ? prevKv : kv)?.value?.toString('utf8') ?? '{}').data ?? {};
-      const isNew = kv?.createRevision === kv?.modRevision;
-      history.push([isDelete ? 'DELETED' : isNew ? 'ADDED' : 'MODIFIED', kv?.key?.toString('utf8').slice(prefix.length) ?? '', kv?.modRevision ?? 0, value]);
-    }
-    if ((history.at(-1)?.[2] ?? 0) >= until) break;
-  }
-  stop.abort();
-  return history;
-}
-
-/** A client that loses its watch again and again and goes on where it was, on whichever server. */
-class Watcher {
-  readonly seen: Seen[] = [];
-  private stopped = false;
-  private handle: { stop(): void } | undefined;
-  private revision: string;
-  private readonly clients: readonly ApiClient[];
-  private readonly random: Random;
-
-  constructor(options: { clients: readonly ApiClient[]; random: Random; revision: string }) {
-    this.clients = options.clients;
-    this.random = options.random;
-    this.revision = options.revision;
-  }
-
-  open(): void {
-    if (this.stopped) return;
-    const api = this.clients[this.random.int(this.clients.length)] as ApiClient;
-    const before = this.seen.length;
-    const handle = api.watch(ConfigMaps, { namespace, resourceVersion: this.revision, allowWatchBookmarks: true }, {
-      events: (batch) => {
-        for (const event of batch) this.take(event);
-        // Lost in the middle: what was told stays told, the rest comes from another server.
-        if (this.seen.length > before + this.random.int(12)) {
-          handle.stop();
-          queueMicrotask(() => this.open());
-        }
-      },
-      closed: () => queueMicrotask(() => this.open()),
-    });
-    this.handle = handle;
-  }
-
-  close(): void {
-    this.stopped = true;
-    this.handle?.stop();
-  }
-
-  private take({ type, object }: WatchEvent<ConfigMap>): void {
-    this.revision = object.metadata?.resourceVersion ?? this.revision;
-    if (type !== 'BOOKMARK') this.seen.push([type, object.metadata?.name ?? '', Number(this.revision), object.data?.['value']]);
-  }
-}
 
 describe('two API servers on one store', () => {
   let clients: ApiClient[];
@@ -114,7 +44,7 @@ describe('two API servers on one store', () => {
   it.each([seed, seed + 1, seed + 2])('show every watcher the history of the store, wherever it goes on (seed %i)', async (run) => {
     const random = seededRandom(run);
     const { resourceVersion } = await t.api.list(ConfigMaps, { namespace });
-    const watchers = Array.from({ length: 8 }, () => new Watcher({ clients, random, revision: resourceVersion }));
+    const watchers = Array.from({ length: 8 }, () => new Watcher({ clients, namespace, random, revision: resourceVersion }));
     for (const watcher of watchers.slice(0, 4)) watcher.open();
     const writers = Array.from({ length: 6 }, async (_, i) => {
       for (let n = 0; n < 40; n++) await write(clients[(i + n) % 2] as ApiClient, random).catch(tolerated);
@@ -124,7 +54,7 @@ describe('two API servers on one store', () => {
     for (const watcher of watchers.slice(4)) watcher.open();
     await Promise.all(writers);
     const last = await t.api.create(ConfigMaps, cm('last', 'end'));
-    const history = await storeHistory(Number(resourceVersion), Number(last.metadata?.resourceVersion));
+    const history = await storeHistory(t.store, { namespace, after: Number(resourceVersion), until: Number(last.metadata?.resourceVersion) });
     await eventually(() => watchers.every(({ seen }) => seen.at(-1)?.[1] === 'last'), 'every watcher at the end');
     for (const watcher of watchers) {
       watcher.close();

@@ -1,11 +1,12 @@
-import { type Channel, type TlsMaterial, grpcChannel } from '@orrery/rpc';
+import type { Channel, TlsMaterial } from '@orrery/rpc';
 import type { Env } from '@orrery/runtime';
 import { inject } from 'vitest';
 import { createStore } from '../../store/src/component.ts';
+import { storeChannel } from '../src/storage/endpoints.ts';
 
-/** Where a store listens that all tests of the run share; without an address every test has its own in this process. */
+/** Where the members of a store listen that all tests of the run share; without, every test has its own in this process. */
 export interface StoreAddress {
-  readonly address?: string;
+  readonly addresses?: readonly string[];
   readonly tls?: TlsMaterial;
 }
 
@@ -20,13 +21,13 @@ let count = 0;
 
 /**
  * The store of one test. By itself a test has one in its own process; `vitest.stores.config.ts` runs the same tests on
- * what ORRERY_TEST_STORE names: `store` (our store, a process of its own over TLS), `etcd` (the original), `replicas` (two
- * API servers that take turns).
+ * what ORRERY_TEST_STORE names: `store` (our store, a process of its own over TLS), `cluster` (three such, whose leader is killed
+ * every few seconds), `etcd` (the original), `replicas` (two API servers that take turns).
  */
 export async function startTestStore(env: Env): Promise<TestStore> {
   const shared = inject('store') as StoreAddress | undefined;
-  if (shared?.address) {
-    const channel = grpcChannel(shared.address, shared.tls ? { tls: shared.tls, serverName: 'localhost' } : {});
+  if (shared?.addresses) {
+    const channel = storeChannel(shared.addresses.join(), { tls: shared.tls, serverName: shared.tls ? 'localhost' : '', now: () => env.clock.monotonic() });
     count += 1;
     return { channel: () => channel, prefix: `/registry-${env.random.uuid()}-${count}`, stop: async () => channel.close() };
   }
@@ -37,3 +38,9 @@ export async function startTestStore(env: Env): Promise<TestStore> {
 
 /** Do two API servers share the requests of a test? */
 export const takesTurns = (): boolean => process.env['ORRERY_TEST_STORE'] === 'replicas';
+
+/** Does the store lose its leader every few seconds? */
+export const losesLeaders = (): boolean => process.env['ORRERY_TEST_STORE'] === 'cluster';
+
+/** Real time that something may take which usually takes no more than this: an election may come between. */
+export const patienceMs = (usual: number): number => (losesLeaders() ? usual + 30_000 : usual);

@@ -2,7 +2,7 @@ import type { ApiClient } from '@orrery/client';
 import { realEnv, serveHttp } from '@orrery/node-io';
 import type { Env } from '@orrery/runtime';
 import { type ApiServer, type ApiServerConfig, type ApiServerDeps, createApiServer } from '../src/component.ts';
-import { type TestStore, startTestStore, takesTurns } from './stores.ts';
+import { type TestStore, patienceMs, startTestStore, takesTurns } from './stores.ts';
 
 export const admin = { username: 'admin', groups: ['system:masters', 'system:authenticated'] };
 
@@ -56,9 +56,9 @@ export async function startTestServer(settings: Partial<ApiServerConfig> = {}, d
   };
 }
 
-/** Resolves once `condition` holds; rejects after five seconds of real time. */
+/** Resolves once `condition` holds; rejects after five seconds of real time (more where the store loses its leader now and then). */
 export async function eventually(condition: () => boolean | Promise<boolean>, what = 'condition'): Promise<void> {
-  const deadline = performance.now() + 5_000;
+  const deadline = performance.now() + patienceMs(5_000);
   while (!(await condition())) {
     if (performance.now() > deadline) throw new Error(`${what} did not come true`);
     await new Promise((resolve) => setTimeout(resolve, 2));

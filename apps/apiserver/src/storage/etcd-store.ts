@@ -2,10 +2,11 @@ import type { StatusError } from '@orrery/errors';
 import { KVDefinition, type KeyValue, LeaseDefinition, type RangeRequest, type RangeResponse, type TxnResponse } from '@orrery/proto/etcd';
 import { type Channel, Code, RpcError, createClient } from '@orrery/rpc';
 import type { Clock } from '@orrery/runtime';
+import { earlierAttempt } from './earlier-attempt.ts';
 import { type Unreadable, isAmbiguous, toStorageError, unknownOutcomeError, unreadableObject } from './errors.ts';
 import { prefixEnd } from './keys.ts';
 import { leasePool } from './lease-pool.ts';
-import { type Write, currentOf, earlierSuccess, transactionOf } from './transactions.ts';
+import { type Write, currentOf, transactionOf } from './transactions.ts';
 import type { DecodedValue, ValueCodec } from './value-codec.ts';
 
 export { toStorageError, tooLargeVersion } from './errors.ts';
@@ -60,8 +61,8 @@ export interface EtcdStore {
 const callTimeoutMs = 60_000;
 /** Pauses before a transaction whose answer was lost is sent again. */
 const againMs = [50, 200, 800, 2000];
-/** Reads are tried again at once: another server may answer, or the same over a new connection. */
-const readAttempts = 3;
+/** Reads and the like are tried again at once: another server may answer, or the same over a new connection. */
+const harmlessAttempts = 3;
 
 const text = (buffer: Buffer | undefined): string => (buffer ? buffer.toString('utf8') : '');
 
@@ -119,23 +120,28 @@ interface EtcdClient {
   readonly clock: Clock;
 }
 
-async function read({ kv }: EtcdClient, request: RangeRequest): Promise<RangeResponse> {
+/** For what does no harm when it is done twice. */
+async function repeated<T>(call: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await kv.range(request, { timeoutMs: callTimeoutMs });
+      return await call();
     } catch (error) {
-      if (attempt === readAttempts || !(error instanceof RpcError) || error.code !== Code.UNAVAILABLE) fail(error);
+      if (attempt === harmlessAttempts || !(error instanceof RpcError) || error.code !== Code.UNAVAILABLE) fail(error);
     }
   }
 }
 
-/** Sends a transaction until its outcome is known; `repeated`: an earlier attempt may have succeeded. */
-async function settle({ kv, clock }: EtcdClient, writes: readonly Write[]): Promise<{ response: TxnResponse; repeated: boolean }> {
+function read({ kv }: EtcdClient, request: RangeRequest): Promise<RangeResponse> {
+  return repeated(() => kv.range(request, { timeoutMs: callTimeoutMs }));
+}
+
+/** Sends a transaction until its outcome is known; `lost`: how an earlier attempt ended that may have succeeded. */
+async function settle({ kv, clock }: EtcdClient, writes: readonly Write[]): Promise<{ response: TxnResponse; lost: unknown }> {
   const request = transactionOf(writes);
   let lost: unknown;
   for (let attempt = 0; ; attempt++) {
     try {
-      return { response: await kv.txn(request, { timeoutMs: callTimeoutMs }), repeated: lost !== undefined };
+      return { response: await kv.txn(request, { timeoutMs: callTimeoutMs }), lost };
     } catch (error) {
       if (isAmbiguous(error)) lost = error;
       else if (lost === undefined) fail(error);
@@ -170,10 +176,13 @@ export function createEtcdStore(channel: Channel, options: { clock: Clock; probe
     },
     async commit(plain) {
       const writes = plain.map((write) => sealed(codec, write));
-      const { response, repeated } = await settle(client, writes);
+      const { response, lost } = await settle(client, writes);
       if (response.succeeded) return { committed: true, revision: response.header?.revision ?? 0 };
-      const earlier = repeated ? earlierSuccess(writes, response) : undefined;
-      if (earlier !== undefined) return { committed: true, revision: earlier };
+      if (lost !== undefined) {
+        const earlier = await earlierAttempt(client.kv, writes, response).catch(() => 'unknown' as const);
+        if (earlier === 'unknown') throw unknownOutcomeError(lost);
+        if (earlier !== 'failed') return { committed: true, revision: earlier.revision };
+      }
       const current = await Promise.all(currentOf(response).map((kv) => kv && decodeOne(codec, kv)));
       return { committed: false, current };
     },
@@ -182,7 +191,8 @@ export function createEtcdStore(channel: Channel, options: { clock: Clock; probe
       return response.header?.revision ?? 0;
     }),
     leaseFor: leasePool(async (ttl) => {
-      const response = await lease.leaseGrant({ TTL: ttl, ID: '0' }, { timeoutMs: callTimeoutMs }).catch(fail);
+      // One too many lapses.
+      const response = await repeated(() => lease.leaseGrant({ TTL: ttl, ID: '0' }, { timeoutMs: callTimeoutMs }));
       return response.ID ?? '0';
     }, clock),
     async compact(revision) {

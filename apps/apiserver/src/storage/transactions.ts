@@ -40,16 +40,3 @@ export function transactionOf(writes: readonly Write[]): TxnRequest {
 export function currentOf(response: TxnResponse): (KeyValue | undefined)[] {
   return (response.responses ?? []).map((r) => (r.response?.$case === 'responseRange' ? r.response.value.kvs?.[0] : undefined));
 }
-
-/**
- * The revision at which an earlier attempt at the same transaction succeeded, as a later attempt that did not shows it;
- * undefined: it was somebody else. Expectations name the state before, so both attempts cannot succeed; values hold
- * what no other writer writes (a uid, times, random nonces), and two deletions of one state have one outcome.
- */
-export function earlierSuccess(writes: readonly Write[], response: TxnResponse): number | undefined {
-  const [main] = writes;
-  const [current] = currentOf(response);
-  if (!main) return undefined;
-  if ('delete' in main) return current ? undefined : (response.header?.revision ?? 0);
-  return 'put' in main && current?.value?.equals(main.put) ? (current.modRevision ?? 0) : undefined;
-}

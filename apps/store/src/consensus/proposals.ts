@@ -11,6 +11,8 @@ export interface Waiting {
   readonly proposal?: Proposal;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
+  /** In which it was handed to the algorithm. */
+  term?: number;
 }
 
 /** Most bytes handed to the algorithm in one piece. */
@@ -39,7 +41,7 @@ export class Proposals {
   }
 
   /** Hands what is queued to `propose`, which says whether it was taken; stops at the first refusal. Changes of members go alone. */
-  flush(propose: (entries: readonly ProposedEntry[]) => boolean): void {
+  flush(term: number, propose: (entries: readonly ProposedEntry[]) => boolean): void {
     while (this.queue.length) {
       let bytes = 0;
       let end = 0;
@@ -53,7 +55,10 @@ export class Proposals {
       }
       const batch = this.queue.slice(0, end);
       // Before: a member alone may have it applied within the call.
-      for (const waiting of batch) this.sent.set(waiting.sequence, waiting);
+      for (const waiting of batch) {
+        waiting.term = term;
+        this.sent.set(waiting.sequence, waiting);
+      }
       if (!propose(batch.map(({ entry }) => entry))) {
         for (const { sequence } of batch) this.sent.delete(sequence);
         // A change of members that has to wait holds up nothing else.
@@ -71,6 +76,19 @@ export class Proposals {
     const waiting = this.sent.get(sequence);
     if (waiting) this.sent.delete(sequence);
     return waiting;
+  }
+
+  /**
+   * An entry of a later term is being applied: what was handed to an earlier leader and is not in the log by now has died with
+   * it, or will come as late as any message may. Its client is told at once instead of when its time is up. Changes of members
+   * are proposed again by themselves.
+   */
+  overtaken(term: number): void {
+    const lost = [...this.sent.values()].filter((waiting) => (waiting.term ?? term) < term && waiting.entry.type !== 'confChange');
+    for (const { sequence, reject } of lost) {
+      this.sent.delete(sequence);
+      reject(etcdError('timeoutLeaderFail'));
+    }
   }
 
   /** Gives up what has waited since before `deadline`. It may still come to pass: nobody knows. */

@@ -71,6 +71,7 @@ export class ReplicatedLog implements CommitLog {
   private timer: Timer | undefined;
   private stopped = false;
   private diskFull = false;
+  private lastAppliedTerm = 0;
   private leaderWaits: (() => void)[] = [];
   private readonly leaderlessHooks = new Set<() => void>();
   /** When the last leader was lost; undefined while there is one, and once the hooks were called. */
@@ -97,6 +98,8 @@ export class ReplicatedLog implements CommitLog {
     this.timer = this.env.clock.every(this.options.heartbeatMs, () => this.tick());
     const { voters } = this.status.configuration;
     if (voters.length === 1 && voters[0] === this.status.id) this.raft.campaign();
+    // Its snapshot may say so: then it has nobody to call, and nobody calls it.
+    this.checkRemoved();
     this.poke();
   }
 
@@ -271,7 +274,7 @@ export class ReplicatedLog implements CommitLog {
 
   /** Brings proposals and questions of this member before the algorithm. */
   private ask(): void {
-    if (this.proposals.queued && this.leader) this.proposals.flush((entries) => this.raft.propose(entries) === undefined);
+    if (this.proposals.queued && this.leader) this.proposals.flush(this.status.term, (entries) => this.raft.propose(entries) === undefined);
     if (this.reads.isDue) this.reads.ask();
   }
 
@@ -367,6 +370,7 @@ export class ReplicatedLog implements CommitLog {
   private apply(entry: Entry): void {
     const { sink } = this.options;
     const { index, term } = entry;
+    if (term > this.lastAppliedTerm) this.proposals.overtaken((this.lastAppliedTerm = term));
     if (entry.type === 'normal') {
       const { origin, sequence, kind, bytes } = decodePayload(entry.data);
       const own = origin === this.origin ? this.proposals.take(sequence) : undefined;
