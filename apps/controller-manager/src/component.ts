@@ -4,6 +4,7 @@ import { type Component, ConfigError, type Env } from '@orrery/runtime';
 import { type ControllerOptions, allControllers } from './controllers.ts';
 import { type Settings, defaultSettings, isEnabled } from './settings.ts';
 
+export { secretTokenSigner } from './serviceaccount/token-signer.ts';
 export { settingsSchema } from './settings.ts';
 
 export interface ControllerManagerDeps extends Omit<ControllerOptions, 'settings'> {

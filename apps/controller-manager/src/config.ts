@@ -6,6 +6,7 @@ export const controllerManagerSchema = {
   ...settingsSchema,
   healthAddress: { type: 'string', default: '127.0.0.1:10257', help: 'host:port of /healthz, /readyz and /metrics; empty for none' },
   rootCaFile: { type: 'string', default: '', help: 'CA certificate published as kube-root-ca.crt in every namespace' },
+  serviceAccountPrivateKeyFile: { type: 'string', default: '', help: 'private key of service account tokens, PEM; without it Secrets for such tokens stay empty' },
   clusterSigningCertFile: { type: 'string', default: '', help: 'CA certificate that signs approved certificate signing requests' },
   clusterSigningKeyFile: { type: 'string', default: '', help: 'key of that CA' },
 } as const satisfies ConfigSchema;

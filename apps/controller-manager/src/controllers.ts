@@ -1,5 +1,7 @@
 import type { AnyController } from '@orrery/controller';
 import { horizontalPodAutoscaling } from './autoscaling/controller.ts';
+import { tokenCleaner } from './bootstrap-tokens/cleaner.ts';
+import { bootstrapSigner } from './bootstrap-tokens/signer.ts';
 import { csrApprovingController, csrCleanerController, csrSigningController } from './certificates/controllers.ts';
 import type { CertificateSigner } from './certificates/signer.ts';
 import { cronJobController } from './cronjob/controller.ts';
@@ -17,20 +19,25 @@ import { nodeIpamController } from './nodes/ipam-controller.ts';
 import { nodeLifecycleController } from './nodes/lifecycle-controller.ts';
 import { podGcController } from './nodes/pod-gc.ts';
 import { taintEvictionController } from './nodes/taint-eviction.ts';
+import { ttlController } from './nodes/ttl-controller.ts';
 import { validatingAdmissionPolicyStatusController } from './policies/status-controller.ts';
 import { resourceQuotaController } from './quota/controller.ts';
 import { clusterRoleAggregationController } from './rbac/aggregation.ts';
 import { replicaSetController, replicationControllerController } from './replicaset/controller.ts';
+import { resourceClaimController } from './resource-claims/controller.ts';
 import { serviceAccountController } from './serviceaccount/default-service-account.ts';
+import { legacyTokenCleaner } from './serviceaccount/legacy-token-cleaner.ts';
 import { rootCaPublisher } from './serviceaccount/root-ca-publisher.ts';
-import { type Settings, autoscalerOptions } from './settings.ts';
+import { tokenController } from './serviceaccount/token-controller.ts';
+import type { SecretTokenSigner } from './serviceaccount/token-signer.ts';
+import { type Settings, autoscalerOptions, tokenCleanUpPeriodMs } from './settings.ts';
 import { statefulSetController } from './statefulset/controller.ts';
 import { attachDetachController } from './volumes/attach-detach.ts';
 import { persistentVolumeBinder } from './volumes/binder.ts';
 import { ephemeralVolumeController } from './volumes/ephemeral.ts';
 import { persistentVolumeExpander } from './volumes/expander.ts';
 import { localVolumeController } from './volumes/local/provisioner.ts';
-import { claimProtectionController, volumeProtectionController } from './volumes/protection.ts';
+import { attributesClassProtectionController, claimProtectionController, volumeProtectionController } from './volumes/protection.ts';
 
 export interface ControllerOptions {
   readonly settings: Settings;
@@ -38,15 +45,21 @@ export interface ControllerOptions {
   readonly rootCaPem?: string | undefined;
   /** The cluster's CA, for certificate signing requests; without it nothing is approved or signed. */
   readonly signer?: CertificateSigner | undefined;
+  /** The key of service account tokens, for Secrets that hold one; without it none is filled. */
+  readonly tokenSigner?: SecretTokenSigner | undefined;
 }
 
 /** Every controller there is, in the order they start. */
 export function allControllers(options: ControllerOptions): AnyController[] {
-  const { rootCaPem, settings, signer } = options;
+  const { rootCaPem, settings, signer, tokenSigner } = options;
   return [
     namespaceController,
     serviceAccountController,
     ...(rootCaPem ? [rootCaPublisher(rootCaPem)] : []),
+    ...(tokenSigner ? [tokenController({ signer: tokenSigner, rootCaPem })] : []),
+    legacyTokenCleaner({ periodMs: tokenCleanUpPeriodMs(settings) }),
+    bootstrapSigner,
+    tokenCleaner,
     replicaSetController,
     replicationControllerController,
     deploymentController,
@@ -58,12 +71,14 @@ export function allControllers(options: ControllerOptions): AnyController[] {
     jobController,
     ttlAfterFinishedController,
     cronJobController,
+    resourceClaimController,
     disruptionController,
     horizontalPodAutoscaling(autoscalerOptions(settings)),
     resourceQuotaController(),
     clusterRoleAggregationController,
     claimProtectionController,
     volumeProtectionController,
+    attributesClassProtectionController,
     persistentVolumeBinder,
     persistentVolumeExpander,
     attachDetachController,
@@ -72,6 +87,7 @@ export function allControllers(options: ControllerOptions): AnyController[] {
     ...(settings.allocateNodeCidrs ? [nodeIpamController(settings)] : []),
     nodeLifecycleController(settings),
     taintEvictionController,
+    ttlController,
     podGcController(settings),
     garbageCollector(),
     ...(signer ? [csrApprovingController(signer), csrSigningController(signer)] : []),

@@ -2,16 +2,18 @@ import { readFileSync } from 'node:fs';
 import { apiConnectionSchema, connectApi, csrSigner, runMain, withHealthServer } from '@orrery/node-io';
 import { createControllerManager } from './component.ts';
 import { controllerManagerSchema } from './config.ts';
+import { secretTokenSigner } from './serviceaccount/token-signer.ts';
 
 await runMain({
   name: 'controller-manager',
   summary: 'runs the controllers that keep a cluster as its objects say',
   schema: { ...controllerManagerSchema, ...apiConnectionSchema },
   create({ env, config }) {
-    const { clusterSigningCertFile, clusterSigningKeyFile, rootCaFile } = config;
+    const { clusterSigningCertFile, clusterSigningKeyFile, rootCaFile, serviceAccountPrivateKeyFile } = config;
     const signer = clusterSigningCertFile ? csrSigner({ cert: readFileSync(clusterSigningCertFile, 'utf8'), key: readFileSync(clusterSigningKeyFile, 'utf8') }) : undefined;
     const rootCaPem = rootCaFile ? readFileSync(rootCaFile, 'utf8') : undefined;
-    const manager = createControllerManager(env, { api: connectApi(env, config), rootCaPem, signer }, config);
+    const tokenSigner = serviceAccountPrivateKeyFile ? secretTokenSigner(readFileSync(serviceAccountPrivateKeyFile, 'utf8')) : undefined;
+    const manager = createControllerManager(env, { api: connectApi(env, config), rootCaPem, signer, tokenSigner }, config);
     return withHealthServer(manager, { env, address: config.healthAddress });
   },
 });

@@ -17,6 +17,7 @@ export const settingsSchema = {
   horizontalPodAutoscalerCpuInitializationPeriod: { type: 'string', default: '5m0s', help: "so long after a pod's start its CPU counts only while it is ready and measured since" },
   horizontalPodAutoscalerInitialReadinessDelay: { type: 'string', default: '30s', help: "so long after a pod's start a change of readiness counts as its first" },
   terminatedPodGcThreshold: { type: 'number', default: 12_500, help: 'finished pods to keep before the oldest are deleted' },
+  legacyServiceAccountTokenCleanUpPeriod: { type: 'string', default: '8760h0m0s', help: 'how long an automatically made service account token must be unused before it is taken out of use, and then again before it is deleted' },
 } as const satisfies ConfigSchema;
 
 export type Settings = ConfigOf<typeof settingsSchema>;
@@ -41,11 +42,17 @@ export function autoscalerOptions(settings: Settings): AutoscalerOptions {
   };
 }
 
+/** How long a token must be unused. Throws ConfigError for what is no duration. */
+export const tokenCleanUpPeriodMs = (settings: Settings): number => duration(settings, 'legacyServiceAccountTokenCleanUpPeriod');
+
 export const defaultSettings: Settings = resolveConfig(settingsSchema, []);
+
+/** Controllers that `*` does not mean, as upstream has them. */
+const offByDefault: ReadonlySet<string> = new Set(['bootstrap-signer-controller', 'token-cleaner-controller']);
 
 /** Is a controller wanted by the words of `--controllers`? A name beats `*`; the last word about a name counts. */
 export function isEnabled(name: string, words: readonly string[]): boolean {
   const about = words.filter((word) => word === name || word === `-${name}`).at(-1);
   if (about !== undefined) return about === name;
-  return words.includes('*');
+  return words.includes('*') && !offByDefault.has(name);
 }

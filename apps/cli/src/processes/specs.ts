@@ -84,7 +84,7 @@ export function controlPlaneSpecs(context: SpecContext): ProcessSpec[] {
   const { options, ports } = context;
   const scheduler = context.tls('scheduler', 'system:kube-scheduler', []);
   const manager = context.tls('controller-manager', 'system:kube-controller-manager', []);
-  const signing = ['--cluster-signing-cert-file', manager.ca, '--cluster-signing-key-file', join(options.dir.pki, 'ca.key')];
+  const signing = ['--cluster-signing-cert-file', manager.ca, '--cluster-signing-key-file', join(options.dir.pki, 'ca.key'), '--service-account-private-key-file', join(options.dir.pki, 'components', 'service-account.key')];
   const ccm = context.tls('cloud-controller-manager', 'system:cloud-controller-manager', ['orrery:components']);
   const cloud = context.tls('cloud', 'orrery:cloud', ['orrery:components']);
   return [

@@ -3,7 +3,7 @@ import { type ApiServer, createApiServer } from '@orrery/apiserver/component';
 import { cloudSchema, createCloud } from '@orrery/cloud/component';
 import { createCloudControllerManager } from '@orrery/cloud-controller-manager/component';
 import { type ApiClient } from '@orrery/client';
-import { createControllerManager } from '@orrery/controller-manager/component';
+import { createControllerManager, secretTokenSigner } from '@orrery/controller-manager/component';
 import { coreDnsSchema, createCoreDns } from '@orrery/coredns/component';
 import { createIngress, ingressSchema } from '@orrery/ingress/component';
 import { type KubeProxy, createKubeProxy } from '@orrery/kube-proxy/component';
@@ -158,7 +158,7 @@ class SingleCluster implements Cluster {
 
   private controllerManager(): Component {
     const api = this.client('system:kube-controller-manager');
-    return createControllerManager(this.env('controller-manager'), { api, rootCaPem: this.pki.caCert, signer: csrSigner({ cert: this.pki.caCert, key: this.pki.caKey }), identity: 'single' }, { clusterCidr: podRange(this.options.nodes), ...extraSettings('controller-manager', this.options.extra) });
+    return createControllerManager(this.env('controller-manager'), { api, rootCaPem: this.pki.caCert, signer: csrSigner({ cert: this.pki.caCert, key: this.pki.caKey }), tokenSigner: secretTokenSigner(this.pki.saKey), identity: 'single' }, { clusterCidr: podRange(this.options.nodes), ...extraSettings('controller-manager', this.options.extra) });
   }
 
   private cloud(): Component {

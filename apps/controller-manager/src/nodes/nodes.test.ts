@@ -7,6 +7,7 @@ import { createCidrAllocator } from './cidr-allocator.ts';
 import { evictionRate, planTaints, zoneState } from './lifecycle-plan.ts';
 import { plan as planGc } from './pod-gc.ts';
 import { evictionTime } from './taints.ts';
+import { nextStep, ttlSeconds } from './ttl-controller.ts';
 
 const node = (name: string, ready = 'True'): Node => ({ metadata: { name }, status: { conditions: [{ type: 'Ready', status: ready }] } });
 
@@ -126,4 +127,16 @@ test('pods of lost nodes, unscheduled ones being deleted and too many finished o
   expect([first.remove.map((p) => p.metadata?.name), first.fail, [...first.missing]]).toEqual([['unscheduled', '1'], [], [['gone', 1000]]]);
   const later = planGc({ pods, nodeOf, missing: first.missing, threshold: 0 }, 41_000);
   expect(later.fail.map(({ pod: p, message }) => [p.metadata?.name, message])).toEqual([['lost', 'PodGC: node no longer exists']]);
+});
+
+test('nodes are told how long to keep what they read, by the size of the cluster', async () => {
+  const walk = [50, 101, 95, 89, 501, 2001, 20_000, 0].map(((step) => (nodes: number) => ttlSeconds((step = nextStep(step, nodes))))(0));
+  expect(walk).toEqual([0, 15, 15, 0, 30, 300, 600, 0]);
+  const { api, clock } = await startManager({ controllers: ['ttl-controller'] });
+  await api.create(Nodes, node('first'));
+  await clock.advance(100);
+  expect(api.find(Nodes, 'first')?.metadata?.annotations).toEqual({ 'node.alpha.kubernetes.io/ttl': '0' });
+  api.seed(Nodes, ...Array.from({ length: 100 }, (_, i) => node(`n${i}`)));
+  for (let i = 0; i < 20; i++) await clock.advance(100);
+  expect(new Set(api.objects(Nodes).map((n) => n.metadata?.annotations?.['node.alpha.kubernetes.io/ttl']))).toEqual(new Set(['15']));
 });

@@ -1,5 +1,5 @@
-import { PersistentVolumeClaims, PersistentVolumes, Pods } from '@orrery/api';
-import type { PersistentVolume, PersistentVolumeClaim, Pod } from '@orrery/api/types';
+import { PersistentVolumeClaims, PersistentVolumes, Pods, VolumeAttributesClasses } from '@orrery/api';
+import type { PersistentVolume, PersistentVolumeClaim, Pod, VolumeAttributesClass } from '@orrery/api/types';
 import type { KubeObject } from '@orrery/apimachinery';
 import { defineController, watch } from '@orrery/controller';
 import { isNotFound } from '@orrery/errors';
@@ -7,6 +7,7 @@ import { isTerminal } from '../pods/pod-state.ts';
 
 export const claimFinalizer = 'kubernetes.io/pvc-protection';
 export const volumeFinalizer = 'kubernetes.io/pv-protection';
+export const attributesClassFinalizer = 'kubernetes.io/vac-protection';
 
 /** The finalizers an object should have: protected while it lives, released once it is to go and nothing uses it. Undefined: as they are. */
 export function plan(object: KubeObject, finalizer: string, inUse: () => boolean): string[] | undefined {
@@ -63,5 +64,32 @@ export const volumeProtectionController = defineController<PersistentVolume>({
     const volume = store(PersistentVolumes).get(key);
     const finalizers = volume && plan(volume, volumeFinalizer, () => volume.status?.phase === 'Bound');
     if (volume && finalizers) await api.update(PersistentVolumes, { ...volume, metadata: { ...volume.metadata, finalizers } }).catch(ignoreGone);
+  },
+});
+
+/** Classes that a claim asks for or has, or that its volume has. */
+function* classesOf({ spec, status }: PersistentVolumeClaim): Iterable<string> {
+  for (const name of [spec?.volumeAttributesClassName, status?.currentVolumeAttributesClassName, status?.modifyVolumeStatus?.targetVolumeAttributesClassName]) if (name) yield name;
+}
+
+function* classesNamedBy(change: { object: PersistentVolumeClaim; old: PersistentVolumeClaim | undefined }): Iterable<string> {
+  yield* classesOf(change.object);
+  if (change.old) yield* classesOf(change.old);
+}
+
+/** Keeps volume attributes classes that claims or volumes have from being removed. */
+export const attributesClassProtectionController = defineController<VolumeAttributesClass>({
+  name: 'volumeattributesclass-protection-controller',
+  for: VolumeAttributesClasses,
+  watches: [
+    watch(PersistentVolumeClaims, classesNamedBy),
+    watch(PersistentVolumes, ({ object, old }) => [object, old].flatMap((volume) => volume?.spec?.volumeAttributesClassName ?? [])),
+  ],
+  async reconcile(key, { api, store }) {
+    const found = store(VolumeAttributesClasses).get(key);
+    const inUse = (): boolean =>
+      [...store(PersistentVolumeClaims).list()].some((claim) => [...classesOf(claim)].includes(key)) || [...store(PersistentVolumes).list()].some((volume) => volume.spec?.volumeAttributesClassName === key);
+    const finalizers = found && plan(found, attributesClassFinalizer, inUse);
+    if (found && finalizers) await api.update(VolumeAttributesClasses, { ...found, metadata: { ...found.metadata, finalizers } }).catch(ignoreGone);
   },
 });
