@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { Agent, type IncomingMessage, get } from 'node:http';
-import { type ClientHttp2Session, connect } from 'node:http2';
+import { type ClientHttp2Session, type IncomingHttpHeaders, type OutgoingHttpHeaders, connect } from 'node:http2';
 import { type Socket, connect as dial } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -76,6 +76,63 @@ describe('over HTTP/2', () => {
     open();
     expect(await held).toBe(200);
     await drained;
+  });
+});
+
+describe('replies over HTTP/2', () => {
+  const { serverCert: cert, serverKey: key } = ensurePki(undefined);
+  interface Answer {
+    readonly headers: IncomingHttpHeaders;
+    readonly body: string;
+    readonly continued: boolean;
+  }
+
+  async function asked(request: HttpHandler['request'], sent: OutgoingHttpHeaders, body?: Buffer): Promise<Answer> {
+    const server = await serveHttp({ host: '127.0.0.1', port: 0, tls: { cert, key }, handler: { request } });
+    cleanUps.push(() => server.close());
+    const session = connect(`https://127.0.0.1:${server.port}`, { rejectUnauthorized: false });
+    cleanUps.push(() => session.destroy());
+    const stream = session.on('error', () => undefined).request({ ':path': '/', ...sent }, { endStream: body === undefined });
+    let continued = false;
+    stream.on('continue', () => (continued = true));
+    stream.on('error', () => undefined);
+    if (body) stream.end(body);
+    const [headers] = (await once(stream, 'response')) as [IncomingHttpHeaders];
+    const chunks: Buffer[] = [];
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+    await once(stream, 'end');
+    return { headers, body: Buffer.concat(chunks).toString(), continued };
+  }
+
+  it('have no body for HEAD, but its length', async () => {
+    const { headers, body } = await asked((_, response) => response.send(200, { 'content-type': 'text/plain' }, 'four'), { ':method': 'HEAD' });
+    expect([headers[':status'], headers['content-length'], body]).toEqual([200, '4', '']);
+  });
+
+  it('have neither with 204', async () => {
+    const { headers, body } = await asked((_, response) => response.send(204, {}), {});
+    expect([headers[':status'], headers['content-length'], body]).toEqual([204, undefined, '']);
+  });
+
+  it('drop what only HTTP/1.1 knows, and repeat what may be repeated', async () => {
+    const { headers } = await asked((_, response) => response.send(200, { connection: 'close', 'transfer-encoding': 'chunked', warning: ['299 - "a"', '299 - "b"'], 'x-none': undefined }, 'ok'), {});
+    expect([headers['connection'], headers['transfer-encoding'], headers['warning'], 'x-none' in headers]).toEqual([undefined, undefined, '299 - "a", 299 - "b"', false]);
+  });
+
+  it('reach who sends a body that nobody reads', async () => {
+    const { headers, body } = await asked((_, response) => response.send(401, {}, 'no'), { ':method': 'POST' }, Buffer.alloc(3_000_000));
+    expect([headers[':status'], body]).toEqual([401, 'no']);
+  });
+
+  it('say that a body is welcome to who asks first', async () => {
+    const echo: HttpHandler['request'] = async (request, response) => response.send(200, {}, await request.body(100));
+    const { body, continued } = await asked(echo, { ':method': 'POST', expect: '100-continue' }, Buffer.from('hello'));
+    expect([body, continued]).toEqual(['hello', true]);
+  });
+
+  it('refuse tunnels', async () => {
+    const { headers } = await asked((_, response) => response.send(200, {}, 'reached'), { ':method': 'CONNECT', ':path': undefined, ':authority': 'x:1' });
+    expect(headers[':status']).toBe(405);
   });
 });
 
