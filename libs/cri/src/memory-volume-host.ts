@@ -1,22 +1,29 @@
-import { pathParts, type VolumeFile, type VolumeHost } from './volume-host.ts';
+import { type DirectoryAttributes, type VolumeFile, type VolumeHost, pathParts } from './volume-host.ts';
+
+interface Owned {
+  uid?: number;
+  gid?: number;
+}
 
 /** A file of the memory tree. `bytes` is replaced, never written into, so equal content may be shared by many files. */
-export interface MemoryFile {
+export interface MemoryFile extends Owned {
   readonly kind: 'file';
   bytes: Uint8Array;
   mode: number;
   mtimeMs: number;
 }
 
-export interface MemoryDirectory {
+export interface MemoryDirectory extends Owned {
   readonly kind: 'directory';
   /** Replaced as a whole when the kubelet updates a volume: hold the directory, not this map. */
   entries: Map<string, MemoryNode>;
   mode: number;
   mtimeMs: number;
+  /** A file system in memory begins here, as containers see it. */
+  tmpfs?: { readonly sizeBytes?: number };
 }
 
-export interface MemorySymlink {
+export interface MemorySymlink extends Owned {
   readonly kind: 'symlink';
   target: string;
   mtimeMs: number;
@@ -24,17 +31,33 @@ export interface MemorySymlink {
 
 export type MemoryNode = MemoryFile | MemoryDirectory | MemorySymlink;
 
+const setgid = 0o2000;
+const dataLink = '..data';
+const maxLinks = 40;
+
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a === b || (a.length === b.length && a.every((byte, i) => byte === b[i]));
 }
 
+function isFile(node: MemoryNode | undefined, { bytes, mode, uid, gid }: VolumeFile): node is MemoryFile {
+  return node?.kind === 'file' && node.mode === mode && node.uid === uid && node.gid === gid && sameBytes(node.bytes, bytes);
+}
+
+/** How many files lie below a directory. */
+function countFiles(directory: MemoryDirectory): number {
+  let count = 0;
+  for (const node of directory.entries.values()) count += node.kind === 'directory' ? countFiles(node) : 1;
+  return count;
+}
+
 /**
- * A node's file system in memory. An emulated runtime mounts `lookup(mount.hostPath)` itself, by reference, and may
+ * A node's file system in memory. An emulated runtime mounts `find(mount.hostPath)` itself, by reference, and may
  * change the nodes (create files in an emptyDir, append to a termination log) with plain assignments.
  */
 export class MemoryVolumeHost implements VolumeHost {
   readonly root: MemoryDirectory;
   private readonly now: () => number;
+  private stamps = 0;
 
   constructor(now: () => number) {
     this.now = now;
@@ -51,23 +74,53 @@ export class MemoryVolumeHost implements VolumeHost {
     return node;
   }
 
+  /** The node at `path` with symbolic links followed, where it really is, and the file system in memory that it is in. */
+  find(path: string): { path: string; node: Exclude<MemoryNode, MemorySymlink>; tmpfs: MemoryDirectory['tmpfs'] } | undefined {
+    const pending = pathParts(path).reverse();
+    let way: { name: string; node: MemoryDirectory | MemoryFile }[] = [];
+    const here = (): MemoryDirectory | MemoryFile => way.at(-1)?.node ?? this.root;
+    for (let links = 0; pending.length; ) {
+      const name = pending.pop() as string;
+      const at = here();
+      if (at.kind !== 'directory') return undefined;
+      const next = name === '..' ? undefined : at.entries.get(name);
+      if (name === '..') way.pop();
+      else if (!next) return undefined;
+      else if (next.kind !== 'symlink') way.push({ name, node: next });
+      else {
+        if (++links > maxLinks) return undefined;
+        if (next.target.startsWith('/')) way = [];
+        pending.push(...next.target.split('/').filter((part) => part !== '' && part !== '.').reverse());
+      }
+    }
+    const mount = way.findLast(({ node }) => node.kind === 'directory' && node.tmpfs)?.node as MemoryDirectory | undefined;
+    return { path: `/${way.map(({ name }) => name).join('/')}`, node: here(), tmpfs: mount?.tmpfs };
+  }
+
   /** The directory at `path`, created with its parents when it is not there. Throws when a file is in the way. */
-  ensureDirectory(path: string, mode = 0o755): MemoryDirectory {
+  ensureDirectory(path: string, attributes: DirectoryAttributes = { mode: 0o755 }): MemoryDirectory {
     let at = this.root;
     const parts = pathParts(path);
     for (const [i, part] of parts.entries()) {
       let next = at.entries.get(part);
-      if (!next) at.entries.set(part, (next = this.directory(i === parts.length - 1 ? mode : 0o755)));
+      if (!next) at.entries.set(part, (next = this.childDirectory(at, i === parts.length - 1 ? attributes : { mode: 0o755 })));
       if (next.kind !== 'directory') throw new Error(`${path}: ${part} is not a directory`);
       at = next;
     }
     return at;
   }
 
-  async writeVolume(path: string, files: ReadonlyMap<string, VolumeFile>): Promise<void> {
-    const directory = this.ensureDirectory(path);
-    const entries = new Map<string, MemoryNode>();
-    for (const [name, file] of files) this.place(entries, name, { file, old: this.lookup(`${path}/${name}`) });
+  async writeVolume(path: string, files: ReadonlyMap<string, VolumeFile>, attributes: DirectoryAttributes = { mode: 0o777 }): Promise<void> {
+    const directory = this.ensureDirectory(path, attributes);
+    const current = this.find(`${path}/${dataLink}`)?.node;
+    const old = current?.kind === 'directory' ? current : undefined;
+    const oldFile = (name: string): MemoryNode | undefined => (old ? this.find(`${path}/${dataLink}/${name}`)?.node : undefined);
+    if (old && countFiles(old) === files.size && [...files].every(([name, file]) => isFile(oldFile(name), file))) return;
+    const data = this.childDirectory(directory, { mode: 0o755 });
+    for (const [name, file] of files) this.place(data, name, { file, old: oldFile(name) });
+    const stamp = `..${new Date(this.now()).toISOString().slice(0, 19).replace(/[-T:]/g, '_')}.${++this.stamps}`;
+    const entries = new Map<string, MemoryNode>([[stamp, data], [dataLink, this.symlink(stamp)]]);
+    for (const name of data.entries.keys()) entries.set(name, directory.entries.get(name) ?? this.symlink(`${dataLink}/${name}`));
     directory.entries = entries;
     directory.mtimeMs = this.now();
   }
@@ -83,19 +136,22 @@ export class MemoryVolumeHost implements VolumeHost {
   }
 
   async readFile(path: string, maxBytes?: number): Promise<Uint8Array | undefined> {
-    const node = this.lookup(path);
+    const node = this.find(path)?.node;
     if (node?.kind !== 'file') return undefined;
     return maxBytes === undefined ? node.bytes : node.bytes.subarray(Math.max(0, node.bytes.length - maxBytes));
   }
 
-  async makeDir(path: string, mode: number): Promise<void> {
-    this.ensureDirectory(path, mode);
+  async makeDir(path: string, attributes: number | DirectoryAttributes): Promise<void> {
+    this.ensureDirectory(path, typeof attributes === 'number' ? { mode: attributes } : attributes);
   }
 
   async kind(path: string): Promise<'file' | 'directory' | undefined> {
-    const node = this.lookup(path);
-    if (node?.kind === 'symlink') return this.kind(node.target);
-    return node?.kind;
+    return this.find(path)?.node.kind;
+  }
+
+  async resolve(path: string): Promise<{ path: string; mode: number } | undefined> {
+    const found = this.find(path);
+    return found && { path: found.path, mode: found.node.mode };
   }
 
   async remove(path: string): Promise<void> {
@@ -105,25 +161,35 @@ export class MemoryVolumeHost implements VolumeHost {
     if (name !== undefined && parent?.kind === 'directory') parent.entries.delete(name);
   }
 
-  private place(entries: Map<string, MemoryNode>, name: string, content: { file: VolumeFile; old: MemoryNode | undefined }): void {
+  private place(directory: MemoryDirectory, name: string, content: { file: VolumeFile; old: MemoryNode | undefined }): void {
     const { file, old } = content;
     const parts = pathParts(name);
     const leaf = parts.pop() ?? '';
-    let at = entries;
+    let at = directory;
     for (const part of parts) {
-      let next = at.get(part);
-      if (next?.kind !== 'directory') at.set(part, (next = this.directory(0o755)));
-      at = next.entries;
+      let next = at.entries.get(part);
+      if (next?.kind !== 'directory') at.entries.set(part, (next = this.childDirectory(at, { mode: 0o755 })));
+      at = next;
     }
-    const unchanged = old?.kind === 'file' && old.mode === file.mode && sameBytes(old.bytes, file.bytes);
-    at.set(leaf, unchanged ? old : this.file(file));
+    at.entries.set(leaf, isFile(old, file) ? old : this.file(file));
+  }
+
+  /** A new directory; below one with the setgid bit it has that one's group and bit, as the kernel does it. */
+  private childDirectory(parent: MemoryDirectory, { mode, gid, tmpfs }: DirectoryAttributes): MemoryDirectory {
+    const inherits = (parent.mode & setgid) !== 0;
+    const group = gid ?? (inherits ? parent.gid : undefined);
+    return { ...this.directory(inherits ? mode | setgid : mode), ...(group === undefined ? {} : { gid: group }), ...(tmpfs ? { tmpfs } : {}) };
   }
 
   private directory(mode: number): MemoryDirectory {
     return { kind: 'directory', entries: new Map(), mode, mtimeMs: this.now() };
   }
 
-  private file({ bytes, mode }: VolumeFile): MemoryFile {
-    return { kind: 'file', bytes, mode, mtimeMs: this.now() };
+  private symlink(target: string): MemorySymlink {
+    return { kind: 'symlink', target, mtimeMs: this.now() };
+  }
+
+  private file({ bytes, mode, uid, gid }: VolumeFile): MemoryFile {
+    return { kind: 'file', bytes, mode, mtimeMs: this.now(), ...(uid === undefined ? {} : { uid }), ...(gid === undefined ? {} : { gid }) };
   }
 }

@@ -13,22 +13,38 @@ export interface VolumeFile {
   readonly bytes: Uint8Array;
   /** Permission bits, e.g. 0o644. */
   readonly mode: number;
+  /** Default 0. Real directories know owners only when the kubelet runs as root. */
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+/** What a directory of a volume is like. */
+export interface DirectoryAttributes {
+  /** Permission bits with setgid and sticky. */
+  readonly mode: number;
+  /** Default 0. Real directories know owners only when the kubelet runs as root. */
+  readonly gid?: number;
+  /** Containers see a file system in memory there; an emulated one alone can show that. Bytes, when it is limited. */
+  readonly tmpfs?: { readonly sizeBytes?: number };
 }
 
 export interface VolumeHost {
   /**
    * Makes the directory at `path` hold exactly `files` (keys are relative, `/` between parts, never `..`). The change is
-   * atomic: a reader sees all old or all new files. Unchanged content is not written again.
+   * atomic: a reader sees all old or all new files. Unchanged content is not written again. As upstream's AtomicWriter lays it out: the
+   * files lie in a directory of their own, `..data` is a link to it that is replaced, each top-level name links through `..data`.
    */
-  writeVolume(path: string, files: ReadonlyMap<string, VolumeFile>): Promise<void>;
+  writeVolume(path: string, files: ReadonlyMap<string, VolumeFile>, directory?: DirectoryAttributes): Promise<void>;
   /** Writes one file, creating its parents; replaces the content of a file that is there, keeping what is mounted from it. */
   writeFile(path: string, file: VolumeFile): Promise<void>;
   /** The content, or undefined when there is no such file. `maxBytes` reads no more than the last so many bytes. */
   readFile(path: string, maxBytes?: number): Promise<Uint8Array | undefined>;
-  /** Creates the directory and its parents; no error when it is there. */
-  makeDir(path: string, mode: number): Promise<void>;
+  /** Creates the directory and its parents; no error when it is there, which then stays as it is. */
+  makeDir(path: string, attributes: number | DirectoryAttributes): Promise<void>;
   /** What is at `path`, symbolic links followed. */
   kind(path: string): Promise<'file' | 'directory' | undefined>;
+  /** The path with all symbolic links followed, and the permission bits of what is there; undefined when there is nothing. */
+  resolve(path: string): Promise<{ readonly path: string; readonly mode: number } | undefined>;
   /** Removes the file or tree; no error when it is gone already. */
   remove(path: string): Promise<void>;
 }

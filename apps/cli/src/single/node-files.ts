@@ -29,11 +29,12 @@ export function nodeFiles({ clock, random }: Env, root: string): NodeFiles {
   const at = (path: string): VolumeHost => (isOnDisk(path) ? disk : memory);
   return {
     volumes: {
-      writeVolume: (path, files) => at(path).writeVolume(path, files),
+      writeVolume: (path, files, directory) => at(path).writeVolume(path, files, directory),
       writeFile: (path, file) => at(path).writeFile(path, file),
       readFile: (path, maxBytes) => at(path).readFile(path, maxBytes),
-      makeDir: (path, mode) => at(path).makeDir(path, mode),
+      makeDir: (path, attributes) => at(path).makeDir(path, attributes),
       kind: (path) => at(path).kind(path),
+      resolve: (path) => at(path).resolve(path),
       remove: (path) => at(path).remove(path),
     },
     mounts: {

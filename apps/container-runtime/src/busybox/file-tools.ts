@@ -100,7 +100,7 @@ const rm: Applet = async (proc, args) => {
 const mkdir: Applet = (proc, args) => {
   const { flags, values, operands } = parseOptions(args, 'pm:v', { long: { parents: 'p', mode: 'm:' } });
   if (!operands.length) throw new UsageError('missing operand');
-  const mode = values.has('m') ? newMode(values.get('m') as string, { old: 0o777, directory: true }) : 0o755;
+  const mode = values.has('m') ? newMode(values.get('m') as string, { old: 0o777, directory: true }) : 0o777 & ~proc.umask;
   return eachPath(proc, operands, {
     complaint: "mkdir: can't create directory",
     run: (path) => (flags.has('p') ? proc.fs.makeDirs(path, mode) : proc.fs.mkdir(path, mode)),
@@ -174,7 +174,7 @@ const touch: Applet = (proc, args) => {
     run(path) {
       if (!proc.fs.exists(path)) {
         if (flags.has('c')) return;
-        proc.fs.writeFile(path, '');
+        proc.fs.writeFile(path, '', 0o666 & ~proc.umask);
       }
       proc.fs.setAttributes(path, { mtimeMs: when });
     },
@@ -262,6 +262,9 @@ const mount: Applet = async (proc, args) => {
 };
 
 const diskBytes = 100 * 1024 ** 3;
+const diskUsedBytes = 12 * 1024 ** 3;
+/** What an empty directory counts. */
+const emptyBytes = 4096;
 
 function usedBytes(proc: Proc, path: string, seen = new Set<number>()): number {
   const s = proc.fs.lstat(path);
@@ -280,8 +283,12 @@ const df: Applet = async (proc, args) => {
   const rows = wanted.length ? wanted.map(mountOf) : shown;
   const size = (bytes: number): string => (flags.has('h') ? humanSize(bytes) : String(Math.floor(bytes / (flags.has('m') ? 1024 ** 2 : 1024))));
   const head = flags.has('h') ? 'Filesystem                Size      Used Available Use% Mounted on\n' : 'Filesystem           1K-blocks      Used Available Use% Mounted on\n';
-  const used = 12 * 1024 ** 3;
-  await proc.out(head + rows.map((m) => (m ? `${m.tree.source.padEnd(20)} ${size(diskBytes).padStart(9)} ${size(used).padStart(9)} ${size(diskBytes - used).padStart(9)}  12% ${m.at}\n` : '')).join(''));
+  const row = (m: (typeof shown)[number]): string => {
+    const total = m.tree.sizeBytes ?? diskBytes;
+    const used = m.tree.type === 'tmpfs' ? usedBytes(proc, m.at) - emptyBytes : diskUsedBytes;
+    return `${m.tree.source.padEnd(20)} ${size(total).padStart(9)} ${size(used).padStart(9)} ${size(Math.max(0, total - used)).padStart(9)} ${String(Math.ceil((100 * used) / total)).padStart(3)}% ${m.at}\n`;
+  };
+  await proc.out(head + rows.map((m) => (m ? row(m) : '')).join(''));
   return 0;
 };
 

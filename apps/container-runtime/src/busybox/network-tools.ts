@@ -163,7 +163,20 @@ function interfaces(proc: Proc): { name: string; ip: string }[] {
   return [{ name: 'lo', ip: '127.0.0.1' }, ...proc.net.stack.ips.map((ip) => ({ name: 'eth0', ip }))];
 }
 
+/** `ip link add dummy0 type dummy` and the like: only a privileged container may, and the interface leads nowhere. */
+async function changeLink(proc: Proc): Promise<number> {
+  if (proc.host.privileged && proc.cred.uid === 0) return 0;
+  await proc.err('ip: RTNETLINK answers: Operation not permitted\n');
+  return 2;
+}
+
 const ip: Applet = async (proc, args) => {
+  const words = args.filter((arg) => !arg.startsWith('-'));
+  if (/^l/.test(words[0] ?? '') && /^(?:add|del|delete|set|change)$/.test(words[1] ?? '')) return changeLink(proc);
+  if (/^l/.test(words[0] ?? '')) {
+    await proc.out(interfaces(proc).map(({ name }, i) => `${i + 1}: ${name}: <${name === 'lo' ? 'LOOPBACK' : 'BROADCAST,MULTICAST'},UP,LOWER_UP> mtu ${name === 'lo' ? 65536 : 1500} state UP\n`).join(''));
+    return 0;
+  }
   const object = args.find((arg) => !arg.startsWith('-')) ?? '';
   if (/^a/.test(object)) {
     const rows = interfaces(proc).map(({ name, ip: own }, i) => `${i + 1}: ${name}: <${name === 'lo' ? 'LOOPBACK' : 'BROADCAST,MULTICAST'},UP,LOWER_UP> mtu ${name === 'lo' ? 65536 : 1500} state UP\n    ${own.includes(':') ? 'inet6' : 'inet'} ${own}/${name === 'lo' ? 8 : parseIp(own)?.family === 6 ? 64 : 24} scope ${name === 'lo' ? 'host' : 'global'} ${name}\n       valid_lft forever preferred_lft forever\n`);

@@ -332,7 +332,7 @@ class Editor {
         if (this.proc.fs.exists(this.proc.path(command.text))) this.after.push(this.proc.fs.readText(this.proc.path(command.text)));
         return undefined;
       case 'w': {
-        const ref = this.proc.fs.open(this.proc.path(command.text), { write: true, create: 0o644 });
+        const ref = this.proc.fs.open(this.proc.path(command.text), { write: true, create: 0o666 & ~this.proc.umask });
         ref.append(Buffer.from(`${this.pattern}\n`));
         return undefined;
       }

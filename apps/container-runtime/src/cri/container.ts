@@ -1,4 +1,4 @@
-import { type Container as CriContainer, type ContainerConfig, ContainerState, type ContainerStatus, type LinuxContainerResources } from '@orrery/proto/cri';
+import { type Container as CriContainer, type ContainerConfig, ContainerState, type ContainerStatus, type LinuxContainerResources, SecurityProfile_ProfileType } from '@orrery/proto/cri';
 import type { Clock, Env, Random } from '@orrery/runtime';
 import type { NetStack } from '@orrery/vnet';
 import { Code, RpcError } from '@orrery/rpc';
@@ -132,6 +132,23 @@ export class Container implements Host, Surroundings {
 
   get cpus(): number {
     return this.deps.nodeCpus;
+  }
+
+  get sysctls(): Readonly<Record<string, string>> {
+    return this.sandbox.config.linux?.sysctls ?? {};
+  }
+
+  get privileged(): boolean {
+    return this.config.linux?.securityContext?.privileged ?? false;
+  }
+
+  get noNewPrivs(): boolean {
+    return this.config.linux?.securityContext?.noNewPrivs ?? false;
+  }
+
+  get seccomp(): boolean {
+    const { profileType } = this.config.linux?.securityContext?.seccomp ?? {};
+    return profileType === SecurityProfile_ProfileType.RuntimeDefault || profileType === SecurityProfile_ProfileType.Localhost;
   }
 
   memory(): { limitBytes: number; usedBytes: number } {

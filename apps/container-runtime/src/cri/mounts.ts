@@ -16,8 +16,9 @@ export function memoryMounts(volumes: MemoryVolumeHost, clock: Clock): MountSour
   return {
     open(hostPath) {
       const path = resolvePath('/', hostPath);
-      const node: TreeNode = (volumes.lookup(path) as TreeNode | undefined) ?? (volumes.ensureDirectory(path) as TreeNode);
-      return new NodeTree({ root: node, now: () => clock.now(), source: path, type: 'tmpfs' });
+      const found = volumes.find(path);
+      const root = (found?.node ?? volumes.ensureDirectory(path)) as TreeNode;
+      return new NodeTree({ root, now: () => clock.now(), ...(found?.tmpfs ? { source: 'tmpfs', type: 'tmpfs' } : { source: '/dev/vda1', type: 'ext4' }), ...(found?.tmpfs?.sizeBytes === undefined ? {} : { sizeBytes: found.tmpfs.sizeBytes }) });
     },
   };
 }
@@ -28,6 +29,7 @@ function fileTree(text: string, at: string, clock: Clock): Tree {
 }
 
 const maxLinks = 40;
+const shmBytes = 64 * 1024 ** 2;
 
 /** Where a mount lands: links of the image on the way are followed inside its root (`/var/run/secrets` in `/run`). */
 function mountPoint(root: Tree, containerPath: string): string {
@@ -61,7 +63,7 @@ export function containerMounts(options: {
   clock: Clock;
 }): Mount[] {
   const { clock, files, config, source } = options;
-  const tmpfs = (): Tree => new NodeTree({ root: { kind: 'directory', entries: new Map(), mode: 0o1777, mtimeMs: clock.now() }, now: () => clock.now(), source: 'shm', type: 'tmpfs' });
+  const tmpfs = (): Tree => new NodeTree({ root: { kind: 'directory', entries: new Map(), mode: 0o1777, mtimeMs: clock.now() }, now: () => clock.now(), source: 'shm', type: 'tmpfs', sizeBytes: shmBytes });
   const mounts: Mount[] = [
     { at: '/', tree: options.root, readOnly: options.rootReadOnly },
     { at: '/proc', tree: options.proc, readOnly: false },

@@ -87,14 +87,16 @@ function unshared(node: TreeNode): TreeNode {
 export class NodeTree implements Tree {
   readonly source: string;
   readonly type: string;
+  readonly sizeBytes: number | undefined;
   private root: TreeNode;
   private readonly now: () => number;
 
-  constructor(options: { root: TreeNode; now: () => number; source?: string; type?: string }) {
+  constructor(options: { root: TreeNode; now: () => number; source?: string; type?: string; sizeBytes?: number }) {
     this.root = options.root;
     this.now = options.now;
     this.source = options.source ?? 'overlay';
     this.type = options.type ?? 'overlay';
+    this.sizeBytes = options.sizeBytes;
   }
 
   private find(parts: Parts): TreeNode | undefined {

@@ -1,5 +1,6 @@
 import type { Host, ProcessInfo } from '../process/proc.ts';
 import { type Generated, GeneratedTree } from './generated-tree.ts';
+import { sysctlTree } from './sysctl.ts';
 import type { Mount } from './vfs.ts';
 
 /** What /proc shows of a container. */
@@ -27,7 +28,7 @@ function processEntries(source: ProcSource, info: ProcessInfo): ReadonlyMap<stri
   return new Map<string, Generated>([
     ['cmdline', { text: () => info.argv.map((arg) => `${arg}\0`).join('') }],
     ['comm', { text: () => `${name}\n` }],
-    ['status', { text: () => `Name:\t${name}\nState:\tS (sleeping)\nTgid:\t${info.pid}\nPid:\t${info.pid}\nPPid:\t${info.ppid}\nUid:\t${info.uid}\t${info.uid}\t${info.uid}\t${info.uid}\nThreads:\t1\n` }],
+    ['status', { text: () => `Name:\t${name}\nState:\tS (sleeping)\nTgid:\t${info.pid}\nPid:\t${info.pid}\nPPid:\t${info.ppid}\nUid:\t${info.uid}\t${info.uid}\t${info.uid}\t${info.uid}\nGroups:\t\nThreads:\t1\nNoNewPrivs:\t${source.host.noNewPrivs ? 1 : 0}\nSeccomp:\t${source.host.seccomp ? 2 : 0}\n` }],
     ['stat', { text: () => `${info.pid} (${name}) S ${info.ppid} ${info.pid} 1 0 -1 4194560\n` }],
     ['mounts', { text: () => mountLines(source) }],
     ['cgroup', { text: () => '0::/\n' }],
@@ -46,7 +47,7 @@ export function procTree(source: ProcSource): GeneratedTree {
     ['uptime', { text: () => `${uptime().toFixed(2)} ${uptime().toFixed(2)}\n` }],
     ['version', { text: () => 'Linux version 6.12.0-orrery (orrery@build) #1 SMP\n' }],
     ['filesystems', { text: () => 'nodev\tproc\nnodev\ttmpfs\nnodev\toverlay\n' }],
-    ['sys', { entries: () => new Map([['kernel', { entries: () => new Map([['hostname', { text: () => `${host.hostname}\n` }], ['ostype', { text: () => 'Linux\n' }], ['osrelease', { text: () => '6.12.0-orrery\n' }]]) }]]) }],
+    ['sys', sysctlTree(host.hostname, host.sysctls)],
     ['self', { link: () => String(source.processes().at(-1)?.pid ?? 1) }],
   ];
   const entries = (): ReadonlyMap<string, Generated> =>

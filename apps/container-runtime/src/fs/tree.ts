@@ -33,6 +33,8 @@ export interface Tree {
   /** Mount source and type as `mount` and /proc/mounts show them. */
   readonly source: string;
   readonly type: string;
+  /** How much it holds at most, where that is limited. */
+  readonly sizeBytes?: number | undefined;
   /** Undefined when there is nothing. */
   stat(parts: Parts): Stat | undefined;
   list(parts: Parts): string[];

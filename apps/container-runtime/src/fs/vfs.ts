@@ -23,6 +23,8 @@ interface Place {
 }
 
 const maxLinks = 40;
+const setgid = 0o2000;
+const sticky = 0o1000;
 const [readBit, writeBit, executeBit] = [4, 2, 1];
 
 /** Joins and normalises: `..` and `.` are taken out textually. */
@@ -124,6 +126,13 @@ export class Vfs {
     return place;
   }
 
+  /** Who owns what is made at a place: the user; the group is the directory's where it has the setgid bit. */
+  private newOwner(place: Place, mode: number): { mode: number; uid: number; gid: number } {
+    const parent = place.mount.tree.stat(place.parts.slice(0, -1));
+    const gid = parent && parent.mode & setgid ? parent.gid : this.cred.gid;
+    return { mode, uid: this.cred.uid, gid };
+  }
+
   stat(path: string): Stat {
     return this.existing(path).stat;
   }
@@ -208,7 +217,7 @@ export class Vfs {
         this.check(stat, writeBit, path);
       }
     }
-    const create = stat || options.create === undefined ? {} : { create: { mode: options.create, uid: this.cred.uid, gid: this.cred.gid } };
+    const create = stat || options.create === undefined ? {} : { create: this.newOwner(place, options.create) };
     return place.mount.tree.open(place.parts, { ...create, write: options.write ?? false, truncate: options.truncate ?? false });
   }
 
@@ -238,7 +247,9 @@ export class Vfs {
     const place = this.locate(path, false);
     if (this.statAt(place)) throw new FsError('EEXIST', path);
     const at = this.changing(path);
-    at.mount.tree.mkdir(at.parts, { mode, uid: this.cred.uid, gid: this.cred.gid });
+    const owner = this.newOwner(at, mode);
+    const inherits = (at.mount.tree.stat(at.parts.slice(0, -1))?.mode ?? 0) & setgid;
+    at.mount.tree.mkdir(at.parts, { ...owner, mode: mode | inherits });
   }
 
   /** As mkdir -p. */
@@ -264,17 +275,26 @@ export class Vfs {
     at.mount.tree.link(source.parts, at.parts);
   }
 
+  /** In a directory with the sticky bit only owners remove: of the file, or of the directory. */
+  private removing(path: string, stat: Stat): Place {
+    const at = this.changing(path);
+    const parent = at.mount.tree.stat(at.parts.slice(0, -1));
+    const { uid } = this.cred;
+    if (uid !== 0 && parent && parent.mode & sticky && parent.uid !== uid && stat.uid !== uid) throw new FsError('EPERM', path);
+    return at;
+  }
+
   unlink(path: string): void {
     const { stat } = this.existing(path, false);
     if (stat.kind === 'directory') throw new FsError('EISDIR', path);
-    const at = this.changing(path);
+    const at = this.removing(path, stat);
     at.mount.tree.remove(at.parts);
   }
 
   rmdir(path: string): void {
     const { stat } = this.existing(path, false);
     if (stat.kind !== 'directory') throw new FsError('ENOTDIR', path);
-    const at = this.changing(path);
+    const at = this.removing(path, stat);
     at.mount.tree.remove(at.parts);
   }
 
@@ -314,7 +334,9 @@ export class Vfs {
   setAttributes(path: string, attributes: { mode?: number; uid?: number; gid?: number; mtimeMs?: number }): void {
     const { place, stat } = this.existing(path);
     if (place.mount.readOnly) throw new FsError('EROFS', path);
-    if (this.cred.uid !== 0 && (stat.uid !== this.cred.uid || attributes.uid !== undefined)) throw new FsError('EPERM', path);
+    const { uid, gid, groups } = this.cred;
+    const foreignGroup = attributes.gid !== undefined && attributes.gid !== gid && !groups.includes(attributes.gid);
+    if (uid !== 0 && (stat.uid !== uid || attributes.uid !== undefined || foreignGroup)) throw new FsError('EPERM', path);
     place.mount.tree.setAttributes(place.parts, attributes);
   }
 }

@@ -3,11 +3,11 @@ import type { ImageEntry } from '../fs/image-layer.ts';
 import { appletNames, busyboxProgram } from '../busybox/index.ts';
 import type { BaseLayer, ImageDefinition } from './define-image.ts';
 
-const usrBin = new Set(['awk', 'basename', 'cut', 'dirname', 'env', 'expr', 'find', 'free', 'head', 'hexdump', 'id', 'killall', 'less', 'md5sum', 'nc', 'nproc', 'nslookup', 'od', 'pgrep', 'pkill', 'printf', 'realpath', 'seq', 'sha1sum', 'sha256sum', 'sha512sum', 'shuf', 'sort', 'split', 'strings', 'tac', 'tail', 'tee', 'test', 'time', 'timeout', 'top', 'tr', 'tty', 'uniq', 'uptime', 'wc', 'wget', 'which', 'whoami', 'xargs', 'yes']);
+const usrBin = new Set(['awk', 'basename', 'cut', 'dirname', 'env', 'expr', 'find', 'free', 'getent', 'head', 'hexdump', 'id', 'killall', 'less', 'md5sum', 'nc', 'nproc', 'nslookup', 'od', 'pgrep', 'pkill', 'printf', 'realpath', 'seq', 'sha1sum', 'sha256sum', 'sha512sum', 'shuf', 'sort', 'split', 'strings', 'tac', 'tail', 'tee', 'test', 'time', 'timeout', 'top', 'tr', 'tty', 'uniq', 'uptime', 'wc', 'wget', 'which', 'whoami', 'xargs', 'yes']);
 
 function appletLinks(): Record<string, ImageEntry> {
   const links: Record<string, ImageEntry> = {};
-  for (const name of appletNames) links[`${name === 'httpd' ? '/usr/sbin' : usrBin.has(name) ? '/usr/bin' : '/bin'}/${name}`] = { link: '/bin/busybox' };
+  for (const name of appletNames) links[`${name === 'httpd' ? '/usr/sbin' : name === 'sysctl' ? '/sbin' : usrBin.has(name) ? '/usr/bin' : '/bin'}/${name}`] = { link: '/bin/busybox' };
   return links;
 }
 

@@ -13,6 +13,8 @@ export interface Executable {
   readonly program: Program;
   readonly argv: readonly string[];
   readonly path?: string;
+  /** The owner of a program with the setuid bit: who it runs as. */
+  readonly setuid?: number;
 }
 
 interface Context {
@@ -32,7 +34,7 @@ function load(path: string, argv: readonly string[], context: Context): Executab
   const head = Buffer.from(fs.readFile(path).subarray(0, 256)).toString();
   if (head.startsWith(magic)) {
     const program = programs.get(head.slice(magic.length).split('\n')[0] ?? '');
-    return program ? { program, argv, path } : 'bad format';
+    return program ? { program, argv, path, ...(stat.mode & 0o4000 ? { setuid: stat.uid } : {}) } : 'bad format';
   }
   if (head.startsWith('#!')) {
     const [interpreter = '', ...rest] = (head.slice(2).split('\n')[0] ?? '').trim().split(/\s+/);

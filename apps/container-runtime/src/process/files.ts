@@ -88,7 +88,7 @@ export function openPath(proc: Proc, path: string, flags: OpenFlags): OpenFile {
   const stat = proc.fs.tryStat(absolute);
   if (stat?.kind === 'device') return deviceFile(proc, proc.fs.device(absolute) ?? 'null', path);
   const { read = false, write = false, truncate = false, exclusive = false } = flags;
-  const ref = proc.fs.open(absolute, { read, write, truncate, exclusive, ...(flags.create ? { create: 0o644 } : {}) });
+  const ref = proc.fs.open(absolute, { read, write, truncate, exclusive, ...(flags.create ? { create: 0o666 & ~proc.umask } : {}) });
   return regularFile(ref, absolute, flags);
 }
 

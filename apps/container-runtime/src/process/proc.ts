@@ -78,6 +78,13 @@ export interface Host {
   readonly bootTimeMs: number;
   memory(): { limitBytes: number; usedBytes: number };
   readonly cpus: number;
+  /** Set for the container's namespaces, besides the kernel's defaults. */
+  readonly sysctls: Readonly<Record<string, string>>;
+  readonly privileged: boolean;
+  /** No program gains rights by its setuid bit. */
+  readonly noNewPrivs: boolean;
+  /** A filter for system calls is in force. */
+  readonly seccomp: boolean;
 }
 
 /** A running program's view of the world. */
@@ -89,6 +96,8 @@ export interface Proc {
   readonly env: Map<string, string>;
   cwd: string;
   readonly cred: Cred;
+  /** Bits that new files and directories do not get; inherited by children. */
+  umask: number;
   readonly fds: Map<number, OpenFile>;
   readonly fs: Vfs;
   readonly net: ProcNet;

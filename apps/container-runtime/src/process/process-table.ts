@@ -36,6 +36,8 @@ export class ExecError extends Error {
   }
 }
 
+const defaultUmask = 0o022;
+
 /** The processes of one container. */
 export class ProcessTable {
   readonly options: Surroundings;
@@ -72,13 +74,14 @@ export class ProcessTable {
 
   /** Starts the first process or one that exec adds. Throws ExecError when the command cannot be run. */
   start(options: SpawnOptions & { env: ReadonlyMap<string, string>; cwd: string; cred: Cred; fds: ReadonlyMap<number, OpenFile> }): Process {
-    return this.create(options, { ppid: 0, ...options });
+    return this.create(options, { ppid: 0, umask: defaultUmask, ...options });
   }
 
   spawn(options: SpawnOptions, parent: Process): ChildProcess {
     const inherited = new Map([0, 1, 2].flatMap((fd) => (parent.fds.has(fd) ? [[fd, parent.fds.get(fd) as OpenFile] as const] : [])));
     const child = this.create(options, {
       ppid: parent.pid,
+      umask: parent.umask,
       env: options.env ?? parent.env,
       cwd: options.cwd ?? parent.cwd,
       cred: options.cred ?? parent.cred,
@@ -89,11 +92,13 @@ export class ProcessTable {
 
   private create(
     spawn: SpawnOptions,
-    context: { ppid: number; env: ReadonlyMap<string, string>; cwd: string; cred: Cred; fds: ReadonlyMap<number, OpenFile> },
+    context: { ppid: number; env: ReadonlyMap<string, string>; cwd: string; cred: Cred; umask: number; fds: ReadonlyMap<number, OpenFile> },
   ): Process {
     const executable = this.executable(spawn, context);
-    const { ppid, env, cwd, cred, fds } = context;
-    const process = new Process({ table: this, pid: this.nextPid++, ppid, spawn: { ...spawn, argv: executable.argv }, env, cwd, cred, fds });
+    const { ppid, env, cwd, umask, fds } = context;
+    const asOwner = this.host.noNewPrivs ? undefined : executable.setuid;
+    const cred = asOwner === undefined ? context.cred : { ...context.cred, uid: asOwner };
+    const process = new Process({ table: this, pid: this.nextPid++, ppid, spawn: { ...spawn, argv: executable.argv }, env, cwd, cred, umask, fds });
     this.processes.set(process.pid, process);
     process.run(executable.program);
     return process;

@@ -15,6 +15,7 @@ export class Process implements Proc {
   argv: readonly string[];
   readonly startedAtMs: number;
   readonly cred: Cred;
+  umask: number;
   readonly fds: Map<number, OpenFile>;
   cwd: string;
   private readonly table: ProcessTable;
@@ -31,7 +32,7 @@ export class Process implements Proc {
   /** Counts exec calls: only the outcome of the last program counts. */
   private generation = 0;
 
-  constructor(options: { table: ProcessTable; pid: number; ppid: number; spawn: SpawnOptions; env: ReadonlyMap<string, string>; cwd: string; cred: Cred; fds: ReadonlyMap<number, OpenFile> }) {
+  constructor(options: { table: ProcessTable; pid: number; ppid: number; spawn: SpawnOptions; env: ReadonlyMap<string, string>; cwd: string; cred: Cred; umask: number; fds: ReadonlyMap<number, OpenFile> }) {
     this.table = options.table;
     this.pid = options.pid;
     this.ppid = options.ppid;
@@ -39,6 +40,7 @@ export class Process implements Proc {
     this.inheritedEnv = options.env;
     this.cwd = options.cwd;
     this.cred = options.cred;
+    this.umask = options.umask;
     this.fds = new Map(options.fds);
     for (const file of this.fds.values()) file.retain();
     this.startedAtMs = this.table.host.clock.now();

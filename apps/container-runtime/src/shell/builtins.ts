@@ -1,5 +1,7 @@
 import { FsError } from '../fs/fs-error.ts';
+import { UsageError } from '../busybox/applet.ts';
 import { echo } from '../busybox/echo.ts';
+import { newMode } from '../busybox/file-tools.ts';
 import { printf } from '../busybox/printf.ts';
 import { parseSignal, signals } from '../process/signals.ts';
 import type { Interpreter } from './interpreter.ts';
@@ -8,6 +10,27 @@ import { parseScript } from './parser.ts';
 import { arithmetic } from './expand.ts';
 import { ShellError } from './state.ts';
 import { TestError, evaluateTest } from './test-command.ts';
+
+/** What a mask leaves, as `u=rwx,g=rx,o=rx`. */
+function symbolicMask(mask: number): string {
+  return (['u', 'g', 'o'] as const).map((who, i) => `${who}=${[...'rwx'].filter((_, bit) => !(mask & (1 << (8 - 3 * i - bit)))).join('')}`).join(',');
+}
+
+async function umask(shell: Interpreter, args: readonly string[]): Promise<number> {
+  const { proc } = shell;
+  const [mask] = args.filter((arg) => arg !== '-S');
+  if (mask === undefined) await proc.out(`${args.includes('-S') ? symbolicMask(proc.umask) : proc.umask.toString(8).padStart(4, '0')}\n`);
+  else if (/^[0-7]+$/.test(mask)) proc.umask = Number.parseInt(mask, 8) & 0o777;
+  else {
+    try {
+      proc.umask = 0o777 & ~newMode(mask, { old: 0o777 & ~proc.umask, directory: true });
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      throw new ShellError(`umask: illegal mode: ${mask}`);
+    }
+  }
+  return 0;
+}
 
 /** A command that the shell runs itself. */
 export type Builtin = (shell: Interpreter, args: readonly string[], name: string) => Promise<number> | number;
@@ -392,10 +415,7 @@ export const builtins: ReadonlyMap<string, Builtin> = new Map<string, Builtin>([
     await shell.proc.out(args.includes('-n') ? '1048576\n' : 'unlimited\n');
     return 0;
   }],
-  ['umask', async (shell, args) => {
-    if (!args.length) await shell.proc.out('0022\n');
-    return 0;
-  }],
+  ['umask', umask],
   ['alias', () => 0],
   ['unalias', () => 0],
   ['times', async (shell) => {

@@ -31,6 +31,16 @@ function subPathOf(mount: { subPath?: string; subPathExpr?: string }, environmen
   return path;
 }
 
+/** Where a sub-path of a volume really is, made like the volume's own directory when it is not there. No link leads out of the volume. */
+async function subPathIn(host: VolumeHost, volumePath: string, { subPath, volume, container }: { subPath: string; volume: string; container: string }): Promise<string> {
+  const path = `${volumePath}/${subPath}`;
+  const base = await host.resolve(volumePath);
+  if (base && !(await host.resolve(path))) await host.makeDir(path, base.mode);
+  const found = await host.resolve(path);
+  if (!base || !found || !`${found.path}/`.startsWith(`${base.path}/`)) throw new ConfigFault(`failed to prepare subPath for volumeMount "${volume}" of container "${container}"`);
+  return found.path;
+}
+
 /** Mounts of a container: its volumes, `/etc/hosts` and the termination log. Creates sub-paths that are not there. */
 export async function containerMounts(input: MountInput): Promise<Mount[]> {
   const { pod, container, volumes, environment, host, podDir } = input;
@@ -45,8 +55,7 @@ export async function containerMounts(input: MountInput): Promise<Mount[]> {
       mounts.push({ containerPath, readonly, image: { image: volume.image.reference }, imageSubPath: subPath });
       continue;
     }
-    const hostPath = subPath ? `${volume.hostPath}/${subPath}` : volume.hostPath;
-    if (subPath && !(await host.kind(hostPath))) await host.makeDir(hostPath, 0o777);
+    const hostPath = subPath ? await subPathIn(host, volume.hostPath, { subPath, volume: mount.name, container: container.name }) : volume.hostPath;
     const propagation = propagations[mount.mountPropagation ?? ''] ?? MountPropagation.PROPAGATION_PRIVATE;
     mounts.push({ containerPath, hostPath, readonly, propagation });
   }

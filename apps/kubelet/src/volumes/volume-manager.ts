@@ -1,12 +1,15 @@
-import type { ConfigMap, HostPathVolumeSource, Node, Pod, Secret, Volume, VolumeProjection } from '@orrery/api/types';
+import type { ConfigMap, EmptyDirVolumeSource, Node, Pod, Secret, Volume, VolumeProjection } from '@orrery/api/types';
 import { podClaims } from '@orrery/api/volumes';
 import type { ApiClient } from '@orrery/client';
-import type { VolumeHost } from '@orrery/cri';
+import { parseQuantity, quantityValue } from '@orrery/apimachinery';
+import type { DirectoryAttributes, VolumeHost } from '@orrery/cri';
 import { ConfigFault } from '../env/environment.ts';
 import type { FieldContext } from '../env/field-values.ts';
 import { uidOf } from '../pods/pod-spec.ts';
 import { ClaimFault, claimVolume } from './claim-volume.ts';
 import type { TokenManager } from './token-manager.ts';
+import { prepareHostPath } from './host-path.ts';
+import { ownedDirectory, ownedFile, volumeOwners } from './ownership.ts';
 import { type VolumeFiles, downwardFiles, keyedFiles } from './volume-files.ts';
 
 /** What volumes of one pod are made from. */
@@ -29,6 +32,13 @@ interface Context {
   readonly pod: Pod;
   readonly objects: PodObjects;
   readonly fields: FieldContext;
+}
+
+/** An emptyDir in memory, and how much it may hold. */
+function memoryMedium({ medium, sizeLimit }: EmptyDirVolumeSource): Pick<DirectoryAttributes, 'tmpfs'> {
+  if (medium !== 'Memory') return {};
+  const sizeBytes = sizeLimit === undefined ? 0 : quantityValue(parseQuantity(sizeLimit));
+  return { tmpfs: sizeBytes > 0 ? { sizeBytes } : {} };
 }
 
 /** Volumes whose content may change while the pod runs. */
@@ -91,31 +101,27 @@ export class VolumeManager {
   private async make(volume: Volume, context: Context): Promise<MountedVolume> {
     const { pod } = context;
     const { host } = this.options;
+    const owners = volumeOwners(pod);
     if (volume.emptyDir) {
       const hostPath = this.path(pod, 'empty-dir', volume.name);
-      await host.makeDir(hostPath, 0o777);
+      await host.makeDir(hostPath, ownedDirectory({ mode: 0o777, ...memoryMedium(volume.emptyDir) }, owners));
       return { hostPath, readOnly: false };
     }
-    if (volume.hostPath) return this.hostPath(volume.hostPath);
+    if (volume.hostPath) {
+      await prepareHostPath(host, volume.hostPath);
+      return { hostPath: volume.hostPath.path, readOnly: false };
+    }
     if (volume.image) return { hostPath: '', readOnly: true, image: { reference: volume.image.reference ?? '', pullPolicy: volume.image.pullPolicy } };
     const claim = podClaims(pod).find((one) => one.volume === volume.name);
     if (claim) return claimVolume(pod, claim, this.options);
     const written = await this.files(volume, context);
     if (!written) throw new Error(`no volume plugin matched name: ${Object.keys(volume).find((key) => key !== 'name') ?? 'none'}`);
     const hostPath = this.path(pod, written.plugin, volume.name);
-    await host.writeVolume(hostPath, written.files);
+    const files = new Map([...written.files].map(([path, file]) => [path, ownedFile(file, owners)]));
+    // Secrets never touch a disk.
+    const directory = written.plugin === 'configmap' ? { mode: 0o777 } : { mode: 0o1777, tmpfs: {} };
+    await host.writeVolume(hostPath, files, ownedDirectory(directory, owners));
     return { hostPath, readOnly: true };
-  }
-
-  private async hostPath({ path, type = '' }: HostPathVolumeSource): Promise<MountedVolume> {
-    const { host } = this.options;
-    const found = await host.kind(path);
-    if ((type === 'DirectoryOrCreate' || type === '') && !found) await host.makeDir(path, 0o755);
-    else if (type === 'FileOrCreate' && !found) await host.writeFile(path, { bytes: new Uint8Array(0), mode: 0o644 });
-    else if (type === 'Directory' || type === 'DirectoryOrCreate') {
-      if (found !== 'directory') throw new Error(`hostPath type check failed: ${path} is not a directory`);
-    } else if ((type === 'File' || type === 'FileOrCreate') && found !== 'file') throw new Error(`hostPath type check failed: ${path} is not a file`);
-    return { hostPath: path, readOnly: false };
   }
 
   private async files(volume: Volume, context: Context): Promise<{ plugin: string; files: VolumeFiles } | undefined> {
@@ -162,7 +168,9 @@ export class VolumeManager {
     if (source.serviceAccountToken) {
       const { path, audience = '', expirationSeconds = 3600 } = source.serviceAccountToken;
       const bytes = await this.options.tokens.token(pod, { audience, expirationSeconds });
-      return new Map([[path, { bytes, mode: pod.spec?.securityContext?.runAsUser === undefined && pod.spec?.securityContext?.fsGroup === undefined ? defaultMode : 0o600 }]]);
+      const { fsUser, fsGroup } = volumeOwners(pod);
+      const mode = fsUser === undefined && fsGroup === undefined ? defaultMode : 0o600;
+      return new Map([[path, { bytes, mode, ...(fsUser === undefined ? {} : { uid: fsUser }) }]]);
     }
     throw new Error(`no volume plugin matched name: projected ${Object.keys(source)[0] ?? ''}`);
   }

@@ -24,7 +24,7 @@ test('config maps, secrets and the downward API become files and follow changes'
   const root = `/var/lib/kubelet/pods/${f.pod('p').metadata?.uid}/volumes`;
   expect(text(await f.host.readFile(`${root}/kubernetes.io~configmap/conf/a`))).toBe('1');
   expect(text(await f.host.readFile(`${root}/kubernetes.io~secret/sec/dir/k`))).toBe('secret');
-  expect(f.host.lookup(`${root}/kubernetes.io~secret/sec/dir/k`)).toMatchObject({ mode: 0o400 });
+  expect(f.host.find(`${root}/kubernetes.io~secret/sec/dir/k`)).toMatchObject({ node: { mode: 0o400 }, tmpfs: {} });
   expect(text(await f.host.readFile(`${root}/kubernetes.io~downward-api/info/labels`))).toBe('app="p"');
   const mounts = [...f.cri.containers.values()][0]?.config.mounts?.map(({ containerPath, readonly }) => [containerPath, readonly]);
   expect(mounts).toEqual([['/conf', true], ['/one', true], ['/tmp', false], ['/etc/hosts', false], ['/dev/termination-log', false]]);
@@ -88,4 +88,51 @@ test('service account tokens are requested, bound to the pod, and renewed in tim
   expect(await read('token')).toBe('token-1');
   await f.clock.advance(15 * 60_000);
   expect(await read('token')).toBe('token-2');
+});
+
+test('volumes belong to the group of the pod, those in memory are file systems in memory', async () => {
+  const f = fixture();
+  f.api.seed(ConfigMaps, { metadata: { name: 'cm', namespace: 'default' }, data: { a: '1' } });
+  f.api.seed(Secrets, { metadata: { name: 's', namespace: 'default' }, data: { k: '' } });
+  await f.kubelet.start();
+  await f.create('p', {
+    securityContext: { runAsUser: 1000, fsGroup: 2000 },
+    containers: [container('app', { volumeMounts: [{ name: 'scratch', mountPath: '/x', subPath: 'deep/er' }, { name: 'conf', mountPath: '/a', subPath: 'a' }] })],
+    volumes: [
+      { name: 'conf', configMap: { name: 'cm', defaultMode: 0o400 } },
+      { name: 'sec', secret: { secretName: 's', defaultMode: 0o440 } },
+      { name: 'scratch', emptyDir: {} },
+      { name: 'memory', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } },
+    ],
+  });
+  await f.clock.advance(0);
+  const root = `/var/lib/kubelet/pods/${f.pod('p').metadata?.uid}/volumes/kubernetes.io~`;
+  expect(f.host.find(`${root}configmap/conf/a`)).toMatchObject({ node: { mode: 0o440, gid: 2000 }, tmpfs: undefined });
+  expect(f.host.find(`${root}configmap/conf`)?.node).toMatchObject({ mode: 0o2777, gid: 2000 });
+  expect(f.host.find(`${root}secret/sec`)).toMatchObject({ node: { mode: 0o3777, gid: 2000 }, tmpfs: {} });
+  expect(f.host.find(`${root}empty-dir/scratch/deep/er`)?.node).toMatchObject({ mode: 0o2777, gid: 2000 });
+  expect(f.host.find(`${root}empty-dir/memory`)).toMatchObject({ node: { mode: 0o2777, gid: 2000 }, tmpfs: { sizeBytes: 1024 ** 2 } });
+  const mounted = [...f.cri.containers.values()][0]?.config.mounts?.find(({ containerPath }) => containerPath === '/a')?.hostPath;
+  expect(mounted).toMatch(new RegExp(`^${root}configmap/conf/\\.\\.[\\d_]+\\.\\d+/a$`));
+});
+
+test('a sub-path that a link leads out of its volume is refused', async () => {
+  const f = fixture();
+  await f.kubelet.start();
+  await f.host.makeDir('/var/lib/kubelet/others/secret', 0o755);
+  await f.host.makeDir('/srv/vol', 0o755);
+  f.host.ensureDirectory('/srv/vol').entries.set('out', { kind: 'symlink', target: '/var/lib/kubelet/others', mtimeMs: 0 });
+  await f.create('p', { containers: [container('app', { volumeMounts: [{ name: 'v', mountPath: '/x', subPath: 'out/secret' }] })], volumes: [{ name: 'v', hostPath: { path: '/srv/vol', type: 'Directory' } }] });
+  await f.clock.advance(500);
+  expect(f.pod('p').status?.containerStatuses?.[0]?.state?.waiting).toEqual({ reason: 'CreateContainerConfigError', message: 'failed to prepare subPath for volumeMount "v" of container "app"' });
+});
+
+test('hostPath volumes are checked for their type', async () => {
+  const f = fixture();
+  await f.kubelet.start();
+  for (const [type, complaint] of [['File', 'file'], ['Socket', 'socket file'], ['CharDevice', 'character device'], ['BlockDevice', 'block device'], ['Directory', 'directory']]) {
+    await f.create(`p-${type?.toLowerCase()}`, { containers: [container('app')], volumes: [{ name: 'v', hostPath: { path: '/none', type: type ?? '' } }] });
+    await f.clock.advance(0);
+    expect(f.events()).toContain(`FailedMount: MountVolume.SetUp failed for volume "v" : hostPath type check failed: /none is not a ${complaint}`);
+  }
 });

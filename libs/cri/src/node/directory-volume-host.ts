@@ -1,6 +1,6 @@
-import { chmod, lstat, mkdir, open, readFile, readdir, readlink, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, open, readFile, readdir, readlink, realpath, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type VolumeFile, type VolumeHost, pathParts } from '../volume-host.ts';
+import { type DirectoryAttributes, type VolumeFile, type VolumeHost, pathParts } from '../volume-host.ts';
 
 const dataLink = '..data';
 
@@ -31,6 +31,18 @@ async function holds(directory: string, files: ReadonlyMap<string, VolumeFile>):
   return true;
 }
 
+/** Only root may give files away; for everyone else they stay their own. */
+async function own(path: string, owner: { uid?: number; gid?: number }): Promise<void> {
+  if (process.getuid?.() === 0 && (owner.uid !== undefined || owner.gid !== undefined)) await chown(path, owner.uid ?? 0, owner.gid ?? 0);
+}
+
+async function makeDirectory(path: string, { mode, ...owner }: DirectoryAttributes): Promise<void> {
+  const made = await mkdir(path, { recursive: true });
+  if (!made) return;
+  await own(path, owner);
+  await chmod(path, mode);
+}
+
 /**
  * Volumes in real directories, written as upstream's AtomicWriter does: the files lie in a directory of their own,
  * `..data` is a symbolic link to it that is replaced by one rename, and each top-level name links through `..data`.
@@ -38,16 +50,17 @@ async function holds(directory: string, files: ReadonlyMap<string, VolumeFile>):
 export function directoryVolumeHost(options: { stamp: () => string }): VolumeHost {
   const currentData = (path: string): Promise<string | undefined> => unlessMissing(readlink(join(path, dataLink)));
   return {
-    async writeVolume(path, files) {
+    async writeVolume(path, files, directory = { mode: 0o777 }) {
       pathParts(path);
-      await mkdir(path, { recursive: true });
+      await makeDirectory(path, directory);
       const old = await currentData(path);
       if (old && (await holds(join(path, old), files))) return;
       const fresh = `..${options.stamp()}`;
-      for (const [name, { bytes, mode }] of files) {
+      for (const [name, { bytes, mode, ...owner }] of files) {
         const file = join(path, fresh, ...pathParts(name));
         await mkdir(dirname(file), { recursive: true });
         await writeFile(file, bytes, { mode });
+        await own(file, owner);
         await chmod(file, mode);
       }
       await mkdir(join(path, fresh), { recursive: true });
@@ -76,14 +89,17 @@ export function directoryVolumeHost(options: { stamp: () => string }): VolumeHos
         await handle.close();
       }
     },
-    async makeDir(path, mode) {
+    async makeDir(path, attributes) {
       pathParts(path);
-      const made = await mkdir(path, { recursive: true });
-      if (made) await chmod(path, mode);
+      await makeDirectory(path, typeof attributes === 'number' ? { mode: attributes } : attributes);
     },
     async kind(path) {
       const info = await unlessMissing(stat(path));
       return info && (info.isDirectory() ? 'directory' : 'file');
+    },
+    async resolve(path) {
+      const real = await unlessMissing(realpath(path));
+      return real === undefined ? undefined : { path: real, mode: (await stat(real)).mode & 0o7777 };
     },
     async remove(path) {
       if (pathParts(path).length < 2) throw new Error(`refusing to remove ${path}`);

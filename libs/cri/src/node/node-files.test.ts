@@ -65,3 +65,23 @@ test('file logs: extent, reads past the end, missing files', async () => {
   await fileLogSource.remove(join(root, 'logs'));
   expect((await fileLogSource.read(path, 0, 5)).length).toBe(0);
 });
+
+test('memory volumes have the layout of real ones, and inherit groups', async () => {
+  let now = Date.UTC(2026, 0, 2, 3, 4, 5);
+  const host = new MemoryVolumeHost(() => now);
+  await host.writeVolume('/v', new Map(Object.entries({ a: { ...file('1'), gid: 7 }, 'sub/b': file('2') })), { mode: 0o3777, gid: 7, tmpfs: {} });
+  const names = () => [...(host.lookup('/v') as { entries: Map<string, unknown> }).entries.keys()];
+  expect(names()).toEqual(['..2026_01_02_03_04_05.1', '..data', 'a', 'sub']);
+  expect(host.lookup('/v/a')).toMatchObject({ kind: 'symlink', target: '..data/a' });
+  expect(host.find('/v/sub/b')).toMatchObject({ path: '/v/..2026_01_02_03_04_05.1/sub/b', node: { kind: 'file', mode: 0o644 }, tmpfs: {} });
+  expect(host.find('/v/a')?.node).toMatchObject({ gid: 7 });
+  expect(host.find('/v/..data')?.node).toMatchObject({ mode: 0o2755, gid: 7 });
+  const kept = host.find('/v/a')?.node;
+  now += 1000;
+  await host.writeVolume('/v', new Map(Object.entries({ a: { ...file('1'), gid: 7 }, 'sub/b': file('2') })));
+  expect(names()[0]).toBe('..2026_01_02_03_04_05.1');
+  await host.writeVolume('/v', new Map([['a', { ...file('1'), gid: 7 }]]));
+  expect(names()).toEqual(['..2026_01_02_03_04_06.2', '..data', 'a']);
+  expect(host.find('/v/a')?.node).toBe(kept);
+  expect([await host.resolve('/v/a'), await host.resolve('/v/none')]).toEqual([{ path: '/v/..2026_01_02_03_04_06.2/a', mode: 0o644 }, undefined]);
+});

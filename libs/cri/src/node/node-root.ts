@@ -38,11 +38,16 @@ function placeInNodeRoot(root: string, path: string): string {
 /** The same volumes with every path below `root`: the file system of an emulated node. */
 export function volumesInNodeRoot(host: VolumeHost, root: string): VolumeHost {
   return {
-    writeVolume: (path, files) => host.writeVolume(inNodeRoot(root, path), files),
+    writeVolume: (path, files, directory) => host.writeVolume(inNodeRoot(root, path), files, directory),
     writeFile: (path, file) => host.writeFile(inNodeRoot(root, path), file),
     readFile: (path, maxBytes) => host.readFile(inNodeRoot(root, path), maxBytes),
-    makeDir: (path, mode) => host.makeDir(inNodeRoot(root, path), mode),
+    makeDir: (path, attributes) => host.makeDir(inNodeRoot(root, path), attributes),
     kind: (path) => host.kind(inNodeRoot(root, path)),
+    async resolve(path) {
+      const real = inNodeRoot(root, path);
+      const found = await host.resolve(real);
+      return found && { ...found, path: real.slice(root.replace(/\/$/, '').length) || '/' };
+    },
     remove: (path) => host.remove(placeInNodeRoot(root, path)),
   };
 }

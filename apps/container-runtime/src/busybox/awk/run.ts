@@ -265,7 +265,7 @@ export class AwkRunner {
     else {
       const fresh = !statement.to.append && !this.written.has(path);
       this.written.add(path);
-      this.proc.fs.open(this.proc.path(path), { write: true, create: 0o644, truncate: fresh }).append(Buffer.from(text));
+      this.proc.fs.open(this.proc.path(path), { write: true, create: 0o666 & ~this.proc.umask, truncate: fresh }).append(Buffer.from(text));
     }
   }
 

@@ -1,0 +1,32 @@
+import type { Pod } from '@orrery/api/types';
+import type { DirectoryAttributes, VolumeFile } from '@orrery/cri';
+import { allContainers } from '../pods/pod-spec.ts';
+
+/** Whom the volumes of a pod belong to; undefined: root. */
+export interface VolumeOwners {
+  readonly fsGroup: number | undefined;
+  /** The one user that all containers run as. */
+  readonly fsUser: number | undefined;
+}
+
+const setgid = 0o2000;
+/** What the group gets: to read a file, to search a directory. */
+const groupRead = 0o440;
+const groupSearch = 0o110;
+
+export function volumeOwners(pod: Pod): VolumeOwners {
+  const { runAsUser, fsGroup } = pod.spec?.securityContext ?? {};
+  const users = new Set(allContainers(pod).map(({ container }) => container.securityContext?.runAsUser ?? runAsUser));
+  const [user] = users;
+  return { fsGroup, fsUser: users.size === 1 ? user : undefined };
+}
+
+/** A file of a read-only volume as the pod's group may read it. */
+export function ownedFile(file: VolumeFile, { fsGroup }: VolumeOwners): VolumeFile {
+  return fsGroup === undefined ? file : { ...file, mode: file.mode | groupRead, gid: fsGroup };
+}
+
+/** The directory of a volume: new files in it belong to the pod's group too. */
+export function ownedDirectory(directory: DirectoryAttributes, { fsGroup }: VolumeOwners): DirectoryAttributes {
+  return fsGroup === undefined ? directory : { ...directory, mode: directory.mode | setgid | groupRead | groupSearch, gid: fsGroup };
+}
