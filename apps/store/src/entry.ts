@@ -8,6 +8,8 @@ import {
   type PutResponse,
   type TxnResponse,
   AlarmRequest,
+  AlarmRequest_AlarmAction as AlarmAction,
+  AlarmType,
   AuthDefinition,
   CompactionRequest,
   DeleteRangeRequest,
@@ -53,6 +55,11 @@ export interface Results extends AuthResults {
 }
 
 type Codec = { encode(message: never, writer: BinaryWriter): BinaryWriter; decode(bytes: Uint8Array): unknown };
+
+/** Says to all members that one of them has no space left. */
+export function noSpaceAlarm(memberID: string): Extract<Entry, { kind: 'alarm' }> {
+  return { kind: 'alarm', request: { action: AlarmAction.ACTIVATE, memberID, alarm: AlarmType.NOSPACE } };
+}
 
 /** Order is the number on disk: only ever append. */
 const kinds: readonly (readonly [Entry['kind'], Codec | undefined])[] = [

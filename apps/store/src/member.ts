@@ -6,7 +6,6 @@ import {
   type ResponseHeader,
   type TxnRequest,
   type TxnResponse,
-  AlarmRequest_AlarmAction as AlarmAction,
   AlarmType,
 } from '@orrery/proto/etcd';
 import { Code, RpcError } from '@orrery/rpc';
@@ -16,7 +15,7 @@ import { Tokens } from './auth/tokens.ts';
 import { type CommitLog, type CommitSink, type Proposal, DiskLog, MemoryLog } from './commit-log.ts';
 import type { MembershipState } from './consensus/membership.ts';
 import type { Replica } from './consensus/replica.ts';
-import { type Entry, type Results, decodeEntry } from './entry.ts';
+import { type Entry, type Results, decodeEntry, noSpaceAlarm } from './entry.ts';
 import { etcdError, isRefusal, toEtcdError } from './errors.ts';
 import { LeaseClock } from './lease-clock.ts';
 import { StateMachine, needsSpace } from './state-machine.ts';
@@ -184,8 +183,7 @@ export class Member implements CommitSink {
     if (this.machine.outOfSpace) return false;
     if (this.state.sizeBytes + cost <= this.options.quotaBytes) return true;
     this.env.log.warn('database quota exceeded, raising the NOSPACE alarm', { bytes: this.state.sizeBytes, quota: this.options.quotaBytes });
-    const request = { action: AlarmAction.ACTIVATE, memberID: this.identity.memberId, alarm: AlarmType.NOSPACE };
-    this.propose({ kind: 'alarm', request }).catch((error: unknown) => this.env.log.warn('cannot log the NOSPACE alarm', { error }));
+    this.propose(noSpaceAlarm(this.identity.memberId)).catch((error: unknown) => this.env.log.warn('cannot log the NOSPACE alarm', { error }));
     return false;
   }
 

@@ -1,10 +1,10 @@
 import type { ConfChange, Entry, MemberId, Message, Raft, RaftStatus, Ready } from '@orrery/raft';
 import type { Env, Timer } from '@orrery/runtime';
 import type { CommitLog, CommitSink, Proposal } from '../commit-log.ts';
-import { type Entry as StoreEntry, decodeEntry, encodeEntry } from '../entry.ts';
+import { type Entry as StoreEntry, decodeEntry, encodeEntry, noSpaceAlarm } from '../entry.ts';
 import { etcdError } from '../errors.ts';
 import type { PinnedSnapshot } from '../member.ts';
-import { DiskFullError } from '../storage/wal.ts';
+import { DiskRoom } from './disk-room.ts';
 import type { Journal } from './journal.ts';
 import type { Links } from './links.ts';
 import { type ChangeContext, applyChange, readChange, writeChange } from './member-change.ts';
@@ -45,7 +45,6 @@ const proposeAgainMs = 1000;
 const keptEntries = 5000;
 /** A member that was taken out tells others what it still has to say for this long. */
 const farewellMs = 1000;
-const diskFullPauseMs = 1000;
 
 /**
  * The log of a store with several members. One loop does what the algorithm asks for, in the order in which it is safe:
@@ -70,7 +69,7 @@ export class ReplicatedLog implements CommitLog {
   private poked = false;
   private timer: Timer | undefined;
   private stopped = false;
-  private diskFull = false;
+  private readonly room: DiskRoom;
   private lastAppliedTerm = 0;
   private leaderWaits: (() => void)[] = [];
   private readonly leaderlessHooks = new Set<() => void>();
@@ -83,6 +82,7 @@ export class ReplicatedLog implements CommitLog {
     this.env = env;
     this.raft = raft;
     this.membership = membership;
+    this.room = new DiskRoom({ env, stopped: () => this.stopped, raiseAlarm: () => this.raiseAlarm() });
     this.timeoutMs = requestMs + 2 * options.electionMs;
     this.origin = env.random.int(2 ** 32) * 2 ** 20 + env.random.int(2 ** 20);
     this.reads = new ReadBarrier({
@@ -136,7 +136,7 @@ export class ReplicatedLog implements CommitLog {
   propose(proposal: Proposal): void {
     const { sink } = this.options;
     if (this.stopped) return sink.failed(proposal, etcdError('stopped'));
-    if (this.diskFull) return sink.failed(proposal, etcdError('noSpace'));
+    if (this.room.isFull) return sink.failed(proposal, etcdError('noSpace'));
     const { kind, bytes } = encodeEntry(proposal.entry);
     const sequence = this.proposals.nextSequence();
     const data = encodePayload({ origin: this.origin, sequence, kind, bytes });
@@ -282,7 +282,7 @@ export class ReplicatedLog implements CommitLog {
     this.send(ready.messages);
     const { snapshot } = ready;
     if (snapshot) await this.install(ready);
-    else if (ready.mustSync) await this.untilRoom(() => this.options.journal.write(ready));
+    else if (ready.mustSync) await this.room.write(() => this.options.journal.write(ready));
     this.raft.persisted(ready);
     this.send(ready.afterPersist);
     this.noticeLeader();
@@ -293,20 +293,13 @@ export class ReplicatedLog implements CommitLog {
     if (log.applied - log.snapshotMeta.index > 2 * keptEntries) this.raft.compact(log.applied, keptEntries);
   }
 
-  /** A member whose disk is full keeps quiet: the others go on, under another leader if it was the leader. */
-  private async untilRoom(write: () => Promise<void>): Promise<void> {
-    for (;;) {
-      try {
-        await write();
-        this.diskFull = false;
-        return;
-      } catch (error) {
-        if (!(error instanceof DiskFullError) || this.stopped) throw error;
-        if (!this.diskFull) this.env.log.error('disk full, this member takes no part until there is room', { error: error.message });
-        this.diskFull = true;
-        await this.env.clock.sleep(diskFullPauseMs);
-      }
-    }
+  /** Has the leader log the alarm: this member cannot write what it would propose. False while it knows of none but itself. */
+  private raiseAlarm(): boolean {
+    const { leader, id, term } = this.status;
+    if (!leader || leader === id) return false;
+    const data = encodePayload({ origin: this.origin, sequence: this.proposals.nextSequence(), ...encodeEntry(noSpaceAlarm(id)) });
+    this.links.send([{ type: 'propose', from: id, to: leader, term, entries: [{ type: 'normal', data }] }]);
+    return true;
   }
 
   private async install(ready: Ready): Promise<void> {
@@ -316,7 +309,7 @@ export class ReplicatedLog implements CommitLog {
     const source = async function* (): AsyncIterable<Uint8Array> {
       yield* chunks;
     };
-    await this.untilRoom(() => this.options.journal.install(source(), ready));
+    await this.room.write(() => this.options.journal.install(source(), ready));
     const { members, removed } = this.options.sink.restore(Buffer.concat(chunks));
     this.membership.replace(members, removed);
     this.links.prune((id) => this.membership.get(id) !== undefined);
