@@ -3,6 +3,7 @@ import type { Informer } from '@orrery/client';
 import type { PodInfo } from './cache/pod-info.ts';
 import type { SchedulerCache } from './cache/scheduler-cache.ts';
 import { podKey } from './framework/types.ts';
+import type { WaitingPods } from './framework/waiting-pods.ts';
 import type { SchedulingQueue } from './queue/scheduling-queue.ts';
 
 export interface ClusterWatch {
@@ -10,6 +11,7 @@ export interface ClusterWatch {
   readonly nodes: Informer<Node>;
   readonly cache: SchedulerCache;
   readonly queue: SchedulingQueue;
+  readonly waitingPods: WaitingPods;
   /** Pods of this scheduler's profiles. */
   readonly isOurs: (pod: Pod) => boolean;
   readonly toInfo: (pod: Pod) => PodInfo;
@@ -30,7 +32,7 @@ function changed({ metadata: old }: Pod, { metadata }: Pod): boolean {
   );
 }
 
-function watchPods({ pods, cache, queue, isOurs, toInfo }: ClusterWatch): void {
+function watchPods({ pods, cache, queue, waitingPods, isOurs, toInfo }: ClusterWatch): void {
   const uid = (pod: Pod): string => pod.metadata?.uid ?? '';
   const isAssigned = (pod: Pod): boolean => Boolean(pod.spec?.nodeName);
   const waits = (pod: Pod): boolean => !isAssigned(pod) && !pod.metadata?.deletionTimestamp && isOurs(pod);
@@ -48,7 +50,10 @@ function watchPods({ pods, cache, queue, isOurs, toInfo }: ClusterWatch): void {
   const seenAssigned = (pod: Pod, old: Pod | undefined): void => {
     queue.remove(podKey(pod));
     const unchanged = old && isAssigned(old) && !changed(old, pod) && cache.isPlaced(uid(pod));
-    if (unchanged) return;
+    if (unchanged) {
+      cache.refresh(uid(pod), pod);
+      return;
+    }
     cache.setPod(toInfo(pod), pod.spec?.nodeName ?? '');
     if (nominated.of(uid(pod)) === pod.spec?.nodeName) nominated.delete(uid(pod));
     else dropNomination(pod);
@@ -60,6 +65,7 @@ function watchPods({ pods, cache, queue, isOurs, toInfo }: ClusterWatch): void {
       else if (waits(pod)) {
         noteNomination(pod, undefined);
         queue.add(toInfo(pod));
+        queue.onEvent({ resource: 'Pod', action: 'Add', object: pod });
       }
     },
     update(pod, old) {
@@ -68,6 +74,7 @@ function watchPods({ pods, cache, queue, isOurs, toInfo }: ClusterWatch): void {
         return;
       }
       if (!waits(pod)) {
+        waitingPods.get(uid(pod))?.reject('', 'removed');
         queue.remove(podKey(pod));
         dropNomination(pod);
         return;
@@ -75,9 +82,12 @@ function watchPods({ pods, cache, queue, isOurs, toInfo }: ClusterWatch): void {
       noteNomination(pod, old);
       if (changed(old, pod)) {
         queue.update(toInfo(old), toInfo(pod));
+        queue.onEvent({ resource: 'Pod', action: 'Update', old, object: pod });
       }
     },
     delete(pod) {
+      waitingPods.get(uid(pod))?.reject('', 'removed');
+      if (!isAssigned(pod)) queue.onEvent({ resource: 'Pod', action: 'Delete', object: pod });
       queue.remove(podKey(pod));
       dropNomination(pod);
       if (!cache.isPlaced(uid(pod))) return;

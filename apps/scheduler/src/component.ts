@@ -1,106 +1,108 @@
-import { Namespaces, Nodes, PodDisruptionBudgets, Pods } from '@orrery/api';
+import { Namespaces, Nodes, Pods } from '@orrery/api';
 import type { Pod } from '@orrery/api/types';
-import { type ApiClient, type Informer, createEventRecorder, createInformerFactory, createLeaderElection } from '@orrery/client';
-import type { Component, Env } from '@orrery/runtime';
+import { type ApiClient, type HttpClient, createEventRecorder, createInformerFactory, createLeaderElection } from '@orrery/client';
+import { type Component, type Env, parseGoDuration } from '@orrery/runtime';
 import { type PodInfo, podInfo } from './cache/pod-info.ts';
 import { createSchedulerCache } from './cache/scheduler-cache.ts';
-import type { SchedulerConfig } from './config.ts';
-import { type Framework, createFramework } from './framework/framework.ts';
-import { type PluginHandle, podKey } from './framework/types.ts';
 import { watchCluster } from './cluster-events.ts';
+import { type SchedulerConfig, configurationOf } from './config.ts';
+import type { ExtenderTls, SchedulerConfiguration } from './configuration/types.ts';
+import { createHttpExtender } from './extenders/http-extender.ts';
+import { type Framework } from './framework/framework.ts';
+import { createWaitingPods } from './framework/waiting-pods.ts';
 import { createSchedulerMetrics } from './metrics.ts';
-import { plugins } from './plugins/index.ts';
 import { writeRefusal } from './pod-condition.ts';
+import { type ProfileDeps, createProfiles, createSources } from './profiles.ts';
 import { createSchedulingQueue } from './queue/scheduling-queue.ts';
 import { createScheduler as createSchedulingLoop } from './scheduler.ts';
-import { watchVolumes } from './volumes/cluster-volumes.ts';
 
 export { schedulerSchema } from './config.ts';
+export { connectExtender, readConfiguration } from './files.ts';
+export { defaultConfiguration, loadConfiguration } from './configuration/load.ts';
+export type { SchedulerConfiguration } from './configuration/types.ts';
 
-function pluginArgs(name: string, config: SchedulerConfig): Readonly<Record<string, unknown>> {
-  return name === 'NodeResourcesFit' ? { scoringStrategy: { type: config.scoringStrategy } } : {};
+const flushAfterMs = 300_000;
+const defaultScheduler = 'default-scheduler';
+
+export interface SchedulerDeps {
+  readonly api: ApiClient;
+  /** Names it in the lease: one that stays the same over restarts takes its own lease back at once. */
+  readonly identity?: string;
+  /** What a file said; without it, what the flags say. */
+  readonly configuration?: SchedulerConfiguration;
+  /** Connects to an extender; `server` is its scheme, host and port. */
+  readonly connect?: (server: string, tls: ExtenderTls | undefined) => HttpClient;
 }
 
-/** Pods as they are now: the same pod, not another of its name. */
-function podLookup(pods: Informer<Pod>) {
-  const current = (pod: PodInfo): Pod | undefined => {
-    const found = pods.get(podKey(pod.pod));
-    return found?.metadata?.uid === pod.uid ? found : undefined;
-  };
-  const isPending = (pod: PodInfo): boolean => {
-    const found = current(pod);
-    return found !== undefined && !found.spec?.nodeName && !found.metadata?.deletionTimestamp;
-  };
-  return { current, isPending };
+function extendersOf(env: Env, deps: SchedulerDeps, configuration: SchedulerConfiguration) {
+  const { connect } = deps;
+  if (configuration.extenders.length === 0) return [];
+  if (!connect) throw new Error('extenders are configured, and nothing was given to reach them by');
+  return configuration.extenders.map((extender) => createHttpExtender(extender, { clock: env.clock, connect }));
 }
 
-/**
- * The scheduler: watches pods and nodes, and binds each pending pod of its profile to the best node. `identity` names it in the
- * lease: one that stays the same over restarts takes its own lease back at once.
- */
-export function createScheduler(env: Env, deps: { api: ApiClient; identity?: string }, config: SchedulerConfig): Component & { isLeader(): boolean } {
+/** The scheduler: watches pods and nodes, and binds each pending pod of its profiles to the best node. */
+export function createScheduler(env: Env, deps: SchedulerDeps, config: SchedulerConfig): Component & { isLeader(): boolean } {
   const { api } = deps;
+  const configuration = deps.configuration ?? configurationOf(config);
   const cache = createSchedulerCache();
-  const metrics = createSchedulerMetrics(env.metrics);
-  const recorder = createEventRecorder(env, { api, component: config.schedulerName });
   const informers = createInformerFactory({ api, env });
-  const pods = informers.informer(Pods, { fieldSelector: 'status.phase!=Succeeded,status.phase!=Failed' });
-  const nodes = informers.informer(Nodes);
-  const budgets = informers.informer(PodDisruptionBudgets);
-  const namespaces = informers.informer(Namespaces);
-  const { current, isPending } = podLookup(pods);
-  const handle: PluginHandle = {
-    env,
-    api,
-    snapshot: () => cache,
-    namespaceLabels: (name) => namespaces.get(name)?.metadata?.labels,
-    schedulerName: config.schedulerName,
-    recorder,
-    nominations: cache.nominated,
-    budgets: () => [...budgets.list()],
-    volumes: watchVolumes({ informers, isPending, tell: (event) => queue.onEvent(event) }),
-    fits: (pod, node) => framework.fits(pod, node, { snapshot: cache, nominated: cache.nominated.on(node.name) }),
-  };
-  const framework: Framework = createFramework({
-    schedulerName: config.schedulerName,
-    plugins: plugins
-      .filter(({ definition }) => !config.disabledPlugins.includes(definition.name))
-      .map(({ definition, weight }) => ({ plugin: definition.create(handle, pluginArgs(definition.name, config)), weight })),
-    now: () => env.clock.monotonic(),
-    observe: metrics.plugin,
-  });
+  const waitingPods = createWaitingPods(env.clock);
+  const extenders = extendersOf(env, deps, configuration);
+  const recorder = createEventRecorder(env, { api, component: configuration.profiles[0]?.schedulerName ?? defaultScheduler });
+  const profileDeps: ProfileDeps = { env, api, cache, informers, waitingPods, extenders, recorder, configuration, tell: (event) => queue.onEvent(event), observe: (...args) => metrics.plugin(...args) };
+  const sources = createSources(profileDeps);
+  const profiles = createProfiles(profileDeps, sources);
+  const metrics = createSchedulerMetrics(env.metrics, { now: () => env.clock.monotonic(), nextCycle: () => profiles.nextCycle() });
+  const frameworkOf = (pod: Pod): Framework | undefined => profiles.get(pod.spec?.schedulerName || defaultScheduler);
   const queue = createSchedulingQueue({
     clock: env.clock,
-    less: framework.less,
-    preEnqueue: framework.preEnqueue,
-    interests: (name) => framework.plugins.find(({ plugin }) => plugin.name === name)?.plugin.events ?? [],
-    initialBackoffMs: config.podInitialBackoffSeconds * 1000,
-    maxBackoffMs: config.podMaxBackoffSeconds * 1000,
-    flushAfterMs: 300_000,
+    less: profiles.less,
+    preEnqueue: (info) => frameworkOf(info.pod)?.preEnqueue(info),
+    interests: (name, { pod }) => profiles.interests(pod.spec?.schedulerName || defaultScheduler, name),
+    matters: profiles.matters,
+    initialBackoffMs: configuration.podInitialBackoffSeconds * 1000,
+    maxBackoffMs: configuration.podMaxBackoffSeconds * 1000,
+    flushAfterMs,
+    incoming: (name, event) => metrics.incoming(name, event),
   });
   const loop = createSchedulingLoop({
     env,
     cache,
     queue,
     metrics,
-    framework: (name) => (name === config.schedulerName ? framework : undefined),
-    percentageOfNodesToScore: config.percentageOfNodesToScore,
-    isPending,
+    extenders,
+    waitingPods,
+    framework: (name) => profiles.get(name),
+    isPending: sources.isPending,
     bound: ({ pod, key }, nodeName) => {
       recorder.event(Pods, pod, { type: 'Normal', reason: 'Scheduled', message: `Successfully assigned ${key} to ${nodeName}` });
     },
     refused: (pod, reason, message, nominatedNode) => {
       recorder.event(Pods, pod.pod, { type: 'Warning', reason: 'FailedScheduling', message });
-      void writeRefusal({ env, api, pod: current(pod) ?? pod.pod, reason, message, nominatedNode });
+      void writeRefusal({ env, api, pod: sources.current(pod) ?? pod.pod, reason, message, nominatedNode });
     },
   });
-  watchCluster({ pods, nodes, cache, queue, isOurs: (pod) => (pod.spec?.schedulerName || 'default-scheduler') === config.schedulerName, toInfo: podInfo });
-  env.metrics.gaugeFn('scheduler_pending_pods', 'Number of pending pods.', () => Object.values(queue.counts()).reduce((a, b) => a + b, 0));
+  const nodes = informers.informer(Nodes);
+  watchCluster({ pods: sources.pods, nodes, cache, queue, waitingPods, isOurs: (pod) => frameworkOf(pod) !== undefined, toInfo: (pod: Pod): PodInfo => podInfo(pod) });
+  // Labels of namespaces are part of what affinity terms come to.
+  informers.informer(Namespaces).addHandlers({ add: () => cache.deltas.restart(), update: () => cache.deltas.restart(), delete: () => cache.deltas.restart() });
+  metrics.watch({
+    pending: () => queue.counts(),
+    refused: () => profiles.countRefused(queue.refused()),
+    cache: () => ({ nodes: cache.nodes.length, pods: cache.podCount(), assumed_pods: cache.assumedCount() }),
+  });
 
+  const { leaderElection } = configuration;
+  const leaderElect = config.leaderElect && leaderElection.leaderElect;
   const election = createLeaderElection(env, {
     api,
-    name: 'kube-scheduler',
-    identity: deps.identity ?? `${config.schedulerName}_${env.random.uuid()}`,
+    name: leaderElection.resourceName,
+    namespace: leaderElection.resourceNamespace,
+    leaseDurationMs: parseGoDuration(leaderElection.leaseDuration),
+    renewDeadlineMs: parseGoDuration(leaderElection.renewDeadline),
+    retryPeriodMs: parseGoDuration(leaderElection.retryPeriod),
+    identity: deps.identity ?? `${configuration.profiles[0]?.schedulerName ?? defaultScheduler}_${env.random.uuid()}`,
     onStartedLeading: () => loop.start(),
     onStoppedLeading: () => void loop.stop(),
   });
@@ -110,7 +112,7 @@ export function createScheduler(env: Env, deps: { api: ApiClient; identity?: str
     async start(signal) {
       informers.start();
       await informers.whenSynced(signal);
-      if (config.leaderElect) election.start();
+      if (leaderElect) election.start();
       else loop.start();
       serving = true;
     },
@@ -121,8 +123,9 @@ export function createScheduler(env: Env, deps: { api: ApiClient; identity?: str
       await recorder.flush();
       queue.close();
       informers.stop();
+      for (const extender of extenders) extender.close();
     },
     ready: () => serving && informers.synced(),
-    isLeader: () => !config.leaderElect || election.isLeader(),
+    isLeader: () => !leaderElect || election.isLeader(),
   };
 }

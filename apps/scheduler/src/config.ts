@@ -1,7 +1,11 @@
 import type { ConfigOf, ConfigSchema } from '@orrery/runtime';
+import { defaultConfiguration } from './configuration/load.ts';
+import { decodeArgs } from './configuration/plugin-args.ts';
+import type { SchedulerConfiguration } from './configuration/types.ts';
 
 /** Settings of the scheduler. */
 export const schedulerSchema = {
+  config: { type: 'string', default: '', help: 'file with KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1); the settings below but leaderElect are not looked at then' },
   leaderElect: { type: 'boolean', default: true, help: 'schedule only while holding the lease kube-system/kube-scheduler' },
   schedulerName: { type: 'string', default: 'default-scheduler', help: 'spec.schedulerName of the pods to schedule' },
   percentageOfNodesToScore: { type: 'number', default: 0, help: 'share of feasible nodes to find before scoring; 0 adapts to the size of the cluster' },
@@ -12,3 +16,21 @@ export const schedulerSchema = {
 } as const satisfies ConfigSchema;
 
 export type SchedulerConfig = ConfigOf<typeof schedulerSchema>;
+
+/** What the flags come to: one profile. */
+export function configurationOf(config: SchedulerConfig): SchedulerConfiguration {
+  const args = decodeArgs('NodeResourcesFit', { scoringStrategy: { type: config.scoringStrategy } }, '--scoring-strategy');
+  return {
+    ...defaultConfiguration(),
+    percentageOfNodesToScore: config.percentageOfNodesToScore,
+    podInitialBackoffSeconds: config.podInitialBackoffSeconds,
+    podMaxBackoffSeconds: config.podMaxBackoffSeconds,
+    profiles: [
+      {
+        schedulerName: config.schedulerName,
+        plugins: { multiPoint: { disabled: config.disabledPlugins.map((name) => ({ name })) } },
+        pluginConfig: [{ name: 'NodeResourcesFit', args }],
+      },
+    ],
+  };
+}

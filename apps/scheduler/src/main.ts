@@ -1,10 +1,19 @@
-import { apiConnectionSchema, connectApi, runMain } from '@orrery/node-io';
+import { readFileSync } from 'node:fs';
+import { apiConnectionSchema, connectApi, createHttpClient, runMain } from '@orrery/node-io';
+import { connectExtender, readConfiguration } from './files.ts';
 import { createScheduler } from './component.ts';
 import { schedulerSchema } from './config.ts';
+
+const read = (path: string): string => readFileSync(path, 'utf8');
 
 await runMain({
   name: 'scheduler',
   summary: 'places pods on nodes',
   schema: { ...schedulerSchema, ...apiConnectionSchema },
-  create: async ({ env, config }) => createScheduler(env, { api: await connectApi(env, config) }, config),
+  create: async ({ env, config }) => {
+    const configuration = readConfiguration(config.config, read);
+    const kubeconfig = config.kubeconfig || configuration?.clientConnection?.kubeconfig || '';
+    const api = await connectApi(env, { ...config, kubeconfig, ...(configuration?.clientConnection?.kubeconfig && !config.kubeconfig ? { apiTransport: 'rest' as const } : {}) });
+    return createScheduler(env, { api, connect: connectExtender(read, createHttpClient), ...(configuration ? { configuration } : {}) }, config);
+  },
 });

@@ -5,7 +5,7 @@ import { VirtualClock, createMetrics, resolveConfig, seededRandom, silentLogger 
 import { describe, expect, it } from 'vitest';
 import { createScheduler } from './component.ts';
 import { schedulerSchema } from './config.ts';
-import { feasibleNodesWanted } from './scheduler.ts';
+import { feasibleNodesWanted } from './cycle.ts';
 
 function node(name: string, more: { cpu?: string; pods?: string; labels?: Record<string, string>; spec?: Node['spec'] } = {}): Node {
   const allocatable = { cpu: more.cpu ?? '4', memory: '8Gi', pods: more.pods ?? '110' };
@@ -50,7 +50,7 @@ describe('scheduler', () => {
   });
 
   const refusals: [string, Node, Pod, string][] = [
-    ['cpu', node('n', { cpu: '500m' }), pod('p'), '0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.'],
+    ['cpu of the node', node('n', { cpu: '500m' }), pod('p'), '0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.'],
     ['pods', node('n', { pods: '0' }), pod('p'), '0/1 nodes are available: 1 Too many pods. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.'],
     ['cordon', node('n', { spec: { unschedulable: true } }), pod('p'), '0/1 nodes are available: 1 node(s) were unschedulable. preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.'],
     ['taint', node('n', { spec: { taints: [{ key: 'a', value: 'b', effect: 'NoSchedule' }] } }), pod('p'), '0/1 nodes are available: 1 node(s) had untolerated taint(s). preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.'],
@@ -66,7 +66,7 @@ describe('scheduler', () => {
   it('counts reasons over nodes, sorted', async () => {
     const nodes = [node('a', { cpu: '1m' }), node('b', { cpu: '1m' }), node('c', { spec: { unschedulable: true } })];
     const { condition, scheduler } = await world({ nodes, pods: [pod('p')] });
-    expect((await condition('p'))?.message).toBe('0/3 nodes are available: 1 node(s) were unschedulable, 2 Insufficient cpu. preemption: 0/3 nodes are available: 1 Preemption is not helpful for scheduling, 2 No preemption victims found for incoming pod.');
+    expect((await condition('p'))?.message).toBe('0/3 nodes are available: 1 node(s) were unschedulable, 2 Insufficient cpu. preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.');
     await scheduler.stop();
   });
 

@@ -1,25 +1,23 @@
-import type { Timer } from '@orrery/runtime';
-import type { Env } from '@orrery/runtime';
-import type { NodeInfo } from './cache/node-info.ts';
+import type { Env, Timer } from '@orrery/runtime';
 import type { PodInfo } from './cache/pod-info.ts';
 import type { SchedulerCache } from './cache/scheduler-cache.ts';
-import { type Framework, notNamed } from './framework/framework.ts';
-import { type FitError, type Status, fitErrorMessage } from './framework/status.ts';
+import { createCycle } from './cycle.ts';
+import type { Extender } from './extenders/extender.ts';
+import type { Framework } from './framework/framework.ts';
+import { type FitError, type Status, fitErrorMessage, refusingPlugins, statusList } from './framework/status.ts';
 import type { CycleState, QueuedPod } from './framework/types.ts';
+import type { WaitingPods } from './framework/waiting-pods.ts';
 import type { SchedulerMetrics } from './metrics.ts';
 import type { SchedulingQueue } from './queue/scheduling-queue.ts';
-
-/** What came of one try. */
-export type Outcome = { readonly nodeName: string } | { readonly fitError: FitError };
 
 export interface SchedulerOptions {
   readonly env: Env;
   readonly cache: SchedulerCache;
   readonly queue: SchedulingQueue;
   readonly framework: (schedulerName: string) => Framework | undefined;
+  readonly extenders: readonly Extender[];
   readonly metrics: SchedulerMetrics;
-  /** Share of nodes to find before scoring; 0 is upstream's adaptive share. */
-  readonly percentageOfNodesToScore: number;
+  readonly waitingPods: WaitingPods;
   /** The pod has a node. */
   bound(pod: PodInfo, nodeName: string): void;
   /** The pod has none; the message is for its condition and event. */
@@ -28,151 +26,169 @@ export interface SchedulerOptions {
   isPending(pod: PodInfo): boolean;
 }
 
-const minFeasibleNodes = 100;
-const minPercentage = 5;
 /** How long the loop runs before it lets I/O happen. */
 const sliceMs = 8;
-
-/** Upstream's sampling: all nodes up to 100; beyond, 50 % less one for every 125 nodes, at least 5 %. */
-export function feasibleNodesWanted(nodeCount: number, percentage: number): number {
-  if (nodeCount <= minFeasibleNodes) return nodeCount;
-  const share = percentage > 0 ? Math.min(100, percentage) : Math.max(minPercentage, 50 - Math.floor(nodeCount / 125));
-  return Math.max(minFeasibleNodes, Math.floor((nodeCount * share) / 100));
-}
 
 /** Takes pods off the queue one at a time, finds each a node on the cache, and binds them in the background. */
 export interface Scheduler {
   start(): void;
   stop(): Promise<void>;
-  /** One pod against the present snapshot; pure but for the plugins' cycle state. */
-  schedule(framework: Framework, state: CycleState, pod: PodInfo): Outcome;
 }
+
+/** One try of one pod. */
+interface Try {
+  readonly framework: Framework;
+  readonly state: CycleState;
+  readonly queued: QueuedPod;
+  readonly beganMs: number;
+}
+
+/** A refusal after a node was chosen, in the form of a FitError about that node alone. */
+function refusedOn(nodeName: string, status: Status): FitError {
+  const statuses = statusList();
+  statuses.add({ name: nodeName }, status);
+  return { nodeCount: 1, statuses };
+}
+
+const isRefusal = ({ code }: Status): boolean => code === 'Unschedulable' || code === 'UnschedulableAndUnresolvable';
 
 export function createScheduler(options: SchedulerOptions): Scheduler {
   const { env, cache, queue, metrics } = options;
-  const binding = new Set<Promise<void>>();
+  const cycle = createCycle(options);
+  const background = new Set<Promise<void>>();
   let running = false;
+  /** An extender is being asked; the next pod waits. */
+  let asking = false;
   let stopping = new AbortController();
   let wake: Timer | undefined;
-  let nextStart = 0;
 
-  const findFeasible = (framework: Framework, state: CycleState, pod: PodInfo): { nodes: NodeInfo[]; fitError: FitError } => {
-    const all = cache.nodes;
-    const statuses = new Map<string, Status>();
-    const pre = framework.preFilter(state, pod, cache);
-    if (pre.status) return { nodes: [], fitError: preFilterError(all, pre.status) };
-    const tryNode = (node: NodeInfo): Status | undefined => {
-      const nominated = cache.nominated.on(node.name);
-      return nominated.length ? framework.fits(pod, node, { snapshot: cache, nominated }) : framework.filter(state, pre.filters, pod, node);
-    };
-    const mine = cache.get(cache.nominated.of(pod.uid) ?? '');
-    if (mine && (pre.nodeNames?.has(mine.name) ?? true) && !tryNode(mine)) return { nodes: [mine], fitError: { nodeCount: all.length, statuses } };
-    const named = pre.nodeNames && [...pre.nodeNames].flatMap((name) => cache.get(name) ?? []);
-    const candidates = named ?? all;
-    const wanted = feasibleNodesWanted(candidates.length, options.percentageOfNodesToScore);
-    const nodes: NodeInfo[] = [];
-    let looked = 0;
-    for (; looked < candidates.length && nodes.length < wanted; looked++) {
-      const node = candidates[named ? looked : (nextStart + looked) % candidates.length] as NodeInfo;
-      const status = tryNode(node);
-      if (status) statuses.set(node.name, status);
-      else nodes.push(node);
-    }
-    if (!named && all.length) nextStart = (nextStart + looked) % all.length;
-    if (named && nodes.length === 0) for (const node of all) if (!statuses.has(node.name)) statuses.set(node.name, notNamed);
-    return { nodes, fitError: { nodeCount: all.length, statuses } };
-  };
+  const elapsed = (sinceMs: number): number => (env.clock.monotonic() - sinceMs) / 1000;
 
-  const schedule = (framework: Framework, state: CycleState, pod: PodInfo): Outcome => {
-    if (cache.nodes.length === 0) return { fitError: { nodeCount: 0, statuses: new Map(), preFilterMessage: 'no nodes available to schedule pods' } };
-    const { nodes, fitError } = findFeasible(framework, state, pod);
-    const [only] = nodes;
-    if (!only) return { fitError };
-    if (nodes.length === 1) return { nodeName: only.name };
-    return { nodeName: best(nodes, framework.score(state, pod, nodes)).name };
-  };
-
-  /** The highest score; among equals a fair draw. */
-  const best = (nodes: readonly NodeInfo[], scores: readonly number[]): NodeInfo => {
-    let at = 0;
-    let equals = 1;
-    for (let i = 1; i < nodes.length; i++) {
-      const [score, top] = [scores[i] ?? 0, scores[at] ?? 0];
-      if (score > top) [at, equals] = [i, 1];
-      else if (score === top && env.random.int(++equals) === 0) at = i;
-    }
-    return nodes[at] as NodeInfo;
-  };
-
-  const bind = async (framework: Framework, state: CycleState, queued: QueuedPod, nodeName: string): Promise<void> => {
-    const began = env.clock.monotonic();
-    const status = await framework.bind(state, queued.info, nodeName, stopping.signal);
-    if (!status) {
-      queue.done(queued.info.key);
-      metrics.scheduled(framework.schedulerName, (env.clock.monotonic() - queued.enteredMs) / 1000, queued.attempts);
-      metrics.bound((env.clock.monotonic() - began) / 1000);
-      options.bound(queued.info, nodeName);
-      return;
-    }
-    framework.unreserve(state, queued.info, nodeName);
-    cache.forget(queued.info.uid);
+  const fail = ({ framework, queued, beganMs }: Try, message: string): void => {
     if (!options.isPending(queued.info)) {
       queue.done(queued.info.key);
       return;
     }
-    metrics.failed(framework.schedulerName, 'error');
-    env.log.warn('binding failed', { pod: queued.info.key, node: nodeName, reasons: status.reasons });
-    options.refused(queued.info, 'SchedulerError', status.reasons.join(', '), undefined);
+    metrics.attempt(framework.schedulerName, 'error', elapsed(beganMs));
+    env.log.warn('scheduling failed', { pod: queued.info.key, message });
+    cache.nominated.delete(queued.info.uid);
+    options.refused(queued.info, 'SchedulerError', message, queued.info.pod.status?.nominatedNodeName ? '' : undefined);
     queue.retry(queued);
   };
 
-  const refuse = async (framework: Framework, state: CycleState, queued: QueuedPod, fitError: FitError): Promise<void> => {
-    const post = await framework.postFilter(state, queued.info, cache, fitError.statuses);
+  const refuse = async (one: Try, fitError: FitError, mayPreempt: boolean): Promise<void> => {
+    const { framework, state, queued, beganMs } = one;
+    const post = mayPreempt ? await metrics.whole(framework.schedulerName, 'PostFilter', () => framework.postFilter(state, queued.info, cache, fitError.statuses)) : undefined;
     const message = fitErrorMessage({ ...fitError, ...(post?.message ? { postFilterMessage: post.message } : {}) });
-    const refusedBy = new Set([...fitError.statuses.values()].flatMap((status) => status.plugin ?? []));
-    metrics.failed(framework.schedulerName, 'unschedulable');
+    metrics.attempt(framework.schedulerName, 'unschedulable', elapsed(beganMs));
     if (post?.nominatedNode === '') cache.nominated.delete(queued.info.uid);
     if (post?.retry) queue.retry(queued);
-    else queue.refuse(queued, refusedBy);
+    else queue.refuse(queued, refusingPlugins(fitError));
     options.refused(queued.info, 'Unschedulable', message, post?.nominatedNode);
   };
 
-  const track = (work: Promise<void>): void => {
-    binding.add(work);
-    void work.catch((error: unknown) => env.log.error('scheduling failed', { error })).finally(() => binding.delete(work));
+  /** Takes back what was reserved and assumed: the room is free for others again. */
+  const undo = ({ framework, state, queued }: Try, nodeName: string): void => {
+    framework.unreserve(state, queued.info, nodeName);
+    cache.forget(queued.info.uid);
+    queue.onEvent({ resource: 'AssignedPod', action: 'Delete', object: queued.info.pod });
   };
 
-  const scheduleOne = (queued: QueuedPod): void => {
+  const bind = async (one: Try, nodeName: string, held: Promise<Status | undefined> | undefined): Promise<void> => {
+    const { framework, state, queued, beganMs } = one;
+    const pod = queued.info;
+    const waitBegan = env.clock.monotonic();
+    const rejected = await held;
+    if (held) metrics.permitWaited(rejected ? rejected.code : 'Success', elapsed(waitBegan));
+    const extender = options.extenders.find((other) => other.bind && other.interested(pod));
+    const began = env.clock.monotonic();
+    const status = rejected ?? (await framework.bind(state, pod, nodeName, { signal: stopping.signal, extender: extender?.bind }));
+    if (!status) {
+      queue.done(pod.key);
+      metrics.attempt(framework.schedulerName, 'scheduled', elapsed(beganMs));
+      metrics.scheduled(elapsed(queued.firstMs), queued.attempts);
+      metrics.extensionPoint(framework.schedulerName, 'Bind', elapsed(began), undefined);
+      options.bound(pod, nodeName);
+      return;
+    }
+    undo(one, nodeName);
+    if (!options.isPending(pod)) queue.done(pod.key);
+    else if (isRefusal(status)) await refuse(one, refusedOn(nodeName, status), false);
+    else fail(one, status.reasons.join(', '));
+  };
+
+  const track = (work: Promise<void>): void => {
+    background.add(work);
+    void work.catch((error: unknown) => env.log.error('scheduling failed', { error })).finally(() => background.delete(work));
+  };
+
+  const settle = (one: Try, outcome: Awaited<ReturnType<typeof cycle.schedule>>): void => {
+    const { framework, state, queued, beganMs } = one;
+    const pod = queued.info;
+    metrics.algorithm(elapsed(beganMs));
+    if ('error' in outcome) {
+      fail(one, outcome.error);
+      return;
+    }
+    if ('fitError' in outcome) {
+      track(refuse(one, outcome.fitError, true));
+      return;
+    }
+    const { nodeName } = outcome;
+    const reserved = metrics.whole(framework.schedulerName, 'Reserve', () => framework.reserve(state, pod, nodeName));
+    if (reserved) {
+      framework.unreserve(state, pod, nodeName);
+      if (isRefusal(reserved)) track(refuse(one, refusedOn(nodeName, reserved), false));
+      else fail(one, `running Reserve plugin ${JSON.stringify(reserved.plugin)}: ${reserved.reasons.join(', ')}`);
+      return;
+    }
+    cache.assume(pod, nodeName);
+    const { refusal, held } = metrics.whole(framework.schedulerName, 'Permit', () => framework.permit(state, pod, nodeName));
+    if (refusal) {
+      undo(one, nodeName);
+      if (isRefusal(refusal)) track(refuse(one, refusedOn(nodeName, refusal), false));
+      else fail(one, refusal.reasons.join(', '));
+      return;
+    }
+    track(bind(one, nodeName, held));
+  };
+
+  /** A promise when an extender is asked. */
+  const scheduleOne = (queued: QueuedPod): Promise<void> | void => {
     const pod = queued.info;
     const framework = options.framework(pod.pod.spec?.schedulerName || 'default-scheduler');
     if (!framework || !options.isPending(pod) || cache.isPlaced(pod.uid)) {
       queue.done(pod.key);
       return;
     }
-    const began = env.clock.monotonic();
-    const state: CycleState = new Map();
-    const outcome = schedule(framework, state, pod);
-    metrics.algorithm((env.clock.monotonic() - began) / 1000);
-    if ('fitError' in outcome) {
-      track(refuse(framework, state, queued, outcome.fitError));
-      return;
+    const one: Try = { framework, state: new Map(), queued, beganMs: env.clock.monotonic() };
+    metrics.nextCycle();
+    try {
+      const outcome = cycle.schedule(framework, one.state, pod);
+      if (!(outcome instanceof Promise)) return settle(one, outcome);
+      return outcome.then((found) => settle(one, found)).catch((error: unknown) => fail(one, (error as Error).message));
+    } catch (error) {
+      env.log.error('a plugin failed', { pod: pod.key, error });
+      fail(one, (error as Error).message);
     }
-    const reserved = framework.reserve(state, pod, outcome.nodeName);
-    if (reserved) {
-      framework.unreserve(state, pod, outcome.nodeName);
-      track(refuse(framework, state, queued, { nodeCount: cache.nodes.length, statuses: new Map([[outcome.nodeName, reserved]]) }));
-      return;
-    }
-    cache.assume(pod, outcome.nodeName);
-    track(bind(framework, state, queued, outcome.nodeName));
   };
 
   const slice = (): void => {
     wake = undefined;
     const until = env.clock.monotonic() + sliceMs;
-    for (let queued = running ? queue.pop() : undefined; queued; queued = queue.pop()) {
-      scheduleOne(queued);
-      if (env.clock.monotonic() >= until) {
+    while (running && !asking) {
+      const queued = queue.pop();
+      if (!queued) return;
+      const pending = scheduleOne(queued);
+      if (pending) {
+        asking = true;
+        track(
+          pending.finally(() => {
+            asking = false;
+            if (running) wake ??= env.clock.after(0, slice);
+          }),
+        );
+      } else if (env.clock.monotonic() >= until) {
         wake = env.clock.after(0, slice);
         return;
       }
@@ -180,7 +196,6 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   };
 
   return {
-    schedule,
     start() {
       running = true;
       stopping = new AbortController();
@@ -192,14 +207,10 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     async stop() {
       running = false;
       stopping.abort(new Error('the scheduler stops'));
+      for (const waiting of options.waitingPods.list()) waiting.reject('', 'the scheduler stops');
       wake?.cancel();
       wake = undefined;
-      await Promise.allSettled([...binding]);
+      await Promise.allSettled([...background]);
     },
   };
-}
-
-/** A PreFilter's refusal stands for every node. */
-function preFilterError(all: readonly NodeInfo[], status: Status): FitError {
-  return { nodeCount: all.length, statuses: new Map(all.map((node) => [node.name, status])), preFilterMessage: status.reasons.join(', ') };
 }

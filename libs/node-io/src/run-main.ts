@@ -34,9 +34,11 @@ function readConfigFile(path: string): Record<string, unknown> {
 function settings<S extends ConfigSchema>(schema: S, argv: readonly string[]): { config: ConfigOf<S>; logLevel: LogLevel } {
   const all = { ...mainSchema, ...schema };
   const flags = parseFlags(all, argv);
-  const file = typeof flags['config'] === 'string' && flags['config'] ? readConfigFile(flags['config']) : {};
-  const { config: _file, logLevel, v, ...own } = resolveConfig(all, [file, flags]) as ConfigOf<typeof mainSchema>;
-  return { config: own as ConfigOf<S>, logLevel: v >= debugVerbosity ? 'debug' : (logLevel as LogLevel) };
+  // A program with a `config` of its own reads a file of another form.
+  const ownConfig = 'config' in schema;
+  const file = !ownConfig && typeof flags['config'] === 'string' && flags['config'] ? readConfigFile(flags['config']) : {};
+  const { config: path, logLevel, v, ...own } = resolveConfig(all, [file, flags]) as ConfigOf<typeof mainSchema>;
+  return { config: (ownConfig ? { ...own, config: path } : own) as unknown as ConfigOf<S>, logLevel: v >= debugVerbosity ? 'debug' : (logLevel as LogLevel) };
 }
 
 /** What a supervisor that started the program with an IPC channel is told. */

@@ -9,7 +9,6 @@ import { createIngress, ingressSchema } from '@orrery/ingress/component';
 import { type KubeProxy, createKubeProxy } from '@orrery/kube-proxy/component';
 import { type Pki, balancerNetwork, clusterServerName, createReverseProxy, csrSigner, dialHost, ensurePki, exposeNodePorts, fileState, frontProxyName, hostDns, nodeDisk, serveHttp } from '@orrery/node-io';
 import { type Component, type Env, resolveConfig, stopAll } from '@orrery/runtime';
-import { createScheduler, schedulerSchema } from '@orrery/scheduler/component';
 import { createStore } from '@orrery/store/component';
 import { type Fabric, NetError, type VnetSwitch, createFabric } from '@orrery/vnet';
 import type { Cluster, ClusterOptions } from '../cluster.ts';
@@ -20,6 +19,7 @@ import { loadBalancerRange } from '../load-balancer-range.ts';
 import { network, podRange } from './addresses.ts';
 import { dnsAnswers, nodesReady } from './readiness.ts';
 import { type EmulatedNodes, createEmulatedNodes } from './nodes.ts';
+import { singleScheduler } from './scheduler.ts';
 
 /** Everything of a cluster in this process: components call each other in memory, only clients come over sockets. */
 class SingleCluster implements Cluster {
@@ -87,7 +87,7 @@ class SingleCluster implements Cluster {
       proxy,
     }));
     const optional: Record<string, () => Component> = {
-      scheduler: () => createScheduler(this.env('scheduler'), { api: this.client('system:kube-scheduler'), identity: 'single' }, resolveConfig(schedulerSchema, [extraSettings('scheduler', this.options.extra)])),
+      scheduler: () => singleScheduler(this.env('scheduler'), this.client('system:kube-scheduler'), this.options.extra),
       'controller-manager': () => this.controllerManager(),
       cloud: () => this.cloud(),
       'kube-proxy': () => proxy,

@@ -5,6 +5,10 @@ import { type Resources, addResources, emptyResources, toResources, wholeOf } fr
 /** A node and the pods on it (bound or assumed), with their sums kept up to date. */
 export interface NodeInfo {
   readonly name: string;
+  /** Its place in arrays that have one entry a node; free to be used again when the node is gone. -1: a copy, which has none. */
+  slot: number;
+  /** Another number after every change of the node, its pods, or those nominated to it; no two nodes share one. */
+  generation: number;
   /** Undefined while pods name a node that has not been seen, or is gone. */
   node: Node | undefined;
   labels: Readonly<Record<string, string>>;
@@ -22,9 +26,18 @@ export interface NodeInfo {
   images: ReadonlyMap<string, number>;
 }
 
+let lastGeneration = 0;
+
+/** What was worked out for the node before no longer holds. */
+export function touch(info: NodeInfo): void {
+  info.generation = ++lastGeneration;
+}
+
 export function emptyNodeInfo(name: string): NodeInfo {
   return {
     name,
+    slot: -1,
+    generation: ++lastGeneration,
     node: undefined,
     labels: {},
     hardTaints: [],
@@ -42,6 +55,7 @@ export function emptyNodeInfo(name: string): NodeInfo {
 
 export function setNode(info: NodeInfo, node: Node): void {
   const taints = node.spec?.taints ?? [];
+  touch(info);
   info.node = node;
   info.labels = node.metadata?.labels ?? {};
   info.hardTaints = taints.filter((t) => t.effect === 'NoSchedule' || t.effect === 'NoExecute');
@@ -52,7 +66,7 @@ export function setNode(info: NodeInfo, node: Node): void {
 }
 
 export function clearNode(info: NodeInfo): void {
-  const { name, pods: _pods, affinityPods: _affinityPods, requested: _requested, nonZeroRequested: _nonZero, hostPorts: _ports, ...blank } = emptyNodeInfo(info.name);
+  const { name, slot: _slot, pods: _pods, affinityPods: _affinityPods, requested: _requested, nonZeroRequested: _nonZero, hostPorts: _ports, ...blank } = emptyNodeInfo(info.name);
   Object.assign(info, blank, { name });
 }
 
@@ -65,6 +79,7 @@ export function copyNodeInfo(info: NodeInfo): NodeInfo {
 }
 
 export function addPod(info: NodeInfo, pod: PodInfo): void {
+  touch(info);
   info.pods.set(pod.uid, pod);
   if (pod.affinity) info.affinityPods = [...info.affinityPods, pod];
   addResources(info.requested, pod.requests);
@@ -75,6 +90,7 @@ export function addPod(info: NodeInfo, pod: PodInfo): void {
 export function removePod(info: NodeInfo, uid: string): void {
   const pod = info.pods.get(uid);
   if (!pod) return;
+  touch(info);
   info.pods.delete(uid);
   if (pod.affinity) info.affinityPods = info.affinityPods.filter((other) => other !== pod);
   addResources(info.requested, pod.requests, -1);

@@ -9,12 +9,14 @@ export interface Nominations {
   set(pod: PodInfo, nodeName: string): void;
   /** True when it was nominated. */
   delete(uid: string): boolean;
+  /** How many pods are nominated, placed ones included. */
+  readonly size: number;
 }
 
 const none: readonly PodInfo[] = [];
 
-/** Pods that `isPlaced` already count where they are: their nominations rest, until a failed binding takes them back. */
-export function createNominations(isPlaced: (uid: string) => boolean): Nominations {
+/** `changed` hears of every node whose nominations do. Pods that `isPlaced` already count where they are: their nominations rest, until a failed binding takes them back. */
+export function createNominations(isPlaced: (uid: string) => boolean, changed: (nodeName: string) => void = () => undefined): Nominations {
   const byUid = new Map<string, { pod: PodInfo; nodeName: string }>();
   const byNode = new Map<string, Set<string>>();
   const remove = (uid: string): boolean => {
@@ -24,6 +26,7 @@ export function createNominations(isPlaced: (uid: string) => boolean): Nominatio
     const there = byNode.get(found.nodeName);
     there?.delete(uid);
     if (there?.size === 0) byNode.delete(found.nodeName);
+    changed(found.nodeName);
     return true;
   };
   return {
@@ -38,7 +41,11 @@ export function createNominations(isPlaced: (uid: string) => boolean): Nominatio
       const there = byNode.get(nodeName);
       if (there) there.add(pod.uid);
       else byNode.set(nodeName, new Set([pod.uid]));
+      changed(nodeName);
     },
     delete: remove,
+    get size() {
+      return byUid.size;
+    },
   };
 }

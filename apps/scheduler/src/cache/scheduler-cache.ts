@@ -1,7 +1,8 @@
-import type { Node } from '@orrery/api/types';
-import { type NodeInfo, addPod, clearNode, emptyNodeInfo, removePod, setNode } from './node-info.ts';
+import type { Node, Pod } from '@orrery/api/types';
+import { type DeltaLog, createDeltaLog } from './delta-log.ts';
+import { type NodeInfo, addPod, clearNode, emptyNodeInfo, removePod, setNode, touch } from './node-info.ts';
 import { type Nominations, createNominations } from './nominations.ts';
-import type { PodInfo } from './pod-info.ts';
+import { type PodInfo, countsAlike } from './pod-info.ts';
 import type { Snapshot } from './snapshot.ts';
 
 interface Placed {
@@ -14,6 +15,12 @@ interface Placed {
 function zoneOf(node: Node): string {
   const labels = node.metadata?.labels ?? {};
   return `${labels['topology.kubernetes.io/region'] ?? ''}/${labels['topology.kubernetes.io/zone'] ?? ''}`;
+}
+
+/** Whether what decides which topology domains a node is part of, and for whom, is the same. */
+function sameDomains(a: Node, b: Node): boolean {
+  const facts = ({ metadata, spec }: Node): unknown[] => [metadata?.labels, spec?.taints, spec?.unschedulable];
+  return a === b || JSON.stringify(facts(a)) === JSON.stringify(facts(b));
 }
 
 /** One node of each zone in turn, as upstream's node tree orders them. */
@@ -37,15 +44,20 @@ function interleaveZones(nodes: readonly NodeInfo[]): NodeInfo[] {
  * assumed, before the API server confirms; `forget` takes that back when binding fails.
  */
 export interface SchedulerCache extends Snapshot {
+  readonly deltas: DeltaLog;
   setNode(node: Node): void;
   removeNode(name: string): void;
   /** A pod bound to a node was seen, new or changed; confirms an assumption. */
   setPod(pod: PodInfo, nodeName: string): void;
+  /** The pod is another object now, with nothing changed that anything is worked out from. */
+  refresh(uid: string, pod: Pod): void;
   removePod(uid: string): void;
   assume(pod: PodInfo, nodeName: string): void;
   forget(uid: string): void;
   isPlaced(uid: string): boolean;
   podCount(): number;
+  /** Pods placed by this scheduler that are not seen bound yet. */
+  assumedCount(): number;
   readonly nominated: Nominations;
 }
 
@@ -54,11 +66,20 @@ export function createSchedulerCache(): SchedulerCache {
   const placed = new Map<string, Placed>();
   let ordered: readonly NodeInfo[] | undefined;
   let affinityPodCount = 0;
+  const freeSlots: number[] = [];
+  const deltas: DeltaLog = createDeltaLog();
 
   const at = (name: string): NodeInfo => {
     let info = infos.get(name);
-    if (!info) infos.set(name, (info = emptyNodeInfo(name)));
+    if (!info) {
+      infos.set(name, (info = emptyNodeInfo(name)));
+      info.slot = freeSlots.pop() ?? infos.size - 1;
+    }
     return info;
+  };
+  const discard = (info: NodeInfo): void => {
+    infos.delete(info.name);
+    freeSlots.push(info.slot);
   };
   const drop = (uid: string): void => {
     const where = placed.get(uid);
@@ -68,16 +89,27 @@ export function createSchedulerCache(): SchedulerCache {
     const info = infos.get(where.nodeName);
     if (!info) return;
     removePod(info, uid);
-    if (!info.node && info.pods.size === 0) infos.delete(info.name);
+    deltas.pod(info, where.pod, -1);
+    if (!info.node && info.pods.size === 0) discard(info);
   };
   const place = (pod: PodInfo, nodeName: string, assumed: boolean): void => {
+    const before = placed.get(pod.uid);
+    // Confirmed as it was assumed: nothing that was worked out changes.
+    if (before && before.nodeName === nodeName && countsAlike(before.pod, pod)) {
+      before.assumed = assumed;
+      before.pod.pod = pod.pod;
+      return;
+    }
     drop(pod.uid);
-    addPod(at(nodeName), pod);
+    const info = at(nodeName);
+    addPod(info, pod);
+    deltas.pod(info, pod, 1);
     placed.set(pod.uid, { nodeName, assumed, pod });
     if (pod.affinity) affinityPodCount += 1;
   };
 
   return {
+    deltas,
     get nodes() {
       return (ordered ??= interleaveZones([...infos.values()].filter((info) => info.node)));
     },
@@ -91,16 +123,22 @@ export function createSchedulerCache(): SchedulerCache {
     setNode(node) {
       const info = at(node.metadata?.name ?? '');
       if (!info.node || zoneOf(info.node) !== zoneOf(node)) ordered = undefined;
+      if (!info.node || !sameDomains(info.node, node)) deltas.restart();
       setNode(info, node);
     },
     removeNode(name) {
       const info = infos.get(name);
       if (!info) return;
       ordered = undefined;
+      deltas.restart();
       clearNode(info);
-      if (info.pods.size === 0) infos.delete(name);
+      if (info.pods.size === 0) discard(info);
     },
     setPod: (pod, nodeName) => place(pod, nodeName, false),
+    refresh(uid, pod) {
+      const where = placed.get(uid);
+      if (where) where.pod.pod = pod;
+    },
     removePod: drop,
     assume: (pod, nodeName) => place(pod, nodeName, true),
     forget(uid) {
@@ -108,6 +146,13 @@ export function createSchedulerCache(): SchedulerCache {
     },
     isPlaced: (uid) => placed.has(uid),
     podCount: () => placed.size,
-    nominated: createNominations((uid) => placed.has(uid)),
+    assumedCount: () => [...placed.values()].filter(({ assumed }) => assumed).length,
+    nominated: createNominations(
+      (uid) => placed.has(uid),
+      (nodeName) => {
+        const info = infos.get(nodeName);
+        if (info) touch(info);
+      },
+    ),
   };
 }

@@ -1,3 +1,4 @@
+import type { DeltaLog } from './delta-log.ts';
 import type { NodeInfo } from './node-info.ts';
 
 /** The nodes as one scheduling cycle sees them. Cycles do not overlap, so the cache itself serves as the snapshot. */
@@ -7,6 +8,8 @@ export interface Snapshot {
   /** Pods with pod affinity or anti-affinity, on known nodes or not: 0 spares a look at the nodes. Undefined when nobody counted. */
   readonly affinityPodCount?: number | undefined;
   get(name: string): NodeInfo | undefined;
+  /** What changed since when; undefined for what-if snapshots. */
+  readonly deltas?: DeltaLog;
 }
 
 /** The same nodes, one of them in a changed copy. */

@@ -1,47 +1,74 @@
-import { type NodeInfo, addPod, copyNodeInfo } from '../cache/node-info.ts';
 import type { PodInfo } from '../cache/pod-info.ts';
+import { shapeOf } from '../cache/pod-info.ts';
+import { type NodeInfo, addPod, copyNodeInfo } from '../cache/node-info.ts';
+import type { Nominations } from '../cache/nominations.ts';
 import { type Snapshot, withNode } from '../cache/snapshot.ts';
-import { type Status, failed, unresolvable, unschedulable } from './status.ts';
+import { type BindingPoints, bindingPoints } from './binding-points.ts';
+import type { CycleTimer } from './cycle-timer.ts';
+import { type Point, type ProfilePlugins, pointMethods, points } from './profile-plugins.ts';
+import { type ShapeResults, createShapeMemory } from './shape-memory.ts';
+import { type NodeStatuses, type Status, failed, unresolvable } from './status.ts';
 import { type CycleState, type Plugin, type PostFilterResult, type QueuedPod, isStatus } from './types.ts';
+import type { WaitingPods } from './waiting-pods.ts';
 
-/** One plugin of a profile with the weight of its scores. */
-export interface WeightedPlugin {
-  readonly plugin: Plugin;
-  readonly weight: number;
+/** What PreFilter says of a pod. */
+export interface PreFiltered {
+  /** The refusal, if any. */
+  readonly status?: Status;
+  readonly nodeNames?: ReadonlySet<string>;
+  /** Plugins that named them. */
+  readonly namedBy?: readonly string[];
+  /** The plugins whose Filter still has a say. */
+  readonly filters: readonly Plugin[];
 }
 
-type Point = keyof Plugin;
-
-/** Observes how long a plugin took at an extension point, in seconds. */
-export type PluginTimer = (plugin: string, point: string, seconds: number) => void;
+/** One scorer's part in a score. */
+export interface ScorePart {
+  readonly plugin: string;
+  readonly weight: number;
+  /** Normalised, by node, before the weight. */
+  readonly scores: Float64Array;
+}
 
 /** The plugins of one profile, run point by point in upstream's way: in order, the first refusal decides. */
-export interface Framework {
+export interface Framework extends BindingPoints {
   readonly schedulerName: string;
-  readonly plugins: readonly WeightedPlugin[];
+  /** Every plugin of the profile, once. */
+  readonly plugins: readonly Plugin[];
+  /** Share of nodes to find before scoring; 0 is upstream's adaptive share. */
+  readonly percentageOfNodesToScore: number;
   less(a: QueuedPod, b: QueuedPod): boolean;
   preEnqueue(pod: PodInfo): Status | undefined;
-  preFilter(state: CycleState, pod: PodInfo, snapshot: Snapshot): { status?: Status; nodeNames?: ReadonlySet<string>; filters: readonly Plugin[] };
+  preFilter(state: CycleState, pod: PodInfo, snapshot: Snapshot): PreFiltered;
   filter(state: CycleState, filters: readonly Plugin[], pod: PodInfo, node: NodeInfo): Status | undefined;
+  /** Judges nodes of the live snapshot, nominated pods included; keeps what holds for pods of the same shape. */
+  judge(state: CycleState, pre: PreFiltered, pod: PodInfo, around: { snapshot: Snapshot; nominated: Nominations }): (node: NodeInfo) => Status | undefined;
+  /** No plugin that looks beyond one node has a say about the pod. */
+  judgedLocally(pod: PodInfo, snapshot: Snapshot): boolean;
   /**
    * Whether a pod fits a node that may be a changed copy: PreFilter and Filter in a state of their own. It must fit both with
    * the `nominated` pods of its priority or higher on the node and without them, since they may yet go elsewhere.
    */
   fits(pod: PodInfo, node: NodeInfo, around: { snapshot: Snapshot; nominated: readonly PodInfo[] }): Status | undefined;
-  postFilter(state: CycleState, pod: PodInfo, snapshot: Snapshot, statuses: ReadonlyMap<string, Status>): Promise<PostFilterResult | undefined>;
-  /** Weighted total by node, in the order of `nodes`. */
-  score(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[]): number[];
+  postFilter(state: CycleState, pod: PodInfo, snapshot: Snapshot, statuses: NodeStatuses): Promise<PostFilterResult | undefined>;
+  /** Weighted total by node, in the order of `nodes`; `explain` is told the parts. */
+  score(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[], explain?: (part: ScorePart) => void): Float64Array | Status;
   reserve(state: CycleState, pod: PodInfo, nodeName: string): Status | undefined;
   unreserve(state: CycleState, pod: PodInfo, nodeName: string): void;
-  /** Permit, PreBind, Bind and PostBind. */
-  bind(state: CycleState, pod: PodInfo, nodeName: string, signal: AbortSignal): Promise<Status | undefined>;
 }
 
-/** A PreFilter (node affinity by name) left this node out. */
-export const notNamed: Status = { ...unresolvable("node(s) didn't satisfy plugin(s) [NodeAffinity]"), plugin: 'NodeAffinity' };
+export interface FrameworkOptions {
+  readonly schedulerName: string;
+  readonly percentageOfNodesToScore?: number;
+  readonly plugins: ReadonlyMap<string, Plugin>;
+  readonly at: ProfilePlugins;
+  readonly timer: CycleTimer;
+  readonly waitingPods: WaitingPods;
+}
 
-function named(status: Status, plugin: Plugin): Status {
-  return { ...status, plugin: plugin.name };
+/** A PreFilter (of named plugins) left this node out. */
+export function notNamed(plugins: readonly string[]): Status {
+  return { ...unresolvable(`node(s) didn't satisfy plugin(s) [${plugins.join(' ')}]`), plugin: plugins[0] ?? '' };
 }
 
 function combine(a: ReadonlySet<string> | undefined, b: ReadonlySet<string> | undefined): ReadonlySet<string> | undefined {
@@ -49,123 +76,181 @@ function combine(a: ReadonlySet<string> | undefined, b: ReadonlySet<string> | un
   return new Set([...a].filter((name) => b.has(name)));
 }
 
-/** Raw scores of one plugin for all nodes, normalised and weighted into the totals. */
-function addScores(totals: number[], state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[], { plugin, weight }: WeightedPlugin): void {
-  const scores = nodes.map((node) => plugin.score?.(state, pod, node) ?? 0);
-  plugin.normalize?.(state, pod, scores);
-  for (let i = 0; i < totals.length; i++) totals[i] = (totals[i] ?? 0) + (scores[i] ?? 0) * weight;
+interface Scorer {
+  readonly plugin: Plugin;
+  readonly weight: number;
+  /** Its place in what is kept by shape; -1 for those that look beyond the node. */
+  readonly row: number;
 }
 
-async function firstRefusal(plugins: readonly Plugin[], run: (plugin: Plugin) => Promise<Status | undefined> | Status | undefined): Promise<Status | undefined> {
-  for (const plugin of plugins) {
-    const status = await run(plugin);
-    if (status) return named(status, plugin);
+function pluginsAt({ plugins, at }: FrameworkOptions): Readonly<Record<Point, readonly Plugin[]>> {
+  const found = points.map((point): [Point, Plugin[]] => [point, at[point].flatMap(({ name }) => plugins.get(name) ?? []).filter((plugin) => plugin[pointMethods[point]] !== undefined)]);
+  return Object.fromEntries(found) as Record<Point, Plugin[]>;
+}
+
+function scorersOf({ plugins, at }: FrameworkOptions): { scorers: readonly Scorer[]; rows: number } {
+  let rows = 0;
+  const scorers = at.score.flatMap(({ name, weight }) => {
+    const plugin = plugins.get(name);
+    return plugin?.score ? [{ plugin, weight, row: plugin.local ? rows++ : -1 }] : [];
+  });
+  return { scorers, rows };
+}
+
+/** Statuses carry the name of their plugin; each is named once, for filters give the same objects again and again. */
+function createNaming(): (status: Status, plugin: Plugin) => Status {
+  const known = new WeakMap<Status, Status>();
+  return (status, plugin) => {
+    if (status.plugin === plugin.name) return status;
+    const before = known.get(status);
+    if (before?.plugin === plugin.name) return before;
+    const named = { ...status, plugin: plugin.name };
+    known.set(status, named);
+    return named;
+  };
+}
+
+export function createFramework(options: FrameworkOptions): Framework {
+  const { schedulerName, timer } = options;
+  const at = pluginsAt(options);
+  const { scorers, rows } = scorersOf(options);
+  const memory = createShapeMemory(rows);
+  const named = createNaming();
+  const [sorter] = at.queueSort;
+  if (!sorter?.less || at.queueSort.length > 1) {
+    throw new Error(`${sorter ? 'only ' : ''}one queue sort plugin required for profile with scheduler name ${JSON.stringify(schedulerName)}, but got ${at.queueSort.length}`);
   }
-  return undefined;
-}
+  if (at.bind.length === 0) throw new Error(`at least one bind plugin is needed for profile with scheduler name ${JSON.stringify(schedulerName)}`);
+  /** Of the cycle that runs, so that scores find what the filters found. */
+  let results: ShapeResults | undefined;
 
-export function createFramework(options: { schedulerName: string; plugins: readonly WeightedPlugin[]; now: () => number; observe: PluginTimer }): Framework {
-  const { schedulerName, plugins, now, observe } = options;
-  const at = (point: Point): Plugin[] => plugins.map((p) => p.plugin).filter((p) => p[point] !== undefined);
-  const points = { preEnqueue: at('preEnqueue'), preFilter: at('preFilter'), filter: at('filter'), postFilter: at('postFilter'), reserve: at('reserve'), permit: at('permit'), preBind: at('preBind'), bind: at('bind'), postBind: at('postBind') };
-  const scorers = plugins.filter((p) => p.plugin.score && p.weight > 0);
-  const sorter = at('less')[0];
-  if (!sorter?.less) throw new Error(`profile ${schedulerName} has no queue sort plugin`);
-  if (points.bind.length === 0) throw new Error(`profile ${schedulerName} has no bind plugin`);
-  const timed = <T>(plugin: Plugin, point: string, run: () => T): T => {
-    const began = now();
-    const result = run();
-    observe(plugin.name, point, (now() - began) / 1000);
-    return result;
+  const filter: Framework['filter'] = (state, filters, pod, node) => {
+    for (const plugin of filters) {
+      const status = timer.sampled ? timer.run(plugin.name, 'Filter', () => plugin.filter?.(state, pod, node)) : plugin.filter?.(state, pod, node);
+      if (status) return named(status, plugin);
+    }
+    return undefined;
+  };
+  const preFilter: Framework['preFilter'] = (state, pod, snapshot) => {
+    let nodeNames: ReadonlySet<string> | undefined;
+    const namedBy: string[] = [];
+    const skipped = new Set<Plugin>();
+    for (const plugin of at.preFilter) {
+      const result = timer.run(plugin.name, 'PreFilter', () => plugin.preFilter?.(state, pod, snapshot));
+      if (!isStatus(result)) {
+        if (result?.nodeNames) namedBy.push(plugin.name);
+        nodeNames = combine(nodeNames, result?.nodeNames);
+      } else if (result.code === 'Skip') skipped.add(plugin);
+      else return { status: named(result, plugin), filters: [] };
+    }
+    const filters = at.filter.filter((plugin) => !skipped.has(plugin));
+    if (!nodeNames) return { filters };
+    if (nodeNames.size > 0) return { filters, nodeNames, namedBy };
+    const message = `node(s) didn't satisfy plugin(s) ${JSON.stringify(namedBy).replaceAll('"', '').replaceAll(',', ' ')} simultaneously`;
+    return { status: { ...unresolvable(message), plugin: namedBy[0] ?? '' }, filters: [] };
+  };
+  const fits: Framework['fits'] = (pod, node, { snapshot, nominated }) => {
+    const tryOn = (where: NodeInfo): Status | undefined => {
+      const state: CycleState = new Map();
+      const pre = preFilter(state, pod, withNode(snapshot, where));
+      if (pre.status) return pre.status;
+      if (pre.nodeNames && !pre.nodeNames.has(where.name)) return notNamed(pre.namedBy ?? []);
+      return filter(state, pre.filters, pod, where);
+    };
+    const ahead = nominated.filter((other) => other.priority >= pod.priority && other.uid !== pod.uid);
+    if (ahead.length === 0) return tryOn(node);
+    const crowded = copyNodeInfo(node);
+    for (const other of ahead) addPod(crowded, other);
+    return tryOn(crowded) ?? tryOn(node);
   };
 
   return {
+    ...bindingPoints({ at, waitingPods: options.waitingPods, timer, named }),
     schedulerName,
-    plugins,
+    plugins: [...options.plugins.values()],
+    percentageOfNodesToScore: options.percentageOfNodesToScore ?? 0,
     less: sorter.less.bind(sorter),
+    preFilter,
+    filter,
+    fits,
     preEnqueue(pod) {
-      for (const plugin of points.preEnqueue) {
+      for (const plugin of at.preEnqueue) {
         const status = plugin.preEnqueue?.(pod);
         if (status) return named(status, plugin);
       }
       return undefined;
     },
-    preFilter(state, pod, snapshot) {
-      let nodeNames: ReadonlySet<string> | undefined;
-      const skipped = new Set<Plugin>();
-      for (const plugin of points.preFilter) {
-        const result = timed(plugin, 'PreFilter', () => plugin.preFilter?.(state, pod, snapshot));
-        if (!isStatus(result)) nodeNames = combine(nodeNames, result?.nodeNames);
-        else if (result.code === 'Skip') skipped.add(plugin);
-        else return { status: named(result, plugin), filters: [] };
-      }
-      const filters = points.filter.filter((plugin) => !skipped.has(plugin));
-      return { filters, ...(nodeNames ? { nodeNames } : {}) };
-    },
-    filter(state, filters, pod, node) {
-      for (const plugin of filters) {
-        const status = plugin.filter?.(state, pod, node);
-        if (status) return named(status, plugin);
-      }
-      return undefined;
-    },
-    fits(pod, node, { snapshot, nominated }) {
-      const tryOn = (at: NodeInfo): Status | undefined => {
-        const state: CycleState = new Map();
-        const pre = this.preFilter(state, pod, withNode(snapshot, at));
-        if (pre.status) return pre.status;
-        if (pre.nodeNames && !pre.nodeNames.has(at.name)) return notNamed;
-        return this.filter(state, pre.filters, pod, at);
+    judge(state, { filters }, pod, { snapshot, nominated }) {
+      let locals = 0;
+      while (filters[locals]?.local) locals++;
+      const beyond = filters.slice(locals);
+      const local = filters.slice(0, locals);
+      const crowd = (node: NodeInfo): readonly PodInfo[] => (nominated.size ? nominated.on(node.name) : []);
+      const plain = (node: NodeInfo): Status | undefined => filter(state, local, pod, node);
+      const whole = (node: NodeInfo): Status | undefined => {
+        const ahead = crowd(node).filter((other) => other.priority >= pod.priority && other.uid !== pod.uid);
+        if (ahead.length === 0) return plain(node);
+        if (ahead.some((other) => other.affinity)) return fits(pod, node, { snapshot, nominated: ahead });
+        const crowded = copyNodeInfo(node);
+        for (const other of ahead) addPod(crowded, other);
+        return plain(crowded) ?? plain(node);
       };
-      const ahead = nominated.filter((other) => other.priority >= pod.priority && other.uid !== pod.uid);
-      if (ahead.length === 0) return tryOn(node);
-      const crowded = copyNodeInfo(node);
-      for (const other of ahead) addPod(crowded, other);
-      return tryOn(crowded) ?? tryOn(node);
+      // What is kept counts nominated pods, or does not, by whether more than local plugins judge.
+      const kept = (results = nominated.size && nominated.of(pod.uid) ? undefined : memory.of((beyond.length ? 'part' : 'whole') + shapeOf(pod)));
+      if (beyond.length === 0) return kept ? (node) => kept.status(node, whole) : whole;
+      return (node) => {
+        const there = crowd(node);
+        if (there.length) return fits(pod, node, { snapshot, nominated: there });
+        return (kept ? kept.status(node, plain) : plain(node)) ?? filter(state, beyond, pod, node);
+      };
+    },
+    judgedLocally(pod, snapshot) {
+      const { status, filters } = preFilter(new Map(), pod, snapshot);
+      return !status && filters.every((plugin) => plugin.local);
     },
     async postFilter(state, pod, snapshot, statuses) {
-      for (const plugin of points.postFilter) {
-        const result = await plugin.postFilter?.(state, pod, snapshot, statuses);
+      for (const plugin of at.postFilter) {
+        const result = await timer.run(plugin.name, 'PostFilter', () => plugin.postFilter?.(state, pod, snapshot, statuses));
         if (result) return result;
       }
       return undefined;
     },
-    score(state, pod, nodes) {
-      const totals = new Array<number>(nodes.length).fill(0);
-      for (const weighted of scorers) {
-        const { plugin } = weighted;
-        if (plugin.preScore?.(state, pod, nodes)?.code === 'Skip') continue;
-        timed(plugin, 'Score', () => addScores(totals, state, pod, nodes, weighted));
+    score(state, pod, nodes, explain) {
+      const totals = new Float64Array(nodes.length);
+      const skipped = new Set<Plugin>();
+      for (const plugin of at.preScore) {
+        const status = timer.run(plugin.name, 'PreScore', () => plugin.preScore?.(state, pod, nodes));
+        if (status?.code === 'Skip') skipped.add(plugin);
+        else if (status) return named({ ...status, reasons: [`running PreScore plugin ${JSON.stringify(plugin.name)}: ${status.reasons.join(', ')}`] }, plugin);
+      }
+      for (const { plugin, weight, row } of scorers) {
+        if (skipped.has(plugin) || !plugin.score) continue;
+        const scores = new Float64Array(nodes.length);
+        const kept = row < 0 ? undefined : results;
+        const one = (node: NodeInfo): number => plugin.score?.(state, pod, node) ?? 0;
+        timer.run(plugin.name, 'Score', () => {
+          if (kept) for (let i = 0; i < scores.length; i++) scores[i] = kept.score(row, nodes[i] as NodeInfo, one);
+          else for (let i = 0; i < scores.length; i++) scores[i] = one(nodes[i] as NodeInfo);
+        });
+        if (plugin.normalize) timer.run(plugin.name, 'ScoreExtensionNormalize', () => plugin.normalize?.(state, pod, scores, nodes));
+        for (let i = 0; i < totals.length; i++) totals[i] = (totals[i] as number) + (scores[i] as number) * weight;
+        explain?.({ plugin: plugin.name, weight, scores });
       }
       return totals;
     },
     reserve(state, pod, nodeName) {
-      for (const plugin of points.reserve) {
-        const status = plugin.reserve?.(state, pod, nodeName);
-        if (status) return named(status, plugin);
+      for (const plugin of at.reserve) {
+        try {
+          const status = timer.run(plugin.name, 'Reserve', () => plugin.reserve?.(state, pod, nodeName));
+          if (status) return named(status, plugin);
+        } catch (error) {
+          return named(failed(error), plugin);
+        }
       }
       return undefined;
     },
     unreserve(state, pod, nodeName) {
-      for (const { plugin } of [...plugins].reverse()) plugin.unreserve?.(state, pod, nodeName);
-    },
-    async bind(state, pod, nodeName, signal) {
-      try {
-        const held = await firstRefusal(points.permit, (plugin) => plugin.permit?.(state, pod, nodeName, signal));
-        if (held) return held;
-        const unprepared = await firstRefusal(points.preBind, (plugin) => plugin.preBind?.(state, pod, nodeName, signal));
-        if (unprepared) return unprepared;
-        for (const plugin of points.bind) {
-          const status = await plugin.bind?.(state, pod, nodeName);
-          if (status?.code === 'Skip') continue;
-          if (status) return named(status, plugin);
-          for (const after of points.postBind) after.postBind?.(state, pod, nodeName);
-          return undefined;
-        }
-        return unschedulable('no bind plugin took the pod');
-      } catch (error) {
-        return failed(error);
-      }
+      for (const plugin of [...options.plugins.values()].reverse()) plugin.unreserve?.(state, pod, nodeName);
     },
   };
 }

@@ -1,3 +1,5 @@
+import type { NodeInfo } from '../cache/node-info.ts';
+
 /** Upstream's result codes of extension points. Success is written as `undefined`: nothing to say. */
 export type Code = 'Error' | 'Unschedulable' | 'UnschedulableAndUnresolvable' | 'Wait' | 'Skip';
 
@@ -24,13 +26,74 @@ export function failed(error: unknown): Status {
 
 export const skip: Status = { code: 'Skip', reasons: [] };
 
+/** What the filters said of each node they were asked about. */
+export interface NodeStatuses {
+  readonly size: number;
+  get(nodeName: string): Status | undefined;
+  values(): Iterable<Status>;
+}
+
+/** Statuses by node, cheap to fill: they are looked up only when no node fits. */
+export interface StatusList extends NodeStatuses {
+  add(node: Pick<NodeInfo, 'name'>, status: Status): void;
+}
+
+export function statusList(): StatusList {
+  const names: string[] = [];
+  const statuses: Status[] = [];
+  let byName: Map<string, Status> | undefined;
+  return {
+    get size() {
+      return names.length;
+    },
+    add({ name }, status) {
+      names.push(name);
+      statuses.push(status);
+      byName = undefined;
+    },
+    get(nodeName) {
+      byName ??= new Map(names.map((name, i) => [name, statuses[i] as Status]));
+      return byName.get(nodeName);
+    },
+    values: () => statuses.values(),
+  };
+}
+
+/** One status for every node. */
+export function sameStatus(nodes: readonly NodeInfo[], status: Status): NodeStatuses {
+  return {
+    size: nodes.length,
+    get: (nodeName) => (nodes.some(({ name }) => name === nodeName) ? status : undefined),
+    *values() {
+      for (let i = 0; i < nodes.length; i++) yield status;
+    },
+  };
+}
+
 /** Why no node fits a pod: each node's first failing status. */
 export interface FitError {
   readonly nodeCount: number;
-  readonly statuses: ReadonlyMap<string, Status>;
+  readonly statuses: NodeStatuses;
   /** Of a PreFilter that refused all nodes at once. */
   readonly preFilterMessage?: string;
   readonly postFilterMessage?: string;
+  /** Plugins that refused without a node to refuse: PreFilter, Reserve, Permit. */
+  readonly refusedBy?: readonly string[];
+}
+
+/** The plugins that refused a node, or the pod altogether. */
+export function refusingPlugins({ statuses, refusedBy = [] }: FitError): Set<string> {
+  const found = new Set(refusedBy);
+  for (const { plugin } of statuses.values()) if (plugin) found.add(plugin);
+  return found;
+}
+
+function countReasons(statuses: NodeStatuses): Map<string, number> {
+  const byStatus = new Map<Status, number>();
+  for (const status of statuses.values()) byStatus.set(status, (byStatus.get(status) ?? 0) + 1);
+  const counts = new Map<string, number>();
+  for (const [status, times] of byStatus) for (const reason of status.reasons) counts.set(reason, (counts.get(reason) ?? 0) + times);
+  return counts;
 }
 
 /** `0/5 nodes are available: 2 Insufficient cpu, 3 node(s) were unschedulable.` in upstream's order and punctuation. */
@@ -39,9 +102,7 @@ export function fitErrorMessage(error: FitError): string {
   if (error.preFilterMessage) {
     text += `: ${error.preFilterMessage}.`;
   } else {
-    const counts = new Map<string, number>();
-    for (const status of error.statuses.values()) for (const reason of status.reasons) counts.set(reason, (counts.get(reason) ?? 0) + 1);
-    const parts = [...counts].map(([reason, count]) => `${count} ${reason}`).sort();
+    const parts = [...countReasons(error.statuses)].map(([reason, count]) => `${count} ${reason}`).sort();
     if (parts.length) text += `: ${parts.join(', ')}.`;
   }
   return error.postFilterMessage ? `${text} ${error.postFilterMessage}` : text;

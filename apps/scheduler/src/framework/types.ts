@@ -1,5 +1,5 @@
 import type { Pod, PodDisruptionBudget } from '@orrery/api/types';
-import type { ApiClient, EventRecorder } from '@orrery/client';
+import type { ApiClient, EventRecorder, InformerFactory } from '@orrery/client';
 import type { Env } from '@orrery/runtime';
 import type { NamespaceLabels } from '../cache/affinity-terms.ts';
 import type { NodeInfo } from '../cache/node-info.ts';
@@ -7,14 +7,31 @@ import type { Nominations } from '../cache/nominations.ts';
 import type { PodInfo } from '../cache/pod-info.ts';
 import type { Snapshot } from '../cache/snapshot.ts';
 import type { ClusterVolumes } from '../volumes/cluster-volumes.ts';
-import type { Status } from './status.ts';
+import type { NodeStatuses, Status } from './status.ts';
+import type { WaitingPods } from './waiting-pods.ts';
 
 /** Scratch space of one scheduling cycle, shared by the plugins of one pod; keyed by plugin name. */
 export type CycleState = Map<string, unknown>;
 
-/** Something that happened in the cluster and may make waiting pods schedulable. */
+/** Something that happened in the cluster and may make waiting pods schedulable. `Pod` is one without a node. */
 export interface ClusterEvent {
-  readonly resource: 'Pod' | 'AssignedPod' | 'Node' | 'PersistentVolumeClaim' | 'PersistentVolume' | 'StorageClass' | 'CSINode' | 'Other';
+  readonly resource:
+    | 'Pod'
+    | 'AssignedPod'
+    | 'Node'
+    | 'PersistentVolumeClaim'
+    | 'PersistentVolume'
+    | 'StorageClass'
+    | 'CSINode'
+    | 'CSIDriver'
+    | 'CSIStorageCapacity'
+    | 'VolumeAttachment'
+    | 'ResourceClaim'
+    | 'ResourceSlice'
+    | 'DeviceClass'
+    | 'PodGroup'
+    | 'Service'
+    | 'Other';
   readonly action: 'Add' | 'Update' | 'Delete';
   readonly old?: unknown;
   readonly object?: unknown;
@@ -32,7 +49,12 @@ export interface PreFilterResult {
   readonly nodeNames?: ReadonlySet<string>;
 }
 
-export function isStatus(value: PreFilterResult | Status | undefined): value is Status {
+/** Permit holds the pod back until a plugin allows or rejects it, at most this long (and at most 15 minutes). */
+export interface PermitWait {
+  readonly waitMs: number;
+}
+
+export function isStatus(value: object | undefined): value is Status {
   return value !== undefined && 'code' in value;
 }
 
@@ -42,6 +64,11 @@ export function isStatus(value: PreFilterResult | Status | undefined): value is 
  */
 export interface Plugin {
   readonly name: string;
+  /**
+   * Filter and Score look at nothing but what `shapeOf` is made of and the one node. Their results are then kept for pods of the
+   * same shape until the node changes.
+   */
+  readonly local?: boolean;
   readonly events?: readonly EventInterest[];
   /** Keeps a pod out of the queue: gates. */
   preEnqueue?(pod: PodInfo): Status | undefined;
@@ -51,23 +78,26 @@ export interface Plugin {
   preFilter?(state: CycleState, pod: PodInfo, snapshot: Snapshot): PreFilterResult | Status | undefined;
   filter?(state: CycleState, pod: PodInfo, node: NodeInfo): Status | undefined;
   /** Runs when no node fits; may nominate one (preemption). */
-  postFilter?(state: CycleState, pod: PodInfo, snapshot: Snapshot, statuses: ReadonlyMap<string, Status>): Promise<PostFilterResult> | PostFilterResult;
+  postFilter?(state: CycleState, pod: PodInfo, snapshot: Snapshot, statuses: NodeStatuses): Promise<PostFilterResult> | PostFilterResult;
   /** `skip` spares the plugin's Score in this cycle. */
   preScore?(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[]): Status | undefined;
   score?(state: CycleState, pod: PodInfo, node: NodeInfo): number;
   /** Brings raw scores into 0…100, in place. */
-  normalize?(state: CycleState, pod: PodInfo, scores: number[]): void;
+  normalize?(state: CycleState, pod: PodInfo, scores: Scores, nodes: readonly NodeInfo[]): void;
   reserve?(state: CycleState, pod: PodInfo, nodeName: string): Status | undefined;
   /** Undoes `reserve`; also called for plugins that never reserved. */
   unreserve?(state: CycleState, pod: PodInfo, nodeName: string): void;
-  /** May hold the pod back: resolves when it may go on. `signal` aborts when the pod is gone. */
-  permit?(state: CycleState, pod: PodInfo, nodeName: string, signal: AbortSignal): Promise<Status | undefined> | Status | undefined;
+  /** May refuse the pod, or hold it back until `PluginHandle.waitingPods` allow or reject it. */
+  permit?(state: CycleState, pod: PodInfo, nodeName: string): PermitWait | Status | undefined;
   /** May wait for what the pod needs on its node; `signal` aborts when the scheduler stops. */
   preBind?(state: CycleState, pod: PodInfo, nodeName: string, signal: AbortSignal): Promise<Status | undefined> | Status | undefined;
   /** The first that does not skip binds. */
   bind?(state: CycleState, pod: PodInfo, nodeName: string): Promise<Status | undefined>;
   postBind?(state: CycleState, pod: PodInfo, nodeName: string): void;
 }
+
+/** One number a node, in the order of the nodes. */
+export type Scores = number[] | Float64Array;
 
 export interface PostFilterResult {
   /** '' takes an earlier nomination back; absent leaves it. */
@@ -77,10 +107,22 @@ export interface PostFilterResult {
   readonly retry?: boolean;
 }
 
+/** A node on which a pod would fit without some pods, the most important first. */
+export interface Candidate {
+  readonly nodeName: string;
+  readonly victims: readonly PodInfo[];
+  /** Victims whose disruption budget does not allow it. */
+  readonly violations: number;
+}
+
 /** What plugins may use. */
 export interface PluginHandle {
   readonly env: Env;
   readonly api: ApiClient;
+  /** What a plugin needs to know beside pods and nodes; asked for when it is created. */
+  readonly informers: InformerFactory;
+  /** Tells the queue what a plugin's own informers have seen. */
+  readonly tell: (event: ClusterEvent) => void;
   readonly snapshot: () => Snapshot;
   /** Labels of a namespace; undefined when it is not known. */
   readonly namespaceLabels?: NamespaceLabels;
@@ -89,8 +131,14 @@ export interface PluginHandle {
   readonly nominations: Nominations;
   readonly budgets: () => readonly PodDisruptionBudget[];
   readonly volumes: ClusterVolumes;
+  /** Pods that Permit holds back. */
+  readonly waitingPods: WaitingPods;
   /** Runs the profile's PreFilter and Filter for a pod on a node that may be a changed copy, nominated pods included. */
   readonly fits: (pod: PodInfo, node: NodeInfo) => Status | undefined;
+  /** The profile judges the pod by `local` plugins alone, so that a dry run on a node holds for all pods of its shape. */
+  readonly judgedLocally: (pod: PodInfo) => boolean;
+  /** Extenders look over the nodes on which pods could be preempted. */
+  readonly narrowCandidates?: (pod: PodInfo, candidates: readonly Candidate[]) => Promise<readonly Candidate[]>;
 }
 
 /** A plugin by name: one file, one line in `plugins/index.ts`. */

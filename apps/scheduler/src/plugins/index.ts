@@ -18,24 +18,46 @@ import { volumeBinding } from './volume-binding/volume-binding.ts';
 import { volumeRestrictions } from './volume-restrictions.ts';
 import { volumeZone } from './volume-zone.ts';
 
-/** Every plugin there is, in the order of the default profile, with the weight of its scores. To add one: one file, one line here. */
-export const plugins: readonly { readonly definition: PluginDefinition<any>; readonly weight: number }[] = [
-  { definition: prioritySort, weight: 0 },
-  { definition: schedulingGates, weight: 0 },
-  { definition: nodeUnschedulable, weight: 0 },
-  { definition: nodeName, weight: 0 },
-  { definition: taintToleration, weight: 3 },
-  { definition: nodeAffinity, weight: 2 },
-  { definition: nodePorts, weight: 0 },
-  { definition: nodeResourcesFit, weight: 1 },
-  { definition: volumeRestrictions, weight: 0 },
-  { definition: nodeVolumeLimits, weight: 0 },
-  { definition: volumeBinding, weight: 0 },
-  { definition: volumeZone, weight: 0 },
-  { definition: podTopologySpread, weight: 2 },
-  { definition: interPodAffinity, weight: 2 },
-  { definition: nodeResourcesBalanced, weight: 1 },
-  { definition: imageLocality, weight: 1 },
-  { definition: defaultPreemption, weight: 0 },
-  { definition: defaultBinder, weight: 0 },
+/** Every plugin there is. To add one: one file, one line here, and one below if every cluster should have it. */
+export const definitions: readonly PluginDefinition<any>[] = [
+  prioritySort,
+  schedulingGates,
+  nodeUnschedulable,
+  nodeName,
+  taintToleration,
+  nodeAffinity,
+  nodePorts,
+  nodeResourcesFit,
+  volumeRestrictions,
+  nodeVolumeLimits,
+  volumeBinding,
+  volumeZone,
+  podTopologySpread,
+  interPodAffinity,
+  nodeResourcesBalanced,
+  imageLocality,
+  defaultPreemption,
+  defaultBinder,
+];
+
+/** The default profile: what runs everywhere it can, in this order, with the weights of the scorers. */
+export const defaultPlugins: readonly { readonly name: string; readonly weight?: number }[] = [
+  { name: 'SchedulingGates' },
+  { name: 'PrioritySort' },
+  { name: 'NodeUnschedulable' },
+  { name: 'NodeName' },
+  { name: 'TaintToleration', weight: 3 },
+  { name: 'NodeAffinity', weight: 2 },
+  { name: 'NodePorts' },
+  { name: 'NodeResourcesFit', weight: 1 },
+  { name: 'VolumeRestrictions' },
+  { name: 'NodeVolumeLimits' },
+  { name: 'VolumeBinding' },
+  { name: 'VolumeZone' },
+  { name: 'PodTopologySpread', weight: 2 },
+  { name: 'InterPodAffinity', weight: 2 },
+  { name: 'DefaultPreemption' },
+  { name: 'NodeResourcesBalancedAllocation', weight: 1 },
+  { name: 'ImageLocality', weight: 1 },
+  { name: 'DefaultBinder' },
 ];

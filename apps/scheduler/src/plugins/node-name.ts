@@ -8,6 +8,7 @@ export const nodeName = definePlugin({
   name: 'NodeName',
   create: () => ({
     name: 'NodeName',
+    local: true,
     events: [{ resource: 'Node', actions: ['Add'] }],
     filter: (_state, { pod }, node) => (pod.spec?.nodeName && pod.spec.nodeName !== node.name ? refused : undefined),
   }),

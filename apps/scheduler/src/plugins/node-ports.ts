@@ -13,6 +13,7 @@ export const nodePorts = definePlugin({
   name: 'NodePorts',
   create: () => ({
     name: 'NodePorts',
+    local: true,
     events: [
       { resource: 'AssignedPod', actions: ['Delete'] },
       { resource: 'Node', actions: ['Add'] },

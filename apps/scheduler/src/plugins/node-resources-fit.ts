@@ -1,10 +1,17 @@
 import type { NodeInfo } from '../cache/node-info.ts';
 import type { PodInfo } from '../cache/pod-info.ts';
-import { type Status, unschedulable } from '../framework/status.ts';
-import { definePlugin, maxNodeScore } from '../framework/types.ts';
+import type { NodeResourcesFitArgs } from '../configuration/types.ts';
+import { type Status, unresolvable, unschedulable } from '../framework/status.ts';
+import { definePlugin } from '../framework/types.ts';
+import { strategyScore } from './resource-scores.ts';
+
+/** Extended resources that something else looks after. */
+type Ignored = (name: string) => boolean;
+
+const none: Ignored = () => false;
 
 /** Everything the pod asks that the node has not left, worded as upstream; empty when it fits. */
-export function insufficient(pod: PodInfo, node: NodeInfo): string[] {
+export function insufficient(pod: PodInfo, node: NodeInfo, ignored: Ignored = none): string[] {
   const reasons: string[] = [];
   const { requests } = pod;
   const { allocatable, requested } = node;
@@ -16,10 +23,17 @@ export function insufficient(pod: PodInfo, node: NodeInfo): string[] {
   }
   if (requests.scalar) {
     for (const [name, amount] of requests.scalar) {
-      if (amount > 0 && amount > (allocatable.scalar?.get(name) ?? 0) - (requested.scalar?.get(name) ?? 0)) reasons.push(`Insufficient ${name}`);
+      if (amount > 0 && !ignored(name) && amount > (allocatable.scalar?.get(name) ?? 0) - (requested.scalar?.get(name) ?? 0)) reasons.push(`Insufficient ${name}`);
     }
   }
   return reasons;
+}
+
+/** The node would be too small even if it were empty: no preemption helps. */
+function neverFits({ requests }: PodInfo, { allocatable }: NodeInfo, ignored: Ignored): boolean {
+  if (requests.milliCpu > allocatable.milliCpu || requests.memory > allocatable.memory || requests.ephemeralStorage > allocatable.ephemeralStorage) return true;
+  if (requests.scalar) for (const [name, amount] of requests.scalar) if (!ignored(name) && amount > (allocatable.scalar?.get(name) ?? 0)) return true;
+  return false;
 }
 
 function fits(pod: PodInfo, node: NodeInfo): boolean {
@@ -34,43 +48,43 @@ function fits(pod: PodInfo, node: NodeInfo): boolean {
   );
 }
 
-function leastScore(wanted: number, capacity: number): number {
-  return capacity === 0 || wanted > capacity ? 0 : Math.floor(((capacity - wanted) * maxNodeScore) / capacity);
+function ignoredBy({ ignoredResources = [], ignoredResourceGroups = [] }: NodeResourcesFitArgs): Ignored {
+  if (ignoredResources.length + ignoredResourceGroups.length === 0) return none;
+  const [names, groups] = [new Set(ignoredResources), new Set(ignoredResourceGroups)];
+  return (name) => names.has(name) || groups.has(name.split('/')[0] ?? '');
 }
 
-function mostScore(wanted: number, capacity: number): number {
-  return capacity === 0 ? 0 : Math.floor((Math.min(wanted, capacity) * maxNodeScore) / capacity);
-}
-
-export interface FitArgs {
-  readonly scoringStrategy?: { readonly type?: 'LeastAllocated' | 'MostAllocated'; readonly resources?: readonly { readonly name: string; readonly weight: number }[] };
+/** One status object for each combination of reasons: they are counted over thousands of nodes. */
+function createRefusals(): (reasons: readonly string[], hopeless: boolean) => Status {
+  const known = new Map<string, Status>();
+  return (reasons, hopeless) => {
+    const key = `${hopeless ? '!' : ''}${reasons.join('|')}`;
+    let found = known.get(key);
+    if (!found) known.set(key, (found = (hopeless ? unresolvable : unschedulable)(...reasons)));
+    return found;
+  };
 }
 
 /** Requests must fit what is allocatable; by default emptier nodes are better. */
-export const nodeResourcesFit = definePlugin<FitArgs>({
+export const nodeResourcesFit = definePlugin<NodeResourcesFitArgs>({
   name: 'NodeResourcesFit',
   create: (_handle, args) => {
-    const score = args.scoringStrategy?.type === 'MostAllocated' ? mostScore : leastScore;
-    const weights = new Map((args.scoringStrategy?.resources ?? [{ name: 'cpu', weight: 1 }, { name: 'memory', weight: 1 }]).map((r) => [r.name, r.weight]));
-    const [cpu, memory] = [weights.get('cpu') ?? 0, weights.get('memory') ?? 0];
+    const ignored = ignoredBy(args);
+    const score = strategyScore(args.scoringStrategy);
+    const refusal = createRefusals();
     return {
       name: 'NodeResourcesFit',
+      local: true,
       events: [
         { resource: 'AssignedPod', actions: ['Delete', 'Update'] },
         { resource: 'Node', actions: ['Add', 'Update'], hint: (pod, event) => (event.action === 'Add' || allocatableChanged(event.old, event.object) || pod.requests.scalar ? 'Queue' : 'Skip') },
       ],
       filter(_state, pod, node): Status | undefined {
         if (fits(pod, node)) return undefined;
-        const reasons = insufficient(pod, node);
-        return reasons.length ? unschedulable(...reasons) : undefined;
+        const reasons = insufficient(pod, node, ignored);
+        return reasons.length ? refusal(reasons, neverFits(pod, node, ignored)) : undefined;
       },
-      score(_state, pod, node) {
-        const total = cpu + memory;
-        if (total === 0) return 0;
-        const byCpu = score(node.nonZeroRequested.milliCpu + pod.nonZero.milliCpu, node.allocatable.milliCpu);
-        const byMemory = score(node.nonZeroRequested.memory + pod.nonZero.memory, node.allocatable.memory);
-        return Math.floor((byCpu * cpu + byMemory * memory) / total);
-      },
+      score: (_state, pod, node) => score(pod, node),
     };
   },
 });

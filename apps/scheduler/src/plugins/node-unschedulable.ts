@@ -11,6 +11,7 @@ export const nodeUnschedulable = definePlugin({
   name: 'NodeUnschedulable',
   create: () => ({
     name: 'NodeUnschedulable',
+    local: true,
     events: [
       {
         resource: 'Node',

@@ -1,5 +1,7 @@
+import type { Scores } from '../framework/types.ts';
+
 /** Scales scores so that the highest becomes `max` (whole numbers, rounded down); `reverse` makes low raw scores good. */
-export function defaultNormalize(scores: number[], options: { max: number; reverse: boolean }): void {
+export function defaultNormalize(scores: Scores, options: { max: number; reverse: boolean }): void {
   const { max, reverse } = options;
   let highest = 0;
   for (const score of scores) if (score > highest) highest = score;

@@ -49,7 +49,7 @@ export function tryPlugin<Args>(definition: PluginDefinition<Args>, trial: Trial
       const [state, info] = [new Map<string, unknown>(), podInfo(pod)];
       if (plugin.preScore?.(state, info, cache.nodes)?.code === 'Skip') return 'Skip';
       const scores = cache.nodes.map((node) => plugin.score?.(state, info, node) ?? 0);
-      plugin.normalize?.(state, info, scores);
+      plugin.normalize?.(state, info, scores, cache.nodes);
       return Object.fromEntries(cache.nodes.map(({ name }, i) => [name, scores[i] ?? 0]));
     },
     /** Whether the event brings a refused pod back. */

@@ -11,6 +11,7 @@ export const taintToleration = definePlugin({
   name: 'TaintToleration',
   create: () => ({
     name: 'TaintToleration',
+    local: true,
     events: [
       {
         resource: 'Node',

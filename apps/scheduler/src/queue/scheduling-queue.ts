@@ -2,18 +2,25 @@ import type { Clock, Timer } from '@orrery/runtime';
 import type { PodInfo } from '../cache/pod-info.ts';
 import type { ClusterEvent, EventInterest, QueuedPod } from '../framework/types.ts';
 import type { Status } from '../framework/status.ts';
+import { createEventLog } from './event-log.ts';
 import { createHeap } from './heap.ts';
+
+export type QueueName = 'active' | 'backoff' | 'unschedulable' | 'gated';
 
 export interface QueueOptions {
   readonly clock: Clock;
   readonly less: (a: QueuedPod, b: QueuedPod) => boolean;
   readonly preEnqueue: (pod: PodInfo) => Status | undefined;
   /** The interests of a plugin that refused a pod. */
-  readonly interests: (plugin: string) => readonly EventInterest[];
+  readonly interests: (plugin: string, pod: PodInfo) => readonly EventInterest[];
+  /** Whether any plugin is interested in such events at all. */
+  readonly matters?: (event: ClusterEvent) => boolean;
   readonly initialBackoffMs: number;
   readonly maxBackoffMs: number;
   /** Pods refused longer ago than this are tried again without an event (upstream: 5 minutes). */
   readonly flushAfterMs: number;
+  /** A pod came to a queue, because of an event by upstream's name. */
+  readonly incoming?: (queue: QueueName, event: string) => void;
 }
 
 /**
@@ -37,11 +44,24 @@ export interface SchedulingQueue {
   /** Called whenever a pod becomes ready to be tried. */
   onReady(listener: () => void): void;
   counts(): { active: number; backoff: number; unschedulable: number; gated: number };
+  /** The pods that wait for an event. */
+  refused(): Iterable<QueuedPod>;
   close(): void;
 }
 
+/** Upstream's names of what brings a pod to a queue. */
+const attemptFailed = 'ScheduleAttemptFailure';
+const backoffComplete = 'BackoffComplete';
+
+/** A pod being tried. */
+interface InFlight {
+  /** The pod as it has become meanwhile. */
+  updated?: PodInfo;
+  removed?: boolean;
+}
+
 export function createSchedulingQueue(options: QueueOptions): SchedulingQueue {
-  const { clock, less } = options;
+  const { clock, less, incoming = () => undefined, matters = () => true } = options;
   const keyOf = (pod: QueuedPod): string => pod.info.key;
   const backoffMs = (pod: QueuedPod): number => Math.min(options.maxBackoffMs, options.initialBackoffMs * 2 ** Math.max(0, pod.attempts - 1));
   const readyAt = (pod: QueuedPod): number => pod.enteredMs + backoffMs(pod);
@@ -49,19 +69,21 @@ export function createSchedulingQueue(options: QueueOptions): SchedulingQueue {
   const backoff = createHeap<QueuedPod>(keyOf, (a, b) => readyAt(a) < readyAt(b));
   const unschedulable = new Map<string, QueuedPod>();
   const gated = new Map<string, QueuedPod>();
-  /** Pods being tried, with the events that came meanwhile. */
-  const inFlight = new Map<string, ClusterEvent[]>();
+  const inFlight = new Map<string, InFlight>();
+  const meanwhile = createEventLog();
   let listener: () => void = () => undefined;
   let backoffTimer: Timer | undefined;
 
-  const activate = (pod: QueuedPod): void => {
+  const activate = (pod: QueuedPod, event: string): void => {
     const gate = options.preEnqueue(pod.info);
     if (gate) {
       pod.refusedBy = new Set(gate.plugin ? [gate.plugin] : []);
       gated.set(keyOf(pod), pod);
+      incoming('gated', event);
       return;
     }
     active.push(pod);
+    incoming('active', event);
     listener();
   };
   const armBackoff = (): void => {
@@ -71,23 +93,32 @@ export function createSchedulingQueue(options: QueueOptions): SchedulingQueue {
   };
   const flushBackoff = (): void => {
     const now = clock.monotonic();
-    for (let first = backoff.peek(); first && readyAt(first) <= now; first = backoff.peek()) activate(backoff.pop() as QueuedPod);
+    for (let first = backoff.peek(); first && readyAt(first) <= now; first = backoff.peek()) activate(backoff.pop() as QueuedPod, backoffComplete);
     armBackoff();
   };
-  const requeue = (pod: QueuedPod): void => {
+  const requeue = (pod: QueuedPod, event: string): void => {
     if (readyAt(pod) <= clock.monotonic()) {
-      activate(pod);
+      activate(pod, event);
       return;
     }
     backoff.push(pod);
-    armBackoff();
+    incoming('backoff', event);
+    if (backoff.peek() === pod) armBackoff();
+  };
+  /** A hint that fails says nothing against a try. */
+  const hinted = (interest: EventInterest, pod: QueuedPod, event: ClusterEvent): boolean => {
+    if (!interest.hint) return true;
+    try {
+      return interest.hint(pod.info, event) === 'Queue';
+    } catch {
+      return true;
+    }
   };
   const helps = (pod: QueuedPod, event: ClusterEvent): boolean => {
     if (pod.refusedBy.size === 0) return true;
     for (const plugin of pod.refusedBy) {
-      for (const interest of options.interests(plugin)) {
-        if (interest.resource !== event.resource || !interest.actions.includes(event.action)) continue;
-        if (!interest.hint || interest.hint(pod.info, event) === 'Queue') return true;
+      for (const interest of options.interests(plugin, pod.info)) {
+        if (interest.resource === event.resource && interest.actions.includes(event.action) && hinted(interest, pod, event)) return true;
       }
     }
     return false;
@@ -96,14 +127,16 @@ export function createSchedulingQueue(options: QueueOptions): SchedulingQueue {
     for (const pod of [...unschedulable.values()]) {
       if (clock.monotonic() - pod.enteredMs < options.flushAfterMs) continue;
       unschedulable.delete(keyOf(pod));
-      requeue(pod);
+      requeue(pod, 'UnschedulableTimeout');
     }
   });
-  const finish = (pod: QueuedPod): ClusterEvent[] => {
-    const events = inFlight.get(keyOf(pod)) ?? [];
-    inFlight.delete(keyOf(pod));
+  const finish = (pod: QueuedPod): InFlight & { events: readonly ClusterEvent[] } => {
+    const key = keyOf(pod);
+    const flight = inFlight.get(key) ?? {};
+    inFlight.delete(key);
     pod.enteredMs = clock.monotonic();
-    return events;
+    if (flight.updated) pod.info = flight.updated;
+    return { ...flight, events: meanwhile.end(key) };
   };
 
   return {
@@ -111,55 +144,75 @@ export function createSchedulingQueue(options: QueueOptions): SchedulingQueue {
       if (inFlight.has(info.key) || active.get(info.key) || backoff.get(info.key) || unschedulable.has(info.key)) return;
       const now = clock.monotonic();
       gated.delete(info.key);
-      activate({ info, firstMs: now, enteredMs: now, attempts: 0, refusedBy: new Set() });
+      activate({ info, firstMs: now, enteredMs: now, attempts: 0, refusedBy: new Set() }, 'PodAdd');
     },
     update(_old, info) {
       const { key } = info;
       const waiting = active.get(key) ?? backoff.get(key) ?? unschedulable.get(key) ?? gated.get(key);
       if (!waiting) {
-        if (!inFlight.has(key)) this.add(info);
+        const flight = inFlight.get(key);
+        if (flight) flight.updated = info;
+        else this.add(info);
         return;
       }
       waiting.info = info;
       if (active.get(key)) active.push(waiting);
-      if (gated.delete(key)) activate(waiting);
-      else if (unschedulable.delete(key)) requeue(waiting);
+      if (gated.delete(key)) activate(waiting, 'PodUpdate');
+      else if (unschedulable.delete(key)) requeue(waiting, 'PodUpdate');
     },
     remove(key) {
       active.remove(key);
       backoff.remove(key);
       unschedulable.delete(key);
       gated.delete(key);
+      const flight = inFlight.get(key);
+      if (flight) flight.removed = true;
     },
     pop() {
       const pod = active.pop();
       if (!pod) return undefined;
       pod.attempts += 1;
-      inFlight.set(keyOf(pod), []);
+      inFlight.set(keyOf(pod), {});
+      meanwhile.begin(keyOf(pod));
       return pod;
     },
     refuse(pod, refusedBy) {
-      const events = finish(pod);
+      const { events, updated, removed } = finish(pod);
+      if (removed) return;
       pod.refusedBy = refusedBy;
-      if (events.some((event) => helps(pod, event))) requeue(pod);
-      else unschedulable.set(keyOf(pod), pod);
+      if (updated || events.some((event) => helps(pod, event))) requeue(pod, attemptFailed);
+      else {
+        unschedulable.set(keyOf(pod), pod);
+        incoming('unschedulable', attemptFailed);
+      }
     },
     retry(pod) {
-      finish(pod);
+      if (finish(pod).removed) return;
       pod.refusedBy = new Set();
-      requeue(pod);
+      requeue(pod, attemptFailed);
     },
-    done: (key) => void inFlight.delete(key),
+    done(key) {
+      inFlight.delete(key);
+      meanwhile.end(key);
+    },
     onEvent(event) {
-      for (const events of inFlight.values()) events.push(event);
+      if (!matters(event)) return;
+      meanwhile.add(event);
+      const name = `${event.resource}${event.action}`;
       for (const pod of [...unschedulable.values()]) {
         if (!helps(pod, event)) continue;
         unschedulable.delete(keyOf(pod));
-        requeue(pod);
+        requeue(pod, name);
+      }
+      for (const pod of [...gated.values()]) {
+        if (!helps(pod, event)) continue;
+        gated.delete(keyOf(pod));
+        activate(pod, name);
       }
     },
     onReady: (fn) => void (listener = fn),
     counts: () => ({ active: active.size, backoff: backoff.size, unschedulable: unschedulable.size, gated: gated.size }),
+    refused: () => unschedulable.values(),
     close() {
       flushOld.cancel();
       backoffTimer?.cancel();

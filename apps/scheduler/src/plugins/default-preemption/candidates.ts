@@ -1,7 +1,7 @@
 import type { PodInfo } from '../../cache/pod-info.ts';
 import type { NodeInfo } from '../../cache/node-info.ts';
 import type { Snapshot } from '../../cache/snapshot.ts';
-import { type Status, fitErrorMessage, unresolvable } from '../../framework/status.ts';
+import { type NodeStatuses, type Status, fitErrorMessage, statusList, unresolvable } from '../../framework/status.ts';
 import { type Candidate, leastHarm } from './victims.ts';
 
 const minCandidatesPercent = 10;
@@ -37,7 +37,7 @@ export function ineligible(pod: PodInfo, nominated: NodeInfo | undefined, status
  */
 export function findCandidate(input: {
   readonly snapshot: Snapshot;
-  readonly statuses: ReadonlyMap<string, Status>;
+  readonly statuses: NodeStatuses;
   readonly offset: (count: number) => number;
   readonly dryRun: (node: NodeInfo) => Candidate | Status;
 }): Candidate | string {

@@ -1,3 +1,4 @@
+import type { InterPodAffinityArgs } from '../../configuration/types.ts';
 import { skip, unresolvable } from '../../framework/status.ts';
 import { definePlugin } from '../../framework/types.ts';
 import { type FilterFacts, filterFacts, judge } from './filtering.ts';
@@ -8,14 +9,10 @@ import type { TopologyCounts } from './topology-counts.ts';
 const name = 'InterPodAffinity';
 const scoreKey = `${name}/score`;
 
-export interface InterPodAffinityArgs {
-  readonly hardPodAffinityWeight?: number;
-}
-
 /** Pod affinity and anti-affinity: required terms, those of pods already there included, refuse; preferred ones score. */
-export const interPodAffinity = definePlugin<InterPodAffinityArgs>({
+export const interPodAffinity = definePlugin<Partial<InterPodAffinityArgs>>({
   name,
-  create: (handle, { hardPodAffinityWeight = 1 }) => {
+  create: (handle, { hardPodAffinityWeight = 1, ignorePreferredTermsOfExistingPods = false }) => {
     const labelsOf = (namespace: string): Readonly<Record<string, string>> | undefined => handle.namespaceLabels?.(namespace);
     return {
       name,
@@ -32,7 +29,7 @@ export const interPodAffinity = definePlugin<InterPodAffinityArgs>({
       },
       filter: (state, _pod, node) => judge(state.get(name) as FilterFacts, node),
       preScore(state, pod) {
-        const counts = scoreFacts(pod, { snapshot: handle.snapshot(), labelsOf, hardPodAffinityWeight });
+        const counts = scoreFacts(pod, { snapshot: handle.snapshot(), labelsOf, hardPodAffinityWeight, ignoreTheirs: ignorePreferredTermsOfExistingPods });
         if (counts.size === 0) return skip;
         state.set(scoreKey, counts);
         return undefined;

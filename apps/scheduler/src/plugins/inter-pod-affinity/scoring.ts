@@ -2,7 +2,7 @@ import { type AffinityTerm, type NamespaceLabels, termMatches } from '../../cach
 import type { NodeInfo } from '../../cache/node-info.ts';
 import type { PodInfo } from '../../cache/pod-info.ts';
 import type { Snapshot } from '../../cache/snapshot.ts';
-import { maxNodeScore } from '../../framework/types.ts';
+import { type Scores, maxNodeScore } from '../../framework/types.ts';
 import { type TopologyCounts, addTo } from './topology-counts.ts';
 
 export interface ScoreOptions {
@@ -10,6 +10,8 @@ export interface ScoreOptions {
   readonly labelsOf: NamespaceLabels;
   /** What a required affinity term of a pod that is there is worth to an incoming pod it matches. */
   readonly hardPodAffinityWeight: number;
+  /** What pods that are there prefer counts only for pods that prefer something themselves. */
+  readonly ignoreTheirs: boolean;
 }
 
 /**
@@ -17,7 +19,7 @@ export interface ScoreOptions {
  * and match the pod. Empty when nothing applies.
  */
 export function scoreFacts(pod: PodInfo, options: ScoreOptions): TopologyCounts {
-  const { snapshot, labelsOf, hardPodAffinityWeight } = options;
+  const { snapshot, labelsOf, hardPodAffinityWeight, ignoreTheirs } = options;
   const counts: TopologyCounts = new Map();
   const preferred = pod.affinity?.preferredAffinity ?? [];
   const avoided = pod.affinity?.preferredAntiAffinity ?? [];
@@ -25,7 +27,7 @@ export function scoreFacts(pod: PodInfo, options: ScoreOptions): TopologyCounts 
     for (const term of terms) if (termMatches(term, to.pod, labelsOf)) addTo(counts, at.node, term, at.sign * (at.weight ?? term.weight));
   };
   const own = preferred.length + avoided.length > 0;
-  if (!own && snapshot.affinityPodCount === 0) return counts;
+  if (!own && (ignoreTheirs || snapshot.affinityPodCount === 0)) return counts;
   for (const node of snapshot.nodes) {
     if (own) {
       for (const other of node.pods.values()) {
@@ -53,7 +55,7 @@ export function scoreOf(counts: TopologyCounts, node: NodeInfo): number {
 }
 
 /** The lowest becomes 0, the highest 100; all 0 when they are equal. Raw scores may be negative. */
-export function stretch(scores: number[]): void {
+export function stretch(scores: Scores): void {
   let [low, high] = [Infinity, -Infinity];
   for (const score of scores) [low, high] = [Math.min(low, score), Math.max(high, score)];
   for (let i = 0; i < scores.length; i++) scores[i] = high > low ? Math.floor(maxNodeScore * (((scores[i] ?? 0) - low) / (high - low))) : 0;

@@ -1,7 +1,7 @@
 import type { Pod } from '@orrery/api/types';
 import type { NodeInfo } from '../../cache/node-info.ts';
 import type { Snapshot } from '../../cache/snapshot.ts';
-import { maxNodeScore } from '../../framework/types.ts';
+import { type Scores, maxNodeScore } from '../../framework/types.ts';
 import { type Constraint, countOn, hasAllKeys, hostnameKey, isEligible } from './constraints.ts';
 
 /** A raw score that says: the node lacks a topology key and gets nothing. */
@@ -56,7 +56,7 @@ export function scoreOf({ constraints, counts, weights }: ScoreFacts, pod: Pod, 
 }
 
 /** Turns the scale round: the emptiest domains get 100. */
-export function reverse(scores: number[]): void {
+export function reverse(scores: Scores): void {
   let [low, high] = [Infinity, 0];
   for (const score of scores) if (score !== ignored) [low, high] = [Math.min(low, score), Math.max(high, score)];
   for (let i = 0; i < scores.length; i++) {

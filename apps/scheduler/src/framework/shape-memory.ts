@@ -1,0 +1,62 @@
+import type { NodeInfo } from '../cache/node-info.ts';
+import type { Status } from './status.ts';
+
+/** What is known of pods of one shape, node by node. */
+export interface ShapeResults {
+  /** The kept verdict, or the one `judge` gives now. */
+  status(node: NodeInfo, judge: (node: NodeInfo) => Status | undefined): Status | undefined;
+  /** The kept raw score of the `row`th scorer, or the one `score` gives now. */
+  score(row: number, node: NodeInfo, score: (node: NodeInfo) => number): number;
+}
+
+/** Results by shape. Shapes seen once are only remembered by name, so that pods that are all different cost nothing. */
+export interface ShapeMemory {
+  of(shape: string): ShapeResults | undefined;
+}
+
+class Results implements ShapeResults {
+  private readonly statusAt: number[] = [];
+  private readonly statuses: (Status | undefined)[] = [];
+  private readonly scoreAt: number[][];
+  private readonly scores: number[][];
+
+  constructor(rows: number) {
+    this.scoreAt = Array.from({ length: rows }, () => []);
+    this.scores = Array.from({ length: rows }, () => []);
+  }
+
+  status(node: NodeInfo, judge: (node: NodeInfo) => Status | undefined): Status | undefined {
+    const { slot, generation } = node;
+    if (this.statusAt[slot] === generation) return this.statuses[slot];
+    for (let i = this.statusAt.length; i < slot; i++) this.statusAt[i] = 0;
+    const status = judge(node);
+    this.statusAt[slot] = generation;
+    this.statuses[slot] = status;
+    return status;
+  }
+
+  score(row: number, node: NodeInfo, score: (node: NodeInfo) => number): number {
+    const { slot, generation } = node;
+    const at = this.scoreAt[row] as number[];
+    const kept = this.scores[row] as number[];
+    if (at[slot] === generation) return kept[slot] as number;
+    for (let i = at.length; i < slot; i++) at[i] = kept[i] = 0;
+    at[slot] = generation;
+    return (kept[slot] = score(node));
+  }
+}
+
+/** `rows` is how many scorers there are; the shapes used least lately are forgotten. */
+export function createShapeMemory(rows: number, limit = 32): ShapeMemory {
+  const known = new Map<string, Results | undefined>();
+  return {
+    of(shape) {
+      const seen = known.has(shape);
+      const found = known.get(shape) ?? (seen ? new Results(rows) : undefined);
+      known.delete(shape);
+      known.set(shape, found);
+      if (known.size > limit) known.delete(known.keys().next().value as string);
+      return found;
+    },
+  };
+}
