@@ -38,6 +38,15 @@ export function cloneJson<T>(value: T): T {
   return copy;
 }
 
+/** Does it nest in more than `levels` objects and arrays? */
+export function isDeeperThan(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (levels === 0) return true;
+  const holder = value as Fields;
+  for (const key in holder) if (typeof holder[key] === 'object' && isDeeperThan(holder[key], levels - 1)) return true;
+  return false;
+}
+
 /** Assigns an own property, `__proto__` included: keys come from clients. */
 export function setOwn(target: Record<string, unknown>, key: string, value: unknown): void {
   if (key === '__proto__') {

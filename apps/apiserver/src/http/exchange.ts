@@ -1,5 +1,5 @@
 import { encodeProtobuf } from '@orrery/api';
-import { parseExactly } from '@orrery/apimachinery';
+import { isDeeperThan, parseExactly } from '@orrery/apimachinery';
 import type { Status } from '@orrery/errors';
 import type { HttpHeaders, HttpRequest, HttpResponse } from '@orrery/node-io/http-server';
 import { stringify } from 'yaml';
@@ -152,8 +152,12 @@ export class Exchange {
   }
 }
 
-/** As the YAML of Go's serializer: keys sorted, and nothing that YAML 1.1 would read as something else. */
+/** Deeper than this the writer of YAML takes long, and then all of the stack. */
+const maxYamlDepth = 100;
+
+/** As the YAML of Go's serializer: keys sorted, and nothing that YAML 1.1 would read as something else. JSON is YAML too: so is written what nests very deeply. */
 export function toYaml(value: unknown): string {
+  if (isDeeperThan(value, maxYamlDepth)) return `${JSON.stringify(value)}\n`;
   return stringify(value, { sortMapEntries: true, version: '1.1', lineWidth: 0, indentSeq: false });
 }
 

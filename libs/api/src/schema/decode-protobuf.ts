@@ -1,5 +1,5 @@
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
-import { canonicalQuantity, type FieldSchema, formatMicroTime, formatTime, type LeafType, type ListSchema, type MapSchema, type ObjectSchema, type Schema, setOwn } from '@orrery/apimachinery';
+import { canonicalQuantity, type FieldSchema, formatMicroTime, formatTime, type LeafType, type ListSchema, type MapSchema, type ObjectSchema, parseJson, type Schema, setOwn } from '@orrery/apimachinery';
 import { DecodeError } from './decode-error.ts';
 import { zeroLeaf } from './decode-leaf.ts';
 import { schemaOf } from './lookup.ts';
@@ -204,7 +204,7 @@ function parseJsonBytes(bytes: Uint8Array | undefined): unknown {
   if (isProtobuf(bytes)) return decodeProtobuf(bytes).object;
   const text = Buffer.from(bytes).toString('utf8');
   try {
-    return JSON.parse(text) as unknown;
+    return parseJson(text).value;
   } catch {
     throw new DecodeError('json: error calling MarshalJSON for type runtime.RawExtension: invalid JSON');
   }

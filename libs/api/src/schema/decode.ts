@@ -1,4 +1,4 @@
-import { cloneJson, type FieldSchema, isRecord, JsonSyntaxError, type LeafSchema, type ListSchema, type Literals, type MapSchema, type Members, type ObjectSchema, parseJson, type ParsedJson, type Schema, setOwn } from '@orrery/apimachinery';
+import { cloneJson, type FieldSchema, isDeeperThan, isRecord, JsonSyntaxError, type LeafSchema, type ListSchema, type Literals, type MapSchema, maxJsonDepth, type Members, type ObjectSchema, parseJson, type ParsedJson, type Schema, setOwn } from '@orrery/apimachinery';
 import { DecodeError, strictError, warningLines } from './decode-error.ts';
 import { decodeLeaf, zeroLeaf } from './decode-leaf.ts';
 import { goType, goValue, structName } from './go-type.ts';
@@ -301,8 +301,12 @@ export function decodeJson(body: Uint8Array | string, definition: string | Objec
   return decodeParsed(parseBody(body), { schema, mode });
 }
 
-/** Fits a JSON value (a patch result, say) into a schema without parsing; the value is copied first. */
+/** By how much metadata.managedFields may nest deeper than the fields it tells of. */
+const bookkeeping = 5;
+
+/** Fits a JSON value (a patch result, say) into a schema without parsing; the value is copied first. Throws DecodeError, also for what nests deeper than a body may. */
 export function decodeValue(value: unknown, definition: string | ObjectSchema, mode: FieldValidation): Decoded {
   const schema = typeof definition === 'string' ? schemaOf(definition) : definition;
+  if (isDeeperThan(value, maxJsonDepth + bookkeeping)) throw new DecodeError('exceeded max depth');
   return decodeParsed({ value: cloneJson(value), duplicates: new Map() }, { schema, mode });
 }
