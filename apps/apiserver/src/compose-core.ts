@@ -66,8 +66,10 @@ function composeRegistry({ env, deps, config, encryption }: Composition & { read
   const ownWrites = new OwnWrites();
   const feed: StoreFeed = new StoreFeed({ env, store, channel: deps.store, root, capacity: config.watchCacheEvents, ownWrites });
   const enabled = enabledKinds(allKinds, config.runtimeConfig);
-  const kinds = new Kinds(enabled);
-  for (const kind of storedKinds(allKinds, enabled)) feed.add(kind);
+  // Turning an API off ends its being served; what the server itself needs of it stays.
+  const kept = [...enabled, ...enabledKinds(allKinds, [])];
+  const kinds = new Kinds(enabled, kept);
+  for (const kind of storedKinds(allKinds, kept)) feed.add(kind);
   const services = new ServiceAllocation({
     env, feed, kinds, root,
     serviceCidr: config.serviceClusterIpRange,
@@ -112,7 +114,7 @@ export function composeCore(composition: Composition): Composed {
   const context: PluginContext = {
     env, config, kinds, securePort,
     ...(deps.clusterNet ? { clusterNet: deps.clusterNet } : {}),
-    api: createMemoryClient({ ...core, access: unrestricted(access) }, systemUser),
+    api: createMemoryClient({ ...core, access: unrestricted(access) }, systemUser, { reachesUnserved: true }),
     read: objectReader(feed, kinds),
     authorize: access.authorize,
     authenticate: access.authenticate,

@@ -8,7 +8,7 @@ import { itemKey } from './storage/keys.ts';
 /** Reads for plug-ins, straight from the watch caches. */
 export function objectReader(feed: StoreFeed, kinds: Kinds): ObjectReader {
   const kindOf = (ref: ResourceRef) => {
-    const kind = kinds.get(ref.group, ref.version, ref.resource);
+    const kind = kinds.kept(ref.group, ref.version, ref.resource);
     if (!kind) throw new Error(`unknown resource ${ref.resource}.${ref.group}/${ref.version}`);
     return kind;
   };

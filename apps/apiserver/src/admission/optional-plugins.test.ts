@@ -26,6 +26,7 @@ async function run(plugin: AdmissionPlugin, write: Attempt): Promise<any> {
 const pod = (spec: object = {}, metadata: object = {}): Attempt => ({ resource: 'pods', object: { metadata: { name: 'p', namespace: 'default', ...metadata }, spec: { containers: [{ name: 'c', image: 'i' }], ...spec } } });
 const kinds: KindLookup = {
   get: () => undefined,
+  kept: () => undefined,
   byKind: (group, version, kind) => allKinds.find((one) => one.group === group && one.version === version && one.kind === kind),
   all: () => allKinds,
 };

@@ -43,7 +43,7 @@ describe('registration', () => {
   it('knows the place of every group version that is built in', async () => {
     const { allKinds } = await import('@orrery/api');
     const all = new Set(allKinds.map(({ group, version }) => `${version}.${group}`));
-    const known = builtInServices({ all: () => allKinds, get: () => undefined, byKind: () => undefined });
+    const known = builtInServices({ all: () => allKinds, get: () => undefined, kept: () => undefined, byKind: () => undefined });
     expect([...all].filter((name) => !known.has(name))).toEqual(['v1.apiregistration.k8s.io']);
   });
 });

@@ -13,7 +13,7 @@ import { namespaceRoleBindings, namespaceRoles } from './namespace-roles.ts';
 
 async function bootstrap(cluster: FakeCluster): Promise<void> {
   const config = resolveConfig(apiServerSchema, [{ clientCa: 'PEM' }]);
-  const context: PluginContext = { ...cluster, config, kinds: { get: () => undefined, byKind: () => undefined, all: () => [] }, securePort: () => 16443, authorize: allowAll, authenticate: () => undefined };
+  const context: PluginContext = { ...cluster, config, kinds: { get: () => undefined, kept: () => undefined, byKind: () => undefined, all: () => [] }, securePort: () => 16443, authorize: allowAll, authenticate: () => undefined };
   for (const step of bootstrapPlugin(context).bootstrap ?? []) await step.run(new AbortController().signal);
 }
 

@@ -1,3 +1,4 @@
+import type { KindDescriptor } from '@orrery/api';
 import { type KubeObject, type ResourceRef, cloneJson } from '@orrery/apimachinery';
 import type { ApiClient, DeleteOptions, ListOptions, ObjectKey, ObjectList, PatchOptions, ReadOptions, WatchHandle, WatchOptions, WatchSink, WriteOptions } from '@orrery/client';
 import { badRequest, methodNotSupported, notFound, toStatusError } from '@orrery/errors';
@@ -34,14 +35,18 @@ const ignore = (): void => undefined;
 /** What audit records call a component in this process. */
 const inMemoryAgent = 'orrery (in memory)';
 
-/** The pipeline in memory: authorized, admitted and stored like any request; objects pass by reference. */
-export function createMemoryClient(core: ApiServerCore, user: UserInfo): ApiClient {
+/**
+ * The pipeline in memory: authorized, admitted and stored like any request; objects pass by reference. `reachesUnserved`: also kinds that
+ * are turned off, for the server itself.
+ */
+export function createMemoryClient(core: ApiServerCore, user: UserInfo, { reachesUnserved = false } = {}): ApiClient {
   const { registry } = core;
   let closed = false;
+  const kindOf = ({ group, version, resource }: ResourceRef): KindDescriptor | undefined => (reachesUnserved ? core.kinds.kept(group, version, resource) : core.kinds.get(group, version, resource));
   const scopeFor = async (ref: ResourceRef, target: Target, selectors: Pick<ListOptions, 'labelSelector' | 'fieldSelector'> = {}): Promise<RequestScope> => {
     if (closed) throw badRequest('client is closed');
     const info = resourceInfo({ group: ref.group, version: ref.version, resource: ref.resource, ...target, fieldSelector: selectors.fieldSelector }, ref.namespaced);
-    const kind = core.kinds.get(ref.group, ref.version, ref.resource);
+    const kind = kindOf(ref);
     if (!kind) throw notFound({ group: ref.group, resource: ref.resource, name: target.name ?? '' });
     if (!target.subresource && !kind.verbs.includes(target.verb)) throw methodNotSupported({ group: ref.group, resource: ref.resource }, target.verb);
     const { labelSelector, fieldSelector } = selectors;
@@ -68,7 +73,7 @@ export function createMemoryClient(core: ApiServerCore, user: UserInfo): ApiClie
 
   /** What another server has; undefined for what is served here, or by nobody. */
   const remote = (ref: ResourceRef, target: Target, query: DelegatedRead['query']): Promise<unknown> | undefined => {
-    if (core.kinds.get(ref.group, ref.version, ref.resource)) return undefined;
+    if (kindOf(ref)) return undefined;
     const info = resourceInfo({ group: ref.group, version: ref.version, resource: ref.resource, ...target }, ref.namespaced);
     return isDelegated(core, info) ? delegatedRead(core, { user, info, query, sourceIps: [], userAgent: inMemoryAgent }) : undefined;
   };

@@ -77,7 +77,7 @@ class CustomResources {
 
   private definitionCache(): ResourceCache {
     const { kinds, registry } = this.setup;
-    return registry.feed.cache(kinds.get('apiextensions.k8s.io', 'v1', 'customresourcedefinitions') as KindDescriptor);
+    return registry.feed.cache(kinds.kept('apiextensions.k8s.io', 'v1', 'customresourcedefinitions') as KindDescriptor);
   }
 
   private definitions(): CustomResourceDefinition[] {

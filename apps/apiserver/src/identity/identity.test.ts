@@ -20,7 +20,7 @@ let context: PluginContext;
 function open(options: { authorize?: PluginContext['authorize'] } & Partial<ApiServerConfig> = {}): void {
   const { authorize: _, ...settings } = options;
   const config = resolveConfig(apiServerSchema, [{ serviceAccountKey: pki.saKey, ...settings }]);
-  context = { ...cluster, config, kinds: { get: () => undefined, byKind: () => undefined, all: () => [] }, securePort: () => 6443, authorize: options.authorize ?? allowAll, authenticate: () => undefined };
+  context = { ...cluster, config, kinds: { get: () => undefined, kept: () => undefined, byKind: () => undefined, all: () => [] }, securePort: () => 6443, authorize: options.authorize ?? allowAll, authenticate: () => undefined };
   set = identityPlugin(context);
 }
 

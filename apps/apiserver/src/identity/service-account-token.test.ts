@@ -26,7 +26,7 @@ function open(settings: Partial<ApiServerConfig> = {}): PluginSet {
     const object = await cluster.api.get(ref, key);
     return cluster.put(ref, { ...object, metadata: { ...object.metadata, labels: { ...object.metadata?.labels, ...change.metadata?.labels } } });
   };
-  const context = { ...cluster, api: { ...cluster.api, patch }, config, kinds: { get: () => undefined, byKind: () => undefined, all: () => [] }, securePort: () => 6443, authorize: allowAll, authenticate: () => undefined };
+  const context = { ...cluster, api: { ...cluster.api, patch }, config, kinds: { get: () => undefined, kept: () => undefined, byKind: () => undefined, all: () => [] }, securePort: () => 6443, authorize: allowAll, authenticate: () => undefined };
   set = identityPlugin(context as unknown as PluginContext);
   return set;
 }

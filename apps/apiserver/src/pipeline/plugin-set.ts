@@ -29,6 +29,8 @@ export interface ObjectReader {
 /** All kinds served, built-in and (once established) custom. */
 export interface KindLookup {
   get(group: string, version: string, resource: string): KindDescriptor | undefined;
+  /** Also a built-in kind that is turned off: its objects stay, and the server itself goes on reading and writing them. */
+  kept(group: string, version: string, resource: string): KindDescriptor | undefined;
   byKind(group: string, version: string, kind: string): KindDescriptor | undefined;
   all(): readonly KindDescriptor[];
 }

@@ -31,10 +31,13 @@ export class Kinds implements KindLookup {
   private ordered: readonly KindDescriptor[];
   private customKinds: readonly KindDescriptor[] = [];
   private changes = 0;
+  private readonly unserved = new KindIndex();
 
-  constructor(kinds: readonly KindDescriptor[]) {
+  /** `kept` are all built-in kinds whose objects this server itself reads and writes, served or not. */
+  constructor(kinds: readonly KindDescriptor[], kept: readonly KindDescriptor[] = []) {
     this.ordered = kinds;
     for (const kind of kinds) this.index(kind);
+    for (const kind of kept) if (!this.get(kind.group, kind.version, kind.resource)) this.unserved.set(kind, kind.resource);
   }
 
   /** Counts changes: what is derived from the kinds (discovery, OpenAPI) is stale when it moved. */
@@ -44,6 +47,10 @@ export class Kinds implements KindLookup {
 
   get(group: string, version: string, resource: string): KindDescriptor | undefined {
     return this.byResource.get(group, version, resource);
+  }
+
+  kept(group: string, version: string, resource: string): KindDescriptor | undefined {
+    return this.get(group, version, resource) ?? this.unserved.get(group, version, resource);
   }
 
   byKind(group: string, version: string, kind: string): KindDescriptor | undefined {

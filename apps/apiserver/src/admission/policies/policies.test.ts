@@ -8,6 +8,7 @@ import { paramPermissions } from './param-permissions.ts';
 
 const kinds: KindLookup = {
   get: (group, version, resource) => allKinds.find((one) => one.group === group && one.version === version && one.resource === resource),
+  kept: () => undefined,
   byKind: (group, version, kind) => allKinds.find((one) => one.group === group && one.version === version && one.kind === kind),
   all: () => allKinds,
 };

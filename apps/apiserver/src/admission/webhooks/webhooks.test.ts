@@ -9,6 +9,7 @@ import { isExempt, ruleMatches } from './match.ts';
 
 const kinds: KindLookup = {
   get: (group, version, resource) => allKinds.find((one) => one.group === group && one.version === version && one.resource === resource),
+  kept: () => undefined,
   byKind: (group, version, kind) => allKinds.find((one) => one.group === group && one.version === version && one.kind === kind),
   all: () => allKinds,
 };

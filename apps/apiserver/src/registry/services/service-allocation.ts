@@ -111,7 +111,7 @@ export class ServiceAllocation implements StorageHook {
   }
 
   private cache(group: string, resource: string) {
-    const kind = this.setup.kinds.get(group, 'v1', resource);
+    const kind = this.setup.kinds.kept(group, 'v1', resource);
     if (!kind) throw new Error(`kind ${resource} is not registered`);
     return this.setup.feed.cache(kind);
   }

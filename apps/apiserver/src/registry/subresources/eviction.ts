@@ -32,7 +32,7 @@ function needsNoBudget(pod: Pod): boolean {
 }
 
 async function budgetsOf(registry: Registry, pod: Pod): Promise<PodDisruptionBudget[]> {
-  const kind = registry.kinds.get('policy', 'v1', 'poddisruptionbudgets');
+  const kind = registry.kinds.kept('policy', 'v1', 'poddisruptionbudgets');
   if (!kind) return [];
   await registry.feed.waitForCurrent();
   const all = registry.feed.cache(kind).list({ namespace: pod.metadata?.namespace ?? '' });
@@ -79,7 +79,7 @@ function decrement(budget: PodDisruptionBudget, podName: string, now: string): P
 }
 
 async function takeFromBudget(registry: Registry, pod: Pod, request: { budget: PodDisruptionBudget; dryRun: boolean }): Promise<void> {
-  const kind = registry.kinds.get('policy', 'v1', 'poddisruptionbudgets');
+  const kind = registry.kinds.kept('policy', 'v1', 'poddisruptionbudgets');
   if (!kind) return;
   const { metadata } = request.budget;
   await guaranteedUpdate(registry, {
