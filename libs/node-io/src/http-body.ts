@@ -8,8 +8,10 @@ const compress = promisify(gzip);
 /** A whole body; see `HttpRequest.body`. */
 export function readBody(source: Readable, maxBytes: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const gone = (): void => reject(new Error('the client went away'));
-    if (source.destroyed && !source.readableEnded) return gone();
+    const gone = (): void => {
+      if (!source.readableEnded) reject(new Error('the client went away'));
+    };
+    if (source.destroyed) return gone();
     const chunks: Buffer[] = [];
     let size = 0;
     source.on('data', (chunk: Buffer) => {

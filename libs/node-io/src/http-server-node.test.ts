@@ -130,6 +130,20 @@ describe('replies over HTTP/2', () => {
     expect([body, continued]).toEqual(['hello', true]);
   });
 
+  it('leave no stream behind, whether their request had a body or not', async () => {
+    const seen = new Set<HttpRequest>();
+    let over = 0;
+    const request: HttpHandler['request'] = async (request, response) => {
+      request.signal.addEventListener('abort', () => (over += 1));
+      seen.add(request);
+      response.send(200, {}, await request.body(1_000_000));
+    };
+    for (const body of [undefined, Buffer.from('x'), Buffer.alloc(300_000)]) {
+      for (const sent of [{}, { 'content-length': String(body?.length ?? 0) }]) expect((await asked(request, { ':method': 'POST', ...sent }, body)).headers[':status']).toBe(200);
+    }
+    await expect.poll(() => [over, seen.size]).toEqual([6, 6]);
+  });
+
   it('refuse tunnels', async () => {
     const { headers } = await asked((_, response) => response.send(200, {}, 'reached'), { ':method': 'CONNECT', ':path': undefined, ':authority': 'x:1' });
     expect(headers[':status']).toBe(405);

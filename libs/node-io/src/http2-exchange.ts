@@ -5,6 +5,34 @@ import { certificateOf, withIdentityLines } from './connection-identity.ts';
 import { compressed, readBody } from './http-body.ts';
 import type { ByteSink, HttpHandler, HttpHeaders, HttpRequest, HttpResponse, PeerCertificate } from './http-server.ts';
 
+const nothing = Buffer.alloc(0);
+
+/**
+ * A body of known length. Its end is left unread until the reply is out: a stream that has been read to its end is destroyed before Node hears that
+ * the last write is done, and then Node makes an error, stack and all, that nobody gets.
+ */
+function readKnown(stream: ServerHttp2Stream, length: number): Promise<Buffer> {
+  if (length === 0) return Promise.resolve(nothing);
+  return new Promise((resolve, reject) => {
+    const gone = (): void => reject(new Error('the client went away'));
+    if (stream.destroyed) return gone();
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const take = (chunk: Buffer): void => {
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size < length) return;
+      stream.pause();
+      stream.off('data', take);
+      stream.off('close', gone);
+      stream.once('finish', () => stream.resume());
+      resolve(chunks.length === 1 ? chunk : Buffer.concat(chunks));
+    };
+    stream.on('data', take);
+    stream.once('close', gone);
+  });
+}
+
 /** One request over HTTP/2. Nothing costly happens until it is asked for. */
 class Http2Request implements HttpRequest {
   readonly method: string;
@@ -49,7 +77,8 @@ class Http2Request implements HttpRequest {
   }
 
   body(maxBytes: number): Promise<Buffer> {
-    return readBody(this.stream, maxBytes);
+    const length = Number(this.headers['content-length'] ?? Number.NaN);
+    return length <= maxBytes ? readKnown(this.stream, length) : readBody(this.stream, maxBytes);
   }
 
   bodyStream(): AsyncIterable<Uint8Array> {
