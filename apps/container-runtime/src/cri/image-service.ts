@@ -29,7 +29,10 @@ export function imageService(env: Env, options: { images: ImageStore; imageFsPat
       const info = { imageSpec: { config: { Env: Object.entries(found.image.env ?? {}).map(([k, v]) => `${k}=${v}`), Entrypoint: found.image.entrypoint, Cmd: found.image.cmd, WorkingDir: found.image.workdir } } };
       return { image: images.describe(found), info: verboseInfo(request.verbose, 'info', info) };
     },
-    pullImage: async (request) => ({ imageRef: (await images.pull(request.image?.image ?? '')).id }),
+    async pullImage({ image, auth }) {
+      const hasLogin = Boolean((auth?.username && auth.password) || auth?.auth || auth?.identityToken || auth?.registryToken);
+      return { imageRef: (await images.pull(image?.image ?? '', hasLogin)).id };
+    },
     async removeImage(request) {
       images.remove(request.image?.image ?? '');
       return {};

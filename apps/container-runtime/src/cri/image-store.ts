@@ -3,7 +3,7 @@ import { Code, RpcError } from '@orrery/rpc';
 import type { Image } from '@orrery/proto/cri';
 import type { EmulatedImage } from '../images/define-image.ts';
 import { type ImageReference, parseReference } from '../images/reference.ts';
-import { emulationOf, missing } from '../images/registry.ts';
+import { type Missing, emulationOf, missing } from '../images/registry.ts';
 
 /** An image on this node. */
 export interface StoredImage {
@@ -24,10 +24,11 @@ function inventedSize(hex: string): number {
   return 8_000_000 + (Number.parseInt(hex.slice(0, 8), 16) % 190_000_000);
 }
 
-function cannotPull(reference: ImageReference, why: 'no such host' | 'not found'): RpcError {
+function cannotPull(reference: ImageReference, why: Missing): RpcError {
   const { canonical, domain, path, tag } = reference;
   const start = `failed to pull and unpack image "${canonical}": failed to resolve reference "${canonical}": `;
   if (why === 'not found') return new RpcError(Code.NOT_FOUND, `${start}${canonical}: not found`);
+  if (why === 'forbidden') return new RpcError(Code.UNKNOWN, `${start}unexpected status from HEAD request to https://${domain}/v2/${path}/manifests/${tag}: 403 Forbidden`);
   return new RpcError(Code.UNKNOWN, `${start}failed to do request: Head "https://${domain}/v2/${path}/manifests/${tag}": dial tcp: lookup ${domain.split(':')[0]}: no such host`);
 }
 
@@ -56,22 +57,23 @@ export class ImageStore {
     return [...this.byId.values()];
   }
 
-  /** Pulls once at a time for each reference; the reference's digest form is stored too. */
-  pull(text: string): Promise<StoredImage> {
+  /** Pulls once at a time for each reference and kind of caller; the reference's digest form is stored too. */
+  pull(text: string, hasLogin = false): Promise<StoredImage> {
     const reference = parseReference(text);
     if (!reference) return Promise.reject(new RpcError(Code.INVALID_ARGUMENT, `failed to parse image reference "${text}": invalid reference format`));
     const { canonical } = reference;
-    let pull = this.pulling.get(canonical);
+    const key = `${canonical} ${hasLogin}`;
+    let pull = this.pulling.get(key);
     if (!pull) {
-      pull = this.fetch(reference).finally(() => this.pulling.delete(canonical));
-      this.pulling.set(canonical, pull);
+      pull = this.fetch(reference, hasLogin).finally(() => this.pulling.delete(key));
+      this.pulling.set(key, pull);
     }
     return pull;
   }
 
-  private async fetch(reference: ImageReference): Promise<StoredImage> {
+  private async fetch(reference: ImageReference, hasLogin: boolean): Promise<StoredImage> {
     const { image, known } = emulationOf(reference);
-    const why = missing(reference, known ? image : undefined);
+    const why = missing(reference, known ? image : undefined, hasLogin);
     const have = this.byReference.get(reference.canonical);
     if (have && !why) return have;
     if (this.pullMs > 0) await this.env.clock.sleep(this.pullMs * (0.5 + this.env.random.next()));

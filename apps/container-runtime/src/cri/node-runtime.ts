@@ -99,7 +99,7 @@ export class NodeRuntime {
     if (holder) throw new RpcError(Code.UNKNOWN, `failed to reserve sandbox name "${name}": name "${name}" is reserved for "${holder}"`);
     const hostNetwork = config.linux?.securityContext?.namespaceOptions?.network === NamespaceMode.NODE;
     const attachment = hostNetwork ? undefined : this.attach(id, config);
-    const sandbox = new Sandbox({ id, config, runtimeHandler, createdAtMs: this.env.clock.now(), hostStack: this.options.switch.hostStack, attachment });
+    const sandbox = new Sandbox({ id, config, runtimeHandler, createdAtMs: this.env.clock.now(), nodeName: this.options.switch.node, hostStack: this.options.switch.hostStack, attachment });
     this.sandboxes.set(id, sandbox);
     this.sandboxNames.set(name, id);
     this.emit(sandbox, ContainerEventType.CONTAINER_CREATED_EVENT);

@@ -10,6 +10,7 @@ export class Sandbox {
   readonly runtimeHandler: string;
   readonly createdAtMs: number;
   readonly hostNetwork: boolean;
+  private readonly nodeName: string;
   readonly stack: NetStack;
   /** Addresses of its own; none on the node's network. */
   readonly ips: readonly string[];
@@ -17,19 +18,21 @@ export class Sandbox {
   private attachment: Attachment | undefined;
   ready = true;
 
-  constructor(options: { id: string; config: PodSandboxConfig; runtimeHandler: string; createdAtMs: number; hostStack: NetStack; attachment: Attachment | undefined }) {
+  constructor(options: { id: string; config: PodSandboxConfig; runtimeHandler: string; createdAtMs: number; nodeName: string; hostStack: NetStack; attachment: Attachment | undefined }) {
     this.id = options.id;
     this.config = options.config;
     this.runtimeHandler = options.runtimeHandler;
     this.createdAtMs = options.createdAtMs;
     this.attachment = options.attachment;
+    this.nodeName = options.nodeName;
     this.hostNetwork = !options.attachment;
     this.stack = options.attachment?.stack ?? options.hostStack;
     this.ips = options.attachment?.stack.ips ?? [];
   }
 
   get hostname(): string {
-    return this.config.hostname || this.config.metadata?.name || this.id.slice(0, 12);
+    if (this.config.hostname) return this.config.hostname;
+    return this.hostNetwork ? this.nodeName : this.config.metadata?.name || this.id.slice(0, 12);
   }
 
   /** Takes the pod off the network. True the first time. */

@@ -7,7 +7,7 @@ const usrBin = new Set(['awk', 'basename', 'cut', 'dirname', 'env', 'expr', 'fin
 
 function appletLinks(): Record<string, ImageEntry> {
   const links: Record<string, ImageEntry> = {};
-  for (const name of appletNames) links[`${name === 'httpd' ? '/usr/sbin' : name === 'sysctl' ? '/sbin' : usrBin.has(name) ? '/usr/bin' : '/bin'}/${name}`] = { link: '/bin/busybox' };
+  for (const name of appletNames) links[`${name === 'httpd' ? '/usr/sbin' : usrBin.has(name) ? '/usr/bin' : '/bin'}/${name}`] = { link: '/bin/busybox' };
   return links;
 }
 

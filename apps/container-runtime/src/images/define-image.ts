@@ -29,6 +29,8 @@ export interface ImageDefinition {
   readonly lenient?: boolean;
   /** Tags that cannot be pulled. */
   readonly missingTags?: readonly string[];
+  /** Only those who show credentials may pull it. */
+  readonly needsLogin?: boolean;
 }
 
 /** An image ready to run: its layer is built when a container first looks into it. */

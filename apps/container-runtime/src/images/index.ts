@@ -2,6 +2,7 @@ import { agnhost, agnhostAliases } from './agnhost/agnhost.ts';
 import { alpine, busybox } from './busybox.ts';
 import { curlAlpines, curlImage } from './curl.ts';
 import type { ImageDefinition } from './define-image.ts';
+import { e2eImages } from './e2e-images.ts';
 import { echoServerImage, echoTextImage, helloAppImage, httpEchoImage, httpdImage, pythonImage, whoamiImage } from './http-servers.ts';
 import { memcached } from './memcached.ts';
 import { nginx, nginxUnprivileged } from './nginx/nginx.ts';
@@ -40,4 +41,5 @@ export const definitions: readonly ImageDefinition[] = [
   pythonImage,
   curlImage,
   curlAlpines,
+  ...e2eImages,
 ];

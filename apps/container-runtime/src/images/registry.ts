@@ -15,13 +15,17 @@ const byRepository: ReadonlyMap<string, EmulatedImage> = new Map(
 );
 
 /** Why a reference cannot be pulled. */
-export type Missing = 'no such host' | 'not found';
+export type Missing = 'no such host' | 'not found' | 'forbidden';
+
+/** Registries that ask everybody for credentials; what they let in is not checked. */
+const privateHost = /^private\./;
 
 /** Registries and names that never answer; `.invalid` and `.example` are reserved for that by RFC 2606. */
-export function missing({ domain, path, tag }: ImageReference, image: EmulatedImage | undefined): Missing | undefined {
+export function missing({ domain, path, tag }: ImageReference, image: EmulatedImage | undefined, hasLogin: boolean): Missing | undefined {
   const host = domain.split(':')[0] ?? '';
   if (host.startsWith('invalid.') || /\.(?:invalid|example)$/.test(host)) return 'no such host';
   if (/nonexist|non-exist|doesnotexist|does-not-exist|no-such/.test(`${path}:${tag}`)) return 'not found';
+  if (!hasLogin && (image?.needsLogin || privateHost.test(host))) return 'forbidden';
   return image?.missingTags?.includes(tag) ? 'not found' : undefined;
 }
 

@@ -39,6 +39,7 @@ const commands: Readonly<Record<string, Command>> = {
   net: netRunner,
   nettest,
   'no-snat-test': noSnatTest,
+  nonewprivs: async (proc) => (await proc.out(`Effective uid: ${proc.cred.uid}\n`), 0),
   'port-forward-tester': portForwardTester,
   stress,
   'tcp-reset': tcpReset,
@@ -85,8 +86,9 @@ export const agnhost: ImageDefinition = {
   cmd: ['pause'],
 };
 
-/** Older images that agnhost replaced. */
+/** Older images that agnhost replaced, and the one that is behind a login. */
 export const agnhostAliases: readonly ImageDefinition[] = [
+  { ...agnhost, names: ['gcr.io/k8s-authenticated-test/agnhost'], needsLogin: true },
   { ...shared, names: ['registry.k8s.io/e2e-test-images/netexec', 'gcr.io/kubernetes-e2e-test-images/netexec'], entrypoint: ['/agnhost', 'netexec'] },
   { ...shared, names: ['registry.k8s.io/serve_hostname', 'k8s.gcr.io/serve_hostname', 'registry.k8s.io/e2e-test-images/serve-hostname'], entrypoint: ['/agnhost', 'serve-hostname'] },
   { ...shared, names: ['registry.k8s.io/liveness', 'k8s.gcr.io/liveness', 'registry.k8s.io/e2e-test-images/liveness'], entrypoint: ['/agnhost', 'liveness'] },
