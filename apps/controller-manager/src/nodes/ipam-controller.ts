@@ -1,56 +1,95 @@
 import { Nodes } from '@orrery/api';
 import type { Node } from '@orrery/api/types';
+import { deepEqual } from '@orrery/client';
 import { type AnyController, defineController } from '@orrery/controller';
 import { type CidrAllocator, createCidrAllocator } from './cidr-allocator.ts';
 
+export interface IpamSettings {
+  /** One range, or one of each family separated by a comma; the first gives `podCIDR`. */
+  readonly clusterCidr: string;
+  /** Of the parts of the only range; with two ranges each family has its own. */
+  readonly nodeCidrMaskSize: number;
+  readonly nodeCidrMaskSizeIpv4: number;
+  readonly nodeCidrMaskSizeIpv6: number;
+}
+
 interface State {
-  readonly allocator: CidrAllocator;
+  /** One a range. */
+  readonly allocators: readonly CidrAllocator[];
   /** Ranges by node name, written or about to be. */
-  readonly assigned: Map<string, string[]>;
+  readonly assigned: Map<string, readonly string[]>;
   started: boolean;
 }
 
-const rangesOf = (node: Node): string[] => node.spec?.podCIDRs ?? (node.spec?.podCIDR ? [node.spec.podCIDR] : []);
+const rangesOf = (node: Node): readonly string[] => node.spec?.podCIDRs ?? (node.spec?.podCIDR ? [node.spec.podCIDR] : []);
 
+/** The allocators of the cluster's ranges. Throws an Error for ranges that cannot be divided, or are not one of each family. */
+export function allocatorsOf(settings: IpamSettings): CidrAllocator[] {
+  const ranges = settings.clusterCidr.split(',').map((range) => range.trim());
+  const isIpv6 = (range: string): boolean => range.includes(':');
+  if (ranges.length > 2 || new Set(ranges.map(isIpv6)).size !== ranges.length) throw new Error(`expected one range, or one IPv4 and one IPv6 range, found ${settings.clusterCidr}`);
+  const { nodeCidrMaskSize, nodeCidrMaskSizeIpv4, nodeCidrMaskSizeIpv6 } = settings;
+  const maskSize = (range: string): number => {
+    const ofFamily = isIpv6(range) ? nodeCidrMaskSizeIpv6 || 64 : nodeCidrMaskSizeIpv4 || 24;
+    return ranges.length === 1 && nodeCidrMaskSize ? nodeCidrMaskSize : ofFamily;
+  };
+  return ranges.map((range) => createCidrAllocator(range, maskSize(range)));
+}
+
+function release({ allocators }: State, ranges: readonly string[]): void {
+  for (const range of ranges) for (const allocator of allocators) allocator.release(range);
+}
+
+/** Notes what a node has, whatever we meant to give it. */
 function occupy(state: State, node: Node): void {
   const { name = '' } = node.metadata ?? {};
   const ranges = rangesOf(node);
-  if (!ranges.length || state.assigned.has(name)) return;
-  for (const range of ranges) state.allocator.occupy(range);
+  const known = state.assigned.get(name);
+  if (!ranges.length || deepEqual(known, ranges)) return;
+  if (known) release(state, known);
+  for (const range of ranges) for (const allocator of state.allocators) allocator.occupy(range);
   state.assigned.set(name, ranges);
 }
 
-/** Gives every node a pod range of its own. */
-export function nodeIpamController(settings: { clusterCidr: string; nodeCidrMaskSize: number }): AnyController {
+/** A free part of every range; undefined when one has none left. */
+function allocate(state: State): readonly string[] | undefined {
+  const found: string[] = [];
+  for (const allocator of state.allocators) {
+    const range = allocator.allocate();
+    if (!range) {
+      release(state, found);
+      return undefined;
+    }
+    found.push(range);
+  }
+  return found;
+}
+
+/** Gives every node a pod range of its own, of each family the cluster has. */
+export function nodeIpamController(settings: IpamSettings): AnyController {
   return defineController<Node, State>({
     name: 'node-ipam-controller',
+    account: 'node-controller',
     for: Nodes,
-    rbac: [
-      { apiGroups: [''], resources: ['nodes'], verbs: ['get', 'list', 'watch', 'patch', 'update'] },
-      { apiGroups: [''], resources: ['nodes/status'], verbs: ['patch'] },
-      { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch', 'update'] },
-    ],
     concurrency: 30,
-    setup: () => ({ allocator: createCidrAllocator(settings.clusterCidr, settings.nodeCidrMaskSize), assigned: new Map(), started: false }),
+    setup: () => ({ allocators: allocatorsOf(settings), assigned: new Map(), started: false }),
     async reconcile(key, { api, events, state, store }) {
-      const { allocator, assigned } = state;
+      const { assigned } = state;
+      // Nothing is given before all that was given earlier is known.
       if (!state.started) for (const node of store(Nodes).list()) occupy(state, node);
       state.started = true;
       const node = store(Nodes).get(key);
       if (!node) {
-        for (const range of assigned.get(key) ?? []) allocator.release(range);
+        release(state, assigned.get(key) ?? []);
         return void assigned.delete(key);
       }
       if (rangesOf(node).length) return occupy(state, node);
-      let ranges = assigned.get(key);
+      const ranges = assigned.get(key) ?? allocate(state);
       if (!ranges) {
-        const range = allocator.allocate();
-        if (!range) {
-          events.event(Nodes, node, { type: 'Normal', reason: 'CIDRNotAvailable', message: `Node ${key} status is now: CIDRNotAvailable` });
-          throw new Error(`no pod range is left in ${settings.clusterCidr} for node ${key}`);
-        }
-        assigned.set(key, (ranges = [range]));
+        events.event(Nodes, node, { type: 'Normal', reason: 'CIDRNotAvailable', message: `Node ${key} status is now: CIDRNotAvailable` });
+        throw new Error(`no pod range is left in ${settings.clusterCidr} for node ${key}`);
       }
+      assigned.set(key, ranges);
       const patch = { metadata: { uid: node.metadata?.uid }, spec: { podCIDR: ranges[0], podCIDRs: ranges } };
       await api.patch(Nodes, { name: key }, patch, { type: 'application/strategic-merge-patch+json' });
     },

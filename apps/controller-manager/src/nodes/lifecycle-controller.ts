@@ -4,7 +4,7 @@ import { type AnyController, type ControllerContext, defineController, forEachIn
 import { isNotFound } from '@orrery/errors';
 import { rfc3339 } from '@orrery/runtime';
 import { isReady } from '../pods/pod-state.ts';
-import { type NodeHealth, type ZoneState, evictionRate, observeHealth, planTaints, readyCondition, silentConditions, zoneState } from './lifecycle-plan.ts';
+import { type NodeHealth, type ZoneSettings, type ZoneState, evictionRate, observeHealth, planTaints, readyCondition, silentConditions, zoneState } from './lifecycle-plan.ts';
 
 interface Zone {
   state: ZoneState;
@@ -19,8 +19,9 @@ interface State {
   readonly registered: Set<string>;
 }
 
-export interface LifecycleSettings {
+export interface LifecycleSettings extends ZoneSettings {
   readonly nodeMonitorGracePeriodSeconds: number;
+  readonly nodeStartupGracePeriodSeconds: number;
   readonly nodeMonitorPeriodSeconds: number;
 }
 
@@ -33,7 +34,7 @@ function zoneOf(node: Node): string {
   return region || zone ? `${region}:${zone}` : '';
 }
 
-function surveyZones(context: ControllerContext<State>): void {
+function surveyZones(context: ControllerContext<State>, settings: LifecycleSettings): void {
   const found = new Map<string, boolean[]>();
   for (const node of context.store(Nodes).list()) {
     const zone = zoneOf(node);
@@ -41,7 +42,7 @@ function surveyZones(context: ControllerContext<State>): void {
   }
   for (const [name, readiness] of found) {
     const zone = context.state.zones.get(name) ?? { state: 'Initial', size: 0, nextMs: 0 };
-    context.state.zones.set(name, Object.assign(zone, { state: zoneState(readiness), size: readiness.length }));
+    context.state.zones.set(name, Object.assign(zone, { state: zoneState(readiness, settings), size: readiness.length }));
   }
   for (const name of context.state.zones.keys()) if (!found.has(name)) context.state.zones.delete(name);
 }
@@ -51,11 +52,11 @@ function everythingDown(state: State): boolean {
   return [...state.zones.values()].every((zone) => zone.state === 'FullDisruption');
 }
 
-function grant(context: ControllerContext<State>, node: Node): boolean {
+function grant(context: ControllerContext<State>, node: Node, settings: LifecycleSettings): boolean {
   const zone = context.state.zones.get(zoneOf(node));
   const now = context.env.clock.monotonic();
   if (!zone || now < zone.nextMs) return false;
-  const rate = evictionRate(zone.state, zone.size);
+  const rate = evictionRate(zone.state, zone.size, settings);
   if (rate === 0) return false;
   zone.nextMs = now + 1000 / rate;
   return true;
@@ -88,17 +89,18 @@ async function reconcileNode(key: string, context: ControllerContext<State>, set
   const nowMs = env.clock.now();
   const health = observeHealth(state.health.get(key), { node, lease: store(Leases, leases).get(`${leases.namespace}/${key}`) }, env.clock.monotonic());
   state.health.set(key, health);
-  const silent = env.clock.monotonic() - health.seenMs > settings.nodeMonitorGracePeriodSeconds * 1000;
+  const graceSeconds = readyCondition(node) ? settings.nodeMonitorGracePeriodSeconds : settings.nodeStartupGracePeriodSeconds;
+  const silent = env.clock.monotonic() - health.seenMs > graceSeconds * 1000;
   const conditions = silent ? silentConditions(node, nowMs) : undefined;
   const wasReady = readyCondition(node)?.status === 'True';
   if (conditions) node = await api.patch(Nodes, { name: key }, { status: { conditions } }, { type: 'application/strategic-merge-patch+json', subresource: 'status' });
   const ready = readyCondition(node)?.status === 'True';
   if (wasReady && !ready) {
     events.event(Nodes, node, { type: 'Normal', reason: 'NodeNotReady', message: `Node ${key} status is now: NodeNotReady` });
-    surveyZones(context);
+    surveyZones(context, settings);
   }
   const draft = node;
-  const taints = planTaints(node, { nowMs, mayEvict: () => grant(context, draft), neverEvict: everythingDown(state) });
+  const taints = planTaints(node, { nowMs, mayEvict: () => grant(context, draft, settings), neverEvict: everythingDown(state) });
   if (taints) {
     const patch = { metadata: { resourceVersion: node.metadata?.resourceVersion }, spec: { taints } };
     await api.patch(Nodes, { name: key }, patch, { type: 'application/merge-patch+json' });
@@ -110,16 +112,11 @@ async function reconcileNode(key: string, context: ControllerContext<State>, set
 export function nodeLifecycleController(settings: LifecycleSettings): AnyController {
   return defineController<Node, State>({
     name: 'node-lifecycle-controller',
+    account: 'node-controller',
+    eventSource: 'node-controller',
     for: Nodes,
     initialKeys: [monitorKey],
     concurrency: 8,
-    rbac: [
-      { apiGroups: [''], resources: ['nodes'], verbs: ['get', 'list', 'watch', 'patch', 'update', 'delete'] },
-      { apiGroups: [''], resources: ['nodes/status', 'pods/status'], verbs: ['patch', 'update'] },
-      { apiGroups: [''], resources: ['pods'], verbs: ['list', 'watch', 'delete', 'get'] },
-      { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['get', 'list', 'watch'] },
-      { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch', 'update'] },
-    ],
     setup(context) {
       context.store(Pods).addIndexer(byNodeName, (pod) => (pod.spec?.nodeName ? [pod.spec.nodeName] : []));
       context.store(Leases, leases);
@@ -127,7 +124,7 @@ export function nodeLifecycleController(settings: LifecycleSettings): AnyControl
     },
     async reconcile(key, context) {
       if (key !== monitorKey) return reconcileNode(key, context, settings);
-      surveyZones(context);
+      surveyZones(context, settings);
       for (const name of context.store(Nodes).keys()) context.enqueue(name);
       return { requeueAfterMs: settings.nodeMonitorPeriodSeconds * 1000 };
     },

@@ -39,18 +39,25 @@ export function silentConditions(node: Node, nowMs: number): NodeCondition[] | u
 /** How a zone fares; it decides how fast its nodes are emptied. */
 export type ZoneState = 'Initial' | 'Normal' | 'PartialDisruption' | 'FullDisruption';
 
-export function zoneState(readiness: readonly boolean[]): ZoneState {
+export interface ZoneSettings {
+  readonly nodeEvictionRate: number;
+  readonly secondaryNodeEvictionRate: number;
+  readonly unhealthyZoneThreshold: number;
+  readonly largeClusterSizeThreshold: number;
+}
+
+export function zoneState(readiness: readonly boolean[], { unhealthyZoneThreshold }: ZoneSettings): ZoneState {
   const ready = readiness.filter(Boolean).length;
   const notReady = readiness.length - ready;
   if (ready === 0 && notReady > 0) return 'FullDisruption';
-  if (notReady > 2 && notReady / readiness.length >= 0.55) return 'PartialDisruption';
+  if (notReady > 2 && notReady / readiness.length >= unhealthyZoneThreshold) return 'PartialDisruption';
   return 'Normal';
 }
 
-/** Nodes a second that may get a NoExecute taint in a zone (upstream's --node-eviction-rate and its secondary rate). */
-export function evictionRate(state: ZoneState, size: number): number {
-  if (state === 'PartialDisruption') return size > 50 ? 0.01 : 0;
-  return 0.1;
+/** Nodes a second that may get a NoExecute taint in a zone. */
+export function evictionRate(state: ZoneState, size: number, settings: ZoneSettings): number {
+  if (state === 'PartialDisruption') return size > settings.largeClusterSizeThreshold ? settings.secondaryNodeEvictionRate : 0;
+  return settings.nodeEvictionRate;
 }
 
 const pressureTaints: Readonly<Record<string, string>> = {

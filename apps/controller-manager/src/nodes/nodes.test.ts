@@ -2,6 +2,7 @@ import { Events, Leases, Nodes, Pods } from '@orrery/api';
 import type { Node, Pod, Toleration } from '@orrery/api/types';
 import { rfc3339, rfc3339Micro } from '@orrery/runtime';
 import { describe, expect, test } from 'vitest';
+import { defaultSettings } from '../settings.ts';
 import { startManager } from '../testing/manager-harness.ts';
 import { createCidrAllocator } from './cidr-allocator.ts';
 import { evictionRate, planTaints, zoneState } from './lifecycle-plan.ts';
@@ -21,6 +22,25 @@ describe('pod ranges', () => {
     expect(allocator.allocate()).toBe('10.244.3.0/24');
     const small = createCidrAllocator('10.0.0.0/29', 30);
     expect([small.allocate(), small.allocate(), small.allocate()]).toEqual(['10.0.0.0/30', '10.0.0.4/30', undefined]);
+  });
+
+  test('of both families go together, and what a node turns out to have counts', async () => {
+    const six = createCidrAllocator('fd00:10:244::/56', 64);
+    six.occupy('fd00:10:244:1::/64');
+    expect([six.allocate(), six.allocate()]).toEqual(['fd00:10:244::/64', 'fd00:10:244:2::/64']);
+    expect(() => createCidrAllocator('fd00::/32', 64)).toThrow('cannot divide');
+    const dual = { controllers: ['node-ipam-controller'], clusterCidr: '10.244.0.0/22,fd00::/62' };
+    const { api, clock } = await startManager(dual);
+    api.seed(Nodes, { metadata: { name: 'old' }, spec: { podCIDR: '10.244.0.0/24', podCIDRs: ['10.244.0.0/24', 'fd00:0:0:1::/64'] } });
+    for (const name of ['a', 'b']) await api.create(Nodes, { metadata: { name } });
+    await clock.advance(100);
+    expect(api.find(Nodes, 'a')?.spec).toMatchObject({ podCIDR: '10.244.1.0/24', podCIDRs: ['10.244.1.0/24', 'fd00::/64'] });
+    expect(api.find(Nodes, 'b')?.spec?.podCIDRs).toEqual(['10.244.2.0/24', 'fd00:0:0:2::/64']);
+    await api.delete(Nodes, { name: 'a' });
+    await api.create(Nodes, { metadata: { name: 'c' } });
+    await clock.advance(100);
+    expect(api.find(Nodes, 'c')?.spec?.podCIDRs).toEqual(['10.244.1.0/24', 'fd00::/64']);
+    await expect(startManager({ ...dual, clusterCidr: '10.0.0.0/16,10.1.0.0/16' })).rejects.toThrow('one IPv4 and one IPv6');
   });
 
   test('of two hundred nodes do not overlap', async () => {
@@ -72,8 +92,9 @@ test('taints follow conditions, the state of the zone limits evictions', () => {
   expect(shape(planTaints(node('a', 'Unknown'), { ...options, mayEvict: () => false }))).toEqual(['unreachable:NoSchedule']);
   const tainted = { ...node('a'), spec: { unschedulable: true, taints: [{ key: 'mine', effect: 'NoExecute' }, { key: 'node.kubernetes.io/not-ready', effect: 'NoExecute' }] } };
   expect(shape(planTaints({ ...tainted, spec: { ...tainted.spec, taints: tainted.spec.taints.map((t) => ({ ...t, key: t.key.replace('mine', 'x/mine') })) } }, options))).toEqual(['mine:NoExecute', 'unschedulable:NoSchedule']);
-  expect([zoneState([true, false]), zoneState([false, false]), zoneState([true, false, false, false])]).toEqual(['Normal', 'FullDisruption', 'PartialDisruption']);
-  expect([evictionRate('Normal', 3), evictionRate('PartialDisruption', 3), evictionRate('PartialDisruption', 60)]).toEqual([0.1, 0, 0.01]);
+  const zones = defaultSettings;
+  expect([[true, false], [false, false], [true, false, false, false]].map((readiness) => zoneState(readiness, zones))).toEqual(['Normal', 'FullDisruption', 'PartialDisruption']);
+  expect([evictionRate('Normal', 3, zones), evictionRate('PartialDisruption', 3, zones), evictionRate('PartialDisruption', 60, zones)]).toEqual([0.1, 0, 0.01]);
 });
 
 test('a node whose Lease is no longer renewed becomes Unknown, is tainted, and loses its pods when their patience ends', async () => {
@@ -139,4 +160,66 @@ test('nodes are told how long to keep what they read, by the size of the cluster
   api.seed(Nodes, ...Array.from({ length: 100 }, (_, i) => node(`n${i}`)));
   for (let i = 0; i < 20; i++) await clock.advance(100);
   expect(new Set(api.objects(Nodes).map((n) => n.metadata?.annotations?.['node.alpha.kubernetes.io/ttl']))).toEqual(new Set(['15']));
+});
+
+describe('zones', () => {
+  const controllers = ['node-lifecycle-controller'];
+  /** Zones of so many nodes, whose kubelets go silent and come back. */
+  const zonesOf = async (sizes: Record<string, number>) => {
+    const { api, clock } = await startManager({ controllers });
+    const silent = new Set<string>();
+    const names = Object.entries(sizes).flatMap(([zone, size]) => Array.from({ length: size }, (_, i) => `${zone}${i}`));
+    for (const name of names) api.seed(Nodes, { ...node(name), metadata: { name, labels: { 'topology.kubernetes.io/zone': name.charAt(0) } } });
+    const live = async (seconds: number) => {
+      for (let i = 0; i < seconds; i += 10) {
+        for (const name of names) {
+          if (silent.has(name)) continue;
+          api.seed(Leases, { metadata: { name, namespace: 'kube-node-lease' }, spec: { holderIdentity: name, renewTime: rfc3339Micro(clock.now()) } });
+          if (api.find(Nodes, name)?.status?.conditions?.[0]?.status !== 'True') api.setStatus(Nodes, { name }, { conditions: [{ type: 'Ready', status: 'True' }] });
+        }
+        for (let step = 0; step < 10; step++) await clock.advance(1_000);
+      }
+    };
+    const emptied = () => api.objects(Nodes).filter((n) => n.spec?.taints?.some((t) => t.effect === 'NoExecute')).map((n) => n.metadata?.name ?? '');
+    await live(20);
+    return { emptied, live, silent, names };
+  };
+
+  test('one that is gone entirely is emptied at a node in ten seconds, while another lives', async () => {
+    const { emptied, live, silent } = await zonesOf({ a: 4, b: 4 });
+    for (let i = 0; i < 4; i++) silent.add(`a${i}`);
+    await live(60);
+    const first = emptied().length;
+    expect(first).toBeLessThan(3);
+    await live(10);
+    expect(emptied().length).toBe(first + 1);
+    await live(40);
+    expect(emptied()).toEqual(['a0', 'a1', 'a2', 'a3']);
+  });
+
+  test('of one that is partly gone, a small one is left alone, a large one emptied at a node in a hundred seconds', async () => {
+    const { emptied, live, silent } = await zonesOf({ a: 10, b: 52 });
+    for (let i = 0; i < 6; i++) silent.add(`a${i}`);
+    for (let i = 0; i < 30; i++) silent.add(`b${i}`);
+    await live(70);
+    const early = emptied();
+    await live(600);
+    const later = emptied();
+    expect([later.filter((name) => name.startsWith('a')).length, early.filter((name) => name.startsWith('a')).length]).toEqual([0, 0]);
+    const slow = later.filter((name) => name.startsWith('b')).length - early.filter((name) => name.startsWith('b')).length;
+    expect([5, 6, 7]).toContain(slow);
+  });
+
+  test('when all are gone nothing is emptied, and what was is taken back', async () => {
+    const { emptied, live, silent, names } = await zonesOf({ a: 3, b: 3 });
+    silent.add('a0');
+    await live(80);
+    expect(emptied()).toEqual(['a0']);
+    for (const name of names) silent.add(name);
+    await live(200);
+    expect(emptied()).toEqual([]);
+    for (const name of names) if (name !== 'a0') silent.delete(name);
+    await live(60);
+    expect(emptied()).toEqual(['a0']);
+  });
 });
