@@ -1,6 +1,6 @@
 import { Pods } from '@orrery/api';
 import type { Pod } from '@orrery/api/types';
-import { serviceUnavailable } from '@orrery/errors';
+import { notFound, serviceUnavailable } from '@orrery/errors';
 import { VirtualClock, createMetrics, seededRandom, silentLogger } from '@orrery/runtime';
 import { expect, test } from 'vitest';
 import { createInformer } from './informer.ts';
@@ -79,5 +79,23 @@ test('a server that is away is asked again with back-off; a handler that throws 
   const synced = factory.whenSynced();
   await clock.advance(10_000);
   await synced;
+  expect(seen).toEqual(['add one']);
+});
+
+test('what is not served is not waited for, and found when it appears', async () => {
+  const { clock, env, api, seen, handlers } = setup();
+  api.seed(Pods, pod('one'));
+  api.setFault(() => notFound({ group: '', resource: 'pods', name: '' }));
+  const informer = createInformer(api, Pods, { env });
+  informer.addHandlers(handlers);
+  informer.start();
+  const synced = informer.whenSynced();
+  await clock.advance(50);
+  expect(informer.synced()).toBe(false);
+  await clock.advance(2_000);
+  await synced;
+  expect([informer.synced(), informer.size, seen]).toEqual([true, 0, []]);
+  api.setFault(undefined);
+  await clock.advance(20_000);
   expect(seen).toEqual(['add one']);
 });

@@ -30,7 +30,7 @@ export interface Informer<T extends KubeObject> extends ObjectStore<T> {
   /** Begins to list and watch; a second call does nothing. */
   start(): void;
   stop(): void;
-  /** True once the first list has been stored and given to the handlers. */
+  /** True once the first list has been stored and given to the handlers, or the resource turned out not to be served. */
   synced(): boolean;
   /** Resolves when synced; rejects with the signal's reason. */
   whenSynced(signal?: AbortSignal): Promise<void>;
@@ -43,6 +43,8 @@ export interface Informer<T extends KubeObject> extends ObjectStore<T> {
 
 const firstBackOffMs = 100;
 const maxBackOffMs = 10_000;
+/** What was not found this often is not served (an API that is turned off): nobody should wait for it. It is asked for on, in case it appears. */
+const unservedAfter = 3;
 /** A watch that lived this long is not taken for a failing one. */
 const healthyWatchMs = 1_000;
 
@@ -114,14 +116,20 @@ class ListWatch<T extends KubeObject> {
       this.replace(items);
       this.revision = page.resourceVersion;
       this.watch();
-      this.isSynced = true;
-      for (const resolve of this.waiting) resolve();
-      this.waiting.clear();
+      this.settle();
     } catch (error) {
       if (epoch !== this.epoch) return;
       if (isExpired(error)) this.forgotten = true;
-      this.retry(() => void this.list(), toStatusError(error));
+      const failure = toStatusError(error);
+      if (failure.code === 404 && this.failures >= unservedAfter) this.settle();
+      this.retry(() => void this.list(), failure);
     }
+  }
+
+  private settle(): void {
+    this.isSynced = true;
+    for (const resolve of this.waiting) resolve();
+    this.waiting.clear();
   }
 
   private replace(items: readonly T[]): void {
