@@ -27,7 +27,7 @@ const watchedPuts = 1000;
 
 function rate(name: string, operation: Operation, options: { clients: number; members?: readonly number[]; writes?: boolean }): Line {
   const { clients, members = [1, 3], writes = false } = options;
-  const label = `${name}, ${clients} ${clients === 1 ? 'client' : 'clients'}`;
+  const label = `${name} at ${clients}`;
   return { name: label, unit: '/s', better: 'more', members, writes, measure: async ({ target, load, ms }) => (await load.run({ kind: 'loop', address: target.address, operation, clients, ms })).perSecond };
 }
 
@@ -39,12 +39,12 @@ const isOwn = ({ memoryBytes }: Target): boolean => memoryBytes() !== undefined;
 /** In this order: reading needs the keys that were put. */
 export const lines: readonly Line[] = [
   ...counts.map((clients) => rate('put', 'put', { clients, writes: true })),
-  ...counts.map((clients) => rate('txn (update)', 'txn', { clients, writes: true })),
-  ...counts.map((clients) => rate('range, linearizable', 'linearizable', { clients })),
-  ...counts.map((clients) => rate('range, serializable', 'serializable', { clients, members: [1] })),
+  ...counts.map((clients) => rate('txn', 'txn', { clients, writes: true })),
+  ...counts.map((clients) => rate('linearizable range', 'linearizable', { clients })),
+  ...counts.map((clients) => rate('serializable range', 'serializable', { clients, members: [1] })),
   ...[1, 50].map((clients) => rate('page of 500 keys', 'page', { clients, members: [1] })),
   {
-    name: `watch events, ${watchers} watchers`,
+    name: `watch events to ${watchers}`,
     unit: '/s',
     better: 'more',
     members: [1],
@@ -52,7 +52,7 @@ export const lines: readonly Line[] = [
     measure: async ({ target, load }) => (await load.run({ kind: 'fanOut', address: target.address, watchers, puts: watchedPuts })).perSecond,
   },
   {
-    name: 'watch, from put to event, p50',
+    name: 'watch from put to event, p50',
     unit: 'µs',
     better: 'less',
     members: [1, 3],
@@ -60,7 +60,7 @@ export const lines: readonly Line[] = [
     measure: async ({ target, load, ms }) => (await load.run({ kind: 'watchLatency', address: target.address, ms })).p50Us,
   },
   {
-    name: 'restart, filling',
+    name: 'filling for restart',
     unit: '/s',
     better: 'more',
     members: [1],
@@ -74,7 +74,7 @@ export const lines: readonly Line[] = [
     },
   },
   {
-    name: 'restart, memory after filling',
+    name: 'memory after filling',
     unit: 'B/key',
     better: 'less',
     members: [1],
@@ -82,14 +82,14 @@ export const lines: readonly Line[] = [
     measure: async ({ target, keys }) => perKey(target, keys),
   },
   {
-    name: 'restart, time after kill -9',
+    name: 'restart after kill -9',
     unit: 'ms',
     better: 'less',
     members: [1],
     measure: async ({ target }) => (isOwn(target) ? target.restart() : undefined),
   },
   {
-    name: 'restart, memory after it',
+    name: 'memory after restart',
     unit: 'MiB',
     better: 'less',
     members: [1],

@@ -11,7 +11,7 @@ import { type Target, foreign, onPath, startEtcd, startOwn } from './servers.ts'
 const help = `npm run bench -- store [options]
 
   --etcd HOST:PORT  measure beside this etcd; without it one is started when it is installed (Debian: etcd-server)
-  --only NAME,...   lines whose name begins so: ${[...new Set(lines.map(({ name }) => name.split(' ')[0]))].join(', ')}
+  --only NAME,...   lines whose name begins so, of: ${[...new Set(lines.map(({ name }) => name.split(' ')[0]))].join(', ')}
   --members N,...   1 and 3 (1,3): clusters of so many on this machine
   --rounds N        of every line, ours and etcd's in turn; medians count (5)
   --seconds N       of each measurement (2)

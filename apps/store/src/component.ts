@@ -1,4 +1,4 @@
-import type { HttpServer, ServeHttp } from '@orrery/node-io';
+import type { HttpServer, ServeGrpc, ServeHttp } from '@orrery/node-io';
 import type { Raft, RaftOptions } from '@orrery/raft';
 import { type Channel, Code, type GrpcServer, RpcError, type ServedService, type TlsMaterial, grpcServer, inMemoryChannel } from '@orrery/rpc';
 import { type Component, ConfigError, type Disk, type Env, resolveConfig } from '@orrery/runtime';
@@ -41,6 +41,8 @@ export interface StoreDeps {
   readonly disk?: Disk | undefined;
   /** Needed with `listenMetrics`. */
   readonly serveHttp?: ServeHttp | undefined;
+  /** Serves clients and members; without, `grpcServer` of `@orrery/rpc` does. */
+  readonly serveGrpc?: ServeGrpc | undefined;
   /** Connects to another member at its URL; without, over gRPC. */
   readonly dialPeer?: ((url: string) => Channel) | undefined;
   /** Makes the algorithm of a member of a cluster; without, `libs/raft` with its defaults. */
@@ -211,7 +213,7 @@ class StoreComponent implements Store {
       removed: () => void this.stop(),
     });
     this.cluster = cluster;
-    if (!deps.dialPeer) this.peerServers = await listenForPeers(cluster.service, { addresses: config.listenPeer, tls, requireClientCert: config.peerClientCertAuth });
+    if (!deps.dialPeer) this.peerServers = await listenForPeers(cluster.service, { addresses: config.listenPeer, tls, requireClientCert: config.peerClientCertAuth, serve: deps.serveGrpc ?? grpcServer });
     ({ storage: this.storage, snapshotter: this.snapshotter } = await cluster.start());
   }
 
@@ -238,7 +240,7 @@ class StoreComponent implements Store {
   private async listen(tls: TlsMaterial | undefined): Promise<void> {
     const { config, env, deps } = this;
     for (const address of config.listenClient) {
-      const server = grpcServer(this.services, { ...(tls ? { tls } : {}), requireClientCert: config.clientCertAuth });
+      const server = (deps.serveGrpc ?? grpcServer)(this.services, { ...(tls ? { tls } : {}), requireClientCert: config.clientCertAuth });
       this.servers.push(server);
       const port = await server.listen(address);
       const bound = address.startsWith('unix:') ? address : address.replace(/:\d+$/, `:${port}`);

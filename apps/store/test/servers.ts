@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { nodeDisk, realClock, realRandom } from '@orrery/node-io';
+import { nodeDisk, realClock, realRandom, serveGrpc } from '@orrery/node-io';
 import { ensurePki } from '@orrery/node-io/pki';
 import { ClusterDefinition, MaintenanceDefinition } from '@orrery/proto/etcd';
 import { type Channel, createClient, grpcChannel } from '@orrery/rpc';
@@ -30,7 +30,7 @@ export function temporaryDir(): { path: string; remove: () => void } {
 
 /** Ours, in this process, over gRPC or by direct calls. */
 export async function startStore(options: { inMemory?: boolean; settings?: Partial<StoreConfig> } = {}): Promise<Server> {
-  const store = createStore(env(), { disk: nodeDisk }, { listenClient: ['127.0.0.1:0'], ...options.settings });
+  const store = createStore(env(), { disk: nodeDisk, serveGrpc }, { listenClient: ['127.0.0.1:0'], ...options.settings });
   await store.start();
   const address = store.addresses[0] as string;
   return { address, open: () => (options.inMemory ? store.channel() : grpcChannel(address)), stop: () => store.stop() };
@@ -43,7 +43,7 @@ export async function startCluster(role: 'leader' | 'follower'): Promise<Server>
   const initialCluster = ports.map((port, i) => `m${i}=127.0.0.1:${port}`);
   const stores = ports.map((port, i) => {
     const own = { name: `m${i}`, dataDir: join(dir.path, `m${i}`), listenPeer: [`127.0.0.1:${port}`], initialCluster, electionTimeout: 500, heartbeatInterval: 50 };
-    return createStore(env(), { disk: nodeDisk }, { listenClient: ['127.0.0.1:0'], ...own });
+    return createStore(env(), { disk: nodeDisk, serveGrpc }, { listenClient: ['127.0.0.1:0'], ...own });
   });
   await Promise.all(stores.map((store) => store.start()));
   const leads = async (store: (typeof stores)[number]): Promise<boolean> => {

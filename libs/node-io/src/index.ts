@@ -18,6 +18,7 @@ export * from './reverse-proxy.ts';
 export * from './probe-transports.ts';
 export * from './vnet-member.ts';
 export * from './health-server.ts';
+export * from './grpc-listener.ts';
 export * from './file-state.ts';
 export * from './balancer-network.ts';
 export * from './serve-over.ts';

@@ -7,7 +7,8 @@ import { createControllerManager, secretTokenSigner } from '@orrery/controller-m
 import { coreDnsSchema, createCoreDns } from '@orrery/coredns/component';
 import { createIngress, ingressSchema } from '@orrery/ingress/component';
 import { type KubeProxy, createKubeProxy } from '@orrery/kube-proxy/component';
-import { type Pki, balancerNetwork, clusterServerName, createReverseProxy, csrSigner, dialHost, ensurePki, exposeNodePorts, fileState, frontProxyName, hostDns, nodeDisk, serveHttp } from '@orrery/node-io';
+import { createMetricsServer, metricsServerSchema, serviceDnsName } from '@orrery/metrics-server/component';
+import { type Pki, balancerNetwork, clusterServerName, createHttpClient, createReverseProxy, csrSigner, dialHost, ensurePki, exposeNodePorts, fileState, frontProxyName, hostDns, nodeDisk, serveGrpc, serveHttp } from '@orrery/node-io';
 import { type Component, type Env, resolveConfig, stopAll } from '@orrery/runtime';
 import { createStore } from '@orrery/store/component';
 import { type Fabric, NetError, type VnetSwitch, createFabric } from '@orrery/vnet';
@@ -41,7 +42,7 @@ class SingleCluster implements Cluster {
     this.pki = ensurePki(dir.pki, { dnsNames: [clusterServerName] });
     this.fabric = createFabric(this.env('vnet'), { hostGateway: { dial: ({ to }) => this.dialMachine(to) } });
     this.infra = this.fabric.addSwitch({ node: 'orrery-infra', nodeIp: network.infraSwitch });
-    this.store = createStore(this.env('store'), { disk: nodeDisk }, { dataDir: dir.store, listenClient: ['127.0.0.1:0'], ...extraSettings('store', options.extra) });
+    this.store = createStore(this.env('store'), { disk: nodeDisk, serveGrpc }, { dataDir: dir.store, listenClient: ['127.0.0.1:0'], ...extraSettings('store', options.extra) });
     const { frontProxy } = this.pki;
     const kubeletClient = this.pki.clientCert('kube-apiserver-kubelet-client', ['system:masters']);
     this.apiServer = createApiServer(
@@ -93,6 +94,7 @@ class SingleCluster implements Cluster {
       'kube-proxy': () => proxy,
       coredns: () => this.coreDns(),
       ingress: () => this.ingress(),
+      'metrics-server': () => this.metricsServer(),
     };
     const wanted = Object.entries(optional).filter(([name]) => !this.options.without.has(name));
     await Promise.all([...wanted.map(([, create]) => this.run(create(), signal)), this.run(nodes, signal)]);
@@ -185,6 +187,21 @@ class SingleCluster implements Cluster {
       resolveConfig(coreDnsSchema, [{ serviceIp: network.dnsService }]),
     );
     return afterStart(dns, () => (this.found['dns'] = dns.address()));
+  }
+
+  private metricsServer(): Component {
+    const { cert, key } = this.pki.servingCert('metrics-server', { subject: { commonName: 'metrics-server' }, altNames: { dnsNames: [serviceDnsName] } });
+    const client = this.pki.clientCert('system:metrics-server', ['orrery:components']);
+    return createMetricsServer(
+      this.env('metrics-server'),
+      {
+        api: this.client('system:metrics-server', ['orrery:components']),
+        serveHttp,
+        connectKubelet: ({ host, port }) => createHttpClient({ server: `https://${host}:${port}`, ca: this.pki.caCert, ...client, maxSockets: 8 }),
+        tls: { cert, key, ca: this.pki.caCert },
+      },
+      resolveConfig(metricsServerSchema, [{ securePort: 0 }, extraSettings('metrics-server', this.options.extra)]),
+    );
   }
 
   private ingress(): Component {

@@ -1,4 +1,5 @@
-import { type Channel, type GrpcServer, type ServedService, type TlsMaterial, grpcChannel, grpcServer } from '@orrery/rpc';
+import type { ServeGrpc } from '@orrery/node-io';
+import { type Channel, type GrpcServer, type ServedService, type TlsMaterial, grpcChannel } from '@orrery/rpc';
 import { ConfigError } from '@orrery/runtime';
 import type { StoreConfig } from '../config.ts';
 import type { ClusterSettings } from './cluster-member.ts';
@@ -38,11 +39,11 @@ export function dialPeer(url: string, tls: TlsMaterial | undefined): Channel {
 }
 
 /** Listens for the other members. */
-export async function listenForPeers(service: ServedService, options: { addresses: readonly string[]; tls: TlsMaterial | undefined; requireClientCert: boolean }): Promise<GrpcServer[]> {
-  const { addresses, tls, requireClientCert } = options;
+export async function listenForPeers(service: ServedService, options: { addresses: readonly string[]; tls: TlsMaterial | undefined; requireClientCert: boolean; serve: ServeGrpc }): Promise<GrpcServer[]> {
+  const { addresses, tls, requireClientCert, serve } = options;
   const servers: GrpcServer[] = [];
   for (const address of addresses) {
-    const server = grpcServer([service], { ...(tls ? { tls } : {}), requireClientCert });
+    const server = serve([service], { ...(tls ? { tls } : {}), requireClientCert });
     servers.push(server);
     await server.listen(address.replace(/^https?:\/\//, ''));
   }

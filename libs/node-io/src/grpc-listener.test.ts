@@ -1,0 +1,242 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { type Http2Stream, connect as connectHttp2 } from 'node:http2';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
+import { type CallContext, type Channel, Code, type Client, RpcError, createClient, grpcChannel, service } from '@orrery/rpc';
+import fc from 'fast-check';
+import { afterEach, describe, expect, it } from 'vitest';
+import { serveGrpc } from './grpc-listener.ts';
+import { ensurePki } from './pki/index.ts';
+
+/** A message that is its own bytes. */
+const raw = { encode: (message: Uint8Array) => ({ finish: () => message }) as unknown as BinaryWriter, decode: (bytes: BinaryReader | Uint8Array) => Buffer.from(bytes as Uint8Array) };
+const method = (name: string, requestStream: boolean, responseStream: boolean) => ({ name, requestType: raw, responseType: raw, requestStream, responseStream });
+const Echo = {
+  name: 'Echo',
+  fullName: 'test.Echo',
+  methods: { one: method('One', false, false), collect: method('Collect', true, false), repeat: method('Repeat', false, true), both: method('Both', true, true), missing: method('Missing', false, false) },
+} as const;
+
+const cleanUps: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
+});
+
+const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
+let contexts: CallContext[] = [];
+
+const echo = service(Echo as never, {
+  one: async (request: Buffer, context: CallContext) => {
+    contexts.push(context);
+    if (text(request) === 'fail') throw new RpcError(Code.NOT_FOUND, 'no such thing: 100 % “gone”\n');
+    if (text(request) === 'bug') throw new Error('a bug');
+    if (text(request) === 'wait') await new Promise((resolve) => context.signal.addEventListener('abort', resolve));
+    return request;
+  },
+  collect: async (requests: AsyncIterable<Buffer>) => {
+    let bytes = 0;
+    for await (const request of requests) bytes += request.length;
+    return Buffer.from(String(bytes));
+  },
+  repeat: async function* (request: Buffer, context: CallContext) {
+    contexts.push(context);
+    const [count = 0, size = 0] = text(request).split(' ').map(Number);
+    for (let i = 0; i < count; i++) yield Buffer.alloc(size, i);
+    if (size === 7) throw new RpcError(Code.ABORTED, 'enough');
+  },
+  both: async function* (requests: AsyncIterable<Buffer>) {
+    for await (const request of requests) yield request;
+  },
+} as never);
+
+type EchoClient = Client<typeof Echo>;
+
+async function serve(options: Parameters<typeof serveGrpc>[1] = {}) {
+  contexts = [];
+  const server = serveGrpc([echo], options);
+  const port = await server.listen('127.0.0.1:0');
+  cleanUps.push(() => server.stop());
+  const open = (extra: Parameters<typeof grpcChannel>[1] = {}): { client: EchoClient; channel: Channel } => {
+    const channel = grpcChannel(`127.0.0.1:${port}`, extra);
+    cleanUps.push(() => channel.close());
+    return { client: createClient(Echo, channel) as EchoClient, channel };
+  };
+  return { server, port, open };
+}
+
+const call = (client: EchoClient, request: string | Buffer, options?: object): Promise<Buffer> => client.one(Buffer.from(request) as never, options) as Promise<Buffer>;
+const repeat = (client: EchoClient, what: string): AsyncIterable<Buffer> => client.repeat(Buffer.from(what) as never) as unknown as AsyncIterable<Buffer>;
+
+describe('gRPC over our own HTTP/2', () => {
+  it('answers, from nothing to more than all windows', async () => {
+    const { client } = (await serve()).open();
+    for (const size of [0, 1, 16_379, 16_380, 65_530, 65_531, 1_048_571, 1_048_576, 5_000_000]) {
+      const request = Buffer.alloc(size, 'x');
+      expect((await call(client, request)).equals(request)).toBe(true);
+    }
+    const many = await Promise.all(Array.from({ length: 500 }, (_, i) => call(client, `request ${i}`)));
+    expect(many.map(text)).toEqual(Array.from({ length: 500 }, (_, i) => `request ${i}`));
+  });
+
+  it('streams both ways', async () => {
+    const { client } = (await serve()).open();
+    const chunks = async function* () {
+      for (let i = 0; i < 60; i++) yield Buffer.alloc(50_000);
+    };
+    expect(text((await client.collect(chunks() as never)) as Buffer)).toBe('3000000');
+    let seen = 0;
+    for await (const bytes of repeat(client, '60 50000')) seen += bytes.length;
+    expect(seen).toBe(3_000_000);
+    const back: number[] = [];
+    for await (const bytes of client.both(chunks() as never) as unknown as AsyncIterable<Buffer>) back.push(bytes.length);
+    expect(back).toEqual(Array.from({ length: 60 }, () => 50_000));
+  });
+
+  it('fails with the code and the words of the handler, in whatever script', async () => {
+    const { client } = (await serve()).open();
+    await expect(call(client, 'fail')).rejects.toMatchObject({ code: Code.NOT_FOUND, message: 'no such thing: 100 % “gone”\n' });
+    await expect(call(client, 'bug')).rejects.toMatchObject({ code: Code.UNKNOWN, message: 'a bug' });
+    await expect(call(client, 'x')).resolves.toEqual(Buffer.from('x'));
+    await expect(client.missing(Buffer.alloc(0) as never)).rejects.toMatchObject({ code: Code.UNIMPLEMENTED, message: 'method Missing not implemented' });
+    const stream = repeat(client, '3 7');
+    const sizes: number[] = [];
+    const read = async (): Promise<void> => {
+      for await (const bytes of stream) sizes.push(bytes.length);
+    };
+    await expect(read()).rejects.toMatchObject({ code: Code.ABORTED, message: 'enough' });
+    expect(sizes).toEqual([7, 7, 7]);
+  });
+
+  it('tells what it does not serve', async () => {
+    const { channel } = (await serve()).open();
+    const other = { ...Echo, fullName: 'test.Other' };
+    await expect((createClient(other, channel) as EchoClient).one(Buffer.alloc(0) as never)).rejects.toMatchObject({ code: Code.UNIMPLEMENTED, message: 'unknown service test.Other' });
+    const more = { ...Echo, methods: { one: method('Two', false, false) } };
+    await expect(createClient(more, channel).one(Buffer.alloc(0))).rejects.toMatchObject({ code: Code.UNIMPLEMENTED, message: 'unknown method Two for service test.Echo' });
+  });
+
+  it('passes metadata on, keeps deadlines, aborts what the client gives up', async () => {
+    const { port, open } = await serve();
+    const { client } = open();
+    await call(client, 'x', { metadata: { hasleader: 'true' } });
+    expect(contexts[0]?.metadata).toMatchObject({ hasleader: 'true' });
+    expect(contexts[0]?.metadata).not.toHaveProperty('te');
+    expect(contexts[0]?.peer.address).toMatch(/^127\.0\.0\.1:\d+$/);
+    await expect(call(client, 'wait', { timeoutMs: 50 })).rejects.toMatchObject({ code: Code.DEADLINE_EXCEEDED });
+    const abort = new AbortController();
+    const waiting = call(client, 'wait', { signal: abort.signal });
+    while (contexts.length < 3) await new Promise((resolve) => setTimeout(resolve, 5));
+    const gone = new Promise((resolve) => contexts[2]?.signal.addEventListener('abort', resolve));
+    abort.abort();
+    await expect(waiting).rejects.toMatchObject({ code: Code.CANCELLED });
+    await gone;
+    const session = connectHttp2(`http://127.0.0.1:${port}`);
+    const stream = session.request({ ':method': 'POST', ':path': '/test.Echo/One', 'content-type': 'application/grpc' });
+    stream.on('error', () => undefined).end(Buffer.from('000000000477616974', 'hex'));
+    while (contexts.length < 4) await new Promise((resolve) => setTimeout(resolve, 5));
+    const lost = new Promise((resolve) => contexts[3]?.signal.addEventListener('abort', resolve));
+    session.destroy();
+    await lost;
+  });
+
+  it('pauses a stream whose client does not read', async () => {
+    const { open } = await serve();
+    const { client } = open();
+    const stream = repeat(client, '100000 10000')[Symbol.asyncIterator]();
+    await stream.next();
+    const before = process.memoryUsage().rss;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    // A thousand megabytes are waiting to be made.
+    expect(process.memoryUsage().rss - before).toBeLessThan(300 * 1024 * 1024);
+    await stream.return?.();
+  });
+
+  it('lets calls in flight finish when it stops, and ends those that do not', async () => {
+    const { server, open } = await serve();
+    const { client } = open();
+    await call(client, 'x');
+    const waiting = call(client, 'wait');
+    const failed = expect(waiting).rejects.toMatchObject({ code: Code.UNAVAILABLE });
+    while (contexts.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    await server.stop(100);
+    await failed;
+    await expect(call(client, 'x')).rejects.toMatchObject({ code: Code.UNAVAILABLE });
+  });
+
+  it('verifies clients by certificate, or shows what they have', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'orrery-grpc-'));
+    cleanUps.push(() => rmSync(dir, { recursive: true }));
+    const pki = ensurePki(dir, { dnsNames: ['localhost'] });
+    const { cert, key } = pki.servingCert('server', { subject: { commonName: 'server' }, altNames: { dnsNames: ['localhost'], ipAddresses: ['127.0.0.1'] } });
+    const user = pki.clientCert('someone', ['people', 'others']);
+    const strict = await serve({ tls: { ca: pki.caCert, cert, key }, requireClientCert: true });
+    const known = strict.open({ tls: { ca: pki.caCert, cert: user.cert, key: user.key }, serverName: 'localhost' });
+    expect(text(await call(known.client, 'x'))).toBe('x');
+    expect(contexts[0]?.peer).toMatchObject({ commonName: 'someone', organizations: expect.arrayContaining(['people', 'others']) as string[] });
+    const unknown = strict.open({ tls: { ca: pki.caCert }, serverName: 'localhost' });
+    await expect(call(unknown.client, 'x', { timeoutMs: 2000 })).rejects.toBeInstanceOf(RpcError);
+    const lax = await serve({ tls: { ca: pki.caCert, cert, key }, optionalClientCert: true });
+    await call(lax.open({ tls: { ca: pki.caCert }, serverName: 'localhost' }).client, 'x');
+    await call(lax.open({ tls: { ca: pki.caCert, cert: user.cert, key: user.key }, serverName: 'localhost' }).client, 'x');
+    expect(contexts.map(({ peer }) => [peer.commonName, peer.shownCertificate?.length !== undefined])).toEqual([[undefined, false], [undefined, true]]);
+  });
+
+  it('listens on a socket of the file system', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'orrery-grpc-'));
+    cleanUps.push(() => rmSync(dir, { recursive: true }));
+    const server = serveGrpc([echo]);
+    cleanUps.push(() => server.stop());
+    expect(await server.listen(`unix:${dir}/s`)).toBe(0);
+    const channel = grpcChannel(`unix:${dir}/s`);
+    cleanUps.push(() => channel.close());
+    expect(text(await call(createClient(Echo, channel) as EchoClient, 'x'))).toBe('x');
+  });
+
+  it('reads the headers of another encoder, whatever they are', async () => {
+    const { port } = await serve();
+    const session = connectHttp2(`http://127.0.0.1:${port}`);
+    cleanUps.push(() => session.close());
+    const finished = (stream: Http2Stream): Promise<void> => new Promise((resolve) => stream.on('close', resolve).on('error', () => undefined).resume());
+    const value = fc.string({ unit: fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code)), minLength: 1, maxLength: 200 });
+    await fc.assert(
+      fc.asyncProperty(fc.dictionary(fc.stringMatching(/^x[a-z0-9]{0,20}$/), value, { maxKeys: 6 }), async (headers) => {
+        contexts = [];
+        const stream = session.request({ ':method': 'POST', ':path': '/test.Echo/One', 'content-type': 'application/grpc', te: 'trailers', ...headers });
+        stream.end(Buffer.from([0, 0, 0, 0, 1, 120]));
+        await finished(stream);
+        expect(contexts[0]?.metadata).toEqual(headers);
+      }),
+    );
+  });
+
+  it.each([
+    ['no POST', { ':method': 'GET', 'content-type': 'application/grpc' }, '', { status: 405 }],
+    ['no gRPC', { 'content-type': 'application/json' }, '', { status: 415 }],
+    ['a compressed message', { 'grpc-encoding': 'gzip' }, '010000000178', { code: '12' }],
+    ['a message that ends early', {}, '000000000978', { code: '13' }],
+    ['no message', {}, '', { code: '13' }],
+    ['two messages', {}, '000000000178000000000178', { code: '13' }],
+    ['a message that is too large', {}, '00ffffffff78', { code: '8' }],
+    ['a bad deadline', { 'grpc-timeout': '12' }, '000000000178', { code: '13' }],
+    ['a path without a method', { ':path': '/' }, '000000000178', { code: '12' }],
+  ])('refuses %s', async (_, headers, body, expected) => {
+    const { port } = await serve();
+    const session = connectHttp2(`http://127.0.0.1:${port}`);
+    cleanUps.push(() => session.close());
+    const stream = session.request({ ':method': 'POST', ':path': '/test.Echo/One', 'content-type': 'application/grpc', ...headers });
+    const answer = new Promise<{ status: number | undefined; code: string | undefined }>((resolve) => stream.on('response', (head) => resolve({ status: head[':status'], code: head['grpc-status'] as string | undefined })));
+    stream.on('error', () => undefined).resume();
+    stream.end(Buffer.from(body, 'hex'));
+    expect(await answer).toMatchObject(expected);
+  });
+
+  it('closes connections of those who speak something else', async () => {
+    const { port, open } = await serve();
+    const socket = connect(port, '127.0.0.1');
+    socket.write('GET / HTTP/1.1\r\n\r\n');
+    await new Promise((resolve) => socket.on('close', resolve).resume());
+    expect(text(await call(open().client, 'x'))).toBe('x');
+  });
+});
