@@ -48,7 +48,8 @@ export class BenchClient {
       accept,
       'user-agent': 'orrery-bench',
       ...(token ? { authorization: `Bearer ${token}` } : {}),
-      ...(body === undefined ? {} : { 'content-type': contentType ?? 'application/json' }),
+      // As the clients of Kubernetes send it.
+      ...(body === undefined ? {} : { 'content-type': contentType ?? 'application/json', 'content-length': Buffer.byteLength(body) }),
     });
     stream.end(body);
     return stream;
