@@ -1,9 +1,11 @@
 /**
  * Simulated clusters, each drawn from a seed: `npx nx sim store -- --seed N` replays one and tells what happened,
- * `-- --seeds N` runs many. Ends with 1 when a checker found something.
+ * `-- --seeds N` runs many. `--members`, `--seconds` (of faults), `--faults pause,heal` and `--bug` (a planted one) take the place of what
+ * the seed would draw; `--trace` tells everything. Ends with 1 when a checker found something.
  */
 import { parseArgs } from 'node:util';
 import { type BugName, bugs } from '../src/simulation/bugs.ts';
+import { type Faults, faultsFrom } from '../src/simulation/nemesis.ts';
 import { type Outcome, simulate } from '../src/simulation/scenario.ts';
 
 const { values: flags } = parseArgs({
@@ -14,6 +16,7 @@ const { values: flags } = parseArgs({
     members: { type: 'string' },
     seconds: { type: 'string' },
     bug: { type: 'string' },
+    faults: { type: 'string' },
     trace: { type: 'boolean', default: false },
   },
 });
@@ -25,10 +28,12 @@ const whole = (text: string | undefined, flag: string): number | undefined => {
   return Number(text);
 };
 
+const faults: Faults | undefined = flags.faults === undefined ? undefined : faultsFrom(flags.faults.split(','));
+
 function run(seed: number, trace?: (line: string) => void): Promise<Outcome> {
   const seconds = whole(flags.seconds, 'seconds');
   if (flags.bug !== undefined && !(flags.bug in bugs)) throw new Error(`--bug is one of ${Object.keys(bugs).join()}`);
-  return simulate({ seed, drain, trace, members: whole(flags.members, 'members'), faultyMs: seconds === undefined ? undefined : seconds * 1000, bug: flags.bug as BugName | undefined });
+  return simulate({ seed, drain, trace, members: whole(flags.members, 'members'), faultyMs: seconds === undefined ? undefined : seconds * 1000, bug: flags.bug as BugName | undefined, faults });
 }
 
 const summary = ({ seed, findings, calls, acknowledged, revision, events, leases, leaderChanges, undecided, virtualMs }: Outcome): string =>

@@ -124,20 +124,22 @@ export class ClusterMember {
     const urls = settings.initialCluster.filter(({ name }) => name !== settings.name).flatMap(({ peerURLs }) => peerURLs);
     if (urls.length === 0) throw new ConfigError('--initial-cluster-state existing needs other members in --initial-cluster');
     while (!this.stopped) {
+      /** One that was taken out itself, or lags, does not know of this member: another may. */
+      let unknown: ConfigError | undefined;
       for (const url of urls) {
         const channel = dial(url);
         try {
           const { clusterId = '0', members = [] } = await createClient(PeerDefinition, channel).describe({}, { timeoutMs: describeTimeoutMs });
           const own = members.find(({ peerUrls = [] }) => peerUrls.some((peerUrl) => settings.peerURLs.includes(peerUrl)));
-          if (own?.id === undefined) throw new ConfigError(`the cluster at ${url} has no member at ${settings.peerURLs.join()}: add it first`);
-          return { clusterId, memberId: own.id, format: dataFormats.replicated };
+          if (own?.id !== undefined) return { clusterId, memberId: own.id, format: dataFormats.replicated };
+          unknown ??= new ConfigError(`the cluster at ${url} has no member at ${settings.peerURLs.join()}: add it first`);
         } catch (error) {
-          if (error instanceof ConfigError) throw error;
           env.log.warn('cannot ask a member who is in the cluster', { url, error });
         } finally {
           channel.close();
         }
       }
+      if (unknown) throw unknown;
       await env.clock.sleep(lookAgainMs);
     }
     throw new Error('stopped');

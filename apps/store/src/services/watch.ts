@@ -53,6 +53,8 @@ class WatchStream {
   private readonly ready = new Set<Open>();
   /** Revision that must have been delivered to every watcher before a requested progress answer goes out. */
   private progressAt: number | undefined;
+  /** The highest revision in a header of events so far. */
+  private toldOf = 0;
   private nextId = 0;
   private wake: (() => void) | undefined;
   private ended = false;
@@ -185,11 +187,13 @@ class WatchStream {
   }
 
   private progress(): WatchResponse | undefined {
-    const target = this.progressAt;
-    if (target === undefined) return undefined;
-    for (const { watcher } of this.open.values()) if (this.hub.seen(watcher) < target) return undefined;
+    if (this.progressAt === undefined) return undefined;
+    let seen = this.member.state.revision;
+    for (const { watcher } of this.open.values()) seen = Math.min(seen, this.hub.seen(watcher));
+    // Not behind what a watcher was told meanwhile either: clients take it for how far all of them are.
+    if (seen < Math.max(this.progressAt, this.toldOf)) return undefined;
     this.progressAt = undefined;
-    return { header: this.member.header(target), watchId: wholeStream };
+    return { header: this.member.header(seen), watchId: wholeStream };
   }
 
   private *take(opened: Open): Iterable<WatchResponse> {
@@ -205,6 +209,7 @@ class WatchStream {
     }
     if (batch.events.length === 0) return;
     opened.active = true;
+    this.toldOf = Math.max(this.toldOf, batch.upTo);
     const response: WatchResponse = { header, watchId: opened.id, events: batch.events as Event[] };
     if (opened.fragment) yield* fragments(response, this.options.maxResponseBytes);
     else yield response;

@@ -48,19 +48,21 @@ class Trial {
   }
 }
 
-/** The members that the cluster says it has, each running. */
+/** The members that the cluster says it has, once each runs and follows. */
 async function gather(lab: Lab, trial: Trial): Promise<Machine[] | undefined> {
-  let members: Machine[] = [];
+  const { machines } = lab.cluster;
+  let members: readonly Machine[] = machines;
   const isWhole = await trial.eventually(healMs, async () => {
-    repair(lab, 100);
-    const [leader] = lab.cluster.leaders().reverse();
+    repair(lab, members, 100);
+    const leader = lab.cluster.leaders().at(-1);
     if (!leader) return false;
     const { members: listed = [] } = await lab.cluster.directly(leader).cluster.memberList({ linearizable: true });
     const urls = listed.flatMap(({ peerURLs = [] }) => peerURLs);
-    members = lab.cluster.machines.filter(({ url }) => lab.cluster.machines.length === 1 || urls.includes(url));
-    return members.length > 0 && members.every(({ status }) => status !== undefined && status.leader === leader.status?.id && status.term === leader.status.term);
+    // A store that knows of no cluster has no address for others.
+    if (machines.length > 1) members = machines.filter(({ url }) => urls.includes(url));
+    return lab.changes === 0 && members.every(({ status }) => status !== undefined && status.leader === leader.status?.id && status.term === leader.status.term);
   });
-  return isWhole ? members : undefined;
+  return isWhole ? [...members] : undefined;
 }
 
 async function disarm(lab: Lab, machine: Machine): Promise<void> {

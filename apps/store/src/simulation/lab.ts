@@ -15,6 +15,8 @@ export class Lab {
   isEnding = false;
   /** Watches may end, too. */
   isOver = false;
+  /** Changes of members whose outcome is not known yet. */
+  changes = 0;
   private moments = 0;
   private values = 0;
 

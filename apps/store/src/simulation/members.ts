@@ -22,7 +22,10 @@ export function changeMembers(lab: Lab): void {
       lab.trace(`member ${name} is out`);
     } else if (lab.cluster.machines.length < mostMachines) await addLearner(lab, clients, options);
   };
-  work().catch((error: unknown) => lab.trace(`the change of members: ${(error as Error).message}`));
+  lab.changes += 1;
+  work()
+    .catch((error: unknown) => lab.trace(`the change of members: ${(error as Error).message}`))
+    .finally(() => (lab.changes -= 1));
 }
 
 async function addLearner(lab: Lab, clients: ReturnType<Lab['connect']>['clients'], options: { timeoutMs: number }): Promise<void> {

@@ -114,9 +114,19 @@ const faults = {
   changeMembers: (lab: Lab) => changeMembers(lab),
 } as const;
 
+/** Each of the faults alike; a name that comes twice counts twice. Throws for one that there is not. */
+export function faultsFrom(names: readonly string[]): Faults {
+  const weights: Record<string, number> = {};
+  for (const name of names) {
+    if (!(name in faults)) throw new Error(`there is no fault ${name}; there are ${Object.keys(faults).join()}`);
+    weights[name] = (weights[name] ?? 0) + 1;
+  }
+  return weights;
+}
+
 /** Starts again what is down, sooner or later; also what runs but has given up, or was taken out of the cluster. */
-export function repair(lab: Lab, percent: number): void {
-  for (const machine of lab.cluster.machines) {
+export function repair(lab: Lab, machines: readonly Machine[], percent: number): void {
+  for (const machine of machines) {
     if (machine.process && machine.isUp && machine.store?.ready() === false && lab.chance(percent)) {
       lab.trace(`${machine.name} has given up`);
       lab.cluster.crash(machine, { isSilent: false });
@@ -132,6 +142,6 @@ export async function runNemesis(lab: Lab, options: { faults: Faults; pauseMs: n
     await lab.time.sleep(50 + lab.random.int(options.pauseMs));
     if (options.until()) return;
     faults[lab.pick(names)](lab);
-    repair(lab, 35);
+    repair(lab, lab.cluster.machines, 35);
   }
 }

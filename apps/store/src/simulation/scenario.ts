@@ -113,7 +113,7 @@ export async function simulate(options: ScenarioOptions): Promise<Outcome> {
   const background = [
     ...watches.map((watch) => watch.run()),
     ...['c1', 'c2', 'c3'].map((name) => runKvClient(lab, name)),
-    runLeaseClient(lab, 'c4'),
+    ...['l1', 'l2', 'l3'].map((name) => runLeaseClient(lab, name)),
     runCompactions(lab, watches.slice(0, 2)),
     runNemesis(lab, { faults, pauseMs, until: () => time.monotonic() >= faultyMs }),
   ];
