@@ -22,8 +22,11 @@ export type ContainerList = 'containers' | 'initContainers' | 'ephemeralContaine
 
 /** Every container with where it stands: init containers first, as upstream visits them. */
 export function allContainers(spec: PodSpec, at: FieldPath): { container: Container; at: FieldPath }[] {
-  return (['initContainers', 'containers', 'ephemeralContainers'] as const).flatMap((list) =>
-    (spec[list] ?? []).map((container, i) => ({ container: container as Container, at: at.child(list).at(i) })));
+  const all: { container: Container; at: FieldPath }[] = [];
+  for (const list of ['initContainers', 'containers', 'ephemeralContainers'] as const) {
+    for (const [i, container] of indexed(spec[list])) all.push({ container: container as Container, at: at.child(list).at(i) });
+  }
+  return all;
 }
 
 const protocols = ['SCTP', 'TCP', 'UDP'];

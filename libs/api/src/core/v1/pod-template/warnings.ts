@@ -1,8 +1,8 @@
 import { quantityMilliValue, tryParseQuantity } from '@orrery/apimachinery';
 import type { Container, ContainerPort, NodeSelectorTerm, ObjectMeta, PersistentVolumeClaimSpec, PodAffinity, PodSpec, Volume } from '../../../../gen/types.ts';
 import { semanticEqual } from '../../../equality.ts';
-import { appArmorPrefix, seccompAnnotation, seccompPrefix } from './annotation-validation.ts';
 import { indexed } from '../../../validation/field-path.ts';
+import { appArmorPrefix, seccompAnnotation, seccompPrefix } from './annotation-validation.ts';
 
 const deprecatedVolumes: readonly (readonly [keyof Volume, string])[] = [
   ['photonPersistentDisk', 'deprecated in v1.11, non-functional in v1.16+'],
@@ -32,8 +32,11 @@ const deprecatedAnnotations: readonly (readonly [string, string])[] = [
 ];
 
 const noSelector = 'a null labelSelector results in matching no pod';
+/** Whole numbers of bytes, as nearly all are written. */
+const wholePattern = /^\d+(Ki|Mi|Gi|Ti|k|M|G|T)?$/;
 const hasFraction = (quantity: string | undefined): quantity is string => {
-  const parsed = quantity === undefined ? undefined : tryParseQuantity(quantity);
+  if (quantity === undefined || wholePattern.test(quantity)) return false;
+  const parsed = tryParseQuantity(quantity);
   return parsed !== undefined && quantityMilliValue(parsed) % 1000 !== 0;
 };
 
@@ -50,7 +53,7 @@ export function claimSpecWarnings(spec: PersistentVolumeClaimSpec | undefined, p
   return (['requests', 'limits'] as const).flatMap((list) => {
     const size = spec?.resources?.[list]?.storage;
     const where = `${path}.resources.${list}[storage]`;
-    return hasFraction(size) ? [`${where}: fractional byte value ${JSON.stringify(size)} is invalid, must be an integer`] : [];
+    return hasFraction(size) ? [fractionWarning(size, where)] : [];
   });
 }
 
@@ -118,10 +121,13 @@ function nameWarnings({ spec, path }: Subject): string[] {
   ];
 }
 
-function amountWarnings(amounts: Record<string, string> | undefined, path: string): string[] {
-  return ['memory', 'ephemeral-storage'].flatMap((name) => {
-    const value = amounts?.[name];
-    return hasFraction(value) ? [`${path}[${name}]: fractional byte value ${JSON.stringify(value)} is invalid, must be an integer`] : [];
+const byteAmounts = ['memory', 'ephemeral-storage'] as const;
+const fractionWarning = (value: string, at: string): string => `${at}: fractional byte value ${JSON.stringify(value)} is invalid, must be an integer`;
+
+function amountWarnings(amounts: Record<string, string>, path: string): string[] {
+  return byteAmounts.flatMap((name) => {
+    const value = amounts[name];
+    return hasFraction(value) ? [fractionWarning(value, `${path}[${name}]`)] : [];
   });
 }
 
@@ -144,11 +150,12 @@ function containerWarnings(container: Container, { at, subject }: { at: string; 
   if (!container.securityContext?.seccompProfile) old(seccompPrefix + container.name, 'non-functional in v1.27+; use the "seccompProfile" field instead');
   const hasProfile = Boolean(spec.securityContext?.appArmorProfile ?? container.securityContext?.appArmorProfile);
   if (isTemplate && !hasProfile) old(appArmorPrefix + container.name, 'deprecated since v1.30; use the "appArmorProfile" field instead');
-  const { limits, requests } = container.resources ?? {};
   // Upstream asks for memory of both, then for storage of both.
-  for (const name of ['memory', 'ephemeral-storage']) {
-    const only = (amounts: Record<string, string> | undefined): Record<string, string> => (amounts?.[name] === undefined ? {} : { [name]: amounts[name] });
-    out.push(...amountWarnings(only(limits), `${at}.resources.limits`), ...amountWarnings(only(requests), `${at}.resources.requests`));
+  for (const name of byteAmounts) {
+    for (const list of ['limits', 'requests'] as const) {
+      const value = container.resources?.[list]?.[name];
+      if (hasFraction(value)) out.push(fractionWarning(value, `${at}.resources.${list}[${name}]`));
+    }
   }
   return [...out, ...envWarnings(container, at)];
 }
@@ -195,23 +202,25 @@ function affinityWarnings(affinity: PodAffinity | undefined, path: string): stri
 
 function allWarnings(subject: Subject): string[] {
   const { spec, annotations, annotationsPath, path } = subject;
-  const containers = (['initContainers', 'containers', 'ephemeralContainers'] as const).flatMap((list) =>
-    (spec[list] ?? []).map((container, i) => ({ container: container as Container, at: `${path}.${list}[${i}]` })));
+  const containers: { container: Container; at: string }[] = [];
+  for (const list of ['initContainers', 'containers', 'ephemeralContainers'] as const) {
+    for (const [i, container] of indexed(spec[list])) containers.push({ container: container as Container, at: `${path}.${list}[${i}]` });
+  }
   const hasSeccomp = Boolean(spec.securityContext?.seccompProfile);
   const grace = spec.terminationGracePeriodSeconds;
-  return [
-    ...schedulingWarnings(subject),
-    ...deprecatedAnnotations.flatMap(([key, note]) => (annotations[key] === undefined ? [] : [`${annotationsPath}[${key}]: ${note}`])),
-    ...volumeWarnings(subject),
-    ...nameWarnings(subject),
-    ...amountWarnings(spec.overhead, `${path}.overhead`),
-    ...(hasSeccomp || annotations[seccompAnnotation] === undefined ? [] : [`${annotationsPath}[${seccompAnnotation}]: non-functional in v1.27+; use the "seccompProfile" field instead`]),
-    ...containers.flatMap(({ container, at }) => containerWarnings(container, { at, subject })),
-    ...portWarnings(containers),
-    ...(grace !== undefined && grace < 0 ? [`${path}.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1`] : []),
-    ...affinityWarnings(spec.affinity?.podAffinity, `${path}.affinity.podAffinity`),
-    ...affinityWarnings(spec.affinity?.podAntiAffinity, `${path}.affinity.podAntiAffinity`),
-  ];
+  // Most of it is about what most pods do not have.
+  const out: string[] = [];
+  if (spec.nodeSelector || spec.affinity || spec.topologySpreadConstraints) out.push(...schedulingWarnings(subject));
+  for (const [key, note] of deprecatedAnnotations) if (annotations[key] !== undefined) out.push(`${annotationsPath}[${key}]: ${note}`);
+  if (spec.volumes) out.push(...volumeWarnings(subject));
+  if (spec.hostAliases || spec.imagePullSecrets) out.push(...nameWarnings(subject));
+  if (spec.overhead) out.push(...amountWarnings(spec.overhead, `${path}.overhead`));
+  if (!hasSeccomp && annotations[seccompAnnotation] !== undefined) out.push(`${annotationsPath}[${seccompAnnotation}]: non-functional in v1.27+; use the "seccompProfile" field instead`);
+  for (const { container, at } of containers) out.push(...containerWarnings(container, { at, subject }));
+  out.push(...portWarnings(containers));
+  if (grace !== undefined && grace < 0) out.push(`${path}.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1`);
+  if (spec.affinity) out.push(...affinityWarnings(spec.affinity.podAffinity, `${path}.affinity.podAffinity`), ...affinityWarnings(spec.affinity.podAntiAffinity, `${path}.affinity.podAntiAffinity`));
+  return out;
 }
 
 /** Upstream's warnings about a pod spec at `path` (`spec` of a pod, else a template's); an update that leaves the spec as it was has none. */
