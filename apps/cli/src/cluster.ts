@@ -38,4 +38,4 @@ export interface Cluster {
 }
 
 /** Components that `--without` may name. */
-export const replaceable = ['scheduler', 'controller-manager', 'cloud-controller-manager', 'cloud', 'kube-proxy', 'coredns', 'ingress'] as const;
+export const replaceable = ['scheduler', 'controller-manager', 'cloud-controller-manager', 'cloud', 'kube-proxy', 'coredns', 'ingress', 'metrics-server'] as const;

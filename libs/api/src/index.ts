@@ -1,6 +1,7 @@
 export * from './admissionregistration/index.ts';
 export { approvalOf } from './apiextensions/v1/crd/approval.ts';
 export * from './custom/index.ts';
+export { kubeletEndpoint } from './core/v1/kubelet-endpoint.ts';
 export * from './define-kind.ts';
 export * from './equality.ts';
 export * from './kind.ts';

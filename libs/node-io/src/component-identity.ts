@@ -4,13 +4,16 @@ import { clusterServerName } from './vnet-member.ts';
 /** The name that lets a component publish the change feed; NATS knows its clients by the names of their certificates. */
 const publisherName = 'publisher.orrery.internal';
 
+/** The API server knows extension servers by the names of their Services. */
+const serviceNames: Readonly<Record<string, readonly string[]>> = { 'system:metrics-server': ['metrics-server.kube-system.svc'] };
+
 /** What the certificate of a component says: a user and groups to the API server, names to its clients. */
 export function componentIdentity(options: { user: string; groups: readonly string[]; hostNames?: readonly string[] }): { subject: Subject; altNames: AltNames } {
   const { user, groups, hostNames = [] } = options;
   const publisher = user === 'kube-apiserver' ? [publisherName] : [];
   return {
     subject: { commonName: user, organizations: groups },
-    altNames: { dnsNames: [...publisher, clusterServerName, 'localhost', ...hostNames], ipAddresses: ['127.0.0.1'] },
+    altNames: { dnsNames: [...publisher, ...(serviceNames[user] ?? []), clusterServerName, 'localhost', ...hostNames], ipAddresses: ['127.0.0.1'] },
   };
 }
 

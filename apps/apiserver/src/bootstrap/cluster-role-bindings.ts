@@ -1,7 +1,7 @@
 import type { Subject } from '@orrery/api/types';
 import { controllerRoles } from './controller-roles.ts';
 import type { RoleRow } from './rules.ts';
-import { rule } from './rules.ts';
+import { named, rule } from './rules.ts';
 
 /** A cluster role binding as a table row. */
 export interface BindingRow {
@@ -43,6 +43,22 @@ export const componentRoles: readonly RoleRow[] = [
     ],
   },
   {
+    name: 'system:metrics-server',
+    rules: [
+      rule('get', 'core', 'nodes/metrics'),
+      rule('get list watch', 'core', 'nodes pods'),
+      rule('create', 'authentication.k8s.io', 'tokenreviews'),
+      rule('create', 'authorization.k8s.io', 'subjectaccessreviews'),
+      named('v1beta1.metrics.k8s.io', rule('get update', 'apiregistration.k8s.io', 'apiservices')),
+      rule('create', 'apiregistration.k8s.io', 'apiservices'),
+    ],
+  },
+  {
+    name: 'system:aggregated-metrics-reader',
+    labels: Object.fromEntries(['admin', 'edit', 'view'].map((to) => [`rbac.authorization.k8s.io/aggregate-to-${to}`, 'true'])),
+    rules: [rule('get list watch', 'metrics.k8s.io', 'nodes pods')],
+  },
+  {
     name: 'system:cloud-controller-manager',
     rules: [
       rule('create patch update', 'core events.k8s.io', 'events'),
@@ -62,6 +78,7 @@ export const componentRoles: readonly RoleRow[] = [
 const componentBindings: readonly BindingRow[] = [
   bind('orrery:controller-manager', user('system:kube-controller-manager')),
   bind('system:coredns', user('system:coredns'), serviceAccount('coredns')),
+  bind('system:metrics-server', user('system:metrics-server'), serviceAccount('metrics-server')),
   bind('orrery:ingress', user('system:ingress'), serviceAccount('ingress')),
   bind('system:cloud-controller-manager', user('system:cloud-controller-manager'), serviceAccount('cloud-controller-manager')),
 ];

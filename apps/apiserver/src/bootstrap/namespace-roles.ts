@@ -48,6 +48,8 @@ export const namespaceRoles: readonly NamespaceRoleRow[] = [
   { namespace: 'kube-system', name: 'orrery:component', rules: [rule('create get list patch update watch', 'core', 'configmaps')] },
   // CoreDNS is no Pod here and so keeps the Service and the slice of its own.
   { namespace: 'kube-system', name: 'orrery:kube-dns', rules: [rule('create get', 'core', 'services'), rule(readWrite, 'discovery.k8s.io', 'endpointslices')] },
+  // The metrics server is no Pod either: it says itself where its Service leads.
+  { namespace: 'kube-system', name: 'orrery:metrics-server', rules: [rule('create', 'core', 'services'), named('metrics-server', rule('get update', 'core', 'services'))] },
   {
     namespace: 'kube-public',
     name: 'system:controller:bootstrap-signer',
@@ -62,6 +64,8 @@ export const namespaceRoleBindings: readonly NamespaceBindingRow[] = [
     role: 'extension-apiserver-authentication-reader',
     subjects: [user('system:kube-controller-manager'), user('system:kube-scheduler')],
   },
+  { namespace: 'kube-system', name: 'metrics-server-auth-reader', role: 'extension-apiserver-authentication-reader', subjects: [user('system:metrics-server'), serviceAccount('metrics-server')] },
+  { namespace: 'kube-system', name: 'orrery:metrics-server', role: 'orrery:metrics-server', subjects: [user('system:metrics-server')] },
   { namespace: 'kube-system', name: 'orrery:component', role: 'orrery:component', subjects: [group('orrery:components')] },
   { namespace: 'kube-system', name: 'orrery:kube-dns', role: 'orrery:kube-dns', subjects: [user('system:coredns')] },
   leaderLockBinding('kube-controller-manager'),

@@ -108,9 +108,15 @@ export function serviceSpecs(context: SpecContext): ProcessSpec[] {
   const { ports } = context;
   const dns = context.tls('coredns', 'system:coredns', ['orrery:components']);
   const ingress = context.tls('ingress', 'system:ingress', ['orrery:components']);
+  const metrics = context.tls('metrics-server', 'system:metrics-server', ['orrery:components']);
   const ingressFlags = ['--http-port', String(ports.http), '--https-port', String(ports.https), '--default-cert', ingress.cert, '--default-key', ingress.key];
   return [
     { name: 'coredns', app: 'coredns', args: [...apiFlags(context, dns), '--address', network.dns, '--listen', `${local}:${ports.dns}`] },
+    {
+      name: 'metrics-server',
+      app: 'metrics-server',
+      args: [...apiFlags(context, metrics), '--secure-port', '0', '--tls-cert-file', metrics.cert, '--tls-private-key-file', metrics.key, '--tls-ca-file', metrics.ca],
+    },
     { name: 'ingress', app: 'ingress', args: [...apiFlags(context, ingress), '--address', network.ingress, ...ingressFlags] },
   ];
 }
