@@ -1,5 +1,5 @@
 import { mkdirSync, rmSync } from 'node:fs';
-import { DirectoryTree, fileLogSink, inNodeRoot } from '@orrery/cri';
+import { DirectoryTree, fileLogSink, inNodeRoot, makeNodeSkeleton } from '@orrery/cri';
 import { dialHost, dialTlsOver, runMain, serveHttp, serveTlsOver, serveUnaryOver, switchConnector, tlsMaterial } from '@orrery/node-io';
 import { containerRuntimeSchema } from './config.ts';
 import { hostTree } from './fs/host-tree.ts';
@@ -10,6 +10,7 @@ await runMain({
   summary: 'one emulated node: containers (CRI v1) and the switch they are plugged into',
   schema: { ...containerRuntimeSchema, ...standaloneNodeSchema },
   create({ env, config }) {
+    makeNodeSkeleton(config.nodeRoot, { hostname: config.node, ip: config.nodeIp });
     const locate = (path: string): string => inNodeRoot(config.nodeRoot, path);
     const tls = tlsMaterial(config);
     const logs = fileLogSink(locate);

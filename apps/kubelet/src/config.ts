@@ -33,6 +33,7 @@ export const kubeletSchema = {
   imagePullProgressDeadlineSeconds: { type: 'number', default: 600, help: 'how long an image pull may take' },
   eventRecords: { type: 'string', default: 'all', choices: ['all', 'warnings', 'none'], help: 'which Events are written' },
   statusDelayMs: { type: 'number', default: 200, help: 'how long a pod may take to start before its ContainerCreating status is sent; saves a write for those that are faster' },
+  allowedUnsafeSysctls: { type: 'list', default: [], help: 'sysctls that pods may set besides the safe ones; a trailing * stands for all of a kind' },
   enableServiceLinks: { type: 'boolean', default: true, help: 'service environment variables for pods that want them' },
 } as const satisfies ConfigSchema;
 

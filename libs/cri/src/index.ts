@@ -8,3 +8,4 @@ export * from './node/file-log-source.ts';
 export * from './node/directory-tree.ts';
 export * from './node/file-log-sink.ts';
 export * from './node/node-root.ts';
+export * from './node/node-skeleton.ts';

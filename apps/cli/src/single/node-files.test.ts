@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { VirtualClock, createMetrics, seededRandom, silentLogger } from '@orrery/runtime';
@@ -24,14 +24,14 @@ it.each([
 ])('%s on disk: %s', (path, expected) => expect(isOnDisk(path)).toBe(expected));
 
 it('keeps volumes on disk, seen by kubelet and containers alike, and the directories of pods in memory', async () => {
-  const files = nodeFiles(env, root);
+  const files = nodeFiles(env, { root, hostname: 'n', ip: '10.0.0.1' });
   const tree = files.mounts.open('/data/v');
   tree.open(['f'], { create: { mode: 0o644, uid: 0, gid: 0 }, write: true }).write(Buffer.from('kept'));
   expect([text(await files.volumes.readFile('/data/v/f')), readFileSync(join(root, 'data/v/f'), 'utf8')]).toEqual(['kept', 'kept']);
-  expect(text(nodeFiles(env, root).mounts.open('/data/v').open(['f'], {}).read())).toBe('kept');
+  expect(text(nodeFiles(env, { root, hostname: 'n', ip: '10.0.0.1' }).mounts.open('/data/v').open(['f'], {}).read())).toBe('kept');
   await files.volumes.writeFile('/var/lib/kubelet/pods/u/hosts', { bytes: Buffer.from('h'), mode: 0o644 });
   expect(text(files.mounts.open('/var/lib/kubelet/pods/u/hosts').open([], {}).read())).toBe('h');
-  expect(existsSync(join(root, 'var'))).toBe(false);
+  expect([existsSync(join(root, 'var/lib/kubelet')), statSync(join(root, 'tmp')).mode & 0o7777, readFileSync(join(root, 'etc/hosts'), 'utf8')]).toEqual([false, 0o1777, expect.stringMatching(/\n10\.0\.0\.1\tn\n$/)]);
   await files.volumes.remove('/data/v');
   expect([await files.volumes.kind('/data/v'), existsSync(join(root, 'data/v'))]).toEqual([undefined, false]);
 });

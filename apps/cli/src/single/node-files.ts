@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { type MountSource, hostTree, memoryMounts } from '@orrery/container-runtime/component';
-import { DirectoryTree, MemoryVolumeHost, type VolumeHost, directoryVolumeHost, inNodeRoot, pathParts, volumesInNodeRoot } from '@orrery/cri';
+import { DirectoryTree, MemoryVolumeHost, type VolumeHost, directoryVolumeHost, inNodeRoot, makeNodeSkeleton, pathParts, volumesInNodeRoot } from '@orrery/cri';
 import type { Env } from '@orrery/runtime';
 
 /** What a kubelet makes anew for every pod: kept in memory, which is why thousands of pods are cheap. */
@@ -20,13 +20,22 @@ export interface NodeFiles {
 
 /**
  * Pods' own directories in memory, everything else (hostPath, local and provisioned volumes) below `root`, so that it outlives the
- * process. Nothing is made there before it is asked for.
+ * process. Nothing is made there before it is asked for; then the node has what every machine has.
  */
-export function nodeFiles({ clock, random }: Env, root: string): NodeFiles {
+export function nodeFiles({ clock, random }: Env, { root, ...identity }: { root: string; hostname: string; ip: string }): NodeFiles {
   const memory = new MemoryVolumeHost(clock.now);
   const inMemory = memoryMounts(memory, clock);
   const disk = volumesInNodeRoot(directoryVolumeHost({ stamp: () => `${clock.now()}.${random.name(6)}` }), root);
-  const at = (path: string): VolumeHost => (isOnDisk(path) ? disk : memory);
+  let made = false;
+  const skeleton = (): void => {
+    if (!made) makeNodeSkeleton(root, identity);
+    made = true;
+  };
+  const at = (path: string): VolumeHost => {
+    if (!isOnDisk(path)) return memory;
+    skeleton();
+    return disk;
+  };
   return {
     volumes: {
       writeVolume: (path, files, directory) => at(path).writeVolume(path, files, directory),
@@ -40,6 +49,7 @@ export function nodeFiles({ clock, random }: Env, root: string): NodeFiles {
     mounts: {
       open(path) {
         if (!isOnDisk(path)) return inMemory.open(path);
+        skeleton();
         const real = inNodeRoot(root, path);
         const tree = new DirectoryTree(real);
         if (!tree.stat([])) mkdirSync(real, { recursive: true });

@@ -45,7 +45,7 @@ function createNode(index: number, { deps, kubeletEnv, runtimeEnv, sources, even
   const ip = nodeAddress(index);
   const user = deps.client(`system:node:${name}`, ['system:nodes']);
   const netSwitch = fabric.addSwitch({ node: name, nodeIp: ip });
-  const { mounts, volumes } = nodeFiles(kubeletEnv, join(options.dir.root, 'nodes', name));
+  const { mounts, volumes } = nodeFiles(kubeletEnv, { root: join(options.dir.root, 'nodes', name), hostname: name, ip });
   const logs = new MemoryLogs();
   const runtime = createContainerRuntime(runtimeEnv, { switch: netSwitch, mounts, logs, serveHttp, dialTls: dialTlsOver, servers: { tls: serveTlsOver, unary: serveUnaryOver } }, runtimeConfig({ node: name, nodeIp: ip, pullMs: 0 }));
   const kubelet = createKubelet(

@@ -67,11 +67,11 @@ export class ContainerOutput {
     return () => void this.subscribers?.delete(subscriber);
   }
 
-  /** The container ended: what had no newline yet becomes the last line. */
+  /** The container ended: what had no newline yet is written as a line that never ended, as containerd does. */
   flush(): void {
     for (const stream of ['stdout', 'stderr'] as const) {
       const rest = this.partial[stream];
-      if (rest?.length) this.sink?.append(this.path, this.line(stream, rest, 'F'));
+      if (rest?.length) this.sink?.append(this.path, this.line(stream, rest, 'P'));
     }
     this.partial = {};
   }

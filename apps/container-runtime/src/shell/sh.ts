@@ -16,8 +16,7 @@ function freshState(proc: Proc, argv0 = 'sh'): ShellState {
   if (state.get('PATH') === undefined) state.set('PATH', '/sbin:/usr/sbin:/bin:/usr/bin');
   if (state.get('HOME') === undefined) state.set('HOME', proc.cred.uid === 0 ? '/root' : '/', { exported: true });
   state.shellPid = proc.pid;
-  state.name = argv0.split('/').at(-1) ?? 'sh';
-  if (state.name.startsWith('-')) state.name = state.name.slice(1);
+  state.name = argv0.replace(/^-/, '');
   return state;
 }
 
@@ -148,7 +147,7 @@ export async function shell(proc: Proc, argv: readonly string[]): Promise<number
     if (invocation.file !== undefined) {
       const path = proc.path(invocation.file);
       if (proc.fs.tryStat(path)?.kind !== 'file') {
-        await proc.err(`${argv[0]?.split('/').at(-1) ?? 'sh'}: can't open '${invocation.file}': No such file or directory\n`);
+        await proc.err(`${argv[0] ?? 'sh'}: can't open '${invocation.file}': No such file or directory\n`);
         return 127;
       }
       return await runScript(interpreter, proc.fs.readText(path));

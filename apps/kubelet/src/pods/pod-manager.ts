@@ -5,6 +5,7 @@ import { type Rejection, admitPod } from './admission.ts';
 import { NodeLedger } from './pod-resources.ts';
 import { isTerminal, uidOf } from './pod-spec.ts';
 import { PodWorker } from './pod-worker.ts';
+import { admitSysctls } from './sysctls.ts';
 
 /** The pods of one node: a worker each, from the feed of the API server and the runtime's own memory. */
 export class PodManager {
@@ -28,7 +29,7 @@ export class PodManager {
     if (existing) return existing.update(pod);
     const sandboxIds = this.known.get(uid)?.sandboxIds ?? [];
     this.known.delete(uid);
-    const rejection = this.mustAdmit(pod, sandboxIds) ? admitPod(pod, this.context.node(), this.ledger) : undefined;
+    const rejection = this.mustAdmit(pod, sandboxIds) ? (admitSysctls(pod, this.context.config.allowedUnsafeSysctls) ?? admitPod(pod, this.context.node(), this.ledger)) : undefined;
     if (!rejection && !isTerminal(pod.status?.phase)) this.ledger.add(uid, pod);
     this.begin(pod, sandboxIds, rejection).trigger();
   }

@@ -360,8 +360,9 @@ export class PodWorker {
   }
 
   private async syncRejected(): Promise<void> {
-    this.ended = true;
     const { reason = '', message = '' } = this.verdict ?? {};
+    if (!this.ended) this.context.events.event(Pods, this.pod, { type: 'Warning', reason, message: message.replace(/^Pod was rejected: /, '') });
+    this.ended = true;
     const status: PodStatus = { phase: 'Failed', reason, message, startTime: this.pod.status?.startTime ?? rfc3339(this.startMs), qosClass: qosClass(this.pod), ...(this.pod.metadata?.generation === undefined ? {} : { observedGeneration: this.pod.metadata.generation }) };
     this.context.statuses.set(this.pod, status);
     if (this.pod.metadata?.deletionTimestamp === undefined) return;

@@ -1,5 +1,6 @@
 import type { Pod } from '@orrery/api/types';
 import type { LogSource, VolumeHost } from '@orrery/cri';
+import { parseLogLine } from '../logs/cri-log.ts';
 import type { PodRuntime, RuntimeContainer } from '../runtime/pod-runtime.ts';
 import { allContainers } from './pod-spec.ts';
 
@@ -21,7 +22,10 @@ async function logTail(path: string, logs: LogSource): Promise<string> {
   const from = Math.max(extent.start, extent.end - 4 * maxLogBytes);
   const raw = new TextDecoder().decode(await logs.read(path, from, extent.end - from));
   const lines = raw.split('\n').filter((line) => line !== '');
-  const texts = lines.slice(from > extent.start ? 1 : 0).map((line) => `${line.split(' ').slice(3).join(' ')}\n`);
+  const texts = lines.slice(from > extent.start ? 1 : 0).flatMap((line) => {
+    const entry = parseLogLine(line);
+    return entry ? [entry.partial ? entry.text : `${entry.text}\n`] : [];
+  });
   return texts.slice(-maxLogLines).join('').slice(-maxLogBytes);
 }
 

@@ -31,11 +31,20 @@ function subPathOf(mount: { subPath?: string; subPathExpr?: string }, environmen
   return path;
 }
 
+/** Makes every directory on the way that is not there. */
+async function makeDirs(host: VolumeHost, base: string, { subPath, mode }: { subPath: string; mode: number }): Promise<void> {
+  let path = base;
+  for (const part of subPath.split('/').filter(Boolean)) {
+    path += `/${part}`;
+    if (!(await host.resolve(path))) await host.makeDir(path, mode);
+  }
+}
+
 /** Where a sub-path of a volume really is, made like the volume's own directory when it is not there. No link leads out of the volume. */
 async function subPathIn(host: VolumeHost, volumePath: string, { subPath, volume, container }: { subPath: string; volume: string; container: string }): Promise<string> {
   const path = `${volumePath}/${subPath}`;
   const base = await host.resolve(volumePath);
-  if (base && !(await host.resolve(path))) await host.makeDir(path, base.mode);
+  if (base && !(await host.resolve(path))) await makeDirs(host, volumePath, { subPath, mode: base.mode });
   const found = await host.resolve(path);
   if (!base || !found || !`${found.path}/`.startsWith(`${base.path}/`)) throw new ConfigFault(`failed to prepare subPath for volumeMount "${volume}" of container "${container}"`);
   return found.path;
