@@ -25,6 +25,7 @@ import { resourceQuotaController } from './quota/controller.ts';
 import { clusterRoleAggregationController } from './rbac/aggregation.ts';
 import { replicaSetController, replicationControllerController } from './replicaset/controller.ts';
 import { resourceClaimController } from './resource-claims/controller.ts';
+import { serviceCidrController } from './service-cidrs/controller.ts';
 import { serviceAccountController } from './serviceaccount/default-service-account.ts';
 import { legacyTokenCleaner } from './serviceaccount/legacy-token-cleaner.ts';
 import { rootCaPublisher } from './serviceaccount/root-ca-publisher.ts';
@@ -79,6 +80,7 @@ export function allControllers(options: ControllerOptions): AnyController[] {
     claimProtectionController,
     volumeProtectionController,
     attributesClassProtectionController,
+    serviceCidrController,
     persistentVolumeBinder,
     persistentVolumeExpander,
     attachDetachController,
