@@ -111,7 +111,9 @@ describe('metrics', () => {
   it('come in both formats, and health checks on a page of their own', async () => {
     const { url, api } = await start();
     await api.create(ConfigMaps, { metadata: { name: 'x', namespace: 'default' } });
-    await text(`${url}/readyz`);
+    // Waits until the cache has it.
+    await api.list(ConfigMaps, {});
+    await eventually(async () => (await text(`${url}/readyz`)).body === 'ok', 'readiness');
     const plain = await text(`${url}/metrics`);
     expect(plain.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
     expect(plain.body).toContain('apiserver_resource_objects{group="",resource="configmaps"} 1\n');

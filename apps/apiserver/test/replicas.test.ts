@@ -8,6 +8,7 @@ import { type Random, seededRandom } from '@orrery/runtime';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { admissionPlugin } from '../src/admission/index.ts';
 import { Watcher, storeHistory } from './histories.ts';
+import { losesLeaders } from './stores.ts';
 import { type TestServer, admin, eventually, startTestServer } from './test-server.ts';
 
 const namespace = 'default';
@@ -77,19 +78,22 @@ describe('two API servers on one store', () => {
 
   it('count every increment exactly once', async () => {
     await t.api.create(ConfigMaps, cm('counter', '0'));
-    let conflicts = 0;
+    let [conflicts, unknown] = [0, 0];
     const increment = async (api: ApiClient): Promise<void> => {
       for (;;) {
         const current = await api.get(ConfigMaps, { namespace, name: 'counter' });
         const data = { value: String(Number(current.data?.['value']) + 1) };
         const error: StatusError | undefined = await api.update(ConfigMaps, { ...current, data }).then(() => undefined, (e: StatusError) => e);
         if (!error) return;
+        // Its answer was lost with a leader of the store: nobody knows.
+        if (losesLeaders() && error.code >= 500) return void (unknown += 1);
         if (!isConflict(error)) throw error;
         conflicts += 1;
       }
     };
     await Promise.all(Array.from({ length: 40 }, (_, i) => increment(clients[i % 2] as ApiClient)));
-    expect((await t.api.get(ConfigMaps, { namespace, name: 'counter' })).data).toEqual({ value: '40' });
+    const counted = Number((await t.api.get(ConfigMaps, { namespace, name: 'counter' })).data?.['value']);
+    expect([counted <= 40, counted >= 40 - unknown]).toEqual([true, true]);
     expect(conflicts).toBeGreaterThan(0);
   });
 

@@ -3,7 +3,7 @@ import { ConfigMaps } from '@orrery/api';
 import type { ConfigMap } from '@orrery/api/types';
 import { grpcChannel } from '@orrery/rpc';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestServer, type TestServer } from './test-server.ts';
+import { eventually, startTestServer, type TestServer } from './test-server.ts';
 
 let t: TestServer;
 beforeAll(async () => {
@@ -186,7 +186,7 @@ describe('forms', () => {
   });
 
   it('tells its health', async () => {
-    expect((await send('GET', '/readyz')).text).toBe('ok');
+    await eventually(async () => (await send('GET', '/readyz')).text === 'ok', 'readiness');
     expect((await send('GET', '/livez?verbose')).text).toMatch(/\[\+\]etcd ok\n[^]*livez check passed\n$/);
     expect((await send('GET', '/metrics')).text).toMatch(/apiserver_request_total\{[^}]*resource="configmaps"/);
     expect((await send('GET', '/version')).json).toMatchObject({ gitVersion: 'v1.36.0' });

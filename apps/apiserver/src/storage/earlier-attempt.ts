@@ -11,8 +11,8 @@ export type EarlierAttempt = { readonly revision: number } | 'failed' | 'unknown
 
 /**
  * Tells an earlier attempt's success from somebody else's write, by what the first key has held since: `response` is that of a later
- * attempt that did not succeed. Expectations name the state before, so two attempts cannot both succeed; values hold what no
- * other writer writes (a uid, times, random nonces), and two deletions of one state have one outcome.
+ * attempt that did not succeed. Expectations name the state before, so two attempts cannot both succeed. A new object holds a uid
+ * that no other writer draws, and two deletions of one state have one outcome; but an update may say what another said at the same time.
  */
 export async function earlierAttempt(kv: Client<typeof KVDefinition>, writes: readonly Write[], response: TxnResponse): Promise<EarlierAttempt> {
   const [main] = writes;
@@ -26,11 +26,12 @@ export async function earlierAttempt(kv: Client<typeof KVDefinition>, writes: re
   }
   // Whoever removed it, it is not known what it held.
   if (!current) return 'unknown';
-  return whoWrote(kv, { value: main.put, expect, current });
+  const found = await find(kv, { value: main.put, expect, current });
+  return expect > 0 && typeof found === 'object' ? 'unknown' : found;
 }
 
 /** Looks for a value in the history of a key, newest first, back to the state that was expected. */
-async function whoWrote(kv: Client<typeof KVDefinition>, { value, expect, current }: { value: Buffer; expect: number; current: KeyValue }): Promise<EarlierAttempt> {
+async function find(kv: Client<typeof KVDefinition>, { value, expect, current }: { value: Buffer; expect: number; current: KeyValue }): Promise<EarlierAttempt> {
   let at: KeyValue = current;
   for (let i = 0; i < mostChanges; i++) {
     const { key, modRevision = 0, createRevision = 0 } = at;
