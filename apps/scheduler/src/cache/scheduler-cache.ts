@@ -66,6 +66,7 @@ export function createSchedulerCache(): SchedulerCache {
   const placed = new Map<string, Placed>();
   let ordered: readonly NodeInfo[] | undefined;
   let affinityPodCount = 0;
+  const imageCounts = new Map<string, number>();
   const freeSlots: number[] = [];
   const deltas: DeltaLog = createDeltaLog();
 
@@ -76,6 +77,13 @@ export function createSchedulerCache(): SchedulerCache {
       info.slot = freeSlots.pop() ?? infos.size - 1;
     }
     return info;
+  };
+  const countImages = (images: Iterable<string>, by: 1 | -1): void => {
+    for (const image of images) {
+      const count = (imageCounts.get(image) ?? 0) + by;
+      if (count) imageCounts.set(image, count);
+      else imageCounts.delete(image);
+    }
   };
   const discard = (info: NodeInfo): void => {
     infos.delete(info.name);
@@ -110,6 +118,7 @@ export function createSchedulerCache(): SchedulerCache {
 
   return {
     deltas,
+    imageNodes: (image) => imageCounts.get(image) ?? 0,
     get nodes() {
       return (ordered ??= interleaveZones([...infos.values()].filter((info) => info.node)));
     },
@@ -124,13 +133,16 @@ export function createSchedulerCache(): SchedulerCache {
       const info = at(node.metadata?.name ?? '');
       if (!info.node || zoneOf(info.node) !== zoneOf(node)) ordered = undefined;
       if (!info.node || !sameDomains(info.node, node)) deltas.restart();
+      countImages(info.images.keys(), -1);
       setNode(info, node);
+      countImages(info.images.keys(), 1);
     },
     removeNode(name) {
       const info = infos.get(name);
       if (!info) return;
       ordered = undefined;
       deltas.restart();
+      countImages(info.images.keys(), -1);
       clearNode(info);
       if (info.pods.size === 0) discard(info);
     },

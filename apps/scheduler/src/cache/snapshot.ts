@@ -8,6 +8,8 @@ export interface Snapshot {
   /** Pods with pod affinity or anti-affinity, on known nodes or not: 0 spares a look at the nodes. Undefined when nobody counted. */
   readonly affinityPodCount?: number | undefined;
   get(name: string): NodeInfo | undefined;
+  /** How many nodes have an image; absent when nobody counted. */
+  imageNodes?(image: string): number;
   /** What changed since when; undefined for what-if snapshots. */
   readonly deltas?: DeltaLog;
 }

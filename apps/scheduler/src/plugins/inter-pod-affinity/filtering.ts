@@ -1,4 +1,6 @@
 import { type AffinityTerm, type NamespaceLabels, allTermsMatch, termMatches } from '../../cache/affinity-terms.ts';
+import type { PodDelta } from '../../cache/delta-log.ts';
+import type { Folding } from '../../cache/fold.ts';
 import type { NodeInfo } from '../../cache/node-info.ts';
 import type { PodInfo } from '../../cache/pod-info.ts';
 import type { Snapshot } from '../../cache/snapshot.ts';
@@ -23,31 +25,39 @@ export interface FilterFacts {
   readonly matchesItself: boolean;
 }
 
-/** Undefined when no required term, the pod's own or another's, has any bearing on the pod. */
-export function filterFacts(pod: PodInfo, snapshot: Snapshot, labelsOf: NamespaceLabels): FilterFacts | undefined {
+/** A pod that is there, came (1) or went (-1), as the required terms see it. */
+function count(facts: FilterFacts, pod: PodInfo, { node, pod: other, sign }: PodDelta, labelsOf: NamespaceLabels): void {
+  const { affinity, antiAffinity } = facts;
+  for (const term of other.affinity?.requiredAntiAffinity ?? []) if (termMatches(term, pod.pod, labelsOf)) addTo(facts.unwelcoming, node, term, sign);
+  if (affinity.length && allTermsMatch(affinity, other.pod, labelsOf)) for (const term of affinity) addTo(facts.wanted, node, term, sign);
+  for (const term of antiAffinity) if (termMatches(term, other.pod, labelsOf)) addTo(facts.unwanted, node, term, sign);
+}
+
+/** How the facts about a pod are made, and kept as pods come and go. */
+export function folding(pod: PodInfo, snapshot: Snapshot, labelsOf: NamespaceLabels): Folding<FilterFacts> {
   const affinity = pod.affinity?.requiredAffinity ?? [];
   const antiAffinity = pod.affinity?.requiredAntiAffinity ?? [];
-  const unwelcoming: TopologyCounts = new Map();
-  if (snapshot.affinityPodCount !== 0) {
-    for (const node of snapshot.nodes) {
-      for (const other of node.affinityPods) {
-        for (const term of other.affinity?.requiredAntiAffinity ?? []) if (termMatches(term, pod.pod, labelsOf)) addTo(unwelcoming, node, term, 1);
-      }
-    }
-  }
-  const wanted: TopologyCounts = new Map();
-  const unwanted: TopologyCounts = new Map();
-  if (affinity.length || antiAffinity.length) {
-    for (const node of snapshot.nodes) {
-      for (const other of node.pods.values()) {
-        if (allTermsMatch(affinity, other.pod, labelsOf)) for (const term of affinity) addTo(wanted, node, term, 1);
-        for (const term of antiAffinity) if (termMatches(term, other.pod, labelsOf)) addTo(unwanted, node, term, 1);
-      }
-    }
-  } else if (unwelcoming.size === 0) {
-    return undefined;
-  }
-  return { affinity, antiAffinity, wanted, unwanted, unwelcoming, matchesItself: allTermsMatch(affinity, pod.pod, labelsOf) };
+  return {
+    make() {
+      const facts: FilterFacts = { affinity, antiAffinity, wanted: new Map(), unwanted: new Map(), unwelcoming: new Map(), matchesItself: allTermsMatch(affinity, pod.pod, labelsOf) };
+      const own = affinity.length + antiAffinity.length > 0;
+      for (const node of snapshot.nodes) for (const other of own ? node.pods.values() : node.affinityPods) count(facts, pod, { node, pod: other, sign: 1 }, labelsOf);
+      return facts;
+    },
+    apply(facts, delta) {
+      if (delta.node.node) count(facts, pod, delta, labelsOf);
+    },
+  };
+}
+
+/** No required term, the pod's own or another's, has any bearing on the pod. */
+export function isIdle({ affinity, antiAffinity, unwelcoming }: FilterFacts): boolean {
+  return affinity.length + antiAffinity.length + unwelcoming.size === 0;
+}
+
+/** None can have, without a look. */
+export function cannotMatter({ affinity }: PodInfo, snapshot: Snapshot): boolean {
+  return snapshot.affinityPodCount === 0 && !affinity?.requiredAffinity.length && !affinity?.requiredAntiAffinity.length;
 }
 
 function meetsAffinity({ affinity, wanted, matchesItself }: FilterFacts, node: NodeInfo): boolean {

@@ -28,21 +28,26 @@ function selectorFor(constraint: TopologySpreadConstraint, labels: Readonly<Reco
   return own.length ? selectorOf([...selector.requirements, ...own]) : selector;
 }
 
-/** The pod's constraints of one kind. Throws SelectorError. */
-export function constraintsOf(pod: Pod, when: WhenUnsatisfiable): Constraint[] {
+/** The constraints of one kind, with their defaults filled in. */
+export function parseConstraints(constraints: readonly TopologySpreadConstraint[], when: WhenUnsatisfiable, selectorOfOne: (constraint: TopologySpreadConstraint) => Selector): Constraint[] {
   const found: Constraint[] = [];
-  for (const constraint of pod.spec?.topologySpreadConstraints ?? []) {
+  for (const constraint of constraints) {
     if (constraint.whenUnsatisfiable !== when) continue;
     found.push({
       topologyKey: constraint.topologyKey,
       maxSkew: constraint.maxSkew,
       minDomains: constraint.minDomains ?? 1,
-      selector: selectorFor(constraint, pod.metadata?.labels ?? {}),
+      selector: selectorOfOne(constraint),
       honorAffinity: (constraint.nodeAffinityPolicy ?? 'Honor') === 'Honor',
       honorTaints: (constraint.nodeTaintsPolicy ?? 'Ignore') === 'Honor',
     });
   }
   return found;
+}
+
+/** The pod's own constraints of one kind. Throws SelectorError. */
+export function constraintsOf(pod: Pod, when: WhenUnsatisfiable): Constraint[] {
+  return parseConstraints(pod.spec?.topologySpreadConstraints ?? [], when, (constraint) => selectorFor(constraint, pod.metadata?.labels ?? {}));
 }
 
 export function hasAllKeys(labels: Readonly<Record<string, string>>, constraints: readonly Constraint[]): boolean {
@@ -55,13 +60,15 @@ export function isEligible(constraint: Constraint, pod: Pod, node: NodeInfo): bo
   return !constraint.honorTaints || node.hardTaints.every((taint) => isTolerated(pod.spec?.tolerations, taint));
 }
 
-/** Matching pods on a node, those being deleted left out. A selector without requirements counts none, as upstream. */
-export function countOn(node: NodeInfo, { selector }: Constraint, namespace: string | undefined): number {
-  if (selector.requirements.length === 0) return 0;
+/** The pod is one that the constraint counts; its namespace is not looked at. A selector without requirements counts none, as upstream. */
+export function counts({ selector }: Constraint, { metadata }: Pod): boolean {
+  return selector.requirements.length > 0 && !metadata?.deletionTimestamp && selector.matches(metadata?.labels);
+}
+
+/** The pods on a node that the constraint counts. */
+export function countOn(node: NodeInfo, constraint: Constraint, namespace: string | undefined): number {
+  if (constraint.selector.requirements.length === 0) return 0;
   let count = 0;
-  for (const { pod } of node.pods.values()) {
-    const metadata = pod.metadata;
-    if (metadata?.namespace === namespace && !metadata?.deletionTimestamp && selector.matches(metadata?.labels)) count += 1;
-  }
+  for (const { pod } of node.pods.values()) if (pod.metadata?.namespace === namespace && counts(constraint, pod)) count += 1;
   return count;
 }

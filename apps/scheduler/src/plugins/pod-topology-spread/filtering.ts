@@ -1,8 +1,9 @@
 import type { Pod } from '@orrery/api/types';
+import type { PodDelta } from '../../cache/delta-log.ts';
 import type { NodeInfo } from '../../cache/node-info.ts';
 import type { Snapshot } from '../../cache/snapshot.ts';
 import { type Status, unresolvable, unschedulable } from '../../framework/status.ts';
-import { type Constraint, countOn, hasAllKeys, isEligible } from './constraints.ts';
+import { type Constraint, countOn, counts, hasAllKeys, isEligible } from './constraints.ts';
 
 const refused = unschedulable("node(s) didn't match pod topology spread constraints");
 const labelMissing = unresolvable("node(s) didn't match pod topology spread constraints (missing required label)");
@@ -15,28 +16,48 @@ export interface Spread {
   readonly limit: number;
 }
 
+/** By constraint: matching pods by domain. */
+export type DomainCounts = readonly Map<string, number>[];
+
 /** A domain is a value of the topology key on an eligible node that carries the keys of all constraints. */
-export function spreadsOf(pod: Pod, constraints: readonly Constraint[], snapshot: Snapshot): Spread[] {
+export function countDomains(pod: Pod, constraints: readonly Constraint[], snapshot: Snapshot): DomainCounts {
   const nodes = snapshot.nodes.filter((node) => hasAllKeys(node.labels, constraints));
   return constraints.map((constraint) => {
-    const counts = new Map<string, number>();
+    const domains = new Map<string, number>();
     for (const node of nodes) {
       if (!isEligible(constraint, pod, node)) continue;
       const value = node.labels[constraint.topologyKey] ?? '';
-      counts.set(value, (counts.get(value) ?? 0) + countOn(node, constraint, pod.metadata?.namespace));
+      domains.set(value, (domains.get(value) ?? 0) + countOn(node, constraint, pod.metadata?.namespace));
     }
-    let least = counts.size < constraint.minDomains ? 0 : Infinity;
-    for (const count of counts.values()) least = Math.min(least, count);
+    return domains;
+  });
+}
+
+/** Counts a pod that came or went. */
+export function countDelta(pod: Pod, constraints: readonly Constraint[], domains: DomainCounts, { node, pod: other, sign }: PodDelta): void {
+  if (other.pod.metadata?.namespace !== pod.metadata?.namespace || !node.node || !hasAllKeys(node.labels, constraints)) return;
+  constraints.forEach((constraint, i) => {
+    const value = node.labels[constraint.topologyKey] ?? '';
+    const sum = domains[i]?.get(value);
+    if (sum !== undefined && counts(constraint, other.pod) && isEligible(constraint, pod, node)) domains[i]?.set(value, sum + sign);
+  });
+}
+
+export function spreadsOf(pod: Pod, constraints: readonly Constraint[], domains: DomainCounts): Spread[] {
+  return constraints.map((constraint, i) => {
+    const sums = domains[i] ?? new Map<string, number>();
+    let least = sums.size < constraint.minDomains ? 0 : Infinity;
+    for (const sum of sums.values()) if (sum < least) least = sum;
     const self = constraint.selector.matches(pod.metadata?.labels) ? 1 : 0;
-    return { topologyKey: constraint.topologyKey, counts, limit: least + constraint.maxSkew - self };
+    return { topologyKey: constraint.topologyKey, counts: sums, limit: least + constraint.maxSkew - self };
   });
 }
 
 export function judge(spreads: readonly Spread[], node: NodeInfo): Status | undefined {
-  for (const { topologyKey, counts, limit } of spreads) {
+  for (const { topologyKey, counts: sums, limit } of spreads) {
     const value = node.labels[topologyKey];
     if (value === undefined) return labelMissing;
-    if ((counts.get(value) ?? 0) > limit) return refused;
+    if ((sums.get(value) ?? 0) > limit) return refused;
   }
   return undefined;
 }

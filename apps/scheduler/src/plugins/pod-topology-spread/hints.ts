@@ -2,7 +2,7 @@ import type { Node, Pod } from '@orrery/api/types';
 import type { ClusterEvent } from '../../framework/types.ts';
 import { type Constraint, hasAllKeys } from './constraints.ts';
 
-function counts(pod: Pod, { selector }: Constraint): boolean {
+function isCounted(pod: Pod, { selector }: Constraint): boolean {
   return !pod.metadata?.deletionTimestamp && selector.matches(pod.metadata?.labels);
 }
 
@@ -10,7 +10,7 @@ function counts(pod: Pod, { selector }: Constraint): boolean {
 export function podHelps(waiting: Pod, constraints: readonly Constraint[], event: ClusterEvent): boolean {
   const now = event.object as Pod;
   if (now.metadata?.namespace !== waiting.metadata?.namespace) return false;
-  if (event.action === 'Update') return constraints.some((constraint) => counts(event.old as Pod, constraint) !== counts(now, constraint));
+  if (event.action === 'Update') return constraints.some((constraint) => isCounted(event.old as Pod, constraint) !== isCounted(now, constraint));
   return constraints.some(({ selector }) => selector.matches(now.metadata?.labels));
 }
 

@@ -1,18 +1,24 @@
 import { SelectorError } from '@orrery/apimachinery';
 import type { Pod } from '@orrery/api/types';
+import { type Fold, createFold } from '../../cache/fold.ts';
+import { type PodInfo, groupOf } from '../../cache/pod-info.ts';
+import type { PodTopologySpreadArgs } from '../../configuration/types.ts';
 import { type Status, failed, skip } from '../../framework/status.ts';
 import { definePlugin } from '../../framework/types.ts';
-import { type Constraint, type WhenUnsatisfiable, constraintsOf } from './constraints.ts';
-import { type Spread, judge, spreadsOf } from './filtering.ts';
+import { type Constraint, type WhenUnsatisfiable, constraintsOf, parseConstraints } from './constraints.ts';
+import { type DefaultConstraints, defaultConstraints } from './default-constraints.ts';
+import { type DomainCounts, type Spread, countDelta, countDomains, judge, spreadsOf } from './filtering.ts';
 import { nodeHelps, podHelps } from './hints.ts';
-import { type ScoreFacts, reverse, scoreFacts, scoreOf } from './scoring.ts';
+import { type ScoreCounts, type ScoreFacts, countForScore, countScoreDelta, reverse, scoreFacts, scoreOf } from './scoring.ts';
 
 const name = 'PodTopologySpread';
 const scoreKey = `${name}/score`;
 
-function read(pod: Pod, when: WhenUnsatisfiable): Constraint[] | Status {
+function read(pod: Pod, when: WhenUnsatisfiable, byDefault: DefaultConstraints | undefined): Constraint[] | Status {
   try {
-    return constraintsOf(pod, when);
+    if (pod.spec?.topologySpreadConstraints?.length) return constraintsOf(pod, when);
+    const found = byDefault?.of(pod);
+    return found ? parseConstraints(found.constraints, when, () => found.selector) : [];
   } catch (error) {
     if (error instanceof SelectorError) return failed(error);
     throw error;
@@ -20,38 +26,60 @@ function read(pod: Pod, when: WhenUnsatisfiable): Constraint[] | Status {
 }
 
 /** What other pods and nodes do cannot help a pod whose constraints cannot be read. */
-function hint(pod: Pod, helps: (constraints: readonly Constraint[]) => boolean): 'Queue' | 'Skip' {
-  const constraints = read(pod, 'DoNotSchedule');
+function hint(constraints: Constraint[] | Status, helps: (constraints: readonly Constraint[]) => boolean): 'Queue' | 'Skip' {
   return !('code' in constraints) && helps(constraints) ? 'Queue' : 'Skip';
 }
 
+/** What a group is counted by beside what `groupOf` names: services and workloads may have changed their selectors. */
+function keyOf(pod: PodInfo, constraints: readonly Constraint[], byDefault: DefaultConstraints | undefined): string {
+  if (!byDefault || pod.pod.spec?.topologySpreadConstraints?.length) return groupOf(pod);
+  const requirements = constraints[0]?.selector.requirements ?? [];
+  return `${groupOf(pod)}|${JSON.stringify(requirements.map(({ key, operator, values }) => [key, operator, [...values]]))}`;
+}
+
 /** Topology spread constraints: DoNotSchedule refuses nodes that would raise the skew too far, ScheduleAnyway scores. */
-export const podTopologySpread = definePlugin({
+export const podTopologySpread = definePlugin<Partial<PodTopologySpreadArgs>>({
   name,
-  create: (handle) => ({
-    name,
-    events: [
-      { resource: 'AssignedPod', actions: ['Add', 'Update', 'Delete'], hint: ({ pod }, event) => hint(pod, (constraints) => podHelps(pod, constraints, event)) },
-      { resource: 'Node', actions: ['Add', 'Update', 'Delete'], hint: ({ pod }, event) => hint(pod, (constraints) => nodeHelps(constraints, event)) },
-    ],
-    preFilter(state, { pod }, snapshot) {
-      if (!pod.spec?.topologySpreadConstraints?.length) return skip;
-      const constraints = read(pod, 'DoNotSchedule');
-      if ('code' in constraints) return constraints;
-      if (constraints.length === 0) return skip;
-      state.set(name, spreadsOf(pod, constraints, snapshot));
-      return undefined;
-    },
-    filter: (state, _pod, node) => judge(state.get(name) as readonly Spread[], node),
-    preScore(state, { pod }, nodes) {
-      if (!pod.spec?.topologySpreadConstraints?.length) return skip;
-      const constraints = read(pod, 'ScheduleAnyway');
-      if ('code' in constraints) return constraints;
-      if (constraints.length === 0) return skip;
-      state.set(scoreKey, scoreFacts(pod, constraints, { nodes, snapshot: handle.snapshot() }));
-      return undefined;
-    },
-    score: (state, { pod }, node) => scoreOf(state.get(scoreKey) as ScoreFacts, pod, node),
-    normalize: (_state, _pod, scores) => reverse(scores),
-  }),
+  create: (handle, args) => {
+    const byDefault = defaultConstraints(handle.informers, args);
+    const foldDomains: Fold<DomainCounts> = createFold();
+    const foldScores: Fold<ScoreCounts> = createFold();
+    const hard = (pod: Pod): Constraint[] | Status => read(pod, 'DoNotSchedule', byDefault);
+    return {
+      name,
+      events: [
+        { resource: 'AssignedPod', actions: ['Add', 'Update', 'Delete'], hint: ({ pod }, event) => hint(hard(pod), (constraints) => podHelps(pod, constraints, event)) },
+        { resource: 'Node', actions: ['Add', 'Update', 'Delete'], hint: ({ pod }, event) => hint(hard(pod), (constraints) => nodeHelps(constraints, event)) },
+      ],
+      preFilter(state, info, snapshot) {
+        const { pod } = info;
+        const constraints = hard(pod);
+        if ('code' in constraints) return constraints;
+        if (constraints.length === 0) return skip;
+        const domains = foldDomains(keyOf(info, constraints, byDefault), snapshot, {
+          make: () => countDomains(pod, constraints, snapshot),
+          apply: (sums, delta) => countDelta(pod, constraints, sums, delta),
+        });
+        state.set(name, spreadsOf(pod, constraints, domains));
+        return undefined;
+      },
+      filter: (state, _pod, node) => judge(state.get(name) as readonly Spread[], node),
+      preScore(state, info, nodes) {
+        const { pod } = info;
+        const constraints = read(pod, 'ScheduleAnyway', byDefault);
+        if ('code' in constraints) return constraints;
+        if (constraints.length === 0) return skip;
+        const needsAllKeys = Boolean(pod.spec?.topologySpreadConstraints?.length) || !byDefault?.bySystem;
+        const snapshot = handle.snapshot();
+        const sums = foldScores(keyOf(info, constraints, byDefault), snapshot, {
+          make: () => countForScore(pod, constraints, snapshot, needsAllKeys),
+          apply: (facts, delta) => countScoreDelta(pod, constraints, facts, delta),
+        });
+        state.set(scoreKey, scoreFacts(constraints, sums, nodes, needsAllKeys));
+        return undefined;
+      },
+      score: (state, _pod, node) => scoreOf(state.get(scoreKey) as ScoreFacts, node),
+      normalize: (_state, _pod, scores) => reverse(scores),
+    };
+  },
 });

@@ -1,56 +1,76 @@
 import type { Pod } from '@orrery/api/types';
+import type { PodDelta } from '../../cache/delta-log.ts';
 import type { NodeInfo } from '../../cache/node-info.ts';
 import type { Snapshot } from '../../cache/snapshot.ts';
 import { type Scores, maxNodeScore } from '../../framework/types.ts';
-import { type Constraint, countOn, hasAllKeys, hostnameKey, isEligible } from './constraints.ts';
+import { type Constraint, countOn, counts, hasAllKeys, hostnameKey, isEligible } from './constraints.ts';
 
 /** A raw score that says: the node lacks a topology key and gets nothing. */
 const ignored = -1;
 
+/** By constraint: matching pods by domain; for host names by the name of the node. */
+export type ScoreCounts = readonly Map<string, number>[];
+
 export interface ScoreFacts {
   readonly constraints: readonly Constraint[];
-  /** By constraint: matching pods by domain; empty for host names, which are counted node by node. */
-  readonly counts: readonly ReadonlyMap<string, number>[];
+  readonly counts: ScoreCounts;
   /** By constraint: grows with the number of domains, so that few large domains do not drown many small ones. */
   readonly weights: readonly number[];
+  /** Nodes without all keys get nothing. Not so for upstream's own default constraints. */
+  readonly needsAllKeys: boolean;
 }
 
-export interface Candidates {
-  /** The nodes that passed the filters. */
-  readonly nodes: readonly NodeInfo[];
-  readonly snapshot: Snapshot;
+const domainOf = (node: NodeInfo, topologyKey: string): string => (topologyKey === hostnameKey ? node.name : (node.labels[topologyKey] ?? ''));
+
+function takesPart(node: NodeInfo, constraint: Constraint, pod: Pod): boolean {
+  return node.labels[constraint.topologyKey] !== undefined && (constraint.topologyKey === hostnameKey || isEligible(constraint, pod, node));
 }
 
-/** Domains are those of the candidates; the pods in them are counted over all nodes. */
-export function scoreFacts(pod: Pod, constraints: readonly Constraint[], { nodes, snapshot }: Candidates): ScoreFacts {
-  const scored = nodes.filter((node) => hasAllKeys(node.labels, constraints));
-  const counts = constraints.map(({ topologyKey }) => {
-    const domains = new Map<string, number>();
-    if (topologyKey !== hostnameKey) for (const node of scored) domains.set(node.labels[topologyKey] ?? '', 0);
-    return domains;
-  });
-  const weights = constraints.map(({ topologyKey }, i) => Math.log((topologyKey === hostnameKey ? scored.length : (counts[i]?.size ?? 0)) + 2));
+/** Matching pods over all nodes. */
+export function countForScore(pod: Pod, constraints: readonly Constraint[], snapshot: Snapshot, needsAllKeys: boolean): ScoreCounts {
+  const sums = constraints.map(() => new Map<string, number>());
   for (const node of snapshot.nodes) {
-    if (!hasAllKeys(node.labels, constraints)) continue;
+    if (needsAllKeys && !hasAllKeys(node.labels, constraints)) continue;
     constraints.forEach((constraint, i) => {
-      const domains = counts[i];
-      const value = node.labels[constraint.topologyKey] ?? '';
-      const sum = domains?.get(value);
-      if (sum !== undefined && isEligible(constraint, pod, node)) domains?.set(value, sum + countOn(node, constraint, pod.metadata?.namespace));
+      if (!takesPart(node, constraint, pod)) return;
+      const domain = domainOf(node, constraint.topologyKey);
+      sums[i]?.set(domain, (sums[i]?.get(domain) ?? 0) + countOn(node, constraint, pod.metadata?.namespace));
     });
   }
-  return { constraints, counts, weights };
+  return sums;
+}
+
+/** Counts a pod that came or went. */
+export function countScoreDelta(pod: Pod, constraints: readonly Constraint[], sums: ScoreCounts, { node, pod: other, sign }: PodDelta): void {
+  if (other.pod.metadata?.namespace !== pod.metadata?.namespace || !node.node) return;
+  constraints.forEach((constraint, i) => {
+    if (!counts(constraint, other.pod) || !takesPart(node, constraint, pod)) return;
+    const domain = domainOf(node, constraint.topologyKey);
+    const sum = sums[i]?.get(domain);
+    if (sum !== undefined) sums[i]?.set(domain, sum + sign);
+  });
+}
+
+/** `nodes` are those that passed the filters: a constraint weighs by how many domains they are in. */
+export function scoreFacts(constraints: readonly Constraint[], sums: ScoreCounts, nodes: readonly NodeInfo[], needsAllKeys: boolean): ScoreFacts {
+  const scored = needsAllKeys ? nodes.filter((node) => hasAllKeys(node.labels, constraints)) : nodes;
+  const weights = constraints.map(({ topologyKey }) => {
+    if (topologyKey === hostnameKey) return Math.log(scored.length + 2);
+    const domains = new Set<string>();
+    for (const { labels } of scored) if (labels[topologyKey] !== undefined) domains.add(labels[topologyKey]);
+    return Math.log(domains.size + 2);
+  });
+  return { constraints, counts: sums, weights, needsAllKeys };
 }
 
 /** Low is good: matching pods in the node's domains, weighed. */
-export function scoreOf({ constraints, counts, weights }: ScoreFacts, pod: Pod, node: NodeInfo): number {
-  if (!hasAllKeys(node.labels, constraints)) return ignored;
+export function scoreOf({ constraints, counts: sums, weights, needsAllKeys }: ScoreFacts, node: NodeInfo): number {
+  if (needsAllKeys && !hasAllKeys(node.labels, constraints)) return ignored;
   let score = 0;
   for (let i = 0; i < constraints.length; i++) {
-    const constraint = constraints[i] as Constraint;
-    const { topologyKey } = constraint;
-    const count = topologyKey === hostnameKey ? countOn(node, constraint, pod.metadata?.namespace) : (counts[i]?.get(node.labels[topologyKey] ?? '') ?? 0);
-    score += count * (weights[i] ?? 0) + constraint.maxSkew - 1;
+    const { topologyKey, maxSkew } = constraints[i] as Constraint;
+    if (node.labels[topologyKey] === undefined) continue;
+    score += (sums[i]?.get(domainOf(node, topologyKey)) ?? 0) * (weights[i] ?? 0) + maxSkew - 1;
   }
   return Math.round(score);
 }
@@ -58,7 +78,11 @@ export function scoreOf({ constraints, counts, weights }: ScoreFacts, pod: Pod, 
 /** Turns the scale round: the emptiest domains get 100. */
 export function reverse(scores: Scores): void {
   let [low, high] = [Infinity, 0];
-  for (const score of scores) if (score !== ignored) [low, high] = [Math.min(low, score), Math.max(high, score)];
+  for (const score of scores) {
+    if (score === ignored) continue;
+    if (score < low) low = score;
+    if (score > high) high = score;
+  }
   for (let i = 0; i < scores.length; i++) {
     const score = scores[i] ?? 0;
     if (score === ignored) scores[i] = 0;
