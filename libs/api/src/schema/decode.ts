@@ -1,4 +1,4 @@
-import { cloneJson, type FieldSchema, isDeeperThan, isRecord, JsonSyntaxError, type LeafSchema, type ListSchema, type Literals, type MapSchema, maxJsonDepth, type Members, type ObjectSchema, parseJson, type ParsedJson, type Schema, setOwn } from '@orrery/apimachinery';
+import { type FieldSchema, isRecord, JsonSyntaxError, type LeafSchema, type ListSchema, type Literals, type MapSchema, maxJsonDepth, type Members, type ObjectSchema, parseJson, type ParsedJson, type Schema, setOwn } from '@orrery/apimachinery';
 import { DecodeError, strictError, warningLines } from './decode-error.ts';
 import { decodeLeaf, zeroLeaf } from './decode-leaf.ts';
 import { goType, goValue, structName } from './go-type.ts';
@@ -304,9 +304,21 @@ export function decodeJson(body: Uint8Array | string, definition: string | Objec
 /** By how much metadata.managedFields may nest deeper than the fields it tells of. */
 const bookkeeping = 5;
 
+/** As `cloneJson`, to so many levels of objects and arrays. */
+function copyWithin(value: unknown, levels: number): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (levels === 0) throw new DecodeError('exceeded max depth');
+  if (Array.isArray(value)) return value.map((item) => copyWithin(item, levels - 1));
+  const copy: Record<string, unknown> = { ...value };
+  for (const key in copy) {
+    const member = copy[key];
+    if (typeof member === 'object' && member !== null) copy[key] = copyWithin(member, levels - 1);
+  }
+  return copy;
+}
+
 /** Fits a JSON value (a patch result, say) into a schema without parsing; the value is copied first. Throws DecodeError, also for what nests deeper than a body may. */
 export function decodeValue(value: unknown, definition: string | ObjectSchema, mode: FieldValidation): Decoded {
   const schema = typeof definition === 'string' ? schemaOf(definition) : definition;
-  if (isDeeperThan(value, maxJsonDepth + bookkeeping)) throw new DecodeError('exceeded max depth');
-  return decodeParsed({ value: cloneJson(value), duplicates: new Map() }, { schema, mode });
+  return decodeParsed({ value: copyWithin(value, maxJsonDepth + bookkeeping), duplicates: new Map() }, { schema, mode });
 }
