@@ -1,12 +1,12 @@
 /**
  * Simulated clusters, each drawn from a seed: `npx nx sim store -- --seed N` replays one and tells what happened,
- * `-- --seeds N` runs many. `--members`, `--seconds` (of faults), `--faults pause,heal` and `--bug` (a planted one) take the place of what
+ * `-- --seeds N` runs many. `--members`, `--seconds` (of faults), `--faults pause,heal`, `--conditions '{"delayMs":30}'` and `--bug` (a planted one) take the place of what
  * the seed would draw; `--trace` tells everything. Ends with 1 when a checker found something.
  */
 import { parseArgs } from 'node:util';
 import { type BugName, bugs } from '../src/simulation/bugs.ts';
 import { type Faults, faultsFrom } from '../src/simulation/nemesis.ts';
-import { type Outcome, simulate } from '../src/simulation/scenario.ts';
+import { type Conditions, type Outcome, simulate } from '../src/simulation/scenario.ts';
 
 const { values: flags } = parseArgs({
   options: {
@@ -17,10 +17,13 @@ const { values: flags } = parseArgs({
     seconds: { type: 'string' },
     bug: { type: 'string' },
     faults: { type: 'string' },
+    conditions: { type: 'string', default: '{}' },
     trace: { type: 'boolean', default: false },
   },
 });
 
+// Most errors here are answers: where they were made tells nothing, and costs more than anything else.
+Error.stackTraceLimit = 0;
 const drain = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 const whole = (text: string | undefined, flag: string): number | undefined => {
   if (text === undefined) return undefined;
@@ -32,8 +35,10 @@ const faults: Faults | undefined = flags.faults === undefined ? undefined : faul
 
 function run(seed: number, trace?: (line: string) => void): Promise<Outcome> {
   const seconds = whole(flags.seconds, 'seconds');
+  const members = whole(flags.members, 'members');
+  const conditions = { ...(JSON.parse(flags.conditions) as Partial<Conditions>), ...(members === undefined ? {} : { members }) };
   if (flags.bug !== undefined && !(flags.bug in bugs)) throw new Error(`--bug is one of ${Object.keys(bugs).join()}`);
-  return simulate({ seed, drain, trace, members: whole(flags.members, 'members'), faultyMs: seconds === undefined ? undefined : seconds * 1000, bug: flags.bug as BugName | undefined, faults });
+  return simulate({ seed, drain, trace, conditions, faultyMs: seconds === undefined ? undefined : seconds * 1000, bug: flags.bug as BugName | undefined, faults });
 }
 
 const summary = ({ seed, findings, calls, acknowledged, revision, events, leases, leaderChanges, undecided, virtualMs }: Outcome): string =>

@@ -63,7 +63,7 @@ export class Cluster {
   readonly machines: Machine[] = [];
   readonly network: Network;
   private readonly options: ClusterOptions;
-  private starts = 0;
+  private readonly direct = new WeakMap<Store, EtcdClients>();
 
   constructor(options: ClusterOptions) {
     this.options = options;
@@ -100,7 +100,6 @@ export class Cluster {
     const store = createStore(env, deps, machine.settings);
     machine.process = process;
     machine.store = store;
-    this.starts += 1;
     trace(`${machine.name} starts`);
     store.start().then(
       () => {
@@ -183,8 +182,11 @@ export class Cluster {
   }
 
   /** The services of a machine for one who needs no network: the judge. */
-  directly(machine: Machine): EtcdClients {
-    return etcdClients((machine.store as Store).channel());
+  directly({ store }: Machine): EtcdClients {
+    if (!store) throw new Error('nothing runs there');
+    let clients = this.direct.get(store);
+    if (!clients) this.direct.set(store, (clients = etcdClients(store.channel())));
+    return clients;
   }
 
   private dial(from: Machine, url: string): Channel {

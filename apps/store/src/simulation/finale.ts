@@ -9,6 +9,8 @@ import type { WatchClient } from './watch-client.ts';
 const healMs = 20_000;
 /** Everything that was let go is over by then: the longest lease, counted anew after an election. */
 const leasesMs = 6_000;
+/** A member that is away this long has stood for election several times. */
+const awayMs = 6_000;
 const stepMs = 50;
 
 /** A judgement that needs the cluster itself. */
@@ -60,7 +62,7 @@ async function gather(lab: Lab, trial: Trial): Promise<Machine[] | undefined> {
     const urls = listed.flatMap(({ peerURLs = [] }) => peerURLs);
     // A store that knows of no cluster has no address for others.
     if (machines.length > 1) members = machines.filter(({ url }) => urls.includes(url));
-    return lab.changes === 0 && members.every(({ status }) => status !== undefined && status.leader === leader.status?.id && status.term === leader.status.term);
+    return lab.changes === 0 && !lab.isStaged && members.every(({ status }) => status !== undefined && status.leader === leader.status?.id && status.term === leader.status.term);
   });
   return isWhole ? [...members] : undefined;
 }
@@ -103,6 +105,39 @@ async function compare(lab: Lab, trial: Trial, members: readonly Machine[]): Pro
   return revision;
 }
 
+/** Of the members that follow: whom, and in which term. */
+function reignOf(machines: readonly Machine[]): string {
+  return [...new Set(machines.map(({ status }) => `${status?.leader} in term ${status?.term}`))].join(', ');
+}
+
+/**
+ * A member that was away for several elections, and perhaps taken out meanwhile, comes back to a cluster that is well: nobody
+ * there may notice. This is what pre-vote is for. Returns who is a member then.
+ */
+async function comeBack(lab: Lab, trial: Trial, members: readonly Machine[]): Promise<readonly Machine[]> {
+  const { cluster, time } = lab;
+  const leader = cluster.leaders().at(-1);
+  const followers = members.filter((machine) => machine !== leader && !machine.status?.isLearner);
+  if (!leader || followers.length < 2 || members.some(({ status }) => status?.isLearner)) return members;
+  // No delay that could be taken for the death of a leader.
+  cluster.network.weather.delayMs = 2;
+  await time.advance(awayMs / 4);
+  const away = lab.pick(followers);
+  const rest = members.filter((machine) => machine !== away);
+  const before = reignOf(rest);
+  const isRemoved = lab.chance(30);
+  lab.trace(`${away.name} goes away${isRemoved ? ', and is taken out' : ''}; the leader is ${before}`);
+  for (const other of cluster.machines) if (other !== away) (cluster.network.cutLink(away, other), cluster.network.cutLink(other, away));
+  await time.advance(awayMs / 2);
+  if (isRemoved && !(await trial.within(healMs, cluster.directly(leader).cluster.memberRemove({ ID: away.status?.id ?? '0' })))) trial.found('liveness', `${away.name}, being away, cannot be taken out`);
+  await time.advance(awayMs / 2);
+  cluster.network.heal();
+  await time.advance(awayMs);
+  const after = reignOf(rest);
+  if (after !== before) trial.found('disruption', `${away.name} came back, and the leader was ${before} before, ${after} after`);
+  return isRemoved ? rest : members;
+}
+
 /** Ends the faults, waits for what must come of itself, and asks the cluster what only it knows. */
 export async function judge(lab: Lab, { watches, background }: { watches: readonly WatchClient[]; background: readonly Promise<void>[] }): Promise<Finding[]> {
   const trial = new Trial(lab);
@@ -119,11 +154,13 @@ export async function judge(lab: Lab, { watches, background }: { watches: readon
   }
   await serve(lab, trial, members);
   lab.isEnding = true;
+  const remaining = lab.chance(40) ? await comeBack(lab, trial, members) : members;
   await lab.time.advance(leasesMs);
-  const revision = await compare(lab, trial, members);
+  const revision = await compare(lab, trial, remaining);
   const told = await trial.eventually(healMs, async () => watches.every(({ next }) => next > revision));
   if (!told) trial.found('watch', `${watches.map(({ record: { id }, next }) => `${id} is at ${next - 1}`).join()}, the cluster at ${revision}, ${healMs} ms later`);
   lab.isOver = true;
+  for (const watch of watches) watch.stop();
   const ended = await trial.within(healMs, Promise.all(background).then(() => true));
   if (!ended) trial.found('liveness', `some client's request never ended`);
   return trial.findings;

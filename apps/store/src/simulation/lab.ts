@@ -4,6 +4,11 @@ import type { History, Moment } from './history.ts';
 import type { Host } from './network.ts';
 import { Process } from './process.ts';
 
+export interface Connected {
+  readonly machine: Machine;
+  readonly clients: EtcdClients;
+}
+
 /** What everyone in a run shares: time, chance, the cluster, and the book in which it is written down what happened. */
 export class Lab {
   readonly time: VirtualClock;
@@ -15,8 +20,11 @@ export class Lab {
   isEnding = false;
   /** Watches may end, too. */
   isOver = false;
+  /** A fault in several acts is being played: what is down stays down until it says otherwise. */
+  isStaged = false;
   /** Changes of members whose outcome is not known yet. */
   changes = 0;
+  private readonly connections = new Map<Host, Map<Machine, Connected>>();
   private moments = 0;
   private values = 0;
 
@@ -54,8 +62,12 @@ export class Lab {
   }
 
   /** One of the members, and how to call it: some that are down, as a client would not know. */
-  connect(host: Host): { machine: Machine; clients: EtcdClients } {
+  connect(host: Host): Connected {
     const machine = this.pick(this.cluster.machines);
-    return { machine, clients: this.cluster.clientsFrom(host, machine) };
+    const known = this.connections.get(host) ?? new Map<Machine, Connected>();
+    this.connections.set(host, known);
+    let connected = known.get(machine);
+    if (!connected) known.set(machine, (connected = { machine, clients: this.cluster.clientsFrom(host, machine) }));
+    return connected;
   }
 }

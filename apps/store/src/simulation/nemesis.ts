@@ -1,5 +1,6 @@
 import type { Loss } from '../testing/memory-disk.ts';
 import type { Machine } from './cluster.ts';
+import { figureEight } from './figure-eight.ts';
 import type { Lab } from './lab.ts';
 import { changeMembers } from './members.ts';
 
@@ -29,6 +30,34 @@ function crash(lab: Lab, machine: Machine | undefined): void {
   lab.cluster.crash(machine, { isSilent, loss });
 }
 
+/** The leader takes writes that reach nobody, and dies with them. */
+function orphan(lab: Lab): void {
+  const leader = leaderOf(lab);
+  const { process } = leader ?? {};
+  if (!leader || !process) return;
+  lab.trace(`FAULT ${leader.name} is alone, and will die so`);
+  for (const other of lab.cluster.machines) if (other !== leader) lab.cluster.network.cutLink(leader, other);
+  lab.time.after(50 + lab.random.int(400), () => {
+    if (leader.process === process) crash(lab, leader);
+    lab.cluster.network.heal();
+  });
+}
+
+/** The next leader dies at the very beginning of its term. */
+function crashFresh(lab: Lab): void {
+  const known = leaderOf(lab)?.status?.term ?? 0;
+  const untilMs = lab.nowMs + 4000;
+  lab.trace('FAULT the next leader will not last');
+  const timer = lab.time.every(3, () => {
+    if (lab.nowMs > untilMs || lab.isEnding) return timer.cancel();
+    const leader = leaderOf(lab);
+    if (leader?.status && leader.status.term > known) {
+      timer.cancel();
+      lab.time.after(lab.random.int(20), () => crash(lab, leader));
+    } else lab.cluster.observe().catch((error: unknown) => lab.trace(`cannot observe: ${(error as Error).message}`));
+  });
+}
+
 function cutOff(lab: Lab, machine: Machine | undefined): void {
   if (!machine) return;
   const direction = lab.pick(['both', 'both', 'in', 'out'] as const);
@@ -44,6 +73,9 @@ function cutOff(lab: Lab, machine: Machine | undefined): void {
 const faults = {
   crash: (lab: Lab) => crash(lab, pickRunning(lab)),
   crashLeader: (lab: Lab) => crash(lab, leaderOf(lab)),
+  crashFresh,
+  orphan,
+  figureEight,
   crashAll: (lab: Lab) => running(lab).forEach((machine) => crash(lab, machine)),
   isolate: (lab: Lab) => cutOff(lab, pickRunning(lab)),
   isolateLeader: (lab: Lab) => cutOff(lab, leaderOf(lab)),
@@ -142,6 +174,6 @@ export async function runNemesis(lab: Lab, options: { faults: Faults; pauseMs: n
     await lab.time.sleep(50 + lab.random.int(options.pauseMs));
     if (options.until()) return;
     faults[lab.pick(names)](lab);
-    repair(lab, lab.cluster.machines, 35);
+    if (!lab.isStaged) repair(lab, lab.cluster.machines, 35);
   }
 }

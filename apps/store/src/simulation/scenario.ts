@@ -17,8 +17,8 @@ import { WatchClient } from './watch-client.ts';
 
 export interface ScenarioOptions {
   readonly seed: number;
-  /** Drawn when left out: 0 is a store that knows nothing of clusters. */
-  readonly members?: number | undefined;
+  /** In place of what the seed would draw. */
+  readonly conditions?: Partial<Conditions> | undefined;
   /** How long faults go on, virtual milliseconds. */
   readonly faultyMs?: number | undefined;
   readonly bug?: BugName | undefined;
@@ -47,7 +47,7 @@ export interface Outcome {
 
 const usualFaultyMs = 12_000;
 
-const everyFault: Faults = { crash: 4, crashLeader: 3, crashAll: 1, isolate: 3, isolateLeader: 3, split: 2, cutOne: 2, heal: 7, pause: 3, stop: 1, slowDisk: 1, fullDisk: 1, failSync: 1, mendDisks: 3, jumpClock: 1, moveLeader: 1, changeMembers: 2 };
+const everyFault: Faults = { crash: 4, crashLeader: 3, crashFresh: 1, orphan: 2, figureEight: 1, crashAll: 1, isolate: 3, isolateLeader: 3, split: 2, cutOne: 2, heal: 7, pause: 3, stop: 1, slowDisk: 1, fullDisk: 1, failSync: 1, mendDisks: 3, jumpClock: 1, moveLeader: 1, changeMembers: 2 };
 const faultsOfOne: Faults = { crash: 5, pause: 2, stop: 1, slowDisk: 1, fullDisk: 2, failSync: 1, mendDisks: 4, jumpClock: 1 };
 
 /** Some runs have every fault, others a few of them, oftener. */
@@ -58,25 +58,53 @@ function drawFaults(random: Random, members: number): Faults {
   return { heal: 4, mendDisks: 2, ...Object.fromEntries(some) };
 }
 
+/** What the run is like as a whole. */
+export interface Conditions {
+  /** 0 is a store that knows nothing of clusters. */
+  readonly members: number;
+  /** Longest pause between faults, milliseconds. */
+  readonly pauseMs: number;
+  /** Longest ordinary delay of a message. */
+  readonly delayMs: number;
+  /** Of a hundred messages that may be lost, doubled or overtaken. */
+  readonly wildPercent: number;
+  readonly electionTimeout: number;
+  readonly snapshotCount: number;
+  readonly watchProgressNotifySeconds: number;
+  /** Small messages, and few on their way, make every step of replication visible. */
+  readonly maxMessageBytes: number;
+  readonly maxInFlight: number;
+}
+
+function drawConditions(random: Random): Conditions {
+  const one = (...values: number[]): number => values[random.int(values.length)] as number;
+  return {
+    members: one(0, 1, 3, 3, 3, 3, 5, 5),
+    pauseMs: one(300, 1000, 2500),
+    delayMs: one(2, 5, 30),
+    wildPercent: one(0, 0, 5, 20),
+    electionTimeout: one(500, 750, 1000),
+    snapshotCount: one(10, 40, 150),
+    watchProgressNotifySeconds: one(1, 2, 3),
+    maxMessageBytes: one(1, 100, 1000, 1_000_000),
+    maxInFlight: one(2, 256),
+  };
+}
+
 /** What one seed stands for. */
 function prepare(options: ScenarioOptions): { lab: Lab; faults: Faults; pauseMs: number } {
   const random = seededRandom(options.seed);
   const time = new VirtualClock({ drain: options.drain });
   const trace = (line: string): void => options.trace?.(`${String(Math.round(time.monotonic())).padStart(6)} ${line}`);
-  const members = options.members ?? ([0, 1, 3, 3, 3, 3, 5, 5][random.int(8)] as number);
-  const electionTimeout = 500 + 250 * random.int(3);
-  const settings = { snapshotCount: [10, 40, 150][random.int(3)] as number, electionTimeout, watchProgressNotifySeconds: 1 + random.int(3) };
-  // Small messages and few on their way make every step of replication visible.
-  const raft = { maxMessageBytes: [100, 1000, 1_000_000][random.int(3)] as number, maxInFlight: [2, 256][random.int(2)] as number };
-  const cluster = new Cluster({ time, random, trace, settings, raft, bug: options.bug && bugs[options.bug] });
-  cluster.network.weather.delayMs = [2, 5, 30][random.int(3)] as number;
-  cluster.network.weather.wildPercent = [0, 0, 5, 20][random.int(4)] as number;
+  const conditions = { ...drawConditions(random), ...options.conditions };
+  const { members, pauseMs, delayMs, wildPercent, maxMessageBytes, maxInFlight, ...settings } = conditions;
+  const cluster = new Cluster({ time, random, trace, settings, raft: { maxMessageBytes, maxInFlight }, bug: options.bug && bugs[options.bug] });
+  Object.assign(cluster.network.weather, { delayMs, wildPercent });
   const names = Array.from({ length: Math.max(1, members) }, (_, i) => `m${i + 1}`);
   const initialCluster = names.map((name) => `${name}=${name}:2380`);
   for (const name of names) cluster.add(name, members === 0 ? {} : { listenPeer: [`${name}:2380`], initialCluster });
   const faults = options.faults ?? drawFaults(random, members);
-  const pauseMs = [300, 1000, 2500][random.int(3)] as number;
-  trace(`seed ${options.seed}: ${members} members, ${JSON.stringify({ settings, raft, weather: cluster.network.weather, faults })}`);
+  trace(`seed ${options.seed}: ${JSON.stringify({ conditions, faults })}`);
   return { lab: new Lab({ time, random, cluster, trace }), faults, pauseMs };
 }
 

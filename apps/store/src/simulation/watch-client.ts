@@ -33,7 +33,7 @@ class Stretch {
     const target = watch.key === undefined ? everything : { key: bytes(watch.key) };
     requests.push({ requestUnion: { $case: 'createRequest', value: { ...target, startRevision: this.next, prevKv: watch.withPrevious, progressNotify: true } } });
     const asking = lab.time.every(300 + lab.random.int(1500), () => requests.push({ requestUnion: { $case: 'progressRequest', value: {} } }));
-    const leaving = lab.time.after(1000 + lab.random.int(6000), () => this.controller.abort(new Error('enough of this member')));
+    const leaving = lab.time.after(1000 + lab.random.int(6000), () => this.leave());
     try {
       for await (const response of clients.watch.watch(requests, { signal: this.controller.signal, metadata: { hasleader: 'true' } })) {
         if (this.take(response)) return;
@@ -43,6 +43,10 @@ class Stretch {
       leaving.cancel();
       requests.end();
     }
+  }
+
+  leave(): void {
+    this.controller.abort(new Error('enough of this member'));
   }
 
   /** Says whether the watch was cancelled. */
@@ -77,6 +81,7 @@ export class WatchClient {
   private readonly lab: Lab;
   /** The revision it lacks. */
   next = 1;
+  private stretch: Stretch | undefined;
 
   constructor(lab: Lab, options: { id: string; key: string | undefined; withPrevious: boolean }) {
     this.lab = lab;
@@ -84,11 +89,17 @@ export class WatchClient {
     lab.history.watches.push(this.record);
   }
 
+  /** Ends it, once the run is over. */
+  stop(): void {
+    this.stretch?.leave();
+  }
+
   async run(): Promise<void> {
     const { lab, record } = this;
     const host = lab.host(record.id);
     while (!lab.isOver) {
       const stretch = new Stretch(lab, record, this.next);
+      this.stretch = stretch;
       try {
         await stretch.run(host);
       } catch (error) {

@@ -1,0 +1,59 @@
+import type { Machine } from './cluster.ts';
+import type { Lab } from './lab.ts';
+
+const electionMs = 8000;
+
+/** Cuts a machine off and, once it has had time to write down what it took, ends it with all that it wrote. */
+async function takeDown(lab: Lab, machine: Machine, afterMs: number): Promise<void> {
+  const { network } = lab.cluster;
+  const { process } = machine;
+  for (const other of lab.cluster.machines) if (other !== machine) (network.cutLink(machine, other), network.cutLink(other, machine));
+  await lab.time.sleep(afterMs);
+  if (process && machine.process === process) lab.cluster.crash(machine, { isSilent: true });
+  network.heal();
+}
+
+/** The next to lead in a term after `term`; undefined when none does in time. */
+async function nextLeader(lab: Lab, term: number): Promise<Machine | undefined> {
+  for (const untilMs = lab.nowMs + electionMs; lab.nowMs < untilMs && !lab.isEnding; ) {
+    await lab.cluster.observe();
+    const leader = lab.cluster.leaders().at(-1);
+    if (leader && (leader.status?.term ?? 0) > term) return leader;
+    await lab.time.sleep(1);
+  }
+  return undefined;
+}
+
+/**
+ * The order of failures of figure 8 in the Raft paper, which few draw by chance: a leader dies with entries that nobody else
+ * has; so does the next, in its first moment; the first comes back, leads, has begun to spread its old entries, and dies; the
+ * second comes back and overwrites them. Nothing of the old entries may have been taken for committed.
+ */
+async function play(lab: Lab): Promise<void> {
+  const { cluster } = lab;
+  const first = cluster.leaders().at(-1);
+  if (!first?.status) return;
+  await takeDown(lab, first, 100 + lab.random.int(300));
+  const second = await nextLeader(lab, first.status?.term ?? 0);
+  if (!second?.status) return;
+  const { term } = second.status;
+  await takeDown(lab, second, 10);
+  if (!first.process) cluster.start(first);
+  const third = await nextLeader(lab, term);
+  lab.trace(`figure 8: ${first.name}, ${second.name}, ${third?.name ?? 'nobody'}`);
+  if (third !== first) return;
+  await lab.time.sleep(lab.random.int(200));
+  await takeDown(lab, first, 0);
+  if (!second.process) cluster.start(second);
+  await nextLeader(lab, term + 1);
+  if (!first.process) cluster.start(first);
+}
+
+export function figureEight(lab: Lab): void {
+  if (lab.isStaged || lab.cluster.machines.some(({ process }) => !process)) return;
+  lab.trace('FAULT figure 8 begins');
+  lab.isStaged = true;
+  play(lab)
+    .catch((error: unknown) => lab.trace(`figure 8: ${(error as Error).message}`))
+    .finally(() => (lab.isStaged = false));
+}
