@@ -1,107 +1,118 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { join } from 'node:path';
-import { ensurePki } from '@orrery/node-io/pki';
-import { KVDefinition, MaintenanceDefinition } from '@orrery/proto/etcd';
-import { type Channel, createClient, grpcChannel } from '@orrery/rpc';
-import { describe, expect, it } from 'vitest';
-import { freePort, temporaryDir } from './servers.ts';
+import { realClock } from '@orrery/node-io';
+import { AlarmRequest_AlarmAction as AlarmAction, KVDefinition, MaintenanceDefinition } from '@orrery/proto/etcd';
+import { createClient } from '@orrery/rpc';
+import { afterEach, describe, expect, it } from 'vitest';
+import { Load, within } from './load.ts';
+import { type MemberProcess, type MemberProcesses, type MembersOptions, runsSources, startMembers } from './members.ts';
+import { temporaryDir } from './servers.ts';
+import { smallDisk, whyNoSmallDisk } from './small-disk.ts';
 
-const main = join(import.meta.dirname, '../src/main.ts');
-/** Node runs the sources themselves from this version on. */
-const runsSources = Number(process.versions.node.split('.')[0]) >= 24;
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const full = 'etcdserver: mvcc: database space exceeded';
+const noSmallDisk = whyNoSmallDisk();
+let cluster: MemberProcesses | undefined;
+let loads: Load[] = [];
 
-interface Running {
-  readonly channel: Channel;
-  readonly start: () => void;
-  child: ChildProcess;
+async function end(): Promise<void> {
+  await Promise.all(loads.map((load) => load.close()));
+  await cluster?.stop();
+  loads = [];
+  cluster = undefined;
+}
+afterEach(end);
+
+function load(members: readonly MemberProcess[], options?: ConstructorParameters<typeof Load>[1]): Load {
+  const made = new Load(members, options);
+  loads.push(made);
+  return made;
 }
 
-/** Three processes that talk to each other, and to clients, over TLS with certificates on both sides. */
-async function startMembers(dir: string): Promise<Running[]> {
-  const pki = ensurePki(join(dir, 'pki'));
-  const { cert, key } = pki.servingCert('store', { subject: { commonName: 'store' }, altNames: { dnsNames: ['localhost'], ipAddresses: ['127.0.0.1'] } });
-  const file = (name: string): string => join(dir, 'pki', name);
-  const files = (prefix: string): string[] => [
-    ...[`--${prefix}cert-file`, file('store.crt'), `--${prefix}key-file`, file('store.key')],
-    ...[`--${prefix}trusted-ca-file`, file('ca.crt'), `--${prefix}client-cert-auth`],
-  ];
-  const ports = [await freePort(), await freePort(), await freePort()];
-  const cluster = ports.map((port, i) => `m${i}=localhost:${port}`).join();
-  const clientPorts = [await freePort(), await freePort(), await freePort()];
-  return ports.map((port, i) => {
-    const own = ['--name', `m${i}`, '--data-dir', join(dir, `m${i}`), '--listen-client', `localhost:${clientPorts[i]}`, '--listen-peer', `localhost:${port}`, '--initial-cluster', cluster];
-    const run = (): ChildProcess => spawn(process.execPath, [main, ...own, ...files(''), ...files('peer-'), '--snapshot-count', '500'], { stdio: 'ignore' });
-    const channel = grpcChannel(`localhost:${clientPorts[i]}`, { tls: { ca: pki.caCert, cert, key } });
-    const running: Running = { channel, child: run(), start: () => void (running.child = run()) };
-    return running;
-  });
+async function begin(options: MembersOptions = {}): Promise<MemberProcesses> {
+  cluster = await startMembers(options);
+  await cluster.leader();
+  return cluster;
 }
 
-const statusOf = ({ channel }: Running) => createClient(MaintenanceDefinition, channel).status({}, { timeoutMs: 1000 });
+const others = (members: readonly MemberProcess[], one: MemberProcess): MemberProcess[] => members.filter((member) => member !== one);
 
-/** Waits until all agree on a leader; which of them it is. */
-async function leaderOf(members: readonly Running[]): Promise<Running> {
-  for (;;) {
-    const statuses = await Promise.all(members.map((member) => statusOf(member).catch(() => undefined)));
-    const found = members.find((_, i) => statuses.every((status) => status && status.leader === statuses[i]?.header?.memberId));
-    if (found) return found;
-    await pause(50);
-  }
-}
-
-async function kill({ child }: Running, signal: NodeJS.Signals): Promise<void> {
-  child.kill(signal);
-  await once(child, 'exit');
-}
-
-describe.skipIf(!runsSources)('three processes over TLS', () => {
-  it('lose nothing that was acknowledged when the leader is killed under load, nor when all are', async () => {
-    const dir = temporaryDir();
-    const members = await startMembers(dir.path);
-    const acknowledged: string[] = [];
-    let [next, done] = [0, false];
-    const writer = async (w: number): Promise<void> => {
-      for (let at = w; !done; at++) {
-        // A key of its own: a put whose answer was lost may come to pass later than the next one.
-        const key = `key-${next++}`;
-        const kv = createClient(KVDefinition, (members[at % 3] as Running).channel);
-        await kv.put({ key: Buffer.from(key) }, { timeoutMs: 3000 }).then(
-          () => acknowledged.push(key),
-          () => pause(20),
-        );
-      }
-    };
-    await leaderOf(members);
-    const writers = Array.from({ length: 12 }, (_, w) => writer(w));
-    const more = async (count: number): Promise<void> => {
-      const target = next + count;
-      while (next < target) await pause(20);
-    };
-    await more(300);
-    const leader = await leaderOf(members);
-    await kill(leader, 'SIGKILL');
-    await leaderOf(members.filter((member) => member !== leader));
-    await more(150);
-    leader.start();
-    await leaderOf(members);
-    await more(50);
-    done = true;
-    await Promise.all(writers);
-    await Promise.all(members.map((member) => kill(member, 'SIGKILL')));
-    for (const member of members) member.start();
-    await leaderOf(members);
-    expect(acknowledged.length).toBeGreaterThan(300);
-    for (const { channel } of members) {
-      const { kvs = [] } = await createClient(KVDefinition, channel).range({ key: Buffer.from('key-'), rangeEnd: Buffer.from('key.') }, { timeoutMs: 10_000 });
-      const found = new Set(kvs.map(({ key }) => String(key)));
-      expect(acknowledged.filter((key) => !found.has(key))).toEqual([]);
+describe.skipIf(!runsSources)('three processes under load', () => {
+  it('lose nothing over TLS when the leader is killed again and again, nor when all are', async () => {
+    const all = await begin({ tls: true, args: ['--snapshot-count', '500'] });
+    const { members } = all;
+    const clients = load(members);
+    for (let round = 0; round < 2; round++) {
+      await clients.more(100);
+      const leader = await all.leader();
+      await leader.kill();
+      await all.leader(others(members, leader));
+      await clients.more(60);
+      leader.start();
+      await all.leader();
     }
-    const hashes = await Promise.all(members.map(({ channel }) => createClient(MaintenanceDefinition, channel).hashKV({})));
-    expect(new Set(hashes.map(({ hash }) => hash)).size).toBe(1);
-    for (const { channel } of members) channel.close();
-    await Promise.all(members.map((member) => kill(member, 'SIGTERM')));
-    dir.remove();
-  }, 90_000);
+    await clients.more(50);
+    await Promise.all(members.map((member) => member.kill()));
+    for (const member of members) member.start();
+    await all.leader();
+    await clients.more(50);
+    await clients.verify();
+  }, 120_000);
+
+  it('lose nothing when members are halted longer than an election takes, and restarted in turn', async () => {
+    const started = await begin({ args: ['--election-timeout', '500', '--heartbeat-interval', '50', '--snapshot-count', '300'] });
+    const { members } = started;
+    const clients = load(members);
+    await clients.more(100);
+    for (const which of ['leader', 'follower'] as const) {
+      const leader = await started.leader();
+      const halted = which === 'leader' ? leader : (others(members, leader)[0] as MemberProcess);
+      halted.signal('SIGSTOP');
+      const rest = others(members, halted);
+      await started.leader(rest);
+      await clients.more(30);
+      await realClock.sleep(1000);
+      halted.signal('SIGCONT');
+      // A leader that was halted finds itself replaced.
+      await started.leader();
+      await clients.more(30);
+    }
+    for (const member of members) {
+      await member.kill('SIGTERM');
+      expect(member.exitCode).toBe(0);
+      await clients.more(20);
+      member.start();
+      await started.leader();
+    }
+    await clients.verify();
+  }, 120_000);
+
+  it.skipIf(noSmallDisk)(`stop writing when one of them has a full disk, and go on when there is room${noSmallDisk ? ` (not run: ${noSmallDisk})` : ''}`, async () => {
+    const dir = temporaryDir();
+    const disk = await smallDisk(dir.path, 3);
+    try {
+      const started = await begin({ elsewhere: { m0: { dataDir: `${dir.path}/data`, inside: disk.inside } } });
+      const { members } = started;
+      const [small, ...rest] = members as [MemberProcess, ...MemberProcess[]];
+      const clients = load(members, { valueBytes: 4000 });
+      const maintenance = createClient(MaintenanceDefinition, (rest[0] as MemberProcess).channel);
+      const alarms = async (): Promise<string[]> => ((await maintenance.alarm({ action: AlarmAction.GET })).alarms ?? []).map(({ memberID = '' }) => memberID);
+      await within(async () => (await alarms()).length > 0 && clients.refusals.has(full), 'the alarm');
+      await clients.stop();
+      const id = (await started.leader(rest)) && (await small.status()).header?.memberId;
+      expect(await alarms()).toEqual([id]);
+      for (const { channel } of members) {
+        await expect(createClient(KVDefinition, channel).put({ key: Buffer.from('more') }, { timeoutMs: 5000 })).rejects.toThrow(full);
+      }
+      disk.resize(64);
+      await started.leader();
+      await within(async () => (await small.status()).errors?.length === 1, 'the alarm on the member that was full');
+      await maintenance.alarm({ action: AlarmAction.DEACTIVATE });
+      await clients.verify();
+      const again = load(members, { valueBytes: 1000 });
+      await again.more(200);
+      await again.stop();
+    } finally {
+      await end();
+      disk.remove();
+      dir.remove();
+    }
+  }, 120_000);
 });

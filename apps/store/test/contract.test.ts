@@ -8,34 +8,13 @@ import {
   MaintenanceDefinition,
   WatchDefinition,
 } from '@orrery/proto/etcd';
-import { AsyncQueue, type Channel, type Client, type RpcError, createClient } from '@orrery/rpc';
+import { AsyncQueue, type Channel, type Client, createClient } from '@orrery/rpc';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Server, onPath, startCluster, startEtcd, startStore } from './servers.ts';
+import { b, contractServers, failure } from './contract.ts';
+import type { Server } from './servers.ts';
 
-/**
- * What every etcd does, asked from outside. Runs on this store over gRPC and by direct calls, and on the original when
- * its program is installed (Debian: etcd-server), which is what keeps the suite honest.
- */
-const etcd = onPath('etcd');
-const servers: [string, (() => Promise<Server>) | undefined][] = [
-  ['this store over gRPC', () => startStore()],
-  ['this store in memory', () => startStore({ inMemory: true })],
-  ['three members, through the leader', () => startCluster('leader')],
-  ['three members, through a follower', () => startCluster('follower')],
-  [`the original${etcd ? '' : ' (not run: no etcd program on the path)'}`, etcd ? () => startEtcd(etcd) : undefined],
-];
-
-const b = (text: string): Buffer => Buffer.from(text);
+/** What every etcd does, asked from outside. */
 const putOp = (key: string, value = ''): RequestOp => ({ request: { $case: 'requestPut', value: { key: b(key), value: b(value) } } });
-
-async function failure(promise: Promise<unknown>): Promise<[number, string]> {
-  try {
-    await promise;
-  } catch (error) {
-    return [(error as RpcError).code, (error as RpcError).message];
-  }
-  return [0, 'no error'];
-}
 
 /** HashKV after the first test's writes, as etcd 3.4.23 answers. */
 const expectedHash = 3_227_157_315;
@@ -72,7 +51,7 @@ function watchStream(channel: Channel) {
   };
 }
 
-describe.each(servers)('%s', (_name, start) => {
+describe.each(contractServers)('%s', (_name, start) => {
   if (!start) {
     it.skip('etcd is not installed', () => undefined);
     return;

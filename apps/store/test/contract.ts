@@ -1,5 +1,5 @@
 import type { RpcError } from '@orrery/rpc';
-import { type Server, onPath, startEtcd, startStore } from './servers.ts';
+import { type Server, onPath, startCluster, startEtcd, startStore } from './servers.ts';
 
 const etcd = onPath('etcd');
 
@@ -10,6 +10,8 @@ const etcd = onPath('etcd');
 export const contractServers: [string, (() => Promise<Server>) | undefined][] = [
   ['this store over gRPC', () => startStore()],
   ['this store in memory', () => startStore({ inMemory: true })],
+  ['three members, through the leader', () => startCluster('leader')],
+  ['three members, through a follower', () => startCluster('follower')],
   [`the original${etcd ? '' : ' (not run: no etcd program on the path)'}`, etcd ? () => startEtcd(etcd) : undefined],
 ];
 

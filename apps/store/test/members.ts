@@ -21,15 +21,17 @@ export class MemberProcess {
   readonly channel: Channel;
   private readonly args: readonly string[];
   private readonly log: string;
+  private readonly inside: readonly string[];
   private child: ChildProcess | undefined;
 
-  constructor(options: { name: string; address: string; peerAddress: string; dataDir: string; args: readonly string[]; log: string; tls: StoreTls | undefined }) {
+  constructor(options: { name: string; address: string; peerAddress: string; dataDir: string; args: readonly string[]; log: string; tls: StoreTls | undefined; inside: readonly string[] }) {
     this.name = options.name;
     this.address = options.address;
     this.peerAddress = options.peerAddress;
     this.dataDir = options.dataDir;
     this.args = options.args;
     this.log = options.log;
+    this.inside = options.inside;
     this.channel = grpcChannel(options.address, options.tls ? { tls: options.tls } : {});
   }
 
@@ -44,7 +46,8 @@ export class MemberProcess {
 
   start(...more: string[]): void {
     const err = openSync(this.log, 'a');
-    this.child = spawn(process.execPath, [main, ...this.args, ...more], { stdio: ['ignore', 'ignore', err] });
+    const [program, ...args] = [...this.inside, process.execPath, main, ...this.args, ...more] as [string, ...string[]];
+    this.child = spawn(program, args, { stdio: ['ignore', 'ignore', err] });
     closeSync(err);
   }
 
@@ -79,8 +82,8 @@ export interface MembersOptions {
   readonly tls?: boolean;
   /** Flags of all members. */
   readonly args?: readonly string[];
-  /** Where a member keeps its data; by default under the directory of the cluster. */
-  readonly dataDir?: (name: string) => string;
+  /** Members that keep their data elsewhere than under the directory of the cluster, and what their command lines begin with. */
+  readonly elsewhere?: Readonly<Record<string, { readonly dataDir: string; readonly inside: readonly string[] }>>;
 }
 
 export class MemberProcesses {
@@ -129,9 +132,9 @@ export async function startMembers(options: MembersOptions = {}): Promise<Member
   for (const name of names) {
     const address = `localhost:${await freePort()}`;
     const peerAddress = peers.get(name) as string;
-    const dataDir = options.dataDir?.(name) ?? join(dir.path, name);
+    const { dataDir, inside } = options.elsewhere?.[name] ?? { dataDir: join(dir.path, name), inside: [] };
     const own = ['--name', name, '--data-dir', dataDir, '--listen-client', address, '--listen-peer', peerAddress, '--initial-cluster', cluster];
-    members.push(new MemberProcess({ name, address, peerAddress, dataDir, args: [...own, ...flags, ...(options.args ?? [])], log: join(dir.path, `${name}.log`), tls }));
+    members.push(new MemberProcess({ name, address, peerAddress, dataDir, args: [...own, ...flags, ...(options.args ?? [])], log: join(dir.path, `${name}.log`), tls, inside }));
   }
   for (const member of members) member.start();
   return new MemberProcesses(dir, members, tls);
