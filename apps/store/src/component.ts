@@ -5,6 +5,7 @@ import { type Component, ConfigError, type Disk, type Env, resolveConfig } from 
 import { startAutoCompaction } from './auto-compaction.ts';
 import { Gate } from './auth/gate.ts';
 import { openBackup } from './backup.ts';
+import type { Alone } from './commit-log.ts';
 import { type StoreConfig, storeSchema } from './config.ts';
 import { ClusterMember } from './consensus/cluster-member.ts';
 import { guarded } from './consensus/guard.ts';
@@ -43,6 +44,8 @@ export interface StoreDeps {
   readonly serveHttp?: ServeHttp | undefined;
   /** Serves clients and members; without, `grpcServer` of `@orrery/rpc` does. */
   readonly serveGrpc?: ServeGrpc | undefined;
+  /** The process is the store's alone. */
+  readonly alone?: Alone | undefined;
   /** Connects to another member at its URL; without, over gRPC. */
   readonly dialPeer?: ((url: string) => Channel) | undefined;
   /** Makes the algorithm of a member of a cluster; without, `libs/raft` with its defaults. */
@@ -118,7 +121,7 @@ class StoreComponent implements Store {
     this.env = env;
     this.deps = deps;
     this.config = config;
-    this.member = new Member(env, { quotaBytes: config.quotaBackendBytes });
+    this.member = new Member(env, { quotaBytes: config.quotaBackendBytes, alone: deps.alone });
     const services = this.describe();
     this.services = isClustered(config) ? guarded(services, this.member) : services;
   }

@@ -12,7 +12,7 @@ import { Code, RpcError } from '@orrery/rpc';
 import type { Env } from '@orrery/runtime';
 import { type AuthSnapshot, root } from './auth/auth-state.ts';
 import { Tokens } from './auth/tokens.ts';
-import { type CommitLog, type CommitSink, type Proposal, DiskLog, MemoryLog } from './commit-log.ts';
+import { type Alone, type CommitLog, type CommitSink, type Proposal, DiskLog, MemoryLog } from './commit-log.ts';
 import type { MembershipState } from './consensus/membership.ts';
 import type { Replica } from './consensus/replica.ts';
 import { type Entry, type Results, decodeEntry, noSpaceAlarm } from './entry.ts';
@@ -47,6 +47,8 @@ export interface PinnedSnapshot {
 export interface MemberOptions {
   /** Bytes of data beyond which the NOSPACE alarm goes on. */
   readonly quotaBytes: number;
+  /** The process is this member's alone. */
+  readonly alone?: Alone | undefined;
 }
 
 /** Versions freed per slice of background work. */
@@ -150,7 +152,7 @@ export class Member implements CommitSink {
     this.identity = identity;
     if (storage) {
       this.ownTerm += 1;
-      this.log = new DiskLog({ wal: storage.wal, sink: this, term: this.ownTerm, lastIndex: this.appliedIndex });
+      this.log = new DiskLog({ wal: storage.wal, sink: this, term: this.ownTerm, lastIndex: this.appliedIndex, now: () => this.env.clock.monotonic(), alone: this.options.alone });
     }
     this.leaseClock.restart();
     await this.propose({ kind: 'term', request: {} });

@@ -30,6 +30,41 @@ describe('disk', () => {
   });
 });
 
+describe('journal', () => {
+  it('holds what was appended, whatever the sizes, followed by nothing but zeros until it is closed', async () => {
+    const path = `${dir}/journal`;
+    const file = await nodeDisk.open(path, { create: true, journal: true });
+    let expected = Buffer.alloc(0);
+    for (let i = 0; i < 60; i++) {
+      const piece = Buffer.alloc(i % 17 === 0 ? 300_000 : 1 + ((i * 7919) % 5000), 1 + (i % 255));
+      if (i % 3 || file.appendNow?.(piece) !== true) await file.append([piece.subarray(0, 10), piece.subarray(10)]);
+      await file.sync();
+      expected = Buffer.concat([expected, piece]);
+      expect(file.size).toBe(expected.length);
+      const found = Buffer.from(await nodeDisk.read(path));
+      expect(found.subarray(0, expected.length).equals(expected)).toBe(true);
+      expect(found.subarray(expected.length).equals(Buffer.alloc(found.length - expected.length))).toBe(true);
+    }
+    await file.close();
+    expect(Buffer.from(await nodeDisk.read(path)).equals(expected)).toBe(true);
+  });
+
+  it('goes on after a cut', async () => {
+    const path = `${dir}/journal`;
+    const file = await nodeDisk.open(path, { create: true, journal: true });
+    await file.append([Buffer.from('whole, then torn')]);
+    await file.close();
+    const again = await nodeDisk.open(path, { create: false, journal: true });
+    expect(again.size).toBe(16);
+    await again.truncate(5);
+    await again.append([Buffer.from('!')]);
+    await again.sync();
+    await again.close();
+    expect(Buffer.from(await nodeDisk.read(path)).toString()).toBe('whole!');
+    await expect(nodeDisk.open(path, { create: true, journal: true })).rejects.toMatchObject({ code: 'EEXIST' });
+  });
+});
+
 describe('lock', () => {
   const path = (): string => join(dir, 'LOCK');
 

@@ -3,6 +3,7 @@ import { mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promis
 import { dirname } from 'node:path';
 import type { Disk, DiskFile } from '@orrery/runtime';
 import { lockFile } from './disk-lock.ts';
+import { openJournal } from './journal-file.ts';
 
 /** `writev` takes at most IOV_MAX buffers on Linux. */
 const maxChunks = 1024;
@@ -78,7 +79,8 @@ export const nodeDisk: Disk = {
   makeDir,
   list: async (dir) => (await readdir(dir)).sort(),
   read: (path) => readFile(path),
-  async open(path, { create }) {
+  async open(path, { create, journal = false }) {
+    if (journal) return openJournal(path, create ? undefined : (await stat(path)).size);
     const fd = await new Promise<number>((resolve, reject) => {
       openFd(path, create ? 'ax' : 'a', 0o600, (error, opened) => (error ? reject(error) : resolve(opened)));
     });

@@ -19,6 +19,7 @@ export * from './probe-transports.ts';
 export * from './vnet-member.ts';
 export * from './health-server.ts';
 export * from './grpc-listener.ts';
+export * from './journal-file.ts';
 export * from './file-state.ts';
 export * from './balancer-network.ts';
 export * from './serve-over.ts';

@@ -10,8 +10,11 @@ export interface Disk {
   list(dir: string): Promise<string[]>;
   /** A whole file. */
   read(path: string): Promise<Uint8Array>;
-  /** Opens for appending; with `create` the file must not exist yet. Private to the owner. */
-  open(path: string, options: { create: boolean }): Promise<DiskFile>;
+  /**
+   * Opens for appending; with `create` the file must not exist yet. Private to the owner. A `journal` is appended to in small
+   * pieces, each of which is synced: that is made cheap by room ahead, so after a crash zeros may follow what was appended.
+   */
+  open(path: string, options: { create: boolean; journal?: boolean }): Promise<DiskFile>;
   /** Replaces `to` in one step. */
   rename(from: string, to: string): Promise<void>;
   remove(path: string): Promise<void>;
@@ -29,6 +32,11 @@ export interface DiskFile {
   readonly size: number;
   /** Appends all chunks, or rejects having appended any part of them. */
   append(chunks: readonly Uint8Array[]): Promise<void>;
+  /**
+   * Of a journal: appends and syncs while the whole process waits, which is quicker than asking for it where nothing else is to be done.
+   * False: not now, nothing was done. Throws having appended any part. To be followed by neither `append` nor `sync` for these bytes.
+   */
+  appendNow?(bytes: Uint8Array): boolean;
   /** Makes all data, and the size, durable. */
   sync(): Promise<void>;
   /** Cuts the file to `size` bytes. */

@@ -87,6 +87,12 @@ export function findLaterFrame(file: Buffer, from: number, index: number): numbe
   return undefined;
 }
 
+/** Whether there is nothing but zeros from `from` on: room that was made ahead. */
+export function isBlank(file: Buffer, from: number): boolean {
+  for (let at = from; at < file.length; at++) if (file[at] !== 0) return false;
+  return true;
+}
+
 /** Visits the records of a frame that was read at `at`. */
 export function forEachRecord(file: Buffer, at: number, frame: Frame, visit: (record: { index: number; kind: number; bytes: Uint8Array }) => void): void {
   let offset = at + frameHeader;

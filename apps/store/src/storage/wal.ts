@@ -1,5 +1,5 @@
 import { type Disk, type DiskFile, isDiskFull } from '@orrery/runtime';
-import { findLaterFrame, forEachRecord, readFrame } from './frame.ts';
+import { findLaterFrame, forEachRecord, isBlank, readFrame } from './frame.ts';
 
 /** The log cannot be trusted: it is refused rather than served with a hole. */
 export class WalCorruptError extends Error {
@@ -113,6 +113,8 @@ export class Wal {
     while (at < file.length) {
       const frame = readFrame(file, at);
       if (!frame) {
+        // A crash may leave zeros behind any segment. If a frame was among them, the next one does not go on where this one ends.
+        if (isBlank(file, at)) break;
         const later = findLaterFrame(file, at + 1, next);
         if (!segment.last || later !== undefined) throw new WalCorruptError(path, at, 'checksum mismatch before the end of the log');
         break;
@@ -130,7 +132,7 @@ export class Wal {
   }
 
   private async reopen(path: string, size: number): Promise<void> {
-    this.file = await this.options.disk.open(path, { create: false });
+    this.file = await this.options.disk.open(path, { create: false, journal: true });
     if (this.file.size > size) {
       await this.file.truncate(size);
       await this.file.sync();
@@ -141,7 +143,7 @@ export class Wal {
   private async begin(index: number): Promise<void> {
     const { disk, dir } = this.options;
     const path = this.path(segmentName(index));
-    const file = await disk.open(path, { create: true });
+    const file = await disk.open(path, { create: true, journal: true });
     try {
       await disk.syncDir(dir);
     } catch (error) {
@@ -161,20 +163,36 @@ export class Wal {
    */
   async append(frame: Uint8Array, firstIndex: number): Promise<void> {
     if (this.broken) throw this.broken;
-    const open = this.segments[this.segments.length - 1] as { size: number };
     try {
-      if (open.size >= this.options.segmentBytes) await this.begin(firstIndex);
+      if (this.open.size >= this.options.segmentBytes) await this.begin(firstIndex);
       await (this.file as DiskFile).append([frame]);
       await (this.file as DiskFile).sync();
     } catch (error) {
       throw await this.undo(error);
     }
-    (this.segments[this.segments.length - 1] as { size: number }).size += frame.length;
+    this.open.size += frame.length;
+  }
+
+  /** `append` while the whole process waits. Undefined: it is done; else it is under way as ever. */
+  appendNow(frame: Uint8Array, firstIndex: number): Promise<void> | undefined {
+    if (this.broken || this.open.size >= this.options.segmentBytes) return this.append(frame, firstIndex);
+    try {
+      if (!this.file?.appendNow?.(frame)) return this.append(frame, firstIndex);
+    } catch (error) {
+      return this.undo(error).then((failure) => Promise.reject(failure));
+    }
+    this.open.size += frame.length;
+    return undefined;
+  }
+
+  /** The segment that is appended to. */
+  private get open(): { firstIndex: number; size: number } {
+    return this.segments[this.segments.length - 1] as { firstIndex: number; size: number };
   }
 
   /** Takes back whatever part of a failed frame got into the file, so that it cannot turn up after a restart. */
   private async undo(error: unknown): Promise<Error> {
-    const { size } = this.segments[this.segments.length - 1] as { size: number };
+    const { size } = this.open;
     try {
       await (this.file as DiskFile).truncate(size);
       await (this.file as DiskFile).sync();
@@ -188,8 +206,7 @@ export class Wal {
 
   /** Begins a new segment with entry `index`, so that all before can be dropped. Not while an append runs. */
   async cut(index: number): Promise<void> {
-    const open = this.segments[this.segments.length - 1] as { firstIndex: number };
-    if (open.firstIndex < index) await this.begin(index);
+    if (this.open.firstIndex < index) await this.begin(index);
   }
 
   /** Removes segments whose entries are all at or before `index`. */

@@ -7,6 +7,9 @@ interface Inode {
   durable: Buffer;
 }
 
+/** Zeros behind a journal's content. */
+const journalRoom = 128;
+
 /** What a crash does to writes that were not synced. */
 export type Loss = 'all lost' | 'all kept' | 'garbled';
 
@@ -52,6 +55,12 @@ export class MemoryDisk implements Disk {
     inode.content = inode.durable = content;
   }
 
+  /** Turns what follows the first `offset` bytes into zeros, durably. */
+  blank(path: string, offset: number): void {
+    const inode = this.inode(path);
+    inode.content = inode.durable = Buffer.concat([inode.content.subarray(0, offset), Buffer.alloc(inode.content.length - offset)]);
+  }
+
   files(): string[] {
     return [...this.names.keys()].sort();
   }
@@ -88,19 +97,21 @@ export class MemoryDisk implements Disk {
     return Buffer.from(this.inode(path).content);
   }
 
-  async open(path: string, { create }: { create: boolean }): Promise<DiskFile> {
+  async open(path: string, { create, journal = false }: { create: boolean; journal?: boolean }): Promise<DiskFile> {
     this.step();
     if (create) {
       if (this.names.has(path)) throw failure('EEXIST', path);
       this.names.set(path, { content: Buffer.alloc(0), durable: Buffer.alloc(0) });
     }
-    return this.handle(path, this.inode(path));
+    return this.handle(path, this.inode(path), journal);
   }
 
-  private handle(path: string, inode: Inode): DiskFile {
+  /** A journal has zeros behind its content, where they fit. */
+  private handle(path: string, inode: Inode, journal: boolean): DiskFile {
+    let size = inode.content.length;
     return {
       get size() {
-        return inode.content.length;
+        return size;
       },
       append: async (chunks) => {
         const bytes = Buffer.concat(chunks);
@@ -115,9 +126,10 @@ export class MemoryDisk implements Disk {
         this.step();
         inode.durable = inode.content;
       },
-      truncate: async (size) => {
+      truncate: async (to) => {
         this.step();
-        inode.content = inode.content.subarray(0, size);
+        size = to;
+        inode.content = inode.content.subarray(0, to);
       },
       close: async () => undefined,
     };
@@ -152,10 +164,12 @@ export class MemoryDisk implements Disk {
 
 function survive({ content, durable }: Inode, loss: Loss): Buffer {
   if (loss === 'all kept') return content;
-  if (loss === 'all lost' || content.length <= durable.length) return durable;
-  // The file has grown, but some of the blocks in between never got there.
+  if (loss === 'all lost') return durable;
+  // Some of the blocks that changed never got there: the first half of them, which a reader meets first.
   const garbled = Buffer.from(content);
-  const fresh = content.length - durable.length;
-  garbled.fill(0, durable.length, durable.length + Math.ceil(fresh / 2));
+  let first = 0;
+  while (first < content.length && content[first] === durable[first]) first += 1;
+  const lost = Math.ceil((content.length - first) / 2);
+  for (let at = first; at < first + lost; at++) garbled[at] = durable[at] ?? 0;
   return garbled;
 }
