@@ -15,6 +15,7 @@ import { parseSignal, signals } from '../process/signals.ts';
 import { Tty } from '../process/tty.ts';
 import { credentials } from './credentials.ts';
 import { nanoseconds } from './ids.ts';
+import { LoadMeter } from './load.ts';
 import type { StoredImage } from './image-store.ts';
 import { ContainerOutput, type LogSink } from './logs.ts';
 import { type MountSource, containerMounts, makeMountPoints } from './mounts.ts';
@@ -33,6 +34,9 @@ export interface ContainerDeps {
   /** A container's state changed. */
   onExit(container: Container): void;
 }
+
+/** Cores of a container whose annotations say nothing. */
+const idleCores = 0.0005;
 
 /** How long after its start a container that uses more memory than it may is killed. */
 const oomAfterMs = 50;
@@ -60,6 +64,8 @@ export class Container implements Host, Surroundings {
   /** Where attached clients' stdin goes. */
   stdin: OpenFile | undefined;
   table: ProcessTable | undefined;
+  /** What its programs have done to the CPU and hold of the memory; absent: nothing. */
+  meter: LoadMeter | undefined;
   private vfs: Vfs | undefined;
   private stopping: Promise<void> | undefined;
   private exitWaiters: (() => void)[] = [];
@@ -89,9 +95,28 @@ export class Container implements Host, Surroundings {
     return Number(this.resources.memoryLimitInBytes ?? 0n);
   }
 
+  /** Cores that it may use. */
+  get cpuLimit(): number {
+    const { cpuQuota = 0n, cpuPeriod = 100_000n } = this.resources;
+    return cpuQuota > 0n ? Number(cpuQuota) / Number(cpuPeriod || 100_000n) : this.deps.nodeCpus;
+  }
+
+  /** What it uses all the time. The quota throttles what the annotation asks for, as it would a real process. */
+  get steadyCores(): number {
+    return Math.min(this.script?.cpu ?? idleCores, this.cpuLimit);
+  }
+
+  /** What its programs do; made when the first of them does something that counts. */
+  get load(): LoadMeter {
+    const { cpuPerRequest } = this.script ?? {};
+    const requestCpuMs = cpuPerRequest === undefined ? (this.stored.image.requestCpuMs ?? 0) : cpuPerRequest * 1000;
+    this.meter ??= new LoadMeter({ clock: this.deps.env.clock, cores: () => this.cpuLimit - this.steadyCores, requestCpuMs, onMemory: () => this.checkMemory() });
+    return this.meter;
+  }
+
   /** Working set, bytes. */
   get memoryUsed(): number {
-    return this.running ? (this.script?.memory ?? this.stored.image.memoryBytes ?? 4 * 1024 * 1024) : 0;
+    return this.running ? (this.script?.memory ?? this.stored.image.memoryBytes ?? 4 * 1024 * 1024) + (this.meter?.memoryBytes() ?? 0) : 0;
   }
 
   private command(): string[] {
@@ -271,10 +296,11 @@ export class Container implements Host, Surroundings {
 
   /** Kills the container when it uses more memory than its limit. */
   checkMemory(): void {
-    const used = this.script?.memory;
-    if (!this.running || used === undefined || !this.memoryLimit || used <= this.memoryLimit) return;
+    // What an image is said to idle at is a guess, and kills nobody.
+    const isTooMuch = (): boolean => this.running && this.memoryLimit > 0 && (this.script?.memory !== undefined || this.meter !== undefined) && this.memoryUsed > this.memoryLimit;
+    if (!isTooMuch()) return;
     this.deps.env.clock.after(oomAfterMs, () => {
-      if (!this.running || used <= this.memoryLimit) return;
+      if (!isTooMuch()) return;
       this.oomKilled = true;
       this.table?.signal(1, signals.KILL);
     });

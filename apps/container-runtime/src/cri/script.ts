@@ -10,6 +10,8 @@ export interface Script {
   readonly cpu?: number;
   /** Bytes. */
   readonly memory?: number;
+  /** CPU seconds of a request. */
+  readonly cpuPerRequest?: number;
 }
 
 const prefix = 'orrery.dev/';
@@ -29,6 +31,7 @@ export function readScript(annotations: Readonly<Record<string, string>> | undef
     logLines: value('log-lines'),
     cpu: quantity(value('cpu')),
     memory: quantity(value('memory')),
+    cpuPerRequest: quantity(value('cpu-per-request')),
   };
   const given = Object.entries(all).filter(([, v]) => v !== undefined);
   return given.length ? (Object.fromEntries(given) as Script) : undefined;

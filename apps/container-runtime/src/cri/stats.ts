@@ -4,23 +4,18 @@ import type { Container } from './container.ts';
 import { nanoseconds } from './ids.ts';
 import type { Sandbox } from './sandbox.ts';
 
-/** Cores of a container whose annotations say nothing. */
-const idleCores = 0.0005;
-
 const u64 = (value: number): { value: bigint } => ({ value: BigInt(Math.max(0, Math.round(value))) });
 
 function cores(container: Container): number {
   if (!container.running) return 0;
-  const wanted = container.script?.cpu ?? idleCores;
-  const { cpuQuota = 0n, cpuPeriod = 100_000n } = container.resources;
-  // The quota throttles what the annotation asks for, as it would a real process.
-  return cpuQuota > 0n ? Math.min(wanted, Number(cpuQuota) / Number(cpuPeriod || 100_000n)) : wanted;
+  return container.steadyCores + (container.meter?.cores() ?? 0);
 }
 
 /** Accumulated use: the rate times the time since the start, so that nothing has to tick. */
 function cpuNanoseconds(container: Container, nowMs: number): number {
   const end = container.running ? nowMs : container.finishedAtMs;
-  return container.startedAtMs ? cores(container) * (end - container.startedAtMs) * 1e6 : 0;
+  const steady = container.startedAtMs ? container.steadyCores * (end - container.startedAtMs) : 0;
+  return (steady + (container.meter?.cpuMs() ?? 0)) * 1e6;
 }
 
 export function containerStats(container: Container, nowMs: number): ContainerStats {

@@ -25,6 +25,8 @@ export interface ImageDefinition {
   readonly sizeBytes: number;
   /** Working set to report while it idles, bytes. */
   readonly memoryBytes?: number;
+  /** CPU that a request costs its server, milliseconds. */
+  readonly requestCpuMs?: number;
   /** Commands that do not exist run quietly instead of failing: for images whose content we do not know. */
   readonly lenient?: boolean;
   /** Tags that cannot be pulled. */

@@ -10,6 +10,7 @@ import { pause } from './pause.ts';
 import { postgres } from './postgres.ts';
 import { bitnamiRedis, redis } from './redis/redis.ts';
 import { mongo, mysql, rabbitmq } from './stand-ins.ts';
+import { resourceConsumer } from './resource-consumer.ts';
 import { goHttpbin, hpaExample, httpbin, nginxHello } from './web-demos.ts';
 
 /** Every emulated image: one file, one line. */
@@ -42,4 +43,5 @@ export const definitions: readonly ImageDefinition[] = [
   curlImage,
   curlAlpines,
   ...e2eImages,
+  resourceConsumer,
 ];

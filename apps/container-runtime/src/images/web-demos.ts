@@ -88,7 +88,7 @@ export const nginxHello: ImageDefinition = {
   sizeBytes: 21_000_000,
 };
 
-/** The page of the autoscaling walk-through. Its load is not felt: CPU use is what the pod's annotation says. */
+/** The page of the autoscaling walk-through: each request works for a while. */
 export const hpaExample: ImageDefinition = {
   names: ['registry.k8s.io/hpa-example', 'k8s.gcr.io/hpa-example', 'gcr.io/google_containers/hpa-example'],
   cmd: ['apache2-foreground'],
@@ -100,4 +100,5 @@ export const hpaExample: ImageDefinition = {
     },
   },
   sizeBytes: 180_000_000,
+  requestCpuMs: 10,
 };

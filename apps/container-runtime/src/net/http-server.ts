@@ -102,6 +102,7 @@ async function serveConnection(proc: Proc, conn: Conn, handler: (request: HttpRe
     if (path === undefined) await sendReply(conn, { status: 400, body: 'Bad Request\n' }, context);
     else {
       const request: HttpRequest = { method, target, path, query: new URLSearchParams(query), headers, headerList, version, remote: conn.remote, local: conn.local, body: readAll };
+      proc.host.load.request();
       const reply = await handler(request);
       if (reply.takeOver) return reply.takeOver(stream);
       await sendReply(conn, reply, context);

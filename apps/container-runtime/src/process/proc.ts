@@ -71,6 +71,18 @@ export interface ProcessInfo {
 }
 
 /** What the container knows about itself, for `free`, `top`, /proc and the like. */
+/** What a program does to CPU and memory, as far as anybody who measures them can tell. */
+export interface Load {
+  /** A request is served: what one costs, image and annotations say. */
+  request(): void;
+  /** Spends CPU time, as soon as the limit lets it. */
+  work(cpuMs: number): void;
+  /** Uses so many cores for a while. */
+  burn(cores: number, ms: number): void;
+  /** Holds so many bytes for a while. */
+  hold(bytes: number, ms: number): void;
+}
+
 export interface Host {
   readonly hostname: string;
   readonly clock: Clock;
@@ -78,6 +90,7 @@ export interface Host {
   readonly bootTimeMs: number;
   memory(): { limitBytes: number; usedBytes: number };
   readonly cpus: number;
+  readonly load: Load;
   /** Set for the container's namespaces, besides the kernel's defaults. */
   readonly sysctls: Readonly<Record<string, string>>;
   readonly privileged: boolean;

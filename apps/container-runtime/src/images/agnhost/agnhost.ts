@@ -11,6 +11,7 @@ import { netexec } from './netexec.ts';
 import { nettest } from './nettest.ts';
 import { portForwardTester } from './port-forward-tester.ts';
 import { auditProxy, fakeGitServer, netRunner, noSnatTest, stress, tcpReset } from './rarely.ts';
+import { resourceConsumerController } from '../resource-consumer.ts';
 import { type Command, flags } from './flags.ts';
 import { connect, dnsServerList, dnsSuffix, entrypointTester, etcHosts, liveness, logsGenerator, pauseCommand, porter, serveHostname, testWebserver } from './small.ts';
 import { mounttest } from './mounttest.ts';
@@ -41,6 +42,7 @@ const commands: Readonly<Record<string, Command>> = {
   'no-snat-test': noSnatTest,
   nonewprivs: async (proc) => (await proc.out(`Effective uid: ${proc.cred.uid}\n`), 0),
   'port-forward-tester': portForwardTester,
+  'resource-consumer-controller': resourceConsumerController,
   stress,
   'tcp-reset': tcpReset,
   'test-service-account-issuer-discovery': issuerDiscovery,
