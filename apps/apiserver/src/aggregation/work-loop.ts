@@ -15,7 +15,7 @@ export interface WorkLoop {
 }
 
 /** Works off keys until the signal aborts. */
-export function startWorkLoop(env: Env, loop: WorkLoop, signal: AbortSignal): Pick<WorkQueue<string>, 'add'> {
+export function startWorkLoop(env: Env, loop: WorkLoop, signal: AbortSignal): Pick<WorkQueue<string>, 'add' | 'addAfter'> {
   const { name, concurrency, maxDelayMs, resyncMs } = loop;
   const queue = createWorkQueue<string>(env, { name, maxDelayMs });
   let active = 0;

@@ -24,6 +24,11 @@ export function parsePortRange(text: string): { from: number; to: number } {
   return { from: first, to };
 }
 
+/** Below it lies a record of every node port that is taken. */
+export const portPrefix = (root: string): string => `${root}/ranges/servicenodeports/`;
+export const portKey = (root: string, port: number): string => `${portPrefix(root)}${port}`;
+export const ownerOfPort = (service: Service | undefined): Buffer => Buffer.from(JSON.stringify({ service: `${service?.metadata?.namespace}/${service?.metadata?.name}` }));
+
 /** The part at the start that automatic allocation avoids while there is room. */
 function staticBand({ from, to }: PortPool): number {
   const size = to - from + 1;

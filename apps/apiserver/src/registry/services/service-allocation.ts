@@ -9,8 +9,9 @@ import type { StorageHook } from '../storage-hook.ts';
 import { type AddressPool, fillAddresses } from './cluster-ips.ts';
 import { held } from './held.ts';
 import { settleFamilies } from './ip-families.ts';
-import { type IpRange, familyOf, parseRange, parseRanges } from './ip-range.ts';
-import { type PortPool, fillPorts, parsePortRange } from './node-ports.ts';
+import { addressFor } from './ip-address.ts';
+import { type IpRange, parseRange, parseRanges } from './ip-range.ts';
+import { type PortPool, fillPorts, ownerOfPort, parsePortRange, portKey } from './node-ports.ts';
 
 export interface AllocationSetup {
   readonly env: Env;
@@ -60,7 +61,7 @@ export class ServiceAllocation implements StorageHook {
     const writes: Write[] = [];
     for (const ip of after.ips) if (!before.ips.includes(ip)) writes.push({ key: this.ipKey(ip), expect: 0, put: this.addressObject(ip, draft as Service) });
     for (const ip of before.ips) if (!after.ips.includes(ip)) writes.push({ key: this.ipKey(ip), delete: true });
-    const owner = Buffer.from(JSON.stringify({ service: `${(draft ?? old)?.metadata?.namespace}/${(draft ?? old)?.metadata?.name}` }));
+    const owner = ownerOfPort(draft ?? old);
     for (const port of after.ports) if (!before.ports.includes(port)) writes.push({ key: this.portKey(port), expect: 0, put: owner });
     for (const port of before.ports) if (!after.ports.includes(port)) writes.push({ key: this.portKey(port), delete: true });
     return writes;
@@ -107,7 +108,7 @@ export class ServiceAllocation implements StorageHook {
   }
 
   private portKey(port: number): string {
-    return `${this.setup.root}/ranges/servicenodeports/${port}`;
+    return portKey(this.setup.root, port);
   }
 
   private cache(group: string, resource: string) {
@@ -118,16 +119,7 @@ export class ServiceAllocation implements StorageHook {
 
   private addressObject(ip: string, owner: Service): Buffer {
     const { env } = this.setup;
-    return encodeForStorage({
-      kind: 'IPAddress',
-      apiVersion: 'networking.k8s.io/v1',
-      metadata: {
-        name: ip,
-        uid: env.random.uuid(),
-        creationTimestamp: rfc3339(env.clock.now()),
-        labels: { 'ipaddress.kubernetes.io/ip-family': familyOf(ip), 'ipaddress.kubernetes.io/managed-by': 'ipallocator.k8s.io' },
-      },
-      spec: { parentRef: { group: '', resource: 'services', namespace: owner.metadata?.namespace, name: owner.metadata?.name } },
-    } as never);
+    const { metadata, ...rest } = addressFor(ip, owner);
+    return encodeForStorage({ ...rest, metadata: { ...metadata, uid: env.random.uuid(), creationTimestamp: rfc3339(env.clock.now()) } });
   }
 }
