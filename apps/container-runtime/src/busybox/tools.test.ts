@@ -44,6 +44,7 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
     ['printf abcdef > /tmp/in; dd if=/tmp/in of=/tmp/blocks bs=2 count=2 skip=1; cat /tmp/blocks', 'cdef', 0, '2+0 records in\n2+0 records out\n4 bytes copied, 0.000000 seconds, 0B/s\n'],
     ['dd if=/dev/zero of=/tmp/zeros bs=1k count=3 status=none; stat -c %s /tmp/zeros', '3072\n'],
     ['dd if=/none status=none; dd wrong', '', 1, "dd: can't open '/none': No such file or directory\ndd: unknown operand: wrong\n"],
+    ['timeout 0.3 dd if=/dev/zero of=/dev/null bs=20M; echo $?', '143\n'],
     ['umask; umask 077; umask; umask -S; touch /tmp/private; mkdir /tmp/secret; stat -c %a /tmp/private /tmp/secret; umask g=rx; umask', '0022\n0077\nu=rwx,g=,o=\n600\n700\n0027\n'],
     ['(umask 0; > /tmp/open); > /tmp/closed; stat -c %a /tmp/open /tmp/closed', '666\n644\n'],
     ['mkdir /tmp/shared; chgrp 123 /tmp/shared; chmod 2777 /tmp/shared; mkdir /tmp/shared/sub; > /tmp/shared/sub/f; stat -c "%a %g" /tmp/shared/sub /tmp/shared/sub/f', '2755 123\n644 123\n'],

@@ -18,7 +18,7 @@ class CurlError extends Error {
 }
 
 const long: Readonly<Record<string, string>> = {
-  silent: 's', 'show-error': 'S', fail: 'f', 'fail-with-body': 'f', location: 'L', include: 'i', head: 'I', verbose: 'v', insecure: 'k', 'no-progress-meter': 's', http1: '1', 'http1.1': '1', compressed: '1', globoff: 'g', 'no-buffer': 'N', ipv4: '4', ipv6: '6', 'retry-connrefused': 'C', 'retry-all-errors': 'C',
+  silent: 's', 'show-error': 'S', fail: 'f', 'fail-with-body': 'f', location: 'L', include: 'i', head: 'I', verbose: 'v', insecure: 'k', 'no-progress-meter': 's', http1: '1', 'http1.1': '1', compressed: '1', globoff: 'g', 'no-buffer': 'N', disable: 'q', ipv4: '4', ipv6: '6', 'retry-connrefused': 'C', 'retry-all-errors': 'C',
   output: 'o:', request: 'X:', header: 'H:', data: 'd:', 'data-raw': 'D:', 'data-binary': 'B:', 'data-urlencode': 'U:', 'max-time': 'm:', 'connect-timeout': 'c:', 'write-out': 'w:', user: 'u:', 'user-agent': 'A:', retry: 'r:', 'retry-delay': 'y:', 'retry-max-time': 'z:', resolve: 'R:', 'connect-to': 'T:', url: 'l:', interface: 'a:', referer: 'e:', cookie: 'b:', json: 'j:', cacert: 'Q:', cert: 'E:', key: 'K:', 'max-redirs': 'x:',
 };
 
@@ -161,7 +161,7 @@ async function fetchOne(proc: Proc, options: Options, url: URL): Promise<number>
 export const curl: Program = async (proc) => {
   let options: Options;
   try {
-    options = parseOptions(proc.argv.slice(1), 'sSfLiIvkgN46GOno:X:H:d:m:w:u:A:b:e:E:', { long });
+    options = parseOptions(proc.argv.slice(1), 'qsSfLiIvkgN46GOno:X:H:d:m:w:u:A:b:e:E:', { long });
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     await proc.err(`curl: ${error.message}\ncurl: try 'curl --help' for more information\n`);

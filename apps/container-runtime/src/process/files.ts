@@ -49,24 +49,33 @@ function regularFile(ref: FileRef, path: string, flags: OpenFlags): OpenFile {
   });
 }
 
+/** How often a device may be used between two pauses: it never waits for anything, and whoever copies from it for ever must not stop the others. */
+const burst = 64;
+
+function endless(proc: Proc, device: { path: string; make(max: number): Uint8Array; write?(): Promise<void> }): OpenFile {
+  const { path, make, write = () => undefined } = device;
+  let used = 0;
+  return openFile({
+    description: path,
+    async read(max) {
+      if (++used % burst === 0) await proc.sleep(1);
+      return make(max);
+    },
+    write,
+  });
+}
+
 function deviceFile(proc: Proc, device: string, path: string): OpenFile {
+  const zero = (max: number): Uint8Array => zeros.subarray(0, max);
   switch (device) {
     case 'null':
       return nullFile();
     case 'zero':
-      return openFile({ description: path, read: (max) => Promise.resolve(zeros.subarray(0, max)), write: () => undefined });
+      return endless(proc, { path, make: zero });
     case 'full':
-      return openFile({
-        description: path,
-        read: (max) => Promise.resolve(zeros.subarray(0, max)),
-        write: () => Promise.reject(new FsError('ENOSPC')),
-      });
+      return endless(proc, { path, make: zero, write: () => Promise.reject(new FsError('ENOSPC')) });
     case 'random':
-      return openFile({
-        description: path,
-        read: (max) => Promise.resolve(Uint8Array.from({ length: Math.min(max, 4096) }, () => proc.random.int(256))),
-        write: () => undefined,
-      });
+      return endless(proc, { path, make: (max) => Uint8Array.from({ length: Math.min(max, 4096) }, () => proc.random.int(256)) });
     case 'tty': {
       const tty = [0, 1, 2].map((fd) => proc.fds.get(fd)).find((file) => file?.isTty);
       if (!tty) throw new FsError('ENXIO', path);
