@@ -12,6 +12,7 @@ export const contractServers: [string, (() => Promise<Server>) | undefined][] = 
   ['this store in memory', () => startStore({ inMemory: true })],
   ['three members, through the leader', () => startCluster('leader')],
   ['three members, through a follower', () => startCluster('follower')],
+  ['three members, all in turn', () => startCluster('any')],
   [`the original${etcd ? '' : ' (not run: no etcd program on the path)'}`, etcd ? () => startEtcd(etcd) : undefined],
 ];
 

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { nodeDisk, realClock, realRandom, serveGrpc } from '@orrery/node-io';
 import { ensurePki } from '@orrery/node-io/pki';
 import { ClusterDefinition, MaintenanceDefinition } from '@orrery/proto/etcd';
-import { type Channel, createClient, grpcChannel } from '@orrery/rpc';
+import { type Channel, createClient, grpcChannel, spreadChannel } from '@orrery/rpc';
 import { createMetrics, silentLogger } from '@orrery/runtime';
 import { type StoreConfig, createStore } from '../src/component.ts';
 
@@ -36,8 +36,8 @@ export async function startStore(options: { inMemory?: boolean; settings?: Parti
   return { address, open: () => (options.inMemory ? store.channel() : grpcChannel(address)), stop: () => store.stop() };
 }
 
-/** Three of ours in this process, over gRPC, on disk; clients talk to the leader or to one that follows it. */
-export async function startCluster(role: 'leader' | 'follower'): Promise<Server> {
+/** Three of ours in this process, over gRPC, on disk; clients talk to the leader, to one that follows it, or to all in turn. */
+export async function startCluster(role: 'leader' | 'follower' | 'any'): Promise<Server> {
   const dir = temporaryDir();
   const ports = [await freePort(), await freePort(), await freePort()];
   const initialCluster = ports.map((port, i) => `m${i}=127.0.0.1:${port}`);
@@ -52,12 +52,14 @@ export async function startCluster(role: 'leader' | 'follower'): Promise<Server>
     return header?.memberId === leader;
   };
   const roles = await Promise.all(stores.map(leads));
-  const address = stores[roles.indexOf(role === 'leader')]?.addresses[0] as string;
+  const all = stores.map(({ addresses }) => addresses[0] as string);
+  const address = role === 'any' ? all.join() : (all[roles.indexOf(role === 'leader')] as string);
+  const open = (): Channel => (role === 'any' ? spreadChannel(all.map((one) => grpcChannel(one)), () => realClock.monotonic()) : grpcChannel(address));
   const stop = async (): Promise<void> => {
     for (const store of stores) await store.stop();
     dir.remove();
   };
-  return { address, open: () => grpcChannel(address), stop };
+  return { address, open, stop };
 }
 
 export async function freePort(): Promise<number> {
