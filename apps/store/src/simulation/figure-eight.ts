@@ -33,7 +33,7 @@ async function play(lab: Lab): Promise<void> {
   const { cluster } = lab;
   const first = cluster.leaders().at(-1);
   if (!first?.status) return;
-  await takeDown(lab, first, 100 + lab.random.int(300));
+  await takeDown(lab, first, 200 + lab.random.int(500));
   const second = await nextLeader(lab, first.status?.term ?? 0);
   if (!second?.status) return;
   const { term } = second.status;

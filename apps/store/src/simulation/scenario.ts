@@ -146,12 +146,12 @@ export async function simulate(options: ScenarioOptions): Promise<Outcome> {
     runNemesis(lab, { faults, pauseMs, until: () => time.monotonic() >= faultyMs }),
   ];
   await time.advance(faultyMs + pauseMs + 100);
-  const findings = await judge(lab, { watches, background });
+  const { findings, isWell } = await judge(lab, { watches, background });
   const { truth, findings: contradictions } = establish(history);
   const search = checkLinearizable(history, sharedKeys);
   return {
     seed: options.seed,
-    findings: [...findings, ...contradictions, ...checkRevisions(history, truth), ...checkWatches(history, truth), ...checkLeases(history, truth), ...search.findings],
+    findings: [...findings, ...contradictions, ...checkRevisions(history, truth), ...checkWatches(history, truth), ...checkLeases(history, truth, { isWell }), ...search.findings],
     calls: history.calls.length,
     acknowledged: history.calls.filter(({ answer }) => answer).length,
     revision: truth.last,

@@ -19,6 +19,8 @@ export function timedDisk(disk: MemoryDisk, options: { process: Process; time: C
       time.after(1 + random.int(Math.max(1, longestMs)), () => {
         if (!process.isAlive) return;
         const done = work();
+        // One that stands still hears of a failure later.
+        done.catch(() => undefined);
         process.enter(() => done.then(resolve, reject));
       });
     });

@@ -13,16 +13,17 @@ function endOf(lease: LeaseRecord, truth: Truth): { revision: number; seenMs: nu
 
 /**
  * A lease lasts at least its time after each renewal that was acknowledged (counted from when it was asked for, which is no
- * later than when it was granted), unless its client ends it. With its end all its keys go, at one revision. By `finalMs`,
- * long after every lease was let go, none has keys left. Keys under leases may be deleted by nothing but the lease's end.
+ * later than when it was granted), unless its client ends it. With its end all its keys go, at one revision. In a
+ * cluster that is well (`isWell`), long after every lease was let go, none has keys left. Keys under leases must be deleted by
+ * nothing but the lease's end.
  */
-export function checkLeases(history: History, truth: Truth): Finding[] {
+export function checkLeases(history: History, truth: Truth, { isWell }: { isWell: boolean }): Finding[] {
   const findings: Finding[] = [];
   const found = (lease: LeaseRecord, message: string): void => void findings.push({ checker: 'lease', message: `lease ${lease.id} ${message}` });
   for (const lease of history.leases) {
     const end = endOf(lease, truth);
     const attached = truth.all(truth.last).filter((kv) => kv.lease === lease.id);
-    if (attached.length) found(lease, `is over, and ${attached.map(({ key }) => key).join()} is still there`);
+    if (isWell && attached.length) found(lease, `is over, and ${attached.map(({ key }) => key).join()} is still there`);
     if (!end) continue;
     const left = truth.all(end.revision).filter((kv) => kv.lease === lease.id);
     if (left.length) found(lease, `ended at revision ${end.revision}, and left ${left.map(({ key }) => key).join()}`);
