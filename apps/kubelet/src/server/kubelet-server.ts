@@ -4,10 +4,12 @@ import { type Component, type ConfigOf, type ConfigSchema, type Env, latencyBuck
 import type { Kubelet } from '../component.ts';
 import type { PodWorker } from '../pods/pod-worker.ts';
 import { latestContainer } from '../runtime/pod-runtime.ts';
+import { cadvisorMetrics } from '../stats/cadvisor-metrics.ts';
+import { resourceMetrics } from '../stats/resource-metrics.ts';
+import { statsSummary } from '../stats/summary.ts';
 import { KubeletAccess, accessOf } from './access.ts';
 import { serveContainerLogs } from './container-logs.ts';
 import { HttpFault, sendJson, sendText } from './reply.ts';
-import { resourceMetrics, statsSummary } from './stats.ts';
 import { type ConnectStreaming, attachUrl, execUrl, passOn, portForwardUrl, refuse } from './streaming.ts';
 
 /** Settings of the servers of one process; one server may stand for many nodes. */
@@ -158,9 +160,10 @@ class KubeletApi {
         return this.run(route, request, response);
       case 'stats':
         if (parts[1] !== 'summary') throw new HttpFault(404, '404 page not found');
-        return sendJson(response, await statsSummary(this.nodeOf(route)));
+        return sendJson(response, await statsSummary(this.nodeOf(route), { brief: url.searchParams.get('only_cpu_and_memory') === 'true' }));
       case 'metrics':
         if (parts[1] === 'resource') return sendText(response, 200, await resourceMetrics(this.nodeOf(route)));
+        if (parts[1] === 'cadvisor') return sendText(response, 200, await cadvisorMetrics(this.nodeOf(route)));
         if (parts.length > 1) throw new HttpFault(404, '404 page not found');
         return sendText(response, 200, this.env.metrics.expose());
       case 'configz':
