@@ -1,5 +1,5 @@
 import { statusToRpcError } from '@orrery/client';
-import { toStatusError } from '@orrery/errors';
+import { serviceUnavailable, toStatusError } from '@orrery/errors';
 import { type GetRequest, type ListChunk, type ListRequest, type ObjectReply, ResourcesDefinition, type WatchBatch, type WatchRequest, type WriteReply, type WriteRequest } from '@orrery/proto/api';
 import { AsyncQueue, type CallContext, type ServedService, service } from '@orrery/rpc';
 import type { Frame } from '../cache/frame.ts';
@@ -34,7 +34,7 @@ async function serveGet(core: ApiServerCore, request: GetRequest, context: CallC
   const user = await callUser(core, context);
   const elsewhere = delegatedCall(core, { user, resource: request.resource, verb: 'get', context }, request.parameters ?? {});
   if (elsewhere) return { object: Buffer.from(JSON.stringify(await elsewhere)) };
-  const { scope } = await callScope(core, { user, resource: request.resource, verb: 'get', context });
+  const { scope } = await callScope(core, { user, resource: request.resource, verb: 'get', context, signal: context.signal });
   const read = async (): Promise<Buffer> =>
     scope.info.subresource === 'scale' ? Buffer.from(JSON.stringify(await getSubresource(core.registry, scope))) : (await get(core.registry, scope, request.resourceVersion ?? '')).bytes;
   return { object: await recorded(scope.audit, () => inTurn(core, scope, read), (body) => ({ code: 200, body })) };
@@ -50,7 +50,7 @@ async function* serveList(core: ApiServerCore, request: ListRequest, context: Ca
     yield { items: listed.items.map((item) => Buffer.from(JSON.stringify(item))), resourceVersion: listed.resourceVersion, continueToken: listed.continue ?? '' };
     return;
   }
-  const { scope } = await callScope(core, { user, resource: request.resource, verb: 'list', context, selectors: request });
+  const { scope } = await callScope(core, { user, resource: request.resource, verb: 'list', context, selectors: request, signal: context.signal });
   const result = await recorded(scope.audit, () => inTurn(core, scope, () => list(core.registry, scope, options), sizeQuery(options)), (listed) => ({ code: 200, body: scope.audit?.wantsResponse ? listBytes(scope.kind, listed, { encoding: 'json' }) : undefined }));
   const { entries } = result;
   for (let i = 0; i + chunkItems < entries.length; i += chunkItems) yield { items: entries.slice(i, i + chunkItems).map((entry) => entry.bytes) };
@@ -68,6 +68,7 @@ function toEvents(batch: readonly Frame[]): WatchBatch {
 }
 
 async function* serveWatch(core: ApiServerCore, request: WatchRequest, context: CallContext): AsyncIterable<WatchBatch> {
+  if (core.traffic.isDraining) throw serviceUnavailable('the API server is stopping');
   const user = await callUser(core, context);
   const { scope } = await callScope(core, { user, resource: request.resource, verb: 'watch', context, selectors: request, signal: context.signal });
   const { labelSelector, fieldSelector, resourceVersion, timeoutSeconds, allowBookmarks } = request;
@@ -92,12 +93,14 @@ async function* serveWatch(core: ApiServerCore, request: WatchRequest, context: 
   const over = core.flowControl?.watching(scope.info, fieldSelector ?? '');
   scope.audit?.started(200);
   const stop = (): void => queue.end();
+  const ended = core.traffic.begin({ cancel: stop }, true);
   context.signal.addEventListener('abort', stop, { once: true });
   try {
     yield* queue;
   } finally {
     context.signal.removeEventListener('abort', stop);
     handle.stop();
+    ended();
     over?.();
     scope.audit?.completed(200);
   }
@@ -124,11 +127,37 @@ async function* serveWrites(core: ApiServerCore, requests: AsyncIterable<WriteRe
   yield* replies;
 }
 
+const uncancellable = { cancel: (): void => undefined };
+
+/** A stopping server finishes what has begun, and begins nothing more. */
+function beginCall(core: ApiServerCore): () => void {
+  if (core.traffic.isDraining) throw serviceUnavailable('the API server is stopping');
+  return core.traffic.begin(uncancellable, false);
+}
+
 async function failing<T>(run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (error) {
     throw statusToRpcError(toStatusError(error));
+  }
+}
+
+async function counted<T>(core: ApiServerCore, run: () => Promise<T>): Promise<T> {
+  const end = beginCall(core);
+  try {
+    return await run();
+  } finally {
+    end();
+  }
+}
+
+async function* countedStream<T>(core: ApiServerCore, stream: AsyncIterable<T>): AsyncIterable<T> {
+  const end = beginCall(core);
+  try {
+    yield* stream;
+  } finally {
+    end();
   }
 }
 
@@ -143,8 +172,8 @@ async function* failingStream<T>(stream: AsyncIterable<T>): AsyncIterable<T> {
 /** `orrery.api.v1.Resources`: the second front end of the pipeline. */
 export function resourcesService(core: ApiServerCore): ServedService {
   return service(ResourcesDefinition, {
-    get: (request, context) => failing(() => serveGet(core, request, context)),
-    list: (request, context) => failingStream(serveList(core, request, context)),
+    get: (request, context) => failing(() => counted(core, () => serveGet(core, request, context))),
+    list: (request, context) => failingStream(countedStream(core, serveList(core, request, context))),
     watch: (request, context) => failingStream(serveWatch(core, request, context)),
     write: (requests, context) => failingStream(serveWrites(core, requests, context)),
   });

@@ -1,6 +1,6 @@
 import { type FieldValidation, schemaOf } from '@orrery/api';
 import type { KubeObject } from '@orrery/apimachinery';
-import { badRequest, toStatusError } from '@orrery/errors';
+import { badRequest, serviceUnavailable, toStatusError } from '@orrery/errors';
 import type { WriteReply, WriteRequest } from '@orrery/proto/api';
 import type { CallContext } from '@orrery/rpc';
 import { Entry } from '../cache/entry.ts';
@@ -145,7 +145,10 @@ export async function answerWrite(core: ApiServerCore, call: { user: UserInfo; c
   const { user, context, request } = call;
   const id = request.id ?? 0;
   let warnings: readonly string[] = [];
+  let end: (() => void) | undefined;
   try {
+    if (core.traffic.isDraining) throw serviceUnavailable('the API server is stopping');
+    end = core.traffic.begin({ cancel: () => undefined }, false);
     const run = verbs[request.verb ?? ''];
     if (!run) throw badRequest(`unknown verb ${JSON.stringify(request.verb ?? '')}`);
     const scoped = await callScope(core, { user, resource: request.resource, verb: request.verb ?? '', context, selectors: request });
@@ -156,5 +159,7 @@ export async function answerWrite(core: ApiServerCore, call: { user: UserInfo; c
   } catch (error) {
     const failure = toStatusError(error);
     return { id, code: failure.code, body: Buffer.from(JSON.stringify(failure.status)), warnings: [...warnings] };
+  } finally {
+    end?.();
   }
 }

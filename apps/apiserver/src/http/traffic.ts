@@ -4,7 +4,7 @@ export interface Endable {
 }
 
 /**
- * What is under way on the REST front end: short requests, which a stopping server finishes, and long-running ones, which it
+ * What is under way on the front ends, REST and gRPC: short requests, which a stopping server finishes, and long-running ones, which it
  * ends.
  */
 export class Traffic {

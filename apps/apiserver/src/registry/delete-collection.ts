@@ -1,5 +1,6 @@
 import { isNotFound } from '@orrery/errors';
 import type { Entry } from '../cache/entry.ts';
+import { checkWanted } from '../pipeline/out-of-time.ts';
 import { type DeleteOptions, deleteObject } from './delete.ts';
 import { type ListOptions, type ListResult, list } from './list.ts';
 import type { Registry, RequestScope } from './registry.ts';
@@ -7,13 +8,14 @@ import type { Registry, RequestScope } from './registry.ts';
 /** Deletions that run at once, so that a large collection does not starve other writers. */
 const workers = 16;
 
-/** DELETE of a collection: every object selected now, one by one. Resolves to what was listed. */
+/** DELETE of a collection: every object selected now, one by one, as long as somebody waits for it. Resolves to what was listed. */
 export async function deleteCollection(registry: Registry, scope: RequestScope, request: { list: ListOptions; options: DeleteOptions }): Promise<ListResult> {
   if (Object.keys(request.options.raw).length > 2) scope.audit?.request(request.options.raw);
   const listed = await list(registry, scope, request.list);
   const queue: Entry[] = [...listed.entries].reverse();
   const work = async (): Promise<void> => {
     for (let entry = queue.pop(); entry; entry = queue.pop()) {
+      checkWanted(scope.signal);
       const info = { ...scope.info, namespace: entry.namespace, name: entry.name };
       try {
         await deleteObject(registry, { ...scope, info, audit: undefined }, request.options);

@@ -5,6 +5,7 @@ import { convertEntries, isConverted } from '../cache/conversion.ts';
 import { type Entry, entryFromStored } from '../cache/entry.ts';
 import type { ResourceCache, Snapshot } from '../cache/resource-cache.ts';
 import { type Selection, selects } from '../cache/selection.ts';
+import { checkWanted } from '../pipeline/out-of-time.ts';
 import { unreadableList } from '../storage/errors.ts';
 import { type StoredValue, tooLargeVersion } from '../storage/etcd-store.ts';
 import type { Registry, RequestScope } from './registry.ts';
@@ -58,7 +59,7 @@ export async function list(registry: Registry, scope: RequestScope, options: Lis
   const selection = selectionOf(kind, { ...options, namespace: info.namespace });
   const cache = registry.feed.cache(kind);
   cache.checkReadable();
-  const result = await listOf(registry, { kind, cache, selection, options });
+  const result = await listOf(registry, { kind, cache, selection, options, scope });
   if (isConverted(kind)) await convertEntries(kind, result.entries);
   return kind.storedAs ? { ...result, entries: result.entries.map((entry) => entry.view(kind)) } : result;
 }
@@ -68,6 +69,7 @@ interface Listing {
   readonly cache: ResourceCache;
   readonly selection: Selection;
   readonly options: ListOptions;
+  readonly scope: Pick<RequestScope, 'signal'>;
 }
 
 /** Of a snapshot. Where selectors see what a webhook makes of the objects, all in scope are converted first. */
@@ -148,6 +150,7 @@ async function atRevision(registry: Registry, listing: Listing, at: { revision: 
   const entries: Entry[] = [];
   let from = after === undefined ? undefined : cache.prefix + after;
   for (;;) {
+    checkWanted(listing.scope.signal);
     const page = await readPage(registry, prefix, { revision, limit, ...(from !== undefined ? { after: from } : {}) });
     const read = page.values.map((value) => entryFromStored(value.key.slice(cache.prefix.length), listed(value)));
     if (selection.matches) await convertEntries(listing.kind, read);
