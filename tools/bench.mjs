@@ -8,6 +8,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const benches = {
   apiserver: 'tools/bench/apiserver.ts',
   cluster: 'tools/bench/cluster.ts',
+  controllers: 'tools/bench/controllers.ts',
   scheduler: 'tools/bench/scheduler.ts',
   store: 'apps/store/bench/store-bench.ts',
 };

@@ -5,14 +5,9 @@
  *
  * With --kubeconfig the Pods are run on that cluster (any Kubernetes) and nothing is started.
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Deployments, Namespaces } from '@orrery/api';
-import { createRestApiClient } from '@orrery/client';
-import { createHttpClient, loadKubeconfig, realEnv } from '@orrery/node-io';
-import { orreryProgram, runCommand } from '@orrery/testkit';
+import { apiOf, residentMb, secondsUntil, startCluster } from './bench-cluster.ts';
 import { type Figure, median, report } from './report.ts';
 
 const { values } = parseArgs({
@@ -25,44 +20,11 @@ const { values } = parseArgs({
   },
 });
 
-interface Started {
-  readonly dir: string;
-  readonly kubeconfig: string;
-  readonly pid: number;
-  readonly seconds: number;
-  stop(): Promise<void>;
-}
-
-async function start(nodes: number): Promise<Started> {
-  const dir = mkdtempSync(join(tmpdir(), 'orrery-bench-'));
-  const began = performance.now();
-  const up = await runCommand(process.execPath, [orreryProgram(), 'up', '--detach', '--wait', '--data-dir', dir, '--api-port', '0', '--nodes', String(nodes)], { timeoutMs: 180_000 });
-  if (up.code !== 0) throw new Error(up.stdout + up.stderr);
-  const seconds = (performance.now() - began) / 1000;
-  const { pid } = JSON.parse(readFileSync(join(dir, 'cluster.json'), 'utf8')) as { pid: number };
-  return {
-    dir,
-    kubeconfig: join(dir, 'kubeconfig'),
-    pid,
-    seconds,
-    async stop() {
-      await runCommand(process.execPath, [orreryProgram(), 'down', '--data-dir', dir, '--purge']);
-      rmSync(dir, { recursive: true, force: true });
-    },
-  };
-}
-
-/** Resident memory of a process, MB. */
-function residentMb(pid: number): number {
-  const line = readFileSync(`/proc/${pid}/status`, 'utf8').split('\n').find((l) => l.startsWith('VmRSS'));
-  return Number(line?.replace(/\D/g, '')) / 1024;
-}
-
 async function readiness(runs: number): Promise<Figure[]> {
   const seconds: number[] = [];
   const memory: number[] = [];
   for (let i = 0; i < runs; i++) {
-    const cluster = await start(3);
+    const cluster = await startCluster(3);
     seconds.push(cluster.seconds);
     await new Promise((resolve) => setTimeout(resolve, 3_000));
     memory.push(residentMb(cluster.pid));
@@ -76,9 +38,7 @@ async function readiness(runs: number): Promise<Figure[]> {
 
 /** Scales one Deployment from 0 to `pods` and times until all are ready. */
 async function podsPerSecond(kubeconfig: string, pods: number): Promise<number> {
-  const { server, ca, cert, key, token } = loadKubeconfig(kubeconfig);
-  const http = createHttpClient({ server, ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) });
-  const api = createRestApiClient({ http, env: realEnv({ name: 'bench', level: 'error' }), ...(token ? { token } : {}) });
+  const api = apiOf(kubeconfig);
   const namespace = 'bench';
   await api.create(Namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } }).catch(() => undefined);
   const labels = { app: 'many' };
@@ -91,13 +51,7 @@ async function podsPerSecond(kubeconfig: string, pods: number): Promise<number> 
   await new Promise((resolve) => setTimeout(resolve, 1000));
   const began = performance.now();
   await api.patch(Deployments, { namespace, name: 'many' }, { spec: { replicas: pods } }, { type: 'application/merge-patch+json' });
-  for (;;) {
-    const { status } = await api.get(Deployments, { namespace, name: 'many' });
-    if ((status?.readyReplicas ?? 0) >= pods) break;
-    if (performance.now() - began > 300_000) throw new Error(`only ${status?.readyReplicas ?? 0} of ${pods} pods were ready within 5 minutes`);
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
-  const seconds = (performance.now() - began) / 1000;
+  const seconds = await secondsUntil(`${pods} pods`, async () => ((await api.get(Deployments, { namespace, name: 'many' })).status?.readyReplicas ?? 0) >= pods, { began, limitMs: 300_000 });
   await api.close();
   return pods / seconds;
 }
@@ -108,7 +62,7 @@ if (values.kubeconfig) {
   figures.push({ name: `${pods} pods of one Deployment`, value: await podsPerSecond(values.kubeconfig, pods), unit: 'pods/s' });
 } else {
   figures.push(...(await readiness(Number(values.runs))));
-  const cluster = await start(Number(values.nodes));
+  const cluster = await startCluster(Number(values.nodes));
   figures.push({ name: `up --detach --wait, ${values.nodes} nodes`, value: cluster.seconds, unit: 's' });
   figures.push({ name: `${pods} pods of one Deployment over ${values.nodes} nodes to Ready`, value: await podsPerSecond(cluster.kubeconfig, pods), unit: 'pods/s', budget: { atLeast: 1000 } });
   figures.push({ name: 'memory with them', value: residentMb(cluster.pid), unit: 'MB' });

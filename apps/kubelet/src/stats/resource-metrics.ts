@@ -6,11 +6,11 @@ const podLabels = ({ worker }: PodUsage) => ({ namespace: worker.pod.metadata?.n
 const cpuSeconds = ({ cpuCoreNanoSeconds }: Usage): number => cpuCoreNanoSeconds / 1e9;
 const memoryBytes = ({ workingSetBytes }: Usage): number => workingSetBytes;
 
-function families({ pods, ...node }: NodeUsage, timeMs: number): Family[] {
-  const perPod = (pick: (usage: Usage) => number): Sample[] => pods.map((pod) => ({ labels: podLabels(pod), value: pick(pod), timeMs }));
+function families({ pods, ...node }: NodeUsage): Family[] {
+  const perPod = (pick: (usage: Usage) => number): Sample[] => pods.map((pod) => ({ labels: podLabels(pod), value: pick(pod), timeMs: pod.measuredMs }));
   const perContainer = (pick: (usage: ContainerUsage) => number, stamped = true): Sample[] =>
-    pods.flatMap((pod) => pod.containers.map((one) => ({ labels: { container: one.container.name, ...podLabels(pod) }, value: pick(one), timeMs: stamped ? timeMs : undefined })));
-  const whole = (value: number): Sample[] => [{ labels: {}, value, timeMs }];
+    pods.flatMap((pod) => pod.containers.map((one) => ({ labels: { container: one.container.name, ...podLabels(pod) }, value: pick(one), timeMs: stamped ? one.measuredMs : undefined })));
+  const whole = (value: number): Sample[] => [{ labels: {}, value, timeMs: node.measuredMs }];
   return [
     { name: 'container_cpu_usage_seconds_total', help: '[STABLE] Cumulative cpu time consumed by the container in core-seconds', type: 'counter', samples: perContainer(cpuSeconds) },
     { name: 'container_memory_working_set_bytes', help: '[STABLE] Current working set of the container in bytes', type: 'gauge', samples: perContainer(memoryBytes) },
@@ -32,7 +32,7 @@ const scrapeFailed: Family = { name: 'resource_scrape_error', help: '[STABLE] 1 
 export async function resourceMetrics(kubelet: Kubelet): Promise<string> {
   const { env } = kubelet.context;
   try {
-    return expose(families(await nodeUsage(kubelet), Math.floor(env.clock.now())));
+    return expose(families(await nodeUsage(kubelet)));
   } catch (error) {
     env.log.warn('no usage from the runtime', { error: (error as Error).message });
     return expose([scrapeFailed]);

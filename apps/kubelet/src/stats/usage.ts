@@ -16,6 +16,8 @@ export interface Usage {
 
 export interface ContainerUsage extends Usage {
   readonly container: RuntimeContainer;
+  /** When the runtime looked at it. */
+  readonly measuredMs: number;
   /** Of its writable layer. */
   readonly fsUsedBytes: number;
   readonly fsInodesUsed: number;
@@ -30,6 +32,8 @@ export interface NetworkUsage {
 }
 
 export interface PodUsage extends Usage {
+  /** When its last container was looked at. */
+  readonly measuredMs: number;
   readonly worker: PodWorker;
   readonly containers: readonly ContainerUsage[];
   readonly network: NetworkUsage | undefined;
@@ -38,6 +42,7 @@ export interface PodUsage extends Usage {
 
 /** What a node and its running pods use. */
 export interface NodeUsage extends Usage {
+  readonly measuredMs: number;
   readonly pods: readonly PodUsage[];
 }
 
@@ -97,16 +102,17 @@ function nodeCpu(kubelet: Kubelet, pods: readonly PodUsage[]): number {
 /** What the running pods of a node use, from the runtime's own figures. */
 export async function nodeUsage(kubelet: Kubelet): Promise<NodeUsage> {
   const [{ stats = [] }, sandboxes] = await Promise.all([kubelet.context.runtime.clients.runtime.listContainerStats({}), sandboxStats(kubelet)]);
+  const nowMs = Math.floor(kubelet.context.env.clock.now());
   const byId = new Map(stats.map((one) => [one.attributes?.id ?? '', one]));
   const pods = [...kubelet.pods.list()].flatMap((worker): PodUsage[] => {
     const containers = worker.runtime.containers.flatMap((container): ContainerUsage[] => {
       const found = byId.get(container.id);
       if (container.state !== 'running' || !found) return [];
-      return [{ container, ...usageOf(found), fsUsedBytes: count(found.writableLayer?.usedBytes), fsInodesUsed: count(found.writableLayer?.inodesUsed) }];
+      return [{ container, measuredMs: found.cpu?.timestamp ? Number(found.cpu.timestamp / 1_000_000n) : nowMs, ...usageOf(found), fsUsedBytes: count(found.writableLayer?.usedBytes), fsInodesUsed: count(found.writableLayer?.inodesUsed) }];
     });
     if (containers.length === 0) return [];
     const sandbox = sandboxes.get(worker.sandbox?.id ?? '');
-    return [{ worker, containers, ...sum(containers), network: networkOf(sandbox), processes: count(sandbox?.linux?.process?.processCount) }];
+    return [{ worker, containers, measuredMs: Math.max(...containers.map(({ measuredMs }) => measuredMs)), ...sum(containers), network: networkOf(sandbox), processes: count(sandbox?.linux?.process?.processCount) }];
   });
-  return { pods, ...sum(pods), cpuCoreNanoSeconds: nodeCpu(kubelet, pods) };
+  return { pods, measuredMs: Math.max(...pods.map(({ measuredMs }) => measuredMs), pods.length ? 0 : nowMs), ...sum(pods), cpuCoreNanoSeconds: nodeCpu(kubelet, pods) };
 }

@@ -33,7 +33,7 @@ function between(last: Counted & { readonly memoryBytes: number }, previous: Cou
   const cpuSeconds = last.cpuSeconds - previous.cpuSeconds;
   // A counter that went back began anew.
   if (windowMs <= 0 || cpuSeconds < 0) return undefined;
-  return { timestampMs: last.timestampMs, windowMs, cpuNanoCores: Math.ceil((cpuSeconds * 1e12) / windowMs), memoryBytes: last.memoryBytes };
+  return { timestampMs: last.timestampMs, windowMs, cpuNanoCores: Math.round((cpuSeconds * 1e12) / windowMs), memoryBytes: last.memoryBytes };
 }
 
 /** The last two points of every node, and what follows from them; what upstream's metrics-server keeps. */

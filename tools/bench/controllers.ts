@@ -1,0 +1,107 @@
+/**
+ * Pods per second of the controllers, scheduler and nodes together: from one Deployment and from many, to Ready; a rolling update of
+ * them; the deletion of their namespace.
+ *
+ *   npm run bench -- controllers [--nodes 1000] [--pods 10000] [--deployments 1000] [--kubeconfig FILE] [--json FILE]
+ *
+ * With --kubeconfig it runs on that cluster (any Kubernetes with room for the pods and a quarter more) and nothing is started.
+ */
+import { parseArgs } from 'node:util';
+import { Deployments, Namespaces } from '@orrery/api';
+import type { Deployment } from '@orrery/api/types';
+import type { ApiClient } from '@orrery/client';
+import { isNotFound } from '@orrery/errors';
+import { apiOf, residentMb, secondsUntil, startCluster } from './bench-cluster.ts';
+import { type Figure, report } from './report.ts';
+
+const { values } = parseArgs({
+  options: {
+    nodes: { type: 'string', default: '1000' },
+    pods: { type: 'string', default: '10000' },
+    deployments: { type: 'string', default: '1000' },
+    kubeconfig: { type: 'string' },
+    json: { type: 'string' },
+  },
+});
+
+/** Writes under way at once. */
+const concurrency = 64;
+const budget = { atLeast: 1000 };
+
+interface Shape {
+  readonly namespace: string;
+  readonly names: readonly string[];
+  readonly replicas: number;
+}
+
+function deployment({ namespace, replicas }: Shape, name: string): Deployment {
+  const labels = { app: name };
+  const container = { name: 'c', image: 'registry.k8s.io/pause:3.10', resources: { requests: { cpu: '1m' } } };
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name, namespace },
+    spec: { replicas, selector: { matchLabels: labels }, template: { metadata: { labels }, spec: { terminationGracePeriodSeconds: 0, containers: [container] } } },
+  };
+}
+
+async function forEach(names: readonly string[], act: (name: string) => Promise<unknown>): Promise<void> {
+  const waiting = [...names];
+  const work = async (): Promise<void> => {
+    for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) await act(name);
+  };
+  await Promise.all(Array.from({ length: Math.min(concurrency, names.length) }, work));
+}
+
+/** All replicas of all Deployments are of the newest template, ready, and alone. */
+async function isDone(api: ApiClient, { namespace, names, replicas }: Shape): Promise<boolean> {
+  const { items } = await api.list(Deployments, { namespace });
+  const done = items.filter(({ metadata, status = {} }) => {
+    const { observedGeneration = 0, readyReplicas = 0, updatedReplicas = 0, replicas: all = 0 } = status;
+    return observedGeneration >= (metadata?.generation ?? 0) && readyReplicas === replicas && updatedReplicas === replicas && all === replicas;
+  });
+  return done.length === names.length;
+}
+
+async function run(api: ApiClient, shape: Shape): Promise<Figure[]> {
+  const { namespace, names, replicas } = shape;
+  const pods = names.length * replicas;
+  const what = names.length === 1 ? 'one Deployment' : `${names.length} Deployments`;
+  // A list of a thousand Deployments is not asked for often.
+  const everyMs = names.length > 10 ? 200 : 25;
+  const figure = (name: string, seconds: number): Figure => ({ name, value: pods / seconds, unit: 'pods/s', budget });
+  await api.create(Namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
+
+  let began = performance.now();
+  await forEach(names, (name) => api.create(Deployments, deployment(shape, name)));
+  const created = await secondsUntil(`${pods} pods of ${what}`, () => isDone(api, shape), { began, everyMs });
+
+  began = performance.now();
+  const changed = { spec: { template: { metadata: { annotations: { 'bench.example.com/round': '2' } } } } };
+  await forEach(names, (name) => api.patch(Deployments, { namespace, name }, changed, { type: 'application/merge-patch+json' }));
+  const updated = await secondsUntil(`the rolling update of ${what}`, () => isDone(api, shape), { began, everyMs });
+
+  began = performance.now();
+  await api.delete(Namespaces, { name: namespace });
+  const isGone = (): Promise<boolean> => api.get(Namespaces, { name: namespace }).then(() => false, (error: unknown) => {
+    if (isNotFound(error)) return true;
+    throw error;
+  });
+  const deleted = await secondsUntil(`the deletion of ${what}`, isGone, { began });
+  return [figure(`${pods} pods of ${what} to Ready`, created), figure(`rolling update of ${what}`, updated), figure(`deletion of their namespace`, deleted)];
+}
+
+const pods = Number(values.pods);
+const many = Math.min(Number(values.deployments), pods);
+const own = values.kubeconfig ? undefined : await startCluster(Number(values.nodes));
+const api = apiOf(values.kubeconfig ?? own?.kubeconfig ?? '');
+const figures: Figure[] = own ? [{ name: `up --detach --wait, ${values.nodes} nodes`, value: own.seconds, unit: 's' }] : [];
+try {
+  figures.push(...(await run(api, { namespace: 'bench-one', names: ['one'], replicas: pods })));
+  figures.push(...(await run(api, { namespace: 'bench-many', names: Array.from({ length: many }, (_, i) => `d${i}`), replicas: Math.floor(pods / many) })));
+  if (own) figures.push({ name: 'memory after it', value: residentMb(own.pid), unit: 'MB' });
+} finally {
+  await api.close();
+  await own?.stop();
+}
+report('controllers', figures, values.json);
