@@ -5,7 +5,7 @@ import { createCaller } from './admission/webhooks/caller.ts';
 import { type RunningAuditor, auditorOf } from './audit/index.ts';
 import { OwnWrites } from './cache/own-writes.ts';
 import { StoreFeed } from './cache/store-feed.ts';
-import { checkFeatureGates } from './feature-gates.ts';
+import { checkFeatureGates, featureMetric } from './feature-gates.ts';
 import { flowControl } from './flow-control/index.ts';
 import { createMemoryClient } from './client/memory-client.ts';
 import type { ApiServerDeps } from './component.ts';
@@ -103,6 +103,7 @@ export function composeCore(composition: Composition): Composed {
   const lists: Lists = { sets: [], admission: [], reviews: [] };
   const { sets } = lists;
   checkFeatureGates(config.featureGates);
+  featureMetric(env.metrics, config.featureGates);
   const limits = limitsOf(config);
   const auditor = auditorOf(env, config, deps.bus);
   const encryption = encryptionOf(env, config);

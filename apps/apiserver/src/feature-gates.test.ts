@@ -1,5 +1,7 @@
+import { createMetrics } from '@orrery/runtime';
 import { expect, it } from 'vitest';
-import { checkFeatureGates } from './feature-gates.ts';
+import { checkFeatureGates, featureMetric } from './feature-gates.ts';
+import { featureStages } from './feature-stages.ts';
 
 it('takes what kube-apiserver takes', () => {
   expect(() => checkFeatureGates(['AllAlpha=true', 'DRADeviceTaints=true', 'WatchList=F', 'SidecarContainers=true'])).not.toThrow();
@@ -12,3 +14,17 @@ it.each([
   [['WatchList=yes'], 'invalid argument "WatchList=yes" for "--feature-gates" flag: invalid value of WatchList=yes, err: strconv.ParseBool: parsing "yes": invalid syntax'],
   [['SidecarContainers=false'], 'invalid argument "SidecarContainers=false" for "--feature-gates" flag: cannot set feature gate SidecarContainers to false, feature is locked to true'],
 ])('refuses %j', (gates, message) => expect(() => checkFeatureGates(gates)).toThrow(message));
+
+it('knows no stage of a gate that there is not', () => {
+  for (const name of featureStages.keys()) expect(() => checkFeatureGates([`${name}=true`])).not.toThrow();
+});
+
+it.each([
+  [[], ['HPAScaleToZero",stage="ALPHA"} 0', 'ImageVolume",stage="BETA"} 1', 'ClusterTrustBundle",stage="BETA"} 0', 'SidecarContainers",stage=""} 1']],
+  [['HPAScaleToZero=true', 'ImageVolume=false'], ['HPAScaleToZero",stage="ALPHA"} 1', 'ImageVolume",stage="BETA"} 0']],
+  [['AllAlpha=true', 'MemoryQoS=false', 'AllBeta=false'], ['HPAScaleToZero",stage="ALPHA"} 1', 'MemoryQoS",stage="ALPHA"} 0', 'ImageVolume",stage="BETA"} 0', 'KMSv1",stage="DEPRECATED"} 0']],
+])('with %j tells what is on', (gates, lines) => {
+  const metrics = createMetrics();
+  featureMetric(metrics, gates);
+  for (const line of lines) expect(metrics.expose()).toContain(`kubernetes_feature_enabled{name="${line}`);
+});

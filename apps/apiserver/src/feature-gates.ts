@@ -1,4 +1,5 @@
-import { ConfigError } from '@orrery/runtime';
+import { ConfigError, type Metrics } from '@orrery/runtime';
+import { featureStages } from './feature-stages.ts';
 
 /**
  * The feature gates that components of Kubernetes 1.36 know. The features of this server are there or not, whatever the gates
@@ -68,4 +69,13 @@ export function checkFeatureGates(gates: readonly string[]): void {
     const problem = problemOf(entry);
     if (problem !== undefined) throw new ConfigError(`invalid argument ${JSON.stringify(gates.join(','))} for "--feature-gates" flag: ${problem}`);
   }
+}
+
+/** Of every gate whose stage is known whether it is on: as upstream's metric tells it, which clients look at. Call after `checkFeatureGates`. */
+export function featureMetric(metrics: Pick<Metrics, 'collect'>, gates: readonly string[]): void {
+  const given = new Map(gates.map((entry) => [entry.slice(0, entry.indexOf('=')).trim(), words[entry.slice(entry.indexOf('=') + 1).trim()] ?? false]));
+  const families = { ALPHA: given.get('AllAlpha'), BETA: given.get('AllBeta'), DEPRECATED: undefined, '': undefined };
+  const known = [...featureStages].map(([name, { stage, isOn }]) => ({ labels: { name, stage }, value: Number(given.get(name) ?? families[stage] ?? isOn) }));
+  const stable = [...locked].filter((name) => !featureStages.has(name)).map((name) => ({ labels: { name, stage: '' }, value: 1 }));
+  metrics.collect('kubernetes_feature_enabled', { type: 'gauge', help: 'This metric records the data about the stage and enablement of a k8s feature.' }, () => [...known, ...stable]);
 }

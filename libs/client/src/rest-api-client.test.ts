@@ -1,5 +1,5 @@
 import { Deployments, Pods } from '@orrery/api';
-import { VirtualClock, seededRandom, silentLogger } from '@orrery/runtime';
+import { VirtualClock, createMetrics, seededRandom, silentLogger } from '@orrery/runtime';
 import { expect, test } from 'vitest';
 import type { HttpClientRequest } from './http-client.ts';
 import { createRestApiClient } from './rest-api-client.ts';
@@ -12,6 +12,7 @@ interface Answer {
 
 function setup(...answers: Answer[]) {
   const clock = new VirtualClock();
+  const metrics = createMetrics();
   const asked: string[] = [];
   const request = async ({ method, path, headers, body }: HttpClientRequest) => {
     asked.push([method, path, headers['content-type'], body ? Buffer.from(body).toString() : undefined].filter(Boolean).join(' '));
@@ -26,8 +27,8 @@ function setup(...answers: Answer[]) {
       },
     };
   };
-  const api = createRestApiClient({ http: { request, close: () => undefined }, env: { clock, random: seededRandom(1), log: silentLogger }, token: 't' });
-  return { api, asked, clock };
+  const api = createRestApiClient({ http: { request, close: () => undefined }, env: { clock, random: seededRandom(1), log: silentLogger, metrics }, host: 'h:1', token: 't' });
+  return { api, asked, clock, metrics };
 }
 
 test('requests have the paths and bodies of the REST API, items get their kind', async () => {
@@ -69,4 +70,13 @@ test('watch lines may be cut anywhere; an ERROR event ends the watch', async () 
   });
   expect([closed, seen]).toEqual(['Expired', ['ADDED Pod', 'BOOKMARK Pod']]);
   expect(asked).toEqual(['GET /api/v1/pods?watch=true&resourceVersion=5&allowWatchBookmarks=true']);
+});
+
+test('requests are counted as client-go counts them', async () => {
+  const { api, metrics } = setup({ body: '{"kind":"Pod","apiVersion":"v1"}' }, { status: 404, body: '{}' });
+  await api.get(Pods, { namespace: 'a', name: 'p' });
+  await api.get(Pods, { namespace: 'a', name: 'p' }).catch(() => undefined);
+  await api.get(Pods, { namespace: 'a', name: 'p' }).catch(() => undefined);
+  for (const [code, count] of [['200', 1], ['404', 1], ['<error>', 1]]) expect(metrics.expose()).toContain(`rest_client_requests_total{code="${code}",host="h:1",method="GET"} ${count}`);
+  expect(metrics.expose()).toContain('rest_client_request_duration_seconds_count{host="h:1",verb="GET"} 3');
 });

@@ -9,7 +9,9 @@ import { warnOnce } from './warnings.ts';
 
 export interface RestApiClientOptions {
   readonly http: HttpClient;
-  readonly env: Pick<Env, 'clock' | 'random' | 'log'>;
+  readonly env: Pick<Env, 'clock' | 'random' | 'log'> & Partial<Pick<Env, 'metrics'>>;
+  /** The server's host and port, for metrics. */
+  readonly host?: string;
   /** Bearer token; a function is asked before every request. */
   readonly token?: string | (() => string);
   readonly userAgent?: string;
@@ -61,11 +63,25 @@ function deliver<T extends KubeObject>(resource: ResourceRef<T>, lines: readonly
   return failure;
 }
 
+const secondsBuckets = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60];
+
+/** client-go's counts of requests. */
+function requestMetrics(metrics: Env['metrics'] | undefined, host: string): (request: { method: string; code: string; seconds: number }) => void {
+  if (!metrics) return () => undefined;
+  const total = metrics.counter('rest_client_requests_total', 'Number of HTTP requests, partitioned by status code, method, and host.');
+  const duration = metrics.histogram('rest_client_request_duration_seconds', 'Request latency in seconds. Broken down by verb, and host.', secondsBuckets);
+  return ({ method, code, seconds }) => {
+    total.inc({ code, host, method });
+    duration.observe(seconds, { host, verb: method });
+  };
+}
+
 /** The API over Kubernetes' REST protocol, against any API server. */
 export function createRestApiClient(options: RestApiClientOptions): ApiClient {
   const { http, token } = options;
   const { clock, log } = options.env;
   const warned = warnOnce(log);
+  const finished = requestMetrics(options.env.metrics, options.host ?? '');
   let closed = false;
 
   const send = async (call: Call): Promise<HttpClientResponse> => {
@@ -78,9 +94,14 @@ export function createRestApiClient(options: RestApiClientOptions): ApiClient {
       ...(call.body ? { 'content-type': call.contentType ?? 'application/json', 'content-length': String(call.body.length) } : {}),
     };
     const { method, path, body, signal, streaming } = call;
+    const from = clock.monotonic();
+    const tell = (code: string): void => finished({ method, code, seconds: (clock.monotonic() - from) / 1000 });
     try {
-      return await http.request({ method, path, headers, ...(body ? { body } : {}), ...(signal ? { signal } : {}), ...(streaming ? { streaming } : {}) });
+      const response = await http.request({ method, path, headers, ...(body ? { body } : {}), ...(signal ? { signal } : {}), ...(streaming ? { streaming } : {}) });
+      tell(String(response.status));
+      return response;
     } catch (error) {
+      tell('<error>');
       throw serviceUnavailable(`the API server cannot be reached: ${(error as Error).message}`);
     }
   };

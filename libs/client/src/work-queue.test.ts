@@ -50,3 +50,21 @@ test('the earliest of several delays counts, and shutting down cancels all', asy
   queue.shutDown();
   expect(clock.pending).toBe(0);
 });
+
+test('work in progress is told at every scrape, of all queues of a name', async () => {
+  const clock = new VirtualClock();
+  const metrics = createMetrics();
+  const [one, other] = ['q', 'q'].map((name) => createWorkQueue<string>({ clock, metrics }, { name }));
+  one?.add('a');
+  one?.take();
+  await clock.advance(2_000);
+  other?.add('b');
+  other?.take();
+  await clock.advance(1_000);
+  expect(metrics.expose()).toContain('workqueue_unfinished_work_seconds{name="q"} 4');
+  expect(metrics.expose()).toContain('workqueue_longest_running_processor_seconds{name="q"} 3');
+  one?.done('a');
+  expect(metrics.expose()).toContain('workqueue_longest_running_processor_seconds{name="q"} 1');
+  other?.shutDown();
+  expect(metrics.expose()).toContain('workqueue_unfinished_work_seconds{name="q"} 0');
+});

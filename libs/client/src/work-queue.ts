@@ -1,4 +1,4 @@
-import { type Env, type Timer, latencyBuckets } from '@orrery/runtime';
+import { type Env, type Metrics, type Timer, latencyBuckets } from '@orrery/runtime';
 
 export interface WorkQueueOptions {
   /** The `name` label of the queue's metrics. */
@@ -37,6 +37,30 @@ export interface WorkQueue<K> {
   shutDown(): void;
 }
 
+/** What a queue tells of keys that are being worked on, whenever it is asked. */
+interface Busy {
+  readonly name: string;
+  /** How long each has taken so far. */
+  seconds(): Iterable<number>;
+}
+
+const busyQueues = new WeakMap<Metrics, Set<Busy>>();
+
+/** Joins the queues whose unfinished work is told at every scrape; returns how to leave them. */
+function tellBusy(metrics: Metrics, queue: Busy): () => void {
+  let queues = busyQueues.get(metrics);
+  if (!queues) {
+    const all = (queues = new Set());
+    busyQueues.set(metrics, all);
+    const tell = (name: string, help: string, sum: (seconds: readonly number[]) => number): void =>
+      metrics.collect(name, { type: 'gauge', help }, () => [...Map.groupBy(all, (one) => one.name)].map(([label, same]) => ({ labels: { name: label }, value: sum(same.flatMap((one) => [...one.seconds()])) })));
+    tell('workqueue_unfinished_work_seconds', 'How many seconds of work has done that is in progress and hasn\'t been observed by work_duration. Large values indicate stuck threads. One can deduce the number of stuck threads by observing the rate at which this increases.', (seconds) => seconds.reduce((sum, one) => sum + one, 0));
+    tell('workqueue_longest_running_processor_seconds', 'How many seconds has the longest running processor for workqueue been running.', (seconds) => Math.max(0, ...seconds));
+  }
+  const joined = queues.add(queue);
+  return () => void joined.delete(queue);
+}
+
 function queueMetrics(env: Pick<Env, 'metrics'>, name: string) {
   const { metrics } = env;
   const labels = { name };
@@ -61,6 +85,7 @@ interface Delayed {
 
 export function createWorkQueue<K>(env: Pick<Env, 'clock' | 'metrics'>, options: WorkQueueOptions): WorkQueue<K> {
   const { clock } = env;
+  const leave = tellBusy(env.metrics, { name: options.name, seconds: () => [...working.values()].map((startedMs) => (clock.monotonic() - startedMs) / 1000) });
   const { baseDelayMs = 5, maxDelayMs = 1_000_000, ratePerSecond = 10, burst = 100 } = options;
   const metrics = queueMetrics(env, options.name);
   const ready = new Map<K, number>();
@@ -142,6 +167,7 @@ export function createWorkQueue<K>(env: Pick<Env, 'clock' | 'metrics'>, options:
     },
     shutDown() {
       down = true;
+      leave();
       for (const { timer } of delayed.values()) timer.cancel();
       delayed.clear();
       ready.clear();

@@ -40,12 +40,12 @@ function access(config: ApiConnection): ClusterAccess {
   return { ...fromFile, server, ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) };
 }
 
-function connectDirectly(env: Pick<Env, 'clock' | 'random' | 'log'>, config: ApiConnection): ApiClient {
+function connectDirectly(env: Pick<Env, 'clock' | 'random' | 'log' | 'metrics'>, config: ApiConnection): ApiClient {
   const { server, token, insecureSkipTlsVerify, serverName, ca, cert, key } = access(config);
   const material = { ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) };
   if (config.apiTransport === 'rest') {
     const http = createHttpClient({ server, ...material, ...(insecureSkipTlsVerify ? { insecureSkipTlsVerify } : {}), ...(serverName ? { serverName } : {}) });
-    return createRestApiClient({ http, env, ...(token ? { token } : {}) });
+    return createRestApiClient({ http, env, host: new URL(server).host, ...(token ? { token } : {}) });
   }
   const tls: TlsMaterial | undefined = ca ? material : undefined;
   const channel = grpcChannel(config.apiServer, tls ? { tls, serverName: serverName ?? config.apiServerName } : {});
