@@ -2,6 +2,7 @@ import type { Pod } from '@orrery/api/types';
 import type { KubeletContext } from '../kubelet-context.ts';
 import type { KnownPod } from '../runtime/cri-runtime.ts';
 import { type Rejection, admitPod } from './admission.ts';
+import { type ResizePending, judgeResize } from './allocation.ts';
 import { NodeLedger } from './pod-resources.ts';
 import { isTerminal, uidOf } from './pod-spec.ts';
 import { PodWorker } from './pod-worker.ts';
@@ -37,7 +38,10 @@ export class PodManager {
   update(pod: Pod): void {
     const worker = this.workers.get(uidOf(pod));
     if (!worker) return this.add(pod);
-    if (isTerminal(pod.status?.phase)) this.ledger.remove(worker.uid);
+    if (isTerminal(pod.status?.phase)) {
+      this.ledger.remove(worker.uid);
+      this.freed();
+    }
     worker.update(pod);
   }
 
@@ -50,6 +54,7 @@ export class PodManager {
   remove(pod: Pod): void {
     const uid = uidOf(pod);
     this.ledger.remove(uid);
+    this.freed();
     const worker = this.workers.get(uid);
     if (!worker) return;
     worker.update(pod);
@@ -103,6 +108,18 @@ export class PodManager {
     this.workers.clear();
   }
 
+  /** Counts a pod with what it asks for now, if the node has it. */
+  private allocate(asked: Pod, granted: Pod): ResizePending | undefined {
+    const pending = judgeResize(asked, granted, { node: this.context.node(), ledger: this.ledger });
+    if (!pending) this.ledger.replace(uidOf(asked), asked);
+    return pending;
+  }
+
+  /** Something has become free: resizes that waited for it are tried again. */
+  private freed(): void {
+    for (const worker of this.workers.values()) if (worker.resizeDeferred) worker.trigger();
+  }
+
   /** Pods that were taken before, by this kubelet or an earlier one, are not asked again. */
   private mustAdmit(pod: Pod, sandboxIds: readonly string[]): boolean {
     return sandboxIds.length === 0 && !pod.status?.startTime && !pod.metadata?.deletionTimestamp && !isTerminal(pod.status?.phase);
@@ -110,7 +127,8 @@ export class PodManager {
 
   private begin(pod: Pod, sandboxIds: readonly string[], rejection: Rejection | undefined): PodWorker {
     const { context } = this;
-    const worker = new PodWorker({ context, pod, sandboxIds, rejection, finished: (uid) => this.workers.delete(uid) });
+    const allocate = (asked: Pod, granted: Pod) => this.allocate(asked, granted);
+    const worker = new PodWorker({ context, pod, sandboxIds, rejection, allocate, finished: (uid) => this.workers.delete(uid) });
     this.workers.set(worker.uid, worker);
     return worker;
   }

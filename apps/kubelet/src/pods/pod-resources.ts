@@ -64,6 +64,12 @@ export class NodeLedger {
     add(this.totals, requests);
   }
 
+  /** Counts the pod anew, with other requests. */
+  replace(uid: string, pod: Pod): void {
+    this.remove(uid);
+    this.add(uid, pod);
+  }
+
   remove(uid: string): void {
     const entry = this.pods.get(uid);
     if (!entry) return;

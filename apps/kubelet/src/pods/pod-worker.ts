@@ -20,11 +20,13 @@ import { deleteFromApi, wipePod } from './pod-removal.ts';
 import { runSandbox, sandboxSettings, writeHostsFile } from './pod-sandbox.ts';
 import { allContainers, ephemeralContainers, graceSeconds, isHostNetwork, isTerminal, nameOf, namespaceOf, uidOf } from './pod-spec.ts';
 import { startContainer } from './start-container.ts';
+import { Resizer, type ResizerOptions } from './resize.ts';
 import { readTerminationMessages } from './termination-message.ts';
 
 const firstRetryMs = 500;
 const maxRetryMs = 122_000;
 const networkRetryMs = 5_000;
+const resizeRetryMs = 30_000;
 /** A claim is bound by others at any moment; what keeps it is told again as seldom as upstream gives up waiting. */
 const claimRetryMs = 1_000;
 const claimEventMs = 123_000;
@@ -36,6 +38,8 @@ export interface PodWorkerOptions {
   readonly sandboxIds: readonly string[];
   /** The node does not take the pod. */
   readonly rejection: Rejection | undefined;
+  /** Grants a resize, or says why not. */
+  readonly allocate: ResizerOptions['allocate'];
   /** The pod is gone from the API server and from the node. */
   readonly finished: (uid: string) => void;
 }
@@ -53,6 +57,7 @@ export class PodWorker {
   ended = false;
   private readonly context: KubeletContext;
   private readonly finished: (uid: string) => void;
+  private readonly resizer: Resizer;
   private readonly backOff = new BackOff();
   private readonly sandboxIds: Set<string>;
   private readonly waiting = new Map<string, { reason: string; message: string }>();
@@ -80,7 +85,8 @@ export class PodWorker {
 
   constructor(options: PodWorkerOptions) {
     this.context = options.context;
-    this.pod = options.pod;
+    this.resizer = new Resizer(options.pod, options);
+    this.pod = this.resizer.observe(options.pod);
     this.uid = uidOf(options.pod);
     this.sandboxIds = new Set(options.sandboxIds);
     this.finished = options.finished;
@@ -101,8 +107,9 @@ export class PodWorker {
     }
   }
 
-  update(pod: Pod): void {
+  update(asked: Pod): void {
     const old = this.pod;
+    const pod = this.resizer.observe(asked);
     this.pod = pod;
     this.context.statuses.observe(pod);
     const { labels, annotations } = old.metadata ?? {};
@@ -132,6 +139,11 @@ export class PodWorker {
   onRuntimeChange(changed: () => void): () => void {
     this.runtimeListeners.add(changed);
     return () => void this.runtimeListeners.delete(changed);
+  }
+
+  /** A resize of the pod waits for room on the node. */
+  get resizeDeferred(): boolean {
+    return this.resizer.status.pending?.reason === 'Deferred';
   }
 
   ownsSandbox(id: string): boolean {
@@ -200,10 +212,27 @@ export class PodWorker {
     if (over) return this.terminate(signal);
     if (!this.context.statuses.get(this.uid)) this.report({ lazy: true });
     if (!(await this.mountVolumes())) return this.report();
+    await this.resize(signal);
     const actions = computePodActions(this.pod, this.runtime, this.context.prober);
     await this.carryOut(actions, signal);
     await this.refresh();
     this.report();
+  }
+
+  /** Gives the pod what it asks for, if the node has it, and its containers what they were granted. */
+  private async resize(signal: AbortSignal): Promise<void> {
+    const before = this.pod;
+    this.pod = this.resizer.allocate(this.pod);
+    if (this.pod !== before) this.volumesStale = true;
+    for (const container of await this.resizer.actuate(this.pod, this.runtime)) {
+      await this.killOne(container, { message: `Container ${container.name} resize requires restart, will be restarted`, cause: 'resize' }, signal);
+      const spec = allContainers(this.pod).find((place) => place.container.name === container.name)?.container;
+      const { sandbox } = this;
+      if (!spec || !sandbox) continue;
+      await this.start(spec, { sandboxId: sandbox.id, config: sandboxConfig(this.pod, sandboxSettings(this.context), sandbox.attempt), signal });
+      await this.refresh();
+    }
+    if (this.resizer.status.error !== undefined) this.wakeIn(resizeRetryMs);
   }
 
   /** Looks at the runtime again, if anything may have changed. */
@@ -315,7 +344,7 @@ export class PodWorker {
     if (!place) return false;
     const { context, pod, runtime, backOff, volumes = new Map() } = this;
     try {
-      await startContainer({ context, pod, place, sandboxId, sandboxConfig: config, podIps: this.podIps(), runtime, volumes, objects: this.heldObjects(), backOff, signal });
+      await startContainer({ context, pod, place, sandboxId, sandboxConfig: config, podIps: this.podIps(), runtime, volumes, objects: this.heldObjects(), backOff, signal, created: (id) => this.resizer.made(id, container) });
       this.waiting.delete(container.name);
       this.stale = true;
       return true;
@@ -388,12 +417,13 @@ export class PodWorker {
     const status = podStatus({
       pod: { ...pod, status: this.knownStatus() },
       runtime,
-      context: { runtimeName: context.runtimeName(), waiting: (name) => this.waiting.get(name), started: (id) => context.prober.started(id), ready: (id) => !this.isOver() && context.prober.ready(id) },
+      context: { runtimeName: context.runtimeName(), waiting: (name) => this.waiting.get(name), started: (id) => context.prober.started(id), resources: (id) => this.resizer.resourcesOf(id), ready: (id) => !this.isOver() && context.prober.ready(id) },
       nowMs: context.env.clock.now(),
       startMs: this.startMs,
       hostIps: context.hostIps(),
       ended: this.ended,
       verdict: this.verdict,
+      resize: this.isOver() ? {} : this.resizer.status,
     });
     if (status.phase === 'Running' && context.statuses.get(this.uid)?.phase === 'Pending') this.observeStart();
     context.statuses.set(pod, status, options);

@@ -29,6 +29,8 @@ export interface StartInput {
   readonly objects: HeldObjects;
   readonly backOff: BackOff;
   readonly signal: AbortSignal;
+  /** Told of the new instance before it starts. */
+  readonly created: (containerId: string) => void;
 }
 
 /** How long a start that failed for other reasons than a crash waits for the next try. */
@@ -152,6 +154,7 @@ export async function startContainer(input: StartInput): Promise<void> {
   const restartCount = last ? last.restartCount + 1 : 0;
   const config = await prepare(input, restartCount);
   const id = await step(input, 'CreateContainerError', () => context.runtime.createContainer(sandboxId, config, sandboxConfig));
+  input.created(id);
   record(input, 'Normal', { reason: 'Created', message: 'Container created' });
   await step(input, 'RunContainerError', () => context.runtime.startContainer(id));
   record(input, 'Normal', { reason: 'Started', message: 'Container started' });

@@ -1,5 +1,5 @@
 import { type CriClients, criClients } from '@orrery/cri';
-import type { ContainerConfig, ContainerEventResponse, PodSandboxConfig, PodSandboxStatusResponse } from '@orrery/proto/cri';
+import type { ContainerConfig, ContainerEventResponse, LinuxContainerResources, PodSandboxConfig, PodSandboxStatusResponse } from '@orrery/proto/cri';
 import { type Channel, Code, RpcError } from '@orrery/rpc';
 import { toRuntimeContainer, toRuntimeSandbox } from './convert.ts';
 import { containerHashAnnotation, podNameLabel, podNamespaceLabel, podUidLabel } from './labels.ts';
@@ -102,6 +102,17 @@ export class CriRuntime {
 
   async startContainer(containerId: string): Promise<void> {
     await this.clients.runtime.startContainer({ containerId });
+  }
+
+  /** Changes what a running container may use. */
+  async updateResources(containerId: string, linux: LinuxContainerResources): Promise<void> {
+    await this.clients.runtime.updateContainerResources({ containerId, linux });
+  }
+
+  /** Bytes of memory that a container uses now; 0 when the runtime does not know. */
+  async memoryUsage(containerId: string): Promise<number> {
+    const { stats } = await this.clients.runtime.containerStats({ containerId });
+    return Number(stats?.memory?.workingSetBytes?.value ?? 0n);
   }
 
   /** Resolves when the container has ended. */

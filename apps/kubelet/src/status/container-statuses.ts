@@ -1,4 +1,4 @@
-import type { Container, ContainerState, ContainerStateTerminated, ContainerStatus, Pod } from '@orrery/api/types';
+import type { Container, ContainerState, ContainerStateTerminated, ContainerStatus, Pod, ResourceRequirements } from '@orrery/api/types';
 import { rfc3339 } from '@orrery/runtime';
 import { type PodRuntime, type RuntimeContainer, latestContainer, previousContainer } from '../runtime/pod-runtime.ts';
 import { ephemeralContainers, initContainers, mainContainers } from '../pods/pod-spec.ts';
@@ -11,6 +11,8 @@ export interface StatusContext {
   waiting(container: string): { reason: string; message?: string } | undefined;
   /** The startup probe succeeded or there is none. */
   started(containerId: string): boolean;
+  /** What is in force for an instance, where that is not what the pod says. */
+  resources?(containerId: string): ResourceRequirements | undefined;
   /** The readiness probe's last word; true when there is none. */
   ready(containerId: string): boolean;
 }
@@ -49,10 +51,11 @@ function mountStatuses(container: Container): Pick<ContainerStatus, 'volumeMount
   };
 }
 
-function resourceStatus(container: Container): Pick<ContainerStatus, 'allocatedResources' | 'resources'> {
-  const { requests, limits } = container.resources ?? {};
+function resourceStatus(container: Container, inForce: ResourceRequirements = container.resources ?? {}): Pick<ContainerStatus, 'allocatedResources' | 'resources'> {
+  const { requests, limits } = inForce;
+  const allocated = container.resources?.requests;
   // Even of nothing: that resources are told shows that this node can resize.
-  return { ...(requests ? { allocatedResources: requests } : {}), resources: { ...(limits ? { limits } : {}), ...(requests ? { requests } : {}) } };
+  return { ...(allocated ? { allocatedResources: allocated } : {}), resources: { ...(limits ? { limits } : {}), ...(requests ? { requests } : {}) } };
 }
 
 /** State and last state from the newest two instances and the reason to wait, if any. */
@@ -95,7 +98,7 @@ function statusOf({ container, runtime, context, waitingReason, kind }: StatusIn
     imageID: newest.imageId,
     containerID: containerId(context, newest),
     ...started(kind === 'init' ? running : isStarted),
-    ...(running ? resourceStatus(container) : {}),
+    ...(running ? resourceStatus(container, context.resources?.(newest.id)) : {}),
     ...mountStatuses(container),
   };
 }

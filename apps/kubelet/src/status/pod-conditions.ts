@@ -10,7 +10,7 @@ function falseCondition(type: string, reason: string, message?: string): Draft {
 }
 
 /** The kubelet's own conditions. */
-export const ownedConditions: readonly string[] = ['PodReadyToStartContainers', 'Initialized', 'Ready', 'ContainersReady', 'PodScheduled'];
+export const ownedConditions: readonly string[] = ['PodReadyToStartContainers', 'Initialized', 'Ready', 'ContainersReady', 'PodScheduled', 'PodResizePending', 'PodResizeInProgress'];
 
 function initialized(pod: Pod, statuses: { init: readonly ContainerStatus[]; main: readonly ContainerStatus[] }, phase: string): Draft {
   const type = 'Initialized';
@@ -67,6 +67,8 @@ export interface ConditionInput {
   readonly init: readonly ContainerStatus[];
   readonly main: readonly ContainerStatus[];
   readonly phase: string;
+  /** A resize that waits, or that was granted and failed. */
+  readonly resize?: { readonly pending?: { readonly reason: string; readonly message: string }; readonly error?: string };
   /** A ready sandbox with its network. */
   readonly sandboxReady: boolean;
   /** RFC 3339, for conditions that change now. */
@@ -85,6 +87,8 @@ export function podConditions(pod: Pod, input: ConditionInput): PodCondition[] {
     ready(pod, containers),
     containers,
     { type: 'PodScheduled', status: 'True' },
+    ...(input.resize?.pending ? [{ type: 'PodResizePending', status: 'True', ...input.resize.pending } as const] : []),
+    ...(input.resize?.error === undefined ? [] : [{ type: 'PodResizeInProgress', status: 'True', reason: 'Error', message: input.resize.error } as const]),
   ];
   const generation = pod.metadata?.generation;
   return drafts.map((draft) => {

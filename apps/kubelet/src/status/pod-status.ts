@@ -3,7 +3,7 @@ import { rfc3339 } from '@orrery/runtime';
 import { isHostNetwork, isTerminal } from '../pods/pod-spec.ts';
 import type { PodRuntime } from '../runtime/pod-runtime.ts';
 import { type StatusContext, containerStatuses } from './container-statuses.ts';
-import { podConditions } from './pod-conditions.ts';
+import { type ConditionInput, podConditions } from './pod-conditions.ts';
 import { podPhase } from './pod-phase.ts';
 import { qosClass } from './qos-class.ts';
 
@@ -17,6 +17,7 @@ export interface PodStatusInput {
   /** Nothing will be started any more. */
   readonly ended: boolean;
   /** The kubelet's own verdict on the pod: DeadlineExceeded, Evicted …; makes the phase Failed. */
+  readonly resize?: ConditionInput['resize'];
   readonly verdict?: { readonly reason: string; readonly message: string } | undefined;
 }
 
@@ -39,7 +40,7 @@ export function podStatus(input: PodStatusInput): PodStatus {
   const generation = pod.metadata?.generation;
   return {
     phase,
-    conditions: podConditions(pod, { ...statuses, phase, sandboxReady, now: rfc3339(input.nowMs) }),
+    conditions: podConditions(pod, { ...statuses, phase, sandboxReady, now: rfc3339(input.nowMs), ...(input.resize ? { resize: input.resize } : {}) }),
     ...(input.verdict ?? {}),
     hostIP: hostIps[0] ?? '',
     hostIPs: hostIps.map((address) => ({ ip: address })),

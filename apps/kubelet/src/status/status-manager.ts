@@ -53,8 +53,9 @@ export function statusPatch(sent: PodStatus, wanted: PodStatus): Patch | undefin
   if (wanted.podIPs && !deepEqual(sent.podIPs, wanted.podIPs)) patch['podIPs'] = ipsPatch(sent.podIPs ?? [], wanted.podIPs);
   if (wanted.hostIPs && patch['hostIPs']) patch['hostIPs'] = ipsPatch(sent.hostIPs ?? [], wanted.hostIPs);
   const conditions = changedConditions(sent.conditions ?? [], wanted.conditions ?? []);
-  if (conditions.length) {
-    patch['conditions'] = conditions.map((condition) => conditionPatch(sent.conditions ?? [], condition));
+  const gone = (sent.conditions ?? []).filter(({ type }) => !wanted.conditions?.some((other) => other.type === type));
+  if (conditions.length || gone.length) {
+    patch['conditions'] = [...conditions.map((condition) => conditionPatch(sent.conditions ?? [], condition)), ...gone.map(({ type }) => ({ $patch: 'delete', type }))];
     patch['$setElementOrder/conditions'] = (wanted.conditions ?? []).map(({ type }) => ({ type }));
   }
   return Object.keys(patch).length ? patch : undefined;

@@ -1,4 +1,4 @@
-import type { ContainerConfig, ContainerState, ContainerStatus } from '@orrery/proto/cri';
+import type { ContainerConfig, ContainerState, ContainerStatus, LinuxContainerResources } from '@orrery/proto/cri';
 import type { Timer } from '@orrery/runtime';
 
 /** What a container of the fake does once it is started. Default: runs until it is stopped, exits 0 on SIGTERM at once. */
@@ -9,6 +9,8 @@ export interface FakeScript {
   /** Reason as runtimes give it, e.g. OOMKilled; else Completed for 0 and Error. */
   reason?: string;
   message?: string;
+  /** Working set that its stats report; default 0. */
+  memoryBytes?: number;
   /** How long it takes to end after SIGTERM; Infinity ignores it and waits for SIGKILL. */
   stopMs?: number;
   /** CreateContainer or StartContainer fails with this message. */
@@ -25,6 +27,8 @@ export interface FakeContainer {
   readonly script: FakeScript;
   readonly logPath: string;
   readonly createdAt: bigint;
+  /** What UpdateContainerResources was asked for, in order. */
+  readonly updates: LinuxContainerResources[];
   state: ContainerState;
   startedAt: bigint;
   finishedAt: bigint;

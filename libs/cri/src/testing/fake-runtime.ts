@@ -114,6 +114,7 @@ export class FakeRuntime {
       script,
       logPath: `${sandbox.config.logDirectory ?? ''}/${config.logPath ?? ''}`,
       createdAt: this.nowNs(),
+      updates: [],
       state: ContainerState.CONTAINER_CREATED,
       startedAt: 0n,
       finishedAt: 0n,

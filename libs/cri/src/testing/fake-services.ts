@@ -1,4 +1,4 @@
-import { type ContainerFilter, type PodSandboxFilter, ContainerState, ImageServiceDefinition, RuntimeServiceDefinition } from '@orrery/proto/cri';
+import { type ContainerFilter, type LinuxContainerResources, type PodSandboxFilter, ContainerState, ImageServiceDefinition, RuntimeServiceDefinition } from '@orrery/proto/cri';
 import { Code, RpcError, type ServedService, service } from '@orrery/rpc';
 import { type FakeContainer, statusOf } from './fake-container.ts';
 import type { FakeRuntime, FakeSandbox } from './fake-runtime.ts';
@@ -57,7 +57,15 @@ function containerService(fake: FakeRuntime) {
       const { exitCode, stdout, stderr } = container.script.exec?.(cmd) ?? { exitCode: 0 };
       return { exitCode, stdout: bytes(stdout), stderr: bytes(stderr) };
     },
-    containerStats: async ({ containerId = '' }) => ({ stats: { attributes: { id: fake.container(containerId).id } } }),
+    updateContainerResources: async ({ containerId = '', linux = {} }: { containerId?: string; linux?: LinuxContainerResources | undefined }) => {
+      const container = fake.container(containerId);
+      container.updates.push(linux);
+      return {};
+    },
+    containerStats: async ({ containerId = '' }) => {
+      const { id, script } = fake.container(containerId);
+      return { stats: { attributes: { id }, memory: { workingSetBytes: { value: BigInt(script.memoryBytes ?? 0) } } } };
+    },
     listContainerStats: async () => ({ stats: [...fake.containers.values()].map((c) => ({ attributes: { id: c.id, metadata: c.config.metadata } })) }),
   };
 }
