@@ -19,6 +19,8 @@ export interface Expectations {
   /** A deletion was seen, or failed. */
   deletionObserved(key: string, uid: string): void;
   satisfied(key: string): boolean;
+  /** Was the object asked to be deleted, and is not yet seen to be? */
+  expectsDeletion(key: string, uid: string): boolean;
   forget(key: string): void;
 }
 
@@ -64,6 +66,7 @@ export function createExpectations(clock: Clock): Expectations {
       open.delete(key);
       return true;
     },
+    expectsDeletion: (key, uid) => open.get(key)?.deletions.has(uid) ?? false,
     forget: (key) => void open.delete(key),
   };
 }

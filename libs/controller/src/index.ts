@@ -1,5 +1,6 @@
 export * from './claims.ts';
 export * from './definition.ts';
+export * from './doubts.ts';
 export * from './expectations.ts';
 export * from './owners.ts';
 export * from './run-controller.ts';

@@ -1,5 +1,5 @@
 import type { KubeObject } from '@orrery/apimachinery';
-import { type ObjectStore, keyOf } from '@orrery/client';
+import { type Informer, type ObjectStore, keyOf } from '@orrery/client';
 import type { Clock } from '@orrery/runtime';
 
 /**
@@ -9,12 +9,15 @@ import type { Clock } from '@orrery/runtime';
 export interface WriteFence {
   wrote(key: string, object: KubeObject): void;
   deleted(key: string, object: KubeObject): void;
-  /** True when everything written for the key shows in the store. */
-  passed(key: string, store: ObjectStore<KubeObject>): boolean;
+  /** True when everything written for the key shows in the store, or has shown and is gone again. */
+  passed(key: string, store: FencedStore): boolean;
   forget(key: string): void;
 }
 
-const lifetimeMs = 10_000;
+/** A cache; one that knows its revision tells what it has not seen yet from what it has seen come and go. */
+export type FencedStore = Pick<ObjectStore<KubeObject>, 'get'> & Partial<Pick<Informer<KubeObject>, 'resourceVersion'>>;
+
+const lifetimeMs = 30_000;
 
 interface Written {
   readonly uid: string | undefined;
@@ -30,8 +33,9 @@ export function createWriteFence(clock: Clock): WriteFence {
     if (!written) open.set(key, (written = new Map()));
     written.set(keyOf(object), { uid: object.metadata?.uid, revision, atMs: clock.monotonic() });
   };
-  const shown = (seen: KubeObject | undefined, { uid, revision }: Written): boolean => {
-    if (!seen || seen.metadata?.uid !== uid) return revision === Number.POSITIVE_INFINITY;
+  const shown = (store: FencedStore, name: string, { uid, revision }: Written): boolean => {
+    const seen = store.get(name);
+    if (!seen || seen.metadata?.uid !== uid) return revision === Number.POSITIVE_INFINITY || Number(store.resourceVersion?.() ?? 0) >= revision;
     if (seen.metadata?.deletionTimestamp && revision === Number.POSITIVE_INFINITY) return true;
     return Number(seen.metadata?.resourceVersion ?? 0) >= revision;
   };
@@ -42,7 +46,7 @@ export function createWriteFence(clock: Clock): WriteFence {
       const written = open.get(key);
       if (!written) return true;
       const now = clock.monotonic();
-      for (const [name, what] of written) if (shown(store.get(name), what) || now - what.atMs > lifetimeMs) written.delete(name);
+      for (const [name, what] of written) if (shown(store, name, what) || now - what.atMs > lifetimeMs) written.delete(name);
       if (written.size === 0) open.delete(key);
       return written.size === 0;
     },

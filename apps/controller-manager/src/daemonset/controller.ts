@@ -1,7 +1,7 @@
 import { ControllerRevisions, DaemonSets, Nodes, Pods } from '@orrery/api';
 import type { DaemonSet, DaemonSetStatus, Node, Pod, PodTemplateSpec } from '@orrery/api/types';
 import { deepEqual, keyOf, labelSelectorMatcher } from '@orrery/client';
-import { type ControllerContext, byControllerUid, claimDependents, controllerUidIndexer, defineController, forEachInParallel, slowStart, watch } from '@orrery/controller';
+import { type ControllerContext, type Doubts, type WriteFence, byControllerUid, claimDependents, controllerUidIndexer, createDoubts, createWriteFence, defineController, forEachInParallel, slowStart, watch } from '@orrery/controller';
 import { isNotFound } from '@orrery/errors';
 import { createPod, deletePod, isNamespaceTerminating, podFromTemplate } from '../pods/pod-control.ts';
 import { availableInMs } from '../pods/pod-state.ts';
@@ -12,6 +12,8 @@ import { type DaemonPlan, plan } from './plan.ts';
 const generationLabel = 'pod-template-generation';
 
 interface State {
+  readonly fence: WriteFence;
+  readonly doubts: Doubts;
   /** When a node's daemon pod may be replaced again after it ended, and how often it did. */
   readonly backOffs: Map<string, { failures: number; untilMs: number }>;
 }
@@ -38,13 +40,21 @@ async function apply(context: Context, daemonSet: DaemonSet, planned: DaemonPlan
   }
   expectations.expectCreations(key, planned.create.length);
   expectations.expectDeletions(key, planned.remove.map((pod) => pod.metadata?.uid ?? ''));
-  const made = await slowStart(planned.create.length, async (i) => void (await createPod(context, control, newDaemonPod(daemonSet, planned.create[i] ?? '', hash))));
+  const made = await slowStart(planned.create.length, async (i) => {
+    try {
+      await createPod(context, control, newDaemonPod(daemonSet, planned.create[i] ?? '', hash));
+    } catch (error) {
+      context.state.doubts.failed(key, error);
+      throw error;
+    }
+  });
   expectations.creationObserved(key, made.remaining);
   await forEachInParallel(planned.remove, async (pod) => {
     try {
       await deletePod(context, control, pod);
     } catch (error) {
       expectations.deletionObserved(key, pod.metadata?.uid ?? '');
+      context.state.doubts.failed(key, error);
       if (!isNotFound(error)) throw error;
     }
   });
@@ -76,9 +86,15 @@ function held(context: Context, daemonSet: DaemonSet, planned: DaemonPlan): { pl
 }
 
 async function reconcile(key: string, context: Context): Promise<{ requeueAfterMs: number } | void> {
-  const { api, env, expectations, store } = context;
+  const { api, env, expectations, state, store } = context;
   const daemonSet = store(DaemonSets).get(key);
-  if (!daemonSet) return expectations.forget(key);
+  if (!daemonSet) {
+    state.fence.forget(key);
+    state.doubts.forget(key);
+    return expectations.forget(key);
+  }
+  await state.doubts.settle(key, daemonSet, store(Pods));
+  if (!state.fence.passed(key, store(Pods))) return { requeueAfterMs: 500 };
   const { selector, template, revisionHistoryLimit = 10, minReadySeconds = 0 } = daemonSet.spec ?? {};
   if (!Object.keys(selector?.matchLabels ?? {}).length && !selector?.matchExpressions?.length) {
     const message = 'This daemon set is selecting all pods. A non-empty selector is required.';
@@ -135,7 +151,8 @@ export const daemonSetController = defineController<DaemonSet, State>({
   coalesceMs: (_key, context) => Math.min(250, Math.floor(context.store(Nodes).size / 20)),
   setup(context) {
     context.store(ControllerRevisions).addIndexer(byControllerUid, controllerUidIndexer);
-    return { backOffs: new Map() };
+    const fence = createWriteFence(context.env.clock);
+    return { backOffs: new Map(), fence, doubts: createDoubts({ api: context.api, fence }) };
   },
   reconcile,
 });

@@ -92,6 +92,8 @@ function roll(places: readonly OnNode[], observed: DaemonObserved, nowMs: number
   let surging = 0;
   for (const on of desired) {
     const alive = on.pods.filter((pod) => !pod.metadata?.deletionTimestamp && !going.has(pod));
+    // What is too much here goes first.
+    const crowded = on.pods.some((pod) => going.has(pod));
     const available = alive.some((pod) => isAvailable(pod, minReady, nowMs));
     const old = alive.find((pod) => !isUpdated(pod, hash));
     const fresh = alive.find((pod) => isUpdated(pod, hash));
@@ -99,6 +101,7 @@ function roll(places: readonly OnNode[], observed: DaemonObserved, nowMs: number
     if (old && fresh) surging++;
     if (!old || fresh) continue;
     if (!available) out.remove.push(old);
+    else if (maxSurge > 0 && crowded) continue;
     else if (maxSurge > 0) surgeNodes.push(on.node.metadata?.name ?? '');
     else candidates.push(old);
   }

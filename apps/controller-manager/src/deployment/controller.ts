@@ -1,12 +1,23 @@
 import { Deployments, Pods, ReplicaSets } from '@orrery/api';
-import type { Deployment, DeploymentStatus, ReplicaSet } from '@orrery/api/types';
+import type { Deployment, DeploymentStatus, Pod, ReplicaSet } from '@orrery/api/types';
 import { deepEqual, keyOf, labelSelectorMatcher } from '@orrery/client';
-import { type ControllerContext, byControllerUid, claimDependents, controllerOf, controllerUidIndexer, defineController, newControllerRef, watch } from '@orrery/controller';
+import { type ControllerContext, type Doubts, type WriteFence, byControllerUid, claimDependents, controllerOf, controllerUidIndexer, createDoubts, createWriteFence, defineController, newControllerRef, watch } from '@orrery/controller';
 import { isAlreadyExists, isNotFound } from '@orrery/errors';
 import { isNamespaceTerminating } from '../pods/pod-control.ts';
 import { type DeploymentAction, plan } from './plan.ts';
 import { specReplicas, templateKey } from './replica-sets.ts';
 import { newCondition, setCondition } from './status.ts';
+
+interface State {
+  /** Of ReplicaSets: none is resized by a cache that does not show the last resize. */
+  readonly fence: WriteFence;
+  readonly doubts: Doubts;
+}
+
+type Context = ControllerContext<State>;
+
+/** How soon to look whether the cache has caught up. */
+const waitForCacheMs = 500;
 
 class CreateFailed extends Error {
   readonly status: DeploymentStatus;
@@ -17,17 +28,18 @@ class CreateFailed extends Error {
   }
 }
 
-function scaled(context: ControllerContext, deployment: Deployment, change: { name: string; from: number; to: number }): void {
+function scaled(context: Context, deployment: Deployment, change: { name: string; from: number; to: number }): void {
   const direction = change.to > change.from ? 'up' : 'down';
   const message = `Scaled ${direction} replica set ${change.name} from ${change.from} to ${change.to}`;
   context.events.event(Deployments, deployment, { type: 'Normal', reason: 'ScalingReplicaSet', message });
 }
 
 /** Creates the new ReplicaSet. A name taken by something else raises collisionCount, and the next reconcile tries another name. */
-async function createReplicaSet(context: ControllerContext, deployment: Deployment, set: ReplicaSet): Promise<void> {
+async function createReplicaSet(context: Context, deployment: Deployment, set: ReplicaSet): Promise<void> {
   const { name = '', namespace = '' } = set.metadata ?? {};
   try {
-    await context.api.create(ReplicaSets, { ...set, metadata: { ...set.metadata, ownerReferences: [newControllerRef(Deployments, deployment)] } });
+    const made = await context.api.create(ReplicaSets, { ...set, metadata: { ...set.metadata, ownerReferences: [newControllerRef(Deployments, deployment)] } });
+    context.state.fence.wrote(keyOf(deployment), made);
     if (specReplicas(set) > 0) scaled(context, deployment, { name, from: 0, to: specReplicas(set) });
   } catch (error) {
     const status = deployment.status ?? {};
@@ -45,13 +57,14 @@ async function createReplicaSet(context: ControllerContext, deployment: Deployme
 }
 
 /** Does one action and returns the Deployment as it is afterwards. */
-async function act(context: ControllerContext, deployment: Deployment, action: DeploymentAction): Promise<Deployment> {
+async function act(context: Context, deployment: Deployment, action: DeploymentAction): Promise<Deployment> {
   switch (action.type) {
     case 'createReplicaSet':
       await createReplicaSet(context, deployment, action.set);
       return deployment;
     case 'updateReplicaSet': {
       const updated = await context.api.update(ReplicaSets, action.set);
+      context.state.fence.wrote(keyOf(deployment), updated);
       const to = specReplicas(action.set);
       if (to !== action.from) scaled(context, deployment, { name: updated.metadata?.name ?? '', from: action.from, to });
       return deployment;
@@ -70,14 +83,20 @@ async function act(context: ControllerContext, deployment: Deployment, action: D
   }
 }
 
-async function writeStatus(context: ControllerContext, deployment: Deployment, status: DeploymentStatus): Promise<void> {
+async function writeStatus(context: Context, deployment: Deployment, status: DeploymentStatus): Promise<void> {
   if (deepEqual(deployment.status ?? {}, status)) return;
   await context.api.update(Deployments, { ...deployment, status }, { subresource: 'status' });
 }
 
-async function reconcile(key: string, context: ControllerContext): Promise<{ requeueAfterMs?: number } | void> {
+async function reconcile(key: string, context: Context): Promise<{ requeueAfterMs?: number } | void> {
+  const { doubts, fence } = context.state;
   let deployment = context.store(Deployments).get(key);
-  if (!deployment) return;
+  if (!deployment) {
+    fence.forget(key);
+    return doubts.forget(key);
+  }
+  await doubts.settle(key, deployment, context.store(ReplicaSets));
+  if (!fence.passed(key, context.store(ReplicaSets))) return { requeueAfterMs: waitForCacheMs };
   const { selector } = deployment.spec ?? {};
   if (!Object.keys(selector?.matchLabels ?? {}).length && !selector?.matchExpressions?.length) {
     const message = 'This deployment is selecting all pods. A non-empty selector is required.';
@@ -96,6 +115,7 @@ async function reconcile(key: string, context: ControllerContext): Promise<{ req
   try {
     for (const action of planned.actions) deployment = await act(context, deployment, action);
   } catch (error) {
+    doubts.failed(key, error instanceof CreateFailed ? error.cause : error);
     if (isNamespaceTerminating(error)) return;
     if (error instanceof CreateFailed) await writeStatus(context, deployment, error.status);
     throw error;
@@ -104,7 +124,7 @@ async function reconcile(key: string, context: ControllerContext): Promise<{ req
   return planned.requeueAfterMs === undefined ? undefined : { requeueAfterMs: planned.requeueAfterMs };
 }
 
-export const deploymentController = defineController<Deployment>({
+export const deploymentController = defineController<Deployment, State>({
   name: 'deployment-controller',
   for: Deployments,
   owns: [ReplicaSets],
@@ -117,7 +137,7 @@ export const deploymentController = defineController<Deployment>({
   ],
   watches: [
     // A Recreate rollout waits for the last old pod to go.
-    watch(Pods, ({ object, gone }, context) => {
+    watch<Pod, State>(Pods, ({ object, gone }, context) => {
       const ref = gone ? controllerOf(object) : undefined;
       const set = ref?.kind === 'ReplicaSet' ? context.store(ReplicaSets).get(`${object.metadata?.namespace ?? ''}/${ref.name}`) : undefined;
       const parent = set ? controllerOf(set) : undefined;
@@ -127,6 +147,8 @@ export const deploymentController = defineController<Deployment>({
   ],
   setup(context) {
     context.store(Pods).addIndexer(byControllerUid, controllerUidIndexer);
+    const fence = createWriteFence(context.env.clock);
+    return { fence, doubts: createDoubts({ api: context.api, fence }) };
   },
   *adopters(orphan, context) {
     for (const owner of context.store(Deployments).byIndex('namespace', orphan.metadata?.namespace ?? '')) {

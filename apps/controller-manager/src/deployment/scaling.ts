@@ -102,12 +102,21 @@ export function planScale(deployment: Deployment, newSet: ReplicaSet | undefined
   return sorted.map((set, i) => ({ set, to: sizes[i] ?? 0 }));
 }
 
+/**
+ * Pods of a ReplicaSet that are surely available. Its status may tell of a size it has left since: after one change the
+ * smaller size bounds what is left, after several nothing is known.
+ */
+function surelyAvailable(set: ReplicaSet): number {
+  const behind = (set.metadata?.generation ?? 0) - (set.status?.observedGeneration ?? 0);
+  return behind > 1 ? 0 : Math.min(set.status?.availableReplicas ?? 0, specReplicas(set));
+}
+
 /** Which old ReplicaSets shrink in a rolling update: first what is not available, then as many as availability allows. */
 export function planScaleDown(deployment: Deployment, newSet: ReplicaSet, oldSets: readonly ReplicaSet[]): Resize[] {
   const wanted = specReplicas(deployment);
   const minAvailable = wanted - fenceposts(deployment).maxUnavailable;
   const old = oldSets.filter((set) => specReplicas(set) > 0).sort(byCreation);
-  const newUnavailable = specReplicas(newSet) - (newSet.status?.availableReplicas ?? 0);
+  const newUnavailable = specReplicas(newSet) - surelyAvailable(newSet);
   let removable = totalReplicas([...old, newSet]) - minAvailable - newUnavailable;
   if (!old.length || removable <= 0) return [];
   const sizes = new Map(old.map((set) => [set, specReplicas(set)]));
@@ -117,7 +126,7 @@ export function planScaleDown(deployment: Deployment, newSet: ReplicaSet, oldSet
     sizes.set(set, specReplicas(set) - cut);
     removable -= cut;
   }
-  const available = [...old, newSet].reduce((sum, set) => sum + (set.status?.availableReplicas ?? 0), 0);
+  const available = [...old, newSet].reduce((sum, set) => sum + surelyAvailable(set), 0);
   let spare = available - minAvailable;
   for (const set of old) {
     const size = sizes.get(set) ?? 0;

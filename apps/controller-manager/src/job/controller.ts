@@ -2,7 +2,7 @@ import { Jobs, Pods } from '@orrery/api';
 import type { Job, JobStatus, Pod } from '@orrery/api/types';
 import type { KubeObject } from '@orrery/apimachinery';
 import { deepEqual, keyOf, labelSelectorMatcher } from '@orrery/client';
-import { type ControllerContext, byControllerUid, claimDependents, controllerOf, defineController, forEachInParallel, slowStart, watch } from '@orrery/controller';
+import { type ControllerContext, type Doubts, type WriteFence, byControllerUid, claimDependents, controllerOf, createDoubts, createWriteFence, defineController, forEachInParallel, slowStart, watch } from '@orrery/controller';
 import { isNotFound } from '@orrery/errors';
 import { createPod, deletePod, isNamespaceTerminating } from '../pods/pod-control.ts';
 import { isTerminal } from '../pods/pod-state.ts';
@@ -11,6 +11,8 @@ import { isTracked, newJobPod, trackingFinalizer, uidOf } from './job-pods.ts';
 import { type BackOff, type JobPlan, plan, settle } from './plan.ts';
 
 interface State {
+  readonly fence: WriteFence;
+  readonly doubts: Doubts;
   readonly backOffs: Map<string, BackOff>;
   /** Pods whose finalizer was taken away, until the cache shows it. */
   readonly released: Set<string>;
@@ -41,6 +43,7 @@ async function removePods(context: Context, job: Job, planned: JobPlan): Promise
       await deletePod(context, { resource: Jobs, owner: job }, pod);
     } catch (error) {
       context.expectations.deletionObserved(key, uidOf(pod));
+      context.state.doubts.failed(key, error);
       if (!isNotFound(error)) throw error;
     }
   });
@@ -49,7 +52,14 @@ async function removePods(context: Context, job: Job, planned: JobPlan): Promise
 async function createPods(context: Context, job: Job, slots: JobPlan['create']): Promise<void> {
   const key = keyOf(job);
   context.expectations.expectCreations(key, slots.length);
-  const made = await slowStart(slots.length, async (i) => void (await createPod(context, { resource: Jobs, owner: job }, newJobPod(job, slots[i] ?? {}))));
+  const made = await slowStart(slots.length, async (i) => {
+    try {
+      await createPod(context, { resource: Jobs, owner: job }, newJobPod(job, slots[i] ?? {}));
+    } catch (error) {
+      context.state.doubts.failed(key, error);
+      throw error;
+    }
+  });
   context.expectations.creationObserved(key, made.remaining);
   if (made.error && !isNamespaceTerminating(made.error)) throw made.error;
 }
@@ -92,11 +102,15 @@ async function reconcile(key: string, context: Context): Promise<{ requeueAfterM
   if (!job) {
     state.backOffs.delete(key);
     state.written.delete(key);
+    state.fence.forget(key);
+    state.doubts.forget(key);
     return expectations.forget(key);
   }
   const { managedBy, selector } = job.spec ?? {};
   if (managedBy !== undefined && managedBy !== 'kubernetes.io/job-controller') return;
   if (Number(job.metadata?.resourceVersion ?? 0) < (state.written.get(key) ?? 0)) return { requeueAfterMs: 1000 };
+  await state.doubts.settle(key, job, store(Pods));
+  if (!state.fence.passed(key, store(Pods))) return { requeueAfterMs: 500 };
   const pods = await claimDependents({ api, ownerResource: Jobs, owner: job, dependents: store(Pods), matches: labelSelectorMatcher(selector), finalizers: [trackingFinalizer] });
   if (isFinished(job)) return forEachInParallel(pods.filter(isTracked), (pod) => release(context, pod));
   const backOff = state.backOffs.get(key) ?? { failures: 0, lastMs: 0 };
@@ -142,6 +156,9 @@ export const jobController = defineController<Job, State>({
     }
   },
   coalesceMs: (key, context) => Math.min(500, Math.floor(context.store(Pods).countByIndex(byControllerUid, context.store(Jobs).get(key)?.metadata?.uid ?? '') / 20)),
-  setup: () => ({ backOffs: new Map(), released: new Set(), written: new Map() }),
+  setup({ api, env }) {
+    const fence = createWriteFence(env.clock);
+    return { backOffs: new Map(), released: new Set(), written: new Map(), fence, doubts: createDoubts({ api, fence }) };
+  },
   reconcile,
 });

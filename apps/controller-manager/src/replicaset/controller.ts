@@ -2,7 +2,7 @@ import { Pods, ReplicaSets, ReplicationControllers } from '@orrery/api';
 import type { Pod, PodTemplateSpec, ReplicaSet, ReplicaSetStatus, ReplicationController } from '@orrery/api/types';
 import type { ResourceRef } from '@orrery/apimachinery';
 import { type Labels, type Matcher, deepEqual, keyOf, labelMapMatcher, labelSelectorMatcher } from '@orrery/client';
-import { type AnyController, type ControllerContext, byControllerUid, claimDependents, controllerOf, defineController, forEachInParallel, slowStart } from '@orrery/controller';
+import { type AnyController, type ControllerContext, type Doubts, type WriteFence, byControllerUid, claimDependents, controllerOf, createDoubts, createWriteFence, defineController, forEachInParallel, slowStart } from '@orrery/controller';
 import { isNotFound } from '@orrery/errors';
 import { rfc3339 } from '@orrery/runtime';
 import { createPod, deletePod, isNamespaceTerminating, podFromTemplate } from '../pods/pod-control.ts';
@@ -10,6 +10,16 @@ import { isActive } from '../pods/pod-state.ts';
 import { type ReplicasPlan, planReplicas, replicaFailure } from './plan.ts';
 
 type Replicated = ReplicaSet | ReplicationController;
+
+interface State {
+  readonly fence: WriteFence;
+  readonly doubts: Doubts;
+}
+
+type Context = ControllerContext<State>;
+
+/** How soon to look whether the cache has caught up. */
+const waitForCacheMs = 500;
 
 interface Kind<T extends Replicated> {
   readonly name: string;
@@ -20,7 +30,7 @@ interface Kind<T extends Replicated> {
 }
 
 /** Active pods a node of everything that shares our controller, e.g. all ReplicaSets of a Deployment. */
-function siblingCounter<T extends Replicated>(kind: Kind<T>, context: ControllerContext, owner: T): (node: string) => number {
+function siblingCounter<T extends Replicated>(kind: Kind<T>, context: Context, owner: T): (node: string) => number {
   let counts: Map<string, number> | undefined;
   const count = (): Map<string, number> => {
     const found = new Map<string, number>();
@@ -38,7 +48,7 @@ function siblingCounter<T extends Replicated>(kind: Kind<T>, context: Controller
   return (node) => (counts ??= count()).get(node) ?? 0;
 }
 
-async function manage<T extends Replicated>(kind: Kind<T>, context: ControllerContext, owner: T, plan: ReplicasPlan): Promise<Error | undefined> {
+async function manage<T extends Replicated>(kind: Kind<T>, context: Context, owner: T, plan: ReplicasPlan): Promise<Error | undefined> {
   const key = keyOf(owner);
   const { expectations } = context;
   const control = { resource: kind.resource, owner };
@@ -49,6 +59,7 @@ async function manage<T extends Replicated>(kind: Kind<T>, context: ControllerCo
       try {
         await createPod(context, control, pod);
       } catch (error) {
+        context.state.doubts.failed(key, error);
         if (!isNamespaceTerminating(error)) throw error;
         expectations.creationObserved(key);
       }
@@ -63,6 +74,7 @@ async function manage<T extends Replicated>(kind: Kind<T>, context: ControllerCo
         await deletePod(context, control, pod);
       } catch (error) {
         expectations.deletionObserved(key, pod.metadata?.uid ?? '');
+        context.state.doubts.failed(key, error);
         if (!isNotFound(error)) throw error;
       }
     });
@@ -72,14 +84,22 @@ async function manage<T extends Replicated>(kind: Kind<T>, context: ControllerCo
   }
 }
 
-async function writeStatus<T extends Replicated>(kind: Kind<T>, context: ControllerContext, owner: T, status: ReplicaSetStatus): Promise<void> {
+async function writeStatus<T extends Replicated>(kind: Kind<T>, context: Context, owner: T, status: ReplicaSetStatus): Promise<void> {
   if (deepEqual(owner.status ?? { replicas: 0 }, status)) return;
   await context.api.update(kind.resource, { ...owner, status }, { subresource: 'status' });
 }
 
-async function reconcile<T extends Replicated>(kind: Kind<T>, key: string, context: ControllerContext): Promise<{ requeueAfterMs?: number } | void> {
+function forget(key: string, { expectations, state }: Context): void {
+  expectations.forget(key);
+  state.fence.forget(key);
+  state.doubts.forget(key);
+}
+
+async function reconcile<T extends Replicated>(kind: Kind<T>, key: string, context: Context): Promise<{ requeueAfterMs?: number } | void> {
   const owner = context.store(kind.resource).get(key);
-  if (!owner) return context.expectations.forget(key);
+  if (!owner) return forget(key, context);
+  await context.state.doubts.settle(key, owner, context.store(Pods));
+  if (!context.state.fence.passed(key, context.store(Pods))) return { requeueAfterMs: waitForCacheMs };
   const { spec } = owner;
   const pods = await claimDependents({ api: context.api, ownerResource: kind.resource, owner, dependents: context.store(Pods), matches: kind.selectorOf(owner) });
   const nowMs = context.env.clock.now();
@@ -94,6 +114,7 @@ async function reconcile<T extends Replicated>(kind: Kind<T>, key: string, conte
       pods,
       siblingsOn: siblingCounter(kind, context, owner),
       expectationsMet: context.expectations.satisfied(key),
+      isGoing: (pod) => context.expectations.expectsDeletion(key, pod.metadata?.uid ?? ''),
     },
     nowMs,
   );
@@ -106,7 +127,7 @@ async function reconcile<T extends Replicated>(kind: Kind<T>, key: string, conte
 }
 
 function defineReplicaController<T extends Replicated>(kind: Kind<T>): AnyController {
-  return defineController<T>({
+  return defineController<T, State>({
     name: kind.name,
     for: kind.resource,
     owns: [Pods],
@@ -125,6 +146,10 @@ function defineReplicaController<T extends Replicated>(kind: Kind<T>): AnyContro
     coalesceMs(key, context) {
       const uid = context.store(kind.resource).get(key)?.metadata?.uid ?? '';
       return Math.min(250, Math.floor(context.store(Pods).countByIndex(byControllerUid, uid) / 40));
+    },
+    setup({ api, env }) {
+      const fence = createWriteFence(env.clock);
+      return { fence, doubts: createDoubts({ api, fence }) };
     },
     reconcile: (key, context) => reconcile(kind, key, context),
   });

@@ -19,6 +19,8 @@ export interface ReplicasObserved {
   readonly siblingsOn: (nodeName: string) => number;
   /** False: earlier creations or deletions are still on their way, so none may be decided now. */
   readonly expectationsMet: boolean;
+  /** Was asked to be deleted, although the cache does not show it yet. */
+  readonly isGoing?: (pod: Pod) => boolean;
 }
 
 export interface ReplicasPlan {
@@ -37,9 +39,10 @@ export function planReplicas(observed: ReplicasObserved, nowMs: number): Replica
   const active: Pod[] = [];
   let [ready, available, labelled, terminating] = [0, 0, 0, 0];
   let requeueAfterMs: number | undefined;
+  const going = (pod: Pod): boolean => isActive(pod) && (observed.isGoing?.(pod) ?? false);
   for (const pod of observed.pods) {
-    if (isTerminating(pod)) terminating++;
-    if (!isActive(pod)) continue;
+    if (isTerminating(pod) || going(pod)) terminating++;
+    if (!isActive(pod) || going(pod)) continue;
     active.push(pod);
     if (matchesTemplate(pod.metadata?.labels)) labelled++;
     if (!isReady(pod)) continue;
@@ -58,7 +61,10 @@ export function planReplicas(observed: ReplicasObserved, nowMs: number): Replica
   };
   const excess = observed.expectationsMet && !observed.deleting ? active.length - replicas : 0;
   if (excess <= 0) return { create: Math.min(-excess, burstReplicas), remove: [], counts, requeueAfterMs };
-  return { create: 0, remove: excessPods(active, Math.min(excess, burstReplicas), observed, nowMs), counts, requeueAfterMs };
+  const remove = excessPods(active, Math.min(excess, burstReplicas), observed, nowMs);
+  // Nobody is to rely on what is about to go: a Deployment would take other pods away for it.
+  const condemned = remove.filter((pod) => availableInMs(pod, minReadySeconds, nowMs) === 0).length;
+  return { create: 0, remove, counts: { ...counts, availableReplicas: available - condemned }, requeueAfterMs };
 }
 
 function excessPods(active: readonly Pod[], count: number, observed: ReplicasObserved, nowMs: number): readonly Pod[] {
