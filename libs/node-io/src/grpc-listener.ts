@@ -8,8 +8,10 @@ import { realClock } from './real-clock.ts';
 const maxMessageBytes = 512 * 1024 * 1024;
 /** A peer that vanished is found out by the kernel after this long and a few probes. */
 const tcpKeepAliveMs = 15_000;
-/** Pieces up to this size are copied together; larger ones go out as they are. */
+/** More than this is not gathered before it leaves. */
 const gatherBytes = 64 * 1024;
+/** Pieces that are smaller on average are copied together, larger ones handed over as they are. */
+const copiedBytes = 4096;
 
 /** Serves gRPC like `grpcServer` of `@orrery/rpc`, over this library's own HTTP/2: several times the calls a second. */
 export type ServeGrpc = (services: readonly ServedService[], options?: GrpcServerOptions) => GrpcServer;
@@ -34,11 +36,15 @@ function transportOf(socket: Socket) {
   socket.on('drain', wake);
   socket.on('close', wake);
   const flush = (): void => {
-    const [only] = parts;
-    const all = parts.length === 1 ? (only as Uint8Array) : Buffer.concat(parts, bytes);
+    const [all, total] = [parts, bytes];
     parts = [];
     bytes = 0;
-    if (!socket.destroyed) socket.write(all);
+    if (socket.destroyed) return;
+    if (all.length === 1) return void socket.write(all[0] as Uint8Array);
+    if (total < all.length * copiedBytes) return void socket.write(Buffer.concat(all, total));
+    socket.cork();
+    for (const part of all) socket.write(part);
+    socket.uncork();
   };
   return {
     write(part: Uint8Array): void {

@@ -29,10 +29,15 @@ export function httpRefusal(stream: number, status: number): Buffer {
   return headersFrame(stream, encodeHeader([':status', String(status)]), true);
 }
 
-export function messageOf(bytes: Uint8Array): Buffer {
-  const out = Buffer.allocUnsafe(messageHeader + bytes.length);
+export function messagePrefix(length: number, room = 0): Buffer {
+  const out = Buffer.allocUnsafe(messageHeader + room);
   out[0] = 0;
-  out.writeUInt32BE(bytes.length, 1);
+  out.writeUInt32BE(length, 1);
+  return out;
+}
+
+export function messageOf(bytes: Uint8Array): Buffer {
+  const out = messagePrefix(bytes.length, bytes.length);
   out.set(bytes, messageHeader);
   return out;
 }

@@ -41,9 +41,11 @@ export class SendWindows {
   }
 
   /** Sends payload as soon as there is room for it. */
-  data(stream: Outgoing, payload: Buffer): void {
-    stream.waiting.push(payload);
-    stream.waitingBytes += payload.length;
+  data(stream: Outgoing, ...payload: readonly Buffer[]): void {
+    for (const part of payload) {
+      stream.waiting.push(part);
+      stream.waitingBytes += part.length;
+    }
     this.advance(stream);
   }
 
@@ -73,20 +75,20 @@ export class SendWindows {
   }
 
   private dataFrame(stream: Outgoing, length: number): void {
-    const out = Buffer.allocUnsafe(frameHeader + length);
-    writeHeader(out, 0, { length, type: frame.data, flags: 0, stream: stream.id });
-    for (let at = frameHeader; at < out.length; ) {
+    const head = Buffer.allocUnsafe(frameHeader);
+    writeHeader(head, 0, { length, type: frame.data, flags: 0, stream: stream.id });
+    this.write(head);
+    for (let left = length; left > 0; ) {
       const first = stream.waiting[0] as Buffer;
-      const part = first.length <= out.length - at ? first : first.subarray(0, out.length - at);
-      out.set(part, at);
-      at += part.length;
+      const part = first.length <= left ? first : first.subarray(0, left);
+      this.write(part);
+      left -= part.length;
       if (part === first) stream.waiting.shift();
       else stream.waiting[0] = first.subarray(part.length);
     }
     stream.waitingBytes -= length;
     stream.window -= length;
     this.window -= length;
-    this.write(out);
   }
 
   /** Forgets what waits: the stream is over. */

@@ -2,8 +2,9 @@ import type { Clock, Timer } from '@orrery/runtime';
 import { AsyncQueue } from '../async-queue.ts';
 import { Code, RpcError, toRpcError } from '../rpc-error.ts';
 import type { CallContext, MethodDefinition, Peer } from '../service.ts';
-import { answerHead, failureTrailer, messageHeader, messageOf, okTrailer, wholeAnswer } from './answer-frames.ts';
+import { answerHead, failureTrailer, messageHeader, messageOf, messagePrefix, okTrailer, wholeAnswer } from './answer-frames.ts';
 import type { CallHead } from './call-head.ts';
+import { encodeMessage } from './encode.ts';
 import { type ByteTransport, type ServerConnection, type ServerStream, type StreamEvents, streamWindow } from './server-connection.ts';
 
 /** A method with what carries it out; without a handler it answers UNIMPLEMENTED. */
@@ -25,6 +26,7 @@ export interface CallSite {
 const creditBytes = 64 * 1024;
 /** A stream of answers pauses while so much of it waits for the client. */
 const maxWaiting = 256 * 1024;
+const copiedBytes = 4096;
 
 /** One call: it collects what the client sends, has it carried out, and answers. */
 export class ServerCall implements CallContext, StreamEvents {
@@ -176,29 +178,32 @@ export class ServerCall implements CallContext, StreamEvents {
     const { stream } = this;
     let bytes: Uint8Array;
     try {
-      bytes = this.route.method.responseType.encode(value).finish();
+      bytes = encodeMessage(this.route.method.responseType, value);
     } catch (error) {
       return this.fail(error);
     }
     if (!connection.windows.claim(stream.out, messageHeader + bytes.length)) {
-      this.send(messageOf(bytes));
+      this.send(bytes);
       return this.finish();
     }
     this.close();
     connection.finish(stream, wholeAnswer(stream.out.id, bytes));
   }
 
-  private send(message: Buffer): void {
+  private send(bytes: Uint8Array): void {
     const { connection } = this.site;
     if (!this.begun) connection.sendHeaders(this.stream, answerHead);
     this.begun = true;
-    connection.windows.data(this.stream.out, message);
+    const { out } = this.stream;
+    // Small ones in one piece; large ones are not copied for the sake of five bytes.
+    if (bytes.length > copiedBytes) connection.windows.data(out, messagePrefix(bytes.length), Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+    else connection.windows.data(out, messageOf(bytes));
   }
 
   private async pump(answers: AsyncIterable<unknown>): Promise<void> {
     for await (const value of answers) {
       if (this.over) return;
-      this.send(messageOf(this.route.method.responseType.encode(value).finish()));
+      this.send(encodeMessage(this.route.method.responseType, value));
       if (this.stream.out.waitingBytes > maxWaiting) await new Promise<void>((resolve) => (this.stream.out.drained = resolve));
       if (this.site.transport.backlog > maxWaiting) await this.site.transport.drained();
     }
