@@ -52,8 +52,14 @@ async function place(api: ApiDouble, workload: Workload, pods: readonly Pod[]): 
   await bound;
 }
 
-/** Pods a second from the creation of the first to the binding of the last. */
-async function run(workload: Workload): Promise<number> {
+interface Throughput {
+  /** Pods a second from the creation of the first to the binding of the last. */
+  readonly perSecond: number;
+  /** The same by the time this process had a processor: what a busy machine hides. */
+  readonly perCpuSecond: number;
+}
+
+async function run(workload: Workload): Promise<Throughput> {
   const api = createApiDouble();
   const nodes = Number(options.nodes ?? workload.nodes);
   for (let i = 0; i < nodes; i++) api.put(Nodes, workload.node(i));
@@ -67,19 +73,22 @@ async function run(workload: Workload): Promise<number> {
   let round = 0;
   const churn = workload.churn && setInterval(() => workload.churn?.step(api, round++), workload.churn.everyMs);
   const began = performance.now();
+  const cpuBegan = process.cpuUsage();
   await place(api, workload, pods);
   const seconds = (performance.now() - began) / 1000;
+  const { user, system } = process.cpuUsage(cpuBegan);
   clearInterval(churn);
   await scheduler.stop();
-  return pods.length / seconds;
+  return { perSecond: pods.length / seconds, perCpuSecond: pods.length / ((user + system) / 1e6) };
 }
 
 const names = options.only.split(',').filter(Boolean);
 const figures: Figure[] = [];
 for (const workload of workloads) {
   if (names.length && !names.includes(workload.name)) continue;
-  const value = await run(workload);
-  process.stderr.write(`${workload.name}: ${value.toFixed(0)} pods/s (upstream asks for ${workload.threshold})\n`);
-  figures.push({ name: `${workload.name} ${options.nodes ?? workload.nodes} nodes / ${options.pods ?? workload.pods} pods`, value, unit: 'pods/s', budget: { atLeast: workload.threshold } });
+  const { perSecond, perCpuSecond } = await run(workload);
+  process.stderr.write(`${workload.name}: ${perSecond.toFixed(0)} pods/s, ${perCpuSecond.toFixed(0)} a second of processor time (upstream asks for ${workload.threshold})\n`);
+  const name = `${workload.name} ${options.nodes ?? workload.nodes} nodes / ${options.pods ?? workload.pods} pods`;
+  figures.push({ name, value: perSecond, unit: 'pods/s', budget: { atLeast: workload.threshold } });
 }
 report('scheduler: throughput, beside the thresholds of upstream', figures, options.json);

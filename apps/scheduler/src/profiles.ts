@@ -93,7 +93,7 @@ function createProfile(deps: ProfileDeps, sources: Sources, profile: ProfileConf
     volumes: sources.volumes,
     waitingPods: deps.waitingPods,
     fits: (pod, node) => framework.fits(pod, node, { snapshot: cache, nominated: cache.nominated.on(node.name) }),
-    judgedLocally: (pod) => framework.judgedLocally(pod, cache),
+    localFits: (pod) => framework.localFits(pod, { snapshot: cache, nominated: cache.nominated }),
     ...(preempting ? { narrowCandidates: (pod, candidates) => preemptByExtenders(extenders, pod, candidates, { node: (name) => cache.get(name), log: env.log }) } : {}),
   };
   const byName = new Map<string, PluginDefinition<any>>(definitions.map((definition) => [definition.name, definition]));

@@ -149,7 +149,11 @@ export function createSchedulerCache(): SchedulerCache {
     setPod: (pod, nodeName) => place(pod, nodeName, false),
     refresh(uid, pod) {
       const where = placed.get(uid);
-      if (where) where.pod.pod = pod;
+      if (!where) return;
+      // Preemption asks since when pods run.
+      const info = where.pod.pod.status?.startTime === pod.status?.startTime ? undefined : infos.get(where.nodeName);
+      if (info) touch(info);
+      where.pod.pod = pod;
     },
     removePod: drop,
     assume: (pod, nodeName) => place(pod, nodeName, true),

@@ -43,8 +43,11 @@ export interface Framework extends BindingPoints {
   filter(state: CycleState, filters: readonly Plugin[], pod: PodInfo, node: NodeInfo): Status | undefined;
   /** Judges nodes of the live snapshot, nominated pods included; keeps what holds for pods of the same shape. */
   judge(state: CycleState, pre: PreFiltered, pod: PodInfo, around: { snapshot: Snapshot; nominated: Nominations }): (node: NodeInfo) => Status | undefined;
-  /** No plugin that looks beyond one node has a say about the pod. */
-  judgedLocally(pod: PodInfo, snapshot: Snapshot): boolean;
+  /**
+   * `fits` for many nodes, changed copies among them, when no plugin that looks beyond one node has a say about the pod; undefined
+   * when one has. The answers hold for all pods of its shape.
+   */
+  localFits(pod: PodInfo, around: { snapshot: Snapshot; nominated: Nominations }): ((node: NodeInfo) => Status | undefined) | undefined;
   /**
    * Whether a pod fits a node that may be a changed copy: PreFilter and Filter in a state of their own. It must fit both with
    * the `nominated` pods of its priority or higher on the node and without them, since they may yet go elsewhere.
@@ -164,6 +167,16 @@ export function createFramework(options: FrameworkOptions): Framework {
     return tryOn(crowded) ?? tryOn(node);
   };
 
+  /** As `fits`, by local plugins alone. */
+  const localJudge = (state: CycleState, filters: readonly Plugin[], pod: PodInfo, { snapshot, nominated }: { snapshot: Snapshot; nominated: Nominations }) => (node: NodeInfo): Status | undefined => {
+    const ahead = nominated.size ? nominated.on(node.name).filter((other) => other.priority >= pod.priority && other.uid !== pod.uid) : [];
+    if (ahead.length === 0) return filter(state, filters, pod, node);
+    if (ahead.some((other) => other.affinity)) return fits(pod, node, { snapshot, nominated: ahead });
+    const crowded = copyNodeInfo(node);
+    for (const other of ahead) addPod(crowded, other);
+    return filter(state, filters, pod, crowded) ?? filter(state, filters, pod, node);
+  };
+
   return {
     ...bindingPoints({ at, waitingPods: options.waitingPods, timer, named }),
     schedulerName,
@@ -185,28 +198,27 @@ export function createFramework(options: FrameworkOptions): Framework {
       while (filters[locals]?.local) locals++;
       const beyond = filters.slice(locals);
       const local = filters.slice(0, locals);
-      const crowd = (node: NodeInfo): readonly PodInfo[] => (nominated.size ? nominated.on(node.name) : []);
       const plain = (node: NodeInfo): Status | undefined => filter(state, local, pod, node);
-      const whole = (node: NodeInfo): Status | undefined => {
-        const ahead = crowd(node).filter((other) => other.priority >= pod.priority && other.uid !== pod.uid);
-        if (ahead.length === 0) return plain(node);
-        if (ahead.some((other) => other.affinity)) return fits(pod, node, { snapshot, nominated: ahead });
-        const crowded = copyNodeInfo(node);
-        for (const other of ahead) addPod(crowded, other);
-        return plain(crowded) ?? plain(node);
-      };
       // What is kept counts nominated pods, or does not, by whether more than local plugins judge.
-      const kept = (results = nominated.size && nominated.of(pod.uid) ? undefined : memory.of((beyond.length ? 'part' : 'whole') + shapeOf(pod)));
-      if (beyond.length === 0) return kept ? (node) => kept.status(node, whole) : whole;
+      const kept = (results = memory.of((beyond.length ? 'part' : 'whole') + shapeOf(pod)));
+      if (beyond.length === 0) {
+        const whole = localJudge(state, local, pod, { snapshot, nominated });
+        // Its own nomination counts for others and not for itself.
+        const mine = nominated.of(pod.uid);
+        return kept ? (node) => (node.name === mine ? whole(node) : kept.status(node, whole)) : whole;
+      }
       return (node) => {
-        const there = crowd(node);
+        const there = nominated.size ? nominated.on(node.name) : [];
         if (there.length) return fits(pod, node, { snapshot, nominated: there });
         return (kept ? kept.status(node, plain) : plain(node)) ?? filter(state, beyond, pod, node);
       };
     },
-    judgedLocally(pod, snapshot) {
-      const { status, filters } = preFilter(new Map(), pod, snapshot);
-      return !status && filters.every((plugin) => plugin.local);
+    localFits(pod, { snapshot, nominated }) {
+      const state: CycleState = new Map();
+      const { status, filters, nodeNames, namedBy = [] } = preFilter(state, pod, snapshot);
+      if (status || !filters.every((plugin) => plugin.local)) return undefined;
+      const local = localJudge(state, filters, pod, { snapshot, nominated });
+      return nodeNames ? (node) => (nodeNames.has(node.name) ? local(node) : notNamed(namedBy)) : local;
     },
     async postFilter(state, pod, snapshot, statuses) {
       for (const plugin of at.postFilter) {

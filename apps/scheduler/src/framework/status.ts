@@ -31,6 +31,7 @@ export interface NodeStatuses {
   readonly size: number;
   get(nodeName: string): Status | undefined;
   values(): Iterable<Status>;
+  each(visit: (nodeName: string, status: Status) => void): void;
 }
 
 /** Statuses by node, cheap to fill: they are looked up only when no node fits. */
@@ -56,6 +57,9 @@ export function statusList(): StatusList {
       return byName.get(nodeName);
     },
     values: () => statuses.values(),
+    each(visit) {
+      for (let i = 0; i < names.length; i++) visit(names[i] as string, statuses[i] as Status);
+    },
   };
 }
 
@@ -66,6 +70,9 @@ export function sameStatus(nodes: readonly NodeInfo[], status: Status): NodeStat
     get: (nodeName) => (nodes.some(({ name }) => name === nodeName) ? status : undefined),
     *values() {
       for (let i = 0; i < nodes.length; i++) yield status;
+    },
+    each(visit) {
+      for (const { name } of nodes) visit(name, status);
     },
   };
 }

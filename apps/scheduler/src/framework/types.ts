@@ -135,8 +135,8 @@ export interface PluginHandle {
   readonly waitingPods: WaitingPods;
   /** Runs the profile's PreFilter and Filter for a pod on a node that may be a changed copy, nominated pods included. */
   readonly fits: (pod: PodInfo, node: NodeInfo) => Status | undefined;
-  /** The profile judges the pod by `local` plugins alone, so that a dry run on a node holds for all pods of its shape. */
-  readonly judgedLocally: (pod: PodInfo) => boolean;
+  /** `fits` for many nodes, when only `local` plugins have a say about the pod: the answers hold for all pods of its shape. */
+  readonly localFits: (pod: PodInfo) => ((node: NodeInfo) => Status | undefined) | undefined;
   /** Extenders look over the nodes on which pods could be preempted. */
   readonly narrowCandidates?: (pod: PodInfo, candidates: readonly Candidate[]) => Promise<readonly Candidate[]>;
 }

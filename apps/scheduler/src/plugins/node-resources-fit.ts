@@ -1,5 +1,7 @@
+import type { Pod } from '@orrery/api/types';
 import type { NodeInfo } from '../cache/node-info.ts';
 import type { PodInfo } from '../cache/pod-info.ts';
+import { podRequests } from '../cache/resources.ts';
 import type { NodeResourcesFitArgs } from '../configuration/types.ts';
 import { type Status, unresolvable, unschedulable } from '../framework/status.ts';
 import { definePlugin } from '../framework/types.ts';
@@ -76,7 +78,8 @@ export const nodeResourcesFit = definePlugin<NodeResourcesFitArgs>({
       name: 'NodeResourcesFit',
       local: true,
       events: [
-        { resource: 'AssignedPod', actions: ['Delete', 'Update'] },
+        { resource: 'AssignedPod', actions: ['Delete'] },
+        { resource: 'AssignedPod', actions: ['Update'], hint: (_pod, event) => (asksLess(event.old as Pod, event.object as Pod) ? 'Queue' : 'Skip') },
         { resource: 'Node', actions: ['Add', 'Update'], hint: (pod, event) => (event.action === 'Add' || allocatableChanged(event.old, event.object) || pod.requests.scalar ? 'Queue' : 'Skip') },
       ],
       filter(_state, pod, node): Status | undefined {
@@ -88,6 +91,13 @@ export const nodeResourcesFit = definePlugin<NodeResourcesFitArgs>({
     };
   },
 });
+
+/** A pod was resized so that it leaves more to others. */
+function asksLess(old: Pod, now: Pod): boolean {
+  const [before, after] = [podRequests(old), podRequests(now)];
+  if (after.milliCpu < before.milliCpu || after.memory < before.memory || after.ephemeralStorage < before.ephemeralStorage) return true;
+  return [...(before.scalar ?? [])].some(([name, amount]) => (after.scalar?.get(name) ?? 0) < amount);
+}
 
 interface WithAllocatable {
   readonly status?: { readonly allocatable?: Readonly<Record<string, string>> };

@@ -67,6 +67,8 @@ export function createSchedulingQueue(options: QueueOptions): SchedulingQueue {
   const readyAt = (pod: QueuedPod): number => pod.enteredMs + backoffMs(pod);
   const active = createHeap<QueuedPod>(keyOf, less);
   const backoff = createHeap<QueuedPod>(keyOf, (a, b) => readyAt(a) < readyAt(b));
+  /** Pods that failed by an error: they wait in any case. */
+  const errors = createHeap<QueuedPod>(keyOf, (a, b) => readyAt(a) < readyAt(b));
   const unschedulable = new Map<string, QueuedPod>();
   const gated = new Map<string, QueuedPod>();
   const inFlight = new Map<string, InFlight>();
@@ -86,24 +88,40 @@ export function createSchedulingQueue(options: QueueOptions): SchedulingQueue {
     incoming('active', event);
     listener();
   };
+  const nextReady = (): number => Math.min(...[backoff, errors].flatMap((heap) => heap.peek() ?? []).map(readyAt));
   const armBackoff = (): void => {
     backoffTimer?.cancel();
-    const first = backoff.peek();
-    backoffTimer = first && clock.after(Math.max(0, readyAt(first) - clock.monotonic()), flushBackoff);
+    const next = nextReady();
+    backoffTimer = Number.isFinite(next) ? clock.after(Math.max(0, next - clock.monotonic()), flushBackoff) : undefined;
   };
   const flushBackoff = (): void => {
     const now = clock.monotonic();
-    for (let first = backoff.peek(); first && readyAt(first) <= now; first = backoff.peek()) activate(backoff.pop() as QueuedPod, backoffComplete);
+    for (const heap of [backoff, errors]) {
+      for (let first = heap.peek(); first && readyAt(first) <= now; first = heap.peek()) activate(heap.pop() as QueuedPod, backoffComplete);
+    }
     armBackoff();
   };
-  const requeue = (pod: QueuedPod, event: string): void => {
+  const requeue = (pod: QueuedPod, event: string, heap = backoff): void => {
     if (readyAt(pod) <= clock.monotonic()) {
       activate(pod, event);
       return;
     }
-    backoff.push(pod);
+    heap.push(pod);
     incoming('backoff', event);
-    if (backoff.peek() === pod) armBackoff();
+    if (heap.peek() === pod) armBackoff();
+    // With nothing else to do, it need not wait.
+    if (heap === backoff) listener();
+  };
+  /** Upstream's SchedulerPopFromBackoffQ: while nothing is active, the pod nearest to its end of back-off goes first. */
+  const popBackoff = (): QueuedPod | undefined => {
+    for (let pod = backoff.pop(); pod; pod = backoff.pop()) {
+      const gate = options.preEnqueue(pod.info);
+      if (!gate) return pod;
+      pod.refusedBy = new Set(gate.plugin ? [gate.plugin] : []);
+      gated.set(keyOf(pod), pod);
+      incoming('gated', backoffComplete);
+    }
+    return undefined;
   };
   /** A hint that fails says nothing against a try. */
   const hinted = (interest: EventInterest, pod: QueuedPod, event: ClusterEvent): boolean => {
@@ -141,14 +159,14 @@ export function createSchedulingQueue(options: QueueOptions): SchedulingQueue {
 
   return {
     add(info) {
-      if (inFlight.has(info.key) || active.get(info.key) || backoff.get(info.key) || unschedulable.has(info.key)) return;
+      if (inFlight.has(info.key) || active.get(info.key) || backoff.get(info.key) || errors.get(info.key) || unschedulable.has(info.key)) return;
       const now = clock.monotonic();
       gated.delete(info.key);
       activate({ info, firstMs: now, enteredMs: now, attempts: 0, refusedBy: new Set() }, 'PodAdd');
     },
     update(_old, info) {
       const { key } = info;
-      const waiting = active.get(key) ?? backoff.get(key) ?? unschedulable.get(key) ?? gated.get(key);
+      const waiting = active.get(key) ?? backoff.get(key) ?? errors.get(key) ?? unschedulable.get(key) ?? gated.get(key);
       if (!waiting) {
         const flight = inFlight.get(key);
         if (flight) flight.updated = info;
@@ -163,13 +181,14 @@ export function createSchedulingQueue(options: QueueOptions): SchedulingQueue {
     remove(key) {
       active.remove(key);
       backoff.remove(key);
+      errors.remove(key);
       unschedulable.delete(key);
       gated.delete(key);
       const flight = inFlight.get(key);
       if (flight) flight.removed = true;
     },
     pop() {
-      const pod = active.pop();
+      const pod = active.pop() ?? popBackoff();
       if (!pod) return undefined;
       pod.attempts += 1;
       inFlight.set(keyOf(pod), {});
@@ -189,7 +208,7 @@ export function createSchedulingQueue(options: QueueOptions): SchedulingQueue {
     retry(pod) {
       if (finish(pod).removed) return;
       pod.refusedBy = new Set();
-      requeue(pod, attemptFailed);
+      requeue(pod, attemptFailed, errors);
     },
     done(key) {
       inFlight.delete(key);
@@ -211,7 +230,7 @@ export function createSchedulingQueue(options: QueueOptions): SchedulingQueue {
       }
     },
     onReady: (fn) => void (listener = fn),
-    counts: () => ({ active: active.size, backoff: backoff.size, unschedulable: unschedulable.size, gated: gated.size }),
+    counts: () => ({ active: active.size, backoff: backoff.size + errors.size, unschedulable: unschedulable.size, gated: gated.size }),
     refused: () => unschedulable.values(),
     close() {
       flushOld.cancel();

@@ -1,17 +1,15 @@
 import type { PodInfo } from '../../cache/pod-info.ts';
 import type { NodeInfo } from '../../cache/node-info.ts';
 import type { Snapshot } from '../../cache/snapshot.ts';
+import type { DefaultPreemptionArgs } from '../../configuration/types.ts';
+import type { Candidate } from '../../framework/types.ts';
 import { type NodeStatuses, type Status, fitErrorMessage, statusList, unresolvable } from '../../framework/status.ts';
-import { type Candidate, leastHarm } from './victims.ts';
-
-const minCandidatesPercent = 10;
-const minCandidates = 100;
 
 const notHelpful = unresolvable('Preemption is not helpful for scheduling');
 
-/** How many candidates are enough to choose from: 10 % of the nodes, at least 100. */
-export function candidatesWanted(nodeCount: number): number {
-  return Math.min(nodeCount, Math.max(minCandidates, Math.floor((nodeCount * minCandidatesPercent) / 100)));
+/** How many candidates are enough to choose from: a share of the nodes (percent), and no fewer than so many. */
+export function candidatesWanted(nodeCount: number, { minCandidateNodesPercentage, minCandidateNodesAbsolute }: DefaultPreemptionArgs): number {
+  return Math.min(nodeCount, Math.max(minCandidateNodesAbsolute, Math.floor((nodeCount * minCandidateNodesPercentage) / 100)));
 }
 
 /** Being removed to make room for a pod. */
@@ -32,31 +30,35 @@ export function ineligible(pod: PodInfo, nominated: NodeInfo | undefined, status
 }
 
 /**
- * The best node to preempt on, or why there is none, in the words of a FitError. `offset` is where to begin among the nodes that
- * pods going away could help; the search ends early once enough candidates are known and one of them violates no budget.
+ * Nodes on which preemption could help, or why there is none, in the words of a FitError. `offset` is where to begin among the nodes
+ * that pods going away could help; the search ends early once enough candidates are known and one of them violates no budget.
  */
-export function findCandidate(input: {
+export function findCandidates(input: {
   readonly snapshot: Snapshot;
   readonly statuses: NodeStatuses;
+  readonly args: DefaultPreemptionArgs;
   readonly offset: (count: number) => number;
   readonly dryRun: (node: NodeInfo) => Candidate | Status;
-}): Candidate | string {
+}): readonly Candidate[] | string {
   const { snapshot, statuses, dryRun } = input;
-  const after = new Map<string, Status>();
   const hopeful: NodeInfo[] = [];
-  for (const node of snapshot.nodes) {
-    if (statuses.get(node.name)?.code === 'Unschedulable') hopeful.push(node);
-    else after.set(node.name, notHelpful);
-  }
-  const wanted = candidatesWanted(hopeful.length);
-  const first = hopeful.length ? input.offset(hopeful.length) : 0;
+  statuses.each((name, status) => {
+    const node = status.code === 'Unschedulable' ? snapshot.get(name) : undefined;
+    if (node) hopeful.push(node);
+  });
+  const wanted = candidatesWanted(hopeful.length, input.args);
+  let at = hopeful.length ? input.offset(hopeful.length) : 0;
   const [harmless, violating]: [Candidate[], Candidate[]] = [[], []];
+  const refused = statusList();
   for (let i = 0; i < hopeful.length; i++) {
-    const node = hopeful[(first + i) % hopeful.length] as NodeInfo;
+    const node = hopeful[at] as NodeInfo;
+    at = at + 1 === hopeful.length ? 0 : at + 1;
     const result = dryRun(node);
-    if ('code' in result) after.set(node.name, result);
+    if ('code' in result) refused.add(node, result);
     else (result.violations ? violating : harmless).push(result);
     if (harmless.length && harmless.length + violating.length >= wanted) break;
   }
-  return leastHarm([...harmless, ...violating]) ?? fitErrorMessage({ nodeCount: snapshot.nodes.length, statuses: after });
+  if (harmless.length + violating.length > 0) return [...harmless, ...violating];
+  for (let i = refused.size; i < snapshot.nodes.length; i++) refused.add({ name: '' }, notHelpful);
+  return fitErrorMessage({ nodeCount: snapshot.nodes.length, statuses: refused });
 }

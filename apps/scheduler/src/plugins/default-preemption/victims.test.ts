@@ -3,11 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { type NodeInfo, addPod, emptyNodeInfo, setNode } from '../../cache/node-info.ts';
 import { type PodInfo, podInfo } from '../../cache/pod-info.ts';
 import type { Snapshot } from '../../cache/snapshot.ts';
-import { type Status, unresolvable, unschedulable } from '../../framework/status.ts';
+import { type Status, statusList, unresolvable, unschedulable } from '../../framework/status.ts';
+import type { Candidate } from '../../framework/types.ts';
 import { insufficient } from '../node-resources-fit.ts';
 import { splitByBudget } from './budgets.ts';
-import { candidatesWanted, findCandidate, ineligible } from './candidates.ts';
-import { type Candidate, leastHarm, selectVictims } from './victims.ts';
+import { candidatesWanted, findCandidates, ineligible } from './candidates.ts';
+import { leastHarm, selectVictims } from './victims.ts';
 
 interface Wanted {
   readonly cpu?: string;
@@ -87,19 +88,22 @@ describe('disruption budgets', () => {
   it.each(cases)('%s', (_, budgets, violating) => expect(names(splitByBudget(two, budgets).violating)).toEqual(violating));
 });
 
+const args = { minCandidateNodesPercentage: 10, minCandidateNodesAbsolute: 100 };
+
 describe('candidates', () => {
   it.each([
     [3, 3],
     [100, 100],
     [900, 100],
     [5000, 500],
-  ])('of %i nodes %i are enough', (count, wanted) => expect(candidatesWanted(count)).toBe(wanted));
+  ])('of %i nodes %i are enough', (count, wanted) => expect(candidatesWanted(count, args)).toBe(wanted));
 
   it('tells why no node helps, in the words of a FitError', () => {
     const nodes = [node('a', '1', []), node('b', '1', []), node('c', '1', [])];
     const snapshot: Snapshot = { nodes, get: (name) => nodes.find((n) => n.name === name) };
-    const statuses = new Map([['a', unschedulable('Insufficient cpu')], ['b', unresolvable('node(s) were unschedulable')], ['c', unresolvable('x')]]);
-    const found = findCandidate({ snapshot, statuses, offset: () => 0, dryRun: (at) => selectVictims({ pod: pod('p', 1), node: at, budgets: [], fits }) });
+    const statuses = statusList();
+    [unschedulable('Insufficient cpu'), unresolvable('node(s) were unschedulable'), unresolvable('x')].forEach((status, i) => statuses.add(nodes[i] as NodeInfo, status));
+    const found = findCandidates({ snapshot, statuses, args, offset: () => 0, dryRun: (at) => selectVictims({ pod: pod('p', 1), node: at, budgets: [], fits }) });
     expect(found).toBe('0/3 nodes are available: 1 No preemption victims found for incoming pod, 2 Preemption is not helpful for scheduling.');
   });
 

@@ -3,15 +3,8 @@ import { timeMs } from '@orrery/apimachinery';
 import { type NodeInfo, addPod, copyNodeInfo, removePod } from '../../cache/node-info.ts';
 import type { PodInfo } from '../../cache/pod-info.ts';
 import { type Status, unresolvable } from '../../framework/status.ts';
+import type { Candidate } from '../../framework/types.ts';
 import { splitByBudget } from './budgets.ts';
-
-/** A node on which a pod would fit without some pods, the most important first. */
-export interface Candidate {
-  readonly nodeName: string;
-  readonly victims: readonly PodInfo[];
-  /** Victims whose disruption budget does not allow it. */
-  readonly violations: number;
-}
 
 /** Milliseconds since the epoch; a pod that has not started counts as the youngest. */
 function startedMs({ pod }: PodInfo): number {
@@ -57,12 +50,25 @@ export function selectVictims(input: {
 /** Makes each victim count even when its priority is negative. */
 const priorityOffset = 2 ** 31;
 
+/** Candidates are kept from pod to pod, and what they cost with them. */
+const costsOf = new WeakMap<Candidate, number[]>();
+
 /** Smaller is better; compared from the first to the last. */
-function costs({ victims, violations }: Candidate): number[] {
+function costs(candidate: Candidate): number[] {
+  const known = costsOf.get(candidate);
+  if (known) return known;
+  const { victims, violations } = candidate;
   const highest = victims[0]?.priority ?? 0;
   const sum = victims.reduce((total, victim) => total + victim.priority + priorityOffset, 0);
   const earliest = Math.min(...victims.filter((victim) => victim.priority === highest).map(startedMs));
-  return [violations, highest, sum, victims.length, -earliest];
+  const found = [violations, highest, sum, victims.length, -earliest];
+  costsOf.set(candidate, found);
+  return found;
+}
+
+function isLess(a: readonly number[], b: readonly number[]): boolean {
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return (a[i] as number) < (b[i] as number);
+  return false;
 }
 
 /** The candidate that hurts least; among equals the first. */
@@ -70,9 +76,7 @@ export function leastHarm(candidates: readonly Candidate[]): Candidate | undefin
   let best: { candidate: Candidate; cost: number[] } | undefined;
   for (const candidate of candidates) {
     const cost = costs(candidate);
-    const than = best?.cost;
-    const differs = than ? cost.findIndex((value, i) => value !== than[i]) : 0;
-    if (!than || (differs >= 0 && (cost[differs] ?? 0) < (than[differs] ?? 0))) best = { candidate, cost };
+    if (!best || isLess(cost, best.cost)) best = { candidate, cost };
   }
   return best?.candidate;
 }
