@@ -5,7 +5,6 @@ import { type Component, ConfigError, type Disk, type Env, resolveConfig } from 
 import { startAutoCompaction } from './auto-compaction.ts';
 import { Gate } from './auth/gate.ts';
 import { openBackup } from './backup.ts';
-import type { Alone } from './commit-log.ts';
 import { type StoreConfig, storeSchema } from './config.ts';
 import { ClusterMember } from './consensus/cluster-member.ts';
 import { guarded } from './consensus/guard.ts';
@@ -22,6 +21,7 @@ import { lockService } from './services/lock.ts';
 import { maintenanceService } from './services/maintenance.ts';
 import { watchService } from './services/watch.ts';
 import { Snapshotter } from './snapshotter.ts';
+import type { Alone } from './storage/quick-append.ts';
 import { type Identity, type Storage, dataFormats, openStorage, readIdentity } from './storage/storage.ts';
 
 export { type StoreConfig, storeSchema } from './config.ts';
@@ -103,6 +103,8 @@ class StoreComponent implements Store {
   readonly name = 'store';
   readonly addresses: string[] = [];
   metricsPort: number | undefined;
+  readonly ended: Promise<string>;
+  private end: (reason: string) => void = () => undefined;
   private readonly env: Env;
   private readonly deps: StoreDeps;
   private readonly config: StoreConfig;
@@ -121,6 +123,7 @@ class StoreComponent implements Store {
     this.env = env;
     this.deps = deps;
     this.config = config;
+    this.ended = new Promise((resolve) => (this.end = resolve));
     this.member = new Member(env, { quotaBytes: config.quotaBackendBytes, alone: deps.alone });
     const services = this.describe();
     this.services = isClustered(config) ? guarded(services, this.member) : services;
@@ -212,8 +215,9 @@ class StoreComponent implements Store {
       backup: config.initialSnapshot ? await openBackup(await disk.read(config.initialSnapshot)) : undefined,
       settings,
       newRaft: deps.newRaft,
+      alone: deps.alone,
       dial: deps.dialPeer ?? ((url) => dialPeer(url, tls)),
-      removed: () => void this.stop(),
+      removed: () => void this.leave(),
     });
     this.cluster = cluster;
     if (!deps.dialPeer) this.peerServers = await listenForPeers(cluster.service, { addresses: config.listenPeer, tls, requireClientCert: config.peerClientCertAuth, serve: deps.serveGrpc ?? grpcServer });
@@ -268,6 +272,12 @@ class StoreComponent implements Store {
     const { storage } = this;
     this.storage = undefined;
     await storage?.close();
+  }
+
+  /** Out of the cluster: nothing is left to do. */
+  private async leave(): Promise<void> {
+    await this.stop();
+    this.end('this member was removed from the cluster');
   }
 
   ready(): boolean {

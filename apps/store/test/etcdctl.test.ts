@@ -1,24 +1,14 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Server, onPath, startStore, temporaryDir } from './servers.ts';
+import { etcdctl, etcdctlMissing, etcdctlRunning, runEtcdctl } from './etcdctl.ts';
+import { type Server, startStore, temporaryDir } from './servers.ts';
 
-const etcdctl = onPath('etcdctl');
-
-/** The original's own client, unmodified. */
-describe.skipIf(!etcdctl)(`etcdctl${etcdctl ? '' : ' (not run: no etcdctl program on the path; Debian: etcd-client)'}`, () => {
+describe.skipIf(!etcdctl)(`etcdctl${etcdctlMissing}`, () => {
   let server: Server;
   const dir = temporaryDir();
 
-  /** Runs a command to its end; what it printed to standard output, then to standard error. */
-  function ctl(words: string[], input = '', to = server): Promise<{ out: string; err: string }> {
-    const child = spawn(etcdctl as string, [`--endpoints=${to.address}`, ...words], { env: { ...process.env, ETCDCTL_API: '3' } });
-    let [out, err] = ['', ''];
-    child.stdout.on('data', (text) => (out += text));
-    child.stderr.on('data', (text) => (err += text));
-    child.stdin.end(input);
-    return new Promise((resolve) => child.once('close', () => resolve({ out, err })));
-  }
+  const ctl = (words: string[], input = '', to = server) => runEtcdctl(to.address, words, input);
 
   beforeAll(async () => {
     server = await startStore({ settings: { dataDir: join(dir.path, 'data') } });
@@ -36,7 +26,7 @@ describe.skipIf(!etcdctl)(`etcdctl${etcdctl ? '' : ' (not run: no etcdctl progra
   });
 
   it('watches', async () => {
-    const watch = spawn(etcdctl as string, [`--endpoints=${server.address}`, 'watch', '--prefix', '--prev-kv', 'w/', '--rev=1'], { env: { ...process.env, ETCDCTL_API: '3' } });
+    const watch = etcdctlRunning(server.address, ['watch', '--prefix', '--prev-kv', 'w/', '--rev=1']);
     let seen = '';
     const both = new Promise<void>((resolve) => watch.stdout.on('data', (text) => (seen += text).includes('DELETE') && resolve()));
     await ctl(['put', 'w/a', '1']);
@@ -86,9 +76,9 @@ describe.skipIf(!etcdctl)(`etcdctl${etcdctl ? '' : ' (not run: no etcdctl progra
   });
 
   it('elects, and tells who leads', async () => {
-    const candidate = spawn(etcdctl as string, [`--endpoints=${server.address}`, 'elect', 'seat', 'me'], { env: { ...process.env, ETCDCTL_API: '3' } });
+    const candidate = etcdctlRunning(server.address, ['elect', 'seat', 'me']);
     const won = new Promise((resolve) => candidate.stdout.once('data', resolve));
-    const listener = spawn(etcdctl as string, [`--endpoints=${server.address}`, 'elect', '-l', 'seat'], { env: { ...process.env, ETCDCTL_API: '3' } });
+    const listener = etcdctlRunning(server.address, ['elect', '-l', 'seat']);
     const heard = new Promise((resolve) => listener.stdout.once('data', (text) => resolve(String(text))));
     await won;
     expect(await heard).toMatch(/^seat\/[0-9a-f]+\nme\n$/);

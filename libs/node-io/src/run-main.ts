@@ -65,9 +65,10 @@ export async function runMain<S extends ConfigSchema>(main: Main<S>, argv: reado
     if (!signal.aborted) {
       env.log.info('ready');
       process.send?.({ type: 'ready' } satisfies MainMessage);
-      await whenAborted(signal);
+      const reason = await Promise.race([whenAborted(signal), component.ended ?? whenAborted(signal)]);
+      if (reason !== undefined) env.log.info('ended', { reason });
     }
-    env.log.info('stopping', { reason: (signal.reason as Error).message });
+    if (signal.aborted) env.log.info('stopping', { reason: (signal.reason as Error).message });
     await component.stop();
     process.exit(0);
   } catch (error) {

@@ -20,6 +20,8 @@ export interface Component {
   stop(): Promise<void>;
   /** True when a request sent now would be served. */
   ready(): boolean;
+  /** Of components that may end for good by themselves: resolves then, stopped, with the reason. Their program ends, too. */
+  readonly ended?: Promise<string>;
 }
 
 /** Starts in order; on failure stops what was started, in reverse, and rethrows. */
