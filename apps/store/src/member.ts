@@ -12,13 +12,14 @@ import { Code, RpcError } from '@orrery/rpc';
 import type { Env } from '@orrery/runtime';
 import { type AuthSnapshot, root } from './auth/auth-state.ts';
 import { Tokens } from './auth/tokens.ts';
-import { type Alone, type CommitLog, type CommitSink, type Proposal, DiskLog, MemoryLog } from './commit-log.ts';
+import { type CommitLog, type CommitSink, type Proposal, DiskLog, MemoryLog } from './commit-log.ts';
 import type { MembershipState } from './consensus/membership.ts';
 import type { Replica } from './consensus/replica.ts';
 import { type Entry, type Results, decodeEntry, noSpaceAlarm } from './entry.ts';
 import { etcdError, isRefusal, toEtcdError } from './errors.ts';
 import { LeaseClock } from './lease-clock.ts';
 import { StateMachine, needsSpace } from './state-machine.ts';
+import type { Alone } from './storage/quick-append.ts';
 import type { Identity, Recovery, Storage } from './storage/storage.ts';
 import { DiskFullError } from './storage/wal.ts';
 
@@ -170,13 +171,13 @@ export class Member implements CommitSink {
   }
 
   /** Resolves when the entry is committed and applied. Rejects with etcd's error, the state being as it was. */
-  propose<E extends Entry>(entry: E): Promise<Results[E['kind']]> {
+  propose<E extends Entry>(entry: E, asLeader = false): Promise<Results[E['kind']]> {
     if (this.stopped) return Promise.reject(etcdError('stopped'));
     const cost = needsSpace(entry);
     if (cost > 0 && !this.hasSpace(cost)) return Promise.reject(etcdError('noSpace'));
     return new Promise((resolve, reject) => {
       this.pending += 1;
-      this.log.propose({ entry, resolve, reject });
+      this.log.propose({ entry, asLeader, resolve, reject });
     });
   }
 
@@ -297,7 +298,8 @@ export class Member implements CommitSink {
     // Root cannot be deleted while authentication is on; time is not asked for its permissions.
     const as = { user: root, revision: this.machine.auth.revision };
     for (const ID of ids) {
-      this.propose({ kind: 'leaseRevoke', request: { ID }, ...(this.machine.auth.enabled ? { as } : {}) }).catch((error: unknown) => {
+      // Another leader, and this one in a later term, gives the lease its full time again: it must not be revoked for what was before.
+      this.propose({ kind: 'leaseRevoke', request: { ID }, ...(this.machine.auth.enabled ? { as } : {}) }, true).catch((error: unknown) => {
         if (!this.stopped) this.env.log.warn('cannot revoke an expired lease', { lease: ID, error });
       });
     }

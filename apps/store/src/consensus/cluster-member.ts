@@ -4,6 +4,7 @@ import { type Channel, type ServedService, createClient } from '@orrery/rpc';
 import { type Disk, type Env, ConfigError } from '@orrery/runtime';
 import type { Member, SnapshotExtra } from '../member.ts';
 import { Snapshotter } from '../snapshotter.ts';
+import { type Alone, QuickAppend } from '../storage/quick-append.ts';
 import { type Identity, type Storage, dataFormats, openStorage, readIdentity, writeIdentity } from '../storage/storage.ts';
 import { type InitialMember, clusterIdOf, memberIdOf } from './identity.ts';
 import { Journal, JournalReplay } from './journal.ts';
@@ -39,6 +40,8 @@ export interface ClusterMemberOptions {
   readonly dial: (peerUrl: string) => Channel;
   /** Makes the algorithm; a simulation gives it other limits, or faults to find. */
   readonly newRaft?: ((options: RaftOptions) => Raft) | undefined;
+  /** The process is this member's alone. */
+  readonly alone?: Alone | undefined;
   /** The cluster has taken this member out. */
   readonly removed: () => void;
 }
@@ -63,7 +66,7 @@ export class ClusterMember {
 
   /** Recovers, and takes part as soon as others call or an election is due. */
   async start(): Promise<{ storage: Storage; snapshotter: Snapshotter; replica: Replica }> {
-    const { env, disk, dir, segmentBytes, member, snapshotCount, settings, backup } = this.options;
+    const { env, disk, dir, segmentBytes, member, snapshotCount, settings, backup, alone } = this.options;
     await disk.makeDir(dir);
     const identity = await this.identity();
     const replay = new JournalReplay();
@@ -85,7 +88,7 @@ export class ClusterMember {
       },
     );
     try {
-      const journal = new Journal(storage, replay.lastRecord);
+      const journal = new Journal(storage, { lastRecord: replay.lastRecord, quick: alone && new QuickAppend(storage.wal, () => env.clock.monotonic()) });
       const wasAlone = storage.identity.format !== dataFormats.replicated;
       const replica = await this.assemble({ identity, replay, extra, journal, wasAlone });
       // Last: until then the directory is that of a store alone, and its log says where it became more.

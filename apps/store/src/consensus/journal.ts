@@ -1,5 +1,6 @@
 import { type Entry, type HardState, type Ready, RaftLog, type SnapshotMeta } from '@orrery/raft';
 import { FrameBuilder } from '../storage/frame.ts';
+import type { QuickAppend } from '../storage/quick-append.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { WalRecord } from '../storage/wal.ts';
 import { type Bootstrap, type Record, bootstrapRecord, entryRecord, hardStateRecord, readEntry, readJson, recordKinds } from './records.ts';
@@ -45,6 +46,9 @@ export class JournalReplay {
   }
 }
 
+/** More entries go to the disk in the background. */
+const fewEntries = 4;
+
 /**
  * The consensus' part of a data directory. The write-ahead log's own numbers count records here, not entries of the
  * algorithm: those carry their index and term in the record, and a tail that a new leader replaces is simply followed by
@@ -54,17 +58,20 @@ export class JournalReplay {
 export class Journal {
   private readonly storage: Storage;
   private readonly frame = new FrameBuilder();
+  private readonly quick: QuickAppend | undefined;
   private lastRecord: number;
 
-  constructor(storage: Storage, lastRecord: number) {
+  /** With `quick` small writes that nothing else waits behind are made while the process waits. */
+  constructor(storage: Storage, options: { lastRecord: number; quick?: QuickAppend | undefined }) {
     this.storage = storage;
-    this.lastRecord = lastRecord;
+    this.lastRecord = options.lastRecord;
+    this.quick = options.quick;
   }
 
-  private async append(records: readonly Record[], term: number): Promise<void> {
+  private async append(records: readonly Record[], term: number, log: Pick<QuickAppend, 'append'> = this.storage.wal): Promise<void> {
     for (const { kind, bytes } of records) this.frame.add(kind, bytes);
     const firstIndex = this.lastRecord + 1;
-    await this.storage.wal.append(this.frame.seal({ firstIndex, term }), firstIndex);
+    await log.append(this.frame.seal({ firstIndex, term }), firstIndex);
     this.lastRecord += records.length;
   }
 
@@ -74,9 +81,13 @@ export class Journal {
     return this.append([bootstrapRecord(bootstrap), hardStateRecord({ term, vote: '', commit: index })], term);
   }
 
-  /** One write and one sync for everything. Rejects as `Wal.append` does, with nothing written when the disk is full. */
-  write({ entries, hardState }: Pick<Ready, 'entries' | 'hardState'>): Promise<void> {
-    return this.append([...entries.map(entryRecord), hardStateRecord(hardState)], hardState.term);
+  /**
+   * One write and one sync for everything. Rejects as `Wal.append` does, with nothing written when the disk is full. A leader is
+   * `busy`: what it has just said to others is to leave while its own disk works.
+   */
+  write({ entries, hardState }: Pick<Ready, 'entries' | 'hardState'>, busy = true): Promise<void> {
+    const log = busy || entries.length > fewEntries ? undefined : this.quick;
+    return this.append([...entries.map(entryRecord), hardStateRecord(hardState)], hardState.term, log);
   }
 
   /** Begins a new segment with `carried`; returns the last record that a snapshot taken now makes superfluous. */

@@ -64,6 +64,8 @@ export class ReplicatedLog implements CommitLog {
   private readonly incoming = new Map<number, readonly Uint8Array[]>();
   private leader: MemberId = '';
   private leads = false;
+  /** The term in which it leads, 0 while it does not: as those know who were told. */
+  private reign = 0;
   private wasRemoved = false;
   private running: Promise<void> | undefined;
   private poked = false;
@@ -145,6 +147,7 @@ export class ReplicatedLog implements CommitLog {
       since: this.env.clock.monotonic(),
       entry: { type: 'normal', data },
       proposal,
+      reign: proposal.asLeader ? this.reign : undefined,
       resolve: () => undefined,
       reject: (error) => sink.failed(proposal, error),
     });
@@ -274,7 +277,11 @@ export class ReplicatedLog implements CommitLog {
 
   /** Brings proposals and questions of this member before the algorithm. */
   private ask(): void {
-    if (this.proposals.queued && this.leader) this.proposals.flush(this.status.term, (entries) => this.raft.propose(entries) === undefined);
+    if (this.proposals.queued && this.leader) {
+      const { role, term } = this.status;
+      this.proposals.endReigns(role === 'leader' ? term : 0);
+      this.proposals.flush(term, (entries) => this.raft.propose(entries) === undefined);
+    }
     if (this.reads.isDue) this.reads.ask();
   }
 
@@ -282,7 +289,7 @@ export class ReplicatedLog implements CommitLog {
     this.send(ready.messages);
     const { snapshot } = ready;
     if (snapshot) await this.install(ready);
-    else if (ready.mustSync) await this.room.write(() => this.options.journal.write(ready));
+    else if (ready.mustSync) await this.room.write(() => this.options.journal.write(ready, this.leads));
     this.raft.persisted(ready);
     this.send(ready.afterPersist);
     this.noticeLeader();
@@ -344,7 +351,7 @@ export class ReplicatedLog implements CommitLog {
   }
 
   private noticeLeader(): void {
-    const { leader, role } = this.status;
+    const { leader, role, term } = this.status;
     if (leader !== this.leader) {
       if (this.leader) this.proposals.leaderLostAt = this.env.clock.monotonic();
       this.leader = leader;
@@ -354,10 +361,11 @@ export class ReplicatedLog implements CommitLog {
       for (const wake of this.leaderWaits.splice(0)) wake();
       this.poked = true;
     }
-    const leads = role === 'leader';
-    if (leads === this.leads) return;
-    this.leads = leads;
-    this.options.sink.leading(leads);
+    const reign = role === 'leader' ? term : 0;
+    if (reign === this.reign) return;
+    this.reign = reign;
+    this.leads = reign > 0;
+    this.options.sink.leading(this.leads);
   }
 
   private apply(entry: Entry): void {
@@ -423,6 +431,7 @@ export class ReplicatedLog implements CommitLog {
     this.timer?.cancel();
     if (this.leads) this.options.sink.leading(false);
     this.leads = false;
+    this.reign = 0;
     this.leader = '';
     this.links.close();
     this.proposals.fail(error);
