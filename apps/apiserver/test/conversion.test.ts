@@ -159,6 +159,34 @@ describe('a conversion webhook', () => {
     expect(seen).toEqual(['ADDED', 'DELETED', 'ADDED', 'DELETED'].map((type) => [type, 'a', 'mine', `${group}/v2`]));
   });
 
+  it('tells who owns what to managers of every version', async () => {
+    const apply = (version: string, manager: string, fields: object, more = ''): Promise<any> =>
+      call('PATCH', path(version, `/owned?fieldManager=${manager}${more}`), { apiVersion: `${group}/${version}`, kind: 'Host', metadata: { name: 'owned' }, ...fields }, { 'content-type': 'application/apply-patch+yaml' });
+    const owners = (object: any): unknown[] => object.metadata.managedFields.map(({ manager, apiVersion, fieldsV1 }: any) => [manager, apiVersion.slice(-2), Object.keys(fieldsV1).filter((name) => name !== 'f:metadata')]);
+    expect(owners(await apply('v1', 'one', { hostPort: 'a:1' }))).toEqual([['one', 'v1', ['f:hostPort']]]);
+    expect(owners(await apply('v2', 'two', { host: 'a', port: '1' }))).toEqual([['one', 'v1', ['f:hostPort']], ['two', 'v2', ['f:host', 'f:port']]]);
+    const refused = await apply('v2', 'two', { host: 'b', port: '1' });
+    expect(refused).toMatchObject({ codeOf: 409, message: 'Apply failed with 1 conflict: conflict with "one": .hostPort' });
+    const taken = await apply('v2', 'two', { host: 'b', port: '1' }, '&force=true');
+    expect(owners(taken)).toEqual([['two', 'v2', ['f:host', 'f:port']]]);
+    const put = await call('PUT', path('v1', '/owned?fieldManager=three'), { ...(await call('GET', path('v1', '/owned'))), hostPort: 'b:2', code: undefined, codeOf: undefined });
+    expect([put.codeOf, put.hostPort]).toEqual([200, 'b:2']);
+    // Its port has changed, its host has not.
+    expect(owners(put)).toEqual([['two', 'v2', ['f:host']], ['three', 'v1', ['f:hostPort']]]);
+    await call('DELETE', path('v1', '/owned'));
+  });
+
+  it('is not needed for a write at the version that is stored: without it, versions are taken to be alike', async () => {
+    await call('PATCH', path('v1', '/owned?fieldManager=one'), { apiVersion: `${group}/v1`, kind: 'Host', metadata: { name: 'owned' }, hostPort: 'a:1' }, { 'content-type': 'application/apply-patch+yaml' });
+    await call('PATCH', path('v2', '/owned?fieldManager=two'), { apiVersion: `${group}/v2`, kind: 'Host', metadata: { name: 'owned' }, host: 'a' }, { 'content-type': 'application/apply-patch+yaml' });
+    spoil = () => ({});
+    const object = await call('GET', path('v1', '/owned'));
+    expect(await call('PUT', path('v1', '/owned?fieldManager=three'), { ...object, hostPort: 'c:3' })).toMatchObject({ codeOf: 200, hostPort: 'c:3' });
+    expect(await call('PATCH', path('v1', '/owned?fieldManager=four'), { apiVersion: `${group}/v1`, kind: 'Host', metadata: { name: 'owned', labels: { a: 'b' } } }, { 'content-type': 'application/apply-patch+yaml' })).toMatchObject({ codeOf: 500, message: expect.stringContaining('conversion webhook for') });
+    spoil = undefined;
+    await call('DELETE', path('v1', '/owned'));
+  });
+
   const about = `conversion webhook for ${group}/v1, Kind=Host`;
   it.each<[string, Spoil, string]>([
     ['fails', () => ({ apiVersion: 'apiextensions.k8s.io/v1', kind: 'ConversionReview' }), `${about} failed: no response provided`],

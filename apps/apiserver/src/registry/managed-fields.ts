@@ -1,6 +1,7 @@
 import { type KindDescriptor, schemaOf } from '@orrery/api';
 import { type KubeObject, type ManagedFieldsEntry, type ObjectSchema, type VersionLookup, cloneJson, deepEqual, formatApiVersion, parseApiVersion, trackUpdate } from '@orrery/apimachinery';
 import { rfc3339 } from '@orrery/runtime';
+import type { Conversions } from './conversions.ts';
 import type { Draft } from './metadata.ts';
 import type { Registry, RequestScope } from './registry.ts';
 
@@ -10,12 +11,13 @@ const statusResets = (kind: KindDescriptor): readonly string[] => (kind.customSc
 const stored = (kind: KindDescriptor, object: unknown): unknown => (kind.storedAs ? kind.storedAs.toStorage(cloneJson(object)) : object);
 const shown = (kind: KindDescriptor, object: unknown): unknown => (kind.storedAs ? kind.storedAs.fromStorage(cloneJson(object)) : object);
 
-/** How managers of another version of a kind see its objects. Webhooks convert no objects that are not stored yet. */
-function versionView(registry: Registry, kind: KindDescriptor, apiVersion: string): ReturnType<VersionLookup> {
+/** How managers of another version of a kind see its objects. Undefined where a webhook converts them and nobody asks it. */
+function versionView(registry: Registry, about: { kind: KindDescriptor; conversions: Conversions | undefined }, apiVersion: string): ReturnType<VersionLookup> {
+  const { kind, conversions } = about;
   const { group, version } = parseApiVersion(apiVersion);
   const other = registry.kinds.get(group, version, kind.resource);
   if (!other || other.storagePrefix !== kind.storagePrefix) return 'gone';
-  if (kind.storedAs?.conversion || other.storedAs?.conversion) return undefined;
+  if (kind.storedAs?.conversion || other.storedAs?.conversion) return conversions?.view(kind, other);
   return {
     schema: other.schema ?? schemaOf(other.definition),
     to: (object) => shown(other, stored(kind, object)),
@@ -24,7 +26,7 @@ function versionView(registry: Registry, kind: KindDescriptor, apiVersion: strin
 }
 
 /** What a request of this scope says about ownership besides the fields themselves. */
-export function ownership(registry: Registry, scope: RequestScope): {
+export function ownership(registry: Registry, scope: RequestScope, conversions?: Conversions): {
   schema: ObjectSchema;
   apiVersion: string;
   kind: string;
@@ -41,7 +43,7 @@ export function ownership(registry: Registry, scope: RequestScope): {
     subresource: info.subresource,
     nowIso: rfc3339(registry.env.clock.now()),
     resetFields: info.subresource === 'status' ? statusResets(kind) : kind.hasStatus ? ['status'] : [],
-    versions: (apiVersion) => versionView(registry, kind, apiVersion),
+    versions: (apiVersion) => versionView(registry, { kind, conversions }, apiVersion),
   };
 }
 
@@ -49,12 +51,12 @@ const entriesOf = (object: KubeObject | undefined): readonly ManagedFieldsEntry[
   (object?.metadata as { managedFields?: readonly ManagedFieldsEntry[] } | undefined)?.managedFields;
 
 /** Records in metadata.managedFields who changed what. Call after mutating admission. */
-export function track(registry: Registry, scope: RequestScope, change: { before: KubeObject | undefined; draft: Draft; manager: string }): Draft {
-  const { before, draft, manager } = change;
+export function track(registry: Registry, scope: RequestScope, change: { before: KubeObject | undefined; draft: Draft; manager: string; conversions?: Conversions }): Draft {
+  const { before, draft, manager, conversions } = change;
   const known = entriesOf(before);
   // Entries that were sent back as they are keep their identity, which spares decoding them.
   if (known && deepEqual(entriesOf(draft), known)) draft.metadata.managedFields = known;
-  const tracked = trackUpdate({ before, after: draft, manager, ...ownership(registry, scope) });
+  const tracked = trackUpdate({ before, after: draft, manager, ...ownership(registry, scope, conversions) });
   draft.metadata = (tracked as unknown as Draft).metadata;
   return draft;
 }

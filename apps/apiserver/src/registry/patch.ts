@@ -1,6 +1,7 @@
 import { DecodeError, type FieldValidation, decodeValue, schemaOf, strictError, warningLines } from '@orrery/api';
 import { ApplyError, type KubeObject, type ObjectSchema, PatchError, applyPatch as applyServerSide, applyConflictError, applyJsonPatch, applyMergePatch, applyStrategicMergePatch, goFormat, isRecord } from '@orrery/apimachinery';
 import { StatusError, badRequest, conflict, fieldError, invalid, tooLarge, unsupportedMediaType } from '@orrery/errors';
+import { conversionsOf } from './conversions.ts';
 import { ownership } from './managed-fields.ts';
 import type { Registry, RequestScope, WriteOptions } from './registry.ts';
 import { type UpdateResult, updateWith } from './update.ts';
@@ -142,14 +143,16 @@ function apply(registry: Registry, scope: RequestScope, input: PatchInput): Prom
     createIfAbsent: info.subresource === '',
     unconditional: true,
     isTracked: true,
-    transform: (current) => {
-      const about = ownership(registry, scope);
+    transform: async (current) => {
+      const conversions = conversionsOf(kind);
+      const about = ownership(registry, scope, conversions);
       if (!current && (input.patch as KubeObject | null)?.metadata?.uid) {
         const uid = (input.patch as KubeObject).metadata?.uid;
         throw conflict({ group: kind.group, resource: kind.resource, name: info.name }, `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`);
       }
       try {
-        const result = applyServerSide({ live: current, applied: input.patch, manager: input.options.fieldManager, force: input.force, ...about });
+        const act = (): ReturnType<typeof applyServerSide> => applyServerSide({ live: current, applied: input.patch, manager: input.options.fieldManager, force: input.force, ...about });
+        const result = conversions ? await conversions.complete(act) : act();
         if ('conflicts' in result) throw applyConflictError(result.conflicts);
         settleApplied(scope, input);
         return decodeValue(result.object, about.schema, 'Ignore').object as KubeObject;

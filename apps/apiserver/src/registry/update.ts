@@ -5,6 +5,7 @@ import { itemKey } from '../storage/keys.ts';
 import { type Admission, admission } from './admission-chain.ts';
 import { type Decision, type UpdateOutcome, guaranteedUpdate } from './commit.ts';
 import { prepareNew, ttlSeconds, validateNew } from './create.ts';
+import { conversionsOf } from './conversions.ts';
 import { keepTimes, track } from './managed-fields.ts';
 import { type Draft, asDraft, keepSystemFields, matchNamespace } from './metadata.ts';
 import { dropDoubleOwners } from './owner-references.ts';
@@ -116,6 +117,19 @@ function checkVersion(scope: RequestScope, draft: Draft, pass: { input: UpdateIn
   if (resourceVersion !== before.metadata?.resourceVersion) throw modifiedConflict(subjectOf(scope));
 }
 
+/** As `track`, with webhooks asked how managers of other versions see the object; when they fail, versions are taken to be alike. */
+async function trackConverted(registry: Registry, scope: RequestScope, change: { before: KubeObject; draft: Draft; manager: string }): Promise<void> {
+  const conversions = conversionsOf(scope.kind);
+  try {
+    if (conversions) await conversions.complete(() => track(registry, scope, { ...change, conversions }));
+    else track(registry, scope, change);
+  } catch (error) {
+    if (!conversions || !(error instanceof StatusError)) throw error;
+    registry.env.log.warn('who owns which field is told without conversion', { resource: scope.kind.resource, error });
+    track(registry, scope, change);
+  }
+}
+
 async function decideUpdate(registry: Registry, scope: RequestScope, pass: { input: UpdateInput; current: Entry }): Promise<Step> {
   const { kind, info } = scope;
   const { input, current } = pass;
@@ -136,7 +150,7 @@ async function decideUpdate(registry: Registry, scope: RequestScope, pass: { inp
     }
     dropDoubleOwners(scope, draft, 'admitted');
     checkVersion(scope, draft, pass);
-    if (!input.isTracked) track(registry, scope, { before, draft, manager: input.options.fieldManager });
+    if (!input.isTracked) await trackConverted(registry, scope, { before, draft, manager: input.options.fieldManager });
     keepSystemFields(draft, before);
     strategy.prepare(draft, before, { nowMs: registry.env.clock.now(), namespace: info.namespace });
     const errors = [...validateObjectMetaUpdate(draft.metadata, before.metadata ?? {}), ...strategy.validate(draft, before)];
