@@ -22,7 +22,6 @@ import { maintenanceService } from './services/maintenance.ts';
 import { watchService } from './services/watch.ts';
 import { Snapshotter } from './snapshotter.ts';
 import type { Alone } from './storage/quick-append.ts';
-import type { Alone } from './storage/quick-append.ts';
 import { type Identity, type Storage, dataFormats, openStorage, readIdentity } from './storage/storage.ts';
 
 export { type StoreConfig, storeSchema } from './config.ts';
@@ -216,7 +215,6 @@ class StoreComponent implements Store {
       backup: config.initialSnapshot ? await openBackup(await disk.read(config.initialSnapshot)) : undefined,
       settings,
       newRaft: deps.newRaft,
-      alone: deps.alone,
       alone: deps.alone,
       dial: deps.dialPeer ?? ((url) => dialPeer(url, tls)),
       removed: () => void this.leave(),
