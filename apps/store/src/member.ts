@@ -12,14 +12,13 @@ import { Code, RpcError } from '@orrery/rpc';
 import type { Env } from '@orrery/runtime';
 import { type AuthSnapshot, root } from './auth/auth-state.ts';
 import { Tokens } from './auth/tokens.ts';
-import { type CommitLog, type CommitSink, type Proposal, DiskLog, MemoryLog } from './commit-log.ts';
+import { type Alone, type CommitLog, type CommitSink, type Proposal, DiskLog, MemoryLog } from './commit-log.ts';
 import type { MembershipState } from './consensus/membership.ts';
 import type { Replica } from './consensus/replica.ts';
 import { type Entry, type Results, decodeEntry, noSpaceAlarm } from './entry.ts';
 import { etcdError, isRefusal, toEtcdError } from './errors.ts';
 import { LeaseClock } from './lease-clock.ts';
 import { StateMachine, needsSpace } from './state-machine.ts';
-import type { Alone } from './storage/quick-append.ts';
 import type { Identity, Recovery, Storage } from './storage/storage.ts';
 import { DiskFullError } from './storage/wal.ts';
 

@@ -11,6 +11,8 @@ export interface Waiting {
   readonly proposal?: Proposal;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
+  /** Only for the log while this member leads in this term; 0 if it did not even then. */
+  readonly reign?: number | undefined;
   /** In which it was handed to the algorithm. */
   term?: number;
 }
@@ -25,6 +27,8 @@ export class Proposals {
   private queue: Waiting[] = [];
   private readonly sent = new Map<number, Waiting>();
   private sequence = 0;
+  /** Of those queued, how many have a reign. */
+  private bound = 0;
   /** When there last was a leader that is none any more. */
   leaderLostAt = -Infinity;
 
@@ -34,6 +38,17 @@ export class Proposals {
 
   add(waiting: Waiting): void {
     this.queue.push(waiting);
+    if (waiting.reign !== undefined) this.bound += 1;
+  }
+
+  /** Fails what was to be proposed in a reign that is over. */
+  endReigns(current: number): void {
+    if (this.bound === 0) return;
+    const over = this.queue.filter(({ reign }) => reign !== undefined && reign !== current);
+    this.queue = this.queue.filter((waiting) => !over.includes(waiting));
+    this.bound = 0;
+    for (const { reign } of this.queue) if (reign !== undefined) this.bound += 1;
+    for (const { reject } of over) reject(etcdError('leaderChanged'));
   }
 
   get queued(): number {

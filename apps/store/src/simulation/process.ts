@@ -8,11 +8,14 @@ export class Process {
   readonly clock: Clock;
   private state: 'running' | 'paused' | 'dead' = 'running';
   private held: (() => void)[] = [];
+  private heldTimers: (() => void)[] = [];
+  private readonly time: Clock;
   private readonly timers = new Set<Timer>();
   /** How far its wall clock is from the truth, milliseconds. */
   wallOffsetMs = 0;
 
   constructor(time: Clock) {
+    this.time = time;
     this.clock = this.clockOver(time);
   }
 
@@ -29,19 +32,26 @@ export class Process {
     else if (this.state === 'paused') this.held.push(work);
   }
 
+  private enterByTimer(work: () => void): void {
+    if (this.state === 'running') work();
+    else if (this.state === 'paused') this.heldTimers.push(work);
+  }
+
   pause(): void {
     if (this.state === 'running') this.state = 'paused';
   }
 
+  /** As the platform's loop does: first the timers that fell due, then what came in, one after the other. */
   resume(): void {
     if (this.state !== 'paused') return;
     this.state = 'running';
-    for (const work of this.held.splice(0)) work();
+    for (const work of [...this.heldTimers.splice(0), ...this.held.splice(0)]) this.time.after(0, () => this.enter(work));
   }
 
   kill(): void {
     this.state = 'dead';
     this.held = [];
+    this.heldTimers = [];
     for (const timer of this.timers) timer.cancel();
     this.timers.clear();
   }
@@ -56,7 +66,7 @@ export class Process {
       let cancelled = false;
       const timer = track(time.after(delayMs, () => {
         this.timers.delete(timer);
-        this.enter(() => void (cancelled || fn()));
+        this.enterByTimer(() => void (cancelled || fn()));
       }));
       return { cancel: () => ((cancelled = true), timer.cancel()) };
     };
@@ -69,7 +79,7 @@ export class Process {
       const timer = track(time.every(periodMs, () => {
         if (isHeld) return;
         isHeld = this.isPaused;
-        this.enter(once);
+        this.enterByTimer(once);
       }));
       return { cancel: () => ((cancelled = true), timer.cancel()) };
     };
