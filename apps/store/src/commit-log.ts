@@ -1,5 +1,6 @@
 import { type Entry, encodeEntry } from './entry.ts';
 import { FrameBuilder } from './storage/frame.ts';
+import { type Alone, QuickAppend } from './storage/quick-append.ts';
 import type { Wal } from './storage/wal.ts';
 
 /** An entry on its way through the log. */
@@ -50,19 +51,8 @@ export class MemoryLog implements CommitLog {
 /** Bytes after which a batch is closed; what does not fit goes into the next write. */
 const maxBatchBytes = 4 * 1024 * 1024;
 
-/** Of a process that is the store's alone, so that it may wait for the disk when it has nothing better to do. */
-export interface Alone {
-  /** Calls `run` when everything that has already come in has been looked at. */
-  atEndOfTurn(run: () => void): void;
-}
-
 /** A batch of more proposals goes to the disk in the background: there is something else to do meanwhile. */
 const fewProposals = 4;
-/** A disk that is slower than this on average, in milliseconds, is not waited for. */
-const quickMs = 2;
-/** Commits after which a slow disk is tried again. */
-const tryAgainAfter = 1000;
-
 interface Batch {
   readonly frame: FrameBuilder;
   readonly proposals: Proposal[];
@@ -77,12 +67,9 @@ export class DiskLog implements CommitLog {
   private readonly wal: Wal;
   private readonly sink: CommitSink;
   private readonly term: number;
-  private readonly now: () => number;
   private readonly alone: Alone | undefined;
+  private readonly quick: QuickAppend;
   private lastIndex: number;
-  /** Average time that the process waited for the disk, and how many commits it has not. */
-  private waitMs = 0;
-  private unwaited = 0;
   private readonly waiting: Batch[] = [];
   private readonly spare: FrameBuilder[] = [];
   private running: Promise<void> | undefined;
@@ -94,7 +81,7 @@ export class DiskLog implements CommitLog {
     this.sink = options.sink;
     this.term = options.term;
     this.lastIndex = options.lastIndex;
-    this.now = options.now;
+    this.quick = new QuickAppend(options.wal, options.now);
     this.alone = options.alone;
   }
 
@@ -145,7 +132,9 @@ export class DiskLog implements CommitLog {
     const { term } = this;
     const firstIndex = this.lastIndex + 1;
     try {
-      await this.write(frame.seal({ firstIndex, term }), { firstIndex, proposals: proposals.length });
+      const sealed = frame.seal({ firstIndex, term });
+      const few = this.alone && proposals.length <= fewProposals;
+      await (few ? this.quick : this.wal).append(sealed, firstIndex);
     } catch (error) {
       this.fail(proposals, error);
       return;
@@ -153,19 +142,6 @@ export class DiskLog implements CommitLog {
     if (this.spare.length < 2) this.spare.push(frame);
     this.lastIndex += proposals.length;
     proposals.forEach((proposal, i) => this.sink.committed(proposal, { index: firstIndex + i, term }));
-  }
-
-  private write(frame: Uint8Array, { firstIndex, proposals }: { firstIndex: number; proposals: number }): Promise<void> | undefined {
-    const { alone, wal } = this;
-    if (!alone || proposals > fewProposals) return wal.append(frame, firstIndex);
-    if (this.waitMs > quickMs && ++this.unwaited < tryAgainAfter) return wal.append(frame, firstIndex);
-    this.unwaited = 0;
-    const began = this.now();
-    const later = wal.appendNow(frame, firstIndex);
-    if (later) return later;
-    const more = this.now() - began - this.waitMs;
-    this.waitMs += more / (more < 0 ? 2 : 8);
-    return undefined;
   }
 
   /** Fails those that wait behind, too: they were proposed before anyone knew. */

@@ -289,7 +289,7 @@ export class ReplicatedLog implements CommitLog {
     this.send(ready.messages);
     const { snapshot } = ready;
     if (snapshot) await this.install(ready);
-    else if (ready.mustSync) await this.room.write(() => this.options.journal.write(ready));
+    else if (ready.mustSync) await this.room.write(() => this.options.journal.write(ready, this.leads));
     this.raft.persisted(ready);
     this.send(ready.afterPersist);
     this.noticeLeader();
