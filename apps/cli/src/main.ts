@@ -4,6 +4,7 @@ import { addDown } from './commands/down.ts';
 import { addKubeconfig } from './commands/kubeconfig.ts';
 import { addLogs } from './commands/logs.ts';
 import { addPki } from './commands/pki.ts';
+import { addSchedule } from './commands/schedule.ts';
 import { addStatus } from './commands/status.ts';
 import { addUp } from './commands/up.ts';
 import { ExitCode, UserError } from './user-error.ts';
@@ -16,7 +17,7 @@ const program = new Command('orrery')
   .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 no cluster runs there, 4 one already does.\nThe data directory is --data-dir, else $ORRERY_DATA_DIR, else ~/.orrery/default.')
   .exitOverride();
 
-for (const add of [addUp, addStatus, addLogs, addKubeconfig, addDown, addCompletion, addPki]) add(program);
+for (const add of [addUp, addStatus, addLogs, addKubeconfig, addDown, addCompletion, addPki, addSchedule]) add(program);
 for (const command of program.commands) command.exitOverride().showHelpAfterError('(see --help)');
 
 try {

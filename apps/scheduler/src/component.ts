@@ -20,6 +20,7 @@ export { schedulerSchema } from './config.ts';
 export { connectExtender, readConfiguration } from './files.ts';
 export { defaultConfiguration, loadConfiguration } from './configuration/load.ts';
 export type { SchedulerConfiguration } from './configuration/types.ts';
+export { type Explanation, type NodeExplanation, explainPod } from './explain/explain.ts';
 
 const flushAfterMs = 300_000;
 const defaultScheduler = 'default-scheduler';
