@@ -26,6 +26,8 @@ async function block(proc: Proc, file: OpenFile, length: number): Promise<Uint8A
   return Buffer.concat(parts);
 }
 
+const holdMs = 1000;
+
 interface Plan {
   readonly input: OpenFile;
   readonly output: OpenFile;
@@ -37,7 +39,13 @@ interface Plan {
 async function copy(proc: Proc, { input, output, blockBytes, count, skip }: Plan): Promise<{ whole: number; partial: number; bytes: number }> {
   for (let i = 0; i < skip; i++) await block(proc, input, blockBytes);
   const done = { whole: 0, partial: 0, bytes: 0 };
+  let heldUntilMs = 0;
   while (done.whole + done.partial < count) {
+    // The buffer is as big as a block, which is how tests use up a container's memory.
+    if (proc.clock.monotonic() >= heldUntilMs) {
+      proc.host.load.hold(blockBytes, holdMs);
+      heldUntilMs = proc.clock.monotonic() + holdMs;
+    }
     const bytes = await block(proc, input, blockBytes);
     if (bytes.length === 0) break;
     await output.write(bytes, proc.signal);

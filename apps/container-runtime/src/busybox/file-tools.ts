@@ -253,11 +253,13 @@ const mktemp: Applet = async (proc, args) => {
 };
 
 const mount: Applet = async (proc, args) => {
-  if (args.length) {
+  const { values, operands } = parseOptions(args, 't:o:rwanfv');
+  if (operands.length) {
     await proc.err('mount: permission denied (are you root?)\n');
     return 1;
   }
-  await proc.out(proc.fs.mounts.map(({ at, tree, readOnly }) => `${tree.source} on ${at} type ${tree.type} (${readOnly ? 'ro' : 'rw'},relatime)\n`).join(''));
+  const type = values.get('t');
+  await proc.out(proc.fs.mounts.filter(({ tree }) => type === undefined || tree.type === type).map(({ at, tree, readOnly }) => `${tree.source} on ${at} type ${tree.type} (${readOnly ? 'ro' : 'rw'},relatime)\n`).join(''));
   return 0;
 };
 

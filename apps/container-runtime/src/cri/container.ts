@@ -3,7 +3,7 @@ import type { Clock, Env, Random } from '@orrery/runtime';
 import type { NetStack } from '@orrery/vnet';
 import { Code, RpcError } from '@orrery/rpc';
 import { NodeTree } from '../fs/node-tree.ts';
-import { procTree, sysTree } from '../fs/proc-tree.ts';
+import { cgroupTree, procTree, sysTree } from '../fs/proc-tree.ts';
 import { type Cred, type Mount, Vfs } from '../fs/vfs.ts';
 import { quietProgram } from '../images/unknown.ts';
 import { type OpenFile, nullFile } from '../process/open-file.ts';
@@ -13,6 +13,7 @@ import { ExecError, ProcessTable, type Surroundings } from '../process/process-t
 import type { Process } from '../process/process.ts';
 import { parseSignal, signals } from '../process/signals.ts';
 import { Tty } from '../process/tty.ts';
+import { cgroupFiles } from './cgroup.ts';
 import { credentials } from './credentials.ts';
 import { nanoseconds } from './ids.ts';
 import { LoadMeter } from './load.ts';
@@ -180,6 +181,10 @@ export class Container implements Host, Surroundings {
     return { limitBytes: this.memoryLimit || this.deps.nodeMemoryBytes, usedBytes: this.memoryUsed };
   }
 
+  cgroup(): Readonly<Record<string, string>> {
+    return cgroupFiles(this.resources, this.memoryUsed);
+  }
+
   get stack(): NetStack {
     return this.sandbox.stack;
   }
@@ -222,6 +227,7 @@ export class Container implements Host, Surroundings {
       rootReadOnly: this.config.linux?.securityContext?.readonlyRootfs ?? false,
       proc: procTree({ host: this, processes: () => this.table?.list() ?? [], mounts: () => mounts }),
       sys: sysTree(this),
+      cgroup: cgroupTree(this),
       files: { hostname: this.sandbox.hostname, ...sandboxFiles(this.sandbox) },
       config: this.config,
       source,

@@ -57,6 +57,7 @@ export function containerMounts(options: {
   rootReadOnly: boolean;
   proc: Tree;
   sys: Tree;
+  cgroup: Tree;
   files: RuntimeFiles;
   config: ContainerConfig;
   source: MountSource;
@@ -68,6 +69,7 @@ export function containerMounts(options: {
     { at: '/', tree: options.root, readOnly: options.rootReadOnly },
     { at: '/proc', tree: options.proc, readOnly: false },
     { at: '/sys', tree: options.sys, readOnly: true },
+    { at: '/sys/fs/cgroup', tree: options.cgroup, readOnly: true },
     { at: '/dev/shm', tree: tmpfs(), readOnly: false },
     { at: '/etc/hostname', tree: fileTree(`${files.hostname}\n`, '/etc/hostname', clock), readOnly: false },
     { at: '/etc/hosts', tree: fileTree(files.hosts, '/etc/hosts', clock), readOnly: false },

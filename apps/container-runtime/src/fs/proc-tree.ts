@@ -55,13 +55,15 @@ export function procTree(source: ProcSource): GeneratedTree {
   return new GeneratedTree({ root: { entries }, now: () => host.clock.now(), type: 'proc' });
 }
 
-/** A container's /sys: the memory and CPU files of its cgroup. */
+/** A container's /sys. */
 export function sysTree(host: Host): GeneratedTree {
-  const cgroup = (): Map<string, Generated> => new Map<string, Generated>([
-    ['memory.max', { text: () => `${host.memory().limitBytes}\n` }],
-    ['memory.current', { text: () => `${host.memory().usedBytes}\n` }],
-    ['cpu.max', { text: () => 'max 100000\n' }],
-  ]);
-  const root: Generated = { entries: () => new Map([['fs', { entries: () => new Map([['cgroup', { entries: cgroup }]]) }]]) };
+  const directory = (...names: readonly string[]): Generated => ({ entries: () => new Map(names.map((name) => [name, directory()])) });
+  const root: Generated = { entries: () => new Map([['fs', directory('cgroup')], ['kernel', directory('mm')], ['class', directory('net')]]) };
   return new GeneratedTree({ root, now: () => host.clock.now(), type: 'sysfs' });
+}
+
+/** What is mounted at /sys/fs/cgroup: the container's own control group. */
+export function cgroupTree(host: Host): GeneratedTree {
+  const cgroup = (): Map<string, Generated> => new Map(Object.entries(host.cgroup()).map(([name, value]): [string, Generated] => [name, { text: () => `${value}\n` }]));
+  return new GeneratedTree({ root: { entries: cgroup }, now: () => host.clock.now(), type: 'cgroup2' });
 }

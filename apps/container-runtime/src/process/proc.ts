@@ -91,6 +91,8 @@ export interface Host {
   memory(): { limitBytes: number; usedBytes: number };
   readonly cpus: number;
   readonly load: Load;
+  /** Its control group's files by name: `cpu.max`, `memory.max` … */
+  cgroup(): Readonly<Record<string, string>>;
   /** Set for the container's namespaces, besides the kernel's defaults. */
   readonly sysctls: Readonly<Record<string, string>>;
   readonly privileged: boolean;
