@@ -8,7 +8,10 @@ export { secretTokenSigner } from './serviceaccount/token-signer.ts';
 export { settingsSchema } from './settings.ts';
 
 export interface ControllerManagerDeps extends Omit<ControllerOptions, 'settings'> {
+  /** Of the manager itself: for its lease and the caches that all controllers share. */
   readonly api: ApiClient;
+  /** A client that acts as a service account in kube-system, which a controller does everything else with. Default: `api`. */
+  readonly apiAs?: (account: string) => ApiClient;
   /** Names this replica in the lease; one that stays the same over restarts takes its own lease back at once. */
   readonly identity?: string;
 }
@@ -51,10 +54,11 @@ export function createControllerManager(env: Env, deps: ControllerManagerDeps, c
     const stop = (): void => abort.abort(signal?.reason);
     signal?.addEventListener('abort', stop, { once: true });
     if (signal?.aborted) stop();
-    const shared = { env, api, informers };
     const controllers = wanted.map((definition) => {
-      const events = createEventRecorder(env, { api, component: definition.eventSource ?? definition.name });
-      return runController(definition, { ...shared, events });
+      const account = definition.account ?? definition.name;
+      const own = account ? (deps.apiAs?.(account) ?? api) : api;
+      const events = createEventRecorder(env, { api: own, component: definition.eventSource ?? definition.name });
+      return runController(definition, { env, api: own, informers, events });
     });
     const current: Term = { informers, controllers, running: false, abort };
     term = current;

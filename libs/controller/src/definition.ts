@@ -56,7 +56,7 @@ export interface ControllerDefinition<T extends KubeObject = KubeObject, State =
   /** Says which owners may adopt an orphan of what is owned; called for those without controller. */
   readonly adopters?: (orphan: KubeObject, context: ControllerContext<State>) => Iterable<string>;
   readonly watches?: readonly Watch<KubeObject, State>[];
-  /** The service account in kube-system that it acts as, where each controller acts as its own; its ClusterRole is `system:controller:ACCOUNT`. Default: `name`. */
+  /** The service account in kube-system that it acts as, where each controller acts as its own; its ClusterRole is `system:controller:ACCOUNT`. Default: `name`. Empty: it acts as who runs it. */
   readonly account?: string;
   /** What a controller needs to be allowed whose account has no role among the API server's own. */
   readonly rbac?: readonly Rule[];

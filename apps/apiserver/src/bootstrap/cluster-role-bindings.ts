@@ -1,7 +1,7 @@
 import type { Subject } from '@orrery/api/types';
 import { controllerRoles } from './controller-roles.ts';
 import type { RoleRow } from './rules.ts';
-import { named, rule } from './rules.ts';
+import { events, named, rule } from './rules.ts';
 
 /** A cluster role binding as a table row. */
 export interface BindingRow {
@@ -26,6 +26,16 @@ const authenticated = group('system:authenticated');
  */
 export const componentRoles: readonly RoleRow[] = [
   { name: 'orrery:controller-manager', rules: [...controllerRoles.flatMap((row) => row.rules), rule('create', 'storage.k8s.io', 'storageclasses')] },
+  {
+    name: 'orrery:local-volume-provisioner',
+    rules: [
+      rule('create delete update', 'core', 'persistentvolumes'),
+      rule('update', 'core', 'persistentvolumeclaims persistentvolumeclaims/status'),
+      rule('create delete', 'core', 'pods'),
+      rule('create', 'storage.k8s.io', 'storageclasses'),
+      events,
+    ],
+  },
   {
     name: 'system:coredns',
     rules: [rule('list watch', 'core', 'endpoints namespaces pods services'), rule('list watch', 'discovery.k8s.io', 'endpointslices')],
@@ -77,6 +87,7 @@ export const componentRoles: readonly RoleRow[] = [
 
 const componentBindings: readonly BindingRow[] = [
   bind('orrery:controller-manager', user('system:kube-controller-manager')),
+  bind('orrery:local-volume-provisioner', serviceAccount('local-volume-provisioner')),
   bind('system:coredns', user('system:coredns'), serviceAccount('coredns')),
   bind('system:metrics-server', user('system:metrics-server'), serviceAccount('metrics-server')),
   bind('orrery:ingress', user('system:ingress'), serviceAccount('ingress')),

@@ -38,13 +38,8 @@ async function mayRequest(context: ControllerContext, request: CertificateSignin
 export function csrApprovingController(signer: CertificateSigner): AnyController {
   return defineController<CertificateSigningRequest>({
     name: 'certificatesigningrequest-approving-controller',
+    account: 'certificate-controller',
     for: CertificateSigningRequests,
-    rbac: [
-      readRule,
-      { apiGroups: ['certificates.k8s.io'], resources: ['certificatesigningrequests/approval'], verbs: ['update'] },
-      { apiGroups: ['certificates.k8s.io'], resources: ['signers'], resourceNames: ['kubernetes.io/kube-apiserver-client-kubelet'], verbs: ['approve'] },
-      { apiGroups: ['authorization.k8s.io'], resources: ['subjectaccessreviews'], verbs: ['create'] },
-    ],
     async reconcile(key, context) {
       const request = context.store(CertificateSigningRequests).get(key);
       if (!request || request.status?.certificate || hasCondition(request, 'Approved') || hasCondition(request, 'Denied')) return;
@@ -60,12 +55,8 @@ export function csrApprovingController(signer: CertificateSigner): AnyController
 export function csrSigningController(signer: CertificateSigner): AnyController {
   return defineController<CertificateSigningRequest>({
     name: 'certificatesigningrequest-signing-controller',
+    account: 'certificate-controller',
     for: CertificateSigningRequests,
-    rbac: [
-      readRule,
-      { apiGroups: ['certificates.k8s.io'], resources: ['certificatesigningrequests/status'], verbs: ['update'] },
-      { apiGroups: ['certificates.k8s.io'], resources: ['signers'], verbs: ['sign'] },
-    ],
     async reconcile(key, context) {
       const request = context.store(CertificateSigningRequests).get(key);
       if (!request?.spec || request.status?.certificate || !hasCondition(request, 'Approved') || hasCondition(request, 'Denied') || hasCondition(request, 'Failed')) return;
@@ -89,8 +80,8 @@ export function csrSigningController(signer: CertificateSigner): AnyController {
 /** Deletes requests that have been dealt with, or never will be. */
 export const csrCleanerController = defineController<CertificateSigningRequest>({
   name: 'certificatesigningrequest-cleaner-controller',
+  account: 'certificate-controller',
   for: CertificateSigningRequests,
-  rbac: [readRule, { apiGroups: ['certificates.k8s.io'], resources, verbs: ['delete'] }],
   async reconcile(key, { api, env, store }) {
     const request = store(CertificateSigningRequests).get(key);
     if (!request) return undefined;

@@ -105,12 +105,6 @@ export const cronJobController = defineController<CronJob, State>({
   name: 'cronjob-controller',
   for: CronJobs,
   owns: [Jobs],
-  rbac: [
-    { apiGroups: ['batch'], resources: ['cronjobs'], verbs: ['get', 'list', 'update', 'watch'] },
-    { apiGroups: ['batch'], resources: ['cronjobs/status', 'cronjobs/finalizers'], verbs: ['update'] },
-    { apiGroups: ['batch'], resources: ['jobs'], verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'] },
-    { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch', 'update'] },
-  ],
   setup: (context) => ({ fence: createWriteFence(context.env.clock) }),
   reconcile,
 });

@@ -132,16 +132,9 @@ const shown = (node: Node | undefined): unknown => [node?.metadata?.labels, node
 /** Runs one pod on every fitting node. */
 export const daemonSetController = defineController<DaemonSet, State>({
   name: 'daemonset-controller',
+  account: 'daemon-set-controller',
   for: DaemonSets,
   owns: [Pods],
-  rbac: [
-    { apiGroups: ['apps'], resources: ['daemonsets'], verbs: ['get', 'list', 'watch'] },
-    { apiGroups: ['apps'], resources: ['daemonsets/status', 'daemonsets/finalizers'], verbs: ['update'] },
-    { apiGroups: ['apps'], resources: ['controllerrevisions'], verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'] },
-    { apiGroups: [''], resources: ['nodes'], verbs: ['list', 'watch'] },
-    { apiGroups: [''], resources: ['pods'], verbs: ['create', 'delete', 'list', 'patch', 'watch'] },
-    { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch', 'update'] },
-  ],
   watches: [watch<Node, State>(Nodes, ({ object, old, gone }, context) => (!gone && old && deepEqual(shown(object), shown(old)) ? [] : [...context.store(DaemonSets).keys()]))],
   *adopters(orphan, context) {
     for (const owner of context.store(DaemonSets).byIndex('namespace', orphan.metadata?.namespace ?? '')) {

@@ -128,13 +128,6 @@ export const deploymentController = defineController<Deployment, State>({
   name: 'deployment-controller',
   for: Deployments,
   owns: [ReplicaSets],
-  rbac: [
-    { apiGroups: ['apps'], resources: ['deployments'], verbs: ['get', 'list', 'watch', 'update'] },
-    { apiGroups: ['apps'], resources: ['deployments/status', 'deployments/finalizers'], verbs: ['update'] },
-    { apiGroups: ['apps'], resources: ['replicasets'], verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'] },
-    { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'update', 'watch'] },
-    { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch', 'update'] },
-  ],
   watches: [
     // A Recreate rollout waits for the last old pod to go.
     watch<Pod, State>(Pods, ({ object, gone }, context) => {

@@ -48,13 +48,8 @@ async function reconcile(key: string, context: ControllerContext<State>): Promis
 /** Keeps the Endpoints of Services with a selector, for clients that do not read EndpointSlices. */
 export const endpointsController = defineController<Service, State>({
   name: 'endpoints-controller',
+  account: 'endpoint-controller',
   for: Services,
-  rbac: [
-    { apiGroups: [''], resources: ['services', 'pods'], verbs: ['get', 'list', 'watch'] },
-    { apiGroups: [''], resources: ['endpoints'], verbs: ['create', 'delete', 'get', 'list', 'update', 'watch'] },
-    { apiGroups: [''], resources: ['endpoints/restricted'], verbs: ['create'] },
-    { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch', 'update'] },
-  ],
   watches: [
     watchPodsOfServices<State>(),
     watch(Endpoints, ({ object }) => [`${object.metadata?.namespace ?? ''}/${object.metadata?.name ?? ''}`]),

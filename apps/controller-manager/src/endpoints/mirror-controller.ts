@@ -10,14 +10,9 @@ import { managedByLabel } from './slice-plan.ts';
 /** Mirrors the Endpoints that users keep for Services without selector into EndpointSlices. */
 export const endpointSliceMirroringController = defineController<EndpointsObject, { readonly fence: WriteFence }>({
   name: 'endpointslice-mirroring-controller',
+  account: 'endpointslicemirroring-controller',
   for: Endpoints,
   owns: [EndpointSlices],
-  rbac: [
-    { apiGroups: [''], resources: ['services', 'endpoints'], verbs: ['get', 'list', 'watch'] },
-    { apiGroups: [''], resources: ['services/finalizers', 'endpoints/finalizers'], verbs: ['update'] },
-    { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['create', 'delete', 'get', 'list', 'update', 'watch'] },
-    { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch', 'update'] },
-  ],
   watches: [watch<Service, { readonly fence: WriteFence }>(Services, ({ object }) => [keyOf(object)])],
   setup: (context) => ({ fence: createWriteFence(context.env.clock) }),
   async reconcile(key, context) {

@@ -63,12 +63,6 @@ export const endpointSliceController = defineController<Service, State>({
   name: 'endpointslice-controller',
   for: Services,
   owns: [EndpointSlices],
-  rbac: [
-    { apiGroups: [''], resources: ['services', 'pods', 'nodes'], verbs: ['get', 'list', 'watch'] },
-    { apiGroups: [''], resources: ['services/finalizers'], verbs: ['update'] },
-    { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['create', 'delete', 'get', 'list', 'update', 'watch'] },
-    { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch', 'update'] },
-  ],
   watches: [
     watchPodsOfServices<State>(),
     watch<Node, State>(Nodes, ({ object, old, gone }, context) => {

@@ -170,12 +170,9 @@ async function reconcile(uid: string, context: Context): Promise<void> {
 export function garbageCollector(): AnyController {
   return defineController<KubeObject, State>({
     name: 'garbage-collector-controller',
+    account: 'generic-garbage-collector',
     initialKeys: [monitorsKey],
     concurrency: 64,
-    rbac: [
-      { apiGroups: ['*'], resources: ['*'], verbs: ['delete', 'get', 'list', 'patch', 'update', 'watch'] },
-      { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch', 'update'] },
-    ],
     watches: [watch(CustomResourceDefinitions, () => [monitorsKey])],
     setup: () => ({ graph: new OwnershipGraph(), custom: new Map(), resources: [] }),
     dispose({ state }) {

@@ -143,12 +143,6 @@ export const jobController = defineController<Job, State>({
   name: 'job-controller',
   for: Jobs,
   owns: [Pods],
-  rbac: [
-    { apiGroups: ['batch'], resources: ['jobs'], verbs: ['get', 'list', 'patch', 'update', 'watch'] },
-    { apiGroups: ['batch'], resources: ['jobs/status', 'jobs/finalizers'], verbs: ['update'] },
-    { apiGroups: [''], resources: ['pods'], verbs: ['create', 'delete', 'list', 'patch', 'watch'] },
-    { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch', 'update'] },
-  ],
   watches: [watch<Pod, State>(Pods, jobsOfOrphans)],
   *adopters(orphan: KubeObject, context) {
     for (const job of context.store(Jobs).byIndex('namespace', orphan.metadata?.namespace ?? '')) {

@@ -16,10 +16,6 @@ export function plan(job: Job, nowMs: number): number | undefined {
 export const ttlAfterFinishedController = defineController<Job>({
   name: 'ttl-after-finished-controller',
   for: Jobs,
-  rbac: [
-    { apiGroups: ['batch'], resources: ['jobs'], verbs: ['get', 'list', 'watch', 'delete'] },
-    { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch', 'update'] },
-  ],
   async reconcile(key, { api, env, store }) {
     const known = store(Jobs).get(key);
     const waitMs = known && plan(known, env.clock.now());

@@ -98,11 +98,6 @@ export const namespaceController = defineController<Namespace, State>({
   concurrency: 10,
   // The end of many pods is taken together: every pass lists the whole namespace.
   coalesceMs: (key, { state }) => (state.passes.has(key) ? 100 : 0),
-  rbac: [
-    { apiGroups: [''], resources: ['namespaces'], verbs: ['get', 'list', 'watch', 'delete'] },
-    { apiGroups: [''], resources: ['namespaces/finalize', 'namespaces/status'], verbs: ['update'] },
-    { apiGroups: ['*'], resources: ['*'], verbs: ['delete', 'deletecollection', 'get', 'list'] },
-  ],
   watches: [
     watch<Pod, State>(Pods, ({ object, gone }, context) => {
       const name = object.metadata?.namespace ?? '';

@@ -82,13 +82,9 @@ interface State {
 export function podGcController(settings: { terminatedPodGcThreshold: number }): AnyController {
   return defineController<Pod, State>({
     name: 'pod-garbage-collector-controller',
+    account: 'pod-garbage-collector',
     initialKeys: [''],
     concurrency: 1,
-    rbac: [
-      { apiGroups: [''], resources: ['pods'], verbs: ['list', 'watch', 'delete'] },
-      { apiGroups: [''], resources: ['pods/status'], verbs: ['patch'] },
-      { apiGroups: [''], resources: ['nodes'], verbs: ['get', 'list', 'watch'] },
-    ],
     watches: [watch<Node, State>(Nodes, ({ gone }) => (gone ? [''] : []))],
     setup(context) {
       context.store(Pods);

@@ -45,11 +45,6 @@ export function plan(policy: ValidatingAdmissionPolicy, source: KindSource): Sta
 export const validatingAdmissionPolicyStatusController = defineController<ValidatingAdmissionPolicy>({
   name: 'validatingadmissionpolicy-status-controller',
   for: ValidatingAdmissionPolicies,
-  rbac: [
-    { apiGroups: ['admissionregistration.k8s.io'], resources: ['validatingadmissionpolicies'], verbs: ['get', 'list', 'watch'] },
-    { apiGroups: ['admissionregistration.k8s.io'], resources: ['validatingadmissionpolicies/status'], verbs: ['get', 'patch', 'update'] },
-    { apiGroups: ['apiextensions.k8s.io'], resources: ['customresourcedefinitions'], verbs: ['get', 'list', 'watch'] },
-  ],
   watches: [
     watch(ValidatingAdmissionPolicies, function* ({ object }) {
       if (object) yield keyOf(object);

@@ -100,10 +100,6 @@ const watchQuotas = watch<ResourceQuota, State>(ResourceQuotas, ({ object, old, 
 export function resourceQuotaController(): AnyController {
   return defineController<ResourceQuota, State>({
     name: 'resourcequota-controller',
-    rbac: [
-      { apiGroups: ['*'], resources: ['*'], verbs: ['list', 'watch'] },
-      { apiGroups: [''], resources: ['resourcequotas/status'], verbs: ['update'] },
-    ],
     watches: [
       watchQuotas,
       ...measured.filter((resource) => resource !== ResourceQuotas).map((resource) =>

@@ -25,7 +25,6 @@ export function plan(role: ClusterRole, roles: Iterable<ClusterRole>): PolicyRul
 export const clusterRoleAggregationController = defineController<ClusterRole>({
   name: 'clusterrole-aggregation-controller',
   for: ClusterRoles,
-  rbac: [{ apiGroups: ['rbac.authorization.k8s.io'], resources: ['clusterroles'], verbs: ['escalate', 'get', 'list', 'patch', 'update', 'watch'] }],
   watches: [
     watch(ClusterRoles, function* (_change, { store }) {
       for (const role of store(ClusterRoles).list()) if (role.aggregationRule) yield keyOf(role);

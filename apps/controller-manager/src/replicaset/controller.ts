@@ -23,6 +23,7 @@ const waitForCacheMs = 500;
 
 interface Kind<T extends Replicated> {
   readonly name: string;
+  readonly account: string;
   readonly resource: ResourceRef<T>;
   readonly group: string;
   readonly plural: string;
@@ -129,14 +130,9 @@ async function reconcile<T extends Replicated>(kind: Kind<T>, key: string, conte
 function defineReplicaController<T extends Replicated>(kind: Kind<T>): AnyController {
   return defineController<T, State>({
     name: kind.name,
+    account: kind.account,
     for: kind.resource,
     owns: [Pods],
-    rbac: [
-      { apiGroups: [kind.group], resources: [kind.plural], verbs: ['get', 'list', 'watch', 'update'] },
-      { apiGroups: [kind.group], resources: [`${kind.plural}/status`, `${kind.plural}/finalizers`], verbs: ['update'] },
-      { apiGroups: [''], resources: ['pods'], verbs: ['create', 'delete', 'list', 'patch', 'watch'] },
-      { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch', 'update'] },
-    ],
     *adopters(orphan, context) {
       for (const owner of context.store(kind.resource).byIndex('namespace', orphan.metadata?.namespace ?? '')) {
         if (kind.selectorOf(owner)(orphan.metadata?.labels)) yield keyOf(owner);
@@ -157,6 +153,7 @@ function defineReplicaController<T extends Replicated>(kind: Kind<T>): AnyContro
 
 export const replicaSetController = defineReplicaController<ReplicaSet>({
   name: 'replicaset-controller',
+  account: 'replicaset-controller',
   resource: ReplicaSets,
   group: 'apps',
   plural: 'replicasets',
@@ -165,6 +162,7 @@ export const replicaSetController = defineReplicaController<ReplicaSet>({
 
 export const replicationControllerController = defineReplicaController<ReplicationController>({
   name: 'replicationcontroller-controller',
+  account: 'replication-controller',
   resource: ReplicationControllers,
   group: '',
   plural: 'replicationcontrollers',

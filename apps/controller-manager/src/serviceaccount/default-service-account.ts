@@ -14,11 +14,8 @@ export function plan(observed: { namespace: Namespace | undefined; has: (name: s
 /** Keeps a `default` service account in every namespace. */
 export const serviceAccountController = defineController<Namespace>({
   name: 'serviceaccount-controller',
+  account: 'service-account-controller',
   for: Namespaces,
-  rbac: [
-    { apiGroups: [''], resources: ['namespaces'], verbs: ['list', 'watch'] },
-    { apiGroups: [''], resources: ['serviceaccounts'], verbs: ['create', 'list', 'watch'] },
-  ],
   watches: [watch(ServiceAccounts, ({ object, gone }) => (gone ? [object.metadata?.namespace ?? ''] : []))],
   async reconcile(key, { api, store }) {
     const missing = plan({ namespace: store(Namespaces).get(key), has: (name) => store(ServiceAccounts).has(`${key}/${name}`) });

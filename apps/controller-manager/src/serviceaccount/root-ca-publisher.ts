@@ -23,11 +23,8 @@ export function plan(observed: { namespace: Namespace | undefined; existing: Con
 export function rootCaPublisher(rootCaPem: string): AnyController {
   return defineController<Namespace>({
     name: 'root-ca-certificate-publisher-controller',
+    account: 'root-ca-cert-publisher',
     for: Namespaces,
-    rbac: [
-      { apiGroups: [''], resources: ['namespaces'], verbs: ['list', 'watch'] },
-      { apiGroups: [''], resources: ['configmaps'], verbs: ['create', 'update', 'list', 'watch'] },
-    ],
     watches: [watch(ConfigMaps, ({ object }) => (object.metadata?.name === name ? [object.metadata.namespace ?? ''] : []))],
     async reconcile(key, { api, store }) {
       const existing = store(ConfigMaps).get(`${key}/${name}`);

@@ -96,7 +96,8 @@ function* secretsOf(account: ServiceAccount, { store }: Pick<ControllerContext, 
 export function tokenController(options: TokenOptions): AnyController {
   return defineController({
     name: 'serviceaccount-token-controller',
-    account: 'tokens-controller',
+    // As upstream's it acts for the manager itself: it fills what accounts are known by.
+    account: '',
     watches: [
       watch(Secrets, ({ object, gone }) => {
         if (object.type !== tokenType) return [];

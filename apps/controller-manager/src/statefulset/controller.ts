@@ -142,14 +142,6 @@ export const statefulSetController = defineController<StatefulSet, State>({
   name: 'statefulset-controller',
   for: StatefulSets,
   owns: [Pods],
-  rbac: [
-    { apiGroups: ['apps'], resources: ['statefulsets'], verbs: ['get', 'list', 'watch'] },
-    { apiGroups: ['apps'], resources: ['statefulsets/status', 'statefulsets/finalizers'], verbs: ['update'] },
-    { apiGroups: ['apps'], resources: ['controllerrevisions'], verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'] },
-    { apiGroups: [''], resources: ['pods'], verbs: ['list', 'watch', 'get', 'create', 'delete', 'update', 'patch'] },
-    { apiGroups: [''], resources: ['persistentvolumeclaims'], verbs: ['get', 'list', 'watch', 'create', 'update', 'delete'] },
-    { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch', 'update'] },
-  ],
   *adopters(orphan, context) {
     for (const owner of context.store(StatefulSets).byIndex('namespace', orphan.metadata?.namespace ?? '')) {
       if (labelSelectorMatcher(owner.spec?.selector)(orphan.metadata?.labels)) yield keyOf(owner);

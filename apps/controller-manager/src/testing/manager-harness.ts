@@ -1,9 +1,12 @@
 import { Pods } from '@orrery/api';
 import type { Pod } from '@orrery/api/types';
+import type { ApiClient } from '@orrery/client';
 import { type FakeApi, createFakeApi } from '@orrery/client/testing';
 import { VirtualClock, createLogger, createMetrics, rfc3339, seededRandom } from '@orrery/runtime';
+import { expect, onTestFinished } from 'vitest';
 import { type ControllerManager, type ControllerManagerDeps, createControllerManager } from '../component.ts';
 import type { Settings } from '../settings.ts';
+import { guardedBy } from './role-guard.ts';
 
 export interface Harness {
   readonly clock: VirtualClock;
@@ -24,7 +27,10 @@ export async function startManager(config: Partial<Settings> = {}, deps: Partial
   const log = createLogger({ now: () => clock.now(), level: 'warn', write: (record) => void complaints.push(`${record.message} ${JSON.stringify(record.fields)} ${String(record.fields['error'] ?? '')}`) });
   const env = { clock, random: seededRandom(7), log, metrics: createMetrics() };
   const api = createFakeApi(env);
-  const manager = createControllerManager(env, { api, ...deps }, { leaderElect: false, ...config });
+  const denied = new Set<string>();
+  onTestFinished(() => expect([...denied], 'calls that the roles of the controllers do not allow').toEqual([]));
+  const apiAs = (account: string): ApiClient => guardedBy(account, api, (what) => void denied.add(what));
+  const manager = createControllerManager(env, { api: guardedBy('', api, (what) => void denied.add(what)), apiAs, ...deps }, { leaderElect: false, ...config });
   const started = manager.start();
   await clock.advance(100);
   await started;

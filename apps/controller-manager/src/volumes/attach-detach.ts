@@ -69,12 +69,8 @@ const usesClaims = (pod: Pod): boolean => podClaims(pod).length > 0;
 /** Keeps a VolumeAttachment for every CSI volume and node where pods use it. Attaching is the external attacher's. */
 export const attachDetachController = defineController({
   name: 'persistentvolume-attach-detach-controller',
+  account: 'attachdetach-controller',
   eventSource: 'attachdetach-controller',
-  rbac: [
-    { apiGroups: [''], resources: ['pods', 'nodes', 'persistentvolumeclaims', 'persistentvolumes'], verbs: ['list', 'watch'] },
-    { apiGroups: ['storage.k8s.io'], resources: ['csidrivers'], verbs: ['get', 'list', 'watch'] },
-    { apiGroups: ['storage.k8s.io'], resources: ['volumeattachments'], verbs: ['get', 'list', 'watch', 'create', 'delete'] },
-  ],
   concurrency: 1,
   coalesceMs: () => 100,
   watches: [

@@ -130,15 +130,8 @@ function* concernedClaims(volume: PersistentVolume, { store }: Context): Iterabl
 /** Binds claims and volumes to each other, and does with a volume as its policy says when its claim is gone. */
 export const persistentVolumeBinder = defineController({
   name: 'persistentvolume-binder-controller',
+  account: 'persistent-volume-binder',
   eventSource: 'persistentvolume-controller',
-  rbac: [
-    { apiGroups: [''], resources: ['persistentvolumes'], verbs: ['list', 'watch', 'get', 'create', 'update', 'delete'] },
-    { apiGroups: [''], resources: ['persistentvolumes/status', 'persistentvolumeclaims/status'], verbs: ['update'] },
-    { apiGroups: [''], resources: ['persistentvolumeclaims'], verbs: ['list', 'watch', 'get', 'update'] },
-    { apiGroups: [''], resources: ['pods'], verbs: ['list', 'watch', 'get'] },
-    { apiGroups: ['storage.k8s.io'], resources: ['storageclasses'], verbs: ['list', 'watch', 'get'] },
-    { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch', 'update'] },
-  ],
   watches: [
     watch<PersistentVolumeClaim, unknown>(PersistentVolumeClaims, function* ({ object, gone }, context) {
       if (!gone) yield claimQueueKey(keyOf(object));

@@ -36,12 +36,6 @@ const hasEphemeral = (pod: Pod): boolean => (pod.spec?.volumes ?? []).some(({ ep
 export const ephemeralVolumeController = defineController({
   name: 'ephemeral-volume-controller',
   eventSource: 'ephemeral_volume',
-  rbac: [
-    { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] },
-    { apiGroups: [''], resources: ['pods/finalizers'], verbs: ['update'] },
-    { apiGroups: [''], resources: ['persistentvolumeclaims'], verbs: ['get', 'list', 'watch', 'create'] },
-    { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch', 'update'] },
-  ],
   watches: [
     watch(Pods, ({ object, gone }) => (gone || !hasEphemeral(object) ? [] : [`${object.metadata?.namespace ?? ''}/${object.metadata?.name ?? ''}`])),
     // A claim that stood in the way may be gone.

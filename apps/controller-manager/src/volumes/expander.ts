@@ -19,11 +19,8 @@ function raised(claim: PersistentVolumeClaim, old: PersistentVolumeClaim | undef
 /** Tells claims that grow to wait for the program that made their volume: no kind of volume is expanded from here. */
 export const persistentVolumeExpander = defineController({
   name: 'persistentvolume-expander-controller',
+  account: 'expand-controller',
   eventSource: 'volume_expand',
-  rbac: [
-    { apiGroups: [''], resources: ['persistentvolumes', 'persistentvolumeclaims'], verbs: ['get', 'list', 'watch'] },
-    { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch', 'update'] },
-  ],
   watches: [watch(PersistentVolumeClaims, ({ object, old, gone }) => (!gone && raised(object, old) && wantsMore(object) ? [keyOf(object)] : []))],
   setup(context) {
     context.store(PersistentVolumes);

@@ -33,11 +33,8 @@ const ignoreGone = (error: unknown): void => {
 /** Keeps claims that pods use from being removed. */
 export const claimProtectionController = defineController<PersistentVolumeClaim>({
   name: 'persistentvolumeclaim-protection-controller',
+  account: 'pvc-protection-controller',
   for: PersistentVolumeClaims,
-  rbac: [
-    { apiGroups: [''], resources: ['persistentvolumeclaims'], verbs: ['get', 'list', 'watch', 'update'] },
-    { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] },
-  ],
   watches: [
     watch(Pods, function* ({ object, gone }) {
       if (!gone && !isTerminal(object)) return;
@@ -58,8 +55,8 @@ export const claimProtectionController = defineController<PersistentVolumeClaim>
 /** Keeps volumes that are bound from being removed. */
 export const volumeProtectionController = defineController<PersistentVolume>({
   name: 'persistentvolume-protection-controller',
+  account: 'pv-protection-controller',
   for: PersistentVolumes,
-  rbac: [{ apiGroups: [''], resources: ['persistentvolumes'], verbs: ['get', 'list', 'watch', 'update'] }],
   async reconcile(key, { api, store }) {
     const volume = store(PersistentVolumes).get(key);
     const finalizers = volume && plan(volume, volumeFinalizer, () => volume.status?.phase === 'Bound');

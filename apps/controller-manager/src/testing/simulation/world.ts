@@ -1,9 +1,11 @@
 import { Leases, Namespaces, Pods } from '@orrery/api';
 import type { Pod } from '@orrery/api/types';
+import type { ApiClient } from '@orrery/client';
 import { type FakeApi, createFakeApi } from '@orrery/client/testing';
 import { controllerOf } from '@orrery/controller';
 import { type Clock, type Env, type Random, VirtualClock, createMetrics, seededRandom, silentLogger } from '@orrery/runtime';
 import { type ControllerManager, createControllerManager } from '../../component.ts';
+import { guardedBy } from '../role-guard.ts';
 import { Invariants } from './invariants.ts';
 import { type Link, type Write, createLink } from './link.ts';
 import { Machines } from './machines.ts';
@@ -85,7 +87,9 @@ export class World {
     const process = { skewMs: 0 };
     const clock: Clock = { ...bound(this.clock), now: () => this.clock.now() + process.skewMs };
     const env: Env = { clock, random: seededRandom(seed + 500), log: silentLogger, metrics: createMetrics() };
-    const manager = createControllerManager(env, { api: this.options.sabotage?.(link) ?? link, identity: `m${this.born}` }, { controllers });
+    const api = this.options.sabotage?.(link) ?? link;
+    const apiAs = (account: string): ApiClient => guardedBy(account, api, (what) => void this.invariants.violations.push(what));
+    const manager = createControllerManager(env, { api, apiAs, identity: `m${this.born}` }, { controllers });
     void manager.start().catch(() => undefined);
     this.processes.push(Object.assign(process, { manager, link }));
   }

@@ -118,15 +118,6 @@ export const localVolumeController = defineController({
   name: 'local-volume-provisioner',
   eventSource: localProvisioner,
   initialKeys: [classKey],
-  rbac: [
-    { apiGroups: [''], resources: ['persistentvolumes'], verbs: ['list', 'watch', 'get', 'create', 'update', 'delete'] },
-    { apiGroups: [''], resources: ['persistentvolumeclaims'], verbs: ['list', 'watch', 'get', 'update'] },
-    { apiGroups: [''], resources: ['persistentvolumeclaims/status'], verbs: ['update'] },
-    { apiGroups: [''], resources: ['pods'], verbs: ['list', 'watch', 'get', 'create', 'delete'] },
-    { apiGroups: [''], resources: ['nodes'], verbs: ['list', 'watch'] },
-    { apiGroups: ['storage.k8s.io'], resources: ['storageclasses'], verbs: ['list', 'watch', 'get', 'create'] },
-    { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch', 'update'] },
-  ],
   watches: [
     watch(PersistentVolumeClaims, ({ object, gone }) => (gone ? [] : [`${claimPrefix}${keyOf(object)}`])),
     watch(PersistentVolumes, ({ object, gone }) => (gone || !isLocal(object) ? [] : [`${volumePrefix}${object.metadata?.name ?? ''}`])),
