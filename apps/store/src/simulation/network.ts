@@ -28,6 +28,8 @@ export class Connection {
   readonly caller: Process;
   callee: Process | undefined;
   isOpen = true;
+  /** Something of it is lost for good. */
+  isTorn = false;
   onBroken: { caller?: () => void; callee?: () => void } = {};
   readonly held: { direction: 'up' | 'down'; deliver: () => void }[] = [];
   readonly lastAt = { up: 0, down: 0 };
@@ -105,15 +107,17 @@ export class Network {
     if (direction === 'up') connection.callee ??= target.process;
     const meant = direction === 'up' ? connection.callee : connection.caller;
     // Nobody listens: where the machine runs it says so, else nobody does.
-    if (!meant || meant !== target.process) return target.process ? this.break(connection) : this.doubt(connection);
-    meant.enter(deliver);
+    if (meant && meant === target.process) return meant.enter(deliver);
+    connection.isTorn = true;
+    if (target.process) this.break(connection);
+    else this.doubt(connection);
   }
 
   /** Both ends will notice in a while, unless the trouble is over by then. */
   private doubt(connection: Connection): void {
     this.time.after(unnoticed.leastMs + this.random.int(unnoticed.moreMs), () => {
       const { from, to, caller, callee } = connection;
-      const isWhole = !this.isCut(connection) && from.process === caller && to.process !== undefined && (callee === undefined || to.process === callee);
+      const isWhole = !connection.isTorn && !this.isCut(connection) && from.process === caller && to.process !== undefined && (callee === undefined || to.process === callee);
       if (!isWhole) this.break(connection);
     });
   }
