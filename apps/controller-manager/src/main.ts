@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { apiConnectionSchema, connectApi, csrSigner, runMain, withHealthServer } from '@orrery/node-io';
+import { apiConnectionSchema, connectApi, connectApiByToken, csrSigner, runMain, withHealthServer } from '@orrery/node-io';
 import { createControllerManager } from './component.ts';
 import { controllerManagerSchema } from './config.ts';
+import { accountClients } from './identity/account-clients.ts';
 import { secretTokenSigner } from './serviceaccount/token-signer.ts';
 
 await runMain({
@@ -13,7 +14,9 @@ await runMain({
     const signer = clusterSigningCertFile ? csrSigner({ cert: readFileSync(clusterSigningCertFile, 'utf8'), key: readFileSync(clusterSigningKeyFile, 'utf8') }) : undefined;
     const rootCaPem = rootCaFile ? readFileSync(rootCaFile, 'utf8') : undefined;
     const tokenSigner = serviceAccountPrivateKeyFile ? secretTokenSigner(readFileSync(serviceAccountPrivateKeyFile, 'utf8')) : undefined;
-    const manager = createControllerManager(env, { api: connectApi(env, config), rootCaPem, signer, tokenSigner }, config);
+    const api = connectApi(env, config);
+    const own = config.useServiceAccountCredentials ? { apiAs: accountClients({ api, env, connect: connectApiByToken(env, config) }) } : {};
+    const manager = createControllerManager(env, { api, ...own, rootCaPem, signer, tokenSigner }, config);
     return withHealthServer(manager, { env, address: config.healthAddress });
   },
 });

@@ -53,6 +53,21 @@ function connectDirectly(env: Pick<Env, 'clock' | 'random' | 'log' | 'metrics'>,
 }
 
 /**
+ * Clients of the same server that show a token, and no certificate: a server would take them for its holder. All share one
+ * connection, which is not the program's own.
+ */
+export function connectApiByToken(env: Pick<Env, 'clock' | 'random' | 'log' | 'metrics'>, config: ApiConnection): (token: () => string) => ApiClient {
+  const { server, insecureSkipTlsVerify, serverName, ca } = access(config);
+  const trusted = ca ? { ca } : {};
+  if (config.apiTransport === 'rest') {
+    const http = createHttpClient({ server, ...trusted, ...(insecureSkipTlsVerify ? { insecureSkipTlsVerify } : {}), ...(serverName ? { serverName } : {}) });
+    return (token) => createRestApiClient({ http, env, host: new URL(server).host, token });
+  }
+  const channel = grpcChannel(config.apiServer, ca ? { tls: trusted, serverName: serverName ?? config.apiServerName } : {});
+  return (token) => createGrpcApiClient(channel, { env, token });
+}
+
+/**
  * A client of the API server as the settings say; with `natsUrl` its watches follow the change feed. Does not connect yet: an
  * unreachable server shows as 503 of the calls, an unreachable NATS not at all.
  */

@@ -89,7 +89,7 @@ export function controlPlaneSpecs(context: SpecContext): ProcessSpec[] {
   const cloud = context.tls('cloud', 'orrery:cloud', ['orrery:components']);
   return [
     { name: 'scheduler', app: 'scheduler', args: apiFlags(context, scheduler) },
-    { name: 'controller-manager', app: 'controller-manager', args: [...apiFlags(context, manager), '--root-ca-file', manager.ca, ...signing, '--cluster-cidr', podRange(options.nodes), '--health-address', `${local}:0`] },
+    { name: 'controller-manager', app: 'controller-manager', args: [...apiFlags(context, manager), '--root-ca-file', manager.ca, '--use-service-account-credentials', ...signing, '--cluster-cidr', podRange(options.nodes), '--health-address', `${local}:0`] },
     {
       name: 'cloud',
       app: 'cloud',

@@ -160,7 +160,8 @@ class SingleCluster implements Cluster {
 
   private controllerManager(): Component {
     const api = this.client('system:kube-controller-manager');
-    return createControllerManager(this.env('controller-manager'), { api, rootCaPem: this.pki.caCert, signer: csrSigner({ cert: this.pki.caCert, key: this.pki.caKey }), tokenSigner: secretTokenSigner(this.pki.saKey), identity: 'single' }, { clusterCidr: podRange(this.options.nodes), ...extraSettings('controller-manager', this.options.extra) });
+    const apiAs = (account: string): ApiClient => this.client(`system:serviceaccount:kube-system:${account}`, ['system:serviceaccounts', 'system:serviceaccounts:kube-system']);
+    return createControllerManager(this.env('controller-manager'), { api, apiAs, rootCaPem: this.pki.caCert, signer: csrSigner({ cert: this.pki.caCert, key: this.pki.caKey }), tokenSigner: secretTokenSigner(this.pki.saKey), identity: 'single' }, { clusterCidr: podRange(this.options.nodes), ...extraSettings('controller-manager', this.options.extra) });
   }
 
   private cloud(): Component {
