@@ -12,6 +12,7 @@ import { type CycleTimer, createCycleTimer } from './framework/cycle-timer.ts';
 import { type Framework, createFramework } from './framework/framework.ts';
 import { type ClusterEvent, type EventInterest, type Plugin, type PluginDefinition, type PluginHandle, type QueuedPod, podKey } from './framework/types.ts';
 import type { WaitingPods } from './framework/waiting-pods.ts';
+import { livePods } from './live-pods.ts';
 import { defaultPlugins, definitions } from './plugins/index.ts';
 import { type ClusterVolumes, watchVolumes } from './volumes/cluster-volumes.ts';
 
@@ -37,9 +38,6 @@ export interface Sources {
   /** It exists, has no node, and is not being deleted. */
   isPending(pod: PodInfo): boolean;
 }
-
-/** Pods that have not ended. */
-export const livePods = { fieldSelector: 'status.phase!=Succeeded,status.phase!=Failed' };
 
 export function createSources({ informers, tell }: Pick<ProfileDeps, 'informers' | 'tell'>): Sources {
   const pods = informers.informer(Pods, livePods);

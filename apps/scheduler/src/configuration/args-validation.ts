@@ -154,4 +154,5 @@ export const argsRules: Readonly<Record<string, Rule>> = {
   PodTopologySpread: validateSpread,
   VolumeBinding: validateVolumeBinding,
   DynamicResources: validateDynamicResources,
+  RequestedToCapacityRatio: ({ shape = [] }: { shape?: readonly UtilizationShapePoint[] }, path) => validateShape(shape, `${path}.shape`),
 };

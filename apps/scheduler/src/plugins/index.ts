@@ -1,8 +1,14 @@
 import type { PluginDefinition } from '../framework/types.ts';
+import { coscheduling } from './coscheduling.ts';
 import { defaultBinder } from './default-binder.ts';
 import { defaultPreemption } from './default-preemption/default-preemption.ts';
 import { imageLocality } from './image-locality.ts';
 import { interPodAffinity } from './inter-pod-affinity/inter-pod-affinity.ts';
+import { nodeLabel } from './legacy/node-label.ts';
+import { nodePreferAvoidPods } from './legacy/node-prefer-avoid-pods.ts';
+import { resourcePolicies } from './legacy/resource-policies.ts';
+import { selectorSpread } from './legacy/selector-spread.ts';
+import { serviceAffinity } from './legacy/service-affinity.ts';
 import { nodeAffinity } from './node-affinity.ts';
 import { nodeName } from './node-name.ts';
 import { nodePorts } from './node-ports.ts';
@@ -38,6 +44,12 @@ export const definitions: readonly PluginDefinition<any>[] = [
   imageLocality,
   defaultPreemption,
   defaultBinder,
+  coscheduling,
+  nodeLabel,
+  nodePreferAvoidPods,
+  selectorSpread,
+  serviceAffinity,
+  ...resourcePolicies,
 ];
 
 /** The default profile: what runs everywhere it can, in this order, with the weights of the scorers. */
