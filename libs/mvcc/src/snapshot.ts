@@ -35,32 +35,37 @@ function chunk(parts: readonly Uint8Array[]): Uint8Array {
 }
 
 function encodeKv(kv: StoredKv): Uint8Array {
-  const out = Buffer.allocUnsafe(kvHeader + kv.key.length + kv.value.length);
-  out.writeUInt32LE(kv.key.length, 0);
-  out.writeUInt32LE(kv.value.length, 4);
+  const { key, value } = kv;
+  const out = Buffer.allocUnsafe(kvHeader + key.length + value.length);
+  out.writeUInt32LE(key.length, 0);
+  out.writeUInt32LE(value.length, 4);
   out.writeUInt32LE(StoredKv.sub(kv), 8);
   out.writeDoubleLE(kv.createRevision, 12);
   out.writeDoubleLE(kv.modRevision, 20);
   out.writeDoubleLE(kv.version, 28);
   out.writeBigInt64LE(BigInt(kv.lease), 36);
-  out.set(kv.key, kvHeader);
-  out.set(kv.value, kvHeader + kv.key.length);
+  out.set(key, kvHeader);
+  out.set(value, kvHeader + key.length);
   return out;
 }
 
-/** Key and value are copied: a view would keep the whole file in memory. */
+/** The same number in the form that takes no memory of its own, if it has one: what was read as a double stays a double. */
+function small(value: number): number {
+  return value <= 0x3fffffff ? value | 0 : value;
+}
+
 function decodeKv(bytes: Buffer, at: number): { kv: StoredKv; next: number } {
   const keyEnd = at + kvHeader + bytes.readUInt32LE(at);
   const next = keyEnd + bytes.readUInt32LE(at + 4);
-  const kv = {
-    key: Buffer.from(bytes.subarray(at + kvHeader, keyEnd)),
-    createRevision: bytes.readDoubleLE(at + 12),
-    modRevision: bytes.readDoubleLE(at + 20),
-    version: bytes.readDoubleLE(at + 28),
-    value: Buffer.from(bytes.subarray(keyEnd, next)),
-    lease: String(bytes.readBigInt64LE(at + 36)),
+  const lease = bytes.readBigInt64LE(at + 36);
+  const of = {
+    createRevision: small(bytes.readDoubleLE(at + 12)),
+    modRevision: small(bytes.readDoubleLE(at + 20)),
+    version: small(bytes.readDoubleLE(at + 28)),
+    lease: lease === 0n ? '0' : String(lease),
   };
-  return { kv: new StoredKv(kv, bytes.readUInt32LE(at + 8)), next };
+  const kv = StoredKv.make(of, { key: bytes.subarray(at + kvHeader, keyEnd), value: bytes.subarray(keyEnd, next) }, { sub: bytes.readUInt32LE(at + 8), older: undefined });
+  return { kv, next };
 }
 
 /**

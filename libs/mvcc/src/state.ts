@@ -223,17 +223,15 @@ export class WriteTxn {
     const lease = put.lease ?? '0';
     const entry = index.get(key);
     const before = entry && entry.head.version > 0 ? entry.head : undefined;
-    const kv = new StoredKv(
+    const kv = StoredKv.make(
       {
-        key: entry ? entry.head.key : put.key,
         createRevision: before ? before.createRevision : this.nextRevision,
         modRevision: this.nextRevision,
         version: before ? before.version + 1 : 1,
-        value: put.value ?? noBytes,
         lease,
       },
-      this.written.length,
-      entry?.head,
+      { key: put.key, value: put.value ?? noBytes },
+      { sub: this.written.length, older: entry?.head },
     );
     if (entry) entry.head = kv;
     else index.set(key, { head: kv });
@@ -265,7 +263,7 @@ export class WriteTxn {
 
   private bury(kv: StoredKv, key: Key): void {
     const entry = this.state.index.get(key) as Entry;
-    const tombstone = StoredKv.tombstone(kv.key, this.nextRevision, this.written.length, entry.head);
+    const tombstone = StoredKv.tombstone(entry.head, this.nextRevision, this.written.length);
     entry.head = tombstone;
     if (kv.lease !== '0') this.state.leases.detach(kv.lease, key);
     this.written.push(tombstone);

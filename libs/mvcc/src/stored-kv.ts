@@ -1,36 +1,70 @@
 import type { KeyValue } from '@orrery/proto/etcd';
+import { type Place, reserve } from './slab.ts';
 
-const none = Buffer.alloc(0);
+/** All of a version but its key and value. */
+export interface VersionOf {
+  readonly createRevision: number;
+  readonly modRevision: number;
+  readonly version: number;
+  readonly lease: string;
+}
 
 /**
  * One version of one key. It is what responses and events carry, by reference, so it never changes for a reader; the
  * chain to older versions is private. A version of 0 is a tombstone: key and mod revision only, as etcd's delete
- * events show it.
+ * events show it. Key and value lie one after the other among the bytes of others; who reads them gets views.
  */
 export class StoredKv implements KeyValue {
-  readonly key: Buffer;
   readonly createRevision: number;
   readonly modRevision: number;
   readonly version: number;
-  readonly value: Buffer;
   readonly lease: string;
+  readonly #slab: Buffer;
+  readonly #at: number;
+  readonly #keyBytes: number;
+  readonly #valueBytes: number;
   /** Position within the transaction that wrote it. */
   readonly #sub: number;
   #older: StoredKv | undefined;
 
-  constructor(kv: { key: Buffer; createRevision: number; modRevision: number; version: number; value: Buffer; lease: string }, sub: number, older?: StoredKv) {
-    this.key = kv.key;
-    this.createRevision = kv.createRevision;
-    this.modRevision = kv.modRevision;
-    this.version = kv.version;
-    this.value = kv.value;
-    this.lease = kv.lease;
-    this.#sub = sub;
-    this.#older = older;
+  private constructor(of: VersionOf, bytes: { place: Place; key: number; value: number }, link: { sub: number; older: StoredKv | undefined }) {
+    this.createRevision = of.createRevision;
+    this.modRevision = of.modRevision;
+    this.version = of.version;
+    this.lease = of.lease;
+    this.#slab = bytes.place.slab;
+    this.#at = bytes.place.at;
+    this.#keyBytes = bytes.key;
+    this.#valueBytes = bytes.value;
+    this.#sub = link.sub;
+    this.#older = link.older;
   }
 
-  static tombstone(key: Buffer, modRevision: number, sub: number, older?: StoredKv): StoredKv {
-    return new StoredKv({ key, createRevision: 0, modRevision, version: 0, value: none, lease: '0' }, sub, older);
+  /** Copies key and value. */
+  static make(of: VersionOf, bytes: { key: Uint8Array; value: Uint8Array }, link: { sub: number; older: StoredKv | undefined }): StoredKv {
+    const { key, value } = bytes;
+    const place = reserve(key.length + value.length);
+    place.slab.set(key, place.at);
+    place.slab.set(value, place.at + key.length);
+    return new StoredKv(of, { place, key: key.length, value: value.length }, link);
+  }
+
+  static tombstone(before: StoredKv, modRevision: number, sub: number): StoredKv {
+    const place = { slab: before.#slab, at: before.#at };
+    return new StoredKv({ createRevision: 0, modRevision, version: 0, lease: '0' }, { place, key: before.#keyBytes, value: 0 }, { sub, older: before });
+  }
+
+  get key(): Buffer {
+    return this.#slab.subarray(this.#at, this.#at + this.#keyBytes);
+  }
+
+  get value(): Buffer {
+    const start = this.#at + this.#keyBytes;
+    return this.#slab.subarray(start, start + this.#valueBytes);
+  }
+
+  static bytes(kv: StoredKv): number {
+    return kv.#keyBytes + kv.#valueBytes;
   }
 
   static sub(kv: StoredKv): number {
@@ -66,5 +100,5 @@ export function byRevision(a: StoredKv, b: StoredKv): number {
 
 /** What one version counts towards the size of the database: its bytes and a flat share for the bookkeeping. */
 export function footprint(kv: StoredKv): number {
-  return kv.key.length + kv.value.length + 96;
+  return StoredKv.bytes(kv) + 96;
 }
