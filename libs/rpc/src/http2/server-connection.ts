@@ -1,4 +1,5 @@
-import { flag, frame, frameHeader, defaultFrameSize, defaultWindow, encodeFrame, encodeSettings, h2Error, largestWindow, preface, setting, uint32 } from './frames.ts';
+import { ConnectionError, type FrameHead, FrameReader, protocolError, unpad } from './frame-reader.ts';
+import { defaultFrameSize, defaultWindow, encodeFrame, encodeSettings, flag, frame, h2Error, largestWindow, setting, uint32 } from './frames.ts';
 import { type Header, HpackDecoder, HpackError } from './hpack.ts';
 import { type Outgoing, SendWindows, headersFrame, resetFrame } from './send-window.ts';
 
@@ -37,17 +38,6 @@ interface Pending {
   bytes: number;
 }
 
-/** Breaks a connection: the other end does not keep to the protocol. */
-class ConnectionError extends Error {
-  readonly code: number;
-
-  constructor(code: number, what: string) {
-    super(what);
-    this.code = code;
-  }
-}
-
-const protocolError = (what: string): ConnectionError => new ConnectionError(h2Error.protocol, what);
 /** What a client may have on its way: on one stream, and in all. */
 export const streamWindow = 1024 * 1024;
 const connectionWindow = 16 * 1024 * 1024;
@@ -67,8 +57,7 @@ export class ServerConnection {
   private readonly opened: (stream: ServerStream, headers: readonly Header[]) => StreamEvents;
   private readonly streams = new Map<number, ServerStream>();
   private readonly hpack = new HpackDecoder(maxHeaderBytes);
-  private rest: Buffer = nothing;
-  private greeted = false;
+  private readonly frames = new FrameReader((head, payload) => this.frame(head, payload));
   private settled = false;
   private pending: Pending | undefined;
   private lastStream = 0;
@@ -99,7 +88,7 @@ export class ServerConnection {
   receive(chunk: Buffer): void {
     if (this.closed) return;
     try {
-      this.take(this.rest.length ? Buffer.concat([this.rest, chunk]) : chunk);
+      this.frames.push(chunk);
     } catch (error) {
       if (error instanceof HpackError) this.fail(new ConnectionError(h2Error.compression, error.message));
       else if (error instanceof ConnectionError) this.fail(error);
@@ -107,28 +96,7 @@ export class ServerConnection {
     }
   }
 
-  private take(bytes: Buffer): void {
-    let at = this.greeted ? 0 : this.greet(bytes);
-    while (this.greeted && at + frameHeader <= bytes.length && !this.closed) {
-      const length = bytes.readUIntBE(at, 3);
-      if (length > defaultFrameSize) throw new ConnectionError(h2Error.frameSize, `frame of ${length} bytes`);
-      const end = at + frameHeader + length;
-      if (end > bytes.length) break;
-      this.frame({ type: bytes[at + 3] as number, flags: bytes[at + 4] as number, id: bytes.readUInt32BE(at + 5) & largestWindow }, bytes.subarray(at + frameHeader, end));
-      at = end;
-    }
-    this.rest = at < bytes.length ? bytes.subarray(at) : nothing;
-  }
-
-  private greet(bytes: Buffer): number {
-    const known = Math.min(bytes.length, preface.length);
-    if (!bytes.subarray(0, known).equals(preface.subarray(0, known))) throw protocolError('no HTTP/2 preface');
-    if (bytes.length < preface.length) return 0;
-    this.greeted = true;
-    return preface.length;
-  }
-
-  private frame(head: { type: number; flags: number; id: number }, payload: Buffer): void {
+  private frame(head: FrameHead, payload: Buffer): void {
     const { type, flags, id } = head;
     if (this.pending && (type !== frame.continuation || id !== this.pending.stream)) throw protocolError('frame within a header block');
     if (!this.settled && type !== frame.settings) throw protocolError('no settings at the beginning');
@@ -163,7 +131,7 @@ export class ServerConnection {
     }
   }
 
-  private data({ flags, id }: { flags: number; id: number }, payload: Buffer): void {
+  private data({ flags, id }: FrameHead, payload: Buffer): void {
     if (id === 0 || id > this.lastStream) throw protocolError(`data on stream ${id}`);
     // Whatever becomes of the stream, the connection goes on.
     this.taken += payload.length;
@@ -190,7 +158,7 @@ export class ServerConnection {
     this.write(encodeFrame({ type: frame.windowUpdate, stream: stream.out.id }, uint32(bytes)));
   }
 
-  private headers({ flags, id }: { flags: number; id: number }, payload: Buffer): void {
+  private headers({ flags, id }: FrameHead, payload: Buffer): void {
     if (id % 2 === 0) throw protocolError(`headers on stream ${id}`);
     let block = flags & flag.padded ? unpad(payload) : payload;
     if (flags & flag.priority) {
@@ -243,7 +211,7 @@ export class ServerConnection {
     if (stream) this.forget(stream);
   }
 
-  private settings({ flags, id }: { flags: number; id: number }, payload: Buffer): void {
+  private settings({ flags, id }: FrameHead, payload: Buffer): void {
     if (id !== 0) throw protocolError('settings of a stream');
     if (payload.length % 6 || (flags & flag.ack && payload.length)) throw new ConnectionError(h2Error.frameSize, 'settings');
     this.settled = true;
@@ -332,6 +300,7 @@ export class ServerConnection {
   close(): void {
     if (this.closed) return;
     this.closed = true;
+    this.frames.stop();
     for (const stream of [...this.streams.values()]) this.forget(stream);
     this.transport.end();
   }
@@ -339,10 +308,4 @@ export class ServerConnection {
 
 function goaway(lastStream: number, code: number, message: string): Buffer {
   return encodeFrame({ type: frame.goaway }, Buffer.concat([uint32(lastStream, code), Buffer.from(message)]));
-}
-
-function unpad(payload: Buffer): Buffer {
-  const padding = payload[0];
-  if (padding === undefined || padding >= payload.length) throw protocolError('more padding than payload');
-  return payload.subarray(1, payload.length - padding);
 }
