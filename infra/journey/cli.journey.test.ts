@@ -27,8 +27,8 @@ describe('orrery', () => {
   it('explains itself', async () => {
     const help = await orrery('--help');
     expect(help.code).toBe(0);
-    for (const word of ['up', 'status', 'logs', 'kubeconfig', 'down', 'completion', 'Exit codes']) expect(help.stdout).toContain(word);
-    for (const command of ['up', 'status', 'logs', 'kubeconfig', 'down', 'completion']) expect((await orrery(command, '--help')).code).toBe(0);
+    for (const word of ['up', 'status', 'logs', 'kubeconfig', 'clock', 'down', 'completion', 'Exit codes']) expect(help.stdout).toContain(word);
+    for (const command of ['up', 'status', 'logs', 'kubeconfig', 'clock', 'down', 'completion']) expect((await orrery(command, '--help')).code).toBe(0);
   });
 
   it.each([

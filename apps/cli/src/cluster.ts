@@ -1,3 +1,4 @@
+import type { Clock } from '@orrery/runtime';
 import type { DataDir } from './data-dir.ts';
 import type { ExtraConfig } from './extra-config.ts';
 
@@ -16,6 +17,8 @@ export interface ClusterOptions {
   readonly without: ReadonlySet<string>;
   /** Flags of components beyond those this program sets. */
   readonly extra: ExtraConfig;
+  /** Of components in this process. */
+  readonly clock: Clock;
   /** Called when a process was started again. */
   readonly onChange?: () => void;
 }

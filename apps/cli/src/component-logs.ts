@@ -1,7 +1,7 @@
 import { type WriteStream, createWriteStream } from 'node:fs';
 import { join } from 'node:path';
-import { realClock, realRandom } from '@orrery/node-io';
-import { type Env, type LogLevel, createLogger, createMetrics, formatJsonLine } from '@orrery/runtime';
+import { realRandom } from '@orrery/node-io';
+import { type Clock, type Env, type LogLevel, createLogger, createMetrics, formatJsonLine } from '@orrery/runtime';
 
 /** Gives every component of a process its own log file, logs/NAME.log, and its own metrics. */
 export interface ComponentLogs {
@@ -9,7 +9,7 @@ export interface ComponentLogs {
   close(): Promise<void>;
 }
 
-export function createComponentLogs(dir: string, level: LogLevel): ComponentLogs {
+export function createComponentLogs(dir: string, { level, clock }: { readonly level: LogLevel; readonly clock: Clock }): ComponentLogs {
   const files = new Map<string, WriteStream>();
   const open = (component: string): WriteStream => {
     let file = files.get(component);
@@ -23,8 +23,8 @@ export function createComponentLogs(dir: string, level: LogLevel): ComponentLogs
   return {
     env(component) {
       const file = open(component);
-      const log = createLogger({ now: realClock.now, level, write: (record) => void file.write(formatJsonLine(record)), fields: { component } });
-      return { clock: realClock, random: realRandom, log, metrics: createMetrics() };
+      const log = createLogger({ now: () => clock.now(), level, write: (record) => void file.write(formatJsonLine(record)), fields: { component } });
+      return { clock, random: realRandom, log, metrics: createMetrics() };
     },
     close: async () => void (await Promise.all([...files.values()].map((file) => new Promise((done) => file.end(done))))),
   };

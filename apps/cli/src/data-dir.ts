@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { createHash } from 'node:crypto';
+import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 /** Where a cluster keeps everything: state that survives a restart, logs, and what tells other commands about it. */
@@ -9,6 +10,8 @@ export interface DataDir {
   readonly store: string;
   readonly logs: string;
   readonly kubeconfig: string;
+  /** Socket on which a running cluster takes orders. */
+  readonly control: string;
 }
 
 /** What a running cluster says about itself, in `cluster.json`. */
@@ -23,6 +26,8 @@ export interface ClusterState {
   readonly ready: boolean;
   /** host:port by purpose: etcd, api-grpc, dns, ingress-http, ingress-https. */
   readonly endpoints: Readonly<Record<string, string>>;
+  /** Path of the socket on which it takes orders (`orrery clock`); absent where it takes none. */
+  readonly control?: string;
   /** pid by component, in the processes layout. */
   readonly processes?: Readonly<Record<string, number>>;
 }
@@ -31,9 +36,15 @@ export function defaultDataDir(): string {
   return process.env['ORRERY_DATA_DIR'] ?? join(homedir(), '.orrery', 'default');
 }
 
+/** A socket's path may be 107 bytes long; a longer one is told apart by its hash. */
+function controlPath(root: string): string {
+  const path = join(root, 'control.sock');
+  return Buffer.byteLength(path) <= 100 ? path : join(tmpdir(), `orrery-${createHash('sha256').update(root).digest('hex').slice(0, 16)}.sock`);
+}
+
 export function dataDir(path: string | undefined): DataDir {
   const root = resolve(path ?? defaultDataDir());
-  return { root, pki: join(root, 'pki'), store: join(root, 'store'), logs: join(root, 'logs'), kubeconfig: join(root, 'kubeconfig') };
+  return { root, pki: join(root, 'pki'), store: join(root, 'store'), logs: join(root, 'logs'), kubeconfig: join(root, 'kubeconfig'), control: controlPath(root) };
 }
 
 export function prepareDataDir(dir: DataDir): void {

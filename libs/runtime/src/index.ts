@@ -1,3 +1,4 @@
+export * from './adjustable-clock.ts';
 export * from './clock.ts';
 export * from './component.ts';
 export * from './config.ts';

@@ -3,6 +3,8 @@ import { basename, resolve } from 'node:path';
 import { stopSignal, whenAborted } from '@orrery/node-io';
 import { type Cluster, type ClusterOptions, replaceable } from '../cluster.ts';
 import { type DataDir, clearState, dataDir, defaultDataDir, prepareDataDir, processStart, runningCluster, writeState } from '../data-dir.ts';
+import { clusterClock } from '../control/clock-control.ts';
+import { serveControl } from '../control/server.ts';
 import { startDetached } from '../detached.ts';
 import { writeKubeconfig } from '../kubeconfig-file.ts';
 import { type ExtraConfig, addExtraConfig } from '../extra-config.ts';
@@ -55,9 +57,9 @@ function clusterName(dir: DataDir): string {
   return dir.root === resolve(defaultDataDir()) ? 'orrery' : `orrery-${basename(dir.root)}`;
 }
 
-function clusterOptions(dir: DataDir, options: UpOptions, onChange: () => void): ClusterOptions {
+function clusterOptions(dir: DataDir, options: UpOptions, more: Pick<ClusterOptions, 'clock' | 'onChange'>): ClusterOptions {
   const { nodes, apiPort, apiHost, nodeCpu: cpu, nodeMemory: memory, nodePods: pods } = options;
-  return { dir, name: clusterName(dir), nodes, apiPort, apiHost, node: { cpu, memory, pods }, without: new Set(options.without), extra: options.extraConfig, onChange };
+  return { dir, name: clusterName(dir), nodes, apiPort, apiHost, node: { cpu, memory, pods }, without: new Set(options.without), extra: options.extraConfig, ...more };
 }
 
 /** Prints to a terminal or a log: one line a step, with the time since the start. */
@@ -74,6 +76,7 @@ function publishState(dir: DataDir, cluster: Cluster, options: UpOptions, ready:
     nodes: options.nodes,
     server: cluster.server(),
     ready,
+    ...(options.layout === 'single' ? { control: dir.control } : {}),
     endpoints: cluster.endpoints(),
     ...(cluster.processes ? { processes: cluster.processes() } : {}),
   });
@@ -93,17 +96,20 @@ async function runForeground(dir: DataDir, options: UpOptions): Promise<void> {
   const step = progress(began);
   const stop = stopSignal();
   const create = options.layout === 'processes' ? createProcessesCluster : createSingleCluster;
+  let control: { close(): Promise<void> } | undefined;
   let phase: 'starting' | 'started' | 'ready' = 'starting';
   const onChange = (): void => {
     if (phase !== 'starting') publishState(dir, cluster, options, phase === 'ready');
   };
-  const cluster = await create(clusterOptions(dir, options, onChange));
+  const clock = clusterClock(dir.root);
+  const cluster = await create(clusterOptions(dir, options, { clock, onChange }));
   process.stdout.write(`Starting a cluster of ${options.nodes} node${options.nodes === 1 ? '' : 's'} on ${dir.root}\n`);
   try {
     await cluster.start(step, stop);
     writeKubeconfig(dir.kubeconfig, cluster.kubeconfig());
     if (options.kubeconfig) writeKubeconfig(resolve(options.kubeconfig), cluster.kubeconfig());
     phase = 'started';
+    if (options.layout === 'single') control = await serveControl(dir.control, { clock, root: dir.root });
     publishState(dir, cluster, options, false);
     await cluster.untilReady(step, stop);
     phase = 'ready';
@@ -115,6 +121,7 @@ async function runForeground(dir: DataDir, options: UpOptions): Promise<void> {
   } catch (error) {
     if (!stop.aborted) throw explained(error, options);
   } finally {
+    await control?.close();
     await cluster.stop();
     clearState(dir, process.pid);
   }

@@ -38,7 +38,7 @@ class SingleCluster implements Cluster {
   constructor(options: ClusterOptions) {
     this.options = options;
     const { dir } = options;
-    this.logs = createComponentLogs(dir.logs, 'info');
+    this.logs = createComponentLogs(dir.logs, { level: 'info', clock: options.clock });
     this.pki = ensurePki(dir.pki, { dnsNames: [clusterServerName] });
     this.fabric = createFabric(this.env('vnet'), { hostGateway: { dial: ({ to }) => this.dialMachine(to) } });
     this.infra = this.fabric.addSwitch({ node: 'orrery-infra', nodeIp: network.infraSwitch });

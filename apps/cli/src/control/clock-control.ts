@@ -1,0 +1,60 @@
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { realClock } from '@orrery/node-io';
+import { AdjustableClock, type ClockReading } from '@orrery/runtime';
+import { eventLoopSettled } from './event-loop.ts';
+
+/** What can be asked of a cluster's clock. */
+export type ClockRequest = { readonly action: 'speed'; readonly factor: number } | { readonly action: 'advance'; readonly ms: number };
+
+/** What is told while time is advanced, one JSON object a line; the last one has the reading, or the error. */
+export interface ClockProgress {
+  readonly doneMs?: number;
+  readonly reading?: ClockReading;
+  readonly error?: string;
+}
+
+/** How often progress is told, milliseconds. */
+const progressEveryMs = 100;
+
+const file = (root: string): string => join(root, 'clock.json');
+
+function savedAhead(root: string): number {
+  if (!existsSync(file(root))) return 0;
+  const { aheadMs } = JSON.parse(readFileSync(file(root), 'utf8')) as { aheadMs?: unknown };
+  if (typeof aheadMs !== 'number' || !Number.isFinite(aheadMs)) throw new Error(`${file(root)} does not say by how many milliseconds the cluster's clock is ahead; remove it to go back to the time of this machine`);
+  return aheadMs;
+}
+
+/** The clock of the cluster whose data lie in `root`. How far it is ahead survives restarts: objects would come from the future otherwise. */
+export function clusterClock(root: string): AdjustableClock {
+  return new AdjustableClock(realClock, { aheadMs: Math.max(0, savedAhead(root)) });
+}
+
+function saveAhead(root: string, clock: AdjustableClock): void {
+  const temporary = `${file(root)}.${process.pid}`;
+  writeFileSync(temporary, `${JSON.stringify({ aheadMs: Math.round(clock.read().aheadMs) })}\n`, { mode: 0o600 });
+  renameSync(temporary, file(root));
+}
+
+/** Does what is asked and tells how it goes. */
+export async function controlClock(target: { readonly clock: AdjustableClock; readonly root: string; readonly signal: AbortSignal }, request: ClockRequest, tell: (progress: ClockProgress) => void): Promise<void> {
+  const { clock, root, signal } = target;
+  try {
+    if (request.action === 'speed') clock.setSpeed(request.factor);
+    else {
+      let toldAt = realClock.monotonic();
+      const onProgress = (doneMs: number): void => {
+        if (realClock.monotonic() - toldAt < progressEveryMs) return;
+        toldAt = realClock.monotonic();
+        saveAhead(root, clock);
+        tell({ doneMs });
+      };
+      await clock.advance(request.ms, { settle: eventLoopSettled, onProgress, signal });
+    }
+    saveAhead(root, clock);
+    tell({ reading: clock.read() });
+  } catch (error) {
+    tell({ error: (error as Error).message });
+  }
+}
