@@ -45,6 +45,8 @@ export interface ReconcileResult {
 export interface ControllerDefinition<T extends KubeObject = KubeObject, State = undefined> {
   /** As in `--controllers` and in metrics, e.g. `replicaset-controller`. */
   readonly name: string;
+  /** What the metrics of its queue are named by, as upstream names it. Default: `name`. */
+  readonly queue?: string;
   /** What its events name as their source, where that is not `name`. */
   readonly eventSource?: string;
   /** Every change of these enqueues their key. */

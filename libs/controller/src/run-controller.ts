@@ -64,7 +64,7 @@ function ownedHandlers(definition: AnyController, owners: Informer<KubeObject> |
 export function runController(definition: AnyController, deps: ControllerDeps): RunningController {
   const { env, api, events, informers } = deps;
   const { name, concurrency = 5 } = definition;
-  const queue = createWorkQueue<string>(env, { name });
+  const queue = createWorkQueue<string>(env, { name: definition.queue ?? name });
   const log = env.log.child({ controller: name });
   const labels = { controller: name };
   const took = env.metrics.histogram('controller_reconcile_duration_seconds', 'How long a reconcile takes, by controller.', latencyBuckets);

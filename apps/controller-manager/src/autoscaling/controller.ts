@@ -122,6 +122,7 @@ export function horizontalPodAutoscaling(options: AutoscalerOptions): AnyControl
   const again = { requeueAfterMs: options.syncPeriodMs };
   return defineController<HorizontalPodAutoscaler, State>({
     name: 'horizontal-pod-autoscaler-controller',
+    queue: 'horizontalpodautoscaler',
     account: 'horizontal-pod-autoscaler',
     eventSource: 'horizontal-pod-autoscaler',
     for: HorizontalPodAutoscalers,

@@ -7,6 +7,7 @@ import { endsInMs, isBootstrapToken } from './token.ts';
 /** Deletes bootstrap tokens that have ended. */
 export const tokenCleaner = defineController({
   name: 'token-cleaner-controller',
+  queue: 'token_cleaner',
   account: 'token-cleaner',
   watches: [watch(Secrets, ({ object, gone }) => (!gone && isBootstrapToken(object) ? [keyOf(object)] : []))],
   async reconcile(key, { api, env, store }) {

@@ -31,6 +31,7 @@ export async function plan(info: ConfigMap, tokens: readonly BootstrapToken[]): 
 /** Signs kube-public/cluster-info with the bootstrap tokens, by which those who join know whom they talk to. */
 export const bootstrapSigner = defineController({
   name: 'bootstrap-signer-controller',
+  queue: 'bootstrap_signer_queue',
   account: 'bootstrap-signer',
   watches: [
     watch(ConfigMaps, ({ object, gone }) => (!gone && `${object.metadata?.namespace ?? ''}/${object.metadata?.name ?? ''}` === infoKey ? [infoKey] : [])),

@@ -56,12 +56,17 @@ async function remove(context: Context, cronJob: CronJob, job: Job): Promise<voi
   }
 }
 
+/** How late Jobs are made. */
+const skewOf = ({ env }: Context) =>
+  env.metrics.histogram('cronjob_controller_job_creation_skew_duration_seconds', 'Time between when a cronjob is scheduled to be run, and when the corresponding job is created', [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]);
+
 /** Creates the Job of a time; one that is there already is taken for ours if we control it. */
 async function start(context: Context, cronJob: CronJob, startMs: number): Promise<Job | undefined> {
   const draft = newJob(cronJob, startMs);
   const { namespace = '', name = '' } = draft.metadata ?? {};
   try {
     const made = await context.api.create(Jobs, draft);
+    skewOf(context).observe(Math.max(0, context.env.clock.now() - startMs) / 1000);
     context.events.event(CronJobs, cronJob, { type: 'Normal', reason: 'SuccessfulCreate', message: `Created job ${name}` });
     return made;
   } catch (error) {
@@ -103,6 +108,7 @@ async function reconcile(key: string, context: Context): Promise<{ requeueAfterM
 /** Creates Jobs on a schedule. */
 export const cronJobController = defineController<CronJob, State>({
   name: 'cronjob-controller',
+  queue: 'cronjob',
   for: CronJobs,
   owns: [Jobs],
   setup: (context) => ({ fence: createWriteFence(context.env.clock) }),

@@ -132,6 +132,7 @@ const shown = (node: Node | undefined): unknown => [node?.metadata?.labels, node
 /** Runs one pod on every fitting node. */
 export const daemonSetController = defineController<DaemonSet, State>({
   name: 'daemonset-controller',
+  queue: 'daemonset',
   account: 'daemon-set-controller',
   for: DaemonSets,
   owns: [Pods],

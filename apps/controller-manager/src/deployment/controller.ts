@@ -126,6 +126,7 @@ async function reconcile(key: string, context: Context): Promise<{ requeueAfterM
 
 export const deploymentController = defineController<Deployment, State>({
   name: 'deployment-controller',
+  queue: 'deployment',
   for: Deployments,
   owns: [ReplicaSets],
   watches: [

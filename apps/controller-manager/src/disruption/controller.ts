@@ -120,6 +120,7 @@ function* budgetsOf(pod: Pod, { store }: Stores): Iterable<string> {
 /** Keeps the status of PodDisruptionBudgets, which evictions are granted by, and takes back announced disruptions that did not come. */
 export const disruptionController = defineController<PodDisruptionBudget>({
   name: 'disruption-controller',
+  queue: 'disruption',
   eventSource: 'controllermanager',
   for: PodDisruptionBudgets,
   watches: [

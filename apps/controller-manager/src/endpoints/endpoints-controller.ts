@@ -48,6 +48,7 @@ async function reconcile(key: string, context: ControllerContext<State>): Promis
 /** Keeps the Endpoints of Services with a selector, for clients that do not read EndpointSlices. */
 export const endpointsController = defineController<Service, State>({
   name: 'endpoints-controller',
+  queue: 'endpoint',
   account: 'endpoint-controller',
   for: Services,
   watches: [

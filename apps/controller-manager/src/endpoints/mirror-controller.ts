@@ -10,6 +10,7 @@ import { managedByLabel } from './slice-plan.ts';
 /** Mirrors the Endpoints that users keep for Services without selector into EndpointSlices. */
 export const endpointSliceMirroringController = defineController<EndpointsObject, { readonly fence: WriteFence }>({
   name: 'endpointslice-mirroring-controller',
+  queue: 'endpoint_slice_mirroring',
   account: 'endpointslicemirroring-controller',
   for: Endpoints,
   owns: [EndpointSlices],

@@ -61,6 +61,7 @@ async function reconcile(key: string, context: ControllerContext<State>): Promis
 /** Keeps the EndpointSlices of Services with a selector. */
 export const endpointSliceController = defineController<Service, State>({
   name: 'endpointslice-controller',
+  queue: 'endpoint_slice',
   for: Services,
   owns: [EndpointSlices],
   watches: [

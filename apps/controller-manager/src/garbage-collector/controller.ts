@@ -170,6 +170,7 @@ async function reconcile(uid: string, context: Context): Promise<void> {
 export function garbageCollector(): AnyController {
   return defineController<KubeObject, State>({
     name: 'garbage-collector-controller',
+    queue: 'garbage_collector_attempt_to_delete',
     account: 'generic-garbage-collector',
     initialKeys: [monitorsKey],
     concurrency: 64,

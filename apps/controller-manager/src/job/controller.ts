@@ -8,9 +8,11 @@ import { createPod, deletePod, isNamespaceTerminating } from '../pods/pod-contro
 import { isTerminal } from '../pods/pod-state.ts';
 import { conditionOf, isFinished } from './conditions.ts';
 import { isTracked, newJobPod, trackingFinalizer, uidOf } from './job-pods.ts';
+import { type JobMetrics, jobMetrics } from './metrics.ts';
 import { type BackOff, type JobPlan, plan, settle } from './plan.ts';
 
 interface State {
+  readonly metrics: JobMetrics;
   readonly fence: WriteFence;
   readonly doubts: Doubts;
   readonly backOffs: Map<string, BackOff>;
@@ -61,6 +63,7 @@ async function createPods(context: Context, job: Job, slots: JobPlan['create']):
     }
   });
   context.expectations.creationObserved(key, made.remaining);
+  context.state.metrics.podsCreated(job, { succeeded: made.succeeded, failed: made.error ? 1 : 0 });
   if (made.error && !isNamespaceTerminating(made.error)) throw made.error;
 }
 
@@ -69,6 +72,7 @@ async function writeStatus(context: Context, job: Job, status: JobStatus): Promi
   const written = await context.api.update(Jobs, { ...job, status }, { subresource: 'status' });
   context.state.written.set(keyOf(job), Number(written.metadata?.resourceVersion ?? 0));
   announce(context, job, written);
+  context.state.metrics.written(job, written);
   return written;
 }
 
@@ -114,11 +118,13 @@ async function reconcile(key: string, context: Context): Promise<{ requeueAfterM
   const pods = await claimDependents({ api, ownerResource: Jobs, owner: job, dependents: store(Pods), matches: labelSelectorMatcher(selector), finalizers: [trackingFinalizer] });
   if (isFinished(job)) return forEachInParallel(pods.filter(isTracked), (pod) => release(context, pod));
   const backOff = state.backOffs.get(key) ?? { failures: 0, lastMs: 0 };
+  const startedMs = env.clock.monotonic();
   const planned = plan({ job, pods, expectationsMet: expectations.satisfied(key), released: state.released, backOff }, env.clock.now());
   if (planned.remove.length) await removePods(context, job, planned);
   if (planned.create.length) await createPods(context, job, planned.create);
   job = await writeStatus(context, job, planned.status);
   state.backOffs.set(key, planned.backOff);
+  for (const matched of planned.policyActions) state.metrics.policyMatched(matched);
   await forEachInParallel(planned.release, (pod) => release(context, pod));
   const byUid = new Map(pods.map((pod) => [uidOf(pod), pod]));
   const released = (uid: string): boolean => {
@@ -126,7 +132,9 @@ async function reconcile(key: string, context: Context): Promise<{ requeueAfterM
     return !pod || !isTracked(pod) || state.released.has(uid);
   };
   const podsLeft = pods.filter((pod) => !isTerminal(pod)).length + planned.create.length;
+  const action = planned.create.length ? 'pods_created' : planned.remove.length ? 'pods_deleted' : planned.release.length ? 'tracking' : 'reconciling';
   await writeStatus(context, job, settle(job, job.status ?? {}, { released, podsLeft, nowMs: env.clock.now() }));
+  state.metrics.synced(job, { ok: true, action, seconds: (env.clock.monotonic() - startedMs) / 1000 });
   return planned.requeueAfterMs === undefined ? undefined : { requeueAfterMs: planned.requeueAfterMs };
 }
 
@@ -141,6 +149,7 @@ function* jobsOfOrphans({ object, old, gone }: { object: Pod; old: Pod | undefin
 /** Runs pods to completion. */
 export const jobController = defineController<Job, State>({
   name: 'job-controller',
+  queue: 'job',
   for: Jobs,
   owns: [Pods],
   watches: [watch<Pod, State>(Pods, jobsOfOrphans)],
@@ -152,7 +161,7 @@ export const jobController = defineController<Job, State>({
   coalesceMs: (key, context) => Math.min(500, Math.floor(context.store(Pods).countByIndex(byControllerUid, context.store(Jobs).get(key)?.metadata?.uid ?? '') / 20)),
   setup({ api, env }) {
     const fence = createWriteFence(env.clock);
-    return { backOffs: new Map(), released: new Set(), written: new Map(), fence, doubts: createDoubts({ api, fence }) };
+    return { metrics: jobMetrics(env.metrics), backOffs: new Map(), released: new Set(), written: new Map(), fence, doubts: createDoubts({ api, fence }) };
   },
   reconcile,
 });

@@ -45,6 +45,28 @@ test('a Job runs its pods, counts each once, and ends', async () => {
   expect(h.complaints).toEqual([]);
 });
 
+test('what happened to Jobs is counted under upstream\'s names', async () => {
+  const h = await startManager({ controllers: ['job-controller'] });
+  const policy = { rules: [{ action: 'FailJob', onExitCodes: { operator: 'In', values: [42] } }] };
+  await h.api.create(Jobs, job({ podFailurePolicy: policy, parallelism: 2, completions: 2 }));
+  await h.clock.advance(500);
+  end(h, live(h)[0], 'Succeeded');
+  await h.clock.advance(500);
+  end(h, live(h)[0], 'Failed', 42);
+  await h.clock.advance(500);
+  const lines = h.metrics().split('\n');
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      'job_controller_jobs_finished_total{completion_mode="NonIndexed",reason="PodFailurePolicy",result="failed"} 1',
+      'job_controller_job_pods_finished_total{completion_mode="NonIndexed",result="succeeded"} 1',
+      'job_controller_job_pods_finished_total{completion_mode="NonIndexed",result="failed"} 1',
+      'job_controller_pod_failures_handled_by_failure_policy_total{action="FailJob"} 1',
+      'job_controller_job_pods_creation_total{reason="new",status="succeeded"} 2',
+    ]),
+  );
+  expect(lines.some((line) => line.startsWith('workqueue_adds_total{name="job"}'))).toBe(true);
+});
+
 test('failures back off, then exceed the limit: FailureTarget comes before Failed', async () => {
   const h = await startManager();
   await h.api.create(Jobs, job({ backoffLimit: 1, parallelism: 1 }));

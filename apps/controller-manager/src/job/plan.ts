@@ -33,6 +33,8 @@ export interface JobPlan {
   readonly uncountRemoved: boolean;
   readonly create: readonly PodSlot[];
   readonly backOff: BackOff;
+  /** What the failure policy said of pods that are counted now. */
+  readonly policyActions: readonly string[];
   readonly requeueAfterMs: number | undefined;
 }
 
@@ -170,6 +172,7 @@ export function plan(observed: JobObserved, nowMs: number): JobPlan {
     uncountRemoved: verdict === undefined,
     create: wanted.create,
     backOff,
+    policyActions: found.policyActions,
     requeueAfterMs: verdict || !waits.length ? undefined : Math.min(...waits),
   };
 }

@@ -20,6 +20,8 @@ export interface Survey {
   readonly release: Pod[];
   readonly newlyFailed: Pod[];
   readonly newlySucceeded: Pod[];
+  /** What the failure policy said of pods that are counted now. */
+  readonly policyActions: string[];
   readonly completedIndexes: Set<number>;
   readonly failedIndexes: Set<number>;
   /** With a back-off limit per index: the failed pod of an index that no other pod has replaced yet. */
@@ -94,6 +96,7 @@ export function survey(observed: JobObserved): Survey {
     release: [],
     newlyFailed: [],
     newlySucceeded: [],
+    policyActions: [],
     completedIndexes,
     failedIndexes: failed,
     toReplace: podsToReplace(observed, new Set([...completedIndexes, ...failed])),
@@ -111,6 +114,7 @@ export function survey(observed: JobObserved): Survey {
         if (match?.action !== 'Ignore' && !found.uncounted.failed.has(uidOf(pod))) found.kept++;
         continue;
       }
+      if (match && !found.uncounted.failed.has(uidOf(pod))) found.policyActions.push(match.action);
       countFailed(found, pod, match);
     } else if (!(verdict && pod.metadata?.deletionTimestamp)) continue;
     found.release.push(pod);

@@ -12,9 +12,16 @@ export function plan(job: Job, nowMs: number): number | undefined {
   return Math.max(0, Date.parse(end.lastTransitionTime) + ttlSecondsAfterFinished * 1000 - nowMs);
 }
 
+/** How long ago the time of a finished Job was up. */
+function overdueSeconds(job: Job, nowMs: number): number {
+  const end = job.status?.conditions?.find(({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True');
+  return Math.max(0, (nowMs - Date.parse(end?.lastTransitionTime ?? '')) / 1000 - (job.spec?.ttlSecondsAfterFinished ?? 0));
+}
+
 /** Deletes Jobs some time after they finished. */
 export const ttlAfterFinishedController = defineController<Job>({
   name: 'ttl-after-finished-controller',
+  queue: 'ttl_jobs_to_delete',
   for: Jobs,
   async reconcile(key, { api, env, store }) {
     const known = store(Jobs).get(key);
@@ -28,6 +35,8 @@ export const ttlAfterFinishedController = defineController<Job>({
       if (plan(fresh, env.clock.now()) !== 0) return { requeueAfterMs: 1000 };
       const { uid } = fresh.metadata ?? {};
       await api.delete(Jobs, { namespace, name }, { propagationPolicy: 'Foreground', ...(uid ? { preconditions: { uid } } : {}) });
+      const buckets = Array.from({ length: 14 }, (_, i) => 0.1 * 2 ** i);
+      env.metrics.histogram('ttl_after_finished_controller_job_deletion_duration_seconds', 'The time it took to delete the job since it became eligible for deletion', buckets).observe(overdueSeconds(fresh, env.clock.now()));
     } catch (error) {
       if (!isNotFound(error)) throw error;
     }

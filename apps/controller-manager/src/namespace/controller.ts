@@ -94,6 +94,7 @@ async function reconcile(key: string, context: ControllerContext<State>): Promis
 /** Deletes what is in a namespace that is to be deleted, then lets the namespace go. */
 export const namespaceController = defineController<Namespace, State>({
   name: 'namespace-controller',
+  queue: 'namespace',
   for: Namespaces,
   concurrency: 10,
   // The end of many pods is taken together: every pass lists the whole namespace.

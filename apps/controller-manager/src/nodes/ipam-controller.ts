@@ -2,6 +2,7 @@ import { Nodes } from '@orrery/api';
 import type { Node } from '@orrery/api/types';
 import { deepEqual } from '@orrery/client';
 import { type AnyController, defineController } from '@orrery/controller';
+import { nodeMetrics } from './metrics.ts';
 import { type CidrAllocator, createCidrAllocator } from './cidr-allocator.ts';
 
 export interface IpamSettings {
@@ -73,7 +74,7 @@ export function nodeIpamController(settings: IpamSettings): AnyController {
     for: Nodes,
     concurrency: 30,
     setup: () => ({ allocators: allocatorsOf(settings), assigned: new Map(), started: false }),
-    async reconcile(key, { api, events, state, store }) {
+    async reconcile(key, { api, env, events, state, store }) {
       const { assigned } = state;
       // Nothing is given before all that was given earlier is known.
       if (!state.started) for (const node of store(Nodes).list()) occupy(state, node);
@@ -81,6 +82,7 @@ export function nodeIpamController(settings: IpamSettings): AnyController {
       const node = store(Nodes).get(key);
       if (!node) {
         release(state, assigned.get(key) ?? []);
+        nodeMetrics(env.metrics).cidrReleases.inc({ clusterCIDR: settings.clusterCidr }, assigned.get(key)?.length ?? 0);
         return void assigned.delete(key);
       }
       if (rangesOf(node).length) return occupy(state, node);
@@ -89,6 +91,7 @@ export function nodeIpamController(settings: IpamSettings): AnyController {
         events.event(Nodes, node, { type: 'Normal', reason: 'CIDRNotAvailable', message: `Node ${key} status is now: CIDRNotAvailable` });
         throw new Error(`no pod range is left in ${settings.clusterCidr} for node ${key}`);
       }
+      if (!assigned.has(key)) nodeMetrics(env.metrics).cidrAllocations.inc({ clusterCIDR: settings.clusterCidr }, ranges.length);
       assigned.set(key, ranges);
       const patch = { metadata: { uid: node.metadata?.uid }, spec: { podCIDR: ranges[0], podCIDRs: ranges } };
       await api.patch(Nodes, { name: key }, patch, { type: 'application/strategic-merge-patch+json' });

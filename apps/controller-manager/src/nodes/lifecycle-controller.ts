@@ -4,6 +4,7 @@ import { type AnyController, type ControllerContext, defineController, forEachIn
 import { isNotFound } from '@orrery/errors';
 import { rfc3339 } from '@orrery/runtime';
 import { isReady } from '../pods/pod-state.ts';
+import { nodeMetrics } from './metrics.ts';
 import { type NodeHealth, type ZoneSettings, type ZoneState, evictionRate, observeHealth, planTaints, readyCondition, silentConditions, zoneState } from './lifecycle-plan.ts';
 
 interface Zone {
@@ -42,6 +43,11 @@ function surveyZones(context: ControllerContext<State>, settings: LifecycleSetti
   }
   for (const [name, readiness] of found) {
     const zone = context.state.zones.get(name) ?? { state: 'Initial', size: 0, nextMs: 0 };
+    const healthy = readiness.filter(Boolean).length;
+    const { unhealthyNodes, zoneHealth, zoneSize } = nodeMetrics(context.env.metrics);
+    zoneSize.set(readiness.length, { zone: name });
+    zoneHealth.set((healthy * 100) / readiness.length, { zone: name });
+    unhealthyNodes.set(readiness.length - healthy, { zone: name });
     context.state.zones.set(name, Object.assign(zone, { state: zoneState(readiness, settings), size: readiness.length }));
   }
   for (const name of context.state.zones.keys()) if (!found.has(name)) context.state.zones.delete(name);
@@ -59,6 +65,7 @@ function grant(context: ControllerContext<State>, node: Node, settings: Lifecycl
   const rate = evictionRate(zone.state, zone.size, settings);
   if (rate === 0) return false;
   zone.nextMs = now + 1000 / rate;
+  nodeMetrics(context.env.metrics).evictions.inc({ zone: zoneOf(node) });
   return true;
 }
 
@@ -112,6 +119,7 @@ async function reconcileNode(key: string, context: ControllerContext<State>, set
 export function nodeLifecycleController(settings: LifecycleSettings): AnyController {
   return defineController<Node, State>({
     name: 'node-lifecycle-controller',
+    queue: 'node_lifecycle_controller',
     account: 'node-controller',
     eventSource: 'node-controller',
     for: Nodes,

@@ -147,7 +147,7 @@ test('pods of lost nodes, unscheduled ones being deleted and too many finished o
   const first = planGc({ pods, nodeOf, missing: new Map(), threshold: 1 }, 1000);
   expect([first.remove.map((p) => p.metadata?.name), first.fail, [...first.missing]]).toEqual([['unscheduled', '1'], [], [['gone', 1000]]]);
   const later = planGc({ pods, nodeOf, missing: first.missing, threshold: 0 }, 41_000);
-  expect(later.fail.map(({ pod: p, message }) => [p.metadata?.name, message])).toEqual([['lost', 'PodGC: node no longer exists']]);
+  expect(later.fail.map(({ pod: p, message, reason }) => [p.metadata?.name, message, reason])).toEqual([['lost', 'PodGC: node no longer exists', 'orphaned']]);
 });
 
 test('nodes are told how long to keep what they read, by the size of the cluster', async () => {

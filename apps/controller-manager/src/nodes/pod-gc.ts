@@ -5,6 +5,7 @@ import { isNotFound } from '@orrery/errors';
 import { rfc3339 } from '@orrery/runtime';
 import { isTerminal } from '../pods/pod-state.ts';
 import { readyCondition } from './lifecycle-plan.ts';
+import { nodeMetrics } from './metrics.ts';
 
 const periodMs = 20_000;
 /** How long a node must be missing before its pods are taken for lost. */
@@ -15,7 +16,7 @@ export interface PodGcPlan {
   /** Finished pods beyond the threshold, and pods that were being deleted before they had a node. */
   readonly remove: readonly Pod[];
   /** Pods of nodes that are gone or declared out of service, with why. */
-  readonly fail: readonly { readonly pod: Pod; readonly message: string }[];
+  readonly fail: readonly { readonly pod: Pod; readonly message: string; readonly reason: 'orphaned' | 'out-of-service' }[];
   /** Nodes that are missing and not yet for long enough, and since when. */
   readonly missing: ReadonlyMap<string, number>;
 }
@@ -26,7 +27,7 @@ const isEvicted = (pod: Pod): boolean => pod.status?.phase === 'Failed' && pod.s
 export function plan(observed: { pods: Iterable<Pod>; nodeOf: (name: string) => Node | undefined; missing: ReadonlyMap<string, number>; threshold: number }, nowMs: number): PodGcPlan {
   const finished: Pod[] = [];
   const remove: Pod[] = [];
-  const fail: { pod: Pod; message: string }[] = [];
+  const fail: PodGcPlan['fail'][number][] = [];
   const missing = new Map<string, number>();
   for (const pod of observed.pods) {
     const { nodeName } = pod.spec ?? {};
@@ -39,9 +40,9 @@ export function plan(observed: { pods: Iterable<Pod>; nodeOf: (name: string) => 
     if (!node) {
       const sinceMs = observed.missing.get(nodeName) ?? nowMs;
       missing.set(nodeName, sinceMs);
-      if (nowMs - sinceMs >= quarantineMs) fail.push({ pod, message: 'PodGC: node no longer exists' });
+      if (nowMs - sinceMs >= quarantineMs) fail.push({ pod, message: 'PodGC: node no longer exists', reason: 'orphaned' });
     } else if (pod.metadata?.deletionTimestamp && readyCondition(node)?.status !== 'True' && node.spec?.taints?.some((taint) => taint.key === outOfServiceTaint)) {
-      fail.push({ pod, message: 'PodGC: node is out of service' });
+      fail.push({ pod, message: 'PodGC: node is out of service', reason: 'out-of-service' });
     }
   }
   const excess = observed.threshold > 0 ? finished.length - observed.threshold : 0;
@@ -52,14 +53,18 @@ export function plan(observed: { pods: Iterable<Pod>; nodeOf: (name: string) => 
   return { remove, fail, missing };
 }
 
-async function forceDelete(context: ControllerContext<State>, pod: Pod): Promise<void> {
+async function forceDelete(context: ControllerContext<State>, pod: Pod, reason: string): Promise<void> {
   const { namespace = '', name = '', uid } = pod.metadata ?? {};
+  const { forcedDeletionErrors, forcedDeletions } = nodeMetrics(context.env.metrics);
+  forcedDeletions.inc({ namespace, reason });
   await context.api.delete(Pods, { namespace, name }, { gracePeriodSeconds: 0, ...(uid ? { preconditions: { uid } } : {}) }).catch((error: unknown) => {
-    if (!isNotFound(error)) throw error;
+    if (isNotFound(error)) return;
+    forcedDeletionErrors.inc({ namespace, reason });
+    throw error;
   });
 }
 
-async function failAndDelete(context: ControllerContext<State>, { pod, message }: PodGcPlan['fail'][number]): Promise<void> {
+async function failAndDelete(context: ControllerContext<State>, { pod, message, reason }: PodGcPlan['fail'][number]): Promise<void> {
   const { namespace = '', name = '', uid } = pod.metadata ?? {};
   if (!isTerminal(pod)) {
     const condition = { type: 'DisruptionTarget', status: 'True', reason: 'DeletionByPodGC', message, lastTransitionTime: rfc3339(context.env.clock.now()) };
@@ -71,7 +76,7 @@ async function failAndDelete(context: ControllerContext<State>, { pod, message }
       throw error;
     }
   }
-  await forceDelete(context, pod);
+  await forceDelete(context, pod, reason);
 }
 
 interface State {
@@ -95,7 +100,7 @@ export function podGcController(settings: { terminatedPodGcThreshold: number }):
       const observed = { pods: store(Pods).list(), nodeOf: (name: string) => store(Nodes).get(name), missing: state.missing, threshold: settings.terminatedPodGcThreshold };
       const planned = plan(observed, env.clock.now());
       state.missing = planned.missing;
-      await forEachInParallel(planned.remove, (pod) => forceDelete(context, pod));
+      await forEachInParallel(planned.remove, (pod) => forceDelete(context, pod, isTerminal(pod) ? 'terminated' : 'unscheduled'));
       await forEachInParallel(planned.fail, (lost) => failAndDelete(context, lost));
       return { requeueAfterMs: periodMs };
     },

@@ -6,6 +6,7 @@ import { isNotFound } from '@orrery/errors';
 import { rfc3339 } from '@orrery/runtime';
 import { isTerminal } from '../pods/pod-state.ts';
 import { byNodeName } from './lifecycle-controller.ts';
+import { nodeMetrics } from './metrics.ts';
 import { evictionTime } from './taints.ts';
 
 /** A pod that is to be evicted, and since when it is known to stand on a tainted node. */
@@ -14,9 +15,15 @@ export interface Pending {
   readonly sinceMs: number;
 }
 
+/** A pod whose time is up, and since when. */
+export interface Eviction {
+  readonly pod: Pod;
+  readonly dueMs: number;
+}
+
 export interface EvictionPlan {
   /** Pods whose time is up. */
-  readonly evict: readonly Pod[];
+  readonly evict: readonly Eviction[];
   /** Pods whose time will come, by UID. */
   readonly pending: ReadonlyMap<string, Pending>;
   /** Pods that may stay after all. */
@@ -40,7 +47,7 @@ function firstSeen(pod: Pod, taints: readonly Taint[], nowMs: number): number {
 /** Which pods the NoExecute taints of their node end now, and when to look again. */
 export function plan(observed: EvictionObserved, nowMs: number): EvictionPlan {
   const taints = (observed.node?.spec?.taints ?? []).filter((taint) => taint.effect === 'NoExecute');
-  const evict: Pod[] = [];
+  const evict: Eviction[] = [];
   const spared: Pod[] = [];
   const pending = new Map<string, Pending>();
   let nextMs: number | undefined;
@@ -52,7 +59,7 @@ export function plan(observed: EvictionObserved, nowMs: number): EvictionPlan {
     const atMs = evictionTime(pod, taints, { sinceMs, nowMs });
     if (atMs === undefined) {
       if (known) spared.push(pod);
-    } else if (atMs <= nowMs) evict.push(pod);
+    } else if (atMs <= nowMs) evict.push({ pod, dueMs: atMs });
     else {
       pending.set(uid, { pod, sinceMs });
       nextMs = Math.min(nextMs ?? atMs, atMs);
@@ -66,7 +73,7 @@ interface State {
   readonly pending: Map<string, ReadonlyMap<string, Pending>>;
 }
 
-async function evictPod(context: ControllerContext<State>, pod: Pod): Promise<void> {
+async function evictPod(context: ControllerContext<State>, { pod, dueMs }: Eviction): Promise<void> {
   const { namespace = '', name = '', uid } = pod.metadata ?? {};
   context.events.event(Pods, pod, { type: 'Normal', reason: 'TaintManagerEviction', message: `Marking for deletion Pod ${namespace}/${name}` });
   const condition = {
@@ -80,6 +87,9 @@ async function evictPod(context: ControllerContext<State>, pod: Pod): Promise<vo
     const patch = { metadata: { uid }, status: { conditions: [condition] } };
     await context.api.patch(Pods, { namespace, name }, patch, { type: 'application/strategic-merge-patch+json', subresource: 'status' });
     await context.api.delete(Pods, { namespace, name }, uid ? { preconditions: { uid } } : {});
+    const { podDeletions, podDeletionSeconds } = nodeMetrics(context.env.metrics);
+    podDeletions.inc();
+    podDeletionSeconds.observe(Math.max(0, context.env.clock.now() - dueMs) / 1000);
   } catch (error) {
     if (!isNotFound(error)) throw error;
   }
@@ -88,6 +98,7 @@ async function evictPod(context: ControllerContext<State>, pod: Pod): Promise<vo
 /** Deletes pods that do not tolerate the NoExecute taints of their node, or not any longer. */
 export const taintEvictionController = defineController<Node, State>({
   name: 'taint-eviction-controller',
+  queue: 'noexec_taint_node',
   account: 'node-controller',
   for: Nodes,
   watches: [
@@ -112,7 +123,7 @@ export const taintEvictionController = defineController<Node, State>({
       const message = `Cancelling deletion of Pod ${keyOf(pod)}`;
       context.events.event(Pods, pod, { type: 'Normal', reason: 'TaintManagerEviction', message });
     }
-    await forEachInParallel(planned.evict, (pod) => evictPod(context, pod));
+    await forEachInParallel(planned.evict, (eviction) => evictPod(context, eviction));
     return planned.nextMs === undefined ? undefined : { requeueAfterMs: planned.nextMs - nowMs };
   },
 });

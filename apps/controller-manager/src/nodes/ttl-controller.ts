@@ -40,6 +40,7 @@ function* nodesToTell({ object, old, gone }: { object: Node; old: Node | undefin
 /** Tells kubelets in an annotation of their node how long they may keep Secrets and ConfigMaps: the longer, the more nodes there are. */
 export const ttlController = defineController<Node, State>({
   name: 'ttl-controller',
+  queue: 'ttlcontroller',
   watches: [watch<Node, State>(Nodes, nodesToTell)],
   setup: () => ({ step: 0 }),
   async reconcile(key, { api, state, store }) {

@@ -44,6 +44,7 @@ export function plan(policy: ValidatingAdmissionPolicy, source: KindSource): Sta
 /** Type-checks the expressions of validating admission policies and writes what it finds into their status. */
 export const validatingAdmissionPolicyStatusController = defineController<ValidatingAdmissionPolicy>({
   name: 'validatingadmissionpolicy-status-controller',
+  queue: 'validatingadmissionpolicy-status',
   for: ValidatingAdmissionPolicies,
   watches: [
     watch(ValidatingAdmissionPolicies, function* ({ object }) {

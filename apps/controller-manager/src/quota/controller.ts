@@ -100,6 +100,7 @@ const watchQuotas = watch<ResourceQuota, State>(ResourceQuotas, ({ object, old, 
 export function resourceQuotaController(): AnyController {
   return defineController<ResourceQuota, State>({
     name: 'resourcequota-controller',
+    queue: 'resourcequota_primary',
     watches: [
       watchQuotas,
       ...measured.filter((resource) => resource !== ResourceQuotas).map((resource) =>

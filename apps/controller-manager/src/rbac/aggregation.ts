@@ -24,6 +24,7 @@ export function plan(role: ClusterRole, roles: Iterable<ClusterRole>): PolicyRul
 /** Fills roles with an aggregation rule, such as admin, edit and view. */
 export const clusterRoleAggregationController = defineController<ClusterRole>({
   name: 'clusterrole-aggregation-controller',
+  queue: 'ClusterRoleAggregator',
   for: ClusterRoles,
   watches: [
     watch(ClusterRoles, function* (_change, { store }) {

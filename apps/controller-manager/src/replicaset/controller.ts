@@ -24,6 +24,7 @@ const waitForCacheMs = 500;
 interface Kind<T extends Replicated> {
   readonly name: string;
   readonly account: string;
+  readonly queue: string;
   readonly resource: ResourceRef<T>;
   readonly group: string;
   readonly plural: string;
@@ -131,6 +132,7 @@ function defineReplicaController<T extends Replicated>(kind: Kind<T>): AnyContro
   return defineController<T, State>({
     name: kind.name,
     account: kind.account,
+    queue: kind.queue,
     for: kind.resource,
     owns: [Pods],
     *adopters(orphan, context) {
@@ -153,6 +155,7 @@ function defineReplicaController<T extends Replicated>(kind: Kind<T>): AnyContro
 
 export const replicaSetController = defineReplicaController<ReplicaSet>({
   name: 'replicaset-controller',
+  queue: 'replicaset',
   account: 'replicaset-controller',
   resource: ReplicaSets,
   group: 'apps',
@@ -162,6 +165,7 @@ export const replicaSetController = defineReplicaController<ReplicaSet>({
 
 export const replicationControllerController = defineReplicaController<ReplicationController>({
   name: 'replicationcontroller-controller',
+  queue: 'replicationmanager',
   account: 'replication-controller',
   resource: ReplicationControllers,
   group: '',

@@ -117,6 +117,7 @@ function* claimKeys(pod: Pod): Iterable<string> {
 /** Makes the claims that pods want from templates, reserves allocated ones for pods that were bound without a scheduler, and ends reservations and allocations with their pods. */
 export const resourceClaimController = defineController({
   name: 'resourceclaim-controller',
+  queue: 'resource_claim',
   account: 'resource-claim-controller',
   eventSource: 'resource_claim',
   concurrency: 10,

@@ -14,6 +14,7 @@ export function plan(observed: { namespace: Namespace | undefined; has: (name: s
 /** Keeps a `default` service account in every namespace. */
 export const serviceAccountController = defineController<Namespace>({
   name: 'serviceaccount-controller',
+  queue: 'serviceaccount',
   account: 'service-account-controller',
   for: Namespaces,
   watches: [watch(ServiceAccounts, ({ object, gone }) => (gone ? [object.metadata?.namespace ?? ''] : []))],

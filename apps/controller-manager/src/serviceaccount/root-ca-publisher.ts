@@ -1,7 +1,7 @@
 import { ConfigMaps, Namespaces } from '@orrery/api';
 import type { ConfigMap, Namespace } from '@orrery/api/types';
 import { type AnyController, defineController, watch } from '@orrery/controller';
-import { isAlreadyExists } from '@orrery/errors';
+import { StatusError, isAlreadyExists } from '@orrery/errors';
 import { isNamespaceTerminating } from '../pods/pod-control.ts';
 
 const name = 'kube-root-ca.crt';
@@ -23,16 +23,21 @@ export function plan(observed: { namespace: Namespace | undefined; existing: Con
 export function rootCaPublisher(rootCaPem: string): AnyController {
   return defineController<Namespace>({
     name: 'root-ca-certificate-publisher-controller',
+    queue: 'root_ca_cert_publisher',
     account: 'root-ca-cert-publisher',
     for: Namespaces,
     watches: [watch(ConfigMaps, ({ object }) => (object.metadata?.name === name ? [object.metadata.namespace ?? ''] : []))],
-    async reconcile(key, { api, store }) {
+    async reconcile(key, { api, env, store }) {
       const existing = store(ConfigMaps).get(`${key}/${name}`);
       const wanted = plan({ namespace: store(Namespaces).get(key), existing, rootCaPem });
       if (!wanted) return;
+      const code = (error?: unknown): string => (error === undefined ? '200' : error instanceof StatusError ? String(error.code) : '500');
+      const told = env.metrics.counter('root_ca_cert_publisher_sync_total', 'Number of namespace syncs happened in root ca cert publisher.');
       try {
         await (existing ? api.update(ConfigMaps, wanted) : api.create(ConfigMaps, wanted));
+        told.inc({ code: code() });
       } catch (error) {
+        told.inc({ code: code(error) });
         if (!isAlreadyExists(error) && !isNamespaceTerminating(error)) throw error;
       }
     },

@@ -96,6 +96,7 @@ function* secretsOf(account: ServiceAccount, { store }: Pick<ControllerContext, 
 export function tokenController(options: TokenOptions): AnyController {
   return defineController({
     name: 'serviceaccount-token-controller',
+    queue: 'serviceaccount_tokens_secret',
     // As upstream's it acts for the manager itself: it fills what accounts are known by.
     account: '',
     watches: [

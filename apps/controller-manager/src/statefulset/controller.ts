@@ -140,6 +140,7 @@ async function reconcile(key: string, context: Context): Promise<{ requeueAfterM
 /** Runs pods with an identity and storage of their own. */
 export const statefulSetController = defineController<StatefulSet, State>({
   name: 'statefulset-controller',
+  queue: 'statefulset',
   for: StatefulSets,
   owns: [Pods],
   *adopters(orphan, context) {

@@ -14,6 +14,8 @@ export interface Harness {
   readonly manager: ControllerManager;
   /** Warnings and errors that were logged. */
   readonly complaints: string[];
+  /** In Prometheus' text format. */
+  metrics(): string;
   /** Marks pods Running and Ready, as a scheduler and kubelet would; all that are pending, or the named. */
   run(...names: readonly string[]): void;
   /** Removes pods that are being deleted, as a kubelet would. */
@@ -44,6 +46,7 @@ export async function startManager(config: Partial<Settings> = {}, deps: Partial
     api,
     manager,
     complaints,
+    metrics: () => env.metrics.expose(),
     run(...names) {
       const waiting = api.objects(Pods).filter((pod) => pod.status?.phase === 'Pending' && !pod.metadata?.deletionTimestamp);
       for (const pod of waiting) if (!names.length || names.includes(pod.metadata?.name ?? '')) ready(pod);

@@ -130,6 +130,7 @@ function* concernedClaims(volume: PersistentVolume, { store }: Context): Iterabl
 /** Binds claims and volumes to each other, and does with a volume as its policy says when its claim is gone. */
 export const persistentVolumeBinder = defineController({
   name: 'persistentvolume-binder-controller',
+  queue: 'claims',
   account: 'persistent-volume-binder',
   eventSource: 'persistentvolume-controller',
   watches: [

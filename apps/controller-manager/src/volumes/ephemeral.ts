@@ -35,6 +35,7 @@ const hasEphemeral = (pod: Pod): boolean => (pod.spec?.volumes ?? []).some(({ ep
 /** Makes the claims of generic ephemeral volumes. */
 export const ephemeralVolumeController = defineController({
   name: 'ephemeral-volume-controller',
+  queue: 'ephemeral_volume',
   eventSource: 'ephemeral_volume',
   watches: [
     watch(Pods, ({ object, gone }) => (gone || !hasEphemeral(object) ? [] : [`${object.metadata?.namespace ?? ''}/${object.metadata?.name ?? ''}`])),

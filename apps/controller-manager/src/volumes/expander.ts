@@ -19,6 +19,7 @@ function raised(claim: PersistentVolumeClaim, old: PersistentVolumeClaim | undef
 /** Tells claims that grow to wait for the program that made their volume: no kind of volume is expanded from here. */
 export const persistentVolumeExpander = defineController({
   name: 'persistentvolume-expander-controller',
+  queue: 'volume_expand',
   account: 'expand-controller',
   eventSource: 'volume_expand',
   watches: [watch(PersistentVolumeClaims, ({ object, old, gone }) => (!gone && raised(object, old) && wantsMore(object) ? [keyOf(object)] : []))],

@@ -33,6 +33,7 @@ const ignoreGone = (error: unknown): void => {
 /** Keeps claims that pods use from being removed. */
 export const claimProtectionController = defineController<PersistentVolumeClaim>({
   name: 'persistentvolumeclaim-protection-controller',
+  queue: 'pvcprotection',
   account: 'pvc-protection-controller',
   for: PersistentVolumeClaims,
   watches: [
@@ -55,6 +56,7 @@ export const claimProtectionController = defineController<PersistentVolumeClaim>
 /** Keeps volumes that are bound from being removed. */
 export const volumeProtectionController = defineController<PersistentVolume>({
   name: 'persistentvolume-protection-controller',
+  queue: 'pvprotection',
   account: 'pv-protection-controller',
   for: PersistentVolumes,
   async reconcile(key, { api, store }) {

@@ -1,0 +1,19 @@
+import type { Metrics } from '@orrery/runtime';
+
+/** What upstream's node controllers tell, under their names. */
+export const nodeMetrics = (metrics: Metrics) => ({
+  zoneSize: metrics.gauge('node_collector_zone_size', 'Gauge measuring number of registered Nodes per zones.'),
+  zoneHealth: metrics.gauge('node_collector_zone_health', 'Gauge measuring percentage of healthy nodes per zone.'),
+  unhealthyNodes: metrics.gauge('node_collector_unhealthy_nodes_in_zone', 'Gauge measuring number of not Ready Nodes per zones.'),
+  evictions: metrics.counter('node_collector_evictions_total', 'Number of Node evictions that happened since current instance of NodeController started.'),
+  podDeletions: metrics.counter('taint_eviction_controller_pod_deletions_total', 'Total number of Pods deleted by TaintEvictionController since its start.'),
+  podDeletionSeconds: metrics.histogram(
+    'taint_eviction_controller_pod_deletion_duration_seconds',
+    'Latency, in seconds, between the time when a taint effect has been activated for the Pod and its deletion via TaintEvictionController.',
+    [0.005, 0.025, 0.1, 0.5, 1, 2.5, 10, 30, 60, 120, 180, 240],
+  ),
+  cidrAllocations: metrics.counter('node_ipam_controller_cidrset_cidrs_allocations_total', 'Counter measuring total number of CIDR allocations.'),
+  cidrReleases: metrics.counter('node_ipam_controller_cidrset_cidrs_releases_total', 'Counter measuring total number of CIDR releases.'),
+  forcedDeletions: metrics.counter('pod_gc_collector_force_delete_pods_total', 'Number of pods that are being forcefully deleted since the Pod GC Controller started.'),
+  forcedDeletionErrors: metrics.counter('pod_gc_collector_force_delete_pod_errors_total', 'Number of errors encountered when forcefully deleting the pods since the Pod GC Controller started.'),
+});
