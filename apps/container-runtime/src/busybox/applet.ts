@@ -87,7 +87,7 @@ export async function eachInput(proc: Proc, operands: readonly string[], action:
   return status;
 }
 
-/** Runs an operation on each path; a failure is reported as `name: what 'path': reason`. */
+/** Runs an operation on each path; a failure is reported as `name: what 'path': reason`, or as `name: path: reason` where there is no `what`. */
 export async function eachPath(proc: Proc, paths: readonly string[], action: { complaint: string; run(path: string, operand: string): void | Promise<void> }): Promise<number> {
   let status = 0;
   for (const operand of paths) {
@@ -95,7 +95,7 @@ export async function eachPath(proc: Proc, paths: readonly string[], action: { c
       await action.run(proc.path(operand), operand);
     } catch (error) {
       if (!(error instanceof FsError)) throw error;
-      await proc.err(`${action.complaint} '${operand}': ${error.message}\n`);
+      await proc.err(`${action.complaint} ${action.complaint.endsWith(':') ? operand : `'${operand}'`}: ${error.message}\n`);
       status = 1;
     }
   }

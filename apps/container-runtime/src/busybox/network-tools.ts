@@ -97,7 +97,13 @@ const nc: Applet = async (proc, args) => {
   const [host, ports = ''] = operands;
   if (host === undefined) throw new UsageError('missing host');
   const ip = await address(proc, host);
-  if (flags.has('u') && !flags.has('z')) return udpTalk(proc, ip, parseInteger(ports));
+  if (flags.has('u')) {
+    if (!flags.has('z')) return udpTalk(proc, ip, parseInteger(ports));
+    // A datagram that nobody refuses counts as an open port, here and elsewhere.
+    proc.net.udp({ ip: '', port: 0 }, () => undefined).send(Buffer.from('X'), { ip, port: parseInteger(ports) });
+    if (flags.has('v')) await proc.err(`${host} (${formatEndpoint({ ip, port: parseInteger(ports) })}) open\n`);
+    return 0;
+  }
   const [first = 0, last = first] = ports.split('-').map(parseInteger);
   let status = 1;
   for (let port = first; port <= last; port++) {

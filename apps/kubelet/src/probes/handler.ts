@@ -2,7 +2,7 @@ import type { Container, ExecAction, GRPCAction, HTTPGetAction, Pod, SleepAction
 import { Code, RpcError } from '@orrery/rpc';
 import type { Clock } from '@orrery/runtime';
 import type { CriRuntime } from '../runtime/cri-runtime.ts';
-import type { PodNetwork } from './pod-network.ts';
+import type { HttpCall, PodNetwork } from './pod-network.ts';
 
 /** What probes and lifecycle hooks have in common. */
 export interface Action {
@@ -45,6 +45,23 @@ function networkOf(deps: ActionDeps): PodNetwork {
   return deps.network;
 }
 
+const maxRedirects = 10;
+const redirects = new Set([301, 302, 303, 307, 308]);
+
+/** Follows redirects that stay on the host; one that leads elsewhere is as good as an answer. */
+async function followed(network: PodNetwork, call: HttpCall): Promise<{ status: number; body: string }> {
+  for (let at = call, hops = 0; ; hops++) {
+    const reply = await network.httpGet(at);
+    if (!redirects.has(reply.status) || reply.location === undefined) return reply;
+    if (hops === maxRedirects) throw new Error(`Get ${JSON.stringify(reply.location)}: stopped after ${maxRedirects} redirects`);
+    const from = new URL(`${at.https ? 'https' : 'http'}://${at.host}${at.target}`);
+    const to = URL.parse(reply.location, from.href);
+    if (!to || to.hostname !== from.hostname) return reply;
+    const https = to.protocol === 'https:';
+    at = { ...at, https, target: `${to.pathname}${to.search}`, host: to.host, endpoint: { ip: at.endpoint.ip, port: Number(to.port) || (https ? 443 : 80) } };
+  }
+}
+
 async function runHttp(action: HTTPGetAction, target: ActionTarget, options: { deps: ActionDeps; timeoutMs: number; userAgent: string }): Promise<ActionResult> {
   const { port, path = '/', scheme = 'HTTP', host, httpHeaders = [] } = action;
   const ip = host || target.podIp;
@@ -63,7 +80,7 @@ async function runHttp(action: HTTPGetAction, target: ActionTarget, options: { d
     headers: headers.filter(([, value]) => value !== ''),
     timeoutMs: options.timeoutMs,
   };
-  const { status, body } = await networkOf(options.deps).httpGet(call);
+  const { status, body } = await followed(networkOf(options.deps), call);
   return status >= 200 && status < 400 ? { ok: true, output: body } : { ok: false, output: `HTTP probe failed with statuscode: ${status}` };
 }
 

@@ -38,8 +38,8 @@ export class PodNetwork {
     this.secure = options.secure ?? {};
   }
 
-  /** Status and the first 10 KiB of the body of a GET; redirects are not followed. */
-  async httpGet(call: HttpCall): Promise<{ status: number; body: string }> {
+  /** Status, first 10 KiB of the body, and where a redirect leads, of one GET. */
+  async httpGet(call: HttpCall): Promise<{ status: number; body: string; location: string | undefined }> {
     const url = `${call.https ? 'https' : 'http'}://${call.host}${call.target}`;
     return this.within(call.timeoutMs, `Get "${url}": context deadline exceeded (Client.Timeout exceeded while awaiting headers)`, async (signal) => {
       const conn = await this.connect(call.endpoint, signal, (reason) => `Get "${url}": ${reason}`);
@@ -54,7 +54,8 @@ export class PodNetwork {
         size += bytes.length;
         if (size >= maxBody) break;
       }
-      return { status: reply.status, body: Buffer.concat(chunks).subarray(0, maxBody).toString() };
+      const location = reply.headers.find(([name]) => name.toLowerCase() === 'location')?.[1];
+      return { status: reply.status, location, body: Buffer.concat(chunks).subarray(0, maxBody).toString() };
     });
   }
 

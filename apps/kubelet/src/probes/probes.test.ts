@@ -6,18 +6,18 @@ import { streamPair } from '@orrery/http';
 import { expect, test } from 'vitest';
 import { container, fixture } from '../testing.ts';
 
-/** A pod network in which every address answers HTTP with the status `answer()` gives; undefined refuses. */
-function network(answer: () => number | undefined) {
+/** A pod network in which every address answers HTTP with the status `answer()` gives, or redirects to the text it gives; undefined refuses. */
+function network(answer: (request: string) => number | string | undefined) {
   const requests: string[] = [];
   const dial = async (): Promise<Conn> => {
-    const status = answer();
-    if (status === undefined) throw new NetError('ECONNREFUSED', 'refused');
+    if (answer('') === undefined) throw new NetError('ECONNREFUSED', 'refused');
     const [client, server] = streamPair();
     void (async () => {
       const request = await server.read();
       if (!request) return;
       requests.push(Buffer.from(request).toString());
-      await server.write(Buffer.from(`HTTP/1.1 ${status} X\r\nContent-Length: 2\r\n\r\nhi`));
+      const reply = answer(Buffer.from(request).toString());
+      await server.write(Buffer.from(typeof reply === 'string' ? `HTTP/1.1 302 X\r\nLocation: ${reply}\r\nContent-Length: 2\r\n\r\nhi` : `HTTP/1.1 ${reply ?? 500} X\r\nContent-Length: 2\r\n\r\nhi`));
       await server.closeWrite();
     })();
     return { ...client, local: { ip: '', port: 0 }, remote: { ip: '', port: 0 } };
@@ -27,7 +27,7 @@ function network(answer: () => number | undefined) {
 
 const ready = (pod: { status?: { containerStatuses?: { ready: boolean }[] } }) => pod.status?.containerStatuses?.[0]?.ready;
 
-async function startedWith(probes: { readinessProbe?: Probe; livenessProbe?: Probe; startupProbe?: Probe }, answer: () => number | undefined, exec?: () => { exitCode: number; stdout?: string }) {
+async function startedWith(probes: { readinessProbe?: Probe; livenessProbe?: Probe; startupProbe?: Probe }, answer: (request: string) => number | string | undefined, exec?: () => { exitCode: number; stdout?: string }) {
   const net = network(answer);
   const f = fixture({ deps: { dialer: net.dialer }, ...(exec ? { script: () => ({ exec }) } : {}) });
   await f.kubelet.start();
@@ -97,4 +97,18 @@ test('hooks: postStart runs after the start and its failure ends the container; 
   await f.create('q', { containers: [container('app', { lifecycle: { postStart: { exec: { command: ['hello'] } } } })] });
   await f.clock.advance(10);
   expect(f.events()).toEqual(expect.arrayContaining(['FailedPostStartHook: PostStartHook failed', 'Killing: FailedPostStartHook']));
+});
+
+test('redirects are followed on the host, and lead elsewhere as an answer', async () => {
+  const livenessProbe: Probe = { httpGet: { path: '/redirect', port: 8080 }, periodSeconds: 1, failureThreshold: 1 };
+  const local = await startedWith({ livenessProbe }, (request) => (request.startsWith('GET /redirect ') ? '/healthz?x=1' : 500));
+  await local.clock.advance(5_000);
+  expect(local.events()).toContain('Unhealthy: Liveness probe failed: HTTP probe failed with statuscode: 500');
+  expect(local.net.requests[1]).toMatch(/^GET \/healthz\?x=1 HTTP\/1\.1\r\nHost: [\d.]+:8080\r\n/);
+  const foreign = await startedWith({ livenessProbe }, () => 'http://0.0.0.0/');
+  await foreign.clock.advance(5_000);
+  expect(foreign.events().filter((event) => event.startsWith('Unhealthy'))).toEqual([]);
+  const circle = await startedWith({ livenessProbe }, () => '/redirect');
+  await circle.clock.advance(2_000);
+  expect(circle.events()).toContain('Unhealthy: Liveness probe failed: Get "/redirect": stopped after 10 redirects');
 });

@@ -24,8 +24,15 @@ export interface MountInput {
 }
 
 function subPathOf(mount: { subPath?: string; subPathExpr?: string }, environment: ReadonlyMap<string, string>): string {
-  const path = mount.subPathExpr ? expand(mount.subPathExpr, (name) => environment.get(name)) : (mount.subPath ?? '');
-  if (/\$\([^)]*\)/.test(path) && mount.subPathExpr) throw new ConfigFault(`missing value for "${path}"`);
+  const missing = new Set<string>();
+  const value = (name: string): string => {
+    const found = environment.get(name) ?? '';
+    // An empty value would silently mean the whole volume.
+    if (found === '') missing.add(name);
+    return found;
+  };
+  const path = mount.subPathExpr ? expand(mount.subPathExpr, value) : (mount.subPath ?? '');
+  if (missing.size) throw new ConfigFault(`missing value for ${[...missing].sort().join(', ')}`);
   if (path.startsWith('/')) throw new ConfigFault(`error SubPath \`${path}\` must not be an absolute path`);
   if (path.split('/').includes('..')) throw new ConfigFault(`unable to provision SubPath \`${path}\`: must not contain '..'`);
   return path;

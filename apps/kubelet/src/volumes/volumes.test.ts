@@ -136,3 +136,16 @@ test('hostPath volumes are checked for their type', async () => {
     expect(f.events()).toContain(`FailedMount: MountVolume.SetUp failed for volume "v" : hostPath type check failed: /none is not a ${complaint}`);
   }
 });
+
+test('a sub-path made of a variable without a value waits for one', async () => {
+  const f = fixture();
+  await f.kubelet.start();
+  const env = [{ name: 'DIR', valueFrom: { fieldRef: { fieldPath: "metadata.annotations['mysubpath']" } } }];
+  await f.create('p', { containers: [container('app', { env, volumeMounts: [{ name: 'v', mountPath: '/x', subPathExpr: '$(DIR)' }] })], volumes: [{ name: 'v', emptyDir: {} }] });
+  await f.clock.advance(500);
+  expect(f.pod('p').status?.containerStatuses?.[0]?.state?.waiting).toEqual({ reason: 'CreateContainerConfigError', message: 'missing value for DIR' });
+  await f.api.patch(Pods, { namespace: 'default', name: 'p' }, { metadata: { annotations: { mysubpath: 'here' } } }, { type: 'application/merge-patch+json' });
+  await f.clock.advance(100);
+  expect(f.pod('p').status?.phase).toBe('Running');
+  expect([...f.cri.containers.values()][0]?.config.mounts?.[0]?.hostPath).toMatch(/empty-dir\/v\/here$/);
+});
