@@ -124,7 +124,7 @@ class StoreComponent implements Store {
     this.deps = deps;
     this.config = config;
     this.ended = new Promise((resolve) => (this.end = resolve));
-    this.member = new Member(env, { quotaBytes: config.quotaBackendBytes, alone: deps.alone });
+    this.member = new Member(env, { quotaBytes: config.quotaBackendBytes, leaseCheckpointMs: config.leaseCheckpointIntervalSeconds * 1000, alone: deps.alone });
     const services = this.describe();
     this.services = isClustered(config) ? guarded(services, this.member) : services;
   }

@@ -27,6 +27,7 @@ export const storeSchema = {
   autoCompactionRetentionSeconds: { type: 'number', default: 0, help: 'compact history older than this; 0 leaves it to the clients' },
   watchProgressNotifySeconds: { type: 'number', default: 600, help: 'how often idle watchers that asked for it are told the revision' },
   minLeaseTtlSeconds: { type: 'number', default: 2, help: 'shortest lease; shorter ones are granted this much' },
+  leaseCheckpointIntervalSeconds: { type: 'number', default: 300, help: 'how often the log is told what longer leases have left; 0 never: a new leader then gives them their full time' },
   listenMetrics: { type: 'string', default: '', help: 'host:port for /metrics and /health over HTTP; empty is off' },
 } as const satisfies ConfigSchema;
 

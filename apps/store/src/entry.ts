@@ -3,6 +3,7 @@ import {
   type AlarmResponse,
   type CompactionResponse,
   type DeleteRangeResponse,
+  type LeaseCheckpointResponse,
   type LeaseGrantResponse,
   type LeaseRevokeResponse,
   type PutResponse,
@@ -13,6 +14,7 @@ import {
   AuthDefinition,
   CompactionRequest,
   DeleteRangeRequest,
+  LeaseCheckpointRequest,
   LeaseGrantRequest,
   LeaseRevokeRequest,
   PutRequest,
@@ -35,7 +37,8 @@ type Change =
   | { readonly kind: 'compact'; readonly request: CompactionRequest }
   | { readonly kind: 'leaseGrant'; readonly request: LeaseGrantRequest }
   | { readonly kind: 'leaseRevoke'; readonly request: LeaseRevokeRequest }
-  | { readonly kind: 'alarm'; readonly request: AlarmRequest };
+  | { readonly kind: 'alarm'; readonly request: AlarmRequest }
+  | { readonly kind: 'leaseCheckpoint'; readonly request: LeaseCheckpointRequest };
 
 /** The empty entry with which a leader begins its term. */
 export interface TermStart {
@@ -52,6 +55,7 @@ export interface Results extends AuthResults {
   leaseGrant: LeaseGrantResponse;
   leaseRevoke: LeaseRevokeResponse;
   alarm: AlarmResponse;
+  leaseCheckpoint: LeaseCheckpointResponse;
 }
 
 type Codec = { encode(message: never, writer: BinaryWriter): BinaryWriter; decode(bytes: Uint8Array): unknown };
@@ -75,7 +79,10 @@ const kinds: readonly (readonly [Entry['kind'], Codec | undefined])[] = [
 ];
 /** The kind on disk of an entry with a caller: user, revision, then the entry itself. */
 const signedKind = 255;
-const numbers = new Map(kinds.map(([kind], i) => [kind, i]));
+/** Apart, so that there may be more kinds for users and roles. */
+const checkpointKind = 64;
+const numbers = new Map([...kinds.map(([kind], i) => [kind, i] as const), ['leaseCheckpoint', checkpointKind] as const]);
+const codecOf = (kind: number): (typeof kinds)[number] | undefined => (kind === checkpointKind ? ['leaseCheckpoint', LeaseCheckpointRequest] : kinds[kind]);
 const nothing = new Uint8Array(0);
 /** A writer keeps what it has grown to, so a new one is made only after something unusually large. */
 const reusableBytes = 1 << 20;
@@ -92,7 +99,7 @@ function encodeMessage(codec: Codec, message: unknown): Uint8Array {
 
 export function encodeEntry(entry: Entry): { kind: number; bytes: Uint8Array } {
   const kind = numbers.get(entry.kind) as number;
-  const codec = (kinds[kind] as (typeof kinds)[number])[1];
+  const codec = codecOf(kind)?.[1];
   const bytes = codec ? encodeMessage(codec, entry.request) : nothing;
   return entry.as ? { kind: signedKind, bytes: sign(entry.as, kind, bytes) } : { kind, bytes };
 }
@@ -110,7 +117,7 @@ function decodeSigned(bytes: Uint8Array): Entry {
 /** Throws on an unknown kind: a log written by a newer program. */
 export function decodeEntry(kind: number, bytes: Uint8Array): Entry {
   if (kind === signedKind) return decodeSigned(bytes);
-  const found = kinds[kind];
+  const found = codecOf(kind);
   if (!found) throw new Error(`log entry of unknown kind ${kind}: written by a newer version`);
   return { kind: found[0], request: found[1]?.decode(bytes) ?? {} } as Entry;
 }

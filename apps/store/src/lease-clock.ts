@@ -5,8 +5,8 @@ import type { Clock, Timer } from '@orrery/runtime';
 const maxDelayMs = 2 ** 31 - 1;
 
 /**
- * When leases are over, by the leader's own clock. Nothing here is replicated: a new leader, or a restarted member, gives
- * every lease its full time again. Calls `expired` until the lease is gone from the state. Stands still on members that
+ * When leases are over, by the leader's own clock. A new leader, or a restarted member, gives every lease what it had left by the last
+ * checkpoint, or its full time again. Calls `expired` until the lease is gone from the state. Stands still on members that
  * do not lead.
  */
 export class LeaseClock {
@@ -15,21 +15,23 @@ export class LeaseClock {
   private timerAt = Infinity;
   private readonly clock: Clock;
   private readonly leases: () => Leases;
+  private readonly recorded: (id: string) => number | undefined;
   private readonly expired: (ids: string[]) => void;
   private stopped = false;
   private leading = false;
 
-  constructor(options: { clock: Clock; leases: () => Leases; expired: (ids: string[]) => void }) {
+  constructor(options: { clock: Clock; leases: () => Leases; recorded: (id: string) => number | undefined; expired: (ids: string[]) => void }) {
     this.clock = options.clock;
     this.leases = options.leases;
+    this.recorded = options.recorded;
     this.expired = options.expired;
   }
 
-  /** Begins to lead: gives every lease its full time. */
+  /** Begins to lead: every lease has at least the time it was promised. */
   restart(): void {
     this.leading = true;
     this.deadlines.clear();
-    for (const lease of this.leases().all()) this.deadlines.set(lease.id, this.deadline(lease.ttl));
+    for (const lease of this.leases().all()) this.deadlines.set(lease.id, this.deadline(this.recorded(lease.id) ?? lease.ttl));
     this.arm();
   }
 
@@ -68,6 +70,16 @@ export class LeaseClock {
   /** Whole seconds left; negative once it is over. */
   remaining(id: string): number {
     return Math.floor(((this.deadlines.get(id) ?? -Infinity) - this.clock.monotonic()) / 1000);
+  }
+
+  /** Leases granted for more than `ttl` seconds, with the seconds left, rounded up: none may end early. */
+  longer(ttl: number): [id: string, seconds: number][] {
+    const now = this.clock.monotonic();
+    const found: [string, number][] = [];
+    for (const [id, deadline] of this.deadlines) {
+      if ((this.leases().get(id)?.ttl ?? 0) > ttl && deadline > now) found.push([id, Math.ceil((deadline - now) / 1000)]);
+    }
+    return found;
   }
 
   byExpiry(): string[] {

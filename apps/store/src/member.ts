@@ -3,6 +3,7 @@ import {
   type AlarmMember,
   type CompactionRequest,
   type CompactionResponse,
+  type LeaseCheckpointRequest,
   type ResponseHeader,
   type TxnRequest,
   type TxnResponse,
@@ -17,6 +18,7 @@ import type { MembershipState } from './consensus/membership.ts';
 import type { Replica } from './consensus/replica.ts';
 import { type Entry, type Results, decodeEntry, noSpaceAlarm } from './entry.ts';
 import { etcdError, isRefusal, toEtcdError } from './errors.ts';
+import { LeaseCheckpoints } from './lease-checkpoints.ts';
 import { LeaseClock } from './lease-clock.ts';
 import { StateMachine, needsSpace } from './state-machine.ts';
 import type { Alone } from './storage/quick-append.ts';
@@ -34,6 +36,8 @@ export interface SnapshotExtra {
   readonly term: number;
   readonly alarms: Required<AlarmMember>[];
   readonly auth?: AuthSnapshot;
+  /** What leases had left by their last checkpoints. */
+  readonly leaseSeconds?: readonly (readonly [id: string, seconds: number])[];
   /** Of a member of a cluster: who was in it. */
   readonly membership?: MembershipState;
 }
@@ -48,6 +52,8 @@ export interface PinnedSnapshot {
 export interface MemberOptions {
   /** Bytes of data beyond which the NOSPACE alarm goes on. */
   readonly quotaBytes: number;
+  /** Milliseconds between checkpoints of leases; 0: none. */
+  readonly leaseCheckpointMs?: number;
   /** The process is this member's alone. */
   readonly alone?: Alone | undefined;
 }
@@ -59,6 +65,7 @@ const scrubSlice = 2000;
 export class Member implements CommitSink {
   machine = new StateMachine();
   readonly leaseClock: LeaseClock;
+  private readonly checkpoints: LeaseCheckpoints;
   readonly tokens: Tokens;
   identity: Identity = { clusterId: '0', memberId: '0' };
   /** In a cluster: what only the consensus knows. */
@@ -83,7 +90,15 @@ export class Member implements CommitSink {
     this.env = env;
     this.options = options;
     this.tokens = new Tokens(env.clock);
-    this.leaseClock = new LeaseClock({ clock: env.clock, leases: () => this.state.leases, expired: (ids) => this.revokeExpired(ids) });
+    this.leaseClock = new LeaseClock({ clock: env.clock, leases: () => this.state.leases, recorded: (id) => this.machine.leaseSeconds.get(id), expired: (ids) => this.revokeExpired(ids) });
+    this.checkpoints = new LeaseCheckpoints({
+      clock: env.clock,
+      intervalMs: options.leaseCheckpointMs ?? 0,
+      longer: (ttl) => this.leaseClock.longer(ttl),
+      isRecorded: (id) => this.machine.leaseSeconds.has(id),
+      propose: (request) => this.propose({ kind: 'leaseCheckpoint', request }),
+      failed: (error) => this.stopped || env.log.warn('cannot write down how much leases have left', { error }),
+    });
   }
 
   get state(): MvccState {
@@ -116,6 +131,7 @@ export class Member implements CommitSink {
     const extra = decodeSnapshot(this.state, bytes) as SnapshotExtra;
     for (const alarm of extra.alarms) this.machine.raise(alarm);
     if (extra.auth) this.machine.auth.restore(extra.auth);
+    for (const [id, seconds] of extra.leaseSeconds ?? []) this.machine.leaseSeconds.set(id, seconds);
     this.ownTerm = extra.term;
     this.appliedIndex = extra.index;
     return extra;
@@ -155,7 +171,7 @@ export class Member implements CommitSink {
       this.ownTerm += 1;
       this.log = new DiskLog({ wal: storage.wal, sink: this, term: this.ownTerm, lastIndex: this.appliedIndex, now: () => this.env.clock.monotonic(), alone: this.options.alone });
     }
-    this.leaseClock.restart();
+    this.leading(true);
     await this.propose({ kind: 'term', request: {} });
     this.scrubSoon();
   }
@@ -227,6 +243,7 @@ export class Member implements CommitSink {
     if (entry.kind === 'leaseGrant') this.leaseClock.started(entry.request.ID ?? '0');
     else if (entry.kind === 'leaseRevoke') this.leaseClock.ended(entry.request.ID ?? '0');
     else if (entry.kind === 'compact') this.scrubSoon();
+    else if (entry.kind === 'leaseCheckpoint') this.keepRenewed(entry.request);
     else this.tokens.applied(entry);
     return result && this.answer(result as Answer);
   }
@@ -267,7 +284,7 @@ export class Member implements CommitSink {
   /** The chunks of a snapshot of the state as of this call. Nothing is freed until `release`, so read them promptly. */
   snapshot(): PinnedSnapshot {
     const index = this.appliedIndex;
-    const extra: SnapshotExtra = { index, term: this.ownTerm, alarms: this.machine.listAlarms(), auth: this.machine.auth.snapshot(), ...this.replica?.snapshotExtra() };
+    const extra: SnapshotExtra = { index, term: this.ownTerm, alarms: this.machine.listAlarms(), auth: this.machine.auth.snapshot(), leaseSeconds: [...this.machine.leaseSeconds], ...this.replica?.snapshotExtra() };
     const encoder = encodeSnapshot(this.state, extra);
     const first = encoder.next().value as Uint8Array;
     this.pins += 1;
@@ -292,6 +309,32 @@ export class Member implements CommitSink {
   /** Has `idle` called soon. */
   poke(): void {
     this.log.poke();
+  }
+
+  /** Leases are counted by this member from now on, or no longer. */
+  leading(leads: boolean): void {
+    if (leads) {
+      this.leaseClock.restart();
+      this.checkpoints.start();
+      return;
+    }
+    this.leaseClock.pause();
+    this.checkpoints.stop();
+  }
+
+  /** A checkpoint of an earlier leader may come late: leases that were renewed since have more. */
+  private keepRenewed({ checkpoints = [] }: LeaseCheckpointRequest): void {
+    if (!this.isLeader) return;
+    for (const { ID = '0', remainingTTL = 0 } of checkpoints) {
+      if (remainingTTL === 0 || this.leaseClock.remaining(ID) <= remainingTTL) continue;
+      this.checkpoints.forget(ID)?.catch((error: unknown) => this.stopped || this.env.log.warn('cannot take back what a lease has left', { lease: ID, error }));
+    }
+  }
+
+  /** Of the leader: starts the lease's time anew; its TTL, or 0 when there is no such lease. */
+  async renewLease(id: string): Promise<number> {
+    await this.checkpoints.forget(id);
+    return this.leaseClock.renew(id);
   }
 
   private revokeExpired(ids: string[]): void {
@@ -322,6 +365,7 @@ export class Member implements CommitSink {
     if (this.stopped) return;
     this.stopped = true;
     this.leaseClock.stop();
+    this.checkpoints.stop();
     await this.log.drain();
     for (const hook of this.stopHooks) hook();
     await this.scrubbing;

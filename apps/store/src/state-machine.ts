@@ -3,6 +3,7 @@ import {
   type AlarmMember,
   type AlarmRequest,
   type AlarmResponse,
+  type LeaseCheckpointRequest,
   type LeaseGrantRequest,
   type LeaseGrantResponse,
   type PutRequest,
@@ -42,6 +43,8 @@ export class StateMachine {
   readonly state = new MvccState();
   readonly hub = new WatchHub(this.state);
   readonly auth = new AuthState();
+  /** Seconds that leases had left when it was last written down. */
+  readonly leaseSeconds = new Map<string, number>();
   /** Alarms that are on, by type, then member. */
   private readonly alarms = new Map<string, Required<AlarmMember>>();
 
@@ -67,7 +70,10 @@ export class StateMachine {
         return this.grant(entry.request);
       case 'leaseRevoke':
         this.publish(revokeLease(this.state, entry.request.ID ?? '0'));
+        this.leaseSeconds.delete(entry.request.ID ?? '0');
         return { header: { revision: this.state.revision } };
+      case 'leaseCheckpoint':
+        return this.noteLeaseTimes(entry.request);
       case 'alarm':
         return this.alarm(entry.request);
       default:
@@ -83,6 +89,15 @@ export class StateMachine {
   private grant({ ID = '0', TTL = 0 }: LeaseGrantRequest): LeaseGrantResponse {
     const lease = this.state.leases.grant(ID, TTL);
     return { header: { revision: this.state.revision }, ID: lease.id, TTL: lease.ttl, error: '' };
+  }
+
+  private noteLeaseTimes({ checkpoints = [] }: LeaseCheckpointRequest): { header: { revision: number } } {
+    for (const { ID = '0', remainingTTL = 0 } of checkpoints) {
+      // It may be over by now.
+      if (remainingTTL > 0 && this.state.leases.get(ID)) this.leaseSeconds.set(ID, remainingTTL);
+      else this.leaseSeconds.delete(ID);
+    }
+    return { header: { revision: this.state.revision } };
   }
 
   private alarm({ action, memberID = '0', alarm = AlarmType.NONE }: AlarmRequest): AlarmResponse {

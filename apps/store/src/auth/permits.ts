@@ -63,6 +63,7 @@ export function permitEntry(permits: Permits, entry: Entry): void {
   switch (entry.kind) {
     case 'term':
     case 'leaseGrant':
+    case 'leaseCheckpoint':
     case 'alarm':
     case 'compact':
     case 'authenticate':

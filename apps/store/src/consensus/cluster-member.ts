@@ -206,7 +206,7 @@ export class ClusterMember {
       applied: (entry, at) => member.applied(entry, at),
       restore: (bytes) => member.restore(bytes).membership ?? { configuration: { voters: [], learners: [] }, members: [], removed: [] },
       snapshot: () => member.snapshot(),
-      leading: (leads) => (leads ? member.leaseClock.restart() : member.leaseClock.pause()),
+      leading: (leads) => member.leading(leads),
       removed: () => this.options.removed(),
     };
   }

@@ -50,7 +50,7 @@ export function peerService(member: Member, running: () => Replica | undefined):
     },
     renewLease: async ({ id = '0' }, context) => {
       await leading(context);
-      return { seconds: member.leaseClock.renew(id) };
+      return { seconds: await member.renewLease(id) };
     },
     getLeaseTime: async ({ id = '0' }, context) => {
       await leading(context);

@@ -36,14 +36,14 @@ export function leaseService(member: Member, gate: Gate, { random, minTtl }: Lea
   };
   const leaseIds = (): string[] => (member.isLeader ? member.leaseClock.byExpiry() : [...member.state.leases.all()].map(({ id }) => id));
   /** The leader counts; it must be sure that it still is the leader. */
-  const onLeader = async (here: () => number, there: (replica: Replica) => Promise<LeaseTime>): Promise<number> => {
+  const onLeader = async (here: () => number | Promise<number>, there: (replica: Replica) => Promise<LeaseTime>): Promise<number> => {
     const { replica } = member;
     if (!replica) return here();
     if (!replica.log.isLeader) return (await there(replica)).seconds ?? 0;
     await replica.requireLeadership();
     return here();
   };
-  const renew = (id: string): Promise<number> => onLeader(() => member.leaseClock.renew(id), (replica) => replica.renewLease(id));
+  const renew = (id: string): Promise<number> => onLeader(() => member.renewLease(id), (replica) => replica.renewLease(id));
   const remaining = (id: string): Promise<number> => onLeader(() => member.leaseClock.remaining(id), (replica) => replica.leaseTime(id));
   return service(LeaseDefinition, {
     leaseGrant: (request, context) =>
