@@ -118,3 +118,17 @@ describe('with two families', () => {
     [{ clusterIPs: ['10.96.0.9'] }, 'spec.clusterIPs: Invalid value: ["10.96.0.9"]: must be empty when `clusterIP` is not specified'],
   ])('refuses %j', async (spec, message) => expect((await failure(t.api.create(Services, service('x', spec)))).message).toBe(`Service "x" is invalid: ${message}`));
 });
+
+it('tells how much of each range is taken', async () => {
+  const lines = async (): Promise<string[]> => (await (await fetch(`${t.url}/metrics`)).text()).split('\n').filter((line) => /^kube_apiserver_(clusterip|nodeport)_allocator/.test(line));
+  expect(await lines()).toEqual([
+    'kube_apiserver_clusterip_allocator_allocated_ips{cidr="10.96.0.0/27"} 0',
+    'kube_apiserver_clusterip_allocator_available_ips{cidr="10.96.0.0/27"} 30',
+    'kube_apiserver_nodeport_allocator_allocated_ports 0',
+    'kube_apiserver_nodeport_allocator_available_ports 10',
+  ]);
+  await t.api.create(Services, service('a', { type: 'NodePort' }));
+  await t.api.create(Services, service('b'));
+  await eventually(async () => (await t.api.list(IPAddresses)).items.length === 2);
+  expect((await lines()).map((line) => Number(line.split(' ')[1]))).toEqual([2, 28, 1, 9]);
+});

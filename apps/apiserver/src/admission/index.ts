@@ -20,6 +20,7 @@ import { ownerReferencesPermissionEnforcement } from './owner-references.ts';
 import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts';
 import { podNodeSelector } from './pod-node-selector.ts';
 import { podSecurity } from './pod-security/index.ts';
+import { podSecurityMeters } from './pod-security/meters.ts';
 import { defaultSettings, podSecuritySettings } from './pod-security/settings.ts';
 import { podTolerationRestriction } from './pod-toleration-restriction.ts';
 import { podTopologyLabels } from './pod-topology-labels.ts';
@@ -57,7 +58,7 @@ const entries: readonly Entry[] = [
   { name: 'NodeRestriction', make: nodeRestriction },
   { name: 'TaintNodesByCondition', make: () => taintNodesByCondition },
   { name: 'AlwaysPullImages', isOff: true, make: () => alwaysPullImages },
-  { name: 'PodSecurity', make: ({ read }, configuration) => podSecurity(read, configuration === undefined ? defaultSettings : podSecuritySettings(configuration)) },
+  { name: 'PodSecurity', make: ({ read, env }, configuration) => podSecurity(read, configuration === undefined ? defaultSettings : podSecuritySettings(configuration), podSecurityMeters(env.metrics)) },
   { name: 'PodNodeSelector', isOff: true, make: podNodeSelector },
   { name: 'Priority', make: priority },
   { name: 'DefaultTolerationSeconds', make: () => defaultTolerationSeconds },

@@ -164,6 +164,7 @@ describe('other credentials', () => {
     };
     const [authenticator] = set.authenticators ?? [];
     expect(await authenticator?.authenticate({ headers: {}, remoteAddress: '', certificate: certificateFor('u-1') })).toMatchObject({ username: 'jane', uid: 'u-1' });
+    expect(cluster.env.metrics.expose()).toContain('apiserver_client_certificate_expiration_seconds_count 1');
     await expect(authenticator?.authenticate({ headers: {}, remoteAddress: '', certificate: certificateFor('') })).rejects.toMatchObject({ code: 401 });
   });
 });

@@ -44,7 +44,7 @@ export const identityPlugin: PluginFactory = (context) => {
   const directory = tokenDirectory(tokenKinds(context, { issuer, structured, apiAudiences }), apiAudiences);
   return {
     allowsAnonymous: (path) => structured.allowsAnonymous(path),
-    authenticators: [clientCertificates(() => env.clock.now(), env.log), bearerTokens(directory, env.log)],
+    authenticators: [clientCertificates(() => env.clock.now(), env), bearerTokens(directory, env.log)],
     impersonator: impersonation(context.authorize),
     admission: [signedRequests],
     reviews: [

@@ -5,6 +5,7 @@ import type { AdmissionAttributes, AdmissionPlugin, ObjectReader } from '../../p
 import { subjectOf } from '../match.ts';
 import type { CheckedPod } from './baseline.ts';
 import { allContainers } from './containers.ts';
+import type { PodSecurityMeters } from './meters.ts';
 import { type LevelVersion, describe, levelRank, modes, policyOf, violations } from './policy.ts';
 import { type PodSecuritySettings, defaultSettings } from './settings.ts';
 
@@ -32,10 +33,12 @@ function significant(pod: Pod, old: Pod): boolean {
 class Evaluation {
   private readonly attributes: AdmissionAttributes;
   private readonly settings: PodSecuritySettings;
+  private readonly meters: PodSecurityMeters | undefined;
 
-  constructor(attributes: AdmissionAttributes, settings: PodSecuritySettings) {
+  constructor(attributes: AdmissionAttributes, { settings, meters }: { settings: PodSecuritySettings; meters: PodSecurityMeters | undefined }) {
     this.attributes = attributes;
     this.settings = settings;
+    this.meters = meters;
   }
 
   /** Enforces on pods, warns and notes on everything that holds one. */
@@ -46,11 +49,16 @@ class Evaluation {
     if (errors.length) attributes.annotate('pod-security.kubernetes.io/error', `Failed to parse policy: ${errors.map(({ field, message }) => `${field}: ${message}`).join(', ')}`);
     const isPod = attributes.kind.resource === 'pods';
     const enforced = isPod ? violations(pod, policy.enforce) : [];
-    if (isPod) attributes.annotate('pod-security.kubernetes.io/enforce-policy', describe(policy.enforce));
+    if (isPod) {
+      attributes.annotate('pod-security.kubernetes.io/enforce-policy', describe(policy.enforce));
+      this.meters?.evaluated(attributes, { decision: enforced.length ? 'deny' : 'allow', mode: 'enforce', policy: policy.enforce });
+    }
     const audited = violations(pod, policy.audit);
+    if (audited.length) this.meters?.evaluated(attributes, { decision: 'deny', mode: 'audit', policy: policy.audit });
     if (audited.length) attributes.annotate('pod-security.kubernetes.io/audit-violations', `would violate PodSecurity ${JSON.stringify(describe(policy.audit))}: ${audited.join(', ')}`);
     if (enforced.length) throw forbidden(subjectOf(attributes), `violates PodSecurity ${JSON.stringify(describe(policy.enforce))}: ${enforced.join(', ')}`);
     const warned = violations(pod, policy.warn);
+    if (warned.length) this.meters?.evaluated(attributes, { decision: 'deny', mode: 'warn', policy: policy.warn });
     if (warned.length) attributes.warn(`would violate PodSecurity ${JSON.stringify(describe(policy.warn))}: ${warned.join(', ')}`);
   }
 
@@ -65,6 +73,7 @@ class Evaluation {
   }
 
   private exempt(why: string): void {
+    this.meters?.exempted(this.attributes);
     this.attributes.annotate('pod-security.kubernetes.io/exempt', why);
   }
 }
@@ -109,7 +118,7 @@ function validateNamespace(attributes: AdmissionAttributes, read: ObjectReader, 
 }
 
 /** The Pod Security Standards, by namespace labels `pod-security.kubernetes.io/{enforce,audit,warn}` and what the configuration says besides. */
-export function podSecurity(read: ObjectReader, settings: PodSecuritySettings = defaultSettings): AdmissionPlugin {
+export function podSecurity(read: ObjectReader, settings: PodSecuritySettings = defaultSettings, meters?: PodSecurityMeters): AdmissionPlugin {
   const isIdle = modes.every((mode) => settings.defaults[mode].level === 'privileged');
   return {
     name: 'PodSecurity',
@@ -123,8 +132,11 @@ export function podSecurity(read: ObjectReader, settings: PodSecuritySettings = 
       const { kind, object, oldObject, namespace } = attributes;
       if (kind.resource === 'namespaces') return validateNamespace(attributes, read, settings);
       const labels = read.get(Namespaces, { name: namespace })?.metadata?.labels;
-      if (isIdle && !modes.some((mode) => labels?.[`pod-security.kubernetes.io/${mode}`] !== undefined)) return undefined;
-      const evaluation = new Evaluation(attributes, settings);
+      if (isIdle && !modes.some((mode) => labels?.[`pod-security.kubernetes.io/${mode}`] !== undefined)) {
+        if (kind.resource === 'pods') meters?.evaluated(attributes, { decision: 'allow', mode: 'enforce', policy: settings.defaults.enforce });
+        return undefined;
+      }
+      const evaluation = new Evaluation(attributes, { settings, meters });
       if (evaluation.isExempt()) return undefined;
       if (kind.resource === 'pods' && oldObject && !significant(object as Pod, oldObject as Pod)) return undefined;
       const pod = kind.resource === 'pods' ? checked(object as Pod) : templateOf(attributes);

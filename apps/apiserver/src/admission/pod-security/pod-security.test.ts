@@ -1,8 +1,10 @@
 import { Namespaces, Pods } from '@orrery/api';
 import type { Container, PodSpec } from '@orrery/api/types';
+import { createMetrics } from '@orrery/runtime';
 import { describe, expect, it } from 'vitest';
 import { FakeCluster, attempt } from '../../testing/fake-cluster.ts';
 import { podSecurity } from './index.ts';
+import { podSecurityMeters } from './meters.ts';
 import { type Level, type LevelVersion, violations } from './policy.ts';
 import { podSecuritySettings } from './settings.ts';
 
@@ -100,6 +102,20 @@ describe('PodSecurity', () => {
     const deployment = attempt({ resource: 'deployments', group: 'apps', object: { metadata: bare.metadata, spec: { template: bare } } });
     plugin.validate?.(deployment);
     expect(deployment.warnings[0]).toMatch(/^would violate PodSecurity "restricted:latest": /);
+  });
+  it('counts its verdicts', () => {
+    const metrics = createMetrics();
+    const counted = podSecurity(cluster.read, podSecuritySettings({ apiVersion: 'pod-security.admission.config.k8s.io/v1', kind: 'PodSecurityConfiguration', exemptions: { usernames: ['root'] } }), podSecurityMeters(metrics));
+    label({});
+    counted.validate?.(attempt({ resource: 'pods', object: bare }));
+    label({ 'pod-security.kubernetes.io/enforce': 'baseline', 'pod-security.kubernetes.io/warn': 'restricted' });
+    counted.validate?.(attempt({ resource: 'pods', object: bare }));
+    expect(() => counted.validate?.(attempt({ resource: 'pods', object: { ...bare, spec: { ...bare.spec, hostNetwork: true } } }))).toThrow('violates PodSecurity');
+    counted.validate?.(attempt({ resource: 'pods', object: bare, user: { username: 'root', groups: [] } }));
+    const lines = metrics.expose().split('\n').filter((line) => line.startsWith('pod_security_'));
+    const of = (decision: string, mode: string, level: string): string => `pod_security_evaluations_total{decision="${decision}",mode="${mode}",policy_level="${level}",policy_version="latest",request_operation="create",resource="pod",subresource=""} 1`;
+    expect(lines.sort()).toEqual([of('allow', 'enforce', 'baseline'), of('allow', 'enforce', 'privileged'), of('deny', 'enforce', 'baseline'), of('deny', 'warn', 'restricted'), 'pod_security_exemptions_total{request_operation="create",resource="pod",subresource=""} 1']);
+    label({ 'pod-security.kubernetes.io/enforce': 'restricted', 'pod-security.kubernetes.io/warn': 'restricted' });
   });
   it('does not mind changes that mean nothing to it', () => {
     const update = (image: string) => () => plugin.validate?.(attempt({ resource: 'pods', operation: 'UPDATE', object: { ...bare, spec: { containers: [{ name: 'c', image }] } }, oldObject: bare }));

@@ -1,11 +1,13 @@
 import type { Service, ServiceCIDR } from '@orrery/api/types';
 import { type FieldError, invalid } from '@orrery/errors';
 import { type Env, rfc3339 } from '@orrery/runtime';
+import type { Entry } from '../../cache/entry.ts';
 import { encodeForStorage } from '../../cache/encoding.ts';
 import type { StoreFeed } from '../../cache/store-feed.ts';
 import type { Write } from '../../storage/etcd-store.ts';
 import type { Kinds } from '../kinds.ts';
 import type { StorageHook } from '../storage-hook.ts';
+import { allocationMetrics } from './allocation-metrics.ts';
 import { type AddressPool, fillAddresses } from './cluster-ips.ts';
 import { held } from './held.ts';
 import { settleFamilies } from './ip-families.ts';
@@ -42,6 +44,13 @@ export class ServiceAllocation implements StorageHook {
     this.setup = setup;
     this.ranges = parseRanges(setup.serviceCidr);
     this.ports = parsePortRange(setup.nodePortRange);
+    const all = (group: string, resource: string): Entry[] => this.cache(group, resource).list({ namespace: '' });
+    allocationMetrics(setup.env.metrics, {
+      ranges: () => this.allRanges(),
+      addresses: () => all('networking.k8s.io', 'ipaddresses').map(({ name }) => name),
+      services: () => all('', 'services').map(({ object }) => object as Service),
+      ports: this.ports,
+    });
   }
 
   handles(kind: { group: string; resource: string }): boolean {
