@@ -1,9 +1,9 @@
 import { type WriteStream, createWriteStream } from 'node:fs';
 import { join } from 'node:path';
-import { realRandom } from '@orrery/node-io';
+import { realRandom, withProcessMetrics } from '@orrery/node-io';
 import { type Clock, type Env, type LogLevel, createLogger, createMetrics, formatJsonLine } from '@orrery/runtime';
 
-/** Gives every component of a process its own log file, logs/NAME.log, and its own metrics. */
+/** Gives every component of a process its own log file, logs/NAME.log, and its own metrics; what these tell of the process is that of all. */
 export interface ComponentLogs {
   env(component: string): Env;
   close(): Promise<void>;
@@ -24,7 +24,7 @@ export function createComponentLogs(dir: string, { level, clock }: { readonly le
     env(component) {
       const file = open(component);
       const log = createLogger({ now: () => clock.now(), level, write: (record) => void file.write(formatJsonLine(record)), fields: { component } });
-      return { clock, random: realRandom, log, metrics: createMetrics() };
+      return { clock, random: realRandom, log, metrics: withProcessMetrics(createMetrics()) };
     },
     close: async () => void (await Promise.all([...files.values()].map((file) => new Promise((done) => file.end(done))))),
   };

@@ -2,6 +2,7 @@ export * from './dial.ts';
 export * from './disk.ts';
 export * from './env.ts';
 export * from './pki/index.ts';
+export { withProcessMetrics } from './process-metrics.ts';
 export * from './real-clock.ts';
 export * from './run-main.ts';
 export * from './http-server.ts';
