@@ -33,6 +33,11 @@ export async function writeSlices(key: string, context: Pick<ControllerContext<{
   });
 }
 
+const sliceMetrics = ({ env: { metrics } }: Pick<ControllerContext, 'env'>) => ({
+  changes: metrics.counter('endpoint_slice_controller_changes', 'Number of EndpointSlice changes'),
+  syncs: metrics.counter('endpoint_slice_controller_syncs', 'Number of EndpointSlice syncs'),
+});
+
 async function reconcile(key: string, context: ControllerContext<State>): Promise<{ requeueAfterMs: number } | void> {
   const { state, store } = context;
   const service = store(Services).get(key);
@@ -48,10 +53,14 @@ async function reconcile(key: string, context: ControllerContext<State>): Promis
   const slices = owned.filter((slice) => slice.metadata?.labels?.[managedByLabel] === controllerName && !slice.metadata.deletionTimestamp);
   const triggerTime = state.triggers.next(service, pods);
   const plan = planSlices({ service, pods, slices, nodeOf: (name) => store(Nodes).get(name), triggerTime });
+  const told = sliceMetrics(context);
   try {
     await writeSlices(key, context, plan);
+    for (const [operation, { length }] of Object.entries({ create: plan.create, update: plan.update, delete: plan.remove })) if (length) told.changes.inc({ operation }, length);
+    told.syncs.inc({ result: 'success' });
   } catch (error) {
     if (isNamespaceTerminating(error)) return;
+    told.syncs.inc({ result: 'error' });
     const message = `Error updating Endpoint Slices for Service ${key}: ${(error as Error).message}`;
     if (!isAlreadyExists(error)) context.events.event(Services, service, { type: 'Warning', reason: 'FailedToUpdateEndpointSlices', message });
     throw error;

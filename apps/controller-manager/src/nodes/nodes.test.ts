@@ -1,6 +1,6 @@
 import { Events, Leases, Nodes, Pods } from '@orrery/api';
 import type { Node, Pod, Toleration } from '@orrery/api/types';
-import { rfc3339, rfc3339Micro } from '@orrery/runtime';
+import { rfc3339Micro } from '@orrery/runtime';
 import { describe, expect, test } from 'vitest';
 import { defaultSettings } from '../settings.ts';
 import { startManager } from '../testing/manager-harness.ts';
