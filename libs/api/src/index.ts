@@ -7,5 +7,6 @@ export * from './equality.ts';
 export * from './kind.ts';
 export * from './kinds.ts';
 export { scaleColumns } from './printing/scale.ts';
+export { deviceEnvironment } from './resource/v1/selectors.ts';
 export * from './resources.ts';
 export * from './schema/index.ts';

@@ -1,8 +1,9 @@
-import { Nodes, Pods } from '@orrery/api';
+import { Nodes, Pods, ResourceSlices } from '@orrery/api';
 import type { Pod } from '@orrery/api/types';
 import { type ApiClient, createInformerFactory } from '@orrery/client';
+import { isNotFound } from '@orrery/errors';
 import type { Env } from '@orrery/runtime';
-import { type NodeInfo } from '../cache/node-info.ts';
+import type { NodeInfo } from '../cache/node-info.ts';
 import { type PodInfo, podInfo } from '../cache/pod-info.ts';
 import { type SchedulerCache, createSchedulerCache } from '../cache/scheduler-cache.ts';
 import type { SchedulerConfiguration } from '../configuration/types.ts';
@@ -121,6 +122,21 @@ export function explainOn(subject: Subject): Verdict {
   };
 }
 
+/** Clusters before 1.34 serve no resource claims of this version; there is nothing to allocate then. */
+async function withoutUnserved(api: ApiClient, configuration: SchedulerConfiguration): Promise<SchedulerConfiguration> {
+  try {
+    await api.list(ResourceSlices, { limit: 1 });
+    return configuration;
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+    const profiles = configuration.profiles.map((profile) => {
+      const { enabled = [], disabled = [] } = profile.plugins.multiPoint ?? {};
+      return { ...profile, plugins: { ...profile.plugins, multiPoint: { enabled, disabled: [...disabled, { name: 'DynamicResources' }] } } };
+    });
+    return { ...configuration, profiles };
+  }
+}
+
 /** Everything in the cluster but the pod itself. */
 function fill(cache: SchedulerCache, sources: Sources, nodes: Iterable<Parameters<SchedulerCache['setNode']>[0]>, without: Pod): void {
   for (const node of nodes) cache.setNode(node);
@@ -137,7 +153,8 @@ function fill(cache: SchedulerCache, sources: Sources, nodes: Iterable<Parameter
  * the API server's error when the pod is not there, and when no profile is for it.
  */
 export async function explainPod(env: Env, deps: { api: ApiClient; configuration: SchedulerConfiguration; signal?: AbortSignal }, key: { namespace: string; name: string }): Promise<Explanation> {
-  const { api, configuration, signal } = deps;
+  const { api, signal } = deps;
+  const configuration = await withoutUnserved(api, deps.configuration);
   const found = await api.get(Pods, key);
   const schedulerName = found.spec?.schedulerName || 'default-scheduler';
   const informers = createInformerFactory({ api, env });

@@ -2,6 +2,7 @@ import type { PluginDefinition } from '../framework/types.ts';
 import { coscheduling } from './coscheduling.ts';
 import { defaultBinder } from './default-binder.ts';
 import { defaultPreemption } from './default-preemption/default-preemption.ts';
+import { dynamicResources } from './dynamic-resources/dynamic-resources.ts';
 import { imageLocality } from './image-locality.ts';
 import { interPodAffinity } from './inter-pod-affinity/inter-pod-affinity.ts';
 import { nodeLabel } from './legacy/node-label.ts';
@@ -40,6 +41,7 @@ export const definitions: readonly PluginDefinition<any>[] = [
   volumeZone,
   podTopologySpread,
   interPodAffinity,
+  dynamicResources,
   nodeResourcesBalanced,
   imageLocality,
   defaultPreemption,
@@ -68,6 +70,7 @@ export const defaultPlugins: readonly { readonly name: string; readonly weight?:
   { name: 'VolumeZone' },
   { name: 'PodTopologySpread', weight: 2 },
   { name: 'InterPodAffinity', weight: 2 },
+  { name: 'DynamicResources' },
   { name: 'DefaultPreemption' },
   { name: 'NodeResourcesBalancedAllocation', weight: 1 },
   { name: 'ImageLocality', weight: 1 },

@@ -1,0 +1,226 @@
+import { DeviceClasses, ResourceClaims, ResourceSlices } from '@orrery/api';
+import type { AllocationResult, Pod, ResourceClaim } from '@orrery/api/types';
+import type { KubeObject } from '@orrery/apimachinery';
+import type { Informer } from '@orrery/client';
+import { isConflict } from '@orrery/errors';
+import type { NodeInfo } from '../../cache/node-info.ts';
+import { type Status, failed, skip, unresolvable } from '../../framework/status.ts';
+import { type ClusterEvent, type CycleState, type PluginHandle, definePlugin } from '../../framework/types.ts';
+import { matchesNodeSelector } from '../node-selector.ts';
+import { allocate } from './allocator.ts';
+import { SelectorFailure, createDeviceSelectors } from './device-selectors.ts';
+import { type Pools, devicesOn, heldBy, poolsOf } from './devices.ts';
+
+const name = 'DynamicResources';
+const finalizer = 'resource.kubernetes.io/delete-protection';
+/** As the API allows. */
+const maxReservations = 256;
+const maxWrites = 5;
+const noDevices = unresolvable('cannot allocate all claims');
+
+/** Claims of a pod by their names; a string tells what is amiss. A template whose claim is not needed gives none. */
+function claimNames({ metadata, spec, status }: Pod): string[] | string {
+  const names: string[] = [];
+  for (const { name: entry, resourceClaimName, resourceClaimTemplateName } of spec?.resourceClaims ?? []) {
+    if (resourceClaimName) names.push(resourceClaimName);
+    else if (resourceClaimTemplateName) {
+      const made = status?.resourceClaimStatuses?.find((one) => one.name === entry);
+      if (!made) return `pod "${metadata?.namespace ?? ''}/${metadata?.name ?? ''}": ResourceClaim not created yet`;
+      if (made.resourceClaimName) names.push(made.resourceClaimName);
+    }
+  }
+  return names;
+}
+
+interface State {
+  readonly allocated: readonly ResourceClaim[];
+  readonly waiting: readonly ResourceClaim[];
+  readonly held: ReadonlySet<string>;
+  readonly byNode: Map<string, readonly AllocationResult[]>;
+  reserved?: readonly AllocationResult[];
+}
+
+const keyOf = ({ metadata }: KubeObject): string => `${metadata?.namespace ?? ''}/${metadata?.name ?? ''}`;
+const isReservedFor = ({ status }: ResourceClaim, pod: Pod): boolean => (status?.reservedFor ?? []).some(({ uid }) => uid === pod.metadata?.uid);
+
+function watch(handle: PluginHandle) {
+  const { informers, tell } = handle;
+  const claims = informers.informer(ResourceClaims);
+  const slices = informers.informer(ResourceSlices);
+  const classes = informers.informer(DeviceClasses);
+  const follow = <T extends KubeObject>(informer: Informer<T>, resource: ClusterEvent['resource']): void => {
+    informer.addHandlers({
+      add: (object) => tell({ resource, action: 'Add', object }),
+      update: (object, old) => tell({ resource, action: 'Update', object, old }),
+      delete: (object) => tell({ resource, action: 'Delete', object }),
+    });
+  };
+  follow(claims, 'ResourceClaim');
+  follow(slices, 'ResourceSlice');
+  follow(classes, 'DeviceClass');
+  let known: Pools | undefined;
+  const changed = (): void => void (known = undefined);
+  slices.addHandlers({ add: changed, update: changed, delete: changed });
+  return { claims, classes, pools: (): Pools => (known ??= poolsOf(slices.list())) };
+}
+
+type Sources = ReturnType<typeof watch>;
+
+/** The pod's claims, or why it has to wait. */
+function claimsOf(pod: Pod, { claims }: Sources): ResourceClaim[] | string {
+  const names = claimNames(pod);
+  if (typeof names === 'string') return names;
+  const found: ResourceClaim[] = [];
+  for (const claimName of names) {
+    const claim = claims.get(`${pod.metadata?.namespace ?? ''}/${claimName}`);
+    if (!claim) return `resourceclaim.resource.k8s.io "${claimName}" not found`;
+    if (claim.metadata?.deletionTimestamp) return `resourceclaim "${claimName}" is being deleted`;
+    found.push(claim);
+  }
+  return found;
+}
+
+function missingClass(claims: readonly ResourceClaim[], { classes }: Sources): string | undefined {
+  for (const claim of claims) {
+    for (const request of claim.spec?.devices?.requests ?? []) {
+      for (const { deviceClassName } of request.exactly ? [request.exactly] : (request.firstAvailable ?? [])) {
+        if (!classes.has(deviceClassName)) return `request ${request.name}: device class ${deviceClassName} does not exist`;
+      }
+    }
+  }
+  return undefined;
+}
+
+/** Writes allocation and reservation into a claim's status, the finalizer first. Others may write the claim meanwhile. */
+async function bindClaim(handle: PluginHandle, pod: Pod, claim: ResourceClaim, allocation: AllocationResult | undefined): Promise<void> {
+  const { api } = handle;
+  const key = { namespace: claim.metadata?.namespace ?? '', name: claim.metadata?.name ?? '' };
+  let now = claim;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      if (isReservedFor(now, pod)) return;
+      if (now.status?.allocation && allocation && claim.metadata?.resourceVersion !== now.metadata?.resourceVersion) throw new Error(`claim ${key.name} was allocated elsewhere meanwhile`);
+      if (allocation && !now.metadata?.finalizers?.includes(finalizer)) {
+        now = await api.update(ResourceClaims, { ...now, metadata: { ...now.metadata, finalizers: [...(now.metadata?.finalizers ?? []), finalizer] } });
+      }
+      const reservedFor = [...(now.status?.reservedFor ?? []), { resource: 'pods', name: pod.metadata?.name ?? '', uid: pod.metadata?.uid ?? '' }];
+      await api.update(ResourceClaims, { ...now, status: { ...now.status, ...(allocation ? { allocation } : {}), reservedFor } }, { subresource: 'status' });
+      return;
+    } catch (error) {
+      if (!isConflict(error) || attempt === maxWrites) throw error;
+      now = await api.get(ResourceClaims, key);
+    }
+  }
+}
+
+/** Pods with resource claims go where devices meet them (structured parameters); allocations are written to the claims before binding. */
+export const dynamicResources = definePlugin({
+  name,
+  create(handle) {
+    const sources = watch(handle);
+    const matches = createDeviceSelectors();
+    /** By claim: allocations on their way, not seen in the API yet. */
+    const assumed = new Map<string, AllocationResult>();
+    const stateOf = (state: CycleState): State | undefined => state.get(name) as State | undefined;
+    const held = (): Set<string> => {
+      const ids = new Set<string>();
+      for (const claim of sources.claims.list()) {
+        if (claim.status?.allocation) assumed.delete(claim.metadata?.uid ?? '');
+        for (const id of heldBy(claim)) ids.add(id);
+      }
+      for (const allocation of assumed.values()) for (const id of heldBy({ status: { allocation } })) ids.add(id);
+      return ids;
+    };
+    const isOurs = ({ pod }: { pod: Pod }, { object }: ClusterEvent): 'Queue' | 'Skip' => {
+      const names = claimNames(pod);
+      const claim = object as ResourceClaim;
+      // Another's claim may have given devices back.
+      return typeof names === 'string' || claim.metadata?.namespace !== pod.metadata?.namespace || names.includes(claim.metadata?.name ?? '') || !claim.status?.allocation ? 'Queue' : 'Skip';
+    };
+    const tryAllocate = (mine: State, node: NodeInfo): readonly AllocationResult[] | Status => {
+      try {
+        const found = allocate({
+          claims: mine.waiting,
+          nodeName: node.name,
+          on: devicesOn(node, sources.pools()),
+          held: mine.held,
+          deviceClass: (className) => sources.classes.get(className),
+          selects: (expression, { device, driver }) => matches(expression, device, driver),
+        });
+        return found ?? noDevices;
+      } catch (error) {
+        if (error instanceof SelectorFailure) return failed(error);
+        throw error;
+      }
+    };
+    return {
+      name,
+      events: [
+        { resource: 'ResourceClaim', actions: ['Add', 'Update', 'Delete'], hint: isOurs },
+        { resource: 'ResourceSlice', actions: ['Add', 'Update'] },
+        { resource: 'DeviceClass', actions: ['Add', 'Update'] },
+        { resource: 'Pod', actions: ['Update'], hint: ({ pod }, { object }) => ((object as Pod).metadata?.uid === pod.metadata?.uid ? 'Queue' : 'Skip') },
+        { resource: 'Node', actions: ['Add', 'Update'] },
+      ],
+      preEnqueue({ pod }) {
+        if (!pod.spec?.resourceClaims?.length) return undefined;
+        const claims = claimsOf(pod, sources);
+        return typeof claims === 'string' ? unresolvable(claims) : undefined;
+      },
+      preFilter(state, { pod }) {
+        if (!pod.spec?.resourceClaims?.length) return skip;
+        const claims = claimsOf(pod, sources);
+        if (typeof claims === 'string') return unresolvable(claims);
+        if (claims.length === 0) return skip;
+        const waiting = claims.filter(({ status, metadata }) => !status?.allocation && !assumed.has(metadata?.uid ?? ''));
+        const taken = claims.filter(({ status, metadata }) => !status?.allocation && assumed.has(metadata?.uid ?? ''));
+        if (taken.length) return unresolvable('resourceclaim in use');
+        const missing = missingClass(waiting, sources);
+        if (missing) return unresolvable(missing);
+        const allocated = claims.filter(({ status }) => status?.allocation);
+        if (allocated.some((claim) => !isReservedFor(claim, pod) && (claim.status?.reservedFor?.length ?? 0) >= maxReservations)) return unresolvable('resourceclaim in use');
+        state.set(name, { allocated, waiting, held: waiting.length ? held() : new Set(), byNode: new Map() } satisfies State);
+        return undefined;
+      },
+      filter(state, _pod, node) {
+        const mine = stateOf(state);
+        if (!mine) return undefined;
+        for (const { status } of mine.allocated) {
+          const place = status?.allocation?.nodeSelector;
+          if (place && !matchesNodeSelector(place, node)) return unresolvable('resourceclaim not available on the node');
+        }
+        if (mine.waiting.length === 0) return undefined;
+        const found = tryAllocate(mine, node);
+        if ('code' in found) return found;
+        mine.byNode.set(node.name, found);
+        return undefined;
+      },
+      reserve(state, _pod, nodeName) {
+        const mine = stateOf(state);
+        if (!mine || mine.waiting.length === 0) return undefined;
+        const node = handle.snapshot().get(nodeName);
+        // A nominated node was judged in a state of its own.
+        const found = mine.byNode.get(nodeName) ?? (node ? tryAllocate(mine, node) : failed(new Error(`node "${nodeName}" not found`)));
+        if ('code' in found) return found;
+        mine.reserved = found;
+        mine.waiting.forEach(({ metadata }, i) => assumed.set(metadata?.uid ?? '', found[i] as AllocationResult));
+        return undefined;
+      },
+      unreserve(state) {
+        const mine = stateOf(state);
+        if (mine?.reserved) for (const { metadata } of mine.waiting) assumed.delete(metadata?.uid ?? '');
+      },
+      async preBind(state, { pod }) {
+        const mine = stateOf(state);
+        if (!mine) return undefined;
+        try {
+          for (const [i, claim] of mine.waiting.entries()) await bindClaim(handle, pod, sources.claims.get(keyOf(claim)) ?? claim, mine.reserved?.[i]);
+          for (const claim of mine.allocated) await bindClaim(handle, pod, sources.claims.get(keyOf(claim)) ?? claim, undefined);
+          return undefined;
+        } catch (error) {
+          return failed(new Error(`running PreBind plugin "${name}": ${(error as Error).message}`));
+        }
+      },
+    };
+  },
+});
