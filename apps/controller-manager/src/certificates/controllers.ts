@@ -6,7 +6,6 @@ import { rfc3339 } from '@orrery/runtime';
 import { expiresInMs, hasCondition, kubeletApproval, refusal } from './plan.ts';
 import type { CertificateSigner } from './signer.ts';
 
-const resources = ['certificatesigningrequests'];
 const yearMs = 365 * 24 * 3_600_000;
 /** Clocks differ: certificates are valid from a little before now. */
 const skewMs = 5 * 60_000;

@@ -1,5 +1,5 @@
-import { CustomResourceDefinitions, Namespaces, Pods } from '@orrery/api';
-import type { Namespace, Pod } from '@orrery/api/types';
+import { APIServices, CustomResourceDefinitions, Namespaces, Pods } from '@orrery/api';
+import type { APIService, Namespace, Pod } from '@orrery/api/types';
 import type { KubeObject, ResourceRef } from '@orrery/apimachinery';
 import { type ApiClient, deepEqual } from '@orrery/client';
 import { type ControllerContext, defineController, watch } from '@orrery/controller';
@@ -71,6 +71,12 @@ async function deleteContent(api: ApiClient, resources: readonly ResourceRef[], 
   return { remaining: await Promise.all(others.map(attempt)), errors };
 }
 
+/** Group versions that another server should serve and does not. */
+function unavailable(services: Iterable<APIService>): string[] {
+  const down = [...services].filter(({ spec, status }) => spec?.service && !status?.conditions?.some((condition) => condition.type === 'Available' && condition.status === 'True'));
+  return down.map(({ spec }) => `${spec?.group ?? ''}/${spec?.version ?? ''}`).sort();
+}
+
 async function reconcile(key: string, context: ControllerContext<State>): Promise<{ requeueAfterMs: number } | void> {
   const { api, state, store } = context;
   let namespace = store(Namespaces).get(key);
@@ -79,7 +85,8 @@ async function reconcile(key: string, context: ControllerContext<State>): Promis
   if (!finalizers.includes('kubernetes')) return void state.passes.delete(key);
   const passes = state.passes.get(key) ?? 0;
   state.passes.set(key, passes + 1);
-  const content = await deleteContent(api, allResources(store(CustomResourceDefinitions).list()), key);
+  const deleted = await deleteContent(api, allResources(store(CustomResourceDefinitions).list()), key);
+  const content = { ...deleted, unknown: unavailable(store(APIServices).list()) };
   const { status, empty } = plan(namespace, content, context.env.clock.now());
   // A first pass that finds nothing is not trusted: another API server may not know yet that nothing may be created.
   if (empty && passes > 0) {
@@ -107,6 +114,7 @@ export const namespaceController = defineController<Namespace, State>({
   ],
   setup(context) {
     context.store(CustomResourceDefinitions);
+    context.store(APIServices);
     return { passes: new Map() };
   },
   reconcile,

@@ -1,4 +1,4 @@
-import { ConfigMaps, Namespaces, Pods, ServiceAccounts } from '@orrery/api';
+import { APIServices, ConfigMaps, Namespaces, Pods, ServiceAccounts } from '@orrery/api';
 import { expect, test } from 'vitest';
 import { startManager } from '../testing/manager-harness.ts';
 
@@ -31,6 +31,24 @@ test('deleting a namespace deletes pods first, says what remains, then lets go',
   expect(api.find(ServiceAccounts, 'default', 'a')).toBeUndefined();
   expect(conditions()['NamespaceFinalizersRemaining']).toBe('Some content in the namespace has finalizers remaining: x/y in 1 resource instances');
   await api.patch(ConfigMaps, { namespace: 'a', name: 'held' }, { metadata: { finalizers: null } }, { type: 'application/merge-patch+json' });
+  await clock.advance(10_000);
+  expect(api.find(Namespaces, 'a')).toBeUndefined();
+});
+
+test('a namespace stays while a server behind an API does not answer: it may hold content', async () => {
+  const { api, clock } = await startManager({ controllers: ['namespace-controller'] });
+  const available = (status: string) => ({ conditions: [{ type: 'Available', status }] });
+  api.seed(APIServices, { metadata: { name: 'v1beta1.metrics.k8s.io' }, spec: { group: 'metrics.k8s.io', version: 'v1beta1', groupPriorityMinimum: 100, versionPriority: 100, service: { name: 'm', namespace: 'kube-system' } }, status: available('False') });
+  await api.create(Namespaces, { metadata: { name: 'a' } });
+  await clock.advance(100);
+  await api.delete(Namespaces, { name: 'a' });
+  await clock.advance(5_000);
+  expect(api.find(Namespaces, 'a')?.status?.conditions?.find(({ type }) => type === 'NamespaceDeletionDiscoveryFailure')).toMatchObject({
+    status: 'True',
+    reason: 'DiscoveryFailed',
+    message: 'Discovery failed for some groups, 1 failing: unable to retrieve the complete list of server APIs: metrics.k8s.io/v1beta1: stale GroupVersion discovery: metrics.k8s.io/v1beta1',
+  });
+  api.setStatus(APIServices, { name: 'v1beta1.metrics.k8s.io' }, available('True'));
   await clock.advance(10_000);
   expect(api.find(Namespaces, 'a')).toBeUndefined();
 });

@@ -12,8 +12,18 @@ export interface Remaining {
 
 export interface NamespaceContent {
   readonly remaining: readonly Remaining[];
+  /** Group versions of other servers whose resources could not be found out: there may be content left in them. */
+  readonly unknown?: readonly string[];
   /** What went wrong while deleting. */
   readonly errors: readonly string[];
+}
+
+function discovery({ unknown = [] }: NamespaceContent): Omit<NamespaceCondition, 'lastTransitionTime'> {
+  const type = 'NamespaceDeletionDiscoveryFailure';
+  if (!unknown.length) return { type, status: 'False', reason: 'ResourcesDiscovered', message: 'All resources successfully discovered' };
+  const groups = unknown.map((version) => `${version}: stale GroupVersion discovery: ${version}`).join(', ');
+  const message = `Discovery failed for some groups, ${unknown.length} failing: unable to retrieve the complete list of server APIs: ${groups}`;
+  return { type, status: 'True', reason: 'DiscoveryFailed', message };
 }
 
 function failure(content: NamespaceContent): Omit<NamespaceCondition, 'lastTransitionTime'> {
@@ -42,7 +52,7 @@ function finalizers(content: NamespaceContent): Omit<NamespaceCondition, 'lastTr
 /** The status that tells what a namespace's deletion waits for; the same object when nothing changed. */
 export function plan(namespace: Namespace, content: NamespaceContent, nowMs: number): { status: NamespaceStatus; empty: boolean } {
   const wanted = [
-    { type: 'NamespaceDeletionDiscoveryFailure', status: 'False', reason: 'ResourcesDiscovered', message: 'All resources successfully discovered' },
+    discovery(content),
     { type: 'NamespaceDeletionGroupVersionParsingFailure', status: 'False', reason: 'ParsedGroupVersions', message: 'All legacy kube types successfully parsed' },
     failure(content),
     remains(content),
@@ -54,6 +64,6 @@ export function plan(namespace: Namespace, content: NamespaceContent, nowMs: num
     return { ...condition, lastTransitionTime: old?.status === condition.status ? (old.lastTransitionTime ?? '') : rfc3339(nowMs) };
   });
   const others = known.filter(({ type }) => !wanted.some((condition) => condition.type === type));
-  const empty = !content.errors.length && content.remaining.every(({ count }) => count === 0);
+  const empty = !content.errors.length && !content.unknown?.length && content.remaining.every(({ count }) => count === 0);
   return { status: { ...namespace.status, phase: 'Terminating', conditions: [...others, ...conditions] }, empty };
 }
