@@ -1,6 +1,6 @@
 import type { Pod } from '@orrery/api/types';
 import { type FieldError, type StatusError, badRequest, fieldError, internalError, invalid, notFound } from '@orrery/errors';
-import type { ExchangeReply } from '@orrery/http';
+import { type ExchangeReply, acceptWebSocket, frameByFrame, streamOfSocket } from '@orrery/http';
 import { queryFlag } from '../http/query-flag.ts';
 import type { ConnectHandler, ConnectRequest } from '../pipeline/index.ts';
 import type { Backends } from './backend.ts';
@@ -64,6 +64,37 @@ async function refusal(reply: ExchangeReply, pod: string): Promise<StatusError> 
   return internalError(new Error(text.trim() || `the kubelet answered ${reply.status}`));
 }
 
+/** What a client may ask a log for over a WebSocket; without a choice the frames are binary. */
+const logProtocols = ['', 'binary.k8s.io', 'base64.binary.k8s.io'];
+
+/** Sends a log as messages of a WebSocket, as it arrives, and closes it at the end. */
+async function sendMessages({ http, socket }: Pick<ConnectRequest, 'http' | 'socket'>, body: AsyncIterable<Uint8Array>): Promise<void> {
+  if (!socket) return;
+  const stream = frameByFrame(streamOfSocket(socket), () => socket.flushed());
+  const accepted = await acceptWebSocket(http, { stream, protocols: logProtocols });
+  if (!accepted) return;
+  const { socket: messages, protocol } = accepted;
+  const isText = protocol.startsWith('base64.');
+  let gone = false;
+  // Nothing is expected of the client but its leave.
+  const listening = (async () => {
+    while (await messages.receive()) continue;
+  })()
+    .catch(() => undefined)
+    .then(() => {
+      gone = true;
+      stream.close();
+    });
+  try {
+    for await (const bytes of body) await (isText ? messages.send(Buffer.from(Buffer.from(bytes).toString('base64')), 'text') : messages.send(bytes));
+    await messages.close(1000);
+  } catch (error) {
+    stream.close();
+    if (!gone) throw error;
+  }
+  await listening;
+}
+
 /** GET pods/NAME/log. */
 export function podLog(backends: Backends): ConnectHandler {
   return {
@@ -79,12 +110,14 @@ export function podLog(backends: Backends): ConnectHandler {
       const node = pod.spec?.nodeName;
       if (!node) {
         // Not on a node yet: there are no lines, which is no error.
-        request.response?.send(200, plain, '');
+        if (request.socket) await sendMessages(request, (async function* () {})());
+        else request.response?.send(200, plain, '');
         return;
       }
       const reply = await ask(request, await backends.kubelet(node), { target: `/containerLogs/${namespace}/${name}/${container}${query}` });
       if (reply.status >= 400) throw await refusal(reply, name);
-      await relay(request, reply, plain);
+      if (request.socket) await sendMessages(request, reply.body);
+      else await relay(request, reply, plain);
     },
   };
 }

@@ -123,6 +123,23 @@ describe('exec', () => {
 });
 
 describe('logs', () => {
+  it.each([['binary.k8s.io', 0x82, 'lines\n'], ['base64.binary.k8s.io', 0x81, 'bGluZXMK']])('come over a WebSocket as %s', async (protocol, opcode, text) => {
+    const { backends, far } = fakeBackends();
+    const [client, server] = streamPair();
+    const headers = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-key': 'a2V5a2V5a2V5a2V5a2V5cQ==', 'sec-websocket-version': '13', 'sec-websocket-protocol': protocol };
+    const { request } = ask({ url: '/log', subresource: 'log', headers, socket: rawSocket(server) });
+    const done = podLog(backends).connect(request);
+    await new Promise((resolve) => setImmediate(resolve));
+    await readRequestHead(far());
+    await far().write(Buffer.from('HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nlines\n'));
+    let got = Buffer.alloc(0);
+    const closeFrame = Buffer.from([0x88, 2, 0x03, 0xe8]);
+    while (!got.includes(closeFrame)) got = Buffer.concat([got, (await client.read()) ?? Buffer.from(closeFrame)]);
+    expect(got.toString('latin1')).toMatch(/^HTTP\/1\.1 101 /);
+    expect(got.subarray(got.indexOf('\r\n\r\n') + 4)).toEqual(Buffer.concat([Buffer.from([opcode, text.length]), Buffer.from(text), closeFrame]));
+    client.close();
+    await done;
+  });
   const answer = async (query: string, raw: string): Promise<{ target: string | undefined; status: number; body: string }> => {
     const { backends, far } = fakeBackends();
     const { request, reply } = ask({ url: `/log${query}`, subresource: 'log' });
