@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ApiClient, createRestApiClient } from '@orrery/client';
+import { StatusError } from '@orrery/errors';
 import { createHttpClient, loadKubeconfig, realEnv } from '@orrery/node-io';
 import { orreryProgram, runCommand } from '@orrery/testkit';
 
@@ -39,6 +40,13 @@ export function residentMb(pid: number): number {
   return Number(line?.replace(/\D/g, '')) / 1024;
 }
 
+/** CPU seconds that a process has used: what a figure means on a machine that others use too. */
+export function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  const ticks = Number(fields[11]) + Number(fields[12]);
+  return ticks / 100;
+}
+
 /** A REST client with the credentials of a kubeconfig. */
 export function apiOf(kubeconfig: string): ApiClient {
   const { server, ca, cert, key, token } = loadKubeconfig(kubeconfig);
@@ -48,7 +56,12 @@ export function apiOf(kubeconfig: string): ApiClient {
 
 /** Resolves with the seconds since `began` once `done` says so, asked every `everyMs`. */
 export async function secondsUntil(what: string, done: () => Promise<boolean>, { everyMs = 25, limitMs = 600_000, began = performance.now() } = {}): Promise<number> {
-  while (!(await done())) {
+  // A busy server may let a kept connection go just as it is used again: it is asked anew.
+  const asked = (): Promise<boolean> => done().catch((error: unknown) => {
+    if (error instanceof StatusError && error.code === 503) return false;
+    throw error;
+  });
+  while (!(await asked())) {
     if (performance.now() - began > limitMs) throw new Error(`${what} took more than ${limitMs / 1000} s`);
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }

@@ -11,7 +11,7 @@ import { Deployments, Namespaces } from '@orrery/api';
 import type { Deployment } from '@orrery/api/types';
 import type { ApiClient } from '@orrery/client';
 import { isNotFound } from '@orrery/errors';
-import { apiOf, residentMb, secondsUntil, startCluster } from './bench-cluster.ts';
+import { apiOf, cpuSeconds, residentMb, secondsUntil, startCluster } from './bench-cluster.ts';
 import { type Figure, report } from './report.ts';
 
 const { values } = parseArgs({
@@ -69,26 +69,41 @@ async function run(api: ApiClient, shape: Shape): Promise<Figure[]> {
   const what = names.length === 1 ? 'one Deployment' : `${names.length} Deployments`;
   // A list of a thousand Deployments is not asked for often.
   const everyMs = names.length > 10 ? 200 : 25;
-  const figure = (name: string, seconds: number): Figure => ({ name, value: pods / seconds, unit: 'pods/s', budget });
+  const figures: Figure[] = [];
+  let usedSeconds = 0;
+  let revision = 0;
+  /** Of the store: each write raises it by one. */
+  const revisionNow = async (): Promise<number> => Number((await api.list(Namespaces, { limit: 1 })).resourceVersion);
+  const begin = async (): Promise<number> => {
+    usedSeconds = own ? cpuSeconds(own.pid) : 0;
+    revision = await revisionNow();
+    return performance.now();
+  };
+  const done = async (name: string, seconds: number): Promise<void> => {
+    figures.push({ name, value: pods / seconds, unit: 'pods/s', budget });
+    figures.push({ name: '  writes to the store', value: ((await revisionNow()) - revision) / pods, unit: '/pod' });
+    if (own) figures.push({ name: '  CPU of the cluster', value: ((cpuSeconds(own.pid) - usedSeconds) * 1000) / pods, unit: 'ms/pod' });
+    process.stderr.write(`${name}: ${seconds.toFixed(1)} s\n`);
+  };
   await api.create(Namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
 
-  let began = performance.now();
+  let began = await begin();
   await forEach(names, (name) => api.create(Deployments, deployment(shape, name)));
-  const created = await secondsUntil(`${pods} pods of ${what}`, () => isDone(api, shape), { began, everyMs });
+  await done(`${pods} pods of ${what} to Ready`, await secondsUntil(`${pods} pods of ${what}`, () => isDone(api, shape), { began, everyMs }));
 
-  began = performance.now();
+  began = await begin();
   const changed = { spec: { template: { metadata: { annotations: { 'bench.example.com/round': '2' } } } } };
   await forEach(names, (name) => api.patch(Deployments, { namespace, name }, changed, { type: 'application/merge-patch+json' }));
-  const updated = await secondsUntil(`the rolling update of ${what}`, () => isDone(api, shape), { began, everyMs });
+  await done(`rolling update of ${what}`, await secondsUntil(`the rolling update of ${what}`, () => isDone(api, shape), { began, everyMs }));
 
-  began = performance.now();
+  began = await begin();
   await api.delete(Namespaces, { name: namespace });
   const isGone = (): Promise<boolean> => api.get(Namespaces, { name: namespace }).then(() => false, (error: unknown) => {
     if (isNotFound(error)) return true;
     throw error;
   });
-  const deleted = await secondsUntil(`the deletion of ${what}`, isGone, { began });
-  return [figure(`${pods} pods of ${what} to Ready`, created), figure(`rolling update of ${what}`, updated), figure(`deletion of their namespace`, deleted)];
+  await done('deletion of their namespace', await secondsUntil(`the deletion of ${what}`, isGone, { began }));
+  return figures;
 }
 
 const pods = Number(values.pods);

@@ -30,7 +30,11 @@ export class StatusError extends Error {
   readonly status: Status;
 
   constructor(status: Omit<Status, 'kind' | 'apiVersion' | 'metadata' | 'status'> & { metadata?: Status['metadata'] }) {
+    const { stackTraceLimit } = Error;
+    // A refusal is an answer like any other, and often thousands a second: where it was made up tells nothing that its message does not.
+    if (status.code < 500) Error.stackTraceLimit = 0;
     super(status.message ?? status.reason ?? `HTTP ${status.code}`);
+    Error.stackTraceLimit = stackTraceLimit;
     this.name = 'StatusError';
     const { code, reason, message, details, metadata = {}, ...more } = status;
     // In the order of the original, for whoever reads it.

@@ -56,9 +56,7 @@ export class PodManager {
     this.ledger.remove(uid);
     this.freed();
     const worker = this.workers.get(uid);
-    if (!worker) return;
-    worker.update(pod);
-    worker.remove();
+    worker?.remove(pod);
   }
 
   /** Ends what the runtime still runs of pods that are no more; called when the feed has handed over all pods. */

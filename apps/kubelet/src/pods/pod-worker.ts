@@ -120,9 +120,10 @@ export class PodWorker {
     if (begun || debugged || this.volumesStale || pod.metadata?.generation !== old.metadata?.generation || this.gatesChanged(pod, old)) this.trigger();
   }
 
-  /** The pod has vanished from the API server. */
-  remove(): void {
+  /** The pod has vanished from the API server, which is told nothing more of it. */
+  remove(last: Pod = this.pod): void {
     this.removed = true;
+    this.pod = last;
     this.interrupt();
     this.trigger();
   }
@@ -380,6 +381,8 @@ export class PodWorker {
     this.context.prober.stopPod(this.uid);
     const active = this.runtime.sandboxes.some(({ ready }) => ready) || this.runtime.containers.some(({ state }) => state === 'running');
     if (active) await this.killEverything(signal);
+    // What there is to do now is another sync's.
+    if (this.removed) return;
     this.waiting.clear();
     this.ended = true;
     this.report();
