@@ -8,6 +8,8 @@ export interface ClusterOptions {
   /** Names the cluster in kubeconfigs. */
   readonly name: string;
   readonly nodes: number;
+  /** Stores that replicate everything, in the processes layout; undefined: as many as the data directory has, one in a new one. */
+  readonly stores?: number;
   /** 0 picks a free port. */
   readonly apiPort: number;
   /** Address the API server listens on. */

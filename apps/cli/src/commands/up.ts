@@ -9,6 +9,7 @@ import { startDetached } from '../detached.ts';
 import { writeKubeconfig } from '../kubeconfig-file.ts';
 import { type ExtraConfig, addExtraConfig } from '../extra-config.ts';
 import { createProcessesCluster } from '../processes/cluster.ts';
+import { hasStoreMembers } from '../processes/store-members.ts';
 import { createSingleCluster } from '../single/cluster.ts';
 import { nextSteps } from '../next-steps.ts';
 import { ExitCode, UserError } from '../user-error.ts';
@@ -21,6 +22,7 @@ export interface UpOptions {
   apiHost: string;
   kubeconfig?: string;
   nodes: number;
+  stores?: number;
   layout: 'single' | 'processes';
   without: string[];
   extraConfig: ExtraConfig;
@@ -59,7 +61,7 @@ function clusterName(dir: DataDir): string {
 
 function clusterOptions(dir: DataDir, options: UpOptions, more: Pick<ClusterOptions, 'clock' | 'onChange'>): ClusterOptions {
   const { nodes, apiPort, apiHost, nodeCpu: cpu, nodeMemory: memory, nodePods: pods } = options;
-  return { dir, name: clusterName(dir), nodes, apiPort, apiHost, node: { cpu, memory, pods }, without: new Set(options.without), extra: options.extraConfig, ...more };
+  return { dir, name: clusterName(dir), nodes, ...(options.stores === undefined ? {} : { stores: options.stores }), apiPort, apiHost, node: { cpu, memory, pods }, without: new Set(options.without), extra: options.extraConfig, ...more };
 }
 
 /** Prints to a terminal or a log: one line a step, with the time since the start. */
@@ -140,6 +142,7 @@ async function up(options: UpOptions): Promise<void> {
   }
   if (options.wait && !options.detach) throw new UserError('--wait goes with --detach (in the foreground, `up` always waits)', ExitCode.usage);
   prepareDataDir(dir);
+  if (options.layout === 'single' && hasStoreMembers(dir)) throw new UserError(`${dir.root} holds a cluster of several stores: start it with --layout=processes`, ExitCode.usage);
   if (options.detach) await startDetached(dir, options);
   else await runForeground(dir, options);
 }
@@ -150,6 +153,7 @@ export function addUp(program: Command): void {
     .description('start a cluster; in the foreground until Ctrl-C, or with --detach in the background')
     .option('--data-dir <dir>', 'where the cluster keeps its state (default: $ORRERY_DATA_DIR or ~/.orrery/default)')
     .option('--nodes <n>', 'emulated nodes', wholeNumber(0, 10_000), 3)
+    .option('--stores <n>', 'with --layout=processes: stores that replicate everything, 1, 3 or 5', wholeNumber(1, 7))
     .option('--api-port <port>', 'port of the Kubernetes API; 0 picks a free one', wholeNumber(0, 65_535), 6443)
     .option('--api-host <address>', 'address the Kubernetes API listens on', '127.0.0.1')
     .option('--kubeconfig <file>', 'also add the cluster to this kubeconfig')
@@ -164,6 +168,7 @@ export function addUp(program: Command): void {
     .option('--timeout <seconds>', 'with --wait: give up after this long', wholeNumber(1, 86_400), 120)
     .action((options: UpOptions) => {
       if (options.layout !== 'single' && options.layout !== 'processes') throw new UserError(`--layout is single or processes, not ${JSON.stringify(options.layout)} (for containers: docker compose -f infra/compose.yaml up)`, ExitCode.usage);
+      if (options.stores !== undefined && options.stores > 1 && options.layout !== 'processes') throw new UserError('--stores goes with --layout=processes', ExitCode.usage);
       return up(options);
     });
 }

@@ -10,7 +10,8 @@ import { ensureEncryptionConfig } from '../encryption-config.ts';
 import { nodesReady } from '../single/readiness.ts';
 import { freePorts } from './free-ports.ts';
 import { hostDnsAnswers } from './readiness.ts';
-import { type ApiServerFiles, type Ports, type SpecContext, type TlsFiles, apiServerSpec, controlPlaneSpecs, nodeSpecs, serviceSpecs, storeSpec } from './specs.ts';
+import { type ApiServerFiles, type Ports, type SpecContext, type TlsFiles, apiServerSpec, controlPlaneSpecs, nodeSpecs, serviceSpecs, storeSpecs } from './specs.ts';
+import { type StoreMember, storeMembers } from './store-members.ts';
 import { type Supervisor, createSupervisor } from './supervisor.ts';
 
 const local = '127.0.0.1';
@@ -26,23 +27,27 @@ function onPath(program: string): boolean {
   });
 }
 
-async function choosePorts(options: ClusterOptions): Promise<Ports> {
-  const [store = 0, api = 0, apiGrpc = 0, cloud = 0, dns = 0, http = 0, https = 0, nats = 0, ...rest] = await freePorts(8 + options.nodes * 2, realRandom);
-  return { store, api: options.apiPort || api, apiGrpc, cloud, dns, http, https, nats, vnet: rest.slice(0, options.nodes), kubelet: rest.slice(options.nodes) };
+async function choosePorts(options: ClusterOptions, stores: number): Promise<Ports> {
+  const [api = 0, apiGrpc = 0, cloud = 0, dns = 0, http = 0, https = 0, nats = 0, ...rest] = await freePorts(7 + stores + options.nodes * 2, realRandom);
+  const vnet = rest.splice(0, options.nodes);
+  const kubelet = rest.splice(0, options.nodes);
+  return { stores: rest, api: options.apiPort || api, apiGrpc, cloud, dns, http, https, nats, vnet, kubelet };
 }
 
 /** A cluster of one process a component, supervised by this one. */
 class ProcessesCluster implements Cluster {
   private readonly options: ClusterOptions;
   private readonly ports: Ports;
+  private readonly storeMembers: readonly StoreMember[];
   private readonly pki: Pki;
   private readonly supervisor: Supervisor;
   private readonly socketDir = mkdtempSync(join(tmpdir(), 'orrery-'));
   private readonly hasNats = onPath('nats-server');
   private client: ApiClient | undefined;
 
-  constructor(options: ClusterOptions, ports: Ports) {
+  constructor(options: ClusterOptions, ports: Ports, members: readonly StoreMember[]) {
     this.options = options;
+    this.storeMembers = members;
     this.ports = ports;
     this.pki = ensurePki(options.dir.pki, { dnsNames: [clusterServerName] });
     const note = (text: string): void => void process.stdout.write(`  ${text}\n`);
@@ -54,8 +59,8 @@ class ProcessesCluster implements Cluster {
     const run = (spec: Parameters<Supervisor['start']>[0]): Promise<void> => this.supervisor.start({ ...spec, args: [...spec.args, ...(this.options.extra[spec.app] ?? [])] }, signal);
     if (this.hasNats) await run({ name: 'nats', app: 'nats-server', external: true, args: ['-c', this.natsConfig()] });
     else step('nats-server is not on PATH: the change feed goes over gRPC alone');
-    await run(storeSpec(context));
-    step(`store: etcd v3 on ${local}:${this.ports.store}`);
+    await Promise.all(storeSpecs(context).map(run));
+    step(`store: etcd v3 on ${this.storeAddresses()}`);
     await run(apiServerSpec(context, this.apiServerFiles()));
     step(`apiserver: ${this.server()}`);
     const wanted = [...controlPlaneSpecs(context), ...serviceSpecs(context)].filter((spec) => !this.options.without.has(spec.app));
@@ -93,9 +98,13 @@ class ProcessesCluster implements Cluster {
   }
 
   endpoints(): Readonly<Record<string, string>> {
-    const { store, apiGrpc, dns, http, https, nats } = this.ports;
+    const { apiGrpc, dns, http, https, nats } = this.ports;
     const at = (port: number): string => `${local}:${port}`;
-    return { etcd: at(store), 'api-grpc': at(apiGrpc), dns: at(dns), 'ingress-http': at(http), 'ingress-https': at(https), ...(this.hasNats ? { nats: at(nats) } : {}) };
+    return { etcd: this.storeAddresses(), 'api-grpc': at(apiGrpc), dns: at(dns), 'ingress-http': at(http), 'ingress-https': at(https), ...(this.hasNats ? { nats: at(nats) } : {}) };
+  }
+
+  private storeAddresses(): string {
+    return this.ports.stores.map((port) => `${local}:${port}`).join();
   }
 
   processes(): Readonly<Record<string, number>> {
@@ -103,8 +112,8 @@ class ProcessesCluster implements Cluster {
   }
 
   private context(): SpecContext {
-    const { options, ports, socketDir } = this;
-    return { options, ports, socketDir, natsUrl: this.hasNats ? `nats://${local}:${ports.nats}` : '', tls: (component, user, groups) => this.tlsFiles(component, user, groups) };
+    const { options, ports, storeMembers: members, socketDir } = this;
+    return { options, ports, storeMembers: members, socketDir, natsUrl: this.hasNats ? `nats://${local}:${ports.nats}` : '', tls: (component, user, groups) => this.tlsFiles(component, user, groups) };
   }
 
   /** One certificate a component: it names the user to the API server and serves to other components. */
@@ -139,5 +148,6 @@ class ProcessesCluster implements Cluster {
 }
 
 export async function createProcessesCluster(options: ClusterOptions): Promise<Cluster> {
-  return new ProcessesCluster(options, await choosePorts(options));
+  const members = await storeMembers(options.dir, options.stores);
+  return new ProcessesCluster(options, await choosePorts(options, Math.max(1, members.length)), members);
 }

@@ -3,6 +3,7 @@ import { clusterServerName, frontProxyName } from '@orrery/node-io';
 import type { ClusterOptions } from '../cluster.ts';
 import { loadBalancerRange } from '../load-balancer-range.ts';
 import { network, nodeAddress, nodeName, podRange } from '../single/addresses.ts';
+import type { StoreMember } from './store-members.ts';
 import type { ProcessSpec } from './supervisor.ts';
 
 /** PEM files of one component. */
@@ -14,7 +15,8 @@ export interface TlsFiles {
 
 /** Ports of this machine that the components of a cluster use. */
 export interface Ports {
-  readonly store: number;
+  /** Of each store. */
+  readonly stores: readonly number[];
   readonly api: number;
   readonly apiGrpc: number;
   readonly cloud: number;
@@ -30,6 +32,8 @@ export interface Ports {
 export interface SpecContext {
   readonly options: ClusterOptions;
   readonly ports: Ports;
+  /** Of several stores; empty for one alone. */
+  readonly storeMembers: readonly StoreMember[];
   /** Short path for unix sockets, whose length is limited. */
   readonly socketDir: string;
   /** Client and serving certificate of a component, as files. */
@@ -46,11 +50,18 @@ function apiFlags(context: SpecContext, tls: TlsFiles): string[] {
   return ['--api-server', `${local}:${context.ports.apiGrpc}`, '--tls-ca', tls.ca, '--tls-cert', tls.cert, '--tls-key', tls.key, ...natsFlags(context)];
 }
 
-export function storeSpec(context: SpecContext): ProcessSpec {
-  const { options, ports } = context;
+/** The store, or the several it consists of. */
+export function storeSpecs(context: SpecContext): ProcessSpec[] {
+  const { options, ports, storeMembers } = context;
   const tls = context.tls('store', 'store', []);
-  const args = ['--data-dir', options.dir.store, '--listen-client', `${local}:${ports.store}`, '--cert-file', tls.cert, '--key-file', tls.key, '--trusted-ca-file', tls.ca, '--client-cert-auth'];
-  return { name: 'store', app: 'store', args };
+  const files = (prefix: string): string[] => [`--${prefix}cert-file`, tls.cert, `--${prefix}key-file`, tls.key, `--${prefix}trusted-ca-file`, tls.ca, `--${prefix}client-cert-auth`];
+  const client = (index: number): string[] => ['--listen-client', `${local}:${ports.stores[index] ?? 0}`, ...files('')];
+  if (storeMembers.length === 0) return [{ name: 'store', app: 'store', args: ['--data-dir', options.dir.store, ...client(0)] }];
+  const cluster = storeMembers.map(({ name, peerPort }) => `${name}=${local}:${peerPort}`).join();
+  return storeMembers.map(({ name, dataDir, peerPort }, index) => {
+    const peer = ['--name', name, '--listen-peer', `${local}:${peerPort}`, '--initial-cluster', cluster, ...files('peer-')];
+    return { name, app: 'store', args: ['--data-dir', dataDir, ...client(index), ...peer] };
+  });
 }
 
 /** Files of the API server alone. */
@@ -69,7 +80,7 @@ export function apiServerSpec(context: SpecContext, serving: ApiServerFiles): Pr
   const args = [
     ...['--host', options.apiHost, '--port', String(ports.api), '--grpc-port', String(ports.apiGrpc), '--advertise-address', network.host, '--vnet-address', network.apiServer],
     ...['--tls-cert', serving.cert, '--tls-key', serving.key, '--client-ca', tls.ca, '--service-account-key', serving.serviceAccountKey],
-    ...['--etcd-servers', `${local}:${ports.store}`, '--etcd-ca', tls.ca, '--etcd-cert', tls.cert, '--etcd-key', tls.key, '--etcd-server-name', clusterServerName],
+    ...['--etcd-servers', ports.stores.map((port) => `${local}:${port}`).join(), '--etcd-ca', tls.ca, '--etcd-cert', tls.cert, '--etcd-key', tls.key, '--etcd-server-name', clusterServerName],
     ...['--kubelet-ca', tls.ca, '--kubelet-client-cert', tls.cert, '--kubelet-client-key', tls.key],
     ...['--requestheader-client-ca-file', serving.proxy.ca, '--requestheader-allowed-names', frontProxyName, '--proxy-client-cert-file', serving.proxy.cert, '--proxy-client-key-file', serving.proxy.key],
     ...['--encryption-provider-config', serving.encryptionConfig, '--encryption-provider-config-automatic-reload'],
