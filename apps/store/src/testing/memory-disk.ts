@@ -76,7 +76,7 @@ export class MemoryDisk implements Disk {
     this.steps += 1;
   }
 
-  /** Bytes in all files together. */
+  /** Bytes in all files together, zeros behind journals included. */
   get usedBytes(): number {
     let bytes = 0;
     for (const { content } of this.names.values()) bytes += content.length;
@@ -115,10 +115,14 @@ export class MemoryDisk implements Disk {
       },
       append: async (chunks) => {
         const bytes = Buffer.concat(chunks);
-        const room = Math.min(bytes.length, Math.max(0, this.budget - this.steps), Math.max(0, this.capacity - this.usedBytes));
-        inode.content = Buffer.concat([inode.content, bytes.subarray(0, room)]);
+        const room = Math.min(bytes.length, Math.max(0, this.budget - this.steps), Math.max(0, this.capacity - this.usedBytes + inode.content.length - size));
+        inode.content = Buffer.concat([inode.content.subarray(0, size), bytes.subarray(0, room), inode.content.subarray(size + room)]);
+        size += room;
         this.steps += room;
-        if (room === bytes.length) return;
+        if (room === bytes.length) {
+          if (journal && inode.content.length === size && this.capacity - this.usedBytes > journalRoom) inode.content = Buffer.concat([inode.content, Buffer.alloc(journalRoom)]);
+          return;
+        }
         if (this.steps >= this.budget) throw new PowerOff('power off');
         throw failure('ENOSPC', path);
       },
