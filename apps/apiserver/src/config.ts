@@ -70,7 +70,7 @@ export const apiServerSchema = {
   admissionControlConfigFile: { type: 'string', default: '', help: 'file with an AdmissionConfiguration (apiserver.config.k8s.io/v1): settings of PodSecurity and EventRateLimit' },
   disableAdmissionPlugins: { type: 'list', default: [], help: 'admission plug-ins not to run though they are on by default' },
   runtimeConfig: { type: 'list', default: [], help: 'APIs to turn on or off: api/all, api/ga, api/beta, api/alpha, GROUP/VERSION, GROUP/VERSION/RESOURCE, each with =true or =false; beta and alpha ones are off' },
-  featureGates: { type: 'list', default: [], help: 'NAME=true or NAME=false of the gates of kube-apiserver: checked as it does, without effect' },
+  featureGates: { type: 'list', default: [], help: 'NAME=true or NAME=false of the gates of kube-apiserver: checked as it does, most of them without effect' },
   compactionIntervalMs: { type: 'number', default: 300_000, help: 'how often old revisions of the store are compacted; 0 never' },
   eventTtlSeconds: { type: 'number', default: 3600, help: 'how long Events are kept' },
   watchCacheEvents: { type: 'number', default: 10_000, help: 'events a resource keeps for watches that resume' },

@@ -2,8 +2,9 @@ import { ConfigError, type Metrics } from '@orrery/runtime';
 import { featureStages } from './feature-stages.ts';
 
 /**
- * The feature gates that components of Kubernetes 1.36 know. The features of this server are there or not, whatever the gates
- * say: `--feature-gates` is taken so that configurations made for kube-apiserver work, and refused where upstream refuses it.
+ * The feature gates that components of Kubernetes 1.36 know. Most features of this server are there or not, whatever the gates
+ * say (`isFeatureOn` has the exceptions): `--feature-gates` is taken so that configurations made for kube-apiserver work, and refused
+ * where upstream refuses it.
  */
 const changeable = new Set(`
 AllAlpha AllBeta
@@ -71,11 +72,25 @@ export function checkFeatureGates(gates: readonly string[]): void {
   }
 }
 
+type Gates = readonly string[];
+
+function given(gates: Gates, name: string): boolean | undefined {
+  const entry = gates.findLast((one) => one.slice(0, one.indexOf('=')).trim() === name);
+  return entry === undefined ? undefined : words[entry.slice(entry.indexOf('=') + 1).trim()];
+}
+
+/** Gates that this server minds, all of them beta and on unless turned off. */
+export type MindedGate = 'APIServerIdentity' | 'PodTopologyLabelsAdmission' | 'StorageVersionHash' | 'WatchList';
+
+/** Cheap where nothing was said of gates. */
+export function isFeatureOn(gates: Gates, name: MindedGate): boolean {
+  return gates.length === 0 || (given(gates, name) ?? given(gates, 'AllBeta') ?? true);
+}
+
 /** Of every gate whose stage is known whether it is on: as upstream's metric tells it, which clients look at. Call after `checkFeatureGates`. */
-export function featureMetric(metrics: Pick<Metrics, 'collect'>, gates: readonly string[]): void {
-  const given = new Map(gates.map((entry) => [entry.slice(0, entry.indexOf('=')).trim(), words[entry.slice(entry.indexOf('=') + 1).trim()] ?? false]));
-  const families = { ALPHA: given.get('AllAlpha'), BETA: given.get('AllBeta'), DEPRECATED: undefined, '': undefined };
-  const known = [...featureStages].map(([name, { stage, isOn }]) => ({ labels: { name, stage }, value: Number(given.get(name) ?? families[stage] ?? isOn) }));
+export function featureMetric(metrics: Pick<Metrics, 'collect'>, gates: Gates): void {
+  const families = { ALPHA: given(gates, 'AllAlpha'), BETA: given(gates, 'AllBeta'), DEPRECATED: undefined, '': undefined };
+  const known = [...featureStages].map(([name, { stage, isOn }]) => ({ labels: { name, stage }, value: Number(given(gates, name) ?? families[stage] ?? isOn) }));
   const stable = [...locked].filter((name) => !featureStages.has(name)).map((name) => ({ labels: { name, stage: '' }, value: 1 }));
   metrics.collect('kubernetes_feature_enabled', { type: 'gauge', help: 'This metric records the data about the stage and enablement of a k8s feature.' }, () => [...known, ...stable]);
 }

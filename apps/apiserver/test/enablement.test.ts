@@ -1,4 +1,4 @@
-import { Pods } from '@orrery/api';
+import { Leases, Nodes, Pods } from '@orrery/api';
 import { describe, expect, it } from 'vitest';
 import { plugins } from '../src/plugins.ts';
 import { startTestServer } from './test-server.ts';
@@ -24,6 +24,35 @@ describe('APIs that are turned off', () => {
       if (off !== 'api/all') expect((await fetch(`${t.url}/apis/${off}`)).status).not.toBe(200);
       const created = await as.create(Pods, pod).catch((error: Error) => error.message);
       expect(created).toMatchObject({ metadata: { name: 'x' } });
+    } finally {
+      await t.stop();
+    }
+  });
+});
+
+describe('feature gates', () => {
+  it.each([
+    ['on', []],
+    ['off', ['WatchList=false', 'APIServerIdentity=false', 'StorageVersionHash=false', 'PodTopologyLabelsAdmission=false']],
+    ['off', ['AllBeta=false']],
+  ])('%s with %j', async (state, featureGates) => {
+    const isOn = state === 'on';
+    const t = await startTestServer({ featureGates, authorizationMode: 'AlwaysAllow', disableAdmissionPlugins: ['ServiceAccount'] }, { plugins });
+    try {
+      const streamed = await fetch(`${t.url}/api/v1/namespaces?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds=1`);
+      const text = await streamed.text();
+      expect(streamed.status).toBe(isOn ? 200 : 422);
+      if (!isOn) expect(text).toContain('ListOptions.meta.k8s.io \\"\\" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled');
+      const plain = await (await fetch(`${t.url}/api/v1/namespaces?watch=true&timeoutSeconds=1`)).text();
+      expect(plain.split('\n').filter((line) => line.includes('"type":"ADDED"')).length).toBeGreaterThan(3);
+      const admin = t.server.client({ username: 'admin', groups: ['system:masters', 'system:authenticated'] });
+      expect((await admin.list(Leases, { namespace: 'kube-system' })).items.some(({ metadata }) => metadata?.name?.startsWith('apiserver-'))).toBe(isOn);
+      const { resources } = (await (await fetch(`${t.url}/api/v1`)).json()) as { resources: { storageVersionHash?: string }[] };
+      expect(resources.some(({ storageVersionHash }) => storageVersionHash !== undefined)).toBe(isOn);
+      await admin.create(Nodes, { metadata: { name: 'n', labels: { 'topology.kubernetes.io/zone': 'z' } } });
+      await admin.create(Pods, pod);
+      await admin.createSubresource(Pods, { namespace: 'default', name: 'x' }, 'binding', { apiVersion: 'v1', kind: 'Binding', metadata: { name: 'x' }, target: { kind: 'Node', name: 'n' } });
+      expect((await admin.get(Pods, { namespace: 'default', name: 'x' })).metadata?.labels?.['topology.kubernetes.io/zone']).toBe(isOn ? 'z' : undefined);
     } finally {
       await t.stop();
     }

@@ -1,4 +1,5 @@
 import { ConfigError } from '@orrery/runtime';
+import { isFeatureOn } from '../feature-gates.ts';
 import type { AdmissionPlugin, PluginContext, PluginFactory } from '../pipeline/index.ts';
 import { alwaysAdmit, alwaysDeny } from './always.ts';
 import { alwaysPullImages } from './always-pull-images.ts';
@@ -106,6 +107,8 @@ export function enabledPlugins({ enable, disable }: { enable: readonly string[];
 export const admissionPlugin: PluginFactory = (context) => {
   const { enableAdmissionPlugins: enable, disableAdmissionPlugins: disable, admissionControlConfigFile } = context.config;
   const configurations = pluginConfigurations(admissionControlConfigFile);
+  const hasLabels = isFeatureOn(context.config.featureGates, 'PodTopologyLabelsAdmission');
+  const enabled = enabledPlugins({ enable, disable }).filter(({ name }) => hasLabels || name !== 'PodTopologyLabels');
   // Upstream does these three in its registry, whatever the flags.
-  return { startHooks: ['start-kube-apiserver-admission-initializer'], admission: [certificateRequester, paramPermissions(context), deviceAdminAccess(context), ...enabledPlugins({ enable, disable }).map(({ name, make }) => make(context, configurations.get(name)))] };
+  return { startHooks: ['start-kube-apiserver-admission-initializer'], admission: [certificateRequester, paramPermissions(context), deviceAdminAccess(context), ...enabled.map(({ name, make }) => make(context, configurations.get(name)))] };
 };

@@ -96,9 +96,9 @@ async function storageHash(kind: KindDescriptor): Promise<string | undefined> {
   return Buffer.from(digest).subarray(0, 8).toString('base64');
 }
 
-/** Legacy `/api/v1` and `/apis/GROUP/VERSION`. */
-export async function apiResourceList({ kinds, group, version }: ServedVersion): Promise<DiscoveryObject> {
-  const hashes = await Promise.all(kinds.map(storageHash));
+/** Legacy `/api/v1` and `/apis/GROUP/VERSION`; `hashed` with the hashes of how kinds are stored. */
+export async function apiResourceList({ kinds, group, version }: ServedVersion, { hashed = true } = {}): Promise<DiscoveryObject> {
+  const hashes = hashed ? await Promise.all(kinds.map(storageHash)) : [];
   const resources = kinds.flatMap((kind, i) => {
     const main = {
       name: kind.resource,

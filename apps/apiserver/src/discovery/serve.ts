@@ -1,4 +1,5 @@
 import { encodeProtobuf } from '@orrery/api';
+import { isFeatureOn } from '../feature-gates.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { type Encoding, mediaTypeOf, negotiate, parseAccept } from '../http/negotiation.ts';
 import type { ApiServerCore } from '../server.ts';
@@ -65,7 +66,7 @@ export async function serveDiscovery(core: ApiServerCore, exchange: Exchange, pa
   const [group, version] = root === 'api' ? ['', first] : [first, second];
   if (root === 'api' && second) return false;
   const served = groups.find(({ name }) => name === group)?.versions.find((one) => one.version === version && !one.remote);
-  const body = version ? served && (await apiResourceList(served)) : apiGroup(groups, group);
+  const body = version ? served && (await apiResourceList(served, { hashed: isFeatureOn(core.registry.config.featureGates, 'StorageVersionHash') })) : apiGroup(groups, group);
   if (!body) return false;
   await sendLegacy(exchange, body);
   return true;

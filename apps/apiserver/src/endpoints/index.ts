@@ -1,5 +1,6 @@
 import type { PluginContext, PluginFactory } from '../pipeline/index.ts';
 import { ensureAll } from '../bootstrap/ensure.ts';
+import { isFeatureOn } from '../feature-gates.ts';
 import { identityLease } from './identity-lease.ts';
 import { kubernetesEndpoints } from './kubernetes-endpoints.ts';
 import { masterLeases } from './master-leases.ts';
@@ -41,6 +42,16 @@ export const endpointsPlugin: PluginFactory = (context: PluginContext) => {
     }
   };
 
+  const sayWhoIAm = {
+    name: 'start-kube-apiserver-identity-lease-controller',
+    run: async (signal: AbortSignal): Promise<void> => {
+      const identity = identityLease(context, { address, port: context.securePort() });
+      await identity.renew();
+      void every(renewIntervalMs, signal, () => identity.renew());
+      void every(collectIntervalMs, signal, () => identity.collect());
+    },
+  };
+
   return {
     bootstrap: [
       {
@@ -50,15 +61,7 @@ export const endpointsPlugin: PluginFactory = (context: PluginContext) => {
           void every(renewIntervalMs, signal, () => renew(signal));
         },
       },
-      {
-        name: 'start-kube-apiserver-identity-lease-controller',
-        run: async (signal) => {
-          const identity = identityLease(context, { address, port: context.securePort() });
-          await identity.renew();
-          void every(renewIntervalMs, signal, () => identity.renew());
-          void every(collectIntervalMs, signal, () => identity.collect());
-        },
-      },
+      ...(isFeatureOn(config.featureGates, 'APIServerIdentity') ? [sayWhoIAm] : []),
     ],
     async stop(signal) {
       isLeaving = true;

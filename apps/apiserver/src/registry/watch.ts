@@ -8,6 +8,7 @@ import type { ResourceCache } from '../cache/resource-cache.ts';
 import type { Selection } from '../cache/selection.ts';
 import { selectedName } from '../pipeline/resource-info.ts';
 import { type ConvertedFollower, followConverted } from './converted-watch.ts';
+import { isFeatureOn } from '../feature-gates.ts';
 import type { Registry, RequestScope } from './registry.ts';
 import { selectionOf } from './selection.ts';
 
@@ -35,13 +36,14 @@ export interface WatchHandle {
   stop(): void;
 }
 
-function checkOptions(options: WatchOptions): void {
+function checkOptions(options: WatchOptions, isStreaming: boolean): void {
   const { resourceVersionMatch: match = '', sendInitialEvents } = options;
   const errors: FieldError[] = [];
   const refuse = (field: string, why: string): void => void errors.push(fieldError.forbidden(field, why));
   if (sendInitialEvents !== undefined && match !== 'NotOlderThan') {
     refuse('resourceVersionMatch', 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan');
   }
+  if (sendInitialEvents !== undefined && !isStreaming) refuse('sendInitialEvents', 'sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled');
   if (match !== '') {
     if (sendInitialEvents === undefined) refuse('resourceVersionMatch', 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided');
     if (match !== 'NotOlderThan') errors.push(fieldError.notSupported('resourceVersionMatch', match, ['NotOlderThan']));
@@ -97,8 +99,9 @@ async function startingPoint(registry: Registry, cache: ResourceCache, options: 
  * afterwards the sink hears of the end. Frames are of the kind that was asked for.
  */
 export async function watch(registry: Registry, scope: RequestScope, given: WatchOptions, sink: WatchSink): Promise<WatchHandle> {
-  const options = withDefaults(given);
-  checkOptions(options);
+  const isStreaming = isFeatureOn(registry.config.featureGates, 'WatchList');
+  const options = isStreaming ? withDefaults(given) : given;
+  checkOptions(options, isStreaming);
   const { kind, info } = scope;
   checkName(info.name, options.fieldSelector ?? '');
   const selection = selectionOf(kind, { ...options, namespace: info.namespace, ...(info.name ? { name: info.name } : {}) });
