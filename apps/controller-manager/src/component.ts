@@ -1,8 +1,9 @@
 import { type ApiClient, type InformerFactory, createEventRecorder, createInformerFactory, createLeaderElection } from '@orrery/client';
 import { type RunningController, runController } from '@orrery/controller';
 import { type Component, ConfigError, type Env } from '@orrery/runtime';
+import { withConcurrency } from './concurrency.ts';
 import { type ControllerOptions, allControllers } from './controllers.ts';
-import { type Settings, defaultSettings, isEnabled } from './settings.ts';
+import { type Settings, defaultSettings, isEnabled, leaseOptions } from './settings.ts';
 
 export { secretTokenSigner } from './serviceaccount/token-signer.ts';
 export { settingsSchema } from './settings.ts';
@@ -41,7 +42,7 @@ export function createControllerManager(env: Env, deps: ControllerManagerDeps, c
   const { api } = deps;
   const known = allControllers({ ...deps, settings });
   check(settings.controllers, known.map(({ name }) => name));
-  const wanted = known.filter(({ name }) => isEnabled(name, settings.controllers));
+  const wanted = known.filter(({ name }) => isEnabled(name, settings.controllers)).map((definition) => withConcurrency(definition, settings));
   const running = env.metrics.gauge('running_managed_controllers', 'Indicates where instances of a controller are currently running');
   let term: Term | undefined;
   let started = false;
@@ -82,7 +83,7 @@ export function createControllerManager(env: Env, deps: ControllerManagerDeps, c
   };
   const election = createLeaderElection(env, {
     api,
-    name: 'kube-controller-manager',
+    ...leaseOptions(settings),
     identity: deps.identity ?? `kube-controller-manager_${env.random.uuid()}`,
     onStartedLeading: (signal) => {
       begin(signal).catch((error: unknown) => {

@@ -1,10 +1,16 @@
 import { ConfigError, type ConfigOf, type ConfigSchema, flagName, parseGoDuration, resolveConfig } from '@orrery/runtime';
+import { concurrencySchema } from './concurrency.ts';
 import type { AutoscalerOptions } from './autoscaling/controller.ts';
 
 /** What decides how the controllers behave; the flags have upstream's names where upstream has them. */
 export const settingsSchema = {
   controllers: { type: 'list', default: ['*'], help: "controllers to run: '*' all, 'name' that one, '-name' not that one" },
   leaderElect: { type: 'boolean', default: true, help: 'run the controllers only while holding the Lease kube-system/kube-controller-manager' },
+  leaderElectLeaseDuration: { type: 'string', default: '15s', help: 'so long others wait for a leader that does not renew its Lease' },
+  leaderElectRenewDeadline: { type: 'string', default: '10s', help: 'so long a leader tries to renew its Lease before it gives up' },
+  leaderElectRetryPeriod: { type: 'string', default: '2s', help: 'time between two attempts at the Lease' },
+  leaderElectResourceName: { type: 'string', default: 'kube-controller-manager', help: 'name of the Lease' },
+  leaderElectResourceNamespace: { type: 'string', default: 'kube-system', help: 'namespace of the Lease' },
   clusterCidr: { type: 'string', default: '10.244.0.0/16', help: 'range that nodes get their pod ranges from, or an IPv4 and an IPv6 range separated by a comma' },
   nodeCidrMaskSize: { type: 'number', default: 0, help: 'mask size of the pod range of a node in a cluster of one family; 0: 24 for IPv4, 64 for IPv6' },
   nodeCidrMaskSizeIpv4: { type: 'number', default: 0, help: 'mask size of the IPv4 pod range of a node; 0: 24' },
@@ -25,6 +31,7 @@ export const settingsSchema = {
   horizontalPodAutoscalerInitialReadinessDelay: { type: 'string', default: '30s', help: "so long after a pod's start a change of readiness counts as its first" },
   terminatedPodGcThreshold: { type: 'number', default: 12_500, help: 'finished pods to keep before the oldest are deleted' },
   legacyServiceAccountTokenCleanUpPeriod: { type: 'string', default: '8760h0m0s', help: 'how long an automatically made service account token must be unused before it is taken out of use, and then again before it is deleted' },
+  ...concurrencySchema,
 } as const satisfies ConfigSchema;
 
 export type Settings = ConfigOf<typeof settingsSchema>;
@@ -47,6 +54,16 @@ export function autoscalerOptions(settings: Settings): AutoscalerOptions {
     initialReadinessDelayMs: duration(settings, 'horizontalPodAutoscalerInitialReadinessDelay'),
     concurrency: settings.concurrentHorizontalPodAutoscalerSyncs,
   };
+}
+
+/** What the flags say about the Lease. Throws ConfigError for durations that are none, or that do not fit together. */
+export function leaseOptions(settings: Settings) {
+  const leaseDurationMs = duration(settings, 'leaderElectLeaseDuration');
+  const renewDeadlineMs = duration(settings, 'leaderElectRenewDeadline');
+  const retryPeriodMs = duration(settings, 'leaderElectRetryPeriod');
+  if (leaseDurationMs <= renewDeadlineMs) throw new ConfigError('--leader-elect-lease-duration must be greater than --leader-elect-renew-deadline');
+  if (renewDeadlineMs <= retryPeriodMs * 1.2) throw new ConfigError('--leader-elect-renew-deadline must be greater than --leader-elect-retry-period by a fifth of it');
+  return { name: settings.leaderElectResourceName, namespace: settings.leaderElectResourceNamespace, leaseDurationMs, renewDeadlineMs, retryPeriodMs };
 }
 
 /** How long a token must be unused. Throws ConfigError for what is no duration. */

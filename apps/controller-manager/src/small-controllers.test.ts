@@ -1,8 +1,10 @@
 import { ClusterRoles, CustomResourceDefinitions, PersistentVolumeClaims, Pods, ResourceQuotas, ValidatingAdmissionPolicies } from '@orrery/api';
 import type { ClusterRole } from '@orrery/api/types';
 import { expect, test } from 'vitest';
+import { withConcurrency } from './concurrency.ts';
+import { jobController } from './job/controller.ts';
 import { plan as planAggregation } from './rbac/aggregation.ts';
-import { isEnabled } from './settings.ts';
+import { defaultSettings, isEnabled, leaseOptions } from './settings.ts';
 import { startManager } from './testing/manager-harness.ts';
 import { plan as planProtection } from './volumes/protection.ts';
 
@@ -12,6 +14,14 @@ test.each([
   ['a', ['b'], false],
   ['a', ['-a', 'a'], true],
 ])('%s with %j runs: %s', (name, words, expected) => expect(isEnabled(name, words)).toBe(expected));
+
+test('flags say how much a controller does at once, and how the Lease is held', () => {
+  const settings = { ...defaultSettings, concurrentJobSyncs: 7, leaderElectLeaseDuration: '1m', leaderElectResourceName: 'mine' };
+  expect([withConcurrency(jobController, settings).concurrency, withConcurrency(jobController, defaultSettings)]).toEqual([7, jobController]);
+  expect(leaseOptions(settings)).toEqual({ name: 'mine', namespace: 'kube-system', leaseDurationMs: 60_000, renewDeadlineMs: 10_000, retryPeriodMs: 2_000 });
+  expect(() => leaseOptions({ ...settings, leaderElectLeaseDuration: '5s' })).toThrow('--leader-elect-lease-duration must be greater than --leader-elect-renew-deadline');
+  expect(() => leaseOptions({ ...settings, leaderElectRetryPeriod: 'soon' })).toThrow('leader-elect-retry-period');
+});
 
 test('an unknown controller is refused by name', async () => {
   await expect(startManager({ controllers: ['nonsense'] })).rejects.toThrow('--controllers: nonsense is not in the list of known controllers');

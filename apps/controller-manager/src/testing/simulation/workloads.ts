@@ -1,4 +1,4 @@
-import { CronJobs, DaemonSets, Deployments, Jobs, Pods, ReplicaSets, StatefulSets } from '@orrery/api';
+import { CronJobs, DaemonSets, Deployments, EndpointSlices, Jobs, PodDisruptionBudgets, Pods, ReplicaSets, Services, StatefulSets } from '@orrery/api';
 import type { CronJob, DaemonSet, Deployment, Job, Pod, PodTemplateSpec, StatefulSet } from '@orrery/api/types';
 import type { KubeObject, ResourceRef } from '@orrery/apimachinery';
 import type { FakeApi } from '@orrery/client/testing';
@@ -11,6 +11,8 @@ import { isActive, isReady } from '../../pods/pod-state.ts';
 export interface Workload {
   readonly resource: ResourceRef;
   readonly object: KubeObject;
+  /** What goes with it, and is made after it. */
+  readonly companions?: readonly { readonly resource: ResourceRef; readonly object: KubeObject }[];
   /** A change a user makes, as a merge patch; undefined when the user has none in mind. */
   change(random: Random): object | undefined;
   /** What is not as the spec says; empty when all is. */
@@ -39,6 +41,27 @@ function wrongPods(pods: readonly Pod[], wanted: number, image: string | undefin
 const imageOf = (object: { spec?: { template?: PodTemplateSpec } }): string | undefined => object.spec?.template?.spec?.containers[0]?.image;
 const unseen = (object: KubeObject & { status?: { observedGeneration?: number } }): string[] => (object.status?.observedGeneration === object.metadata?.generation ? [] : ['generation not observed']);
 
+/** A Service and a budget over the pods of a workload. */
+function companionsOf(name: string): NonNullable<Workload['companions']> {
+  const spec = { selector: labels(name), clusterIP: '10.96.0.9', clusterIPs: ['10.96.0.9'], ipFamilies: ['IPv4'], ports: [{ port: 80, targetPort: 80, protocol: 'TCP' }] };
+  return [
+    { resource: Services, object: { metadata: { name, namespace }, spec } as KubeObject },
+    { resource: PodDisruptionBudgets, object: { metadata: { name, namespace }, spec: { maxUnavailable: 1, selector: { matchLabels: labels(name) } }, status: {} } as KubeObject },
+  ];
+}
+
+/** Slices and budget tell of the pods there are. */
+function wrongCompanions(api: FakeApi, name: string, wanted: number): string[] {
+  const ready = api.objects(Pods).filter((pod) => pod.metadata?.labels?.['app'] === name && isActive(pod) && isReady(pod)).map((pod) => pod.status?.podIP ?? '');
+  const slices = api.objects(EndpointSlices).filter((slice) => slice.metadata?.labels?.['kubernetes.io/service-name'] === name);
+  const listed = slices.flatMap(({ endpoints }) => endpoints ?? []).filter(({ conditions }) => conditions?.ready).flatMap(({ addresses }) => addresses ?? []);
+  const { currentHealthy, expectedPods } = api.find(PodDisruptionBudgets, name, namespace)?.status ?? {};
+  return [
+    ...(ready.sort().join() === listed.sort().join() ? [] : [`slices list ${listed.join()} for ${ready.join()}`]),
+    ...(currentHealthy === wanted && expectedPods === wanted ? [] : [`budget sees ${currentHealthy} of ${expectedPods}, ${wanted} there`]),
+  ];
+}
+
 function deployment(name: string, random: Random): Workload {
   const strategy = pick(random, [
     { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
@@ -50,6 +73,7 @@ function deployment(name: string, random: Random): Workload {
   return {
     resource: Deployments,
     object,
+    companions: companionsOf(name),
     change: (r) => pick(r, [newImage, newImage, resize])(r),
     wrong(api) {
       const now = api.find(Deployments, name, namespace);
@@ -62,6 +86,7 @@ function deployment(name: string, random: Random): Workload {
         ...wrongPods(sets.flatMap((set) => ownedBy(api, set)), wanted, imageOf(now)),
         ...([replicas, updatedReplicas, availableReplicas].every((count) => count === wanted) ? [] : [`status ${JSON.stringify(now.status)}`]),
         ...(sets.length > 2 ? [`${sets.length} ReplicaSets`] : []),
+        ...wrongCompanions(api, name, wanted),
       ];
     },
   };

@@ -61,7 +61,7 @@ export class World {
   async run(): Promise<string[]> {
     await this.api.create(Namespaces, { metadata: { name: namespace } });
     for (let i = 0; i < 2; i++) this.spawn();
-    for (const { object, resource } of this.workloads) await this.api.create(resource, object);
+    for (const { companions = [], object, resource } of this.workloads) for (const one of [{ object, resource }, ...companions]) await this.api.create(one.resource, one.object);
     while (this.clock.monotonic() < troubledMs) {
       await this.hazard();
       await this.live(1_000);
