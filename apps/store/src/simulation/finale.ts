@@ -147,6 +147,7 @@ async function comeBack(lab: Lab, trial: Trial, members: readonly Machine[]): Pr
 export async function judge(lab: Lab, { watches, background }: { watches: readonly WatchClient[]; background: readonly Promise<void>[] }): Promise<{ findings: Finding[]; isWell: boolean }> {
   const trial = new Trial(lab);
   lab.trace('the faults end');
+  lab.isCalm = true;
   lab.cluster.network.heal();
   lab.cluster.network.weather.wildPercent = 0;
   lab.cluster.mendDisks();

@@ -16,6 +16,8 @@ export class Lab {
   readonly cluster: Cluster;
   readonly history: History = { calls: [], watches: [], leases: [] };
   readonly trace: (line: string) => void;
+  /** Nothing more is to go wrong. */
+  isCalm = false;
   /** Clients begin nothing new. */
   isEnding = false;
   /** Watches may end, too. */

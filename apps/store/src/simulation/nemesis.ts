@@ -38,7 +38,7 @@ function orphan(lab: Lab): void {
   lab.trace(`FAULT ${leader.name} is alone, and will die so`);
   for (const other of lab.cluster.machines) if (other !== leader) lab.cluster.network.cutLink(leader, other);
   lab.time.after(50 + lab.random.int(400), () => {
-    if (leader.process === process) crash(lab, leader);
+    if (leader.process === process && !lab.isCalm) crash(lab, leader);
     lab.cluster.network.heal();
   });
 }
@@ -49,11 +49,11 @@ function crashFresh(lab: Lab): void {
   const untilMs = lab.nowMs + 4000;
   lab.trace('FAULT the next leader will not last');
   const timer = lab.time.every(3, () => {
-    if (lab.nowMs > untilMs || lab.isEnding) return timer.cancel();
+    if (lab.nowMs > untilMs || lab.isCalm) return timer.cancel();
     const leader = leaderOf(lab);
     if (leader?.status && leader.status.term > known) {
       timer.cancel();
-      lab.time.after(lab.random.int(20), () => crash(lab, leader));
+      lab.time.after(lab.random.int(20), () => lab.isCalm || crash(lab, leader));
     } else lab.cluster.observe().catch((error: unknown) => lab.trace(`cannot observe: ${(error as Error).message}`));
   });
 }
