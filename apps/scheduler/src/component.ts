@@ -1,6 +1,6 @@
 import { Namespaces, Nodes, Pods } from '@orrery/api';
 import type { Pod } from '@orrery/api/types';
-import { type ApiClient, type HttpClient, createEventRecorder, createInformerFactory, createLeaderElection } from '@orrery/client';
+import { type ApiClient, type EventInput, type HttpClient, createEventRecorder, createInformerFactory, createLeaderElection } from '@orrery/client';
 import { type Component, type Env, parseGoDuration } from '@orrery/runtime';
 import { type PodInfo, podInfo } from './cache/pod-info.ts';
 import { createSchedulerCache } from './cache/scheduler-cache.ts';
@@ -50,8 +50,10 @@ export function createScheduler(env: Env, deps: SchedulerDeps, config: Scheduler
   const informers = createInformerFactory({ api, env });
   const waitingPods = createWaitingPods(env.clock);
   const extenders = extendersOf(env, deps, configuration);
-  const recorder = createEventRecorder(env, { api, component: configuration.profiles[0]?.schedulerName ?? defaultScheduler });
-  const profileDeps: ProfileDeps = { env, api, cache, informers, waitingPods, extenders, recorder, configuration, tell: (event) => queue.onEvent(event), observe: (...args) => metrics.plugin(...args) };
+  // Events come from the profile of their pod.
+  const recorders = new Map(configuration.profiles.map(({ schedulerName }) => [schedulerName, createEventRecorder(env, { api, component: schedulerName })]));
+  const record = ({ pod }: PodInfo, event: EventInput): void => recorders.get(pod.spec?.schedulerName || defaultScheduler)?.event(Pods, pod, event);
+  const profileDeps: ProfileDeps = { env, api, cache, informers, waitingPods, extenders, recorders, configuration, tell: (event) => queue.onEvent(event), observe: (...args) => metrics.plugin(...args) };
   const sources = createSources(profileDeps);
   const profiles = createProfiles(profileDeps, sources);
   const metrics = createSchedulerMetrics(env.metrics, { now: () => env.clock.monotonic(), nextCycle: () => profiles.nextCycle() });
@@ -76,11 +78,9 @@ export function createScheduler(env: Env, deps: SchedulerDeps, config: Scheduler
     waitingPods,
     framework: (name) => profiles.get(name),
     isPending: sources.isPending,
-    bound: ({ pod, key }, nodeName) => {
-      recorder.event(Pods, pod, { type: 'Normal', reason: 'Scheduled', message: `Successfully assigned ${key} to ${nodeName}` });
-    },
+    bound: (pod, nodeName) => record(pod, { type: 'Normal', reason: 'Scheduled', message: `Successfully assigned ${pod.key} to ${nodeName}` }),
     refused: (pod, reason, message, nominatedNode) => {
-      recorder.event(Pods, pod.pod, { type: 'Warning', reason: 'FailedScheduling', message });
+      record(pod, { type: 'Warning', reason: 'FailedScheduling', message });
       void writeRefusal({ env, api, pod: sources.current(pod) ?? pod.pod, reason, message, nominatedNode });
     },
   });
@@ -121,7 +121,7 @@ export function createScheduler(env: Env, deps: SchedulerDeps, config: Scheduler
       serving = false;
       await election.stop();
       await loop.stop();
-      await recorder.flush();
+      await Promise.all([...recorders.values()].map((recorder) => recorder.flush()));
       queue.close();
       informers.stop();
       for (const extender of extenders) extender.close();

@@ -23,7 +23,8 @@ export interface ProfileDeps {
   readonly informers: InformerFactory;
   readonly waitingPods: WaitingPods;
   readonly extenders: readonly Extender[];
-  readonly recorder: Pick<EventRecorder, 'event'>;
+  /** By the name of the profile; without one its events are dropped. */
+  readonly recorders: ReadonlyMap<string, Pick<EventRecorder, 'event'>>;
   readonly configuration: SchedulerConfiguration;
   readonly tell: (event: ClusterEvent) => void;
   readonly observe: (plugin: string, point: string, seconds: number, result: unknown) => void;
@@ -85,7 +86,7 @@ function createProfile(deps: ProfileDeps, sources: Sources, profile: ProfileConf
     snapshot: () => cache,
     namespaceLabels: (name) => namespaces.get(name)?.metadata?.labels,
     schedulerName,
-    recorder: deps.recorder,
+    recorder: deps.recorders.get(schedulerName) ?? { event: () => undefined },
     nominations: cache.nominated,
     budgets: () => [...budgets.list()],
     volumes: sources.volumes,

@@ -159,7 +159,7 @@ export async function explainPod(env: Env, deps: { api: ApiClient; configuration
   const schedulerName = found.spec?.schedulerName || 'default-scheduler';
   const informers = createInformerFactory({ api, env });
   const cache = createSchedulerCache();
-  const profileDeps = { env, api, cache, informers, waitingPods: createWaitingPods(env.clock), extenders: [], recorder: { event: () => undefined }, configuration, tell: () => undefined, observe: () => undefined };
+  const profileDeps = { env, api, cache, informers, waitingPods: createWaitingPods(env.clock), extenders: [], recorders: new Map(), configuration, tell: () => undefined, observe: () => undefined };
   const sources = createSources(profileDeps);
   const framework = createProfiles(profileDeps, sources).get(schedulerName);
   if (!framework) throw new Error(`no profile schedules for ${JSON.stringify(schedulerName)}; known: ${configuration.profiles.map((profile) => profile.schedulerName).join(', ')}`);

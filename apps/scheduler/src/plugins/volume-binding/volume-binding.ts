@@ -3,14 +3,13 @@ import type { PersistentVolume, PersistentVolumeClaim } from '@orrery/api/types'
 import { namesClaim, podClaims, volumeAnnotations } from '@orrery/api/volumes';
 import type { ApiClient } from '@orrery/client';
 import type { PodInfo } from '../../cache/pod-info.ts';
+import type { VolumeBindingArgs } from '../../configuration/types.ts';
 import { type Status, failed, skip, unresolvable } from '../../framework/status.ts';
 import { type CycleState, type PluginHandle, definePlugin } from '../../framework/types.ts';
 import { volumeEvents } from '../../volumes/events.ts';
 import { type NodeVolumes, type PodVolumeClaims, claimProblem, claimsOfPod, reaches, volumesOnNode } from './pod-volumes.ts';
 
 const name = 'VolumeBinding';
-/** Upstream's bindTimeoutSeconds. */
-const bindTimeoutMs = 600_000;
 
 interface State {
   readonly claims: PodVolumeClaims;
@@ -43,6 +42,7 @@ interface Wanted {
   readonly volumes: NodeVolumes;
   /** Claims whose annotation has been seen: from then on its loss means that provisioning failed. */
   readonly seen: Set<string>;
+  readonly timeoutMs: number;
 }
 
 /** Whether all is bound. Throws when it will not be. */
@@ -89,7 +89,7 @@ function whenBound(handle: PluginHandle, wanted: Wanted, signal: AbortSignal): P
     };
     const aborted = (): void => end(() => reject(signal.reason as Error));
     const unsubscribe = handle.volumes.onChange(look);
-    const timer = handle.env.clock.after(bindTimeoutMs, () => end(() => reject(new Error('context deadline exceeded'))));
+    const timer = handle.env.clock.after(wanted.timeoutMs, () => end(() => reject(new Error('context deadline exceeded'))));
     // The pod or the node may go without a change of any volume.
     const poll = handle.env.clock.every(1_000, look);
     signal.addEventListener('abort', aborted, { once: true });
@@ -99,9 +99,9 @@ function whenBound(handle: PluginHandle, wanted: Wanted, signal: AbortSignal): P
 }
 
 /** Binds the claims of a pod that wait for their first consumer, and keeps the pod where its bound claims can be reached. */
-export const volumeBinding = definePlugin({
+export const volumeBinding = definePlugin<VolumeBindingArgs>({
   name,
-  create(handle) {
+  create(handle, { bindTimeoutSeconds }) {
     const { api, volumes } = handle;
     const assumed = { volumes: new Map<string, string>(), nodes: new Map<string, string>() };
     const forget = ({ bindings, provisions }: NodeVolumes): void => {
@@ -151,7 +151,7 @@ export const volumeBinding = definePlugin({
         try {
           for (const { claim, volume } of reserved.bindings) await bindStatic(api, volume, claim);
           for (const claim of reserved.provisions) await selectNode(api, claim, nodeName);
-          await whenBound(handle, { pod, nodeName, volumes: reserved, seen: new Set() }, signal);
+          await whenBound(handle, { pod, nodeName, volumes: reserved, seen: new Set(), timeoutMs: bindTimeoutSeconds * 1000 }, signal);
           forget(reserved);
           return undefined;
         } catch (error) {
