@@ -1,6 +1,8 @@
 import type { KeyValue } from '@orrery/proto/etcd';
 import { type Place, reserve } from './slab.ts';
 
+const noBytes = Buffer.alloc(0);
+
 /** All of a version but its key and value. */
 export interface VersionOf {
   readonly createRevision: number;
@@ -50,8 +52,8 @@ export class StoredKv implements KeyValue {
   }
 
   static tombstone(before: StoredKv, modRevision: number, sub: number): StoredKv {
-    const place = { slab: before.#slab, at: before.#at };
-    return new StoredKv({ createRevision: 0, modRevision, version: 0, lease: '0' }, { place, key: before.#keyBytes, value: 0 }, { sub, older: before });
+    // A copy of the key: among the bytes of the value it would hold on to those.
+    return StoredKv.make({ createRevision: 0, modRevision, version: 0, lease: '0' }, { key: before.key, value: noBytes }, { sub, older: before });
   }
 
   get key(): Buffer {
