@@ -16,8 +16,8 @@ export function encodeForStorage(object: KubeObject): Buffer {
 /** An object from its JSON. Long integers of custom resources keep their digits; those of built-in kinds are plain numbers. */
 export function parseObject(text: string): KubeObject {
   const object = JSON.parse(text) as KubeObject;
-  const isExact = hasLongIntegers(text) && !definitionFor(object.apiVersion ?? '', object.kind ?? '');
-  return isExact ? (parseExactly(text) as KubeObject) : object;
+  const isBuiltIn = definitionFor(object.apiVersion ?? '', object.kind ?? '') !== undefined;
+  return isBuiltIn || !hasLongIntegers(text) ? object : (parseExactly(text) as KubeObject);
 }
 
 /** The same bytes with metadata.resourceVersion put in; what clients get. */
