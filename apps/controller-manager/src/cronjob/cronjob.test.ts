@@ -69,3 +69,12 @@ test('Forbid waits, Replace replaces, suspend does nothing, a lost Job is told',
   await h.clock.advance(1_000);
   expect(names(h)).toHaveLength(0);
 });
+
+test('a Job that was made before its manager died forbids the next, listed or not', async () => {
+  const h = await startManager(only);
+  const [made] = h.api.seed(CronJobs, { ...cron({ concurrencyPolicy: 'Forbid' }), apiVersion: 'batch/v1', kind: 'CronJob' });
+  const owner = { apiVersion: 'batch/v1', kind: 'CronJob', name: 'c', uid: made?.metadata?.uid ?? '', controller: true };
+  h.api.seed(Jobs, { metadata: { name: 'c-1', namespace: 'a', ownerReferences: [owner] } });
+  await h.clock.advance(301_000);
+  expect([names(h), reasons(h).includes('JobAlreadyActive')]).toEqual([['c-1'], true]);
+});

@@ -132,11 +132,13 @@ export function plan(observed: CronObserved, nowMs: number): CronPlan {
   }
   const name = jobName(cronJob, startMs);
   if (active.some((ref) => ref.name === name) || lastScheduleTime === rfc3339(startMs)) return waiting;
-  if (concurrencyPolicy === 'Forbid' && active.length) {
+  // A Job that was made and could not be listed any more runs all the same.
+  const unlisted = jobs.filter((job) => !finishedType(job) && !active.some((ref) => ref.uid === job.metadata?.uid));
+  if (concurrencyPolicy === 'Forbid' && active.length + unlisted.length) {
     const message = 'Not starting job because prior execution is running and concurrency policy is Forbid';
     events.push({ type: 'Normal', reason: 'JobAlreadyActive', message });
     return waiting;
   }
-  const replace = concurrencyPolicy === 'Replace' ? jobs.filter((job) => active.some((ref) => ref.uid === job.metadata?.uid)) : [];
+  const replace = concurrencyPolicy === 'Replace' ? jobs.filter((job) => unlisted.includes(job) || active.some((ref) => ref.uid === job.metadata?.uid)) : [];
   return { ...waiting, startMs, replace };
 }
