@@ -9,3 +9,4 @@ export * from './node/directory-tree.ts';
 export * from './node/file-log-sink.ts';
 export * from './node/node-root.ts';
 export * from './node/node-skeleton.ts';
+export { tmpfsAt } from './node/tmpfs-marker.ts';

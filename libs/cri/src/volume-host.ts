@@ -24,7 +24,7 @@ export interface DirectoryAttributes {
   readonly mode: number;
   /** Default 0. Real directories know owners only when the kubelet runs as root. */
   readonly gid?: number;
-  /** Containers see a file system in memory there; an emulated one alone can show that. Bytes, when it is limited. */
+  /** Containers of an emulated runtime see a file system in memory there. Bytes, when it is limited. */
   readonly tmpfs?: { readonly sizeBytes?: number };
 }
 

@@ -30,6 +30,7 @@ export function hostTree(tree: Tree): Tree {
   return {
     source: tree.source,
     type: tree.type,
+    sizeBytes: tree.sizeBytes,
     stat: (parts) => translated(() => tree.stat(parts)),
     list: (parts) => translated(() => tree.list(parts)),
     readlink: (parts) => translated(() => tree.readlink(parts)),

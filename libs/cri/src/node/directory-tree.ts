@@ -78,14 +78,18 @@ function directoryFile(fd: number): DirectoryFile {
  */
 export class DirectoryTree {
   readonly source: string;
-  readonly type = 'ext4';
+  readonly type: string;
+  readonly sizeBytes: number | undefined;
   private readonly root: string;
   private readonly owners = new Map<number, Owner>();
   private readonly self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 
-  constructor(root: string) {
+  /** `tmpfs`: shown as a file system in memory. */
+  constructor(root: string, tmpfs?: { readonly sizeBytes?: number }) {
     this.root = root;
-    this.source = root;
+    this.source = tmpfs ? 'tmpfs' : root;
+    this.type = tmpfs ? 'tmpfs' : 'ext4';
+    this.sizeBytes = tmpfs?.sizeBytes;
   }
 
   stat(parts: Parts): DirectoryEntry | undefined {

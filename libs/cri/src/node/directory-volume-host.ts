@@ -1,5 +1,6 @@
 import { chmod, chown, lstat, mkdir, open, readFile, readdir, readlink, realpath, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { markTmpfs } from './tmpfs-marker.ts';
 import { type DirectoryAttributes, type VolumeFile, type VolumeHost, pathParts } from '../volume-host.ts';
 
 const dataLink = '..data';
@@ -36,11 +37,12 @@ async function own(path: string, owner: { uid?: number; gid?: number }): Promise
   if (process.getuid?.() === 0 && (owner.uid !== undefined || owner.gid !== undefined)) await chown(path, owner.uid ?? 0, owner.gid ?? 0);
 }
 
-async function makeDirectory(path: string, { mode, ...owner }: DirectoryAttributes): Promise<void> {
+async function makeDirectory(path: string, { mode, tmpfs, ...owner }: DirectoryAttributes): Promise<void> {
   const made = await mkdir(path, { recursive: true });
   if (!made) return;
   await own(path, owner);
   await chmod(path, mode);
+  if (tmpfs) markTmpfs(path, tmpfs);
 }
 
 /**

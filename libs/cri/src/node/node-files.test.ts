@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { MemoryVolumeHost } from '../memory-volume-host.ts';
 import type { VolumeHost } from '../volume-host.ts';
+import { DirectoryTree } from './directory-tree.ts';
 import { directoryVolumeHost } from './directory-volume-host.ts';
 import { fileLogSource } from './file-log-source.ts';
+import { tmpfsAt } from './tmpfs-marker.ts';
 
 let root = '';
 let stamps = 0;
@@ -84,4 +86,14 @@ test('memory volumes have the layout of real ones, and inherit groups', async ()
   expect(names()).toEqual(['..2026_01_02_03_04_06.2', '..data', 'a']);
   expect(host.find('/v/a')?.node).toBe(kept);
   expect([await host.resolve('/v/a'), await host.resolve('/v/none')]).toEqual([{ path: '/v/..2026_01_02_03_04_06.2/a', mode: 0o644 }, undefined]);
+});
+
+test('real directories are noted as file systems in memory', async () => {
+  const host = directoryVolumeHost({ stamp: () => `v${stamps++}` });
+  await host.makeDir(join(root, 'pods/u/volumes/mem'), { mode: 0o777, tmpfs: { sizeBytes: 1024 } });
+  await host.makeDir(join(root, 'pods/u/volumes/mem/sub'), 0o755);
+  await host.makeDir(join(root, 'pods/u/volumes/disk'), 0o777);
+  expect([tmpfsAt(root, join(root, 'pods/u/volumes/mem/sub')), tmpfsAt(root, join(root, 'pods/u/volumes/disk')), tmpfsAt(root, join(root, 'none/at/all'))]).toEqual([{ sizeBytes: 1024 }, undefined, undefined]);
+  const tree = new DirectoryTree(join(root, 'pods/u/volumes/mem'), { sizeBytes: 1024 });
+  expect([tree.type, tree.source, tree.sizeBytes, new DirectoryTree(root).type]).toEqual(['tmpfs', 'tmpfs', 1024, 'ext4']);
 });
