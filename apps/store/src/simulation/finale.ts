@@ -78,8 +78,9 @@ async function disarm(lab: Lab, machine: Machine): Promise<void> {
 /** Whether each voter takes a write. */
 async function serve(lab: Lab, trial: Trial, members: readonly Machine[]): Promise<void> {
   for (const machine of members) {
-    if (machine.status?.isLearner) continue;
     const served = await trial.eventually(healMs, async () => {
+      // One that has just come may not know yet that it is one.
+      if (machine.status?.isLearner) return true;
       await disarm(lab, machine);
       await lab.cluster.directly(machine).kv.deleteRange({ key: Buffer.from('nothing') });
       return true;
