@@ -1,4 +1,4 @@
-import { type Event, Event_EventType } from '@orrery/proto/etcd';
+import { type Event, type KeyValue, Event_EventType } from '@orrery/proto/etcd';
 import { MvccError } from './errors.ts';
 import { type KeyRange, contains, keyOf } from './keys.ts';
 import type { MvccState } from './state.ts';
@@ -145,12 +145,17 @@ export class WatchHub {
   private event(kv: StoredKv, prevKv: boolean): Event {
     const type = kv.version > 0 ? Event_EventType.PUT : Event_EventType.DELETE;
     const previous = prevKv ? this.state.previous(kv) : undefined;
-    return previous ? { type, kv, prevKv: previous } : { type, kv };
+    return previous ? { type, kv: viewed(kv), prevKv: viewed(previous) } : { type, kv: viewed(kv) };
   }
 }
 
 function wants({ spec, next }: Watcher, kv: StoredKv): boolean {
   return kv.modRevision >= next && !(kv.version > 0 ? spec.noPut : spec.noDelete);
+}
+
+/** An event goes to many watchers: the views of its key and value are made once. */
+function viewed({ key, createRevision, modRevision, version, value, lease }: StoredKv): KeyValue {
+  return { key, createRevision, modRevision, version, value, lease };
 }
 
 function rouse(watcher: Watcher): void {
