@@ -64,6 +64,8 @@ export interface Profiles {
   countRefused(pods: Iterable<QueuedPod>): Iterable<readonly [plugin: string, profile: string, pods: number]>;
 }
 
+const noInterests: readonly EventInterest[] = [];
+
 function argsOf(plugin: string, { pluginConfig }: ProfileConfiguration, { extenders }: SchedulerConfiguration): Readonly<Record<string, unknown>> {
   const args = pluginConfig.find(({ name }) => name === plugin)?.args ?? defaultArgs(plugin);
   if (plugin !== 'NodeResourcesFit') return args;
@@ -122,18 +124,20 @@ export function createProfiles(deps: ProfileDeps, sources: Sources): Profiles {
   }
   const [first] = frameworks.values();
   if (!first) throw new ConfigError('initializing profiles: at least one profile is required');
-  const interests = new Map<string, readonly EventInterest[]>();
+  const interests = new Map<string, Map<string, readonly EventInterest[]>>();
   const wanted = new Set<string>();
   for (const [schedulerName, { plugins }] of frameworks) {
+    const ofProfile = new Map<string, readonly EventInterest[]>();
+    interests.set(schedulerName, ofProfile);
     for (const { name, events = [] } of plugins) {
-      interests.set(`${schedulerName}/${name}`, events);
+      ofProfile.set(name, events);
       for (const { resource, actions } of events) for (const action of actions) wanted.add(`${resource}/${action}`);
     }
   }
   return {
     get: (schedulerName) => frameworks.get(schedulerName),
     less: first.less,
-    interests: (schedulerName, plugin) => interests.get(`${schedulerName}/${plugin}`) ?? [],
+    interests: (schedulerName, plugin) => interests.get(schedulerName)?.get(plugin) ?? noInterests,
     matters: ({ resource, action }) => wanted.has(`${resource}/${action}`),
     nextCycle() {
       for (const timer of timers) timer.next();
