@@ -8,7 +8,7 @@ const container = (name: string): object => ({ name, image: 'registry.k8s.io/pau
 const busy = {
   apiVersion: 'v1',
   kind: 'Pod',
-  metadata: { name: 'busy', annotations: { 'orrery.dev/cpu.a': '120m', 'orrery.dev/memory.a': '64Mi', 'orrery.dev/cpu.b': '30m', 'orrery.dev/memory.b': '1Mi' } },
+  metadata: { name: 'busy', labels: { app: 'busy' }, annotations: { 'orrery.dev/cpu.a': '120m', 'orrery.dev/memory.a': '64Mi', 'orrery.dev/cpu.b': '30m', 'orrery.dev/memory.b': '1Mi' } },
   spec: { terminationGracePeriodSeconds: 0, containers: [container('a'), container('b')] },
 };
 
@@ -25,8 +25,8 @@ export async function tops({ kubectl, namespace }: Transcript): Promise<void> {
     expect(await top('pod', 'busy', '--containers', '--no-headers')).toMatch(/busy +a +120m +64Mi +\n/);
     expect(await top('pod', 'busy', '--containers', '--no-headers')).toMatch(/busy +b +30m +1Mi +\n/);
     expect(await top('nodes')).toMatch(/^NAME +CPU\(cores\) +CPU[(%]+\)? +MEMORY\(bytes\) +MEMORY[(%]+\)? +\nnode-1 +\d+m +\d+% +\d+Mi +\d+% +\n/);
-    expect(await top('pods', '--sort-by=memory', '--sum')).toMatch(/busy +150m +65Mi[\s\S]*\n +_+ +_+ +\n +150m +65Mi +\n$/);
-    expect(await top('pods', '-A', '-l', 'no=body').catch((error: Error) => error.message)).toContain('No resources found');
+    expect(await top('pods', '-l', 'app=busy', '--sort-by=memory', '--sum')).toMatch(/busy +150m +65Mi[\s\S]*\n +_+ +_+ +\n +150m +65Mi +\n$/);
+    expect((await kubectl.run(['top', 'pods', '-A', '-l', 'no=body'])).stderr).toContain('No resources found');
     const none = await kubectl.run(['-n', namespace, 'top', 'pod', 'nope']);
     expect([none.code, none.stderr]).toEqual([1, expect.stringContaining('NotFound')]);
   } finally {
