@@ -31,7 +31,7 @@ export interface NodeStatuses {
   readonly size: number;
   get(nodeName: string): Status | undefined;
   values(): Iterable<Status>;
-  each(visit: (nodeName: string, status: Status) => void): void;
+  each(visit: (node: Pick<NodeInfo, 'name'> | NodeInfo, status: Status) => void): void;
 }
 
 /** Statuses by node, cheap to fill: they are looked up only when no node fits. */
@@ -40,25 +40,25 @@ export interface StatusList extends NodeStatuses {
 }
 
 export function statusList(): StatusList {
-  const names: string[] = [];
+  const nodes: (Pick<NodeInfo, 'name'> | NodeInfo)[] = [];
   const statuses: Status[] = [];
   let byName: Map<string, Status> | undefined;
   return {
     get size() {
-      return names.length;
+      return nodes.length;
     },
-    add({ name }, status) {
-      names.push(name);
+    add(node, status) {
+      nodes.push(node);
       statuses.push(status);
       byName = undefined;
     },
     get(nodeName) {
-      byName ??= new Map(names.map((name, i) => [name, statuses[i] as Status]));
+      byName ??= new Map(nodes.map(({ name }, i) => [name, statuses[i] as Status]));
       return byName.get(nodeName);
     },
     values: () => statuses.values(),
     each(visit) {
-      for (let i = 0; i < names.length; i++) visit(names[i] as string, statuses[i] as Status);
+      for (let i = 0; i < nodes.length; i++) visit(nodes[i] as NodeInfo, statuses[i] as Status);
     },
   };
 }
@@ -72,7 +72,7 @@ export function sameStatus(nodes: readonly NodeInfo[], status: Status): NodeStat
       for (let i = 0; i < nodes.length; i++) yield status;
     },
     each(visit) {
-      for (const { name } of nodes) visit(name, status);
+      for (const node of nodes) visit(node, status);
     },
   };
 }
@@ -91,13 +91,28 @@ export interface FitError {
 /** The plugins that refused a node, or the pod altogether. */
 export function refusingPlugins({ statuses, refusedBy = [] }: FitError): Set<string> {
   const found = new Set(refusedBy);
-  for (const { plugin } of statuses.values()) if (plugin) found.add(plugin);
+  let last: Status | undefined;
+  for (const status of statuses.values()) {
+    // Most nodes in a row are refused alike.
+    if (status !== last && status.plugin) found.add(status.plugin);
+    last = status;
+  }
   return found;
 }
 
 function countReasons(statuses: NodeStatuses): Map<string, number> {
   const byStatus = new Map<Status, number>();
-  for (const status of statuses.values()) byStatus.set(status, (byStatus.get(status) ?? 0) + 1);
+  let last: Status | undefined;
+  let row = 0;
+  const close = (): void => void (last && byStatus.set(last, (byStatus.get(last) ?? 0) + row));
+  for (const status of statuses.values()) {
+    if (status !== last) {
+      close();
+      [last, row] = [status, 0];
+    }
+    row += 1;
+  }
+  close();
   const counts = new Map<string, number>();
   for (const [status, times] of byStatus) for (const reason of status.reasons) counts.set(reason, (counts.get(reason) ?? 0) + times);
   return counts;

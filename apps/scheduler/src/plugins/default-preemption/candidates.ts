@@ -42,9 +42,10 @@ export function findCandidates(input: {
 }): readonly Candidate[] | string {
   const { snapshot, statuses, dryRun } = input;
   const hopeful: NodeInfo[] = [];
-  statuses.each((name, status) => {
-    const node = status.code === 'Unschedulable' ? snapshot.get(name) : undefined;
-    if (node) hopeful.push(node);
+  statuses.each((about, status) => {
+    if (status.code !== 'Unschedulable') return;
+    const node = 'generation' in about ? about : snapshot.get(about.name);
+    if (node?.node) hopeful.push(node);
   });
   const wanted = candidatesWanted(hopeful.length, input.args);
   let at = hopeful.length ? input.offset(hopeful.length) : 0;
