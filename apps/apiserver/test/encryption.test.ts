@@ -7,7 +7,7 @@ import { KeyManagementServiceDefinition } from '@orrery/proto/kms';
 import { type GrpcServer, createClient, grpcServer, service } from '@orrery/rpc';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ApiServer, ApiServerConfig } from '../src/component.ts';
-import { takesTurns } from './stores.ts';
+import { repeated, takesTurns } from './stores.ts';
 import { type TestServer, admin, eventually, startTestServer } from './test-server.ts';
 
 const secretOf = (fill: number): string => Buffer.alloc(32, fill).toString('base64');
@@ -37,8 +37,8 @@ describe('encryption at rest', () => {
   };
   const kv = () => createClient(KVDefinition, server.store.channel());
   const key = (path: string): string => `${server.server.core.registry.root}/${path}`;
-  const raw = async (path: string): Promise<Buffer> => (await kv().range({ key: Buffer.from(key(path)) })).kvs?.[0]?.value ?? Buffer.alloc(0);
-  const put = (path: string, value: string | Buffer) => kv().put({ key: Buffer.from(key(path)), value: Buffer.from(value) });
+  const raw = async (path: string): Promise<Buffer> => (await repeated(() => kv().range({ key: Buffer.from(key(path)) }))).kvs?.[0]?.value ?? Buffer.alloc(0);
+  const put = (path: string, value: string | Buffer) => repeated(() => kv().put({ key: Buffer.from(key(path)), value: Buffer.from(value) }));
   const text = async (path: string): Promise<string> => (await raw(path)).toString('latin1');
   const secret = (name: string, value = 'hunter2') => ({ metadata: { name, namespace: 'default' }, stringData: { password: value } });
   const read = async (from: ApiServer, name: string): Promise<string> => Buffer.from((await from.client(admin).get(Secrets, { namespace: 'default', name })).data?.['password'] ?? '', 'base64').toString();

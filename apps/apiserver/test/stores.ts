@@ -1,4 +1,4 @@
-import type { Channel, TlsMaterial } from '@orrery/rpc';
+import { type Channel, Code, type TlsMaterial, toRpcError } from '@orrery/rpc';
 import type { Env } from '@orrery/runtime';
 import { inject } from 'vitest';
 import { createStore } from '../../store/src/component.ts';
@@ -44,3 +44,14 @@ export const losesLeaders = (): boolean => process.env['ORRERY_TEST_STORE'] === 
 
 /** Real time that something may take which usually takes no more than this: an election may come between. */
 export const patienceMs = (usual: number): number => (losesLeaders() ? usual + 30_000 : usual);
+
+/** What a test asks of the store itself and may ask again: as etcd's own clients do when a member dies. */
+export async function repeated<T>(call: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await call();
+    } catch (error) {
+      if (attempt === 5 || toRpcError(error).code !== Code.UNAVAILABLE) throw error;
+    }
+  }
+}
