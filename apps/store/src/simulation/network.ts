@@ -31,7 +31,10 @@ export class Connection {
   /** Something of it is lost for good. */
   isTorn = false;
   onBroken: { caller?: () => void; callee?: () => void } = {};
-  readonly held: { direction: 'up' | 'down'; deliver: () => void }[] = [];
+  /** What is on its way, in order: whatever arrives is the first of it. */
+  readonly queues: { readonly up: (() => void)[]; readonly down: (() => void)[] } = { up: [], down: [] };
+  /** Arrivals that wait for the link to be mended. */
+  readonly held = { up: 0, down: 0 };
   readonly lastAt = { up: 0, down: 0 };
 
   constructor(from: Host, to: Host, caller: Process) {
@@ -79,7 +82,8 @@ export class Network {
     if (!connection.isOpen || !sender?.isAlive) return;
     const at = Math.max(connection.lastAt[direction], this.time.monotonic() + this.delay());
     connection.lastAt[direction] = at;
-    this.time.after(at - this.time.monotonic(), () => this.arrive(connection, direction, deliver));
+    connection.queues[direction].push(deliver);
+    this.time.after(at - this.time.monotonic(), () => this.arrive(connection, direction));
   }
 
   /** As `send`, for messages that survive any treatment: in bad weather they are lost, doubled and reordered. */
@@ -97,13 +101,16 @@ export class Network {
     return 1 + random.int(random.int(50) === 0 ? 20 * weather.delayMs : weather.delayMs);
   }
 
-  private arrive(connection: Connection, direction: 'up' | 'down', deliver: () => void): void {
+  /** Of the next in order, or of `stray`, which keeps none. */
+  private arrive(connection: Connection, direction: 'up' | 'down', stray?: () => void): void {
     if (!connection.isOpen) return;
     const target = connection.target(direction);
     if (this.cut.has(linkOf(connection.source(direction), target))) {
-      connection.held.push({ direction, deliver });
+      if (!stray) connection.held[direction] += 1;
       return;
     }
+    const deliver = stray ?? connection.queues[direction].shift();
+    if (!deliver) return;
     if (direction === 'up') connection.callee ??= target.process;
     const meant = direction === 'up' ? connection.callee : connection.caller;
     // Nobody listens: where the machine runs it says so, else nobody does.
@@ -133,7 +140,7 @@ export class Network {
   /** The call is over. */
   close(connection: Connection): void {
     connection.isOpen = false;
-    connection.held.length = 0;
+    for (const direction of ['up', 'down'] as const) connection.queues[direction].length = connection.held[direction] = 0;
     this.connections.delete(connection);
   }
 
@@ -146,8 +153,10 @@ export class Network {
   heal(): void {
     this.cut.clear();
     for (const connection of this.connections) {
-      for (const { direction, deliver } of connection.held.splice(0)) {
-        if (connection.isOpen) this.send(connection, direction, deliver);
+      for (const direction of ['up', 'down'] as const) {
+        const waiting = connection.held[direction];
+        connection.held[direction] = 0;
+        for (let i = 0; i < waiting; i++) this.time.after(this.delay(), () => this.arrive(connection, direction));
       }
     }
   }
