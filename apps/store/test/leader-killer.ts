@@ -14,6 +14,8 @@ export class LeaderKiller {
     this.cluster = cluster;
     this.everyMs = everyMs;
     this.running = this.run();
+    // It is told by `stop`.
+    this.running.catch(() => undefined);
   }
 
   private async run(): Promise<void> {
