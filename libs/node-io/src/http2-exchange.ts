@@ -7,9 +7,11 @@ import type { ByteSink, HttpHandler, HttpHeaders, HttpRequest, HttpResponse, Pee
 
 const nothing = Buffer.alloc(0);
 
+const plug = Buffer.alloc(1);
+
 /**
- * A body of known length. Its end is left unread until the reply is out: a stream that has been read to its end is destroyed before Node hears that
- * the last write is done, and then Node makes an error, stack and all, that nobody gets.
+ * A body of known length. Its end is kept back until the reply is out, by a byte of ours before it: a stream that has been read to its end is destroyed
+ * before Node hears that the last write is done, and then Node makes an error, stack and all, that nobody gets.
  */
 function readKnown(stream: ServerHttp2Stream, length: number): Promise<Buffer> {
   if (length === 0) return Promise.resolve(nothing);
@@ -22,9 +24,10 @@ function readKnown(stream: ServerHttp2Stream, length: number): Promise<Buffer> {
       chunks.push(chunk);
       size += chunk.length;
       if (size < length) return;
-      stream.pause();
       stream.off('data', take);
       stream.off('close', gone);
+      stream.pause();
+      stream.unshift(plug);
       stream.once('finish', () => stream.resume());
       resolve(chunks.length === 1 ? chunk : Buffer.concat(chunks));
     };

@@ -71,7 +71,8 @@ export function leaseService(member: Member, gate: Gate, { random, minTtl }: Lea
         return { header: member.header(), ID, TTL: await remaining(ID), grantedTTL: lease.ttl, keys };
       }),
     leaseLeases: (_request, context) =>
-      checked(() => {
+      checked(async () => {
+        await member.readBarrier();
         gate.requireUser(context);
         return { header: member.header(), leases: leaseIds().map((ID) => ({ ID })) };
       }),
