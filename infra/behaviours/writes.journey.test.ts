@@ -168,7 +168,8 @@ describe('20: what the server counts and keeps', () => {
     await until(async () => (await t.rest.ok('GET', `${path}/one`)).spec.nodeName);
     const ending = await t.rest.ok('DELETE', `${path}/one`);
     expect([ending.metadata.generation, ending.metadata.deletionGracePeriodSeconds]).toEqual([3, 30]);
-    await t.rest.ok('DELETE', `${path}/one?gracePeriodSeconds=0`);
+    // Its node may have been done with it before.
+    expect([200, 404]).toContain((await t.rest.call('DELETE', `${path}/one?gracePeriodSeconds=0`)).code);
   });
 
   it('a Lease keeps its microseconds', async () => {

@@ -64,7 +64,13 @@ describe.skipIf(!etcdctl || !runsSources)(`etcdctl on three members${etcdctlMiss
     watch.kill();
     expect(await ctl('lock l echo held', '', one)).toContain('held\n');
     const candidate = etcdctlRunning(two, ['elect', 'seat', 'me']);
-    const elected = await new Promise<string>((resolve) => candidate.stdout.on('data', (text: Buffer) => resolve(String(text))));
+    let elected = '';
+    await new Promise<void>((resolve) =>
+      candidate.stdout.on('data', (text: Buffer) => {
+        elected += String(text);
+        if (elected.endsWith('me\n')) resolve();
+      }),
+    );
     expect(elected).toMatch(/^seat\/[0-9a-f]+\nme\n$/);
     candidate.kill();
   }, 30_000);
