@@ -4,7 +4,7 @@ import { faultsFrom } from './nemesis.ts';
 import { type ScenarioOptions, simulate } from './scenario.ts';
 import { runSeeds } from './seeds.ts';
 
-const count = Math.floor(Number(process.env['ORRERY_SEEDS'] ?? 600) / 2);
+const count = Math.floor(Number(process.env['ORRERY_SEEDS'] ?? 2000) / 2);
 const first = (Number(process.env['ORRERY_SEED']) || 1) + 1_000_000;
 
 Error.stackTraceLimit = 0;

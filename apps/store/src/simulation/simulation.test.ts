@@ -3,7 +3,7 @@ import { simulate } from './scenario.ts';
 import { runSeeds } from './seeds.ts';
 
 /** Half of what the tests run; the other half is in `planted.test.ts`, beside this one on another core. */
-const count = Math.ceil(Number(process.env['ORRERY_SEEDS'] ?? 600) / 2);
+const count = Math.ceil(Number(process.env['ORRERY_SEEDS'] ?? 2000) / 2);
 const first = Number(process.env['ORRERY_SEED']) || 1;
 
 // Most errors here are answers: where they were made tells nothing, and costs more than anything else.
