@@ -105,7 +105,6 @@ const rejects: readonly Line[] = [
   ['get pods --field-selector=nope=1', 'field label not supported: nope', 1],
   ['get --raw /nope', 'Error from server (NotFound): the server could not find the requested resource', 1],
   ['get endpoints -A', 'Warning: v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice'],
-  ['top pods', 'error: Metrics API not available', 1],
 ];
 
 const owners: readonly Line[] = [

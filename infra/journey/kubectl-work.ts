@@ -151,8 +151,6 @@ export const streams: readonly Line[] = [
   ['events --for pod/web --types=Warning', 'No events found in NS namespace.'],
   ['events --types=Nope', 'valid --types are Normal or Warning', 1],
   ['events --for pod/web -o json', /"kind": "EventList"[\s\S]*"reason": "Scheduled"/],
-  ['top pods', 'error: Metrics API not available', 1],
-  ['top nodes', 'error: Metrics API not available', 1],
 ];
 
 export const nodes: readonly Line[] = [
