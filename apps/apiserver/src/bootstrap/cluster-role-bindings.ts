@@ -21,8 +21,8 @@ const authenticated = group('system:authenticated');
 
 /**
  * What upstream leaves to add-ons and deployment tools: the components of this project that come as users of their own.
- * `orrery:controller-manager` is the sum of the controllers' roles, because ours runs all controllers as one user;
- * and it makes the storage class of a new cluster.
+ * `orrery:controller-manager` is the sum of the controllers' roles, for a manager that runs all of them as one user (without
+ * `--use-service-account-credentials`); and it makes the storage class of a new cluster.
  */
 export const componentRoles: readonly RoleRow[] = [
   { name: 'orrery:controller-manager', rules: [...controllerRoles.flatMap((row) => row.rules), rule('create', 'storage.k8s.io', 'storageclasses')] },

@@ -59,8 +59,7 @@ export function remoteUser({ certificate, headers }: Pick<HttpRequest, 'certific
 /** What is asked for, as RBAC sees it. */
 export type Attributes = { readonly verb: string; readonly path: string } | { readonly verb: string; readonly resource: string; readonly namespace: string; readonly name: string };
 
-const allowedMs = 10_000;
-const deniedMs = 10_000;
+const verdictMs = 10_000;
 const maxKnown = 1_000;
 
 /** Asks the API server whether a user may, and remembers the answer for ten seconds as upstream does. */
@@ -85,7 +84,7 @@ export class Reviewer {
     const review: SubjectAccessReview = { apiVersion: 'authorization.k8s.io/v1', kind: 'SubjectAccessReview', metadata: {}, spec };
     const { status } = await this.api.create(SubjectAccessReviews, review);
     const allowed = status?.allowed === true;
-    this.known.set(key, { allowed, untilMs: this.clock.monotonic() + (allowed ? allowedMs : deniedMs) });
+    this.known.set(key, { allowed, untilMs: this.clock.monotonic() + verdictMs });
     if (this.known.size > maxKnown) this.known.delete(this.known.keys().next().value as string);
     return allowed;
   }
