@@ -47,6 +47,13 @@ it('a claim of the default class waits for a node, gets a volume there, grows, a
   expect(h.complaints).toEqual([]);
 });
 
+it('a pod that deletes data of a volume that is gone goes too', async () => {
+  const h = await withNode();
+  h.api.seed(Pods, { metadata: { name: 'helper-pod-delete-v', namespace: 'kube-system', labels: { 'orrery.dev/volume': 'v' } }, spec: { nodeName: 'n', containers: [] } });
+  await h.clock.advance(200);
+  expect(h.api.objects(Pods)).toEqual([]);
+});
+
 it('a node that went away is chosen anew', async () => {
   const h = await withNode();
   await h.api.create(PersistentVolumeClaims, claimOf({ storageClassName: 'standard' }));

@@ -92,8 +92,10 @@ async function letGo(api: ApiClient, volume: PersistentVolume, remove: boolean):
 async function syncVolume(name: string, context: Context): Promise<void> {
   const { api, events, store } = context;
   const volume = store(PersistentVolumes).get(name);
-  if (!volume || !isLocal(volume)) return;
   const helper = [...store(Pods).byIndex('namespace', helperNamespace)].find(({ metadata }) => metadata?.labels?.[volumeLabel] === name && !metadata.deletionTimestamp);
+  // One that was started on old news, after the first had done the work.
+  if (!volume) return removeHelper(api, helper);
+  if (!isLocal(volume)) return;
   switch (planLocalVolume(volume, { helper, nodeExists: store(Nodes).has(nodeOfVolume(volume)) })) {
     case 'nothing':
       return;
