@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type ApiClient, createGrpcApiClient, createRestApiClient, withFeed } from '@orrery/client';
-import { type TlsMaterial, grpcChannel } from '@orrery/rpc';
+import { type Channel, type TlsMaterial, grpcChannel, spreadChannel } from '@orrery/rpc';
 import { type ConfigOf, ConfigError, type ConfigSchema, type Env } from '@orrery/runtime';
 import { connectBus } from './connect-bus.ts';
 import { createHttpClient } from './http-client-node.ts';
@@ -9,7 +9,7 @@ import { clusterServerName, tlsMaterial } from './vnet-member.ts';
 
 /** Settings of every program that speaks to the API server. */
 export const apiConnectionSchema = {
-  apiServer: { type: 'string', default: '127.0.0.1:6444', help: 'host:port of the API server: its gRPC port, or its REST port with --api-transport rest' },
+  apiServer: { type: 'string', default: '127.0.0.1:6444', help: 'host:port of the API server: its gRPC port, or its REST port with --api-transport rest; several of gRPC with commas, which take turns' },
   apiTransport: { type: 'string', default: 'grpc', choices: ['grpc', 'rest'], help: 'how to speak to the API server: orrery.api.v1, or REST (any kube-apiserver)' },
   kubeconfig: { type: 'string', default: '', help: 'kubeconfig with the server (rest) and the credentials (both)' },
   tlsCert: { type: 'string', default: '', help: 'file with the client certificate (PEM)' },
@@ -37,7 +37,18 @@ function access(config: ApiConnection): ClusterAccess {
   const cert = fileText('--tls-cert', config.tlsCert);
   const key = fileText('--tls-key', config.tlsKey);
   const server = fromFile.server ?? `${ca ? 'https' : 'http'}://${config.apiServer}`;
+  if (config.apiTransport === 'rest' && !fromFile.server && config.apiServer.includes(',')) throw new ConfigError('--api-server: REST takes one server, such as a load balancer; several go with --api-transport grpc');
   return { ...fromFile, server, ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) };
+}
+
+/** Of several servers one that no longer answers is noticed within nine seconds (with the five an answer may take): before a lease runs out (10 s). */
+const keepAliveMs = 4_000;
+
+function apiChannel(env: Pick<Env, 'clock'>, config: ApiConnection, tls: TlsMaterial | undefined, serverName: string | undefined): Channel {
+  const servers = config.apiServer.split(',').map((server) => server.trim()).filter((server) => server !== '');
+  if (servers.length === 0) throw new ConfigError('--api-server must be specified');
+  const options = { ...(tls ? { tls, serverName: serverName ?? config.apiServerName } : {}), ...(servers.length > 1 ? { keepAliveMs } : {}) };
+  return spreadChannel(servers.map((server) => grpcChannel(server, options)), () => env.clock.monotonic());
 }
 
 function connectDirectly(env: Pick<Env, 'clock' | 'random' | 'log' | 'metrics'>, config: ApiConnection): ApiClient {
@@ -47,8 +58,7 @@ function connectDirectly(env: Pick<Env, 'clock' | 'random' | 'log' | 'metrics'>,
     const http = createHttpClient({ server, ...material, ...(insecureSkipTlsVerify ? { insecureSkipTlsVerify } : {}), ...(serverName ? { serverName } : {}) });
     return createRestApiClient({ http, env, host: new URL(server).host, ...(token ? { token } : {}) });
   }
-  const tls: TlsMaterial | undefined = ca ? material : undefined;
-  const channel = grpcChannel(config.apiServer, tls ? { tls, serverName: serverName ?? config.apiServerName } : {});
+  const channel = apiChannel(env, config, ca ? material : undefined, serverName);
   return createGrpcApiClient(channel, { env, ...(token ? { token } : {}) });
 }
 
@@ -63,7 +73,7 @@ export function connectApiByToken(env: Pick<Env, 'clock' | 'random' | 'log' | 'm
     const http = createHttpClient({ server, ...trusted, ...(insecureSkipTlsVerify ? { insecureSkipTlsVerify } : {}), ...(serverName ? { serverName } : {}) });
     return (token) => createRestApiClient({ http, env, host: new URL(server).host, token });
   }
-  const channel = grpcChannel(config.apiServer, ca ? { tls: trusted, serverName: serverName ?? config.apiServerName } : {});
+  const channel = apiChannel(env, config, ca ? trusted : undefined, serverName);
   return (token) => createGrpcApiClient(channel, { env, token });
 }
 

@@ -32,6 +32,10 @@ const method = (stream: boolean) => ({ name: 'M', requestStream: false, response
 const once = (channel: Channel): Promise<unknown> => channel.call({ fullName: 'S', methods: {} } as never, method(false), {}, {}) as Promise<unknown>;
 const stream = (channel: Channel): AsyncIterable<unknown> => channel.call({ fullName: 'S', methods: {} } as never, method(true), {}, {}) as AsyncIterable<unknown>;
 
+async function* failing(): AsyncIterable<unknown> {
+  await Promise.reject(away);
+}
+
 describe('spreadChannel', () => {
   const setup = () => {
     const servers = [fake('a'), fake('b'), fake('c')];
@@ -95,5 +99,45 @@ describe('spreadChannel', () => {
       })()).rejects.toBe(broken);
     }
     expect([...seen].sort()).toEqual(['a', 'b', 'c']);
+  });
+
+  it('begins a stream that never left this machine elsewhere at once', async () => {
+    const { channel, servers } = setup();
+    const [a, b] = servers;
+    for (const server of [a, b]) if (server) Object.assign(server, { call: () => (server.calls++, failing()) });
+    for (let i = 0; i < 3; i++) {
+      const seen: unknown[] = [];
+      for await (const message of stream(channel)) seen.push(message);
+      expect(seen).toEqual(['c']);
+    }
+    expect([a?.calls, b?.calls]).toEqual([1, 1]);
+  });
+
+  it('gives calls to a server that was away only once it could be connected to', async () => {
+    const { channel, servers, clock } = setup();
+    const [, b] = servers;
+    const attempts: { resolve: () => void; reject: (error: Error) => void }[] = [];
+    if (b) Object.assign(b, { failure: away, connected: () => new Promise<void>((resolve, reject) => attempts.push({ resolve, reject })) });
+    const rounds = async (): Promise<Set<unknown>> => {
+      const answers = new Set<unknown>();
+      for (let i = 0; i < 9; i++) answers.add(await once(channel));
+      return answers;
+    };
+    expect(await rounds()).toEqual(new Set(['a', 'c']));
+    if (b) b.failure = undefined;
+    clock.at = 600;
+    expect(await rounds()).toEqual(new Set(['a', 'c']));
+    expect(attempts).toHaveLength(1);
+    attempts[0]?.reject(new Error('it hangs'));
+    await Promise.resolve();
+    clock.at = 1500;
+    expect(await rounds()).toEqual(new Set(['a', 'c']));
+    expect(attempts).toHaveLength(1);
+    clock.at = 1700;
+    expect(await rounds()).toEqual(new Set(['a', 'c']));
+    expect(attempts).toHaveLength(2);
+    attempts[1]?.resolve();
+    await Promise.resolve();
+    expect(await rounds()).toEqual(new Set(['a', 'b', 'c']));
   });
 });

@@ -8,41 +8,61 @@ const maxPauseMs = 30_000;
 /** Failures of the connection itself, before anything was sent. */
 const unsent = /^(?:No connection established|Name resolution failed|channel closed|Channel has been shut down)/;
 
+/** How long a server that was away may take to be connected to, before it counts as away again. */
+const probeMs = 5_000;
+
 interface Endpoint {
   readonly channel: Channel;
   /** Not to be asked before this, while others can be. */
   pausedUntil: number;
   pauseMs: number;
+  /** Whether it is being connected to, to see if it is back. */
+  isProbed: boolean;
 }
 
 /**
  * One channel over several servers of the same service: calls take turns. A server that is away is left out for a while, and a
- * call that never left this machine goes to the next one. A call whose fate is unknown fails: only its sender knows whether it
- * may be repeated. `now` counts milliseconds and never goes back.
+ * call that never left this machine goes to the next one. After that while the server is connected to before it gets calls again: one
+ * that takes connections but does not answer would hold up whoever tries it. A call whose fate is unknown fails: only its sender
+ * knows whether it may be repeated. `now` counts milliseconds and never goes back.
  */
 export function spreadChannel(channels: readonly Channel[], now: () => number): Channel {
   const [only] = channels;
   if (only && channels.length === 1) return only;
-  const endpoints: Endpoint[] = channels.map((channel) => ({ channel, pausedUntil: 0, pauseMs: firstPauseMs }));
+  const endpoints: Endpoint[] = channels.map((channel) => ({ channel, pausedUntil: 0, pauseMs: firstPauseMs, isProbed: false }));
   let turn = 0;
 
+  const pause = (endpoint: Endpoint): void => {
+    endpoint.pausedUntil = now() + endpoint.pauseMs;
+    endpoint.pauseMs = Math.min(endpoint.pauseMs * 2, maxPauseMs);
+  };
+  const failed = (endpoint: Endpoint, error: unknown): void => {
+    if (toRpcError(error).code === Code.UNAVAILABLE) pause(endpoint);
+  };
+  const worked = (endpoint: Endpoint): void => {
+    endpoint.pauseMs = firstPauseMs;
+    endpoint.pausedUntil = 0;
+  };
+  const probe = async (endpoint: Endpoint): Promise<void> => {
+    endpoint.isProbed = true;
+    await endpoint.channel.connected?.(probeMs).then(() => worked(endpoint), () => pause(endpoint));
+    endpoint.isProbed = false;
+  };
+  const isWell = (endpoint: Endpoint, at: number): boolean => {
+    if (endpoint.pausedUntil === 0) return true;
+    if (endpoint.pausedUntil > at || endpoint.isProbed) return false;
+    if (!endpoint.channel.connected) return true;
+    void probe(endpoint);
+    return false;
+  };
   /** In the order they are to be tried: those that are well in turn, then those that were away longest. */
   const inOrder = (): Endpoint[] => {
     turn = (turn + 1) % endpoints.length;
     const rotated = [...endpoints.slice(turn), ...endpoints.slice(0, turn)];
     const at = now();
-    const well = rotated.filter((endpoint) => endpoint.pausedUntil <= at);
-    const away = rotated.filter((endpoint) => endpoint.pausedUntil > at).sort((a, b) => a.pausedUntil - b.pausedUntil);
+    const well = rotated.filter((endpoint) => isWell(endpoint, at));
+    const away = rotated.filter((endpoint) => !well.includes(endpoint)).sort((a, b) => a.pausedUntil - b.pausedUntil);
     return [...well, ...away];
-  };
-  const failed = (endpoint: Endpoint, error: unknown): void => {
-    if (toRpcError(error).code !== Code.UNAVAILABLE) return;
-    endpoint.pausedUntil = now() + endpoint.pauseMs;
-    endpoint.pauseMs = Math.min(endpoint.pauseMs * 2, maxPauseMs);
-  };
-  const worked = (endpoint: Endpoint): void => {
-    endpoint.pauseMs = firstPauseMs;
-    endpoint.pausedUntil = 0;
   };
   const isUnsent = (error: unknown): boolean => toRpcError(error).code === Code.UNAVAILABLE && unsent.test(toRpcError(error).message);
 
@@ -61,24 +81,27 @@ export function spreadChannel(channels: readonly Channel[], now: () => number): 
     throw new Error('a channel over no servers');
   }
 
-  async function* streamed(run: (channel: Channel) => unknown): AsyncIterable<unknown> {
-    const [endpoint] = inOrder();
-    if (!endpoint) throw new Error('a channel over no servers');
-    try {
-      for await (const message of run(endpoint.channel) as AsyncIterable<unknown>) {
-        worked(endpoint);
-        yield message;
+  /** What streams in can be read once only: such a call goes to one server. */
+  async function* streamed(run: (channel: Channel) => unknown, isOnce: boolean): AsyncIterable<unknown> {
+    const order = inOrder();
+    for (const [i, endpoint] of order.entries()) {
+      try {
+        for await (const message of run(endpoint.channel) as AsyncIterable<unknown>) {
+          worked(endpoint);
+          yield message;
+        }
+        return;
+      } catch (error) {
+        failed(endpoint, error);
+        if (isOnce || i === order.length - 1 || !isUnsent(error)) throw error;
       }
-    } catch (error) {
-      failed(endpoint, error);
-      throw error;
     }
   }
 
   return {
     call(definition, method, input, options) {
       const run = (channel: Channel): unknown => channel.call(definition, method, input, options);
-      if (method.responseStream) return streamed(run);
+      if (method.responseStream) return streamed(run, method.requestStream);
       // What streams in can be read once only.
       return method.requestStream ? run((inOrder()[0] as Endpoint).channel) : unary(run);
     },

@@ -127,6 +127,10 @@ export function grpcChannel(target: string, options: { tls?: TlsMaterial; keepAl
         drive(call as unknown as AnyCall, method, input, callOptions);
       });
     },
+    connected: (timeoutMs) =>
+      new Promise((resolve, reject) => {
+        client.waitForReady(Date.now() + timeoutMs, (error) => (error ? reject(error) : resolve()));
+      }),
     close: () => client.close(),
   };
 }

@@ -87,6 +87,8 @@ export interface Channel {
   call(definition: ServiceDefinition, method: MethodDefinition, input: unknown, options: CallOptions): unknown;
   /** Releases the connection; calls in flight end with CANCELLED. */
   close(): void;
+  /** Resolves when a connection to the server stands, which it opens if need be; rejects after `timeoutMs`. Absent where there is nothing to connect. */
+  connected?(timeoutMs: number): Promise<void>;
 }
 
 /** The typed client of `definition` over `channel`. */
