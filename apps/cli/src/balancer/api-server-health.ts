@@ -1,0 +1,20 @@
+import { request } from 'node:https';
+import { clusterServerName } from '@orrery/node-io';
+import { type Health, hostPort } from './balancer.ts';
+
+/** An answer that takes longer is none. */
+const timeoutMs = 3_000;
+
+/** Asks API servers for `/readyz`, which anybody may; `ca` is the authority of their certificates (PEM). */
+export function apiServerHealth(ca: string): (server: string) => Promise<Health> {
+  return (server) =>
+    new Promise((resolve) => {
+      const call = request({ ...hostPort(server), path: '/readyz', ca, servername: clusterServerName, agent: false, timeout: timeoutMs }, (response) => {
+        response.resume();
+        resolve(response.statusCode === 200 ? 'ready' : 'unready');
+      });
+      call.on('timeout', () => call.destroy(new Error('no answer in time')));
+      call.on('error', () => resolve('away'));
+      call.end();
+    });
+}

@@ -1,0 +1,27 @@
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { realEnv, stopSignal, whenAborted } from '@orrery/node-io';
+import { apiServerHealth } from '../balancer/api-server-health.ts';
+import { createBalancer } from '../balancer/balancer.ts';
+
+async function balance(options: { listen: string; servers: string; ca: string }): Promise<void> {
+  const { clock, log } = realEnv({ name: 'balancer' });
+  const stop = stopSignal();
+  const balancer = createBalancer({ listen: options.listen, servers: options.servers.split(','), check: apiServerHealth(readFileSync(options.ca, 'utf8')), clock, log });
+  const port = await balancer.start();
+  log.info('ready', { port, servers: options.servers });
+  process.send?.({ type: 'ready' });
+  await whenAborted(stop);
+  await balancer.stop();
+  process.exit(0);
+}
+
+export function addBalance(program: Command): void {
+  program
+    .command('balance')
+    .description('spread TCP connections over API servers that answer /readyz (used by clusters of several)')
+    .requiredOption('--listen <host:port>', 'where clients connect')
+    .requiredOption('--servers <list>', 'host:port of each API server, with commas')
+    .requiredOption('--ca <file>', 'authority of the certificates of the API servers')
+    .action(balance);
+}
