@@ -1,4 +1,5 @@
 import { allKinds } from '@orrery/api';
+import { ApiFaults } from '@orrery/chaos';
 import type { Env } from '@orrery/runtime';
 import { enabledKinds, storedKinds } from './api-enablement.ts';
 import { createCaller } from './admission/webhooks/caller.ts';
@@ -76,7 +77,8 @@ function composeRegistry({ env, deps, config, encryption }: Composition & { read
     nodePortRange: config.serviceNodePortRange,
   });
   const snapshots = new PageSnapshots(env.clock);
-  const registry: Registry = { env, config, store, feed, ownWrites, root, kinds, snapshots, ...lists, hooks: [services], meters: registryMeters(env) };
+  const registry: Registry = { env, config, store, feed, ownWrites, root, kinds, snapshots, ...lists, hooks: [services], meters: registryMeters(env), faults: new ApiFaults(env) };
+  registry.faults.followRevision(() => feed.revision);
   return { registry, kinds, feed };
 }
 

@@ -3,6 +3,7 @@ import { type KubeObject, type ResourceRef, cloneJson } from '@orrery/apimachine
 import type { ApiClient, DeleteOptions, ListOptions, ObjectKey, ObjectList, PatchOptions, ReadOptions, WatchHandle, WatchOptions, WatchSink, WriteOptions } from '@orrery/client';
 import { badRequest, methodNotSupported, notFound, toStatusError } from '@orrery/errors';
 import type { Frame } from '../cache/frame.ts';
+import { throughFaults } from '../chaos/faulted.ts';
 import { listBytes } from '../http/object-bytes.ts';
 import { checkAllowed, checkMayCreate } from '../pipeline/access.ts';
 import { beginCall, failCall, recorded } from '../pipeline/audited-call.ts';
@@ -62,7 +63,7 @@ export function createMemoryClient(core: ApiServerCore, user: UserInfo, { reache
   };
   /** Runs a request with its record: `code` of success, the result being the body. */
   const run = <T>(scope: RequestScope, code: number, act: () => Promise<T>): Promise<T> =>
-    recorded(scope.audit, act, (body) => ({ code, body: typeof body === 'object' && body !== null ? body : undefined }));
+    recorded(scope.audit, () => throughFaults(registry, scope, act), (body) => ({ code, body: typeof body === 'object' && body !== null ? body : undefined }));
   const keyOf = (object: KubeObject): { namespace?: string | undefined; name?: string | undefined } => ({ namespace: object.metadata?.namespace, name: object.metadata?.name });
   const writeOptions = (options: WriteOptions = {}) => ({
     dryRun: options.dryRun ?? false,
@@ -90,7 +91,7 @@ export function createMemoryClient(core: ApiServerCore, user: UserInfo, { reache
       const elsewhere = remote(ref, { verb: 'list', namespace }, query);
       if (elsewhere) return listOf<T>(await elsewhere);
       const scope = await scopeFor(ref, { verb: 'list', namespace: options.namespace }, options);
-      const result = await recorded(scope.audit, () => list(registry, scope, options), (listed) => ({ code: 200, body: scope.audit?.wantsResponse ? listBytes(scope.kind, listed, { encoding: 'json' }) : undefined }));
+      const result = await recorded(scope.audit, () => throughFaults(registry, scope, () => list(registry, scope, options)), (listed) => ({ code: 200, body: scope.audit?.wantsResponse ? listBytes(scope.kind, listed, { encoding: 'json' }) : undefined }));
       const { entries, resourceVersion, ...rest } = result;
       return { ...rest, items: entries.map((entry) => entry.object as T), resourceVersion: String(resourceVersion) };
     },
@@ -128,7 +129,7 @@ export function createMemoryClient(core: ApiServerCore, user: UserInfo, { reache
     },
     async deleteCollection(ref, selection, options = {}) {
       const scope = await scopeFor(ref, { verb: 'deletecollection', namespace: selection.namespace }, selection);
-      await recorded(scope.audit, () => deleteCollection(registry, scope, { list: selection, options: deleteOptions(options) }), () => ({ code: 200 }));
+      await recorded(scope.audit, () => throughFaults(registry, scope, () => deleteCollection(registry, scope, { list: selection, options: deleteOptions(options) })), () => ({ code: 200 }));
     },
     async close() {
       closed = true;
@@ -166,7 +167,7 @@ function startWatch<T>({ core, options, sink, scope }: WatchStart<T>): WatchHand
     const scoped = await scope();
     trail = scoped.audit;
     try {
-      const started = await watch(core.registry, scoped, full, { frames, closed });
+      const started = await throughFaults(core.registry, scoped, () => watch(core.registry, scoped, full, { frames, closed }));
       trail?.started(200);
       if (stopped) started.stop();
       else handle = started;

@@ -1,3 +1,4 @@
+import { throughFaults } from '../chaos/faulted.ts';
 import { FlowRefusal, type FlowTicket } from '../pipeline/flow-control.ts';
 import type { RequestScope } from '../registry/registry.ts';
 import type { ApiServerCore } from '../server.ts';
@@ -18,7 +19,7 @@ async function takeTurn({ flowControl }: ApiServerCore, scope: Asking, query?: U
 export async function inTurn<T>(core: ApiServerCore, scope: Asking, run: () => Promise<T>, query?: URLSearchParams): Promise<T> {
   const ticket = await takeTurn(core, scope, query);
   try {
-    return await run();
+    return await throughFaults(core.registry, scope, run);
   } finally {
     ticket?.release();
   }

@@ -2,6 +2,7 @@ import { StatusError, toStatusError, tooLarge } from '@orrery/errors';
 import { BodyTooLargeError, type HttpHandler, type HttpRequest, type HttpResponse, type RawSocket } from '@orrery/node-io/http-server';
 import type { Clock, Timer } from '@orrery/runtime';
 import { certificateRoles } from '../authentication/request-header.ts';
+import { serveFaulted } from '../chaos/faulted.ts';
 import type { UserInfo } from '../pipeline/request-info.ts';
 import { actingUser, authenticated, checkAllowed } from '../pipeline/access.ts';
 import { RequestMetrics, type RequestShape } from '../metrics/request-metrics.ts';
@@ -191,6 +192,8 @@ async function route(core: ApiServerCore, run: Run, user: UserInfo): Promise<voi
   if (handler) return serveConnect(core, handler, { exchange, parsed, user, socket });
   const over = info.verb === 'watch' ? core.flowControl?.watching(info, selectors.fieldSelector ?? '') : undefined;
   try {
+    const { registry } = core;
+    if (registry.faults.active) return await serveFaulted(registry, { exchange, user, info }, (told) => serveResource(core, { exchange: told, parsed, user, socket }));
     return await serveResource(core, { exchange, parsed, user, socket });
   } finally {
     over?.();

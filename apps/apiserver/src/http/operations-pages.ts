@@ -1,3 +1,4 @@
+import { faultsPath, serveFaults } from '../chaos/fault-pages.ts';
 import { type ExposeFormat, exposeContentTypes } from '@orrery/runtime';
 import type { ApiServerCore } from '../server.ts';
 import type { Exchange } from './exchange.ts';
@@ -50,6 +51,10 @@ export async function serveOperations(core: ApiServerCore, exchange: Exchange, {
     return true;
   }
   if (await serveInspection(core, exchange, path)) return true;
+  if (path === faultsPath) {
+    await serveFaults(core.registry, exchange, query);
+    return true;
+  }
   if (!path.startsWith(fairness)) return false;
   const table = core.flowControl?.dump?.(path.slice(fairness.length), { details: query.get('includeRequestDetails') !== null && query.get('includeRequestDetails') !== '' });
   if (table === undefined) return false;

@@ -2,8 +2,10 @@ import { parseResourceVersion } from '@orrery/apimachinery';
 import { notFound } from '@orrery/errors';
 import { viewed } from '../cache/conversion.ts';
 import { type Entry, entryFromStored } from '../cache/entry.ts';
+import { faultedRequest } from '../chaos/faulted.ts';
 import { readable } from '../storage/etcd-store.ts';
 import { itemKey } from '../storage/keys.ts';
+import { list } from './list.ts';
 import { type Registry, type RequestScope, subjectOf } from './registry.ts';
 
 /** The entry as the store has it now, through the cache where that is current; undefined when there is none. */
@@ -20,7 +22,9 @@ export async function get(registry: Registry, scope: RequestScope, resourceVersi
   const { kind, info } = scope;
   const item = itemKey(kind, info.namespace, info.name);
   let entry: Entry | undefined;
-  if (resourceVersion === '') entry = await readCurrent(registry, scope, item);
+  const stale = registry.faults.active && resourceVersion === '' ? registry.faults.staleRevision(faultedRequest(scope)) : undefined;
+  if (stale !== undefined) entry = (await list(registry, scope, { resourceVersion: String(stale), resourceVersionMatch: 'Exact', fieldSelector: `metadata.name=${info.name}` })).entries[0];
+  else if (resourceVersion === '') entry = await readCurrent(registry, scope, item);
   else {
     await registry.feed.waitFor(parseResourceVersion(resourceVersion));
     entry = registry.feed.cache(kind).get(item);

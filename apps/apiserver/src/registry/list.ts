@@ -5,6 +5,7 @@ import { convertEntries, isConverted } from '../cache/conversion.ts';
 import { type Entry, entryFromStored } from '../cache/entry.ts';
 import type { ResourceCache, Snapshot } from '../cache/resource-cache.ts';
 import { type Selection, selects } from '../cache/selection.ts';
+import { faultedRequest } from '../chaos/faulted.ts';
 import { checkWanted } from '../pipeline/out-of-time.ts';
 import { unreadableList } from '../storage/errors.ts';
 import { type StoredValue, tooLargeVersion } from '../storage/etcd-store.ts';
@@ -53,8 +54,9 @@ function checkOptions(options: ListOptions): void {
 }
 
 /** GET of a collection; see upstream's table of resourceVersion semantics. */
-export async function list(registry: Registry, scope: RequestScope, options: ListOptions): Promise<ListResult> {
-  checkOptions(options);
+export async function list(registry: Registry, scope: RequestScope, given: ListOptions): Promise<ListResult> {
+  checkOptions(given);
+  const options = registry.faults.active ? asOfFault(registry, scope, given) : given;
   const { kind, info } = scope;
   const selection = selectionOf(kind, { ...options, namespace: info.namespace });
   const cache = registry.feed.cache(kind);
@@ -62,6 +64,13 @@ export async function list(registry: Registry, scope: RequestScope, options: Lis
   const result = await listOf(registry, { kind, cache, selection, options, scope });
   if (isConverted(kind)) await convertEntries(kind, result.entries);
   return kind.storedAs ? { ...result, entries: result.entries.map((entry) => entry.view(kind)) } : result;
+}
+
+/** What is asked for without a version is answered as it was, where a fault wants it so. */
+function asOfFault(registry: Registry, scope: RequestScope, options: ListOptions): ListOptions {
+  if (options.continue || (options.resourceVersion ?? '') !== '') return options;
+  const revision = registry.faults.staleRevision(faultedRequest(scope));
+  return revision === undefined ? options : { ...options, resourceVersion: String(revision), resourceVersionMatch: 'Exact' };
 }
 
 interface Listing {

@@ -1,3 +1,4 @@
+import type { ApiFaults } from '@orrery/chaos';
 import type { KindDescriptor } from '@orrery/api';
 import type { Env } from '@orrery/runtime';
 import type { OwnWrites } from '../cache/own-writes.ts';
@@ -27,6 +28,8 @@ export interface Registry {
   readonly reviews: readonly ReviewHandler[];
   readonly hooks: readonly StorageHook[];
   readonly meters: RegistryMeters;
+  /** Faults that befall requests on purpose; none unless asked for. */
+  readonly faults: ApiFaults;
 }
 
 /** One authorized request on its way through a verb. */

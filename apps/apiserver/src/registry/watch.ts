@@ -1,11 +1,13 @@
 import { parseResourceVersion } from '@orrery/apimachinery';
 import { type FieldError, type StatusError, badRequest, expired, fieldError, invalid } from '@orrery/errors';
 import type { KindDescriptor } from '@orrery/api';
+import type { FaultedRequest } from '@orrery/chaos';
 import { convertEntries, isConverted } from '../cache/conversion.ts';
 import { Entry } from '../cache/entry.ts';
 import { Frame } from '../cache/frame.ts';
 import type { ResourceCache } from '../cache/resource-cache.ts';
 import type { Selection } from '../cache/selection.ts';
+import { delayedSink, faultedRequest } from '../chaos/faulted.ts';
 import { selectedName } from '../pipeline/resource-info.ts';
 import { type ConvertedFollower, followConverted } from './converted-watch.ts';
 import { isFeatureOn } from '../feature-gates.ts';
@@ -113,7 +115,8 @@ export async function watch(registry: Registry, scope: RequestScope, given: Watc
     const { matches: _matches, ...whole } = selection;
     await convertEntries(kind, cache.list(whole));
   }
-  return new RunningWatch({ registry, kind, cache, selection, options, sink }).start(after);
+  const request = faultedRequest(scope);
+  return new RunningWatch({ registry, kind, cache, selection, options, request, sink: registry.faults.active ? delayedSink(registry, request, sink) : sink }).start(after);
 }
 
 interface WatchSetup {
@@ -123,6 +126,7 @@ interface WatchSetup {
   readonly selection: Selection;
   readonly options: WatchOptions;
   readonly sink: WatchSink;
+  readonly request: FaultedRequest;
 }
 
 class RunningWatch implements WatchHandle {
@@ -135,8 +139,9 @@ class RunningWatch implements WatchHandle {
   }
 
   start(after: number | undefined): WatchHandle {
-    const { registry, options, kind } = this.setup;
+    const { registry, options, kind, request } = this.setup;
     const { clock } = registry.env;
+    this.cleanups.push(registry.faults.watching({ request, drop: () => this.finish() }));
     const converted = isConverted(kind) ? this.followConverted(after) : undefined;
     if (!converted) this.follow(after);
     if (this.ended) return this;
