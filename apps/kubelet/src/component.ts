@@ -4,6 +4,7 @@ import type { LogSource, VolumeHost } from '@orrery/cri';
 import type { Channel } from '@orrery/rpc';
 import type { Component, Env } from '@orrery/runtime';
 import type { KubeletConfig } from './config.ts';
+import type { KubeletConfiguration } from './configuration/types.ts';
 import { ImageManager } from './images/image-manager.ts';
 import type { KubeletContext } from './kubelet-context.ts';
 import { NodeAgent } from './node/node-agent.ts';
@@ -35,6 +36,8 @@ export interface KubeletDeps {
   readonly secure?: SecureTransports;
   /** Shared by the kubelets of a process; without it the kubelet has its own. */
   readonly sources?: KubeletSources;
+  /** KubeletConfiguration that the settings were read from, for /configz. */
+  readonly configuration?: KubeletConfiguration;
   /** Shared by the kubelets of a process. */
   readonly events?: EventRecorder;
 }
@@ -85,6 +88,7 @@ class KubeletComponent implements Kubelet {
     this.context = {
       env,
       config,
+      configuration: deps.configuration,
       nodeName: this.nodeName,
       api,
       runtime,

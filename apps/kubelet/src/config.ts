@@ -1,4 +1,5 @@
 import type { ConfigOf, ConfigSchema } from '@orrery/runtime';
+import { defaultEvictionHard } from './configuration/defaults.ts';
 
 /** Settings of one kubelet; see `mainSchema` for those of the program around it. */
 export const kubeletSchema = {
@@ -34,6 +35,30 @@ export const kubeletSchema = {
   eventRecords: { type: 'string', default: 'all', choices: ['all', 'warnings', 'none'], help: 'which Events are written' },
   statusDelayMs: { type: 'number', default: 200, help: 'how long a pod may take to start before its ContainerCreating status is sent; saves a write for those that are faster' },
   allowedUnsafeSysctls: { type: 'list', default: [], help: 'sysctls that pods may set besides the safe ones; a trailing * stands for all of a kind' },
+  kubeReserved: { type: 'list', default: [], help: 'what is not allocatable because Kubernetes itself needs it, name=quantity each' },
+  enforceNodeAllocatable: { type: 'list', default: ['pods'], help: 'what allocatable is enforced for; none for nothing' },
+  evictionHard: { type: 'list', default: Object.entries(defaultEvictionHard).map(([signal, limit]) => `${signal}<${limit}`), help: 'pods are evicted at once when less is left, signal<limit each' },
+  evictionSoft: { type: 'list', default: [], help: 'pods are evicted when less is left for the grace period, signal<limit each' },
+  evictionSoftGracePeriod: { type: 'list', default: [], help: 'grace periods of soft thresholds, signal=duration each' },
+  evictionMinimumReclaim: { type: 'list', default: [], help: 'what must be free beyond a threshold before it counts as resolved, signal=limit each' },
+  evictionPressureTransitionPeriod: { type: 'string', default: '5m0s', help: 'how long a pressure condition outlives the pressure' },
+  evictionMaxPodGracePeriod: { type: 'number', default: 0, help: 'seconds that pods evicted by a soft threshold get to end' },
+  localStorageCapacityIsolation: { type: 'boolean', default: true, help: 'evict pods that use more local storage than their limits' },
+  podManifestPath: { type: 'string', default: '', help: 'directory (or file) with manifests of static pods' },
+  fileCheckFrequency: { type: 'string', default: '20s', help: 'how often --pod-manifest-path is looked at' },
+  manifestUrl: { type: 'string', default: '', help: 'URL of manifests of static pods' },
+  manifestUrlHeader: { type: 'list', default: [], help: 'headers of requests to --manifest-url, name:value each' },
+  httpCheckFrequency: { type: 'string', default: '20s', help: 'how often --manifest-url is asked' },
+  shutdownGracePeriod: { type: 'string', default: '0s', help: 'how long pods get to end when the node shuts down; 0: they are not ended by the kubelet' },
+  shutdownGracePeriodCriticalPods: { type: 'string', default: '0s', help: 'how much of --shutdown-grace-period is for critical pods, which end last' },
+  shutdownGracePeriodByPodPriority: { type: 'list', default: [], help: 'priority=seconds each, in place of the two above' },
+  imageGcHighThreshold: { type: 'number', default: 85, help: 'percent of the disk in use above which images are removed' },
+  imageGcLowThreshold: { type: 'number', default: 80, help: 'percent of the disk in use down to which images are removed' },
+  minimumImageTtlDuration: { type: 'string', default: '2m0s', help: 'how long an image is kept although it is not used' },
+  imageMaximumGcAge: { type: 'string', default: '0s', help: 'how long an image may be unused before it is removed; 0: for ever' },
+  containerLogMaxSize: { type: 'string', default: '10Mi', help: 'size at which the log of a container is rotated' },
+  containerLogMaxFiles: { type: 'number', default: 5, help: 'how many files of a container\'s log are kept' },
+  maxContainerRestartPeriod: { type: 'string', default: '5m0s', help: 'longest wait between restarts of a container that crashes' },
   enableServiceLinks: { type: 'boolean', default: true, help: 'service environment variables for pods that want them' },
 } as const satisfies ConfigSchema;
 

@@ -3,6 +3,7 @@ import type { ApiClient, EventRecorder } from '@orrery/client';
 import type { LogSource, VolumeHost } from '@orrery/cri';
 import type { Env } from '@orrery/runtime';
 import type { KubeletConfig } from './config.ts';
+import type { KubeletConfiguration } from './configuration/types.ts';
 import type { ImageManager } from './images/image-manager.ts';
 import type { ActionDeps } from './probes/handler.ts';
 import type { Prober } from './probes/prober.ts';
@@ -15,6 +16,8 @@ import type { VolumeManager } from './volumes/volume-manager.ts';
 export interface KubeletContext {
   readonly env: Env;
   readonly config: KubeletConfig;
+  /** The file the settings were read from, if any. */
+  readonly configuration: KubeletConfiguration | undefined;
   readonly nodeName: string;
   readonly api: ApiClient;
   readonly runtime: CriRuntime;

@@ -4,16 +4,24 @@ import { criChannel, directoryVolumeHost, fileLogSource, logsInNodeRoot, volumes
 import { apiConnectionSchema, connectApi, dialHost, grpcHealthOverConn, runMain, serveHttp, switchConnector, tlsMaterial, tlsOverConn } from '@orrery/node-io';
 import { switchDialer } from '@orrery/vnet-link';
 import { kubeletSchema } from './config.ts';
+import { loadConfiguration } from './configuration/load.ts';
+import { settingsOf } from './configuration/settings.ts';
+import type { KubeletConfiguration } from './configuration/types.ts';
 import { createKubeletProcess, processSchema } from './process.ts';
 import { kubeletServerSchema } from './server/kubelet-server.ts';
 
 const schema = { ...apiConnectionSchema, ...kubeletSchema, ...kubeletServerSchema, ...processSchema };
+let file: KubeletConfiguration | undefined;
 const pem = (path: string): string => (path ? readFileSync(path, 'utf8') : '');
 
 await runMain({
   name: 'kubelet',
   summary: 'runs the pods of one node, or of many emulated ones',
   schema,
+  readConfig(text) {
+    file = loadConfiguration(text);
+    return settingsOf(file);
+  },
   create({ env, config }) {
     const { nodeRoot, vnetEndpoint } = config;
     const volumes = directoryVolumeHost({ stamp: () => `${Date.now()}.${env.random.name(6)}` });
@@ -28,6 +36,7 @@ await runMain({
         dialer: vnetEndpoint ? switchDialer(connect(vnetEndpoint), { clock: env.clock, ip: config.nodeIps[0] ?? '' }) : { dial: ({ ip, port }) => dialHost({ host: ip, port }) },
         secure: { tls: tlsOverConn, grpcHealth: grpcHealthOverConn },
         serveHttp,
+        ...(file ? { configuration: file } : {}),
         connectStreaming: (url) => dialHost({ host: url.hostname, port: Number(url.port) }),
         ...(config.serverCert ? { tls: { cert: pem(config.serverCert), key: pem(config.serverKey), ...(config.clientCa ? { clientCa: pem(config.clientCa) } : {}) } } : {}),
       },

@@ -5,6 +5,7 @@ import type { Channel } from '@orrery/rpc';
 import { type Component, ConfigError, type ConfigOf, type ConfigSchema, type Env, startAll, stopAll } from '@orrery/runtime';
 import { type Kubelet, createKubelet } from './component.ts';
 import type { KubeletConfig } from './config.ts';
+import type { KubeletConfiguration } from './configuration/types.ts';
 import type { PodDialer, SecureTransports } from './probes/pod-network.ts';
 import { createKubeletServer, type kubeletServerSchema } from './server/kubelet-server.ts';
 import type { ConnectStreaming } from './server/streaming.ts';
@@ -30,6 +31,8 @@ export interface KubeletProcessDeps {
   readonly secure: SecureTransports;
   readonly serveHttp: ServeHttp;
   readonly connectStreaming: ConnectStreaming;
+  /** The file that `--config` names, shown at /configz. */
+  readonly configuration?: KubeletConfiguration;
   readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string };
 }
 
@@ -60,8 +63,8 @@ export function createKubeletProcess(env: Env, deps: KubeletProcessDeps, config:
   const kubelets: Kubelet[] = hosted.map(({ name, ips, criEndpoint }) => {
     const cri = deps.cri(criEndpoint);
     channels.push(cri);
-    const { api, volumes, logs, dialer, secure } = deps;
-    return createKubelet(env, { api, cri, volumes, logs, dialer, secure, sources, events }, { ...config, nodeName: name, nodeIps: ips });
+    const { api, volumes, logs, dialer, secure, configuration } = deps;
+    return createKubelet(env, { api, cri, volumes, logs, dialer, secure, sources, events, ...(configuration ? { configuration } : {}) }, { ...config, nodeName: name, nodeIps: ips });
   });
   const server = createKubeletServer(env, { ...deps, kubelets: () => kubelets }, config);
   return {

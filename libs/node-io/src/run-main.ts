@@ -20,23 +20,26 @@ export interface Main<S extends ConfigSchema> {
   /** One line for --help. */
   readonly summary: string;
   readonly schema: S;
+  /** The settings that the text of the `--config` file comes to, for programs whose file has a form of its own. Throws ConfigError. */
+  readonly readConfig?: (text: string) => Record<string, unknown>;
   create(context: { env: Env; config: ConfigOf<S> }): Promise<Component> | Component;
 }
 
-function readConfigFile(path: string): Record<string, unknown> {
+function readConfigFile(path: string, read: Main<ConfigSchema>['readConfig']): Record<string, unknown> {
   try {
-    return (parseYaml(readFileSync(path, 'utf8')) ?? {}) as Record<string, unknown>;
+    const text = readFileSync(path, 'utf8');
+    return read ? read(text) : ((parseYaml(text) ?? {}) as Record<string, unknown>);
   } catch (error) {
     throw new ConfigError(`cannot read --config ${path}: ${(error as Error).message}`);
   }
 }
 
-function settings<S extends ConfigSchema>(schema: S, argv: readonly string[]): { config: ConfigOf<S>; logLevel: LogLevel } {
+function settings<S extends ConfigSchema>({ schema, readConfig }: Pick<Main<S>, 'schema' | 'readConfig'>, argv: readonly string[]): { config: ConfigOf<S>; logLevel: LogLevel } {
   const all = { ...mainSchema, ...schema };
   const flags = parseFlags(all, argv);
   // A program with a `config` of its own reads a file of another form.
   const ownConfig = 'config' in schema;
-  const file = !ownConfig && typeof flags['config'] === 'string' && flags['config'] ? readConfigFile(flags['config']) : {};
+  const file = !ownConfig && typeof flags['config'] === 'string' && flags['config'] ? readConfigFile(flags['config'], readConfig) : {};
   const { config: path, logLevel, v, ...own } = resolveConfig(all, [file, flags]) as ConfigOf<typeof mainSchema>;
   return { config: (ownConfig ? { ...own, config: path } : own) as unknown as ConfigOf<S>, logLevel: v >= debugVerbosity ? 'debug' : (logLevel as LogLevel) };
 }
@@ -56,7 +59,7 @@ export async function runMain<S extends ConfigSchema>(main: Main<S>, argv: reado
     return;
   }
   try {
-    const { config, logLevel } = settings(main.schema, argv);
+    const { config, logLevel } = settings(main, argv);
     const env = realEnv({ name: main.name, level: logLevel });
     process.on('unhandledRejection', (error) => env.log.error('unhandled rejection', { error }));
     const signal = stopSignal();

@@ -2,6 +2,7 @@ import type { ApiClient } from '@orrery/client';
 import type { HttpHandler, HttpRequest, HttpResponse, HttpServer, RawSocket, ServeHttp } from '@orrery/node-io';
 import { type Component, type ConfigOf, type ConfigSchema, type Env, latencyBuckets } from '@orrery/runtime';
 import type { Kubelet } from '../component.ts';
+import { shownConfiguration } from '../configuration/settings.ts';
 import type { PodWorker } from '../pods/pod-worker.ts';
 import { latestContainer } from '../runtime/pod-runtime.ts';
 import { cadvisorMetrics } from '../stats/cadvisor-metrics.ts';
@@ -167,7 +168,7 @@ class KubeletApi {
         if (parts.length > 1) throw new HttpFault(404, '404 page not found');
         return sendText(response, 200, this.env.metrics.expose());
       case 'configz':
-        return sendJson(response, { kubeletconfig: this.nodeOf(route).context.config });
+        return sendJson(response, { kubeletconfig: shownConfiguration(this.nodeOf(route).context.config, this.nodeOf(route).context.configuration) });
       case 'exec':
       case 'attach':
       case 'portForward':

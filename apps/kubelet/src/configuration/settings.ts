@@ -1,0 +1,124 @@
+import { parseGoDuration } from '@orrery/runtime';
+import { type KubeletConfig, pairs } from '../config.ts';
+import { parseTaint } from '../node/node-status.ts';
+import { withDefaults } from './defaults.ts';
+import type { KubeletConfiguration } from './types.ts';
+
+type TextMap = Readonly<Record<string, string>>;
+
+const joined = (map: TextMap = {}, sign = '='): string[] => Object.entries(map).map(([key, value]) => `${key}${sign}${value}`);
+const seconds = (text: string): number => parseGoDuration(text) / 1000;
+
+/** `signal<limit` entries as a map. */
+export function limits(entries: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    entries.map((entry) => {
+      const at = entry.indexOf('<');
+      return at < 0 ? [entry, ''] : [entry.slice(0, at), entry.slice(at + 1)];
+    }),
+  );
+}
+
+const taintText = ({ key, value, effect }: { key: string; value?: string; effect: string }): string => `${key}${value ? `=${value}` : ''}:${effect}`;
+
+/** A configuration file as settings of the program: only those that have an effect here. */
+export function settingsOf(kc: KubeletConfiguration): Record<string, unknown> {
+  const { authentication } = kc;
+  const settings: Record<string, unknown> = {
+    bindAddress: kc.address,
+    serverPort: kc.port,
+    port: kc.port,
+    readOnlyPort: kc.readOnlyPort,
+    healthzPort: kc.healthzPort || -1,
+    serverCert: kc.tlsCertFile,
+    serverKey: kc.tlsPrivateKeyFile,
+    clientCa: authentication?.x509?.clientCAFile,
+    podManifestPath: kc.staticPodPath,
+    fileCheckFrequency: kc.fileCheckFrequency,
+    manifestUrl: kc.staticPodURL,
+    manifestUrlHeader: kc.staticPodURLHeader && Object.entries(kc.staticPodURLHeader).flatMap(([name, values]) => values.map((value) => `${name}:${value}`)),
+    httpCheckFrequency: kc.httpCheckFrequency,
+    statusUpdateSeconds: kc.nodeStatusUpdateFrequency && seconds(kc.nodeStatusUpdateFrequency),
+    statusReportSeconds: kc.nodeStatusReportFrequency && seconds(kc.nodeStatusReportFrequency),
+    leaseDurationSeconds: kc.nodeLeaseDurationSeconds,
+    registerWithTaints: kc.registerWithTaints?.map(taintText),
+    registerNode: kc.registerNode,
+    providerId: kc.providerID,
+    systemReserved: joined(kc.systemReserved),
+    kubeReserved: joined(kc.kubeReserved),
+    enforceNodeAllocatable: kc.enforceNodeAllocatable,
+    maxPods: kc.maxPods,
+    podCidr: kc.podCIDR,
+    clusterDns: kc.clusterDNS,
+    clusterDomain: kc.clusterDomain,
+    allowedUnsafeSysctls: kc.allowedUnsafeSysctls,
+    criEndpoint: kc.containerRuntimeEndpoint,
+    podLogsDir: kc.podLogsDir,
+    evictionHard: joined(kc.evictionHard, '<'),
+    evictionSoft: joined(kc.evictionSoft, '<'),
+    evictionSoftGracePeriod: joined(kc.evictionSoftGracePeriod),
+    evictionMinimumReclaim: joined(kc.evictionMinimumReclaim),
+    evictionPressureTransitionPeriod: kc.evictionPressureTransitionPeriod,
+    evictionMaxPodGracePeriod: kc.evictionMaxPodGracePeriod,
+    localStorageCapacityIsolation: kc['localStorageCapacityIsolation'],
+    shutdownGracePeriod: kc.shutdownGracePeriod,
+    shutdownGracePeriodCriticalPods: kc.shutdownGracePeriodCriticalPods,
+    shutdownGracePeriodByPodPriority: kc.shutdownGracePeriodByPodPriority?.map(({ priority = 0, shutdownGracePeriodSeconds = 0 }) => `${priority}=${shutdownGracePeriodSeconds}`),
+    imageGcHighThreshold: kc.imageGCHighThresholdPercent,
+    imageGcLowThreshold: kc.imageGCLowThresholdPercent,
+    minimumImageTtlDuration: kc.imageMinimumGCAge,
+    imageMaximumGcAge: kc.imageMaximumGCAge,
+    containerLogMaxSize: kc.containerLogMaxSize,
+    containerLogMaxFiles: kc.containerLogMaxFiles,
+    maxContainerRestartPeriod: kc.crashLoopBackOff?.maxContainerRestartPeriod,
+  };
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
+}
+
+const given = (map: TextMap): TextMap | undefined => (Object.keys(map).length ? map : undefined);
+const goSeconds = (value: number): string => (value % 60 === 0 && value > 0 ? `${value / 60}m0s` : `${value}s`);
+
+/** What /configz shows: the file's configuration (or the defaults) with what is in force on this node laid over it. */
+export function shownConfiguration(config: KubeletConfig, file: KubeletConfiguration = withDefaults({})): KubeletConfiguration {
+  const inForce: KubeletConfiguration = {
+    port: config.port,
+    ...(config.podManifestPath ? { staticPodPath: config.podManifestPath } : {}),
+    ...(config.manifestUrl ? { staticPodURL: config.manifestUrl } : {}),
+    fileCheckFrequency: config.fileCheckFrequency,
+    httpCheckFrequency: config.httpCheckFrequency,
+    nodeStatusUpdateFrequency: goSeconds(config.statusUpdateSeconds),
+    nodeStatusReportFrequency: goSeconds(config.statusReportSeconds),
+    nodeLeaseDurationSeconds: config.leaseDurationSeconds,
+    ...(config.registerWithTaints.length ? { registerWithTaints: config.registerWithTaints.map(parseTaint) } : {}),
+    registerNode: config.registerNode,
+    ...(config.providerId ? { providerID: config.providerId } : {}),
+    enforceNodeAllocatable: config.enforceNodeAllocatable,
+    maxPods: config.maxPods,
+    ...(config.podCidr ? { podCIDR: config.podCidr } : {}),
+    clusterDNS: config.clusterDns,
+    clusterDomain: config.clusterDomain,
+    ...(config.allowedUnsafeSysctls.length ? { allowedUnsafeSysctls: config.allowedUnsafeSysctls } : {}),
+    podLogsDir: config.podLogsDir,
+    evictionHard: limits(config.evictionHard),
+    evictionPressureTransitionPeriod: config.evictionPressureTransitionPeriod,
+    ...(config.evictionMaxPodGracePeriod ? { evictionMaxPodGracePeriod: config.evictionMaxPodGracePeriod } : {}),
+    localStorageCapacityIsolation: config.localStorageCapacityIsolation,
+    shutdownGracePeriod: config.shutdownGracePeriod,
+    shutdownGracePeriodCriticalPods: config.shutdownGracePeriodCriticalPods,
+    imageGCHighThresholdPercent: config.imageGcHighThreshold,
+    imageGCLowThresholdPercent: config.imageGcLowThreshold,
+    imageMinimumGCAge: config.minimumImageTtlDuration,
+    imageMaximumGCAge: config.imageMaximumGcAge,
+    containerLogMaxSize: config.containerLogMaxSize,
+    containerLogMaxFiles: config.containerLogMaxFiles,
+    crashLoopBackOff: { maxContainerRestartPeriod: config.maxContainerRestartPeriod },
+  };
+  const maps = {
+    systemReserved: given(pairs(config.systemReserved)),
+    kubeReserved: given(pairs(config.kubeReserved)),
+    evictionSoft: given(limits(config.evictionSoft)),
+    evictionSoftGracePeriod: given(pairs(config.evictionSoftGracePeriod)),
+    evictionMinimumReclaim: given(pairs(config.evictionMinimumReclaim)),
+  };
+  return { ...file, ...inForce, ...Object.fromEntries(Object.entries(maps).filter(([, value]) => value)), kind: 'KubeletConfiguration', apiVersion: 'kubelet.config.k8s.io/v1beta1' };
+}
