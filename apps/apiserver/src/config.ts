@@ -8,6 +8,7 @@ export const apiServerSchema = {
   port: { type: 'number', default: 6443, help: 'HTTPS port for the Kubernetes API; 0 picks a free one' },
   grpcPort: { type: 'number', default: 6444, help: 'port of the orrery.api.v1 gRPC API; 0 picks a free one, -1 turns it off' },
   advertiseAddress: { type: 'string', default: '10.240.0.1', help: 'address in the endpoints of the kubernetes service' },
+  advertisePort: { type: 'number', default: 0, help: 'port in the endpoints of the kubernetes service, where servers of one cluster listen on different ones; 0: that of --port' },
   endpointReconcilerType: { type: 'string', default: 'lease', help: 'who keeps the endpoints of the kubernetes service: lease (all API servers that live), none' },
   tlsCert: { type: 'string', default: '', help: 'server certificate, PEM; without it the server speaks plain HTTP' },
   tlsKey: { type: 'string', default: '', help: 'key of --tls-cert, PEM' },

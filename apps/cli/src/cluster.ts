@@ -10,6 +10,10 @@ export interface ClusterOptions {
   readonly nodes: number;
   /** Stores that replicate everything, in the processes layout; undefined: as many as the data directory has, one in a new one. */
   readonly stores?: number;
+  /** API servers, in the processes layout; several stand behind a load balancer. */
+  readonly apiServers: number;
+  /** Schedulers, controller managers and cloud controller managers each, in the processes layout; one of a kind leads. */
+  readonly replicas: number;
   /** 0 picks a free port. */
   readonly apiPort: number;
   /** Address the API server listens on. */

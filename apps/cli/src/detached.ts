@@ -11,6 +11,7 @@ function foregroundArguments(dir: DataDir, options: UpOptions): string[] {
   const args = ['up', '--data-dir', dir.root, '--nodes', String(options.nodes), '--api-port', String(options.apiPort), '--api-host', options.apiHost];
   args.push('--layout', options.layout, '--node-cpu', options.nodeCpu, '--node-memory', options.nodeMemory, '--node-pods', String(options.nodePods));
   if (options.stores !== undefined) args.push('--stores', String(options.stores));
+  args.push('--apiservers', String(options.apiservers), '--replicas', String(options.replicas));
   if (options.kubeconfig) args.push('--kubeconfig', resolve(options.kubeconfig));
   if (options.without.length) args.push('--without', options.without.join(','));
   args.push(...extraArguments(options.extraConfig));

@@ -24,7 +24,7 @@ export const endpointsPlugin: PluginFactory = (context: PluginContext) => {
 
   const publish = async (signal: AbortSignal): Promise<void> => {
     const addresses = await leases.list();
-    await ensureAll(context, kubernetesEndpoints({ addresses, port: context.securePort() }), signal);
+    await ensureAll(context, kubernetesEndpoints({ addresses, port: config.advertisePort || context.securePort() }), signal);
   };
 
   const renew = async (signal: AbortSignal): Promise<void> => {

@@ -10,6 +10,7 @@ import { writeKubeconfig } from '../kubeconfig-file.ts';
 import { type ExtraConfig, addExtraConfig } from '../extra-config.ts';
 import { createProcessesCluster } from '../processes/cluster.ts';
 import { hasStoreMembers } from '../processes/store-members.ts';
+import { mostApiServers } from '../single/addresses.ts';
 import { createSingleCluster } from '../single/cluster.ts';
 import { nextSteps } from '../next-steps.ts';
 import { ExitCode, UserError } from '../user-error.ts';
@@ -23,6 +24,8 @@ export interface UpOptions {
   kubeconfig?: string;
   nodes: number;
   stores?: number;
+  apiservers: number;
+  replicas: number;
   layout: 'single' | 'processes';
   without: string[];
   extraConfig: ExtraConfig;
@@ -61,7 +64,7 @@ function clusterName(dir: DataDir): string {
 
 function clusterOptions(dir: DataDir, options: UpOptions, more: Pick<ClusterOptions, 'clock' | 'onChange'>): ClusterOptions {
   const { nodes, apiPort, apiHost, nodeCpu: cpu, nodeMemory: memory, nodePods: pods } = options;
-  return { dir, name: clusterName(dir), nodes, ...(options.stores === undefined ? {} : { stores: options.stores }), apiPort, apiHost, node: { cpu, memory, pods }, without: new Set(options.without), extra: options.extraConfig, ...more };
+  return { dir, name: clusterName(dir), nodes, ...(options.stores === undefined ? {} : { stores: options.stores }), apiServers: options.apiservers, replicas: options.replicas, apiPort, apiHost, node: { cpu, memory, pods }, without: new Set(options.without), extra: options.extraConfig, ...more };
 }
 
 /** Prints to a terminal or a log: one line a step, with the time since the start. */
@@ -154,6 +157,8 @@ export function addUp(program: Command): void {
     .option('--data-dir <dir>', 'where the cluster keeps its state (default: $ORRERY_DATA_DIR or ~/.orrery/default)')
     .option('--nodes <n>', 'emulated nodes', wholeNumber(0, 10_000), 3)
     .option('--stores <n>', 'with --layout=processes: stores that replicate everything, 1, 3 or 5', wholeNumber(1, 7))
+    .option('--apiservers <n>', 'with --layout=processes: API servers, behind a load balancer if several', wholeNumber(1, mostApiServers), 1)
+    .option('--replicas <n>', 'with --layout=processes: schedulers, controller managers and cloud controller managers each', wholeNumber(1, 5), 1)
     .option('--api-port <port>', 'port of the Kubernetes API; 0 picks a free one', wholeNumber(0, 65_535), 6443)
     .option('--api-host <address>', 'address the Kubernetes API listens on', '127.0.0.1')
     .option('--kubeconfig <file>', 'also add the cluster to this kubeconfig')
@@ -168,7 +173,8 @@ export function addUp(program: Command): void {
     .option('--timeout <seconds>', 'with --wait: give up after this long', wholeNumber(1, 86_400), 120)
     .action((options: UpOptions) => {
       if (options.layout !== 'single' && options.layout !== 'processes') throw new UserError(`--layout is single or processes, not ${JSON.stringify(options.layout)} (for containers: docker compose -f infra/compose.yaml up)`, ExitCode.usage);
-      if (options.stores !== undefined && options.stores > 1 && options.layout !== 'processes') throw new UserError('--stores goes with --layout=processes', ExitCode.usage);
+      const ofProcesses = { '--stores': options.stores ?? 1, '--apiservers': options.apiservers, '--replicas': options.replicas };
+      for (const [flag, count] of Object.entries(ofProcesses)) if (count > 1 && options.layout !== 'processes') throw new UserError(`${flag} goes with --layout=processes`, ExitCode.usage);
       return up(options);
     });
 }

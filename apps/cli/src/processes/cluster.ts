@@ -10,7 +10,7 @@ import { ensureEncryptionConfig } from '../encryption-config.ts';
 import { nodesReady } from '../single/readiness.ts';
 import { freePorts } from './free-ports.ts';
 import { hostDnsAnswers } from './readiness.ts';
-import { type ApiServerFiles, type Ports, type SpecContext, type TlsFiles, apiServerSpec, controlPlaneSpecs, nodeSpecs, serviceSpecs, storeSpecs } from './specs.ts';
+import { type ApiServerFiles, type Ports, type SpecContext, type TlsFiles, apiServerSpecs, controlPlaneSpecs, nodeSpecs, serviceSpecs, storeSpecs } from './specs.ts';
 import { type StoreMember, storeMembers } from './store-members.ts';
 import { type Supervisor, createSupervisor } from './supervisor.ts';
 
@@ -28,10 +28,14 @@ function onPath(program: string): boolean {
 }
 
 async function choosePorts(options: ClusterOptions, stores: number): Promise<Ports> {
-  const [api = 0, apiGrpc = 0, cloud = 0, dns = 0, http = 0, https = 0, nats = 0, ...rest] = await freePorts(7 + stores + options.nodes * 2, realRandom);
+  const servers = options.apiServers;
+  const [free = 0, cloud = 0, dns = 0, http = 0, https = 0, nats = 0, ...rest] = await freePorts(6 + servers * 2 + stores + options.nodes * 2, realRandom);
   const vnet = rest.splice(0, options.nodes);
   const kubelet = rest.splice(0, options.nodes);
-  return { stores: rest, api: options.apiPort || api, apiGrpc, cloud, dns, http, https, nats, vnet, kubelet };
+  const apiGrpc = rest.splice(0, servers);
+  const api = options.apiPort || free;
+  const own = rest.splice(0, servers);
+  return { stores: rest, api, apiServers: servers === 1 ? [api] : own, apiGrpc, cloud, dns, http, https, nats, vnet, kubelet };
 }
 
 /** A cluster of one process a component, supervised by this one. */
@@ -61,7 +65,10 @@ class ProcessesCluster implements Cluster {
     else step('nats-server is not on PATH: the change feed goes over gRPC alone');
     await Promise.all(storeSpecs(context).map(run));
     step(`store: etcd v3 on ${this.storeAddresses()}`);
-    await run(apiServerSpec(context, this.apiServerFiles()));
+    const { servers, balancer } = apiServerSpecs(context, this.apiServerFiles());
+    // One makes what every cluster has; the others find it there.
+    for (const spec of servers) await run(spec);
+    if (balancer) await run(balancer);
     step(`apiserver: ${this.server()}`);
     const wanted = [...controlPlaneSpecs(context), ...serviceSpecs(context)].filter((spec) => !this.options.without.has(spec.app));
     const nodes = Array.from({ length: this.options.nodes }, (_, index) => nodeSpecs(context, index).filter((spec) => !this.options.without.has(spec.app)));
@@ -74,7 +81,7 @@ class ProcessesCluster implements Cluster {
 
   async untilReady(step: (text: string) => void, signal: AbortSignal): Promise<void> {
     const { cert, key } = this.pki.clientCert('kubernetes-admin', ['system:masters']);
-    const channel = grpcChannel(`${local}:${this.ports.apiGrpc}`, { tls: { ca: this.pki.caCert, cert, key }, serverName: clusterServerName });
+    const channel = grpcChannel(`${local}:${this.ports.apiGrpc[0] ?? 0}`, { tls: { ca: this.pki.caCert, cert, key }, serverName: clusterServerName });
     this.client = createGrpcApiClient(channel, { env: realEnv({ name: 'orrery', level: 'error' }) });
     await nodesReady({ api: this.client, count: this.options.nodes, signal });
     step(`${this.options.nodes} of ${this.options.nodes} nodes are Ready`);
@@ -100,7 +107,7 @@ class ProcessesCluster implements Cluster {
   endpoints(): Readonly<Record<string, string>> {
     const { apiGrpc, dns, http, https, nats } = this.ports;
     const at = (port: number): string => `${local}:${port}`;
-    return { etcd: this.storeAddresses(), 'api-grpc': at(apiGrpc), dns: at(dns), 'ingress-http': at(http), 'ingress-https': at(https), ...(this.hasNats ? { nats: at(nats) } : {}) };
+    return { etcd: this.storeAddresses(), 'api-grpc': apiGrpc.map(at).join(), dns: at(dns), 'ingress-http': at(http), 'ingress-https': at(https), ...(this.hasNats ? { nats: at(nats) } : {}) };
   }
 
   private storeAddresses(): string {
@@ -130,12 +137,12 @@ class ProcessesCluster implements Cluster {
   }
 
   private apiServerFiles(): ApiServerFiles {
-    const { cert, key } = this.writePem('apiserver-serving', { ca: this.pki.caCert, cert: this.pki.serverCert, key: this.pki.serverKey });
+    const serving = this.writePem('apiserver-serving', { ca: this.pki.caCert, cert: this.pki.serverCert, key: this.pki.serverKey });
     const serviceAccountKey = join(this.options.dir.pki, 'components', 'service-account.key');
     writeFileSync(serviceAccountKey, this.pki.saKey, { mode: 0o600 });
     const { caCert, ...pair } = this.pki.frontProxy;
     const proxy = this.writePem('front-proxy-client', { ca: caCert, ...pair }, 'front-proxy-ca');
-    return { cert, key, serviceAccountKey, encryptionConfig: ensureEncryptionConfig(this.options.dir), proxy };
+    return { ...serving, serviceAccountKey, encryptionConfig: ensureEncryptionConfig(this.options.dir), proxy };
   }
 
   private writePem(name: string, pem: TlsFiles, authority = 'ca'): TlsFiles {

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { clusterServerName, frontProxyName } from '@orrery/node-io';
 import type { ClusterOptions } from '../cluster.ts';
 import { loadBalancerRange } from '../load-balancer-range.ts';
-import { network, nodeAddress, nodeName, podRange } from '../single/addresses.ts';
+import { apiServerAddresses, network, nodeAddress, nodeName, podRange } from '../single/addresses.ts';
 import type { StoreMember } from './store-members.ts';
 import type { ProcessSpec } from './supervisor.ts';
 
@@ -17,8 +17,12 @@ export interface TlsFiles {
 export interface Ports {
   /** Of each store. */
   readonly stores: readonly number[];
+  /** Where clients find the Kubernetes API. */
   readonly api: number;
-  readonly apiGrpc: number;
+  /** Of each API server; the first is `api` itself where there is no load balancer before them. */
+  readonly apiServers: readonly number[];
+  /** gRPC, of each API server. */
+  readonly apiGrpc: readonly number[];
   readonly cloud: number;
   readonly dns: number;
   readonly http: number;
@@ -47,7 +51,7 @@ const local = '127.0.0.1';
 const natsFlags = ({ natsUrl }: SpecContext): string[] => (natsUrl ? ['--nats-url', natsUrl] : []);
 
 function apiFlags(context: SpecContext, tls: TlsFiles): string[] {
-  return ['--api-server', `${local}:${context.ports.apiGrpc}`, '--tls-ca', tls.ca, '--tls-cert', tls.cert, '--tls-key', tls.key, ...natsFlags(context)];
+  return ['--api-server', context.ports.apiGrpc.map((port) => `${local}:${port}`).join(), '--tls-ca', tls.ca, '--tls-cert', tls.cert, '--tls-key', tls.key, ...natsFlags(context)];
 }
 
 /** The store, or the several it consists of. */
@@ -64,8 +68,10 @@ export function storeSpecs(context: SpecContext): ProcessSpec[] {
   });
 }
 
-/** Files of the API server alone. */
+/** Files of the API servers alone. */
 export interface ApiServerFiles {
+  /** Authority of `cert`. */
+  readonly ca: string;
   readonly cert: string;
   readonly key: string;
   readonly serviceAccountKey: string;
@@ -74,11 +80,28 @@ export interface ApiServerFiles {
   readonly proxy: TlsFiles;
 }
 
-export function apiServerSpec(context: SpecContext, serving: ApiServerFiles): ProcessSpec {
+/** Name of the i-th replica of a component: `scheduler`, `scheduler-2`. */
+export function replicaName(name: string, index: number): string {
+  return index === 0 ? name : `${name}-${index + 1}`;
+}
+
+/** The API servers, and the load balancer before several. */
+export function apiServerSpecs(context: SpecContext, serving: ApiServerFiles): { servers: ProcessSpec[]; balancer: ProcessSpec | undefined } {
   const { options, ports } = context;
+  const servers = ports.apiServers.map((_, index) => apiServerSpec(context, serving, index));
+  if (servers.length === 1) return { servers, balancer: undefined };
+  const args = ['balance', '--listen', `${options.apiHost}:${ports.api}`, '--servers', ports.apiServers.map((port) => `${local}:${port}`).join(), '--ca', serving.ca];
+  return { servers, balancer: { name: 'balancer', app: 'cli', args } };
+}
+
+function apiServerSpec(context: SpecContext, serving: ApiServerFiles, index: number): ProcessSpec {
+  const { options, ports } = context;
+  const isAlone = ports.apiServers.length === 1;
+  const { advertised, vnet } = apiServerAddresses(index);
   const tls = context.tls('apiserver', 'kube-apiserver', ['system:masters', 'orrery:components']);
   const args = [
-    ...['--host', options.apiHost, '--port', String(ports.api), '--grpc-port', String(ports.apiGrpc), '--advertise-address', network.host, '--vnet-address', network.apiServer],
+    ...['--host', isAlone ? options.apiHost : local, '--port', String(ports.apiServers[index] ?? 0), '--grpc-port', String(ports.apiGrpc[index] ?? 0)],
+    ...['--advertise-address', advertised, '--advertise-port', String(ports.api), '--vnet-address', vnet],
     ...['--tls-cert', serving.cert, '--tls-key', serving.key, '--client-ca', tls.ca, '--service-account-key', serving.serviceAccountKey],
     ...['--etcd-servers', ports.stores.map((port) => `${local}:${port}`).join(), '--etcd-ca', tls.ca, '--etcd-cert', tls.cert, '--etcd-key', tls.key, '--etcd-server-name', clusterServerName],
     ...['--kubelet-ca', tls.ca, '--kubelet-client-cert', tls.cert, '--kubelet-client-key', tls.key],
@@ -87,7 +110,7 @@ export function apiServerSpec(context: SpecContext, serving: ApiServerFiles): Pr
     ...natsFlags(context),
     ...['--nats-ca', tls.ca, '--nats-cert', tls.cert, '--nats-key', tls.key],
   ];
-  return { name: 'apiserver', app: 'apiserver', args };
+  return { name: replicaName('apiserver', index), app: 'apiserver', args };
 }
 
 /** Programs that only speak to the API server. */
@@ -98,9 +121,13 @@ export function controlPlaneSpecs(context: SpecContext): ProcessSpec[] {
   const signing = ['--cluster-signing-cert-file', manager.ca, '--cluster-signing-key-file', join(options.dir.pki, 'ca.key'), '--service-account-private-key-file', join(options.dir.pki, 'components', 'service-account.key')];
   const ccm = context.tls('cloud-controller-manager', 'system:cloud-controller-manager', ['orrery:components']);
   const cloud = context.tls('cloud', 'orrery:cloud', ['orrery:components']);
-  return [
+  const replicated = [
     { name: 'scheduler', app: 'scheduler', args: apiFlags(context, scheduler) },
+    { name: 'cloud-controller-manager', app: 'cloud-controller-manager', args: [...apiFlags(context, ccm), '--cloud', `${local}:${ports.cloud}`] },
     { name: 'controller-manager', app: 'controller-manager', args: [...apiFlags(context, manager), '--root-ca-file', manager.ca, '--use-service-account-credentials', ...signing, '--cluster-cidr', podRange(options.nodes), '--health-address', `${local}:0`] },
+  ];
+  return [
+    ...Array.from({ length: options.replicas }, (_, index) => replicated.map((spec) => ({ ...spec, name: replicaName(spec.name, index) }))).flat(),
     {
       name: 'cloud',
       app: 'cloud',
@@ -110,7 +137,6 @@ export function controlPlaneSpecs(context: SpecContext): ProcessSpec[] {
         ...['--load-balancer-range', loadBalancerRange(options.dir.root)],
       ],
     },
-    { name: 'cloud-controller-manager', app: 'cloud-controller-manager', args: [...apiFlags(context, ccm), '--cloud', `${local}:${ports.cloud}`] },
   ];
 }
 
@@ -144,13 +170,14 @@ export function nodeSpecs(context: SpecContext, index: number): ProcessSpec[] {
   const runtime = context.tls(`container-runtime-${name}`, `orrery:container-runtime:${name}`, ['orrery:switches']);
   const kubelet = context.tls(`kubelet-${name}`, `system:node:${name}`, ['system:nodes']);
   const proxy = context.tls(`kube-proxy-${name}`, 'system:kube-proxy', ['orrery:components']);
+  const gateways = ports.apiServers.flatMap((port, server) => ['--host-gateway', `${apiServerAddresses(server).advertised}:${ports.api}=${local}:${port}`]);
   const certificates = ['--tls-ca', runtime.ca, '--tls-cert', runtime.cert, '--tls-key', runtime.key];
   const capacity = ['--cpu', options.node.cpu, '--memory', options.node.memory, '--max-pods', String(options.node.pods)];
   return [
     {
       name: `container-runtime-${name}`,
       app: 'container-runtime',
-      args: ['--node', name, '--node-ip', ip, '--node-root', root, '--listen', socket, '--vnet-listen', vnet, '--host-gateway', `${network.host}:${ports.api}=${local}:${ports.api}`, ...certificates],
+      args: ['--node', name, '--node-ip', ip, '--node-root', root, '--listen', socket, '--vnet-listen', vnet, ...gateways, ...certificates],
     },
     {
       name: `kubelet-${name}`,

@@ -12,6 +12,14 @@ export const network = {
   dnsService: '10.96.0.10',
 } as const;
 
+/** API servers of one cluster that have addresses of their own. */
+export const mostApiServers = 3;
+
+/** Of the i-th API server, from 0: what it advertises to pods, and its switch. */
+export function apiServerAddresses(index: number): { advertised: string; vnet: string } {
+  return index === 0 ? { advertised: network.host, vnet: network.apiServer } : { advertised: `10.240.0.${5 + index}`, vnet: `10.240.0.${3 + index}` };
+}
+
 const firstNode = 11;
 /** Last octets that are taken in the first /24. */
 const nodesInFirstRange = 40;
