@@ -1,46 +1,46 @@
-import { type Peer, SwitchControlDefinition, type ServiceRule as WireRule } from '@orrery/proto/vnet';
+import { type Peer, SwitchControlDefinition } from '@orrery/proto/vnet';
 import { type Channel, RpcError, type ServedService, createClient, service } from '@orrery/rpc';
 import type { Clock } from '@orrery/runtime';
-import type { ServiceRule, SwitchControl } from '@orrery/vnet';
+import type { SwitchControl } from '@orrery/vnet';
+import { healthPortFromWire, policiesFromWire, policiesToWire, ruleFromWire, ruleToWire, updateFromWire, updateToWire } from './control-wire.ts';
 
 export type { Peer } from '@orrery/proto/vnet';
 
 const sessionRetryMs = 200;
-
-function toWire(rule: ServiceRule): WireRule {
-  const { match } = rule;
-  const where = 'nodePort' in match ? { nodePort: match.nodePort } : { ip: match.ip, port: match.port };
-  return {
-    ...where,
-    protocol: match.protocol,
-    service: rule.service,
-    backends: [...rule.backends],
-    affinitySeconds: rule.affinitySeconds ?? 0,
-    dropWhenEmpty: rule.whenEmpty === 'drop',
-  };
-}
-
-function fromWire(wire: WireRule): ServiceRule {
-  const protocol = wire.protocol === 'UDP' ? 'UDP' : 'TCP';
-  return {
-    match: wire.nodePort ? { nodePort: wire.nodePort, protocol } : { ip: wire.ip ?? '', port: wire.port ?? 0, protocol },
-    service: wire.service ?? '',
-    backends: (wire.backends ?? []).map(({ ip = '', port = 0 }) => ({ ip, port })),
-    ...(wire.affinitySeconds ? { affinitySeconds: wire.affinitySeconds } : {}),
-    whenEmpty: wire.dropWhenEmpty ? 'drop' : 'refuse',
-  };
-}
 
 /** What a switch is told about the switches of other processes. */
 export interface PeerControl {
   setPeers(peers: readonly Peer[]): void;
 }
 
+/** A switch of this process as others program it, and what links it to theirs. */
+export function controlTarget(own: SwitchControl, links: PeerControl): SwitchControl & PeerControl {
+  return {
+    setServiceRules: (rules) => own.setServiceRules(rules),
+    updateServices: (update) => own.updateServices(update),
+    setHealthPorts: (ports) => own.setHealthPorts(ports),
+    setPolicies: (policies) => own.setPolicies(policies),
+    setPeers: (peers) => links.setPeers(peers),
+  };
+}
+
 /** The SwitchControl service of a node's switch. */
 export function switchControlService(target: SwitchControl & PeerControl): ServedService {
   return service(SwitchControlDefinition, {
     async setServiceRules({ rules = [] }) {
-      await target.setServiceRules(rules.map(fromWire));
+      await target.setServiceRules(rules.map(ruleFromWire));
+      return {};
+    },
+    async updateServices(request) {
+      await target.updateServices(updateFromWire(request));
+      return {};
+    },
+    async setHealthPorts({ ports = [] }) {
+      await target.setHealthPorts(ports.map(healthPortFromWire));
+      return {};
+    },
+    async setPolicies(request) {
+      await target.setPolicies(policiesFromWire(request));
       return {};
     },
     setPeers({ peers = [] }) {
@@ -77,7 +77,16 @@ export function remoteSwitchControl(channel: Channel, clock: Clock): RemoteSwitc
   };
   return {
     async setServiceRules(rules) {
-      await client.setServiceRules({ rules: rules.map(toWire) });
+      await client.setServiceRules({ rules: rules.map(ruleToWire) });
+    },
+    async updateServices(update) {
+      await client.updateServices(updateToWire(update));
+    },
+    async setHealthPorts(ports) {
+      await client.setHealthPorts({ ports: [...ports] });
+    },
+    async setPolicies(policies) {
+      await client.setPolicies(policiesToWire(policies));
     },
     async setPeers(peers) {
       await client.setPeers({ peers: [...peers] });

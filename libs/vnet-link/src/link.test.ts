@@ -2,7 +2,7 @@ import { type GrpcServer, grpcChannel, grpcServer } from '@orrery/rpc';
 import { type Clock, createMetrics, seededRandom, silentLogger, sleepWith } from '@orrery/runtime';
 import { type Conn, type Fabric, type NetStack, createFabric } from '@orrery/vnet';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createPeerLinks, linkService, remoteSwitchControl, switchControlService } from './index.ts';
+import { controlTarget, createPeerLinks, linkService, remoteSwitchControl, switchControlService } from './index.ts';
 
 const clock: Clock = {
   now: () => Date.now(),
@@ -31,7 +31,7 @@ async function startProcess(node: string, nodeIp: string, podIp: string): Promis
   const fabric = createFabric(env);
   const netSwitch = fabric.addSwitch({ node, nodeIp });
   const links = createPeerLinks({ fabric, clock, node, connect: (endpoint) => grpcChannel(endpoint) });
-  const server = grpcServer([linkService(fabric, clock), switchControlService({ setServiceRules: (rules) => netSwitch.setServiceRules(rules), setPeers: links.setPeers })]);
+  const server = grpcServer([linkService(fabric, clock), switchControlService(controlTarget(netSwitch, links))]);
   const port = await server.listen('127.0.0.1:0');
   return { fabric, pod: netSwitch.attach({ ips: [podIp] }).stack, server, endpoint: `127.0.0.1:${port}`, links };
 }
@@ -111,6 +111,27 @@ describe('switches in two processes', () => {
     await conn.write(Buffer.from('x'));
     await conn.closeWrite();
     expect((await readAll(conn)).toString()).toBe('x');
+    control.close();
+  });
+
+  it('take rules by service, policies and health ports from outside', async () => {
+    const control = remoteSwitchControl(grpcChannel(a.endpoint), clock);
+    await new Promise<void>((resolve) => control.onSession(resolve));
+    echoOn(b.pod, 80);
+    const rule = { match: { ip: '10.96.0.8', port: 80, protocol: 'TCP' }, service: 'd/web', backends: [], inside: [{ ip: '10.244.1.2', port: 80 }], whenEmpty: 'drop', sources: ['10.244.0.0/16'] } as const;
+    await control.updateServices({ layer: 'shared', full: true, services: new Map([['d/web', [rule]]]) });
+    (await a.pod.dial({ ip: '10.96.0.8', port: 80 })).close();
+    await control.setHealthPorts([{ port: 30999, namespace: 'd', service: 'web', localEndpoints: 0 }]);
+    const probe = await b.pod.dial({ ip: '10.240.0.1', port: 30999 });
+    await probe.write(Buffer.from('GET / HTTP/1.1\r\n\r\n'));
+    expect((await readAll(probe)).toString()).toMatch(/^HTTP\/1\.1 503 [^]*"localEndpoints": 0/);
+    const port = { protocol: 'TCP', from: 81, to: 90 } as const;
+    await control.setPolicies({ rules: [{ peers: [{ cidr: '10.244.1.0/24', except: ['10.244.1.9/32'] }], ports: [port] }], pods: [{ ips: ['10.244.0.2'], egress: [0] }] });
+    await expect(a.pod.dial({ ip: '10.244.1.2', port: 80 }, { timeoutMs: 50 })).rejects.toMatchObject({ code: 'ETIMEDOUT' });
+    await expect(a.pod.dial({ ip: '10.244.1.2', port: 81 })).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    await control.setPolicies({ rules: [], pods: [] });
+    await control.updateServices({ layer: 'shared', full: false, services: new Map([['d/web', []]]) });
+    await expect(a.pod.dial({ ip: '10.96.0.8', port: 80 })).rejects.toMatchObject({ code: 'EHOSTUNREACH' });
     control.close();
   });
 

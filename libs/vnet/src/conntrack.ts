@@ -1,8 +1,14 @@
 import type { Clock } from '@orrery/runtime';
 import type { Endpoint } from './net.ts';
 
-interface Flow {
+/** What a flow was translated to. */
+export interface Translation {
   readonly backend: Endpoint;
+  /** The backend sees the node's address. */
+  readonly masquerade: boolean;
+}
+
+interface Flow extends Translation {
   readonly original: Endpoint;
   expiresAt: number;
 }
@@ -25,9 +31,9 @@ export class Conntrack {
     this.clock = clock;
   }
 
-  backendOf(source: Endpoint, to: Endpoint): Endpoint | undefined {
+  flowOf(source: Endpoint, to: Endpoint): Translation | undefined {
     if (!this.forward.size) return undefined;
-    return this.alive(this.forward.get(key(source, to)))?.backend;
+    return this.alive(this.forward.get(key(source, to)));
   }
 
   /** The address that `source` had sent to, when a datagram from `from` answers it. */
@@ -36,9 +42,9 @@ export class Conntrack {
     return this.alive(this.reverse.get(key(source, from)))?.original;
   }
 
-  add(source: Endpoint, original: Endpoint, backend: Endpoint): void {
+  add(source: Endpoint, original: Endpoint, { backend, masquerade }: Translation): void {
     if (this.forward.size > sweepAbove) this.sweep();
-    const flow: Flow = { backend, original, expiresAt: this.clock.monotonic() + idleMs };
+    const flow: Flow = { backend, masquerade, original, expiresAt: this.clock.monotonic() + idleMs };
     this.forward.set(key(source, original), flow);
     this.reverse.set(key(source, backend), flow);
   }

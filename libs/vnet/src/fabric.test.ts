@@ -147,7 +147,7 @@ test('services: cluster address, node port from anywhere, affinity, empty, hairp
   await clock.advance(600);
   await outcome;
   await a.setServiceRules([rule({ backends: [{ ip: '10.244.1.3', port: 8080 }] })]);
-  expect(await ask(web1, { ip: '10.96.0.50', port: 80 })).toBe('web1 10.244.1.3');
+  expect(await ask(web1, { ip: '10.96.0.50', port: 80 })).toBe('web1 10.240.0.11');
   const conn = await client.dial({ ip: '10.96.0.50', port: 80 });
   expect(conn.remote).toEqual({ ip: '10.96.0.50', port: 80 });
 });
@@ -162,7 +162,7 @@ test('UDP: answers of a service come from its address, a flow keeps its backend,
   const backends = [{ ip: '10.244.1.3', port: 5353 }, { ip: '10.244.2.3', port: 5353 }];
   const rules = [
     rule({ backends, match: { ip: '10.96.0.10', port: 53, protocol: 'UDP' } }),
-    rule({ backends, match: { nodePort: 30053, protocol: 'UDP' } }),
+    rule({ backends, match: { nodePort: 30053, protocol: 'UDP' }, masquerade: true }),
   ];
   await a.setServiceRules(rules);
   await b.setServiceRules(rules);

@@ -3,5 +3,6 @@ export { connPair } from './conn.ts';
 export * from './fabric.ts';
 export type { Faults, LinkFault } from './faults.ts';
 export * from './net.ts';
+export * from './policy.ts';
 export * from './rules.ts';
 export type { Attachment, RemotePort, VnetSwitch } from './switch.ts';

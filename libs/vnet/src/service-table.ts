@@ -1,49 +1,46 @@
 import type { Clock, Random } from '@orrery/runtime';
-import { normalizeIp } from './address.ts';
+import { cidrContains, parseCidr, parseIp } from './address.ts';
 import type { Endpoint } from './net.ts';
-import type { ServiceRule } from './rules.ts';
+import { type Protocol, RuleBook, addressKey, listBook, nodePortKey, sharedBook } from './rule-book.ts';
+import type { ServiceRule, ServiceUpdate } from './rules.ts';
 
-export type Protocol = 'TCP' | 'UDP';
+export type { Protocol } from './rule-book.ts';
 
 /** Where a packet for a service goes; `unmatched` when the address is no service's. */
-export type Resolution = { readonly to: Endpoint; readonly rule: string } | 'refuse' | 'drop' | 'unmatched';
+export type Resolution = { readonly to: Endpoint; readonly rule: string; readonly masquerade: boolean } | 'refuse' | 'drop' | 'unmatched';
+
+export interface Client {
+  readonly ip: string;
+  /** The destination is one of this node's own addresses, so node ports apply. */
+  readonly nodeAddress: boolean;
+  /** It is this node, or a pod on it. */
+  readonly inside: boolean;
+}
 
 /** Client address to its backend. */
 type Affinity = Map<string, { backend: Endpoint; expiresAt: number }>;
-type Index = ReadonlyMap<string, ServiceRule>;
 
-function addressKey(protocol: Protocol, ip: string, port: number): string {
-  return `${protocol}/${normalizeIp(ip)}/${port}`;
+/** Affinities of one service beyond which expired ones are looked for. */
+const sweepAbove = 512;
+
+function includes(backends: readonly Endpoint[] | undefined, { ip, port }: Endpoint): boolean {
+  return !!backends?.some((backend) => backend.port === port && backend.ip === ip);
 }
 
-function nodePortKey(protocol: Protocol, port: number): string {
-  return `${protocol}/*/${port}`;
-}
-
-function ruleKey({ match }: ServiceRule): string {
-  return 'nodePort' in match ? nodePortKey(match.protocol, match.nodePort) : addressKey(match.protocol, match.ip, match.port);
-}
-
-/** kube-proxy gives all switches the same rules, so those of one process share their index. */
-const indexes = new WeakMap<readonly ServiceRule[], Index>();
-
-function indexOf(rules: readonly ServiceRule[]): Index {
-  let index = indexes.get(rules);
-  if (!index) indexes.set(rules, (index = new Map(rules.map((rule) => [ruleKey(rule), rule]))));
-  return index;
-}
-
-function hasBackend(rule: ServiceRule, { ip, port }: Endpoint): boolean {
-  return rule.backends.some((backend) => backend.port === port && backend.ip === ip);
+function mayConnect(rule: ServiceRule, client: string): boolean {
+  if (!rule.sources) return true;
+  const ip = parseIp(client);
+  return !!ip && rule.sources.some((range) => cidrContains(parseCidr(range), ip));
 }
 
 /** The rules of one switch, as kube-proxy's chains: match, pick a backend, remember the client's when asked to. */
 export class ServiceTable {
   private readonly clock: Clock;
   private readonly random: Random;
-  private rules: Index = new Map();
-  /** By the key of the rule; made at the first use. */
-  private affinities = new Map<string, Affinity>();
+  private shared = new RuleBook();
+  private own: RuleBook | undefined;
+  /** By service port; made at the first use. */
+  private readonly affinities = new Map<string, Affinity>();
 
   constructor(clock: Clock, random: Random) {
     this.clock = clock;
@@ -52,42 +49,58 @@ export class ServiceTable {
 
   /** Replaces all rules (the array must not change any more); affinities to backends that are still there live on. */
   replace(rules: readonly ServiceRule[]): void {
-    this.rules = indexOf(rules);
-    for (const key of this.affinities.keys()) if (!this.rules.get(key)?.affinitySeconds) this.affinities.delete(key);
+    this.shared = listBook(rules);
+    this.own = undefined;
+  }
+
+  update(update: ServiceUpdate): void {
+    if (update.layer === 'own') {
+      this.own ??= new RuleBook();
+      if (update.full) this.own.replaceAll(update.services);
+      else this.own.change(update.services);
+    } else if (update.full) this.shared = sharedBook(update);
+    else this.shared.change(update.services);
   }
 
   get size(): number {
-    return this.rules.size;
+    return this.shared.size + (this.own?.size ?? 0);
   }
 
-  /** `nodeAddress`: the destination is one of this node's own addresses, so node ports apply. */
-  resolve(protocol: Protocol, to: Endpoint, client: { ip: string; nodeAddress: boolean }): Resolution {
-    const rule = this.rules.get(addressKey(protocol, to.ip, to.port)) ?? (client.nodeAddress ? this.rules.get(nodePortKey(protocol, to.port)) : undefined);
+  resolve(protocol: Protocol, to: Endpoint, client: Client): Resolution {
+    const rule = this.find(addressKey(protocol, to.ip, to.port)) ?? (client.nodeAddress ? this.find(nodePortKey(protocol, to.port)) : undefined);
     if (!rule) return 'unmatched';
-    if (!rule.backends.length) return rule.whenEmpty;
-    return { to: this.pick(rule, client.ip), rule: rule.service };
+    if (!mayConnect(rule, client.ip)) return 'drop';
+    const inside = client.inside && rule.inside !== undefined;
+    const backends = (inside ? rule.inside : undefined) ?? rule.backends;
+    if (!backends.length) return inside ? 'refuse' : rule.whenEmpty;
+    return { to: this.pick(rule, backends, { protocol, ip: client.ip }), rule: rule.service, masquerade: rule.masquerade === true };
   }
 
   /** Whether a flow that was sent to `backend` may go on doing so. */
   stillValid(protocol: Protocol, to: Endpoint, backend: Endpoint): boolean {
-    const rule = this.rules.get(addressKey(protocol, to.ip, to.port)) ?? this.rules.get(nodePortKey(protocol, to.port));
-    return !!rule && hasBackend(rule, backend);
+    const rule = this.find(addressKey(protocol, to.ip, to.port)) ?? this.find(nodePortKey(protocol, to.port));
+    return !!rule && (includes(rule.backends, backend) || includes(rule.inside, backend));
   }
 
-  private pick(rule: ServiceRule, clientIp: string): Endpoint {
-    const draw = (): Endpoint => rule.backends[this.random.int(rule.backends.length)] as Endpoint;
+  private find(key: string): ServiceRule | undefined {
+    return this.own?.get(key) ?? this.shared.get(key);
+  }
+
+  private pick(rule: ServiceRule, backends: readonly Endpoint[], client: { protocol: Protocol; ip: string }): Endpoint {
+    const draw = (): Endpoint => backends[this.random.int(backends.length)] as Endpoint;
     if (!rule.affinitySeconds) return draw();
     const now = this.clock.monotonic();
-    const affinity = this.affinityOf(ruleKey(rule));
-    const remembered = affinity.get(clientIp);
-    const backend = remembered && remembered.expiresAt > now && hasBackend(rule, remembered.backend) ? remembered.backend : draw();
-    affinity.set(clientIp, { backend, expiresAt: now + rule.affinitySeconds * 1000 });
+    const affinity = this.affinityOf(`${client.protocol} ${rule.service}`, now);
+    const remembered = affinity.get(client.ip);
+    const backend = remembered && remembered.expiresAt > now && includes(backends, remembered.backend) ? remembered.backend : draw();
+    affinity.set(client.ip, { backend, expiresAt: now + rule.affinitySeconds * 1000 });
     return backend;
   }
 
-  private affinityOf(key: string): Affinity {
+  private affinityOf(key: string, now: number): Affinity {
     let affinity = this.affinities.get(key);
     if (!affinity) this.affinities.set(key, (affinity = new Map()));
+    if (affinity.size > sweepAbove) for (const [ip, { expiresAt }] of affinity) if (expiresAt <= now) affinity.delete(ip);
     return affinity;
   }
 }

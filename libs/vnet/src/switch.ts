@@ -1,10 +1,12 @@
 import { isLoopback, normalizeIp } from './address.ts';
 import { connPair } from './conn.ts';
-import { Conntrack } from './conntrack.ts';
+import { Conntrack, type Translation } from './conntrack.ts';
 import type { Env } from '@orrery/runtime';
 import type { LinkTable } from './faults.ts';
+import { HealthPorts } from './health-ports.ts';
 import type { Conn, DialOptions, Endpoint, NetStack, UdpSocket } from './net.ts';
-import type { ServiceRule, SwitchControl } from './rules.ts';
+import { type PolicySet, PolicyTable } from './policy.ts';
+import type { HealthPort, ServiceRule, ServiceUpdate, SwitchControl } from './rules.ts';
 import { ServiceTable } from './service-table.ts';
 import { Stack, type Uplink } from './stack.ts';
 import { refused, timedOut, unreachable, withinTime } from './timeouts.ts';
@@ -61,9 +63,17 @@ interface Arrival {
   readonly dialled: Endpoint;
   readonly fromNode: string;
   readonly options: DialOptions;
+  /** What others see instead of `source` beyond this switch; its own policies still see `source`, as before POSTROUTING. */
+  readonly masqueraded?: Endpoint;
 }
 
 const maxHops = 4;
+
+/** A connection as it looks beyond the switch. */
+function leaving(arrival: Arrival): Arrival {
+  const { masqueraded, ...rest } = arrival;
+  return masqueraded ? { ...rest, source: masqueraded } : arrival;
+}
 
 /** Idle time after which the node forgets a masqueraded UDP flow. */
 const masqueradeIdleMs = 30_000;
@@ -75,6 +85,8 @@ export class Switch implements VnetSwitch, Uplink {
   private readonly wiring: Wiring;
   private readonly services: ServiceTable;
   private readonly conntrack: Conntrack;
+  private readonly policies: PolicyTable;
+  private readonly healthPorts: HealthPorts;
   private readonly attached = new Set<Stack>();
   private masquerades: Map<string, { socket: UdpSocket; idle: { cancel(): void } }> | undefined;
 
@@ -85,7 +97,9 @@ export class Switch implements VnetSwitch, Uplink {
     const { clock, random } = options.wiring.env;
     this.services = new ServiceTable(clock, random);
     this.conntrack = new Conntrack(clock);
+    this.policies = new PolicyTable(clock);
     this.hostStack = new Stack([this.nodeIp], this);
+    this.healthPorts = new HealthPorts(this.hostStack, options.wiring.env.log);
     this.wiring.plug(this.nodeIp, this.hostStack, this);
   }
 
@@ -111,6 +125,21 @@ export class Switch implements VnetSwitch, Uplink {
 
   setServiceRules(rules: readonly ServiceRule[]): Promise<void> {
     this.services.replace(rules);
+    return Promise.resolve();
+  }
+
+  updateServices(update: ServiceUpdate): Promise<void> {
+    this.services.update(update);
+    return Promise.resolve();
+  }
+
+  setHealthPorts(ports: readonly HealthPort[]): Promise<void> {
+    this.healthPorts.set(ports);
+    return Promise.resolve();
+  }
+
+  setPolicies(policies: PolicySet): Promise<void> {
+    this.policies.replace(policies);
     return Promise.resolve();
   }
 
@@ -150,11 +179,14 @@ export class Switch implements VnetSwitch, Uplink {
 
   private resolveTcp(arrival: Arrival, nodeAddress: boolean, hop = 0, from?: Stack): Promise<Conn> | undefined {
     const { source, to, options } = arrival;
-    const resolution = this.services.resolve('TCP', to, { ip: source.ip, nodeAddress });
+    const resolution = this.services.resolve('TCP', to, { ip: source.ip, nodeAddress, inside: arrival.fromNode === this.node });
     if (resolution === 'unmatched') return undefined;
     if (resolution === 'refuse') return Promise.reject(refused(to));
     if (resolution === 'drop') return timedOut(this.wiring.env.clock, to, options);
-    return this.forward(from, { ...arrival, to: resolution.to }, hop + 1);
+    // A pod that reaches itself through a service must not see its own address, or its answer would not pass the switch.
+    const masquerade = (resolution.masquerade || resolution.to.ip === source.ip) && !this.hostStack.ips.includes(source.ip) && !isLoopback(source.ip);
+    const seen = masquerade ? { masqueraded: { ip: this.nodeIp, port: this.hostStack.ephemeralPort() } } : {};
+    return this.forward(from, { ...arrival, to: resolution.to, ...seen }, hop + 1);
   }
 
   private forward(from: Stack | undefined, arrival: Arrival, hop: number): Promise<Conn> {
@@ -162,18 +194,19 @@ export class Switch implements VnetSwitch, Uplink {
     if (hop > maxHops) return Promise.reject(unreachable(to));
     const local = this.resolveTcp(arrival, this.hostStack.ips.includes(to.ip), hop, from);
     if (local) return local;
+    if (fromNode === this.node && !this.mayLeave('TCP', arrival)) return timedOut(this.wiring.env.clock, to, options);
     const route = this.wiring.route(to.ip);
     switch (route.kind) {
       case 'stack':
         if (route.owner === this) return this.connectTo(route.stack, from, arrival);
-        return route.owner.receive(from, arrival, hop + 1);
+        return route.owner.receive(from, leaving(arrival), hop + 1);
       case 'remote':
         if (this.wiring.links.link(fromNode, route.node)?.blocked) return timedOut(this.wiring.env.clock, to, options);
-        return route.port.dial({ from: arrival.source, to }, options);
+        return route.port.dial({ from: leaving(arrival).source, to }, options);
       case 'none':
         return Promise.reject(unreachable(to));
       case 'outside':
-        return this.wiring.outside.dial({ from: arrival.source, to }, options);
+        return this.wiring.outside.dial({ from: leaving(arrival).source, to }, options);
     }
   }
 
@@ -183,9 +216,21 @@ export class Switch implements VnetSwitch, Uplink {
     return this.forward(from, arrival, hop);
   }
 
+  /** Policies of the pod that sends. A pod and its own node always reach each other. */
+  private mayLeave(protocol: 'TCP' | 'UDP', { source, to }: { source: Endpoint; to: Endpoint }): boolean {
+    return this.policies.idle || this.hostStack.ips.includes(to.ip) || this.policies.egressAllowed({ protocol, source, to });
+  }
+
+  /** Policies of the pod that receives. */
+  private mayEnter(protocol: 'TCP' | 'UDP', { source, to }: { source: Endpoint; to: Endpoint }): boolean {
+    return this.policies.idle || this.hostStack.ips.includes(source.ip) || isLoopback(to.ip) || this.policies.ingressAllowed({ protocol, source, to });
+  }
+
   private async connectTo(stack: Stack, from: Stack | undefined, arrival: Arrival): Promise<Conn> {
-    const { source, to, dialled, fromNode, options } = arrival;
+    const { to, dialled, fromNode, options } = arrival;
     const { clock } = this.wiring.env;
+    if (stack !== this.hostStack && !this.mayEnter('TCP', arrival)) return timedOut(clock, to, options);
+    const { source } = leaving(arrival);
     const link = this.wiring.links.link(fromNode, this.node);
     if (link) {
       const there = new Promise<void>((resolve) => link.carry(`syn ${source.ip}:${source.port}`, resolve));
@@ -214,19 +259,28 @@ export class Switch implements VnetSwitch, Uplink {
       from.udpAt(to)?.onMessage(bytes, source);
       return;
     }
-    const target = this.translate(source, to);
-    if (target) this.routeDatagram({ source, to: target, bytes, fromNode: this.node });
+    const target = this.translate(source, to, true)?.backend;
+    if (!target) return;
+    if (!this.policies.idle) {
+      if (!this.mayLeave('UDP', { source, to: target }) && !this.policies.isAnswer({ source, to: target })) return;
+      this.policies.remember({ source, to: target });
+    }
+    // An answer to a client whose packet was translated here, and that knows only the address it had asked.
+    const seen = this.conntrack.originalOf(to, source) ?? source;
+    this.routeDatagram({ source: seen, to: target, bytes, fromNode: this.node });
   }
 
-  private translate(source: Endpoint, to: Endpoint): Endpoint | undefined {
-    const known = this.conntrack.backendOf(source, to);
-    if (known && this.services.stillValid('UDP', to, known)) return known;
+  /** Where a datagram goes: the destination itself when no service has it; undefined when it is dropped. */
+  private translate(source: Endpoint, to: Endpoint, inside: boolean): Translation | undefined {
+    const known = this.conntrack.flowOf(source, to);
+    if (known && this.services.stillValid('UDP', to, known.backend)) return known;
     if (known) this.conntrack.remove(source, to);
-    const resolution = this.services.resolve('UDP', to, { ip: source.ip, nodeAddress: this.hostStack.ips.includes(to.ip) });
-    if (resolution === 'unmatched') return to;
+    const resolution = this.services.resolve('UDP', to, { ip: source.ip, nodeAddress: this.hostStack.ips.includes(to.ip), inside });
+    if (resolution === 'unmatched') return { backend: to, masquerade: false };
     if (typeof resolution === 'string') return undefined;
-    this.conntrack.add(source, to, resolution.to);
-    return resolution.to;
+    const translation = { backend: resolution.to, masquerade: resolution.masquerade };
+    this.conntrack.add(source, to, translation);
+    return translation;
   }
 
   private routeDatagram(packet: { source: Endpoint; to: Endpoint; bytes: Uint8Array; fromNode: string }): void {
@@ -252,19 +306,27 @@ export class Switch implements VnetSwitch, Uplink {
   deliverDatagram({ source, to, bytes }: { source: Endpoint; to: Endpoint; bytes: Uint8Array }): void {
     const route = this.wiring.route(to.ip);
     if (route.kind !== 'stack') return;
-    const socket = route.stack.udpAt(to);
-    if (!socket && route.stack === this.hostStack && this.masquerade(source, to, bytes)) return;
-    const from = this.conntrack.originalOf(to, source) ?? source;
-    socket?.onMessage(bytes, from);
+    const { stack } = route;
+    const socket = stack.udpAt(to);
+    if (!socket && stack === this.hostStack) return this.relay(source, to, bytes);
+    if (stack !== this.hostStack && !this.policies.idle) {
+      if (!this.mayEnter('UDP', { source, to }) && !this.policies.isAnswer({ source, to })) return;
+      this.policies.remember({ source, to });
+    }
+    socket?.onMessage(bytes, this.conntrack.originalOf(to, source) ?? source);
   }
 
-  /** A datagram for a node port: sent on from the node's own address, answers go back the same way. */
-  private masquerade(source: Endpoint, to: Endpoint, bytes: Uint8Array): boolean {
+  /** A datagram for a node port: to a backend here as it came, else from the node's own address, where the answers come back to. */
+  private relay(source: Endpoint, to: Endpoint, bytes: Uint8Array): void {
+    const target = this.translate(source, to, false);
+    if (!target || target.backend === to) return;
+    if (target.masquerade) this.masquerade({ source, to, backend: target.backend, bytes });
+    else this.routeDatagram({ source, to: target.backend, bytes, fromNode: this.node });
+  }
+
+  private masquerade({ source, to, backend, bytes }: { source: Endpoint; to: Endpoint; backend: Endpoint; bytes: Uint8Array }): void {
     const key = `${source.ip}|${source.port}|${to.port}`;
     let flow = this.masquerades?.get(key);
-    const target = this.translate(source, to);
-    if (target === to) return false;
-    if (!target) return true;
     if (!flow) {
       const socket = this.hostStack.udp({ ip: this.nodeIp, port: 0 }, (answer) => {
         this.routeDatagram({ source: to, to: source, bytes: answer, fromNode: this.node });
@@ -278,8 +340,6 @@ export class Switch implements VnetSwitch, Uplink {
       socket.close();
       this.masquerades?.delete(key);
     });
-    socket.send(bytes, target);
-    return true;
+    socket.send(bytes, backend);
   }
-
 }

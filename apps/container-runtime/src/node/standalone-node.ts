@@ -1,7 +1,7 @@
 import { type Channel, type GrpcServer, type TlsMaterial, grpcServer } from '@orrery/rpc';
 import { type Component, ConfigError, type ConfigOf, type ConfigSchema, type Env } from '@orrery/runtime';
 import { type Conn, type Endpoint, type HostGateway, NetError, createFabric } from '@orrery/vnet';
-import { createPeerLinks, linkService, membersOnly, switchControlService } from '@orrery/vnet-link';
+import { controlTarget, createPeerLinks, linkService, membersOnly, switchControlService } from '@orrery/vnet-link';
 import { type ContainerRuntimeDeps, createContainerRuntime } from '../component.ts';
 import type { ContainerRuntimeConfig } from '../config.ts';
 
@@ -58,7 +58,7 @@ export function createStandaloneNode(env: Env, deps: StandaloneNodeDeps, config:
   const fabric = createFabric(env, { hostGateway: hostGateway(config.hostGateway, deps.dialHost) });
   const own = fabric.addSwitch({ node, nodeIp });
   const links = createPeerLinks({ fabric, clock: env.clock, node, connect });
-  const control = switchControlService({ setServiceRules: (rules) => own.setServiceRules(rules), setPeers: (peers) => links.setPeers(peers) });
+  const control = switchControlService(controlTarget(own, links));
   const services = [linkService(fabric, env.clock), control];
   const runtime = createContainerRuntime(env, { ...deps, switch: own }, config);
   let server: GrpcServer | undefined;
