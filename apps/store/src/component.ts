@@ -1,4 +1,4 @@
-import type { HttpServer, ServeGrpc, ServeHttp } from '@orrery/node-io';
+import type { DialGrpc, HttpServer, ServeGrpc, ServeHttp } from '@orrery/node-io';
 import type { Raft, RaftOptions } from '@orrery/raft';
 import { type Channel, Code, type GrpcServer, RpcError, type ServedService, type TlsMaterial, grpcServer, inMemoryChannel } from '@orrery/rpc';
 import { type Component, ConfigError, type Disk, type Env, resolveConfig } from '@orrery/runtime';
@@ -44,6 +44,8 @@ export interface StoreDeps {
   readonly serveHttp?: ServeHttp | undefined;
   /** Serves clients and members; without, `grpcServer` of `@orrery/rpc` does. */
   readonly serveGrpc?: ServeGrpc | undefined;
+  /** Connects to other members; without, `grpcChannel` of `@orrery/rpc` does. */
+  readonly dialGrpc?: DialGrpc | undefined;
   /** The process is the store's alone. */
   readonly alone?: Alone | undefined;
   /** Connects to another member at its URL; without, over gRPC. */
@@ -216,7 +218,7 @@ class StoreComponent implements Store {
       settings,
       newRaft: deps.newRaft,
       alone: deps.alone,
-      dial: deps.dialPeer ?? ((url) => dialPeer(url, tls)),
+      dial: deps.dialPeer ?? ((url) => dialPeer(url, tls, deps.dialGrpc)),
       removed: () => void this.leave(),
     });
     this.cluster = cluster;

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { nodeDisk, realClock, realRandom, serveGrpc } from '@orrery/node-io';
+import { dialGrpc, nodeDisk, realClock, realRandom, serveGrpc } from '@orrery/node-io';
 import { ensurePki } from '@orrery/node-io/pki';
 import { ClusterDefinition, MaintenanceDefinition } from '@orrery/proto/etcd';
 import { type Channel, createClient, grpcChannel, spreadChannel } from '@orrery/rpc';
@@ -43,7 +43,7 @@ export async function startCluster(role: 'leader' | 'follower' | 'any'): Promise
   const initialCluster = ports.map((port, i) => `m${i}=127.0.0.1:${port}`);
   const stores = ports.map((port, i) => {
     const own = { name: `m${i}`, dataDir: join(dir.path, `m${i}`), listenPeer: [`127.0.0.1:${port}`], initialCluster, electionTimeout: 500, heartbeatInterval: 50 };
-    return createStore(env(), { disk: nodeDisk, serveGrpc }, { listenClient: ['127.0.0.1:0'], ...own });
+    return createStore(env(), { disk: nodeDisk, serveGrpc, dialGrpc }, { listenClient: ['127.0.0.1:0'], ...own });
   });
   await Promise.all(stores.map((store) => store.start()));
   const leads = async (store: (typeof stores)[number]): Promise<boolean> => {

@@ -4,9 +4,11 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
-import { type CallContext, type Channel, Code, type Client, RpcError, createClient, grpcChannel, service } from '@orrery/rpc';
+import { type CallContext, type Channel, Code, type Client, RpcError, type TlsMaterial, createClient, grpcChannel, service } from '@orrery/rpc';
+import * as grpc from '@grpc/grpc-js';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
+import { dialGrpc } from './grpc-dialer.ts';
 import { serveGrpc } from './grpc-listener.ts';
 import { ensurePki } from './pki/index.ts';
 
@@ -53,13 +55,17 @@ const echo = service(Echo as never, {
 
 type EchoClient = Client<typeof Echo>;
 
-async function serve(options: Parameters<typeof serveGrpc>[1] = {}) {
+/** Both clients: that of gRPC's own library, and ours. */
+type Dial = (target: string, options?: { tls?: TlsMaterial; serverName?: string }) => Channel;
+const clients: readonly (readonly [string, Dial])[] = [['grpc-js', grpcChannel], ['our own client', dialGrpc]];
+
+async function serve(options: Parameters<typeof serveGrpc>[1] = {}, dial: Dial = grpcChannel) {
   contexts = [];
   const server = serveGrpc([echo], options);
   const port = await server.listen('127.0.0.1:0');
   cleanUps.push(() => server.stop());
-  const open = (extra: Parameters<typeof grpcChannel>[1] = {}): { client: EchoClient; channel: Channel } => {
-    const channel = grpcChannel(`127.0.0.1:${port}`, extra);
+  const open = (extra: Parameters<Dial>[1] = {}): { client: EchoClient; channel: Channel } => {
+    const channel = dial(`127.0.0.1:${port}`, extra);
     cleanUps.push(() => channel.close());
     return { client: createClient(Echo, channel) as EchoClient, channel };
   };
@@ -69,9 +75,9 @@ async function serve(options: Parameters<typeof serveGrpc>[1] = {}) {
 const call = (client: EchoClient, request: string | Buffer, options?: object): Promise<Buffer> => client.one(Buffer.from(request) as never, options) as Promise<Buffer>;
 const repeat = (client: EchoClient, what: string): AsyncIterable<Buffer> => client.repeat(Buffer.from(what) as never) as unknown as AsyncIterable<Buffer>;
 
-describe('gRPC over our own HTTP/2', () => {
+describe.each(clients)('gRPC over our own HTTP/2, asked by %s', (_client, dial) => {
   it('answers, from nothing to more than all windows', async () => {
-    const { client } = (await serve()).open();
+    const { client } = (await serve({}, dial)).open();
     for (const size of [0, 1, 16_379, 16_380, 65_530, 65_531, 1_048_571, 1_048_576, 5_000_000]) {
       const request = Buffer.alloc(size, 'x');
       expect((await call(client, request)).equals(request)).toBe(true);
@@ -81,7 +87,7 @@ describe('gRPC over our own HTTP/2', () => {
   });
 
   it('streams both ways', async () => {
-    const { client } = (await serve()).open();
+    const { client } = (await serve({}, dial)).open();
     const chunks = async function* () {
       for (let i = 0; i < 60; i++) yield Buffer.alloc(50_000);
     };
@@ -95,7 +101,7 @@ describe('gRPC over our own HTTP/2', () => {
   });
 
   it('fails with the code and the words of the handler, in whatever script', async () => {
-    const { client } = (await serve()).open();
+    const { client } = (await serve({}, dial)).open();
     await expect(call(client, 'fail')).rejects.toMatchObject({ code: Code.NOT_FOUND, message: 'no such thing: 100 % “gone”\n' });
     await expect(call(client, 'bug')).rejects.toMatchObject({ code: Code.UNKNOWN, message: 'a bug' });
     await expect(call(client, 'x')).resolves.toEqual(Buffer.from('x'));
@@ -110,7 +116,7 @@ describe('gRPC over our own HTTP/2', () => {
   });
 
   it('tells what it does not serve', async () => {
-    const { channel } = (await serve()).open();
+    const { channel } = (await serve({}, dial)).open();
     const other = { ...Echo, fullName: 'test.Other' };
     await expect((createClient(other, channel) as EchoClient).one(Buffer.alloc(0) as never)).rejects.toMatchObject({ code: Code.UNIMPLEMENTED, message: 'unknown service test.Other' });
     const more = { ...Echo, methods: { one: method('Two', false, false) } };
@@ -118,7 +124,7 @@ describe('gRPC over our own HTTP/2', () => {
   });
 
   it('passes metadata on, keeps deadlines, aborts what the client gives up', async () => {
-    const { port, open } = await serve();
+    const { port, open } = await serve({}, dial);
     const { client } = open();
     await call(client, 'x', { metadata: { hasleader: 'true' } });
     expect(contexts[0]?.metadata).toMatchObject({ hasleader: 'true' });
@@ -142,7 +148,7 @@ describe('gRPC over our own HTTP/2', () => {
   });
 
   it('pauses a stream whose client does not read', async () => {
-    const { open } = await serve();
+    const { open } = await serve({}, dial);
     const { client } = open();
     const stream = repeat(client, '100000 10000')[Symbol.asyncIterator]();
     await stream.next();
@@ -154,7 +160,7 @@ describe('gRPC over our own HTTP/2', () => {
   });
 
   it('lets calls in flight finish when it stops, and ends those that do not', async () => {
-    const { server, open } = await serve();
+    const { server, open } = await serve({}, dial);
     const { client } = open();
     await call(client, 'x');
     const waiting = call(client, 'wait');
@@ -171,13 +177,13 @@ describe('gRPC over our own HTTP/2', () => {
     const pki = ensurePki(dir, { dnsNames: ['localhost'] });
     const { cert, key } = pki.servingCert('server', { subject: { commonName: 'server' }, altNames: { dnsNames: ['localhost'], ipAddresses: ['127.0.0.1'] } });
     const user = pki.clientCert('someone', ['people', 'others']);
-    const strict = await serve({ tls: { ca: pki.caCert, cert, key }, requireClientCert: true });
+    const strict = await serve({ tls: { ca: pki.caCert, cert, key }, requireClientCert: true }, dial);
     const known = strict.open({ tls: { ca: pki.caCert, cert: user.cert, key: user.key }, serverName: 'localhost' });
     expect(text(await call(known.client, 'x'))).toBe('x');
     expect(contexts[0]?.peer).toMatchObject({ commonName: 'someone', organizations: expect.arrayContaining(['people', 'others']) as string[] });
     const unknown = strict.open({ tls: { ca: pki.caCert }, serverName: 'localhost' });
     await expect(call(unknown.client, 'x', { timeoutMs: 2000 })).rejects.toBeInstanceOf(RpcError);
-    const lax = await serve({ tls: { ca: pki.caCert, cert, key }, optionalClientCert: true });
+    const lax = await serve({ tls: { ca: pki.caCert, cert, key }, optionalClientCert: true }, dial);
     await call(lax.open({ tls: { ca: pki.caCert }, serverName: 'localhost' }).client, 'x');
     await call(lax.open({ tls: { ca: pki.caCert, cert: user.cert, key: user.key }, serverName: 'localhost' }).client, 'x');
     expect(contexts.map(({ peer }) => [peer.commonName, peer.shownCertificate?.length !== undefined])).toEqual([[undefined, false], [undefined, true]]);
@@ -189,11 +195,14 @@ describe('gRPC over our own HTTP/2', () => {
     const server = serveGrpc([echo]);
     cleanUps.push(() => server.stop());
     expect(await server.listen(`unix:${dir}/s`)).toBe(0);
-    const channel = grpcChannel(`unix:${dir}/s`);
+    const channel = dial(`unix:${dir}/s`);
     cleanUps.push(() => channel.close());
     expect(text(await call(createClient(Echo, channel) as EchoClient, 'x'))).toBe('x');
   });
 
+});
+
+describe('our own HTTP/2', () => {
   it('reads the headers of another encoder, whatever they are', async () => {
     const { port } = await serve();
     const session = connectHttp2(`http://127.0.0.1:${port}`);
@@ -214,7 +223,9 @@ describe('gRPC over our own HTTP/2', () => {
   it.each([
     ['no POST', { ':method': 'GET', 'content-type': 'application/grpc' }, '', { status: 405 }],
     ['no gRPC', { 'content-type': 'application/json' }, '', { status: 415 }],
-    ['a compressed message', { 'grpc-encoding': 'gzip' }, '010000000178', { code: '12' }],
+    ['an encoding that nobody knows', { 'grpc-encoding': 'snappy' }, '010000000178', { code: '12', message: 'grpc: Decompressor is not installed for grpc-encoding "snappy"', accepts: 'identity,gzip' }],
+    ['what is no gzip', { 'grpc-encoding': 'gzip' }, '010000000178', { code: '13' }],
+    ['a compressed message that no encoding was told of', {}, '010000000178', { code: '13', message: 'grpc: compressed flag set with identity or empty encoding' }],
     ['a message that ends early', {}, '000000000978', { code: '13' }],
     ['no message', {}, '', { code: '13' }],
     ['two messages', {}, '000000000178000000000178', { code: '13' }],
@@ -226,10 +237,34 @@ describe('gRPC over our own HTTP/2', () => {
     const session = connectHttp2(`http://127.0.0.1:${port}`);
     cleanUps.push(() => session.close());
     const stream = session.request({ ':method': 'POST', ':path': '/test.Echo/One', 'content-type': 'application/grpc', ...headers });
-    const answer = new Promise<{ status: number | undefined; code: string | undefined }>((resolve) => stream.on('response', (head) => resolve({ status: head[':status'], code: head['grpc-status'] as string | undefined })));
+    const answer = new Promise((resolve) => stream.on('response', (head) => resolve({ status: head[':status'], code: head['grpc-status'], message: decodeURIComponent(String(head['grpc-message'])), accepts: head['grpc-accept-encoding'] })));
     stream.on('error', () => undefined).resume();
     stream.end(Buffer.from(body, 'hex'));
     expect(await answer).toMatchObject(expected);
+  });
+
+  it('takes messages packed by gzip, no more of them than fit', async () => {
+    const { port } = await serve({ maxMessageBytes: 10_000 });
+    const channel = new grpc.Client(`127.0.0.1:${port}`, grpc.credentials.createInsecure(), { 'grpc.default_compression_algorithm': 2 });
+    cleanUps.push(() => channel.close());
+    const ask = (request: Buffer) =>
+      new Promise<Buffer | undefined>((resolve, reject) => channel.makeUnaryRequest('/test.Echo/One', (bytes: Buffer) => bytes, (bytes) => bytes, request, (error, answer) => (error ? reject(error) : resolve(answer))));
+    expect(await ask(Buffer.alloc(10_000, 'y'))).toEqual(Buffer.alloc(10_000, 'y'));
+    await expect(ask(Buffer.alloc(10_001, 'y'))).rejects.toMatchObject({ code: Code.RESOURCE_EXHAUSTED, details: 'grpc: received message after decompression larger than max 10000' });
+    const plain = createClient(Echo, grpcChannel(`127.0.0.1:${port}`)) as EchoClient;
+    await expect(call(plain, Buffer.alloc(10_001))).rejects.toMatchObject({ code: Code.RESOURCE_EXHAUSTED, message: 'grpc: received message larger than max (10001 vs. 10000)' });
+  });
+
+  it('ends the connection of a client that pings too often', async () => {
+    const { port } = await serve({ pings: { minMs: 60_000, withoutCalls: true } });
+    const session = connectHttp2(`http://127.0.0.1:${port}`);
+    session.on('error', () => undefined);
+    const left = new Promise((resolve) => session.on('goaway', (code, _last, data) => resolve([code, String(data)])));
+    session.on('connect', () => {
+      for (let i = 0; i < 4; i++) session.ping(() => undefined);
+    });
+    expect(await left).toEqual([11, 'too_many_pings']);
+    session.destroy();
   });
 
   it('closes connections of those who speak something else', async () => {

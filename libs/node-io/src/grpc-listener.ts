@@ -1,17 +1,13 @@
 import { rmSync } from 'node:fs';
 import { type Server, type Socket, createServer } from 'node:net';
 import { type TLSSocket, createServer as createTlsServer } from 'node:tls';
-import { type GrpcConnections, type GrpcServer, type GrpcServerOptions, type Peer, type ServedService, type ServerConnection, grpcConnections } from '@orrery/rpc';
+import { type GrpcConnections, type GrpcServer, type GrpcServerOptions, type Http2Connection, type Peer, type ServedService, grpcConnections } from '@orrery/rpc';
+import { gunzip } from './gunzip.ts';
 import { realClock } from './real-clock.ts';
+import { prepareSocket, transportOf } from './socket-transport.ts';
 
 /** Largest message that is taken, as `grpcServer` has it. */
-const maxMessageBytes = 512 * 1024 * 1024;
-/** A peer that vanished is found out by the kernel after this long and a few probes. */
-const tcpKeepAliveMs = 15_000;
-/** More than this is not gathered before it leaves. */
-const gatherBytes = 64 * 1024;
-/** Pieces that are smaller on average are copied together, larger ones handed over as they are. */
-const copiedBytes = 4096;
+const defaultMaxMessageBytes = 512 * 1024 * 1024;
 
 /** Serves gRPC like `grpcServer` of `@orrery/rpc`, over this library's own HTTP/2: several times the calls a second. */
 export type ServeGrpc = (services: readonly ServedService[], options?: GrpcServerOptions) => GrpcServer;
@@ -25,53 +21,9 @@ function peerOf(socket: Socket, { tls, optionalClientCert = false }: GrpcServerO
   return { address, commonName: [subject.CN ?? ''].flat()[0] ?? '', organizations: subject.O === undefined ? [] : [subject.O].flat() };
 }
 
-/** What one turn of the event loop has to say leaves in one write. */
-function transportOf(socket: Socket) {
-  let parts: Uint8Array[] = [];
-  let bytes = 0;
-  const waiters: (() => void)[] = [];
-  const wake = (): void => {
-    for (const waiter of waiters.splice(0)) waiter();
-  };
-  socket.on('drain', wake);
-  socket.on('close', wake);
-  const flush = (): void => {
-    const [all, total] = [parts, bytes];
-    parts = [];
-    bytes = 0;
-    if (socket.destroyed) return;
-    if (all.length === 1) return void socket.write(all[0] as Uint8Array);
-    if (total < all.length * copiedBytes) return void socket.write(Buffer.concat(all, total));
-    socket.cork();
-    for (const part of all) socket.write(part);
-    socket.uncork();
-  };
-  return {
-    write(part: Uint8Array): void {
-      // After the work of this turn that is already due: answers of one group commit come in one go.
-      if (parts.length === 0) process.nextTick(() => parts.length && flush());
-      parts.push(part);
-      bytes += part.length;
-      if (bytes >= gatherBytes) flush();
-    },
-    get backlog(): number {
-      return bytes + socket.writableLength;
-    },
-    drained: () => (socket.destroyed || !socket.writableNeedDrain ? Promise.resolve() : new Promise<void>((resolve) => waiters.push(resolve))),
-    end(): void {
-      if (parts.length) flush();
-      socket.end();
-      // Whoever does not close in turn is not waited for.
-      socket.resume();
-      socket.setTimeout(1000, () => socket.destroy());
-    },
-  };
-}
-
 function connected(socket: Socket, connections: GrpcConnections, options: GrpcServerOptions): void {
-  socket.setNoDelay(true);
-  socket.setKeepAlive(true, tcpKeepAliveMs);
-  const connection: ServerConnection = connections.accept(transportOf(socket), peerOf(socket, options));
+  prepareSocket(socket);
+  const connection: Http2Connection = connections.accept(transportOf(socket), peerOf(socket, options));
   socket.on('data', (bytes) => connection.receive(bytes));
   // An error is followed by the close.
   socket.on('error', () => connection.close());
@@ -109,7 +61,7 @@ function listenOn(server: Server, address: string): Promise<number> {
 }
 
 export const serveGrpc: ServeGrpc = (services, options = {}) => {
-  const connections = grpcConnections(services, { clock: realClock, maxMessageBytes });
+  const connections = grpcConnections(services, { clock: realClock, maxMessageBytes: options.maxMessageBytes ?? defaultMaxMessageBytes, gunzip, pings: options.pings });
   const servers: Server[] = [];
   const sockets = new Set<Socket>();
   const stop = async (graceMs = 0): Promise<void> => {

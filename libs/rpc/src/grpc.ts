@@ -1,4 +1,5 @@
 import * as grpc from '@grpc/grpc-js';
+import type { PingLimits } from './http2/ping-policy.ts';
 import { Code, RpcError, toRpcError } from './rpc-error.ts';
 import type { CallContext, CallOptions, Channel, MethodDefinition, MessageType, Peer, ServedService, ServiceDefinition } from './service.ts';
 
@@ -208,6 +209,10 @@ export interface GrpcServerOptions {
   readonly requireClientCert?: boolean;
   /** Clients are asked for a certificate but may come without; one they show is `Peer.shownCertificate`, for the handler to verify. */
   readonly optionalClientCert?: boolean;
+  /** Of one request; larger ones are refused with RESOURCE_EXHAUSTED (512 MiB). */
+  readonly maxMessageBytes?: number | undefined;
+  /** How often clients may ping; of `serveGrpc` only. */
+  readonly pings?: PingLimits | undefined;
 }
 
 function serverCredentials({ tls, requireClientCert = false, optionalClientCert = false }: GrpcServerOptions): grpc.ServerCredentials {
@@ -221,7 +226,8 @@ function serverCredentials({ tls, requireClientCert = false, optionalClientCert 
 
 /** Serves over gRPC. */
 export function grpcServer(services: readonly ServedService[], options: GrpcServerOptions = {}): GrpcServer {
-  const server = new grpc.Server({ ...limits, 'grpc.keepalive_permit_without_calls': 1, 'grpc.http2.min_ping_interval_without_data_ms': 1000 });
+  const received = options.maxMessageBytes === undefined ? {} : { 'grpc.max_receive_message_length': options.maxMessageBytes };
+  const server = new grpc.Server({ ...limits, ...received, 'grpc.keepalive_permit_without_calls': 1, 'grpc.http2.min_ping_interval_without_data_ms': 1000 });
   for (const { definition, handlers } of services) {
     const methods = Object.entries(definition.methods);
     const described = Object.fromEntries(methods.map(([key, method]) => [key, grpcMethod(definition, method)]));

@@ -5,4 +5,6 @@ export * from './http2/grpc-connections.ts';
 export * from './in-memory.ts';
 export * from './rpc-error.ts';
 export * from './service.ts';
-export type { ByteTransport, ServerConnection } from './http2/server-connection.ts';
+export * from './http2/http2-channel.ts';
+export type { ByteTransport, Http2Connection } from './http2/connection.ts';
+export type { PingLimits } from './http2/ping-policy.ts';

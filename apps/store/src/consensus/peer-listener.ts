@@ -1,4 +1,4 @@
-import type { ServeGrpc } from '@orrery/node-io';
+import type { DialGrpc, ServeGrpc } from '@orrery/node-io';
 import { type Channel, type GrpcServer, type ServedService, type TlsMaterial, grpcChannel } from '@orrery/rpc';
 import { ConfigError } from '@orrery/runtime';
 import type { StoreConfig } from '../config.ts';
@@ -33,9 +33,9 @@ export function clusterSettings(config: StoreConfig): ClusterSettings {
 }
 
 /** Connects to a member at its URL, with this member's certificate where that is https. */
-export function dialPeer(url: string, tls: TlsMaterial | undefined): Channel {
+export function dialPeer(url: string, tls: TlsMaterial | undefined, dial: DialGrpc = grpcChannel): Channel {
   const { protocol, host } = new URL(url);
-  return grpcChannel(host, { ...(protocol === 'https:' ? { tls: tls ?? {} } : {}), keepAliveMs: 2000 });
+  return dial(host, { ...(protocol === 'https:' ? { tls: tls ?? {} } : {}), keepAliveMs: 2000 });
 }
 
 /** Listens for the other members. */

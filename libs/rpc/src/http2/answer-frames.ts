@@ -1,4 +1,4 @@
-import type { RpcError } from '../rpc-error.ts';
+import { Code, type RpcError } from '../rpc-error.ts';
 import { flag, frame, frameHeader, writeHeader } from './frames.ts';
 import { encodeHeader } from './hpack.ts';
 import { headersFrame } from './send-window.ts';
@@ -22,6 +22,14 @@ export function okTrailer(stream: number): Buffer {
 export function failureTrailer(stream: number, { code, message }: RpcError, begun: boolean): Buffer {
   const status = [encodeHeader(['grpc-status', String(code)]), encodeHeader(['grpc-message', percentEncoded(message)])];
   return headersFrame(stream, Buffer.concat(begun ? status : [answerHead, ...status]), true);
+}
+
+const acceptsGzip = encodeHeader(['grpc-accept-encoding', 'identity,gzip']);
+
+/** Refuses a call whose messages are packed in a way that nobody here knows, in the words of Go's gRPC; says what is known. */
+export function unknownEncoding(stream: number, encoding: string): Buffer {
+  const status = [encodeHeader(['grpc-status', String(Code.UNIMPLEMENTED)]), encodeHeader(['grpc-message', percentEncoded(`grpc: Decompressor is not installed for grpc-encoding ${JSON.stringify(encoding)}`)])];
+  return headersFrame(stream, Buffer.concat([answerHead, acceptsGzip, ...status]), true);
 }
 
 /** What is no gRPC is answered in HTTP. */

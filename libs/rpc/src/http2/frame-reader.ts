@@ -22,15 +22,17 @@ export interface FrameHead {
 
 const nothing = Buffer.alloc(0);
 
-/** Cuts what a client sends, in whatever pieces it comes, into frames: first the preface, then one after the other. */
+/** Cuts what the other end sends, in whatever pieces it comes, into frames: first a client's preface, then one after the other. */
 export class FrameReader {
   private readonly frame: (head: FrameHead, payload: Buffer) => void;
   private rest: Buffer = nothing;
-  private greeted = false;
+  private greeted: boolean;
   private stopped = false;
 
-  constructor(frame: (head: FrameHead, payload: Buffer) => void) {
+  /** `greeted`: no preface comes, as from a server. */
+  constructor(frame: (head: FrameHead, payload: Buffer) => void, { greeted = false } = {}) {
     this.frame = frame;
+    this.greeted = greeted;
   }
 
   /** Throws ConnectionError, and whatever the receiver of frames throws. */

@@ -1,17 +1,29 @@
 import type { Clock } from '@orrery/runtime';
 import { Code, RpcError } from '../rpc-error.ts';
 import type { Peer, ServedService } from '../service.ts';
-import { failureTrailer, httpRefusal } from './answer-frames.ts';
+import { failureTrailer, httpRefusal, unknownEncoding } from './answer-frames.ts';
 import { type CallHead, callHead } from './call-head.ts';
+import { type ByteTransport, Http2Connection, type Stream, type StreamEvents } from './connection.ts';
 import type { Header } from './hpack.ts';
+import { type Gunzip, isKnownEncoding } from './messages.ts';
+import { type PingLimits, PingPolicy } from './ping-policy.ts';
 import { type CallSite, type Route, ServerCall } from './server-call.ts';
-import { type ByteTransport, ServerConnection, type ServerStream, type StreamEvents } from './server-connection.ts';
 
 export interface GrpcConnections {
   /** A connection was accepted; feed what comes to `receive`, and `close` it when it is gone. */
-  accept(transport: ByteTransport, peer: Peer): ServerConnection;
+  accept(transport: ByteTransport, peer: Peer): Http2Connection;
   /** Connections that are not closed. */
-  readonly open: ReadonlySet<ServerConnection>;
+  readonly open: ReadonlySet<Http2Connection>;
+}
+
+export interface GrpcConnectionsOptions {
+  readonly clock: Clock;
+  /** Larger messages are refused with RESOURCE_EXHAUSTED. */
+  readonly maxMessageBytes: number;
+  /** Unpacks messages of `grpc-encoding: gzip`; without, that is as unknown as any other encoding. */
+  readonly gunzip?: Gunzip | undefined;
+  /** How often clients may ask for a sign of life; without, as often as they like. */
+  readonly pings?: PingLimits | undefined;
 }
 
 const ignored: StreamEvents = { data: () => undefined, end: () => undefined, closed: () => undefined };
@@ -33,11 +45,11 @@ function unknownPath(path: string, services: readonly ServedService[]): RpcError
 }
 
 /** gRPC over HTTP/2 connections that someone else accepts: no sockets, no time but the clock's. Errors have the words of Go's gRPC. */
-export function grpcConnections(services: readonly ServedService[], options: { clock: Clock; maxMessageBytes: number }): GrpcConnections {
+export function grpcConnections(services: readonly ServedService[], options: GrpcConnectionsOptions): GrpcConnections {
   const routes = routesOf(services);
-  const open = new Set<ServerConnection>();
+  const open = new Set<Http2Connection>();
 
-  const begin = (site: CallSite, stream: ServerStream, head: CallHead): StreamEvents => {
+  const begin = (site: CallSite, stream: Stream, head: CallHead): StreamEvents => {
     const { connection } = site;
     const { id } = stream.out;
     const refuse = (frames: Buffer): StreamEvents => (connection.finish(stream, frames), ignored);
@@ -46,6 +58,7 @@ export function grpcConnections(services: readonly ServedService[], options: { c
     if (head.refusal) return refuse(failureTrailer(id, head.refusal, false));
     const route = routes.get(head.path);
     if (!route) return refuse(failureTrailer(id, unknownPath(head.path, services), false));
+    if (!isKnownEncoding(head.encoding, options.gunzip)) return refuse(unknownEncoding(id, head.encoding));
     return new ServerCall(site, stream, { head, route });
   };
 
@@ -59,7 +72,7 @@ export function grpcConnections(services: readonly ServedService[], options: { c
         if (headers !== lastHeaders || !lastHead) lastHead = callHead((lastHeaders = headers));
         return lastHead;
       };
-      const connection: ServerConnection = new ServerConnection(
+      const connection: Http2Connection = new Http2Connection(
         {
           write: (bytes) => transport.write(bytes),
           get backlog() {
@@ -71,9 +84,11 @@ export function grpcConnections(services: readonly ServedService[], options: { c
             transport.end();
           },
         },
-        (stream, headers) => begin(site, stream, headOf(headers)),
+        { role: 'server', opened: (stream, headers) => begin(site, stream, headOf(headers)), pinged: (busy) => policy?.complaint(busy, connection.size) },
       );
-      const site: CallSite = { connection, transport, clock: options.clock, peer, maxMessageBytes: options.maxMessageBytes };
+      const { clock, maxMessageBytes, gunzip, pings } = options;
+      const policy = pings && new PingPolicy(pings, () => clock.monotonic());
+      const site: CallSite = { connection, transport, clock, peer, maxMessageBytes, gunzip };
       open.add(connection);
       return connection;
     },

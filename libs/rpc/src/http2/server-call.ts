@@ -2,10 +2,11 @@ import type { Clock, Timer } from '@orrery/runtime';
 import { AsyncQueue } from '../async-queue.ts';
 import { Code, RpcError, toRpcError } from '../rpc-error.ts';
 import type { CallContext, MethodDefinition, Peer } from '../service.ts';
-import { answerHead, failureTrailer, messageHeader, messageOf, messagePrefix, okTrailer, wholeAnswer } from './answer-frames.ts';
+import { answerHead, failureTrailer, messageHeader, okTrailer, wholeAnswer } from './answer-frames.ts';
 import type { CallHead } from './call-head.ts';
+import { type ByteTransport, type Http2Connection, type Stream, type StreamEvents, streamWindow } from './connection.ts';
 import { encodeMessage } from './encode.ts';
-import { type ByteTransport, type ServerConnection, type ServerStream, type StreamEvents, streamWindow } from './server-connection.ts';
+import { type Gunzip, MessageReader, sendMessage } from './messages.ts';
 
 /** A method with what carries it out; without a handler it answers UNIMPLEMENTED. */
 export interface Route {
@@ -15,35 +16,31 @@ export interface Route {
 
 /** What the calls of one connection share. */
 export interface CallSite {
-  readonly connection: ServerConnection;
+  readonly connection: Http2Connection;
   readonly transport: ByteTransport;
   readonly clock: Clock;
   readonly peer: Peer;
   readonly maxMessageBytes: number;
+  readonly gunzip: Gunzip | undefined;
 }
 
 /** Room is given back in pieces of this size. */
 const creditBytes = 64 * 1024;
 /** A stream of answers pauses while so much of it waits for the client. */
 const maxWaiting = 256 * 1024;
-const copiedBytes = 4096;
 
 /** One call: it collects what the client sends, has it carried out, and answers. */
 export class ServerCall implements CallContext, StreamEvents {
   readonly metadata: CallContext['metadata'];
   readonly peer: Peer;
   private readonly site: CallSite;
-  private readonly stream: ServerStream;
+  private readonly stream: Stream;
   private readonly route: Route;
-  private readonly encoding: string;
+  private readonly messages: MessageReader;
   private readonly timer: Timer | undefined;
   private readonly queue: AsyncQueue<Buffer> | undefined;
   private controller: AbortController | undefined;
   private aborted: RpcError | undefined;
-  /** Pieces of a message that is not whole; what they have, and must have, together. */
-  private parts: Buffer[] = [];
-  private have = 0;
-  private need = messageHeader;
   private request: Buffer | undefined;
   /** Bytes of requests that the handler has not taken. */
   private unread = 0;
@@ -52,14 +49,14 @@ export class ServerCall implements CallContext, StreamEvents {
   private begun = false;
   private over = false;
 
-  constructor(site: CallSite, stream: ServerStream, call: { head: CallHead; route: Route }) {
+  constructor(site: CallSite, stream: Stream, call: { head: CallHead; route: Route }) {
     const { head, route } = call;
     this.site = site;
     this.stream = stream;
     this.route = route;
     this.metadata = head.metadata;
     this.peer = site.peer;
-    this.encoding = head.encoding;
+    this.messages = new MessageReader({ maxBytes: site.maxMessageBytes, encoding: head.encoding, gunzip: site.gunzip });
     if (head.timeoutMs !== undefined) this.timer = site.clock.after(Math.min(head.timeoutMs, 2 ** 31 - 1), () => this.fail(new RpcError(Code.DEADLINE_EXCEEDED, 'context deadline exceeded')));
     if (!route.method.requestStream) return;
     this.queue = new AsyncQueue<Buffer>();
@@ -78,43 +75,17 @@ export class ServerCall implements CallContext, StreamEvents {
   data(payload: Buffer): void {
     if (this.over) return;
     this.owed += payload.length;
-    this.have += payload.length;
-    if (this.parts.length) this.parts.push(payload);
-    if (this.have >= this.need) this.cut(this.parts.length ? Buffer.concat(this.parts, this.have) : payload);
-    else if (this.parts.length === 0) this.parts.push(payload);
+    try {
+      this.messages.push(payload, this);
+    } catch (error) {
+      return this.fail(error);
+    }
     this.credit();
   }
 
-  /** Takes the whole messages off what came, and keeps the rest. */
-  private cut(bytes: Buffer): void {
-    let at = 0;
-    this.need = messageHeader;
-    while (at + messageHeader <= bytes.length) {
-      const length = bytes.readUInt32BE(at + 1);
-      const refusal = this.refusal(bytes[at] as number, length);
-      if (refusal) return this.fail(refusal);
-      const end = at + messageHeader + length;
-      if (end > bytes.length) {
-        this.need = messageHeader + length;
-        break;
-      }
-      this.message(bytes.subarray(at + messageHeader, end));
-      if (this.over) return;
-      at = end;
-    }
-    this.have = bytes.length - at;
-    this.parts = this.have ? [bytes.subarray(at)] : [];
-  }
-
-  private refusal(compressed: number, length: number): RpcError | undefined {
-    const { maxMessageBytes } = this.site;
-    if (length > maxMessageBytes) return new RpcError(Code.RESOURCE_EXHAUSTED, `grpc: received message larger than max (${length} vs. ${maxMessageBytes})`);
-    if (compressed === 0) return undefined;
-    if (this.encoding === 'identity') return new RpcError(Code.INTERNAL, 'grpc: compressed flag set with identity or empty encoding');
-    return new RpcError(Code.UNIMPLEMENTED, `grpc: Decompressor is not installed for grpc-encoding "${this.encoding}"`);
-  }
-
-  private message(bytes: Buffer): void {
+  /** A whole one has come. */
+  message(bytes: Buffer): void {
+    if (this.over) return;
     if (this.queue) {
       this.unread += bytes.length;
       this.queue.push(bytes);
@@ -130,7 +101,7 @@ export class ServerCall implements CallContext, StreamEvents {
 
   end(): void {
     if (this.over) return;
-    if (this.have) return this.fail(new RpcError(Code.INTERNAL, 'unexpected EOF'));
+    if (!this.messages.isWhole) return this.fail(new RpcError(Code.INTERNAL, 'unexpected EOF'));
     if (this.queue) return this.queue.end();
     const { request } = this;
     this.request = undefined;
@@ -194,10 +165,7 @@ export class ServerCall implements CallContext, StreamEvents {
     const { connection } = this.site;
     if (!this.begun) connection.sendHeaders(this.stream, answerHead);
     this.begun = true;
-    const { out } = this.stream;
-    // Small ones in one piece; large ones are not copied for the sake of five bytes.
-    if (bytes.length > copiedBytes) connection.windows.data(out, messagePrefix(bytes.length), Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
-    else connection.windows.data(out, messageOf(bytes));
+    sendMessage(connection.windows, this.stream.out, bytes);
   }
 
   private async pump(answers: AsyncIterable<unknown>): Promise<void> {

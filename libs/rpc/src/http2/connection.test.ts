@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeFrame, encodeSettings, flag, frame, frameHeader, preface, uint32 } from './frames.ts';
 import { encodeHeader } from './hpack.ts';
-import { ServerConnection, type ServerStream } from './server-connection.ts';
+import { Http2Connection, type Stream } from './connection.ts';
 
 const headers = Buffer.concat([encodeHeader([':method', 'POST']), encodeHeader([':path', '/a/b'])]);
 const open = (stream: number, flags: number = flag.endHeaders): Buffer => encodeFrame({ type: frame.headers, flags, stream }, headers);
@@ -29,14 +29,17 @@ function cut(bytes: Buffer): Seen[] {
 function setup() {
   let out: Buffer = Buffer.alloc(0);
   const log: string[] = [];
-  const streams: ServerStream[] = [];
+  const streams: Stream[] = [];
   let ended = false;
   const transport = { write: (bytes: Uint8Array) => void (out = Buffer.concat([out, bytes])), backlog: 0, drained: async () => undefined, end: () => void (ended = true) };
-  const connection = new ServerConnection(transport, (stream, list) => {
-    const { id } = stream.out;
-    streams.push(stream);
-    log.push(`${id} open ${list.length}`);
-    return { data: (payload) => log.push(`${id} data ${payload.length}`), end: () => log.push(`${id} end`), closed: () => log.push(`${id} closed`) };
+  const connection = new Http2Connection(transport, {
+    role: 'server',
+    opened: (stream, list) => {
+      const { id } = stream.out;
+      streams.push(stream);
+      log.push(`${id} open ${list.length}`);
+      return { data: (payload) => log.push(`${id} data ${payload.length}`), end: () => log.push(`${id} end`), closed: () => log.push(`${id} closed`) };
+    },
   });
   const said = (): Seen[] => {
     const frames = cut(out);
@@ -96,7 +99,7 @@ describe('a connection', () => {
     ['bad headers', Buffer.concat([greeting, encodeFrame({ type: frame.headers, flags: flag.endHeaders, stream: 1 }, Buffer.from([0x80]))]), '9 header block: no entry 0'],
     ['a window of nothing', Buffer.concat([greeting, encodeFrame({ type: frame.windowUpdate }, uint32(0))]), '1 window update of nothing'],
     ['a window beyond all bounds', Buffer.concat([greeting, encodeFrame({ type: frame.windowUpdate }, uint32(2 ** 31 - 1))]), '3 window too large'],
-    ['a push', Buffer.concat([greeting, encodeFrame({ type: frame.pushPromise, stream: 1 }, Buffer.alloc(8))]), '1 clients do not push'],
+    ['a push', Buffer.concat([greeting, encodeFrame({ type: frame.pushPromise, stream: 1 }, Buffer.alloc(8))]), '1 nobody may push'],
     ['a ping of the wrong length', Buffer.concat([greeting, encodeFrame({ type: frame.ping }, Buffer.alloc(7))]), '6 ping'],
     ['settings of the wrong length', Buffer.concat([greeting, encodeFrame({ type: frame.settings }, Buffer.alloc(7))]), '6 settings'],
     ['a reset of no stream', Buffer.concat([greeting, encodeFrame({ type: frame.reset, stream: 3 }, uint32(8))]), '1 reset of stream 3'],
@@ -135,7 +138,7 @@ describe('a connection', () => {
           for (const step of steps) {
             if ('send' in step) {
               due[step.on] = (due[step.on] as number) + step.send;
-              connection.windows.data((streams[step.on] as ServerStream).out, Buffer.alloc(step.send));
+              connection.windows.data((streams[step.on] as Stream).out, Buffer.alloc(step.send));
             } else if ('room' in step) {
               if (step.on < 0) whole += step.room;
               else room[step.on] = (room[step.on] as number) + step.room;
@@ -165,7 +168,7 @@ describe('a connection', () => {
   it('ends the stream only after all of its data, and resets one whose client has not ended', () => {
     const { connection, streams, said } = greeted();
     connection.receive(open(1));
-    const { out } = streams[0] as ServerStream;
+    const { out } = streams[0] as Stream;
     connection.windows.data(out, Buffer.alloc(70_000));
     connection.windows.end(out, encodeFrame({ type: frame.headers, flags: flag.endHeaders | flag.endStream, stream: 1 }, headers));
     expect(said().every(({ type }) => type === frame.data)).toBe(true);
@@ -182,7 +185,7 @@ describe('a connection', () => {
     connection.receive(open(3));
     expect(said().map(({ type }) => type)).toEqual([frame.goaway, frame.reset]);
     expect(ended()).toBe(false);
-    connection.finish(streams[0] as ServerStream, open(1, flag.endHeaders | flag.endStream));
+    connection.finish(streams[0] as Stream, open(1, flag.endHeaders | flag.endStream));
     expect(ended()).toBe(true);
   });
 
