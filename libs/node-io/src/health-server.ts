@@ -1,6 +1,11 @@
-import type { Component, Env } from '@orrery/runtime';
+import type { Component, ConfigSchema, Env } from '@orrery/runtime';
 import { type HttpServer, type HttpHandler } from './http-server.ts';
 import { serveHttp } from './http-server-node.ts';
+
+/** Setting of programs that serve their health. */
+export const healthAddressSchema = {
+  healthAddress: { type: 'string', default: '', help: 'host:port of /healthz, /livez, /readyz and /metrics; empty for none' },
+} as const satisfies ConfigSchema;
 
 /** `/healthz`, `/livez`, `/readyz` and `/metrics` of a component. Healthy means alive; ready is the component's word. */
 export function healthHandler(component: Component, env: Pick<Env, 'metrics'>): HttpHandler {
