@@ -5,6 +5,7 @@ import type { Channel } from '@orrery/rpc';
 import type { Component, Env } from '@orrery/runtime';
 import type { KubeletConfig } from './config.ts';
 import type { KubeletConfiguration } from './configuration/types.ts';
+import { EvictionManager } from './eviction/eviction-manager.ts';
 import { ImageManager } from './images/image-manager.ts';
 import type { KubeletContext } from './kubelet-context.ts';
 import { NodeAgent } from './node/node-agent.ts';
@@ -66,6 +67,7 @@ class KubeletComponent implements Kubelet {
   readonly context: KubeletContext;
   readonly pods: PodManager;
   private readonly agent: NodeAgent;
+  private readonly evictions: EvictionManager;
   private readonly runtimeEvents: RuntimeEvents;
   private readonly tokens: TokenManager;
   private readonly ownSources: boolean;
@@ -82,7 +84,7 @@ class KubeletComponent implements Kubelet {
     const events = filtered(deps.events ?? createEventRecorder(env, { api, component: 'kubelet', host: config.nodeName }), config.eventRecords);
     this.ownSources = deps.sources === undefined;
     this.tokens = new TokenManager(env, { api });
-    this.agent = new NodeAgent(env, { api, runtime, config, nodeName: this.nodeName, checked: () => this.checked(), events });
+    this.agent = new NodeAgent(env, { api, runtime, config, nodeName: this.nodeName, checked: () => this.checked(), events, pressures: () => this.evictions.conditions, isShuttingDown: () => false });
     const network = deps.dialer && new PodNetwork(env.clock, { dialer: deps.dialer, ...(deps.secure ? { secure: deps.secure } : {}) });
     const actions = { clock: env.clock, runtime, network };
     this.context = {
@@ -104,9 +106,11 @@ class KubeletComponent implements Kubelet {
       actions,
       node: () => this.agent.node,
       hostIps: () => config.nodeIps,
+      admit: (pod) => this.evictions.admit(pod),
       networkProblem: () => (this.agent.health.networkReady ? undefined : this.agent.health.problems.join(', ')),
     };
     this.pods = new PodManager(this.context);
+    this.evictions = new EvictionManager(env, { kubelet: this, changed: () => void this.agent.check(), reclaimDisk: async () => undefined });
     const changes = { changed: this.pods.runtimeChanged.bind(this.pods), lost: () => this.runtimeLost() };
     this.runtimeEvents = new RuntimeEvents(env, { runtime, changes, relistMs: config.relistSeconds * 1000 });
   }
@@ -126,6 +130,7 @@ class KubeletComponent implements Kubelet {
       this.feeds.push(feed);
       await feed.ready(stop);
       this.pods.removeOrphans();
+      this.evictions.start();
       this.serving = true;
     } finally {
       signal?.removeEventListener('abort', abort);
@@ -137,6 +142,7 @@ class KubeletComponent implements Kubelet {
     this.controller.abort(new Error('kubelet stopped'));
     for (const feed of this.feeds.splice(0)) feed.stop();
     this.agent.stop();
+    this.evictions.stop();
     this.runtimeEvents.stop();
     this.context.prober.stop();
     this.pods.stop();

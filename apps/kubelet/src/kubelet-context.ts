@@ -1,10 +1,11 @@
-import type { Node } from '@orrery/api/types';
+import type { Node, Pod } from '@orrery/api/types';
 import type { ApiClient, EventRecorder } from '@orrery/client';
 import type { LogSource, VolumeHost } from '@orrery/cri';
 import type { Env } from '@orrery/runtime';
 import type { KubeletConfig } from './config.ts';
 import type { KubeletConfiguration } from './configuration/types.ts';
 import type { ImageManager } from './images/image-manager.ts';
+import type { Rejection } from './pods/admission.ts';
 import type { ActionDeps } from './probes/handler.ts';
 import type { Prober } from './probes/prober.ts';
 import type { CriRuntime } from './runtime/cri-runtime.ts';
@@ -35,6 +36,8 @@ export interface KubeletContext {
   /** The node as the API server last showed it. */
   readonly node: () => Node;
   readonly hostIps: () => readonly string[];
+  /** What speaks against any further pod now: the node shuts down, or is under pressure. */
+  readonly admit: (pod: Pod) => Rejection | undefined;
   /** Why pods cannot get a network now, if so. */
   readonly networkProblem: () => string | undefined;
 }

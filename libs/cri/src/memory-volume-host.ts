@@ -1,4 +1,4 @@
-import { type DirectoryAttributes, type VolumeFile, type VolumeHost, pathParts } from './volume-host.ts';
+import { type DirectoryAttributes, type StorageUse, type VolumeFile, type VolumeHost, pathParts } from './volume-host.ts';
 
 interface Owned {
   uid?: number;
@@ -41,6 +41,17 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 
 function isFile(node: MemoryNode | undefined, { bytes, mode, uid, gid }: VolumeFile): node is MemoryFile {
   return node?.kind === 'file' && node.mode === mode && node.uid === uid && node.gid === gid && sameBytes(node.bytes, bytes);
+}
+
+function storageOf(node: MemoryNode): StorageUse {
+  if (node.kind !== 'directory') return { bytes: node.kind === 'file' ? node.bytes.length : 0, inodes: 1 };
+  let [bytes, inodes] = [0, 1];
+  for (const child of node.entries.values()) {
+    const use = storageOf(child);
+    bytes += use.bytes;
+    inodes += use.inodes;
+  }
+  return { bytes, inodes };
 }
 
 /** How many files lie below a directory. */
@@ -152,6 +163,11 @@ export class MemoryVolumeHost implements VolumeHost {
   async resolve(path: string): Promise<{ path: string; mode: number } | undefined> {
     const found = this.find(path);
     return found && { path: found.path, mode: found.node.mode };
+  }
+
+  async usage(path: string): Promise<StorageUse | undefined> {
+    const node = this.lookup(path);
+    return node && storageOf(node);
   }
 
   async remove(path: string): Promise<void> {

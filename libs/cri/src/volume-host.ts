@@ -28,6 +28,12 @@ export interface DirectoryAttributes {
   readonly tmpfs?: { readonly sizeBytes?: number };
 }
 
+/** What a file or tree takes. */
+export interface StorageUse {
+  readonly bytes: number;
+  readonly inodes: number;
+}
+
 export interface VolumeHost {
   /**
    * Makes the directory at `path` hold exactly `files` (keys are relative, `/` between parts, never `..`). The change is
@@ -45,6 +51,8 @@ export interface VolumeHost {
   kind(path: string): Promise<'file' | 'directory' | undefined>;
   /** The path with all symbolic links followed, and the permission bits of what is there; undefined when there is nothing. */
   resolve(path: string): Promise<{ readonly path: string; readonly mode: number } | undefined>;
+  /** What is there takes so much, links not followed; undefined when there is nothing. */
+  usage(path: string): Promise<StorageUse | undefined>;
   /** Removes the file or tree; no error when it is gone already. */
   remove(path: string): Promise<void>;
 }

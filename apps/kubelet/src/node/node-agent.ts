@@ -4,9 +4,10 @@ import { type ApiClient, type EventRecorder, deepEqual } from '@orrery/client';
 import { isAlreadyExists, isNotFound } from '@orrery/errors';
 import type { Env, Timer } from '@orrery/runtime';
 import type { KubeletConfig } from '../config.ts';
+import type { Pressure } from '../eviction/thresholds.ts';
 import type { CriRuntime, RuntimeHealth } from '../runtime/cri-runtime.ts';
 import { NodeLease } from './node-lease.ts';
-import { type NodeFacts, newNode, nodeStatus } from './node-status.ts';
+import { type NodeFacts, newNode, nodeStatus, pressureReasons } from './node-status.ts';
 
 export interface NodeAgentOptions {
   readonly api: ApiClient;
@@ -16,6 +17,8 @@ export interface NodeAgentOptions {
   readonly events: EventRecorder;
   /** Called after every look at the runtime, in case its readiness changed. */
   readonly checked: (health: RuntimeHealth) => void;
+  readonly pressures: () => readonly Pressure[];
+  readonly isShuttingDown: () => boolean;
 }
 
 const fastCheckMs = 500;
@@ -44,6 +47,7 @@ export class NodeAgent {
   private lastReportMs = -Infinity;
   private podCidr = '';
   private images: NonNullable<NodeStatus['images']> = [];
+  private pressures: readonly Pressure[] = [];
   private stopped = false;
 
   constructor(env: Env, options: NodeAgentOptions) {
@@ -79,7 +83,7 @@ export class NodeAgent {
   }
 
   get ready(): boolean {
-    return this.health.runtimeReady && this.health.networkReady;
+    return !this.options.isShuttingDown() && this.health.runtimeReady && this.health.networkReady;
   }
 
   /** Looks at the runtime and reports what changed; calls that overlap share one run. */
@@ -92,7 +96,8 @@ export class NodeAgent {
     if (this.stopped) return;
     const before = this.ready;
     await this.lookAtRuntime();
-    if (before !== this.ready) this.recordReadiness();
+    if (before !== this.ready) this.record(this.ready ? 'NodeReady' : 'NodeNotReady');
+    this.recordPressures();
     try {
       await this.report();
     } catch (error) {
@@ -118,8 +123,17 @@ export class NodeAgent {
     this.options.checked(this.health);
   }
 
-  private recordReadiness(): void {
-    const reason = this.ready ? 'NodeReady' : 'NodeNotReady';
+  /** Tells of each pressure condition that has changed, as `NodeHasInsufficientMemory` or the like. */
+  private recordPressures(): void {
+    const now = this.options.pressures();
+    for (const { type, enough, short } of pressureReasons) {
+      const [was, is] = [this.pressures.includes(type), now.includes(type)];
+      if (was !== is) this.record((is ? short : enough)[0].replace('Kubelet', 'Node'));
+    }
+    this.pressures = now;
+  }
+
+  private record(reason: string): void {
     this.options.events.event(Nodes, this.node, { type: 'Normal', reason, message: `Node ${this.options.nodeName} status is now: ${reason}` });
   }
 
@@ -134,7 +148,7 @@ export class NodeAgent {
 
   private facts(): NodeFacts {
     const { config, nodeName } = this.options;
-    return { config, nodeName, runtime: this.runtimeVersion, health: this.health, ips: config.nodeIps, machineId: this.machineId, bootId: this.bootId, images: this.images };
+    return { config, nodeName, runtime: this.runtimeVersion, health: this.health, ips: config.nodeIps, machineId: this.machineId, bootId: this.bootId, images: this.images, pressures: this.options.pressures(), isShuttingDown: this.options.isShuttingDown() };
   }
 
   private async register(): Promise<Node> {

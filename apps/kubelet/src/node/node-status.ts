@@ -1,7 +1,8 @@
-import { addResources, subtractResources } from '@orrery/apimachinery';
 import type { Node, NodeAddress, NodeCondition, NodeStatus, Taint } from '@orrery/api/types';
 import { rfc3339 } from '@orrery/runtime';
 import { type KubeletConfig, pairs } from '../config.ts';
+import type { Pressure } from '../eviction/thresholds.ts';
+import { allocatableOf, nodeCapacity } from './node-capacity.ts';
 import type { RuntimeHealth } from '../runtime/cri-runtime.ts';
 
 export const kubeletVersion = 'v1.36.0';
@@ -15,17 +16,16 @@ export interface NodeFacts {
   readonly machineId: string;
   readonly bootId: string;
   readonly images: NonNullable<NodeStatus['images']>;
+  /** Of what there is too little. */
+  readonly pressures: readonly Pressure[];
+  /** The node is going down in an orderly way. */
+  readonly isShuttingDown: boolean;
 }
 
 export function parseTaint(text: string): Taint {
   const at = text.lastIndexOf(':');
   const [key = '', value] = text.slice(0, at).split('=');
   return { key, effect: text.slice(at + 1), ...(value ? { value } : {}) };
-}
-
-function capacityOf(config: KubeletConfig): Record<string, string> {
-  const base = { cpu: config.cpu, memory: config.memory, 'ephemeral-storage': config.ephemeralStorage, pods: String(config.maxPods), 'hugepages-1Gi': '0', 'hugepages-2Mi': '0' };
-  return addResources({ ...base, ...pairs(config.extendedResources) }, {});
 }
 
 /** The Node to register with. */
@@ -65,20 +65,32 @@ interface ConditionDraft {
   readonly message: string;
 }
 
-function readyCondition(health: RuntimeHealth): ConditionDraft {
+type ConditionFacts = Pick<NodeFacts, 'health' | 'pressures' | 'isShuttingDown'>;
+
+/** Each pressure condition, as it reads while there is enough and while there is not. */
+export const pressureReasons: readonly { type: Pressure; enough: readonly [reason: string, message: string]; short: readonly [reason: string, message: string] }[] = [
+  { type: 'MemoryPressure', enough: ['KubeletHasSufficientMemory', 'kubelet has sufficient memory available'], short: ['KubeletHasInsufficientMemory', 'kubelet has insufficient memory available'] },
+  { type: 'DiskPressure', enough: ['KubeletHasNoDiskPressure', 'kubelet has no disk pressure'], short: ['KubeletHasDiskPressure', 'kubelet has disk pressure'] },
+  { type: 'PIDPressure', enough: ['KubeletHasSufficientPID', 'kubelet has sufficient PID available'], short: ['KubeletHasInsufficientPID', 'kubelet has insufficient PID available'] },
+];
+
+function readyCondition({ health, isShuttingDown }: ConditionFacts): ConditionDraft {
+  if (isShuttingDown) return { type: 'Ready', status: 'False', reason: 'KubeletNotReady', message: 'node is shutting down' };
   if (health.runtimeReady && health.networkReady) return { type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'kubelet is posting ready status' };
   const { problems } = health;
   const message = problems.length === 1 ? (problems[0] ?? '') : `[${problems.join(', ')}]`;
   return { type: 'Ready', status: 'False', reason: 'KubeletNotReady', message };
 }
 
-function conditions(health: RuntimeHealth, old: readonly NodeCondition[], nowMs: number): NodeCondition[] {
+function conditions(facts: ConditionFacts, old: readonly NodeCondition[], nowMs: number): NodeCondition[] {
   const now = rfc3339(nowMs);
   const drafts: ConditionDraft[] = [
-    { type: 'MemoryPressure', status: 'False', reason: 'KubeletHasSufficientMemory', message: 'kubelet has sufficient memory available' },
-    { type: 'DiskPressure', status: 'False', reason: 'KubeletHasNoDiskPressure', message: 'kubelet has no disk pressure' },
-    { type: 'PIDPressure', status: 'False', reason: 'KubeletHasSufficientPID', message: 'kubelet has sufficient PID available' },
-    readyCondition(health),
+    ...pressureReasons.map(({ type, enough, short }): ConditionDraft => {
+      const isShort = facts.pressures.includes(type);
+      const [reason, message] = isShort ? short : enough;
+      return { type, status: isShort ? 'True' : 'False', reason, message };
+    }),
+    readyCondition(facts),
   ];
   return drafts.map((draft) => {
     const before = old.find(({ type }) => type === draft.type);
@@ -95,12 +107,11 @@ function addressesOf(facts: NodeFacts, old: readonly NodeAddress[]): NodeAddress
 /** The status the kubelet reports for its node. */
 export function nodeStatus(facts: NodeFacts, old: NodeStatus, nowMs: number): NodeStatus {
   const { config, runtime } = facts;
-  const capacity = capacityOf(config);
-  const reserved = pairs(config.systemReserved);
+  const capacity = nodeCapacity(config);
   return {
     capacity,
-    allocatable: subtractResources(capacity, reserved),
-    conditions: conditions(facts.health, old.conditions ?? [], nowMs),
+    allocatable: allocatableOf(config, capacity),
+    conditions: conditions(facts, old.conditions ?? [], nowMs),
     addresses: addressesOf(facts, old.addresses ?? []),
     daemonEndpoints: { kubeletEndpoint: { Port: config.port } },
     nodeInfo: {

@@ -33,7 +33,7 @@ function affinityMatches(pod: Pod, node: Node): boolean {
   return terms === undefined || terms.some((term) => termMatches(term, node));
 }
 
-function tolerates(tolerations: readonly Toleration[], taint: Taint): boolean {
+export function tolerates(tolerations: readonly Toleration[], taint: Taint): boolean {
   return tolerations.some(({ effect, key, operator = 'Equal', value = '' }) => {
     if (effect && effect !== taint.effect) return false;
     if (key && key !== taint.key) return false;

@@ -30,7 +30,7 @@ export class PodManager {
     if (existing) return existing.update(pod);
     const sandboxIds = this.known.get(uid)?.sandboxIds ?? [];
     this.known.delete(uid);
-    const rejection = this.mustAdmit(pod, sandboxIds) ? (admitSysctls(pod, this.context.config.allowedUnsafeSysctls) ?? admitPod(pod, this.context.node(), this.ledger)) : undefined;
+    const rejection = this.mustAdmit(pod, sandboxIds) ? this.admit(pod) : undefined;
     if (!rejection && !isTerminal(pod.status?.phase)) this.ledger.add(uid, pod);
     this.begin(pod, sandboxIds, rejection).trigger();
   }
@@ -116,6 +116,10 @@ export class PodManager {
   /** Something has become free: resizes that waited for it are tried again. */
   private freed(): void {
     for (const worker of this.workers.values()) if (worker.resizeDeferred) worker.trigger();
+  }
+
+  private admit(pod: Pod): Rejection | undefined {
+    return this.context.admit(pod) ?? admitSysctls(pod, this.context.config.allowedUnsafeSysctls) ?? admitPod(pod, this.context.node(), this.ledger);
   }
 
   /** Pods that were taken before, by this kubelet or an earlier one, are not asked again. */

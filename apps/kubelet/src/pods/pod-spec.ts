@@ -60,6 +60,16 @@ export function shouldRetryInit(pod: Pod, container: Container, exitCode: number
   return pod.spec?.restartPolicy !== 'Never';
 }
 
+/** Priorities from here on are the system's own. */
+const systemCritical = 2_000_000_000;
+
+/** Static pods, their mirrors, and pods of the system's priority classes: never evicted. */
+export function isCritical(pod: Pod): boolean {
+  const annotations = pod.metadata?.annotations ?? {};
+  const source = annotations['kubernetes.io/config.source'];
+  return (source !== undefined && source !== 'api') || annotations['kubernetes.io/config.mirror'] !== undefined || (pod.spec?.priority ?? 0) >= systemCritical;
+}
+
 export const isHostNetwork = (pod: Pod): boolean => pod.spec?.hostNetwork === true;
 
 export function isTerminal(phase: string | undefined): boolean {

@@ -31,6 +31,17 @@ const resizeRetryMs = 30_000;
 const claimRetryMs = 1_000;
 const claimEventMs = 123_000;
 
+/** Why and how the kubelet ends a pod that the API server wants to run. */
+export interface Eviction {
+  readonly reason: string;
+  readonly message: string;
+  readonly graceSeconds: number;
+  /** An Event of the same reason and message. */
+  readonly event?: boolean;
+  /** The pod is told to be the target of a disruption. */
+  readonly disruption?: boolean;
+}
+
 export interface PodWorkerOptions {
   readonly context: KubeletContext;
   readonly pod: Pod;
@@ -66,6 +77,10 @@ export class PodWorker {
   private volumes: ReadonlyMap<string, MountedVolume> | undefined;
   private volumesStale = false;
   private verdict: Rejection | undefined;
+  /** Seconds that containers get to end by the verdict. */
+  private verdictGrace: number | undefined;
+  /** Message of the condition DisruptionTarget. */
+  private disruption: string | undefined;
   private rejected: boolean;
   private stale = true;
   private running = false;
@@ -126,6 +141,20 @@ export class PodWorker {
     this.pod = last;
     this.interrupt();
     this.trigger();
+  }
+
+  /** Ends the pod for good: its phase becomes Failed with this reason. False when it is ending already. */
+  evict(eviction: Eviction): boolean {
+    const isOver = this.verdict !== undefined || this.rejected || this.isOver() || isTerminal(this.context.statuses.get(this.uid)?.phase ?? this.pod.status?.phase);
+    if (isOver || this.stopped) return false;
+    const { reason, message, disruption, event } = eviction;
+    this.verdict = { reason, message };
+    this.verdictGrace = eviction.graceSeconds;
+    if (disruption) this.disruption = message;
+    if (event) this.context.events.event(Pods, this.pod, { type: 'Warning', reason, message });
+    this.interrupt();
+    this.trigger();
+    return true;
   }
 
   /** Stops driving; containers are left as they are. */
@@ -366,8 +395,14 @@ export class PodWorker {
     await this.refresh();
   }
 
+  /** A deletion may shorten what the kubelet's own verdict gives. */
+  private get endGrace(): number {
+    const own = graceSeconds(this.pod);
+    return this.verdictGrace === undefined ? own : Math.min(own, this.verdictGrace);
+  }
+
   private async killEverything(signal: AbortSignal): Promise<void> {
-    const grace = graceSeconds(this.pod);
+    const grace = this.endGrace;
     this.killGrace = grace;
     await killAllContainers(this.context, this.runtime, { pod: this.pod, graceSeconds: grace, signal });
     for (const id of this.runtime.sandboxes.filter(({ ready }) => ready).map((sandbox) => sandbox.id)) await this.context.runtime.stopSandbox(id);
@@ -426,6 +461,7 @@ export class PodWorker {
       hostIps: context.hostIps(),
       ended: this.ended,
       verdict: this.verdict,
+      disruption: this.disruption,
       resize: this.isOver() ? {} : this.resizer.status,
     });
     if (status.phase === 'Running' && context.statuses.get(this.uid)?.phase === 'Pending') this.observeStart();

@@ -75,6 +75,9 @@ function annotationsOf({ pod, container, restartCount }: ContainerInput): Record
   };
 }
 
+/** Directory of a container's logs within the pod's. */
+export const containerLogDirectory = (container: string): string => container;
+
 /** Path of a container's log, relative to the pod's log directory. */
 export function containerLogPath(container: string, restartCount: number): string {
   return `${container}/${restartCount}.log`;

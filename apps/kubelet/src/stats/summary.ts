@@ -1,10 +1,13 @@
 import { parseQuantity, quantityValue } from '@orrery/apimachinery';
 import { rfc3339 } from '@orrery/runtime';
 import type { Kubelet } from '../component.ts';
+import { type PodStorage, imageStorage, podStorage } from './storage-usage.ts';
 import { type ContainerUsage, type NetworkUsage, type PodUsage, type Usage, nodeUsage } from './usage.ts';
 
 /** Inodes that a node's file system is said to have, one for so many bytes as ext4 makes them. */
-const bytesPerInode = 16_384;
+export const bytesPerInode = 16_384;
+/** Process numbers that a node has, the kernel's default on 64 bits. */
+export const maxProcesses = 4_194_304;
 
 interface FileSystem {
   readonly time: string;
@@ -34,27 +37,39 @@ function networkStats(network: NetworkUsage | undefined, time: string): object {
 
 const used = ({ time, capacityBytes, availableBytes, inodes }: FileSystem, usedBytes: number, inodesUsed: number): object => ({ time, availableBytes, capacityBytes, usedBytes, inodesFree: inodes - inodesUsed, inodes, inodesUsed });
 
-function containerStats(one: ContainerUsage, { time, disk, brief }: { time: string; disk: FileSystem; brief: boolean }): object {
+interface StatsContext {
+  readonly time: string;
+  readonly disk: FileSystem;
+  /** Undefined when nothing but CPU and memory is wanted. */
+  readonly storage: PodStorage | undefined;
+}
+
+function containerStats(one: ContainerUsage, { time, disk, storage }: StatsContext): object {
   return {
     name: one.container.name,
     startTime: rfc3339(one.container.startedMs),
     ...cpuAndMemory(one, time),
-    ...(brief ? {} : { rootfs: used(disk, one.fsUsedBytes, one.fsInodesUsed), logs: used(disk, 0, 1) }),
+    ...(storage ? { rootfs: used(disk, one.fsUsedBytes, one.fsInodesUsed), logs: used(disk, storage.logs.get(one.container.name) ?? 0, 1) } : {}),
   };
 }
 
-function podStats(pod: PodUsage, context: { time: string; disk: FileSystem; brief: boolean }): object {
+function podStats(pod: PodUsage, context: StatsContext): object {
   const { worker, containers, network, processes, ...usage } = pod;
   const { name, namespace, uid } = worker.pod.metadata ?? {};
-  const { time, disk, brief } = context;
-  const fsUsed = containers.reduce((so, { fsUsedBytes }) => so + fsUsedBytes, 0);
-  const inodesUsed = containers.reduce((so, { fsInodesUsed }) => so + fsInodesUsed, 0);
+  const { time, disk, storage } = context;
   return {
     podRef: { name, namespace, uid },
     startTime: worker.pod.status?.startTime ?? time,
     containers: containers.map((one) => containerStats(one, context)),
     ...cpuAndMemory(usage, time),
-    ...(brief ? {} : { ...networkStats(network, time), 'ephemeral-storage': used(disk, fsUsed, inodesUsed), process_stats: { process_count: processes } }),
+    ...(storage
+      ? {
+          ...networkStats(network, time),
+          ...(storage.volumes.size ? { volume: [...storage.volumes].map(([volume, use]) => ({ name: volume, ...used(disk, use.bytes, use.inodes) })) } : {}),
+          'ephemeral-storage': used(disk, storage.total.bytes, storage.total.inodes),
+          process_stats: { process_count: processes },
+        }
+      : {}),
   };
 }
 
@@ -66,19 +81,21 @@ export async function statsSummary(kubelet: Kubelet, { brief }: { readonly brief
   const capacity = quantityValue(parseQuantity(config.memory));
   const capacityBytes = quantityValue(parseQuantity(config.ephemeralStorage));
   const inodes = Math.floor(capacityBytes / bytesPerInode);
-  const usedBytes = pods.reduce((so, { containers }) => so + containers.reduce((sum, { fsUsedBytes }) => sum + fsUsedBytes, 0), 0);
-  const disk: FileSystem = { time, capacityBytes, availableBytes: capacityBytes - usedBytes, inodes };
+  const storages = brief ? [] : await Promise.all(pods.map((pod) => podStorage(kubelet, pod)));
+  const images = brief ? { bytes: 0, inodes: 0 } : await imageStorage(kubelet);
+  const ofPods = storages.reduce((so, { total }) => ({ bytes: so.bytes + total.bytes, inodes: so.inodes + total.inodes }), { bytes: 0, inodes: 0 });
+  const usedBytes = ofPods.bytes + images.bytes;
+  const disk: FileSystem = { time, capacityBytes, availableBytes: Math.max(0, capacityBytes - usedBytes), inodes };
   const startTime = kubelet.node().metadata?.creationTimestamp ?? time;
   const usage = cpuAndMemory(node, time, capacity - node.workingSetBytes);
-  const context = { time, disk, brief };
   return {
     node: {
       nodeName,
       systemContainers: [{ name: 'pods', startTime, ...usage }],
       startTime,
       ...usage,
-      ...(brief ? {} : { fs: used(disk, usedBytes, 0), runtime: { imageFs: used(disk, 0, 0), containerFs: used(disk, usedBytes, 0) } }),
+      ...(brief ? {} : { fs: used(disk, usedBytes, ofPods.inodes + images.inodes), runtime: { imageFs: used(disk, images.bytes, images.inodes), containerFs: used(disk, ofPods.bytes, ofPods.inodes) }, rlimit: { time, maxpid: maxProcesses, curproc: pods.reduce((so, { processes }) => so + processes, 0) } }),
     },
-    pods: pods.map((pod) => podStats(pod, context)),
+    pods: pods.map((pod, i) => podStats(pod, { time, disk, storage: storages[i] })),
   };
 }

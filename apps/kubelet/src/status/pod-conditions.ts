@@ -69,6 +69,8 @@ export interface ConditionInput {
   readonly phase: string;
   /** A resize that waits, or that was granted and failed. */
   readonly resize?: { readonly pending?: { readonly reason: string; readonly message: string }; readonly error?: string };
+  /** Why the kubelet ends the pod for the node's sake. */
+  readonly disruption?: string | undefined;
   /** A ready sandbox with its network. */
   readonly sandboxReady: boolean;
   /** RFC 3339, for conditions that change now. */
@@ -89,6 +91,7 @@ export function podConditions(pod: Pod, input: ConditionInput): PodCondition[] {
     { type: 'PodScheduled', status: 'True' },
     ...(input.resize?.pending ? [{ type: 'PodResizePending', status: 'True', ...input.resize.pending } as const] : []),
     ...(input.resize?.error === undefined ? [] : [{ type: 'PodResizeInProgress', status: 'True', reason: 'Error', message: input.resize.error } as const]),
+    ...(input.disruption === undefined ? [] : [{ type: 'DisruptionTarget', status: 'True', reason: 'TerminationByKubelet', message: input.disruption } as const]),
   ];
   const generation = pod.metadata?.generation;
   return drafts.map((draft) => {

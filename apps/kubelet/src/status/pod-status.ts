@@ -18,6 +18,8 @@ export interface PodStatusInput {
   readonly ended: boolean;
   /** The kubelet's own verdict on the pod: DeadlineExceeded, Evicted …; makes the phase Failed. */
   readonly resize?: ConditionInput['resize'];
+  /** The kubelet ends the pod for the node's sake: message of the condition. */
+  readonly disruption?: string | undefined;
   readonly verdict?: { readonly reason: string; readonly message: string } | undefined;
 }
 
@@ -40,7 +42,7 @@ export function podStatus(input: PodStatusInput): PodStatus {
   const generation = pod.metadata?.generation;
   return {
     phase,
-    conditions: podConditions(pod, { ...statuses, phase, sandboxReady, now: rfc3339(input.nowMs), ...(input.resize ? { resize: input.resize } : {}) }),
+    conditions: podConditions(pod, { ...statuses, phase, sandboxReady, now: rfc3339(input.nowMs), ...(input.resize ? { resize: input.resize } : {}), disruption: input.disruption }),
     ...(input.verdict ?? {}),
     hostIP: hostIps[0] ?? '',
     hostIPs: hostIps.map((address) => ({ ip: address })),

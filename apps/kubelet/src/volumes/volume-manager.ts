@@ -85,6 +85,11 @@ export class VolumeManager {
     await this.options.host.remove(this.podDir(uid));
   }
 
+  /** Where the pod's emptyDir volumes lie. */
+  emptyDirs(pod: Pod): { name: string; path: string; inMemory: boolean }[] {
+    return (pod.spec?.volumes ?? []).flatMap(({ name, emptyDir }) => (emptyDir ? [{ name, path: this.path(pod, 'empty-dir', name), inMemory: emptyDir.medium === 'Memory' }] : []));
+  }
+
   private async guarded(volume: Volume, context: Context): Promise<MountedVolume> {
     try {
       return await this.make(volume, context);

@@ -1,7 +1,7 @@
 import { chmod, chown, lstat, mkdir, open, readFile, readdir, readlink, realpath, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { markTmpfs } from './tmpfs-marker.ts';
-import { type DirectoryAttributes, type VolumeFile, type VolumeHost, pathParts } from '../volume-host.ts';
+import { type DirectoryAttributes, type StorageUse, type VolumeFile, type VolumeHost, pathParts } from '../volume-host.ts';
 
 const dataLink = '..data';
 
@@ -30,6 +30,20 @@ async function holds(directory: string, files: ReadonlyMap<string, VolumeFile>):
     if (!content || !info || (info.mode & 0o777) !== mode || Buffer.compare(content, bytes) !== 0) return false;
   }
   return true;
+}
+
+/** Blocks that are taken, as `du` counts them. What vanishes meanwhile takes nothing. */
+async function storageOf(path: string): Promise<StorageUse | undefined> {
+  const info = await unlessMissing(lstat(path));
+  if (!info) return undefined;
+  let [bytes, inodes] = [info.blocks * 512, 1];
+  if (!info.isDirectory()) return { bytes, inodes };
+  for (const name of (await unlessMissing(readdir(path))) ?? []) {
+    const use = await storageOf(join(path, name));
+    bytes += use?.bytes ?? 0;
+    inodes += use?.inodes ?? 0;
+  }
+  return { bytes, inodes };
 }
 
 /** Only root may give files away; for everyone else they stay their own. */
@@ -103,6 +117,7 @@ export function directoryVolumeHost(options: { stamp: () => string }): VolumeHos
       const real = await unlessMissing(realpath(path));
       return real === undefined ? undefined : { path: real, mode: (await stat(real)).mode & 0o7777 };
     },
+    usage: storageOf,
     async remove(path) {
       if (pathParts(path).length < 2) throw new Error(`refusing to remove ${path}`);
       await rm(path, { recursive: true, force: true });

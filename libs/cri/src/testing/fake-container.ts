@@ -1,4 +1,4 @@
-import type { ContainerConfig, ContainerState, ContainerStatus, LinuxContainerResources } from '@orrery/proto/cri';
+import { type ContainerConfig, type ContainerStats, type ContainerStatus, type LinuxContainerResources, ContainerState } from '@orrery/proto/cri';
 import type { Timer } from '@orrery/runtime';
 
 /** What a container of the fake does once it is started. Default: runs until it is stopped, exits 0 on SIGTERM at once. */
@@ -11,6 +11,8 @@ export interface FakeScript {
   message?: string;
   /** Working set that its stats report; default 0. */
   memoryBytes?: number;
+  /** What its writable layer takes; default 0. */
+  diskBytes?: number;
   /** How long it takes to end after SIGTERM; Infinity ignores it and waits for SIGKILL. */
   stopMs?: number;
   /** CreateContainer or StartContainer fails with this message. */
@@ -39,6 +41,13 @@ export interface FakeContainer {
   exit?: Timer;
   /** Called when it has ended. */
   waiters: (() => void)[];
+}
+
+/** What CRI tells of the container's use; of one that does not run, its disk alone. */
+export function statsOf({ id, config, script, state }: FakeContainer): ContainerStats {
+  const u64 = (value = 0): { value: bigint } => ({ value: BigInt(value) });
+  const memory = state === ContainerState.CONTAINER_RUNNING ? { memory: { workingSetBytes: u64(script.memoryBytes) } } : {};
+  return { attributes: { id, metadata: config.metadata }, ...memory, writableLayer: { usedBytes: u64(script.diskBytes), inodesUsed: u64(1) } };
 }
 
 export function statusOf(container: FakeContainer): ContainerStatus {

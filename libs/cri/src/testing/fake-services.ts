@@ -1,6 +1,6 @@
 import { type ContainerFilter, type LinuxContainerResources, type PodSandboxFilter, ContainerState, ImageServiceDefinition, RuntimeServiceDefinition } from '@orrery/proto/cri';
 import { Code, RpcError, type ServedService, service } from '@orrery/rpc';
-import { type FakeContainer, statusOf } from './fake-container.ts';
+import { type FakeContainer, statsOf, statusOf } from './fake-container.ts';
 import type { FakeRuntime, FakeSandbox } from './fake-runtime.ts';
 
 const bytes = (text = ''): Buffer => Buffer.from(text);
@@ -63,10 +63,9 @@ function containerService(fake: FakeRuntime) {
       return {};
     },
     containerStats: async ({ containerId = '' }) => {
-      const { id, script } = fake.container(containerId);
-      return { stats: { attributes: { id }, memory: { workingSetBytes: { value: BigInt(script.memoryBytes ?? 0) } } } };
+      return { stats: statsOf(fake.container(containerId)) };
     },
-    listContainerStats: async () => ({ stats: [...fake.containers.values()].map((c) => ({ attributes: { id: c.id, metadata: c.config.metadata } })) }),
+    listContainerStats: async () => ({ stats: [...fake.containers.values()].map(statsOf) }),
   };
 }
 
