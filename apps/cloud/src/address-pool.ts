@@ -2,6 +2,8 @@
 export interface AddressPool {
   /** The first free address; undefined when all are taken. */
   next(taken: ReadonlySet<string>): string | undefined;
+  /** The last free address; undefined when all are taken. */
+  last(taken: ReadonlySet<string>): string | undefined;
   contains(address: string): boolean;
 }
 
@@ -20,14 +22,17 @@ export function createAddressPool(cidr: string): AddressPool {
   if (!/^(\d{1,3}\.){3}\d{1,3}$/.test(base) || !Number.isInteger(prefix) || prefix < 8 || prefix > 32) throw new Error(`${cidr} is not an IPv4 range such as 127.77.0.0/16`);
   const size = 2 ** (32 - prefix);
   const first = Math.floor(toNumber(base) / size) * size;
+  const edge = size > 2 ? 1 : 0;
+  const search = (taken: ReadonlySet<string>, at: (i: number) => number): string | undefined => {
+    for (let i = 0; i < size - 2 * edge; i++) {
+      const address = toAddress(first + edge + at(i));
+      if (!taken.has(address)) return address;
+    }
+    return undefined;
+  };
   return {
-    next(taken) {
-      for (let i = size > 2 ? 1 : 0; i < (size > 2 ? size - 1 : size); i++) {
-        const address = toAddress(first + i);
-        if (!taken.has(address)) return address;
-      }
-      return undefined;
-    },
+    next: (taken) => search(taken, (i) => i),
+    last: (taken) => search(taken, (i) => size - 2 * edge - 1 - i),
     contains: (address) => toNumber(address) >= first && toNumber(address) < first + size,
   };
 }

@@ -1,59 +1,70 @@
-import { LoadBalancersDefinition } from '@orrery/proto/cloud';
-import { type Channel, type GrpcServer, type TlsMaterial, grpcServer, inMemoryChannel, service } from '@orrery/rpc';
-import type { Component, Env } from '@orrery/runtime';
+import type { Disk, Fault, Quota, Route, ScalingGroup, Snapshot } from '@orrery/proto/cloud';
+import { type Channel, type GrpcServer, type TlsMaterial, grpcServer, inMemoryChannel } from '@orrery/rpc';
+import { type Component, ConfigError, type Env } from '@orrery/runtime';
 import { createAddressPool } from './address-pool.ts';
+import { type BalancerNetwork, type SavedBalancer, createLoadBalancers } from './balancer/load-balancers.ts';
 import type { CloudConfig } from './config.ts';
-import { type BalancerNetwork, type SavedBalancer, createLoadBalancers } from './load-balancers.ts';
+import { type DiskContents, createDisks } from './disks.ts';
+import { createFaults } from './faults.ts';
+import { type SavedInstance, createInstances } from './instances.ts';
+import { type CloudState, type Ledger, createLedger } from './ledger.ts';
+import { createQuotas } from './quotas.ts';
+import { createRoutes } from './routes.ts';
+import { createScalingGroups } from './scaling-groups.ts';
+import { type CloudParts, cloudServices } from './services.ts';
+import { createSnapshots } from './snapshots.ts';
 
 export { cloudSchema } from './config.ts';
-export type { BalancerNetwork, HostSocket } from './load-balancers.ts';
-
-/** Keeps the cloud's state; a file, or memory. */
-export interface CloudState {
-  load(): string | undefined;
-  save(text: string): void;
-}
+export type { BalancerNetwork, HostSocket } from './balancer/load-balancers.ts';
+export type { DiskContents } from './disks.ts';
+export type { CloudState } from './ledger.ts';
 
 export interface CloudDeps {
   readonly network: BalancerNetwork;
+  /** Keeps all it has over restarts. */
   readonly state?: CloudState;
+  /** Without it disks have no content. */
+  readonly contents?: DiskContents;
   readonly tls?: TlsMaterial;
 }
 
-interface SavedState {
-  readonly version: 1;
-  readonly loadBalancers: readonly SavedBalancer[];
+function createParts(env: Env, { deps, ledger, config }: { deps: CloudDeps; ledger: Ledger; config: CloudConfig }): CloudParts {
+  const { contents, network } = deps;
+  const { region, zones } = config;
+  if (!zones.length) throw new ConfigError('--zones: at least one is needed');
+  const quotas = createQuotas(config.quotas, ledger.table<Quota>('quotas'));
+  const instances = createInstances(env, { table: ledger.table<SavedInstance>('instances'), quotas, pool: createAddressPool(config.instanceRange), region, zones, transitionMs: config.instanceTransitionMs });
+  const routes = createRoutes(env, { table: ledger.table<Route>('routes'), quotas });
+  instances.onTerminated(({ name = '' }) => routes.lost(name));
+  const snapshots = createSnapshots(env, { table: ledger.table<Snapshot>('snapshots'), quotas, disks: () => disks, contents });
+  const disks = createDisks(env, { table: ledger.table<Disk>('disks'), quotas, instances, zones, perNode: config.disksPerNode, contents, snapshotSize: (id) => snapshots.get({ id }).sizeBytes ?? 0 });
+  return {
+    balancers: createLoadBalancers(env, { ...config, table: ledger.table<SavedBalancer>('load-balancers'), quotas, pool: createAddressPool(config.loadBalancerRange), network }),
+    instances,
+    routes,
+    groups: createScalingGroups(env, { table: ledger.table<ScalingGroup>('scaling-groups'), quotas, instances, zones }),
+    disks,
+    snapshots,
+    faults: createFaults(env, ledger.table<Fault>('faults')),
+    quotas,
+    place: { region, zones },
+    flush: () => ledger.flush(),
+  };
 }
 
-function readState(text: string | undefined): readonly SavedBalancer[] {
-  if (!text) return [];
-  const state = JSON.parse(text) as SavedState;
-  if (state.version !== 1) throw new Error(`the cloud's state has version ${String(state.version)}, which this build does not know`);
-  return state.loadBalancers;
-}
-
-/** The cloud provider that the cluster runs on, emulated: load balancers with a real data plane on this machine. */
+/** The cloud provider that the cluster runs on, emulated: machines, disks, routes, and load balancers with a real data plane on this machine. */
 export function createCloud(env: Env, deps: CloudDeps, config: CloudConfig): Component & { channel(): Channel; port(): number } {
-  const save = (loadBalancers: readonly SavedBalancer[]): void => deps.state?.save(`${JSON.stringify({ version: 1, loadBalancers } satisfies SavedState, null, 2)}\n`);
-  const balancers = createLoadBalancers(env, { ...config, pool: createAddressPool(config.loadBalancerRange), network: deps.network, save });
-  const services = [
-    service(LoadBalancersDefinition, {
-      ensure: (request) => balancers.ensure(request),
-      get: ({ name = '' }) => Promise.resolve().then(() => balancers.get(name)),
-      delete: async ({ name = '' }) => {
-        await balancers.remove(name);
-        return {};
-      },
-      list: () => Promise.resolve({ loadBalancers: balancers.list() }),
-    }),
-  ];
+  const ledger = createLedger(deps.state);
+  const parts = createParts(env, { deps, ledger, config });
+  const services = cloudServices(parts);
   let server: GrpcServer | undefined;
   let port = 0;
   let serving = false;
   return {
     name: 'cloud',
     async start() {
-      await balancers.restore(readState(deps.state?.load()));
+      await ledger.load();
+      await parts.balancers.restore();
       if (config.listen) {
         server = grpcServer(services, deps.tls ? { tls: deps.tls, requireClientCert: true } : {});
         port = await server.listen(config.listen);
@@ -63,7 +74,8 @@ export function createCloud(env: Env, deps: CloudDeps, config: CloudConfig): Com
     async stop() {
       serving = false;
       await server?.stop();
-      await balancers.close();
+      await parts.balancers.close();
+      await ledger.flush();
     },
     ready: () => serving,
     channel: () => inMemoryChannel(services),

@@ -7,8 +7,15 @@ export const cloudSchema = {
   sharedAddress: { type: 'string', default: '', help: 'one address for all load balancers instead of --load-balancer-range; their ports must then differ' },
   listenHost: { type: 'string', default: '', help: 'where listeners bind; default: the balancer\'s own address' },
   fallbackHost: { type: 'string', default: '127.0.0.1', help: 'where listeners go when this machine does not allow the balancer\'s own address or port' },
-  stateFile: { type: 'string', default: '', help: 'JSON file that keeps load balancers over restarts; empty keeps them in memory' },
+  stateFile: { type: 'string', default: '', help: 'file that keeps all the cloud has over restarts; empty keeps it in memory' },
+  diskDir: { type: 'string', default: '', help: 'folder that holds the content of disks and snapshots; empty: they have none' },
   address: { type: 'string', default: '10.240.0.90', help: 'its address in the emulated network' },
+  region: { type: 'string', default: 'orrery-1', help: 'the region it is in' },
+  zones: { type: 'list', default: ['orrery-1a', 'orrery-1b', 'orrery-1c'], help: 'its zones' },
+  instanceRange: { type: 'string', default: '10.241.0.0/16', help: 'range of instance addresses that nobody asked for' },
+  instanceTransitionMs: { type: 'number', default: 2000, help: 'how long an instance takes to start, stop and go' },
+  disksPerNode: { type: 'number', default: 16, help: 'how many disks a node takes' },
+  quotas: { type: 'list', default: [], help: 'limits, RESOURCE=NUMBER each, of instances, load-balancers, listeners, routes, scaling-groups, disks, disk-gib, snapshots' },
 } as const satisfies ConfigSchema;
 
 export type CloudConfig = ConfigOf<typeof cloudSchema>;

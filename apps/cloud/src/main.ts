@@ -1,4 +1,4 @@
-import { apiConnectionSchema, balancerNetwork, connectApi, fileState, runMain, switchConnector, tlsMaterial, vnetMemberSchema } from '@orrery/node-io';
+import { apiConnectionSchema, appendState, balancerNetwork, connectApi, folderContents, runMain, switchConnector, tlsMaterial, vnetMemberSchema } from '@orrery/node-io';
 import { startAll, stopAll } from '@orrery/runtime';
 import { createOwnSwitch } from '@orrery/vnet-link';
 import { createCloud } from './component.ts';
@@ -6,7 +6,7 @@ import { cloudSchema } from './config.ts';
 
 await runMain({
   name: 'cloud',
-  summary: 'the emulated cloud provider: load balancers',
+  summary: 'the emulated cloud provider: instances, disks, routes, load balancers',
   schema: { ...cloudSchema, ...vnetMemberSchema, ...apiConnectionSchema },
   create({ env, config }) {
     const tls = tlsMaterial(config);
@@ -19,7 +19,9 @@ await runMain({
       connect: switchConnector(tls),
       ...(tls ? { tls } : {}),
     });
-    const cloud = createCloud(env, { network: balancerNetwork(own.net), ...(config.stateFile ? { state: fileState(config.stateFile) } : {}), ...(tls ? { tls } : {}) }, config);
+    const state = config.stateFile ? { state: appendState(config.stateFile) } : {};
+    const contents = config.diskDir ? { contents: folderContents(config.diskDir) } : {};
+    const cloud = createCloud(env, { network: balancerNetwork(own.net), ...state, ...contents, ...(tls ? { tls } : {}) }, config);
     const parts = [own, cloud];
     return { name: 'cloud', start: (signal) => startAll(parts, signal), stop: () => stopAll(parts), ready: () => parts.every((part) => part.ready()) };
   },

@@ -22,7 +22,6 @@ export * from './health-server.ts';
 export * from './grpc-dialer.ts';
 export * from './grpc-listener.ts';
 export * from './journal-file.ts';
-export * from './file-state.ts';
 export * from './append-state.ts';
 export * from './balancer-network.ts';
 export * from './folder-contents.ts';

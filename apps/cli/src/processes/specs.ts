@@ -133,7 +133,7 @@ export function controlPlaneSpecs(context: SpecContext): ProcessSpec[] {
       app: 'cloud',
       args: [
         ...apiFlags(context, cloud),
-        ...['--listen', `${local}:${ports.cloud}`, '--address', network.cloud, '--state-file', join(options.dir.root, 'cloud.json')],
+        ...['--listen', `${local}:${ports.cloud}`, '--address', network.cloud, '--state-file', join(options.dir.root, 'cloud.json'), '--disk-dir', join(options.dir.root, 'cloud-disks')],
         ...['--load-balancer-range', loadBalancerRange(options.dir.root)],
       ],
     },

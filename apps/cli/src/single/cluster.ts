@@ -8,7 +8,7 @@ import { coreDnsSchema, createCoreDns } from '@orrery/coredns/component';
 import { createIngress, ingressSchema } from '@orrery/ingress/component';
 import { type KubeProxy, createKubeProxy } from '@orrery/kube-proxy/component';
 import { createMetricsServer, metricsServerSchema, serviceDnsName } from '@orrery/metrics-server/component';
-import { type Pki, balancerNetwork, clusterServerName, createHttpClient, createReverseProxy, csrSigner, dialHost, ensurePki, exposeNodePorts, fileState, frontProxyName, hostDns, nodeDisk, serveGrpc, serveHttp } from '@orrery/node-io';
+import { type Pki, appendState, balancerNetwork, clusterServerName, createHttpClient, createReverseProxy, csrSigner, dialHost, ensurePki, exposeNodePorts, folderContents, frontProxyName, hostDns, nodeDisk, serveGrpc, serveHttp } from '@orrery/node-io';
 import { type Component, type Env, resolveConfig, stopAll } from '@orrery/runtime';
 import { createStore } from '@orrery/store/component';
 import { type Fabric, NetError, type VnetSwitch, createFabric } from '@orrery/vnet';
@@ -170,7 +170,8 @@ class SingleCluster implements Cluster {
       this.env('cloud'),
       {
         network: balancerNetwork(stack),
-        state: fileState(join(this.options.dir.root, 'cloud.json')),
+        state: appendState(join(this.options.dir.root, 'cloud.json')),
+        contents: folderContents(join(this.options.dir.root, 'cloud-disks')),
       },
       resolveConfig(cloudSchema, [{ loadBalancerRange: loadBalancerRange(this.options.dir.root) }]),
     );

@@ -1,0 +1,20 @@
+import { cp, mkdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** Folders by id below one, made empty or as a copy of another; a folder is there as a whole or not at all. */
+export function folderContents(root: string): { path(id: string): string; create(id: string, from: string): Promise<void>; remove(id: string): Promise<void> } {
+  const path = (id: string): string => join(root, id);
+  return {
+    path,
+    async create(id, from) {
+      const draft = `${path(id)}.new`;
+      await rm(draft, { recursive: true, force: true });
+      await mkdir(root, { recursive: true, mode: 0o700 });
+      if (from) await cp(path(from), draft, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
+      else await mkdir(draft, { mode: 0o755 });
+      await rm(path(id), { recursive: true, force: true });
+      await rename(draft, path(id));
+    },
+    remove: (id) => rm(path(id), { recursive: true, force: true }),
+  };
+}
