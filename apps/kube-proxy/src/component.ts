@@ -1,10 +1,13 @@
-import { EndpointSlices, Services } from '@orrery/api';
-import type { EndpointSlice, Service } from '@orrery/api/types';
-import { type ApiClient, createInformerFactory, keyOf } from '@orrery/client';
-import { type Component, type Env, type Timer, latencyBuckets } from '@orrery/runtime';
-import type { ServiceRule, SwitchControl } from '@orrery/vnet';
+import { Nodes } from '@orrery/api';
+import { type ApiClient, createInformerFactory } from '@orrery/client';
+import type { Component, Env } from '@orrery/runtime';
+import type { SwitchControl } from '@orrery/vnet';
 import type { KubeProxyConfig } from './config.ts';
-import { dependsOnNode, serviceRules } from './rules.ts';
+import { createProxyMetrics } from './metrics.ts';
+import { createPolicyProgrammer } from './policy/programmer.ts';
+import { createSyncRunner } from './sync-runner.ts';
+import { createServiceTracker } from './tracker.ts';
+import { createSwitchProgrammer } from './vnet/programmer.ts';
 
 export { kubeProxySchema } from './config.ts';
 
@@ -32,80 +35,52 @@ export interface KubeProxy extends Component {
   removeNode(nodeName: string): void;
   /** Programs everything anew: a switch was restarted. */
   resync(): void;
+  /** When the rules were last as they should be (ms of the wall clock), and since when a change waits. For `/healthz`. */
+  lastSynced(): number;
+  queuedSince(): number | undefined;
 }
 
-const serviceNameLabel = 'kubernetes.io/service-name';
+const zoneLabel = 'topology.kubernetes.io/zone';
 
-function wantedNodePorts(rules: readonly ServiceRule[]): { port: number; protocol: 'TCP' | 'UDP' }[] {
-  return rules.flatMap(({ match }) => ('nodePort' in match ? [{ port: match.nodePort, protocol: match.protocol }] : []));
-}
-
-export function createKubeProxy(env: Env, deps: KubeProxyDeps, config: Pick<KubeProxyConfig, 'minSyncPeriodMs'>): KubeProxy {
+/** With `nodeName` it follows the labels of that node alone. */
+export function createKubeProxy(env: Env, deps: KubeProxyDeps, config: Pick<KubeProxyConfig, 'minSyncPeriodMs'> & { readonly nodeName?: string }): KubeProxy {
   const { api, nodePorts } = deps;
   const informers = createInformerFactory({ api, env });
-  const services = informers.informer(Services);
-  const byService = 'service';
-  const slices = informers.informer(EndpointSlices, {
-    indexers: { [byService]: (slice: EndpointSlice) => [`${slice.metadata?.namespace ?? ''}/${slice.metadata?.labels?.[serviceNameLabel] ?? ''}`] },
-  });
-  const targets = new Map<string, ProxyTarget>();
-  /** Rules of services whose rules are the same on every node, by service key; rebuilt when the service or its slices change. */
-  const shared = new Map<string, readonly ServiceRule[]>();
-  const dirty = new Set<string>();
-  const syncSeconds = env.metrics.histogram('kubeproxy_sync_proxy_rules_duration_seconds', 'SyncProxyRules latency in seconds', latencyBuckets);
-  let timer: Timer | undefined;
-  let inFlight: Promise<void> = Promise.resolve();
+  const nodes = informers.informer(Nodes, config.nodeName ? { fieldSelector: `metadata.name=${config.nodeName}` } : {});
+  const metrics = createProxyMetrics(env, { failures: { name: 'orrery_kubeproxy_vnet_sync_failures_total', help: 'Cumulative failures to program a switch' } });
   let synced = false;
-
-  const rulesOf = (service: Service, nodeName: string): readonly ServiceRule[] => serviceRules(service, [...slices.byIndex(byService, keyOf(service))], { name: nodeName });
-
-  const refreshShared = (): void => {
-    for (const key of dirty) {
-      const service = services.get(key);
-      if (!service) shared.delete(key);
-      else shared.set(key, dependsOnNode(service) ? [] : rulesOf(service, ''));
-    }
-    dirty.clear();
+  let lastSynced = 0;
+  let queuedSince: number | undefined;
+  const request = (): void => {
+    metrics.queued();
+    if (synced) queuedSince ??= env.clock.now();
+    runner.request();
   };
-
-  const sync = async (): Promise<void> => {
-    const began = env.clock.monotonic();
-    refreshShared();
-    const common = [...shared.values()].flat();
-    const perNode = [...services.list()].filter(dependsOnNode);
-    const ruleSets = [...targets.values()].map(({ nodeName, control }) => {
-      const rules = perNode.length ? [...common, ...perNode.flatMap((service) => rulesOf(service, nodeName))] : common;
-      return control.setServiceRules(rules);
-    });
-    nodePorts?.set(wantedNodePorts([...common, ...perNode.flatMap((service) => rulesOf(service, ''))]));
-    await Promise.all(ruleSets);
-    syncSeconds.observe((env.clock.monotonic() - began) / 1000);
-  };
-
-  const schedule = (): void => {
-    if (!synced || timer) return;
-    timer = env.clock.after(config.minSyncPeriodMs, () => {
-      timer = undefined;
-      inFlight = inFlight.then(sync).catch((error: unknown) => {
-        env.log.warn('cannot program the switch, trying again', { error });
-        if (synced) timer ??= env.clock.after(1000, () => ((timer = undefined), schedule()));
-      });
-    });
-  };
-
-  const touch = (key: string): void => {
-    dirty.add(key);
-    schedule();
-  };
-  const touchSlice = (slice: EndpointSlice): void => touch(`${slice.metadata?.namespace ?? ''}/${slice.metadata?.labels?.[serviceNameLabel] ?? ''}`);
-  services.addHandlers({ add: (s) => touch(keyOf(s)), update: (s) => touch(keyOf(s)), delete: (s) => touch(keyOf(s)) });
-  slices.addHandlers({
-    add: touchSlice,
-    update(slice, old) {
-      touchSlice(old);
-      touchSlice(slice);
+  const tracker = createServiceTracker(env, { informers, metrics, changed: request });
+  const programmer = createSwitchProgrammer({ tracker, metrics, zoneOf: (node) => nodes.get(node)?.metadata?.labels?.[zoneLabel], ...(nodePorts ? { nodePorts } : {}) });
+  const policies = createPolicyProgrammer(env, { api, informers, delayMs: config.minSyncPeriodMs });
+  const runner = createSyncRunner(env, {
+    delayMs: config.minSyncPeriodMs,
+    what: 'the switch',
+    async sync() {
+      queuedSince = undefined;
+      try {
+        await metrics.sync(programmer.needsFull(), () => programmer.sync());
+      } catch (error) {
+        metrics.failed();
+        queuedSince ??= env.clock.now();
+        throw error;
+      }
+      tracker.observeProgrammed();
+      lastSynced = env.clock.now();
     },
-    delete: touchSlice,
+  });
+  nodes.addHandlers({
+    update(node, old) {
+      if (node.metadata?.labels?.[zoneLabel] === old.metadata?.labels?.[zoneLabel]) return;
+      if (programmer.renew(node.metadata?.name ?? '')) request();
+    },
+    add: (node) => void (programmer.renew(node.metadata?.name ?? '') && request()),
   });
 
   return {
@@ -114,24 +89,33 @@ export function createKubeProxy(env: Env, deps: KubeProxyDeps, config: Pick<Kube
       informers.start();
       await informers.whenSynced(signal);
       synced = true;
-      await sync();
+      runner.open();
+      await runner.now();
+      await policies.start(signal);
     },
     async stop() {
       synced = false;
-      timer?.cancel();
-      timer = undefined;
       informers.stop();
-      await inFlight;
+      await policies.stop();
+      await runner.close();
       await nodePorts?.close();
     },
     ready: () => synced,
     addNode(target) {
-      targets.set(target.nodeName, target);
-      schedule();
+      programmer.add(target);
+      policies.add(target);
+      request();
     },
     removeNode(nodeName) {
-      targets.delete(nodeName);
+      programmer.remove(nodeName);
+      policies.remove(nodeName);
     },
-    resync: schedule,
+    resync() {
+      programmer.renewAll();
+      policies.renewAll();
+      request();
+    },
+    lastSynced: () => lastSynced,
+    queuedSince: () => queuedSince,
   };
 }

@@ -1,4 +1,4 @@
-import type { HealthPort as WireHealthPort, ServiceRule as WireRule, SetPoliciesRequest, TrafficRule as WireTrafficRule, UpdateServicesRequest } from '@orrery/proto/vnet';
+import type { HealthPort as WireHealthPort, ServiceRule as WireRule, SetPoliciesRequest, TrafficRule as WireTrafficRule, ServiceUpdate as WireUpdate } from '@orrery/proto/vnet';
 import type { HealthPort, PolicyProtocol, PolicySet, ServiceRule, ServiceUpdate, TrafficRule } from '@orrery/vnet';
 
 const endpoint = ({ ip = '', port = 0 }: { ip?: string | undefined; port?: number | undefined }): { ip: string; port: number } => ({ ip, port });
@@ -33,11 +33,11 @@ export function ruleFromWire(wire: WireRule): ServiceRule {
   };
 }
 
-export function updateToWire({ layer, full, services }: ServiceUpdate): UpdateServicesRequest {
+export function updateToWire({ layer, full, services }: ServiceUpdate): WireUpdate {
   return { own: layer === 'own', full, services: [...services].map(([service, rules]) => ({ service, rules: rules.map(ruleToWire) })) };
 }
 
-export function updateFromWire({ own, full, services = [] }: UpdateServicesRequest): ServiceUpdate {
+export function updateFromWire({ own, full, services = [] }: WireUpdate): ServiceUpdate {
   return { layer: own ? 'own' : 'shared', full: full === true, services: new Map(services.map(({ service = '', rules = [] }) => [service, rules.map(ruleFromWire)])) };
 }
 

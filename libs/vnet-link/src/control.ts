@@ -17,7 +17,7 @@ export interface PeerControl {
 export function controlTarget(own: SwitchControl, links: PeerControl): SwitchControl & PeerControl {
   return {
     setServiceRules: (rules) => own.setServiceRules(rules),
-    updateServices: (update) => own.updateServices(update),
+    updateServices: (updates) => own.updateServices(updates),
     setHealthPorts: (ports) => own.setHealthPorts(ports),
     setPolicies: (policies) => own.setPolicies(policies),
     setPeers: (peers) => links.setPeers(peers),
@@ -32,7 +32,7 @@ export function switchControlService(target: SwitchControl & PeerControl): Serve
       return {};
     },
     async updateServices(request) {
-      await target.updateServices(updateFromWire(request));
+      await target.updateServices((request.updates ?? []).map(updateFromWire));
       return {};
     },
     async setHealthPorts({ ports = [] }) {
@@ -79,8 +79,8 @@ export function remoteSwitchControl(channel: Channel, clock: Clock): RemoteSwitc
     async setServiceRules(rules) {
       await client.setServiceRules({ rules: rules.map(ruleToWire) });
     },
-    async updateServices(update) {
-      await client.updateServices(updateToWire(update));
+    async updateServices(updates) {
+      await client.updateServices({ updates: updates.map(updateToWire) });
     },
     async setHealthPorts(ports) {
       await client.setHealthPorts({ ports: [...ports] });

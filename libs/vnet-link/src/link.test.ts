@@ -119,7 +119,7 @@ describe('switches in two processes', () => {
     await new Promise<void>((resolve) => control.onSession(resolve));
     echoOn(b.pod, 80);
     const rule = { match: { ip: '10.96.0.8', port: 80, protocol: 'TCP' }, service: 'd/web', backends: [], inside: [{ ip: '10.244.1.2', port: 80 }], whenEmpty: 'drop', sources: ['10.244.0.0/16'] } as const;
-    await control.updateServices({ layer: 'shared', full: true, services: new Map([['d/web', [rule]]]) });
+    await control.updateServices([{ layer: 'shared', full: true, services: new Map([['d/web', [rule]]]) }]);
     (await a.pod.dial({ ip: '10.96.0.8', port: 80 })).close();
     await control.setHealthPorts([{ port: 30999, namespace: 'd', service: 'web', localEndpoints: 0 }]);
     const probe = await b.pod.dial({ ip: '10.240.0.1', port: 30999 });
@@ -130,7 +130,7 @@ describe('switches in two processes', () => {
     await expect(a.pod.dial({ ip: '10.244.1.2', port: 80 }, { timeoutMs: 50 })).rejects.toMatchObject({ code: 'ETIMEDOUT' });
     await expect(a.pod.dial({ ip: '10.244.1.2', port: 81 })).rejects.toMatchObject({ code: 'ECONNREFUSED' });
     await control.setPolicies({ rules: [], pods: [] });
-    await control.updateServices({ layer: 'shared', full: false, services: new Map([['d/web', []]]) });
+    await control.updateServices([{ layer: 'shared', full: false, services: new Map([['d/web', []]]) }]);
     await expect(a.pod.dial({ ip: '10.96.0.8', port: 80 })).rejects.toMatchObject({ code: 'EHOSTUNREACH' });
     control.close();
   });

@@ -59,13 +59,22 @@ function allows(rule: CompiledRule, peer: string, { protocol, port }: { protocol
   return !!ip && rule.ranges.some(({ cidr, except }) => cidrContains(cidr, ip) && !except.some((out) => cidrContains(out, ip)));
 }
 
+/** Switches of one process are told the same rules, and compile them once. */
+const compiledRules = new WeakMap<readonly TrafficRule[], readonly CompiledRule[]>();
+
+function compileAll(rules: readonly TrafficRule[]): readonly CompiledRule[] {
+  let compiled = compiledRules.get(rules);
+  if (!compiled) compiledRules.set(rules, (compiled = rules.map(compile)));
+  return compiled;
+}
+
 /** How long the answers to an allowed datagram may come, as nf_conntrack_udp_timeout_stream. */
 const answersMs = 120_000;
 const sweepAbove = 512;
 
 /**
  * Decides what may pass, with the meaning of NetworkPolicy: without a policy everything; with some, what any of them allows.
- * A pod always reaches itself. Rules of switches of one process are compiled once.
+ * A pod always reaches itself.
  */
 export class PolicyTable {
   private readonly clock: Clock;
@@ -78,7 +87,7 @@ export class PolicyTable {
   }
 
   replace({ rules, pods }: PolicySet): void {
-    const compiled = rules.map(compile);
+    const compiled = compileAll(rules);
     const pick = (indices: readonly number[]): CompiledRule[] => indices.flatMap((i) => compiled[i] ?? []);
     this.pods = new Map();
     for (const { ips, ingress, egress } of pods) {

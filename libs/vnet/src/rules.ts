@@ -45,8 +45,8 @@ export interface HealthPort {
 export interface SwitchControl {
   /** Replaces all rules at once; connections in place are kept, except UDP affinity to backends that are gone. */
   setServiceRules(rules: readonly ServiceRule[]): Promise<void>;
-  /** Replaces the rules of the services named, as `setServiceRules` does. */
-  updateServices(update: ServiceUpdate): Promise<void>;
+  /** Replaces the rules of the services named, as `setServiceRules` does; all updates at once. */
+  updateServices(updates: readonly ServiceUpdate[]): Promise<void>;
   /** Replaces the health-check node ports that answer on the node's address. */
   setHealthPorts(ports: readonly HealthPort[]): Promise<void>;
   /** Replaces the network policies; connections in place are kept. */

@@ -128,8 +128,8 @@ export class Switch implements VnetSwitch, Uplink {
     return Promise.resolve();
   }
 
-  updateServices(update: ServiceUpdate): Promise<void> {
-    this.services.update(update);
+  updateServices(updates: readonly ServiceUpdate[]): Promise<void> {
+    for (const update of updates) this.services.update(update);
     return Promise.resolve();
   }
 

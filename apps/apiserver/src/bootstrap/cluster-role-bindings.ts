@@ -41,6 +41,11 @@ export const componentRoles: readonly RoleRow[] = [
     rules: [rule('list watch', 'core', 'endpoints namespaces pods services'), rule('list watch', 'discovery.k8s.io', 'endpointslices')],
   },
   {
+    // kube-proxy programs the switches of the emulated network, NetworkPolicy included, which upstream leaves to network plug-ins.
+    name: 'orrery:network-policy',
+    rules: [rule('get list watch', 'core', 'namespaces pods'), rule('get list watch', 'networking.k8s.io', 'networkpolicies')],
+  },
+  {
     name: 'orrery:ingress',
     rules: [
       rule('get list watch', 'core', 'configmaps endpoints namespaces nodes pods secrets services'),
@@ -88,6 +93,7 @@ export const componentRoles: readonly RoleRow[] = [
 const componentBindings: readonly BindingRow[] = [
   bind('orrery:controller-manager', user('system:kube-controller-manager')),
   bind('orrery:local-volume-provisioner', serviceAccount('local-volume-provisioner')),
+  bind('orrery:network-policy', user('system:kube-proxy'), serviceAccount('kube-proxy')),
   bind('system:coredns', user('system:coredns'), serviceAccount('coredns')),
   bind('system:metrics-server', user('system:metrics-server'), serviceAccount('metrics-server')),
   bind('orrery:ingress', user('system:ingress'), serviceAccount('ingress')),
