@@ -53,7 +53,7 @@ export const verbs = {
   partition: verb('pairs', within, 'nothing passes between two nodes, or between a node or component and the API server (`apiserver`)', { parameters: ['oneWay'] }),
   delay: verb('pairs', within, 'what passes between two takes longer', { parameters: ['delayMs', 'jitterMs'], required: ['delayMs'] }),
   loss: verb('pairs', within, 'a share of what passes between two nodes is lost', { parameters: ['percent'], required: ['percent'] }),
-  bandwidth: verb('pairs', within, 'between two nodes passes no more than so many bytes a second', { parameters: ['bytesPerSecond'], required: ['bytesPerSecond'] }),
+  bandwidth: verb('pairs', ['compose'], 'between two nodes passes no more than so many bytes a second', { parameters: ['bytesPerSecond'], required: ['bytesPerSecond'] }),
   'disk-full': verb('components', within, 'the store\'s disk has no room left'),
   'disk-slow': verb('components', within, 'the store\'s disk takes longer to write and to sync', { parameters: ['delayMs', 'percent'], required: ['delayMs'] }),
   'fsync-error': verb('components', within, 'the store\'s disk fails to sync; as a disk that once failed is not trusted, the store ends serving writes until it is started again', { parameters: ['percent'] }),
@@ -67,7 +67,7 @@ export const verbs = {
   'watch-delay': verb('requests', everywhere, 'watches tell late what happened', { parameters: ['delayMs'], required: ['delayMs'] }),
   'node-outage': verb('nodes', everywhere, 'nodes are gone: nothing runs, nothing answers'),
   'zone-outage': verb('zones', everywhere, 'all nodes of a zone (topology.kubernetes.io/zone) are gone'),
-  'cloud-outage': verb('cluster', everywhere, 'the cloud answers nothing'),
+  'cloud-outage': verb('cluster', ['single', 'processes'], 'the cloud answers nothing'),
   'nats-outage': verb('cluster', ['processes'], 'NATS, which carries the change feed, answers nothing'),
 } as const satisfies Readonly<Record<string, VerbDescription>>;
 

@@ -1,0 +1,90 @@
+import { CronJobs, Deployments, Jobs, Nodes, Pods } from '@orrery/api';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { TestWorld } from '../test-world.ts';
+import { startSimulated } from './start.ts';
+
+let cluster: TestWorld;
+afterEach(() => cluster.stop());
+
+const minute = 60_000;
+const template = (app: string, image = 'nginx') => ({ metadata: { labels: { app } }, spec: { containers: [{ name: 'c', image }] } });
+const deployment = (name: string, replicas: number) => ({ metadata: { name, namespace: 'default' }, spec: { replicas, selector: { matchLabels: { app: name } }, template: template(name) } });
+const isReady = async (name: string, replicas: number): Promise<boolean> => (await cluster.api.get(Deployments, { namespace: 'default', name })).status?.readyReplicas === replicas;
+const readyNodes = async (): Promise<number> => (await cluster.api.list(Nodes)).items.filter(({ status }) => status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True')).length;
+
+describe('a simulated cluster', { timeout: 120_000 }, () => {
+  it('runs fifty Pods on five nodes, and an hour of a CronJob', async () => {
+    cluster = await startSimulated({ nodes: 5 });
+    await cluster.api.create(Deployments, deployment('web', 50));
+    await cluster.eventually(() => isReady('web', 50), { what: 'fifty Pods' });
+    const nodes = new Set((await cluster.api.list(Pods)).items.map(({ spec }) => spec?.nodeName));
+    expect(nodes.size).toBe(5);
+    await cluster.api.delete(Deployments, { namespace: 'default', name: 'web' });
+    const jobTemplate = { spec: { template: { spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'busybox', command: ['true'] }] } } } };
+    await cluster.api.create(CronJobs, { metadata: { name: 'tick', namespace: 'default' }, spec: { schedule: '*/5 * * * *', jobTemplate } });
+    const from = cluster.now();
+    await cluster.advance(60 * minute);
+    expect(cluster.now() - from).toBe(60 * minute);
+    const jobs = new Set(cluster.history(Jobs).map(({ object }) => object.metadata?.name));
+    expect(jobs.size).toBe(12);
+    const finished = cluster.history(Jobs).filter(({ object }) => (object as { status?: { succeeded?: number } }).status?.succeeded === 1);
+    expect(new Set(finished.map(({ object }) => object.metadata?.name)).size).toBe(12);
+  });
+
+  it('moves the Pods of a node that is gone, and takes it back', async () => {
+    cluster = await startSimulated({ nodes: 3, seed: 5 });
+    await cluster.api.create(Deployments, deployment('web', 6));
+    await cluster.eventually(() => isReady('web', 6));
+    const outage = await cluster.chaos.inject({ verb: 'node-outage', selector: { nodes: ['node-2'] } });
+    await cluster.eventually(async () => (await readyNodes()) === 2, { withinMs: 5 * minute, what: 'node-2 is missed' });
+    await cluster.advance(6 * minute);
+    const running = (await cluster.api.list(Pods)).items.filter(({ metadata, spec }) => !metadata?.deletionTimestamp && spec?.nodeName !== 'node-2');
+    expect(running).toHaveLength(6);
+    await outage.end();
+    await cluster.eventually(async () => (await readyNodes()) === 3, { withinMs: 5 * minute, what: 'node-2 is back' });
+    const report = cluster.chaos.report();
+    expect(report.injections).toMatchObject([{ what: 'node-outage node-2', targets: ['node-2'] }]);
+    expect(report.disturbances.map(({ what }) => what)).toEqual(['node node-2 is Ready']);
+    expect(report.injections[0]?.recoveredMs).toBeGreaterThanOrEqual(report.injections[0]?.endedMs ?? Infinity);
+  });
+
+  it('survives the death of every component', async () => {
+    cluster = await startSimulated({ nodes: 2, seed: 9 });
+    await cluster.api.create(Deployments, deployment('web', 2));
+    for (const component of ['scheduler', 'controller-manager', 'apiserver', 'store', 'kubelet-node-1', 'kube-proxy', 'coredns']) {
+      await cluster.chaos.inject({ verb: 'kill', selector: { components: [component] } });
+      await cluster.advance(2 * minute);
+    }
+    await cluster.api.patch(Deployments, { namespace: 'default', name: 'web' }, { spec: { replicas: 5 } }, { type: 'application/merge-patch+json' });
+    await cluster.eventually(() => isReady('web', 5), { withinMs: 5 * minute });
+    expect(await readyNodes()).toBe(2);
+  });
+
+  it('says which worlds can do what it cannot', async () => {
+    cluster = await startSimulated({ nodes: 0, without: ['coredns', 'kube-proxy'] });
+    await expect(cluster.chaos.inject({ verb: 'nats-outage' })).rejects.toThrow('nats-outage cannot be done in the simulated world; the processes one can');
+    await expect(cluster.chaos.inject({ verb: 'kill', selector: { components: ['schedular'] } })).rejects.toThrow('there is no component "schedular"; there are: store, apiserver, scheduler, controller-manager');
+    await expect(cluster.chaos.inject({ verb: 'api-error', code: 1 })).rejects.toThrow('code: must be an HTTP status from 400 to 599');
+  });
+});
+
+describe('a seed', { timeout: 120_000 }, () => {
+  const story = async (seed: number): Promise<string[]> => {
+    cluster = await startSimulated({ nodes: 2, seed });
+    await cluster.chaos.inject({ verb: 'api-error', code: 500, percent: 20, when: 'after', selector: { verbs: ['write'] } });
+    await cluster.chaos.inject({ verb: 'watch-drop', delayMs: 3_000, percent: 50 });
+    await cluster.eventually(async () => Boolean(await cluster.api.create(Deployments, deployment('web', 4)).catch((error: { code: number }) => error.code === 409)));
+    await cluster.advance(minute);
+    await cluster.chaos.stopAll();
+    await cluster.eventually(() => isReady('web', 4), { withinMs: 5 * minute });
+    const told = cluster.history().map(({ atMs, type, resource, object }) => `${atMs} ${type} ${resource} ${object.metadata?.name} ${object.metadata?.resourceVersion}`);
+    await cluster.stop();
+    return told;
+  };
+
+  it('brings about the same history again, another one another', async () => {
+    const first = await story(11);
+    expect(await story(11)).toEqual(first);
+    expect(await story(12)).not.toEqual(first);
+  });
+});
