@@ -1,5 +1,6 @@
 import { apiServerSchema } from '@orrery/apiserver/component';
 import { settingsSchema as controllerManagerSchema } from '@orrery/controller-manager/component';
+import { kubeletSchema } from '@orrery/kubelet/component';
 import { metricsServerSchema } from '@orrery/metrics-server/component';
 import { type ConfigSchema, parseFlags, resolveConfig } from '@orrery/runtime';
 import { schedulerSchema } from '@orrery/scheduler/component';
@@ -9,6 +10,7 @@ import { storeSchema } from '@orrery/store/component';
 const schemas: Readonly<Record<string, ConfigSchema>> = {
   apiserver: apiServerSchema,
   'controller-manager': controllerManagerSchema,
+  kubelet: kubeletSchema,
   'metrics-server': metricsServerSchema,
   scheduler: schedulerSchema,
   store: storeSchema,

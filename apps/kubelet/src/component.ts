@@ -1,6 +1,6 @@
 import type { Node, Pod } from '@orrery/api/types';
 import { type ApiClient, type EventRecorder, createEventRecorder } from '@orrery/client';
-import type { LogSource, VolumeHost } from '@orrery/cri';
+import type { LogSource, ManifestReader, VolumeHost } from '@orrery/cri';
 import type { Channel } from '@orrery/rpc';
 import type { Component, Env } from '@orrery/runtime';
 import type { KubeletConfig } from './config.ts';
@@ -10,12 +10,15 @@ import { ImageManager } from './images/image-manager.ts';
 import type { KubeletContext } from './kubelet-context.ts';
 import { NodeAgent } from './node/node-agent.ts';
 import { kubeletVersion } from './node/node-status.ts';
+import { isStatic } from './pods/pod-spec.ts';
 import { PodManager } from './pods/pod-manager.ts';
 import { type PodDialer, PodNetwork, type SecureTransports } from './probes/pod-network.ts';
 import { Prober } from './probes/prober.ts';
 import { CriRuntime } from './runtime/cri-runtime.ts';
 import { RuntimeEvents } from './runtime/runtime-events.ts';
 import { type KubeletSources, type NodeFeed, createKubeletSources } from './sources/kubelet-sources.ts';
+import { MirrorPods, isMirror } from './static-pods/mirror-pods.ts';
+import { type FetchManifest, StaticPods } from './static-pods/static-pods.ts';
 import { StatusManager } from './status/status-manager.ts';
 import { TokenManager } from './volumes/token-manager.ts';
 import { VolumeManager } from './volumes/volume-manager.ts';
@@ -37,6 +40,9 @@ export interface KubeletDeps {
   readonly secure?: SecureTransports;
   /** Shared by the kubelets of a process; without it the kubelet has its own. */
   readonly sources?: KubeletSources;
+  /** Where manifests of static pods are read from. */
+  readonly manifests?: ManifestReader;
+  readonly fetchManifest?: FetchManifest;
   /** KubeletConfiguration that the settings were read from, for /configz. */
   readonly configuration?: KubeletConfiguration;
   /** Shared by the kubelets of a process. */
@@ -68,6 +74,8 @@ class KubeletComponent implements Kubelet {
   readonly pods: PodManager;
   private readonly agent: NodeAgent;
   private readonly evictions: EvictionManager;
+  private readonly statics: StaticPods;
+  private readonly mirrors: MirrorPods;
   private readonly runtimeEvents: RuntimeEvents;
   private readonly tokens: TokenManager;
   private readonly ownSources: boolean;
@@ -96,7 +104,7 @@ class KubeletComponent implements Kubelet {
       runtime,
       runtimeName: () => this.agent.runtimeVersion.name,
       events,
-      statuses: new StatusManager(env, { api, delayMs: config.statusDelayMs }),
+      statuses: new StatusManager(env, { api, delayMs: config.statusDelayMs, shownAs: (pod) => (isStatic(pod) ? this.mirrors.of(pod) : pod) }),
       sources: deps.sources ?? createKubeletSources(env, { api }),
       volumes: new VolumeManager({ api, host: deps.volumes, tokens: this.tokens, rootDir: config.rootDir, node: () => this.agent.node }),
       host: deps.volumes,
@@ -109,7 +117,23 @@ class KubeletComponent implements Kubelet {
       admit: (pod) => this.evictions.admit(pod),
       networkProblem: () => (this.agent.health.networkReady ? undefined : this.agent.health.problems.join(', ')),
     };
-    this.pods = new PodManager(this.context);
+    this.pods = new PodManager(this.context, { finished: (uid) => this.statics.gone(uid) });
+    this.mirrors = new MirrorPods(env, {
+      api,
+      node: () => this.agent.node,
+      statics: () => this.statics.list(),
+      mirrored: (uid) => this.context.statuses.shown(uid),
+    });
+    this.statics = new StaticPods(env, {
+      config,
+      nodeName: this.nodeName,
+      manifests: deps.manifests,
+      fetchManifest: deps.fetchManifest,
+      add: (pod) => this.pods.add(pod),
+      remove: (pod) => this.pods.remove(pod),
+      holder: (pod) => this.pods.find(pod.metadata?.namespace ?? '', pod.metadata?.name ?? '')?.uid,
+      changed: () => this.mirrors.reconcile(),
+    });
     this.evictions = new EvictionManager(env, { kubelet: this, changed: () => void this.agent.check(), reclaimDisk: async () => undefined });
     const changes = { changed: this.pods.runtimeChanged.bind(this.pods), lost: () => this.runtimeLost() };
     this.runtimeEvents = new RuntimeEvents(env, { runtime, changes, relistMs: config.relistSeconds * 1000 });
@@ -126,9 +150,15 @@ class KubeletComponent implements Kubelet {
       this.pods.adopt(await this.context.runtime.pods());
       this.runtimeEvents.start();
       await sources.services.whenSynced(stop);
-      const feed = sources.pods(this.nodeName, { add: (pod) => this.pods.add(pod), update: (pod, old) => this.pods.replace(pod, old), delete: (pod) => this.pods.remove(pod) });
+      await this.statics.start();
+      const feed = sources.pods(this.nodeName, {
+        add: (pod) => (isMirror(pod) ? this.mirrors.observe(pod) : this.pods.add(pod)),
+        update: (pod, old) => (isMirror(pod) ? this.mirrors.observe(pod) : this.pods.replace(pod, old)),
+        delete: (pod) => (isMirror(pod) ? this.mirrors.remove(pod) : this.pods.remove(pod)),
+      });
       this.feeds.push(feed);
       await feed.ready(stop);
+      this.mirrors.start();
       this.pods.removeOrphans();
       this.evictions.start();
       this.serving = true;
@@ -143,6 +173,8 @@ class KubeletComponent implements Kubelet {
     for (const feed of this.feeds.splice(0)) feed.stop();
     this.agent.stop();
     this.evictions.stop();
+    this.statics.stop();
+    this.mirrors.stop();
     this.runtimeEvents.stop();
     this.context.prober.stop();
     this.pods.stop();

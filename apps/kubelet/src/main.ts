@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { readFileSync } from 'node:fs';
-import { criChannel, directoryVolumeHost, fileLogSource, logsInNodeRoot, volumesInNodeRoot } from '@orrery/cri';
+import { criChannel, directoryManifests, directoryVolumeHost, fileLogSource, logsInNodeRoot, volumesInNodeRoot } from '@orrery/cri';
 import { apiConnectionSchema, connectApi, dialHost, grpcHealthOverConn, runMain, serveHttp, switchConnector, tlsMaterial, tlsOverConn } from '@orrery/node-io';
 import { switchDialer } from '@orrery/vnet-link';
 import { kubeletSchema } from './config.ts';
@@ -13,6 +13,14 @@ import { kubeletServerSchema } from './server/kubelet-server.ts';
 const schema = { ...apiConnectionSchema, ...kubeletSchema, ...kubeletServerSchema, ...processSchema };
 let file: KubeletConfiguration | undefined;
 const pem = (path: string): string => (path ? readFileSync(path, 'utf8') : '');
+
+/** Upstream gives the server ten seconds. */
+const fetchMs = 10_000;
+const fetchManifest = async (url: string, headers: Readonly<Record<string, string>>): Promise<string> => {
+  const response = await fetch(url, { headers, signal: AbortSignal.timeout(fetchMs) });
+  if (!response.ok) throw new Error(`${url}: ${response.status} ${response.statusText}`);
+  return response.text();
+};
 
 await runMain({
   name: 'kubelet',
@@ -32,6 +40,8 @@ await runMain({
         api: connectApi(env, config),
         cri: (endpoint) => criChannel(endpoint),
         volumes: nodeRoot ? volumesInNodeRoot(volumes, nodeRoot) : volumes,
+        manifests: directoryManifests(nodeRoot || '/'),
+        fetchManifest,
         logs: nodeRoot ? logsInNodeRoot(fileLogSource, nodeRoot) : fileLogSource,
         dialer: vnetEndpoint ? switchDialer(connect(vnetEndpoint), { clock: env.clock, ip: config.nodeIps[0] ?? '' }) : { dial: ({ ip, port }) => dialHost({ host: ip, port }) },
         secure: { tls: tlsOverConn, grpcHealth: grpcHealthOverConn },

@@ -1,5 +1,5 @@
 import { type ApiClient, createEventRecorder } from '@orrery/client';
-import type { LogSource, VolumeHost } from '@orrery/cri';
+import type { LogSource, ManifestReader, VolumeHost } from '@orrery/cri';
 import type { ServeHttp } from '@orrery/node-io';
 import type { Channel } from '@orrery/rpc';
 import { type Component, ConfigError, type ConfigOf, type ConfigSchema, type Env, startAll, stopAll } from '@orrery/runtime';
@@ -9,6 +9,7 @@ import type { KubeletConfiguration } from './configuration/types.ts';
 import type { PodDialer, SecureTransports } from './probes/pod-network.ts';
 import { createKubeletServer, type kubeletServerSchema } from './server/kubelet-server.ts';
 import type { ConnectStreaming } from './server/streaming.ts';
+import type { FetchManifest } from './static-pods/static-pods.ts';
 import { createKubeletSources } from './sources/kubelet-sources.ts';
 
 /** Settings of a process that hosts kubelets. */
@@ -27,6 +28,8 @@ export interface KubeletProcessDeps {
   readonly cri: (endpoint: string) => Channel;
   readonly volumes: VolumeHost;
   readonly logs: LogSource;
+  readonly manifests: ManifestReader;
+  readonly fetchManifest: FetchManifest;
   readonly dialer: PodDialer;
   readonly secure: SecureTransports;
   readonly serveHttp: ServeHttp;
@@ -63,8 +66,8 @@ export function createKubeletProcess(env: Env, deps: KubeletProcessDeps, config:
   const kubelets: Kubelet[] = hosted.map(({ name, ips, criEndpoint }) => {
     const cri = deps.cri(criEndpoint);
     channels.push(cri);
-    const { api, volumes, logs, dialer, secure, configuration } = deps;
-    return createKubelet(env, { api, cri, volumes, logs, dialer, secure, sources, events, ...(configuration ? { configuration } : {}) }, { ...config, nodeName: name, nodeIps: ips });
+    const { api, volumes, logs, manifests, fetchManifest, dialer, secure, configuration } = deps;
+    return createKubelet(env, { api, cri, volumes, logs, manifests, fetchManifest, dialer, secure, sources, events, ...(configuration ? { configuration } : {}) }, { ...config, nodeName: name, nodeIps: ips });
   });
   const server = createKubeletServer(env, { ...deps, kubelets: () => kubelets }, config);
   return {

@@ -186,7 +186,7 @@ export function nodeSpecs(context: SpecContext, index: number): ProcessSpec[] {
         ...apiFlags(context, kubelet),
         ...['--node-name', name, '--node-ips', ip, '--cri-endpoint', socket, '--node-root', root],
         ...['--server-port', kubeletPort, '--port', kubeletPort, '--kubelet-endpoint', `${local}:${kubeletPort}`, '--healthz-port', '-1'],
-        ...['--server-cert', kubelet.cert, '--server-key', kubelet.key, '--client-ca', kubelet.ca, '--vnet-endpoint', vnet, ...capacity],
+        ...['--server-cert', kubelet.cert, '--server-key', kubelet.key, '--client-ca', kubelet.ca, '--vnet-endpoint', vnet, '--pod-manifest-path', '/etc/kubernetes/manifests', ...capacity],
       ],
     },
     {

@@ -2,13 +2,14 @@ import { join } from 'node:path';
 import type { ApiClient } from '@orrery/client';
 import { type EventQueue, createEventQueue, createEventRecorder } from '@orrery/client';
 import { createContainerRuntime, runtimeConfig } from '@orrery/container-runtime/component';
-import { MemoryLogs } from '@orrery/cri';
+import { MemoryLogs, directoryManifests } from '@orrery/cri';
 import type { KubeProxy } from '@orrery/kube-proxy/component';
 import { type Kubelet, type KubeletSources, createKubelet, createKubeletServer, createKubeletSources, kubeletSchema, kubeletServerSchema } from '@orrery/kubelet/component';
 import { type Pki, dialHost, dialTlsOver, grpcHealthOverConn, serveHttp, serveTlsOver, serveUnaryOver, tlsOverConn } from '@orrery/node-io';
 import { type Component, type Env, resolveConfig, startAll, stopAll } from '@orrery/runtime';
 import type { Fabric } from '@orrery/vnet';
 import type { ClusterOptions } from '../cluster.ts';
+import { extraSettings } from '../extra-config.ts';
 import { nodeAddress, nodeName } from './addresses.ts';
 import { nodeFiles } from './node-files.ts';
 
@@ -45,7 +46,8 @@ function createNode(index: number, { deps, kubeletEnv, runtimeEnv, sources, even
   const ip = nodeAddress(index);
   const user = deps.client(`system:node:${name}`, ['system:nodes']);
   const netSwitch = fabric.addSwitch({ node: name, nodeIp: ip });
-  const { mounts, volumes } = nodeFiles(kubeletEnv, { root: join(options.dir.root, 'nodes', name), hostname: name, ip });
+  const root = join(options.dir.root, 'nodes', name);
+  const { mounts, volumes } = nodeFiles(kubeletEnv, { root, hostname: name, ip });
   const logs = new MemoryLogs();
   const runtime = createContainerRuntime(runtimeEnv, { switch: netSwitch, mounts, logs, serveHttp, dialTls: dialTlsOver, servers: { tls: serveTlsOver, unary: serveUnaryOver } }, runtimeConfig({ node: name, nodeIp: ip, pullMs: 0 }));
   const kubelet = createKubelet(
@@ -55,13 +57,15 @@ function createNode(index: number, { deps, kubeletEnv, runtimeEnv, sources, even
       cri: runtime.channel(),
       volumes,
       logs,
+      manifests: directoryManifests(root),
       dialer: netSwitch.hostStack,
       secure: { tls: tlsOverConn, grpcHealth: grpcHealthOverConn },
       sources,
       events: createEventRecorder(kubeletEnv, { api: user, component: 'kubelet', host: name, queue: events }),
     },
     resolveConfig(kubeletSchema, [
-      { nodeName: name, nodeIps: [ip], cpu: options.node.cpu, memory: options.node.memory, maxPods: options.node.pods, kubeletEndpoint: endpoint, port: Number(endpoint.split(':')[1]) },
+      { nodeName: name, nodeIps: [ip], cpu: options.node.cpu, memory: options.node.memory, maxPods: options.node.pods, kubeletEndpoint: endpoint, port: Number(endpoint.split(':')[1]), podManifestPath: '/etc/kubernetes/manifests' },
+      extraSettings('kubelet', options.extra),
     ]),
   );
   deps.proxy.addNode({ nodeName: name, control: netSwitch });

@@ -15,8 +15,12 @@ export class PodManager {
   private readonly ledger = new NodeLedger();
   private known = new Map<string, KnownPod>();
 
-  constructor(context: KubeletContext) {
+  private readonly finished: (uid: string) => void;
+
+  /** `finished` is told of each pod that has left the node. */
+  constructor(context: KubeletContext, options: { finished: (uid: string) => void }) {
     this.context = context;
+    this.finished = options.finished;
   }
 
   /** Takes note of what the runtime holds already; called before the first pods arrive. */
@@ -127,10 +131,15 @@ export class PodManager {
     return sandboxIds.length === 0 && !pod.status?.startTime && !pod.metadata?.deletionTimestamp && !isTerminal(pod.status?.phase);
   }
 
+  private forget(uid: string): void {
+    this.workers.delete(uid);
+    this.finished(uid);
+  }
+
   private begin(pod: Pod, sandboxIds: readonly string[], rejection: Rejection | undefined): PodWorker {
     const { context } = this;
     const allocate = (asked: Pod, granted: Pod) => this.allocate(asked, granted);
-    const worker = new PodWorker({ context, pod, sandboxIds, rejection, allocate, finished: (uid) => this.workers.delete(uid) });
+    const worker = new PodWorker({ context, pod, sandboxIds, rejection, allocate, finished: (uid) => this.forget(uid) });
     this.workers.set(worker.uid, worker);
     return worker;
   }

@@ -63,11 +63,15 @@ export function shouldRetryInit(pod: Pod, container: Container, exitCode: number
 /** Priorities from here on are the system's own. */
 const systemCritical = 2_000_000_000;
 
+/** A pod that the node runs by itself, not because the API server says so. */
+export function isStatic(pod: Pod): boolean {
+  const source = pod.metadata?.annotations?.['kubernetes.io/config.source'];
+  return source !== undefined && source !== 'api' && pod.metadata?.annotations?.['kubernetes.io/config.mirror'] === undefined;
+}
+
 /** Static pods, their mirrors, and pods of the system's priority classes: never evicted. */
 export function isCritical(pod: Pod): boolean {
-  const annotations = pod.metadata?.annotations ?? {};
-  const source = annotations['kubernetes.io/config.source'];
-  return (source !== undefined && source !== 'api') || annotations['kubernetes.io/config.mirror'] !== undefined || (pod.spec?.priority ?? 0) >= systemCritical;
+  return isStatic(pod) || pod.metadata?.annotations?.['kubernetes.io/config.mirror'] !== undefined || (pod.spec?.priority ?? 0) >= systemCritical;
 }
 
 export const isHostNetwork = (pod: Pod): boolean => pod.spec?.hostNetwork === true;

@@ -11,6 +11,8 @@ interface Entry {
   wanted: PodStatus;
   /** What the API server holds, as far as we know. */
   sent: PodStatus;
+  /** The pod of the API server that holds it. */
+  sentTo: string;
   /** Revision of our last write; older states of the pod tell nothing new. */
   sentVersion: bigint;
   inFlight: boolean;
@@ -80,12 +82,15 @@ export class StatusManager {
   private readonly env: Env;
   private readonly api: ApiClient;
   private readonly delayMs: number;
+  private readonly shownAs: (pod: Pod) => Pod | undefined;
   private flush: Timer | undefined;
 
-  constructor(env: Env, options: { api: ApiClient; delayMs: number }) {
+  /** `shownAs` says which pod of the API server a status belongs to: a static pod's is its mirror, undefined while there is none. */
+  constructor(env: Env, options: { api: ApiClient; delayMs: number; shownAs?: (pod: Pod) => Pod | undefined }) {
     this.env = env;
     this.api = options.api;
     this.delayMs = options.delayMs;
+    this.shownAs = options.shownAs ?? ((pod) => pod);
   }
 
   /** Reports a status. `lazy` ones are held back for the configured delay. */
@@ -93,7 +98,7 @@ export class StatusManager {
     const uid = uidOf(pod);
     let entry = this.entries.get(uid);
     if (!entry) {
-      entry = { pod, wanted: status, sent: ours(pod.status ?? {}), sentVersion: 0n, inFlight: false, lazy: false, retry: undefined, failures: 0, waiters: [] };
+      entry = { pod, wanted: status, sent: ours(pod.status ?? {}), sentTo: uid, sentVersion: 0n, inFlight: false, lazy: false, retry: undefined, failures: 0, waiters: [] };
       this.entries.set(uid, entry);
     }
     entry.pod = pod;
@@ -112,6 +117,12 @@ export class StatusManager {
     if (phase === entry.sent.phase && !(entry.sent.conditions ?? []).some(changed)) return;
     entry.sent = ours(pod.status ?? {});
     if (!entry.lazy) this.send(entry);
+  }
+
+  /** A static pod has a mirror that may be told of its status. */
+  shown(uid: string): void {
+    const entry = this.entries.get(uid);
+    if (entry && !entry.lazy) this.send(entry);
   }
 
   /** The newest status reported, sent or not. */
@@ -152,36 +163,42 @@ export class StatusManager {
 
   private send(entry: Entry): void {
     if (entry.inFlight || entry.retry) return;
+    const target = this.shownAs(entry.pod);
+    if (!target) return;
+    if (uidOf(target) !== entry.sentTo) {
+      entry.sentTo = uidOf(target);
+      entry.sent = ours(target.status ?? {});
+    }
     const status = statusPatch(entry.sent, entry.wanted);
     if (!status) {
       for (const wake of entry.waiters.splice(0)) wake();
       return;
     }
     entry.inFlight = true;
-    void this.patch(entry, status, entry.wanted).then(() => {
+    void this.patch(entry, { status, wanted: entry.wanted, target }).then(() => {
       entry.inFlight = false;
       if (this.entries.get(uidOf(entry.pod)) === entry && !entry.lazy) this.send(entry);
     });
   }
 
-  private async patch(entry: Entry, status: Patch, wanted: PodStatus): Promise<void> {
-    const { pod } = entry;
+  private async patch(entry: Entry, { status, wanted, target }: { status: Patch; wanted: PodStatus; target: Pod }): Promise<void> {
     try {
-      const patch = { metadata: { uid: uidOf(pod) }, status };
-      const answer = await this.api.patch(Pods, { namespace: namespaceOf(pod), name: nameOf(pod) }, patch, { subresource: 'status', type: 'application/strategic-merge-patch+json' });
+      const patch = { metadata: { uid: uidOf(target) }, status };
+      const answer = await this.api.patch(Pods, { namespace: namespaceOf(target), name: nameOf(target) }, patch, { subresource: 'status', type: 'application/strategic-merge-patch+json' });
       entry.sent = wanted;
       entry.sentVersion = versionOf(answer);
       entry.failures = 0;
     } catch (error) {
-      this.failed(entry, error);
+      this.failed(entry, { error, isOwn: target === entry.pod });
     }
   }
 
-  private failed(entry: Entry, error: unknown): void {
+  private failed(entry: Entry, { error, isOwn }: { error: unknown; isOwn: boolean }): void {
     const uid = uidOf(entry.pod);
     if (this.entries.get(uid) !== entry) return;
     if (isNotFound(error)) {
-      this.forget(uid);
+      // A mirror comes again.
+      if (isOwn) this.forget(uid);
       return;
     }
     const delayMs = Math.min(10_000, 100 * 2 ** entry.failures++);
