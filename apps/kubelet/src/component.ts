@@ -16,6 +16,7 @@ import { type PodDialer, PodNetwork, type SecureTransports } from './probes/pod-
 import { Prober } from './probes/prober.ts';
 import { CriRuntime } from './runtime/cri-runtime.ts';
 import { RuntimeEvents } from './runtime/runtime-events.ts';
+import { ShutdownManager } from './shutdown/shutdown-manager.ts';
 import { type KubeletSources, type NodeFeed, createKubeletSources } from './sources/kubelet-sources.ts';
 import { MirrorPods, isMirror } from './static-pods/mirror-pods.ts';
 import { type FetchManifest, StaticPods } from './static-pods/static-pods.ts';
@@ -55,6 +56,10 @@ export interface Kubelet extends Component {
   readonly pods: PodManager;
   /** The node as the API server last showed it. */
   node(): Node;
+  /** The machine goes down: ends its pods in an orderly way (`--shutdown-grace-period`). Resolves when that is done. */
+  shutdown(): Promise<void>;
+  /** It does not after all. */
+  cancelShutdown(): void;
 }
 
 function filtered(events: EventRecorder, which: string): EventRecorder {
@@ -74,6 +79,7 @@ class KubeletComponent implements Kubelet {
   readonly pods: PodManager;
   private readonly agent: NodeAgent;
   private readonly evictions: EvictionManager;
+  private readonly shutdowns: ShutdownManager;
   private readonly statics: StaticPods;
   private readonly mirrors: MirrorPods;
   private readonly runtimeEvents: RuntimeEvents;
@@ -92,7 +98,7 @@ class KubeletComponent implements Kubelet {
     const events = filtered(deps.events ?? createEventRecorder(env, { api, component: 'kubelet', host: config.nodeName }), config.eventRecords);
     this.ownSources = deps.sources === undefined;
     this.tokens = new TokenManager(env, { api });
-    this.agent = new NodeAgent(env, { api, runtime, config, nodeName: this.nodeName, checked: () => this.checked(), events, pressures: () => this.evictions.conditions, isShuttingDown: () => false });
+    this.agent = new NodeAgent(env, { api, runtime, config, nodeName: this.nodeName, checked: () => this.checked(), events, pressures: () => this.evictions.conditions, isShuttingDown: () => this.shutdowns.isShuttingDown });
     const network = deps.dialer && new PodNetwork(env.clock, { dialer: deps.dialer, ...(deps.secure ? { secure: deps.secure } : {}) });
     const actions = { clock: env.clock, runtime, network };
     this.context = {
@@ -114,7 +120,7 @@ class KubeletComponent implements Kubelet {
       actions,
       node: () => this.agent.node,
       hostIps: () => config.nodeIps,
-      admit: (pod) => this.evictions.admit(pod),
+      admit: (pod) => this.shutdowns.admit(pod) ?? this.evictions.admit(pod),
       networkProblem: () => (this.agent.health.networkReady ? undefined : this.agent.health.problems.join(', ')),
     };
     this.pods = new PodManager(this.context, { finished: (uid) => this.statics.gone(uid) });
@@ -134,6 +140,7 @@ class KubeletComponent implements Kubelet {
       holder: (pod) => this.pods.find(pod.metadata?.namespace ?? '', pod.metadata?.name ?? '')?.uid,
       changed: () => this.mirrors.reconcile(),
     });
+    this.shutdowns = new ShutdownManager(env, { kubelet: this, changed: () => void this.agent.check() });
     this.evictions = new EvictionManager(env, { kubelet: this, changed: () => void this.agent.check(), reclaimDisk: async () => undefined });
     const changes = { changed: this.pods.runtimeChanged.bind(this.pods), lost: () => this.runtimeLost() };
     this.runtimeEvents = new RuntimeEvents(env, { runtime, changes, relistMs: config.relistSeconds * 1000 });
@@ -161,6 +168,7 @@ class KubeletComponent implements Kubelet {
       this.mirrors.start();
       this.pods.removeOrphans();
       this.evictions.start();
+      this.shutdowns.start();
       this.serving = true;
     } finally {
       signal?.removeEventListener('abort', abort);
@@ -173,6 +181,7 @@ class KubeletComponent implements Kubelet {
     for (const feed of this.feeds.splice(0)) feed.stop();
     this.agent.stop();
     this.evictions.stop();
+    this.shutdowns.stop();
     this.statics.stop();
     this.mirrors.stop();
     this.runtimeEvents.stop();
@@ -189,6 +198,14 @@ class KubeletComponent implements Kubelet {
 
   node(): Node {
     return this.agent.node;
+  }
+
+  shutdown(): Promise<void> {
+    return this.shutdowns.begin();
+  }
+
+  cancelShutdown(): void {
+    this.shutdowns.cancel();
   }
 
   /** It may have been restarted: then it has forgotten the pod range and all pods. */

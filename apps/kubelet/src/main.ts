@@ -34,7 +34,7 @@ await runMain({
     const { nodeRoot, vnetEndpoint } = config;
     const volumes = directoryVolumeHost({ stamp: () => `${Date.now()}.${env.random.name(6)}` });
     const connect = switchConnector(tlsMaterial(config));
-    return createKubeletProcess(
+    const component = createKubeletProcess(
       env,
       {
         api: connectApi(env, config),
@@ -52,5 +52,8 @@ await runMain({
       },
       { ...config, nodeName: config.nodeName || hostname().toLowerCase() },
     );
+    // What the kernel and containers of whole systems send when the power goes.
+    process.on('SIGPWR', () => void component.shutdown());
+    return component;
   },
 });

@@ -39,6 +39,11 @@ export interface KubeletProcessDeps {
   readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string };
 }
 
+export interface KubeletProcess extends Component {
+  /** The machine goes down: all its kubelets end their pods in an orderly way. */
+  shutdown(): Promise<void>;
+}
+
 type ProcessConfig = KubeletConfig & ConfigOf<typeof kubeletServerSchema> & ConfigOf<typeof processSchema>;
 
 interface HostedNode {
@@ -57,7 +62,7 @@ function hostedNodes(config: ProcessConfig): HostedNode[] {
 }
 
 /** The kubelets of a process, with one server and one set of watches for all of them. */
-export function createKubeletProcess(env: Env, deps: KubeletProcessDeps, config: ProcessConfig): Component {
+export function createKubeletProcess(env: Env, deps: KubeletProcessDeps, config: ProcessConfig): KubeletProcess {
   const hosted = hostedNodes(config);
   const many = hosted.length > 1;
   const sources = createKubeletSources(env, { api: deps.api, shared: many });
@@ -82,6 +87,7 @@ export function createKubeletProcess(env: Env, deps: KubeletProcessDeps, config:
       for (const channel of channels) channel.close();
       await deps.api.close();
     },
+    shutdown: async () => void (await Promise.all(kubelets.map((kubelet) => kubelet.shutdown()))),
     ready: () => server.ready() && kubelets.every((kubelet) => kubelet.ready()),
   };
 }

@@ -61,7 +61,7 @@ export function shouldRetryInit(pod: Pod, container: Container, exitCode: number
 }
 
 /** Priorities from here on are the system's own. */
-const systemCritical = 2_000_000_000;
+export const systemCritical = 2_000_000_000;
 
 /** A pod that the node runs by itself, not because the API server says so. */
 export function isStatic(pod: Pod): boolean {
