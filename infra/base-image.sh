@@ -14,7 +14,8 @@ pull() { timeout 60 "$docker" pull -q "$1" >/dev/null 2>&1; }
 add() {
   local rootfs="$1" program="$2" target="$3"
   install -D -m 0755 "$program" "$rootfs$target"
-  { ldd "$program" 2>/dev/null || true; } | grep -o '/[^ ]*' | while read -r library; do
+  # A static program has none.
+  { ldd "$program" 2>/dev/null || true; } | { grep -o '/[^ ]*' || true; } | while read -r library; do
     install -D -m 0755 "$library" "$rootfs$library"
   done
 }

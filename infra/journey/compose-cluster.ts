@@ -16,6 +16,15 @@ export interface ComposeCluster {
   world(kubectl: string): JourneyWorld;
   /** Ends all processes of a service's container at once; the engine starts it again. */
   kill(service: string): Promise<void>;
+  /** Stops a service's processes where they are, as a machine does that hangs; `resume` lets them go on. */
+  pause(service: string): Promise<void>;
+  resume(service: string): Promise<void>;
+  /** Cuts a service's container off the network; `reconnect` plugs it in again. Those in its network namespace are cut off with it. */
+  disconnect(service: string): Promise<void>;
+  reconnect(service: string): Promise<void>;
+  /** The service out of `candidates` whose process holds a lease of kube-system. */
+  holder(lease: string, candidates: readonly string[]): Promise<string>;
+  readonly kubeconfig: string;
   logs(): Promise<string>;
   destroy(): Promise<void>;
 }
@@ -87,16 +96,29 @@ export async function startComposeCluster(): Promise<ComposeCluster> {
   const engine: DockerEngine = await startEngine();
   const settings = await chooseSettings(out);
   const env = { ...engine.env, ...settings };
-  const compose = await composeCommand(env, `orrery-test-${process.pid}`);
+  const project = `orrery-test-${process.pid}`;
+  const compose = await composeCommand(env, project);
+  const docker = (...args: string[]): Promise<string> => succeed(`docker ${args.join(' ')}`, runCommand('docker', args, { env }));
+  const idOf = async (service: string): Promise<string> => (await succeed('compose ps', compose(['ps', '-q', service]))).trim();
   const cluster: ComposeCluster = {
+    kubeconfig: join(out, 'kubeconfig'),
     world: worldOf(settings, home),
+    pause: async (service) => void (await docker('pause', await idOf(service))),
+    resume: async (service) => void (await docker('unpause', await idOf(service))),
+    disconnect: async (service) => void (await docker('network', 'disconnect', `${project}_cluster`, await idOf(service))),
+    reconnect: async (service) => void (await docker('network', 'connect', '--alias', service, `${project}_cluster`, await idOf(service))),
+    async holder(lease, candidates) {
+      const said = (await cluster.world('kubectl').kubectl.ok(['get', 'lease', lease, '-n', 'kube-system', '-o', 'jsonpath={.spec.holderIdentity}'])).trim();
+      for (const service of candidates) if ((await succeed('compose logs', compose(['logs', '--no-color', service]))).includes(said)) return service;
+      throw new Error(`${said} holds ${lease}, and is none of ${candidates.join(', ')}`);
+    },
     async kill(service) {
-      const id = (await succeed('compose ps', compose(['ps', '-q', service]))).trim();
-      const restarts = (): Promise<string> => succeed('docker inspect', runCommand('docker', ['inspect', '-f', '{{.RestartCount}}', id], { env }));
+      const id = await idOf(service);
+      const restarts = (): Promise<string> => docker('inspect', '-f', '{{.RestartCount}}', id);
       const before = await restarts();
       // The shell dies with the container: its exit code says nothing.
       await runCommand('docker', ['exec', id, 'sh', '-c', 'kill -9 -1'], { env });
-      await eventually(async () => (await restarts()) !== before, { what: `${service} is started again` });
+      await eventually(async () => (await restarts()) !== before, { what: `${service} is started again`, withinMs: 60_000 });
     },
     logs: async () => (await compose(['logs', '--no-color', '--tail=15'])).stdout,
     async destroy() {
