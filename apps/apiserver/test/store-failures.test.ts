@@ -2,7 +2,7 @@ import { type AddressInfo, type Server, type Socket, connect, createServer } fro
 import { ConfigMaps } from '@orrery/api';
 import { realEnv } from '@orrery/node-io';
 import { KVDefinition } from '@orrery/proto/etcd';
-import { RpcError, createClient } from '@orrery/rpc';
+import { type Channel, RpcError, createClient } from '@orrery/rpc';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createStore, type Store } from '../../store/src/component.ts';
 import { type ApiServer, createApiServer } from '../src/component.ts';
@@ -131,6 +131,48 @@ describe('a store that fails', () => {
     expect((await api.get(ConfigMaps, { namespace: 'default', name: 'a' }, { resourceVersion: '0' })).data).toEqual({ a: 'b' });
   }, 10_000);
 });
+
+/** Watches of the store over it say nothing new from `stall` to `flow`. */
+function stallingWatches(channel: Channel): { channel: Channel; stall(): void; flow(): void } {
+  let gate = Promise.resolve();
+  let flow = (): void => undefined;
+  async function* late(answers: AsyncIterable<unknown>): AsyncGenerator<unknown> {
+    for await (const answer of answers) {
+      await gate;
+      yield answer;
+    }
+  }
+  return {
+    channel: {
+      ...channel,
+      call: (definition, method, input, options) => {
+        const answers = channel.call(definition, method, input, options);
+        return definition.fullName === 'etcdserverpb.Watch' ? late(answers as AsyncIterable<unknown>) : answers;
+      },
+      close: () => channel.close(),
+    },
+    stall: () => void (gate = new Promise((resolve) => (flow = resolve))),
+    flow: () => flow(),
+  };
+}
+
+it('a consistent list that the cache is late for is read from the store; one of the cache is as old as it is', async () => {
+  const env = realEnv({ name: 'test', level: 'error' });
+  const store = createStore(env, {}, {});
+  await store.start();
+  const { channel, stall, flow } = stallingWatches(store.channel());
+  const [late, other] = [createApiServer(env, { store: channel, plugins: [] }, {}), createApiServer(env, { store: store.channel(), plugins: [] }, {})];
+  await late.start();
+  await other.start();
+  stall();
+  await other.client(admin).create(ConfigMaps, { metadata: { name: 'new', namespace: 'default' }, data: { a: 'b' } });
+  const names = async (options: object): Promise<unknown[]> => (await late.client(admin).list(ConfigMaps, options)).items.map(({ metadata }) => metadata?.name);
+  expect(await names({ namespace: 'default' })).toEqual(['new']);
+  expect(await names({ namespace: 'default', limit: 5 })).toEqual(['new']);
+  expect(await names({ resourceVersion: '0' })).toEqual([]);
+  flow();
+  for (const one of [late, other, store]) await one.stop();
+}, 30_000);
 
 describe('what clients are told', () => {
   it.each([

@@ -8,7 +8,7 @@ import { type Selection, selects } from '../cache/selection.ts';
 import { faultedRequest } from '../chaos/faulted.ts';
 import { checkWanted } from '../pipeline/out-of-time.ts';
 import { unreadableList } from '../storage/errors.ts';
-import { type StoredValue, tooLargeVersion } from '../storage/etcd-store.ts';
+import { type StoredValue, isTooLargeVersion, tooLargeVersion } from '../storage/etcd-store.ts';
 import type { Registry, RequestScope } from './registry.ts';
 import { selectionOf } from './selection.ts';
 
@@ -100,6 +100,21 @@ async function currentPage(registry: Registry, listing: Listing, at: { after?: s
   return withContinue(page, revision, selection);
 }
 
+/**
+ * Resolves when the cache is as new as asked; a consistent list that it is late for is read from the store, at the revision returned
+ * (upstream's fall-back of consistent reads).
+ */
+async function awaitFreshness(registry: Registry, version: number | undefined): Promise<number | undefined> {
+  const wanted = version ?? (await registry.store.currentRevision());
+  try {
+    await registry.feed.waitFor(wanted);
+    return undefined;
+  } catch (error) {
+    if (version === undefined && isTooLargeVersion(error)) return wanted;
+    throw error;
+  }
+}
+
 async function listOf(registry: Registry, listing: Listing): Promise<ListResult> {
   const { cache, selection, options } = listing;
   const version = options.resourceVersion ? parseResourceVersion(options.resourceVersion) : undefined;
@@ -110,8 +125,8 @@ async function listOf(registry: Registry, listing: Listing): Promise<ListResult>
   const limit = options.limit ?? 0;
   const exact = options.resourceVersionMatch === 'Exact' || (version !== undefined && version > 0 && limit > 0 && !options.resourceVersionMatch);
   if (exact && version !== undefined) return atRevision(registry, listing, { revision: version, limit });
-  if (version === undefined) await registry.feed.waitForCurrent();
-  else await registry.feed.waitFor(version);
+  const late = await awaitFreshness(registry, version);
+  if (late !== undefined) return atRevision(registry, listing, { revision: late, limit });
   const { revision } = registry.feed;
   // A list from the cache (resourceVersion=0) is never paged, as upstream.
   if (limit > 0 && version !== 0) return currentPage(registry, listing, { limit });
@@ -131,7 +146,8 @@ async function continued(registry: Registry, listing: Listing, token: ReturnType
   const limit = options.limit ?? 0;
   const after = token.start.endsWith('\0') ? token.start.slice(0, -1) : token.start;
   if (token.resourceVersion < 0) {
-    await registry.feed.waitForCurrent();
+    const late = await awaitFreshness(registry, undefined);
+    if (late !== undefined) return atRevision(registry, listing, { revision: late, limit, after });
     return currentPage(registry, listing, { after, ...(limit ? { limit } : {}) });
   }
   try {

@@ -11,6 +11,10 @@ export function tooLargeVersion(wanted: number, current: number): StatusError {
   });
 }
 
+export function isTooLargeVersion(error: unknown): boolean {
+  return error instanceof StatusError && (error.status.details?.causes ?? []).some(({ reason }) => reason === 'ResourceVersionTooLarge');
+}
+
 /** Failures of the connection itself: nothing of the request has left this machine. */
 const unsent = /^(?:No connection established|Name resolution failed|channel closed|Channel has been shut down)/;
 

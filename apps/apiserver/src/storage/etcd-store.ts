@@ -9,7 +9,7 @@ import { leasePool } from './lease-pool.ts';
 import { type Write, currentOf, transactionOf } from './transactions.ts';
 import type { DecodedValue, ValueCodec } from './value-codec.ts';
 
-export { toStorageError, tooLargeVersion } from './errors.ts';
+export { isTooLargeVersion, toStorageError, tooLargeVersion } from './errors.ts';
 export type { Write } from './transactions.ts';
 
 /** One key as the store holds it, decrypted. */
