@@ -6,6 +6,7 @@ import type { Component, Env } from '@orrery/runtime';
 import type { KubeletConfig } from './config.ts';
 import type { KubeletConfiguration } from './configuration/types.ts';
 import { EvictionManager } from './eviction/eviction-manager.ts';
+import { ImageCollector } from './images/image-collector.ts';
 import { ImageManager } from './images/image-manager.ts';
 import type { KubeletContext } from './kubelet-context.ts';
 import { NodeAgent } from './node/node-agent.ts';
@@ -80,6 +81,7 @@ class KubeletComponent implements Kubelet {
   private readonly agent: NodeAgent;
   private readonly evictions: EvictionManager;
   private readonly shutdowns: ShutdownManager;
+  private readonly collector: ImageCollector;
   private readonly statics: StaticPods;
   private readonly mirrors: MirrorPods;
   private readonly runtimeEvents: RuntimeEvents;
@@ -141,7 +143,8 @@ class KubeletComponent implements Kubelet {
       changed: () => this.mirrors.reconcile(),
     });
     this.shutdowns = new ShutdownManager(env, { kubelet: this, changed: () => void this.agent.check() });
-    this.evictions = new EvictionManager(env, { kubelet: this, changed: () => void this.agent.check(), reclaimDisk: async () => undefined });
+    this.evictions = new EvictionManager(env, { kubelet: this, changed: () => void this.agent.check(), reclaimDisk: () => this.collector.collect({ all: true }) });
+    this.collector = new ImageCollector(env, this);
     const changes = { changed: this.pods.runtimeChanged.bind(this.pods), lost: () => this.runtimeLost() };
     this.runtimeEvents = new RuntimeEvents(env, { runtime, changes, relistMs: config.relistSeconds * 1000 });
   }
@@ -169,6 +172,7 @@ class KubeletComponent implements Kubelet {
       this.pods.removeOrphans();
       this.evictions.start();
       this.shutdowns.start();
+      this.collector.start();
       this.serving = true;
     } finally {
       signal?.removeEventListener('abort', abort);
@@ -182,6 +186,7 @@ class KubeletComponent implements Kubelet {
     this.agent.stop();
     this.evictions.stop();
     this.shutdowns.stop();
+    this.collector.stop();
     this.statics.stop();
     this.mirrors.stop();
     this.runtimeEvents.stop();

@@ -185,6 +185,12 @@ export class FakeRuntime {
     return this.images.get(name) ?? [...this.images.values()].find((image) => image.id === name);
   }
 
+  /** By any of its names, or its id. */
+  removeImage(name: string): void {
+    const found = this.findImage(name);
+    for (const [key, image] of [...this.images]) if (image === found) this.images.delete(key);
+  }
+
   sandbox(id: string): FakeSandbox {
     const sandbox = this.sandboxes.get(id);
     if (!sandbox) throw new RpcError(Code.NOT_FOUND, `sandbox "${id}" not found`);

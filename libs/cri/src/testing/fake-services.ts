@@ -82,7 +82,7 @@ function imageService(fake: FakeRuntime): ServedService {
       fake.images.set(name, { id: name, repoTags: [name], repoDigests: [], size: 1_000_000n, spec: { image: name } });
       return { imageRef: name };
     },
-    removeImage: async ({ image }) => (fake.images.delete(image?.image ?? ''), {}),
+    removeImage: async ({ image }) => (fake.removeImage(image?.image ?? ''), {}),
     imageFsInfo: async () => ({ imageFilesystems: [], containerFilesystems: [] }),
   });
 }
