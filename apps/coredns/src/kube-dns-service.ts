@@ -16,6 +16,7 @@ function service(clusterIP: string): Service {
       ports: [
         { name: 'dns', port: 53, protocol: 'UDP', targetPort: 53 },
         { name: 'dns-tcp', port: 53, protocol: 'TCP', targetPort: 53 },
+        { name: 'metrics', port: 9153, protocol: 'TCP', targetPort: 9153 },
       ],
     },
   };
@@ -31,6 +32,7 @@ function slice(name: string, address: string): EndpointSlice {
     ports: [
       { name: 'dns', port: 53, protocol: 'UDP' },
       { name: 'dns-tcp', port: 53, protocol: 'TCP' },
+      { name: 'metrics', port: 9153, protocol: 'TCP' },
     ],
   };
 }

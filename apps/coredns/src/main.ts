@@ -1,4 +1,4 @@
-import { apiConnectionSchema, connectApi, dnsUpstream, hostDns, runMain, switchConnector, tlsMaterial, vnetMemberSchema } from '@orrery/node-io';
+import { apiConnectionSchema, connectApi, hostDns, runMain, switchConnector, tlsMaterial, vnetMemberSchema } from '@orrery/node-io';
 import { startAll, stopAll } from '@orrery/runtime';
 import { createOwnSwitch } from '@orrery/vnet-link';
 import { createCoreDns } from './component.ts';
@@ -20,9 +20,14 @@ await runMain({
       connect: switchConnector(tls),
       ...(tls ? { tls } : {}),
     });
-    const host = config.listen ? { host: hostDns(config.listen) } : {};
-    const upstream = config.forward.length ? { upstream: dnsUpstream(config.forward) } : {};
-    const parts = [own, createCoreDns(env, { api, net: own.net, replica: config.replica, ...host, ...upstream }, config)];
-    return { name: 'coredns', start: (signal) => startAll(parts, signal), stop: () => stopAll(parts), ready: () => parts.every((part) => part.ready()) };
+    const dns = createCoreDns(env, { api, net: own.net, replica: config.replica, host: hostDns(config.listen) }, config);
+    const parts = [own, dns];
+    return {
+      name: 'coredns',
+      start: (signal) => startAll(parts, signal),
+      stop: () => stopAll(parts),
+      ready: () => parts.every((part) => part.ready()),
+      ...(dns.ended ? { ended: dns.ended } : {}),
+    };
   },
 });

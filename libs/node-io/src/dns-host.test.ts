@@ -8,16 +8,16 @@ afterEach(async () => {
 
 /** Echoes the message with its truncation bit as told; long ones over TCP. */
 async function server(truncate: boolean): Promise<string> {
-  const host = hostDns('127.0.0.1:0');
-  stops.push(() => host.close());
-  return host.listen({
-    answer(message, transport) {
+  const listener = await hostDns('127.0.0.1:0').listen({
+    answer(message, { transport }) {
       if (message[2] === 0xff) return Promise.resolve(undefined);
       const reply = transport === 'tcp' ? Buffer.concat([message, Buffer.alloc(2000, 1)]) : Buffer.from(message);
       if (transport === 'udp' && truncate) reply[2] = (reply[2] ?? 0) | 0x02;
       return Promise.resolve(reply);
     },
   });
+  stops.push(() => listener.close());
+  return listener.address;
 }
 
 const message = Buffer.from([0, 7, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
