@@ -1,49 +1,104 @@
 import { type ApiClient, createEventRecorder, createInformerFactory, createLeaderElection } from '@orrery/client';
-import { type AnyController, type RunningController, runController } from '@orrery/controller';
+import { type AnyController, runController } from '@orrery/controller';
 import type { Channel } from '@orrery/rpc';
-import type { Component, Env } from '@orrery/runtime';
-import type { CloudControllerManagerConfig } from './config.ts';
+import { type Component, ConfigError, type Env, resolveConfig } from '@orrery/runtime';
+import { type CloudControllerManagerConfig, cloudControllerManagerSchema, periodMs } from './config.ts';
+import { cloudNodeLifecycleController } from './nodes/lifecycle-controller.ts';
+import { cloudNodeController } from './nodes/node-controller.ts';
+import { routeController } from './routes/controller.ts';
 import { serviceController } from './service/controller.ts';
 
 export { cloudControllerManagerSchema } from './config.ts';
 
 /** Every controller there is. To add one: one folder, one line here. */
-function controllers(cloud: Channel): readonly AnyController[] {
-  return [serviceController(cloud)];
+function controllers(cloud: Channel, config: CloudControllerManagerConfig): readonly AnyController[] {
+  const all = [
+    cloudNodeController(cloud, { concurrency: config.concurrentNodeSyncs, refreshMs: periodMs(config, 'nodeStatusUpdateFrequency') }),
+    cloudNodeLifecycleController(cloud, { periodMs: periodMs(config, 'nodeMonitorPeriod') }),
+    serviceController(cloud, config.concurrentServiceSyncs),
+    routeController(cloud, { clusterName: config.clusterName, periodMs: periodMs(config, 'routeReconciliationPeriod') }),
+  ];
+  const names = all.map(({ name }) => name);
+  const unknown = config.controllers.find((word) => word !== '*' && !names.includes(word.replace(/^-/, '')));
+  if (unknown) throw new ConfigError(`--controllers: ${unknown} is not in the list of known controllers: ${names.join(', ')}`);
+  const enabled = ({ name }: AnyController): boolean => {
+    const about = config.controllers.filter((word) => word === name || word === `-${name}`).at(-1);
+    return about === undefined ? config.controllers.includes('*') : about === name;
+  };
+  return all.filter((one) => enabled(one) && (one.name !== 'node-route-controller' || config.configureCloudRoutes));
+}
+
+/** One term of leading: caches and workers. */
+interface Term {
+  stop(): Promise<void>;
+}
+
+export interface CloudControllerManagerDeps {
+  readonly api: ApiClient;
+  readonly cloud: Channel;
+  /** Names this replica in the lease. */
+  readonly identity?: string;
 }
 
 /** Connects the cluster to the cloud it runs on. */
-export function createCloudControllerManager(env: Env, deps: { api: ApiClient; cloud: Channel; identity?: string }, config: Pick<CloudControllerManagerConfig, 'leaderElect'>): Component {
+export function createCloudControllerManager(env: Env, deps: CloudControllerManagerDeps, settings: Partial<CloudControllerManagerConfig> = {}): Component {
   const { api, cloud } = deps;
-  const informers = createInformerFactory({ api, env });
-  const events = createEventRecorder(env, { api, component: 'service-controller' });
-  const running: RunningController[] = controllers(cloud).map((definition) => runController(definition, { env, api, informers, events }));
-  const startWork = (): void => running.forEach((controller) => controller.start());
-  const stopWork = async (): Promise<void> => void (await Promise.all(running.map((controller) => controller.stop())));
+  const config: CloudControllerManagerConfig = { ...resolveConfig(cloudControllerManagerSchema, []), ...settings };
+  const wanted = controllers(cloud, config);
+  let term: Promise<Term> | undefined;
+  let serving = false;
+
+  const begin = async (signal?: AbortSignal): Promise<Term> => {
+    const informers = createInformerFactory({ api, env });
+    const running = wanted.map((definition) => {
+      const events = createEventRecorder(env, { api, component: definition.eventSource ?? definition.name });
+      return { controller: runController(definition, { env, api, informers, events }), events };
+    });
+    const stop = async (): Promise<void> => {
+      await Promise.all(running.map(({ controller }) => controller.stop()));
+      await Promise.all(running.map(({ events }) => events.flush()));
+      informers.stop();
+    };
+    informers.start();
+    try {
+      await informers.whenSynced(signal);
+    } catch (error) {
+      await stop();
+      throw error;
+    }
+    for (const { controller } of running) controller.start();
+    return { stop };
+  };
+  const end = async (): Promise<void> => {
+    const was = term;
+    term = undefined;
+    await was?.then((current) => current.stop(), () => undefined);
+  };
   const election = createLeaderElection(env, {
     api,
     name: 'cloud-controller-manager',
     identity: deps.identity ?? `cloud-controller-manager_${env.random.uuid()}`,
-    onStartedLeading: startWork,
-    onStoppedLeading: () => void stopWork(),
+    onStartedLeading: (signal) => {
+      term = begin(signal);
+      term.catch((error: unknown) => {
+        if (!signal.aborted) env.log.error('cloud controllers did not start', { error });
+      });
+    },
+    onStoppedLeading: () => void end(),
   });
-  let serving = false;
   return {
     name: 'cloud-controller-manager',
     async start(signal) {
-      informers.start();
-      await informers.whenSynced(signal);
-      if (config.leaderElect) election.start();
-      else startWork();
       serving = true;
+      if (config.leaderElect) return election.start();
+      term = begin(signal);
+      await term;
     },
     async stop() {
       serving = false;
-      await election.stop();
-      await stopWork();
-      await events.flush();
-      informers.stop();
+      if (config.leaderElect) await election.stop();
+      await end();
     },
-    ready: () => serving && informers.synced(),
+    ready: () => serving,
   };
 }

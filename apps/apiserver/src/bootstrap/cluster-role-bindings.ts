@@ -85,6 +85,7 @@ export const componentRoles: readonly RoleRow[] = [
       rule('create', 'core', 'serviceaccounts/token'),
       rule('get list update watch', 'core', 'persistentvolumes'),
       rule('get list watch', 'core', 'endpoints pods'),
+      rule('get list watch', 'discovery.k8s.io', 'endpointslices'),
       rule('create get list patch update watch', 'coordination.k8s.io', 'leases'),
     ],
   },
