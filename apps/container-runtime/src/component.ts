@@ -4,6 +4,7 @@ import { type Component, type Env, resolveConfig } from '@orrery/runtime';
 import type { VnetSwitch } from '@orrery/vnet';
 import { type ContainerRuntimeConfig, containerRuntimeSchema } from './config.ts';
 import { imageService } from './cri/image-service.ts';
+import { writableUse } from './cri/stats.ts';
 import { ImageStore } from './cri/image-store.ts';
 import type { LogSink } from './cri/logs.ts';
 import type { MountSource } from './cri/mounts.ts';
@@ -71,7 +72,7 @@ export function createContainerRuntime(env: Env, deps: ContainerRuntimeDeps, con
   const urls = streaming && streamingUrls({ server: streaming, node, clock: env.clock });
   const services = [
     runtimeService(env, { node, streaming: () => urls }),
-    imageService(env, { images, imageFsPath: '/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs', writableBytes: () => node.containers.size * 4096 }),
+    imageService(env, { images, imageFsPath: '/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs', writable: () => writableUse(node.containers.values()) }),
   ];
   let server: GrpcServer | undefined;
   let running = false;

@@ -2,7 +2,7 @@ import { type Container as CriContainer, type ContainerConfig, ContainerState, t
 import type { Clock, Env, Random } from '@orrery/runtime';
 import type { NetStack } from '@orrery/vnet';
 import { Code, RpcError } from '@orrery/rpc';
-import { NodeTree } from '../fs/node-tree.ts';
+import { NodeTree, directoryBytes } from '../fs/node-tree.ts';
 import { cgroupTree, procTree, sysTree } from '../fs/proc-tree.ts';
 import { type Cred, type Mount, Vfs } from '../fs/vfs.ts';
 import { quietProgram } from '../images/unknown.ts';
@@ -68,6 +68,7 @@ export class Container implements Host, Surroundings {
   /** What its programs have done to the CPU and hold of the memory; absent: nothing. */
   meter: LoadMeter | undefined;
   private vfs: Vfs | undefined;
+  private layer: NodeTree | undefined;
   private stopping: Promise<void> | undefined;
   private exitWaiters: (() => void)[] = [];
   private oomKilled = false;
@@ -213,6 +214,11 @@ export class Container implements Host, Surroundings {
     this.deps.env.log.error('emulated program crashed', { container: this.id, argv: process.argv.join(' '), error });
   }
 
+  /** What its writable layer takes; the layer of one that nobody has looked at is an empty directory. */
+  get writable(): { bytes: number; inodes: number } {
+    return this.layer?.written() ?? { bytes: directoryBytes, inodes: 1 };
+  }
+
   /** The file system; made at the first look. */
   files(): Vfs {
     return (this.vfs ??= this.mountAll());
@@ -222,6 +228,7 @@ export class Container implements Host, Surroundings {
     const { env, mounts: source } = this.deps;
     const { clock } = env;
     const root = new NodeTree({ root: this.stored.image.root(), now: () => clock.now() });
+    this.layer = root;
     const mounts: Mount[] = containerMounts({
       root,
       rootReadOnly: this.config.linux?.securityContext?.readonlyRootfs ?? false,

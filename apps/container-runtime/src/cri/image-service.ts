@@ -5,7 +5,7 @@ import type { ImageStore } from './image-store.ts';
 import { nanoseconds, verboseInfo } from './ids.ts';
 
 /** CRI's image service over a node's image store. */
-export function imageService(env: Env, options: { images: ImageStore; imageFsPath: string; writableBytes: () => number }): ServedService {
+export function imageService(env: Env, options: { images: ImageStore; imageFsPath: string; writable: () => { bytes: number; inodes: number } }): ServedService {
   const { images, imageFsPath } = options;
   const list = (request: ListImagesRequest): Image[] => {
     const wanted = request.filter?.image?.image;
@@ -38,7 +38,8 @@ export function imageService(env: Env, options: { images: ImageStore; imageFsPat
       return {};
     },
     async imageFsInfo() {
-      return { imageFilesystems: [usage(images.usedBytes, images.list().length * 500)], containerFilesystems: [usage(options.writableBytes(), 16)] };
+      const { bytes, inodes } = options.writable();
+      return { imageFilesystems: [usage(images.usedBytes, images.list().length * 500)], containerFilesystems: [usage(bytes, inodes)] };
     },
   });
 }

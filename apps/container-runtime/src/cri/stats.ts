@@ -24,7 +24,8 @@ export function containerStats(container: Container, nowMs: number): ContainerSt
   const used = container.memoryUsed;
   const limit = container.memoryLimit;
   const attributes = { id: container.id, metadata, labels: labels ?? {}, annotations: annotations ?? {} };
-  const writableLayer = { timestamp, fsId: { mountpoint: '/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs' }, usedBytes: u64(4096), inodesUsed: u64(1) };
+  const layer = container.writable;
+  const writableLayer = { timestamp, fsId: { mountpoint: '/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs' }, usedBytes: u64(layer.bytes), inodesUsed: u64(layer.inodes) };
   if (!container.running) return { attributes, writableLayer };
   return {
     attributes,
@@ -67,4 +68,14 @@ export function sandboxStats(sandbox: Sandbox, nowMs: number): PodSandboxStats {
       containers,
     },
   };
+}
+
+/** What the writable layers of containers take together. */
+export function writableUse(containers: Iterable<Container>): { bytes: number; inodes: number } {
+  const sum = { bytes: 0, inodes: 0 };
+  for (const { writable } of containers) {
+    sum.bytes += writable.bytes;
+    sum.inodes += writable.inodes;
+  }
+  return sum;
 }

@@ -72,10 +72,26 @@ function append(node: FileNode, bytes: Uint8Array): void {
   node.bytes = buffer.subarray(0, total);
 }
 
+/** What a directory itself takes. */
+export const directoryBytes = 4096;
+
+/** What is not shared with an image below a node. */
+function writtenBelow(node: TreeNode): { bytes: number; inodes: number } {
+  if (node.shared) return { bytes: 0, inodes: 0 };
+  let [bytes, inodes] = [sizeOf(node), 1];
+  if (node.kind !== 'directory') return { bytes, inodes };
+  for (const child of node.entries.values()) {
+    const below = writtenBelow(child);
+    bytes += below.bytes;
+    inodes += below.inodes;
+  }
+  return { bytes, inodes };
+}
+
 function sizeOf(node: TreeNode): number {
   if (node.kind === 'file') return node.bytes.length;
   if (node.kind === 'symlink') return node.target.length;
-  return node.kind === 'directory' ? 4096 : 0;
+  return node.kind === 'directory' ? directoryBytes : 0;
 }
 
 function unshared(node: TreeNode): TreeNode {
@@ -97,6 +113,11 @@ export class NodeTree implements Tree {
     this.source = options.source ?? 'overlay';
     this.type = options.type ?? 'overlay';
     this.sizeBytes = options.sizeBytes;
+  }
+
+  /** What this tree has changed or added: the size of the writable layer of a container. */
+  written(): { bytes: number; inodes: number } {
+    return this.root.shared ? { bytes: directoryBytes, inodes: 1 } : writtenBelow(this.root);
   }
 
   private find(parts: Parts): TreeNode | undefined {
