@@ -38,6 +38,8 @@ export interface CloudControllerManagerDeps {
   readonly cloud: Channel;
   /** Names this replica in the lease. */
   readonly identity?: string;
+  /** Takes the lease from whoever holds it at start. */
+  readonly takeOver?: boolean;
 }
 
 /** Connects the cluster to the cloud it runs on. */
@@ -75,6 +77,7 @@ export function createCloudControllerManager(env: Env, deps: CloudControllerMana
     await was?.then((current) => current.stop(), () => undefined);
   };
   const election = createLeaderElection(env, {
+    takeOver: deps.takeOver ?? false,
     api,
     name: 'cloud-controller-manager',
     identity: deps.identity ?? `cloud-controller-manager_${env.random.uuid()}`,

@@ -15,6 +15,8 @@ export interface ControllerManagerDeps extends Omit<ControllerOptions, 'settings
   readonly apiAs?: (account: string) => ApiClient;
   /** Names this replica in the lease; one that stays the same over restarts takes its own lease back at once. */
   readonly identity?: string;
+  /** Takes the lease from whoever holds it at start. */
+  readonly takeOver?: boolean;
 }
 
 export interface ControllerManager extends Component {
@@ -84,6 +86,7 @@ export function createControllerManager(env: Env, deps: ControllerManagerDeps, c
   const election = createLeaderElection(env, {
     api,
     ...leaseOptions(settings),
+    takeOver: deps.takeOver ?? false,
     identity: deps.identity ?? `kube-controller-manager_${env.random.uuid()}`,
     onStartedLeading: (signal) => {
       begin(signal).catch((error: unknown) => {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { apiConnectionSchema, connectApi, connectApiByToken, csrSigner, runMain, withHealthServer } from '@orrery/node-io';
+import { apiConnectionSchema, connectApi, connectApiByToken, csrSigner, runMain, takeOverSchema, withHealthServer } from '@orrery/node-io';
 import { createControllerManager } from './component.ts';
 import { controllerManagerSchema } from './config.ts';
 import { accountClients } from './identity/account-clients.ts';
@@ -8,7 +8,7 @@ import { secretTokenSigner } from './serviceaccount/token-signer.ts';
 await runMain({
   name: 'controller-manager',
   summary: 'runs the controllers that keep a cluster as its objects say',
-  schema: { ...controllerManagerSchema, ...apiConnectionSchema },
+  schema: { ...controllerManagerSchema, ...takeOverSchema, ...apiConnectionSchema },
   create({ env, config }) {
     const { clusterSigningCertFile, clusterSigningKeyFile, rootCaFile, serviceAccountPrivateKeyFile } = config;
     const signer = clusterSigningCertFile ? csrSigner({ cert: readFileSync(clusterSigningCertFile, 'utf8'), key: readFileSync(clusterSigningKeyFile, 'utf8') }) : undefined;
@@ -16,7 +16,7 @@ await runMain({
     const tokenSigner = serviceAccountPrivateKeyFile ? secretTokenSigner(readFileSync(serviceAccountPrivateKeyFile, 'utf8')) : undefined;
     const api = connectApi(env, config);
     const own = config.useServiceAccountCredentials ? { apiAs: accountClients({ api, env, connect: connectApiByToken(env, config) }) } : {};
-    const manager = createControllerManager(env, { api, ...own, rootCaPem, signer, tokenSigner }, config);
+    const manager = createControllerManager(env, { api, takeOver: config.leaderElectTakeOver, ...own, rootCaPem, signer, tokenSigner }, config);
     return withHealthServer(manager, { env, address: config.healthAddress });
   },
 });

@@ -29,6 +29,8 @@ export interface SchedulerDeps {
   readonly api: ApiClient;
   /** Names it in the lease: one that stays the same over restarts takes its own lease back at once. */
   readonly identity?: string;
+  /** Takes the lease from whoever holds it at start. */
+  readonly takeOver?: boolean;
   /** What a file said; without it, what the flags say. */
   readonly configuration?: SchedulerConfiguration;
   /** Connects to an extender; `server` is its scheme, host and port. */
@@ -98,6 +100,7 @@ export function createScheduler(env: Env, deps: SchedulerDeps, config: Scheduler
   const leaderElect = config.leaderElect && leaderElection.leaderElect;
   const election = createLeaderElection(env, {
     api,
+    takeOver: deps.takeOver ?? false,
     name: leaderElection.resourceName,
     namespace: leaderElection.resourceNamespace,
     leaseDurationMs: parseGoDuration(leaderElection.leaseDuration),

@@ -11,7 +11,7 @@ function setup() {
   const api = createFakeApi(env);
   const down = new Set<string>();
   const log: string[] = [];
-  const candidate = (identity: string) => {
+  const candidate = (identity: string, takeOver = false) => {
     const cut = new Proxy(api, {
       get: (target, name: keyof typeof api) => (down.has(identity) && name !== 'watch' ? () => Promise.reject(serviceUnavailable('cut off')) : target[name]),
     });
@@ -19,6 +19,7 @@ function setup() {
       api: cut,
       name: 'kube-x',
       identity,
+      takeOver,
       onStartedLeading: () => log.push(`${identity} leads`),
       onStoppedLeading: () => log.push(`${identity} stops`),
     });
@@ -52,4 +53,18 @@ test('a leader that stops hands over at once', async () => {
   await a.stop();
   await clock.advance(6_000);
   expect(log).toEqual(['a leads', 'a stops', 'b leads']);
+});
+
+test('one that takes over leads at once, and who led stops with its next renewal; it does so at its start only', async () => {
+  const { clock, log, candidate } = setup();
+  const [a, b] = [candidate('a'), candidate('b', true)];
+  a.start();
+  await clock.advance(5_000);
+  b.start();
+  await clock.advance(2_100);
+  expect(log).toEqual(['a leads', 'b leads', 'a stops']);
+  const c = candidate('c', true);
+  c.start();
+  await clock.advance(60_000);
+  expect(log).toEqual(['a leads', 'b leads', 'a stops', 'c leads', 'b stops']);
 });

@@ -19,6 +19,11 @@ export const apiConnectionSchema = {
   natsUrl: { type: 'string', default: '', help: 'NATS server that carries the change feed, e.g. nats://127.0.0.1:4222; empty: watches go to the API server alone' },
 } as const satisfies ConfigSchema;
 
+/** Setting of programs of which one leads. */
+export const takeOverSchema = {
+  leaderElectTakeOver: { type: 'boolean', default: false, help: 'at start, take the lease from whoever holds it: for development beside a running cluster' },
+} as const satisfies ConfigSchema;
+
 export type ApiConnection = ConfigOf<typeof apiConnectionSchema>;
 
 function fileText(flag: string, path: string): string | undefined {
