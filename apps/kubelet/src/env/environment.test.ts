@@ -12,6 +12,7 @@ const sources = (more: Partial<EnvironmentSources> = {}): EnvironmentSources => 
   allocatable: { cpu: '4', memory: '8Gi' },
   configMap: async (name) => (name === 'cm' ? { data: { color: 'blue', size: '3' } } : undefined),
   secret: async (name) => (name === 's' ? { data: { pass: Buffer.from('hunter2').toString('base64') } } : undefined),
+  file: async (volume, path) => (volume === 'v' && path === 'a.env' ? "FROM_FILE='x y'\n" : path === 'bad.env' ? 'A=1' : undefined),
   services: () => [],
   ...more,
 });
@@ -74,4 +75,13 @@ test.each([
   ['$(NO)$A$', '$(NO)$A$'],
 ])('expansion of %s', (text, expected) => {
   expect(expand(text, (name) => (name === 'A' ? '1' : undefined))).toBe(expected);
+});
+
+test('variables from files', async () => {
+  const ref = (path: string, key: string, optional = false) => ({ name: 'F', valueFrom: { fileKeyRef: { volumeName: 'v', path, key, optional } } });
+  expect(await build({ env: [ref('a.env', 'FROM_FILE')] })).toEqual({ F: 'x y' });
+  expect(await build({ env: [ref('a.env', 'NONE', true), ref('none.env', 'A', true)] })).toEqual({});
+  await expect(build({ env: [ref('a.env', 'NONE')] })).rejects.toThrow('environment variable key "NONE" not found in file "a.env"');
+  await expect(build({ env: [ref('none.env', 'A')] })).rejects.toThrow('couldn\'t parse env file: failed to open environment variable file "none.env": no such file or directory');
+  await expect(build({ env: [ref('bad.env', 'A')] })).rejects.toThrow("couldn't parse env file: value must be enclosed in single quotes at line 1");
 });

@@ -1,4 +1,5 @@
-import type { ConfigMap, Container, EnvFromSource, EnvVar, Pod, Secret, Service } from '@orrery/api/types';
+import type { ConfigMap, Container, EnvFromSource, EnvVar, FileKeySelector, Pod, Secret, Service } from '@orrery/api/types';
+import { EnvFileError, parseEnvFile } from './env-file.ts';
 import { expand } from './expansion.ts';
 import { type FieldContext, fieldValue, resourceValue } from './field-values.ts';
 import { serviceEnvironment } from './service-env.ts';
@@ -10,6 +11,8 @@ export class ConfigFault extends Error {}
 export interface EnvironmentSources extends FieldContext {
   configMap(name: string): Promise<ConfigMap | undefined>;
   secret(name: string): Promise<Secret | undefined>;
+  /** The text of a file of one of the pod's volumes; undefined when there is none. No path leads out of the volume. */
+  file(volumeName: string, path: string): Promise<string | undefined>;
   /** Services the pod is told of: those of its namespace when it wants links, and the API server's. */
   services(): Iterable<Service>;
 }
@@ -66,6 +69,24 @@ async function secretKey({ pod, variable, sources }: ValueInput): Promise<string
   return value === undefined ? undefined : decodeBase64(value).toString();
 }
 
+/** A variable that an earlier container has written into a file of a volume. */
+async function fileKey({ volumeName, path, key, optional }: FileKeySelector, sources: EnvironmentSources): Promise<string | undefined> {
+  const text = await sources.file(volumeName, path);
+  if (text === undefined) {
+    if (optional) return undefined;
+    throw new ConfigFault(`couldn't parse env file: failed to open environment variable file "${path}": no such file or directory`);
+  }
+  let value: string | undefined;
+  try {
+    value = parseEnvFile(text).get(key);
+  } catch (error) {
+    if (error instanceof EnvFileError) throw new ConfigFault(`couldn't parse env file: ${error.message}`);
+    throw error;
+  }
+  if (value === undefined && !optional) throw new ConfigFault(`environment variable key "${key}" not found in file "${path}"`);
+  return value;
+}
+
 async function valueFrom(input: ValueInput): Promise<string | undefined> {
   const { pod, container, variable, sources } = input;
   const from = variable.valueFrom ?? {};
@@ -83,7 +104,7 @@ async function valueFrom(input: ValueInput): Promise<string | undefined> {
     if (value === undefined) throw new ConfigFault(`unsupported container resource : ${resource}`);
     return value;
   }
-  if (from.fileKeyRef) throw new ConfigFault('environment variables from files are not supported');
+  if (from.fileKeyRef) return fileKey(from.fileKeyRef, sources);
   return undefined;
 }
 

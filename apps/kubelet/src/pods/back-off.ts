@@ -13,7 +13,7 @@ export class BackOff {
   private readonly maxMs: number;
 
   constructor(options: { initialMs?: number; maxMs?: number } = {}) {
-    this.initialMs = options.initialMs ?? 10_000;
+    this.initialMs = Math.min(options.initialMs ?? 10_000, options.maxMs ?? Infinity);
     this.maxMs = options.maxMs ?? 300_000;
   }
 

@@ -2,7 +2,7 @@ import { Pods } from '@orrery/api';
 import type { Container, Pod, PodStatus } from '@orrery/api/types';
 import { deepEqual } from '@orrery/client';
 import type { PodSandboxConfig } from '@orrery/proto/cri';
-import { type Timer, latencyBuckets, rfc3339 } from '@orrery/runtime';
+import { type Timer, latencyBuckets, parseGoDuration, rfc3339 } from '@orrery/runtime';
 import { StartFault } from '../images/image-manager.ts';
 import type { KubeletContext } from '../kubelet-context.ts';
 import { type PodRuntime, type RuntimeContainer, type RuntimeSandbox, noRuntime, rememberedContainers, withLostContainers } from '../runtime/pod-runtime.ts';
@@ -69,7 +69,7 @@ export class PodWorker {
   private readonly context: KubeletContext;
   private readonly finished: (uid: string) => void;
   private readonly resizer: Resizer;
-  private readonly backOff = new BackOff();
+  private readonly backOff: BackOff;
   private readonly sandboxIds: Set<string>;
   private readonly waiting = new Map<string, { reason: string; message: string }>();
   private readonly startMs: number;
@@ -100,6 +100,7 @@ export class PodWorker {
 
   constructor(options: PodWorkerOptions) {
     this.context = options.context;
+    this.backOff = new BackOff({ maxMs: parseGoDuration(options.context.config.maxContainerRestartPeriod) });
     this.resizer = new Resizer(options.pod, options);
     this.pod = this.resizer.observe(options.pod);
     this.uid = uidOf(options.pod);

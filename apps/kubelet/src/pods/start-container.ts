@@ -64,6 +64,19 @@ function servicesFor({ context, pod }: StartInput): Iterable<Service> {
   return master && !linked.includes(master) ? [...linked, master] : linked;
 }
 
+/** An env file is read whole; upstream reads no larger one either. */
+const maxEnvFileBytes = 64 * 1024;
+
+async function volumeFile({ context, volumes }: StartInput, volumeName: string, path: string): Promise<string | undefined> {
+  const { host } = context;
+  const base = await host.resolve(volumes.get(volumeName)?.hostPath ?? '');
+  const found = base && (await host.resolve(`${base.path}/${path}`));
+  if (!found || !found.path.startsWith(`${base.path}/`)) return undefined;
+  const bytes = await host.readFile(found.path, maxEnvFileBytes + 1);
+  if (bytes && bytes.length > maxEnvFileBytes) throw new ConfigFault(`couldn't parse env file: file "${path}" is larger than ${maxEnvFileBytes} bytes`);
+  return bytes && Buffer.from(bytes).toString('utf8');
+}
+
 function environmentSources(input: StartInput): EnvironmentSources {
   const { context, objects, podIps } = input;
   return {
@@ -72,6 +85,7 @@ function environmentSources(input: StartInput): EnvironmentSources {
     allocatable: context.node().status?.allocatable ?? {},
     configMap: (name) => objects.configMap(name),
     secret: (name) => objects.secret(name),
+    file: (volumeName, path) => volumeFile(input, volumeName, path),
     services: () => servicesFor(input),
   };
 }
