@@ -1,5 +1,5 @@
-import { CSINodes, PersistentVolumeClaims, PersistentVolumes, StorageClasses } from '@orrery/api';
-import type { CSINode, PersistentVolume, PersistentVolumeClaim, StorageClass } from '@orrery/api/types';
+import { CSIDrivers, CSINodes, CSIStorageCapacities, PersistentVolumeClaims, PersistentVolumes, StorageClasses } from '@orrery/api';
+import type { CSIDriver, CSINode, CSIStorageCapacity, PersistentVolume, PersistentVolumeClaim, StorageClass } from '@orrery/api/types';
 import { volumeClass } from '@orrery/api/volumes';
 import type { KubeObject, ResourceRef } from '@orrery/apimachinery';
 import type { Informer, InformerFactory } from '@orrery/client';
@@ -15,6 +15,9 @@ export interface ClusterVolumes {
   ofClass(name: string): Iterable<PersistentVolume>;
   storageClass(name: string): StorageClass | undefined;
   csiNode(name: string): CSINode | undefined;
+  csiDriver(name: string): CSIDriver | undefined;
+  /** What is told to be left for volumes of a class, by topology. */
+  capacitiesOf(className: string): Iterable<CSIStorageCapacity>;
   /** Whether a pod still waits for a node. */
   isPending(pod: PodInfo): boolean;
   /** Calls back after every change of a claim or volume. Returns what ends that. */
@@ -30,6 +33,9 @@ export function watchVolumes(options: { informers: InformerFactory; isPending: (
   const volumes = informers.informer(PersistentVolumes);
   const classes = informers.informer(StorageClasses);
   const csiNodes = informers.informer(CSINodes);
+  const csiDrivers = informers.informer(CSIDrivers);
+  const capacities = informers.informer(CSIStorageCapacities);
+  capacities.addIndexer(classIndex, ({ storageClassName = '' }) => [storageClassName]);
   volumes.addIndexer(classIndex, (volume) => [volumeClass(volume)]);
   const listeners = new Set<() => void>();
   const changed = (): void => {
@@ -47,6 +53,8 @@ export function watchVolumes(options: { informers: InformerFactory; isPending: (
   follow(volumes, PersistentVolumes);
   follow(classes, StorageClasses);
   follow(csiNodes, CSINodes);
+  follow(csiDrivers, CSIDrivers);
+  follow(capacities, CSIStorageCapacities);
   claims.addHandlers({ add: changed, update: changed, delete: changed });
   volumes.addHandlers({ add: changed, update: changed, delete: changed });
   return {
@@ -55,6 +63,8 @@ export function watchVolumes(options: { informers: InformerFactory; isPending: (
     ofClass: (name) => volumes.byIndex(classIndex, name),
     storageClass: (name) => classes.get(name),
     csiNode: (name) => csiNodes.get(name),
+    csiDriver: (name) => csiDrivers.get(name),
+    capacitiesOf: (className) => capacities.byIndex(classIndex, className),
     isPending,
     onChange(listener) {
       listeners.add(listener);

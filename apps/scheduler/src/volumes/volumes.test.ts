@@ -1,4 +1,4 @@
-import { CSINodes, Events, Nodes, PersistentVolumeClaims, PersistentVolumes, Pods, StorageClasses } from '@orrery/api';
+import { CSIDrivers, CSINodes, CSIStorageCapacities, Events, Nodes, PersistentVolumeClaims, PersistentVolumes, Pods, StorageClasses } from '@orrery/api';
 import type { PersistentVolume, PersistentVolumeClaim, PersistentVolumeSpec, Pod } from '@orrery/api/types';
 import { createFakeApi } from '@orrery/client/testing';
 import { VirtualClock, createMetrics, resolveConfig, seededRandom, silentLogger } from '@orrery/runtime';
@@ -136,5 +136,20 @@ it('tries a pod again as soon as its claim comes', async () => {
   w.api.seed(PersistentVolumeClaims, claim('c', '', { volume: 'v' }));
   await w.clock.advance(1_500);
   expect(w.nodeOf('p')).toMatch(/^n[12]$/);
+  await w.scheduler.stop();
+});
+
+it('takes a volume to a node only where its driver says there is room, and waits until there is', async () => {
+  const told = (name: string, node: string, more: object) => ({ metadata: { name, namespace: 'kube-system' }, storageClassName: 'later', nodeTopology: { matchLabels: { 'kubernetes.io/hostname': node } }, ...more });
+  const w = await world({ pods: [], claims: [claim('c', 'later')] });
+  w.api.seed(CSIDrivers, { metadata: { name: 'x.io/p' }, spec: { storageCapacity: true } });
+  w.api.seed(CSIStorageCapacities, told('small', 'n1', { capacity: '10Gi', maximumVolumeSize: '500Mi' }), told('other-class', 'n1', { storageClassName: 'byhand', capacity: '10Gi' }), { ...told('nowhere', 'n1', { capacity: '10Gi' }), nodeTopology: undefined as never });
+  await w.clock.advance(100);
+  await w.api.create(Pods, pod('p', ['c']));
+  await w.clock.advance(100);
+  expect(w.message('p')).toBe('0/2 nodes are available: 2 node(s) did not have enough free storage.');
+  w.api.seed(CSIStorageCapacities, told('large', 'n2', { capacity: '1Gi' }));
+  await w.clock.advance(20_000);
+  expect(w.found('c')?.metadata?.annotations?.['volume.kubernetes.io/selected-node']).toBe('n2');
   await w.scheduler.stop();
 });

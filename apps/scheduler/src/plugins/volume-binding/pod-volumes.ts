@@ -1,6 +1,6 @@
 import type { PersistentVolume, PersistentVolumeClaim, Pod, StorageClass, TopologySelectorTerm } from '@orrery/api/types';
 import { bestVolume, claimClass, namesClaim, noProvisioner, notOwnClaim, podClaims, volumeAnnotations, waitsForConsumer } from '@orrery/api/volumes';
-import { compareQuantity, parseQuantity } from '@orrery/apimachinery';
+import { compareQuantity, parseQuantity, selectorFromObject } from '@orrery/apimachinery';
 import type { NodeInfo } from '../../cache/node-info.ts';
 import type { ClusterVolumes } from '../../volumes/cluster-volumes.ts';
 import { matchesNodeSelector } from '../node-selector.ts';
@@ -8,6 +8,7 @@ import { matchesNodeSelector } from '../node-selector.ts';
 export const conflicts = {
   bind: "node(s) didn't find available persistent volumes to bind",
   node: "node(s) didn't match PersistentVolume's node affinity",
+  space: 'node(s) did not have enough free storage',
   volumeGone: 'node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)',
 } as const;
 
@@ -100,8 +101,21 @@ function canProvision({ storageClass }: WaitingClaim, node: NodeInfo): boolean {
   return provisioner !== '' && provisioner !== noProvisioner && allows(storageClass?.allowedTopologies, node);
 }
 
+/** Whether the driver says that a volume of the size can be made on the node; one that says nothing of capacities is believed. */
+function hasRoom({ claim, storageClass }: WaitingClaim, node: NodeInfo, volumes: NodeVolumesSource): boolean {
+  if (claim.spec?.resources?.requests?.['storage'] === undefined || volumes.csiDriver(storageClass?.provisioner ?? '')?.spec?.storageCapacity !== true) return true;
+  const size = requested(claim);
+  for (const { capacity, maximumVolumeSize, nodeTopology } of volumes.capacitiesOf(storageClass?.metadata?.name ?? '')) {
+    const limit = maximumVolumeSize ?? capacity;
+    if (limit !== undefined && nodeTopology && compareQuantity(parseQuantity(limit), size) >= 0 && selectorFromObject(nodeTopology).matches(node.labels)) return true;
+  }
+  return false;
+}
+
+type NodeVolumesSource = Pick<ClusterVolumes, 'volume' | 'csiDriver' | 'capacitiesOf'>;
+
 /** How a pod's claims are met on a node, or why they are not. */
-export function volumesOnNode(claims: PodVolumeClaims, node: NodeInfo, volumes: Pick<ClusterVolumes, 'volume'>): NodeVolumes | readonly string[] {
+export function volumesOnNode(claims: PodVolumeClaims, node: NodeInfo, volumes: NodeVolumesSource): NodeVolumes | readonly string[] {
   const reasons: string[] = [];
   for (const { spec } of claims.bound) {
     const volume = volumes.volume(spec?.volumeName ?? '');
@@ -112,20 +126,26 @@ export function volumesOnNode(claims: PodVolumeClaims, node: NodeInfo, volumes: 
   const provisions: PersistentVolumeClaim[] = [];
   const taken = new Set<string>();
   let satisfied = true;
+  let roomy = true;
   for (const waiting of claims.waiting) {
     const { claim, candidates, selectedNode } = waiting;
     if (selectedNode !== undefined) {
-      if (selectedNode === node.name) provisions.push(claim);
-      else satisfied = false;
+      if (selectedNode === node.name) {
+        provisions.push(claim);
+        roomy &&= hasRoom(waiting, node, volumes);
+      } else satisfied = false;
       continue;
     }
     const volume = bestVolume(claim, candidates, { taken, reaches: (one) => reaches(one, node) });
     if (volume) {
       bindings.push({ claim, volume });
       taken.add(volume.metadata?.name ?? '');
-    } else if (canProvision(waiting, node)) provisions.push(claim);
-    else satisfied = false;
+    } else if (canProvision(waiting, node)) {
+      provisions.push(claim);
+      roomy &&= hasRoom(waiting, node, volumes);
+    } else satisfied = false;
   }
   if (!satisfied) reasons.push(conflicts.bind);
+  if (!roomy) reasons.push(conflicts.space);
   return reasons.length ? reasons : { bindings, provisions };
 }
