@@ -44,6 +44,8 @@ export interface Cluster {
   endpoints(): Readonly<Record<string, string>>;
   /** pid by component, where components are processes of their own. */
   processes?(): Readonly<Record<string, number>>;
+  /** Path of the socket on which these take orders (`orrery upgrade`, `nx serve`). */
+  processControl?(): string;
 }
 
 /** Components that `--without` may name. */

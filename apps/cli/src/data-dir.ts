@@ -28,6 +28,8 @@ export interface ClusterState {
   readonly endpoints: Readonly<Record<string, string>>;
   /** Path of the socket on which it takes orders (`orrery clock`); absent where it takes none. */
   readonly control?: string;
+  /** Path of the socket on which the processes of this layout take orders. */
+  readonly processControl?: string;
   /** pid by component, in the processes layout. */
   readonly processes?: Readonly<Record<string, number>>;
 }

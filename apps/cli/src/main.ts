@@ -9,6 +9,7 @@ import { addPki } from './commands/pki.ts';
 import { addSchedule } from './commands/schedule.ts';
 import { addStatus } from './commands/status.ts';
 import { addUp } from './commands/up.ts';
+import { addUpgrade } from './commands/upgrade.ts';
 import { ExitCode, UserError } from './user-error.ts';
 import { version } from './version.ts';
 
@@ -19,7 +20,7 @@ const program = new Command('orrery')
   .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 no cluster runs there, 4 one already does.\nThe data directory is --data-dir, else $ORRERY_DATA_DIR, else ~/.orrery/default.')
   .exitOverride();
 
-for (const add of [addUp, addStatus, addLogs, addKubeconfig, addClock, addDown, addCompletion, addPki, addBalance, addSchedule]) add(program);
+for (const add of [addUp, addUpgrade, addStatus, addLogs, addKubeconfig, addClock, addDown, addCompletion, addPki, addBalance, addSchedule]) add(program);
 for (const command of program.commands) command.exitOverride().showHelpAfterError('(see --help)');
 
 try {

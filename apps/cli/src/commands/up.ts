@@ -83,6 +83,7 @@ function publishState(dir: DataDir, cluster: Cluster, options: UpOptions, ready:
     ready,
     ...(options.layout === 'single' ? { control: dir.control } : {}),
     endpoints: cluster.endpoints(),
+    ...(cluster.processControl ? { processControl: cluster.processControl() } : {}),
     ...(cluster.processes ? { processes: cluster.processes() } : {}),
   });
 }

@@ -9,10 +9,12 @@ import type { Cluster, ClusterOptions } from '../cluster.ts';
 import { ensureEncryptionConfig } from '../encryption-config.ts';
 import { nodesReady } from '../single/readiness.ts';
 import { freePorts } from './free-ports.ts';
-import { hostDnsAnswers } from './readiness.ts';
+import { apiAnswers, hostDnsAnswers } from './readiness.ts';
 import { type ApiServerFiles, type Ports, type SpecContext, type TlsFiles, apiServerSpecs, controlPlaneSpecs, nodeSpecs, serviceSpecs, storeSpecs } from './specs.ts';
+import { serveProcessControl } from './process-control.ts';
 import { type StoreMember, storeMembers } from './store-members.ts';
 import { type Supervisor, createSupervisor } from './supervisor.ts';
+import { upgradeOrder } from './upgrade-order.ts';
 
 const local = '127.0.0.1';
 
@@ -48,6 +50,7 @@ class ProcessesCluster implements Cluster {
   private readonly socketDir = mkdtempSync(join(tmpdir(), 'orrery-'));
   private readonly hasNats = onPath('nats-server');
   private client: ApiClient | undefined;
+  private control: { close(): void } | undefined;
 
   constructor(options: ClusterOptions, ports: Ports, members: readonly StoreMember[]) {
     this.options = options;
@@ -77,6 +80,7 @@ class ProcessesCluster implements Cluster {
     };
     await Promise.all([...wanted.map(run), ...nodes.map(inOrder)]);
     step(`${wanted.length + nodes.flat().length} more processes started`);
+    this.control = await serveProcessControl(this.processControl(), { upgrade: (tell) => this.upgrade(tell, signal), standDown: (name) => this.supervisor.standDown(name) });
   }
 
   async untilReady(step: (text: string) => void, signal: AbortSignal): Promise<void> {
@@ -91,6 +95,7 @@ class ProcessesCluster implements Cluster {
   }
 
   async stop(): Promise<void> {
+    this.control?.close();
     await this.client?.close();
     await this.supervisor.stopAll();
     rmSync(this.socketDir, { recursive: true, force: true });
@@ -107,7 +112,7 @@ class ProcessesCluster implements Cluster {
   endpoints(): Readonly<Record<string, string>> {
     const { apiGrpc, dns, http, https, nats } = this.ports;
     const at = (port: number): string => `${local}:${port}`;
-    return { etcd: this.storeAddresses(), 'api-grpc': apiGrpc.map(at).join(), dns: at(dns), 'ingress-http': at(http), 'ingress-https': at(https), ...(this.hasNats ? { nats: at(nats) } : {}) };
+    return { etcd: this.storeAddresses(), 'api-grpc': apiGrpc.map(at).join(), 'api-rest': this.ports.apiServers.map(at).join(), dns: at(dns), 'ingress-http': at(http), 'ingress-https': at(https), ...(this.hasNats ? { nats: at(nats) } : {}) };
   }
 
   private storeAddresses(): string {
@@ -116,6 +121,20 @@ class ProcessesCluster implements Cluster {
 
   processes(): Readonly<Record<string, number>> {
     return this.supervisor.pids();
+  }
+
+  processControl(): string {
+    return join(this.socketDir, 'control.sock');
+  }
+
+  /** Restarts every component from the program there is now, but those whose end would be felt (see `upgradeOrder`). */
+  private async upgrade(step: (text: string) => void, signal: AbortSignal): Promise<void> {
+    for (const name of upgradeOrder(Object.keys(this.supervisor.pids()))) {
+      const began = performance.now();
+      await this.supervisor.restart(name, signal);
+      await apiAnswers({ server: this.server(), ca: this.pki.caCert, signal });
+      step(`${name} restarted in ${((performance.now() - began) / 1000).toFixed(1)} s`);
+    }
   }
 
   private context(): SpecContext {

@@ -18,6 +18,8 @@ interface Supervised {
   readonly spec: ProcessSpec;
   child: ChildProcess | undefined;
   restarts: number;
+  /** Will start it again. */
+  pending: NodeJS.Timeout | undefined;
   startedMs: number;
   /** Nobody wants it started again. */
   stopping: boolean;
@@ -58,6 +60,10 @@ export interface Supervisor {
   /** Resolves when the process says it is ready; rejects with the end of its log if it ends before. */
   start(spec: ProcessSpec, signal: AbortSignal): Promise<void>;
   pids(): Readonly<Record<string, number>>;
+  /** Ends a process in order and starts it from the program there is now; resolves when it is ready. */
+  restart(name: string, signal: AbortSignal): Promise<void>;
+  /** Ends a process in order; it stays away until `release`, which starts it again. */
+  standDown(name: string): Promise<{ readonly spec: ProcessSpec; release(): void }>;
   stopAll(): Promise<void>;
 }
 
@@ -83,7 +89,7 @@ export function createSupervisor(options: { logsDir: string; onChange: () => voi
       if (performance.now() - supervised.startedMs > stableMs) supervised.restarts = 0;
       const delay = Math.min(longestDelayMs, firstDelayMs * 2 ** supervised.restarts++);
       note(`${spec.name} ended (${signal ?? `exit code ${code ?? '?'}`}), starting it again in ${delay} ms`);
-      setTimeout(() => {
+      supervised.pending = setTimeout(() => {
         if (supervised.stopping) return;
         launch(supervised);
         onChange();
@@ -112,6 +118,7 @@ export function createSupervisor(options: { logsDir: string; onChange: () => voi
     new Promise((resolve) => {
       const { child } = supervised;
       supervised.stopping = true;
+      clearTimeout(supervised.pending);
       if (!child || child.exitCode !== null || child.signalCode !== null) return resolve();
       const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
       child.once('exit', () => {
@@ -121,9 +128,40 @@ export function createSupervisor(options: { logsDir: string; onChange: () => voi
       child.kill('SIGTERM');
     });
 
+  const named = (name: string): Supervised => {
+    const found = running.find(({ spec }) => spec.name === name);
+    if (!found) throw new UserError(`there is no process ${name}; there are: ${running.map(({ spec }) => spec.name).join(', ')}`);
+    if (found.stopping) throw new UserError(`${name} is being stopped, or has stood down for another`);
+    return found;
+  };
+
   return {
+    async restart(name, signal) {
+      const supervised = named(name);
+      await stop(supervised);
+      if (signal.aborted) return;
+      supervised.stopping = false;
+      await whenReady(supervised, signal);
+      onChange();
+    },
+    async standDown(name) {
+      const supervised = named(name);
+      note(`${name} stands down for another`);
+      await stop(supervised);
+      onChange();
+      return {
+        spec: supervised.spec,
+        release() {
+          if (!running.includes(supervised)) return;
+          note(`${name} is back`);
+          supervised.stopping = false;
+          launch(supervised);
+          onChange();
+        },
+      };
+    },
     async start(spec, signal) {
-      const supervised: Supervised = { spec, child: undefined, restarts: 0, startedMs: 0, stopping: false, wasReady: false };
+      const supervised: Supervised = { spec, child: undefined, restarts: 0, pending: undefined, startedMs: 0, stopping: false, wasReady: false };
       running.push(supervised);
       await whenReady(supervised, signal);
       onChange();
