@@ -223,10 +223,10 @@ describe('the rest', () => {
   it('finds loops', async () => {
     const env = testEnv();
     const reasons: string[] = [];
-    let again: ReturnType<typeof asker> | undefined;
-    const upstream = async (_to: UpstreamAddress, { name, type }: Question): Promise<Partial<Packet>> => ((await again?.(name, type)) ?? {}) && {};
+    const server: { ask?: ReturnType<typeof asker> } = {};
+    const upstream = async (_to: UpstreamAddress, { name, type }: Question): Promise<Partial<Packet>> => ((await server.ask?.(name, type)) ?? {}) && {};
     const instance = instanceOf(block('loop', 'forward . 10.0.0.1'), { env, upstream, fatal: (reason) => void reasons.push(reason) });
-    again = asker(instance, env);
+    server.ask = asker(instance, env);
     await instance.start();
     await env.clock.advance(10);
     expect(reasons).toEqual([expect.stringMatching(/^Loop \(10\.244\.0\.9:4242 -> \.\) detected for zone "\.", see https:/)]);

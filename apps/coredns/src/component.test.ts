@@ -1,0 +1,67 @@
+import { ConfigMaps, EndpointSlices, Namespaces, Services } from '@orrery/api';
+import { createFakeApi } from '@orrery/client/testing';
+import { type LogRecord, createLogger, resolveConfig } from '@orrery/runtime';
+import { createFabric } from '@orrery/vnet';
+import * as dns from 'dns-packet';
+import { expect, it } from 'vitest';
+import { createCoreDns } from './component.ts';
+import { coreDnsSchema } from './config.ts';
+import { type Answered, said, testEnv } from './testing/ask.ts';
+
+function world() {
+  const records: LogRecord[] = [];
+  const env = { ...testEnv(), log: createLogger({ now: () => 0, write: (record) => void records.push(record) }) };
+  const api = createFakeApi({ clock: env.clock, random: env.random });
+  api.seed(Namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default' } });
+  api.seed(Services, { apiVersion: 'v1', kind: 'Service', metadata: { name: 'web', namespace: 'default' }, spec: { clusterIP: '10.96.0.7', clusterIPs: ['10.96.0.7'], ports: [{ port: 80 }] } });
+  const node = createFabric(env).addSwitch({ node: 'n', nodeIp: '10.240.0.11' });
+  const net = node.attach({ ips: ['10.240.0.53'] }).stack;
+  const component = createCoreDns(env, { api, net, replica: '0' }, resolveConfig(coreDnsSchema, [{}]));
+  const ask = (name: string, port = 53): Promise<string> =>
+    new Promise((resolve) => {
+      const question = dns.encode({ type: 'query', id: 7, questions: [{ name, type: 'A' }] });
+      const socket = node.hostStack.udp({ ip: '', port: 0 }, (bytes) => {
+        socket.close();
+        resolve(said(dns.decode(Buffer.from(bytes)) as Answered));
+      });
+      socket.send(question, { ip: '10.240.0.53', port });
+    });
+  const messages = (): string[] => records.filter(({ level }) => level !== 'debug').map(({ message }) => message);
+  return { env, api, component, ask, messages };
+}
+
+it('makes the ConfigMap, follows it when it changes, and stays as it is when the change is wrong', async () => {
+  const { env, api, component, ask, messages } = world();
+  await component.start();
+  expect(component.ready()).toBe(true);
+  expect(await ask('web.default.svc.cluster.local')).toBe('10.96.0.7');
+  expect(await ask('example.org')).toBe('REFUSED');
+  const map = api.find(ConfigMaps, 'coredns', 'kube-system');
+  const corefile = map?.data?.['Corefile'] ?? '';
+  expect(corefile).toContain('kubernetes cluster.local in-addr.arpa ip6.arpa {');
+  const write = async (text: string, more: Record<string, string> = {}): Promise<void> => {
+    await api.update(ConfigMaps, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'coredns', namespace: 'kube-system' }, data: { Corefile: text, ...more } });
+    await env.clock.advance(46_000);
+  };
+  await write(`${corefile}\nexample.org:53 {\n hosts NodeHosts\n}\nother.org:1053 {\n whoami\n}`, { NodeHosts: '192.0.2.5 a.example.org' });
+  expect(await ask('a.example.org')).toBe('192.0.2.5');
+  expect(await ask('other.org', 1053)).toBe('NODATA');
+  expect(await ask('web.default.svc.cluster.local')).toBe('10.96.0.7');
+  expect(messages()).toContain('Reloading complete');
+  await write('.:53 {\n bogus\n}', { NodeHosts: '192.0.2.5 a.example.org' });
+  expect(messages()).toContain("Restart failed: /etc/coredns/Corefile:2 - Error during parsing: Unknown directive 'bogus'");
+  expect(env.metrics.expose()).toContain('coredns_reload_failed_total 1');
+  expect(await ask('a.example.org')).toBe('192.0.2.5');
+  expect(api.objects(EndpointSlices)).toHaveLength(1);
+  await component.stop();
+  expect(api.objects(EndpointSlices)).toHaveLength(0);
+});
+
+it('serves by the built-in Corefile when that of the ConfigMap is wrong from the beginning', async () => {
+  const { api, component, ask, messages } = world();
+  api.seed(ConfigMaps, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'coredns', namespace: 'kube-system' }, data: { Corefile: 'nonsense {' } });
+  await component.start();
+  expect(await ask('web.default.svc.cluster.local')).toBe('10.96.0.7');
+  expect(messages()[0]).toContain('/etc/coredns/Corefile:1 - Error during parsing: Unexpected EOF');
+  await component.stop();
+});
