@@ -9,6 +9,7 @@ const benches = {
   apiserver: 'tools/bench/apiserver.ts',
   cluster: 'tools/bench/cluster.ts',
   controllers: 'tools/bench/controllers.ts',
+  nodes: 'tools/bench/nodes.ts',
   scheduler: 'tools/bench/scheduler.ts',
   store: 'apps/store/bench/store-bench.ts',
 };
