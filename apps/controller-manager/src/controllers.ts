@@ -24,6 +24,7 @@ import { validatingAdmissionPolicyStatusController } from './policies/status-con
 import { resourceQuotaController } from './quota/controller.ts';
 import { clusterRoleAggregationController } from './rbac/aggregation.ts';
 import { replicaSetController, replicationControllerController } from './replicaset/controller.ts';
+import { deviceTaintEvictionController } from './resource-claims/device-taint-eviction.ts';
 import { resourceClaimController } from './resource-claims/controller.ts';
 import { serviceCidrController } from './service-cidrs/controller.ts';
 import { serviceAccountController } from './serviceaccount/default-service-account.ts';
@@ -33,6 +34,7 @@ import { tokenController } from './serviceaccount/token-controller.ts';
 import type { SecretTokenSigner } from './serviceaccount/token-signer.ts';
 import { type Settings, autoscalerOptions, tokenCleanUpPeriodMs } from './settings.ts';
 import { statefulSetController } from './statefulset/controller.ts';
+import { storageVersionGarbageCollector } from './storage-versions/controller.ts';
 import { attachDetachController } from './volumes/attach-detach.ts';
 import { persistentVolumeBinder } from './volumes/binder.ts';
 import { ephemeralVolumeController } from './volumes/ephemeral.ts';
@@ -73,6 +75,7 @@ export function allControllers(options: ControllerOptions): AnyController[] {
     ttlAfterFinishedController,
     cronJobController,
     resourceClaimController,
+    deviceTaintEvictionController,
     disruptionController,
     horizontalPodAutoscaling(autoscalerOptions(settings)),
     resourceQuotaController(),
@@ -95,5 +98,6 @@ export function allControllers(options: ControllerOptions): AnyController[] {
     ...(signer ? [csrApprovingController(signer), csrSigningController(signer)] : []),
     csrCleanerController,
     validatingAdmissionPolicyStatusController,
+    storageVersionGarbageCollector,
   ];
 }

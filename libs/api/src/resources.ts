@@ -68,6 +68,7 @@ export const ResourceClaims = ref<t.ResourceClaim>('resource.k8s.io', 'v1', 'res
 export const ResourceClaimTemplates = ref<t.ResourceClaimTemplate>('resource.k8s.io', 'v1', 'resourceclaimtemplates', 'ResourceClaimTemplate', true);
 export const ResourceSlices = ref<t.ResourceSlice>('resource.k8s.io', 'v1', 'resourceslices', 'ResourceSlice', false);
 export const PriorityClasses = ref<t.PriorityClass>('scheduling.k8s.io', 'v1', 'priorityclasses', 'PriorityClass', false);
+export const StorageVersions = ref<t.ApiserverinternalV1alpha1StorageVersion>('internal.apiserver.k8s.io', 'v1alpha1', 'storageversions', 'StorageVersion', false);
 export const CSIDrivers = ref<t.CSIDriver>('storage.k8s.io', 'v1', 'csidrivers', 'CSIDriver', false);
 export const CSINodes = ref<t.CSINode>('storage.k8s.io', 'v1', 'csinodes', 'CSINode', false);
 export const CSIStorageCapacities = ref<t.CSIStorageCapacity>('storage.k8s.io', 'v1', 'csistoragecapacities', 'CSIStorageCapacity', true);

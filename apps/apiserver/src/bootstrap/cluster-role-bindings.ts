@@ -37,6 +37,10 @@ export const componentRoles: readonly RoleRow[] = [
     ],
   },
   {
+    name: 'orrery:storage-version-garbage-collector',
+    rules: [rule('get list watch', 'coordination.k8s.io', 'leases'), rule('delete get list watch', 'internal.apiserver.k8s.io', 'storageversions'), rule('update', 'internal.apiserver.k8s.io', 'storageversions/status')],
+  },
+  {
     name: 'system:coredns',
     rules: [rule('list watch', 'core', 'endpoints namespaces pods services'), rule('list watch', 'discovery.k8s.io', 'endpointslices')],
   },
@@ -94,6 +98,7 @@ export const componentRoles: readonly RoleRow[] = [
 const componentBindings: readonly BindingRow[] = [
   bind('orrery:controller-manager', user('system:kube-controller-manager')),
   bind('orrery:local-volume-provisioner', serviceAccount('local-volume-provisioner')),
+  bind('orrery:storage-version-garbage-collector', serviceAccount('storage-version-garbage-collector')),
   bind('orrery:network-policy', user('system:kube-proxy'), serviceAccount('kube-proxy')),
   bind('system:coredns', user('system:coredns'), serviceAccount('coredns')),
   bind('system:metrics-server', user('system:metrics-server'), serviceAccount('metrics-server')),
