@@ -1,7 +1,7 @@
 // Gives every project its Nx targets, so that a project needs no configuration beyond its tags in package.json:
 //   lint, test   every app and library
 //   bundle       every app with a src/main.ts: one file, dist/apps/NAME/main.js
-//   serve        the same, run from source and restarted on change
+//   serve        the same, run from source in place of a running cluster's own and restarted on change (tools/serve.ts)
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
@@ -21,7 +21,7 @@ function targetsOf(root, workspaceRoot) {
       inputs: [...sources, '{workspaceRoot}/tools/bundle.mjs'],
       outputs: [`{workspaceRoot}/dist/apps/${name}`],
     };
-    targets.serve = { command: `node --watch ${root}/src/main.ts`, dependsOn: ['^generate', 'generate'], continuous: true };
+    targets.serve = { command: `node tools/serve.ts ${name}`, dependsOn: ['^generate', 'generate'], continuous: true };
   }
   return targets;
 }
