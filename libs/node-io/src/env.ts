@@ -6,9 +6,11 @@ import { realClock } from './real-clock.ts';
 /** Node's random source. */
 export const realRandom: Random = { ...randomFrom(() => Math.random()), uuid: () => randomUUID() };
 
-/** The environment of a component in production: real time, real chance, JSON lines on standard error (or `write`). */
-export function realEnv(options: { name: string; level?: LogLevel; write?: (record: LogRecord) => void }): Env {
+/** The environment of a component in production: real time (or off by so much), real chance, JSON lines on standard error (or `write`). */
+export function realEnv(options: { name: string; level?: LogLevel; write?: (record: LogRecord) => void; clockOffsetMs?: number }): Env {
+  const { clockOffsetMs = 0 } = options;
+  const clock = clockOffsetMs === 0 ? realClock : { ...realClock, now: () => realClock.now() + clockOffsetMs };
   const write = options.write ?? ((record: LogRecord) => void process.stderr.write(formatJsonLine(record)));
-  const log = createLogger({ now: realClock.now, write, level: options.level ?? 'info', fields: { component: options.name } });
-  return { clock: realClock, random: realRandom, log, metrics: withProcessMetrics(createMetrics()) };
+  const log = createLogger({ now: clock.now, write, level: options.level ?? 'info', fields: { component: options.name } });
+  return { clock, random: realRandom, log, metrics: withProcessMetrics(createMetrics()) };
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { type Component, type ConfigOf, type ConfigSchema, type Env, type LogLevel, ConfigError, configHelp, parseFlags, resolveConfig } from '@orrery/runtime';
+import { type Component, type ConfigOf, type ConfigSchema, type Env, type LogLevel, ConfigError, configHelp, parseFlags, parseGoDuration, resolveConfig } from '@orrery/runtime';
 import { parse as parseYaml } from 'yaml';
 import { realEnv } from './env.ts';
 import { stopSignal, whenAborted } from './stop-signal.ts';
@@ -12,6 +12,7 @@ const mainSchema = {
   config: { type: 'string', default: '', help: 'YAML or JSON file with the settings below, keys in camelCase' },
   logLevel: { type: 'string', default: 'info', choices: ['debug', 'info', 'warn', 'error'], help: 'least severe level that is logged' },
   v: { type: 'number', default: 0, help: 'verbosity as klog counts it: 4 and more logs what --log-level=debug does' },
+  clockOffset: { type: 'string', default: '0s', help: 'how far this program takes the time to be ahead of what it is, such as 1h or -30s: to try what a wrong clock does' },
 } as const satisfies ConfigSchema;
 
 export interface Main<S extends ConfigSchema> {
@@ -34,14 +35,22 @@ function readConfigFile(path: string, read: Main<ConfigSchema>['readConfig']): R
   }
 }
 
-function settings<S extends ConfigSchema>({ schema, readConfig }: Pick<Main<S>, 'schema' | 'readConfig'>, argv: readonly string[]): { config: ConfigOf<S>; logLevel: LogLevel } {
+function offsetMs(text: string): number {
+  try {
+    return parseGoDuration(text);
+  } catch (error) {
+    throw new ConfigError(`--clock-offset: ${(error as Error).message}`);
+  }
+}
+
+function settings<S extends ConfigSchema>({ schema, readConfig }: Pick<Main<S>, 'schema' | 'readConfig'>, argv: readonly string[]): { config: ConfigOf<S>; logLevel: LogLevel; clockOffsetMs: number } {
   const all = { ...mainSchema, ...schema };
   const flags = parseFlags(all, argv);
   // A program with a `config` of its own reads a file of another form.
   const ownConfig = 'config' in schema;
   const file = !ownConfig && typeof flags['config'] === 'string' && flags['config'] ? readConfigFile(flags['config'], readConfig) : {};
-  const { config: path, logLevel, v, ...own } = resolveConfig(all, [file, flags]) as ConfigOf<typeof mainSchema>;
-  return { config: (ownConfig ? { ...own, config: path } : own) as unknown as ConfigOf<S>, logLevel: v >= debugVerbosity ? 'debug' : (logLevel as LogLevel) };
+  const { config: path, logLevel, v, clockOffset, ...own } = resolveConfig(all, [file, flags]) as ConfigOf<typeof mainSchema>;
+  return { config: (ownConfig ? { ...own, config: path } : own) as unknown as ConfigOf<S>, logLevel: v >= debugVerbosity ? 'debug' : (logLevel as LogLevel), clockOffsetMs: offsetMs(clockOffset) };
 }
 
 /** What a supervisor that started the program with an IPC channel is told. */
@@ -59,8 +68,8 @@ export async function runMain<S extends ConfigSchema>(main: Main<S>, argv: reado
     return;
   }
   try {
-    const { config, logLevel } = settings(main, argv);
-    const env = realEnv({ name: main.name, level: logLevel });
+    const { config, logLevel, clockOffsetMs } = settings(main, argv);
+    const env = realEnv({ name: main.name, level: logLevel, clockOffsetMs });
     process.on('unhandledRejection', (error) => env.log.error('unhandled rejection', { error }));
     const signal = stopSignal();
     const component = await main.create({ env, config });
