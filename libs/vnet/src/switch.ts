@@ -21,6 +21,10 @@ export interface VnetSwitch extends SwitchControl {
   attach(options: { ips: readonly string[] }): Attachment;
   /** The pod range whose unassigned addresses answer EHOSTUNREACH here. */
   setPodCidr(podCidr: string | undefined): void;
+  /** A connection that a router or a balancer brings to this node, whatever its destination: the rules of the node apply. */
+  admit(arrival: { source: Endpoint; to: Endpoint; fromNode: string; options: DialOptions }): Promise<Conn>;
+  /** The same for a datagram. */
+  deliverDatagram(packet: { source: Endpoint; to: Endpoint; bytes: Uint8Array }): void;
   /** Unplugs everything; connections reset. */
   close(): void;
 }
@@ -259,12 +263,15 @@ export class Switch implements VnetSwitch, Uplink {
       from.udpAt(to)?.onMessage(bytes, source);
       return;
     }
-    const target = this.translate(source, to, true)?.backend;
-    if (!target) return;
+    const translation = this.translate(source, to, true);
+    if (!translation) return;
+    const target = translation.backend;
     if (!this.policies.idle) {
       if (!this.mayLeave('UDP', { source, to: target }) && !this.policies.isAnswer({ source, to: target })) return;
-      this.policies.remember({ source, to: target });
+      for (const peer of [to, target]) this.policies.remember({ source, to: peer });
     }
+    const hidden = target !== to && from !== this.hostStack && (translation.masquerade || target.ip === source.ip);
+    if (hidden) return this.masquerade({ source, to, backend: target, bytes });
     // An answer to a client whose packet was translated here, and that knows only the address it had asked.
     const seen = this.conntrack.originalOf(to, source) ?? source;
     this.routeDatagram({ source: seen, to: target, bytes, fromNode: this.node });
@@ -305,7 +312,7 @@ export class Switch implements VnetSwitch, Uplink {
   /** A datagram that has reached the node of its destination. */
   deliverDatagram({ source, to, bytes }: { source: Endpoint; to: Endpoint; bytes: Uint8Array }): void {
     const route = this.wiring.route(to.ip);
-    if (route.kind !== 'stack') return;
+    if (route.kind !== 'stack') return this.relay(source, to, bytes);
     const { stack } = route;
     const socket = stack.udpAt(to);
     if (!socket && stack === this.hostStack) return this.relay(source, to, bytes);
@@ -316,7 +323,7 @@ export class Switch implements VnetSwitch, Uplink {
     socket?.onMessage(bytes, this.conntrack.originalOf(to, source) ?? source);
   }
 
-  /** A datagram for a node port: to a backend here as it came, else from the node's own address, where the answers come back to. */
+  /** A datagram for a node port, or for an address that only services have: to a backend here as it came, else from the node's own address, where the answers come back to. */
   private relay(source: Endpoint, to: Endpoint, bytes: Uint8Array): void {
     const target = this.translate(source, to, false);
     if (!target || target.backend === to) return;
@@ -325,7 +332,7 @@ export class Switch implements VnetSwitch, Uplink {
   }
 
   private masquerade({ source, to, backend, bytes }: { source: Endpoint; to: Endpoint; backend: Endpoint; bytes: Uint8Array }): void {
-    const key = `${source.ip}|${source.port}|${to.port}`;
+    const key = `${source.ip}|${source.port}|${to.ip}|${to.port}`;
     let flow = this.masquerades?.get(key);
     if (!flow) {
       const socket = this.hostStack.udp({ ip: this.nodeIp, port: 0 }, (answer) => {

@@ -1,0 +1,128 @@
+import type { NodeSettings } from '../linux/back-end.ts';
+import type { Family } from '../model/service-port.ts';
+import type { Piece, Table } from './piece.ts';
+
+/** From where the kernel's own chains lead to ours. */
+const jumps: readonly { readonly table: Table; readonly from: string; readonly to: string; readonly comment: string; readonly match: string }[] = [
+  { table: 'filter', from: 'INPUT', to: 'KUBE-EXTERNAL-SERVICES', comment: 'kubernetes externally-visible service portals', match: '-m conntrack --ctstate NEW' },
+  { table: 'filter', from: 'FORWARD', to: 'KUBE-EXTERNAL-SERVICES', comment: 'kubernetes externally-visible service portals', match: '-m conntrack --ctstate NEW' },
+  { table: 'filter', from: 'INPUT', to: 'KUBE-NODEPORTS', comment: 'kubernetes health check service ports', match: '' },
+  { table: 'filter', from: 'FORWARD', to: 'KUBE-SERVICES', comment: 'kubernetes service portals', match: '-m conntrack --ctstate NEW' },
+  { table: 'filter', from: 'OUTPUT', to: 'KUBE-SERVICES', comment: 'kubernetes service portals', match: '-m conntrack --ctstate NEW' },
+  { table: 'filter', from: 'FORWARD', to: 'KUBE-FORWARD', comment: 'kubernetes forwarding rules', match: '' },
+  { table: 'filter', from: 'INPUT', to: 'KUBE-PROXY-FIREWALL', comment: 'kubernetes load balancer firewall', match: '-m conntrack --ctstate NEW' },
+  { table: 'filter', from: 'OUTPUT', to: 'KUBE-PROXY-FIREWALL', comment: 'kubernetes load balancer firewall', match: '-m conntrack --ctstate NEW' },
+  { table: 'filter', from: 'FORWARD', to: 'KUBE-PROXY-FIREWALL', comment: 'kubernetes load balancer firewall', match: '-m conntrack --ctstate NEW' },
+  { table: 'nat', from: 'OUTPUT', to: 'KUBE-SERVICES', comment: 'kubernetes service portals', match: '' },
+  { table: 'nat', from: 'PREROUTING', to: 'KUBE-SERVICES', comment: 'kubernetes service portals', match: '' },
+  { table: 'nat', from: 'POSTROUTING', to: 'KUBE-POSTROUTING', comment: 'kubernetes postrouting rules', match: '' },
+];
+
+const sharedChains: Readonly<Record<Table, readonly string[]>> = {
+  filter: ['KUBE-SERVICES', 'KUBE-EXTERNAL-SERVICES', 'KUBE-FORWARD', 'KUBE-NODEPORTS', 'KUBE-PROXY-FIREWALL'],
+  nat: ['KUBE-SERVICES', 'KUBE-NODEPORTS', 'KUBE-POSTROUTING', 'KUBE-MARK-MASQ'],
+};
+
+/** Chains of single services, which a full sync removes when it no longer wants them. */
+const ownChain = /^:(KUBE-(?:SVC|SVL|EXT|FW|SEP)-[A-Z2-7]{16}) /;
+
+const tables: readonly Table[] = ['filter', 'nat'];
+
+/** What `iptables-save` printed of the tables, by table. */
+export type Saved = Readonly<Record<Table, string>>;
+
+function fixedRules(table: Table, family: Family, { masqueradeBit, nodePortAddresses }: NodeSettings): string[] {
+  const mark = `0x${(1 << masqueradeBit).toString(16).padStart(8, '0')}`;
+  if (table === 'filter') {
+    return [
+      `-A KUBE-FORWARD -m comment --comment "kubernetes forwarding rules" -m mark --mark ${mark}/${mark} -j ACCEPT`,
+      '-A KUBE-FORWARD -m comment --comment "kubernetes forwarding conntrack rule" -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
+    ];
+  }
+  const note = '-m comment --comment "kubernetes service nodeports; NOTE: this must be the last rule in this chain"';
+  const own = nodePortAddresses.filter((at) => at.includes(':') === (family === 6));
+  const loopback = family === 6 ? '' : ' ! -d 127.0.0.0/8';
+  const nodePorts = nodePortAddresses.length ? own.map((at) => `-A KUBE-SERVICES ${note} -d ${at} -j KUBE-NODEPORTS`) : [`-A KUBE-SERVICES ${note} -m addrtype --dst-type LOCAL${loopback} -j KUBE-NODEPORTS`];
+  return [
+    ...nodePorts,
+    `-A KUBE-POSTROUTING -m mark ! --mark ${mark}/${mark} -j RETURN`,
+    `-A KUBE-POSTROUTING -j MARK --xor-mark ${mark}`,
+    '-A KUBE-POSTROUTING -m comment --comment "kubernetes service traffic requiring SNAT" -j MASQUERADE --random-fully',
+    `-A KUBE-MARK-MASQ -j MARK --or-mark ${mark}`,
+  ];
+}
+
+const rejectWith = (rule: string, family: Family): string => (rule.endsWith('-j REJECT') ? `${rule} --reject-with ${family === 6 ? 'icmp6-port-unreachable' : 'icmp-port-unreachable'}` : rule);
+
+/** Everything, as input of `iptables-restore --noflush`; chains that are there and nobody wants go. */
+export function renderFull(family: Family, { pieces, settings, saved }: { pieces: Iterable<Piece>; settings: NodeSettings; saved: Saved }): string {
+  const all = [...pieces];
+  const lines: string[] = [];
+  for (const table of tables) {
+    const there = saved[table].split('\n');
+    const missing = jumps.filter((jump) => jump.table === table && !there.some((line) => line.startsWith(`-A ${jump.from} `) && line.endsWith(`-j ${jump.to}`)));
+    const wanted = table === 'nat' ? new Map(all.flatMap((piece) => [...piece.chains])) : new Map<string, readonly string[]>();
+    const stale = there.flatMap((line) => ownChain.exec(line)?.[1] ?? []).filter((name) => !wanted.has(name));
+    lines.push(`*${table}`);
+    for (const name of [...sharedChains[table], ...wanted.keys(), ...stale]) lines.push(`:${name} - [0:0]`);
+    for (const { from, to, comment, match } of missing.toReversed()) lines.push(`-I ${from} 1 ${match ? `${match} ` : ''}-m comment --comment "${comment}" -j ${to}`);
+    for (const [name, rules] of wanted) for (const rule of rules) lines.push(`-A ${name} ${rule}`);
+    for (const piece of all) for (const shared of piece.shared) if (shared.table === table) lines.push(`-A ${shared.chain} ${rejectWith(shared.rule, family)}`);
+    lines.push(...fixedRules(table, family, settings), ...stale.map((name) => `-X ${name}`), 'COMMIT');
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+export interface Change {
+  readonly before: Piece | undefined;
+  readonly after: Piece | undefined;
+}
+
+const emptyPiece: Piece = { chains: new Map(), shared: [] };
+const same = (a: readonly string[] | undefined, b: readonly string[]): boolean => !!a && a.length === b.length && a.every((line, i) => line === b[i]);
+
+/**
+ * Only what is different: of shared chains single rules (their order means nothing, but for the last one), of chains of services
+ * the whole chain. Empty when nothing is.
+ */
+export function renderPartial(family: Family, changes: readonly Change[]): string {
+  const removed: Record<Table, string[]> = { filter: [], nat: [] };
+  const added: Record<Table, string[]> = { filter: [], nat: [] };
+  const chains: string[] = [];
+  const rules: string[] = [];
+  const gone: string[] = [];
+  for (const { before = emptyPiece, after = emptyPiece } of changes) {
+    const text = ({ chain, rule }: { chain: string; rule: string }): string => `${chain} ${rejectWith(rule, family)}`;
+    for (const table of tables) {
+      const had = new Set(before.shared.filter((shared) => shared.table === table).map(text));
+      const wants = new Set(after.shared.filter((shared) => shared.table === table).map(text));
+      for (const rule of had) if (!wants.has(rule)) removed[table].push(`-D ${rule}`);
+      for (const rule of wants) if (!had.has(rule)) added[table].push(`-I ${rule}`);
+    }
+    for (const [name, body] of after.chains) {
+      if (same(before.chains.get(name), body)) continue;
+      chains.push(`:${name} - [0:0]`);
+      rules.push(...body.map((rule) => `-A ${name} ${rule}`));
+    }
+    for (const name of before.chains.keys()) {
+      if (after.chains.has(name)) continue;
+      chains.push(`:${name} - [0:0]`);
+      gone.push(`-X ${name}`);
+    }
+  }
+  const filter = [...removed.filter, ...added.filter];
+  const nat = [...chains, ...removed.nat, ...rules, ...added.nat, ...gone];
+  const section = (table: Table, lines: readonly string[]): string => (lines.length ? `*${table}\n${lines.join('\n')}\nCOMMIT\n` : '');
+  return section('filter', filter) + section('nat', nat);
+}
+
+/** Removes everything of ours that `saved` shows. */
+export function renderCleanUp(saved: Saved): string {
+  const lines = tables.flatMap((table) => {
+    const there = saved[table].split('\n');
+    const chains = there.flatMap((line) => ownChain.exec(line)?.[1] ?? sharedChains[table].filter((name) => line.startsWith(`:${name} `)));
+    const leading = there.filter((line) => jumps.some((jump) => jump.table === table && line.startsWith(`-A ${jump.from} `) && line.endsWith(`-j ${jump.to}`)));
+    return chains.length ? [`*${table}`, ...chains.map((name) => `:${name} - [0:0]`), ...leading.map((line) => line.replace('-A', '-D')), ...chains.map((name) => `-X ${name}`), 'COMMIT'] : [];
+  });
+  return lines.length ? `${lines.join('\n')}\n` : '';
+}

@@ -1,0 +1,27 @@
+import { createIptables, createNft, createShell, sha256, whyNot } from '@orrery/linux';
+import { whyNoLab } from '@orrery/linux/lab';
+import { createIptablesBackEnd } from './iptables/back-end.ts';
+import { createNftablesBackEnd } from './nftables/back-end.ts';
+import { createLinuxWorld } from './testing/linux-world.ts';
+import { serviceMatrix } from './testing/service-matrix.ts';
+import { createVnetWorld } from './testing/vnet-world.ts';
+
+const noLab = await whyNoLab();
+const shell = createShell();
+const missing = async (command: string, args: readonly string[]): Promise<string | undefined> => noLab ?? (await whyNot(shell, command, args));
+const tools = { conntrack: await missing('conntrack', ['--version']), nft: await missing('nft', ['--version']), iptables: await missing('iptables', ['--version']) };
+
+serviceMatrix('vnet', { create: createVnetWorld, limits: { ipv6: true, keepsClients: true } });
+
+serviceMatrix('nftables', {
+  skip: tools.nft ?? tools.conntrack,
+  limits: { ipv6: true, keepsClients: true },
+  create: () => createLinuxWorld(({ name, namespace, settings }) => createNftablesBackEnd({ nft: createNft(namespace.shell), hash: sha256, node: { name }, settings })),
+});
+
+serviceMatrix('iptables', {
+  skip: tools.iptables ?? tools.conntrack,
+  limits: { ipv6: true, keepsClients: true },
+  create: () =>
+    createLinuxWorld(({ name, namespace, settings }) => createIptablesBackEnd({ iptables: { 4: createIptables(namespace.shell, 4), 6: createIptables(namespace.shell, 6) }, hash: sha256, node: { name }, settings })),
+});
