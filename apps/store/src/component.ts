@@ -4,7 +4,7 @@ import { type Channel, Code, type GrpcServer, RpcError, type ServedService, type
 import { type Component, ConfigError, type Disk, type Env, resolveConfig } from '@orrery/runtime';
 import { startAutoCompaction } from './auto-compaction.ts';
 import { Gate } from './auth/gate.ts';
-import { openBackup } from './backup.ts';
+import { openBackup } from './backup/backup.ts';
 import { type StoreConfig, storeSchema } from './config.ts';
 import { ClusterMember } from './consensus/cluster-member.ts';
 import { guarded } from './consensus/guard.ts';
@@ -156,7 +156,7 @@ class StoreComponent implements Store {
     ];
     return [
       ...primitives,
-      maintenanceService(member, gate, { quotaBytes: config.quotaBackendBytes, diskBytes, defragment: () => this.defragment() }),
+      maintenanceService(member, gate, { clock: env.clock, quotaBytes: config.quotaBackendBytes, diskBytes, defragment: () => this.defragment() }),
       clusterService(member, gate, () => ({ name: config.name, clientURLs: this.clientUrls(), peerURLs: [] })),
       authService(member, gate),
       lockService(primitives),

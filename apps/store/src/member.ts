@@ -281,21 +281,29 @@ export class Member implements CommitSink {
     return this.scrubbing;
   }
 
-  /** The chunks of a snapshot of the state as of this call. Nothing is freed until `release`, so read them promptly. */
-  snapshot(): PinnedSnapshot {
-    const index = this.appliedIndex;
-    const extra: SnapshotExtra = { index, term: this.ownTerm, alarms: this.machine.listAlarms(), auth: this.machine.auth.snapshot(), leaseSeconds: [...this.machine.leaseSeconds], ...this.replica?.snapshotExtra() };
-    const encoder = encodeSnapshot(this.state, extra);
-    const first = encoder.next().value as Uint8Array;
+  /** What a snapshot of this moment says besides keys and leases. */
+  snapshotExtra(): SnapshotExtra {
+    return { index: this.appliedIndex, term: this.ownTerm, alarms: this.machine.listAlarms(), auth: this.machine.auth.snapshot(), leaseSeconds: [...this.machine.leaseSeconds], ...this.replica?.snapshotExtra() };
+  }
+
+  /** Nothing is freed from now on until what this returns is called, once or more often. */
+  pin(): () => void {
     this.pins += 1;
     let released = false;
-    const release = (): void => {
+    return () => {
       if (released) return;
       released = true;
       this.pins -= 1;
       if (this.pins === 0) for (const wake of this.whenUnpinned.splice(0)) wake();
     };
-    return { index, chunks: this.paced(first, encoder), release };
+  }
+
+  /** The chunks of a snapshot of the state as of this call. Nothing is freed until `release`, so read them promptly. */
+  snapshot(): PinnedSnapshot {
+    const extra = this.snapshotExtra();
+    const encoder = encodeSnapshot(this.state, extra);
+    const first = encoder.next().value as Uint8Array;
+    return { index: extra.index, chunks: this.paced(first, encoder), release: this.pin() };
   }
 
   private async *paced(first: Uint8Array, rest: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {

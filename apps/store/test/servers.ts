@@ -87,13 +87,14 @@ async function untilServing(process: ChildProcess, open: () => Channel): Promise
   }
 }
 
-/** The original. */
-export async function startEtcd(binary: string): Promise<Server> {
-  const dir = temporaryDir();
+/** The original; with a data directory it goes on from what is there. */
+export async function startEtcd(binary: string, dataDir?: string): Promise<Server> {
+  const dir = dataDir === undefined ? temporaryDir() : { path: dataDir, remove: () => undefined };
   const [client, peer] = [await freePort(), await freePort()];
   const urls = ['--listen-client-urls', `http://127.0.0.1:${client}`, '--advertise-client-urls', `http://127.0.0.1:${client}`];
   const peers = ['--listen-peer-urls', `http://127.0.0.1:${peer}`, '--initial-advertise-peer-urls', `http://127.0.0.1:${peer}`, '--initial-cluster', `default=http://127.0.0.1:${peer}`];
-  const child = spawn(binary, ['--data-dir', dir.path, '--log-level', 'error', ...urls, ...peers], { stdio: 'ignore' });
+  const joins = dataDir === undefined ? peers : peers.slice(0, 2);
+  const child = spawn(binary, ['--data-dir', dir.path, '--log-level', 'error', ...urls, ...joins], { stdio: 'ignore' });
   const address = `127.0.0.1:${client}`;
   const open = (): Channel => grpcChannel(address);
   await untilServing(child, open);

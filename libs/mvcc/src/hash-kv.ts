@@ -1,23 +1,8 @@
-import { KeyValue } from '@orrery/proto/etcd';
+import { revisionBytes, valueBytes } from './backend-form.ts';
 import { crc32c } from './crc32c.ts';
 import { MvccError } from './errors.ts';
 import type { MvccState } from './state.ts';
 import { StoredKv, byRevision, versionAt } from './stored-kv.ts';
-
-/** A revision as etcd's back end spells it: big-endian main and sub with an underscore between, `t` after a tombstone's. */
-function revisionBytes(kv: StoredKv): Buffer {
-  const bytes = Buffer.alloc(kv.version > 0 ? 17 : 18);
-  bytes.writeBigUInt64BE(BigInt(kv.modRevision), 0);
-  bytes[8] = 0x5f;
-  bytes.writeBigUInt64BE(BigInt(StoredKv.sub(kv)), 9);
-  if (kv.version === 0) bytes[17] = 0x74;
-  return bytes;
-}
-
-/** As etcd stores it: a tombstone holds the key alone. */
-function valueBytes(kv: StoredKv): Uint8Array {
-  return KeyValue.encode(kv.version > 0 ? kv : { key: kv.key }).finish();
-}
 
 /** What a member must hold at `revision`, whatever it has physically freed: all since the compaction, and what was live at it. */
 function heldAt(state: MvccState, revision: number): StoredKv[] {

@@ -1,3 +1,4 @@
+export * from './backend-form.ts';
 export * from './check.ts';
 export * from './crc32c.ts';
 export * from './errors.ts';

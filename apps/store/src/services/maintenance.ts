@@ -8,8 +8,9 @@ import {
   MaintenanceDefinition,
 } from '@orrery/proto/etcd';
 import { type CallContext, Code, RpcError, type ServedService, service } from '@orrery/rpc';
+import type { Clock } from '@orrery/runtime';
 import type { Gate } from '../auth/gate.ts';
-import { createBackup } from '../backup.ts';
+import { createBackup } from '../backup/backup.ts';
 import { etcdError, toEtcdError, translated } from '../errors.ts';
 import type { Member } from '../member.ts';
 
@@ -21,6 +22,7 @@ export interface MaintenanceOptions {
   readonly quotaBytes: number;
   /** Bytes on disk; in memory, those of the data. */
   readonly diskBytes: () => number;
+  readonly clock: Clock;
   /** Rewrites what is on disk without what is no longer needed. */
   readonly defragment: () => Promise<void>;
 }
@@ -97,7 +99,7 @@ export function maintenanceService(member: Member, gate: Gate, options: Maintena
     },
     snapshot: async function* (_request, context) {
       admin(context);
-      const backup = await createBackup(member);
+      const backup = await createBackup(member, options.clock);
       for (let at = 0; at < backup.length; at += chunkBytes) {
         const blob = Buffer.from(backup.buffer, at, Math.min(chunkBytes, backup.length - at));
         yield { header: member.header(), remainingBytes: backup.length - at - blob.length, blob, version: etcdVersion };
