@@ -78,7 +78,10 @@ export class Runs {
       run.injected = await world.inject(`${name}-${++this.count}`, fault);
       record.targets = run.injected.targets;
       env.log.info('injected', { name, what: record.what, targets: record.targets.join(', ') });
-      if (describeVerb(fault.verb).momentary) this.close(name, run);
+      if (describeVerb(fault.verb).momentary) {
+        record.startedMs = env.clock.now();
+        this.close(name, run);
+      }
       else if (durationMs !== undefined) run.timer = env.clock.after(durationMs, () => void this.end(name));
     } catch (error) {
       record.error = (error as Error).message;

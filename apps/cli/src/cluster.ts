@@ -1,3 +1,5 @@
+import type { ChaosWorld } from '@orrery/chaos';
+import type { ApiClient } from '@orrery/client';
 import type { Clock } from '@orrery/runtime';
 import type { DataDir } from './data-dir.ts';
 import type { ExtraConfig } from './extra-config.ts';
@@ -25,6 +27,8 @@ export interface ClusterOptions {
   readonly extra: ExtraConfig;
   /** Of components in this process. */
   readonly clock: Clock;
+  /** Moves `clock` ahead at once, on purpose. */
+  readonly jump?: (ms: number) => void;
   /** Called when a process was started again. */
   readonly onChange?: () => void;
 }
@@ -42,6 +46,8 @@ export interface Cluster {
   kubeconfig(): string;
   /** host:port by purpose, for people and for `orrery status`. */
   endpoints(): Readonly<Record<string, string>>;
+  /** What faults can do to a cluster whose components are in this process. */
+  chaosWorld?(api: ApiClient): ChaosWorld;
   /** pid by component, where components are processes of their own. */
   processes?(): Readonly<Record<string, number>>;
   /** Path of the socket on which these take orders (`orrery upgrade`, `nx serve`). */

@@ -12,6 +12,7 @@ function foregroundArguments(dir: DataDir, options: UpOptions): string[] {
   args.push('--layout', options.layout, '--node-cpu', options.nodeCpu, '--node-memory', options.nodeMemory, '--node-pods', String(options.nodePods));
   if (options.stores !== undefined) args.push('--stores', String(options.stores));
   args.push('--apiservers', String(options.apiservers), '--replicas', String(options.replicas));
+  if (options.chaos) args.push('--chaos');
   if (options.kubeconfig) args.push('--kubeconfig', resolve(options.kubeconfig));
   if (options.without.length) args.push('--without', options.without.join(','));
   args.push(...extraArguments(options.extraConfig));

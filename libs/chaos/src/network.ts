@@ -12,8 +12,8 @@ export interface NetworkFaultOptions {
   readonly id: string;
   readonly fault: Fault;
   readonly inventory: Inventory;
-  /** Of the emulated network between nodes. */
-  readonly links: Faults;
+  /** Of the emulated network between nodes; without it only links to the API server can be struck. */
+  readonly links?: Faults;
   readonly requests: RequestFaults;
 }
 
@@ -46,6 +46,7 @@ export function injectNetworkFault({ id, fault, inventory, links, requests }: Ne
     for (const name of [from, to]) if (name !== server && !isNode(name) && !inventory.components.includes(name)) throw new Error(`there is no node or component ${JSON.stringify(name)}`);
     const toServer = from === server || to === server;
     if (!toServer && !(isNode(from) && isNode(to))) throw new Error(`components speak to the API server only: the other end of ${isNode(from) ? to : from} can only be ${server}`);
+    if (!toServer && !links) throw new Error(`${fault.verb} between nodes needs the simulated or the single world; here one end can only be ${server}`);
     if (!toServer && fault.oneWay) throw new Error('between nodes, whose connections need both ways, one way cannot be cut; leave out oneWay, or cut a node off from the API server');
   }
   for (const [i, pair] of pairs.entries()) {
@@ -54,11 +55,11 @@ export function injectNetworkFault({ id, fault, inventory, links, requests }: Ne
       requests.add(`${id}/${i}`, onRequests(fault.verb, fault, pair, inventory));
       ends.push(() => requests.remove(`${id}/${i}`));
     } else if (fault.verb === 'partition') {
-      links.partition(from, to);
-      ends.push(() => links.heal(from, to));
+      links?.partition(from, to);
+      ends.push(() => links?.heal(from, to));
     } else {
-      links.setLink(from, to, fault.verb === 'loss' ? { loss: (fault.percent ?? 0) / 100 } : { latencyMs: fault.delayMs ?? 0, jitterMs: fault.jitterMs ?? 0 });
-      ends.push(() => links.setLink(from, to, {}));
+      links?.setLink(from, to, fault.verb === 'loss' ? { loss: (fault.percent ?? 0) / 100 } : { latencyMs: fault.delayMs ?? 0, jitterMs: fault.jitterMs ?? 0 });
+      ends.push(() => links?.setLink(from, to, {}));
     }
   }
   return { targets: pairs.map(({ from, to }) => `${from} ${fault.oneWay ? '→' : '↔'} ${to}`), end: () => ends.forEach((end) => end()) };

@@ -51,6 +51,7 @@ export function reportText({ cluster, injections, disturbances }: ChaosReport): 
     lines.push('', `${time(injection.startedMs)}  ${injection.what}${injection.name ? `  [${injection.name}]` : ''}`);
     if (injection.targets.length) lines.push(`              struck: ${injection.targets.join(', ')}`);
     lines.push(`              ${outcome(injection)}`);
+    if (injection.error) continue;
     const end = injection.recoveredMs ?? Number.POSITIVE_INFINITY;
     const during = disturbances.filter(({ fromMs, untilMs }) => fromMs <= end && (untilMs ?? Number.POSITIVE_INFINITY) >= injection.startedMs);
     for (const { what, detail, fromMs, untilMs } of during) lines.push(`  ${time(fromMs)}  not so: ${what} (${detail})${untilMs === undefined ? ', still' : `, for ${span(fromMs, untilMs)}`}`);

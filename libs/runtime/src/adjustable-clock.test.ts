@@ -181,3 +181,20 @@ describe('whatever is done to it', () => {
     );
   });
 });
+
+describe('time that jumps', () => {
+  it('lets what fell due meanwhile come late, at once and in order', async () => {
+    const { below, clock } = clocks();
+    const { log, note } = recorder(clock);
+    clock.after(2_000, note('two'));
+    clock.after(1_000, note('one'));
+    clock.after(2 * hour, note('later'));
+    clock.jump(hour);
+    expect(clock.now() - below.now()).toBe(hour);
+    await below.advance(1);
+    expect(log).toEqual([`one ${hour}`, `two ${hour}`]);
+    await below.advance(hour);
+    expect(log).toHaveLength(3);
+    expect(() => clock.jump(-1)).toThrow(RangeError);
+  });
+});

@@ -34,7 +34,7 @@ function socketOf(options: ClockOptions): string {
   const dir = dataDir(options.dataDir);
   const state = runningCluster(dir);
   if (!state) throw new UserError(`no cluster runs on ${dir.root}; \`orrery up --data-dir ${dir.root}\` starts one`, ExitCode.notRunning);
-  if (!state.control) throw new UserError(`the clock of a cluster in the ${state.layout} layout is that of the machine: its components are processes of their own. \`orrery up --layout single\` starts one whose time can be moved`);
+  if (!state.control || state.layout !== 'single') throw new UserError(`the clock of a cluster in the ${state.layout} layout is that of the machine: its components are processes of their own. \`orrery up --layout single\` starts one whose time can be moved`);
   return state.control;
 }
 

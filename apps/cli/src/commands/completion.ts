@@ -5,18 +5,20 @@ interface Words {
   readonly command: string;
   readonly description: string;
   readonly options: readonly string[];
+  readonly subcommands: readonly string[];
 }
 
 function wordsOf(program: Command): Words[] {
   return program.commands.map((command) => ({
     command: command.name(),
     description: command.description(),
-    options: [...command.options.map((option) => option.long ?? option.short ?? ''), '--help'],
+    options: [...new Set([command, ...command.commands].flatMap((one) => one.options.map((option) => option.long ?? option.short ?? ''))), '--help'],
+    subcommands: command.commands.map((sub) => sub.name()),
   }));
 }
 
 function bash(words: readonly Words[]): string {
-  const cases = words.map((w) => `    ${w.command}) COMPREPLY=($(compgen -W "${w.options.join(' ')}" -- "$cur")) ;;`).join('\n');
+  const cases = words.map((w) => `    ${w.command}) COMPREPLY=($(compgen -W "${[...w.subcommands, ...w.options].join(' ')}" -- "$cur")) ;;`).join('\n');
   return `_orrery() {
   local cur="\${COMP_WORDS[COMP_CWORD]}"
   if [ "$COMP_CWORD" -eq 1 ]; then COMPREPLY=($(compgen -W "${words.map((w) => w.command).join(' ')}" -- "$cur")); return; fi
@@ -31,7 +33,7 @@ complete -F _orrery orrery
 
 function zsh(words: readonly Words[]): string {
   const commands = words.map((w) => `    '${w.command}:${w.description.replaceAll("'", '')}'`).join('\n');
-  const cases = words.map((w) => `    ${w.command}) compadd -- ${w.options.join(' ')} ;;`).join('\n');
+  const cases = words.map((w) => `    ${w.command}) compadd -- ${[...w.subcommands, ...w.options].join(' ')} ;;`).join('\n');
   return `#compdef orrery
 _orrery() {
   local -a commands; commands=(
@@ -49,6 +51,7 @@ compdef _orrery orrery
 function fish(words: readonly Words[]): string {
   const lines = words.flatMap((w) => [
     `complete -c orrery -n __fish_use_subcommand -f -a ${w.command} -d '${w.description.replaceAll("'", '')}'`,
+    ...w.subcommands.map((sub) => `complete -c orrery -n '__fish_seen_subcommand_from ${w.command}' -f -a ${sub}`),
     ...w.options.map((option) => `complete -c orrery -n '__fish_seen_subcommand_from ${w.command}' -l ${option.replace(/^-+/, '')}`),
   ]);
   return `${lines.join('\n')}\n`;

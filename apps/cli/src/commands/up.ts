@@ -3,7 +3,8 @@ import { basename, resolve } from 'node:path';
 import { stopSignal, whenAborted } from '@orrery/node-io';
 import { type Cluster, type ClusterOptions, replaceable } from '../cluster.ts';
 import { type DataDir, clearState, dataDir, defaultDataDir, prepareDataDir, processStart, runningCluster, writeState } from '../data-dir.ts';
-import { clusterClock } from '../control/clock-control.ts';
+import { type ChaosHost, createChaosHost } from '../chaos/chaos-host.ts';
+import { clusterClock, saveAhead } from '../control/clock-control.ts';
 import { serveControl } from '../control/server.ts';
 import { startDetached } from '../detached.ts';
 import { writeKubeconfig } from '../kubeconfig-file.ts';
@@ -19,6 +20,7 @@ export interface UpOptions {
   dataDir?: string;
   detach?: boolean;
   wait?: boolean;
+  chaos?: boolean;
   apiPort: number;
   apiHost: string;
   kubeconfig?: string;
@@ -62,7 +64,7 @@ function clusterName(dir: DataDir): string {
   return dir.root === resolve(defaultDataDir()) ? 'orrery' : `orrery-${basename(dir.root)}`;
 }
 
-function clusterOptions(dir: DataDir, options: UpOptions, more: Pick<ClusterOptions, 'clock' | 'onChange'>): ClusterOptions {
+function clusterOptions(dir: DataDir, options: UpOptions, more: Pick<ClusterOptions, 'clock' | 'jump' | 'onChange'>): ClusterOptions {
   const { nodes, apiPort, apiHost, nodeCpu: cpu, nodeMemory: memory, nodePods: pods } = options;
   return { dir, name: clusterName(dir), nodes, ...(options.stores === undefined ? {} : { stores: options.stores }), apiServers: options.apiservers, replicas: options.replicas, apiPort, apiHost, node: { cpu, memory, pods }, without: new Set(options.without), extra: options.extraConfig, ...more };
 }
@@ -81,7 +83,7 @@ function publishState(dir: DataDir, cluster: Cluster, options: UpOptions, ready:
     nodes: options.nodes,
     server: cluster.server(),
     ready,
-    ...(options.layout === 'single' ? { control: dir.control } : {}),
+    control: dir.control,
     endpoints: cluster.endpoints(),
     ...(cluster.processControl ? { processControl: cluster.processControl() } : {}),
     ...(cluster.processes ? { processes: cluster.processes() } : {}),
@@ -103,22 +105,32 @@ async function runForeground(dir: DataDir, options: UpOptions): Promise<void> {
   const stop = stopSignal();
   const create = options.layout === 'processes' ? createProcessesCluster : createSingleCluster;
   let control: { close(): Promise<void> } | undefined;
+  let chaos: ChaosHost | undefined;
   let phase: 'starting' | 'started' | 'ready' = 'starting';
   const onChange = (): void => {
     if (phase !== 'starting') publishState(dir, cluster, options, phase === 'ready');
   };
   const clock = clusterClock(dir.root);
-  const cluster = await create(clusterOptions(dir, options, { clock, onChange }));
+  const jump = (ms: number): void => {
+    clock.jump(ms);
+    saveAhead(dir.root, clock);
+  };
+  const cluster = await create(clusterOptions(dir, options, { clock, jump, onChange }));
   process.stdout.write(`Starting a cluster of ${options.nodes} node${options.nodes === 1 ? '' : 's'} on ${dir.root}\n`);
   try {
     await cluster.start(step, stop);
     writeKubeconfig(dir.kubeconfig, cluster.kubeconfig());
     if (options.kubeconfig) writeKubeconfig(resolve(options.kubeconfig), cluster.kubeconfig());
     phase = 'started';
-    if (options.layout === 'single') control = await serveControl(dir.control, { clock, root: dir.root });
+    chaos = createChaosHost({ dir, name: clusterName(dir), cluster, clock });
+    control = await serveControl(dir.control, { ...(options.layout === 'single' ? { clock } : {}), chaos, root: dir.root });
     publishState(dir, cluster, options, false);
     await cluster.untilReady(step, stop);
     phase = 'ready';
+    if (options.chaos) {
+      await chaos.enable();
+      step('chaos controller: experiments are served');
+    }
     publishState(dir, cluster, options, true);
     const seconds = (performance.now() - began) / 1000;
     process.stdout.write(nextSteps({ dir, seconds, kubeconfig: resolve(options.kubeconfig ?? dir.kubeconfig), endpoints: cluster.endpoints(), foreground: true }));
@@ -128,6 +140,7 @@ async function runForeground(dir: DataDir, options: UpOptions): Promise<void> {
     if (!stop.aborted) throw explained(error, options);
   } finally {
     await control?.close();
+    await chaos?.stop();
     await cluster.stop();
     clearState(dir, process.pid);
   }
@@ -164,6 +177,7 @@ export function addUp(program: Command): void {
     .option('--api-host <address>', 'address the Kubernetes API listens on', '127.0.0.1')
     .option('--kubeconfig <file>', 'also add the cluster to this kubeconfig')
     .option('--detach', 'run in the background')
+    .option('--chaos', 'run the chaos controller: faults as objects (kubectl get experiments); `orrery chaos` turns it on where it is off')
     .option('--wait', 'with --detach: return once all nodes are Ready and DNS answers')
     .option('--layout <layout>', 'single (one process) or processes (one a component)', 'single')
     .option('--without <components>', `leave out, to run them yourself: ${replaceable.join(', ')}`, componentList, [])

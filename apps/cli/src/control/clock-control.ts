@@ -31,7 +31,7 @@ export function clusterClock(root: string): AdjustableClock {
   return new AdjustableClock(realClock, { aheadMs: Math.max(0, savedAhead(root)) });
 }
 
-function saveAhead(root: string, clock: AdjustableClock): void {
+export function saveAhead(root: string, clock: AdjustableClock): void {
   const temporary = `${file(root)}.${process.pid}`;
   writeFileSync(temporary, `${JSON.stringify({ aheadMs: Math.round(clock.read().aheadMs) })}\n`, { mode: 0o600 });
   renameSync(temporary, file(root));

@@ -1,10 +1,13 @@
 import { rmSync } from 'node:fs';
 import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
 import type { AdjustableClock } from '@orrery/runtime';
+import type { ChaosHost } from '../chaos/chaos-host.ts';
 import { type ClockRequest, controlClock } from './clock-control.ts';
 
 export interface ControlTarget {
-  readonly clock: AdjustableClock;
+  /** Absent where components are processes of their own: they go by the machine's. */
+  readonly clock?: AdjustableClock;
+  readonly chaos: ChaosHost;
   /** The cluster's data directory. */
   readonly root: string;
 }
@@ -25,10 +28,25 @@ function clockRequest(body: unknown): ClockRequest | undefined {
   return action === 'advance' && typeof ms === 'number' ? { action, ms } : undefined;
 }
 
+async function answerChaos({ chaos }: ControlTarget, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const reply = (body: object): void => void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+  if (request.method === 'GET') return reply(chaos.report());
+  const { action, names } = ((await bodyOf(request).catch(() => undefined)) ?? {}) as { action?: unknown; names?: unknown };
+  if (action === 'enable') {
+    await chaos.enable();
+    return reply({});
+  }
+  const chosen = Array.isArray(names) ? names.map(String) : undefined;
+  if (action === 'end') return reply({ ended: await chaos.end(chosen) });
+  refuse(response, 400, 'not understood: {"action":"enable"} or {"action":"end","names":["…"]}');
+}
+
 async function answer(target: ControlTarget, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  if (request.url !== '/clock') return refuse(response, 404, `there is no ${request.url ?? ''}`);
+  if (request.url === '/chaos') return answerChaos(target, request, response);
+  if (request.url !== '/clock' || !target.clock) return refuse(response, 404, `there is no ${request.url ?? ''}`);
+  const { clock } = target;
   if (request.method === 'GET') {
-    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(target.clock.read()));
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(clock.read()));
     return;
   }
   const asked = clockRequest(await bodyOf(request).catch(() => undefined));
@@ -36,14 +54,14 @@ async function answer(target: ControlTarget, request: IncomingMessage, response:
   const gone = new AbortController();
   response.once('close', () => gone.abort());
   response.writeHead(200, { 'content-type': 'application/jsonl' });
-  await controlClock({ ...target, signal: gone.signal }, asked, (progress) => void response.write(`${JSON.stringify(progress)}\n`));
+  await controlClock({ clock, root: target.root, signal: gone.signal }, asked, (progress) => void response.write(`${JSON.stringify(progress)}\n`));
   response.end();
 }
 
 /** Listens on a socket in the data directory for what other commands ask of a running cluster. Only this user can connect. */
 export async function serveControl(path: string, target: ControlTarget): Promise<{ close(): Promise<void> }> {
   rmSync(path, { force: true });
-  const server = createServer((request, response) => void answer(target, request, response));
+  const server = createServer((request, response) => void answer(target, request, response).catch((error: unknown) => refuse(response, 500, (error as Error).message)));
   const before = process.umask(0o177);
   try {
     await new Promise<void>((resolve, reject) => server.once('error', reject).listen(path, () => resolve()));

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { type ApiServer, createApiServer } from '@orrery/apiserver/component';
+import { type ChaosWorld, DiskFaults, faultyDisk } from '@orrery/chaos';
 import { cloudSchema, createCloud } from '@orrery/cloud/component';
 import { createCloudControllerManager } from '@orrery/cloud-controller-manager/component';
 import { type ApiClient } from '@orrery/client';
@@ -8,11 +9,13 @@ import { coreDnsSchema, createCoreDns } from '@orrery/coredns/component';
 import { createIngress, ingressSchema } from '@orrery/ingress/component';
 import { type KubeProxy, createKubeProxy } from '@orrery/kube-proxy/component';
 import { createMetricsServer, metricsServerSchema, serviceDnsName } from '@orrery/metrics-server/component';
-import { type Pki, appendState, balancerNetwork, clusterServerName, createHttpClient, createReverseProxy, csrSigner, dialHost, ensurePki, exposeNodePorts, folderContents, frontProxyName, hostDns, nodeDisk, serveGrpc, serveHttp } from '@orrery/node-io';
+import { type Pki, appendState, balancerNetwork, clusterServerName, createHttpClient, createReverseProxy, csrSigner, dialHost, ensurePki, exposeNodePorts, folderContents, frontProxyName, hostDns, nodeDisk, realRandom, serveGrpc, serveHttp } from '@orrery/node-io';
 import { type Component, type Env, resolveConfig, stopAll } from '@orrery/runtime';
 import { createStore } from '@orrery/store/component';
 import { type Fabric, NetError, type VnetSwitch, createFabric } from '@orrery/vnet';
-import type { Cluster, ClusterOptions } from '../cluster.ts';
+import { singleChaos } from '../chaos/single-world.ts';
+import { unlessDown } from '../chaos/unless-down.ts';
+import { type Cluster, type ClusterOptions, replaceable } from '../cluster.ts';
 import { type ComponentLogs, createComponentLogs } from '../component-logs.ts';
 import { ensureEncryptionConfig } from '../encryption-config.ts';
 import { extraSettings } from '../extra-config.ts';
@@ -34,6 +37,8 @@ class SingleCluster implements Cluster {
   private readonly started: Component[] = [];
   private readonly found: Record<string, string> = {};
   private nodes: EmulatedNodes | undefined;
+  private readonly diskFaults = new DiskFaults();
+  private cloudIsDown = false;
 
   constructor(options: ClusterOptions) {
     this.options = options;
@@ -42,7 +47,8 @@ class SingleCluster implements Cluster {
     this.pki = ensurePki(dir.pki, { dnsNames: [clusterServerName] });
     this.fabric = createFabric(this.env('vnet'), { hostGateway: { dial: ({ to }) => this.dialMachine(to) } });
     this.infra = this.fabric.addSwitch({ node: 'orrery-infra', nodeIp: network.infraSwitch });
-    this.store = createStore(this.env('store'), { disk: nodeDisk, serveGrpc }, { dataDir: dir.store, listenClient: ['127.0.0.1:0'], ...extraSettings('store', options.extra) });
+    const storeEnv = this.env('store');
+    this.store = createStore(storeEnv, { disk: faultyDisk({ ...storeEnv, disk: nodeDisk, faults: this.diskFaults }), serveGrpc }, { dataDir: dir.store, listenClient: ['127.0.0.1:0'], ...extraSettings('store', options.extra) });
     const { frontProxy } = this.pki;
     const kubeletClient = this.pki.clientCert('kube-apiserver-kubelet-client', ['system:masters']);
     this.apiServer = createApiServer(
@@ -127,6 +133,22 @@ class SingleCluster implements Cluster {
     return this.found;
   }
 
+  chaosWorld(api: ApiClient): ChaosWorld {
+    const left = (name: string): boolean => !this.options.without.has(name);
+    return singleChaos(
+      {
+        requests: this.apiServer.core.registry.faults,
+        links: this.fabric.faults,
+        disk: this.diskFaults,
+        setCloudDown: (down) => void (this.cloudIsDown = down),
+        jump: (ms) => this.options.jump?.(ms),
+        random: realRandom,
+        components: ['apiserver', 'store', ...replaceable.filter(left)],
+      },
+      api,
+    );
+  }
+
   private env(name: string): Env {
     return this.logs.env(name);
   }
@@ -177,7 +199,7 @@ class SingleCluster implements Cluster {
     );
     if (this.options.without.has('cloud-controller-manager')) return cloud;
     const env = this.env('cloud-controller-manager');
-    const manager = createCloudControllerManager(env, { api: this.client('system:cloud-controller-manager', ['orrery:components']), cloud: cloud.channel(), identity: 'single' }, { leaderElect: true });
+    const manager = createCloudControllerManager(env, { api: this.client('system:cloud-controller-manager', ['orrery:components']), cloud: unlessDown(cloud.channel(), () => this.cloudIsDown), identity: 'single' }, { leaderElect: true });
     return inOrder('cloud', [cloud, manager]);
   }
 
