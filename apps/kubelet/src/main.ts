@@ -1,8 +1,12 @@
 import { hostname } from 'node:os';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { type ApiClient, createRestApiClient } from '@orrery/client';
 import { criChannel, directoryManifests, directoryVolumeHost, fileLogSource, logsInNodeRoot, volumesInNodeRoot } from '@orrery/cri';
-import { apiConnectionSchema, connectApi, dialHost, grpcHealthOverConn, runMain, serveHttp, switchConnector, tlsMaterial, tlsOverConn } from '@orrery/node-io';
+import { apiConnectionSchema, certificateStore, connectApi, createHttpClient, dialHost, generateKey, grpcHealthOverConn, loadKubeconfig, runMain, serveHttp, signCertificate, switchConnector, tlsMaterial, tlsOverConn } from '@orrery/node-io';
+import { type ConfigOf, ConfigError, type Env } from '@orrery/runtime';
 import { switchDialer } from '@orrery/vnet-link';
+import { stringify } from 'yaml';
+import { joinCluster, servingCertificates } from './certificates/node-identity.ts';
 import { kubeletSchema } from './config.ts';
 import { loadConfiguration } from './configuration/load.ts';
 import { settingsOf } from './configuration/settings.ts';
@@ -11,6 +15,8 @@ import { createKubeletProcess, processSchema } from './process.ts';
 import { kubeletServerSchema } from './server/kubelet-server.ts';
 
 const schema = { ...apiConnectionSchema, ...kubeletSchema, ...kubeletServerSchema, ...processSchema };
+type Config = ConfigOf<typeof schema>;
+
 let file: KubeletConfiguration | undefined;
 const pem = (path: string): string => (path ? readFileSync(path, 'utf8') : '');
 
@@ -22,6 +28,43 @@ const fetchManifest = async (url: string, headers: Readonly<Record<string, strin
   return response.text();
 };
 
+/** Writes the kubeconfig that the node has earned, for others on the machine and for the next start. */
+function writeKubeconfig(path: string, { server, ca, certificate }: { server: string; ca: string | undefined; certificate: string }): void {
+  const cluster = { server, ...(ca ? { 'certificate-authority-data': Buffer.from(ca).toString('base64') } : {}) };
+  const user = { 'client-certificate': certificate, 'client-key': certificate };
+  const text = stringify({ apiVersion: 'v1', kind: 'Config', clusters: [{ name: 'default-cluster', cluster }], users: [{ name: 'default-auth', user }], contexts: [{ name: 'default-context', context: { cluster: 'default-cluster', namespace: 'default', user: 'default-auth' } }], 'current-context': 'default-context' });
+  writeFileSync(path, text, { mode: 0o600 });
+}
+
+/** The API server as the node itself; with `--bootstrap-kubeconfig` by a certificate that is asked for first. */
+async function connect(env: Env, config: Config, nodeName: string): Promise<ApiClient> {
+  if (!config.bootstrapKubeconfig) return connectApi(env, config);
+  if (config.nodes.length > 1) throw new ConfigError('--bootstrap-kubeconfig is for one node, not for --nodes');
+  const { token, cert, key, ...access } = loadKubeconfig(config.bootstrapKubeconfig);
+  const host = new URL(access.server).host;
+  const store = certificateStore(config.certDir, 'kubelet-client');
+  // Whoever ends the program while nobody approves the request does not wait for that.
+  const leave = (): void => process.exit(0);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, leave);
+  const { api } = await joinCluster(env, {
+    nodeName,
+    store,
+    rotate: config.rotateCertificates,
+    bootstrap: () => createRestApiClient({ http: createHttpClient({ ...access, ...(cert ? { cert } : {}), ...(key ? { key } : {}) }), env, host, ...(token ? { token } : {}) }),
+    connect: (identity) => createRestApiClient({ http: createHttpClient({ ...access, ...identity }), env, host }),
+  });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, leave);
+  if (config.kubeconfig && !existsSync(config.kubeconfig)) writeKubeconfig(config.kubeconfig, { server: access.server, ca: access.ca, certificate: store.path });
+  return api;
+}
+
+/** What is shown until the first serving certificate has been issued: nobody trusts it. */
+function placeholder(commonName: string, nowMs: number): { cert: string; key: string } {
+  const { key, publicKey } = generateKey();
+  const cert = signCertificate({ subject: { commonName }, publicKey, altNames: {}, usages: ['digital signature', 'server auth'], notBefore: nowMs, notAfter: nowMs + 365 * 24 * 3_600_000 }, { key });
+  return { cert, key };
+}
+
 await runMain({
   name: 'kubelet',
   summary: 'runs the pods of one node, or of many emulated ones',
@@ -30,28 +73,36 @@ await runMain({
     file = loadConfiguration(text);
     return settingsOf(file);
   },
-  create({ env, config }) {
+  async create({ env, config }) {
     const { nodeRoot, vnetEndpoint } = config;
+    const nodeName = config.nodeName || hostname().toLowerCase();
     const volumes = directoryVolumeHost({ stamp: () => `${Date.now()}.${env.random.name(6)}` });
-    const connect = switchConnector(tlsMaterial(config));
+    const connectSwitch = switchConnector(tlsMaterial(config));
+    const api = await connect(env, config, nodeName);
+    const store = certificateStore(config.certDir, 'kubelet-server');
+    const serving = config.rotateServerCertificates ? (store.load() ?? placeholder(nodeName, env.clock.now())) : config.serverCert ? { cert: pem(config.serverCert), key: pem(config.serverKey) } : undefined;
     const component = createKubeletProcess(
       env,
       {
-        api: connectApi(env, config),
+        api,
         cri: (endpoint) => criChannel(endpoint),
         volumes: nodeRoot ? volumesInNodeRoot(volumes, nodeRoot) : volumes,
         manifests: directoryManifests(nodeRoot || '/'),
         fetchManifest,
         logs: nodeRoot ? logsInNodeRoot(fileLogSource, nodeRoot) : fileLogSource,
-        dialer: vnetEndpoint ? switchDialer(connect(vnetEndpoint), { clock: env.clock, ip: config.nodeIps[0] ?? '' }) : { dial: ({ ip, port }) => dialHost({ host: ip, port }) },
+        dialer: vnetEndpoint ? switchDialer(connectSwitch(vnetEndpoint), { clock: env.clock, ip: config.nodeIps[0] ?? '' }) : { dial: ({ ip, port }) => dialHost({ host: ip, port }) },
         secure: { tls: tlsOverConn, grpcHealth: grpcHealthOverConn },
         serveHttp,
         ...(file ? { configuration: file } : {}),
         connectStreaming: (url) => dialHost({ host: url.hostname, port: Number(url.port) }),
-        ...(config.serverCert ? { tls: { cert: pem(config.serverCert), key: pem(config.serverKey), ...(config.clientCa ? { clientCa: pem(config.clientCa) } : {}) } } : {}),
+        ...(serving ? { tls: { ...serving, ...(config.clientCa ? { clientCa: pem(config.clientCa) } : {}) } } : {}),
       },
-      { ...config, nodeName: config.nodeName || hostname().toLowerCase() },
+      { ...config, nodeName },
     );
+    if (config.rotateServerCertificates) {
+      const altNames = { dnsNames: [config.hostname || nodeName], ipAddresses: [...config.nodeIps] };
+      servingCertificates(env, { nodeName, altNames, store, api, changed: (pair) => component.setTls(pair) }).start();
+    }
     // What the kernel and containers of whole systems send when the power goes.
     process.on('SIGPWR', () => void component.shutdown());
     return component;

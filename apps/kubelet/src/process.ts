@@ -19,6 +19,10 @@ export const processSchema = {
   serverCert: { type: 'string', default: '', help: 'file with the server certificate (PEM); without it the kubelet API is plain HTTP' },
   serverKey: { type: 'string', default: '', help: 'file with the key of --server-cert (PEM)' },
   clientCa: { type: 'string', default: '', help: 'file with the CA of client certificates (PEM)' },
+  bootstrapKubeconfig: { type: 'string', default: '', help: 'kubeconfig with which the node asks for its client certificate when it has none; then --kubeconfig is written' },
+  certDir: { type: 'string', default: '/var/lib/kubelet/pki', help: 'where certificates that were asked for are kept' },
+  rotateCertificates: { type: 'boolean', default: false, help: 'renew the client certificate before it runs out' },
+  rotateServerCertificates: { type: 'boolean', default: false, help: 'ask for the serving certificate, and renew it, instead of --server-cert; somebody has to approve the requests' },
   nodeRoot: { type: 'string', default: '', help: "directory that is the emulated node's /, as the container runtime has it; empty: this machine's own" },
   vnetEndpoint: { type: 'string', default: '', help: "gRPC address of the emulated node's switch, through which probes reach pods; empty: this machine's network" },
 } as const satisfies ConfigSchema;
@@ -40,6 +44,8 @@ export interface KubeletProcessDeps {
 }
 
 export interface KubeletProcess extends Component {
+  /** Another serving certificate, for connections from now on. */
+  setTls(tls: { readonly cert: string; readonly key: string }): void;
   /** The machine goes down: all its kubelets end their pods in an orderly way. */
   shutdown(): Promise<void>;
 }
@@ -87,6 +93,7 @@ export function createKubeletProcess(env: Env, deps: KubeletProcessDeps, config:
       for (const channel of channels) channel.close();
       await deps.api.close();
     },
+    setTls: (tls) => server.setTls(tls),
     shutdown: async () => void (await Promise.all(kubelets.map((kubelet) => kubelet.shutdown()))),
     ready: () => server.ready() && kubelets.every((kubelet) => kubelet.ready()),
   };

@@ -32,6 +32,8 @@ export function settingsOf(kc: KubeletConfiguration): Record<string, unknown> {
     healthzPort: kc.healthzPort || -1,
     serverCert: kc.tlsCertFile,
     serverKey: kc.tlsPrivateKeyFile,
+    rotateCertificates: kc.rotateCertificates,
+    rotateServerCertificates: kc.serverTLSBootstrap,
     clientCa: authentication?.x509?.clientCAFile,
     podManifestPath: kc.staticPodPath,
     fileCheckFrequency: kc.fileCheckFrequency,

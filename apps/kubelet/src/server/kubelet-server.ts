@@ -36,6 +36,8 @@ export interface KubeletServer extends Component {
   readonly port: number;
   /** The handlers themselves, for servers that are there already. */
   readonly handler: HttpHandler;
+  /** Another certificate, for connections from now on. */
+  setTls(tls: { readonly cert: string; readonly key: string }): void;
 }
 
 interface Route {
@@ -205,14 +207,20 @@ export function createKubeletServer(env: Env, deps: KubeletServerDeps, config: C
   const healthy = (): boolean => [...deps.kubelets()].every((kubelet) => kubelet.ready());
   const healthz: HttpHandler = { request: (_request, response) => (healthy() ? sendText(response, 200, 'ok') : sendText(response, 500, 'not ready')) };
   let port = config.serverPort;
+  let main: HttpServer | undefined;
+  let { tls } = deps;
   return {
     name: 'kubelet-server',
     handler,
     get port() {
       return port;
     },
+    setTls({ cert, key }) {
+      if (tls) tls = { ...tls, cert, key };
+      if (tls) main?.setTls(tls);
+    },
     async start() {
-      const main = await deps.serveHttp({ host: config.bindAddress, port: config.serverPort, handler, ...(deps.tls ? { tls: deps.tls } : {}) });
+      main = await deps.serveHttp({ host: config.bindAddress, port: config.serverPort, handler, ...(tls ? { tls } : {}) });
       port = main.port;
       servers.push(main);
       if (config.healthzPort >= 0) servers.push(await deps.serveHttp({ host: '127.0.0.1', port: config.healthzPort, handler: healthz }));
