@@ -59,12 +59,12 @@ export function createCycle(options: CycleOptions): Cycle {
 
   const search = (framework: Framework, state: CycleState, pod: PodInfo, pre: PreFiltered): Found | { readonly error: Status } => {
     const all = cache.nodes;
-    const statuses = statusList();
+    const named = pre.nodeNames && [...pre.nodeNames].flatMap((name) => cache.get(name) ?? []);
+    const candidates = named ?? all;
+    const statuses = statusList(candidates);
     const tryNode = framework.judge(state, pre, pod, { snapshot: cache, nominated: cache.nominated });
     const mine = cache.nominated.size ? cache.get(cache.nominated.of(pod.uid) ?? '') : undefined;
     if (mine && (pre.nodeNames?.has(mine.name) ?? true) && !tryNode(mine)) return { nodes: [mine], statuses, fitError: { nodeCount: all.length, statuses } };
-    const named = pre.nodeNames && [...pre.nodeNames].flatMap((name) => cache.get(name) ?? []);
-    const candidates = named ?? all;
     const wanted = feasibleNodesWanted(candidates.length, framework.percentageOfNodesToScore);
     const nodes: NodeInfo[] = [];
     const count = candidates.length;
@@ -72,11 +72,11 @@ export function createCycle(options: CycleOptions): Cycle {
     let looked = 0;
     for (; looked < count && nodes.length < wanted; looked++) {
       const node = candidates[at] as NodeInfo;
-      if (++at === count) at = 0;
       const status = tryNode(node);
       if (!status) nodes.push(node);
       else if (status.code === 'Error') return { error: status };
-      else statuses.add(node, status);
+      else statuses.addAt(at, status);
+      if (++at === count) at = 0;
     }
     if (!named) nextStart = at;
     if (named && nodes.length === 0) {

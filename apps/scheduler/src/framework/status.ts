@@ -30,37 +30,79 @@ export const skip: Status = { code: 'Skip', reasons: [] };
 export interface NodeStatuses {
   readonly size: number;
   get(nodeName: string): Status | undefined;
-  values(): Iterable<Status>;
+  /** Most nodes in a row are refused alike: each status with how many of them. */
+  runs(visit: (status: Status, count: number) => void): void;
   each(visit: (node: Pick<NodeInfo, 'name'> | NodeInfo, status: Status) => void): void;
 }
 
 /** Statuses by node, cheap to fill: they are looked up only when no node fits. */
 export interface StatusList extends NodeStatuses {
   add(node: Pick<NodeInfo, 'name'>, status: Status): void;
+  /** Of the node that is there in the list's `nodes`. */
+  addAt(index: number, status: Status): void;
 }
 
-export function statusList(): StatusList {
-  const nodes: (Pick<NodeInfo, 'name'> | NodeInfo)[] = [];
-  const statuses: Status[] = [];
-  let byName: Map<string, Status> | undefined;
-  return {
-    get size() {
-      return nodes.length;
-    },
-    add(node, status) {
-      nodes.push(node);
-      statuses.push(status);
-      byName = undefined;
-    },
-    get(nodeName) {
-      byName ??= new Map(nodes.map(({ name }, i) => [name, statuses[i] as Status]));
-      return byName.get(nodeName);
-    },
-    values: () => statuses.values(),
-    each(visit) {
-      for (let i = 0; i < nodes.length; i++) visit(nodes[i] as NodeInfo, statuses[i] as Status);
-    },
-  };
+/** One status of some nodes in a row: of `nodes` from `from` up to but not including `to`, or of one that is not among them. */
+interface Run {
+  readonly from: number;
+  to: number;
+  readonly status: Status;
+  readonly other: Pick<NodeInfo, 'name'> | undefined;
+}
+
+class RunList implements StatusList {
+  size = 0;
+  private readonly nodes: readonly NodeInfo[];
+  private readonly list: Run[] = [];
+  private last: Run | undefined;
+  private byName: Map<string, Status> | undefined;
+
+  constructor(nodes: readonly NodeInfo[]) {
+    this.nodes = nodes;
+  }
+
+  add(node: Pick<NodeInfo, 'name'>, status: Status): void {
+    this.size++;
+    this.byName = undefined;
+    this.last = undefined;
+    this.list.push({ from: 0, to: 1, status, other: node });
+  }
+
+  addAt(index: number, status: Status): void {
+    this.size++;
+    this.byName = undefined;
+    const { last } = this;
+    if (last && last.status === status && last.to === index) {
+      last.to = index + 1;
+      return;
+    }
+    this.list.push((this.last = { from: index, to: index + 1, status, other: undefined }));
+  }
+
+  get(nodeName: string): Status | undefined {
+    if (!this.byName) {
+      const found = new Map<string, Status>();
+      this.each(({ name }, status) => found.set(name, status));
+      this.byName = found;
+    }
+    return this.byName.get(nodeName);
+  }
+
+  runs(visit: (status: Status, count: number) => void): void {
+    for (const { status, from, to } of this.list) visit(status, to - from);
+  }
+
+  each(visit: (node: Pick<NodeInfo, 'name'> | NodeInfo, status: Status) => void): void {
+    for (const { status, from, to, other } of this.list) {
+      if (other) visit(other, status);
+      else for (let i = from; i < to; i++) visit(this.nodes[i] as NodeInfo, status);
+    }
+  }
+}
+
+/** `nodes` is what `addAt` counts in; it must stay as it is. */
+export function statusList(nodes: readonly NodeInfo[] = []): StatusList {
+  return new RunList(nodes);
 }
 
 /** One status for every node. */
@@ -68,9 +110,7 @@ export function sameStatus(nodes: readonly NodeInfo[], status: Status): NodeStat
   return {
     size: nodes.length,
     get: (nodeName) => (nodes.some(({ name }) => name === nodeName) ? status : undefined),
-    *values() {
-      for (let i = 0; i < nodes.length; i++) yield status;
-    },
+    runs: (visit) => visit(status, nodes.length),
     each(visit) {
       for (const node of nodes) visit(node, status);
     },
@@ -91,28 +131,13 @@ export interface FitError {
 /** The plugins that refused a node, or the pod altogether. */
 export function refusingPlugins({ statuses, refusedBy = [] }: FitError): Set<string> {
   const found = new Set(refusedBy);
-  let last: Status | undefined;
-  for (const status of statuses.values()) {
-    // Most nodes in a row are refused alike.
-    if (status !== last && status.plugin) found.add(status.plugin);
-    last = status;
-  }
+  statuses.runs(({ plugin }) => void (plugin && found.add(plugin)));
   return found;
 }
 
 function countReasons(statuses: NodeStatuses): Map<string, number> {
   const byStatus = new Map<Status, number>();
-  let last: Status | undefined;
-  let row = 0;
-  const close = (): void => void (last && byStatus.set(last, (byStatus.get(last) ?? 0) + row));
-  for (const status of statuses.values()) {
-    if (status !== last) {
-      close();
-      [last, row] = [status, 0];
-    }
-    row += 1;
-  }
-  close();
+  statuses.runs((status, count) => void byStatus.set(status, (byStatus.get(status) ?? 0) + count));
   const counts = new Map<string, number>();
   for (const [status, times] of byStatus) for (const reason of status.reasons) counts.set(reason, (counts.get(reason) ?? 0) + times);
   return counts;
