@@ -4,6 +4,7 @@ import { createIptablesBackEnd } from './iptables/back-end.ts';
 import { createNftablesBackEnd } from './nftables/back-end.ts';
 import { createLinuxWorld } from './testing/linux-world.ts';
 import { serviceMatrix } from './testing/service-matrix.ts';
+import { createUserspaceBackEnd } from './userspace/back-end.ts';
 import { createVnetWorld } from './testing/vnet-world.ts';
 
 const noLab = await whyNoLab();
@@ -24,4 +25,17 @@ serviceMatrix('iptables', {
   limits: { ipv6: true, keepsClients: true },
   create: () =>
     createLinuxWorld(({ name, namespace, settings }) => createIptablesBackEnd({ iptables: { 4: createIptables(namespace.shell, 4), 6: createIptables(namespace.shell, 6) }, hash: sha256, node: { name }, settings })),
+});
+
+serviceMatrix('userspace', {
+  skip: tools.iptables ?? tools.conntrack,
+  limits: { ipv6: true, keepsClients: false },
+  create: () =>
+    createLinuxWorld(({ name, namespace, nodeIps, settings }) =>
+      createUserspaceBackEnd({
+        iptables: { 4: createIptables(namespace.shell, 4), 6: createIptables(namespace.shell, 6) },
+        hash: sha256, node: { name }, nodeIps, settings,
+        open: (protocol) => namespace.forward(protocol),
+      }),
+    ),
 });

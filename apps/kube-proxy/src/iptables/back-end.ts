@@ -2,7 +2,7 @@ import type { Iptables } from '@orrery/linux';
 import type { BackEnd, Changes, Hash, NodeSettings } from '../linux/back-end.ts';
 import type { ProxyNode, Routing } from '../model/endpoints.ts';
 import type { Family } from '../model/service-port.ts';
-import { type Piece, renderPiece } from './piece.ts';
+import { type Piece, type PieceContext, renderPiece } from './piece.ts';
 import { type Saved, renderCleanUp, renderFull, renderPartial } from './tables.ts';
 
 export interface IptablesOptions {
@@ -10,6 +10,8 @@ export interface IptablesOptions {
   readonly hash: Hash;
   readonly node: ProxyNode;
   readonly settings: NodeSettings;
+  /** What a service becomes; by default upstream's chains. */
+  readonly render?: (routings: readonly Routing[], context: PieceContext) => Piece;
 }
 
 async function saveAll(iptables: Iptables): Promise<Saved> {
@@ -22,7 +24,7 @@ function familyTables(family: Family, iptables: Iptables, options: IptablesOptio
   const context = { hash, node, local: settings.local[family], masqueradeAll: settings.masqueradeAll };
   const render = (routings: readonly Routing[]): Piece | undefined => {
     const own = routings.filter(({ port }) => port.family === family);
-    return own.length ? renderPiece(own, context) : undefined;
+    return own.length ? (options.render ?? renderPiece)(own, context) : undefined;
   };
   return {
     async sync({ full, services }) {
@@ -53,6 +55,7 @@ export function createIptablesBackEnd(options: IptablesOptions): BackEnd {
   });
   return {
     mode: 'iptables',
+    repairs: true,
     async sync(changes) {
       for (const table of tables) await table.sync(changes);
     },

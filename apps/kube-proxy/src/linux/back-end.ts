@@ -13,6 +13,8 @@ export interface Changes {
 /** Programs the kernel of one node. */
 export interface BackEnd {
   readonly mode: LinuxMode;
+  /** A full sync disturbs nothing, so it is done now and then to mend what others broke. */
+  readonly repairs: boolean;
   /** Rejects when the kernel refuses; the next call must then be full. */
   sync(changes: Changes): Promise<void>;
   /** Removes all that it programmed. */

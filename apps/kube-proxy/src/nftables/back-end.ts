@@ -40,6 +40,8 @@ export function createNftablesBackEnd(options: NftablesOptions): BackEnd {
   const tables = settings.families.map((family) => familyTable(family, options));
   return {
     mode: 'nftables',
+    // Making the table anew would forget the clients that have an affinity.
+    repairs: false,
     async sync(changes) {
       const commands = tables.flatMap((table) => table.plan(changes));
       if (commands.length) await nft.apply(`${commands.join('\n')}\n`);

@@ -14,7 +14,7 @@ interface WorldNode {
 }
 
 /** What makes a back end for one node; `node` is where its programs and sockets live. */
-export type MakeBackEnd = (node: { name: string; namespace: LabNamespace; settings: NodeSettings }) => Promise<BackEnd> | BackEnd;
+export type MakeBackEnd = (node: { name: string; namespace: LabNamespace; nodeIps: { 4: string; 6: string }; settings: NodeSettings }) => Promise<BackEnd> | BackEnd;
 
 const settings: NodeSettings = { families: [4, 6], local: { 4: { cidr: '10.244.0.0/16' }, 6: { cidr: 'fd00:244::/32' } }, nodePortAddresses: [], masqueradeAll: false, masqueradeBit: 14 };
 
@@ -22,7 +22,7 @@ const settings: NodeSettings = { families: [4, 6], local: { 4: { cidr: '10.244.0
 export async function createLinuxWorld(make: MakeBackEnd): Promise<World> {
   const { nodes, outside, close } = await createTwoNodes({ network: 'host-gw' });
   const [labA, labB] = nodes;
-  const worldNode = async (lab: LabNode): Promise<WorldNode> => ({ lab, shell: lab.namespace.shell, fresh: true, backEnd: await make({ name: lab.name, namespace: lab.namespace, settings }) });
+  const worldNode = async (lab: LabNode): Promise<WorldNode> => ({ lab, shell: lab.namespace.shell, fresh: true, backEnd: await make({ name: lab.name, namespace: lab.namespace, nodeIps: { 4: lab.address, 6: lab.address6 }, settings }) });
   const byName = { a: await worldNode(labA), b: await worldNode(labB) };
   const numbers: readonly (readonly [PodName, LabNode, number])[] = [['a1', labA, 11], ['a2', labA, 12], ['b1', labB, 11], ['b2', labB, 12]];
   const pods = new Map<Place, { namespace: LabNamespace; ips: readonly string[] }>();

@@ -185,7 +185,8 @@ export function serviceMatrix(title: string, { create, limits, skip }: { create:
       await world.apply([build(world, { spec: {}, endpoints: everywhere })]);
       for (const protocol of protocols) {
         const answers = await Promise.all(Array.from({ length: draws }, () => world.ask('a2', { ip: clusterIp6, port: 80, protocol, timeoutMs: answerMs })));
-        expect(new Set(answers)).toEqual(new Set(['a1', 'b1'].map((pod) => `${pod} ${world.ips('a2')[1]}`)));
+        expect(new Set(answers.map((answer) => answer.split(' ')[0]))).toEqual(new Set(['a1', 'b1']));
+        if (limits.keepsClients) for (const answer of answers) expect(answer.split(' ')[1]).toBe(world.ips('a2')[1]);
       }
     });
 

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { type Shell, createShell } from '../command.ts';
+import type { Forwarder } from '../forwarder.ts';
 
 /** A network namespace that lives as long as its program. */
 export interface LabNamespace {
@@ -14,6 +15,8 @@ export interface LabNamespace {
   serve(at: { name: string; protocol: 'TCP' | 'UDP'; port: number }): Promise<void>;
   /** What is answered; rejects with Error whose message is `TIMEOUT` or an errno such as `ECONNREFUSED`. */
   ask(to: { ip: string; port: number; protocol: 'TCP' | 'UDP'; timeoutMs?: number; fromPort?: number }): Promise<string>;
+  /** A forwarder in the namespace. */
+  forward(protocol: 'TCP' | 'UDP'): Promise<Forwarder>;
   close(): Promise<void>;
 }
 
@@ -68,6 +71,12 @@ async function start(words: readonly string[], enterOf: (pid: number) => readonl
     shell: createShell({ enter }),
     serve: ({ name, protocol, port }) => call({ op: 'serve', name, protocol, port, ip: '' }).then(() => undefined),
     ask: (to) => call({ op: 'ask', ...to }),
+    async forward(protocol) {
+      const port = Number(await call({ op: 'forward', protocol }));
+      // Told in order, before anything that is asked later; a namespace that is gone needs no forwarders.
+      const tell = (request: object): void => void call({ op: 'update', protocol, port, ...request }).catch(() => undefined);
+      return { port, update: (targets) => tell({ targets }), close: () => tell({}) };
+    },
     async close() {
       child.stdin?.end();
       await ended;

@@ -5,6 +5,8 @@ import { type Lab, type LabNamespace, createLab } from './namespace.ts';
 /** A node of the lab: its own namespace, and a bridge for its pods. */
 export interface LabNode extends PeerNode {
   readonly name: string;
+  /** Its IPv6 address; `address` is the IPv4 one. */
+  readonly address6: string;
   readonly namespace: LabNamespace;
   readonly network: BridgeNetwork;
   /** Plugs a new namespace in, with the nth addresses of the node's ranges. */
@@ -32,11 +34,11 @@ async function createNode(lab: Lab, hub: LabNamespace, { n, name }: { n: number;
   await plugIntoWire(hub, namespace, 10 + n);
   await namespace.shell.run('sh', ['-c', 'for f in /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding; do echo 1 > $f; done']);
   const network: BridgeNetwork = { bridge: 'cni0', gateways: [`10.244.${n}.1/24`, `fd00:244:${n}::1/64`] };
-  const address = wire(10 + n).v4;
+  const { v4: address, v6: address6 } = wire(10 + n);
   // A way for what has no route, as every node has one; nobody is there.
   await createIp(namespace.shell).batch([...bridgeLines(network), `route add default via ${wire(1).v4}`, `route add ::/0 via ${wire(1).v6}`]);
   return {
-    name, namespace, network, address,
+    name, namespace, network, address, address6,
     podCidrs: [`10.244.${n}.0/24`, `fd00:244:${n}::/64`],
     async pod(number) {
       const pod = await lab.namespace();
@@ -51,7 +53,7 @@ async function createNode(lab: Lab, hub: LabNamespace, { n, name }: { n: number;
 
 async function join(node: LabNode, peer: LabNode, network: 'host-gw' | 'vxlan'): Promise<void> {
   const ip = createIp(node.namespace.shell);
-  const v6Peer = { address: peer.address.replace(/^10\.0\.0\.(\d+)$/, 'fd00:1::$1'), podCidrs: peer.podCidrs };
+  const v6Peer = { address: peer.address6, podCidrs: peer.podCidrs };
   if (network === 'host-gw') return ip.batch(hostRouteLines([peer, v6Peer]));
   const vxlan: Vxlan = { device: 'flannel.1', id: 1, port: 8472, self: node };
   const { routes, forwarding } = vxlanPeerLines(vxlan, [peer]);
