@@ -69,6 +69,7 @@ if (wanted('lint')) step('lint', nx, ['run', 'orrery:lint', '--output-style=stat
 for (const [program, suites] of [
   ['etcd', 'the store contract suite on etcd (apt-get install etcd-server)'],
   ['etcdctl', 'etcdctl against the store (apt-get install etcd-client)'],
+  ['containerd', 'real containers under the kubelet and the CRI contract (apt-get install containerd)'],
   ['nats-server', 'the bus and the processes layout over NATS (apt-get install nats-server)'],
 ]) {
   if (!has(program)) notes.push(`${suites}: ${program} is not on PATH`);
