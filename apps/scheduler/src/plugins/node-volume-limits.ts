@@ -39,17 +39,27 @@ function csiVolumes({ pod }: PodInfo, volumes: ClusterVolumes): CsiVolumes {
   return { byHandle, final };
 }
 
-/** The volumes of the pods on a node. */
+/** The volumes of the pods on a node, and how many it takes by driver. */
 interface NodeVolumes {
   readonly generation: number;
+  readonly csiNodes: number;
+  readonly limits: ReadonlyMap<string, number>;
   readonly handles: ReadonlySet<string>;
   readonly byDriver: ReadonlyMap<string, number>;
 }
 
-/** What is known of pods and nodes is kept until it can change. */
+const noLimits: ReadonlyMap<string, number> = new Map();
+
+function limitsOf(node: CSINode | undefined): ReadonlyMap<string, number> {
+  const limited = (node?.spec?.drivers ?? []).flatMap(({ name: driver, allocatable }) => (allocatable?.count === undefined ? [] : [[driver, allocatable.count] as const]));
+  return limited.length ? new Map(limited) : noLimits;
+}
+
+/** What is known of pods and nodes is kept until it can change: the filter is called for thousands of nodes a pod. */
 function createUsage(volumes: ClusterVolumes): { ofPod: (pod: PodInfo) => CsiVolumes; ofNode: (node: NodeInfo) => NodeVolumes } {
   const pods = new WeakMap<PodInfo, CsiVolumes>();
-  const nodes = new WeakMap<NodeInfo, NodeVolumes>();
+  /** By the slot of the node. */
+  const nodes: (NodeVolumes | undefined)[] = [];
   const ofPod = (pod: PodInfo): CsiVolumes => {
     const known = pods.get(pod);
     if (known) return known;
@@ -58,12 +68,15 @@ function createUsage(volumes: ClusterVolumes): { ofPod: (pod: PodInfo) => CsiVol
     return found;
   };
   const ofNode = (node: NodeInfo): NodeVolumes => {
-    const known = nodes.get(node);
-    if (known?.generation === node.generation) return known;
+    const { generation, slot } = node;
+    const csiNodes = volumes.csiNodesVersion();
+    const known = nodes[slot];
+    if (known && known.generation === generation && known.csiNodes === csiNodes) return known;
+    const limits = limitsOf(volumes.csiNode(node.name));
     const handles = new Set<string>();
     const byDriver = new Map<string, number>();
     let final = true;
-    for (const pod of node.pods.values()) {
+    for (const pod of limits.size ? node.pods.values() : []) {
       const found = ofPod(pod);
       final &&= found.final;
       for (const [handle, driver] of found.byHandle) {
@@ -72,23 +85,25 @@ function createUsage(volumes: ClusterVolumes): { ofPod: (pod: PodInfo) => CsiVol
         byDriver.set(driver, (byDriver.get(driver) ?? 0) + 1);
       }
     }
-    const result = { generation: node.generation, handles, byDriver };
-    if (final) nodes.set(node, result);
+    const result = { generation, csiNodes, limits, handles, byDriver };
+    for (let i = nodes.length; i < slot; i++) nodes[i] = undefined;
+    nodes[slot] = final ? result : undefined;
     return result;
   };
   return { ofPod, ofNode };
 }
 
-function createLimits(): (node: CSINode) => ReadonlyMap<string, number> {
-  const known = new WeakMap<CSINode, ReadonlyMap<string, number>>();
-  return (node) => {
-    let limits = known.get(node);
-    if (!limits) {
-      limits = new Map((node.spec?.drivers ?? []).flatMap(({ name: driver, allocatable }) => (allocatable?.count === undefined ? [] : [[driver, allocatable.count] as const])));
-      known.set(node, limits);
-    }
-    return limits;
-  };
+/** A pod's volumes of one driver. */
+type Wanted = readonly (readonly [driver: string, handles: readonly string[]])[];
+
+function wantedOf(byHandle: ReadonlyMap<string, string>): Wanted {
+  const byDriver = new Map<string, string[]>();
+  for (const [handle, driver] of byHandle) {
+    const handles = byDriver.get(driver);
+    if (handles) handles.push(handle);
+    else byDriver.set(driver, [handle]);
+  }
+  return [...byDriver];
 }
 
 /** A node takes as many volumes of a CSI driver as its CSINode says. */
@@ -96,7 +111,6 @@ export const nodeVolumeLimits = definePlugin({
   name,
   create: ({ volumes }) => {
     const usage = createUsage(volumes);
-    const limitsOf = createLimits();
     return {
       name,
       events: [
@@ -109,20 +123,17 @@ export const nodeVolumeLimits = definePlugin({
       preFilter(state, pod) {
         const { byHandle } = usage.ofPod(pod);
         if (byHandle.size === 0) return skip;
-        state.set(name, byHandle);
+        state.set(name, wantedOf(byHandle));
         return undefined;
       },
       filter(state, _pod, node) {
-        const csiNode = volumes.csiNode(node.name);
-        if (!csiNode) return undefined;
-        const limits = limitsOf(csiNode);
+        const { limits, handles, byDriver } = usage.ofNode(node);
         if (limits.size === 0) return undefined;
-        const { handles, byDriver } = usage.ofNode(node);
-        const adds = new Map<string, number>();
-        for (const [handle, driver] of state.get(name) as ReadonlyMap<string, string>) if (!handles.has(handle)) adds.set(driver, (adds.get(driver) ?? 0) + 1);
-        for (const [driver, count] of adds) {
+        for (const [driver, wanted] of state.get(name) as Wanted) {
           const limit = limits.get(driver);
-          if (limit !== undefined && (byDriver.get(driver) ?? 0) + count > limit) return refused;
+          const left = limit === undefined ? Number.POSITIVE_INFINITY : limit - (byDriver.get(driver) ?? 0);
+          // Volumes that are there already count once.
+          if (wanted.length > left && wanted.filter((handle) => !handles.has(handle)).length > Math.max(0, left)) return refused;
         }
         return undefined;
       },

@@ -15,6 +15,8 @@ export interface ClusterVolumes {
   ofClass(name: string): Iterable<PersistentVolume>;
   storageClass(name: string): StorageClass | undefined;
   csiNode(name: string): CSINode | undefined;
+  /** Another number after every change of a CSINode. */
+  csiNodesVersion(): number;
   csiDriver(name: string): CSIDriver | undefined;
   /** What is told to be left for volumes of a class, by topology. */
   capacitiesOf(className: string): Iterable<CSIStorageCapacity>;
@@ -55,6 +57,9 @@ export function watchVolumes(options: { informers: InformerFactory; isPending: (
   follow(csiNodes, CSINodes);
   follow(csiDrivers, CSIDrivers);
   follow(capacities, CSIStorageCapacities);
+  let csiNodesVersion = 0;
+  const csiNodeChanged = (): void => void csiNodesVersion++;
+  csiNodes.addHandlers({ add: csiNodeChanged, update: csiNodeChanged, delete: csiNodeChanged });
   claims.addHandlers({ add: changed, update: changed, delete: changed });
   volumes.addHandlers({ add: changed, update: changed, delete: changed });
   return {
@@ -63,6 +68,7 @@ export function watchVolumes(options: { informers: InformerFactory; isPending: (
     ofClass: (name) => volumes.byIndex(classIndex, name),
     storageClass: (name) => classes.get(name),
     csiNode: (name) => csiNodes.get(name),
+    csiNodesVersion: () => csiNodesVersion,
     csiDriver: (name) => csiDrivers.get(name),
     capacitiesOf: (className) => capacities.byIndex(classIndex, className),
     isPending,
