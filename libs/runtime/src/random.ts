@@ -11,25 +11,32 @@ export interface Random {
 }
 
 const nameAlphabet = 'bcdfghjklmnpqrstvwxz2456789';
+const hexAlphabet = '0123456789abcdef';
+const uuidForm = 'xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx';
+const [digit, variant] = ['x'.charCodeAt(0), 'y'.charCodeAt(0)];
 
-/** Builds the derived draws over one uniform source. */
+/**
+ * Builds the derived draws over one uniform source. Texts are put together at once: what is added up character by character stays
+ * a tree of pieces, which ids that are kept would be for good.
+ */
 export function randomFrom(next: () => number): Random {
   const int = (bound: number): number => Math.floor(next() * bound);
-  const hex = (digits: number): string => {
-    let out = '';
-    for (let i = 0; i < digits; i++) out += int(16).toString(16);
-    return out;
-  };
+  const draw = (alphabet: string): number => alphabet.charCodeAt(int(alphabet.length));
   return {
     next,
     int,
     name(length) {
-      let out = '';
-      for (let i = 0; i < length; i++) out += nameAlphabet[int(nameAlphabet.length)];
-      return out;
+      const codes = new Array<number>(length);
+      for (let i = 0; i < length; i++) codes[i] = draw(nameAlphabet);
+      return String.fromCharCode.apply(undefined, codes);
     },
     uuid() {
-      return `${hex(8)}-${hex(4)}-4${hex(3)}-${'89ab'[int(4)]}${hex(3)}-${hex(12)}`;
+      const codes = new Array<number>(uuidForm.length);
+      for (let i = 0; i < uuidForm.length; i++) {
+        const place = uuidForm.charCodeAt(i);
+        codes[i] = place === digit ? draw(hexAlphabet) : place === variant ? draw('89ab') : place;
+      }
+      return String.fromCharCode.apply(undefined, codes);
     },
   };
 }

@@ -1,5 +1,12 @@
 import type { Change } from './frame.ts';
 
+/**
+ * After so many further changes of a resource everyone who follows it has long heard of one: what only who resumes may ask for
+ * is kept as bytes, which burden no garbage collection. (Objects of all states were most of the heap, and each was marked again
+ * and again.)
+ */
+const settledAfter = 256;
+
 /** The latest changes of one resource, oldest first, for watches that resume. */
 export class ChangeRing {
   private readonly slots: Change[] = [];
@@ -18,7 +25,13 @@ export class ChangeRing {
     return this.complete;
   }
 
-  push(change: Change): void {
+  /** `isFollowed`: somebody is told of the changes, and so likely to ask for the present objects. */
+  push(change: Change, isFollowed = true): void {
+    this.put(change);
+    if (this.slots.length > settledAfter) this.slots.at((this.next - 1 - settledAfter) % this.slots.length)?.settle(isFollowed);
+  }
+
+  private put(change: Change): void {
     if (this.slots.length < this.capacity) {
       this.slots.push(change);
       return;

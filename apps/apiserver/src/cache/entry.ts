@@ -78,7 +78,12 @@ export class Entry {
 
   /** The same state under another resourceVersion: the last state of something deleted. */
   at(revision: number): Entry {
-    return new Entry(this.key, revision, { parsed: withVersion(this.object as KubeObject, revision) });
+    return new Entry(this.key, revision, { parsed: withVersion(this.object as KubeObject, revision), stored: this.stored });
+  }
+
+  /** Lets go of the object where it can be made again from the bytes. */
+  release(): void {
+    if (this.encoded ?? this.stored) this.parsed = undefined;
   }
 
   /** Bytes of the object as it is stored, or about that. */

@@ -75,6 +75,13 @@ export class Change {
     return before ? this.deleted : undefined;
   }
 
+  /** Keeps the past as bytes alone, and the present too where nobody follows. */
+  settle(isFollowed: boolean): void {
+    this.previous?.release();
+    this.deletedFrame?.entry.release();
+    if (!isFollowed) this.current?.release();
+  }
+
   private get added(): Frame {
     return (this.addedFrame ??= new Frame('ADDED', this.current as Entry));
   }

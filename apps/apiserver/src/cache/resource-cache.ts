@@ -143,6 +143,7 @@ export class ResourceCache {
       return;
     }
     const changes: Change[] = [];
+    const isFollowed = this.watchers.size > 0 || this.listeners.size > 0;
     for (const { key, revision, entry } of updates) {
       if (revision <= this.since) continue;
       const previous = this.byKey.get(key);
@@ -150,7 +151,7 @@ export class ResourceCache {
       this.put(key, entry);
       this.index(entry, previous);
       const change = new Change(revision, key, { ...(entry ? { current: entry } : {}), ...(previous ? { previous } : {}) });
-      this.ring.push(change);
+      this.ring.push(change, isFollowed);
       changes.push(change);
     }
     this.received += changes.length;

@@ -18,17 +18,18 @@ export interface Place {
   readonly from: Place | undefined;
   readonly element: string;
   readonly below: FieldSet;
-  readonly steps: Map<string, Step>;
+  /** Most places are the last of their container and have none. */
+  steps: Map<string, Step> | undefined;
   /** Of a container that has these elements and no others. */
   set: FieldSet | undefined;
 }
 
 function placeOf(from: Place | undefined, element: string, below: FieldSet): Place {
-  return { from, element, below, steps: new Map(), set: undefined };
+  return { from, element, below, steps: undefined, set: undefined };
 }
 
 function next(at: Place, key: string, below: FieldSet): Place | undefined {
-  let step = at.steps.get(key);
+  let step = at.steps?.get(key);
   while (step && step.below !== below) step = step.other;
   return step?.to;
 }
@@ -77,6 +78,7 @@ export class FieldSetPool {
   }
 
   private add(at: Place, key: string, to: Place): Place {
+    at.steps ??= new Map();
     at.steps.set(key, { below: to.below, to, other: at.steps.get(key) });
     this.places++;
     return to;
