@@ -1,5 +1,7 @@
 import { ConfigMaps } from '@orrery/api';
+import type { ConfigMap } from '@orrery/api/types';
 import type { ApiClient } from '@orrery/client';
+import { isAlreadyExists } from '@orrery/errors';
 import { eventually } from '@orrery/testkit';
 import { within } from './api.ts';
 
@@ -12,6 +14,7 @@ interface Acknowledged {
 /** What a stretch of writing came to. */
 export interface Stretch {
   readonly acknowledged: number;
+  /** Writes that failed however often they were tried. */
   readonly failed: number;
   /** Longest time without an acknowledged write. */
   readonly longestGapMs: number;
@@ -32,7 +35,22 @@ export interface SteadyWriter {
 const label = 'chaos.orrery.dev/writer';
 const everyMs = 40;
 
-/** Creates ConfigMaps in `namespace` and updates each once. Failed writes are not repeated: nobody knows whether they were done. */
+const tries = 3;
+const firstWaitMs = 200;
+
+/** Tries again what failed, as clients do that look first whether it was done after all. */
+async function insist<T>(write: () => Promise<T>): Promise<T> {
+  for (let i = 1; ; i++) {
+    try {
+      return await write();
+    } catch (error) {
+      if (i === tries) throw error;
+      await new Promise((resolve) => setTimeout(resolve, firstWaitMs * 2 ** (i - 1)));
+    }
+  }
+}
+
+/** Creates ConfigMaps in `namespace` and updates each once. */
 export function startWriter({ api, namespace }: { readonly api: ApiClient; readonly namespace: string }): SteadyWriter {
   const kept = new Map<string, Acknowledged>();
   let acknowledged = 0;
@@ -51,9 +69,17 @@ export function startWriter({ api, namespace }: { readonly api: ApiClient; reado
     lastMs = now;
   };
   const write = async (name: string): Promise<void> => {
-    const made = await within(api.create(ConfigMaps, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace, labels: { [label]: 'yes' } }, data: { value: 'first' } }));
+    const fresh = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace, labels: { [label]: 'yes' } }, data: { value: 'first' } };
+    const read = (): Promise<ConfigMap> => within(api.get(ConfigMaps, { namespace, name }));
+    const made = await insist(() => within(api.create(ConfigMaps, fresh)).catch((error: unknown) => (isAlreadyExists(error) ? read() : Promise.reject(error as Error))));
     acknowledge(name, made.metadata?.uid ?? '', 'first');
-    await within(api.update(ConfigMaps, { ...made, data: { value: 'second' } }));
+    let known = made;
+    await insist(() =>
+      within(api.update(ConfigMaps, { ...known, data: { value: 'second' } })).catch(async (error: unknown) => {
+        known = await read();
+        if (known.data?.['value'] !== 'second') throw error;
+      }),
+    );
     acknowledge(name, made.metadata?.uid ?? '', 'second');
   };
   const run = async (): Promise<void> => {
