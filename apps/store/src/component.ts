@@ -56,6 +56,10 @@ export interface StoreDeps {
 
 /** Bytes after which the log continues in a new file. */
 const segmentBytes = 64 * 1024 * 1024;
+/** What a request may have beside what `maxRequestBytes` counts, as etcd has it. */
+const overheadBytes = 512 * 1024;
+/** How often clients may ping, as etcd's `--grpc-keepalive-min-time`; those without calls need not. */
+const pings = { minMs: 5000, withoutCalls: false };
 /** How long calls in flight may finish when the store stops. */
 const graceMs = 1000;
 
@@ -149,7 +153,7 @@ class StoreComponent implements Store {
       watchService(member, {
         clock: env.clock,
         progressNotifyMs: config.watchProgressNotifySeconds * 1000,
-        maxResponseBytes: config.maxRequestBytes + 512 * 1024,
+        maxResponseBytes: config.maxRequestBytes + overheadBytes,
         gate,
       }),
       leaseService(member, gate, { random: env.random, minTtl: config.minLeaseTtlSeconds }),
@@ -249,7 +253,7 @@ class StoreComponent implements Store {
   private async listen(tls: TlsMaterial | undefined): Promise<void> {
     const { config, env, deps } = this;
     for (const address of config.listenClient) {
-      const server = (deps.serveGrpc ?? grpcServer)(this.services, { ...(tls ? { tls } : {}), requireClientCert: config.clientCertAuth });
+      const server = (deps.serveGrpc ?? grpcServer)(this.services, { ...(tls ? { tls } : {}), requireClientCert: config.clientCertAuth, maxMessageBytes: config.maxRequestBytes + overheadBytes, pings });
       this.servers.push(server);
       const port = await server.listen(address);
       const bound = address.startsWith('unix:') ? address : address.replace(/:\d+$/, `:${port}`);

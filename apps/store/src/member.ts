@@ -61,6 +61,15 @@ export interface MemberOptions {
 /** Versions freed per slice of background work. */
 const scrubSlice = 2000;
 
+/** Fills a fresh machine from a snapshot. */
+function filled(machine: StateMachine, bytes: Uint8Array): SnapshotExtra {
+  const extra = decodeSnapshot(machine.state, bytes) as SnapshotExtra;
+  for (const alarm of extra.alarms) machine.raise(alarm);
+  if (extra.auth) machine.auth.restore(extra.auth);
+  for (const [id, seconds] of extra.leaseSeconds ?? []) machine.leaseSeconds.set(id, seconds);
+  return extra;
+}
+
 /** One member: takes proposals, has them committed, applies them, and does what only a leader does (leases run out). Alone, it leads. */
 export class Member implements CommitSink {
   machine = new StateMachine();
@@ -128,23 +137,28 @@ export class Member implements CommitSink {
 
   /** Fills the state, which must be fresh, from a snapshot. */
   load(bytes: Uint8Array): SnapshotExtra {
-    const extra = decodeSnapshot(this.state, bytes) as SnapshotExtra;
-    for (const alarm of extra.alarms) this.machine.raise(alarm);
-    if (extra.auth) this.machine.auth.restore(extra.auth);
-    for (const [id, seconds] of extra.leaseSeconds ?? []) this.machine.leaseSeconds.set(id, seconds);
+    const extra = filled(this.machine, bytes);
     this.ownTerm = extra.term;
     this.appliedIndex = extra.index;
     return extra;
   }
 
-  /** Replaces the state by a snapshot of another member. Watches go on from what they have seen. */
-  restore(bytes: Uint8Array): SnapshotExtra {
-    this.machine = new StateMachine();
-    const extra = this.load(bytes);
-    // What was skipped may have changed passwords or taken users away.
-    this.tokens.clear();
-    for (const hook of this.restoreHooks) hook();
-    return extra;
+  /**
+   * Decodes a snapshot of another member; throws when it is damaged, nothing having changed. What it returns replaces the state by it:
+   * watches go on from what they have seen.
+   */
+  prepare(bytes: Uint8Array): () => SnapshotExtra {
+    const machine = new StateMachine();
+    const extra = filled(machine, bytes);
+    return () => {
+      this.machine = machine;
+      this.ownTerm = extra.term;
+      this.appliedIndex = extra.index;
+      // What was skipped may have changed passwords or taken users away.
+      this.tokens.clear();
+      for (const hook of this.restoreHooks) hook();
+      return extra;
+    };
   }
 
   /** The term of the consensus; alone, one more at each start. */

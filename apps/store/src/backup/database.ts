@@ -1,6 +1,6 @@
 import { type StoredKv, mainRevisionBytes, revisionBytes, valueBytes } from '@orrery/mvcc';
 import { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
-import { AlarmMember, Permission, Role as RoleMessage, User as UserMessage } from '@orrery/proto/etcd';
+import { AlarmMember, type Permission, Role as RoleMessage, User as UserMessage } from '@orrery/proto/etcd';
 import type { AuthSnapshot, Role, User } from '../auth/auth-state.ts';
 import type { MemberInfo } from '../consensus/membership.ts';
 import type { SnapshotExtra } from '../member.ts';

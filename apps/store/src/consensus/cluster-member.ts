@@ -204,7 +204,10 @@ export class ClusterMember {
       failed: (proposal, error) => member.failed(proposal, error),
       idle: async (index) => member.idle?.(index),
       applied: (entry, at) => member.applied(entry, at),
-      restore: (bytes) => member.restore(bytes).membership ?? { configuration: { voters: [], learners: [] }, members: [], removed: [] },
+      prepare: (bytes) => {
+        const use = member.prepare(bytes);
+        return () => use().membership ?? { configuration: { voters: [], learners: [] }, members: [], removed: [] };
+      },
       snapshot: () => member.snapshot(),
       leading: (leads) => member.leading(leads),
       removed: () => this.options.removed(),

@@ -15,6 +15,8 @@ const longestPauseMs = 1000;
 const maxQueued = 1024;
 /** A member that said nothing for this long on an open stream is dialled anew. */
 const silentMs = 5000;
+/** A snapshot of which nothing was taken for this long is given up. Whoever has it all must read it, which takes a while. */
+const stalledMs = 60_000;
 
 export interface LinksOptions {
   readonly env: Env;
@@ -170,15 +172,28 @@ export class Links {
     }
   }
 
-  /** Streams a snapshot; resolves when the member has it. */
+  /** Streams a snapshot; resolves when the member has it. Rejects when it takes nothing of it for too long. */
   async sendSnapshot(message: Message, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     const channel = this.client(message.to);
     if (!channel) throw new RpcError(Code.UNAVAILABLE, `no address of member ${message.to} is known`);
+    const { clock } = this.options.env;
+    const controller = new AbortController();
+    let movedAt = this.now;
     const stream = async function* (): AsyncIterable<SnapshotChunk> {
       yield { message: toWire(message), data: Buffer.alloc(0) };
-      for await (const chunk of chunks) yield { data: Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength) };
+      for await (const chunk of chunks) {
+        movedAt = clock.monotonic();
+        yield { data: Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength) };
+      }
     };
-    await createClient(PeerDefinition, channel).installSnapshot(stream(), { metadata: this.metadata });
+    const timer = clock.every(stalledMs / 4, () => {
+      if (this.now - movedAt >= stalledMs) controller.abort(new RpcError(Code.DEADLINE_EXCEEDED, 'the snapshot is not taken'));
+    });
+    try {
+      await createClient(PeerDefinition, channel).installSnapshot(stream(), { metadata: this.metadata, signal: controller.signal });
+    } finally {
+      timer.cancel();
+    }
   }
 
   /** Gives up streams that have gone silent: the other end may be away without anyone having said so. */

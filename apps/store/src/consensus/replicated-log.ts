@@ -1,24 +1,26 @@
 import type { ConfChange, Entry, MemberId, Message, Raft, RaftStatus, Ready } from '@orrery/raft';
 import type { Env, Timer } from '@orrery/runtime';
 import type { CommitLog, CommitSink, Proposal } from '../commit-log.ts';
-import { type Entry as StoreEntry, decodeEntry, encodeEntry, noSpaceAlarm } from '../entry.ts';
+import { type Entry as StoreEntry, decodeEntry } from '../entry.ts';
 import { etcdError } from '../errors.ts';
 import type { PinnedSnapshot } from '../member.ts';
 import { DiskRoom } from './disk-room.ts';
 import type { Journal } from './journal.ts';
+import { Leadership } from './leadership.ts';
 import type { Links } from './links.ts';
-import { type ChangeContext, applyChange, readChange, writeChange } from './member-change.ts';
+import { type ChangeContext, applyChange, readChange } from './member-change.ts';
 import type { MemberInfo, Membership, MembershipState } from './membership.ts';
-import { Proposals } from './proposals.ts';
+import { Proposer } from './proposer.ts';
 import { ReadBarrier } from './read-barrier.ts';
-import { attributesKind, decodePayload, encodePayload } from './records.ts';
+import { attributesKind, decodePayload } from './records.ts';
+import { type SnapshotMessage, SnapshotTransfer } from './snapshot-transfer.ts';
 
 /** The state that committed entries go to. */
 export interface ReplicaSink extends CommitSink {
   /** An entry that another member proposed, or this one in an earlier life. */
   applied(entry: StoreEntry | undefined, at: { index: number; term: number }): void;
-  /** Replaces the state by a leader's snapshot; returns the list of members in it. */
-  restore(snapshot: Uint8Array): MembershipState;
+  /** Decodes a leader's snapshot; throws when it is damaged. What it returns replaces the state by it, and returns the list of members in it. */
+  prepare(snapshot: Uint8Array): () => MembershipState;
   snapshot(): PinnedSnapshot;
   /** This member leads from now on, or no longer does. */
   leading(leads: boolean): void;
@@ -39,8 +41,6 @@ export interface ReplicatedLogOptions {
 
 /** Time a proposal or a read may take beyond two elections, as etcd's. */
 const requestMs = 5000;
-/** A change of members that a leader may have dropped is proposed again. */
-const proposeAgainMs = 1000;
 /** Entries that are kept for members that lag a little; those further behind get a snapshot. */
 const keptEntries = 5000;
 /** A member that was taken out tells others what it still has to say for this long. */
@@ -57,41 +57,55 @@ export class ReplicatedLog implements CommitLog {
   private readonly options: ReplicatedLogOptions;
   private readonly env: Env;
   private readonly raft: Raft;
-  private readonly proposals = new Proposals();
+  private readonly proposer: Proposer;
   private readonly reads: ReadBarrier;
-  /** Tells this life's proposals from those of others. */
-  private readonly origin: number;
-  private readonly incoming = new Map<number, readonly Uint8Array[]>();
-  private leader: MemberId = '';
-  private leads = false;
-  /** The term in which it leads, 0 while it does not: as those know who were told. */
-  private reign = 0;
   private wasRemoved = false;
   private running: Promise<void> | undefined;
   private poked = false;
   private timer: Timer | undefined;
   private stopped = false;
   private readonly room: DiskRoom;
+  private readonly leadership: Leadership;
+  private readonly snapshots: SnapshotTransfer;
   private lastAppliedTerm = 0;
-  private leaderWaits: (() => void)[] = [];
-  private readonly leaderlessHooks = new Set<() => void>();
-  /** When the last leader was lost; undefined while there is one, and once the hooks were called. */
-  private leaderlessSince: number | undefined;
 
   constructor(options: ReplicatedLogOptions) {
-    const { env, raft, membership } = options;
+    const { env, raft, membership, sink, electionMs } = options;
     this.options = options;
     this.env = env;
     this.raft = raft;
     this.membership = membership;
     this.room = new DiskRoom({ env, stopped: () => this.stopped, raiseAlarm: () => this.raiseAlarm() });
-    this.timeoutMs = requestMs + 2 * options.electionMs;
-    this.origin = env.random.int(2 ** 32) * 2 ** 20 + env.random.int(2 ** 20);
+    this.timeoutMs = requestMs + 2 * electionMs;
+    this.proposer = new Proposer({
+      env,
+      timeoutMs: this.timeoutMs,
+      bring: (entries) => raft.propose(entries) === undefined,
+      poke: () => this.poke(),
+      failed: (proposal, error) => sink.failed(proposal, error),
+    });
     this.reads = new ReadBarrier({
       now: () => env.clock.monotonic(),
       ask: (requestId) => void raft.readIndex(requestId),
       timeoutMs: this.timeoutMs,
-      firstRequest: this.origin,
+      firstRequest: this.proposer.origin,
+    });
+    this.leadership = new Leadership({
+      env,
+      electionMs,
+      status: () => raft.status,
+      changed: (leader, before) => this.leaderChanged(leader, before),
+      leading: (leads) => sink.leading(leads),
+    });
+    this.snapshots = new SnapshotTransfer({
+      env,
+      links: () => this.links,
+      prepare: (bytes) => sink.prepare(bytes),
+      snapshot: () => sink.snapshot(),
+      arrived: (member, did) => {
+        raft.reportSnapshot(member, did);
+        this.poke();
+      },
     });
     this.links = options.links(this);
   }
@@ -119,11 +133,11 @@ export class ReplicatedLog implements CommitLog {
 
   /** Empty: there is none that this member knows of. */
   get leaderId(): MemberId {
-    return this.leader;
+    return this.leadership.leader;
   }
 
   get isLeader(): boolean {
-    return this.leads;
+    return this.leadership.leads;
   }
 
   get isStopped(): boolean {
@@ -139,48 +153,19 @@ export class ReplicatedLog implements CommitLog {
     const { sink } = this.options;
     if (this.stopped) return sink.failed(proposal, etcdError('stopped'));
     if (this.room.isFull) return sink.failed(proposal, etcdError('noSpace'));
-    const { kind, bytes } = encodeEntry(proposal.entry);
-    const sequence = this.proposals.nextSequence();
-    const data = encodePayload({ origin: this.origin, sequence, kind, bytes });
-    this.proposals.add({
-      sequence,
-      since: this.env.clock.monotonic(),
-      entry: { type: 'normal', data },
-      proposal,
-      reign: proposal.asLeader ? this.reign : undefined,
-      resolve: () => undefined,
-      reject: (error) => sink.failed(proposal, error),
-    });
-    this.poke();
+    this.proposer.propose(proposal, proposal.asLeader ? this.leadership.reign : undefined);
   }
 
   /** Puts a change of one member through the log. Rejects with etcd's reason when it no longer makes sense by then. */
-  change(type: ConfChange['type'], context: Omit<ChangeContext, 'origin' | 'sequence'>): Promise<void> {
-    const sequence = this.proposals.nextSequence();
-    const change = writeChange(type, { ...context, origin: this.origin, sequence });
-    return this.wait({ type: 'confChange', change }, sequence);
+  async change(type: ConfChange['type'], context: Omit<ChangeContext, 'origin' | 'sequence'>): Promise<void> {
+    if (this.stopped) throw etcdError('stopped');
+    await this.proposer.change(type, context);
   }
 
   /** Says under which name, and where, this member serves. */
-  publish(attributes: Pick<MemberInfo, 'id' | 'name' | 'clientURLs'>): Promise<void> {
-    const sequence = this.proposals.nextSequence();
-    const bytes = Buffer.from(JSON.stringify(attributes));
-    return this.wait({ type: 'normal', data: encodePayload({ origin: this.origin, sequence, kind: attributesKind, bytes }) }, sequence);
-  }
-
-  private wait(entry: { type: 'confChange'; change: ConfChange } | { type: 'normal'; data: Uint8Array }, sequence: number): Promise<void> {
-    if (this.stopped) return Promise.reject(etcdError('stopped'));
-    return new Promise<void>((resolve, reject) => {
-      const again = entry.type === 'confChange' ? this.env.clock.every(proposeAgainMs, () => void this.raft.propose([entry])) : undefined;
-      this.proposals.add({
-        sequence,
-        since: this.env.clock.monotonic(),
-        entry,
-        resolve: () => (again?.cancel(), resolve()),
-        reject: (error) => (again?.cancel(), reject(error as Error)),
-      });
-      this.poke();
-    });
+  async publish(attributes: Pick<MemberInfo, 'id' | 'name' | 'clientURLs'>): Promise<void> {
+    if (this.stopped) throw etcdError('stopped');
+    await this.proposer.publish(attributes);
   }
 
   /** Resolves when the state of this member is as new as any was when this was called. */
@@ -196,18 +181,10 @@ export class ReplicatedLog implements CommitLog {
     const until = this.env.clock.monotonic() + this.options.electionMs;
     this.raft.transferLeader(to);
     this.poke();
-    while (this.leader !== to) {
+    while (this.leaderId !== to) {
       if (this.env.clock.monotonic() >= until || this.stopped) throw etcdError('timeoutTransfer');
-      await this.leaderChange(until - this.env.clock.monotonic());
+      await this.leadership.change(until - this.env.clock.monotonic());
     }
-  }
-
-  /** Resolves when there is another leader or none, or after a while. */
-  private leaderChange(withinMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.env.clock.after(withinMs, resolve);
-      this.leaderWaits.push(() => (timer.cancel(), resolve()));
-    });
   }
 
   /** A message of another member. */
@@ -217,18 +194,17 @@ export class ReplicatedLog implements CommitLog {
     this.poke();
   }
 
-  /** A snapshot of the leader, whole. */
-  receiveSnapshot(message: Extract<Message, { type: 'snapshot' }>, chunks: readonly Uint8Array[]): void {
+  /** A snapshot of the leader, whole. Throws when it is damaged. */
+  receiveSnapshot(message: SnapshotMessage, chunks: readonly Uint8Array[]): void {
     if (this.stopped || message.to !== this.status.id) return;
-    this.incoming.set(message.snapshot.index, chunks);
+    this.snapshots.receive(message, chunks);
     this.raft.step(message);
     this.poke();
   }
 
   /** Calls `hook` when there was no leader for three elections' time; returns how to take it back. */
   onLeaderless(hook: () => void): () => void {
-    this.leaderlessHooks.add(hook);
-    return () => this.leaderlessHooks.delete(hook);
+    return this.leadership.onLeaderless(hook);
   }
 
   unreachable(member: MemberId): void {
@@ -238,12 +214,9 @@ export class ReplicatedLog implements CommitLog {
   private tick(): void {
     this.raft.tick();
     this.reads.tick();
-    this.proposals.expire(this.env.clock.monotonic() - this.timeoutMs);
+    this.proposer.tick();
     this.links.check();
-    if (this.leaderlessSince !== undefined && this.env.clock.monotonic() - this.leaderlessSince > 3 * this.options.electionMs) {
-      this.leaderlessSince = undefined;
-      for (const hook of this.leaderlessHooks) hook();
-    }
+    this.leadership.tick();
     this.poke();
   }
 
@@ -269,19 +242,15 @@ export class ReplicatedLog implements CommitLog {
         await this.handle(ready);
         this.ask();
       }
-      this.incoming.clear();
-      this.noticeLeader();
+      this.snapshots.forget();
+      this.leadership.notice();
       await this.options.sink.idle?.(this.raft.log.applied);
     }
   }
 
   /** Brings proposals and questions of this member before the algorithm. */
   private ask(): void {
-    if (this.proposals.queued && this.leader) {
-      const { role, term } = this.status;
-      this.proposals.endReigns(role === 'leader' ? term : 0);
-      this.proposals.flush(term, (entries) => this.raft.propose(entries) === undefined);
-    }
+    if (this.leaderId) this.proposer.flush(this.status);
     if (this.reads.isDue) this.reads.ask();
   }
 
@@ -289,10 +258,10 @@ export class ReplicatedLog implements CommitLog {
     this.send(ready.messages);
     const { snapshot } = ready;
     if (snapshot) await this.install(ready);
-    else if (ready.mustSync) await this.room.write(() => this.options.journal.write(ready, this.leads));
+    else if (ready.mustSync) await this.room.write(() => this.options.journal.write(ready, this.isLeader));
     this.raft.persisted(ready);
     this.send(ready.afterPersist);
-    this.noticeLeader();
+    this.leadership.notice();
     for (const entry of ready.committed) this.apply(entry);
     this.reads.answered(ready.reads);
     this.reads.applied(this.raft.log.applied);
@@ -304,20 +273,18 @@ export class ReplicatedLog implements CommitLog {
   private raiseAlarm(): boolean {
     const { leader, id, term } = this.status;
     if (!leader || leader === id) return false;
-    const data = encodePayload({ origin: this.origin, sequence: this.proposals.nextSequence(), ...encodeEntry(noSpaceAlarm(id)) });
-    this.links.send([{ type: 'propose', from: id, to: leader, term, entries: [{ type: 'normal', data }] }]);
+    this.links.send([{ type: 'propose', from: id, to: leader, term, entries: [this.proposer.alarm(id)] }]);
     return true;
   }
 
   private async install(ready: Ready): Promise<void> {
     const index = ready.snapshot?.index as number;
-    const chunks = this.incoming.get(index);
-    if (!chunks) throw new Error(`the data of snapshot ${index} is missing`);
+    const { chunks, use } = this.snapshots.take(index);
     const source = async function* (): AsyncIterable<Uint8Array> {
       yield* chunks;
     };
     await this.room.write(() => this.options.journal.install(source(), ready));
-    const { members, removed } = this.options.sink.restore(Buffer.concat(chunks));
+    const { members, removed } = use();
     this.membership.replace(members, removed);
     this.links.prune((id) => this.membership.get(id) !== undefined);
     this.env.log.info('took a snapshot of the leader', { index });
@@ -327,54 +294,24 @@ export class ReplicatedLog implements CommitLog {
   private send(messages: readonly Message[]): void {
     if (!messages.some(({ type }) => type === 'snapshot')) return this.links.send(messages);
     this.links.send(messages.filter(({ type }) => type !== 'snapshot'));
-    for (const message of messages) if (message.type === 'snapshot') this.sendSnapshot(message);
+    const at = { index: this.raft.log.applied, term: this.appliedTerm, configuration: this.status.configuration };
+    for (const message of messages) if (message.type === 'snapshot') this.snapshots.send(message, at);
   }
 
-  /** The state as it is now, which may be newer than when the algorithm asked for it. */
-  private sendSnapshot(message: Extract<Message, { type: 'snapshot' }>): void {
-    const { configuration } = this.status;
-    const index = this.raft.log.applied;
-    const { chunks, release } = this.options.sink.snapshot();
-    this.env.log.info('sending a snapshot', { member: message.to, index });
-    const arrived = (did: boolean): void => {
-      release();
-      this.raft.reportSnapshot(message.to, did);
-      this.poke();
-    };
-    this.links.sendSnapshot({ ...message, snapshot: { index, term: this.appliedTerm, configuration } }, chunks).then(
-      () => arrived(true),
-      (error: unknown) => {
-        this.env.log.warn('a snapshot did not arrive', { member: message.to, error });
-        arrived(false);
-      },
-    );
-  }
-
-  private noticeLeader(): void {
-    const { leader, role, term } = this.status;
-    if (leader !== this.leader) {
-      if (this.leader) this.proposals.leaderLostAt = this.env.clock.monotonic();
-      this.leader = leader;
-      this.leaderlessSince = leader ? undefined : this.env.clock.monotonic();
-      this.env.log.info(leader ? 'there is a leader' : 'there is no leader', { leader, term: this.status.term });
-      if (leader) this.reads.leaderChanged();
-      for (const wake of this.leaderWaits.splice(0)) wake();
-      this.poked = true;
-    }
-    const reign = role === 'leader' ? term : 0;
-    if (reign === this.reign) return;
-    this.reign = reign;
-    this.leads = reign > 0;
-    this.options.sink.leading(this.leads);
+  private leaderChanged(leader: MemberId, before: MemberId): void {
+    if (before) this.proposer.leaderLost();
+    if (leader) this.reads.leaderChanged();
+    this.poked = true;
   }
 
   private apply(entry: Entry): void {
     const { sink } = this.options;
     const { index, term } = entry;
-    if (term > this.lastAppliedTerm) this.proposals.overtaken((this.lastAppliedTerm = term));
+    if (term > this.lastAppliedTerm) this.proposer.overtaken((this.lastAppliedTerm = term));
     if (entry.type === 'normal') {
-      const { origin, sequence, kind, bytes } = decodePayload(entry.data);
-      const own = origin === this.origin ? this.proposals.take(sequence) : undefined;
+      const payload = decodePayload(entry.data);
+      const { kind, bytes } = payload;
+      const own = this.proposer.applied(payload);
       if (kind === attributesKind) {
         this.describe(JSON.parse(Buffer.from(bytes).toString('utf8')) as Pick<MemberInfo, 'id' | 'name' | 'clientURLs'>);
         sink.applied(undefined, entry);
@@ -395,7 +332,7 @@ export class ReplicatedLog implements CommitLog {
 
   private applyChange(change: ConfChange): void {
     const context = readChange(change);
-    const own = context.origin === this.origin ? this.proposals.take(context.sequence) : undefined;
+    const own = this.proposer.applied(context);
     try {
       applyChange(this.membership, change, context);
     } catch (error) {
@@ -429,31 +366,19 @@ export class ReplicatedLog implements CommitLog {
   private close(error: unknown): void {
     this.stopped = true;
     this.timer?.cancel();
-    if (this.leads) this.options.sink.leading(false);
-    this.leads = false;
-    this.reign = 0;
-    this.leader = '';
     this.links.close();
-    this.proposals.fail(error);
+    this.proposer.fail(error);
     this.reads.fail(error);
-    for (const wake of this.leaderWaits.splice(0)) wake();
+    this.leadership.end();
   }
 
   /** Stops taking part; a leader hands over first, so that the others need not wait for an election. */
   async drain(): Promise<void> {
     if (this.stopped) return;
-    const heir = this.wasRemoved ? undefined : this.heir();
+    const heir = this.wasRemoved ? undefined : this.leadership.heir();
     if (heir) await this.transferLeader(heir).catch((error: unknown) => this.env.log.warn('nobody took over', { error }));
     this.close(etcdError('stopped'));
     await this.running;
-  }
-
-  /** The voter that has most of the log. */
-  private heir(): MemberId | undefined {
-    const { role, configuration, id, progress } = this.status;
-    if (role !== 'leader') return undefined;
-    const others = configuration.voters.filter((voter) => voter !== id && progress.get(voter)?.recentlyActive);
-    return others.sort((a, b) => (progress.get(b)?.match ?? 0) - (progress.get(a)?.match ?? 0))[0];
   }
 
   /** For `Snapshotter`: begins a new segment with what a snapshot taken now will lack. */
