@@ -6,6 +6,7 @@ import { type DataDir, clearState, dataDir, defaultDataDir, prepareDataDir, proc
 import { type ChaosHost, createChaosHost } from '../chaos/chaos-host.ts';
 import { clusterClock, saveAhead } from '../control/clock-control.ts';
 import { serveControl } from '../control/server.ts';
+import { checkDataFormat } from '../data-format.ts';
 import { startDetached } from '../detached.ts';
 import { writeKubeconfig } from '../kubeconfig-file.ts';
 import { type ExtraConfig, addExtraConfig } from '../extra-config.ts';
@@ -159,6 +160,7 @@ async function up(options: UpOptions): Promise<void> {
   }
   if (options.wait && !options.detach) throw new UserError('--wait goes with --detach (in the foreground, `up` always waits)', ExitCode.usage);
   prepareDataDir(dir);
+  checkDataFormat(dir.root);
   if (options.layout === 'single' && hasStoreMembers(dir)) throw new UserError(`${dir.root} holds a cluster of several stores: start it with --layout=processes`, ExitCode.usage);
   if (options.detach) await startDetached(dir, options);
   else await runForeground(dir, options);
