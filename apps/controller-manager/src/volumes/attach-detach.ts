@@ -1,112 +1,134 @@
 import { CSIDrivers, Nodes, PersistentVolumeClaims, PersistentVolumes, Pods, VolumeAttachments } from '@orrery/api';
-import type { CSIDriver, PersistentVolume, PersistentVolumeClaim, Pod, VolumeAttachment } from '@orrery/api/types';
+import type { Node, Pod, VolumeAttachment } from '@orrery/api/types';
 import { podClaims } from '@orrery/api/volumes';
-import { defineController, watch } from '@orrery/controller';
+import type { KubeObject } from '@orrery/apimachinery';
+import { deepEqual } from '@orrery/client';
+import { type ControllerContext, defineController, watch } from '@orrery/controller';
 import { isAlreadyExists, isNotFound } from '@orrery/errors';
-import { isTerminal } from '../pods/pod-state.ts';
-
-/** What pods on nodes need attached, by volume and node. */
-export interface AttachWorld {
-  readonly pods: Iterable<Pod>;
-  readonly attachments: Iterable<VolumeAttachment>;
-  /** By `namespace/name`. */
-  claim(key: string): PersistentVolumeClaim | undefined;
-  volume(name: string): PersistentVolume | undefined;
-  driver(name: string): CSIDriver | undefined;
-  hasNode(name: string): boolean;
-}
-
-export interface Attachment {
-  readonly volume: string;
-  readonly node: string;
-  readonly driver: string;
-  readonly handle: string;
-}
-
-export interface AttachPlan {
-  readonly attach: readonly Attachment[];
-  readonly detach: readonly VolumeAttachment[];
-}
-
-const pairOf = (volume: string, node: string): string => `${volume} ${node}`;
-const attachedPair = ({ spec }: VolumeAttachment): string => pairOf(spec?.source.persistentVolumeName ?? '', spec?.nodeName ?? '');
-
-function wantedBy(pod: Pod, world: AttachWorld): Attachment[] {
-  const node = pod.spec?.nodeName;
-  if (!node || isTerminal(pod) || !world.hasNode(node)) return [];
-  return podClaims(pod).flatMap(({ claim }) => {
-    const volume = world.claim(`${pod.metadata?.namespace ?? ''}/${claim}`)?.spec?.volumeName ?? '';
-    const csi = volume ? world.volume(volume)?.spec?.csi : undefined;
-    if (!csi || world.driver(csi.driver)?.spec?.attachRequired === false) return [];
-    return [{ volume, node, driver: csi.driver, handle: csi.volumeHandle }];
-  });
-}
-
-/** The attachments to make, one a volume and node that some pod needs, and those that no pod needs any more. */
-export function planAttachments(world: AttachWorld): AttachPlan {
-  const wanted = new Map<string, Attachment>();
-  for (const pod of world.pods) for (const one of wantedBy(pod, world)) wanted.set(pairOf(one.volume, one.node), one);
-  const there = new Set<string>();
-  const detach: VolumeAttachment[] = [];
-  for (const attachment of world.attachments) {
-    // Inline volumes, and volumes that are not known, are others' business.
-    if (!world.volume(attachment.spec?.source.persistentVolumeName ?? '')?.spec?.csi) continue;
-    there.add(attachedPair(attachment));
-    if (!wanted.has(attachedPair(attachment)) && !attachment.metadata?.deletionTimestamp) detach.push(attachment);
-  }
-  return { attach: [...wanted].flatMap(([pair, one]) => (there.has(pair) ? [] : [one])), detach };
-}
-
-/** The name upstream gives it: a hash of volume, driver and node. */
-export async function attachmentName({ handle, driver, node }: Attachment): Promise<string> {
-  const hash = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(`${handle}${driver}${node}`));
-  return `csi-${Buffer.from(hash).toString('hex')}`;
-}
+import { type AttachPlan, type AttachWorld, attachmentName, maxWaitForUnmountMs, multiAttachMessage, planAttachments } from './attach-plan.ts';
 
 const key = 'attachments';
 const usesClaims = (pod: Pod): boolean => podClaims(pod).length > 0;
+const byClaim = 'claim';
+
+interface State {
+  /** Attachments that no pod needs, by name, and since when. */
+  readonly unneeded: Map<string, number>;
+  /** Volume and node of what was told to be blocked. */
+  readonly blocked: Set<string>;
+}
+
+type Context = ControllerContext<State>;
+
+/** What of a node decides about its attachments. */
+const nodeFacts = ({ spec, status }: Node): readonly unknown[] => [status?.volumesInUse ?? [], status?.volumesAttached ?? [], spec?.taints?.map((taint) => taint.key) ?? [], status?.conditions?.find(({ type }) => type === 'Ready')?.status];
+
+/** The pods on the node of an attachment that use its volume. */
+function podsOf({ spec }: VolumeAttachment, { store }: Pick<Context, 'store'>): Pod[] {
+  const claim = store(PersistentVolumes).get(spec?.source.persistentVolumeName ?? '')?.spec?.claimRef;
+  if (!claim) return [];
+  return [...store(Pods).byIndex(byClaim, `${claim.namespace ?? ''}/${claim.name ?? ''}`)].filter((pod) => pod.spec?.nodeName === spec?.nodeName);
+}
+
+/** Tells pods how the attacher fares. */
+function tellProgress(now: VolumeAttachment, old: VolumeAttachment | undefined, context: Pick<Context, 'store' | 'events'>): void {
+  if (!old) return;
+  const volume = now.spec?.source.persistentVolumeName ?? '';
+  const failure = now.status?.attachError?.message;
+  const tell = (type: 'Normal' | 'Warning', reason: string, message: string): void => podsOf(now, context).forEach((pod) => context.events.event(Pods, pod, { type, reason, message }));
+  if (!old.status?.attached && now.status?.attached) tell('Normal', 'SuccessfulAttachVolume', `AttachVolume.Attach succeeded for volume "${volume}" `);
+  else if (failure && failure !== old.status?.attachError?.message) tell('Warning', 'FailedAttachVolume', `AttachVolume.Attach failed for volume "${volume}" : ${failure}`);
+}
+
+function worldOf({ state, store }: Context): AttachWorld {
+  return {
+    pods: store(Pods).list(),
+    attachments: store(VolumeAttachments).list(),
+    claim: (name) => store(PersistentVolumeClaims).get(name),
+    volume: (name) => store(PersistentVolumes).get(name),
+    driver: (name) => store(CSIDrivers).get(name),
+    node: (name) => store(Nodes).get(name),
+    unneededSince: (name) => state.unneeded.get(name),
+  };
+}
+
+/** Nodes are told what they have before it is taken away, and after it is there: kubelets mount by it. */
+async function tellNodes({ attached }: AttachPlan, { api, store }: Context): Promise<void> {
+  for (const node of store(Nodes).list()) {
+    const name = node.metadata?.name ?? '';
+    const wanted = attached.get(name) ?? [];
+    const has = node.status?.volumesAttached ?? [];
+    if (deepEqual(has.map((one) => one.name).sort(), wanted)) continue;
+    const volumesAttached = wanted.map((volume) => ({ name: volume, devicePath: '' }));
+    await ignoring(isNotFound, api.patch(Nodes, { name }, { metadata: { uid: node.metadata?.uid }, status: { volumesAttached } }, { type: 'application/merge-patch+json', subresource: 'status' }));
+  }
+}
+
+async function ignoring(expected: (error: unknown) => boolean, work: Promise<unknown>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (!expected(error)) throw error;
+  }
+}
+
+/** Every pod that has to wait is told once. */
+function tellBlocked({ blocked }: AttachPlan, { events, state }: Context): void {
+  const now = new Set<string>();
+  for (const one of blocked) {
+    const pair = `${one.wanted.volume} ${one.wanted.node}`;
+    now.add(pair);
+    if (state.blocked.has(pair)) continue;
+    state.blocked.add(pair);
+    for (const pod of one.wanted.pods) events.event(Pods, pod, { type: 'Warning', reason: 'FailedAttachVolume', message: multiAttachMessage(one, pod.metadata?.namespace ?? '') });
+  }
+  for (const pair of state.blocked) if (!now.has(pair)) state.blocked.delete(pair);
+}
+
+/** Notes since when attachments are not needed. */
+function noteUnneeded({ detach, mounted }: AttachPlan, { state }: Context, nowMs: number): void {
+  const names = new Set([...detach, ...mounted].map(({ metadata }) => metadata?.name ?? ''));
+  for (const name of state.unneeded.keys()) if (!names.has(name)) state.unneeded.delete(name);
+  for (const name of names) if (!state.unneeded.has(name)) state.unneeded.set(name, nowMs);
+}
 
 /** Keeps a VolumeAttachment for every CSI volume and node where pods use it. Attaching is the external attacher's. */
-export const attachDetachController = defineController({
+export const attachDetachController = defineController<KubeObject, State>({
   name: 'persistentvolume-attach-detach-controller',
   account: 'attachdetach-controller',
   eventSource: 'attachdetach-controller',
   concurrency: 1,
   coalesceMs: () => 100,
   watches: [
-    watch(Pods, ({ object }) => (usesClaims(object) ? [key] : [])),
+    watch<Pod, State>(Pods, ({ object }) => (usesClaims(object) ? [key] : [])),
     watch(PersistentVolumes, ({ object }) => (object.spec?.csi ? [key] : [])),
     watch(PersistentVolumeClaims, ({ object }) => (object.spec?.volumeName ? [key] : [])),
-    watch(VolumeAttachments, () => [key]),
-    watch(Nodes, ({ gone, old }) => (gone || !old ? [key] : [])),
+    watch<VolumeAttachment, State>(VolumeAttachments, ({ object, old }, context) => {
+      tellProgress(object, old, context);
+      return [key];
+    }),
+    watch<Node, State>(Nodes, ({ object, gone, old }, { store }) => (gone || !old || (store(VolumeAttachments).size > 0 && !deepEqual(nodeFacts(object), nodeFacts(old))) ? [key] : [])),
   ],
   setup(context) {
     context.store(CSIDrivers);
     context.store(PersistentVolumes).addIndexer('csi', ({ spec }) => (spec?.csi ? ['yes'] : []));
+    context.store(Pods).addIndexer(byClaim, (pod) => podClaims(pod).map(({ claim }) => `${pod.metadata?.namespace ?? ''}/${claim}`));
+    return { unneeded: new Map(), blocked: new Set() };
   },
-  async reconcile(_key, { api, store }) {
-    const attachments = store(VolumeAttachments);
+  async reconcile(_key, context) {
+    const { api, env, store } = context;
     // Most clusters have no such volumes: then there is no need to look at the pods.
-    if (store(PersistentVolumes).countByIndex('csi', 'yes') === 0 && attachments.size === 0) return;
-    const plan = planAttachments({
-      pods: store(Pods).list(),
-      attachments: attachments.list(),
-      claim: (name) => store(PersistentVolumeClaims).get(name),
-      volume: (name) => store(PersistentVolumes).get(name),
-      driver: (name) => store(CSIDrivers).get(name),
-      hasNode: (name) => store(Nodes).has(name),
-    });
+    if (store(PersistentVolumes).countByIndex('csi', 'yes') === 0 && store(VolumeAttachments).size === 0) return;
+    const nowMs = env.clock.now();
+    const plan = planAttachments(worldOf(context), nowMs);
+    noteUnneeded(plan, context, nowMs);
+    tellBlocked(plan, context);
+    await tellNodes(plan, context);
+    for (const { metadata } of plan.detach) await ignoring(isNotFound, api.delete(VolumeAttachments, { name: metadata?.name ?? '' }));
     for (const one of plan.attach) {
       const spec = { attacher: one.driver, nodeName: one.node, source: { persistentVolumeName: one.volume } };
-      const made = { apiVersion: 'storage.k8s.io/v1', kind: VolumeAttachments.kind, metadata: { name: await attachmentName(one) }, spec };
-      await api.create(VolumeAttachments, made).catch((error: unknown) => {
-        if (!isAlreadyExists(error)) throw error;
-      });
+      await ignoring(isAlreadyExists, api.create(VolumeAttachments, { apiVersion: 'storage.k8s.io/v1', kind: VolumeAttachments.kind, metadata: { name: await attachmentName(one) }, spec }));
     }
-    for (const { metadata } of plan.detach) {
-      await api.delete(VolumeAttachments, { name: metadata?.name ?? '' }).catch((error: unknown) => {
-        if (!isNotFound(error)) throw error;
-      });
-    }
+    return plan.mounted.length ? { requeueAfterMs: maxWaitForUnmountMs } : undefined;
   },
 });

@@ -134,7 +134,22 @@ it('a CSI volume is attached to the nodes of its pods, unless its driver needs n
   await h.clock.advance(500);
   expect(h.api.objects(VolumeAttachments)).toHaveLength(1);
   await h.api.create(VolumeAttachments, { metadata: { name: 'foreign' }, spec: { attacher: 'x', nodeName: 'n', source: { persistentVolumeName: 'unknown' } } });
-  h.api.setStatus(Pods, { namespace: 'ns', name: 'q' }, { phase: 'Succeeded' });
+  const [attachment] = h.api.objects(VolumeAttachments);
+  h.api.setStatus(VolumeAttachments, { name: attachment?.metadata?.name ?? '' }, { attached: false, attachError: { message: 'no such disk' } });
   await h.clock.advance(500);
+  h.api.setStatus(VolumeAttachments, { name: attachment?.metadata?.name ?? '' }, { attached: true });
+  await h.clock.advance(500);
+  const told = h.api.objects(Events).filter(({ involvedObject }) => involvedObject?.name === 'q').map(({ reason, message }) => `${reason ?? ''} ${message ?? ''}`);
+  expect(told).toEqual(['FailedAttachVolume AttachVolume.Attach failed for volume "disk" : no such disk', 'SuccessfulAttachVolume AttachVolume.Attach succeeded for volume "disk" ']);
+  const onNode = () => h.api.find(Nodes, 'n')?.status?.volumesAttached;
+  expect(onNode()).toEqual([{ name: 'kubernetes.io/csi/disk^handle-disk', devicePath: '' }]);
+  h.api.setStatus(Nodes, { name: 'n' }, { volumesInUse: ['kubernetes.io/csi/disk^handle-disk'] });
+  h.api.setStatus(Pods, { namespace: 'ns', name: 'q' }, { phase: 'Succeeded' });
+  await h.clock.advance(10_000);
+  // It is mounted still.
+  expect(h.api.objects(VolumeAttachments)).toHaveLength(2);
+  h.api.setStatus(Nodes, { name: 'n' }, { volumesInUse: [] });
+  await h.clock.advance(500);
+  expect(onNode()).toEqual([]);
   expect(h.api.objects(VolumeAttachments).map(({ metadata }) => metadata?.name)).toEqual(['foreign']);
 });
