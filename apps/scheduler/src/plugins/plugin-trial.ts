@@ -1,4 +1,4 @@
-import type { Node, Pod } from '@orrery/api/types';
+import type { Node, Pod, Service } from '@orrery/api/types';
 import { podInfo } from '../cache/pod-info.ts';
 import { createSchedulerCache } from '../cache/scheduler-cache.ts';
 import { type ClusterEvent, type Plugin, type PluginDefinition, type PluginHandle, isStatus } from '../framework/types.ts';
@@ -23,6 +23,13 @@ export interface Trial {
   /** By node name. */
   readonly pods: Readonly<Record<string, readonly Pod[]>>;
   readonly namespaces?: Readonly<Record<string, Labels>>;
+  readonly services?: readonly Service[];
+}
+
+/** As much of the informers as plugins of services ask for. */
+function informersOf(services: readonly Service[]): PluginHandle['informers'] {
+  const informer = { addHandlers: () => ({ remove: () => undefined }), byIndex: (_index: string, namespace: string) => services.filter(({ metadata }) => metadata?.namespace === namespace).values() };
+  return { informer: () => informer } as unknown as PluginHandle['informers'];
 }
 
 /** Runs one plugin over a cluster, without the rest of the scheduler: tests only. */
@@ -30,7 +37,7 @@ export function tryPlugin<Args>(definition: PluginDefinition<Args>, trial: Trial
   const cache = createSchedulerCache();
   for (const node of trial.nodes) cache.setNode(node);
   for (const [name, pods] of Object.entries(trial.pods)) for (const pod of pods) cache.setPod(podInfo(pod), name);
-  const handle: Partial<PluginHandle> = { snapshot: () => cache, namespaceLabels: (name) => trial.namespaces?.[name] };
+  const handle: Partial<PluginHandle> = { snapshot: () => cache, informers: informersOf(trial.services ?? []), tell: () => undefined, namespaceLabels: (name) => trial.namespaces?.[name] };
   const plugin: Plugin = definition.create(handle as PluginHandle, args);
   return {
     cache,
