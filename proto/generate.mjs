@@ -1,4 +1,4 @@
-// Generates gen/ from the .proto files with buf and ts-proto, one entry module a seam (etcd, cri, api, vnet, cloud).
+// Generates gen/ from the .proto files with buf and ts-proto, one entry module a seam (etcd, cri, api, vnet, cloud …).
 // `outputServices=generic-definitions` gives plain descriptions of services; libs/rpc turns them into clients and servers.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -23,6 +23,9 @@ const seams = {
   cloud: { path: 'orrery/cloud', long: 'number' },
   raft: { path: 'orrery/raft', long: 'number' },
   kms: { path: 'kms', long: 'number' },
+  csi: { path: 'node/csi', long: 'number' },
+  deviceplugin: { path: 'node/deviceplugin', long: 'number' },
+  registration: { path: 'node/registration', long: 'number' },
 };
 
 function generate(name, { path, long }) {

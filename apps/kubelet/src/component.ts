@@ -5,6 +5,8 @@ import type { Channel } from '@orrery/rpc';
 import type { Component, Env } from '@orrery/runtime';
 import type { KubeletConfig } from './config.ts';
 import type { KubeletConfiguration } from './configuration/types.ts';
+import { CsiDrivers } from './csi/csi-drivers.ts';
+import { CsiVolumes } from './csi/csi-volumes.ts';
 import { EvictionManager } from './eviction/eviction-manager.ts';
 import { ImageCollector } from './images/image-collector.ts';
 import { ImageManager } from './images/image-manager.ts';
@@ -13,6 +15,8 @@ import { NodeAgent } from './node/node-agent.ts';
 import { kubeletVersion } from './node/node-status.ts';
 import { isStatic } from './pods/pod-spec.ts';
 import { PodManager } from './pods/pod-manager.ts';
+import type { PluginHost } from './plugins/plugin-host.ts';
+import { PluginWatcher } from './plugins/plugin-watcher.ts';
 import { type PodDialer, PodNetwork, type SecureTransports } from './probes/pod-network.ts';
 import { Prober } from './probes/prober.ts';
 import { CriRuntime } from './runtime/cri-runtime.ts';
@@ -44,6 +48,8 @@ export interface KubeletDeps {
   readonly sources?: KubeletSources;
   /** Where manifests of static pods are read from. */
   readonly manifests?: ManifestReader;
+  /** Where plug-ins of the node (CSI drivers) are met; without it there are none. */
+  readonly plugins?: PluginHost;
   readonly fetchManifest?: FetchManifest;
   /** KubeletConfiguration that the settings were read from, for /configz. */
   readonly configuration?: KubeletConfiguration;
@@ -80,6 +86,9 @@ class KubeletComponent implements Kubelet {
   readonly pods: PodManager;
   private readonly agent: NodeAgent;
   private readonly evictions: EvictionManager;
+  private readonly drivers: CsiDrivers | undefined;
+  private readonly csi: CsiVolumes | undefined;
+  private readonly watcher: PluginWatcher | undefined;
   private readonly shutdowns: ShutdownManager;
   private readonly collector: ImageCollector;
   private readonly statics: StaticPods;
@@ -100,7 +109,13 @@ class KubeletComponent implements Kubelet {
     const events = filtered(deps.events ?? createEventRecorder(env, { api, component: 'kubelet', host: config.nodeName }), config.eventRecords);
     this.ownSources = deps.sources === undefined;
     this.tokens = new TokenManager(env, { api });
-    this.agent = new NodeAgent(env, { api, runtime, config, nodeName: this.nodeName, checked: () => this.checked(), events, pressures: () => this.evictions.conditions, isShuttingDown: () => this.shutdowns.isShuttingDown });
+    this.agent = new NodeAgent(env, { api, runtime, config, nodeName: this.nodeName, checked: () => this.checked(), events, pressures: () => this.evictions.conditions, volumesInUse: () => this.csi?.inUse() ?? [], isShuttingDown: () => this.shutdowns.isShuttingDown });
+    const { plugins } = deps;
+    if (plugins) {
+      this.drivers = new CsiDrivers({ api, host: plugins, nodeName: this.nodeName, node: () => this.agent.node });
+      this.csi = new CsiVolumes({ api, host: deps.volumes, drivers: this.drivers, nodeName: this.nodeName, rootDir: config.rootDir, changed: () => void this.agent.check() });
+      this.watcher = new PluginWatcher(env, { host: plugins, dir: `${config.rootDir}/plugins_registry`, handlers: [this.drivers] });
+    }
     const network = deps.dialer && new PodNetwork(env.clock, { dialer: deps.dialer, ...(deps.secure ? { secure: deps.secure } : {}) });
     const actions = { clock: env.clock, runtime, network };
     this.context = {
@@ -114,7 +129,7 @@ class KubeletComponent implements Kubelet {
       events,
       statuses: new StatusManager(env, { api, delayMs: config.statusDelayMs, shownAs: (pod) => (isStatic(pod) ? this.mirrors.of(pod) : pod) }),
       sources: deps.sources ?? createKubeletSources(env, { api }),
-      volumes: new VolumeManager({ api, host: deps.volumes, tokens: this.tokens, rootDir: config.rootDir, node: () => this.agent.node }),
+      volumes: new VolumeManager({ api, host: deps.volumes, tokens: this.tokens, rootDir: config.rootDir, node: () => this.agent.node, csi: this.csi }),
       host: deps.volumes,
       logs: deps.logs,
       images: new ImageManager(env, { runtime, events, deadlineMs: config.imagePullProgressDeadlineSeconds * 1000 }),
@@ -171,6 +186,7 @@ class KubeletComponent implements Kubelet {
       this.mirrors.start();
       this.pods.removeOrphans();
       this.evictions.start();
+      this.watcher?.start();
       this.shutdowns.start();
       this.collector.start();
       this.serving = true;
@@ -185,6 +201,8 @@ class KubeletComponent implements Kubelet {
     for (const feed of this.feeds.splice(0)) feed.stop();
     this.agent.stop();
     this.evictions.stop();
+    this.watcher?.stop();
+    await this.drivers?.close();
     this.shutdowns.stop();
     this.collector.stop();
     this.statics.stop();

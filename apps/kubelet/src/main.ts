@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { type ApiClient, createRestApiClient } from '@orrery/client';
-import { criChannel, directoryManifests, directoryVolumeHost, fileLogSource, logsInNodeRoot, volumesInNodeRoot } from '@orrery/cri';
+import { criChannel, directoryManifests, directoryVolumeHost, fileLogSource, logsInNodeRoot, unixPlugins, volumesInNodeRoot } from '@orrery/cri';
 import { apiConnectionSchema, certificateStore, connectApi, createHttpClient, dialHost, generateKey, grpcHealthOverConn, loadKubeconfig, runMain, serveHttp, signCertificate, switchConnector, tlsMaterial, tlsOverConn } from '@orrery/node-io';
 import { type ConfigOf, ConfigError, type Env } from '@orrery/runtime';
 import { switchDialer } from '@orrery/vnet-link';
@@ -88,6 +88,7 @@ await runMain({
         cri: (endpoint) => criChannel(endpoint),
         volumes: nodeRoot ? volumesInNodeRoot(volumes, nodeRoot) : volumes,
         manifests: directoryManifests(nodeRoot || '/'),
+        plugins: unixPlugins(nodeRoot || '/'),
         fetchManifest,
         logs: nodeRoot ? logsInNodeRoot(fileLogSource, nodeRoot) : fileLogSource,
         dialer: vnetEndpoint ? switchDialer(connectSwitch(vnetEndpoint), { clock: env.clock, ip: config.nodeIps[0] ?? '' }) : { dial: ({ ip, port }) => dialHost({ host: ip, port }) },

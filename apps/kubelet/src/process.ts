@@ -6,6 +6,7 @@ import { type Component, ConfigError, type ConfigOf, type ConfigSchema, type Env
 import { type Kubelet, createKubelet } from './component.ts';
 import type { KubeletConfig } from './config.ts';
 import type { KubeletConfiguration } from './configuration/types.ts';
+import type { PluginHost } from './plugins/plugin-host.ts';
 import type { PodDialer, SecureTransports } from './probes/pod-network.ts';
 import { createKubeletServer, type kubeletServerSchema } from './server/kubelet-server.ts';
 import type { ConnectStreaming } from './server/streaming.ts';
@@ -33,6 +34,7 @@ export interface KubeletProcessDeps {
   readonly volumes: VolumeHost;
   readonly logs: LogSource;
   readonly manifests: ManifestReader;
+  readonly plugins: PluginHost;
   readonly fetchManifest: FetchManifest;
   readonly dialer: PodDialer;
   readonly secure: SecureTransports;
@@ -77,8 +79,8 @@ export function createKubeletProcess(env: Env, deps: KubeletProcessDeps, config:
   const kubelets: Kubelet[] = hosted.map(({ name, ips, criEndpoint }) => {
     const cri = deps.cri(criEndpoint);
     channels.push(cri);
-    const { api, volumes, logs, manifests, fetchManifest, dialer, secure, configuration } = deps;
-    return createKubelet(env, { api, cri, volumes, logs, manifests, fetchManifest, dialer, secure, sources, events, ...(configuration ? { configuration } : {}) }, { ...config, nodeName: name, nodeIps: ips });
+    const { api, volumes, logs, manifests, plugins, fetchManifest, dialer, secure, configuration } = deps;
+    return createKubelet(env, { api, cri, volumes, logs, manifests, ...(many ? {} : { plugins }), fetchManifest, dialer, secure, sources, events, ...(configuration ? { configuration } : {}) }, { ...config, nodeName: name, nodeIps: ips });
   });
   const server = createKubeletServer(env, { ...deps, kubelets: () => kubelets }, config);
   return {

@@ -165,6 +165,11 @@ export class MemoryVolumeHost implements VolumeHost {
     return found && { path: found.path, mode: found.node.mode };
   }
 
+  async list(path: string): Promise<string[]> {
+    const node = this.find(path)?.node;
+    return node?.kind === 'directory' ? [...node.entries.keys()] : [];
+  }
+
   async usage(path: string): Promise<StorageUse | undefined> {
     const node = this.lookup(path);
     return node && storageOf(node);

@@ -51,6 +51,8 @@ export interface VolumeHost {
   kind(path: string): Promise<'file' | 'directory' | undefined>;
   /** The path with all symbolic links followed, and the permission bits of what is there; undefined when there is nothing. */
   resolve(path: string): Promise<{ readonly path: string; readonly mode: number } | undefined>;
+  /** Names in a directory; empty when there is none. */
+  list(path: string): Promise<string[]>;
   /** What is there takes so much, links not followed; undefined when there is nothing. */
   usage(path: string): Promise<StorageUse | undefined>;
   /** Removes the file or tree; no error when it is gone already. */

@@ -44,6 +44,7 @@ export function nodeFiles({ clock, random }: Env, { root, ...identity }: { root:
       makeDir: (path, attributes) => at(path).makeDir(path, attributes),
       kind: (path) => at(path).kind(path),
       resolve: (path) => at(path).resolve(path),
+      list: (path) => at(path).list(path),
       usage: (path) => at(path).usage(path),
       remove: (path) => at(path).remove(path),
     },

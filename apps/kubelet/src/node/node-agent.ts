@@ -18,6 +18,7 @@ export interface NodeAgentOptions {
   /** Called after every look at the runtime, in case its readiness changed. */
   readonly checked: (health: RuntimeHealth) => void;
   readonly pressures: () => readonly Pressure[];
+  readonly volumesInUse: () => readonly string[];
   readonly isShuttingDown: () => boolean;
 }
 
@@ -26,9 +27,9 @@ const maxImages = 50;
 const ownConditions: readonly string[] = ['MemoryPressure', 'DiskPressure', 'PIDPressure', 'Ready'];
 
 /** The kubelet's part of a status without the times of heartbeats: what counts as a change. */
-function comparable({ capacity, allocatable, conditions = [], addresses, daemonEndpoints, nodeInfo }: NodeStatus): unknown {
+function comparable({ capacity, allocatable, conditions = [], addresses, daemonEndpoints, nodeInfo, volumesInUse = [] }: NodeStatus): unknown {
   const own = conditions.filter(({ type }) => ownConditions.includes(type)).map((condition) => ({ ...condition, lastHeartbeatTime: '' }));
-  return { capacity, allocatable, conditions: own, addresses, daemonEndpoints, nodeInfo };
+  return { capacity, allocatable, conditions: own, addresses, daemonEndpoints, nodeInfo, volumesInUse };
 }
 
 /** The kubelet's share in the Node object: registration, status, lease, pod addresses. */
@@ -148,7 +149,7 @@ export class NodeAgent {
 
   private facts(): NodeFacts {
     const { config, nodeName } = this.options;
-    return { config, nodeName, runtime: this.runtimeVersion, health: this.health, ips: config.nodeIps, machineId: this.machineId, bootId: this.bootId, images: this.images, pressures: this.options.pressures(), isShuttingDown: this.options.isShuttingDown() };
+    return { config, nodeName, runtime: this.runtimeVersion, health: this.health, ips: config.nodeIps, machineId: this.machineId, bootId: this.bootId, images: this.images, pressures: this.options.pressures(), isShuttingDown: this.options.isShuttingDown(), volumesInUse: this.options.volumesInUse() };
   }
 
   private async register(): Promise<Node> {

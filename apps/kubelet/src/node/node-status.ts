@@ -18,6 +18,8 @@ export interface NodeFacts {
   readonly images: NonNullable<NodeStatus['images']>;
   /** Of what there is too little. */
   readonly pressures: readonly Pressure[];
+  /** Volumes that are mounted here: they must not be detached. */
+  readonly volumesInUse: readonly string[];
   /** The node is going down in an orderly way. */
   readonly isShuttingDown: boolean;
 }
@@ -127,6 +129,7 @@ export function nodeStatus(facts: NodeFacts, old: NodeStatus, nowMs: number): No
       architecture: config.arch,
     },
     images: facts.images,
+    ...(facts.volumesInUse.length || old.volumesInUse?.length ? { volumesInUse: [...facts.volumesInUse] } : {}),
   };
 }
 

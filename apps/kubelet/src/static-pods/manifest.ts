@@ -1,5 +1,6 @@
 import { type KindDescriptor, allKinds, decodeYaml, parseYaml } from '@orrery/api';
 import type { Pod } from '@orrery/api/types';
+import { sha256Hex } from '@orrery/cri';
 import { rfc3339Micro } from '@orrery/runtime';
 import { referencedObjects } from '../volumes/volume-references.ts';
 
@@ -24,10 +25,6 @@ interface Raw {
 
 const podKind = allKinds.find(({ group, version, kind }) => group === '' && version === 'v1' && kind === 'Pod') as KindDescriptor<Pod>;
 
-async function digest(text: string): Promise<string> {
-  return Buffer.from(await crypto.subtle.digest('SHA-256', Buffer.from(text))).toString('hex').slice(0, 32);
-}
-
 /** Static pods start before the API server answers, so they may name nothing that only it knows. */
 function foreignReference(pod: Pod): string | undefined {
   const { configMaps, secrets } = referencedObjects(pod);
@@ -40,11 +37,11 @@ function foreignReference(pod: Pod): string | undefined {
 }
 
 /** Turns a manifest into the pod that this node runs: named after the node, known by a hash of what it says. Throws for one that is no valid pod. */
-async function staticPod(raw: unknown, { nodeName, place, source, nowMs }: ManifestContext): Promise<Pod> {
+function staticPod(raw: unknown, { nodeName, place, source, nowMs }: ManifestContext): Pod {
   const draft = structuredClone(decodeYaml(JSON.stringify(raw), podKind.definition, 'Ignore').object) as Pod;
   const { metadata = {}, spec = { containers: [] } } = draft;
   const origin = source === 'file' ? `host:${nodeName}file:${place}` : `url:${place}`;
-  const uid = metadata.uid || (await digest(`${origin}${JSON.stringify(raw)}`));
+  const uid = metadata.uid || sha256Hex(`${origin}${JSON.stringify(raw)}`).slice(0, 32);
   const always = { operator: 'Exists', effect: 'NoExecute' };
   const tolerations = source === 'file' ? [...(spec.tolerations ?? []).filter(({ key, effect, operator }) => key || operator !== 'Exists' || effect !== 'NoExecute'), always] : spec.tolerations;
   const pod: Pod = {
@@ -71,10 +68,10 @@ async function staticPod(raw: unknown, { nodeName, place, source, nowMs }: Manif
 }
 
 /** The pods of a manifest: a Pod or a list of them, as YAML or JSON. Throws with what is wrong. */
-export async function decodeManifest(text: string, context: ManifestContext): Promise<Pod[]> {
+export function decodeManifest(text: string, context: ManifestContext): Pod[] {
   const raw = parseYaml(text).value as Raw | null;
-  if (raw?.apiVersion === 'v1' && raw.kind === 'Pod') return [await staticPod(raw, context)];
+  if (raw?.apiVersion === 'v1' && raw.kind === 'Pod') return [staticPod(raw, context)];
   const isList = raw?.apiVersion === 'v1' && (raw.kind === 'PodList' || raw.kind === 'List') && Array.isArray(raw.items);
   if (!isList) throw new Error(`invalid pod: no kind "Pod" in ${JSON.stringify(String(raw?.kind ?? ''))} of version ${JSON.stringify(String(raw?.apiVersion ?? ''))}`);
-  return Promise.all((raw.items as unknown[]).map((item) => staticPod(item, context)));
+  return (raw.items as unknown[]).map((item) => staticPod(item, context));
 }

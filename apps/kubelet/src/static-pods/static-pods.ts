@@ -119,7 +119,7 @@ export class StaticPods {
         const found = await read();
         if (this.isStopped) return;
         const next = new Map([...this.places].filter(([key]) => !key.startsWith(prefix)));
-        for (const { key, text, place, source } of found) next.set(key, await this.decoded(text, { key, place, source }));
+        for (const { key, text, place, source } of found) next.set(key, this.decoded(text, { key, place, source }));
         this.places = next;
         this.apply();
       } catch (error) {
@@ -129,11 +129,11 @@ export class StaticPods {
     return this.reading;
   }
 
-  private async decoded(text: string, { key, place, source }: { key: string; place: string; source: 'file' | 'http' }): Promise<Place> {
+  private decoded(text: string, { key, place, source }: { key: string; place: string; source: 'file' | 'http' }): Place {
     const known = this.places.get(key);
     if (known?.text === text) return known;
     try {
-      return { text, pods: await decodeManifest(text, { nodeName: this.options.nodeName, place, source, nowMs: this.env.clock.now() }) };
+      return { text, pods: decodeManifest(text, { nodeName: this.options.nodeName, place, source, nowMs: this.env.clock.now() }) };
     } catch (error) {
       this.env.log.error('a manifest of a static pod is not right', { place, error: (error as Error).message });
       return { text, pods: [] };

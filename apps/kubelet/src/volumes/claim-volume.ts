@@ -3,6 +3,7 @@ import type { Node, PersistentVolume, PersistentVolumeClaim, Pod } from '@orrery
 import { type PodClaim, localProvisioner, notOwnClaim, volumeAnnotations } from '@orrery/api/volumes';
 import type { ApiClient } from '@orrery/client';
 import type { VolumeHost } from '@orrery/cri';
+import type { CsiVolumes } from '../csi/csi-volumes.ts';
 import { nodeMatches } from '../pods/admission.ts';
 import { namespaceOf } from '../pods/pod-spec.ts';
 
@@ -13,6 +14,8 @@ export interface ClaimContext {
   readonly api: ApiClient;
   readonly host: VolumeHost;
   readonly node: () => Node;
+  /** Where the node has CSI drivers. */
+  readonly csi?: CsiVolumes | undefined;
 }
 
 function fault(volume: string, claimKey: string, problem: string): ClaimFault {
@@ -20,7 +23,7 @@ function fault(volume: string, claimKey: string, problem: string): ClaimFault {
 }
 
 /** The claim's volume, once they are bound. Throws ClaimFault before, in the words of upstream's volume manager. */
-async function boundVolume(pod: Pod, wanted: PodClaim, { api }: ClaimContext): Promise<PersistentVolume> {
+async function boundVolume(pod: Pod, wanted: PodClaim, { api }: ClaimContext): Promise<{ volume: PersistentVolume; claim: PersistentVolumeClaim }> {
   const namespace = namespaceOf(pod);
   const key = `${namespace}/${wanted.claim}`;
   const failed = (problem: string): ClaimFault => fault(wanted.volume, key, problem);
@@ -44,12 +47,13 @@ async function boundVolume(pod: Pod, wanted: PodClaim, { api }: ClaimContext): P
   const ref = volume.spec?.claimRef;
   if (!ref) throw failed(`found PV object ${volumeName} but it has a nil pvc.Spec.ClaimRef indicating it is not yet bound to the claim`);
   if (ref.uid !== claim.metadata?.uid) throw failed(`found PV object ${volumeName} but its pv.Spec.ClaimRef.UID ${ref.uid ?? ''} does not point to claim.UID ${claim.metadata?.uid ?? ''}`);
-  return volume;
+  return { volume, claim };
 }
 
 /** Where the volume of a claim lies on the node. Throws what the FailedMount event is to say. */
 export async function claimVolume(pod: Pod, wanted: PodClaim, context: ClaimContext): Promise<{ hostPath: string; readOnly: boolean }> {
-  const { metadata, spec = {} } = await boundVolume(pod, wanted, context);
+  const { volume, claim } = await boundVolume(pod, wanted, context);
+  const { metadata, spec = {} } = volume;
   const { host } = context;
   const name = metadata?.name ?? '';
   const { readOnly } = wanted;
@@ -68,6 +72,7 @@ export async function claimVolume(pod: Pod, wanted: PodClaim, context: ClaimCont
     if (!(await host.kind(spec.local.path))) throw new ClaimFault(`MountVolume.NewMounter initialization failed for volume "${name}" : path "${spec.local.path}" does not exist`);
     return { hostPath: spec.local.path, readOnly };
   }
+  if (spec.csi && context.csi) return { hostPath: await context.csi.mount(pod, volume, claim), readOnly };
   if (spec.csi) throw new ClaimFault(`MountVolume.MountDevice failed for volume "${name}" : kubernetes.io/csi: attacher.MountDevice failed to create newCsiDriverClient: driver name ${spec.csi.driver} not found in the list of registered CSI drivers`);
   throw new ClaimFault(`Unable to attach or mount volumes: unmounted volumes=[${wanted.volume}], unattached volumes=[], failed to process volumes=[${wanted.volume}]: failed to get Plugin from volumeSpec for volume "${name}" err=no volume plugin matched`);
 }

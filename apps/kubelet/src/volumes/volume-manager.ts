@@ -3,6 +3,7 @@ import { podClaims } from '@orrery/api/volumes';
 import type { ApiClient } from '@orrery/client';
 import { parseQuantity, quantityValue } from '@orrery/apimachinery';
 import type { DirectoryAttributes, VolumeHost } from '@orrery/cri';
+import { CsiFault, type CsiVolumes } from '../csi/csi-volumes.ts';
 import { ConfigFault } from '../env/environment.ts';
 import type { FieldContext } from '../env/field-values.ts';
 import { uidOf } from '../pods/pod-spec.ts';
@@ -53,6 +54,7 @@ export interface VolumeManagerOptions {
   readonly rootDir: string;
   /** The node as the API server last showed it. */
   readonly node: () => Node;
+  readonly csi?: CsiVolumes | undefined;
 }
 
 /** Makes the volumes of pods on the node and keeps their content up to date. */
@@ -82,6 +84,8 @@ export class VolumeManager {
   /** Removes everything of a pod that is gone. */
   async remove(uid: string): Promise<void> {
     this.options.tokens.forget(uid);
+    // A volume that is still mounted must not be taken for files of the pod.
+    await this.options.csi?.unmount(uid);
     await this.options.host.remove(this.podDir(uid));
   }
 
@@ -94,7 +98,7 @@ export class VolumeManager {
     try {
       return await this.make(volume, context);
     } catch (error) {
-      if (error instanceof ClaimFault) throw error;
+      if (error instanceof ClaimFault || error instanceof CsiFault) throw error;
       throw new VolumeFault(`MountVolume.SetUp failed for volume "${volume.name}" : ${(error as Error).message}`);
     }
   }
@@ -117,6 +121,7 @@ export class VolumeManager {
       return { hostPath: volume.hostPath.path, readOnly: false };
     }
     if (volume.image) return { hostPath: '', readOnly: true, image: { reference: volume.image.reference ?? '', pullPolicy: volume.image.pullPolicy } };
+    if (volume.csi && this.options.csi) return { hostPath: await this.options.csi.mountInline(pod, volume.name, volume.csi), readOnly: volume.csi.readOnly ?? false };
     const claim = podClaims(pod).find((one) => one.volume === volume.name);
     if (claim) return claimVolume(pod, claim, this.options);
     const written = await this.files(volume, context);

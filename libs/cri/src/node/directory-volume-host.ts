@@ -117,6 +117,7 @@ export function directoryVolumeHost(options: { stamp: () => string }): VolumeHos
       const real = await unlessMissing(realpath(path));
       return real === undefined ? undefined : { path: real, mode: (await stat(real)).mode & 0o7777 };
     },
+    list: async (path) => (await unlessMissing(readdir(path))) ?? [],
     usage: storageOf,
     async remove(path) {
       if (pathParts(path).length < 2) throw new Error(`refusing to remove ${path}`);

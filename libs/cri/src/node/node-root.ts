@@ -48,6 +48,7 @@ export function volumesInNodeRoot(host: VolumeHost, root: string): VolumeHost {
       const found = await host.resolve(real);
       return found && { ...found, path: real.slice(root.replace(/\/$/, '').length) || '/' };
     },
+    list: (path) => host.list(inNodeRoot(root, path)),
     usage: (path) => host.usage(placeInNodeRoot(root, path)),
     remove: (path) => host.remove(placeInNodeRoot(root, path)),
   };

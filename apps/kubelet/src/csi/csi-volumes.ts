@@ -1,0 +1,212 @@
+import { CSIDrivers, PersistentVolumeClaims, Secrets, VolumeAttachments } from '@orrery/api';
+import type { CSIDriver, CSIPersistentVolumeSource, CSIVolumeSource, PersistentVolume, PersistentVolumeClaim, Pod } from '@orrery/api/types';
+import { compareQuantity, parseQuantity, quantityValue } from '@orrery/apimachinery';
+import type { ApiClient } from '@orrery/client';
+import { type VolumeHost, sha256Hex } from '@orrery/cri';
+import { isNotFound } from '@orrery/errors';
+import { type VolumeCapability, VolumeCapability_AccessMode_Mode as Mode } from '@orrery/proto/csi';
+import { nameOf, namespaceOf, uidOf } from '../pods/pod-spec.ts';
+import type { CsiDriver, CsiDrivers } from './csi-drivers.ts';
+
+const timeoutMs = 120_000;
+
+/** A CSI volume cannot be had now; the message is that of the FailedMount event. */
+export class CsiFault extends Error {}
+
+export interface CsiVolumesOptions {
+  readonly api: ApiClient;
+  readonly host: VolumeHost;
+  readonly drivers: CsiDrivers;
+  readonly nodeName: string;
+  readonly rootDir: string;
+  /** The node's list of volumes in use has changed. */
+  readonly changed: () => void;
+}
+
+/** What is remembered beside a mounted volume, so that a later kubelet can undo it. */
+interface VolumeData {
+  readonly specVolID: string;
+  readonly volumeHandle: string;
+  readonly driverName: string;
+  readonly nodeName: string;
+  readonly volumeLifecycleMode: 'Persistent' | 'Ephemeral';
+}
+
+const modes: Readonly<Record<string, number>> = { ReadWriteOnce: Mode.SINGLE_NODE_WRITER, ReadOnlyMany: Mode.MULTI_NODE_READER_ONLY, ReadWriteMany: Mode.MULTI_NODE_MULTI_WRITER, ReadWriteOncePod: Mode.SINGLE_NODE_WRITER };
+
+function capabilityOf({ fsType, mountFlags, accessMode, group }: { fsType: string; mountFlags: readonly string[]; accessMode: string; group: number | undefined }): VolumeCapability {
+  return {
+    accessType: { $case: 'mount', value: { fsType, mountFlags: [...mountFlags], volumeMountGroup: group === undefined ? '' : String(group) } },
+    accessMode: { mode: (modes[accessMode] ?? Mode.UNKNOWN) as NonNullable<VolumeCapability['accessMode']>['mode'] },
+  };
+}
+
+/** Mounts volumes of CSI drivers: waits until they are attached, stages each once for the node and publishes it to each pod. */
+export class CsiVolumes {
+  private readonly options: CsiVolumesOptions;
+  /** Pods that use a staged volume, by `driver^handle`. */
+  private readonly users = new Map<string, Set<string>>();
+
+  constructor(options: CsiVolumesOptions) {
+    this.options = options;
+  }
+
+  /** `kubernetes.io/csi/DRIVER^HANDLE` of all volumes that are mounted, or about to be. */
+  inUse(): string[] {
+    return [...this.users.keys()].map((key) => `kubernetes.io/csi/${key}`).sort();
+  }
+
+  /** Mounts the volume of a claim into the pod's directory and returns where. Again and again gives the same. */
+  async mount(pod: Pod, volume: PersistentVolume, claim: PersistentVolumeClaim): Promise<string> {
+    const source = volume.spec?.csi as CSIPersistentVolumeSource;
+    const name = volume.metadata?.name ?? '';
+    const failed = (step: string, error: unknown): CsiFault => new CsiFault(`MountVolume.${step} failed for volume "${name}" : ${(error as Error).message}`);
+    const driver = this.driver(source.driver, (error) => failed('MountDevice', error));
+    const kind = await this.driverObject(source.driver);
+    this.use(source, pod);
+    const publishContext = await this.attached(source, kind).catch((error: unknown) => Promise.reject(failed('WaitForAttach', error)));
+    const capability = capabilityOf({ fsType: source.fsType ?? '', mountFlags: volume.spec?.mountOptions ?? [], accessMode: volume.spec?.accessModes?.[0] ?? '', group: driver.can.has('group') ? pod.spec?.securityContext?.fsGroup : undefined });
+    const common = { volumeId: source.volumeHandle, publishContext, volumeCapability: capability };
+    const staging = driver.can.has('stage') ? this.stagingPath(source) : '';
+    if (staging) {
+      await this.options.host.makeDir(staging, 0o750);
+      const secrets = await this.secrets(source.nodeStageSecretRef);
+      await driver.node.nodeStageVolume({ ...common, stagingTargetPath: staging, secrets, volumeContext: { ...source.volumeAttributes } }, { timeoutMs }).catch((error: unknown) => Promise.reject(failed('MountDevice', error)));
+    }
+    const target = await this.prepare(pod, { specVolID: name, volumeHandle: source.volumeHandle, driverName: source.driver, nodeName: this.options.nodeName, volumeLifecycleMode: 'Persistent' });
+    const secrets = await this.secrets(source.nodePublishSecretRef);
+    const volumeContext = { ...source.volumeAttributes, ...podInfo(pod, kind, false) };
+    await driver.node
+      .nodePublishVolume({ ...common, stagingTargetPath: staging, targetPath: target, readonly: source.readOnly ?? false, secrets, volumeContext }, { timeoutMs })
+      .catch((error: unknown) => Promise.reject(failed('SetUp', error)));
+    await this.expand(driver, { source, volume, claim, staging, target }).catch((error: unknown) => Promise.reject(failed('NodeExpandVolume', error)));
+    return target;
+  }
+
+  /** Mounts a volume that a driver makes for this pod alone. */
+  async mountInline(pod: Pod, name: string, source: CSIVolumeSource): Promise<string> {
+    const failed = (error: unknown): CsiFault => new CsiFault(`MountVolume.SetUp failed for volume "${name}" : ${(error as Error).message}`);
+    const driver = this.driver(source.driver, failed);
+    const kind = await this.driverObject(source.driver);
+    if (!kind?.spec?.volumeLifecycleModes?.includes('Ephemeral')) throw failed(new Error(`kubernetes.io/csi: mounter.SetUpAt failed to check volume lifecycle mode: volume mode "Ephemeral" not supported by driver ${source.driver} (no CSIDriver object says so)`));
+    const volumeHandle = `csi-${sha256Hex(`${name}${uidOf(pod)}`)}`;
+    const target = await this.prepare(pod, { specVolID: name, volumeHandle, driverName: source.driver, nodeName: this.options.nodeName, volumeLifecycleMode: 'Ephemeral' });
+    const { nodePublishSecretRef: ref } = source;
+    const secrets = await this.secrets(ref?.name ? { name: ref.name, namespace: namespaceOf(pod) } : undefined);
+    const volumeCapability = capabilityOf({ fsType: source.fsType ?? '', mountFlags: [], accessMode: 'ReadWriteOnce', group: driver.can.has('group') ? pod.spec?.securityContext?.fsGroup : undefined });
+    const volumeContext = { ...source.volumeAttributes, ...podInfo(pod, kind, true), 'csi.storage.k8s.io/ephemeral': 'true' };
+    await driver.node.nodePublishVolume({ volumeId: volumeHandle, targetPath: target, readonly: source.readOnly ?? false, volumeCapability, secrets, volumeContext }, { timeoutMs }).catch((error: unknown) => Promise.reject(failed(error)));
+    return target;
+  }
+
+  /** Takes all CSI volumes of a pod from it, and from the node those that no other pod uses. Throws when a driver does not. */
+  async unmount(uid: string): Promise<void> {
+    const { host } = this.options;
+    const dir = this.podDir(uid);
+    for (const volume of await host.list(dir)) {
+      const bytes = await host.readFile(`${dir}/${volume}/vol_data.json`);
+      if (!bytes) continue;
+      const data = JSON.parse(Buffer.from(bytes).toString('utf8')) as VolumeData;
+      const driver = this.driver(data.driverName, (error) => new CsiFault(`UnmountVolume.TearDown failed for volume "${data.specVolID}" : ${(error as Error).message}`));
+      await driver.node.nodeUnpublishVolume({ volumeId: data.volumeHandle, targetPath: `${dir}/${volume}/mount` }, { timeoutMs });
+      await host.remove(`${dir}/${volume}`);
+      if (data.volumeLifecycleMode === 'Persistent') await this.leave(driver, data, uid);
+    }
+  }
+
+  private async leave(driver: CsiDriver, { driverName, volumeHandle }: VolumeData, uid: string): Promise<void> {
+    const key = `${driverName}^${volumeHandle}`;
+    const users = this.users.get(key);
+    users?.delete(uid);
+    if (users?.size) return;
+    const staging = this.stagingPath({ driver: driverName, volumeHandle });
+    if (driver.can.has('stage') && (await this.options.host.kind(staging))) {
+      await driver.node.nodeUnstageVolume({ volumeId: volumeHandle, stagingTargetPath: staging }, { timeoutMs });
+      await this.options.host.remove(staging.replace(/\/globalmount$/, ''));
+    }
+    this.users.delete(key);
+    this.options.changed();
+  }
+
+  private use({ driver, volumeHandle }: CSIPersistentVolumeSource, pod: Pod): void {
+    const key = `${driver}^${volumeHandle}`;
+    const users = this.users.get(key);
+    if (users) users.add(uidOf(pod));
+    else {
+      this.users.set(key, new Set([uidOf(pod)]));
+      this.options.changed();
+    }
+  }
+
+  private driver(name: string, failed: (error: Error) => Error): CsiDriver {
+    const driver = this.options.drivers.get(name);
+    if (!driver) throw failed(new Error(`kubernetes.io/csi: attacher.MountDevice failed to create newCsiDriverClient: driver name ${name} not found in the list of registered CSI drivers`));
+    return driver;
+  }
+
+  private driverObject(name: string): Promise<CSIDriver | undefined> {
+    return this.options.api.get(CSIDrivers, { name }).catch((error: unknown) => {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    });
+  }
+
+  /** What attaching has told; drivers that need none tell nothing. Throws while the volume is not attached. */
+  private async attached({ driver, volumeHandle }: CSIPersistentVolumeSource, kind: CSIDriver | undefined): Promise<Record<string, string>> {
+    if (kind?.spec?.attachRequired === false) return {};
+    const { api, nodeName } = this.options;
+    const name = `csi-${sha256Hex(`${volumeHandle}${driver}${nodeName}`)}`;
+    const { status } = await api.get(VolumeAttachments, { name }).catch((error: unknown) => {
+      if (isNotFound(error)) throw new Error(`volume ${volumeHandle} has GET error for volume attachment ${name}: volumeattachments.storage.k8s.io "${name}" not found`, { cause: error });
+      throw error;
+    });
+    if (status?.attached) return { ...status.attachmentMetadata };
+    throw new Error(status?.attachError?.message ?? `volume attachment ${name} is not attached yet`);
+  }
+
+  private async secrets(ref: { name?: string; namespace?: string } | undefined): Promise<Record<string, string>> {
+    if (!ref?.name) return {};
+    const { data = {} } = await this.options.api.get(Secrets, { namespace: ref.namespace ?? '', name: ref.name });
+    return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64').toString('utf8')]));
+  }
+
+  private stagingPath({ driver, volumeHandle }: { driver: string; volumeHandle: string }): string {
+    return `${this.options.rootDir}/plugins/kubernetes.io/csi/${driver}/${sha256Hex(volumeHandle)}/globalmount`;
+  }
+
+  private podDir(uid: string): string {
+    return `${this.options.rootDir}/pods/${uid}/volumes/kubernetes.io~csi`;
+  }
+
+  /** Notes what is about to be mounted, and returns where: the driver makes that directory itself. */
+  private async prepare(pod: Pod, data: VolumeData): Promise<string> {
+    const dir = `${this.podDir(uidOf(pod))}/${data.specVolID}`;
+    await this.options.host.makeDir(dir, 0o750);
+    await this.options.host.writeFile(`${dir}/vol_data.json`, { bytes: Buffer.from(JSON.stringify(data)), mode: 0o644 });
+    return `${dir}/mount`;
+  }
+
+  /** Grows the file system to what the volume has become, where the claim says that only this is missing. */
+  private async expand(driver: CsiDriver, { source, volume, claim, staging, target }: { source: CSIPersistentVolumeSource; volume: PersistentVolume; claim: PersistentVolumeClaim; staging: string; target: string }): Promise<void> {
+    const { storage: has } = claim.status?.capacity ?? {};
+    const { storage: size } = volume.spec?.capacity ?? {};
+    if (!driver.can.has('expand') || !has || !size || compareQuantity(parseQuantity(size), parseQuantity(has)) <= 0) return;
+    const requiredBytes = quantityValue(parseQuantity(size));
+    const secrets = await this.secrets(source.nodeExpandSecretRef);
+    await driver.node.nodeExpandVolume({ volumeId: source.volumeHandle, volumePath: target, stagingTargetPath: staging, capacityRange: { requiredBytes }, secrets }, { timeoutMs });
+    const { namespace = '', name = '' } = claim.metadata ?? {};
+    await this.options.api.patch(PersistentVolumeClaims, { namespace, name }, { status: { capacity: { storage: size }, conditions: null, allocatedResourceStatuses: null } }, { subresource: 'status', type: 'application/merge-patch+json' });
+  }
+}
+
+/** What drivers that ask for it are told of the pod. */
+function podInfo(pod: Pod, kind: CSIDriver | undefined, isEphemeral: boolean): Record<string, string> {
+  if (!kind?.spec?.podInfoOnMount) return {};
+  return {
+    'csi.storage.k8s.io/pod.name': nameOf(pod),
+    'csi.storage.k8s.io/pod.namespace': namespaceOf(pod),
+    'csi.storage.k8s.io/pod.uid': uidOf(pod),
+    'csi.storage.k8s.io/serviceAccount.name': pod.spec?.serviceAccountName ?? '',
+    'csi.storage.k8s.io/ephemeral': String(isEphemeral),
+  };
+}
