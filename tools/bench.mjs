@@ -10,6 +10,7 @@ const benches = {
   cluster: 'tools/bench/cluster.ts',
   controllers: 'tools/bench/controllers.ts',
   nodes: 'tools/bench/nodes.ts',
+  recovery: 'tools/bench/recovery.ts',
   scheduler: 'tools/bench/scheduler.ts',
   store: 'apps/store/bench/store-bench.ts',
 };

@@ -24,6 +24,8 @@ export interface ComposeCluster {
   reconnect(service: string): Promise<void>;
   /** The service out of `candidates` whose process holds a lease of kube-system. */
   holder(lease: string, candidates: readonly string[]): Promise<string>;
+  /** Of each container, MB, by service. */
+  memory(): Promise<[string, number][]>;
   readonly kubeconfig: string;
   logs(): Promise<string>;
   destroy(): Promise<void>;
@@ -111,6 +113,14 @@ export async function startComposeCluster(): Promise<ComposeCluster> {
       const said = (await cluster.world('kubectl').kubectl.ok(['get', 'lease', lease, '-n', 'kube-system', '-o', 'jsonpath={.spec.holderIdentity}'])).trim();
       for (const service of candidates) if ((await succeed('compose logs', compose(['logs', '--no-color', service]))).includes(said)) return service;
       throw new Error(`${said} holds ${lease}, and is none of ${candidates.join(', ')}`);
+    },
+    async memory() {
+      const units: Readonly<Record<string, number>> = { KiB: 1 / 1024, MiB: 1, GiB: 1024 };
+      const rows = (await docker('stats', '--no-stream', '--format', '{{.Name}} {{.MemUsage}}')).trim().split('\n').filter((row) => row.startsWith(project));
+      return rows.map((row): [string, number] => {
+        const [, name = '', amount = '0', unit = 'MiB'] = new RegExp(`^${project}[_-](.*?)[_-]\\d+ ([\\d.]+)([KMG]iB)`).exec(row) ?? [];
+        return [name, Number(amount) * (units[unit] ?? 1)];
+      }).sort(([a], [b]) => a.localeCompare(b));
     },
     async kill(service) {
       const id = await idOf(service);
