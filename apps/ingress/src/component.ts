@@ -1,11 +1,16 @@
-import { EndpointSlices, IngressClasses, Ingresses, Secrets, Services } from '@orrery/api';
-import type { EndpointSlice, Ingress, IngressClass } from '@orrery/api/types';
+import { ConfigMaps, EndpointSlices, IngressClasses, Ingresses, Secrets, Services } from '@orrery/api';
+import type { ConfigMap, EndpointSlice, Ingress, IngressClass } from '@orrery/api/types';
 import { type ApiClient, createEventRecorder, createInformerFactory } from '@orrery/client';
 import { isAlreadyExists } from '@orrery/errors';
-import { type Component, type Env, latencyBuckets } from '@orrery/runtime';
+import type { Component, Env } from '@orrery/runtime';
+import { type GlobalSettings, readGlobal } from './annotations/global.ts';
 import type { IngressConfig } from './config.ts';
-import type { ProxyHandlers, ProxyRequest, ReverseProxy, Verdict } from './proxy.ts';
-import { hostOf } from './routing/paths.ts';
+import { Decider, type Tag } from './deciding/decide.ts';
+import type { VerifyPassword } from './deciding/access.ts';
+import type { ProxyRecord, ReverseProxy } from './proxy.ts';
+import { accessLine } from './reporting/access-log.ts';
+import { requestMetrics } from './reporting/metrics.ts';
+import type { Backends } from './routing/backends.ts';
 import { type RoutingTable, buildTable, isOurs } from './routing/table.ts';
 import { publishAddress } from './status.ts';
 
@@ -15,6 +20,8 @@ export type * from './proxy.ts';
 export interface IngressDeps {
   readonly api: ApiClient;
   readonly proxy: ReverseProxy;
+  /** Compares passwords with lines of htpasswd files; see `verifyHtpasswd` of node-io. */
+  readonly verify: VerifyPassword;
 }
 
 function ingressClass(config: IngressConfig): IngressClass {
@@ -24,7 +31,7 @@ function ingressClass(config: IngressConfig): IngressClass {
 
 /** The ingress controller: routes requests from this machine to the endpoints of Services, by Ingress rules. */
 export function createIngress(env: Env, deps: IngressDeps, config: IngressConfig): Component & { endpoints(): { http: string; https: string } } {
-  const { api, proxy } = deps;
+  const { api, proxy, verify } = deps;
   const informers = createInformerFactory({ api, env });
   const ingresses = informers.informer(Ingresses);
   const classes = informers.informer(IngressClasses);
@@ -32,62 +39,76 @@ export function createIngress(env: Env, deps: IngressDeps, config: IngressConfig
   const slices = informers.informer(EndpointSlices, {
     indexers: { ingressService: (slice: EndpointSlice) => [`${slice.metadata?.namespace ?? ''}/${slice.metadata?.labels?.['kubernetes.io/service-name'] ?? ''}`] },
   });
-  const secrets = informers.informer(Secrets, { fieldSelector: 'type=kubernetes.io/tls' });
+  const secrets = informers.informer(Secrets, { fieldSelector: 'type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token' });
+  const [mapNamespace = '', mapName = ''] = config.configmap.split('/');
+  const settingsMap = informers.informer(ConfigMaps, { namespace: mapNamespace });
   const recorder = createEventRecorder(env, { api, component: 'nginx-ingress-controller' });
-  const requests = env.metrics.counter('nginx_ingress_controller_requests', 'The total number of client requests');
-  const seconds = env.metrics.histogram('nginx_ingress_controller_request_duration_seconds', 'The request processing time in seconds', latencyBuckets);
+  const count = requestMetrics(env.metrics);
+  const reloads = env.metrics.gauge('nginx_ingress_controller_config_last_reload_successful', 'Whether the last configuration reload attempt was successful');
+  const syncs = env.metrics.counter('nginx_ingress_controller_success', 'Cumulative number of Ingress controller reload operations');
   let table: RoutingTable | undefined;
-  let turn = 0;
+  let global: GlobalSettings = readGlobal({}).settings;
   let address = '';
   let bound = { http: '', https: '' };
   let serving = false;
 
-  const current = (): RoutingTable =>
-    (table ??= buildTable(
-      {
-        ingresses: [...ingresses.list()],
-        classes: [...classes.list()],
-        service: (namespace, name) => services.get(`${namespace}/${name}`),
-        slices: (namespace, name) => [...slices.byIndex('ingressService', `${namespace}/${name}`)],
-        secret: (namespace, name) => secrets.get(`${namespace}/${name}`),
-      },
-      config.controllerClass,
-    ));
-  const invalidate = (): void => void (table = undefined);
-
-  const decide = ({ host, target, secure }: ProxyRequest): Verdict => {
-    const route = current().route(hostOf(host), target.split('?')[0] ?? '/');
-    if (!route) return { kind: 'reply', status: 404, body: 'default backend - 404' };
-    if (route.redirectToTls && !secure) {
-      const port = bound.https.split(':').at(-1);
-      return { kind: 'redirect', location: `https://${hostOf(host)}${port === '443' ? '' : `:${port ?? ''}`}${target}` };
-    }
-    if (route.endpoints.length === 0) return { kind: 'reply', status: 503, body: '503 Service Temporarily Unavailable' };
-    const at = turn++ % route.endpoints.length;
-    return { kind: 'forward', ingress: route.ingress, endpoints: [...route.endpoints.slice(at), ...route.endpoints.slice(0, at)] };
+  const backends: Backends = {
+    service: (namespace, name) => services.get(`${namespace}/${name}`),
+    slices: (namespace, name) => [...slices.byIndex('ingressService', `${namespace}/${name}`)],
+    secret: (namespace, name) => secrets.get(`${namespace}/${name}`),
+    configMap: (namespace, name) => settingsMap.get(`${namespace}/${name}`)?.data,
   };
-  const handlers: ProxyHandlers = {
-    decide,
-    certificate: (serverName) => current().certificate(serverName),
-    done({ ingress, status, seconds: took }) {
-      requests.inc({ ingress, status: String(status) });
-      seconds.observe(took, { ingress });
-    },
+  const told = new Map<string, string>();
+  const tell = (problems: RoutingTable['problems']): void => {
+    for (const key of told.keys()) if (!problems.has(key)) told.delete(key);
+    for (const [key, list] of problems) {
+      const message = `Error parsing annotations: ${list.join('; ')}`;
+      const ingress = ingresses.get(key);
+      if (!ingress || told.get(key) === message) continue;
+      told.set(key, message);
+      recorder.event(Ingresses, ingress, { type: 'Warning', reason: 'AnnotationParsingFailed', message });
+    }
+  };
+  const current = (): RoutingTable => {
+    if (table) return table;
+    table = buildTable({ ...backends, ingresses: [...ingresses.list()], classes: [...classes.list()], global }, config.controllerClass);
+    syncs.inc({ controller_class: config.controllerClass });
+    reloads.set(1, { controller_class: config.controllerClass });
+    tell(table.problems);
+    return table;
+  };
+  const invalidate = (): void => void (table = undefined);
+  const applyGlobal = (map: ConfigMap): void => {
+    if (map.metadata?.name !== mapName || map.metadata.namespace !== mapNamespace) return;
+    const { settings, problems } = readGlobal(map.data ?? {});
+    global = settings;
+    invalidate();
+    if (problems.length) env.log.warn('values of the ConfigMap that cannot be read count as absent', { configmap: config.configmap, problems });
+    if (problems.length) recorder.event(ConfigMaps, map, { type: 'Warning', reason: 'InvalidConfiguration', message: problems.join('; ') });
+  };
+  const decider = new Decider({ env, backends, table: current, global: () => global, verify, httpsPort: () => bound.https.split(':').at(-1) ?? '' });
+  const done = (record: ProxyRecord): void => {
+    const tag = record.tag as Tag;
+    tag.release();
+    count(record, tag);
+    if (global.accessLog && config.accessLog && (tag.location?.settings.accessLog ?? true)) env.log.info(accessLine(global.logFormat, record, tag, env.clock.now()));
   };
   const served = (ingress: Ingress): boolean => serving && isOurs(ingress, [...classes.list()], config.controllerClass);
   const publish = (ingress: Ingress): void => {
     if (!served(ingress)) return;
     publishAddress(api, ingress, address).catch((error: unknown) => env.log.warn('cannot write the status of an ingress', { error }));
   };
+  const look = (ingress: Ingress): void => {
+    publish(ingress);
+    if (!served(ingress)) return;
+    recorder.event(Ingresses, ingress, { type: 'Normal', reason: 'Sync', message: 'Scheduled for sync' });
+    current();
+  };
 
   for (const informer of [ingresses, classes, secrets]) informer.addHandlers({ add: invalidate, update: invalidate, delete: invalidate });
-  ingresses.addHandlers({
-    add(ingress) {
-      publish(ingress);
-      if (served(ingress)) recorder.event(Ingresses, ingress, { type: 'Normal', reason: 'Sync', message: 'Scheduled for sync' });
-    },
-    update: publish,
-  });
+  settingsMap.addHandlers({ add: applyGlobal, update: applyGlobal, delete: (map) => applyGlobal({ ...map, data: {} }) });
+  ingresses.addHandlers({ add: look, update: (ingress, old) => (ingress.metadata?.generation === old.metadata?.generation && JSON.stringify(ingress.metadata?.annotations) === JSON.stringify(old.metadata?.annotations) ? publish(ingress) : look(ingress)) });
+  env.metrics.collect('nginx_ingress_controller_nginx_process_connections', { type: 'gauge', help: 'current number of client connections with state {active, reading, writing, waiting}' }, () => [{ labels: { state: 'active' }, value: proxy.connections() }]);
 
   return {
     name: 'ingress',
@@ -97,7 +118,14 @@ export function createIngress(env: Env, deps: IngressDeps, config: IngressConfig
       await api.create(IngressClasses, ingressClass(config)).catch((error: unknown) => {
         if (!isAlreadyExists(error)) throw error;
       });
-      bound = await proxy.start(handlers);
+      const keepAlive = (): { connections: number; seconds: number } => ({ connections: global.keepAliveConnections, seconds: global.keepAliveSeconds });
+      const resolve = (host: string): string | undefined => {
+        const [, name = '', namespace = ''] = /^([^.]+)\.([^.]+)\.svc(?:\..+)?$/.exec(host) ?? [];
+        const service = services.get(`${namespace}/${name}`);
+        const ip = service?.spec?.clusterIP;
+        return ip === 'None' ? backends.slices(namespace, name).flatMap((slice) => slice.endpoints ?? [])[0]?.addresses[0] : ip;
+      };
+      bound = await proxy.start({ decide: decider.decide, certificate: (serverName) => current().certificate(serverName), done, keepAlive, resolve });
       address = config.publishStatusAddress || config.host;
       serving = true;
       for (const ingress of ingresses.list()) publish(ingress);

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { apiConnectionSchema, connectApi, createReverseProxy, runMain, switchConnector, tlsMaterial, vnetMemberSchema } from '@orrery/node-io';
+import { apiConnectionSchema, connectApi, createReverseProxy, healthAddressSchema, runMain, switchConnector, tlsMaterial, verifyHtpasswd, vnetMemberSchema, withHealthServer } from '@orrery/node-io';
 import { startAll, stopAll } from '@orrery/runtime';
 import { createOwnSwitch } from '@orrery/vnet-link';
 import { createIngress } from './component.ts';
@@ -8,7 +8,7 @@ import { ingressSchema } from './config.ts';
 await runMain({
   name: 'ingress',
   summary: 'routes HTTP from this machine to Services, by Ingress rules',
-  schema: { ...ingressSchema, ...vnetMemberSchema, ...apiConnectionSchema },
+  schema: { ...ingressSchema, ...healthAddressSchema, ...vnetMemberSchema, ...apiConnectionSchema },
   create({ env, config }) {
     const api = connectApi(env, config);
     const tls = tlsMaterial(config);
@@ -28,7 +28,8 @@ await runMain({
       fallbackCertificate: { cert: pem(config.defaultCert), key: pem(config.defaultKey) },
       dial: (to) => own.net.dial(to),
     });
-    const parts = [own, createIngress(env, { api, proxy }, config)];
-    return { name: 'ingress', start: (signal) => startAll(parts, signal), stop: () => stopAll(parts), ready: () => parts.every((part) => part.ready()) };
+    const parts = [own, createIngress(env, { api, proxy, verify: verifyHtpasswd }, config)];
+    const all = { name: 'ingress', start: (signal?: AbortSignal) => startAll(parts, signal), stop: () => stopAll(parts), ready: () => parts.every((part) => part.ready()) };
+    return withHealthServer(all, { env, address: config.healthAddress });
   },
 });

@@ -9,7 +9,7 @@ import { coreDnsSchema, createCoreDns } from '@orrery/coredns/component';
 import { createIngress, ingressSchema } from '@orrery/ingress/component';
 import { type KubeProxy, createKubeProxy } from '@orrery/kube-proxy/component';
 import { createMetricsServer, metricsServerSchema, serviceDnsName } from '@orrery/metrics-server/component';
-import { type Pki, appendState, balancerNetwork, clusterServerName, createHttpClient, createReverseProxy, csrSigner, dialHost, ensurePki, exposeNodePorts, folderContents, frontProxyName, hostDns, nodeDisk, realRandom, serveGrpc, serveHttp } from '@orrery/node-io';
+import { type Pki, appendState, balancerNetwork, clusterServerName, createHttpClient, createReverseProxy, csrSigner, dialHost, ensurePki, exposeNodePorts, folderContents, frontProxyName, hostDns, nodeDisk, realRandom, serveGrpc, serveHttp, verifyHtpasswd } from '@orrery/node-io';
 import { type Component, type Env, resolveConfig, stopAll } from '@orrery/runtime';
 import { createStore } from '@orrery/store/component';
 import { type Fabric, NetError, type VnetSwitch, createFabric } from '@orrery/vnet';
@@ -239,7 +239,7 @@ class SingleCluster implements Cluster {
       fallbackCertificate: { cert: this.pki.serverCert, key: this.pki.serverKey },
       dial: (to) => stack.dial(to),
     });
-    const ingress = createIngress(this.env('ingress'), { api: this.client('system:ingress', ['orrery:components']), proxy }, config);
+    const ingress = createIngress(this.env('ingress'), { api: this.client('system:ingress', ['orrery:components']), proxy, verify: verifyHtpasswd }, config);
     return afterStart(ingress, () => Object.assign(this.found, { 'ingress-http': ingress.endpoints().http, 'ingress-https': ingress.endpoints().https }));
   }
 }

@@ -53,6 +53,7 @@ describe('mistakes in a Corefile are told with their place', () => {
     ['. {\n template IN A {\n answer "{{ .Nope }}"\n}\n}', 'plugin/template: Corefile:3 - Error during parsing: could not compile template: {{ .Nope }}, template: unsupported expression ".Nope"'],
     ['. {\n log {\n class some\n}\n}', 'plugin/log: Corefile:3 - Error during parsing: invalid class some'],
     ['.:53 .:53 {\n whoami\n}', 'Corefile:1 - Error during parsing: cannot serve dns://.:53 - it is already defined'],
+    ['. {\n acl {\n block net 10.0.0.0/99\n}\n}', 'plugin/acl: Corefile:3 - Error during parsing: illegal CIDR notation "10.0.0.0/99"'],
     ['tls://. {\n whoami\n}', "Corefile:1 - Error during parsing: transport 'tls' is not supported by this server: tls://."],
   ])('%j', (text, message) => expect(() => instanceOf(text)).toThrow(message));
 });

@@ -85,6 +85,15 @@ interface AclRule {
   readonly sources: readonly string[];
 }
 
+function isCidr(text: string): boolean {
+  try {
+    parseCidr(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Lets sources ask, or not: https://coredns.io/plugins/acl/. */
 export const acl: Setup = (lines, { zones: ofBlock }) => {
   const lists = lines.map((line) => {
@@ -99,7 +108,7 @@ export const acl: Setup = (lines, { zones: ofBlock }) => {
         else if (into === 'type') types.add(arg.text.toUpperCase());
         else if (into === 'net') {
           const text = arg.text.includes('/') ? arg.text : `${arg.text}/${isIp6(arg.text) ? 128 : 32}`;
-          if (arg.text !== '*' && !parseCidr(text)) throw errorAt(arg, `illegal CIDR notation ${JSON.stringify(arg.text)}`);
+          if (arg.text !== '*' && !isCidr(text)) throw errorAt(arg, `illegal CIDR notation ${JSON.stringify(arg.text)}`);
           sources.push(arg.text === '*' ? '*' : text);
         } else throw errorAt(arg, `unexpected token "${arg.text}"; expect 'type' or 'net'`);
       }
@@ -109,10 +118,7 @@ export const acl: Setup = (lines, { zones: ofBlock }) => {
   });
   const applies = ({ types, sources }: AclRule, type: string, ip: string): boolean => {
     const parsed = parseIp(ip);
-    const within = (source: string): boolean => {
-      const cidr = parseCidr(source);
-      return parsed !== undefined && cidr !== undefined && cidrContains(cidr, parsed);
-    };
+    const within = (source: string): boolean => parsed !== undefined && cidrContains(parseCidr(source), parsed);
     return (types.size === 0 || types.has(type)) && (sources.length === 0 || sources.some(within));
   };
   return {

@@ -1,18 +1,43 @@
 /** How a rule's path is compared with a request's. */
 export type PathType = 'Exact' | 'Prefix' | 'ImplementationSpecific';
 
+export interface PathMatcher {
+  readonly type: PathType;
+  readonly path: string;
+  /** A regular expression by the annotations of its host. */
+  readonly regex: RegExp | undefined;
+}
+
 /** `/a/` and `/a` are the same prefix; `/a` matches `/a` and `/a/b` but not `/ab`. */
 function matchesPrefix(prefix: string, path: string): boolean {
   const base = prefix.endsWith('/') ? prefix.slice(0, -1) : prefix;
   return path === base || path.startsWith(`${base}/`);
 }
 
-/** By the Ingress specification; ImplementationSpecific is compared as Prefix, as ingress-nginx does without regular expressions. */
-export function matchesPath(type: PathType, rule: string, path: string): boolean {
-  return type === 'Exact' ? rule === path : matchesPrefix(rule, path);
+/**
+ * A path as nginx compares it. Where one location of a host uses regular expressions all do, without regard to case, from the
+ * beginning of the path; Exact stays exact. A Prefix path keeps to whole elements.
+ */
+export function pathMatcher(type: PathType, path: string, regexHost: boolean): PathMatcher {
+  if (!regexHost || type === 'Exact') return { type, path, regex: undefined };
+  try {
+    return { type, path, regex: new RegExp(`^${path}`, 'i') };
+  } catch {
+    return { type, path, regex: undefined };
+  }
 }
 
-/** Exact rules go first, then the longest prefix. Sorts before others when negative. */
+/** The groups that matched; undefined: it does not match. Without a regular expression there is only the whole. */
+export function matchPath({ type, path: rule, regex }: PathMatcher, path: string): readonly string[] | undefined {
+  if (regex) {
+    const match = regex.exec(path);
+    return match ? match.map((group) => group ?? '') : undefined;
+  }
+  const matches = type === 'Exact' ? rule === path : matchesPrefix(rule, path);
+  return matches ? [path] : undefined;
+}
+
+/** Exact rules go first, then the longest. Sorts before others when negative. */
 export function comparePaths(a: { type: PathType; path: string }, b: { type: PathType; path: string }): number {
   if ((a.type === 'Exact') !== (b.type === 'Exact')) return a.type === 'Exact' ? -1 : 1;
   return b.path.length - a.path.length;

@@ -1,22 +1,36 @@
-import type { EndpointSlice, Ingress, IngressBackend, IngressClass, Secret, Service } from '@orrery/api/types';
-import type { Endpoint } from '@orrery/vnet';
-import { type PathType, comparePaths, hostCandidates, matchesPath } from './paths.ts';
+import type { Ingress, IngressClass } from '@orrery/api/types';
+import type { GlobalSettings } from '../annotations/global.ts';
+import { readAnnotations } from '../annotations/read.ts';
+import type { LocationSettings } from '../annotations/settings.ts';
+import { type Backend, type Backends, backendOf } from './backends.ts';
+import { type PathMatcher, type PathType, comparePaths, hostCandidates, matchPath, pathMatcher } from './paths.ts';
 
 /** What a table is made of. */
-export interface IngressWorld {
+export interface IngressWorld extends Backends {
   readonly ingresses: readonly Ingress[];
   readonly classes: readonly IngressClass[];
-  service(namespace: string, name: string): Service | undefined;
-  slices(namespace: string, service: string): readonly EndpointSlice[];
-  secret(namespace: string, name: string): Secret | undefined;
+  readonly global: GlobalSettings;
 }
 
-/** Where a request goes. */
-export interface Route {
+/** A canary of a location: another backend for some of its requests. */
+export interface Alternative {
   readonly ingress: string;
-  readonly endpoints: readonly Endpoint[];
-  /** Answer a plain request with 308 to https. */
-  readonly redirectToTls: boolean;
+  readonly backend: Backend;
+  readonly settings: LocationSettings;
+}
+
+/** One path of one host. */
+export interface Location {
+  /** As configured: `*.example.org`, '' for any. */
+  readonly host: string;
+  readonly matcher: PathMatcher;
+  readonly namespace: string;
+  readonly ingress: string;
+  readonly backend: Backend;
+  readonly settings: LocationSettings;
+  /** The host has TLS. */
+  readonly tls: boolean;
+  readonly alternatives: readonly Alternative[];
 }
 
 export interface Certificate {
@@ -25,22 +39,19 @@ export interface Certificate {
 }
 
 export interface RoutingTable {
-  /** Undefined: no rule matches (404). Without endpoints: 503. */
-  route(host: string, path: string): Route | undefined;
+  /** Undefined: no rule matches (404). `groups` are those of the path's regular expression. */
+  route(host: string, path: string): { readonly location: Location; readonly groups: readonly string[] } | undefined;
+  /** The host that requests of this one are sent to: from-to-www-redirect. */
+  wwwTarget(host: string): string | undefined;
   /** For a TLS server name; undefined: the controller's own certificate. */
   certificate(serverName: string): Certificate | undefined;
-}
-
-interface Rule {
-  readonly type: PathType;
-  readonly path: string;
-  readonly ingress: Ingress;
-  readonly backend: IngressBackend;
-  readonly tls: boolean;
+  /** What is wrong with annotations, by `namespace/name`. */
+  readonly problems: ReadonlyMap<string, readonly string[]>;
+  /** Every location by host, in the order they are tried; for a rendered configuration. */
+  readonly hosts: ReadonlyMap<string, readonly Location[]>;
 }
 
 const defaultClassAnnotation = 'ingressclass.kubernetes.io/is-default-class';
-const sslRedirectAnnotation = 'nginx.ingress.kubernetes.io/ssl-redirect';
 
 /** Ingresses of our class; those that name none only if our class is the default one. */
 export function isOurs(ingress: Ingress, classes: readonly IngressClass[], controller: string): boolean {
@@ -50,32 +61,56 @@ export function isOurs(ingress: Ingress, classes: readonly IngressClass[], contr
   return ours.some((c) => c.metadata?.annotations?.[defaultClassAnnotation] === 'true');
 }
 
-function endpointsOf(world: IngressWorld, namespace: string, backend: IngressBackend): Endpoint[] {
-  const { name = '', port } = backend.service ?? {};
-  const service = world.service(namespace, name);
-  const servicePort = service?.spec?.ports?.find((p) => (port?.name ? p.name === port.name : p.port === port?.number));
-  if (!servicePort) return [];
-  return world.slices(namespace, name).flatMap((slice) => {
-    const target = slice.ports?.find((p) => (p.name ?? '') === (servicePort.name ?? ''))?.port;
-    if (target === undefined) return [];
-    return (slice.endpoints ?? []).filter((e) => e.conditions?.ready !== false).map((e) => ({ ip: e.addresses[0] ?? '', port: target }));
-  });
+interface Parsed {
+  readonly ingress: Ingress;
+  readonly key: string;
+  readonly namespace: string;
+  readonly settings: LocationSettings;
 }
 
-function rulesByHost(ingresses: readonly Ingress[]): Map<string, Rule[]> {
-  const byHost = new Map<string, Rule[]>();
-  const add = (host: string, rule: Rule): void => void byHost.set(host, [...(byHost.get(host) ?? []), rule]);
-  for (const ingress of ingresses) {
-    const tlsHosts = new Set((ingress.spec?.tls ?? []).flatMap((entry) => entry.hosts ?? []));
-    for (const { host = '', http } of ingress.spec?.rules ?? []) {
-      for (const { path = '/', pathType, backend } of http?.paths ?? []) {
-        add(host.toLowerCase(), { type: pathType as PathType, path, ingress, backend, tls: tlsHosts.has(host) });
-      }
+interface Rule extends Parsed {
+  readonly host: string;
+  readonly type: PathType;
+  readonly path: string;
+  readonly backend: Backend;
+}
+
+function rulesOf(parsed: Parsed): Rule[] {
+  const { ingress, namespace } = parsed;
+  const out: Rule[] = [];
+  for (const { host = '', http } of ingress.spec?.rules ?? []) {
+    for (const { path = '/', pathType, backend } of http?.paths ?? []) {
+      out.push({ ...parsed, host: host.toLowerCase(), type: (pathType ?? 'ImplementationSpecific') as PathType, path: path || '/', backend: backendOf(namespace, backend) });
     }
-    if (ingress.spec?.defaultBackend) add('', { type: 'Prefix', path: '/', ingress, backend: ingress.spec.defaultBackend, tls: false });
   }
-  // Older ingresses win a tie, as upstream; sorting is stable.
-  for (const rules of byHost.values()) rules.sort(comparePaths);
+  const fallback = ingress.spec?.defaultBackend;
+  if (!fallback) return out;
+  const hosts = new Set(out.map(({ host }) => host).filter((host) => !out.some((rule) => rule.host === host && rule.path === '/')));
+  for (const host of new Set([...hosts, ''])) out.push({ ...parsed, host, type: 'Prefix', path: '/', backend: backendOf(namespace, fallback) });
+  return out;
+}
+
+const samePlace = (a: Rule, b: Rule): boolean => a.host === b.host && a.path === b.path && a.type === b.type;
+
+function locations(rules: readonly Rule[], tlsHosts: ReadonlySet<string>): Map<string, Location[]> {
+  const canaries = rules.filter(({ settings }) => settings.canary);
+  const mains = rules.filter(({ settings }) => !settings.canary);
+  const regexHosts = new Set(mains.filter(({ settings }) => settings.useRegex || settings.rewriteTarget !== '').map(({ host }) => host));
+  const byHost = new Map<string, Location[]>();
+  const taken: Rule[] = [];
+  for (const rule of mains) {
+    // The older Ingress has the path.
+    if (taken.some((other) => samePlace(other, rule))) continue;
+    taken.push(rule);
+    const alternatives = canaries.filter((canary) => samePlace(canary, rule)).map(({ key, backend, settings }) => ({ ingress: key, backend, settings }));
+    const matcher = pathMatcher(rule.type, rule.path, regexHosts.has(rule.host));
+    const location: Location = { host: rule.host, matcher, namespace: rule.namespace, ingress: rule.key, backend: rule.backend, settings: rule.settings, tls: tlsHosts.has(rule.host), alternatives };
+    const known = byHost.get(rule.host);
+    if (known) known.push(location);
+    else byHost.set(rule.host, [location]);
+  }
+  // Sorting is stable: older Ingresses win a tie.
+  for (const list of byHost.values()) list.sort((a, b) => comparePaths(a.matcher, b.matcher));
   return byHost;
 }
 
@@ -93,24 +128,65 @@ function certificates(world: IngressWorld, ingresses: readonly Ingress[]): Map<s
   return found;
 }
 
+function addAliases(hosts: Map<string, Location[]>): void {
+  const aliases = new Map<string, Location[]>();
+  for (const [, list] of hosts) {
+    for (const location of list) {
+      for (const alias of location.settings.serverAlias) if (!hosts.has(alias)) aliases.set(alias, [...(aliases.get(alias) ?? []), location]);
+    }
+  }
+  for (const [alias, list] of aliases) hosts.set(alias, list);
+}
+
+/** Hosts with and without `www.` whose other form sends to them. */
+function wwwTargets(hosts: ReadonlyMap<string, readonly Location[]>): Map<string, string> {
+  const out = new Map<string, string>();
+  for (const [host, list] of hosts) {
+    if (!host || host.startsWith('*') || !list.some(({ settings }) => settings.fromToWww)) continue;
+    const other = host.startsWith('www.') ? host.slice(4) : `www.${host}`;
+    if (!hosts.has(other)) out.set(other, host);
+  }
+  return out;
+}
+
 /** The routing of one moment. Endpoints are looked up at each request, so that scaling needs no new table. */
 export function buildTable(world: IngressWorld, controller: string): RoutingTable {
+  const problems = new Map<string, readonly string[]>();
   const ours = world.ingresses
     .filter((ingress) => isOurs(ingress, world.classes, controller))
     .sort((a, b) => (a.metadata?.creationTimestamp ?? '').localeCompare(b.metadata?.creationTimestamp ?? ''));
-  const rules = rulesByHost(ours);
+  const parsed = ours.map((ingress): Parsed => {
+    const { namespace = '', name = '', annotations = {} } = ingress.metadata ?? {};
+    const key = `${namespace}/${name}`;
+    const read = readAnnotations(annotations, namespace, world.global);
+    if (read.problems.length) problems.set(key, read.problems);
+    return { ingress, key, namespace, settings: read.settings };
+  });
+  const tlsHosts = new Set(ours.flatMap(({ spec }) => (spec?.tls ?? []).flatMap(({ hosts = [] }) => hosts.map((host) => host.toLowerCase()))));
+  const hosts = locations(parsed.flatMap(rulesOf), tlsHosts);
+  addAliases(hosts);
+  const www = wwwTargets(hosts);
   const byName = certificates(world, ours);
+  const first = (host: string, path: string): ReturnType<RoutingTable['route']> => {
+    for (const location of hosts.get(host) ?? []) {
+      const groups = matchPath(location.matcher, path);
+      if (groups) return { location, groups };
+    }
+    return undefined;
+  };
   return {
+    problems,
+    hosts,
     route(host, path) {
-      for (const candidate of hostCandidates(host)) {
-        const rule = rules.get(candidate)?.find((r) => matchesPath(r.type, r.path, path));
-        if (!rule) continue;
-        const { namespace = '', name = '', annotations } = rule.ingress.metadata ?? {};
-        const redirectToTls = rule.tls && byName.has(candidate) && annotations?.[sslRedirectAnnotation] !== 'false';
-        return { ingress: `${namespace}/${name}`, endpoints: endpointsOf(world, namespace, rule.backend), redirectToTls };
-      }
-      return undefined;
+      // The host decides first; what it has no path for goes to the default backend only.
+      const server = hostCandidates(host).find((candidate) => hosts.has(candidate));
+      if (server === undefined) return undefined;
+      const found = first(server, path);
+      if (found || server === '') return found;
+      const fallback = (hosts.get('') ?? []).find((location) => location.matcher.path === '/' && ours.some((i) => i.spec?.defaultBackend && `${i.metadata?.namespace}/${i.metadata?.name}` === location.ingress));
+      return fallback && { location: fallback, groups: [path] };
     },
+    wwwTarget: (host) => www.get(host),
     certificate(serverName) {
       for (const candidate of hostCandidates(serverName.toLowerCase())) {
         const certificate = byName.get(candidate);
