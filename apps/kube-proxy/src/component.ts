@@ -3,6 +3,7 @@ import { type ApiClient, createInformerFactory } from '@orrery/client';
 import type { Component, Env } from '@orrery/runtime';
 import type { SwitchControl } from '@orrery/vnet';
 import type { KubeProxyConfig } from './config.ts';
+import { type ProxyHealth, createProxyHealth } from './health.ts';
 import { createProxyMetrics } from './metrics.ts';
 import { createPolicyProgrammer } from './policy/programmer.ts';
 import { createSyncRunner } from './sync-runner.ts';
@@ -35,11 +36,11 @@ export interface KubeProxy extends Component {
   removeNode(nodeName: string): void;
   /** Programs everything anew: a switch was restarted. */
   resync(): void;
-  /** When the rules were last as they should be (ms of the wall clock), and since when a change waits. For `/healthz`. */
-  lastSynced(): number;
-  queuedSince(): number | undefined;
+  readonly health: ProxyHealth;
 }
 
+/** Twice the period in which upstream programs everything. */
+const healthTimeoutMs = 60_000;
 const zoneLabel = 'topology.kubernetes.io/zone';
 
 /** With `nodeName` it follows the labels of that node alone. */
@@ -49,11 +50,12 @@ export function createKubeProxy(env: Env, deps: KubeProxyDeps, config: Pick<Kube
   const nodes = informers.informer(Nodes, config.nodeName ? { fieldSelector: `metadata.name=${config.nodeName}` } : {});
   const metrics = createProxyMetrics(env, { failures: { name: 'orrery_kubeproxy_vnet_sync_failures_total', help: 'Cumulative failures to program a switch' } });
   let synced = false;
-  let lastSynced = 0;
-  let queuedSince: number | undefined;
+  const health = createProxyHealth(env, { timeoutMs: healthTimeoutMs });
+  let waiting = false;
   const request = (): void => {
     metrics.queued();
-    if (synced) queuedSince ??= env.clock.now();
+    waiting = true;
+    if (synced) health.queued();
     runner.request();
   };
   const tracker = createServiceTracker(env, { informers, metrics, changed: request });
@@ -63,20 +65,20 @@ export function createKubeProxy(env: Env, deps: KubeProxyDeps, config: Pick<Kube
     delayMs: config.minSyncPeriodMs,
     what: 'the switch',
     async sync() {
-      queuedSince = undefined;
+      waiting = false;
       try {
         await metrics.sync(programmer.needsFull(), () => programmer.sync());
       } catch (error) {
         metrics.failed();
-        queuedSince ??= env.clock.now();
         throw error;
       }
       tracker.observeProgrammed();
-      lastSynced = env.clock.now();
+      if (!waiting) health.updated();
     },
   });
   nodes.addHandlers({
     update(node, old) {
+      if (config.nodeName) health.setNode(node);
       if (node.metadata?.labels?.[zoneLabel] === old.metadata?.labels?.[zoneLabel]) return;
       if (programmer.renew(node.metadata?.name ?? '')) request();
     },
@@ -115,7 +117,6 @@ export function createKubeProxy(env: Env, deps: KubeProxyDeps, config: Pick<Kube
       policies.renewAll();
       request();
     },
-    lastSynced: () => lastSynced,
-    queuedSince: () => queuedSince,
+    health,
   };
 }

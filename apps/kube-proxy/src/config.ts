@@ -1,15 +1,28 @@
 import type { ConfigOf, ConfigSchema } from '@orrery/runtime';
 
-/** Settings of kube-proxy. */
+/** Settings of kube-proxy. Empty means: what the file given by `--config` says, or the default named in the help. */
 export const kubeProxySchema = {
-  nodeName: { type: 'string', default: '', help: 'name of the node it runs on' },
+  config: { type: 'string', default: '', help: 'file with a KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1)' },
+  proxyMode: { type: 'string', default: '', choices: ['', 'vnet', 'iptables', 'nftables', 'ipvs', 'userspace'], help: 'what it programs: switches of the emulated network (vnet, the default without --config), or the kernel of this machine' },
+  nodeName: { type: 'string', default: '', help: 'name of the node it runs on; with a mode of the kernel the default is the host name' },
   nodeIp: { type: 'string', default: '', help: 'address of the node in the emulated network' },
   vnetEndpoint: { type: 'string', default: '127.0.0.1:7080', help: "gRPC address of the node's switch, as this process reaches it" },
   vnetAdvertise: { type: 'string', default: '', help: "the same as other nodes reach it; default: --vnet-endpoint" },
   minSyncPeriodMs: { type: 'number', default: 5, help: 'changes that come within this time are programmed together' },
+  syncPeriod: { type: 'string', default: '', help: 'how often rules that others broke are mended (30s); modes iptables, ipvs, userspace' },
+  clusterCidr: { type: 'string', default: '', help: "ranges of the cluster's pods, a,b for two families" },
+  detectLocalMode: { type: 'string', default: '', help: 'how traffic of pods is recognised: ClusterCIDR (default), NodeCIDR, BridgeInterface, InterfaceNamePrefix' },
+  podBridgeInterface: { type: 'string', default: '', help: 'the bridge of BridgeInterface' },
+  podInterfaceNamePrefix: { type: 'string', default: '', help: 'the prefix of InterfaceNamePrefix' },
+  nodeportAddresses: { type: 'list', default: [], help: 'addresses or ranges on which node ports answer, primary or all' },
+  masqueradeAll: { type: 'boolean', default: false, help: 'endpoints see the node as the client of every cluster IP' },
+  masqueradeBit: { type: 'number', default: -1, help: 'bit of the packet mark for masquerading (14)' },
+  ipvsScheduler: { type: 'string', default: '', help: 'rr (default), wrr, lc, wlc, sh, dh, sed, nq …' },
+  cleanup: { type: 'boolean', default: false, help: 'removes the rules of all modes of the kernel from this machine and ends' },
   nodePortHost: { type: 'string', default: '', help: 'address of this machine on which node ports listen too; empty for none' },
   nodePortAddress: { type: 'string', default: '10.240.0.3', help: 'address in the emulated network that --node-port-host uses' },
-  healthzBindAddress: { type: 'string', default: '', help: 'host:port of /healthz, /livez and /metrics; empty for none' },
+  healthzBindAddress: { type: 'string', default: '', help: 'host:port of /healthz and /livez; default: none with vnet, else 0.0.0.0:10256' },
+  metricsBindAddress: { type: 'string', default: '', help: 'host:port of /metrics and /proxyMode; default: none with vnet, else 127.0.0.1:10249' },
 } as const satisfies ConfigSchema;
 
 export type KubeProxyConfig = ConfigOf<typeof kubeProxySchema>;

@@ -1,31 +1,38 @@
-import { apiConnectionSchema, connectApi, exposeNodePorts, runMain, switchConnector, tlsMaterial, vnetMemberSchema } from '@orrery/node-io';
-import { startAll, stopAll } from '@orrery/runtime';
-import { createOwnSwitch, remoteSwitchControl } from '@orrery/vnet-link';
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { createShell } from '@orrery/linux';
+import { apiConnectionSchema, connectApi, runMain, serveHttp, switchConnector, tlsMaterial, vnetMemberSchema } from '@orrery/node-io';
+import { ConfigError } from '@orrery/runtime';
 import { kubeProxySchema } from './config.ts';
-import { createNodeProxy } from './node-proxy.ts';
+import { loadConfiguration } from './configuration/load.ts';
+import { linuxSettings, mergeConfiguration } from './configuration/settings.ts';
+import { cleanUpAll, createLinuxProxy } from './linux/component.ts';
+import { createVnetProxy } from './vnet/component.ts';
+
+function fileText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new ConfigError(`cannot read --config ${path}: ${(error as Error).message}`);
+  }
+}
 
 await runMain({
   name: 'kube-proxy',
   summary: 'makes Services work on a node',
   schema: { ...kubeProxySchema, ...vnetMemberSchema, ...apiConnectionSchema },
-  create({ env, config }) {
-    const api = connectApi(env, config);
+  async create({ env, config: flags }) {
+    const file = flags.config ? loadConfiguration(fileText(flags.config)) : undefined;
+    const merged = file ? mergeConfiguration(flags, file) : flags;
+    const config = { ...flags, ...merged, proxyMode: merged.proxyMode || 'vnet' };
+    if (config.cleanup) {
+      await cleanUpAll(createShell(), linuxSettings({ ...config, proxyMode: 'iptables' }, { ips: [], podCidrs: [] }));
+      return { name: 'kube-proxy', start: () => Promise.resolve(), stop: () => Promise.resolve(), ready: () => true, ended: Promise.resolve('cleaned up') };
+    }
+    const kubeconfig = flags.kubeconfig || file?.clientConnection?.kubeconfig || '';
+    const api = await connectApi(env, { ...config, kubeconfig, ...(kubeconfig && !flags.kubeconfig ? { apiTransport: 'rest' as const } : {}) });
+    if (config.proxyMode !== 'vnet') return createLinuxProxy(env, { api, shell: createShell(), serveHttp }, { ...config, nodeName: config.nodeName || hostname().toLowerCase() });
     const tls = tlsMaterial(config);
-    const connect = switchConnector(tls);
-    const control = remoteSwitchControl(connect(config.vnetEndpoint), env.clock);
-    if (!config.nodePortHost) return createNodeProxy(env, { api, control }, config);
-    const own = createOwnSwitch(env, {
-      api, connect,
-      name: `node-ports-${config.nodeName}`,
-      address: config.nodePortAddress,
-      listen: config.vnetListen,
-      advertiseHost: config.vnetAdvertiseHost,
-      ...(tls ? { tls } : {}),
-    });
-    // Node ports are dialled at the node's own address, from an address of their own.
-    const net = { ...own.net, ips: [config.nodeIp], dial: own.net.dial.bind(own.net), udp: own.net.udp.bind(own.net) };
-    const nodePorts = exposeNodePorts({ net, host: config.nodePortHost, log: env.log });
-    const parts = [own, createNodeProxy(env, { api, control, nodePorts }, config)];
-    return { name: 'kube-proxy', start: (signal) => startAll(parts, signal), stop: () => stopAll(parts), ready: () => parts.every((part) => part.ready()) };
+    return createVnetProxy(env, { api, connect: switchConnector(tls), serveHttp, ...(tls ? { tls } : {}) }, config);
   },
 });

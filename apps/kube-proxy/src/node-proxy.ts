@@ -1,16 +1,21 @@
 import { Nodes } from '@orrery/api';
 import { type ApiClient, createInformer } from '@orrery/client';
+import type { HttpServer } from '@orrery/node-io';
 import type { Component, Env } from '@orrery/runtime';
 import { type RemoteSwitchControl, createVnetMembership } from '@orrery/vnet-link';
 import type { NodePortListeners } from './component.ts';
 import { createKubeProxy } from './component.ts';
 import type { KubeProxyConfig } from './config.ts';
+import { metricsHandler } from './health.ts';
+import { type ServeHttp, serveAt } from './servers.ts';
 
 export interface NodeProxyDeps {
   readonly api: ApiClient;
   /** The node's switch, in another process. */
   readonly control: RemoteSwitchControl;
   readonly nodePorts?: NodePortListeners;
+  /** For `--healthz-bind-address` and `--metrics-bind-address`. */
+  readonly serveHttp?: ServeHttp;
 }
 
 /**
@@ -18,7 +23,8 @@ export interface NodeProxyDeps {
  * tells it of the switches of the other nodes. A switch that was restarted is told everything again.
  */
 export function createNodeProxy(env: Env, deps: NodeProxyDeps, config: KubeProxyConfig): Component {
-  const { api, control, nodePorts } = deps;
+  const { api, control, nodePorts, serveHttp } = deps;
+  const servers: (HttpServer | undefined)[] = [];
   const proxy = createKubeProxy(env, { api, ...(nodePorts ? { nodePorts } : {}) }, config);
   const membership = createVnetMembership(env, { api, apply: (peers) => control.setPeers(peers) });
   const node = createInformer(api, Nodes, { env, fieldSelector: `metadata.name=${config.nodeName}` });
@@ -30,6 +36,7 @@ export function createNodeProxy(env: Env, deps: NodeProxyDeps, config: KubeProxy
   return {
     name: 'kube-proxy',
     async start(signal) {
+      if (serveHttp) servers.push(await serveAt(serveHttp, config.healthzBindAddress, proxy.health.handler), await serveAt(serveHttp, config.metricsBindAddress, metricsHandler(env, 'vnet')));
       control.onSession(() => {
         proxy.resync();
         membership.reapply();
@@ -44,6 +51,7 @@ export function createNodeProxy(env: Env, deps: NodeProxyDeps, config: KubeProxy
       node.stop();
       await proxy.stop();
       control.close();
+      await Promise.all(servers.splice(0).map((server) => server?.close()));
     },
     ready: () => proxy.ready(),
   };

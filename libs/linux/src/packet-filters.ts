@@ -39,7 +39,8 @@ export function createIptables(shell: Shell, family: 4 | 6): Iptables {
 export interface Ipvs {
   /** The text of `ipvsadm --restore`. */
   restore(text: string): Promise<void>;
-  save(): Promise<string>;
+  /** `ipvsadm -L -n`: endpoints with their weights and connections. */
+  list(): Promise<string>;
 }
 
 export function createIpvs(shell: Shell): Ipvs {
@@ -47,7 +48,7 @@ export function createIpvs(shell: Shell): Ipvs {
     async restore(text) {
       await shell.run('ipvsadm', ['--restore'], text);
     },
-    save: () => shell.run('ipvsadm', ['--save', '-n']),
+    list: () => shell.run('ipvsadm', ['-L', '-n']),
   };
 }
 

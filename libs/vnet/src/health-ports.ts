@@ -5,11 +5,11 @@ import type { HealthPort } from './rules.ts';
 const maxRequestBytes = 16 * 1024;
 
 /** What upstream's kube-proxy answers: 200 while the node has an endpoint, the count as a weight for balancers. */
-export function healthPortAnswer({ namespace, service, localEndpoints }: HealthPort): { status: number; headers: Record<string, string>; body: string } {
+export function healthPortAnswer({ namespace, service, localEndpoints }: HealthPort, proxyHealthy = true): { status: number; headers: Record<string, string>; body: string } {
   return {
-    status: localEndpoints > 0 ? 200 : 503,
+    status: localEndpoints > 0 && proxyHealthy ? 200 : 503,
     headers: { 'Content-Type': 'application/json', 'X-Content-Type-Options': 'nosniff', 'X-Load-Balancing-Endpoint-Weight': String(localEndpoints) },
-    body: `{\n\t"service": {\n\t\t"namespace": ${JSON.stringify(namespace)},\n\t\t"name": ${JSON.stringify(service)}\n\t},\n\t"localEndpoints": ${localEndpoints},\n\t"serviceProxyHealthy": true\n}`,
+    body: `{\n\t"service": {\n\t\t"namespace": ${JSON.stringify(namespace)},\n\t\t"name": ${JSON.stringify(service)}\n\t},\n\t"localEndpoints": ${localEndpoints},\n\t"serviceProxyHealthy": ${proxyHealthy}\n}`,
   };
 }
 

@@ -12,6 +12,8 @@ export interface IptablesOptions {
   readonly settings: NodeSettings;
   /** What a service becomes; by default upstream's chains. */
   readonly render?: (routings: readonly Routing[], context: PieceContext) => Piece;
+  /** Rules beside those of services. */
+  readonly shared?: (family: Family) => Piece;
 }
 
 async function saveAll(iptables: Iptables): Promise<Saved> {
@@ -36,7 +38,7 @@ function familyTables(family: Family, iptables: Iptables, options: IptablesOptio
         else next.delete(key);
         return { before, after };
       });
-      const text = full ? renderFull(family, { pieces: next.values(), settings, saved: await saveAll(iptables) }) : renderPartial(family, changes);
+      const text = full ? renderFull(family, { pieces: [...(options.shared ? [options.shared(family)] : []), ...next.values()], settings, saved: await saveAll(iptables) }) : renderPartial(family, changes);
       if (text) await iptables.restore(text);
       pieces = next;
     },

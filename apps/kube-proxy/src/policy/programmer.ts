@@ -2,17 +2,22 @@ import { EndpointSlices, Namespaces, NetworkPolicies, Pods } from '@orrery/api';
 import type { EndpointSlice, Namespace, Pod } from '@orrery/api/types';
 import { type ApiClient, type Informer, type InformerFactory, createInformer } from '@orrery/client';
 import type { Env } from '@orrery/runtime';
-import type { PodPolicy, PolicyProtocol } from '@orrery/vnet';
-import type { ProxyTarget } from '../component.ts';
+import type { PodPolicy, PolicyProtocol, SwitchControl } from '@orrery/vnet';
 import { createSyncRunner } from '../sync-runner.ts';
 import { type CompiledPolicies, type PolicyPod, compilePolicies, narrow } from './compile.ts';
+
+/** What enforces the policies of one node's pods. */
+export interface PolicyTarget {
+  readonly nodeName: string;
+  readonly control: Pick<SwitchControl, 'setPolicies'>;
+}
 
 /** Watches NetworkPolicies and has switches enforce them. Pods and namespaces are watched only while there is a policy. */
 export interface PolicyProgrammer {
   /** Does not wait for policies: a cluster whose kube-proxy may not read them works without. */
   start(signal?: AbortSignal): Promise<void>;
   stop(): Promise<void>;
-  add(target: ProxyTarget): void;
+  add(target: PolicyTarget): void;
   remove(nodeName: string): void;
   /** Programs all switches anew. */
   renewAll(): void;
@@ -64,7 +69,7 @@ export function createPolicyProgrammer(env: Env, { api, informers, delayMs }: Op
   const policies = createInformer(api, NetworkPolicies, { env });
   const slices = informers.informer(EndpointSlices);
   const seconds = env.metrics.gauge('orrery_kubeproxy_network_policies_sync_seconds', 'Time that the last compilation of all network policies took');
-  const targets = new Map<string, { target: ProxyTarget; pods: number; stale: boolean }>();
+  const targets = new Map<string, { target: PolicyTarget; pods: number; stale: boolean }>();
   let watched: Watched | undefined;
   let restUntil = 0;
 
@@ -113,7 +118,7 @@ export function createPolicyProgrammer(env: Env, { api, informers, delayMs }: Op
     const { rules, pods } = await compile();
     const byNode = Map.groupBy(pods, ({ nodeName }) => nodeName);
     const alone = [...targets.keys()].filter((name) => name !== '').length <= 1;
-    const tell = async (nodeName: string, state: { target: ProxyTarget; pods: number; stale: boolean }): Promise<void> => {
+    const tell = async (nodeName: string, state: { target: PolicyTarget; pods: number; stale: boolean }): Promise<void> => {
       const here: readonly PodPolicy[] = byNode.get(nodeName) ?? [];
       if (!here.length && !state.pods && !state.stale) return;
       state.stale = true;

@@ -1,0 +1,71 @@
+import type { HttpHandler } from '@orrery/node-io';
+import type { Node } from '@orrery/api/types';
+import type { Env } from '@orrery/runtime';
+
+/** Healthy means: no change waits longer than the timeout. */
+export interface ProxyHealth {
+  /** A change has come. */
+  queued(): void;
+  /** All changes that had come when the sync began are programmed. */
+  updated(): void;
+  /** The autoscaler drains nodes that it is about to delete, or that are being deleted, from load balancers. */
+  setNode(node: Pick<Node, 'metadata' | 'spec'>): void;
+  readonly healthy: boolean;
+  /** `/healthz` and `/livez`, as upstream's port 10256. */
+  readonly handler: HttpHandler;
+}
+
+const deletionTaint = 'ToBeDeletedByClusterAutoscaler';
+
+/** As Go prints a time. */
+const goTime = (ms: number): string => (ms ? new Date(ms).toISOString().replace('T', ' ').replace(/\.?0*Z$/, ' +0000 UTC') : '0001-01-01 00:00:00 +0000 UTC');
+
+export function createProxyHealth({ clock, metrics }: Pick<Env, 'clock' | 'metrics'>, { timeoutMs }: { timeoutMs: number }): ProxyHealth {
+  const healthz = metrics.counter('kubeproxy_proxy_healthz_total', 'Cumulative proxy healthz HTTP status');
+  const livez = metrics.counter('kubeproxy_proxy_livez_total', 'Cumulative proxy livez HTTP status');
+  let lastUpdated = 0;
+  let oldestQueued: number | undefined;
+  let eligible = true;
+  const isHealthy = (): boolean => oldestQueued === undefined || clock.now() - oldestQueued < timeoutMs;
+  const handler: HttpHandler = {
+    request({ url }, response) {
+      const path = url.split('?')[0];
+      if (path !== '/healthz' && path !== '/livez') return response.send(404, { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' }, '404 page not found\n');
+      const asNode = path === '/healthz';
+      const healthy = isHealthy() && (eligible || !asNode);
+      const now = clock.now();
+      const status = healthy ? 200 : 503;
+      (asNode ? healthz : livez).inc({ code: String(status) });
+      const times = `"lastUpdated": ${JSON.stringify(goTime(healthy ? now : lastUpdated))},"currentTime": ${JSON.stringify(goTime(now))}`;
+      return response.send(status, { 'content-type': 'application/json', 'x-content-type-options': 'nosniff' }, `{${times}${asNode ? `, "nodeEligible": ${eligible}` : ''}}`);
+    },
+  };
+  return {
+    queued: () => void (oldestQueued ??= clock.now()),
+    updated() {
+      oldestQueued = undefined;
+      lastUpdated = clock.now();
+    },
+    setNode({ metadata, spec }) {
+      eligible = !metadata?.deletionTimestamp && !(spec?.taints ?? []).some(({ key }) => key === deletionTaint);
+    },
+    get healthy() {
+      return isHealthy();
+    },
+    handler,
+  };
+}
+
+/** `/metrics`, `/proxyMode` and `/healthz`, as upstream's port 10249. */
+export function metricsHandler(env: Pick<Env, 'metrics'>, mode: string): HttpHandler {
+  const text = { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' };
+  return {
+    request({ url }, response) {
+      const path = url.split('?')[0];
+      if (path === '/metrics') return response.send(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }, env.metrics.expose());
+      if (path === '/proxyMode') return response.send(200, text, mode);
+      if (path === '/healthz') return response.send(200, text, 'ok');
+      return response.send(404, text, '404 page not found\n');
+    },
+  };
+}
