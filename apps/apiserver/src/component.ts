@@ -17,6 +17,7 @@ import type { UserInfo } from './pipeline/request-info.ts';
 import type { ApiServerCore, HealthCheck } from './server.ts';
 
 export { type ApiServerConfig, apiServerSchema } from './config.ts';
+export { storeChannel } from './storage/endpoints.ts';
 export type { UserInfo } from './pipeline/request-info.ts';
 
 export interface ApiServerDeps {

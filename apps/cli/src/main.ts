@@ -4,6 +4,7 @@ import { addChaos } from './commands/chaos.ts';
 import { addClock } from './commands/clock.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addDown } from './commands/down.ts';
+import { addEnvtest } from './commands/envtest.ts';
 import { addKubeconfig } from './commands/kubeconfig.ts';
 import { addLogs } from './commands/logs.ts';
 import { addPki } from './commands/pki.ts';
@@ -21,7 +22,7 @@ const program = new Command('orrery')
   .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 no cluster runs there, 4 one already does.\nThe data directory is --data-dir, else $ORRERY_DATA_DIR, else ~/.orrery/default.')
   .exitOverride();
 
-for (const add of [addUp, addUpgrade, addStatus, addLogs, addKubeconfig, addClock, addChaos, addDown, addCompletion, addPki, addBalance, addSchedule]) add(program);
+for (const add of [addUp, addUpgrade, addStatus, addLogs, addKubeconfig, addClock, addChaos, addEnvtest, addDown, addCompletion, addPki, addBalance, addSchedule]) add(program);
 for (const command of program.commands) command.exitOverride().showHelpAfterError('(see --help)');
 
 try {
