@@ -7,6 +7,7 @@ import type { KubeletConfig } from './config.ts';
 import type { KubeletConfiguration } from './configuration/types.ts';
 import { CsiDrivers } from './csi/csi-drivers.ts';
 import { CsiVolumes } from './csi/csi-volumes.ts';
+import { DeviceManager } from './devices/device-manager.ts';
 import { EvictionManager } from './eviction/eviction-manager.ts';
 import { ImageCollector } from './images/image-collector.ts';
 import { ImageManager } from './images/image-manager.ts';
@@ -88,6 +89,7 @@ class KubeletComponent implements Kubelet {
   private readonly evictions: EvictionManager;
   private readonly drivers: CsiDrivers | undefined;
   private readonly csi: CsiVolumes | undefined;
+  private readonly devices: DeviceManager | undefined;
   private readonly watcher: PluginWatcher | undefined;
   private readonly shutdowns: ShutdownManager;
   private readonly collector: ImageCollector;
@@ -109,11 +111,12 @@ class KubeletComponent implements Kubelet {
     const events = filtered(deps.events ?? createEventRecorder(env, { api, component: 'kubelet', host: config.nodeName }), config.eventRecords);
     this.ownSources = deps.sources === undefined;
     this.tokens = new TokenManager(env, { api });
-    this.agent = new NodeAgent(env, { api, runtime, config, nodeName: this.nodeName, checked: () => this.checked(), events, pressures: () => this.evictions.conditions, volumesInUse: () => this.csi?.inUse() ?? [], isShuttingDown: () => this.shutdowns.isShuttingDown });
+    this.agent = new NodeAgent(env, { api, runtime, config, nodeName: this.nodeName, checked: () => this.checked(), events, pressures: () => this.evictions.conditions, volumesInUse: () => this.csi?.inUse() ?? [], devices: () => this.devices?.amounts() ?? { capacity: {}, allocatable: {} }, isShuttingDown: () => this.shutdowns.isShuttingDown });
     const { plugins } = deps;
     if (plugins) {
       this.drivers = new CsiDrivers({ api, host: plugins, nodeName: this.nodeName, node: () => this.agent.node });
       this.csi = new CsiVolumes({ api, host: deps.volumes, drivers: this.drivers, nodeName: this.nodeName, rootDir: config.rootDir, changed: () => void this.agent.check() });
+      this.devices = new DeviceManager(env, { host: plugins, files: deps.volumes, dir: `${config.rootDir}/device-plugins`, changed: () => void this.agent.check() });
       this.watcher = new PluginWatcher(env, { host: plugins, dir: `${config.rootDir}/plugins_registry`, handlers: [this.drivers] });
     }
     const network = deps.dialer && new PodNetwork(env.clock, { dialer: deps.dialer, ...(deps.secure ? { secure: deps.secure } : {}) });
@@ -137,6 +140,7 @@ class KubeletComponent implements Kubelet {
       actions,
       node: () => this.agent.node,
       hostIps: () => config.nodeIps,
+      devices: this.devices,
       admit: (pod) => this.shutdowns.admit(pod) ?? this.evictions.admit(pod),
       networkProblem: () => (this.agent.health.networkReady ? undefined : this.agent.health.problems.join(', ')),
     };
@@ -171,6 +175,7 @@ class KubeletComponent implements Kubelet {
     const { sources } = this.context;
     try {
       await this.agent.start(stop);
+      await this.devices?.start();
       this.feeds.push(sources.node(this.nodeName, { add: (node) => this.agent.observe(node), update: (node) => this.agent.observe(node) }));
       this.pods.adopt(await this.context.runtime.pods());
       this.runtimeEvents.start();
@@ -203,6 +208,7 @@ class KubeletComponent implements Kubelet {
     this.evictions.stop();
     this.watcher?.stop();
     await this.drivers?.close();
+    await this.devices?.stop();
     this.shutdowns.stop();
     this.collector.stop();
     this.statics.stop();

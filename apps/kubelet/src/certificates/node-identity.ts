@@ -27,20 +27,21 @@ export interface ClientIdentityOptions {
 export async function joinCluster(env: Env, options: ClientIdentityOptions): Promise<{ api: ApiClient; stop: () => void }> {
   const { nodeName, store, connect } = options;
   let asking: ApiClient | undefined;
-  let own: SwitchingApi | undefined;
+  const own: { api?: SwitchingApi } = {};
   const certificates = new CertificateManager(env, {
-    api: () => own ?? (asking ??= options.bootstrap()),
+    api: () => own.api ?? (asking ??= options.bootstrap()),
     store,
     signerName: 'kubernetes.io/kube-apiserver-client-kubelet',
     usages: ['digital signature', 'client auth'],
     draft: () => draft(nodeName),
-    changed: (renewed) => void own?.replace(connect(renewed)),
+    changed: (renewed) => void own.api?.replace(connect(renewed)),
   });
   const first = await certificates.obtain(options.signal);
   await asking?.close();
-  own = switchingApi(connect(first));
+  const api = switchingApi(connect(first));
+  own.api = api;
   if (options.rotate) certificates.start();
-  return { api: own, stop: () => certificates.stop() };
+  return { api, stop: () => certificates.stop() };
 }
 
 export interface ServingIdentityOptions {

@@ -18,6 +18,7 @@ export interface NodeAgentOptions {
   /** Called after every look at the runtime, in case its readiness changed. */
   readonly checked: (health: RuntimeHealth) => void;
   readonly pressures: () => readonly Pressure[];
+  readonly devices: () => NodeFacts['devices'];
   readonly volumesInUse: () => readonly string[];
   readonly isShuttingDown: () => boolean;
 }
@@ -149,7 +150,7 @@ export class NodeAgent {
 
   private facts(): NodeFacts {
     const { config, nodeName } = this.options;
-    return { config, nodeName, runtime: this.runtimeVersion, health: this.health, ips: config.nodeIps, machineId: this.machineId, bootId: this.bootId, images: this.images, pressures: this.options.pressures(), isShuttingDown: this.options.isShuttingDown(), volumesInUse: this.options.volumesInUse() };
+    return { config, nodeName, runtime: this.runtimeVersion, health: this.health, ips: config.nodeIps, machineId: this.machineId, bootId: this.bootId, images: this.images, pressures: this.options.pressures(), isShuttingDown: this.options.isShuttingDown(), volumesInUse: this.options.volumesInUse(), devices: this.options.devices() };
   }
 
   private async register(): Promise<Node> {

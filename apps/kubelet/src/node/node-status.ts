@@ -18,6 +18,8 @@ export interface NodeFacts {
   readonly images: NonNullable<NodeStatus['images']>;
   /** Of what there is too little. */
   readonly pressures: readonly Pressure[];
+  /** Amounts of what device plug-ins have. */
+  readonly devices: { readonly capacity: Readonly<Record<string, string>>; readonly allocatable: Readonly<Record<string, string>> };
   /** Volumes that are mounted here: they must not be detached. */
   readonly volumesInUse: readonly string[];
   /** The node is going down in an orderly way. */
@@ -109,10 +111,10 @@ function addressesOf(facts: NodeFacts, old: readonly NodeAddress[]): NodeAddress
 /** The status the kubelet reports for its node. */
 export function nodeStatus(facts: NodeFacts, old: NodeStatus, nowMs: number): NodeStatus {
   const { config, runtime } = facts;
-  const capacity = nodeCapacity(config);
+  const capacity = nodeCapacity(config, facts.devices.capacity);
   return {
     capacity,
-    allocatable: allocatableOf(config, capacity),
+    allocatable: { ...allocatableOf(config, capacity), ...facts.devices.allocatable },
     conditions: conditions(facts, old.conditions ?? [], nowMs),
     addresses: addressesOf(facts, old.addresses ?? []),
     daemonEndpoints: { kubeletEndpoint: { Port: config.port } },

@@ -44,6 +44,7 @@ export class PodManager {
     if (!worker) return this.add(pod);
     if (isTerminal(pod.status?.phase)) {
       this.ledger.remove(worker.uid);
+      this.context.devices?.release(worker.uid);
       this.freed();
     }
     worker.update(pod);
@@ -123,7 +124,7 @@ export class PodManager {
   }
 
   private admit(pod: Pod): Rejection | undefined {
-    return this.context.admit(pod) ?? admitSysctls(pod, this.context.config.allowedUnsafeSysctls) ?? admitPod(pod, this.context.node(), this.ledger);
+    return this.context.admit(pod) ?? admitSysctls(pod, this.context.config.allowedUnsafeSysctls) ?? admitPod(pod, this.context.node(), this.ledger) ?? this.context.devices?.admit(pod);
   }
 
   /** Pods that were taken before, by this kubelet or an earlier one, are not asked again. */
@@ -133,6 +134,7 @@ export class PodManager {
 
   private forget(uid: string): void {
     this.workers.delete(uid);
+    this.context.devices?.release(uid);
     this.finished(uid);
   }
 

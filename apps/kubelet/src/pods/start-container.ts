@@ -2,6 +2,7 @@ import { Pods } from '@orrery/api';
 import { parseQuantity, quantityValue } from '@orrery/apimachinery';
 import type { Pod, Service } from '@orrery/api/types';
 import type { PodSandboxConfig } from '@orrery/proto/cri';
+import { noGifts } from '../devices/device-manager.ts';
 import { ConfigFault, type EnvironmentSources, buildEnvironment } from '../env/environment.ts';
 import { pullCredentials } from '../images/credentials.ts';
 import { StartFault } from '../images/image-manager.ts';
@@ -113,8 +114,11 @@ async function prepare(input: StartInput, restartCount: number): Promise<ReturnT
       podDir: context.volumes.podDir(uidOf(pod)),
       terminationLog: terminationLogPath(input, restartCount),
     });
+    const gifts = (await context.devices?.prepare(pod, container.name)) ?? noGifts;
+    for (const [name, value] of Object.entries(gifts.environment)) environment.set(name, value);
     const memoryCapacity = quantityValue(parseQuantity(context.config.memory));
-    return containerConfig({ pod, container, restartCount, imageRef: ref, image, environment, mounts, memoryCapacity });
+    const made = containerConfig({ pod, container, restartCount, imageRef: ref, image, environment, mounts: [...mounts, ...gifts.mounts], memoryCapacity });
+    return { ...made, devices: [...gifts.devices], annotations: { ...made.annotations, ...gifts.annotations }, CDIDevices: gifts.cdi.map((name) => ({ name })) };
   } catch (error) {
     const { message } = error as Error;
     if (!(error instanceof ConfigFault)) context.env.log.debug('container cannot be made', { container: container.name, error });
