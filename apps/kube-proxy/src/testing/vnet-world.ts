@@ -56,7 +56,7 @@ function routed(stack: NetStack, node: VnetSwitch): Pick<NetStack, 'dial' | 'udp
 type Client = Pick<NetStack, 'dial' | 'udp'>;
 
 /** The emulated network, with a switch outside that sends addresses of services to a node, as a router does. */
-export function createVnetWorld(): Promise<World> {
+export function createVnetWorld(): Promise<World & { readonly switches: Readonly<Record<'a' | 'b', VnetSwitch>> }> {
   const fabric = createFabric({ clock: realClock, random: seededRandom(5), log: silentLogger, metrics: createMetrics() });
   const switches: Record<'a' | 'b', VnetSwitch> = {
     a: fabric.addSwitch({ node: 'node-a', nodeIp: nodeIp.a, podCidr: '10.244.1.0/24' }),
@@ -75,6 +75,7 @@ export function createVnetWorld(): Promise<World> {
     return control.updateServices([{ layer: 'own', full: false, services: rules }]);
   };
   return Promise.resolve({
+    switches,
     ips: (of) => stacks[of].ips,
     nodeIps: (node) => [nodeIp[node]],
     async apply(services) {
@@ -91,5 +92,5 @@ export function createVnetWorld(): Promise<World> {
       for (const each of [switches.a, switches.b, outside]) each.close();
       return Promise.resolve();
     },
-  } satisfies World);
+  } satisfies World & { switches: unknown });
 }
