@@ -36,7 +36,7 @@ export const kubeletSchema = {
   statusDelayMs: { type: 'number', default: 200, help: 'how long a pod may take to start before its ContainerCreating status is sent; saves a write for those that are faster' },
   allowedUnsafeSysctls: { type: 'list', default: [], help: 'sysctls that pods may set besides the safe ones; a trailing * stands for all of a kind' },
   kubeReserved: { type: 'list', default: [], help: 'what is not allocatable because Kubernetes itself needs it, name=quantity each' },
-  enforceNodeAllocatable: { type: 'list', default: ['pods'], help: 'what allocatable is enforced for; none for nothing' },
+  enforceNodeAllocatable: { type: 'list', default: ['pods'], help: 'pods: the memory eviction threshold holds for the pods\' share of the node too; none: only for the node' },
   evictionHard: { type: 'list', default: Object.entries(defaultEvictionHard).map(([signal, limit]) => `${signal}<${limit}`), help: 'pods are evicted at once when less is left, signal<limit each' },
   evictionSoft: { type: 'list', default: [], help: 'pods are evicted when less is left for the grace period, signal<limit each' },
   evictionSoftGracePeriod: { type: 'list', default: [], help: 'grace periods of soft thresholds, signal=duration each' },
@@ -56,8 +56,6 @@ export const kubeletSchema = {
   imageGcLowThreshold: { type: 'number', default: 80, help: 'percent of the disk in use down to which images are removed' },
   minimumImageTtlDuration: { type: 'string', default: '2m0s', help: 'how long an image is kept although it is not used' },
   imageMaximumGcAge: { type: 'string', default: '0s', help: 'how long an image may be unused before it is removed; 0: for ever' },
-  containerLogMaxSize: { type: 'string', default: '10Mi', help: 'size at which the log of a container is rotated' },
-  containerLogMaxFiles: { type: 'number', default: 5, help: 'how many files of a container\'s log are kept' },
   maxContainerRestartPeriod: { type: 'string', default: '5m0s', help: 'longest wait between restarts of a container that crashes' },
   enableServiceLinks: { type: 'boolean', default: true, help: 'service environment variables for pods that want them' },
 } as const satisfies ConfigSchema;

@@ -70,8 +70,6 @@ export function settingsOf(kc: KubeletConfiguration): Record<string, unknown> {
     imageGcLowThreshold: kc.imageGCLowThresholdPercent,
     minimumImageTtlDuration: kc.imageMinimumGCAge,
     imageMaximumGcAge: kc.imageMaximumGCAge,
-    containerLogMaxSize: kc.containerLogMaxSize,
-    containerLogMaxFiles: kc.containerLogMaxFiles,
     maxContainerRestartPeriod: kc.crashLoopBackOff?.maxContainerRestartPeriod,
   };
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
@@ -111,8 +109,6 @@ export function shownConfiguration(config: KubeletConfig, file: KubeletConfigura
     imageGCLowThresholdPercent: config.imageGcLowThreshold,
     imageMinimumGCAge: config.minimumImageTtlDuration,
     imageMaximumGCAge: config.imageMaximumGcAge,
-    containerLogMaxSize: config.containerLogMaxSize,
-    containerLogMaxFiles: config.containerLogMaxFiles,
     crashLoopBackOff: { maxContainerRestartPeriod: config.maxContainerRestartPeriod },
   };
   const maps = {

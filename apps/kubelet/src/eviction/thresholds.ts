@@ -37,6 +37,8 @@ export interface ThresholdTexts {
   readonly soft: Readonly<Record<string, string>>;
   readonly softGracePeriods: Readonly<Record<string, string>>;
   readonly minimumReclaims: Readonly<Record<string, string>>;
+  /** What holds for the node's memory holds for the pods' share of it too. Default true. */
+  readonly forPods?: boolean;
 }
 
 export function limitAmount(limit: Limit, capacity: number): number {
@@ -86,8 +88,8 @@ function gracePeriod(text: string): number {
   return periodMs;
 }
 
-/** Reads thresholds as KubeletConfiguration has them. What holds for the node's memory holds for the pods' share of it too. Throws with upstream's words. */
-export function parseThresholds({ hard, soft, softGracePeriods, minimumReclaims }: ThresholdTexts): Threshold[] {
+/** Reads thresholds as KubeletConfiguration has them. Throws with upstream's words. */
+export function parseThresholds({ hard, soft, softGracePeriods, minimumReclaims, forPods = true }: ThresholdTexts): Threshold[] {
   const graces = new Map(Object.entries(softGracePeriods).map(([signal, text]) => [knownSignal(signal), gracePeriod(text)]));
   const reclaims = new Map(Object.entries(minimumReclaims).map(([signal, text]) => [knownSignal(signal), reclaimLimit(knownSignal(signal), text)]));
   const read = (texts: Readonly<Record<string, string>>, isHard: boolean): Threshold[] =>
@@ -100,6 +102,6 @@ export function parseThresholds({ hard, soft, softGracePeriods, minimumReclaims 
       return [{ signal, limit, graceMs, isHard, reclaim: reclaims.get(signal) }];
     });
   const all = [...read(hard, true), ...read(soft, false)];
-  const ofPods = all.filter(({ signal, isHard }) => signal === 'memory.available' && isHard).map((threshold) => ({ ...threshold, signal: 'allocatableMemory.available' as const }));
+  const ofPods = (forPods ? all : []).filter(({ signal, isHard }) => signal === 'memory.available' && isHard).map((threshold) => ({ ...threshold, signal: 'allocatableMemory.available' as const }));
   return [...all, ...ofPods];
 }

@@ -15,7 +15,7 @@ export function reservedResources(config: KubeletConfig): Record<string, string>
 
 /** The node's eviction thresholds. Throws for settings that mean nothing. */
 export function evictionThresholds(config: KubeletConfig): Threshold[] {
-  return parseThresholds({ hard: limits(config.evictionHard), soft: limits(config.evictionSoft), softGracePeriods: pairs(config.evictionSoftGracePeriod), minimumReclaims: pairs(config.evictionMinimumReclaim) });
+  return parseThresholds({ hard: limits(config.evictionHard), soft: limits(config.evictionSoft), softGracePeriods: pairs(config.evictionSoftGracePeriod), minimumReclaims: pairs(config.evictionMinimumReclaim), forPods: config.enforceNodeAllocatable.includes('pods') });
 }
 
 const keptBack = { 'memory.available': 'memory', 'nodefs.available': 'ephemeral-storage' } as const;

@@ -201,7 +201,11 @@ export function createKubeletServer(env: Env, deps: KubeletServerDeps, config: C
   const api = new KubeletApi(env, deps);
   const workers = (): PodWorker[] => [...deps.kubelets()].flatMap((kubelet) => [...kubelet.pods.list()]);
   env.metrics.gaugeFn('kubelet_running_pods', 'Number of pods that have a running pod sandbox', () => workers().filter((worker) => worker.sandbox).length);
-  env.metrics.gaugeFn('kubelet_running_containers', 'Number of currently running containers', () => workers().reduce((so, { runtime }) => so + runtime.containers.filter(({ state }) => state === 'running').length, 0));
+  env.metrics.collect('kubelet_running_containers', { type: 'gauge', help: 'Number of currently running containers' }, () => {
+    const counts = new Map<string, number>([['running', 0]]);
+    for (const { runtime } of workers()) for (const { state } of runtime.containers) counts.set(state, (counts.get(state) ?? 0) + 1);
+    return [...counts].map(([state, value]) => ({ labels: { container_state: state }, value }));
+  });
   const handler = api.handler({ authenticated: true });
   const servers: HttpServer[] = [];
   const healthy = (): boolean => [...deps.kubelets()].every((kubelet) => kubelet.ready());
