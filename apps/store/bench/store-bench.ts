@@ -18,7 +18,7 @@ const help = `npm run bench -- store [options]
   --keys N          for restart and memory (1000000)
   --dir DIR         where the data goes (${tmpdir()}): all on one disk, or the comparison means nothing
   --source          run ours from source instead of the bundle
-  --node-flags F    of our server (--max-semi-space-size=8, as its README has it)
+  --node-flags F    of our server, for a profile, say (none)
   --json FILE       writes the figures there
 
 Both servers sync every write before they answer. The load comes from a process of its own that costs little, the same for both; it goes
@@ -37,7 +37,7 @@ const { values: flags } = parseArgs({
     keys: { type: 'string', default: '1000000' },
     dir: { type: 'string', default: tmpdir() },
     source: { type: 'boolean', default: false },
-    'node-flags': { type: 'string', default: '--max-semi-space-size=8' },
+    'node-flags': { type: 'string', default: '' },
     json: { type: 'string' },
   },
 });

@@ -24,6 +24,7 @@ export * from './health-server.ts';
 export * from './grpc-dialer.ts';
 export * from './grpc-listener.ts';
 export * from './journal-file.ts';
+export * from './lean-heap.ts';
 export * from './append-state.ts';
 export * from './balancer-network.ts';
 export * from './blob-folder.ts';
