@@ -1,4 +1,5 @@
 import type { Disk, Fault, Quota, Route, ScalingGroup, Snapshot } from '@orrery/proto/cloud';
+import type { BlobFolder, HttpServer, ServeHttp } from '@orrery/node-io';
 import { type Channel, type GrpcServer, type TlsMaterial, grpcServer, inMemoryChannel } from '@orrery/rpc';
 import { type Component, ConfigError, type Env } from '@orrery/runtime';
 import { createAddressPool } from './address-pool.ts';
@@ -8,6 +9,7 @@ import { type DiskContents, createDisks } from './disks.ts';
 import { createFaults } from './faults.ts';
 import { type SavedInstance, createInstances } from './instances.ts';
 import { type CloudState, type Ledger, createLedger } from './ledger.ts';
+import { createRegistry } from './registry/registry.ts';
 import { createQuotas } from './quotas.ts';
 import { createRoutes } from './routes.ts';
 import { createScalingGroups } from './scaling-groups.ts';
@@ -26,6 +28,13 @@ export interface CloudDeps {
   /** Without it disks have no content. */
   readonly contents?: DiskContents;
   readonly tls?: TlsMaterial;
+  /** What the image registry needs where one is wanted. */
+  readonly registry?: {
+    readonly blobs: BlobFolder;
+    readonly serve: ServeHttp;
+    /** Password by user. */
+    readonly users: ReadonlyMap<string, string>;
+  };
 }
 
 function createParts(env: Env, { deps, ledger, config }: { deps: CloudDeps; ledger: Ledger; config: CloudConfig }): CloudParts {
@@ -52,12 +61,23 @@ function createParts(env: Env, { deps, ledger, config }: { deps: CloudDeps; ledg
   };
 }
 
+async function startRegistry(env: Env, { deps, ledger, config }: { deps: CloudDeps; ledger: Ledger; config: CloudConfig }): Promise<HttpServer | undefined> {
+  const { registry } = deps;
+  if (!config.registryListen) return undefined;
+  if (!registry) throw new ConfigError('--registry-dir is needed for --registry-listen');
+  const colon = config.registryListen.lastIndexOf(':');
+  await registry.blobs.discardAll();
+  const handler = createRegistry(env, { ledger, blobs: registry.blobs, users: registry.users, open: config.registryOpen });
+  return registry.serve({ host: config.registryListen.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(config.registryListen.slice(colon + 1)), handler });
+}
+
 /** The cloud provider that the cluster runs on, emulated: machines, disks, routes, and load balancers with a real data plane on this machine. */
-export function createCloud(env: Env, deps: CloudDeps, config: CloudConfig): Component & { channel(): Channel; port(): number } {
+export function createCloud(env: Env, deps: CloudDeps, config: CloudConfig): Component & { channel(): Channel; port(): number; registryPort(): number } {
   const ledger = createLedger(deps.state);
   const parts = createParts(env, { deps, ledger, config });
   const services = cloudServices(parts);
   let server: GrpcServer | undefined;
+  let registry: HttpServer | undefined;
   let port = 0;
   let serving = false;
   return {
@@ -65,6 +85,7 @@ export function createCloud(env: Env, deps: CloudDeps, config: CloudConfig): Com
     async start() {
       await ledger.load();
       await parts.balancers.restore();
+      registry = await startRegistry(env, { deps, ledger, config });
       if (config.listen) {
         server = grpcServer(services, deps.tls ? { tls: deps.tls, requireClientCert: true } : {});
         port = await server.listen(config.listen);
@@ -74,11 +95,13 @@ export function createCloud(env: Env, deps: CloudDeps, config: CloudConfig): Com
     async stop() {
       serving = false;
       await server?.stop();
+      await registry?.close();
       await parts.balancers.close();
       await ledger.flush();
     },
     ready: () => serving,
     channel: () => inMemoryChannel(services),
     port: () => port,
+    registryPort: () => registry?.port ?? 0,
   };
 }

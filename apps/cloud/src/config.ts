@@ -16,6 +16,10 @@ export const cloudSchema = {
   instanceTransitionMs: { type: 'number', default: 2000, help: 'how long an instance takes to start, stop and go' },
   disksPerNode: { type: 'number', default: 16, help: 'how many disks a node takes' },
   quotas: { type: 'list', default: [], help: 'limits, RESOURCE=NUMBER each, of instances, load-balancers, listeners, routes, scaling-groups, disks, disk-gib, snapshots' },
+  registryListen: { type: 'string', default: '', help: 'host:port of the image registry (HTTP); empty for none' },
+  registryDir: { type: 'string', default: '', help: 'folder of the layers of images; needed by the registry' },
+  registryUsersFile: { type: 'string', default: '', help: 'file of the registry\'s users, USER:PASSWORD a line; without it everybody may push and pull' },
+  registryOpen: { type: 'list', default: [], help: 'repositories, or what is before a / of them, that everybody may pull' },
 } as const satisfies ConfigSchema;
 
 export type CloudConfig = ConfigOf<typeof cloudSchema>;

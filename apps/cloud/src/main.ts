@@ -1,12 +1,14 @@
-import { apiConnectionSchema, appendState, balancerNetwork, connectApi, folderContents, runMain, switchConnector, tlsMaterial, vnetMemberSchema } from '@orrery/node-io';
+import { readFileSync } from 'node:fs';
+import { apiConnectionSchema, appendState, balancerNetwork, blobFolder, connectApi, folderContents, runMain, serveHttp, switchConnector, tlsMaterial, vnetMemberSchema } from '@orrery/node-io';
 import { startAll, stopAll } from '@orrery/runtime';
 import { createOwnSwitch } from '@orrery/vnet-link';
 import { createCloud } from './component.ts';
 import { cloudSchema } from './config.ts';
+import { registryUsers } from './registry/users.ts';
 
 await runMain({
   name: 'cloud',
-  summary: 'the emulated cloud provider: instances, disks, routes, load balancers',
+  summary: 'the emulated cloud provider: instances, disks, routes, load balancers, image registry',
   schema: { ...cloudSchema, ...vnetMemberSchema, ...apiConnectionSchema },
   create({ env, config }) {
     const tls = tlsMaterial(config);
@@ -21,7 +23,9 @@ await runMain({
     });
     const state = config.stateFile ? { state: appendState(config.stateFile) } : {};
     const contents = config.diskDir ? { contents: folderContents(config.diskDir) } : {};
-    const cloud = createCloud(env, { network: balancerNetwork(own.net), ...state, ...contents, ...(tls ? { tls } : {}) }, config);
+    const users = registryUsers(config.registryUsersFile ? readFileSync(config.registryUsersFile, 'utf8') : '');
+    const registry = config.registryDir ? { registry: { blobs: blobFolder(config.registryDir), serve: serveHttp, users } } : {};
+    const cloud = createCloud(env, { network: balancerNetwork(own.net), ...state, ...contents, ...registry, ...(tls ? { tls } : {}) }, config);
     const parts = [own, cloud];
     return { name: 'cloud', start: (signal) => startAll(parts, signal), stop: () => stopAll(parts), ready: () => parts.every((part) => part.ready()) };
   },
