@@ -2,6 +2,7 @@ import type { ChaosWorld } from '@orrery/chaos';
 import type { ApiClient } from '@orrery/client';
 import type { Clock } from '@orrery/runtime';
 import type { DataDir } from './data-dir.ts';
+import type { NodeControl } from './single/added-nodes.ts';
 import type { ExtraConfig } from './extra-config.ts';
 
 /** What `orrery up` was asked for. */
@@ -46,6 +47,8 @@ export interface Cluster {
   kubeconfig(): string;
   /** host:port by purpose, for people and for `orrery status`. */
   endpoints(): Readonly<Record<string, string>>;
+  /** Adds and removes nodes, where they are in this process. */
+  nodeControl?(): NodeControl | undefined;
   /** What faults can do to a cluster whose components are in this process. */
   chaosWorld?(api: ApiClient): ChaosWorld;
   /** pid by component, where components are processes of their own. */

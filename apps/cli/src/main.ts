@@ -7,6 +7,7 @@ import { addDown } from './commands/down.ts';
 import { addEnvtest } from './commands/envtest.ts';
 import { addKubeconfig } from './commands/kubeconfig.ts';
 import { addLogs } from './commands/logs.ts';
+import { addNode } from './commands/node.ts';
 import { addPki } from './commands/pki.ts';
 import { addSchedule } from './commands/schedule.ts';
 import { addStatus } from './commands/status.ts';
@@ -22,7 +23,7 @@ const program = new Command('orrery')
   .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 no cluster runs there, 4 one already does.\nThe data directory is --data-dir, else $ORRERY_DATA_DIR, else ~/.orrery/default.')
   .exitOverride();
 
-for (const add of [addUp, addUpgrade, addStatus, addLogs, addKubeconfig, addClock, addChaos, addEnvtest, addDown, addCompletion, addPki, addBalance, addSchedule]) add(program);
+for (const add of [addUp, addUpgrade, addStatus, addLogs, addKubeconfig, addClock, addNode, addChaos, addEnvtest, addDown, addCompletion, addPki, addBalance, addSchedule]) add(program);
 for (const command of program.commands) command.exitOverride().showHelpAfterError('(see --help)');
 
 try {

@@ -124,7 +124,7 @@ async function runForeground(dir: DataDir, options: UpOptions): Promise<void> {
     if (options.kubeconfig) writeKubeconfig(resolve(options.kubeconfig), cluster.kubeconfig());
     phase = 'started';
     chaos = createChaosHost({ dir, name: clusterName(dir), cluster, clock });
-    control = await serveControl(dir.control, { ...(options.layout === 'single' ? { clock } : {}), chaos, root: dir.root });
+    control = await serveControl(dir.control, { ...(options.layout === 'single' ? { clock } : {}), chaos, nodes: cluster.nodeControl?.(), root: dir.root });
     publishState(dir, cluster, options, false);
     await cluster.untilReady(step, stop);
     phase = 'ready';

@@ -2,11 +2,14 @@ import { rmSync } from 'node:fs';
 import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
 import type { AdjustableClock } from '@orrery/runtime';
 import type { ChaosHost } from '../chaos/chaos-host.ts';
+import { type NodeControl, nodeRequest } from '../single/added-nodes.ts';
 import { type ClockRequest, controlClock } from './clock-control.ts';
 
 export interface ControlTarget {
   /** Absent where components are processes of their own: they go by the machine's. */
   readonly clock?: AdjustableClock;
+  /** Absent where nodes are processes of their own. */
+  readonly nodes?: NodeControl | undefined;
   readonly chaos: ChaosHost;
   /** The cluster's data directory. */
   readonly root: string;
@@ -41,7 +44,18 @@ async function answerChaos({ chaos }: ControlTarget, request: IncomingMessage, r
   refuse(response, 400, 'not understood: {"action":"enable"} or {"action":"end","names":["…"]}');
 }
 
+async function answerNodes(nodes: NodeControl, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const reply = (body: object): void => void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+  if (request.method === 'GET') return reply({ nodes: nodes.list() });
+  const asked = nodeRequest(await bodyOf(request).catch(() => undefined));
+  if (!asked) return refuse(response, 400, 'not understood: {"action":"add","node":{…}} or {"action":"remove","name":"…"}');
+  if (asked.action === 'add') return reply({ name: await nodes.add(asked.node) });
+  await nodes.remove(asked.name);
+  reply({ name: asked.name });
+}
+
 async function answer(target: ControlTarget, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  if (request.url === '/nodes' && target.nodes) return answerNodes(target.nodes, request, response);
   if (request.url === '/chaos') return answerChaos(target, request, response);
   if (request.url !== '/clock' || !target.clock) return refuse(response, 404, `there is no ${request.url ?? ''}`);
   const { clock } = target;

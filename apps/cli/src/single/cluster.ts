@@ -22,6 +22,7 @@ import { extraSettings } from '../extra-config.ts';
 import { loadBalancerRange } from '../load-balancer-range.ts';
 import { network, podRange } from './addresses.ts';
 import { dnsAnswers, nodesReady } from './readiness.ts';
+import type { NodeControl } from './added-nodes.ts';
 import { type EmulatedNodes, createEmulatedNodes } from './nodes.ts';
 import { singleScheduler } from './scheduler.ts';
 
@@ -105,6 +106,10 @@ class SingleCluster implements Cluster {
     const wanted = Object.entries(optional).filter(([name]) => !this.options.without.has(name));
     await Promise.all([...wanted.map(([, create]) => this.run(create(), signal)), this.run(nodes, signal)]);
     step(`${[...wanted.map(([name]) => name), `${this.options.nodes} kubelets`].join(', ')} started`);
+  }
+
+  nodeControl(): NodeControl | undefined {
+    return this.nodes?.control;
   }
 
   async untilReady(step: (text: string) => void, signal: AbortSignal): Promise<void> {

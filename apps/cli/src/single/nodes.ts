@@ -1,20 +1,26 @@
 import { join } from 'node:path';
+import { Nodes } from '@orrery/api';
 import type { ApiClient } from '@orrery/client';
 import { type EventQueue, createEventQueue, createEventRecorder } from '@orrery/client';
 import { createContainerRuntime, runtimeConfig } from '@orrery/container-runtime/component';
 import { MemoryLogs, directoryManifests } from '@orrery/cri';
 import type { KubeProxy } from '@orrery/kube-proxy/component';
 import { type Kubelet, type KubeletSources, createKubelet, createKubeletServer, createKubeletSources, kubeletSchema, kubeletServerSchema } from '@orrery/kubelet/component';
+import { isNotFound } from '@orrery/errors';
 import { type Pki, dialHost, dialTlsOver, grpcHealthOverConn, serveHttp, serveTlsOver, serveUnaryOver, tlsOverConn } from '@orrery/node-io';
 import { type Component, type Env, resolveConfig, startAll, stopAll } from '@orrery/runtime';
 import type { Fabric } from '@orrery/vnet';
 import type { ClusterOptions } from '../cluster.ts';
 import { extraSettings } from '../extra-config.ts';
+import { UserError } from '../user-error.ts';
+import { type AddedNode, AddedNodes, type NodeControl } from './added-nodes.ts';
 import { nodeAddress, nodeName } from './addresses.ts';
 import { nodeFiles } from './node-files.ts';
 
 /** The emulated nodes of a process: a switch, a container runtime and a kubelet each. */
-export type EmulatedNodes = Component;
+export interface EmulatedNodes extends Component {
+  readonly control: NodeControl;
+}
 
 export interface EmulatedNodesDeps {
   readonly options: ClusterOptions;
@@ -40,10 +46,13 @@ interface EmulatedNode extends Component {
   readonly kubelet: Kubelet;
 }
 
-function createNode(index: number, { deps, kubeletEnv, runtimeEnv, sources, events, endpoint }: Shared): EmulatedNode {
+interface NodeSpec extends Omit<AddedNode, 'index'> {
+  readonly ip: string;
+}
+
+function createNode(spec: NodeSpec, { deps, kubeletEnv, runtimeEnv, sources, events, endpoint }: Shared): EmulatedNode {
   const { options, fabric } = deps;
-  const name = nodeName(index);
-  const ip = nodeAddress(index);
+  const { name, ip } = spec;
   const user = deps.client(`system:node:${name}`, ['system:nodes']);
   const netSwitch = fabric.addSwitch({ node: name, nodeIp: ip });
   const root = join(options.dir.root, 'nodes', name);
@@ -64,7 +73,7 @@ function createNode(index: number, { deps, kubeletEnv, runtimeEnv, sources, even
       events: createEventRecorder(kubeletEnv, { api: user, component: 'kubelet', host: name, queue: events }),
     },
     resolveConfig(kubeletSchema, [
-      { nodeName: name, nodeIps: [ip], cpu: options.node.cpu, memory: options.node.memory, maxPods: options.node.pods, kubeletEndpoint: endpoint, port: Number(endpoint.split(':')[1]), podManifestPath: '/etc/kubernetes/manifests' },
+      { nodeName: name, nodeIps: [ip], cpu: spec.cpu, memory: spec.memory, maxPods: spec.pods, nodeLabels: spec.labels, registerWithTaints: spec.taints, kubeletEndpoint: endpoint, port: Number(endpoint.split(':')[1]), podManifestPath: '/etc/kubernetes/manifests' },
       extraSettings('kubelet', options.extra),
     ]),
   );
@@ -76,6 +85,7 @@ function createNode(index: number, { deps, kubeletEnv, runtimeEnv, sources, even
     start: (signal) => startAll(parts, signal),
     async stop() {
       await stopAll(parts);
+      deps.proxy.removeNode(name);
       netSwitch.close();
     },
     ready: () => parts.every((part) => part.ready()),
@@ -107,12 +117,42 @@ export function createEmulatedNodes(deps: EmulatedNodesDeps): EmulatedNodes {
   const sources = createKubeletSources(kubeletEnv, { api: deps.client('system:kubelets', ['system:masters']), shared: true });
   const nodes: EmulatedNode[] = [];
   const server = createServer(kubeletEnv, deps, () => nodes.map((node) => node.kubelet));
+  const { options } = deps;
+  const added = new AddedNodes(options.dir.root);
+  let shared: Shared | undefined;
+  const create = (spec: Omit<NodeSpec, 'ip'>, index: number): EmulatedNode => {
+    if (!shared) throw new UserError('the cluster is still starting: try again in a moment');
+    const node = createNode({ ...spec, ip: nodeAddress(index) }, shared);
+    nodes.push(node);
+    return node;
+  };
+  const control: NodeControl = {
+    list: () => nodes.map(({ name }) => name),
+    async add(request) {
+      const spec = added.plan(request, { first: options.nodes, names: control.list(), defaults: options.node });
+      await create(spec, spec.index).start();
+      added.save([...added.list(), spec]);
+      return spec.name;
+    },
+    async remove(name) {
+      const at = nodes.findIndex((node) => node.name === name);
+      const [gone] = at < 0 ? [] : nodes.splice(at, 1);
+      if (!gone) throw new UserError(`there is no node ${name}`);
+      await gone.stop();
+      added.save(added.list().filter((node) => node.name !== name));
+      await deps.client('system:kubelets', ['system:masters']).delete(Nodes, { name }).catch((error: unknown) => {
+        if (!isNotFound(error)) throw error;
+      });
+    },
+  };
   return {
     name: 'nodes',
+    control,
     async start(signal) {
       await server.start(signal);
-      const shared: Shared = { deps, kubeletEnv, runtimeEnv, sources, events: createEventQueue(), endpoint: `127.0.0.1:${server.port}` };
-      for (let index = 0; index < deps.options.nodes; index++) nodes.push(createNode(index, shared));
+      shared = { deps, kubeletEnv, runtimeEnv, sources, events: createEventQueue(), endpoint: `127.0.0.1:${server.port}` };
+      for (let index = 0; index < options.nodes; index++) create({ name: nodeName(index), ...options.node, labels: [], taints: [] }, index);
+      for (const spec of added.list()) if (spec.index >= options.nodes) create(spec, spec.index);
       await Promise.all(nodes.map((node) => node.start(signal)));
     },
     async stop() {
