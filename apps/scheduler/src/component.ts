@@ -86,8 +86,7 @@ export function createScheduler(env: Env, deps: SchedulerDeps, config: Scheduler
       void writeRefusal({ env, api, pod: sources.current(pod) ?? pod.pod, reason, message, nominatedNode });
     },
   });
-  const nodes = informers.informer(Nodes);
-  watchCluster({ pods: sources.pods, nodes, cache, queue, waitingPods, isOurs: (pod) => frameworkOf(pod) !== undefined, toInfo: (pod: Pod): PodInfo => podInfo(pod) });
+  watchCluster({ pods: sources.pods, nodes: informers.informer(Nodes), cache, queue, waitingPods, isOurs: (pod) => frameworkOf(pod) !== undefined, toInfo: (pod: Pod): PodInfo => podInfo(pod) });
   // Labels of namespaces are part of what affinity terms come to.
   informers.informer(Namespaces).addHandlers({ add: () => cache.deltas.restart(), update: () => cache.deltas.restart(), delete: () => cache.deltas.restart() });
   metrics.watch({
