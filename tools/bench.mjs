@@ -9,6 +9,7 @@ const benches = {
   apiserver: 'tools/bench/apiserver.ts',
   cluster: 'tools/bench/cluster.ts',
   controllers: 'tools/bench/controllers.ts',
+  edge: 'tools/bench/edge.ts',
   nodes: 'tools/bench/nodes.ts',
   recovery: 'tools/bench/recovery.ts',
   scheduler: 'tools/bench/scheduler.ts',

@@ -1,7 +1,7 @@
-import type { ApiClient } from '@orrery/client';
+import { AccessReviewer, type ApiClient } from '@orrery/client';
 import type { HttpServer, ServeHttp } from '@orrery/node-io/http-server';
 import { type Component, ConfigError, type Env, flagName, parseGoDuration } from '@orrery/runtime';
-import { Reviewer, type Trust, readTrust } from './api/access.ts';
+import { type Trust, readTrust } from './api/access.ts';
 import { metricsHandler } from './api/handler.ts';
 import type { MetricsServerConfig } from './config.ts';
 import { register } from './registration.ts';
@@ -26,6 +26,8 @@ export interface MetricsServer extends Component {
 
 const firstRetryMs = 20;
 const maxRetryMs = 5_000;
+/** Answers about access are remembered as long as upstream does. */
+const verdictMs = 10_000;
 /** The trust is read again at most so often because strangers ask. */
 const trustAgeMs = 30_000;
 
@@ -79,7 +81,7 @@ export function createMetricsServer(env: Env, deps: MetricsServerDeps, config: M
         usage: scraper.usage,
         nowMs: () => env.clock.now(),
         trust: () => trust ?? first,
-        reviewer: new Reviewer(api, env.clock),
+        reviewer: new AccessReviewer({ api, clock: env.clock, allowedMs: verdictMs, deniedMs: verdictMs }),
         ready: () => registered,
         wanted: () => scraper.wanted(),
         onStranger: () => void readAgain().catch((error: unknown) => env.log.warn('whom to trust could not be read again', { error: (error as Error).message })),

@@ -1,3 +1,4 @@
+export * from './access-reviewer.ts';
 export * from './api-client.ts';
 export * from './deep-equal.ts';
 export * from './event-queue.ts';

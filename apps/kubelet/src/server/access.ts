@@ -1,6 +1,6 @@
-import { SubjectAccessReviews, TokenReviews } from '@orrery/api';
-import type { SubjectAccessReview, TokenReview } from '@orrery/api/types';
-import type { ApiClient } from '@orrery/client';
+import { TokenReviews } from '@orrery/api';
+import type { TokenReview } from '@orrery/api/types';
+import { AccessReviewer, type ApiClient } from '@orrery/client';
 import type { HttpRequest } from '@orrery/node-io';
 import type { Env } from '@orrery/runtime';
 
@@ -19,11 +19,6 @@ export interface AccessAttributes {
   readonly nodeName: string;
 }
 
-interface Cached<T> {
-  readonly value: T;
-  readonly untilMs: number;
-}
-
 const tokenMs = 120_000;
 const allowedMs = 300_000;
 const deniedMs = 30_000;
@@ -33,12 +28,13 @@ const maxCached = 1_000;
 export class KubeletAccess {
   private readonly env: Env;
   private readonly api: ApiClient;
-  private readonly users = new Map<string, Cached<User | undefined>>();
-  private readonly verdicts = new Map<string, Cached<boolean>>();
+  private readonly users = new Map<string, { readonly user: User | undefined; readonly untilMs: number }>();
+  private readonly reviewer: AccessReviewer;
 
   constructor(env: Env, options: { api: ApiClient }) {
     this.env = env;
     this.api = options.api;
+    this.reviewer = new AccessReviewer({ api: options.api, clock: env.clock, allowedMs, deniedMs });
   }
 
   /** The user, or undefined when the request shows nothing valid. */
@@ -46,27 +42,26 @@ export class KubeletAccess {
     const { certificate, headers } = request;
     if (certificate) return { name: certificate.commonName, groups: [...certificate.organizations, 'system:authenticated'] };
     const [, token] = /^Bearer +(\S+)$/i.exec(String(headers['authorization'] ?? '')) ?? [];
-    return token ? this.remembered(this.users, token, () => this.reviewToken(token), () => tokenMs) : undefined;
+    return token ? this.remembered(token, () => this.reviewToken(token)) : undefined;
   }
 
   async authorize(attributes: AccessAttributes): Promise<boolean> {
     if (attributes.user.groups.includes('system:masters')) return true;
+    const { user, verb, nodeName: name } = attributes;
     for (const subresource of attributes.subresources) {
-      const key = JSON.stringify([attributes.user, attributes.verb, subresource, attributes.nodeName]);
-      const allowed = await this.remembered(this.verdicts, key, () => this.reviewAccess(attributes, subresource), (value) => (value ? allowedMs : deniedMs));
-      if (allowed) return true;
+      if (await this.reviewer.allows(user, { resourceAttributes: { verb, version: 'v1', resource: 'nodes', subresource, name } })) return true;
     }
     return false;
   }
 
-  private async remembered<T>(cache: Map<string, Cached<T>>, key: string, find: () => Promise<T>, lifeMs: (value: T) => number): Promise<T> {
+  private async remembered(token: string, find: () => Promise<User | undefined>): Promise<User | undefined> {
     const nowMs = this.env.clock.monotonic();
-    const known = cache.get(key);
-    if (known && nowMs < known.untilMs) return known.value;
-    const value = await find();
-    cache.set(key, { value, untilMs: nowMs + lifeMs(value) });
-    if (cache.size > maxCached) cache.delete(cache.keys().next().value as string);
-    return value;
+    const known = this.users.get(token);
+    if (known && nowMs < known.untilMs) return known.user;
+    const user = await find();
+    this.users.set(token, { user, untilMs: nowMs + tokenMs });
+    if (this.users.size > maxCached) this.users.delete(this.users.keys().next().value as string);
+    return user;
   }
 
   private async reviewToken(token: string): Promise<User | undefined> {
@@ -74,22 +69,6 @@ export class KubeletAccess {
     const { status } = await this.api.create(TokenReviews, review);
     const { username = '', groups = [], uid } = status?.user ?? {};
     return status?.authenticated ? { name: username, groups, ...(uid ? { uid } : {}) } : undefined;
-  }
-
-  private async reviewAccess({ user, verb, nodeName }: AccessAttributes, subresource: string): Promise<boolean> {
-    const review: SubjectAccessReview = {
-      apiVersion: 'authorization.k8s.io/v1',
-      kind: 'SubjectAccessReview',
-      metadata: {},
-      spec: {
-        user: user.name,
-        groups: [...user.groups],
-        ...(user.uid ? { uid: user.uid } : {}),
-        resourceAttributes: { verb, version: 'v1', resource: 'nodes', subresource, name: nodeName },
-      },
-    };
-    const { status } = await this.api.create(SubjectAccessReviews, review);
-    return status?.allowed === true;
   }
 }
 

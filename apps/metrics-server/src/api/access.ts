@@ -1,8 +1,6 @@
-import { ConfigMaps, SubjectAccessReviews } from '@orrery/api';
-import type { SubjectAccessReview } from '@orrery/api/types';
-import type { ApiClient } from '@orrery/client';
+import { ConfigMaps } from '@orrery/api';
+import type { ApiClient, ReviewedAccess } from '@orrery/client';
 import type { HttpHeaders, HttpRequest } from '@orrery/node-io/http-server';
-import type { Clock } from '@orrery/runtime';
 
 export interface User {
   readonly name: string;
@@ -59,33 +57,8 @@ export function remoteUser({ certificate, headers }: Pick<HttpRequest, 'certific
 /** What is asked for, as RBAC sees it. */
 export type Attributes = { readonly verb: string; readonly path: string } | { readonly verb: string; readonly resource: string; readonly namespace: string; readonly name: string };
 
-const verdictMs = 10_000;
-const maxKnown = 1_000;
-
-/** Asks the API server whether a user may, and remembers the answer for ten seconds as upstream does. */
-export class Reviewer {
-  private readonly api: ApiClient;
-  private readonly clock: Clock;
-  private readonly known = new Map<string, { readonly allowed: boolean; readonly untilMs: number }>();
-
-  constructor(api: ApiClient, clock: Clock) {
-    this.api = api;
-    this.clock = clock;
-  }
-
-  async allows(user: User, attributes: Attributes): Promise<boolean> {
-    const key = JSON.stringify([user, attributes]);
-    const before = this.known.get(key);
-    if (before && this.clock.monotonic() < before.untilMs) return before.allowed;
-    const { verb } = attributes;
-    const what = 'path' in attributes ? { nonResourceAttributes: { verb, path: attributes.path } } : { resourceAttributes: { group: 'metrics.k8s.io', version: 'v1beta1', ...attributes } };
-    const extra = Object.fromEntries(Object.entries(user.extra).map(([name, values]) => [name, [...values]]));
-    const spec = { user: user.name, groups: [...user.groups], ...(user.uid ? { uid: user.uid } : {}), extra, ...what };
-    const review: SubjectAccessReview = { apiVersion: 'authorization.k8s.io/v1', kind: 'SubjectAccessReview', metadata: {}, spec };
-    const { status } = await this.api.create(SubjectAccessReviews, review);
-    const allowed = status?.allowed === true;
-    this.known.set(key, { allowed, untilMs: this.clock.monotonic() + verdictMs });
-    if (this.known.size > maxKnown) this.known.delete(this.known.keys().next().value as string);
-    return allowed;
-  }
+/** In SubjectAccessReview's words. */
+export function accessOf(attributes: Attributes): ReviewedAccess {
+  const { verb } = attributes;
+  return 'path' in attributes ? { nonResourceAttributes: { verb, path: attributes.path } } : { resourceAttributes: { group: 'metrics.k8s.io', version: 'v1beta1', ...attributes } };
 }
