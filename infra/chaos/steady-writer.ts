@@ -35,7 +35,7 @@ export interface SteadyWriter {
 const label = 'chaos.orrery.dev/writer';
 const everyMs = 40;
 
-const tries = 3;
+const tries = 6;
 const firstWaitMs = 200;
 
 /** Tries again what failed, as clients do that look first whether it was done after all. */

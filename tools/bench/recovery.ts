@@ -22,13 +22,19 @@ const { values } = parseArgs({ options: { only: { type: 'string', default: 'up,p
 const wanted = new Set(values.only.split(','));
 const limitMs = 180_000;
 const figures: Figure[] = [];
+/** Said at once: all of it takes minutes. */
+function tell(figure: Figure): void {
+  figures.push(figure);
+  process.stderr.write(`${figure.name}: ${figure.value.toFixed(2)} ${figure.unit}\n`);
+}
+
 const replicated = ['--stores', '3', '--apiservers', '2', '--replicas', '2', '--timeout', '170'];
 
 async function readiness(): Promise<void> {
   for (const [name, layout, args] of [['single', 'single', []], ['processes', 'processes', []], ['processes, 3 stores, 2 of the rest', 'processes', replicated]] as const) {
     const began = performance.now();
     const cluster = await startTestCluster({ layout, nodes: 3, args });
-    figures.push({ name: `up to ready: ${name}, 3 nodes`, value: (performance.now() - began) / 1000, unit: 's' });
+    tell({ name: `up to ready: ${name}, 3 nodes`, value: (performance.now() - began) / 1000, unit: 's' });
     await cluster.destroy();
   }
 }
@@ -57,8 +63,8 @@ async function measure(world: string, kubeconfig: string): Promise<Measured> {
       await breaks();
       await writer.nextWrite(limitMs);
       const healedMs = await workload.rescale(limitMs);
-      figures.push({ name: `${world}: ${name}: longest without a write`, value: writer.stretch().longestGapMs / 1000, unit: 's' });
-      figures.push({ name: `${world}: ${name}: a Deployment changed`, value: healedMs / 1000, unit: 's' });
+      tell({ name: `${world}: ${name}: longest without a write`, value: writer.stretch().longestGapMs / 1000, unit: 's' });
+      tell({ name: `${world}: ${name}: a Deployment changed`, value: healedMs / 1000, unit: 's' });
       const lost = await writer.lost();
       if (lost.length) throw new Error(`${name}: lost ${lost.join(', ')}`);
     },
@@ -83,7 +89,7 @@ async function processes(): Promise<void> {
       await measured.fault(`${name} goes on`, () => all.signal(name, 'SIGCONT'));
     }
     await measured.fault('rolling upgrade', () => cluster.orrery('upgrade', '--data-dir', cluster.dataDir));
-    for (const name of all.names()) figures.push({ name: `processes: memory of ${name}`, value: proportionalMb(all.pid(name)), unit: 'MB' });
+    for (const name of all.names()) tell({ name: `processes: memory of ${name}`, value: proportionalMb(all.pid(name)), unit: 'MB' });
   } finally {
     await measured.end();
     stores.close();
@@ -101,7 +107,7 @@ async function compose(): Promise<void> {
     return;
   }
   try {
-    figures.push({ name: 'up to ready: compose, images made', value: (performance.now() - began) / 1000, unit: 's' });
+    tell({ name: 'up to ready: compose, images made', value: (performance.now() - began) / 1000, unit: 's' });
     const measured = await measure('compose', cluster.kubeconfig);
     for (const service of ['store1', 'store2', 'store3', 'apiserver1', 'balancer', 'nats', 'scheduler', 'controller-manager', 'cloud-controller-manager', 'cloud', 'coredns1', 'ingress', 'metrics-server', 'node2-runtime', 'node2-kubelet', 'node2-kube-proxy', 'node3']) {
       await measured.fault(`${service} killed`, () => cluster.kill(service));
@@ -111,7 +117,7 @@ async function compose(): Promise<void> {
       await measured.fault(`${service} goes on`, () => cluster.resume(service));
     }
     await measured.end();
-    for (const [name, megabytes] of await cluster.memory()) figures.push({ name: `compose: memory of ${name}`, value: megabytes, unit: 'MB' });
+    for (const [name, megabytes] of await cluster.memory()) tell({ name: `compose: memory of ${name}`, value: megabytes, unit: 'MB' });
   } finally {
     await cluster.destroy();
   }
