@@ -12,6 +12,7 @@ const benches = {
   edge: 'tools/bench/edge.ts',
   nodes: 'tools/bench/nodes.ts',
   recovery: 'tools/bench/recovery.ts',
+  proxy: 'tools/bench/proxy.ts',
   scheduler: 'tools/bench/scheduler.ts',
   store: 'apps/store/bench/store-bench.ts',
 };

@@ -16,7 +16,7 @@ interface PolicyWorld {
 }
 
 const names = ['a1', 'a2', 'b1', 'b2'] as const;
-const passMs = 10_000;
+const passMs = 60_000;
 const dropMs = 700;
 
 const perNode = async (compiled: ReturnType<typeof compilePolicies>, tell: (node: 'a' | 'b', set: PolicySet) => Promise<void>): Promise<void> => {
@@ -52,9 +52,9 @@ async function kernelWorld(): Promise<PolicyWorld> {
 }
 
 function suite(title: string, create: () => Promise<PolicyWorld>, skip?: string): void {
-  describe.skipIf(skip)(`network policies: ${title}${skip ? ` (${skip})` : ''}`, { timeout: 120_000 }, () => {
+  describe.skipIf(skip)(`network policies: ${title}${skip ? ` (${skip})` : ''}`, { timeout: 300_000 }, () => {
     let world: PolicyWorld;
-    beforeAll(async () => void (world = await create()), 120_000);
+    beforeAll(async () => void (world = await create()), 300_000);
     afterAll(() => world.close());
 
     const enforce = (...specs: NetworkPolicy['spec'][]): Promise<void> => {

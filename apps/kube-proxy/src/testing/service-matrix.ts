@@ -63,7 +63,7 @@ const balancerIp = '192.0.2.9';
 const nodePort = 30_080;
 const everywhere: Endpoints = { a1: {}, b1: {} };
 const dropMs = 700;
-const answerMs = 10_000;
+const answerMs = 60_000;
 /** Enough that each of two backends is drawn, all but once in 500 000 runs. */
 const draws = 20;
 
@@ -161,13 +161,13 @@ async function check(world: World, ask: Omit<Ask, 'timeoutMs'> & { from: Place }
 }
 
 export function serviceMatrix(title: string, { create, limits, skip }: { create: () => Promise<World>; limits: WorldLimits; skip?: string | undefined }): void {
-  describe.skipIf(skip)(`services: ${title}${skip ? ` (${skip})` : ''}`, { timeout: 120_000 }, () => {
+  describe.skipIf(skip)(`services: ${title}${skip ? ` (${skip})` : ''}`, { timeout: 300_000 }, () => {
     let world: World;
     beforeAll(async () => {
       world = await create();
       await world.routeOutside(externalIp, 'a');
       await world.routeOutside(balancerIp, 'a');
-    }, 120_000);
+    }, 300_000);
     afterAll(() => world.close());
 
     it.each(cases.map((row) => [row.name, row] as const))('%s', async (_name, row) => {

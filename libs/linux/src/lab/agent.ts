@@ -42,7 +42,7 @@ function serve({ protocol, port, name = '' }: Request): Promise<string> {
   });
 }
 
-function askTcp({ ip, port, timeoutMs = 10_000, fromPort = ++lastPort }: Request): Promise<string> {
+function askTcp({ ip, port, timeoutMs = 60_000, fromPort = ++lastPort }: Request): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = createConnection({ host: ip, port, localPort: fromPort });
     let answer = '';
@@ -54,7 +54,7 @@ function askTcp({ ip, port, timeoutMs = 10_000, fromPort = ++lastPort }: Request
   });
 }
 
-function askUdp({ ip, port, timeoutMs = 10_000, fromPort = ++lastPort }: Request): Promise<string> {
+function askUdp({ ip, port, timeoutMs = 60_000, fromPort = ++lastPort }: Request): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = createSocket(ip.includes(':') ? 'udp6' : 'udp4');
     const done = (finish: () => void): void => {

@@ -9,7 +9,7 @@ describe.skipIf(why)(`pod networks in network namespaces${why ? ` (${why})` : ''
     for (const lab of open) await lab.close();
   });
 
-  it.each(['host-gw', 'vxlan'] as const)('%s carries pods to pods of the same and of another node, with their own addresses', { timeout: 60_000 }, async (network) => {
+  it.each(['host-gw', 'vxlan'] as const)('%s carries pods to pods of the same and of another node, with their own addresses', { timeout: 180_000 }, async (network) => {
     const lab = await createTwoNodes({ network });
     open.push(lab);
     const [nodeA, nodeB] = lab.nodes;
