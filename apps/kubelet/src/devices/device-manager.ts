@@ -77,7 +77,13 @@ export class DeviceManager {
         return {};
       },
     });
-    this.server = await this.options.host.serve(`${this.options.dir}/kubelet.sock`, [registration]);
+    const socket = `${this.options.dir}/kubelet.sock`;
+    try {
+      this.server = await this.options.host.serve(socket, [registration]);
+    } catch (error) {
+      // A path too long for a socket, a directory that is not ours: the node is one without devices.
+      this.env.log.warn('device plug-ins cannot register', { socket, error: (error as Error).message });
+    }
   }
 
   async stop(): Promise<void> {

@@ -48,7 +48,7 @@ async function serving(options: Parameters<typeof fixture>[0] = {}) {
         return client;
       },
     },
-    { bindAddress: '127.0.0.1', serverPort: 0, healthzPort: -1, readOnlyPort: 0 },
+    { bindAddress: '127.0.0.1', serverPort: 0, healthzPort: -1, readOnlyPort: 0, cadvisorPort: 0 },
   );
   servers.push(server);
   await server.start();
@@ -132,4 +132,24 @@ test('exec is passed on to the streaming server of the runtime', async () => {
   expect(seen).toEqual([expect.objectContaining({ cmd: ['ls', '-l'], stdin: true, stdout: true, stderr: true, tty: false })]);
   expect(await upgrade('/exec/default/p/app?command=ls')).toMatch(/^HTTP\/1.1 400 Bad Request[\s\S]*you must specify at least 1 of stdin, stdout, stderr$/);
   expect(await upgrade('/exec/default/p/other?command=ls&output=1')).toMatch(/^HTTP\/1.1 404 Not Found[\s\S]*container not found \("other"\)$/);
+});
+
+test('container metrics on a port of their own, for anybody; the node shows its configuration', async () => {
+  const f = fixture();
+  await f.kubelet.start();
+  const handlers: Parameters<typeof serveHttp>[0][] = [];
+  const server = createKubeletServer(f.env, { kubelets: () => [f.kubelet], api: f.api, serveHttp: async (options) => (handlers.push(options), serveHttp({ ...options, port: 0 })), connectStreaming: () => Promise.reject(new Error('none')) }, { bindAddress: '127.0.0.1', serverPort: 0, healthzPort: -1, readOnlyPort: 0, cadvisorPort: 4194 });
+  servers.push(server);
+  await server.start();
+  const asked = handlers.find(({ port }) => port === 4194)?.handler;
+  const replies: [number, string][] = [];
+  const ask = async (method: string, url: string): Promise<[number, string] | undefined> => {
+    await asked?.request({ method, url, headers: {} } as never, { send: (status: number, _headers: object, body: string) => void replies.push([status, String(body)]) } as never);
+    return replies.at(-1);
+  };
+  expect((await ask('GET', '/metrics'))?.[0]).toBe(200);
+  expect(replies.at(-1)?.[1]).toContain('container_cpu_usage_seconds_total');
+  expect(await ask('GET', '/pods')).toMatchObject([404, expect.stringContaining('404 page not found')]);
+  expect(await ask('POST', '/metrics')).toMatchObject([405, expect.any(String)]);
+  expect(await ask('GET', '/healthz')).toMatchObject([200, 'ok']);
 });

@@ -18,6 +18,7 @@ export const kubeletServerSchema = {
   bindAddress: { type: 'string', default: '127.0.0.1', help: 'address the kubelet API listens on' },
   serverPort: { type: 'number', default: 10250, help: 'port of the kubelet API (TLS); 0 picks a free one' },
   healthzPort: { type: 'number', default: 10248, help: 'port of /healthz (plain, loopback); -1: none' },
+  cadvisorPort: { type: 'number', default: 0, help: 'port that serves the metrics of containers at /metrics without authentication, once 4194; 0: none' },
   readOnlyPort: { type: 'number', default: 0, help: 'port that serves reads without authentication; 0: none' },
 } as const satisfies ConfigSchema;
 
@@ -88,6 +89,23 @@ class KubeletApi {
         }
       },
       ...(options.authenticated ? { upgrade: (request, socket) => this.upgrade(request, socket) } : {}),
+    };
+  }
+
+  /** What cAdvisor served on a port of its own: the metrics of all containers, by the node where there are several. */
+  containerMetrics(): HttpHandler {
+    return {
+      request: async (request, response) => {
+        try {
+          const route = routeOf(request);
+          if (route.path === '/healthz') return sendText(response, 200, 'ok');
+          if (request.method !== 'GET') throw new HttpFault(405, 'Method Not Allowed');
+          if (route.path !== '/metrics') throw new HttpFault(404, '404 page not found');
+          sendText(response, 200, await cadvisorMetrics(this.nodeOf(route)));
+        } catch (error) {
+          this.fail(response, error);
+        }
+      },
     };
   }
 
@@ -228,6 +246,7 @@ export function createKubeletServer(env: Env, deps: KubeletServerDeps, config: C
       port = main.port;
       servers.push(main);
       if (config.healthzPort >= 0) servers.push(await deps.serveHttp({ host: '127.0.0.1', port: config.healthzPort, handler: healthz }));
+      if (config.cadvisorPort > 0) servers.push(await deps.serveHttp({ host: config.bindAddress, port: config.cadvisorPort, handler: api.containerMetrics() }));
       if (config.readOnlyPort > 0) servers.push(await deps.serveHttp({ host: config.bindAddress, port: config.readOnlyPort, handler: api.handler({ authenticated: false }) }));
     },
     async stop() {
