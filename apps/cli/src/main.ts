@@ -9,7 +9,9 @@ import { addKubeconfig } from './commands/kubeconfig.ts';
 import { addLogs } from './commands/logs.ts';
 import { addNode } from './commands/node.ts';
 import { addPki } from './commands/pki.ts';
+import { addRecord, addReplay } from './commands/record.ts';
 import { addSchedule } from './commands/schedule.ts';
+import { addSnapshot } from './commands/snapshot.ts';
 import { addStatus } from './commands/status.ts';
 import { addUp } from './commands/up.ts';
 import { addUpgrade } from './commands/upgrade.ts';
@@ -23,7 +25,7 @@ const program = new Command('orrery')
   .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 no cluster runs there, 4 one already does.\nThe data directory is --data-dir, else $ORRERY_DATA_DIR, else ~/.orrery/default.')
   .exitOverride();
 
-for (const add of [addUp, addUpgrade, addStatus, addLogs, addKubeconfig, addClock, addNode, addChaos, addEnvtest, addDown, addCompletion, addPki, addBalance, addSchedule]) add(program);
+for (const add of [addUp, addUpgrade, addStatus, addLogs, addKubeconfig, addClock, addNode, addSnapshot, addRecord, addReplay, addChaos, addEnvtest, addDown, addCompletion, addPki, addBalance, addSchedule]) add(program);
 for (const command of program.commands) command.exitOverride().showHelpAfterError('(see --help)');
 
 try {
