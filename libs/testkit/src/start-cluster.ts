@@ -1,0 +1,36 @@
+import type { WorldName } from '@orrery/chaos';
+import type { TestWorld } from './test-world.ts';
+
+export interface StartOptions {
+  /** `simulated` (the default): in this event loop, on a virtual clock. `single`, `processes`: as `orrery up` runs them. */
+  readonly world?: WorldName;
+  /** Default 3. */
+  readonly nodes?: number;
+  /** Simulated: decides everything that is left to chance. Default 1. */
+  readonly seed?: number;
+  /** Components to leave out. */
+  readonly without?: readonly string[];
+  /** Simulated: zone of the i-th node. */
+  readonly zone?: (index: number) => string;
+  /** Further flags of `orrery up`; not in the simulated world. */
+  readonly args?: readonly string[];
+}
+
+/** Starts a cluster for a test. `stop` it when the test is over; should the test process die, it is stopped and its files are removed all the same. */
+export async function startCluster({ world = 'simulated', args = [], without = [], ...options }: StartOptions = {}): Promise<TestWorld> {
+  switch (world) {
+    case 'simulated': {
+      if (args.length) throw new Error('args are flags of `orrery up`, which a simulated cluster does without');
+      const { startSimulated } = await import('./simulated/start.ts');
+      return startSimulated({ ...options, without });
+    }
+    case 'single':
+    case 'processes': {
+      const { startOrrery } = await import('./real/orrery-world.ts');
+      const left = without.length ? ['--without', without.join(',')] : [];
+      return startOrrery({ world, ...(options.nodes === undefined ? {} : { nodes: options.nodes }), args: [...left, ...args] });
+    }
+    case 'compose':
+      throw new Error('startCluster does not start containers: start them with `docker compose -f infra/compose.yaml up`, and use their kubeconfig; simulated, single and processes clusters it starts');
+  }
+}
