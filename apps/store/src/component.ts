@@ -1,6 +1,6 @@
 import type { DialGrpc, HttpServer, ServeGrpc, ServeHttp } from '@orrery/node-io';
 import type { Raft, RaftOptions } from '@orrery/raft';
-import { type Channel, Code, type GrpcServer, RpcError, type ServedService, type TlsMaterial, grpcServer, inMemoryChannel } from '@orrery/rpc';
+import { type Channel, Code, type GrpcServer, type Peer, RpcError, type ServedService, type TlsMaterial, grpcServer, inMemoryChannel } from '@orrery/rpc';
 import { type Component, ConfigError, type Disk, type Env, resolveConfig } from '@orrery/runtime';
 import { startAutoCompaction } from './auto-compaction.ts';
 import { Gate } from './auth/gate.ts';
@@ -11,7 +11,7 @@ import { guarded } from './consensus/guard.ts';
 import { clusterSettings, dialPeer, isClustered, listenForPeers } from './consensus/peer-listener.ts';
 import { Member } from './member.ts';
 import { registerMetrics } from './metrics.ts';
-import { serveStatus } from './status-server.ts';
+import { serveStatus, statusHandler } from './status-server.ts';
 import { authService } from './services/auth.ts';
 import { clusterService } from './services/cluster.ts';
 import { electionService } from './services/election.ts';
@@ -27,8 +27,8 @@ import { type Identity, type Storage, dataFormats, openStorage, readIdentity } f
 export { type StoreConfig, storeSchema } from './config.ts';
 
 export interface Store extends Component {
-  /** The etcd services of this process, called directly. Calls before `start` and after `stop` fail with UNAVAILABLE. */
-  channel(): Channel;
+  /** The etcd services of this process, called directly, as by `peer`. Calls before `start` and after `stop` fail with UNAVAILABLE. */
+  channel(peer?: Peer): Channel;
   /** Addresses it listens on, with the ports that were picked. */
   readonly addresses: readonly string[];
   /** The service for other members, called directly. */
@@ -252,8 +252,9 @@ class StoreComponent implements Store {
 
   private async listen(tls: TlsMaterial | undefined): Promise<void> {
     const { config, env, deps } = this;
+    const status = statusHandler({ metrics: env.metrics, ready: () => this.ready() });
     for (const address of config.listenClient) {
-      const server = (deps.serveGrpc ?? grpcServer)(this.services, { ...(tls ? { tls } : {}), requireClientCert: config.clientCertAuth, maxMessageBytes: config.maxRequestBytes + overheadBytes, pings });
+      const server = (deps.serveGrpc ?? grpcServer)(this.services, { ...(tls ? { tls } : {}), requireClientCert: config.clientCertAuth, maxMessageBytes: config.maxRequestBytes + overheadBytes, pings, http1: status });
       this.servers.push(server);
       const port = await server.listen(address);
       const bound = address.startsWith('unix:') ? address : address.replace(/:\d+$/, `:${port}`);
@@ -262,7 +263,7 @@ class StoreComponent implements Store {
     }
     if (!config.listenMetrics) return;
     if (!deps.serveHttp) throw new ConfigError('--listen-metrics is set, but this store was given no HTTP server');
-    this.statusServer = await serveStatus(deps.serveHttp, { address: config.listenMetrics, metrics: env.metrics, ready: () => this.ready() });
+    this.statusServer = await serveStatus(deps.serveHttp, { address: config.listenMetrics, handler: status });
     this.metricsPort = this.statusServer.port;
   }
 
@@ -290,16 +291,16 @@ class StoreComponent implements Store {
     return this.up && !this.storage?.wal.failed && this.member.replica?.log.isStopped !== true;
   }
 
-  channel(): Channel {
-    return this.direct(() => this.up, this.services);
+  channel(peer?: Peer): Channel {
+    return this.direct(() => this.up, this.services, peer);
   }
 
   peerChannel(): Channel {
     return this.direct(() => this.cluster !== undefined, this.cluster ? [this.cluster.service] : []);
   }
 
-  private direct(isUp: () => boolean, services: readonly ServedService[]): Channel {
-    const inner = inMemoryChannel(services);
+  private direct(isUp: () => boolean, services: readonly ServedService[], peer?: Peer): Channel {
+    const inner = inMemoryChannel(services, peer);
     return {
       call: (definition, method, input, options) => {
         if (isUp()) return inner.call(definition, method, input, options);

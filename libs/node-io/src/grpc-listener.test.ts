@@ -267,6 +267,17 @@ describe('our own HTTP/2', () => {
     session.destroy();
   });
 
+  it('answers HTTP/1.1 at the same port, if asked to', async () => {
+    const { port, open } = await serve({ http1: { request: ({ url }, response) => response.send(url === '/health' ? 200 : 404, { 'content-type': 'text/plain' }, `you asked for ${url}`) } });
+    const { client } = open();
+    expect(text(await call(client, 'x'))).toBe('x');
+    for (const [path, status] of [['/health', 200], ['/other', 404], ['/health', 200]] as const) {
+      const response = await fetch(`http://127.0.0.1:${port}${path}`);
+      expect([response.status, await response.text()]).toEqual([status, `you asked for ${path}`]);
+    }
+    expect(text(await call(client, 'y'))).toBe('y');
+  });
+
   it('closes connections of those who speak something else', async () => {
     const { port, open } = await serve();
     const socket = connect(port, '127.0.0.1');

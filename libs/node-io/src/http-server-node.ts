@@ -67,6 +67,14 @@ function buildServer({ handler, tls }: HttpServerOptions): Server | Http2SecureS
   return server;
 }
 
+/** Takes connections that someone else has accepted (`emit('connection', socket)`), one request each. */
+export function http1Server(handler: HttpHandler): Server {
+  const server = createServer(onRequest(handler));
+  server.maxRequestsPerSocket = 1;
+  server.on('clientError', (_error: Error, socket: Duplex) => socket.destroy());
+  return server;
+}
+
 /** Serves HTTP/2 and HTTP/1.1 on one TLS port, or plain HTTP/1.1. */
 export async function serveHttp(options: HttpServerOptions): Promise<HttpServer> {
   const server = buildServer(options);

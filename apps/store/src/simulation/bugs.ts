@@ -1,4 +1,4 @@
-import { WatchDefinition, type RangeRequest, type WatchRequest } from '@orrery/proto/etcd';
+import { AuthDefinition, WatchDefinition, type RangeRequest, type WatchRequest } from '@orrery/proto/etcd';
 import { Raft, type RaftOptions } from '@orrery/raft';
 import type { Channel } from '@orrery/rpc';
 import type { Disk, DiskFile } from '@orrery/runtime';
@@ -53,6 +53,11 @@ function intercept(channel: Channel, calls: Record<string, (input: never) => unk
   };
 }
 
+/** Says that a call was carried out, and does nothing. */
+function answer(channel: Channel, name: string): Channel {
+  return { call: (definition, method, input, options) => (method.name === name ? Promise.resolve({}) : channel.call(definition, method, input, options)), close: () => channel.close() };
+}
+
 /** A watch that resumes at a revision begins with what comes next instead. */
 async function* forgetful(requests: AsyncIterable<WatchRequest>): AsyncIterable<WatchRequest> {
   for await (const request of requests) {
@@ -68,6 +73,7 @@ export const bugs = {
   commitByCount: { title: 'an entry of an older term is committed by counting', newRaft: countingRaft },
   noPreVote: { title: 'a member that comes back deposes the leader', newRaft: (options) => new Raft({ ...options, preVote: false }) },
   watchDropsOnReconnect: { title: 'a watch that resumes misses what came between', services: (channel) => intercept(channel, { [WatchDefinition.methods.watch.name]: forgetful }) },
+  keepsRoles: { title: 'a role that was taken away is kept', services: (channel) => answer(channel, AuthDefinition.methods.userRevokeRole.name) },
   staleRead: { title: 'a linearizable read asks nobody', services: (channel) => intercept(channel, { Range: (request: RangeRequest) => ({ ...request, serializable: true }) }) },
 } as const satisfies Record<string, Bug>;
 

@@ -1,7 +1,7 @@
 import { ClusterDefinition, KVDefinition, LeaseDefinition, MaintenanceDefinition, WatchDefinition } from '@orrery/proto/etcd';
 import { Raft, type RaftOptions } from '@orrery/raft';
 import { type Channel, createClient } from '@orrery/rpc';
-import { type LogRecord, type Random, type VirtualClock, createLogger, createMetrics, seededRandom } from '@orrery/runtime';
+import { type Disk, type LogRecord, type Random, type VirtualClock, createLogger, createMetrics, seededRandom } from '@orrery/runtime';
 import { type Store, type StoreConfig, createStore } from '../component.ts';
 import { type Loss, MemoryDisk } from '../testing/memory-disk.ts';
 import type { Bug } from './bugs.ts';
@@ -57,6 +57,7 @@ export function etcdClients(channel: Channel) {
 export type EtcdClients = ReturnType<typeof etcdClients>;
 
 const usualSyncMs = 4;
+const certificateFiles = { certFile: '/pki/cert', keyFile: '/pki/key', trustedCaFile: '/pki/ca' };
 
 /** Whole stores on machines that can lose their power, over a network that can fail, in virtual time. */
 export class Cluster {
@@ -76,7 +77,7 @@ export class Cluster {
 
   /** Puts up a machine on which nothing runs yet. */
   add(name: string, settings: Partial<StoreConfig>): Machine {
-    const own = { name, dataDir: '/data', listenClient: [], ...this.options.settings, ...settings };
+    const own = { name, dataDir: '/data', listenClient: [], clientCertAuth: true, ...certificateFiles, ...this.options.settings, ...settings };
     const machine: Machine = { name, url: `http://${name}:2380`, settings: own, disk: new MemoryDisk(), health: { syncMs: usualSyncMs, failingSyncs: 0 }, store: undefined, process: undefined, isUp: false, wallOffsetMs: 0, status: undefined };
     this.machines.push(machine);
     return machine;
@@ -93,7 +94,7 @@ export class Cluster {
     const timed = timedDisk(machine.disk, { process, time, random: this.options.random, health: machine.health });
     const make = bug?.newRaft ?? ((options: RaftOptions) => new Raft(options));
     const deps = {
-      disk: bug?.disk?.(timed) ?? timed,
+      disk: withCertificates(bug?.disk?.(timed) ?? timed),
       dialPeer: (url: string) => this.dial(machine, url),
       newRaft: (options: RaftOptions) => make({ ...options, ...raft }),
     };
@@ -175,17 +176,23 @@ export class Cluster {
   }
 
   /** The services of a machine for one who is on another. */
-  clientsFrom(host: Host, machine: Machine): EtcdClients {
+  clientsFrom(host: Host, machine: Machine, user = 'root'): EtcdClients {
+    return etcdClients(this.channelFrom(host, machine, user));
+  }
+
+  /** The same for any service. `user` counts once authentication is on. */
+  channelFrom(host: Host, machine: Machine, user: string): Channel {
     const { bug } = this.options;
-    const services = (): Channel | undefined => (machine.isUp ? (bug?.services?.(machine.store!.channel()) ?? machine.store!.channel()) : undefined);
-    return etcdClients(wireChannel({ network: this.network, from: host, to: machine, services }));
+    const own = (): Channel => (machine.store as Store).channel({ address: host.name, commonName: user });
+    const services = (): Channel | undefined => (machine.isUp ? (bug?.services?.(own()) ?? own()) : undefined);
+    return wireChannel({ network: this.network, from: host, to: machine, services });
   }
 
   /** The services of a machine for one who needs no network: the judge. */
   directly({ store }: Machine): EtcdClients {
     if (!store) throw new Error('nothing runs there');
     let clients = this.direct.get(store);
-    if (!clients) this.direct.set(store, (clients = etcdClients(store.channel())));
+    if (!clients) this.direct.set(store, (clients = etcdClients(store.channel({ address: 'judge', commonName: 'root' }))));
     return clients;
   }
 
@@ -194,6 +201,11 @@ export class Cluster {
     if (!to) throw new Error(`nobody is at ${url}`);
     return wireChannel({ network: this.network, from, to, services: () => to.store?.peerChannel() });
   }
+}
+
+/** The files that a store which knows its clients by certificate wants to see: nobody shows one here. */
+function withCertificates(disk: Disk): Disk {
+  return { ...disk, read: (path) => (Object.values(certificateFiles).includes(path) ? Promise.resolve(Buffer.from('simulated')) : disk.read(path)) };
 }
 
 /** Errors as their message alone: stacks are not the same everywhere. */

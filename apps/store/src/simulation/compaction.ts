@@ -1,9 +1,13 @@
+import { AlarmRequest_AlarmAction as AlarmAction } from '@orrery/proto/etcd';
 import type { Lab } from './lab.ts';
 import type { WatchClient } from './watch-client.ts';
 
 const callTimeoutMs = 4000;
 
-/** Compacts now and then: behind what `witnesses` have seen, so that the truth stays known, ahead of some other watches. */
+/**
+ * Compacts now and then: behind what `witnesses` have seen, so that the truth stays known, ahead of some other watches. Turns alarms off
+ * afterwards: what was compacted made room.
+ */
 export async function runCompactions(lab: Lab, witnesses: readonly WatchClient[]): Promise<void> {
   const host = lab.host('compactor');
   while (!lab.isEnding) {
@@ -15,6 +19,10 @@ export async function runCompactions(lab: Lab, witnesses: readonly WatchClient[]
     try {
       await clients.kv.compact({ revision, physical: lab.chance(50) }, { timeoutMs: callTimeoutMs });
       lab.trace(`compacted at ${revision}`);
+      const { alarms = [] } = await clients.maintenance.alarm({ action: AlarmAction.GET }, { timeoutMs: callTimeoutMs });
+      if (alarms.length === 0 || lab.chance(30)) continue;
+      await clients.maintenance.alarm({ action: AlarmAction.DEACTIVATE }, { timeoutMs: callTimeoutMs });
+      lab.trace(`alarms are off: ${JSON.stringify(alarms)}`);
     } catch (error) {
       lab.trace(`compaction at ${revision} by ${machine.name}: ${(error as Error).message}`);
     }

@@ -74,10 +74,20 @@ export interface LeaseRecord {
   revokedMs?: number;
 }
 
+/** One attempt to change what a user may do. */
+export interface AuthChange {
+  /** What it makes of it. */
+  readonly state: 'allowed' | 'forbidden';
+  readonly invoked: Moment;
+  /** When it was known to be done. Without: it may be done at any time since it was begun. */
+  returned?: Moment;
+}
+
 export interface History {
   readonly calls: Call[];
   readonly watches: WatchRecord[];
   readonly leases: LeaseRecord[];
+  readonly auth: AuthChange[];
 }
 
 /** What a checker found wrong. */

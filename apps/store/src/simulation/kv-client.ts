@@ -17,9 +17,9 @@ export function seen(kv: KeyValue): SeenKv {
 }
 
 /** Errors that say for certain that the request has no effect: it was refused before, or while, it was applied. */
-function isRefusal(error: unknown): boolean {
+export function isRefusal(error: unknown): boolean {
   const { code } = toRpcError(error);
-  const certain: readonly number[] = [Code.RESOURCE_EXHAUSTED, Code.NOT_FOUND, Code.OUT_OF_RANGE, Code.FAILED_PRECONDITION, Code.INVALID_ARGUMENT];
+  const certain: readonly number[] = [Code.RESOURCE_EXHAUSTED, Code.NOT_FOUND, Code.OUT_OF_RANGE, Code.FAILED_PRECONDITION, Code.INVALID_ARGUMENT, Code.PERMISSION_DENIED];
   return certain.includes(code);
 }
 

@@ -14,7 +14,7 @@ export class Lab {
   readonly time: VirtualClock;
   readonly random: Random;
   readonly cluster: Cluster;
-  readonly history: History = { calls: [], watches: [], leases: [] };
+  readonly history: History = { calls: [], watches: [], leases: [], auth: [] };
   readonly trace: (line: string) => void;
   /** Nothing more is to go wrong. */
   isCalm = false;

@@ -27,6 +27,7 @@ const hunts: readonly [BugName, Hunt][] = [
   ['commitByCount', { within: 120, checkers: damage, under: { faults: faultsFrom(['figureEight']), conditions: slowly } }],
   ['noPreVote', { within: 40, checkers: ['disruption'], under: { faults: faultsFrom(['heal']), conditions: { members: 3 }, faultyMs: 1000 } }],
   ['watchDropsOnReconnect', { within: 20, checkers: ['watch', 'truth'] }],
+  ['keepsRoles', { within: 20, checkers: ['auth'], under: { conditions: { auth: true } } }],
   ['staleRead', { within: 20, checkers: ['revisions', 'linearizable'], under: { conditions: { members: 3 } } }],
 ];
 

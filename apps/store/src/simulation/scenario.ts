@@ -1,5 +1,6 @@
 import { type Random, VirtualClock, seededRandom } from '@orrery/runtime';
 import { type BugName, bugs } from './bugs.ts';
+import { checkAuth } from './check/auth.ts';
 import { checkLeases } from './check/leases.ts';
 import { checkLinearizable } from './check/linearizable.ts';
 import { checkRevisions } from './check/revisions.ts';
@@ -11,6 +12,7 @@ import { runKvClient, sharedKeys } from './kv-client.ts';
 import { Lab } from './lab.ts';
 import { runLeaseClient } from './lease-client.ts';
 import { type Faults, runNemesis } from './nemesis.ts';
+import { runAdministrator, runWorker } from './auth-clients.ts';
 import { runCompactions } from './compaction.ts';
 import { judge } from './finale.ts';
 import { WatchClient } from './watch-client.ts';
@@ -74,6 +76,10 @@ export interface Conditions {
   /** Small messages, and few on their way, make every step of replication visible. */
   readonly maxMessageBytes: number;
   readonly maxInFlight: number;
+  /** Few bytes, and history alone fills them now and then: the NOSPACE alarm. */
+  readonly quotaBackendBytes: number;
+  /** Authentication is turned on, and a user's permission comes and goes. */
+  readonly auth: boolean;
 }
 
 function drawConditions(random: Random): Conditions {
@@ -88,16 +94,18 @@ function drawConditions(random: Random): Conditions {
     watchProgressNotifySeconds: one(1, 2, 3),
     maxMessageBytes: one(1, 100, 1000, 1_000_000),
     maxInFlight: one(2, 256),
+    quotaBackendBytes: one(1e9, 1e9, 1e9, 20_000),
+    auth: one(0, 0, 1) === 1,
   };
 }
 
 /** What one seed stands for. */
-function prepare(options: ScenarioOptions): { lab: Lab; faults: Faults; pauseMs: number } {
+function prepare(options: ScenarioOptions): { lab: Lab; faults: Faults; pauseMs: number; auth: boolean } {
   const random = seededRandom(options.seed);
   const time = new VirtualClock({ drain: options.drain });
   const trace = (line: string): void => options.trace?.(`${String(Math.round(time.monotonic())).padStart(6)} ${line}`);
   const conditions = { ...drawConditions(random), ...options.conditions };
-  const { members, pauseMs, delayMs, wildPercent, maxMessageBytes, maxInFlight, ...settings } = conditions;
+  const { members, pauseMs, delayMs, wildPercent, maxMessageBytes, maxInFlight, auth, ...settings } = conditions;
   const cluster = new Cluster({ time, random, trace, settings, raft: { maxMessageBytes, maxInFlight }, bug: options.bug && bugs[options.bug] });
   Object.assign(cluster.network.weather, { delayMs, wildPercent });
   const names = Array.from({ length: Math.max(1, members) }, (_, i) => `m${i + 1}`);
@@ -105,7 +113,7 @@ function prepare(options: ScenarioOptions): { lab: Lab; faults: Faults; pauseMs:
   for (const name of names) cluster.add(name, members === 0 ? {} : { listenPeer: [`${name}:2380`], initialCluster });
   const faults = options.faults ?? drawFaults(random, members);
   trace(`seed ${options.seed}: ${JSON.stringify({ conditions, faults })}`);
-  return { lab: new Lab({ time, random, cluster, trace }), faults, pauseMs };
+  return { lab: new Lab({ time, random, cluster, trace }), faults, pauseMs, auth };
 }
 
 /** Notes who leads, every so often. */
@@ -127,7 +135,7 @@ function watchLeaders(lab: Lab): { changes: number } {
 
 /** Runs one seed to its end, and judges it. The same seed gives the same run, to the byte. */
 export async function simulate(options: ScenarioOptions): Promise<Outcome> {
-  const { lab, faults, pauseMs } = prepare(options);
+  const { lab, faults, pauseMs, auth } = prepare(options);
   const { time, history } = lab;
   const faultyMs = options.faultyMs ?? usualFaultyMs;
   const leaders = watchLeaders(lab);
@@ -143,6 +151,7 @@ export async function simulate(options: ScenarioOptions): Promise<Outcome> {
     ...['c1', 'c2', 'c3'].map((name) => runKvClient(lab, name)),
     ...['l1', 'l2', 'l3'].map((name) => runLeaseClient(lab, name)),
     runCompactions(lab, watches.slice(0, 2)),
+    ...(auth ? [runAdministrator(lab), runWorker(lab)] : []),
     runNemesis(lab, { faults, pauseMs, until: () => time.monotonic() >= faultyMs }),
   ];
   await time.advance(faultyMs + pauseMs + 100);
@@ -151,7 +160,7 @@ export async function simulate(options: ScenarioOptions): Promise<Outcome> {
   const search = checkLinearizable(history, sharedKeys);
   return {
     seed: options.seed,
-    findings: [...findings, ...contradictions, ...checkRevisions(history, truth), ...checkWatches(history, truth), ...checkLeases(history, truth, { isWell }), ...search.findings],
+    findings: [...findings, ...contradictions, ...checkRevisions(history, truth), ...checkWatches(history, truth), ...checkLeases(history, truth, { isWell }), ...checkAuth(history, 'amy'), ...search.findings],
     calls: history.calls.length,
     acknowledged: history.calls.filter(({ answer }) => answer).length,
     revision: truth.last,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Answer, Call, History, LeaseRecord, Notice, Operation, SeenEvent, SeenKv, WatchRecord } from '../history.ts';
+import type { Answer, AuthChange, Call, History, LeaseRecord, Notice, Operation, SeenEvent, SeenKv, WatchRecord } from '../history.ts';
+import { checkAuth } from './auth.ts';
 import { checkLeases } from './leases.ts';
 import { checkLinearizable } from './linearizable.ts';
 import { checkRevisions } from './revisions.ts';
@@ -34,7 +35,7 @@ const progress = (revision: number): Draft => ({ kind: 'progress', revision });
 /** Notices come one a moment and a millisecond, from `at` on. */
 const watch = (id: string, at: number, ...notices: Draft[]): WatchRecord => ({ id, key: undefined, withPrevious: true, notices: notices.map((notice, i) => ({ ...notice, at: at + i, timeMs: at + i }) as Notice) });
 
-const history = (calls: Call[], watches: WatchRecord[] = [], leases: LeaseRecord[] = []): History => ({ calls, watches, leases });
+const history = (calls: Call[], watches: WatchRecord[] = [], leases: LeaseRecord[] = [], auth: AuthChange[] = []): History => ({ calls, watches, leases, auth });
 
 const [a2, b3] = [kv('k', 'a', 2), kv('k', 'b', 3, 2)];
 /** Told of two puts long after everything else. */
@@ -178,4 +179,23 @@ describe('leases', () => {
     const one = history([], [watch('w', 10, opened, events(2, put(held)), events(3, put(other))), watch('end', 3000, events(4, gone('l/7', 4)))], [{ id: '7', ttlMs: 2000, renewals: [{ askedMs: 5 }] }]);
     expect(checkLeases(one, establish(one).truth, { isWell: false }).map(({ message }) => message).join()).toMatch(/left m\/7/);
   });
+});
+
+describe('permissions', () => {
+  const write = (span: Span, isDenied = false): Call => ({ ...call(span, { kind: 'put', key: 'a', value: 'v' }, isDenied ? undefined : { revision: 2 }, isDenied ? 'etcdserver: permission denied' : undefined), client: 'amy' });
+  const change = (state: AuthChange['state'], invoked: number, returned?: number): AuthChange => ({ state, invoked, ...(returned === undefined ? {} : { returned }) });
+  const changes = [change('forbidden', 10, 20), change('allowed', 30, 40), change('forbidden', 50)];
+  const check = (one: Call): number => checkAuth(history([one], [], [], changes), 'amy').length;
+
+  it.each<[string, Call, number]>([
+    ['let through before', write([1, 5]), 0],
+    ['refused before', write([1, 5], true), 1],
+    ['let through while it may be forbidden', write([15, 17]), 0],
+    ['let through when it is forbidden', write([21, 29]), 1],
+    ['refused when it is forbidden', write([21, 29], true), 0],
+    ['let through while it may be allowed again', write([25, 35]), 0],
+    ['refused when it is allowed', write([41, 49], true), 1],
+    ['refused after an attempt of unknown outcome', write([60, 70], true), 0],
+    ['let through after one', write([60, 70]), 0],
+  ])('of a write: %s', (_, one, findings) => expect(check(one)).toBe(findings));
 });
