@@ -94,7 +94,7 @@ export class EvictionManager {
   private async look(): Promise<readonly string[]> {
     const { kubelet, changed } = this.options;
     if (this.memory === noPressure && ![...kubelet.pods.list()].some(({ sandbox }) => sandbox)) return [];
-    const node = await observeNode(kubelet);
+    const node = await this.observe();
     const { thresholds, transitionMs } = this;
     const verdict = judgePressure(this.memory, { thresholds, observations: node.observations, nowMs: this.env.clock.monotonic(), transitionMs });
     this.memory = verdict.memory;
@@ -104,6 +104,10 @@ export class EvictionManager {
     const overLimit = this.evictGreedy(node);
     if (overLimit.length || verdict.due.length === 0) return overLimit;
     return this.reclaim(node, verdict.due);
+  }
+
+  private observe(): Promise<ObservedNode> {
+    return observeNode(this.options.kubelet, { processes: this.thresholds.some(({ signal }) => signal === 'pid.available') });
   }
 
   private evictGreedy({ pods }: ObservedNode): string[] {
@@ -124,7 +128,7 @@ export class EvictionManager {
     kubelet.context.events.event(Nodes, kubelet.node(), { type: 'Warning', reason: 'EvictionThresholdMet', message: `Attempting to reclaim ${resource}` });
     if (condition === 'DiskPressure') {
       await reclaimDisk();
-      if (crossed(this.thresholds, (await observeNode(kubelet)).observations, { reclaim: true }).length === 0) return [];
+      if (crossed(this.thresholds, (await this.observe()).observations, { reclaim: true }).length === 0) return [];
     }
     const graceSeconds = threshold.isHard ? immediateGraceSeconds : kubelet.context.config.evictionMaxPodGracePeriod;
     for (const candidate of rankForEviction(node.pods, resource)) {

@@ -139,3 +139,16 @@ describe('on a node', () => {
     await f.kubelet.stop();
   });
 });
+
+test('too few process numbers: the pod with the most of them goes', async () => {
+  const f = fixture({ config: { evictionHard: ['pid.available<4194303'] } });
+  await f.kubelet.start();
+  const runtime = f.kubelet.context.runtime.clients.runtime as unknown as Record<string, unknown>;
+  runtime['listPodSandboxStats'] = async () => ({ stats: [...f.cri.sandboxes.values()].map(({ id, config }) => ({ attributes: { id }, linux: { process: { processCount: { value: config.metadata?.name === 'forks' ? 900n : 1n } } } })) });
+  for (const name of ['quiet', 'forks']) await f.create(name, { containers: [container('app')] });
+  await f.clock.advance(12_000);
+  expect(f.pod('forks').status).toMatchObject({ phase: 'Failed', reason: 'Evicted', message: 'The node was low on resource: pids. Threshold quantity: 4194303, available: 4193403. ' });
+  expect(f.pod('quiet').status?.phase).toBe('Running');
+  expect(conditionOf(f, 'PIDPressure')).toMatchObject({ status: 'True', reason: 'KubeletHasInsufficientPID' });
+  await f.kubelet.stop();
+});

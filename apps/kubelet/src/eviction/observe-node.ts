@@ -31,11 +31,11 @@ const left = (capacity: number, used: number): Observation => ({ capacity, avail
 
 /**
  * What is left of the node's memory, disk and process numbers, and what its pods use. The node has one disk for images and
- * all else, so every file system signal tells of the same.
+ * all else, so every file system signal tells of the same. Processes are counted only when asked for.
  */
-export async function observeNode(kubelet: Kubelet): Promise<ObservedNode> {
+export async function observeNode(kubelet: Kubelet, { processes }: { processes: boolean }): Promise<ObservedNode> {
   const { config } = kubelet.context;
-  const [usage, images] = await Promise.all([nodeUsage(kubelet), imageStorage(kubelet)]);
+  const [usage, images] = await Promise.all([nodeUsage(kubelet, { sandboxes: processes }), imageStorage(kubelet)]);
   const pods = await Promise.all(usage.pods.map(async (pod) => observedPod(pod, await podStorage(kubelet, pod))));
   const sum = (pick: (use: Use) => number): number => pods.reduce((so, { use }) => so + (use ? pick(use) : 0), 0);
   const memory = quantityValue(parseQuantity(config.memory));
@@ -52,7 +52,7 @@ export async function observeNode(kubelet: Kubelet): Promise<ObservedNode> {
     ['nodefs.inodesFree', inodes],
     ['imagefs.inodesFree', inodes],
     ['containerfs.inodesFree', inodes],
-    ['pid.available', left(maxProcesses, sum(({ processes }) => processes))],
+    ...(processes ? [['pid.available', left(maxProcesses, sum((use) => use.processes))] as const] : []),
   ]);
   return { observations, pods };
 }

@@ -99,9 +99,10 @@ function nodeCpu(kubelet: Kubelet, pods: readonly PodUsage[]): number {
   return known.nanoSeconds + [...now.values()].reduce((so, one) => so + one, 0);
 }
 
-/** What the running pods of a node use, from the runtime's own figures. */
-export async function nodeUsage(kubelet: Kubelet): Promise<NodeUsage> {
-  const [{ stats = [] }, sandboxes] = await Promise.all([kubelet.context.runtime.clients.runtime.listContainerStats({}), sandboxStats(kubelet)]);
+/** What the running pods of a node use, from the runtime's own figures. Without `sandboxes` nothing is known of networks and processes, which is cheaper. */
+export async function nodeUsage(kubelet: Kubelet, options: { sandboxes?: boolean } = {}): Promise<NodeUsage> {
+  const ofSandboxes = (options.sandboxes ?? true) ? sandboxStats(kubelet) : new Map<string, PodSandboxStats>();
+  const [{ stats = [] }, sandboxes] = await Promise.all([kubelet.context.runtime.clients.runtime.listContainerStats({}), ofSandboxes]);
   const nowMs = Math.floor(kubelet.context.env.clock.now());
   const byId = new Map(stats.map((one) => [one.attributes?.id ?? '', one]));
   const pods = [...kubelet.pods.list()].flatMap((worker): PodUsage[] => {
