@@ -37,15 +37,17 @@ it('renders all of a LoadBalancer under external policy Local', () => {
     add rule ip kube-proxy service-ULMVA6XW-ns1/svc1/tcp/p80 ip daddr 10.20.30.41 tcp dport 80 ip saddr != 10.0.0.0/8 jump mark-for-masquerade
     add rule ip kube-proxy service-ULMVA6XW-ns1/svc1/tcp/p80 ip saddr @affinity-5OJB2KTY-ns1/svc1/tcp/p80__10.180.0.1/80 goto endpoint-5OJB2KTY-ns1/svc1/tcp/p80__10.180.0.1/80
     add rule ip kube-proxy service-ULMVA6XW-ns1/svc1/tcp/p80 ip saddr @affinity-2ZNDXFAB-ns1/svc1/tcp/p80__10.180.0.2/80 goto endpoint-2ZNDXFAB-ns1/svc1/tcp/p80__10.180.0.2/80
-    add rule ip kube-proxy service-ULMVA6XW-ns1/svc1/tcp/p80 numgen random mod 2 vmap { 0 : goto endpoint-5OJB2KTY-ns1/svc1/tcp/p80__10.180.0.1/80, 1 : goto endpoint-2ZNDXFAB-ns1/svc1/tcp/p80__10.180.0.2/80 }
+    add rule ip kube-proxy service-ULMVA6XW-ns1/svc1/tcp/p80 numgen random mod 2 0 goto endpoint-5OJB2KTY-ns1/svc1/tcp/p80__10.180.0.1/80
+    add rule ip kube-proxy service-ULMVA6XW-ns1/svc1/tcp/p80 goto endpoint-2ZNDXFAB-ns1/svc1/tcp/p80__10.180.0.2/80
     add rule ip kube-proxy local-ULMVA6XW-ns1/svc1/tcp/p80 ip daddr 10.20.30.41 tcp dport 80 ip saddr != 10.0.0.0/8 jump mark-for-masquerade
     add rule ip kube-proxy local-ULMVA6XW-ns1/svc1/tcp/p80 ip saddr @affinity-5OJB2KTY-ns1/svc1/tcp/p80__10.180.0.1/80 goto endpoint-5OJB2KTY-ns1/svc1/tcp/p80__10.180.0.1/80
-    add rule ip kube-proxy local-ULMVA6XW-ns1/svc1/tcp/p80 numgen random mod 1 vmap { 0 : goto endpoint-5OJB2KTY-ns1/svc1/tcp/p80__10.180.0.1/80 }
+    add rule ip kube-proxy local-ULMVA6XW-ns1/svc1/tcp/p80 goto endpoint-5OJB2KTY-ns1/svc1/tcp/p80__10.180.0.1/80
     add rule ip kube-proxy external-ULMVA6XW-ns1/svc1/tcp/p80 ip saddr 10.0.0.0/8 goto service-ULMVA6XW-ns1/svc1/tcp/p80 comment "short-circuit pod traffic"
     add rule ip kube-proxy external-ULMVA6XW-ns1/svc1/tcp/p80 fib saddr type local jump mark-for-masquerade comment "masquerade local traffic"
     add rule ip kube-proxy external-ULMVA6XW-ns1/svc1/tcp/p80 fib saddr type local goto service-ULMVA6XW-ns1/svc1/tcp/p80 comment "short-circuit local traffic"
     add rule ip kube-proxy external-ULMVA6XW-ns1/svc1/tcp/p80 goto local-ULMVA6XW-ns1/svc1/tcp/p80
-    add rule ip kube-proxy firewall-ULMVA6XW-ns1/svc1/tcp/p80 ip saddr != { 203.0.113.0/25 } drop
+    add rule ip kube-proxy firewall-ULMVA6XW-ns1/svc1/tcp/p80 ip saddr 203.0.113.0/25 return
+    add rule ip kube-proxy firewall-ULMVA6XW-ns1/svc1/tcp/p80 drop
     add element ip kube-proxy cluster-ips { 10.20.30.41 }
     add element ip kube-proxy service-ips { 10.20.30.41 . tcp . 80 : goto service-ULMVA6XW-ns1/svc1/tcp/p80 }
     add element ip kube-proxy service-ips { 1.2.3.4 . tcp . 80 : goto external-ULMVA6XW-ns1/svc1/tcp/p80 }
@@ -68,7 +70,8 @@ it('changes only what an endpoint that comes changes, and leaves an affinity alo
     add rule ip kube-proxy service-ULMVA6XW-ns1/svc1/tcp/p80 ip daddr 10.20.30.41 tcp dport 80 ip saddr != 10.0.0.0/8 jump mark-for-masquerade
     add rule ip kube-proxy service-ULMVA6XW-ns1/svc1/tcp/p80 ip saddr @affinity-5OJB2KTY-ns1/svc1/tcp/p80__10.180.0.1/80 goto endpoint-5OJB2KTY-ns1/svc1/tcp/p80__10.180.0.1/80
     add rule ip kube-proxy service-ULMVA6XW-ns1/svc1/tcp/p80 ip saddr @affinity-2ZNDXFAB-ns1/svc1/tcp/p80__10.180.0.2/80 goto endpoint-2ZNDXFAB-ns1/svc1/tcp/p80__10.180.0.2/80
-    add rule ip kube-proxy service-ULMVA6XW-ns1/svc1/tcp/p80 numgen random mod 2 vmap { 0 : goto endpoint-5OJB2KTY-ns1/svc1/tcp/p80__10.180.0.1/80, 1 : goto endpoint-2ZNDXFAB-ns1/svc1/tcp/p80__10.180.0.2/80 }"
+    add rule ip kube-proxy service-ULMVA6XW-ns1/svc1/tcp/p80 numgen random mod 2 0 goto endpoint-5OJB2KTY-ns1/svc1/tcp/p80__10.180.0.1/80
+    add rule ip kube-proxy service-ULMVA6XW-ns1/svc1/tcp/p80 goto endpoint-2ZNDXFAB-ns1/svc1/tcp/p80__10.180.0.2/80"
   `);
   expect(renderChanges(4, [{ before, after: before }])).toEqual([]);
   expect(renderChanges(4, [{ before, after: undefined }]).join('\n')).toMatchInlineSnapshot(`
