@@ -2,6 +2,7 @@ import { type Kubectl, type TestCluster, startTestCluster } from '@orrery/testki
 import { afterAll, beforeAll, beforeEach, describe, it, onTestFailed } from 'vitest';
 import * as network from './conformance-network.ts';
 import * as node from './conformance-node.ts';
+import { networkPolicies } from './conformance-policy.ts';
 import * as storage from './conformance-storage.ts';
 import * as webhooks from './conformance-webhooks.ts';
 
@@ -23,6 +24,7 @@ describe('conformance of nodes', () => {
   it('resize in place', { timeout }, () => node.resize(kubectl()));
   it('names resolve', { timeout }, () => network.names(kubectl()));
   it('pods and services reach one another', { timeout }, () => network.reachability(kubectl()));
+  it('network policies', { timeout: 900_000 }, () => networkPolicies(kubectl()));
   it('proxies and the guestbook', { timeout }, () => network.proxies(kubectl()));
   it('tokens and their issuer', { timeout }, () => network.identity(kubectl()));
   it('admission webhooks', { timeout }, () => webhooks.admission(kubectl()));
