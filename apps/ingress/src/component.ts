@@ -10,6 +10,8 @@ import type { VerifyPassword } from './deciding/access.ts';
 import type { ProxyRecord, ReverseProxy } from './proxy.ts';
 import { accessLine } from './reporting/access-log.ts';
 import { requestMetrics } from './reporting/metrics.ts';
+import { type NginxProcess, createNginxPlane } from './nginx/plane.ts';
+import { unsupported } from './nginx/render.ts';
 import type { Backends } from './routing/backends.ts';
 import { type RoutingTable, buildTable, isOurs } from './routing/table.ts';
 import { publishAddress } from './status.ts';
@@ -20,6 +22,8 @@ export type * from './proxy.ts';
 export interface IngressDeps {
   readonly api: ApiClient;
   readonly proxy: ReverseProxy;
+  /** For the data plane `nginx`: carries requests in the place of `proxy`. */
+  readonly nginx?: NginxProcess;
   /** Compares passwords with lines of htpasswd files; see `verifyHtpasswd` of node-io. */
   readonly verify: VerifyPassword;
 }
@@ -27,6 +31,16 @@ export interface IngressDeps {
 function ingressClass(config: IngressConfig): IngressClass {
   const annotations: Record<string, string> = config.watchIngressWithoutClass ? { 'ingressclass.kubernetes.io/is-default-class': 'true' } : {};
   return { apiVersion: 'networking.k8s.io/v1', kind: 'IngressClass', metadata: { name: config.ingressClass, annotations }, spec: { controller: config.controllerClass } };
+}
+
+/** Problems of a table's annotations, with those of settings that nginx is not configured for. */
+function withUnsupported({ problems, hosts }: RoutingTable): ReadonlyMap<string, readonly string[]> {
+  const all = new Map(problems);
+  for (const { ingress, settings } of [...hosts.values()].flat()) {
+    const names = unsupported(settings);
+    if (names.length) all.set(ingress, [...(problems.get(ingress) ?? []), `not supported by the data plane nginx: ${names.join(', ')}`]);
+  }
+  return all;
 }
 
 /** The ingress controller: routes requests from this machine to the endpoints of Services, by Ingress rules. */
@@ -74,10 +88,13 @@ export function createIngress(env: Env, deps: IngressDeps, config: IngressConfig
     table = buildTable({ ...backends, ingresses: [...ingresses.list()], classes: [...classes.list()], global }, config.controllerClass);
     syncs.inc({ controller_class: config.controllerClass });
     reloads.set(1, { controller_class: config.controllerClass });
-    tell(table.problems);
+    tell(plane ? withUnsupported(table) : table.problems);
     return table;
   };
-  const invalidate = (): void => void (table = undefined);
+  const invalidate = (): void => {
+    table = undefined;
+    plane?.changed();
+  };
   const applyGlobal = (map: ConfigMap): void => {
     if (map.metadata?.name !== mapName || map.metadata.namespace !== mapNamespace) return;
     const { settings, problems } = readGlobal(map.data ?? {});
@@ -87,6 +104,7 @@ export function createIngress(env: Env, deps: IngressDeps, config: IngressConfig
     if (problems.length) recorder.event(ConfigMaps, map, { type: 'Warning', reason: 'InvalidConfiguration', message: problems.join('; ') });
   };
   const decider = new Decider({ env, backends, table: current, global: () => global, verify, httpsPort: () => bound.https.split(':').at(-1) ?? '' });
+  const plane = deps.nginx && createNginxPlane({ env, nginx: deps.nginx, backends, table: current, global: () => global });
   const done = (record: ProxyRecord): void => {
     const tag = record.tag as Tag;
     tag.release();
@@ -105,6 +123,8 @@ export function createIngress(env: Env, deps: IngressDeps, config: IngressConfig
     current();
   };
 
+  const moved = (): void => plane?.changed();
+  for (const informer of [services, slices]) informer.addHandlers({ add: moved, update: moved, delete: moved });
   for (const informer of [ingresses, classes, secrets]) informer.addHandlers({ add: invalidate, update: invalidate, delete: invalidate });
   settingsMap.addHandlers({ add: applyGlobal, update: applyGlobal, delete: (map) => applyGlobal({ ...map, data: {} }) });
   ingresses.addHandlers({ add: look, update: (ingress, old) => (ingress.metadata?.generation === old.metadata?.generation && JSON.stringify(ingress.metadata?.annotations) === JSON.stringify(old.metadata?.annotations) ? publish(ingress) : look(ingress)) });
@@ -125,14 +145,14 @@ export function createIngress(env: Env, deps: IngressDeps, config: IngressConfig
         const ip = service?.spec?.clusterIP;
         return ip === 'None' ? backends.slices(namespace, name).flatMap((slice) => slice.endpoints ?? [])[0]?.addresses[0] : ip;
       };
-      bound = await proxy.start({ decide: decider.decide, certificate: (serverName) => current().certificate(serverName), done, keepAlive, resolve });
+      bound = plane ? await plane.start() : await proxy.start({ decide: decider.decide, certificate: (serverName) => current().certificate(serverName), done, keepAlive, resolve });
       address = config.publishStatusAddress || config.host;
       serving = true;
       for (const ingress of ingresses.list()) publish(ingress);
     },
     async stop() {
       serving = false;
-      await proxy.stop();
+      await (plane ?? proxy).stop();
       await recorder.flush();
       informers.stop();
     },

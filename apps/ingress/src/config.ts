@@ -10,6 +10,7 @@ export const ingressSchema = {
   defaultCert: { type: 'string', default: '', help: 'file with the certificate for hosts that have none (PEM)' },
   defaultKey: { type: 'string', default: '', help: 'file with the key of --default-cert (PEM)' },
   watchIngressWithoutClass: { type: 'boolean', default: true, help: 'make the class the default one, so that Ingresses that name none are served too' },
+  dataPlane: { type: 'string', default: 'builtin', choices: ['builtin', 'nginx'], help: 'what carries requests: the built-in proxy, or nginx of this machine' },
   configmap: { type: 'string', default: 'ingress-nginx/ingress-nginx-controller', help: 'namespace/name of the ConfigMap with global settings, which are applied while it runs' },
   accessLog: { type: 'boolean', default: true, help: 'log requests, in the format of log-format-upstream' },
   publishStatusAddress: { type: 'string', default: '', help: 'address written into the status of Ingresses; default: the host' },

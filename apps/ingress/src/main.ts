@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { apiConnectionSchema, connectApi, createReverseProxy, healthAddressSchema, runMain, switchConnector, tlsMaterial, verifyHtpasswd, vnetMemberSchema, withHealthServer } from '@orrery/node-io';
-import { startAll, stopAll } from '@orrery/runtime';
+import { apiConnectionSchema, connectApi, createReverseProxy, healthAddressSchema, managedNginx, nginxInstalled, runMain, switchConnector, tlsMaterial, verifyHtpasswd, vnetMemberSchema, withHealthServer } from '@orrery/node-io';
+import { ConfigError, startAll, stopAll } from '@orrery/runtime';
 import { createOwnSwitch } from '@orrery/vnet-link';
 import { createIngress } from './component.ts';
 import { ingressSchema } from './config.ts';
@@ -22,13 +22,16 @@ await runMain({
       ...(tls ? { tls } : {}),
     });
     const pem = (path: string): string => readFileSync(path, 'utf8');
+    const fallbackCertificate = { cert: pem(config.defaultCert), key: pem(config.defaultKey) };
     const proxy = createReverseProxy({
       ...config,
       anyPortIfTaken: false,
-      fallbackCertificate: { cert: pem(config.defaultCert), key: pem(config.defaultKey) },
+      fallbackCertificate,
       dial: (to) => own.net.dial(to),
     });
-    const parts = [own, createIngress(env, { api, proxy, verify: verifyHtpasswd }, config)];
+    if (config.dataPlane === 'nginx' && !nginxInstalled()) throw new ConfigError('--data-plane=nginx needs the program nginx, which is not installed');
+    const nginx = config.dataPlane === 'nginx' ? { nginx: managedNginx({ ...config, fallbackCertificate, dial: (to) => own.net.dial(to), log: (line) => env.log.info(line, { program: 'nginx' }) }) } : {};
+    const parts = [own, createIngress(env, { api, proxy, verify: verifyHtpasswd, ...nginx }, config)];
     const all = { name: 'ingress', start: (signal?: AbortSignal) => startAll(parts, signal), stop: () => stopAll(parts), ready: () => parts.every((part) => part.ready()) };
     return withHealthServer(all, { env, address: config.healthAddress });
   },

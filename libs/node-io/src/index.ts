@@ -16,6 +16,7 @@ export * from './dns-host.ts';
 export * from './vnet-bridge.ts';
 export * from './node-ports.ts';
 export * from './reverse-proxy/contract.ts';
+export { managedNginx, nginxInstalled } from './managed-nginx.ts';
 export { verifyHtpasswd } from './reverse-proxy/htpasswd.ts';
 export { createReverseProxy } from './reverse-proxy/reverse-proxy.ts';
 export * from './probe-transports.ts';

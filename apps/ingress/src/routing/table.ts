@@ -132,7 +132,12 @@ function addAliases(hosts: Map<string, Location[]>): void {
   const aliases = new Map<string, Location[]>();
   for (const [, list] of hosts) {
     for (const location of list) {
-      for (const alias of location.settings.serverAlias) if (!hosts.has(alias)) aliases.set(alias, [...(aliases.get(alias) ?? []), location]);
+      for (const alias of location.settings.serverAlias) {
+        const known = aliases.get(alias) ?? [];
+        // Of an Ingress with several hosts the first has the path.
+        const taken = known.some(({ matcher }) => matcher.type === location.matcher.type && matcher.path === location.matcher.path);
+        if (!hosts.has(alias) && !taken) aliases.set(alias, [...known, location]);
+      }
     }
   }
   for (const [alias, list] of aliases) hosts.set(alias, list);
