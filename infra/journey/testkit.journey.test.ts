@@ -38,10 +38,10 @@ describe('a test of a user\'s own', { timeout: 240_000 }, () => {
     await expect(cluster.chaos.inject({ verb: 'kill', selector: { components: ['scheduler'] } })).rejects.toThrow('kill cannot be done in the single world; these can: simulated, processes');
   });
 
-  it('lets hours pass', async () => {
+  it('lets time pass', async () => {
     const before = cluster.now();
-    await cluster.advance(2 * 3_600_000);
-    expect(cluster.now() - before).toBeGreaterThanOrEqual(2 * 3_600_000);
+    await cluster.advance(10 * 60_000);
+    expect(cluster.now() - before).toBeGreaterThanOrEqual(10 * 60_000);
   });
 });
 

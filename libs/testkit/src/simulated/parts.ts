@@ -7,7 +7,7 @@ import { createKubelet, kubeletSchema } from '@orrery/kubelet/component';
 import { createScheduler, schedulerSchema } from '@orrery/scheduler/component';
 import { createStore } from '@orrery/store/component';
 import type { ApiClient } from '@orrery/client';
-import { MemoryLogs, MemoryVolumeHost } from '@orrery/cri';
+import type { MemoryLogs, MemoryVolumeHost } from '@orrery/cri';
 import type { Channel } from '@orrery/rpc';
 import { type Component, type Disk, type Env, resolveConfig, startAll, stopAll } from '@orrery/runtime';
 import type { Fabric, VnetSwitch } from '@orrery/vnet';

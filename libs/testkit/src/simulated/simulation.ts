@@ -1,4 +1,4 @@
-import { ApiFaults, DiskFaults, faultyDisk } from '@orrery/chaos';
+import { type ApiFaults, DiskFaults, faultyDisk } from '@orrery/chaos';
 import type { ApiServer } from '@orrery/apiserver/component';
 import type { ApiClient } from '@orrery/client';
 import { MemoryLogs, MemoryVolumeHost } from '@orrery/cri';
