@@ -29,6 +29,7 @@ skeleton() {
   printf 'hosts: files dns\n' > "$rootfs/etc/nsswitch.conf"
   add "$rootfs" "$(readlink -f /bin/sh)" /bin/sh
   add "$rootfs" "$(readlink -f "$(command -v sleep)")" /bin/sleep
+  add "$rootfs" "$(readlink -f "$(command -v readlink)")" /bin/readlink
   for library in libnss_files.so.2 libnss_dns.so.2 libresolv.so.2; do
     local path
     path="$(ldconfig -p | awk -v l="$library" '$1 == l { print $NF; exit }')"

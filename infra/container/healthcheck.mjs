@@ -1,12 +1,12 @@
 // Healthy when something listens on every port, and answers 200 at every URL, that is named: `node healthcheck.mjs 2379 http://127.0.0.1:10259/healthz`.
 // Certificates are not looked at: it asks its own container.
 //
-// With `network` as well it ends the container's processes when the container has no network any more, so that the engine starts it
-// again: that is what becomes of containers in the network of another one (network_mode: service:node1) when that one was restarted.
+// `network=FILE` ends the container's processes when it is in another network namespace than FILE says, so that the engine starts it again: that
+// is what becomes of containers in the network of another one (network_mode: service:node1) when that one, which writes FILE, was restarted.
+import { readFileSync, readlinkSync } from 'node:fs';
 import { request as http } from 'node:http';
 import { request as https } from 'node:https';
 import { connect } from 'node:net';
-import { networkInterfaces } from 'node:os';
 
 const listens = (port) =>
   new Promise((resolve, reject) => {
@@ -26,14 +26,14 @@ const answers = (url) =>
     call.end();
   });
 
-const hasNetwork = () => {
-  if (Object.values(networkInterfaces()).flat().some(({ internal }) => !internal)) return;
+const isInNetworkOf = (file) => {
+  if (readFileSync(file, 'utf8').trim() === readlinkSync('/proc/self/ns/net')) return;
   // All but the first process, which ends with its child, and this one.
   process.kill(-1, 'SIGKILL');
-  throw new Error('the network is gone');
+  throw new Error('the network of this container is gone');
 };
 
-const check = async (target) => (target === 'network' ? hasNetwork() : target.includes(':') ? answers(target) : listens(target));
+const check = async (target) => (target.startsWith('network=') ? isInNetworkOf(target.slice('network='.length)) : target.includes(':') ? answers(target) : listens(target));
 await Promise.all(process.argv.slice(2).map(check)).catch((error) => {
   process.stdout.write(`${error.message}\n`);
   process.exit(1);
