@@ -125,7 +125,7 @@ describe('reverse proxy', () => {
     ['resets', { ...at(3, 2), retryOn: new Set(['off']) }, 'GET', 502, 1],
     ['says 503', { ...at(4, 2) }, 'GET', 503, 1],
     ['says 503', { ...at(4, 2), retryOn: new Set(['http_503']) }, 'GET', 200, 2],
-    ['is silent', { ...at(5, 2), readTimeoutMs: 1_500 }, 'GET', 200, 2],
+    ['is silent', { ...at(5, 2), readTimeoutMs: 3_000 }, 'GET', 200, 2],
     ['is silent', { ...at(5), readTimeoutMs: 300, tries: 1 }, 'GET', 504, 1],
     ['is not there', { ...at(9) }, 'GET', 502, 2],
   ])('asks the next when a backend %s (%j, %s)', async (_what, plan, method, status, tried) => {
