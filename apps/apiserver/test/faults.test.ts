@@ -6,8 +6,8 @@ import { type TestServer, admin, eventually, startTestServer } from './test-serv
 let running: TestServer;
 beforeEach(async () => {
   running = await startTestServer();
-});
-afterEach(() => running.stop());
+}, 60_000);
+afterEach(() => running.stop(), 60_000);
 
 const json = { 'content-type': 'application/json' };
 const path = (rest: string): string => `${running.url}/api/v1/namespaces/default/configmaps${rest}`;

@@ -15,13 +15,13 @@ beforeEach(async () => {
   const starting = controller.start();
   await cluster.eventually(() => controller.ready());
   await starting;
-});
+}, 120_000);
 afterEach(async () => {
   const stopping = controller.stop();
   await cluster.advance(10);
   await stopping;
   await cluster.stop();
-});
+}, 120_000);
 
 const create = (name: string, spec: ExperimentSpec): Promise<Experiment> => cluster.api.create(Experiments, { apiVersion: 'chaos.orrery.dev/v1', kind: 'Experiment', metadata: { name }, spec });
 const read = (name: string): Promise<Experiment> => cluster.api.get(Experiments, { name });

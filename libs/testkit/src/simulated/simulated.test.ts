@@ -4,7 +4,7 @@ import type { TestWorld } from '../test-world.ts';
 import { startSimulated } from './start.ts';
 
 let cluster: TestWorld;
-afterEach(() => cluster.stop());
+afterEach(() => cluster.stop(), 120_000);
 
 const minute = 60_000;
 const template = (app: string, image = 'nginx') => ({ metadata: { labels: { app } }, spec: { containers: [{ name: 'c', image }] } });
