@@ -67,7 +67,7 @@ describe.skipIf(!runsSources)('the program', () => {
       expect(await end(after, 'SIGTERM')).toBe(0);
     }
     dir.remove();
-  }, 60_000);
+  }, 240_000);
 
   it('refuses a data directory that is in use, naming the process', async () => {
     const dir = temporaryDir();
@@ -75,5 +75,5 @@ describe.skipIf(!runsSources)('the program', () => {
     await expect(start(dir.path)).rejects.toThrow(`is in use by process ${program.child.pid}`);
     await end(program, 'SIGTERM');
     dir.remove();
-  }, 20_000);
+  }, 120_000);
 });

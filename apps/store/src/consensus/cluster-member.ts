@@ -88,7 +88,7 @@ export class ClusterMember {
       },
     );
     try {
-      const journal = new Journal(storage, { lastRecord: replay.lastRecord, quick: alone && new QuickAppend(storage.wal, () => env.clock.monotonic()) });
+      const journal = new Journal(storage, { lastRecord: replay.lastRecord, alone, quick: alone && new QuickAppend(storage.wal, () => env.clock.monotonic()) });
       const wasAlone = storage.identity.format !== dataFormats.replicated;
       const replica = await this.assemble({ identity, replay, extra, journal, wasAlone });
       // Last: until then the directory is that of a store alone, and its log says where it became more.

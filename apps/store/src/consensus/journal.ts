@@ -1,6 +1,6 @@
 import { type Entry, type HardState, type Ready, RaftLog, type SnapshotMeta } from '@orrery/raft';
 import { FrameBuilder } from '../storage/frame.ts';
-import type { QuickAppend } from '../storage/quick-append.ts';
+import type { Alone, QuickAppend } from '../storage/quick-append.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { WalRecord } from '../storage/wal.ts';
 import { type Bootstrap, type Record, bootstrapRecord, entryRecord, hardStateRecord, readEntry, readJson, recordKinds } from './records.ts';
@@ -59,13 +59,15 @@ export class Journal {
   private readonly storage: Storage;
   private readonly frame = new FrameBuilder();
   private readonly quick: QuickAppend | undefined;
+  private readonly alone: Alone | undefined;
   private lastRecord: number;
 
   /** With `quick` small writes that nothing else waits behind are made while the process waits. */
-  constructor(storage: Storage, options: { lastRecord: number; quick?: QuickAppend | undefined }) {
+  constructor(storage: Storage, options: { lastRecord: number; quick?: QuickAppend | undefined; alone?: Alone | undefined }) {
     this.storage = storage;
     this.lastRecord = options.lastRecord;
     this.quick = options.quick;
+    this.alone = options.alone;
   }
 
   private async append(records: readonly Record[], term: number, log: Pick<QuickAppend, 'append'> = this.storage.wal): Promise<void> {
@@ -83,11 +85,13 @@ export class Journal {
 
   /**
    * One write and one sync for everything. Rejects as `Wal.append` does, with nothing written when the disk is full. A leader is
-   * `busy`: what it has just said to others is to leave while its own disk works.
+   * `busy`: what it has just said to others is to leave before its own disk works.
    */
-  write({ entries, hardState }: Pick<Ready, 'entries' | 'hardState'>, busy = true): Promise<void> {
-    const log = busy || entries.length > fewEntries ? undefined : this.quick;
-    return this.append([...entries.map(entryRecord), hardStateRecord(hardState)], hardState.term, log);
+  async write({ entries, hardState }: Pick<Ready, 'entries' | 'hardState'>, busy = true): Promise<void> {
+    const few = entries.length <= fewEntries;
+    if (few && busy && this.alone) await new Promise<void>((resolve) => this.alone?.atEndOfTurn(resolve));
+    const log = few ? this.quick : undefined;
+    await this.append([...entries.map(entryRecord), hardStateRecord(hardState)], hardState.term, log);
   }
 
   /** Begins a new segment with `carried`; returns the last record that a snapshot taken now makes superfluous. */
