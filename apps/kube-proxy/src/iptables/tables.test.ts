@@ -29,10 +29,10 @@ it('renders all of a LoadBalancer under external policy Local, for iptables-rest
   expect(renderFull(4, { pieces: [piece], settings, saved: nothingSaved })).toMatchInlineSnapshot(`
     "*filter
     :KUBE-SERVICES - [0:0]
-    :KUBE-EXTERNAL-SERVICES - [0:0]
-    :KUBE-FORWARD - [0:0]
-    :KUBE-NODEPORTS - [0:0]
     :KUBE-PROXY-FIREWALL - [0:0]
+    :KUBE-NODEPORTS - [0:0]
+    :KUBE-FORWARD - [0:0]
+    :KUBE-EXTERNAL-SERVICES - [0:0]
     -I FORWARD 1 -m conntrack --ctstate NEW -m comment --comment "kubernetes load balancer firewall" -j KUBE-PROXY-FIREWALL
     -I OUTPUT 1 -m conntrack --ctstate NEW -m comment --comment "kubernetes load balancer firewall" -j KUBE-PROXY-FIREWALL
     -I INPUT 1 -m conntrack --ctstate NEW -m comment --comment "kubernetes load balancer firewall" -j KUBE-PROXY-FIREWALL
@@ -48,16 +48,16 @@ it('renders all of a LoadBalancer under external policy Local, for iptables-rest
     -A KUBE-FORWARD -m comment --comment "kubernetes forwarding conntrack rule" -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
     COMMIT
     *nat
+    :KUBE-SVL-XPGD46QRK7WJZT7O - [0:0]
+    :KUBE-SVC-XPGD46QRK7WJZT7O - [0:0]
     :KUBE-SERVICES - [0:0]
-    :KUBE-NODEPORTS - [0:0]
-    :KUBE-POSTROUTING - [0:0]
-    :KUBE-MARK-MASQ - [0:0]
     :KUBE-SEP-SXIVWICOYRO3J4NJ - [0:0]
     :KUBE-SEP-LXVODXWDISEETFEF - [0:0]
-    :KUBE-SVC-XPGD46QRK7WJZT7O - [0:0]
-    :KUBE-SVL-XPGD46QRK7WJZT7O - [0:0]
-    :KUBE-EXT-XPGD46QRK7WJZT7O - [0:0]
+    :KUBE-POSTROUTING - [0:0]
+    :KUBE-NODEPORTS - [0:0]
+    :KUBE-MARK-MASQ - [0:0]
     :KUBE-FW-XPGD46QRK7WJZT7O - [0:0]
+    :KUBE-EXT-XPGD46QRK7WJZT7O - [0:0]
     -I POSTROUTING 1 -m comment --comment "kubernetes postrouting rules" -j KUBE-POSTROUTING
     -I PREROUTING 1 -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
     -I OUTPUT 1 -m comment --comment "kubernetes service portals" -j KUBE-SERVICES

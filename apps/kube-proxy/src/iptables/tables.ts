@@ -64,7 +64,8 @@ export function renderFull(family: Family, { pieces, settings, saved }: { pieces
     const wanted = table === 'nat' ? new Map(all.flatMap((piece) => [...piece.chains])) : new Map<string, readonly string[]>();
     const stale = there.flatMap((line) => ownChain.exec(line)?.[1] ?? []).filter((name) => !wanted.has(name));
     lines.push(`*${table}`);
-    for (const name of [...sharedChains[table], ...wanted.keys(), ...stale]) lines.push(`:${name} - [0:0]`);
+    // iptables-restore keeps chains in the order of their names and looks for the place of each from the start: told backwards, it is at once.
+    for (const name of [...sharedChains[table], ...wanted.keys(), ...stale].sort().reverse()) lines.push(`:${name} - [0:0]`);
     for (const { from, to, comment, match } of missing.toReversed()) lines.push(`-I ${from} 1 ${match ? `${match} ` : ''}-m comment --comment "${comment}" -j ${to}`);
     for (const [name, rules] of wanted) for (const rule of rules) lines.push(`-A ${name} ${rule}`);
     for (const piece of all) for (const shared of piece.shared) if (shared.table === table) lines.push(`-A ${shared.chain} ${rejectWith(shared.rule, family)}`);
