@@ -1,4 +1,4 @@
-import type { Faults } from '@orrery/vnet';
+import type { Faults, LinkFault } from '@orrery/vnet';
 import { type Fault } from './fault.ts';
 import { type Inventory, type Pair, pairsOf } from './targets.ts';
 
@@ -37,6 +37,17 @@ function onRequests(verb: Fault['verb'], fault: Fault, pair: Pair, inventory: In
   }
 }
 
+function onLink(fault: Fault): LinkFault {
+  switch (fault.verb) {
+    case 'loss':
+      return { loss: (fault.percent ?? 0) / 100 };
+    case 'bandwidth':
+      return { bytesPerSecond: fault.bytesPerSecond ?? 0 };
+    default:
+      return { latencyMs: fault.delayMs ?? 0, jitterMs: fault.jitterMs ?? 0 };
+  }
+}
+
 /** Does a fault of the network between nodes, and between the API server and those who speak to it. Returns what was struck, and how to end it. */
 export function injectNetworkFault({ id, fault, inventory, links, requests }: NetworkFaultOptions): { targets: string[]; end: () => void } {
   const pairs = pairsOf(fault);
@@ -46,6 +57,7 @@ export function injectNetworkFault({ id, fault, inventory, links, requests }: Ne
     for (const name of [from, to]) if (name !== server && !isNode(name) && !inventory.components.includes(name)) throw new Error(`there is no node or component ${JSON.stringify(name)}`);
     const toServer = from === server || to === server;
     if (!toServer && !(isNode(from) && isNode(to))) throw new Error(`components speak to the API server only: the other end of ${isNode(from) ? to : from} can only be ${server}`);
+    if (toServer && fault.verb === 'bandwidth') throw new Error('bandwidth is that of two nodes: neither end can be the API server');
     if (!toServer && !links) throw new Error(`${fault.verb} between nodes needs the simulated or the single world; here one end can only be ${server}`);
     if (!toServer && fault.oneWay) throw new Error('between nodes, whose connections need both ways, one way cannot be cut; leave out oneWay, or cut a node off from the API server');
   }
@@ -58,7 +70,7 @@ export function injectNetworkFault({ id, fault, inventory, links, requests }: Ne
       links?.partition(from, to);
       ends.push(() => links?.heal(from, to));
     } else {
-      links?.setLink(from, to, fault.verb === 'loss' ? { loss: (fault.percent ?? 0) / 100 } : { latencyMs: fault.delayMs ?? 0, jitterMs: fault.jitterMs ?? 0 });
+      links?.setLink(from, to, onLink(fault));
       ends.push(() => links?.setLink(from, to, {}));
     }
   }

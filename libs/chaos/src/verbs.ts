@@ -53,7 +53,7 @@ export const verbs = {
   partition: verb('pairs', everywhere, 'nothing passes between two nodes, or between a node or component and the API server (`apiserver`)', { parameters: ['oneWay'] }),
   delay: verb('pairs', everywhere, 'what passes between two takes longer', { parameters: ['delayMs', 'jitterMs'], required: ['delayMs'] }),
   loss: verb('pairs', everywhere, 'a share of what passes between two is lost', { parameters: ['percent'], required: ['percent'] }),
-  bandwidth: verb('pairs', ['compose'], 'between two nodes passes no more than so many bytes a second', { parameters: ['bytesPerSecond'], required: ['bytesPerSecond'] }),
+  bandwidth: verb('pairs', within, 'between two nodes passes no more than so many bytes a second', { parameters: ['bytesPerSecond'], required: ['bytesPerSecond'] }),
   'disk-full': verb('components', within, 'the store\'s disk has no room left'),
   'disk-slow': verb('components', within, 'the store\'s disk takes longer to write and to sync', { parameters: ['delayMs', 'percent'], required: ['delayMs'] }),
   'fsync-error': verb('components', within, 'the store\'s disk fails to sync; as a disk that once failed is not trusted, the store ends serving writes until it is started again', { parameters: ['percent'] }),

@@ -84,7 +84,7 @@ function createEnd(options: { local: Endpoint; remote: Endpoint; link: Link | un
   const send = (item: Item): void => {
     const to = end.peer?.incoming;
     if (!to) return;
-    if (link) link.carry(local.ip + local.port, () => to.deliver(item));
+    if (link) link.carry(local.ip + local.port, () => to.deliver(item), item instanceof Uint8Array ? item.length : 0);
     else to.deliver(item);
   };
   const end: End = {

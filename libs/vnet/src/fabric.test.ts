@@ -211,6 +211,33 @@ test('partition hangs and heals, latency delays both ways, a node that is down t
   await down;
 });
 
+test('a narrow link carries so many bytes a second, and drops datagrams that would wait long', async () => {
+  const server = b.attach({ ips: ['10.244.2.2'] }).stack;
+  let arrived = 0;
+  server.listen({ ip: '', port: 7 }, (conn) => void (async () => {
+    for (let chunk = await conn.read(); chunk; chunk = await conn.read()) arrived += chunk.length;
+  })());
+  let datagrams = 0;
+  server.udp({ ip: '', port: 9 }, () => void datagrams++);
+  const client = a.attach({ ips: ['10.244.1.2'] }).stack;
+  const open = await client.dial({ ip: '10.244.2.2', port: 7 });
+  fabric.faults.setLink('a', 'b', { bytesPerSecond: 10_000 });
+  void (async () => {
+    for (let i = 0; i < 100; i++) await open.write(new Uint8Array(1_000));
+  })();
+  await clock.advance(3_000);
+  expect(arrived).toBe(30_000);
+  const socket = client.udp({ ip: '', port: 0 }, () => undefined);
+  socket.send(new Uint8Array(10), { ip: '10.244.2.2', port: 9 });
+  await clock.advance(7_000);
+  expect([arrived, datagrams]).toEqual([100_000, 0]);
+  socket.send(new Uint8Array(1_000), { ip: '10.244.2.2', port: 9 });
+  await clock.advance(99);
+  expect(datagrams).toBe(0);
+  await clock.advance(1);
+  expect(datagrams).toBe(1);
+});
+
 test('what no switch owns goes to the host gateway', async () => {
   fabric.setHostGateway({
     dial: ({ to }) => (to.ip === '10.240.0.1' ? b.hostStack.dial({ ip: '127.0.0.1', port: to.port }) : Promise.reject(new Error('denied'))),

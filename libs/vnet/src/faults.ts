@@ -8,18 +8,22 @@ export interface LinkFault {
   readonly jitterMs?: number;
   /** Share of datagrams lost, 0 to 1; a stream's loss costs a retransmission's delay instead. */
   readonly loss?: number;
+  /** What passes in a second, both ways together; more waits its turn. */
+  readonly bytesPerSecond?: number;
 }
 
 /** The path between two nodes. Carries in order for each flow. */
 export interface Link {
-  /** Runs `deliver` after the link's delay; while partitioned, after it is healed (streams retransmit). */
-  carry(flow: string, deliver: () => void): void;
-  /** As `carry` for a datagram: lost when partitioned or unlucky. */
-  carryDatagram(deliver: () => void): void;
+  /** Runs `deliver` after the link's delay and the time that `bytes` take; while partitioned, after it is healed (streams retransmit). */
+  carry(flow: string, deliver: () => void, bytes?: number): void;
+  /** As `carry` for a datagram: lost when partitioned or unlucky, or when too much waits before it. */
+  carryDatagram(deliver: () => void, bytes?: number): void;
   readonly blocked: boolean;
 }
 
 const retransmitMs = 200;
+/** Datagrams that would wait longer for a narrow link are dropped, as by a router whose queue is full. */
+const longestQueueMs = 1_000;
 
 interface Flow {
   queue: (() => void)[];
@@ -33,6 +37,8 @@ class FaultyLink implements Link {
   fault: LinkFault = {};
   partitioned = false;
   down = false;
+  /** Until then the link is taken by what was sent before. */
+  private takenUntil = 0;
 
   constructor(clock: Clock, random: Random) {
     this.clock = clock;
@@ -48,13 +54,22 @@ class FaultyLink implements Link {
     return latencyMs + (jitterMs ? this.random.next() * jitterMs : 0);
   }
 
+  /** How long what is sent now waits for its turn and its own bytes. */
+  private transmission(bytes: number): number {
+    const { bytesPerSecond } = this.fault;
+    if (!bytesPerSecond || bytes === 0) return 0;
+    const now = this.clock.monotonic();
+    this.takenUntil = Math.max(this.takenUntil, now) + (bytes * 1_000) / bytesPerSecond;
+    return this.takenUntil - now;
+  }
+
   private unlucky(): boolean {
     return !!this.fault.loss && this.random.next() < this.fault.loss;
   }
 
-  carry(name: string, deliver: () => void): void {
+  carry(name: string, deliver: () => void, bytes = 0): void {
     const flow = this.flows.get(name);
-    const delay = this.delay() + (this.unlucky() ? retransmitMs : 0);
+    const delay = this.delay() + this.transmission(bytes) + (this.unlucky() ? retransmitMs : 0);
     if (!flow && delay === 0 && !this.blocked) {
       deliver();
       return;
@@ -76,9 +91,10 @@ class FaultyLink implements Link {
     });
   }
 
-  carryDatagram(deliver: () => void): void {
+  carryDatagram(deliver: () => void, bytes = 0): void {
     if (this.blocked || this.unlucky()) return;
-    const delay = this.delay();
+    if (this.fault.bytesPerSecond && this.takenUntil - this.clock.monotonic() > longestQueueMs) return;
+    const delay = this.delay() + this.transmission(bytes);
     if (delay === 0) deliver();
     else this.clock.after(delay, deliver);
   }
@@ -95,7 +111,7 @@ export interface Faults {
   /** Cuts two nodes from each other until healed: nothing passes, nothing is refused. */
   partition(a: string, b: string): void;
   heal(a: string, b: string): void;
-  /** Sets latency, jitter and loss between two nodes (the same node: among its pods). `{}` clears. */
+  /** Sets latency, jitter, loss and bandwidth between two nodes (the same node: among its pods). `{}` clears. */
   setLink(a: string, b: string, fault: LinkFault): void;
   /** A node that is down answers nothing; its connections hang until it is up or they are closed. */
   setNodeDown(node: string, down: boolean): void;

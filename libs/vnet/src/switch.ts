@@ -297,12 +297,12 @@ export class Switch implements VnetSwitch, Uplink {
       const { owner } = route;
       const link = this.wiring.links.link(fromNode, owner.node);
       const deliver = (): void => owner.deliverDatagram({ source, to, bytes });
-      if (link) link.carryDatagram(deliver);
+      if (link) link.carryDatagram(deliver, bytes.length);
       else deliver();
     } else if (route.kind === 'remote') {
       const link = this.wiring.links.link(fromNode, route.node);
       const deliver = (): void => route.port.datagram({ from: source, to, bytes });
-      if (link) link.carryDatagram(deliver);
+      if (link) link.carryDatagram(deliver, bytes.length);
       else deliver();
     } else if (route.kind === 'outside') {
       this.wiring.outside.datagram({ from: source, to, bytes });
