@@ -3,10 +3,13 @@ import { type RemoteInfo, createSocket } from 'node:dgram';
 import { Duplex } from 'node:stream';
 import { type Conn, type Endpoint, NetError } from '@orrery/vnet';
 
-/** A connection of the emulated network as a Node stream, so that node:http and node:tls can speak over it. */
-export function duplexOverConn(conn: Conn): Duplex {
+/**
+ * A connection of the emulated network as a Node stream, so that node:http and node:tls can speak over it. Without `allowHalfOpen` it
+ * closes once the other end has nothing more to say: what is kept for later requests must not be kept then.
+ */
+export function duplexOverConn(conn: Conn, { allowHalfOpen = true }: { allowHalfOpen?: boolean } = {}): Duplex {
   const stream = new Duplex({
-    allowHalfOpen: true,
+    allowHalfOpen,
     read() {
       conn.read().then(
         (bytes) => stream.push(bytes ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) : null),

@@ -46,7 +46,7 @@ export class BackendPool {
     let late = false;
     const connecting = this.dial(endpoint).then(async (conn) => {
       if (late) conn.close();
-      const stream = duplexOverConn(conn);
+      const stream = duplexOverConn(conn, { allowHalfOpen: false });
       return tls.protocol === 'HTTPS' || tls.protocol === 'GRPCS' ? withTls(stream, tls, protocols) : stream;
     });
     let timer: NodeJS.Timeout | undefined;

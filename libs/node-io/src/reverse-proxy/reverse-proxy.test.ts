@@ -106,6 +106,24 @@ describe('reverse proxy', () => {
     expect(records).toMatchObject([{ status: 200, bytesSent: reply.text.length, attempts: [{ status: 200, endpoint: { ip: '10.244.0.2' } }] }]);
   });
 
+  it('does not ask again over a connection whose other end is done, even where that still takes bytes', async () => {
+    const { net, node } = network();
+    let connections = 0;
+    node.attach({ ips: ['10.244.0.2'] }).stack.listen({ ip: '', port: 80 }, (conn) => {
+      connections++;
+      // As a switch of another process tells of a pod that went away: the end of what it said, first.
+      const answerOnce = async (): Promise<void> => {
+        await conn.read();
+        await conn.write(Buffer.from('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'));
+        await conn.closeWrite();
+      };
+      void answerOnce();
+    });
+    const { http, records } = await proxy(net, () => forwardTo({ readTimeoutMs: 2_000 }));
+    for (let i = 0; i < 3; i++) expect((await fetchFrom(http)).text).toBe('ok');
+    expect([connections, records.map(({ attempts }) => attempts.length)]).toEqual([3, [1, 1, 1]]);
+  });
+
   it('keeps connections to backends, and outlives their end', async () => {
     const { net, add } = network();
     const backend = add(2, echo);
