@@ -56,7 +56,7 @@ function createParts(env: Env, { deps, ledger, config }: { deps: CloudDeps; ledg
     snapshots,
     faults: createFaults(env, ledger.table<Fault>('faults')),
     quotas,
-    place: { region, zones },
+    place: { region, zones, disksPerNode: config.disksPerNode },
     flush: () => ledger.flush(),
   };
 }

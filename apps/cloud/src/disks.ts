@@ -1,4 +1,4 @@
-import type { AttachDiskRequest, CreateDiskRequest, DetachDiskRequest, Disk, DiskRef, ExpandDiskRequest } from '@orrery/proto/cloud';
+import type { AttachDiskRequest, CreateDiskRequest, DetachDiskRequest, Disk, DiskRef, ExpandDiskRequest, ModifyDiskRequest } from '@orrery/proto/cloud';
 import { Code, RpcError } from '@orrery/rpc';
 import type { Env } from '@orrery/runtime';
 import type { Instances } from './instances.ts';
@@ -23,6 +23,7 @@ export interface Disks {
   attach(request: AttachDiskRequest): Disk;
   detach(request: DetachDiskRequest): Disk;
   expand(request: ExpandDiskRequest): Disk;
+  modify(request: ModifyDiskRequest): Disk;
 }
 
 export interface DisksOptions {
@@ -50,6 +51,10 @@ function freeDevice(taken: readonly Disk[]): string {
     const name = deviceName(i);
     if (!names.has(name)) return name;
   }
+}
+
+function checkType(type: string): void {
+  if (type && !types.includes(type)) throw new RpcError(Code.INVALID_ARGUMENT, `type: ${type} is none of ${types.join(', ')}`);
 }
 
 export function createDisks(env: Env, options: DisksOptions): Disks {
@@ -83,7 +88,7 @@ export function createDisks(env: Env, options: DisksOptions): Disks {
     const { name = '', zone = '', type = '', snapshotId = '', sourceDiskId = '' } = request;
     if (!name) throw new RpcError(Code.INVALID_ARGUMENT, 'name is required');
     if (zone && !zones.includes(zone)) throw new RpcError(Code.INVALID_ARGUMENT, `zone: ${zone} is none of ${zones.join(', ')}`);
-    if (type && !types.includes(type)) throw new RpcError(Code.INVALID_ARGUMENT, `type: ${type} is none of ${types.join(', ')}`);
+    checkType(type);
     if (snapshotId && sourceDiskId) throw new RpcError(Code.INVALID_ARGUMENT, 'snapshot_id and source_disk_id exclude each other');
     return { name, sizeBytes: sizeOf(request), zone: zone || (zones[0] ?? ''), type: type || 'standard', snapshotId, sourceDiskId };
   };
@@ -135,6 +140,11 @@ export function createDisks(env: Env, options: DisksOptions): Disks {
       if (size > largestBytes) throw new RpcError(Code.OUT_OF_RANGE, `size_bytes: ${sizeBytes} is more than the ${largestBytes} a disk can have`);
       quotas.take('disk-gib', (size - now) / gib);
       return size === now ? describe(disk) : put({ ...disk, sizeBytes: size });
+    },
+    modify({ diskId = '', type = '' }) {
+      const disk = found({ id: diskId });
+      checkType(type);
+      return !type || type === disk.type ? describe(disk) : put({ ...disk, type });
     },
   };
 }

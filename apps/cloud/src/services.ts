@@ -18,7 +18,7 @@ export interface CloudParts {
   readonly snapshots: Snapshots;
   readonly faults: Faults;
   readonly quotas: Quotas;
-  readonly place: { readonly region: string; readonly zones: readonly string[] };
+  readonly place: { readonly region: string; readonly zones: readonly string[]; readonly disksPerNode: number };
   /** Resolves when all that was changed is kept. */
   readonly flush: () => Promise<void>;
 }
@@ -69,6 +69,7 @@ export function cloudServices(parts: CloudParts): ServedService[] {
       attach: (request) => kept(() => disks.attach(request)),
       detach: (request) => kept(() => disks.detach(request)),
       expand: (request) => kept(() => disks.expand(request)),
+      modify: (request) => kept(() => disks.modify(request)),
       createSnapshot: (request) => kept(() => snapshots.create(request)),
       getSnapshot: async (ref) => snapshots.get(ref),
       listSnapshots: async ({ diskId = '' }) => ({ snapshots: snapshots.list(diskId) }),
@@ -81,7 +82,7 @@ export function cloudServices(parts: CloudParts): ServedService[] {
     listFaults: async () => ({ faults: faults.list() }),
     setQuota: (quota) => kept(() => quotas.set(quota)),
     listQuotas: async () => ({ quotas: quotas.list() }),
-    describe: async () => ({ region: place.region, zones: [...place.zones] }),
+    describe: async () => ({ ...place, zones: [...place.zones] }),
   });
   return [...guarded, operations];
 }

@@ -11,6 +11,7 @@ export * from './node/file-log-source.ts';
 export * from './node/directory-tree.ts';
 export * from './node/file-log-sink.ts';
 export * from './node/node-root.ts';
+export * from './node/node-mounts.ts';
 export { unixPlugins } from './node/unix-plugins.ts';
 export * from './node/node-skeleton.ts';
 export { tmpfsAt } from './node/tmpfs-marker.ts';

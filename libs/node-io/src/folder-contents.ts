@@ -1,4 +1,4 @@
-import { cp, mkdir, rename, rm } from 'node:fs/promises';
+import { chmod, cp, mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** Folders by id below one, made empty or as a copy of another; a folder is there as a whole or not at all. */
@@ -11,7 +11,11 @@ export function folderContents(root: string): { path(id: string): string; create
       await rm(draft, { recursive: true, force: true });
       await mkdir(root, { recursive: true, mode: 0o700 });
       if (from) await cp(path(from), draft, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
-      else await mkdir(draft, { mode: 0o755 });
+      else {
+        await mkdir(draft);
+        // Owners of an emulated node are not those of this machine: whoever gets the disk may write.
+        await chmod(draft, 0o777);
+      }
       await rm(path(id), { recursive: true, force: true });
       await rename(draft, path(id));
     },

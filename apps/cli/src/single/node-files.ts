@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { type MountSource, hostTree, memoryMounts } from '@orrery/container-runtime/component';
-import { DirectoryTree, MemoryVolumeHost, type VolumeHost, directoryVolumeHost, inNodeRoot, makeNodeSkeleton, pathParts, volumesInNodeRoot } from '@orrery/cri';
+import { DirectoryTree, MemoryMounts, MemoryVolumeHost, type NodeMounts, type VolumeHost, directoryVolumeHost, inNodeRoot, makeNodeSkeleton, mountAt, mountedTree, pathParts, volumesInNodeRoot } from '@orrery/cri';
 import type { Env } from '@orrery/runtime';
 
 /** What a kubelet makes anew for every pod: kept in memory, which is why thousands of pods are cheap. */
@@ -16,6 +16,31 @@ export function isOnDisk(path: string): boolean {
 export interface NodeFiles {
   readonly volumes: VolumeHost;
   readonly mounts: MountSource;
+  /** Disks that are mounted; what is below is on them. */
+  readonly disks: NodeMounts;
+}
+
+/** Volumes at a path where a disk is mounted, on the disk. */
+function onDisk(host: VolumeHost, { at, source }: { at: string; source: string }): VolumeHost {
+  const disk = volumesInNodeRoot(host, source);
+  const within = (path: string): string => `/${pathParts(path).join('/')}`.slice(at.length) || '/';
+  return {
+    writeVolume: (path, files, directory) => disk.writeVolume(within(path), files, directory),
+    writeFile: (path, file) => disk.writeFile(within(path), file),
+    readFile: (path, maxBytes) => disk.readFile(within(path), maxBytes),
+    makeDir: (path, attributes) => disk.makeDir(within(path), attributes),
+    kind: (path) => disk.kind(within(path)),
+    async resolve(path) {
+      const found = await disk.resolve(within(path));
+      return found && { ...found, path: found.path === '/' ? at : `${at}${found.path}` };
+    },
+    list: (path) => disk.list(within(path)),
+    usage: (path) => disk.usage(within(path)),
+    async remove(path) {
+      if (within(path) === '/') throw new Error(`${path} is mounted`);
+      await disk.remove(within(path));
+    },
+  };
 }
 
 /**
@@ -25,18 +50,23 @@ export interface NodeFiles {
 export function nodeFiles({ clock, random }: Env, { root, ...identity }: { root: string; hostname: string; ip: string }): NodeFiles {
   const memory = new MemoryVolumeHost(clock.now);
   const inMemory = memoryMounts(memory, clock);
-  const disk = volumesInNodeRoot(directoryVolumeHost({ stamp: () => `${clock.now()}.${random.name(6)}` }), root);
+  const directories = directoryVolumeHost({ stamp: () => `${clock.now()}.${random.name(6)}` });
+  const disk = volumesInNodeRoot(directories, root);
+  const disks = new MemoryMounts();
   let made = false;
   const skeleton = (): void => {
     if (!made) makeNodeSkeleton(root, identity);
     made = true;
   };
   const at = (path: string): VolumeHost => {
+    const mounted = mountAt(disks.list(), path);
+    if (mounted) return onDisk(directories, { at: mounted.at, source: mounted.mount.source });
     if (!isOnDisk(path)) return memory;
     skeleton();
     return disk;
   };
   return {
+    disks,
     volumes: {
       writeVolume: (path, files, directory) => at(path).writeVolume(path, files, directory),
       writeFile: (path, file) => at(path).writeFile(path, file),
@@ -50,12 +80,15 @@ export function nodeFiles({ clock, random }: Env, { root, ...identity }: { root:
     },
     mounts: {
       open(path) {
+        const mounted = mountAt(disks.list(), path);
+        const tree = mounted && mountedTree(disks, { path, real: inNodeRoot(mounted.mount.source, path.slice(mounted.at.length)) });
+        if (tree) return hostTree(tree);
         if (!isOnDisk(path)) return inMemory.open(path);
         skeleton();
         const real = inNodeRoot(root, path);
-        const tree = new DirectoryTree(real);
-        if (!tree.stat([])) mkdirSync(real, { recursive: true });
-        return hostTree(tree);
+        const below = new DirectoryTree(real);
+        if (!below.stat([])) mkdirSync(real, { recursive: true });
+        return hostTree(below);
       },
     },
   };

@@ -30,7 +30,9 @@ export function hostTree(tree: Tree): Tree {
   return {
     source: tree.source,
     type: tree.type,
-    sizeBytes: tree.sizeBytes,
+    get sizeBytes() {
+      return tree.sizeBytes;
+    },
     stat: (parts) => translated(() => tree.stat(parts)),
     list: (parts) => translated(() => tree.list(parts)),
     readlink: (parts) => translated(() => tree.readlink(parts)),

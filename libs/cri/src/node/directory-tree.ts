@@ -79,17 +79,22 @@ function directoryFile(fd: number): DirectoryFile {
 export class DirectoryTree {
   readonly source: string;
   readonly type: string;
-  readonly sizeBytes: number | undefined;
   private readonly root: string;
+  private readonly size: () => number | undefined;
   private readonly owners = new Map<number, Owner>();
   private readonly self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 
-  /** `tmpfs`: shown as a file system in memory. */
-  constructor(root: string, tmpfs?: { readonly sizeBytes?: number }) {
+  /** `shown`: as a file system in memory, or as that of a disk, whose size is asked for whenever it is wanted. */
+  constructor(root: string, shown?: { readonly sizeBytes?: number } | { readonly device: string; readonly sizeNow: () => number }) {
+    const isDisk = shown !== undefined && 'device' in shown;
     this.root = root;
-    this.source = tmpfs ? 'tmpfs' : root;
-    this.type = tmpfs ? 'tmpfs' : 'ext4';
-    this.sizeBytes = tmpfs?.sizeBytes;
+    this.source = isDisk ? shown.device : shown ? 'tmpfs' : root;
+    this.type = shown && !isDisk ? 'tmpfs' : 'ext4';
+    this.size = () => (isDisk ? shown.sizeNow() : shown?.sizeBytes);
+  }
+
+  get sizeBytes(): number | undefined {
+    return this.size();
   }
 
   stat(parts: Parts): DirectoryEntry | undefined {

@@ -2,30 +2,37 @@ import { lstatSync, readlinkSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { LogSource } from '../log-source.ts';
 import type { VolumeHost } from '../volume-host.ts';
+import { type NodeMount, mountsOf, placeOf } from './node-mounts.ts';
 
 const maxLinks = 40;
 
-/**
- * Where a path of the node lies on this machine, `root` being the node's `/`. Symbolic links are followed as the node
- * would, so that none leads out of the root; what is not there yet stays as it is.
- */
-export function inNodeRoot(root: string, path: string): string {
+/** The path of the node with all symbolic links followed. */
+function followed(root: string, mounts: ReadonlyMap<string, NodeMount>, path: string): string {
   let pending = resolve('/', path).split('/').filter(Boolean);
   let at = '/';
   for (let links = 0; pending.length; ) {
     const [part = '', ...rest] = pending;
     pending = rest;
     const next = resolve(at, part);
-    const found = lstatSync(join(root, next), { throwIfNoEntry: false });
+    const found = lstatSync(placeOf(root, mounts, next), { throwIfNoEntry: false });
     if (!found?.isSymbolicLink()) {
       at = next;
       continue;
     }
     if (++links > maxLinks) throw Object.assign(new Error(`too many symbolic links: ${path}`), { code: 'ELOOP' });
-    pending = [...resolve(at, readlinkSync(join(root, next))).split('/').filter(Boolean), ...pending];
+    pending = [...resolve(at, readlinkSync(placeOf(root, mounts, next))).split('/').filter(Boolean), ...pending];
     at = '/';
   }
-  return join(root, at);
+  return at;
+}
+
+/**
+ * Where a path of the node lies on this machine, `root` being the node's `/`. Symbolic links are followed as the node
+ * would, so that none leads out of the root and what is mounted there; what is not there yet stays as it is.
+ */
+export function inNodeRoot(root: string, path: string): string {
+  const mounts = mountsOf(root);
+  return placeOf(root, mounts, followed(root, mounts, path));
 }
 
 /** The last part is not followed: for what is replaced or removed as such. */
@@ -44,9 +51,10 @@ export function volumesInNodeRoot(host: VolumeHost, root: string): VolumeHost {
     makeDir: (path, attributes) => host.makeDir(inNodeRoot(root, path), attributes),
     kind: (path) => host.kind(inNodeRoot(root, path)),
     async resolve(path) {
-      const real = inNodeRoot(root, path);
-      const found = await host.resolve(real);
-      return found && { ...found, path: real.slice(root.replace(/\/$/, '').length) || '/' };
+      const mounts = mountsOf(root);
+      const real = followed(root, mounts, path);
+      const found = await host.resolve(placeOf(root, mounts, real));
+      return found && { ...found, path: real };
     },
     list: (path) => host.list(inNodeRoot(root, path)),
     usage: (path) => host.usage(placeInNodeRoot(root, path)),
