@@ -1,5 +1,6 @@
 import { type Kubectl, type TestCluster, startTestCluster } from '@orrery/testkit';
 import { afterAll, beforeAll, beforeEach, describe, it, onTestFailed } from 'vitest';
+import { sampleApiserver } from './conformance-aggregator.ts';
 import * as network from './conformance-network.ts';
 import * as node from './conformance-node.ts';
 import { networkPolicies } from './conformance-policy.ts';
@@ -27,6 +28,7 @@ describe('conformance of nodes', () => {
   it('network policies', { timeout: 900_000 }, () => networkPolicies(kubectl()));
   it('proxies and the guestbook', { timeout }, () => network.proxies(kubectl()));
   it('tokens and their issuer', { timeout }, () => network.identity(kubectl()));
+  it('another API server behind the aggregator', { timeout }, () => sampleApiserver(kubectl()));
   it('admission webhooks', { timeout }, () => webhooks.admission(kubectl()));
   it('conversion webhooks', { timeout }, () => webhooks.conversion(kubectl()));
 });

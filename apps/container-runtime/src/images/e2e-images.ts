@@ -113,6 +113,5 @@ export const e2eImages: readonly ImageDefinition[] = [
   quiet(published('volume/rbd'), '/usr/local/bin/bootstrap.sh', 1_300_000_000),
   quiet(['registry.k8s.io/sig-storage/nfs-provisioner'], '/nfs-server-provisioner', 138_000_000),
   quiet(['registry.k8s.io/build-image/distroless-iptables'], '/bin/iptables', 17_000_000),
-  quiet(['registry.k8s.io/etcd', 'k8s.gcr.io/etcd', 'quay.io/coreos/etcd'], '/usr/local/bin/etcd', 63_000_000),
   quiet(['registry.k8s.io/prometheus-dummy-exporter', 'registry.k8s.io/prometheus-to-sd', 'registry.k8s.io/sd-dummy-exporter'], '/exporter', 9_000_000),
 ];

@@ -24,7 +24,7 @@ const privateHost = /^private\./;
 export function missing({ domain, path, tag }: ImageReference, image: EmulatedImage | undefined, hasLogin: boolean): Missing | undefined {
   const host = domain.split(':')[0] ?? '';
   if (host.startsWith('invalid.') || /\.(?:invalid|example)$/.test(host)) return 'no such host';
-  if (/nonexist|non-exist|doesnotexist|does-not-exist|no-such/.test(`${path}:${tag}`)) return 'not found';
+  if (/nonexist|non-exist|doesnotexist|does-not-exist|no-such|webserver:404/.test(`${path}:${tag}`)) return 'not found';
   if (!hasLogin && (image?.needsLogin || privateHost.test(host))) return 'forbidden';
   return image?.missingTags?.includes(tag) ? 'not found' : undefined;
 }
