@@ -35,7 +35,7 @@ export interface ClaimOptions<D extends KubeObject> {
   /** Needs the index `byControllerUid`. */
   readonly dependents: Informer<D>;
   readonly matches: Matcher<Labels | undefined>;
-  /** Finalizers given to what is adopted. */
+  /** Finalizers given to what is adopted, and taken from what is released. */
   readonly finalizers?: readonly string[];
 }
 
@@ -54,7 +54,8 @@ export async function claimDependents<D extends KubeObject>(options: ClaimOption
   const key = (object: D) => ({ namespace, name: object.metadata?.name ?? '' });
   const type = 'application/strategic-merge-patch+json';
   const released = mine.release.map((object) => {
-    const patch = { metadata: { uid: object.metadata?.uid, ownerReferences: [{ $patch: 'delete', uid }] } };
+    const ours = finalizers.length ? { '$deleteFromPrimitiveList/finalizers': finalizers } : {};
+    const patch = { metadata: { uid: object.metadata?.uid, ownerReferences: [{ $patch: 'delete', uid }], ...ours } };
     return api.patch(dependents.resource, key(object), patch, { type }).catch(gone);
   });
   if (adopt.length) {

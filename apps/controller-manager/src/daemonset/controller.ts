@@ -48,7 +48,8 @@ async function apply(context: Context, daemonSet: DaemonSet, planned: DaemonPlan
       throw error;
     }
   });
-  expectations.creationObserved(key, made.remaining);
+  // In a namespace that ends, expectations stay open: every pod that goes would make us try again, and be refused again.
+  if (!isNamespaceTerminating(made.error)) expectations.creationObserved(key, made.remaining);
   await forEachInParallel(planned.remove, async (pod) => {
     try {
       await deletePod(context, control, pod);

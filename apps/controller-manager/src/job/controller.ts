@@ -62,7 +62,8 @@ async function createPods(context: Context, job: Job, slots: JobPlan['create']):
       throw error;
     }
   });
-  context.expectations.creationObserved(key, made.remaining);
+  // In a namespace that ends, expectations stay open: every pod that goes would make us try again, and be refused again.
+  if (!isNamespaceTerminating(made.error)) context.expectations.creationObserved(key, made.remaining);
   context.state.metrics.podsCreated(job, { succeeded: made.succeeded, failed: made.error ? 1 : 0 });
   if (made.error && !isNamespaceTerminating(made.error)) throw made.error;
 }
@@ -99,8 +100,20 @@ async function releaseOrphans(key: string, context: Context): Promise<void> {
   await forEachInParallel(orphans, (pod) => release(context, pod));
 }
 
+/** Keys of pods, among those of Jobs. */
+const lonePrefix = 'pod:';
+
+/** A pod whose Job was deleted without it has nobody to count it: when it is to go, it may. */
+async function releaseLone(key: string, context: Context): Promise<void> {
+  const pod = context.store(Pods).get(key);
+  if (pod && isLone(pod)) await release(context, pod);
+}
+
+const isLone = (pod: Pod): boolean => isTracked(pod) && pod.metadata?.deletionTimestamp !== undefined && controllerOf(pod) === undefined;
+
 async function reconcile(key: string, context: Context): Promise<{ requeueAfterMs: number } | void> {
   const { api, env, expectations, state, store } = context;
+  if (key.startsWith(lonePrefix)) return releaseLone(key.slice(lonePrefix.length), context);
   await releaseOrphans(key, context);
   let job = store(Jobs).get(key);
   if (!job) {
@@ -140,6 +153,7 @@ async function reconcile(key: string, context: Context): Promise<{ requeueAfterM
 
 function* jobsOfOrphans({ object, old, gone }: { object: Pod; old: Pod | undefined; gone: boolean }, context: Context): Iterable<string> {
   if (gone || (old && isTracked(old) && !isTracked(object))) context.state.released.delete(uidOf(object));
+  if (!gone && isLone(object)) yield `${lonePrefix}${keyOf(object)}`;
   const ref = controllerOf(object);
   if (gone || ref?.kind !== 'Job' || !isTracked(object)) return;
   const key = `${object.metadata?.namespace ?? ''}/${ref.name}`;

@@ -45,6 +45,27 @@ test('a Job runs its pods, counts each once, and ends', async () => {
   expect(h.complaints).toEqual([]);
 });
 
+test('a pod that matches no longer is let go with its finalizer; one whose Job was deleted without it may go, too', async () => {
+  const h = await startManager();
+  await h.api.create(Jobs, job({ completions: 2, parallelism: 2 }));
+  await h.clock.advance(500);
+  const [left, kept] = live(h).map(({ metadata }) => ({ namespace: 'a', name: metadata?.name ?? '' }));
+  const type = 'application/merge-patch+json';
+  await h.api.patch(Pods, left!, { metadata: { labels: null } }, { type });
+  await h.clock.advance(500);
+  const released = h.api.find(Pods, left!.name, 'a');
+  expect(released?.metadata?.ownerReferences ?? []).toEqual([]);
+  expect(released?.metadata?.finalizers ?? []).toEqual([]);
+  await h.api.delete(Jobs, { namespace: 'a', name: 'j' }, { propagationPolicy: 'Orphan' });
+  await h.clock.advance(5_000);
+  expect(h.api.find(Jobs, 'j', 'a')).toBeUndefined();
+  expect(h.api.find(Pods, kept!.name, 'a')?.metadata).toMatchObject({ finalizers: ['batch.kubernetes.io/job-tracking'] });
+  await h.api.delete(Pods, kept!, { gracePeriodSeconds: 0 });
+  await h.clock.advance(5_000);
+  expect(h.api.find(Pods, kept!.name, 'a')).toBeUndefined();
+  expect(h.complaints).toEqual([]);
+});
+
 test('what happened to Jobs is counted under upstream\'s names', async () => {
   const h = await startManager({ controllers: ['job-controller'] });
   const policy = { rules: [{ action: 'FailJob', onExitCodes: { operator: 'In', values: [42] } }] };

@@ -1,5 +1,5 @@
-import { APIServices, ConfigMaps, Namespaces, Pods, ServiceAccounts } from '@orrery/api';
-import { expect, test } from 'vitest';
+import { APIServices, ConfigMaps, Jobs, Namespaces, Pods, ReplicaSets, ServiceAccounts } from '@orrery/api';
+import { expect, test, vi } from 'vitest';
 import { startManager } from '../testing/manager-harness.ts';
 
 test('a namespace gets its service account and root certificate, again when they are taken away', async () => {
@@ -33,6 +33,28 @@ test('deleting a namespace deletes pods first, says what remains, then lets go',
   await api.patch(ConfigMaps, { namespace: 'a', name: 'held' }, { metadata: { finalizers: null } }, { type: 'application/merge-patch+json' });
   await clock.advance(10_000);
   expect(api.find(Namespaces, 'a')).toBeUndefined();
+});
+
+test('pods that go with their namespace are not made again, nor tried for each that goes', async () => {
+  const h = await startManager();
+  await h.api.create(Namespaces, { metadata: { name: 'a' } });
+  const template = { metadata: { labels: { app: 'x' } }, spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'i' }] } };
+  await h.api.create(ReplicaSets, { metadata: { name: 'rs', namespace: 'a' }, spec: { replicas: 8, selector: { matchLabels: { app: 'x' } }, template } });
+  await h.api.create(Jobs, { metadata: { name: 'j', namespace: 'a' }, spec: { parallelism: 8, completions: 8, backoffLimit: 100, selector: { matchLabels: { job: 'j' } }, template: { ...template, metadata: { labels: { job: 'j' } } } } });
+  await h.clock.advance(1_000);
+  const pods = h.api.objects(Pods).map(({ metadata }) => ({ namespace: 'a', name: metadata?.name ?? '' }));
+  expect(pods).toHaveLength(16);
+  for (const pod of pods) await h.api.patch(Pods, pod, { spec: { nodeName: 'n' } }, { type: 'application/merge-patch+json' });
+  h.run();
+  const create = vi.spyOn(h.api, 'create');
+  await h.api.delete(Namespaces, { name: 'a' });
+  for (const pod of pods) {
+    await h.api.delete(Pods, pod, { gracePeriodSeconds: 0 });
+    await h.clock.advance(1_000);
+  }
+  await h.clock.advance(60_000);
+  expect(h.api.find(Namespaces, 'a')).toBeUndefined();
+  expect(create.mock.calls.filter(([resource]) => resource.resource === 'pods').length).toBeLessThanOrEqual(2);
 });
 
 test('a namespace stays while a server behind an API does not answer: it may hold content', async () => {

@@ -2,7 +2,7 @@ import { Pods, ReplicaSets, ReplicationControllers } from '@orrery/api';
 import type { Pod, PodTemplateSpec, ReplicaSet, ReplicaSetStatus, ReplicationController } from '@orrery/api/types';
 import type { ResourceRef } from '@orrery/apimachinery';
 import { type Labels, type Matcher, deepEqual, keyOf, labelMapMatcher, labelSelectorMatcher } from '@orrery/client';
-import { type AnyController, type ControllerContext, type Doubts, type WriteFence, byControllerUid, claimDependents, controllerOf, createDoubts, createWriteFence, defineController, forEachInParallel, slowStart } from '@orrery/controller';
+import { type AnyController, type ControllerContext, type Doubts, type WriteFence, byControllerUid, claimDependents, controllerOf, controllerUidIndexer, createDoubts, createWriteFence, defineController, forEachInParallel, slowStart } from '@orrery/controller';
 import { isNotFound } from '@orrery/errors';
 import { rfc3339 } from '@orrery/runtime';
 import { createPod, deletePod, isNamespaceTerminating, podFromTemplate } from '../pods/pod-control.ts';
@@ -38,7 +38,7 @@ function siblingCounter<T extends Replicated>(kind: Kind<T>, context: Context, o
     const found = new Map<string, number>();
     const parent = controllerOf(owner)?.uid;
     const store = context.store(kind.resource);
-    const siblings = parent ? [...store.byIndex('namespace', owner.metadata?.namespace ?? '')].filter((other) => controllerOf(other)?.uid === parent) : [owner];
+    const siblings = parent ? store.byIndex(byControllerUid, parent) : [owner];
     for (const sibling of siblings) {
       for (const pod of context.store(Pods).byIndex(byControllerUid, sibling.metadata?.uid ?? '')) {
         const node = pod.spec?.nodeName;
@@ -62,10 +62,11 @@ async function manage<T extends Replicated>(kind: Kind<T>, context: Context, own
         await createPod(context, control, pod);
       } catch (error) {
         context.state.doubts.failed(key, error);
-        if (!isNamespaceTerminating(error)) throw error;
-        expectations.creationObserved(key);
+        throw error;
       }
     });
+    // The expectations stay open, as upstream's do: every pod that goes would make us try again, and be refused again.
+    if (isNamespaceTerminating(made.error)) return undefined;
     expectations.creationObserved(key, made.remaining);
     return made.error as Error | undefined;
   }
@@ -145,7 +146,8 @@ function defineReplicaController<T extends Replicated>(kind: Kind<T>): AnyContro
       const uid = context.store(kind.resource).get(key)?.metadata?.uid ?? '';
       return Math.min(250, Math.floor(context.store(Pods).countByIndex(byControllerUid, uid) / 40));
     },
-    setup({ api, env }) {
+    setup({ api, env, store }) {
+      store(kind.resource).addIndexer(byControllerUid, controllerUidIndexer);
       const fence = createWriteFence(env.clock);
       return { fence, doubts: createDoubts({ api, fence }) };
     },
