@@ -2,11 +2,12 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { createShell } from '@orrery/linux';
 import { apiConnectionSchema, connectApi, runMain, serveHttp, switchConnector, tlsMaterial, vnetMemberSchema } from '@orrery/node-io';
-import { ConfigError } from '@orrery/runtime';
+import { type Component, ConfigError } from '@orrery/runtime';
 import { kubeProxySchema } from './config.ts';
 import { loadConfiguration } from './configuration/load.ts';
 import { linuxSettings, mergeConfiguration } from './configuration/settings.ts';
 import { cleanUpAll, createLinuxProxy } from './linux/component.ts';
+import { createRealProxy } from './linux/real-proxy.ts';
 import { createVnetProxy } from './vnet/component.ts';
 
 function fileText(path: string): string {
@@ -33,6 +34,7 @@ await runMain({
     const api = await connectApi(env, { ...config, kubeconfig, ...(kubeconfig && !flags.kubeconfig ? { apiTransport: 'rest' as const } : {}) });
     if (config.proxyMode !== 'vnet') return createLinuxProxy(env, { api, shell: createShell(), serveHttp }, { ...config, nodeName: config.nodeName || hostname().toLowerCase() });
     const tls = tlsMaterial(config);
-    return createVnetProxy(env, { api, connect: switchConnector(tls), serveHttp, ...(tls ? { tls } : {}) }, config);
+    const vnet = (settings: typeof config): Component => createVnetProxy(env, { api, connect: switchConnector(tls), serveHttp, ...(tls ? { tls } : {}) }, settings);
+    return config.podNetwork === 'real' ? createRealProxy(env, { api, shell: createShell(), serveHttp, vnet }, config) : vnet(config);
   },
 });

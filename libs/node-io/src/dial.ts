@@ -21,6 +21,8 @@ export interface DialTls {
 export interface DialTarget {
   readonly host: string;
   readonly port: number;
+  /** The address of this machine to come from; without, the system chooses. Of plain TCP only. */
+  readonly localAddress?: string;
   /** Without: plain TCP. */
   readonly tls?: DialTls;
   /** Default 30 s. */
@@ -70,7 +72,7 @@ function settled(socket: Socket, options: { event: 'connect' | 'secureConnect'; 
 export function dial(target: DialTarget): Promise<Conn> {
   const { host, port } = target;
   if (!target.tls) {
-    const socket = connectTcp({ host, port, allowHalfOpen: true, noDelay: true });
+    const socket = connectTcp({ host, port, allowHalfOpen: true, noDelay: true, ...(target.localAddress ? { localAddress: target.localAddress } : {}) });
     return settled(socket, { event: 'connect', target, conn: () => connOverSocket(socket) });
   }
   const tcp = connectTcp({ host, port, allowHalfOpen: true, noDelay: true });

@@ -120,6 +120,19 @@ function listening(server: Server, at: { host: string; port: number }): Promise<
   });
 }
 
+/** Carries a connection that was accepted here, and is paused, into the emulated network. A dial that fails resets it. */
+export function carryInto(socket: Socket, dial: (client: Endpoint) => Promise<Conn>): void {
+  socket.on('error', () => socket.destroy());
+  socket.setNoDelay(true);
+  dial({ ip: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 }).then(
+    (conn) => {
+      splice(socket, duplexOverConn(conn));
+      socket.resume();
+    },
+    () => socket.resetAndDestroy(),
+  );
+}
+
 /**
  * Listens on this machine (TCP) and carries every connection into the emulated network through `dial`. Rejects with the
  * system's error (EADDRINUSE, EACCES …) when it may not listen. A dial that fails resets the connection.
@@ -129,15 +142,7 @@ export async function exposeOnHost(at: { host: string; port: number }, dial: (cl
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
-    socket.on('error', () => socket.destroy());
-    socket.setNoDelay(true);
-    dial({ ip: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 }).then(
-      (conn) => {
-        splice(socket, duplexOverConn(conn));
-        socket.resume();
-      },
-      () => socket.resetAndDestroy(),
-    );
+    carryInto(socket, dial);
   });
   const port = await listening(server, at);
   return {

@@ -14,6 +14,15 @@ export interface HostGateway {
   datagram?(packet: { from: Endpoint; to: Endpoint; bytes: Uint8Array }, reply: (bytes: Uint8Array) => void): void;
 }
 
+/** Where a fabric meets a real network in which its addresses exist, too. */
+export interface Edge extends HostGateway {
+  /**
+   * A namespace listens, or has a datagram socket, at this port of these addresses, none of them a loopback address; what is returned is
+   * called once, when it does no more. What comes in there goes to `Fabric.admit` and `Fabric.admitDatagram`.
+   */
+  bound(protocol: 'TCP' | 'UDP', ips: readonly string[], port: number): () => void;
+}
+
 /** A switch in another process: its addresses (a node's address or a pod range) and the way there. */
 export interface RemoteSwitch {
   readonly node: string;
@@ -39,15 +48,16 @@ interface Range {
   readonly owner: Switch;
 }
 
-/** A network of switches in this process, linked node to node. Addresses are unique in the whole fabric. */
-export function createFabric(env: Env, options: { hostGateway?: HostGateway } = {}): Fabric {
+/** A network of switches in this process, linked node to node. Addresses are unique in the whole fabric. An `edge` is the gateway, too. */
+export function createFabric(env: Env, options: { hostGateway?: HostGateway; edge?: Edge } = {}): Fabric {
   const links = createLinkTable(env);
   const byAddress = new Map<string, { stack: Stack; owner: Switch }>();
   const switches = new Map<string, Switch>();
   let ranges: Range[] = [];
   let remoteHosts = new Map<string, RemoteSwitch>();
   let remoteRanges: { cidr: Cidr; remote: RemoteSwitch }[] = [];
-  let gateway = options.hostGateway;
+  const { edge } = options;
+  let gateway = edge ?? options.hostGateway;
 
   const route = (ip: string): Route => {
     const local = byAddress.get(ip);
@@ -76,6 +86,7 @@ export function createFabric(env: Env, options: { hostGateway?: HostGateway } = 
     links,
     route,
     outside,
+    bound: edge && ((protocol, ips, port) => edge.bound(protocol, ips, port)),
     plug(ip, stack, owner) {
       if (byAddress.has(ip)) throw new NetError('EADDRINUSE', `address ${ip} is already attached`);
       byAddress.set(ip, { stack, owner });

@@ -11,18 +11,22 @@ export interface BoundListener {
   readonly ip: string;
   readonly port: number;
   readonly onConn: (conn: Conn) => void;
+  readonly hide: (() => void) | undefined;
 }
 
 export interface BoundUdp {
   readonly ip: string;
   readonly port: number;
   readonly onMessage: OnMessage;
+  readonly hide: (() => void) | undefined;
 }
 
 /** What a stack needs of the switch it is plugged into. */
 export interface Uplink {
   dial(from: Stack, to: Endpoint, options: DialOptions): Promise<Conn>;
   sendDatagram(packet: { from: Stack; source: Endpoint; to: Endpoint; bytes: Uint8Array }): void;
+  /** A socket is bound to these addresses; what it returns is called when it is closed. */
+  bound(protocol: 'TCP' | 'UDP', ips: readonly string[], port: number): (() => void) | undefined;
 }
 
 type Bound = { readonly ip: string; readonly port: number };
@@ -52,13 +56,20 @@ export class Stack implements NetStack {
   }
 
   listen(at: Endpoint, onConn: (conn: Conn) => void): Listener {
-    const bound: BoundListener = { ...this.bind(at, this.listeners), onConn };
+    const place = this.bind(at, this.listeners);
+    const bound: BoundListener = { ...place, onConn, hide: this.show('TCP', place) };
     (this.listeners ??= []).push(bound);
-    return { address: { ip: bound.ip, port: bound.port }, close: () => void (this.listeners = this.listeners?.filter((b) => b !== bound)) };
+    const close = (): void => {
+      if (!this.listeners?.includes(bound)) return;
+      this.listeners = this.listeners.filter((b) => b !== bound);
+      bound.hide?.();
+    };
+    return { address: { ip: bound.ip, port: bound.port }, close };
   }
 
   udp(at: Endpoint, onMessage: OnMessage): UdpSocket {
-    const bound: BoundUdp = { ...this.bind(at, this.sockets), onMessage };
+    const place = this.bind(at, this.sockets);
+    const bound: BoundUdp = { ...place, onMessage, hide: this.show('UDP', place) };
     (this.sockets ??= []).push(bound);
     return {
       address: { ip: bound.ip, port: bound.port },
@@ -67,7 +78,11 @@ export class Stack implements NetStack {
         const source = { ip: bound.ip || this.sourceFor(target.ip), port: bound.port };
         if (!this.closed) this.uplink.sendDatagram({ from: this, source, to: target, bytes });
       },
-      close: () => void (this.sockets = this.sockets?.filter((b) => b !== bound)),
+      close: () => {
+        if (!this.sockets?.includes(bound)) return;
+        this.sockets = this.sockets.filter((b) => b !== bound);
+        bound.hide?.();
+      },
     };
   }
 
@@ -102,6 +117,7 @@ export class Stack implements NetStack {
   /** Ends everything at once: the other ends see resets. */
   close(): void {
     this.closed = true;
+    for (const bound of [...(this.listeners ?? []), ...(this.sockets ?? [])]) bound.hide?.();
     this.listeners = undefined;
     this.sockets = undefined;
     for (const conn of this.conns ?? []) conn.close(new NetError('ECONNRESET', 'network namespace is gone'));
@@ -110,6 +126,11 @@ export class Stack implements NetStack {
 
   get openConnections(): number {
     return this.conns?.size ?? 0;
+  }
+
+  /** Loopback is nobody else's business. */
+  private show(protocol: 'TCP' | 'UDP', { ip, port }: Bound): (() => void) | undefined {
+    return isLoopback(ip) ? undefined : this.uplink.bound(protocol, ip === '' ? this.ips : [ip], port);
   }
 
   private bind(at: Endpoint, bound: readonly Bound[] | undefined): Bound {

@@ -58,6 +58,8 @@ export interface Wiring {
   unplug(ip: string): void;
   setPodCidr(owner: Switch, podCidr: string | undefined): void;
   closed(owner: Switch): void;
+  /** See `Edge`; undefined where there is none. */
+  readonly bound: Uplink['bound'] | undefined;
 }
 
 interface Arrival {
@@ -125,6 +127,10 @@ export class Switch implements VnetSwitch, Uplink {
       stack.close();
     };
     return { stack, detach };
+  }
+
+  bound(protocol: 'TCP' | 'UDP', ips: readonly string[], port: number): (() => void) | undefined {
+    return this.wiring.bound?.(protocol, ips, port);
   }
 
   setServiceRules(rules: readonly ServiceRule[]): Promise<void> {

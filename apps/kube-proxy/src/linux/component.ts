@@ -172,7 +172,7 @@ export function createLinuxProxy(env: Env, deps: LinuxProxyDeps, config: KubePro
     runner.open();
     await runner.now();
     const repair: Timer | undefined = backEnd.repairs ? env.clock.every(settings.syncPeriodMs, renew) : undefined;
-    const policies = await startPolicies(env, { api, informers, shell, nodeName, delayMs: settings.minSyncPeriodMs, signal });
+    const policies = await startPolicies(env, { api, informers, shell, nodeName, delayMs: settings.minSyncPeriodMs, localPods: config.podNetwork === 'real', signal });
     stopParts = [
       async () => repair?.cancel(),
       async () => policies?.(),
@@ -206,18 +206,20 @@ interface PolicyParts {
   readonly shell: Shell;
   readonly nodeName: string;
   readonly delayMs: number;
+  /** Pods' addresses are the node's own. */
+  readonly localPods: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
 /** Network policies need nftables, whatever the mode of services. Returns what ends them; undefined where the machine has none. */
-async function startPolicies(env: Env, { api, informers, shell, nodeName, delayMs, signal }: PolicyParts): Promise<(() => Promise<void>) | undefined> {
+async function startPolicies(env: Env, { api, informers, shell, nodeName, delayMs, localPods, signal }: PolicyParts): Promise<(() => Promise<void>) | undefined> {
   const why = await whyNotMode(shell, 'nftables', '');
   if (why !== undefined) {
     env.log.warn('network policies are not enforced: they need nftables', { reason: why });
     return undefined;
   }
   const programmer = createPolicyProgrammer(env, { api, informers, delayMs });
-  programmer.add({ nodeName, control: createPolicyBackEnd(createNft(shell)) });
+  programmer.add({ nodeName, control: createPolicyBackEnd(createNft(shell), { localPods }) });
   await programmer.start(signal);
   return () => programmer.stop();
 }

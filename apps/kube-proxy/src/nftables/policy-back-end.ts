@@ -54,9 +54,9 @@ function podLines(pod: PodPolicy, index: number): string[] {
  * The table for some pods of one node: what a policy isolates is dropped unless a rule accepts it. Packets are seen where they are
  * forwarded, after services have been translated; what comes from the node itself is never forwarded, and so always passes, as
  * does everything of a connection that was let through. A rule's `accept` ends only its own direction: the other follows by its
- * own chain at a later priority.
+ * own chain at a later priority. With `localPods`, pods' addresses are the node's own: what others send them is not forwarded but comes in.
  */
-export function renderPolicies({ rules, pods }: PolicySet): string {
+export function renderPolicies({ rules, pods }: PolicySet, { localPods = false }: { localPods?: boolean } = {}): string {
   const used = (direction: 'ingress' | 'egress'): number[] => [...new Set(pods.flatMap((pod) => pod[direction] ?? []))];
   const maps = (['ingress', 'egress'] as const).flatMap((direction) =>
     ([['ip', 'ipv4_addr'], ['ip6', 'ipv6_addr']] as const).map(([ip, type]) => `add map ${policyTable} ${direction}-${ip} { type ${type} : verdict ; }`),
@@ -69,6 +69,10 @@ export function renderPolicies({ rules, pods }: PolicySet): string {
       lines.push(`add chain ${policyTable} forward-${direction} { type filter hook forward priority ${priority} ; }`);
       lines.push(`add rule ${policyTable} forward-${direction} ct state established,related accept`);
     }
+    if (localPods) {
+      lines.push(`add chain ${policyTable} input-ingress { type filter hook input priority 1 ; }`);
+      lines.push(`add rule ${policyTable} input-ingress ct state established,related accept`, `add rule ${policyTable} input-ingress iif lo accept comment "the node itself"`);
+    }
     for (const direction of ['ingress', 'egress'] as const) {
       for (const index of used(direction)) {
         const rule = rules[index];
@@ -80,11 +84,12 @@ export function renderPolicies({ rules, pods }: PolicySet): string {
     for (const [direction, side] of hooks) {
       for (const ip of ['ip', 'ip6'] as const) lines.push(`add rule ${policyTable} forward-${direction} ${ip} ${side} vmap @${direction}-${ip}`);
     }
+    if (localPods) for (const ip of ['ip', 'ip6'] as const) lines.push(`add rule ${policyTable} input-ingress ${ip} daddr vmap @ingress-${ip}`);
   }
   return `${lines.join('\n')}\n`;
 }
 
 /** Enforces policies in the kernel; the whole table changes in one transaction. */
-export function createPolicyBackEnd(nft: Nft): Pick<SwitchControl, 'setPolicies'> {
-  return { setPolicies: (policies) => nft.apply(renderPolicies(policies)) };
+export function createPolicyBackEnd(nft: Nft, options: { localPods?: boolean } = {}): Pick<SwitchControl, 'setPolicies'> {
+  return { setPolicies: (policies) => nft.apply(renderPolicies(policies, options)) };
 }

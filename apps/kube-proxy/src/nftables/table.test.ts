@@ -150,3 +150,16 @@ it('policies: rules once, pods by address, dropped unless accepted', () => {
   `);
   expect(renderPolicies({ rules: [], pods: [] })).toBe('add table inet orrery-network-policy\ndelete table inet orrery-network-policy\n');
 });
+
+it('policies where pods have addresses of the node: what comes in is held to them, what the node itself sends is not', () => {
+  const set = { rules: [{}], pods: [{ ips: ['10.1.0.9'], ingress: [0] }] };
+  const local = renderPolicies(set, { localPods: true }).split('\n').filter((line) => line.includes('input'));
+  expect(local).toEqual([
+    'add chain inet orrery-network-policy input-ingress { type filter hook input priority 1 ; }',
+    'add rule inet orrery-network-policy input-ingress ct state established,related accept',
+    'add rule inet orrery-network-policy input-ingress iif lo accept comment "the node itself"',
+    'add rule inet orrery-network-policy input-ingress ip daddr vmap @ingress-ip',
+    'add rule inet orrery-network-policy input-ingress ip6 daddr vmap @ingress-ip6',
+  ]);
+  expect(renderPolicies(set)).not.toContain('input');
+});
