@@ -1,7 +1,6 @@
 export * from './dial.ts';
 export * from './disk.ts';
 export * from './env.ts';
-export * from './faults-file.ts';
 export * from './pki/index.ts';
 export { withProcessMetrics } from './process-metrics.ts';
 export * from './real-clock.ts';
