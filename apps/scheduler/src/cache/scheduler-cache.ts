@@ -1,5 +1,6 @@
 import type { Node, Pod } from '@orrery/api/types';
 import { type DeltaLog, createDeltaLog } from './delta-log.ts';
+import { type LabelIndex, createLabelIndex } from './label-index.ts';
 import { type NodeInfo, addPod, clearNode, emptyNodeInfo, removePod, setNode, touch } from './node-info.ts';
 import { type Nominations, createNominations } from './nominations.ts';
 import { type PodInfo, countsAlike } from './pod-info.ts';
@@ -45,6 +46,7 @@ function interleaveZones(nodes: readonly NodeInfo[]): NodeInfo[] {
  */
 export interface SchedulerCache extends Snapshot {
   readonly deltas: DeltaLog;
+  readonly labelled: LabelIndex['labelled'];
   setNode(node: Node): void;
   removeNode(name: string): void;
   /** A pod bound to a node was seen, new or changed; confirms an assumption. */
@@ -69,6 +71,8 @@ export function createSchedulerCache(): SchedulerCache {
   const imageCounts = new Map<string, number>();
   const freeSlots: number[] = [];
   const deltas: DeltaLog = createDeltaLog();
+  /** Made when first asked for. */
+  let byLabel: LabelIndex | undefined;
 
   const at = (name: string): NodeInfo => {
     let info = infos.get(name);
@@ -97,6 +101,7 @@ export function createSchedulerCache(): SchedulerCache {
     const info = infos.get(where.nodeName);
     if (!info) return;
     removePod(info, uid);
+    byLabel?.remove(where.pod);
     deltas.pod(info, where.pod, -1);
     if (!info.node && info.pods.size === 0) discard(info);
   };
@@ -111,6 +116,7 @@ export function createSchedulerCache(): SchedulerCache {
     drop(pod.uid);
     const info = at(nodeName);
     addPod(info, pod);
+    byLabel?.add(pod, info);
     deltas.pod(info, pod, 1);
     placed.set(pod.uid, { nodeName, assumed, pod });
     if (pod.affinity) affinityPodCount += 1;
@@ -118,6 +124,13 @@ export function createSchedulerCache(): SchedulerCache {
 
   return {
     deltas,
+    labelled(namespace, key, value) {
+      if (!byLabel) {
+        byLabel = createLabelIndex();
+        for (const { nodeName, pod } of placed.values()) byLabel.add(pod, at(nodeName));
+      }
+      return byLabel.labelled(namespace, key, value);
+    },
     imageNodes: (image) => imageCounts.get(image) ?? 0,
     get nodes() {
       return (ordered ??= interleaveZones([...infos.values()].filter((info) => info.node)));

@@ -1,4 +1,5 @@
 import type { DeltaLog } from './delta-log.ts';
+import type { LabelIndex } from './label-index.ts';
 import type { NodeInfo } from './node-info.ts';
 
 /** The nodes as one scheduling cycle sees them. Cycles do not overlap, so the cache itself serves as the snapshot. */
@@ -10,6 +11,8 @@ export interface Snapshot {
   get(name: string): NodeInfo | undefined;
   /** How many nodes have an image; absent when nobody counted. */
   imageNodes?(image: string): number;
+  /** Pods by label; absent from what-if snapshots. */
+  readonly labelled?: LabelIndex['labelled'];
   /** What changed since when; undefined for what-if snapshots. */
   readonly deltas?: DeltaLog;
 }

@@ -1,6 +1,8 @@
 import type { Pod, TopologySpreadConstraint } from '@orrery/api/types';
 import { type Selector, makeRequirement, nothing, selectorFromObject, selectorOf } from '@orrery/apimachinery';
+import { narrowed } from '../../cache/label-index.ts';
 import type { NodeInfo } from '../../cache/node-info.ts';
+import type { Snapshot } from '../../cache/snapshot.ts';
 import { matchesRequiredAffinity } from '../node-selector.ts';
 import { isTolerated } from '../tolerations.ts';
 
@@ -65,10 +67,23 @@ export function counts({ selector }: Constraint, { metadata }: Pod): boolean {
   return selector.requirements.length > 0 && !metadata?.deletionTimestamp && selector.matches(metadata?.labels);
 }
 
-/** The pods on a node that the constraint counts. */
-export function countOn(node: NodeInfo, constraint: Constraint, namespace: string | undefined): number {
-  if (constraint.selector.requirements.length === 0) return 0;
+function countOn(node: NodeInfo, constraint: Constraint, namespace: string | undefined): number {
   let count = 0;
   for (const { pod } of node.pods.values()) if (pod.metadata?.namespace === namespace && counts(constraint, pod)) count += 1;
   return count;
+}
+
+/** Tells of all nodes with pods that the constraint counts how many, maybe in several parts. */
+export function countPods(constraint: Constraint, namespace: string | undefined, snapshot: Snapshot, tell: (node: NodeInfo, count: number) => void): void {
+  if (constraint.selector.requirements.length === 0) return;
+  const { labelled, nodes } = snapshot;
+  const few = labelled && narrowed({ labelled }, constraint.selector, namespace ?? '');
+  if (few) {
+    for (const [{ pod }, node] of few) if (node.node && counts(constraint, pod)) tell(node, 1);
+    return;
+  }
+  for (const node of nodes) {
+    const count = countOn(node, constraint, namespace);
+    if (count > 0) tell(node, count);
+  }
 }

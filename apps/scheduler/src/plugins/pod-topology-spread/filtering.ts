@@ -3,7 +3,7 @@ import type { PodDelta } from '../../cache/delta-log.ts';
 import type { NodeInfo } from '../../cache/node-info.ts';
 import type { Snapshot } from '../../cache/snapshot.ts';
 import { type Status, unresolvable, unschedulable } from '../../framework/status.ts';
-import { type Constraint, countOn, counts, hasAllKeys, isEligible } from './constraints.ts';
+import { type Constraint, countPods, counts, hasAllKeys, isEligible } from './constraints.ts';
 
 const refused = unschedulable("node(s) didn't match pod topology spread constraints");
 const labelMissing = unresolvable("node(s) didn't match pod topology spread constraints (missing required label)");
@@ -24,11 +24,12 @@ export function countDomains(pod: Pod, constraints: readonly Constraint[], snaps
   const nodes = snapshot.nodes.filter((node) => hasAllKeys(node.labels, constraints));
   return constraints.map((constraint) => {
     const domains = new Map<string, number>();
-    for (const node of nodes) {
-      if (!isEligible(constraint, pod, node)) continue;
+    for (const node of nodes) if (isEligible(constraint, pod, node)) domains.set(node.labels[constraint.topologyKey] ?? '', 0);
+    countPods(constraint, pod.metadata?.namespace, snapshot, (node, count) => {
       const value = node.labels[constraint.topologyKey] ?? '';
-      domains.set(value, (domains.get(value) ?? 0) + countOn(node, constraint, pod.metadata?.namespace));
-    }
+      const sum = domains.get(value);
+      if (sum !== undefined && hasAllKeys(node.labels, constraints) && isEligible(constraint, pod, node)) domains.set(value, sum + count);
+    });
     return domains;
   });
 }

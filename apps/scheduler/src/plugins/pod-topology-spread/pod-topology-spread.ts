@@ -71,9 +71,10 @@ export const podTopologySpread = definePlugin<Partial<PodTopologySpreadArgs>>({
         if (constraints.length === 0) return skip;
         const needsAllKeys = Boolean(pod.spec?.topologySpreadConstraints?.length) || !byDefault?.bySystem;
         const snapshot = handle.snapshot();
+        const wish = { pod, constraints, needsAllKeys };
         const sums = foldScores(keyOf(info, constraints, byDefault), snapshot, {
-          make: () => countForScore(pod, constraints, snapshot, needsAllKeys),
-          apply: (facts, delta) => countScoreDelta(pod, constraints, facts, delta),
+          make: () => countForScore(wish, snapshot),
+          apply: (facts, delta) => countScoreDelta(wish, facts, delta),
         });
         state.set(scoreKey, scoreFacts(constraints, sums, nodes, needsAllKeys));
         return undefined;

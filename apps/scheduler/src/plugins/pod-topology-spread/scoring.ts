@@ -3,12 +3,12 @@ import type { PodDelta } from '../../cache/delta-log.ts';
 import type { NodeInfo } from '../../cache/node-info.ts';
 import type { Snapshot } from '../../cache/snapshot.ts';
 import { type Scores, maxNodeScore } from '../../framework/types.ts';
-import { type Constraint, countOn, counts, hasAllKeys, hostnameKey, isEligible } from './constraints.ts';
+import { type Constraint, countPods, counts, hasAllKeys, hostnameKey, isEligible } from './constraints.ts';
 
 /** A raw score that says: the node lacks a topology key and gets nothing. */
 const ignored = -1;
 
-/** By constraint: matching pods by domain; for host names by the name of the node. */
+/** By constraint: matching pods by domain, of domains that may have some; for host names by the name of the node. */
 export type ScoreCounts = readonly Map<string, number>[];
 
 export interface ScoreFacts {
@@ -26,28 +26,33 @@ function takesPart(node: NodeInfo, constraint: Constraint, pod: Pod): boolean {
   return node.labels[constraint.topologyKey] !== undefined && (constraint.topologyKey === hostnameKey || isEligible(constraint, pod, node));
 }
 
+/** What is counted, and where. */
+export interface ScoreWish {
+  readonly pod: Pod;
+  readonly constraints: readonly Constraint[];
+  readonly needsAllKeys: boolean;
+}
+
+function add({ pod, constraints, needsAllKeys }: ScoreWish, sums: ScoreCounts, i: number, where: { node: NodeInfo; by: number }): void {
+  const { node, by } = where;
+  const constraint = constraints[i] as Constraint;
+  if ((needsAllKeys && !hasAllKeys(node.labels, constraints)) || !takesPart(node, constraint, pod)) return;
+  const domain = domainOf(node, constraint.topologyKey);
+  sums[i]?.set(domain, (sums[i]?.get(domain) ?? 0) + by);
+}
+
 /** Matching pods over all nodes. */
-export function countForScore(pod: Pod, constraints: readonly Constraint[], snapshot: Snapshot, needsAllKeys: boolean): ScoreCounts {
-  const sums = constraints.map(() => new Map<string, number>());
-  for (const node of snapshot.nodes) {
-    if (needsAllKeys && !hasAllKeys(node.labels, constraints)) continue;
-    constraints.forEach((constraint, i) => {
-      if (!takesPart(node, constraint, pod)) return;
-      const domain = domainOf(node, constraint.topologyKey);
-      sums[i]?.set(domain, (sums[i]?.get(domain) ?? 0) + countOn(node, constraint, pod.metadata?.namespace));
-    });
-  }
+export function countForScore(wish: ScoreWish, snapshot: Snapshot): ScoreCounts {
+  const sums = wish.constraints.map(() => new Map<string, number>());
+  wish.constraints.forEach((constraint, i) => countPods(constraint, wish.pod.metadata?.namespace, snapshot, (node, by) => add(wish, sums, i, { node, by })));
   return sums;
 }
 
 /** Counts a pod that came or went. */
-export function countScoreDelta(pod: Pod, constraints: readonly Constraint[], sums: ScoreCounts, { node, pod: other, sign }: PodDelta): void {
-  if (other.pod.metadata?.namespace !== pod.metadata?.namespace || !node.node) return;
-  constraints.forEach((constraint, i) => {
-    if (!counts(constraint, other.pod) || !takesPart(node, constraint, pod)) return;
-    const domain = domainOf(node, constraint.topologyKey);
-    const sum = sums[i]?.get(domain);
-    if (sum !== undefined) sums[i]?.set(domain, sum + sign);
+export function countScoreDelta(wish: ScoreWish, sums: ScoreCounts, { node, pod: other, sign }: PodDelta): void {
+  if (other.pod.metadata?.namespace !== wish.pod.metadata?.namespace || !node.node) return;
+  wish.constraints.forEach((constraint, i) => {
+    if (counts(constraint, other.pod)) add(wish, sums, i, { node, by: sign });
   });
 }
 
