@@ -9,6 +9,7 @@ import { quietProgram } from '../images/unknown.ts';
 import { type OpenFile, nullFile } from '../process/open-file.ts';
 import { createPipe } from '../process/pipe.ts';
 import type { DialTls, Host, Program, ServerKit } from '../process/proc.ts';
+import type { PidSpace } from '../process/pid-space.ts';
 import { ExecError, ProcessTable, type Surroundings } from '../process/process-table.ts';
 import type { Process } from '../process/process.ts';
 import { parseSignal, signals } from '../process/signals.ts';
@@ -206,6 +207,10 @@ export class Container implements Host, Surroundings {
     return this.deps.servers;
   }
 
+  get pids(): PidSpace | undefined {
+    return this.sandbox.pids;
+  }
+
   get initIgnoresSignals(): boolean {
     return this.deps.initIgnoresSignals;
   }
@@ -310,12 +315,12 @@ export class Container implements Host, Surroundings {
   /** Kills the container when it uses more memory than its limit. */
   checkMemory(): void {
     // What an image is said to idle at is a guess, and kills nobody.
-    const isTooMuch = (): boolean => this.running && this.memoryLimit > 0 && (this.script?.memory !== undefined || this.meter !== undefined) && this.memoryUsed > this.memoryLimit;
+    const isTooMuch = (): boolean => this.running && this.memoryLimit > 0 && (this.script?.memory !== undefined || (this.meter?.memoryBytes() ?? 0) > 0) && this.memoryUsed > this.memoryLimit;
     if (!isTooMuch()) return;
     this.deps.env.clock.after(oomAfterMs, () => {
       if (!isTooMuch()) return;
       this.oomKilled = true;
-      this.table?.signal(1, signals.KILL);
+      this.table?.signalInit(signals.KILL);
     });
   }
 
@@ -359,13 +364,13 @@ export class Container implements Host, Surroundings {
   async stop(timeoutMs: number): Promise<void> {
     if (!this.running) return;
     if (timeoutMs <= 0) {
-      this.table?.signal(1, signals.KILL);
+      this.table?.signalInit(signals.KILL);
       return;
     }
-    if (!this.stopping) this.table?.signal(1, this.stopSignal());
+    if (!this.stopping) this.table?.signalInit(this.stopSignal());
     this.stopping ??= this.whenExited();
     if (!this.running) return;
-    const timer = this.deps.env.clock.after(timeoutMs, () => this.table?.signal(1, signals.KILL));
+    const timer = this.deps.env.clock.after(timeoutMs, () => this.table?.signalInit(signals.KILL));
     await this.whenExited();
     timer.cancel();
   }

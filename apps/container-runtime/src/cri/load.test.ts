@@ -70,3 +70,13 @@ it('never goes back, never exceeds the limit, whenever it is looked at', () => {
     { numRuns: 50 },
   );
 });
+
+it('says how long work will take with the cores that are left', async () => {
+  const { clock, load } = meter(() => 0.5);
+  expect(load.backlogMs()).toBe(0);
+  load.work(100);
+  expect(load.backlogMs()).toBe(200);
+  load.burn(0.25, 10_000);
+  await clock.advance(200);
+  expect([load.backlogMs(), load.cpuMs()]).toEqual([200, 100]);
+});

@@ -19,6 +19,9 @@ export interface LoadOptions {
 /** How long the rate that is told goes back. */
 const rateWindowMs = 10_000;
 
+/** Cores that work which waits gets at least, however little is left: nothing waits for ever. */
+const smallestShare = 0.001;
+
 const later = (list: readonly Share[], nowMs: number): Share[] => list.filter(({ untilMs }) => untilMs > nowMs);
 const sum = (list: readonly Share[]): number => list.reduce((so, { amount }) => so + amount, 0);
 
@@ -50,6 +53,11 @@ export class LoadMeter implements Load {
   work(cpuMs: number): void {
     this.settle();
     this.pendingMs += cpuMs;
+  }
+
+  backlogMs(): number {
+    this.settle();
+    return this.pendingMs === 0 ? 0 : this.pendingMs / Math.max(this.options.cores() - sum(this.burning), smallestShare);
   }
 
   burn(cores: number, ms: number): void {

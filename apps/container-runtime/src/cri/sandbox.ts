@@ -1,5 +1,6 @@
 import { NamespaceMode, type PodSandbox, type PodSandboxConfig, type PodSandboxStatus, PodSandboxState } from '@orrery/proto/cri';
 import type { Attachment, NetStack } from '@orrery/vnet';
+import { PidSpace } from '../process/pid-space.ts';
 import type { Container } from './container.ts';
 import { nanoseconds } from './ids.ts';
 
@@ -15,6 +16,8 @@ export class Sandbox {
   /** Addresses of its own; none on the node's network. */
   readonly ips: readonly string[];
   readonly containers = new Map<string, Container>();
+  /** Set where the pod's containers see each other's processes. */
+  readonly pids: PidSpace | undefined;
   private attachment: Attachment | undefined;
   ready = true;
 
@@ -28,6 +31,9 @@ export class Sandbox {
     this.hostNetwork = !options.attachment;
     this.stack = options.attachment?.stack ?? options.hostStack;
     this.ips = options.attachment?.stack.ips ?? [];
+    // POD is CRI's default: where nothing is said it is not even on the wire.
+    const { namespaceOptions } = options.config.linux?.securityContext ?? {};
+    if (namespaceOptions && (namespaceOptions.pid ?? NamespaceMode.POD) === NamespaceMode.POD) this.pids = new PidSpace({ startedAtMs: options.createdAtMs });
   }
 
   get hostname(): string {

@@ -77,6 +77,8 @@ export interface Load {
   request(): void;
   /** Spends CPU time, as soon as the limit lets it. */
   work(cpuMs: number): void;
+  /** Milliseconds until all that work is done. */
+  backlogMs(): number;
   /** Uses so many cores for a while. */
   burn(cores: number, ms: number): void;
   /** Holds so many bytes for a while. */

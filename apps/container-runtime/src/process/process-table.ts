@@ -3,6 +3,7 @@ import type { Cred, Vfs } from '../fs/vfs.ts';
 import { lookupName } from '../net/resolver.ts';
 import { type Executable, findExecutable } from './executable.ts';
 import type { OpenFile } from './open-file.ts';
+import type { PidSpace } from './pid-space.ts';
 import type { ChildProcess, DialTls, Host, ProcessInfo, Program, ServerKit, SpawnOptions } from './proc.ts';
 import { Process } from './process.ts';
 import { signals } from './signals.ts';
@@ -19,6 +20,8 @@ export interface Surroundings {
   readonly servers: ServerKit | undefined;
   /** As the kernel: process 1 is only reached by signals it handles, and by KILL. */
   readonly initIgnoresSignals: boolean;
+  /** Where the containers of the pod share their process numbers. */
+  readonly pids: PidSpace | undefined;
   files(): Vfs;
   onCrash(process: Process, error: unknown): void;
   /** Process 1 ended; everything else was killed. */
@@ -43,9 +46,11 @@ export class ProcessTable {
   readonly options: Surroundings;
   private readonly processes = new Map<number, Process>();
   private nextPid = 1;
+  private initPid: number | undefined;
 
   constructor(options: Surroundings) {
     this.options = options;
+    options.pids?.join(this);
   }
 
   get host(): Host {
@@ -98,7 +103,9 @@ export class ProcessTable {
     const { ppid, env, cwd, umask, fds } = context;
     const asOwner = this.host.noNewPrivs ? undefined : executable.setuid;
     const cred = asOwner === undefined ? context.cred : { ...context.cred, uid: asOwner };
-    const process = new Process({ table: this, pid: this.nextPid++, ppid, spawn: { ...spawn, argv: executable.argv }, env, cwd, cred, umask, fds });
+    const pid = this.options.pids?.take() ?? this.nextPid++;
+    this.initPid ??= pid;
+    const process = new Process({ table: this, pid, ppid, spawn: { ...spawn, argv: executable.argv }, env, cwd, cred, umask, fds });
     this.processes.set(process.pid, process);
     process.run(executable.program);
     return process;
@@ -129,12 +136,18 @@ export class ProcessTable {
 
   ended(process: Process): void {
     this.processes.delete(process.pid);
-    if (process.pid !== 1) return;
+    if (process.pid !== this.initPid) return;
+    this.options.pids?.leave(this);
     for (const other of [...this.processes.values()]) other.end(128 + signals.KILL);
     this.options.onInitExit(process.code ?? 0);
   }
 
+  /** Every process that can be seen from here. */
   list(): readonly ProcessInfo[] {
+    return this.options.pids?.list() ?? this.own();
+  }
+
+  own(): readonly ProcessInfo[] {
     return [...this.processes.values()].map(({ pid, ppid, argv, startedAtMs, cred }) => ({ pid, ppid, argv, startedAtMs, uid: cred.uid }));
   }
 
@@ -144,6 +157,15 @@ export class ProcessTable {
 
   /** Sends a signal; pid -1 reaches all but process 1. False when there is no such process. */
   signal(pid: number, signal: number): boolean {
+    return this.options.pids?.signal(pid, signal) ?? this.signalOwn(pid, signal);
+  }
+
+  /** Signals the container's first process. */
+  signalInit(signal: number): void {
+    if (this.initPid !== undefined) this.signalOwn(this.initPid, signal);
+  }
+
+  signalOwn(pid: number, signal: number): boolean {
     if (pid === -1) {
       for (const process of [...this.processes.values()]) if (process.pid !== 1) process.deliver(signal);
       return true;

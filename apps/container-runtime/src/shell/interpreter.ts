@@ -47,6 +47,13 @@ export class Interpreter implements ExpansionContext {
     return this.state.status;
   }
 
+  /** A pause counts as computing: it costs CPU, and lasts the longer the less of it the container may use. */
+  private compute(ms: number): Promise<void> {
+    const { load } = this.proc.host;
+    load.work(ms);
+    return this.proc.sleep(Math.max(ms, load.backlogMs()));
+  }
+
   /** A list whose failure is asked for, not fatal. */
   private async test(list: List): Promise<boolean> {
     this.tested++;
@@ -186,7 +193,7 @@ export class Interpreter implements ExpansionContext {
   }
 
   private async breathe(): Promise<void> {
-    if (++this.commands % burst === 0) await this.proc.sleep(Math.min(longestPauseMs, this.commands / burst));
+    if (++this.commands % burst === 0) await this.compute(Math.min(longestPauseMs, this.commands / burst));
   }
 
   private async simple(command: Extract<Command, { type: 'simple' }>): Promise<number> {

@@ -1,7 +1,8 @@
+import { parseQuantity, quantityValue } from '@orrery/apimachinery';
 import { NetError, parseIp } from '@orrery/vnet';
 import { httpCall } from '../../net/http-client.ts';
 import { type HttpReply, serveHttp } from '../../net/http-server.ts';
-import type { Command } from './flags.ts';
+import { type Command, goDuration } from './flags.ts';
 import { forever } from './forever.ts';
 import { goFatal, goLog } from './go-text.ts';
 
@@ -70,12 +71,27 @@ export const tcpReset: Command = async (proc, flags) => {
   return forever(proc);
 };
 
-/** Holds as much memory as asked, as far as anybody can see: nothing. Ends only when told to. */
+/** More steps of allocation than this are taken together. */
+const mostSteps = 256;
+
+/** Holds as much memory as asked, allocated step by step, and keeps as many CPUs busy. Ends only when told to. */
 export const stress: Command = async (proc, flags) => {
   const total = flags.get('mem-total') ?? '0';
   const step = flags.get('mem-alloc-size') ?? '4Ki';
-  await goLog(proc, `Allocating ${JSON.stringify(total)} memory, in ${JSON.stringify(step)} chunks, with a ${flags.get('mem-alloc-sleep') ?? '1ms'} sleep between allocations`);
-  await goLog(proc, `Spawning a thread to consume CPU: ${flags.get('cpus') ?? '0'} (use is what the annotations of the pod say)`);
+  const pause = flags.get('mem-alloc-sleep') ?? '1ms';
+  const cpus = flags.number('cpus', 0);
+  const [totalBytes, stepBytes] = [total, step].map((quantity) => quantityValue(parseQuantity(quantity))) as [number, number];
+  await goLog(proc, `Allocating ${JSON.stringify(total)} memory, in ${JSON.stringify(step)} chunks, with a ${pause} sleep between allocations`);
+  const { load } = proc.host;
+  if (cpus > 0) load.burn(cpus, Infinity);
+  for (let i = 0; i < cpus; i++) await goLog(proc, 'Spawning a thread to consume CPU');
+  const steps = Math.max(1, Math.ceil(totalBytes / Math.max(1, stepBytes)));
+  const chunks = Math.min(steps, mostSteps);
+  for (let i = 0; i < chunks && totalBytes > 0; i++) {
+    load.hold(totalBytes / chunks, Infinity);
+    await proc.sleep((goDuration(pause) * steps) / chunks);
+  }
+  await goLog(proc, `Allocated ${JSON.stringify(total)} memory`);
   return forever(proc);
 };
 
