@@ -1,5 +1,5 @@
 import { Nodes, Pods, Secrets } from '@orrery/api';
-import type { BoundObjectReference } from '@orrery/api/types';
+import type { BoundObjectReference, Pod } from '@orrery/api/types';
 import { badRequest, conflict, internalError, isNotFound } from '@orrery/errors';
 import type { PluginContext } from '../pipeline/index.ts';
 import type { BoundNode, BoundObject, KubernetesClaims } from './claims.ts';
@@ -27,8 +27,16 @@ async function nodeOf({ api, read }: Context, name: string): Promise<BoundNode> 
   }
 }
 
-async function podClaims(context: Context, { account, namespace, ref }: Binding): Promise<Pick<KubernetesClaims, 'pod' | 'node'>> {
-  const pod = await context.api.get(Pods, { namespace, name: ref.name ?? '' });
+/** The pod of that uid which runs on a node never has another account or node, so it may come from a cache that is a moment behind. */
+async function podOf({ api, read }: Context, { namespace, ref }: Binding): Promise<Pod> {
+  const { name = '', uid } = ref;
+  const cached = uid ? read.get(Pods, { namespace, name }) : undefined;
+  return cached?.metadata?.uid === uid && cached?.spec?.nodeName ? cached : api.get(Pods, { namespace, name });
+}
+
+async function podClaims(context: Context, binding: Binding): Promise<Pick<KubernetesClaims, 'pod' | 'node'>> {
+  const { account } = binding;
+  const pod = await podOf(context, binding);
   if ((pod.spec?.serviceAccountName ?? '') !== account) {
     throw badRequest(`cannot bind token for serviceaccount ${JSON.stringify(account)} to pod running with different serviceaccount name.`);
   }

@@ -1,4 +1,4 @@
-import { DecodeError, type FieldValidation, decodeValue, schemaOf, strictError, warningLines } from '@orrery/api';
+import { DecodeError, type FieldValidation, decodeChanged, decodeValue, schemaOf, strictError, warningLines } from '@orrery/api';
 import { ApplyError, type KubeObject, type ObjectSchema, PatchError, applyPatch as applyServerSide, applyConflictError, applyJsonPatch, applyMergePatch, applyStrategicMergePatch, goFormat, isRecord } from '@orrery/apimachinery';
 import { StatusError, badRequest, conflict, fieldError, invalid, tooLarge, unsupportedMediaType } from '@orrery/errors';
 import { conversionsOf } from './conversions.ts';
@@ -60,30 +60,12 @@ export function statusOf(error: unknown): unknown {
 export interface PatchTarget {
   readonly schema: ObjectSchema;
   readonly scope: Pick<RequestScope, 'warn'>;
-  /** Only metadata and status can change: the rest of the result may be shared with the current object. */
+  /** Only metadata and status can change: whatever else is as it was may be shared with the current object. */
   readonly keepsRest?: boolean;
 }
 
-type Fields = Record<string, unknown>;
-
-const none: ReadonlySet<string> = new Set();
-
-/** What a patch of the status left alone: it is put back anyway, so neither copied nor decoded again. */
-function untouched(patched: unknown, current: KubeObject): ReadonlySet<string> {
-  if (!isRecord(patched)) return none;
-  const before = current as Fields;
-  return new Set(Object.keys(patched).filter((name) => name !== 'metadata' && name !== 'status' && patched[name] === before[name]));
-}
-
-function without(patched: Fields, rest: ReadonlySet<string>): Fields {
-  return Object.fromEntries(Object.entries(patched).filter(([name]) => !rest.has(name)));
-}
-
-/** In the order of the patched object. */
-function together(patched: Fields, decoded: Fields, rest: ReadonlySet<string>): Fields {
-  const names = Object.keys(patched).filter((name) => rest.has(name) || Object.hasOwn(decoded, name));
-  return Object.fromEntries(names.map((name) => [name, rest.has(name) ? patched[name] : decoded[name]]));
-}
+/** What is worked on of an object whose status changes. */
+const changing = ['metadata', 'status'];
 
 type Applier = (current: KubeObject, input: PatchInput, schema: ObjectSchema) => unknown;
 
@@ -111,10 +93,11 @@ export function applyPatch(current: KubeObject, input: PatchInput, target: Patch
   let patched: unknown;
   try {
     patched = apply(current, input, target.schema);
-    const rest = target.keepsRest ? untouched(patched, current) : none;
-    const { object, warnings } = decodeValue(rest.size ? without(patched as Fields, rest) : patched, target.schema, input.mode === 'Ignore' ? 'Ignore' : 'Warn');
+    const { schema, keepsRest } = target;
+    const mode = input.mode === 'Ignore' ? 'Ignore' : 'Warn';
+    const { object, warnings } = keepsRest && isRecord(patched) ? decodeChanged(patched, current, { schema, mode, changing }) : decodeValue(patched, schema, mode);
     settle(input, target, warnings);
-    return (rest.size ? together(patched as Fields, object, rest) : object) as KubeObject;
+    return object as KubeObject;
   } catch (error) {
     throw error instanceof DecodeError ? undecodable(error, input, patched) : statusOf(error);
   }

@@ -1,4 +1,4 @@
-import { type FieldSchema, isRecord, JsonSyntaxError, type LeafSchema, type ListSchema, type Literals, type MapSchema, maxJsonDepth, type Members, type ObjectSchema, parseJson, type ParsedJson, type Schema, setOwn } from '@orrery/apimachinery';
+import { type FieldSchema, getOwn, isRecord, JsonSyntaxError, type LeafSchema, type ListSchema, type Literals, type MapSchema, maxJsonDepth, type Members, type ObjectSchema, parseJson, type ParsedJson, type Schema, setOwn } from '@orrery/apimachinery';
 import { DecodeError, strictError, warningLines } from './decode-error.ts';
 import { decodeLeaf, zeroLeaf } from './decode-leaf.ts';
 import { goType, goValue, structName } from './go-type.ts';
@@ -26,6 +26,8 @@ interface Walk {
   readonly problems: Set<string>;
   /** The first value of a wrong type; Go goes on and reports it at the end. */
   failure: string | undefined;
+  /** Values that were decoded before, for the same place: they are what they should be. */
+  readonly decoded?: ReadonlySet<unknown>;
 }
 
 const jsonSchemaProps = 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps';
@@ -73,6 +75,7 @@ function misfit(walk: Walk, schema: ObjectSchema | MapSchema | ListSchema, value
 /** Undefined means: as if the field were absent. */
 function walkValue(walk: Walk, schema: Schema, value: unknown): unknown {
   if (value === null || value === undefined) return isCustom(schema) ? value : undefined;
+  if (walk.decoded?.has(value)) return value;
   switch (schema.type) {
     case 'object':
       return walkObject(walk, schema, value);
@@ -241,6 +244,8 @@ function walkUnion(walk: Walk, type: 'schemaOrBool' | 'schemaOrArray' | 'schemaO
 export interface DecodeOptions {
   readonly schema: ObjectSchema;
   readonly mode: FieldValidation;
+  /** Parts of the value that are not looked at. */
+  readonly decoded?: ReadonlySet<unknown>;
   /** Further problems found while reading, reported before those of fields (YAML). */
   readonly problems?: readonly string[];
   /** Fields are told in the order of their names: what has gone through a map of Go (YAML) has lost its own. */
@@ -269,7 +274,7 @@ function sortedProblems(problems: readonly string[], fixed: number): string[] {
 
 /** The second half of decoding: fits parsed JSON into a schema. The parsed value may be changed and become part of the result. */
 export function decodeParsed(parsed: ParsedJson, options: DecodeOptions): Decoded {
-  const walk: Walk = { duplicates: parsed.duplicates, literals: parsed.literals?.size ? parsed.literals : undefined, holder: undefined, owners: [], keys: [], problems: new Set(options.problems), failure: undefined };
+  const walk: Walk = { duplicates: parsed.duplicates, literals: parsed.literals?.size ? parsed.literals : undefined, holder: undefined, owners: [], keys: [], problems: new Set(options.problems), failure: undefined, ...(options.decoded ? { decoded: options.decoded } : {}) };
   // Go leaves an object as it is when it reads null into it.
   const object = walkObject(walk, options.schema, parsed.value ?? {});
   if (walk.failure !== undefined) throw new DecodeError(walk.failure);
@@ -317,8 +322,56 @@ function copyWithin(value: unknown, levels: number): unknown {
   return copy;
 }
 
+interface Copying {
+  readonly levels: number;
+  /** What is at this place in the object that was decoded before. */
+  readonly known: unknown;
+  /** Takes what is left where it is. */
+  readonly shared: Set<unknown>;
+}
+
+/** As `copyWithin`, but what is the known value itself is left where it is. */
+function copyNew(value: unknown, { levels, known, shared }: Copying): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (value === known) {
+    shared.add(value);
+    return value;
+  }
+  if (typeof known !== 'object' || known === null) return copyWithin(value, levels);
+  if (levels === 0) throw new DecodeError('exceeded max depth');
+  if (Array.isArray(value)) return value.map((item, i) => copyNew(item, { levels: levels - 1, known: Array.isArray(known) ? known[i] : undefined, shared }));
+  return copyMembers(value as Record<string, unknown>, { levels, known, shared });
+}
+
+function copyMembers(value: Record<string, unknown>, { levels, known, shared }: Copying): Record<string, unknown> {
+  const copy = { ...value };
+  for (const key in copy) {
+    const member = copy[key];
+    if (typeof member === 'object' && member !== null) copy[key] = copyNew(member, { levels: levels - 1, known: getOwn(known as object, key), shared });
+  }
+  return copy;
+}
+
 /** Fits a JSON value (a patch result, say) into a schema without parsing; the value is copied first. Throws DecodeError, also for what nests deeper than a body may. */
 export function decodeValue(value: unknown, definition: string | ObjectSchema, mode: FieldValidation): Decoded {
   const schema = typeof definition === 'string' ? schemaOf(definition) : definition;
   return decodeParsed({ value: copyWithin(value, maxJsonDepth + bookkeeping), duplicates: new Map() }, { schema, mode });
+}
+
+const none: ReadonlyMap<object, Members> = new Map();
+
+/**
+ * As `decodeValue`, for what was made of an object that was decoded before and whose parts are never changed: those that are still in
+ * their place are neither copied nor decoded again. The object itself, and each of `changing`, fields of it, is a copy.
+ */
+export function decodeChanged(value: Record<string, unknown>, before: object, options: { schema: ObjectSchema; mode: FieldValidation; changing: readonly string[] }): Decoded {
+  const { schema, mode, changing } = options;
+  const decoded = new Set<unknown>();
+  const at = { levels: maxJsonDepth + bookkeeping, known: before, shared: decoded };
+  const copy = copyMembers(value, at);
+  for (const name of changing) {
+    if (!decoded.delete(copy[name]) || !isRecord(copy[name])) continue;
+    copy[name] = copyMembers(copy[name], { ...at, known: copy[name] });
+  }
+  return decodeParsed({ value: copy, duplicates: none }, { schema, mode, decoded });
 }

@@ -4,7 +4,7 @@ import type { FieldSchema, LeafType, ListSchema, MapSchema, ObjectSchema, Schema
 import { addedFields } from './added-fields.ts';
 import { emptyFieldSet, type FieldSet } from './field-set.ts';
 import { FieldSetPool } from './field-set-pool.ts';
-import { compareObjects } from './to-field-set.ts';
+import { compareObjects } from './compare.ts';
 
 const leaf = (type: LeafType): Schema => ({ type }) as Schema;
 const list = (items: Schema, listType: ListSchema['listType'], listKeys: readonly string[] = []): Schema => ({ type: 'list', items, listType, listKeys }) as ListSchema;

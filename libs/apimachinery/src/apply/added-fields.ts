@@ -3,7 +3,8 @@ import { emptyFieldSet, type FieldSet } from './field-set.ts';
 import { FieldSetPool, type Place } from './field-set-pool.ts';
 import { type Item, itemsOf, type Shape, shapeOf } from './typed-values.ts';
 
-const pool = new FieldSetPool();
+/** Of what differs from one write to the next: objects and changes of few shapes, over and over. */
+export const pool = new FieldSetPool();
 const andHere = { fields: 'fieldsAndHere', items: 'itemsAndHere' } as const;
 
 export function hasNothing(value: object): boolean {
@@ -28,7 +29,7 @@ function isWhole(shape: Shape, value: unknown): shape is Extract<Shape, { kind: 
 }
 
 /** Undefined where nothing is to be said about a value. */
-function addedValue(schema: Schema | undefined, value: unknown, isAlwaysThere: boolean): FieldSet | undefined {
+export function addedValue(schema: Schema | undefined, value: unknown, isAlwaysThere: boolean): FieldSet | undefined {
   const shape = shapeOf(schema, value);
   if (isWhole(shape, value)) return emptyFieldSet;
   const begin = pool.begin(isAlwaysThere ? shape.kind : andHere[shape.kind]);

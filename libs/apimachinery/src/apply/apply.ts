@@ -3,13 +3,15 @@ import { deepEqual, isRecord } from '../equality.ts';
 import type { Schema } from '../schema.ts';
 import { addedFields } from './added-fields.ts';
 import { checkApplied, joinProblems } from './check-applied.ts';
+import { compareObjects } from './compare.ts';
 import { type Effect, effectOf } from './effect.ts';
-import { emptyFieldSet, type FieldPath, type FieldSet, formatPath, insertPath, isEmptySet, isSubset, listPaths, newFieldSet, remembered, subtractSets, subtractTrees, unionSets } from './field-set.ts';
+import { emptyFieldSet, type FieldPath, type FieldSet, formatPath, insertPath, isEmptySet, isSubset, listPaths, newFieldSet, subtractSets, subtractTrees } from './field-set.ts';
+import { subtraction, treeSubtraction, union } from './field-set-memory.ts';
 import { lastAppliedSet, withLastApplied } from './last-applied.ts';
 import { decodeManagers, describeManager, encodeManagers, isReset, type ManagedFieldsEntry, type Manager, managerId, type Managers } from './managed-fields.ts';
 import { mergeValues } from './merge-values.ts';
 import { prune } from './prune.ts';
-import { compareObjects, removeFields, toFieldSet } from './to-field-set.ts';
+import { removeFields, toFieldSet } from './to-field-set.ts';
 import type { VersionLookup } from './versions.ts';
 
 type Fields = Record<string, unknown>;
@@ -116,9 +118,6 @@ function resetSet(names: readonly string[] = []): FieldSet {
   return set;
 }
 
-/** What the creator of an object owns. Objects that look alike share their sets, so it is worked out once for all of them. */
-const ownedByCreator = remembered((added, ignored) => subtractSets(subtractTrees(added, ignored), unowned));
-
 /**
  * Keeps `metadata.managedFields` over a create, update or patch: what changed belongs to `manager` now. Returns `after`
  * with its entries; when nothing changed they are those of before, times included.
@@ -133,18 +132,18 @@ export function trackUpdate(options: TrackOptions): Fields {
   // What is not tracked since its creation is only from its first apply on.
   if (managers.size === 0 && metadataOf(before)['uid']) return object;
   if (before === undefined && managers.size === 0) {
-    const set = ownedByCreator(addedFields(object, schema), resetSet(options.resetFields));
+    const set = subtraction(treeSubtraction(addedFields(object, schema), resetSet(options.resetFields)), unowned);
     return withManagers(object, new Map([['', { name: manager, operation: 'Update', apiVersion, subresource, time: nowIso, set }]]));
   }
   const self = 'current operation';
-  const effect = effectOf({ before: withoutManagers(before), after: object, schema, apiVersion, versions: options.versions, managers, self, ignored: resetSet(options.resetFields) });
-  const taken = subtractSets(effect.gained, unowned);
+  const effect = effectOf({ before, after, schema, apiVersion, versions: options.versions, managers, self, ignored: resetSet(options.resetFields) });
+  const taken = subtraction(effect.gained, unowned);
   if (managers === live && isEmptySet(taken) && isEmptySet(effect.removed)) return withEntries(object, entriesOf(before));
   if (isEmptySet(taken)) return withManagers(object, effect.managers);
   const entry: Manager = { name: manager, operation: 'Update', apiVersion, subresource, time: nowIso, set: taken };
   const id = managerId(entry);
   const previous = effect.managers.get(id);
-  effect.managers.set(id, previous ? { ...entry, set: unionSets(taken, previous.set) } : entry);
+  effect.managers.set(id, previous ? { ...entry, set: union(previous.set, taken) } : entry);
   return withManagers(object, effect.managers);
 }
 

@@ -1,7 +1,8 @@
 import type { Schema } from '../schema.ts';
-import { type FieldSet, intersectSets, isEmptySet, subtractSets, subtractTrees, unionSets } from './field-set.ts';
+import { type FieldSet, isEmptySet } from './field-set.ts';
+import { intersection, subtraction, treeSubtraction, union } from './field-set-memory.ts';
 import type { Manager, Managers } from './managed-fields.ts';
-import { compareObjects } from './to-field-set.ts';
+import { compareObjects } from './compare.ts';
 import { type VersionLookup, viewAt } from './versions.ts';
 
 export interface Change {
@@ -29,7 +30,7 @@ export interface Effect extends Difference {
 
 function differenceOf({ before, after, schema, ignored }: Pick<Change, 'before' | 'after' | 'schema' | 'ignored'>): Difference {
   const { added, modified, removed } = compareObjects(before, after, schema);
-  return { gained: subtractTrees(unionSets(modified, added), ignored), removed: subtractTrees(removed, ignored) };
+  return { gained: treeSubtraction(union(modified, added), ignored), removed: treeSubtraction(removed, ignored) };
 }
 
 /** What a change takes from the other managers, each of whom sees it at his own version. Those of versions that are gone go. */
@@ -55,9 +56,9 @@ export function effectOf(change: Change): Effect {
     }
     const difference = differenceAt(manager.apiVersion);
     if (difference === 'gone') continue;
-    const set = intersectSets(manager.set, difference.gained);
+    const set = intersection(manager.set, difference.gained);
     if (!isEmptySet(set)) conflicts.push({ manager, set });
-    const rest = subtractSets(subtractSets(manager.set, set), difference.removed);
+    const rest = subtraction(subtraction(manager.set, set), difference.removed);
     next.set(id, rest === manager.set ? manager : { ...manager, set: rest });
   }
   return { managers: next, conflicts, ...own };

@@ -73,6 +73,18 @@ export class FieldSetPool {
     return next(at, element, below) ?? this.add(at, element, placeOf(at, element, below));
   }
 
+  /** The pool's own set that is equal to this one. */
+  shared(set: FieldSet): FieldSet {
+    const begin = this.begin(set[here] ? 'fieldsAndHere' : 'fields');
+    let at = begin;
+    for (const element in set) {
+      if (element === here) continue;
+      const below = this.shared(set[element] as FieldSet);
+      at = element.startsWith('f:') ? this.field(at, element.slice(2), below) : this.item(at, element, below);
+    }
+    return at === begin ? emptyFieldSet : this.setOf(at);
+  }
+
   setOf(place: Place): FieldSet {
     return (place.set ??= setAt(place));
   }

@@ -132,18 +132,6 @@ export function subtractTrees(a: FieldSet, b: FieldSet): FieldSet {
   return out;
 }
 
-/** An operation whose results are kept as long as both sets live: for sets that are asked about again. */
-export function remembered(operation: (a: FieldSet, b: FieldSet) => FieldSet): (a: FieldSet, b: FieldSet) => FieldSet {
-  const results = new WeakMap<FieldSet, WeakMap<FieldSet, FieldSet>>();
-  return (a, b) => {
-    let ofA = results.get(a);
-    if (!ofA) results.set(a, (ofA = new WeakMap()));
-    let result = ofA.get(b);
-    if (!result) ofA.set(b, (result = operation(a, b)));
-    return result;
-  };
-}
-
 /** Are all paths of `a` in `b`? */
 export function isSubset(a: FieldSet, b: FieldSet): boolean {
   return elementsOf(a).every((element) => (!isMember(a, element) || isMember(b, element)) && isSubset(a[element] as FieldSet, b[element] ?? emptyFieldSet));

@@ -3,7 +3,8 @@ import type { Schema } from '../schema.ts';
 import { validateAnnotations } from '../validation/object-meta.ts';
 import { checkApplied } from './check-applied.ts';
 import { emptyFieldSet, type FieldSet, subtractSets } from './field-set.ts';
-import { compareObjects, toFieldSet } from './to-field-set.ts';
+import { compareObjects } from './compare.ts';
+import { toFieldSet } from './to-field-set.ts';
 import { canonicalJson } from './typed-values.ts';
 
 type Fields = Record<string, unknown>;

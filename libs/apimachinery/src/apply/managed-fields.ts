@@ -1,4 +1,6 @@
-import { decodeFieldSet, emptyFieldSet, encodeFieldSet, type FieldSet, isEmptySet, unionSets } from './field-set.ts';
+import { decodeFieldSet, emptyFieldSet, type FieldSet, isEmptySet } from './field-set.ts';
+import { encoding, union } from './field-set-memory.ts';
+import { pool } from './added-fields.ts';
 
 /** An entry of `metadata.managedFields`. */
 export interface ManagedFieldsEntry {
@@ -30,25 +32,26 @@ const ancientManager = 'ancient-changes';
 /** Appliers are the same whatever version they apply. */
 export function managerId(manager: Pick<Manager, 'name' | 'operation' | 'apiVersion' | 'subresource'>): string {
   const { name, operation, apiVersion, subresource } = manager;
-  return JSON.stringify([name, operation, operation === 'Apply' ? '' : apiVersion, subresource]);
+  return `${name}\n${operation}\n${operation === 'Apply' ? '' : apiVersion}\n${subresource}`;
 }
 
-/** What was checked, or made, once: neither sets nor their JSON ever change. */
-const stored = new WeakSet<object>();
+/** Sets that were checked, or made, once: neither they nor their JSON ever change. */
+const known = new WeakSet<object>();
 
 function decodeFields(json: unknown): FieldSet | undefined {
   if (json === undefined) return emptyFieldSet;
   if (typeof json !== 'object' || json === null) return undefined;
-  if (stored.has(json)) return json as FieldSet;
+  if (known.has(json)) return json as FieldSet;
   const set = decodeFieldSet(json);
-  if (set) stored.add(set);
-  return set;
+  if (!set) return undefined;
+  const shared = pool.shared(set);
+  known.add(shared);
+  return shared;
 }
 
 function encodeFields(set: FieldSet): FieldSet {
-  if (stored.has(set)) return set;
-  const json = encodeFieldSet(set);
-  stored.add(json);
+  const json = encoding(set);
+  known.add(json);
   return json;
 }
 
@@ -102,7 +105,7 @@ function capUpdaters(managers: readonly Manager[]): Manager[] {
     const ancient = { ...manager, name: ancientManager, subresource: '' };
     const id = managerId(ancient);
     const known = folded.get(id);
-    folded.set(id, known ? { ...ancient, set: unionSets(known.set, manager.set) } : ancient);
+    folded.set(id, known ? { ...ancient, set: union(known.set, manager.set) } : ancient);
     if (known) excess--;
   }
   return [...folded.values(), ...rest].sort(byOrder);

@@ -59,7 +59,8 @@ export function canonicalJson(value: unknown): string {
   return `{${keys.map((key) => `${JSON.stringify(key)}:${canonicalJson(value[key])}`).join(',')}}`;
 }
 
-function keyDefault(schema: ListSchema, name: string): unknown {
+/** What a key is taken to be where an item leaves it out. */
+export function keyDefault(schema: ListSchema, name: string): unknown {
   return schema.items.type === 'object' ? schema.items.fields.get(name)?.keyDefault : undefined;
 }
 

@@ -1,4 +1,4 @@
-import { cloneJson, isRecord, setOwn } from '../equality.ts';
+import { getOwn, isRecord, setOwn } from '../equality.ts';
 import type { FieldSchema, Schema } from '../schema.ts';
 import { directives, dropDirectives, goFormat, withoutNulls } from './directives.ts';
 import { mergeInOrder, mergeOrdered, sameItem } from './element-order.ts';
@@ -38,7 +38,7 @@ function strategyOf(field: FieldSchema | undefined): string {
 }
 
 function applyRetainKeys(target: Fields, patch: Fields): void {
-  const keys = patch[directives.retainKeys];
+  const keys = getOwn(patch, directives.retainKeys);
   if (keys === undefined) return;
   if (!Array.isArray(keys)) throw malformed('invalid patch format of retainKeys');
   for (const [key, value] of Object.entries(patch)) {
@@ -76,8 +76,9 @@ interface Ordered {
 
 /** Merges each list that comes with a `$setElementOrder`, and puts it in that order. */
 function mergeOrderedLists({ target, patch, schema, done }: Ordered): void {
-  for (const [key, value] of Object.entries(patch)) {
+  for (const key in patch) {
     if (!key.startsWith(directives.setOrder)) continue;
+    const value = patch[key];
     done.add(key);
     const name = key.slice(directives.setOrder.length);
     const field = fieldOf(schema, name);
@@ -186,6 +187,12 @@ function mergeMember(target: Fields, options: { name: string; value: unknown; sc
   }
 }
 
+/** Is there a directive among the members? All of them begin alike. */
+function saysHow(patch: Fields): boolean {
+  for (const key in patch) if (key.startsWith('$')) return true;
+  return false;
+}
+
 function mergeMaps(before: Fields, patch: Fields, schema: Schema | undefined): Fields {
   const directive = patch[directives.patch];
   if (directive === 'replace') {
@@ -195,14 +202,16 @@ function mergeMaps(before: Fields, patch: Fields, schema: Schema | undefined): F
   if (directive === 'delete') return {};
   if (directive !== undefined) throw failed(`unknown patch type: ${String(directive)} in map: ${goFormat(patch)}`);
   const target: Fields = { ...before };
-  const done = new Set<string>([directives.retainKeys]);
-  applyRetainKeys(target, patch);
-  mergeOrderedLists({ target, patch, schema, done });
-  for (const [key, value] of Object.entries(patch)) {
-    if (done.has(key)) continue;
+  const done = saysHow(patch) ? new Set<string>([directives.retainKeys]) : undefined;
+  if (done) {
+    applyRetainKeys(target, patch);
+    mergeOrderedLists({ target, patch, schema, done });
+  }
+  for (const key in patch) {
+    if (done?.has(key)) continue;
     const isDeletion = key.startsWith(directives.deleteFromList);
     const name = isDeletion ? key.slice(directives.deleteFromList.length) : key;
-    mergeMember(target, { name, value, schema, isDeletion });
+    mergeMember(target, { name, value: patch[key], schema, isDeletion });
   }
   return target;
 }
@@ -210,10 +219,10 @@ function mergeMaps(before: Fields, patch: Fields, schema: Schema | undefined): F
 /**
  * Applies a strategic merge patch: lists merge by the schema's merge keys, with `$patch`, `$retainKeys`,
  * `$setElementOrder/…` and `$deleteFromPrimitiveList/…`. Fields that the schema does not know merge as plain JSON.
- * Arguments are not changed. Throws PatchError.
+ * Arguments are not changed, and the result shares parts with both. Throws PatchError.
  */
 export function applyStrategicMergePatch(target: unknown, patch: unknown, schema: Schema): unknown {
   if (!isRecord(patch)) throw malformed('invalid JSON document');
-  return mergeMaps(isRecord(target) ? target : {}, cloneJson(patch), schema);
+  return mergeMaps(isRecord(target) ? target : {}, patch, schema);
 }
 
