@@ -81,6 +81,11 @@ export class Entry {
     return new Entry(this.key, revision, { parsed: withVersion(this.object as KubeObject, revision), stored: this.stored });
   }
 
+  /** These are the same bytes as the store shows them: in one process its own, of which no copy is kept. */
+  storedAs(value: Buffer): void {
+    if (this.stored) this.stored = value;
+  }
+
   /** Lets go of the object where it can be made again from the bytes. */
   release(): void {
     if (this.encoded ?? this.stored) this.parsed = undefined;

@@ -43,6 +43,7 @@ export class OwnWrites {
     if (!write) return undefined;
     const known = write.entry !== undefined;
     const entry = this.settle(write, revision);
+    entry.storedAs(value);
     if (known) this.forget(write);
     return entry;
   }
