@@ -35,7 +35,7 @@ describe('a test of a user\'s own', { timeout: 240_000 }, () => {
       await expect(cluster.api.create(ConfigMaps, { metadata: { name: 'done', namespace: 'default' } })).rejects.toMatchObject({ code: 500 });
     });
     await cluster.api.get(ConfigMaps, { namespace: 'default', name: 'done' });
-    await expect(cluster.chaos.inject({ verb: 'kill', selector: { components: ['scheduler'] } })).rejects.toThrow('kill cannot be done in the single world; these can: simulated, processes');
+    await expect(cluster.chaos.inject({ verb: 'kill', selector: { components: ['scheduler'] } })).rejects.toThrow('kill cannot be done in the single world; these can: simulated, processes, compose');
   });
 
   it('lets time pass', async () => {

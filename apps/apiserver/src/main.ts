@@ -19,7 +19,7 @@ await runMain({
     ...vnetMemberSchema,
     vnetAddress: { type: 'string', default: '', help: 'address of this server in the emulated network, by which it reaches pods and services; as a member it shows --kubelet-client-cert. Empty: it reaches them from this machine' },
   },
-  create({ env, config: { vnetAddress, vnetListen, vnetAdvertiseHost, ...config } }) {
+  create({ env, faults, config: { vnetAddress, vnetListen, vnetAdvertiseHost, ...config } }) {
     const { etcdServerName, natsUrl } = config;
     const etcdTls = material(config.etcdCa, config.etcdCert, config.etcdKey);
     const store = storeChannel(config.etcdServers, { tls: etcdTls, serverName: etcdServerName, now: () => env.clock.monotonic() });
@@ -29,7 +29,11 @@ await runMain({
     const files = Object.fromEntries(Object.entries(given).map(([name, value]) => [name, pem(value)]));
     const tokens = tokenAuth.includes(',') ? tokenAuth : pem(tokenAuth);
     const feed = natsUrl ? { bus: connectBus(env, natsUrl, material(config.natsCa, config.natsCert, config.natsKey)) } : {};
-    const create = (net: { clusterNet?: Pick<NetStack, 'dial'> }): ReturnType<typeof createApiServer> => createApiServer(env, { store, http: serveHttp, ...feed, ...net }, { ...config, ...files, tokenAuth: tokens });
+    const create = (net: { clusterNet?: Pick<NetStack, 'dial'> }): ReturnType<typeof createApiServer> => {
+      const server = createApiServer(env, { store, http: serveHttp, ...feed, ...net }, { ...config, ...files, tokenAuth: tokens });
+      faults.followRequests(server.core.registry.faults);
+      return server;
+    };
     if (!vnetAddress) return create({});
     const tls = material(config.kubeletCa, config.kubeletClientCert, config.kubeletClientKey);
     const network = { address: vnetAddress, listen: vnetListen, advertiseHost: vnetAdvertiseHost, tls, connect: switchConnector(tls) };

@@ -80,7 +80,7 @@ describe('experiments', { timeout: 120_000 }, () => {
   it('say what they cannot do, and what is wrong with them', async () => {
     await create('nats', { fault: { verb: 'nats-outage' } });
     await inPhase('nats', 'Failed');
-    expect((await read('nats')).status?.message).toBe('nats-outage cannot be done in the simulated world; the processes one can');
+    expect((await read('nats')).status?.message).toBe('nats-outage cannot be done in the simulated world; these can: processes, compose');
     await create('wrong', { fault: { verb: 'delay' }, selector: { from: ['node-1'], to: ['node-2'] } });
     await inPhase('wrong', 'Failed');
     expect((await read('wrong')).status?.message).toBe('spec.fault.delayMs: delay needs it');

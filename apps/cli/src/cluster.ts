@@ -1,4 +1,4 @@
-import type { ChaosWorld } from '@orrery/chaos';
+import type { ChaosWorld, ToldFaults } from '@orrery/chaos';
 import type { ApiClient } from '@orrery/client';
 import type { Clock } from '@orrery/runtime';
 import type { DataDir } from './data-dir.ts';
@@ -53,9 +53,11 @@ export interface Cluster {
   chaosWorld?(api: ApiClient): ChaosWorld;
   /** pid by component, where components are processes of their own. */
   processes?(): Readonly<Record<string, number>>;
+  /** Tells one of these processes what is wrong with it; resolves once it does so. */
+  tellFaults?(component: string, told: ToldFaults): Promise<void>;
   /** Path of the socket on which these take orders (`orrery upgrade`, `nx serve`). */
   processControl?(): string;
 }
 
 /** Components that `--without` may name. */
-export const replaceable = ['scheduler', 'controller-manager', 'cloud-controller-manager', 'cloud', 'kube-proxy', 'coredns', 'ingress', 'metrics-server'] as const;
+export const replaceable = ['scheduler', 'controller-manager', 'cloud-controller-manager', 'csi-disk', 'cloud', 'kube-proxy', 'coredns', 'ingress', 'metrics-server'] as const;

@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { DirectoryTree, fileLogSink, inNodeRoot, makeNodeSkeleton, tmpfsAt } from '@orrery/cri';
-import { createHostEdge, dialHost, dialTlsOver, runMain, serveHttp, serveTlsOver, serveUnaryOver, switchConnector, tlsMaterial } from '@orrery/node-io';
+import { dialHost, dialTlsOver, runMain, serveHttp, serveTlsOver, serveUnaryOver, switchConnector, tlsMaterial } from '@orrery/node-io';
 import { containerRuntimeSchema } from './config.ts';
 import { hostTree } from './fs/host-tree.ts';
 import { createStandaloneNode, standaloneNodeSchema } from './node/standalone-node.ts';
@@ -9,7 +9,7 @@ await runMain({
   name: 'container-runtime',
   summary: 'one emulated node: containers (CRI v1) and the switch they are plugged into',
   schema: { ...containerRuntimeSchema, ...standaloneNodeSchema },
-  create({ env, config }) {
+  create({ env, config, faults }) {
     makeNodeSkeleton(config.nodeRoot, { hostname: config.node, ip: config.nodeIp });
     const locate = (path: string): string => inNodeRoot(config.nodeRoot, path);
     const tls = tlsMaterial(config);
@@ -24,6 +24,8 @@ await runMain({
     };
     // A socket that a killed process left behind.
     if (config.listen.startsWith('unix://')) rmSync(config.listen.slice('unix://'.length), { force: true });
-    return createStandaloneNode(env, { mounts, logs, serveHttp, dialTls: dialTlsOver, servers: { tls: serveTlsOver, unary: serveUnaryOver }, tls, connect: switchConnector(tls), dialHost, hostEdge: (at) => createHostEdge({ ...at, log: env.log }) }, config);
+    const node = createStandaloneNode(env, { mounts, logs, serveHttp, dialTls: dialTlsOver, servers: { tls: serveTlsOver, unary: serveUnaryOver }, tls, connect: switchConnector(tls), dialHost }, config);
+    faults.followLinks(node.links);
+    return node;
   },
 });

@@ -188,6 +188,8 @@ class StoreComponent implements Store {
     const tls = await readTls(deps, clientTls(config));
     if (isClustered(config)) await this.joinCluster();
     else await this.lead();
+    // As etcd ends then: who runs it starts it again, on what is on the disk in fact.
+    if (this.storage) this.storage.wal.onBroken = () => this.end('the log could not be written: the disk is read anew');
     registerMetrics(env.metrics, { member, diskBytes: () => this.diskBytes(), quotaBytes: config.quotaBackendBytes });
     const retentionMs = config.autoCompactionRetentionSeconds * 1000;
     if (retentionMs > 0) this.stopCompaction = startAutoCompaction(env, member, retentionMs);

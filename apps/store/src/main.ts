@@ -1,3 +1,4 @@
+import { faultyDisk } from '@orrery/chaos';
 import { dialGrpc, keepHeapLean, nodeDisk, ownProcess, runMain, serveGrpc, serveHttp } from '@orrery/node-io';
 import { createStore, storeSchema } from './component.ts';
 
@@ -8,5 +9,5 @@ await runMain({
   name: 'store',
   summary: 'one member of etcd v3: keys, transactions, watches, leases',
   schema: storeSchema,
-  create: ({ env, config }) => createStore(env, { disk: nodeDisk, serveGrpc, dialGrpc, serveHttp, alone: ownProcess }, config),
+  create: ({ env, config, faults }) => createStore(env, { disk: faultyDisk({ ...env, disk: nodeDisk, faults: faults.disk }), serveGrpc, dialGrpc, serveHttp, alone: ownProcess }, config),
 });

@@ -28,7 +28,7 @@ describe('a fault', () => {
 
   it('can be done in some world, and says in which', () => {
     for (const name of verbNames) expect(describeVerb(name).worlds.length, name).toBeGreaterThan(0);
-    expect(cannot('kill', 'single')).toBe('kill cannot be done in the single world; these can: simulated, processes');
+    expect(cannot('kill', 'single')).toBe('kill cannot be done in the single world; these can: simulated, processes, compose');
     expect(cannot('pause', 'single')).toBeUndefined();
   });
 });

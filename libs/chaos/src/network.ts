@@ -13,7 +13,7 @@ export interface NetworkFaultOptions {
   readonly fault: Fault;
   readonly inventory: Inventory;
   /** Of the emulated network between nodes; without it only links to the API server can be struck. */
-  readonly links?: Faults;
+  readonly links?: Pick<Faults, 'partition' | 'heal' | 'setLink'>;
   readonly requests: RequestFaults;
 }
 
@@ -51,6 +51,7 @@ function onLink(fault: Fault): LinkFault {
 /** Does a fault of the network between nodes, and between the API server and those who speak to it. Returns what was struck, and how to end it. */
 export function injectNetworkFault({ id, fault, inventory, links, requests }: NetworkFaultOptions): { targets: string[]; end: () => void } {
   const pairs = pairsOf(fault);
+  if (!pairs.length) throw new Error(`${fault.verb} is between two: both ends are the same`);
   const isNode = (name: string): boolean => inventory.nodes.some((node) => node.name === name);
   const ends: (() => void)[] = [];
   for (const { from, to } of pairs) {

@@ -41,24 +41,23 @@ function verb(aim: Aim, where: readonly WorldName[], help: string, more: Partial
   return { aim, worlds: where, help, parameters: [], required: [], momentary: false, ...more };
 }
 
-const everywhere: readonly WorldName[] = ['simulated', 'single', 'processes'];
-const apart: readonly WorldName[] = ['simulated', 'processes'];
-const within: readonly WorldName[] = ['simulated', 'single'];
+const everywhere: readonly WorldName[] = worlds;
+const apart: readonly WorldName[] = ['simulated', 'processes', 'compose'];
 
 /** The whole language: every fault, what it is aimed at, and the worlds that can do it. */
 export const verbs = {
   kill: verb('components', apart, 'ends components at once, without a word; they are started again', { momentary: true }),
-  restart: verb('components', apart, 'stops components in good order and starts them again', { momentary: true }),
+  restart: verb('components', everywhere, 'stops components in good order and starts them again', { momentary: true }),
   pause: verb('components', everywhere, 'components stand still, and go on afterwards where they were'),
   partition: verb('pairs', everywhere, 'nothing passes between two nodes, or between a node or component and the API server (`apiserver`)', { parameters: ['oneWay'] }),
   delay: verb('pairs', everywhere, 'what passes between two takes longer', { parameters: ['delayMs', 'jitterMs'], required: ['delayMs'] }),
   loss: verb('pairs', everywhere, 'a share of what passes between two is lost', { parameters: ['percent'], required: ['percent'] }),
-  bandwidth: verb('pairs', within, 'between two nodes passes no more than so many bytes a second', { parameters: ['bytesPerSecond'], required: ['bytesPerSecond'] }),
-  'disk-full': verb('components', within, 'the store\'s disk has no room left'),
-  'disk-slow': verb('components', within, 'the store\'s disk takes longer to write and to sync', { parameters: ['delayMs', 'percent'], required: ['delayMs'] }),
-  'fsync-error': verb('components', within, 'the store\'s disk fails to sync; as a disk that once failed is not trusted, the store ends serving writes until it is started again', { parameters: ['percent'] }),
-  'clock-skew': verb('components', ['simulated'], 'the clocks of components are off by so much', { parameters: ['byMs'], required: ['byMs'] }),
-  'clock-jump': verb('cluster', within, 'the cluster\'s time jumps ahead at once: what falls due meanwhile is late', { parameters: ['byMs'], required: ['byMs'], momentary: true }),
+  bandwidth: verb('pairs', everywhere, 'between two nodes passes no more than so many bytes a second', { parameters: ['bytesPerSecond'], required: ['bytesPerSecond'] }),
+  'disk-full': verb('components', everywhere, 'the store\'s disk has no room left'),
+  'disk-slow': verb('components', everywhere, 'the store\'s disk takes longer to write and to sync', { parameters: ['delayMs', 'percent'], required: ['delayMs'] }),
+  'fsync-error': verb('components', everywhere, 'the store\'s disk fails to sync; as a disk that once failed is not trusted, the store ends serving writes until it is started again', { parameters: ['percent'] }),
+  'clock-skew': verb('components', apart, 'the clocks of components are off by so much', { parameters: ['byMs'], required: ['byMs'] }),
+  'clock-jump': verb('cluster', everywhere, 'the cluster\'s time jumps ahead at once: what falls due meanwhile is late', { parameters: ['byMs'], required: ['byMs'], momentary: true }),
   'api-error': verb('requests', everywhere, 'requests fail with a status (409, 429, 500, 503 …), before or after they took effect', { parameters: ['code', 'when', 'percent'], required: ['code'] }),
   'api-timeout': verb('requests', everywhere, 'requests get no answer in time, whether or not they took effect', { parameters: ['when', 'delayMs', 'percent'] }),
   'api-delay': verb('requests', everywhere, 'requests take longer', { parameters: ['delayMs', 'jitterMs', 'percent'], required: ['delayMs'] }),
@@ -67,8 +66,8 @@ export const verbs = {
   'watch-delay': verb('requests', everywhere, 'watches tell late what happened', { parameters: ['delayMs'], required: ['delayMs'] }),
   'node-outage': verb('nodes', everywhere, 'nodes are gone: nothing runs, nothing answers'),
   'zone-outage': verb('zones', everywhere, 'all nodes of a zone (topology.kubernetes.io/zone) are gone'),
-  'cloud-outage': verb('cluster', ['single', 'processes'], 'the cloud answers nothing'),
-  'nats-outage': verb('cluster', ['processes'], 'NATS, which carries the change feed, answers nothing'),
+  'cloud-outage': verb('cluster', ['single', 'processes', 'compose'], 'the cloud answers nothing'),
+  'nats-outage': verb('cluster', ['processes', 'compose'], 'NATS, which carries the change feed, answers nothing'),
 } as const satisfies Readonly<Record<string, VerbDescription>>;
 
 export type Verb = keyof typeof verbs;

@@ -1,6 +1,7 @@
 export * from './dial.ts';
 export * from './disk.ts';
 export * from './env.ts';
+export * from './faults-file.ts';
 export * from './pki/index.ts';
 export { withProcessMetrics } from './process-metrics.ts';
 export * from './real-clock.ts';
@@ -14,7 +15,6 @@ export * from './http-client-node.ts';
 export * from './kubeconfig-load.ts';
 export * from './dns-host.ts';
 export * from './vnet-bridge.ts';
-export * from './host-edge.ts';
 export * from './node-ports.ts';
 export * from './reverse-proxy/contract.ts';
 export { managedNginx, nginxInstalled } from './managed-nginx.ts';

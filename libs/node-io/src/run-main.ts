@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { ProcessFaults } from '@orrery/chaos';
 import { type Component, type ConfigOf, type ConfigSchema, type Env, type LogLevel, ConfigError, configHelp, parseFlags, parseGoDuration, resolveConfig } from '@orrery/runtime';
 import { parse as parseYaml } from 'yaml';
 import { realEnv } from './env.ts';
+import { followFaultsFile } from './faults-file.ts';
 import { stopSignal, whenAborted } from './stop-signal.ts';
 
 /** Where klog's verbosity begins to be for debugging. */
@@ -13,6 +15,7 @@ const mainSchema = {
   logLevel: { type: 'string', default: 'info', choices: ['debug', 'info', 'warn', 'error'], help: 'least severe level that is logged' },
   v: { type: 'number', default: 0, help: 'verbosity as klog counts it: 4 and more logs what --log-level=debug does' },
   clockOffset: { type: 'string', default: '0s', help: 'how far this program takes the time to be ahead of what it is, such as 1h or -30s: to try what a wrong clock does' },
+  faultsFile: { type: 'string', default: '', help: 'file that says what is wrong with this program (its clock, its disk …), for experiments; read anew when it is replaced. Default: $ORRERY_FAULTS_FILE' },
 } as const satisfies ConfigSchema;
 
 export interface Main<S extends ConfigSchema> {
@@ -23,7 +26,8 @@ export interface Main<S extends ConfigSchema> {
   readonly schema: S;
   /** The settings that the text of the `--config` file comes to, for programs whose file has a form of its own. Throws ConfigError. */
   readonly readConfig?: (text: string) => Record<string, unknown>;
-  create(context: { env: Env; config: ConfigOf<S> }): Promise<Component> | Component;
+  /** `faults`: what is wrong with this program, as `--faults-file` says. */
+  create(context: { env: Env; config: ConfigOf<S>; faults: ProcessFaults }): Promise<Component> | Component;
 }
 
 function readConfigFile(path: string, read: Main<ConfigSchema>['readConfig']): Record<string, unknown> {
@@ -43,14 +47,14 @@ function offsetMs(text: string): number {
   }
 }
 
-function settings<S extends ConfigSchema>({ schema, readConfig }: Pick<Main<S>, 'schema' | 'readConfig'>, argv: readonly string[]): { config: ConfigOf<S>; logLevel: LogLevel; clockOffsetMs: number } {
+function settings<S extends ConfigSchema>({ schema, readConfig }: Pick<Main<S>, 'schema' | 'readConfig'>, argv: readonly string[]): { config: ConfigOf<S>; logLevel: LogLevel; clockOffsetMs: number; faultsFile: string } {
   const all = { ...mainSchema, ...schema };
   const flags = parseFlags(all, argv);
   // A program with a `config` of its own reads a file of another form.
   const ownConfig = 'config' in schema;
   const file = !ownConfig && typeof flags['config'] === 'string' && flags['config'] ? readConfigFile(flags['config'], readConfig) : {};
-  const { config: path, logLevel, v, clockOffset, ...own } = resolveConfig(all, [file, flags]) as ConfigOf<typeof mainSchema>;
-  return { config: (ownConfig ? { ...own, config: path } : own) as unknown as ConfigOf<S>, logLevel: v >= debugVerbosity ? 'debug' : (logLevel as LogLevel), clockOffsetMs: offsetMs(clockOffset) };
+  const { config: path, logLevel, v, clockOffset, faultsFile, ...own } = resolveConfig(all, [file, flags]) as ConfigOf<typeof mainSchema>;
+  return { config: (ownConfig ? { ...own, config: path } : own) as unknown as ConfigOf<S>, logLevel: v >= debugVerbosity ? 'debug' : (logLevel as LogLevel), clockOffsetMs: offsetMs(clockOffset), faultsFile: faultsFile || (process.env['ORRERY_FAULTS_FILE'] ?? '') };
 }
 
 /** What a supervisor that started the program with an IPC channel is told. */
@@ -68,11 +72,13 @@ export async function runMain<S extends ConfigSchema>(main: Main<S>, argv: reado
     return;
   }
   try {
-    const { config, logLevel, clockOffsetMs } = settings(main, argv);
-    const env = realEnv({ name: main.name, level: logLevel, clockOffsetMs });
+    const { config, logLevel, clockOffsetMs, faultsFile } = settings(main, argv);
+    const faults = new ProcessFaults();
+    const env = realEnv({ name: main.name, level: logLevel, ...(faultsFile || clockOffsetMs ? { clockOffsetMs: () => clockOffsetMs + faults.clockOffsetMs } : {}) });
+    if (faultsFile) followFaultsFile(faultsFile, { faults, log: env.log });
     process.on('unhandledRejection', (error) => env.log.error('unhandled rejection', { error }));
     const signal = stopSignal();
-    const component = await main.create({ env, config });
+    const component = await main.create({ env, config, faults });
     await Promise.race([component.start(signal), whenAborted(signal)]);
     if (!signal.aborted) {
       env.log.info('ready');

@@ -41,7 +41,7 @@ export function createChaosHost({ dir, name, cluster, clock }: ChaosHostOptions)
     const api = createRestApiClient({ http: createHttpClient({ server: cluster.server(), ...credentials }), env });
     const own = (cluster.endpoints()['api-rest'] ?? new URL(cluster.server()).host).split(',');
     const servers = faultedServers(own.map((address) => createHttpClient({ server: `https://${address}`, ...credentials })));
-    const world = cluster.chaosWorld?.(api) ?? processesChaos({ processes: () => cluster.processes?.() ?? {}, servers, random: realRandom }, api);
+    const world = cluster.chaosWorld?.(api) ?? processesChaos({ processes: () => cluster.processes?.() ?? {}, servers, tell: async (component, told) => cluster.tellFaults?.(component, told), random: realRandom }, api);
     return createChaosController(env, { api, world, cluster: name });
   };
 

@@ -14,6 +14,7 @@ export interface InjectFlags {
   readonly percent?: string;
   readonly by?: string;
   readonly oneWay?: boolean;
+  readonly bandwidth?: string;
   readonly count?: string;
   readonly nodeLabels?: string;
   readonly verbs?: string;
@@ -48,11 +49,11 @@ function aimed(verb: Verb, targets: readonly string[]): Selector {
 function parametersOf(flags: InjectFlags): FaultParameters {
   const number = (text: string | undefined): number | undefined => (text === undefined ? undefined : Number(text));
   const span = (text: string | undefined): number | undefined => (text === undefined ? undefined : text.startsWith('-') ? -parseSpan(text.slice(1)) : parseSpan(text));
-  const values = { code: number(flags.code), when: flags.when as Fault['when'], delayMs: span(flags.delay), jitterMs: span(flags.jitter), percent: number(flags.percent), byMs: span(flags.by), oneWay: flags.oneWay };
+  const values = { code: number(flags.code), when: flags.when as Fault['when'], delayMs: span(flags.delay), jitterMs: span(flags.jitter), percent: number(flags.percent), byMs: span(flags.by), oneWay: flags.oneWay, bytesPerSecond: number(flags.bandwidth) };
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as FaultParameters;
 }
 
-const flagOf: Readonly<Record<string, string>> = { delayMs: '--delay', jitterMs: '--jitter', byMs: '--by', oneWay: '--one-way', 'selector.nodes': 'TARGETS (nodes)', 'selector.components': 'TARGETS (components)', 'selector.zones': 'TARGETS (zones)', 'selector.from': 'TARGETS', 'selector.to': 'TARGETS (two: from and to)' };
+const flagOf: Readonly<Record<string, string>> = { delayMs: '--delay', jitterMs: '--jitter', byMs: '--by', oneWay: '--one-way', bytesPerSecond: '--bandwidth', 'selector.nodes': 'TARGETS (nodes)', 'selector.components': 'TARGETS (components)', 'selector.zones': 'TARGETS (zones)', 'selector.from': 'TARGETS', 'selector.to': 'TARGETS (two: from and to)' };
 
 /** The fault that a command line describes. Throws UserError (usage) in the words of flags. */
 export function faultFromFlags(verb: string, targets: readonly string[], flags: InjectFlags): Fault {

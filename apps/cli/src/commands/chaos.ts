@@ -166,6 +166,7 @@ export function addChaos(program: Command): void {
     .option('--delay <span>', 'of delays, slow disks, timeouts')
     .option('--jitter <span>', 'further delay, from none to this')
     .option('--percent <share>', 'share of what is struck, 100 by default')
+    .option('--bandwidth <bytes>', 'of bandwidth: bytes a second')
     .option('--by <span>', 'of clocks: by how much')
     .option('--one-way', 'of partitions: only what goes from the first to the second is cut')
     .option('--count <n>', 'of what matches, so many drawn at random', count)

@@ -2,9 +2,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { accessSync, constants } from 'node:fs';
+import type { ToldFaults } from '@orrery/chaos';
 import { type ApiClient, createGrpcApiClient } from '@orrery/client';
 import { type Pki, clusterServerName, componentIdentity, ensurePki, natsServerConfig, realEnv, realRandom } from '@orrery/node-io';
 import { grpcChannel } from '@orrery/rpc';
+import { type ToldProcesses, toldProcesses } from '../chaos/told-processes.ts';
 import type { Cluster, ClusterOptions } from '../cluster.ts';
 import { ensureEncryptionConfig } from '../encryption-config.ts';
 import { nodesReady } from '../single/readiness.ts';
@@ -13,7 +15,7 @@ import { apiAnswers, hostDnsAnswers } from './readiness.ts';
 import { type ApiServerFiles, type Ports, type SpecContext, type TlsFiles, apiServerSpecs, controlPlaneSpecs, nodeSpecs, serviceSpecs, storeSpecs } from './specs.ts';
 import { serveProcessControl } from './process-control.ts';
 import { type StoreMember, storeMembers } from './store-members.ts';
-import { type Supervisor, createSupervisor } from './supervisor.ts';
+import { type ProcessSpec, type Supervisor, createSupervisor } from './supervisor.ts';
 import { upgradeOrder } from './upgrade-order.ts';
 
 const local = '127.0.0.1';
@@ -47,6 +49,7 @@ class ProcessesCluster implements Cluster {
   private readonly storeMembers: readonly StoreMember[];
   private readonly pki: Pki;
   private readonly supervisor: Supervisor;
+  private readonly told: ToldProcesses;
   private readonly socketDir = mkdtempSync(join(tmpdir(), 'orrery-'));
   private readonly hasNats = onPath('nats-server');
   private client: ApiClient | undefined;
@@ -56,6 +59,7 @@ class ProcessesCluster implements Cluster {
     this.options = options;
     this.storeMembers = members;
     this.ports = ports;
+    this.told = toldProcesses(options.dir.root);
     this.pki = ensurePki(options.dir.pki, { dnsNames: [clusterServerName] });
     const note = (text: string): void => void process.stdout.write(`  ${text}\n`);
     this.supervisor = createSupervisor({ logsDir: options.dir.logs, onChange: () => options.onChange?.(), note });
@@ -63,7 +67,7 @@ class ProcessesCluster implements Cluster {
 
   async start(step: (text: string) => void, signal: AbortSignal): Promise<void> {
     const context = this.context();
-    const run = (spec: Parameters<Supervisor['start']>[0]): Promise<void> => this.supervisor.start({ ...spec, args: [...spec.args, ...(this.options.extra[spec.app] ?? [])] }, signal);
+    const run = (spec: Parameters<Supervisor['start']>[0]): Promise<void> => this.supervisor.start({ ...spec, args: [...spec.args, ...this.faultsFlags(spec), ...(this.options.extra[spec.app] ?? [])] }, signal);
     if (this.hasNats) await run({ name: 'nats', app: 'nats-server', external: true, args: ['-c', this.natsConfig()] });
     else step('nats-server is not on PATH: the change feed goes over gRPC alone');
     await Promise.all(storeSpecs(context).map(run));
@@ -115,12 +119,21 @@ class ProcessesCluster implements Cluster {
     return { etcd: this.storeAddresses(), 'api-grpc': apiGrpc.map(at).join(), 'api-rest': this.ports.apiServers.map(at).join(), dns: at(dns), 'ingress-http': at(http), 'ingress-https': at(https), ...(this.hasNats ? { nats: at(nats) } : {}) };
   }
 
+  /** The load balancer is a command of this program. */
+  private faultsFlags({ name, app, external }: ProcessSpec): string[] {
+    return external || app === 'cli' ? [] : ['--faults-file', this.told.fileOf(name)];
+  }
+
   private storeAddresses(): string {
     return this.ports.stores.map((port) => `${local}:${port}`).join();
   }
 
   processes(): Readonly<Record<string, number>> {
     return this.supervisor.pids();
+  }
+
+  tellFaults(component: string, told: ToldFaults): Promise<void> {
+    return this.told.tell(component, told);
   }
 
   processControl(): string {

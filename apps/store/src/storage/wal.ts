@@ -61,6 +61,8 @@ export class Wal {
   private readonly segments: { firstIndex: number; size: number }[] = [];
   private file: DiskFile | undefined;
   private broken: WalBrokenError | undefined;
+  /** Called once when the log has failed for good: what is on the disk must be read anew. */
+  onBroken: (() => void) | undefined;
 
   private constructor(options: WalOptions) {
     this.options = options;
@@ -197,11 +199,17 @@ export class Wal {
       await (this.file as DiskFile).truncate(size);
       await (this.file as DiskFile).sync();
     } catch (second) {
-      return (this.broken = new WalBrokenError(second));
+      return this.fail(second);
     }
     if (isDiskFull(error)) return new DiskFullError(error);
     // After a failed sync the kernel may have dropped data it once accepted: trust nothing.
-    return (this.broken = new WalBrokenError(error));
+    return this.fail(error);
+  }
+
+  private fail(cause: unknown): WalBrokenError {
+    this.broken = new WalBrokenError(cause);
+    this.onBroken?.();
+    return this.broken;
   }
 
   /** Begins a new segment with entry `index`, so that all before can be dropped. Not while an append runs. */

@@ -61,7 +61,7 @@ function flagWords({ selector, ...fault }: Fault): string[] {
   const value = (flag: string, given: unknown, unit = ''): string[] => (given === undefined ? [] : [flag, `${String(given)}${unit}`]);
   return [
     ...value('--code', fault.code), ...value('--when', fault.when), ...value('--percent', fault.percent), ...value('--count', selector.count),
-    ...value('--delay', fault.delayMs, 'ms'), ...value('--jitter', fault.jitterMs, 'ms'), ...value('--by', fault.byMs, 'ms'), ...(fault.oneWay ? ['--one-way'] : []),
+    ...value('--delay', fault.delayMs, 'ms'), ...value('--jitter', fault.jitterMs, 'ms'), ...value('--by', fault.byMs, 'ms'), ...value('--bandwidth', fault.bytesPerSecond), ...(fault.oneWay ? ['--one-way'] : []),
     ...list('--verbs', selector.verbs), ...list('--resources', selector.resources), ...list('--namespaces', selector.namespaces), ...list('--users', selector.users),
     ...list('--node-labels', selector.nodeLabels && Object.entries(selector.nodeLabels).map(([key, label]) => `${key}=${label}`)),
   ];

@@ -62,7 +62,7 @@ describe('a simulated cluster', { timeout: 120_000 }, () => {
 
   it('says which worlds can do what it cannot', async () => {
     cluster = await startSimulated({ nodes: 0, without: ['coredns', 'kube-proxy'] });
-    await expect(cluster.chaos.inject({ verb: 'nats-outage' })).rejects.toThrow('nats-outage cannot be done in the simulated world; the processes one can');
+    await expect(cluster.chaos.inject({ verb: 'nats-outage' })).rejects.toThrow('nats-outage cannot be done in the simulated world; these can: processes, compose');
     await expect(cluster.chaos.inject({ verb: 'kill', selector: { components: ['schedular'] } })).rejects.toThrow('there is no component "schedular"; there are: store, apiserver, scheduler, controller-manager');
     await expect(cluster.chaos.inject({ verb: 'api-error', code: 1 })).rejects.toThrow('code: must be an HTTP status from 400 to 599');
   });
