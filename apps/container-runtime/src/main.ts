@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { DirectoryTree, fileLogSink, inNodeRoot, makeNodeSkeleton, tmpfsAt } from '@orrery/cri';
-import { dialHost, dialTlsOver, runMain, serveHttp, serveTlsOver, serveUnaryOver, switchConnector, tlsMaterial } from '@orrery/node-io';
+import { createHostEdge, dialHost, dialTlsOver, runMain, serveHttp, serveTlsOver, serveUnaryOver, switchConnector, tlsMaterial } from '@orrery/node-io';
 import { containerRuntimeSchema } from './config.ts';
 import { hostTree } from './fs/host-tree.ts';
 import { createStandaloneNode, standaloneNodeSchema } from './node/standalone-node.ts';
@@ -24,7 +24,7 @@ await runMain({
     };
     // A socket that a killed process left behind.
     if (config.listen.startsWith('unix://')) rmSync(config.listen.slice('unix://'.length), { force: true });
-    const node = createStandaloneNode(env, { mounts, logs, serveHttp, dialTls: dialTlsOver, servers: { tls: serveTlsOver, unary: serveUnaryOver }, tls, connect: switchConnector(tls), dialHost }, config);
+    const node = createStandaloneNode(env, { mounts, logs, serveHttp, dialTls: dialTlsOver, servers: { tls: serveTlsOver, unary: serveUnaryOver }, tls, connect: switchConnector(tls), dialHost, hostEdge: (at) => createHostEdge({ ...at, log: env.log }) }, config);
     faults.followLinks(node.links);
     return node;
   },

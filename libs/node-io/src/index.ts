@@ -15,6 +15,7 @@ export * from './http-client-node.ts';
 export * from './kubeconfig-load.ts';
 export * from './dns-host.ts';
 export * from './vnet-bridge.ts';
+export * from './host-edge.ts';
 export * from './node-ports.ts';
 export * from './reverse-proxy/contract.ts';
 export { managedNginx, nginxInstalled } from './managed-nginx.ts';
