@@ -32,6 +32,7 @@ import { VolumeManager } from './volumes/volume-manager.ts';
 
 export { type KubeletConfig, kubeletSchema } from './config.ts';
 export { type KubeletServer, type KubeletServerDeps, createKubeletServer, kubeletServerSchema } from './server/kubelet-server.ts';
+export type { PluginHost } from './plugins/plugin-host.ts';
 export { type KubeletSources, createKubeletSources } from './sources/kubelet-sources.ts';
 
 export interface KubeletDeps {
@@ -115,7 +116,7 @@ class KubeletComponent implements Kubelet {
     const { plugins } = deps;
     if (plugins) {
       this.drivers = new CsiDrivers({ api, host: plugins, nodeName: this.nodeName, node: () => this.agent.node });
-      this.csi = new CsiVolumes({ api, host: deps.volumes, drivers: this.drivers, nodeName: this.nodeName, rootDir: config.rootDir, changed: () => void this.agent.check() });
+      this.csi = new CsiVolumes({ clock: env.clock, log: env.log, events, api, host: deps.volumes, drivers: this.drivers, nodeName: this.nodeName, rootDir: config.rootDir, changed: () => void this.agent.check() });
       this.devices = new DeviceManager(env, { host: plugins, files: deps.volumes, dir: `${config.rootDir}/device-plugins`, changed: () => void this.agent.check() });
       this.watcher = new PluginWatcher(env, { host: plugins, dir: `${config.rootDir}/plugins_registry`, handlers: [this.drivers] });
     }
@@ -207,6 +208,7 @@ class KubeletComponent implements Kubelet {
     this.agent.stop();
     this.evictions.stop();
     this.watcher?.stop();
+    this.csi?.stop();
     await this.drivers?.close();
     await this.devices?.stop();
     this.shutdowns.stop();

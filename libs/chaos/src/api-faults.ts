@@ -47,6 +47,7 @@ const usersOf: Readonly<Record<string, readonly string[]>> = {
   scheduler: ['system:kube-scheduler'],
   'controller-manager': ['system:kube-controller-manager', 'system:serviceaccount:kube-system:*'],
   'cloud-controller-manager': ['system:cloud-controller-manager'],
+  'csi-disk': ['system:csi-disk'],
   cloud: ['orrery:cloud'],
   'kube-proxy': ['system:kube-proxy'],
   coredns: ['system:coredns'],

@@ -78,6 +78,25 @@ export const componentRoles: readonly RoleRow[] = [
     rules: [rule('get list watch', 'metrics.k8s.io', 'nodes pods')],
   },
   {
+    name: 'orrery:csi-disk',
+    rules: [
+      rule('create delete get list patch update watch', 'core', 'persistentvolumes'),
+      rule('get list patch update watch', 'core', 'persistentvolumeclaims'),
+      rule('patch update', 'core', 'persistentvolumeclaims/status'),
+      rule('get list watch', 'core', 'nodes'),
+      rule('create get list watch', 'storage.k8s.io', 'csidrivers storageclasses'),
+      rule('get list watch', 'storage.k8s.io', 'csinodes volumeattributesclasses'),
+      rule('get list patch update watch', 'storage.k8s.io', 'volumeattachments'),
+      rule('patch update', 'storage.k8s.io', 'volumeattachments/status'),
+      rule('create get list patch update watch', 'snapshot.storage.k8s.io', 'volumesnapshots volumesnapshotclasses'),
+      rule('create delete get list patch update watch', 'snapshot.storage.k8s.io', 'volumesnapshotcontents'),
+      rule('patch update', 'snapshot.storage.k8s.io', 'volumesnapshots/status volumesnapshotcontents/status'),
+      rule('create get', 'apiextensions.k8s.io', 'customresourcedefinitions'),
+      rule('create get list patch update watch', 'coordination.k8s.io', 'leases'),
+      events,
+    ],
+  },
+  {
     name: 'system:cloud-controller-manager',
     rules: [
       rule('create patch update', 'core events.k8s.io', 'events'),
@@ -103,6 +122,7 @@ const componentBindings: readonly BindingRow[] = [
   bind('system:coredns', user('system:coredns'), serviceAccount('coredns')),
   bind('system:metrics-server', user('system:metrics-server'), serviceAccount('metrics-server')),
   bind('orrery:ingress', user('system:ingress'), serviceAccount('ingress')),
+  bind('orrery:csi-disk', user('system:csi-disk'), serviceAccount('csi-disk')),
   bind('system:cloud-controller-manager', user('system:cloud-controller-manager'), serviceAccount('cloud-controller-manager')),
 ];
 

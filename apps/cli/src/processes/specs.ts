@@ -54,6 +54,9 @@ function apiFlags(context: SpecContext, tls: TlsFiles): string[] {
   return ['--api-server', context.ports.apiGrpc.map((port) => `${local}:${port}`).join(), '--tls-ca', tls.ca, '--tls-cert', tls.cert, '--tls-key', tls.key, ...natsFlags(context)];
 }
 
+/** The directory that is the `/` of a node. */
+const nodeRoot = ({ dir }: ClusterOptions, name: string): string => join(dir.root, 'nodes', name);
+
 /** The store, or the several it consists of. */
 export function storeSpecs(context: SpecContext): ProcessSpec[] {
   const { options, ports, storeMembers } = context;
@@ -121,6 +124,8 @@ export function controlPlaneSpecs(context: SpecContext): ProcessSpec[] {
   const signing = ['--cluster-signing-cert-file', manager.ca, '--cluster-signing-key-file', join(options.dir.pki, 'ca.key'), '--service-account-private-key-file', join(options.dir.pki, 'components', 'service-account.key')];
   const ccm = context.tls('cloud-controller-manager', 'system:cloud-controller-manager', ['orrery:components']);
   const cloud = context.tls('cloud', 'orrery:cloud', ['orrery:components']);
+  const csi = context.tls('csi-disk', 'system:csi-disk', ['orrery:components']);
+  const nodeRoots = Array.from({ length: options.nodes }, (_, index) => ['--nodes', `${nodeName(index)}=${nodeRoot(options, nodeName(index))}`]).flat();
   const replicated = [
     { name: 'scheduler', app: 'scheduler', args: apiFlags(context, scheduler) },
     { name: 'cloud-controller-manager', app: 'cloud-controller-manager', args: [...apiFlags(context, ccm), '--cloud', `${local}:${ports.cloud}`] },
@@ -128,6 +133,7 @@ export function controlPlaneSpecs(context: SpecContext): ProcessSpec[] {
   ];
   return [
     ...Array.from({ length: options.replicas }, (_, index) => replicated.map((spec) => ({ ...spec, name: replicaName(spec.name, index) }))).flat(),
+    { name: 'csi-disk', app: 'csi-disk', args: [...apiFlags(context, csi), '--cloud', `${local}:${ports.cloud}`, ...nodeRoots] },
     {
       name: 'cloud',
       app: 'cloud',
@@ -164,7 +170,7 @@ export function nodeSpecs(context: SpecContext, index: number): ProcessSpec[] {
   const name = nodeName(index);
   const ip = nodeAddress(index);
   const socket = `unix://${join(socketDir, `${name}.sock`)}`;
-  const root = join(options.dir.root, 'nodes', name);
+  const root = nodeRoot(options, name);
   const vnet = `${local}:${ports.vnet[index] ?? 0}`;
   const kubeletPort = String(ports.kubelet[index] ?? 0);
   const runtime = context.tls(`container-runtime-${name}`, `orrery:container-runtime:${name}`, ['orrery:switches']);

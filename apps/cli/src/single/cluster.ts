@@ -3,6 +3,8 @@ import { type ApiServer, createApiServer } from '@orrery/apiserver/component';
 import { type ChaosWorld, DiskFaults, faultyDisk } from '@orrery/chaos';
 import { cloudSchema, createCloud } from '@orrery/cloud/component';
 import { createCloudControllerManager } from '@orrery/cloud-controller-manager/component';
+import { createCsiDisk, createDiskNode } from '@orrery/csi-disk/component';
+import { directoryVolumeHost } from '@orrery/cri';
 import { type ApiClient } from '@orrery/client';
 import { createControllerManager, secretTokenSigner } from '@orrery/controller-manager/component';
 import { coreDnsSchema, createCoreDns } from '@orrery/coredns/component';
@@ -10,6 +12,7 @@ import { createIngress, ingressSchema } from '@orrery/ingress/component';
 import { type KubeProxy, createKubeProxy } from '@orrery/kube-proxy/component';
 import { createMetricsServer, metricsServerSchema, serviceDnsName } from '@orrery/metrics-server/component';
 import { type Pki, appendState, balancerNetwork, clusterServerName, createHttpClient, createReverseProxy, csrSigner, dialHost, ensurePki, exposeNodePorts, folderContents, frontProxyName, hostDns, nodeDisk, realRandom, serveGrpc, serveHttp, verifyHtpasswd } from '@orrery/node-io';
+import type { Channel, ServedService } from '@orrery/rpc';
 import { type Component, type Env, resolveConfig, stopAll } from '@orrery/runtime';
 import { createStore } from '@orrery/store/component';
 import { type Fabric, NetError, type VnetSwitch, createFabric } from '@orrery/vnet';
@@ -23,8 +26,12 @@ import { loadBalancerRange } from '../load-balancer-range.ts';
 import { network, podRange } from './addresses.ts';
 import { dnsAnswers, nodesReady } from './readiness.ts';
 import type { NodeControl } from './added-nodes.ts';
+import type { NodeFiles } from './node-files.ts';
 import { type EmulatedNodes, createEmulatedNodes } from './nodes.ts';
 import { singleScheduler } from './scheduler.ts';
+
+/** What holds nothing that others in this process hold on to. */
+const restartable = new Set(['scheduler', 'controller-manager', 'coredns', 'ingress', 'metrics-server']);
 
 /** Everything of a cluster in this process: components call each other in memory, only clients come over sockets. */
 class SingleCluster implements Cluster {
@@ -36,10 +43,13 @@ class SingleCluster implements Cluster {
   private readonly apiServer: ApiServer;
   private readonly store: ReturnType<typeof createStore>;
   private readonly started: Component[] = [];
+  /** Those that can be stopped and made anew while the rest runs. */
+  private readonly programs = new Map<string, { readonly create: () => Component; running: Component }>();
   private readonly found: Record<string, string> = {};
   private nodes: EmulatedNodes | undefined;
   private readonly diskFaults = new DiskFaults();
   private cloudIsDown = false;
+  private cloudChannel: Channel | undefined;
 
   constructor(options: ClusterOptions) {
     this.options = options;
@@ -93,6 +103,7 @@ class SingleCluster implements Cluster {
       env: (name) => this.env(name),
       client: (user, groups) => this.client(user, groups),
       proxy,
+      ...(this.has('cloud') && this.has('csi-disk') ? { plugins: (node: string, files: NodeFiles) => this.diskNode(node, files) } : {}),
     }));
     const optional: Record<string, () => Component> = {
       scheduler: () => singleScheduler(this.env('scheduler'), this.client('system:kube-scheduler'), this.options.extra),
@@ -104,7 +115,12 @@ class SingleCluster implements Cluster {
       'metrics-server': () => this.metricsServer(),
     };
     const wanted = Object.entries(optional).filter(([name]) => !this.options.without.has(name));
-    await Promise.all([...wanted.map(([, create]) => this.run(create(), signal)), this.run(nodes, signal)]);
+    const launch = (name: string, create: () => Component): Promise<void> => {
+      const running = create();
+      if (restartable.has(name)) this.programs.set(name, { create, running });
+      return this.run(running, signal);
+    };
+    await Promise.all([...wanted.map(([name, create]) => launch(name, create)), this.run(nodes, signal)]);
     step(`${[...wanted.map(([name]) => name), `${this.options.nodes} kubelets`].join(', ')} started`);
   }
 
@@ -139,7 +155,6 @@ class SingleCluster implements Cluster {
   }
 
   chaosWorld(api: ApiClient): ChaosWorld {
-    const left = (name: string): boolean => !this.options.without.has(name);
     return singleChaos(
       {
         requests: this.apiServer.core.registry.faults,
@@ -147,11 +162,27 @@ class SingleCluster implements Cluster {
         disk: this.diskFaults,
         setCloudDown: (down) => void (this.cloudIsDown = down),
         jump: (ms) => this.options.jump?.(ms),
+        restart: (name) => this.restart(name),
         random: realRandom,
-        components: ['apiserver', 'store', ...replaceable.filter(left)],
+        components: ['apiserver', 'store', ...replaceable.filter((name) => this.has(name))],
       },
       api,
     );
+  }
+
+  private has(name: string): boolean {
+    return !this.options.without.has(name);
+  }
+
+  /** Stops a component in good order and starts another in its place. */
+  private async restart(name: string): Promise<void> {
+    const program = this.programs.get(name);
+    if (!program) throw new Error(`in one process ${name} cannot be restarted alone; these can: ${[...this.programs.keys()].join(', ')}`);
+    const { running } = program;
+    await running.stop();
+    program.running = program.create();
+    this.started.splice(this.started.indexOf(running), 1, program.running);
+    await program.running.start();
   }
 
   private env(name: string): Env {
@@ -202,20 +233,29 @@ class SingleCluster implements Cluster {
       },
       resolveConfig(cloudSchema, [{ loadBalancerRange: loadBalancerRange(this.options.dir.root) }]),
     );
-    if (this.options.without.has('cloud-controller-manager')) return cloud;
-    const env = this.env('cloud-controller-manager');
-    const manager = createCloudControllerManager(env, { api: this.client('system:cloud-controller-manager', ['orrery:components']), cloud: unlessDown(cloud.channel(), () => this.cloudIsDown), identity: 'single' }, { leaderElect: true });
-    return inOrder('cloud', [cloud, manager]);
+    const channel = (this.cloudChannel = unlessDown(cloud.channel(), () => this.cloudIsDown));
+    const parts: Component[] = [cloud];
+    if (this.has('cloud-controller-manager')) parts.push(createCloudControllerManager(this.env('cloud-controller-manager'), { api: this.client('system:cloud-controller-manager', ['orrery:components']), cloud: channel, identity: 'single' }, { leaderElect: true }));
+    if (this.has('csi-disk')) parts.push(createCsiDisk(this.env('csi-disk'), { api: this.client('system:csi-disk', ['orrery:components']), cloud: channel, identity: 'single' }));
+    return inOrder('cloud', parts);
+  }
+
+  /** The driver of the cloud's disks on a node of this process. */
+  private diskNode(name: string, { disks }: NodeFiles): ReadonlyMap<string, readonly ServedService[]> {
+    if (!this.cloudChannel) throw new Error('nodes come after the cloud');
+    const env = this.env('csi-disk');
+    const { usage } = directoryVolumeHost({ stamp: () => `${env.clock.now()}` });
+    return createDiskNode(env, { api: this.client('system:csi-disk', ['orrery:components']), cloud: this.cloudChannel }, { name, mounts: disks, usage });
   }
 
   private coreDns(): Component {
-    const { stack } = this.infra.attach({ ips: [network.dns] });
+    const { stack, detach } = this.infra.attach({ ips: [network.dns] });
     const dns = createCoreDns(
       this.env('coredns'),
       { api: this.client('system:coredns', ['orrery:components']), net: stack, host: hostDns('127.0.0.1:0'), replica: 'single' },
       resolveConfig(coreDnsSchema, [{ serviceIp: network.dnsService }]),
     );
-    return afterStart(dns, () => (this.found['dns'] = dns.address()));
+    return around(dns, { started: () => (this.found['dns'] = dns.address()), stopped: detach });
   }
 
   private metricsServer(): Component {
@@ -234,7 +274,7 @@ class SingleCluster implements Cluster {
   }
 
   private ingress(): Component {
-    const { stack } = this.infra.attach({ ips: [network.ingress] });
+    const { stack, detach } = this.infra.attach({ ips: [network.ingress] });
     const config = resolveConfig(ingressSchema, [{ httpPort: 8080, httpsPort: 8443 }]);
     const proxy = createReverseProxy({
       host: config.host,
@@ -245,18 +285,22 @@ class SingleCluster implements Cluster {
       dial: (to) => stack.dial(to),
     });
     const ingress = createIngress(this.env('ingress'), { api: this.client('system:ingress', ['orrery:components']), proxy, verify: verifyHtpasswd }, config);
-    return afterStart(ingress, () => Object.assign(this.found, { 'ingress-http': ingress.endpoints().http, 'ingress-https': ingress.endpoints().https }));
+    return around(ingress, { started: () => Object.assign(this.found, { 'ingress-http': ingress.endpoints().http, 'ingress-https': ingress.endpoints().https }), stopped: detach });
   }
 }
 
-function afterStart(component: Component, then: () => unknown): Component {
+/** A component with something to do after its start and after its end. */
+function around(component: Component, { started, stopped }: { readonly started: () => unknown; readonly stopped: () => void }): Component {
   return {
     name: component.name,
     ready: () => component.ready(),
-    stop: () => component.stop(),
+    async stop() {
+      await component.stop();
+      stopped();
+    },
     async start(signal) {
       await component.start(signal);
-      then();
+      started();
     },
   };
 }

@@ -11,11 +11,13 @@ import { type Pki, dialHost, dialTlsOver, grpcHealthOverConn, serveHttp, serveTl
 import { type Component, type Env, resolveConfig, startAll, stopAll } from '@orrery/runtime';
 import type { Fabric } from '@orrery/vnet';
 import type { ClusterOptions } from '../cluster.ts';
+import type { ServedService } from '@orrery/rpc';
 import { extraSettings } from '../extra-config.ts';
 import { UserError } from '../user-error.ts';
 import { type AddedNode, AddedNodes, type NodeControl } from './added-nodes.ts';
 import { nodeAddress, nodeName } from './addresses.ts';
-import { nodeFiles } from './node-files.ts';
+import { type NodeFiles, nodeFiles } from './node-files.ts';
+import { memoryPlugins } from './node-plugins.ts';
 
 /** The emulated nodes of a process: a switch, a container runtime and a kubelet each. */
 export interface EmulatedNodes extends Component {
@@ -29,6 +31,8 @@ export interface EmulatedNodesDeps {
   readonly env: (component: string) => Env;
   readonly client: (user: string, groups?: readonly string[]) => ApiClient;
   readonly proxy: KubeProxy;
+  /** Plug-ins of a node's kubelet, by the paths of their sockets; undefined: none. */
+  readonly plugins?: (node: string, files: NodeFiles) => ReadonlyMap<string, readonly ServedService[]>;
 }
 
 /** What the nodes of one process share. */
@@ -56,7 +60,8 @@ function createNode(spec: NodeSpec, { deps, kubeletEnv, runtimeEnv, sources, eve
   const user = deps.client(`system:node:${name}`, ['system:nodes']);
   const netSwitch = fabric.addSwitch({ node: name, nodeIp: ip });
   const root = join(options.dir.root, 'nodes', name);
-  const { mounts, volumes } = nodeFiles(kubeletEnv, { root, hostname: name, ip });
+  const files = nodeFiles(kubeletEnv, { root, hostname: name, ip });
+  const { mounts, volumes } = files;
   const logs = new MemoryLogs();
   const runtime = createContainerRuntime(runtimeEnv, { switch: netSwitch, mounts, logs, serveHttp, dialTls: dialTlsOver, servers: { tls: serveTlsOver, unary: serveUnaryOver } }, runtimeConfig({ node: name, nodeIp: ip, pullMs: 0 }));
   const kubelet = createKubelet(
@@ -67,6 +72,7 @@ function createNode(spec: NodeSpec, { deps, kubeletEnv, runtimeEnv, sources, eve
       volumes,
       logs,
       manifests: directoryManifests(root),
+      ...(deps.plugins ? { plugins: memoryPlugins(deps.plugins(name, files)) } : {}),
       dialer: netSwitch.hostStack,
       secure: { tls: tlsOverConn, grpcHealth: grpcHealthOverConn },
       sources,

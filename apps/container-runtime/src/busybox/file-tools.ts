@@ -287,7 +287,8 @@ const df: Applet = async (proc, args) => {
   const head = flags.has('h') ? 'Filesystem                Size      Used Available Use% Mounted on\n' : 'Filesystem           1K-blocks      Used Available Use% Mounted on\n';
   const row = (m: (typeof shown)[number]): string => {
     const total = m.tree.sizeBytes ?? diskBytes;
-    const used = m.tree.type === 'tmpfs' ? usedBytes(proc, m.at) - emptyBytes : diskUsedBytes;
+    // What has a size of its own is measured; the machine's disk is not.
+    const used = m.tree.type === 'tmpfs' || m.tree.sizeBytes !== undefined ? usedBytes(proc, m.at) - emptyBytes : diskUsedBytes;
     return `${m.tree.source.padEnd(20)} ${size(total).padStart(9)} ${size(used).padStart(9)} ${size(Math.max(0, total - used)).padStart(9)} ${String(Math.ceil((100 * used) / total)).padStart(3)}% ${m.at}\n`;
   };
   await proc.out(head + rows.map((m) => (m ? row(m) : '')).join(''));

@@ -1,19 +1,28 @@
-import { CSIDrivers, PersistentVolumeClaims, Secrets, VolumeAttachments } from '@orrery/api';
+import { CSIDrivers, PersistentVolumeClaims, PersistentVolumes, Pods, Secrets, VolumeAttachments } from '@orrery/api';
 import type { CSIDriver, CSIPersistentVolumeSource, CSIVolumeSource, PersistentVolume, PersistentVolumeClaim, Pod } from '@orrery/api/types';
 import { compareQuantity, parseQuantity, quantityValue } from '@orrery/apimachinery';
-import type { ApiClient } from '@orrery/client';
+import type { ApiClient, EventRecorder } from '@orrery/client';
 import { type VolumeHost, sha256Hex } from '@orrery/cri';
 import { isNotFound } from '@orrery/errors';
+import type { Clock, Logger, Timer } from '@orrery/runtime';
 import { type VolumeCapability, VolumeCapability_AccessMode_Mode as Mode } from '@orrery/proto/csi';
 import { nameOf, namespaceOf, uidOf } from '../pods/pod-spec.ts';
 import type { CsiDriver, CsiDrivers } from './csi-drivers.ts';
 
 const timeoutMs = 120_000;
+/** How often claims of mounted volumes are looked at for having grown. */
+const growthPeriodMs = 15_000;
 
 /** A CSI volume cannot be had now; the message is that of the FailedMount event. */
 export class CsiFault extends Error {}
 
+/** Whoever attaches volumes has not attached this one yet. */
+export class NotAttached extends CsiFault {}
+
 export interface CsiVolumesOptions {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly events: EventRecorder;
   readonly api: ApiClient;
   readonly host: VolumeHost;
   readonly drivers: CsiDrivers;
@@ -41,11 +50,25 @@ function capabilityOf({ fsType, mountFlags, accessMode, group }: { fsType: strin
   };
 }
 
+/** A volume in a pod's directory. */
+interface Mounted {
+  readonly driver: CsiDriver;
+  readonly source: CSIPersistentVolumeSource;
+  readonly pod: Pod;
+  readonly volumeName: string;
+  readonly claim: { readonly namespace: string; readonly name: string };
+  readonly staging: string;
+  readonly target: string;
+}
+
 /** Mounts volumes of CSI drivers: waits until they are attached, stages each once for the node and publishes it to each pod. */
 export class CsiVolumes {
   private readonly options: CsiVolumesOptions;
   /** Pods that use a staged volume, by `driver^handle`. */
   private readonly users = new Map<string, Set<string>>();
+  /** By the directory where they are mounted. */
+  private readonly mounted = new Map<string, Mounted>();
+  private timer: Timer | undefined;
 
   constructor(options: CsiVolumesOptions) {
     this.options = options;
@@ -64,7 +87,7 @@ export class CsiVolumes {
     const driver = this.driver(source.driver, (error) => failed('MountDevice', error));
     const kind = await this.driverObject(source.driver);
     this.use(source, pod);
-    const publishContext = await this.attached(source, kind).catch((error: unknown) => Promise.reject(failed('WaitForAttach', error)));
+    const publishContext = await this.attached(source, kind).catch((error: unknown) => Promise.reject(new NotAttached(failed('WaitForAttach', error).message)));
     const capability = capabilityOf({ fsType: source.fsType ?? '', mountFlags: volume.spec?.mountOptions ?? [], accessMode: volume.spec?.accessModes?.[0] ?? '', group: driver.can.has('group') ? pod.spec?.securityContext?.fsGroup : undefined });
     const common = { volumeId: source.volumeHandle, publishContext, volumeCapability: capability };
     const staging = driver.can.has('stage') ? this.stagingPath(source) : '';
@@ -79,7 +102,11 @@ export class CsiVolumes {
     await driver.node
       .nodePublishVolume({ ...common, stagingTargetPath: staging, targetPath: target, readonly: source.readOnly ?? false, secrets, volumeContext }, { timeoutMs })
       .catch((error: unknown) => Promise.reject(failed('SetUp', error)));
-    await this.expand(driver, { source, volume, claim, staging, target }).catch((error: unknown) => Promise.reject(failed('NodeExpandVolume', error)));
+    const { namespace = '', name: claimName = '' } = claim.metadata ?? {};
+    const mounted: Mounted = { driver, source, pod, volumeName: name, claim: { namespace, name: claimName }, staging, target };
+    await this.expand(mounted, volume, claim).catch((error: unknown) => Promise.reject(failed('NodeExpandVolume', error)));
+    if (driver.can.has('expand')) this.mounted.set(target, mounted);
+    this.timer ??= this.options.clock.every(growthPeriodMs, () => void this.grow());
     return target;
   }
 
@@ -109,8 +136,29 @@ export class CsiVolumes {
       const data = JSON.parse(Buffer.from(bytes).toString('utf8')) as VolumeData;
       const driver = this.driver(data.driverName, (error) => new CsiFault(`UnmountVolume.TearDown failed for volume "${data.specVolID}" : ${(error as Error).message}`));
       await driver.node.nodeUnpublishVolume({ volumeId: data.volumeHandle, targetPath: `${dir}/${volume}/mount` }, { timeoutMs });
+      this.mounted.delete(`${dir}/${volume}/mount`);
+      if (this.mounted.size === 0) this.stop();
       await host.remove(`${dir}/${volume}`);
       if (data.volumeLifecycleMode === 'Persistent') await this.leave(driver, data, uid);
+    }
+  }
+
+  stop(): void {
+    this.timer?.cancel();
+    this.timer = undefined;
+  }
+
+  /** Lets what is mounted grow, where claims ask for it; what fails is tried again. */
+  private async grow(): Promise<void> {
+    const { api, log } = this.options;
+    for (const one of this.mounted.values()) {
+      try {
+        const claim = await api.get(PersistentVolumeClaims, one.claim);
+        // Only a claim whose driver is done tells this; all others cost no more than the look.
+        if (claim.status?.allocatedResourceStatuses?.['storage']?.startsWith('NodeResize')) await this.expand(one, await api.get(PersistentVolumes, { name: one.volumeName }), claim);
+      } catch (error) {
+        log.debug('a volume does not grow', { volume: one.volumeName, error: (error as Error).message });
+      }
     }
   }
 
@@ -187,15 +235,19 @@ export class CsiVolumes {
   }
 
   /** Grows the file system to what the volume has become, where the claim says that only this is missing. */
-  private async expand(driver: CsiDriver, { source, volume, claim, staging, target }: { source: CSIPersistentVolumeSource; volume: PersistentVolume; claim: PersistentVolumeClaim; staging: string; target: string }): Promise<void> {
+  private async expand({ driver, source, pod, volumeName, staging, target }: Mounted, volume: PersistentVolume, claim: PersistentVolumeClaim): Promise<void> {
     const { storage: has } = claim.status?.capacity ?? {};
     const { storage: size } = volume.spec?.capacity ?? {};
     if (!driver.can.has('expand') || !has || !size || compareQuantity(parseQuantity(size), parseQuantity(has)) <= 0) return;
+    const { api, events, nodeName } = this.options;
     const requiredBytes = quantityValue(parseQuantity(size));
     const secrets = await this.secrets(source.nodeExpandSecretRef);
     await driver.node.nodeExpandVolume({ volumeId: source.volumeHandle, volumePath: target, stagingTargetPath: staging, capacityRange: { requiredBytes }, secrets }, { timeoutMs });
     const { namespace = '', name = '' } = claim.metadata ?? {};
-    await this.options.api.patch(PersistentVolumeClaims, { namespace, name }, { status: { capacity: { storage: size }, conditions: null, allocatedResourceStatuses: null } }, { subresource: 'status', type: 'application/merge-patch+json' });
+    await api.patch(PersistentVolumeClaims, { namespace, name }, { status: { capacity: { storage: size }, conditions: null, allocatedResourceStatuses: null } }, { subresource: 'status', type: 'application/merge-patch+json' });
+    const event = { type: 'Normal', reason: 'FileSystemResizeSuccessful', message: `MountVolume.NodeExpandVolume succeeded for volume "${volumeName}" ${nodeName}` } as const;
+    events.event(Pods, pod, event);
+    events.event(PersistentVolumeClaims, claim, event);
   }
 }
 

@@ -83,6 +83,8 @@ test('a claim waits to be attached, is staged once, published to each pod, and u
   await f.create('a', spec());
   await f.clock.advance(3_000);
   expect(f.driver.calls).toEqual([]);
+  expect(f.events().filter((event) => event.startsWith('FailedMount'))).toEqual([]);
+  await f.clock.advance(123_000);
   expect(f.events()).toContainEqual(expect.stringMatching(/^FailedMount: MountVolume\.WaitForAttach failed for volume "pv" : volume vol-1 has GET error for volume attachment csi-[0-9a-f]{64}: /));
   // Whoever attaches waits for this.
   expect(f.api.find(Nodes, 'node-1')?.status?.volumesInUse).toEqual(['kubernetes.io/csi/csi.example.com^vol-1']);
@@ -90,6 +92,13 @@ test('a claim waits to be attached, is staged once, published to each pod, and u
   await f.clock.advance(10_000);
   expect(f.driver.calls).toEqual(['stage vol-1 {"key":"v"} {"disk":"sdb"}', 'publish vol-1 false a', `expand vol-1 ${2 * 1024 ** 3}`]);
   expect(f.api.find(PersistentVolumeClaims, 'c', 'default')?.status?.capacity).toEqual({ storage: '2Gi' });
+  // It grows while it is mounted.
+  f.driver.calls.length = 0;
+  f.api.seed(PersistentVolumes, { ...f.api.find(PersistentVolumes, 'pv'), spec: { ...f.api.find(PersistentVolumes, 'pv')?.spec, capacity: { storage: '3Gi' } } });
+  f.api.seed(PersistentVolumeClaims, { ...f.api.find(PersistentVolumeClaims, 'c', 'default'), status: { phase: 'Bound', capacity: { storage: '2Gi' }, allocatedResourceStatuses: { storage: 'NodeResizePending' } } });
+  await f.clock.advance(15_000);
+  expect(f.driver.calls).toEqual([`expand vol-1 ${3 * 1024 ** 3}`]);
+  expect(f.api.find(PersistentVolumeClaims, 'c', 'default')?.status?.capacity).toEqual({ storage: '3Gi' });
   const uid = f.pod('a').metadata?.uid ?? '';
   const [made] = [...f.cri.containers.values()];
   expect(made?.config.mounts?.find(({ containerPath }) => containerPath === '/data')?.hostPath).toBe(`/var/lib/kubelet/pods/${uid}/volumes/kubernetes.io~csi/pv/mount`);

@@ -56,6 +56,7 @@ export class PluginWatcher {
         known?.handler.deregister(known.plugin);
       }
       for (const path of sockets) if (!this.registered.has(path)) await this.register(path);
+      if (this.options.host.isFixed && this.registered.size === sockets.size) this.timer?.cancel();
     } catch (error) {
       this.env.log.warn('plug-ins are not known', { error: (error as Error).message });
     } finally {

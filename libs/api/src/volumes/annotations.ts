@@ -23,3 +23,6 @@ export const noProvisioner = 'kubernetes.io/no-provisioner';
 
 /** The provisioner of this project: directories of the node. */
 export const localProvisioner = 'orrery.dev/local';
+
+/** The provisioner of the emulated cloud's disks. */
+export const cloudDiskProvisioner = 'disk.csi.orrery.dev';

@@ -1,6 +1,6 @@
 import { Nodes, PersistentVolumeClaims, PersistentVolumes, Pods, StorageClasses } from '@orrery/api';
 import type { Node, PersistentVolume, PersistentVolumeClaim, Pod } from '@orrery/api/types';
-import { claimClass, localProvisioner, volumeAnnotations, waitsForConsumer } from '@orrery/api/volumes';
+import { claimClass, cloudDiskProvisioner, localProvisioner, volumeAnnotations, waitsForConsumer } from '@orrery/api/volumes';
 import { type ApiClient, keyOf } from '@orrery/client';
 import { type ControllerContext, defineController, watch } from '@orrery/controller';
 import { isAlreadyExists, isNotFound } from '@orrery/errors';
@@ -20,9 +20,9 @@ const unlessThere = (error: unknown): undefined => {
   if (!isAlreadyExists(error)) throw error;
 };
 
-/** A cluster without any storage class gets one, once a start. */
+/** A cluster without any storage class but that of the cloud's disks gets one, once a start. */
 async function ensureClass({ api, store }: Context): Promise<void> {
-  if (store(StorageClasses).size === 0) await api.create(StorageClasses, standardClass).catch(unlessThere);
+  if ([...store(StorageClasses).list()].every(({ provisioner }) => provisioner === cloudDiskProvisioner)) await api.create(StorageClasses, standardClass).catch(unlessThere);
 }
 
 /** Where the volume goes: the node the scheduler chose, or any, for a class that does not wait for one. Undefined: not yet. */
