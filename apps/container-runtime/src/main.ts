@@ -1,5 +1,5 @@
 import { mkdirSync, rmSync } from 'node:fs';
-import { DirectoryTree, fileLogSink, inNodeRoot, makeNodeSkeleton, tmpfsAt } from '@orrery/cri';
+import { DirectoryTree, fileLogSink, inNodeRoot, makeNodeSkeleton, mountedTree, mountsOf, tmpfsAt } from '@orrery/cri';
 import { createHostEdge, dialHost, dialTlsOver, runMain, serveHttp, serveTlsOver, serveUnaryOver, switchConnector, tlsMaterial } from '@orrery/node-io';
 import { containerRuntimeSchema } from './config.ts';
 import { hostTree } from './fs/host-tree.ts';
@@ -17,7 +17,7 @@ await runMain({
     const mounts = {
       open(path: string) {
         const real = locate(path);
-        const tree = new DirectoryTree(real, tmpfsAt(locate('/'), real));
+        const tree = mountedTree(() => mountsOf(config.nodeRoot), { path, real }) ?? new DirectoryTree(real, tmpfsAt(locate('/'), real));
         if (!tree.stat([])) mkdirSync(real, { recursive: true });
         return hostTree(tree);
       },
