@@ -22,7 +22,7 @@ await runMain({
   create({ env, faults, config: { vnetAddress, vnetListen, vnetAdvertiseHost, ...config } }) {
     const { etcdServerName, natsUrl } = config;
     const etcdTls = material(config.etcdCa, config.etcdCert, config.etcdKey);
-    const store = storeChannel(config.etcdServers, { tls: etcdTls, serverName: etcdServerName, now: () => env.clock.monotonic() });
+    const store = storeChannel(config.etcdServers, { tls: etcdTls, serverName: etcdServerName, now: () => env.clock.monotonic(), random: env.random });
     const { tlsCert, tlsKey, clientCa, serviceAccountKey, kubeletCa, kubeletClientCert, kubeletClientKey, tokenAuth } = config;
     const { requestheaderClientCaFile, proxyClientCertFile, proxyClientKeyFile } = config;
     const given = { requestheaderClientCaFile, proxyClientCertFile, proxyClientKeyFile, tlsCert, tlsKey, clientCa, serviceAccountKey, kubeletCa, kubeletClientCert, kubeletClientKey };

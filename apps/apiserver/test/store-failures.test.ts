@@ -63,7 +63,7 @@ describe('a store that fails', () => {
     return { wire: one, address: `http://127.0.0.1:${await one.listen()}` };
   };
   const serve = async (addresses: readonly string[]): Promise<void> => {
-    const channel = storeChannel(addresses.join(','), { now: () => env.clock.monotonic() });
+    const channel = storeChannel(addresses.join(','), { now: () => env.clock.monotonic(), random: env.random });
     server = createApiServer(env, { store: channel, plugins: [] }, {});
     await server.start();
   };

@@ -27,7 +27,7 @@ let count = 0;
 export async function startTestStore(env: Env): Promise<TestStore> {
   const shared = inject('store') as StoreAddress | undefined;
   if (shared?.addresses) {
-    const channel = storeChannel(shared.addresses.join(), { tls: shared.tls, serverName: shared.tls ? 'localhost' : '', now: () => env.clock.monotonic() });
+    const channel = storeChannel(shared.addresses.join(), { tls: shared.tls, serverName: shared.tls ? 'localhost' : '', now: () => env.clock.monotonic(), random: env.random });
     count += 1;
     return { channel: () => channel, prefix: `/registry-${env.random.uuid()}-${count}`, stop: async () => channel.close() };
   }

@@ -54,7 +54,7 @@ export async function startCluster(role: 'leader' | 'follower' | 'any'): Promise
   const roles = await Promise.all(stores.map(leads));
   const all = stores.map(({ addresses }) => addresses[0] as string);
   const address = role === 'any' ? all.join() : (all[roles.indexOf(role === 'leader')] as string);
-  const open = (): Channel => (role === 'any' ? spreadChannel(all.map((one) => grpcChannel(one)), () => realClock.monotonic()) : grpcChannel(address));
+  const open = (): Channel => (role === 'any' ? spreadChannel(all.map((one) => grpcChannel(one)), { now: () => realClock.monotonic(), random: realRandom }) : grpcChannel(address));
   const stop = async (): Promise<void> => {
     for (const store of stores) await store.stop();
     dir.remove();

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type ApiClient, createGrpcApiClient, createRestApiClient, withFeed } from '@orrery/client';
-import { type Channel, type TlsMaterial, grpcChannel, spreadChannel } from '@orrery/rpc';
+import { type Channel, type TlsMaterial, grpcChannel, spreadChannel, withDeadlines } from '@orrery/rpc';
 import { type ConfigOf, ConfigError, type ConfigSchema, type Env } from '@orrery/runtime';
 import { connectBus } from './connect-bus.ts';
 import { createHttpClient } from './http-client-node.ts';
@@ -48,12 +48,14 @@ function access(config: ApiConnection): ClusterAccess {
 
 /** Of several servers one that no longer answers is noticed within nine seconds (with the five an answer may take): before a lease runs out (10 s). */
 const keepAliveMs = 4_000;
+/** A little longer than the API server takes for any request (`--request-timeout`, 60 s), so that it is the server that says why. */
+const requestTimeoutMs = 65_000;
 
-function apiChannel(env: Pick<Env, 'clock'>, config: ApiConnection, tls: TlsMaterial | undefined, serverName: string | undefined): Channel {
+function apiChannel(env: Pick<Env, 'clock' | 'random'>, config: ApiConnection, tls: TlsMaterial | undefined, serverName: string | undefined): Channel {
   const servers = config.apiServer.split(',').map((server) => server.trim()).filter((server) => server !== '');
   if (servers.length === 0) throw new ConfigError('--api-server must be specified');
   const options = { ...(tls ? { tls, serverName: serverName ?? config.apiServerName } : {}), ...(servers.length > 1 ? { keepAliveMs } : {}) };
-  return spreadChannel(servers.map((server) => grpcChannel(server, options)), () => env.clock.monotonic());
+  return withDeadlines(spreadChannel(servers.map((server) => grpcChannel(server, options)), { now: () => env.clock.monotonic(), random: env.random }), requestTimeoutMs);
 }
 
 function connectDirectly(env: Pick<Env, 'clock' | 'random' | 'log' | 'metrics'>, config: ApiConnection): ApiClient {

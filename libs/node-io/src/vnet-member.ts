@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { type TlsMaterial, grpcChannel } from '@orrery/rpc';
+import { type TlsMaterial, grpcChannel, withDeadlines } from '@orrery/rpc';
 import type { ConfigOf, ConfigSchema } from '@orrery/runtime';
 
 /** Settings of every program that has a switch of its own in the emulated network, or programs a node's. */
@@ -17,9 +17,12 @@ export function tlsMaterial(config: { readonly tlsCert: string; readonly tlsKey:
   return { ca: pem(config.tlsCa), ...(config.tlsCert ? { cert: pem(config.tlsCert), key: pem(config.tlsKey) } : {}) };
 }
 
+/** What a switch is told is done at once, even if it is ten thousand services. */
+const switchTimeoutMs = 30_000;
+
 /** Channels to the switches of other processes, with the program's own certificate. All certificates of a cluster carry this name. */
 export function switchConnector(tls: TlsMaterial | undefined): (endpoint: string) => ReturnType<typeof grpcChannel> {
-  return (endpoint) => grpcChannel(endpoint, tls ? { tls, serverName: clusterServerName } : {});
+  return (endpoint) => withDeadlines(grpcChannel(endpoint, tls ? { tls, serverName: clusterServerName } : {}), switchTimeoutMs);
 }
 
 /** The name that every component's serving certificate holds, wherever it runs. */

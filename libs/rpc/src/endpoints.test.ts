@@ -39,13 +39,13 @@ async function* failing(): AsyncIterable<unknown> {
 describe('spreadChannel', () => {
   const setup = () => {
     const servers = [fake('a'), fake('b'), fake('c')];
-    const clock = { at: 0 };
-    return { servers, clock, channel: spreadChannel(servers, () => clock.at) };
+    const clock = { at: 0, chance: 0.5 };
+    return { servers, clock, channel: spreadChannel(servers, { now: () => clock.at, random: { next: () => clock.chance } }) };
   };
 
   it('is the channel itself when there is one', () => {
     const one = fake('a');
-    expect(spreadChannel([one], () => 0)).toBe(one);
+    expect(spreadChannel([one], { now: () => 0, random: { next: () => 0 } })).toBe(one);
   });
 
   it('takes turns', async () => {
@@ -73,6 +73,22 @@ describe('spreadChannel', () => {
     const answers = new Set<unknown>();
     for (let i = 0; i < 9; i++) answers.add(await once(channel));
     expect(answers).toEqual(new Set(['a', 'b', 'c']));
+  });
+
+  it('pauses a fifth less or more, as chance has it', async () => {
+    for (const [chance, notBefore, from] of [[0, 399, 400], [0.999_999, 598, 600]] as const) {
+      const { channel, servers, clock } = setup();
+      const [, b] = servers;
+      if (b) b.failure = away;
+      clock.chance = chance;
+      for (let i = 0; i < 9; i++) await once(channel);
+      clock.at = notBefore;
+      for (let i = 0; i < 9; i++) await once(channel);
+      expect(b?.calls, `${chance}`).toBe(1);
+      clock.at = from;
+      for (let i = 0; i < 9; i++) await once(channel);
+      expect(b?.calls, `${chance}`).toBe(2);
+    }
   });
 
   it('never repeats a call that may have been carried out', async () => {

@@ -1,9 +1,11 @@
+import type { Random } from '@orrery/runtime';
 import { Code, toRpcError } from './rpc-error.ts';
 import type { Channel } from './service.ts';
 
-/** Pause of a server that could not be reached, doubling up to the longest. */
+/** Pause of a server that could not be reached, doubling up to the longest; each is that long give or take a fifth, so that clients do not come back in step. */
 const firstPauseMs = 500;
 const maxPauseMs = 30_000;
+const jitter = 0.2;
 
 /** Failures of the connection itself, before anything was sent. */
 const unsent = /^(?:No connection established|Name resolution failed|channel closed|Channel has been shut down)/;
@@ -20,20 +22,26 @@ interface Endpoint {
   isProbed: boolean;
 }
 
+export interface SpreadOptions {
+  /** Milliseconds that never go back. */
+  readonly now: () => number;
+  readonly random: Pick<Random, 'next'>;
+}
+
 /**
  * One channel over several servers of the same service: calls take turns. A server that is away is left out for a while, and a
  * call that never left this machine goes to the next one. After that while the server is connected to before it gets calls again: one
  * that takes connections but does not answer would hold up whoever tries it. A call whose fate is unknown fails: only its sender
- * knows whether it may be repeated. `now` counts milliseconds and never goes back.
+ * knows whether it may be repeated.
  */
-export function spreadChannel(channels: readonly Channel[], now: () => number): Channel {
+export function spreadChannel(channels: readonly Channel[], { now, random }: SpreadOptions): Channel {
   const [only] = channels;
   if (only && channels.length === 1) return only;
   const endpoints: Endpoint[] = channels.map((channel) => ({ channel, pausedUntil: 0, pauseMs: firstPauseMs, isProbed: false }));
   let turn = 0;
 
   const pause = (endpoint: Endpoint): void => {
-    endpoint.pausedUntil = now() + endpoint.pauseMs;
+    endpoint.pausedUntil = now() + endpoint.pauseMs * (1 + jitter * (2 * random.next() - 1));
     endpoint.pauseMs = Math.min(endpoint.pauseMs * 2, maxPauseMs);
   };
   const failed = (endpoint: Endpoint, error: unknown): void => {

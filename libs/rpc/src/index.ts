@@ -1,4 +1,5 @@
 export * from './async-queue.ts';
+export * from './deadlines.ts';
 export * from './endpoints.ts';
 export * from './grpc.ts';
 export * from './http2/grpc-connections.ts';

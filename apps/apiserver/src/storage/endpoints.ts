@@ -1,5 +1,5 @@
-import { type Channel, type TlsMaterial, grpcChannel, spreadChannel } from '@orrery/rpc';
-import { ConfigError } from '@orrery/runtime';
+import { type Channel, type TlsMaterial, grpcChannel, spreadChannel, withDeadlines } from '@orrery/rpc';
+import { ConfigError, type Random } from '@orrery/runtime';
 
 export interface StoreConnection {
   /** Without it, servers with `https://` are checked against the system's roots and the others are spoken to in plain text. */
@@ -8,6 +8,7 @@ export interface StoreConnection {
   readonly serverName?: string;
   /** Milliseconds that never go back. */
   readonly now: () => number;
+  readonly random: Pick<Random, 'next'>;
 }
 
 /** `https://host:port`, `http://host:port`, `unix:///path` or `host:port`, as etcd's own clients take them. */
@@ -18,10 +19,13 @@ function endpointOf(text: string): { target: string; isTls: boolean | undefined 
   return { target: rest.replace(/\/$/, ''), isTls: scheme === undefined ? undefined : scheme === 'https' };
 }
 
+/** For calls whose caller names no time of its own. */
+const callTimeoutMs = 30_000;
+
 /** A channel to the members of the store named in `--etcd-servers`: they take turns, and one that is away is left out. */
-export function storeChannel(servers: string, { tls, serverName, now }: StoreConnection): Channel {
+export function storeChannel(servers: string, { tls, serverName, now, random }: StoreConnection): Channel {
   const endpoints = servers.split(',').map((one) => one.trim()).filter((one) => one !== '').map(endpointOf);
   if (endpoints.length === 0) throw new ConfigError('--etcd-servers must be specified');
   const channels = endpoints.map(({ target, isTls = tls !== undefined }) => grpcChannel(target, isTls ? { tls: tls ?? {}, ...(serverName ? { serverName } : {}) } : {}));
-  return spreadChannel(channels, now);
+  return withDeadlines(spreadChannel(channels, { now, random }), callTimeoutMs);
 }

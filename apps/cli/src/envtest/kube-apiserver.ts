@@ -93,6 +93,6 @@ export async function runKubeApiserver(words: readonly string[]): Promise<void> 
   const config = kubeApiserverSettings(readFlags(words, kubeApiserverFlags, (word) => `unknown flag: ${word.split('=')[0] ?? ''}`));
   const env = realEnv({ name: 'kube-apiserver', level: 'warn' });
   const tls = config.etcdCa ? { ca: config.etcdCa, ...(config.etcdCert ? { cert: config.etcdCert, key: config.etcdKey } : {}) } : undefined;
-  const store = storeChannel(config.etcdServers, { tls, serverName: config.etcdServerName, now: () => env.clock.monotonic() });
+  const store = storeChannel(config.etcdServers, { tls, serverName: config.etcdServerName, now: () => env.clock.monotonic(), random: env.random });
   await liveUntilTold([createApiServer(env, { store, http: serveHttp }, config)]);
 }
