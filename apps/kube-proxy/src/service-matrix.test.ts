@@ -1,7 +1,9 @@
-import { createIptables, createNft, createShell, sha256, whyNot } from '@orrery/linux';
+import { createIp, createIpset, createIptables, createIpvs, createNft, createShell, createSysctl, sha256, whyNot } from '@orrery/linux';
 import { whyNoLab } from '@orrery/linux/lab';
 import { createIptablesBackEnd } from './iptables/back-end.ts';
 import { createNftablesBackEnd } from './nftables/back-end.ts';
+import { createIpvsBackEnd } from './ipvs/back-end.ts';
+import { whyNotMode } from './linux/select.ts';
 import { createLinuxWorld } from './testing/linux-world.ts';
 import { serviceMatrix } from './testing/service-matrix.ts';
 import { createUserspaceBackEnd } from './userspace/back-end.ts';
@@ -36,6 +38,20 @@ serviceMatrix('userspace', {
         iptables: { 4: createIptables(namespace.shell, 4), 6: createIptables(namespace.shell, 6) },
         hash: sha256, node: { name }, nodeIps, settings,
         open: (protocol) => namespace.forward(protocol),
+      }),
+    ),
+});
+
+serviceMatrix('ipvs', {
+  skip: tools.iptables ?? tools.conntrack ?? (await whyNotMode(shell, 'ipvs', 'rr')),
+  limits: { ipv6: true, keepsClients: true, bindsInside: true },
+  create: () =>
+    createLinuxWorld(({ name, namespace, nodeIps, settings }) =>
+      createIpvsBackEnd({
+        ipvs: createIpvs(namespace.shell), ipset: createIpset(namespace.shell), ip: createIp(namespace.shell),
+        iptables: { 4: createIptables(namespace.shell, 4), 6: createIptables(namespace.shell, 6) },
+        hash: sha256, node: { name }, nodeIps: Object.values(nodeIps), settings,
+        sysctl: createSysctl(namespace.shell), scheduler: 'rr', own: { strictArp: false, excludeCidrs: [], timeouts: { tcp: 0, tcpFin: 0, udp: 0 } },
       }),
     ),
 });

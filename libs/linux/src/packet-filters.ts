@@ -35,12 +35,16 @@ export function createIptables(shell: Shell, family: 4 | 6): Iptables {
   };
 }
 
-/** `ipvsadm`, `ipset` and addresses of the dummy device, as the ipvs back end needs them. */
+/** `ipvsadm`: virtual servers and their endpoints. */
 export interface Ipvs {
-  /** The text of `ipvsadm --restore`. */
+  /** The text of `ipvsadm --restore`. Rejects with CommandError at the first line that is refused; those before it stand. */
   restore(text: string): Promise<void>;
+  /** `ipvsadm -S -n`: what `restore` would take to make all servers again. */
+  save(): Promise<string>;
   /** `ipvsadm -L -n`: endpoints with their weights and connections. */
   list(): Promise<string>;
+  /** Seconds that idle connections are remembered; 0 leaves what is. */
+  setTimeouts(seconds: { readonly tcp: number; readonly tcpFin: number; readonly udp: number }): Promise<void>;
 }
 
 export function createIpvs(shell: Shell): Ipvs {
@@ -48,7 +52,26 @@ export function createIpvs(shell: Shell): Ipvs {
     async restore(text) {
       await shell.run('ipvsadm', ['--restore'], text);
     },
+    save: () => shell.run('ipvsadm', ['-S', '-n']),
     list: () => shell.run('ipvsadm', ['-L', '-n']),
+    async setTimeouts({ tcp, tcpFin, udp }) {
+      await shell.run('ipvsadm', ['--set', String(tcp), String(tcpFin), String(udp)]);
+    },
+  };
+}
+
+/** Settings of the kernel under `/proc/sys`, such as `net/ipv4/ip_forward`. */
+export interface Sysctl {
+  /** Rejects with CommandError when one is not there or may not be set. */
+  set(values: Readonly<Record<string, string>>): Promise<void>;
+}
+
+export function createSysctl(shell: Shell): Sysctl {
+  return {
+    async set(values) {
+      const lines = Object.entries(values).map(([path, value]) => `${path} ${value}\n`);
+      await shell.run('sh', ['-ec', 'while read -r path value; do echo "$value" > "/proc/sys/$path"; done'], lines.join(''));
+    },
   };
 }
 
@@ -82,15 +105,22 @@ export function createConntrack(shell: Shell): Conntrack {
   };
 }
 
-/** `ip -batch`: one command of `ip` a line. */
+/** `ip`. */
 export interface Ip {
+  /** One command a line, as of `ip -batch`. */
   batch(lines: readonly string[]): Promise<void>;
+  /** Addresses of a device, without the widths of their ranges; those of the link alone are left out. */
+  addresses(device: string): Promise<string[]>;
 }
 
 export function createIp(shell: Shell): Ip {
   return {
     async batch(lines) {
       if (lines.length) await shell.run('ip', ['-batch', '-'], `${lines.join('\n')}\n`);
+    },
+    async addresses(device) {
+      const text = await shell.run('ip', ['-oneline', 'addr', 'show', 'dev', device, 'scope', 'global']);
+      return [...text.matchAll(/ inet6? ([^/ ]+)/g)].map((match) => match[1] ?? '');
     },
   };
 }

@@ -14,7 +14,7 @@ export interface KubeProxyConfiguration {
   readonly detectLocal?: { readonly bridgeInterface?: string; readonly interfaceNamePrefix?: string };
   readonly iptables?: ModeSettings;
   readonly nftables?: ModeSettings;
-  readonly ipvs?: ModeSettings & { readonly scheduler?: string };
+  readonly ipvs?: ModeSettings & { readonly scheduler?: string; readonly strictARP?: boolean; readonly excludeCIDRs?: readonly string[]; readonly tcpTimeout?: string; readonly tcpFinTimeout?: string; readonly udpTimeout?: string };
 }
 
 interface ModeSettings {

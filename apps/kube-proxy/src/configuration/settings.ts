@@ -1,6 +1,7 @@
 import { ConfigError, parseGoDuration } from '@orrery/runtime';
 import { parseCidr } from '@orrery/vnet';
 import type { KubeProxyConfig } from '../config.ts';
+import type { IpvsSettings } from '../ipvs/back-end.ts';
 import type { LinuxMode, LocalDetector, NodeSettings } from '../linux/back-end.ts';
 import { type Family, familyOf } from '../model/service-port.ts';
 import type { KubeProxyConfiguration } from './load.ts';
@@ -11,6 +12,7 @@ export const ipvsSchedulers: readonly string[] = ['rr', 'wrr', 'lc', 'wlc', 'lbl
 export interface LinuxSettings extends NodeSettings {
   readonly mode: LinuxMode;
   readonly ipvsScheduler: string;
+  readonly ipvs: IpvsSettings;
   readonly syncPeriodMs: number;
   readonly minSyncPeriodMs: number;
   readonly healthzBindAddress: string;
@@ -34,6 +36,11 @@ export function mergeConfiguration(flags: KubeProxyConfig, file: KubeProxyConfig
     podInterfaceNamePrefix: or(flags.podInterfaceNamePrefix, file.detectLocal?.interfaceNamePrefix),
     nodeportAddresses: flags.nodeportAddresses.length ? flags.nodeportAddresses : (file.nodePortAddresses ?? []),
     ipvsScheduler: or(flags.ipvsScheduler, file.ipvs?.scheduler),
+    ipvsStrictArp: flags.ipvsStrictArp || file.ipvs?.strictARP === true,
+    ipvsExcludeCidrs: flags.ipvsExcludeCidrs.length ? flags.ipvsExcludeCidrs : (file.ipvs?.excludeCIDRs ?? []),
+    ipvsTcpTimeout: or(flags.ipvsTcpTimeout, file.ipvs?.tcpTimeout),
+    ipvsTcpfinTimeout: or(flags.ipvsTcpfinTimeout, file.ipvs?.tcpFinTimeout),
+    ipvsUdpTimeout: or(flags.ipvsUdpTimeout, file.ipvs?.udpTimeout),
     masqueradeAll: flags.masqueradeAll || ofMode.masqueradeAll === true,
     masqueradeBit: flags.masqueradeBit >= 0 ? flags.masqueradeBit : (ofMode.masqueradeBit ?? -1),
     syncPeriod: or(flags.syncPeriod, ofMode.syncPeriod),
@@ -43,6 +50,8 @@ export function mergeConfiguration(flags: KubeProxyConfig, file: KubeProxyConfig
 
 const defaultMasqueradeBit = 14;
 const defaultSyncPeriod = '30s';
+
+const seconds = (duration: string): number => Math.ceil(parseGoDuration(duration || '0s') / 1000);
 
 function localDetectors(config: KubeProxyConfig, podCidrs: readonly string[]): NodeSettings['local'] {
   const byCidr = (cidrs: readonly string[]): NodeSettings['local'] => Object.fromEntries(cidrs.map((cidr): [Family, LocalDetector] => [familyOf(cidr), { cidr }]));
@@ -87,10 +96,16 @@ export function linuxSettings(config: KubeProxyConfig, node: { readonly ips: rea
   if (bit > 31) throw new ConfigError(`${mode}.masqueradeBit: Invalid value: ${bit}: must be within the range [0, 31]`);
   checkCidrs('clusterCIDR', config.clusterCidr.split(',').map((cidr) => cidr.trim()).filter((cidr) => cidr !== ''));
   const nodePortAddresses = nodePortRanges(config, mode, node.ips);
+  checkCidrs('ipvs.excludeCIDRs', config.ipvsExcludeCidrs);
   checkCidrs('nodePortAddresses', nodePortAddresses.filter((range) => range.includes('/')));
   return {
     mode,
     ipvsScheduler: scheduler,
+    ipvs: {
+      strictArp: config.ipvsStrictArp,
+      excludeCidrs: config.ipvsExcludeCidrs,
+      timeouts: { tcp: seconds(config.ipvsTcpTimeout), tcpFin: seconds(config.ipvsTcpfinTimeout), udp: seconds(config.ipvsUdpTimeout) },
+    },
     families: [4, 6],
     local: localDetectors(config, node.podCidrs),
     nodePortAddresses,

@@ -1,4 +1,4 @@
-import { type Shell, createIptables, createIpset, createIp, createIpvs, createNft, openForwarder, sha256, whyNot } from '@orrery/linux';
+import { type Shell, createIptables, createIpset, createIp, createIpvs, createNft, createSysctl, openForwarder, sha256, whyNot } from '@orrery/linux';
 import type { Logger } from '@orrery/runtime';
 import type { LinuxSettings } from '../configuration/settings.ts';
 import { createIptablesBackEnd } from '../iptables/back-end.ts';
@@ -55,6 +55,6 @@ export function createBackEnd(mode: LinuxMode, { shell, node, nodeIps, settings 
     case 'nftables': return createNftablesBackEnd({ ...base, nft: createNft(shell) });
     case 'iptables': return createIptablesBackEnd({ ...base, iptables });
     case 'userspace': return createUserspaceBackEnd({ ...base, iptables, open: openForwarder, nodeIps: Object.fromEntries(nodeIps.map((ip) => [familyOf(ip), ip])) });
-    case 'ipvs': return createIpvsBackEnd({ ...base, iptables, nodeIps, scheduler: settings.ipvsScheduler, ipvs: createIpvs(shell), ipset: createIpset(shell), ip: createIp(shell) });
+    case 'ipvs': return createIpvsBackEnd({ ...base, iptables, nodeIps, scheduler: settings.ipvsScheduler, own: settings.ipvs, sysctl: createSysctl(shell), ipvs: createIpvs(shell), ipset: createIpset(shell), ip: createIp(shell) });
   }
 }

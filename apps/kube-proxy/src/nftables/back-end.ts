@@ -1,9 +1,10 @@
 import type { Nft } from '@orrery/linux';
 import type { BackEnd, Changes, Hash, NodeSettings } from '../linux/back-end.ts';
+import { createCounted } from '../linux/counted.ts';
 import type { ProxyNode } from '../model/endpoints.ts';
 import type { Family } from '../model/service-port.ts';
 import { type Piece, renderPiece } from './piece.ts';
-import { renderBase, renderChanges, tableName } from './table.ts';
+import { renderBase, renderChanges, renderHairpins, tableName } from './table.ts';
 
 export interface NftablesOptions {
   readonly nft: Nft;
@@ -16,19 +17,22 @@ export interface NftablesOptions {
 function familyTable(family: Family, { hash, node, settings }: NftablesOptions): { plan(changes: Changes): string[]; done(): void } {
   let pieces = new Map<string, Piece>();
   let next = pieces;
+  let hairpins = createCounted();
   const context = { hash, node, local: settings.local[family], masqueradeAll: settings.masqueradeAll };
   return {
     plan({ full, services }) {
       next = full ? new Map() : new Map(pieces);
+      if (full) hairpins = createCounted();
       const changes = [...services].map(([key, routings]) => {
         const own = routings.filter(({ port }) => port.family === family);
         const before = next.get(key);
         const after = own.length ? renderPiece(own, context) : undefined;
         if (after) next.set(key, after);
         else next.delete(key);
+        hairpins.change(before?.hairpins ?? [], after?.hairpins ?? []);
         return { before, after };
       });
-      return [...(full ? renderBase(family, settings) : []), ...renderChanges(family, changes)];
+      return [...(full ? renderBase(family, settings) : []), ...renderChanges(family, changes), ...renderHairpins(family, hairpins.take())];
     },
     done: () => void (pieces = next),
   };

@@ -19,6 +19,8 @@ export interface Piece {
   readonly elements: readonly Element[];
   /** Seconds by the name of a set of clients with an affinity. */
   readonly affinities: ReadonlyMap<string, number>;
+  /** Elements of `hairpin-ips`, which several services may ask for. */
+  readonly hairpins: readonly string[];
 }
 
 export interface PieceContext {
@@ -67,15 +69,21 @@ function namesOf(port: ServicePort, hash: Hash): Names {
   };
 }
 
-function endpointChain(endpoint: Endpoint, options: { port: ServicePort; names: Names; ipX: string }): readonly string[] {
-  const { port, names, ipX } = options;
-  const to = endpoint.ip.includes(':') ? `[${endpoint.ip}]:${endpoint.port}` : `${endpoint.ip}:${endpoint.port}`;
-  return [
-    // A pod that reaches itself must get the answer from the address it had asked.
-    `${ipX} saddr ${endpoint.ip} jump mark-for-masquerade`,
-    ...(port.affinitySeconds ? [`update @${names.affinity(endpoint)} { ${ipX} saddr }`] : []),
-    `meta l4proto ${port.protocol.toLowerCase()} dnat to ${to}`,
-  ];
+interface ChainContext {
+  readonly port: ServicePort;
+  readonly names: Names;
+  readonly ipX: string;
+  /** Endpoints have chains of their own. */
+  readonly chained: boolean;
+}
+
+function translation({ ip, port: number }: Endpoint, { port }: ChainContext): string {
+  return `meta l4proto ${port.protocol.toLowerCase()} dnat to ${ip.includes(':') ? `[${ip}]` : ip}:${number}`;
+}
+
+function endpointChain(endpoint: Endpoint, context: ChainContext): readonly string[] {
+  const { port, names, ipX } = context;
+  return [...(port.affinitySeconds ? [`update @${names.affinity(endpoint)} { ${ipX} saddr }`] : []), translation(endpoint, context)];
 }
 
 /**
@@ -84,19 +92,26 @@ function endpointChain(endpoint: Endpoint, options: { port: ServicePort; names: 
  */
 const mapAbove = 16;
 
-/** Goes to one of the chains, each as likely. */
-function draw(chains: readonly string[]): string[] {
-  if (chains.length > mapAbove) return [`numgen random mod ${chains.length} vmap { ${chains.map((chain, i) => `${i} : goto ${chain}`).join(', ')} }`];
-  return chains.map((chain, i) => {
-    const left = chains.length - i;
-    return left > 1 ? `numgen random mod ${left} 0 goto ${chain}` : `goto ${chain}`;
+/**
+ * Upstream gives every endpoint a chain. Where a rule can do without, it does here: nft reads the names of all chains before it adds a
+ * rule, which was most of the time that a change took, and three quarters of the chains were those of endpoints.
+ */
+const needsChains = (port: ServicePort, endpoints: readonly Endpoint[]): boolean => port.affinitySeconds > 0 || endpoints.length > mapAbove;
+
+/** Goes to one of the endpoints, each as likely. */
+function draw(endpoints: readonly Endpoint[], context: ChainContext): string[] {
+  const ways = endpoints.map((e) => (context.chained ? `goto ${context.names.endpoint(e)}` : translation(e, context)));
+  if (ways.length > mapAbove) return [`numgen random mod ${ways.length} vmap { ${ways.map((way, i) => `${i} : ${way}`).join(', ')} }`];
+  return ways.map((way, i) => {
+    const left = ways.length - i;
+    return left > 1 ? `numgen random mod ${left} 0 ${way}` : way;
   });
 }
 
-function balance(endpoints: readonly Endpoint[], options: { port: ServicePort; names: Names; ipX: string }): string[] {
-  const { port, names, ipX } = options;
+function balance(endpoints: readonly Endpoint[], context: ChainContext): string[] {
+  const { port, names, ipX } = context;
   const sticky = port.affinitySeconds ? endpoints.map((e) => `${ipX} saddr @${names.affinity(e)} goto ${names.endpoint(e)}`) : [];
-  return [...sticky, ...draw(endpoints.map(names.endpoint))];
+  return [...sticky, ...draw(endpoints, context)];
 }
 
 function externalChain({ port, cluster, local }: Routing, names: Names, context: PieceContext & { ipX: string }): string[] {
@@ -154,13 +169,16 @@ export function renderPiece(routings: readonly Routing[], context: PieceContext)
   const chains = new Map<string, readonly string[]>();
   const affinities = new Map<string, number>();
   const elements: Element[] = [];
+  const hairpins = new Set<string>();
   for (const routing of routings) {
     const { port, cluster, local, reachable } = routing;
     const ipX = port.family === 6 ? 'ip6' : 'ip';
     const names = namesOf(port, context.hash);
-    const chain = { port, names, ipX };
+    const chain = { port, names, ipX, chained: needsChains(port, reachable) };
     for (const endpoint of reachable) {
-      chains.set(names.endpoint(endpoint), endpointChain(endpoint, chain));
+      if (chain.chained) chains.set(names.endpoint(endpoint), endpointChain(endpoint, chain));
+      // Whose clients may be here; of those elsewhere their own node sees to it.
+      if (!endpoint.nodeName || endpoint.nodeName === context.node.name) hairpins.add(`${endpoint.ip} . ${endpoint.ip}`);
       if (port.affinitySeconds) affinities.set(names.affinity(endpoint), port.affinitySeconds);
     }
     const masquerade = clusterMasquerade(port, { ...context, ipX });
@@ -170,5 +188,5 @@ export function renderPiece(routings: readonly Routing[], context: PieceContext)
     if (port.loadBalancerIps.length && port.sourceRanges.length) chains.set(names.firewall, [...port.sourceRanges.map((range) => `${ipX} saddr ${range} return`), 'drop']);
     addElements(elements, routing, { names, context });
   }
-  return { chains, elements, affinities };
+  return { chains, elements, affinities, hairpins: [...hairpins] };
 }

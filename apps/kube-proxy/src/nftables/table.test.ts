@@ -2,6 +2,7 @@ import { sha256 } from '@orrery/linux';
 import { expect, it } from 'vitest';
 import type { NodeSettings } from '../linux/back-end.ts';
 import { routingsOf } from '../testing/render-cases.ts';
+import { createNftablesBackEnd } from './back-end.ts';
 import { renderPiece } from './piece.ts';
 import { renderPolicies } from './policy-back-end.ts';
 import { renderBase, renderChanges } from './table.ts';
@@ -28,10 +29,8 @@ it('renders all of a LoadBalancer under external policy Local', () => {
     add chain ip kube-proxy firewall-ULMVA6XW-ns1/svc1/tcp/p80
     add set ip kube-proxy affinity-5OJB2KTY-ns1/svc1/tcp/p80__10.180.0.1/80 { type ipv4_addr ; flags dynamic,timeout ; timeout 10800s ; }
     add set ip kube-proxy affinity-2ZNDXFAB-ns1/svc1/tcp/p80__10.180.0.2/80 { type ipv4_addr ; flags dynamic,timeout ; timeout 10800s ; }
-    add rule ip kube-proxy endpoint-5OJB2KTY-ns1/svc1/tcp/p80__10.180.0.1/80 ip saddr 10.180.0.1 jump mark-for-masquerade
     add rule ip kube-proxy endpoint-5OJB2KTY-ns1/svc1/tcp/p80__10.180.0.1/80 update @affinity-5OJB2KTY-ns1/svc1/tcp/p80__10.180.0.1/80 { ip saddr }
     add rule ip kube-proxy endpoint-5OJB2KTY-ns1/svc1/tcp/p80__10.180.0.1/80 meta l4proto tcp dnat to 10.180.0.1:80
-    add rule ip kube-proxy endpoint-2ZNDXFAB-ns1/svc1/tcp/p80__10.180.0.2/80 ip saddr 10.180.0.2 jump mark-for-masquerade
     add rule ip kube-proxy endpoint-2ZNDXFAB-ns1/svc1/tcp/p80__10.180.0.2/80 update @affinity-2ZNDXFAB-ns1/svc1/tcp/p80__10.180.0.2/80 { ip saddr }
     add rule ip kube-proxy endpoint-2ZNDXFAB-ns1/svc1/tcp/p80__10.180.0.2/80 meta l4proto tcp dnat to 10.180.0.2:80
     add rule ip kube-proxy service-ULMVA6XW-ns1/svc1/tcp/p80 ip daddr 10.20.30.41 tcp dport 80 ip saddr != 10.0.0.0/8 jump mark-for-masquerade
@@ -64,7 +63,6 @@ it('changes only what an endpoint that comes changes, and leaves an affinity alo
     "add chain ip kube-proxy endpoint-2ZNDXFAB-ns1/svc1/tcp/p80__10.180.0.2/80
     flush chain ip kube-proxy service-ULMVA6XW-ns1/svc1/tcp/p80
     add set ip kube-proxy affinity-2ZNDXFAB-ns1/svc1/tcp/p80__10.180.0.2/80 { type ipv4_addr ; flags dynamic,timeout ; timeout 10800s ; }
-    add rule ip kube-proxy endpoint-2ZNDXFAB-ns1/svc1/tcp/p80__10.180.0.2/80 ip saddr 10.180.0.2 jump mark-for-masquerade
     add rule ip kube-proxy endpoint-2ZNDXFAB-ns1/svc1/tcp/p80__10.180.0.2/80 update @affinity-2ZNDXFAB-ns1/svc1/tcp/p80__10.180.0.2/80 { ip saddr }
     add rule ip kube-proxy endpoint-2ZNDXFAB-ns1/svc1/tcp/p80__10.180.0.2/80 meta l4proto tcp dnat to 10.180.0.2:80
     add rule ip kube-proxy service-ULMVA6XW-ns1/svc1/tcp/p80 ip daddr 10.20.30.41 tcp dport 80 ip saddr != 10.0.0.0/8 jump mark-for-masquerade
@@ -89,7 +87,7 @@ it('an affinity of another time is a new set, and all that speak of it are writt
   const timeout = (timeoutSeconds: number): Parameters<typeof routingsOf>[0] => ({ sessionAffinity: 'ClientIP', sessionAffinityConfig: { clientIP: { timeoutSeconds } } });
   const [before, after] = [60, 90].map((seconds) => renderPiece(routingsOf(timeout(seconds), ['10.180.0.1@here']), context));
   const lines = renderChanges(4, [{ before, after }]);
-  expect(lines.map((line) => line.split(' ').slice(0, 2).join(' '))).toEqual(['flush chain', 'flush chain', 'delete set', 'add set', 'add rule', 'add rule', 'add rule', 'add rule', 'add rule', 'add rule']);
+  expect(lines.map((line) => line.split(' ').slice(0, 2).join(' '))).toEqual(['flush chain', 'flush chain', 'delete set', 'add set', 'add rule', 'add rule', 'add rule', 'add rule', 'add rule']);
 });
 
 it('an address that passes from one service to another is taken before it is given', () => {
@@ -97,6 +95,33 @@ it('an address that passes from one service to another is taken before it is giv
   const without = renderPiece(routingsOf({}, ['10.180.0.1@here']), context);
   const lines = renderChanges(4, [{ before: undefined, after: one }, { before: one, after: without }]);
   expect(lines.findIndex((line) => line.startsWith('delete element') && line.includes('192.0.2.1'))).toBeLessThan(lines.findIndex((line) => line.startsWith('add element') && line.includes('192.0.2.1')));
+});
+
+it('endpoints without affinity need no chain of their own; an endpoint of this node that reaches itself is known by its address', () => {
+  const piece = renderPiece(routingsOf({}, ['10.180.0.1@here', '10.180.0.2@there']), context);
+  expect([...piece.chains]).toEqual([
+    ['service-ULMVA6XW-ns1/svc1/tcp/p80', [
+      'ip daddr 10.20.30.41 tcp dport 80 ip saddr != 10.0.0.0/8 jump mark-for-masquerade',
+      'numgen random mod 2 0 meta l4proto tcp dnat to 10.180.0.1:80',
+      'meta l4proto tcp dnat to 10.180.0.2:80',
+    ]],
+  ]);
+  expect(piece.hairpins).toEqual(['10.180.0.1 . 10.180.0.1']);
+  const many = renderPiece(routingsOf({}, Array.from({ length: 17 }, (_, i) => `10.180.0.${i + 1}@there`)), context);
+  expect(many.chains.size).toBe(18);
+  expect([...many.chains.values()].at(-1)?.at(-1)).toMatch(/^numgen random mod 17 vmap \{ 0 : goto endpoint-/);
+});
+
+it('an element that two services ask for stays until both are gone', async () => {
+  const told: string[] = [];
+  const backEnd = createNftablesBackEnd({ nft: { apply: (text) => Promise.resolve(void told.push(text)), list: () => Promise.resolve('') }, hash: sha256, node: { name: 'here' }, settings });
+  const routings = routingsOf({}, ['10.180.0.1@here']);
+  await backEnd.sync({ full: true, services: new Map([['ns1/one', routings], ['ns1/two', routings]]) });
+  await backEnd.sync({ full: false, services: new Map([['ns1/one', []]]) });
+  await backEnd.sync({ full: false, services: new Map([['ns1/two', []]]) });
+  expect(told.map((text) => text.split('\n').filter((line) => line.includes('element ip kube-proxy hairpin-ips')))).toEqual([
+    ['add element ip kube-proxy hairpin-ips { 10.180.0.1 . 10.180.0.1 }'], [], ['delete element ip kube-proxy hairpin-ips { 10.180.0.1 . 10.180.0.1 }'],
+  ]);
 });
 
 it('the base: the table anew, chains at the priorities of upstream, node ports on chosen addresses', () => {

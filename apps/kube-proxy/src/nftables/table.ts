@@ -41,6 +41,8 @@ export function renderBase(family: Family, { nodePortAddresses, masqueradeBit }:
   const rules: readonly (readonly [string, string])[] = [
     ...jumps,
     ['mark-for-masquerade', `mark set mark or ${mark}`],
+    // A pod that reaches itself must get the answer from the address it had asked.
+    ['masquerading', `${ipX} saddr . ${ipX} daddr @hairpin-ips masquerade fully-random`],
     ['masquerading', `mark and ${mark} == 0 return`],
     ['masquerading', `mark set mark xor ${mark}`],
     ['masquerading', 'masquerade fully-random'],
@@ -62,6 +64,7 @@ export function renderBase(family: Family, { nodePortAddresses, masqueradeBit }:
     `add table ${table} { comment "rules for kube-proxy" ; }`,
     `add set ${table} cluster-ips { type ${address} ; comment "Active ClusterIPs" ; }`,
     `add set ${table} nodeport-ips { type ${address} ; flags interval ; auto-merge ; comment "IPs that accept NodePort traffic" ; }`,
+    `add set ${table} hairpin-ips { type ${address} . ${address} ; comment "endpoints of services that reach themselves" ; }`,
     `add map ${table} firewall-ips { ${perAddress} comment "destinations that are subject to LoadBalancerSourceRanges" ; }`,
     `add map ${table} no-endpoint-services { ${perAddress} comment "vmap to drop or reject packets to services with no endpoints" ; }`,
     `add map ${table} no-endpoint-nodeports { ${perPort} comment "vmap to drop or reject packets to service nodeports with no endpoints" ; }`,
@@ -78,7 +81,13 @@ const same = (a: readonly string[] | undefined, b: readonly string[]): boolean =
 
 const elementText = ({ set, key, value, comment }: Element): string => `${set} { ${key}${comment ? ` comment "${comment}"` : ''}${value ? ` : ${value}` : ''} }`;
 
-const emptyPiece: Piece = { chains: new Map(), elements: [], affinities: new Map() };
+const emptyPiece: Piece = { chains: new Map(), elements: [], affinities: new Map(), hairpins: [] };
+
+/** Elements of `hairpin-ips` that came and went. */
+export function renderHairpins(family: Family, { added, removed }: { readonly added: readonly string[]; readonly removed: readonly string[] }): string[] {
+  const words = (verb: 'add' | 'delete', element: string): string => `${verb} element ${family === 6 ? 'ip6' : 'ip'} ${tableName} hairpin-ips { ${element} }`;
+  return [...removed.map((element) => words('delete', element)), ...added.map((element) => words('add', element))];
+}
 
 /**
  * The commands that make the old pieces of some services the new ones, as one transaction: elements first lose their way to
