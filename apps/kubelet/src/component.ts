@@ -11,6 +11,7 @@ import { DeviceManager } from './devices/device-manager.ts';
 import { EvictionManager } from './eviction/eviction-manager.ts';
 import { ImageCollector } from './images/image-collector.ts';
 import { ImageManager } from './images/image-manager.ts';
+import { parallelPulls } from './images/pull-gate.ts';
 import type { KubeletContext } from './kubelet-context.ts';
 import { NodeAgent } from './node/node-agent.ts';
 import { kubeletVersion } from './node/node-status.ts';
@@ -136,7 +137,7 @@ class KubeletComponent implements Kubelet {
       volumes: new VolumeManager({ api, host: deps.volumes, tokens: this.tokens, rootDir: config.rootDir, node: () => this.agent.node, csi: this.csi }),
       host: deps.volumes,
       logs: deps.logs,
-      images: new ImageManager(env, { runtime, events, deadlineMs: config.imagePullProgressDeadlineSeconds * 1000 }),
+      images: new ImageManager(env, { runtime, events, deadlineMs: config.imagePullProgressDeadlineSeconds * 1000, parallel: parallelPulls(config) }),
       prober: new Prober(env, { deps: actions, events, version: kubeletVersion.slice(1, 5), changed: (uid) => this.pods.trigger(uid) }),
       actions,
       node: () => this.agent.node,

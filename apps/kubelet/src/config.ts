@@ -57,6 +57,10 @@ export const kubeletSchema = {
   minimumImageTtlDuration: { type: 'string', default: '2m0s', help: 'how long an image is kept although it is not used' },
   imageMaximumGcAge: { type: 'string', default: '0s', help: 'how long an image may be unused before it is removed; 0: for ever' },
   maxContainerRestartPeriod: { type: 'string', default: '5m0s', help: 'longest wait between restarts of a container that crashes' },
+  maximumDeadContainersPerContainer: { type: 'number', default: 1, help: 'how many ended instances of a container are kept; negative: all' },
+  minimumContainerTtlDuration: { type: 'string', default: '0s', help: 'how long an ended instance is kept at least' },
+  serializeImagePulls: { type: 'boolean', default: true, help: 'pull one image after another' },
+  maxParallelImagePulls: { type: 'number', default: 0, help: 'how many images are pulled at a time, without --serialize-image-pulls; 0: any number' },
   enableServiceLinks: { type: 'boolean', default: true, help: 'service environment variables for pods that want them' },
 } as const satisfies ConfigSchema;
 

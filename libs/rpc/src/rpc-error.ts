@@ -38,3 +38,10 @@ export function toRpcError(error: unknown): RpcError {
   if (typeof code === 'number' && code >= 0 && code <= 16) return new RpcError(code as Code, String(details ?? message));
   return new RpcError(Code.UNKNOWN, error instanceof Error ? error.message : String(error));
 }
+
+/** A failed call as gRPC's Go library prints it: `rpc error: code = NotFound desc = no such thing`. */
+export function goStatus({ code, message }: RpcError): string {
+  const [name = 'UNKNOWN'] = Object.entries(Code).find(([, value]) => value === code) ?? [];
+  const spelled = name === 'CANCELLED' ? 'Canceled' : name.toLowerCase().replace(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  return `rpc error: code = ${spelled} desc = ${message}`;
+}

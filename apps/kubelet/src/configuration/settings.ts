@@ -70,6 +70,8 @@ export function settingsOf(kc: KubeletConfiguration): Record<string, unknown> {
     imageGcLowThreshold: kc.imageGCLowThresholdPercent,
     minimumImageTtlDuration: kc.imageMinimumGCAge,
     imageMaximumGcAge: kc.imageMaximumGCAge,
+    serializeImagePulls: kc.serializeImagePulls,
+    maxParallelImagePulls: kc.maxParallelImagePulls,
     maxContainerRestartPeriod: kc.crashLoopBackOff?.maxContainerRestartPeriod,
   };
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
@@ -105,6 +107,8 @@ export function shownConfiguration(config: KubeletConfig, file: KubeletConfigura
     localStorageCapacityIsolation: config.localStorageCapacityIsolation,
     shutdownGracePeriod: config.shutdownGracePeriod,
     shutdownGracePeriodCriticalPods: config.shutdownGracePeriodCriticalPods,
+    serializeImagePulls: config.serializeImagePulls,
+    ...(config.maxParallelImagePulls ? { maxParallelImagePulls: config.maxParallelImagePulls } : {}),
     imageGCHighThresholdPercent: config.imageGcHighThreshold,
     imageGCLowThresholdPercent: config.imageGcLowThreshold,
     imageMinimumGCAge: config.minimumImageTtlDuration,

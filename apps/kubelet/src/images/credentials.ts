@@ -42,13 +42,21 @@ function toAuth(serverAddress: string, { auth, username, password }: DockerEntry
   return { username: text.slice(0, at), password: text.slice(at + 1), serverAddress };
 }
 
+export interface PullCredentials {
+  readonly found: readonly AuthConfig[];
+  /** Names of secrets that are not there. */
+  readonly missing: readonly string[];
+}
+
 /** The credentials in a pod's pull secrets that are for the image's registry; secrets that are not there are passed over. */
-export async function pullCredentials(pod: Pod, image: string, secretOf: (name: string) => Promise<Secret | undefined>): Promise<AuthConfig[]> {
+export async function pullCredentials(pod: Pod, image: string, secretOf: (name: string) => Promise<Secret | undefined>): Promise<PullCredentials> {
   const found: AuthConfig[] = [];
+  const missing: string[] = [];
   for (const { name } of pod.spec?.imagePullSecrets ?? []) {
-    const secret = name ? await secretOf(name) : undefined;
-    if (!secret) continue;
-    for (const [entry, credentials] of Object.entries(entriesOf(secret))) if (matches(entry, image)) found.push(toAuth(registryOf(image), credentials));
+    if (!name) continue;
+    const secret = await secretOf(name);
+    if (!secret) missing.push(name);
+    else for (const [entry, credentials] of Object.entries(entriesOf(secret))) if (matches(entry, image)) found.push(toAuth(registryOf(image), credentials));
   }
-  return found;
+  return { found, missing };
 }

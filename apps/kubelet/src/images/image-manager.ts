@@ -1,11 +1,13 @@
 import { Pods } from '@orrery/api';
 import type { Container, Pod } from '@orrery/api/types';
 import type { EventRecorder } from '@orrery/client';
-import type { AuthConfig, Image, PodSandboxConfig } from '@orrery/proto/cri';
+import type { Image, PodSandboxConfig } from '@orrery/proto/cri';
 import type { Env } from '@orrery/runtime';
+import type { PullCredentials } from './credentials.ts';
 import { BackOff, goDuration } from '../pods/back-off.ts';
 import { uidOf } from '../pods/pod-spec.ts';
 import type { CriRuntime } from '../runtime/cri-runtime.ts';
+import { PullGate } from './pull-gate.ts';
 
 /** How long ErrImagePull is shown before ImagePullBackOff takes its place. */
 const shownMs = 2_000;
@@ -40,7 +42,8 @@ export interface PullRequest {
   readonly container: Container;
   readonly fieldPath: string;
   readonly sandbox: PodSandboxConfig;
-  credentials(image: string): Promise<readonly AuthConfig[]>;
+  /** What the pod's pull secrets hold for the image's registry, and which of them are not there. */
+  credentials(image: string): Promise<PullCredentials>;
   readonly signal: AbortSignal;
 }
 
@@ -56,12 +59,15 @@ export class ImageManager {
   private readonly runtime: CriRuntime;
   private readonly events: EventRecorder;
   private readonly deadlineMs: number;
+  private readonly gate: PullGate;
 
-  constructor(env: Env, options: { runtime: CriRuntime; events: EventRecorder; deadlineMs: number }) {
+  /** `parallel`: how many images are pulled at a time. */
+  constructor(env: Env, options: { runtime: CriRuntime; events: EventRecorder; deadlineMs: number; parallel: number }) {
     this.env = env;
     this.runtime = options.runtime;
     this.events = options.events;
     this.deadlineMs = options.deadlineMs;
+    this.gate = new PullGate(options.parallel);
   }
 
   /** Throws StartFault (InvalidImageName, ErrImageNeverPull, ErrImagePull, ImagePullBackOff, ImageInspectError). */
@@ -114,16 +120,21 @@ export class ImageManager {
       this.warn(request, 'Failed', 'Error: ImagePullBackOff');
       throw new StartFault('ImagePullBackOff', `Back-off pulling image "${name}": ErrImagePull: ${failure.message}`, waitMs);
     }
+    const { found: credentials, missing } = await request.credentials(image);
+    if (missing.length) this.events.event(Pods, pod, { type: 'Warning', reason: 'FailedToRetrieveImagePullSecret', message: `Unable to retrieve some image pull secrets (${missing.join(', ')}); attempting to pull the image may not succeed.` });
     this.normal(request, 'Pulling', `Pulling image "${name}"`);
     const startMs = clock.monotonic();
     try {
-      const pulled = await this.tryCredentials(request, image);
-      const tookMs = Math.round(clock.monotonic() - startMs);
+      const { pulled, tookMs } = await this.gate.run(async () => {
+        request.signal.throwIfAborted();
+        const beginMs = clock.monotonic();
+        return { pulled: await this.tryCredentials(request, image, credentials), tookMs: Math.round(clock.monotonic() - beginMs) };
+      });
+      const wholeMs = Math.round(clock.monotonic() - startMs);
       this.lastFailure.delete(key);
       this.backOff.reset(key);
       const found = (await this.runtime.clients.images.imageStatus({ image: { image: pulled } })).image;
-      const took = goDuration(tookMs);
-      this.normal(request, 'Pulled', `Successfully pulled image "${name}" in ${took} (${took} including waiting). Image size: ${found?.size ?? 0n} bytes.`);
+      this.normal(request, 'Pulled', `Successfully pulled image "${name}" in ${goDuration(tookMs)} (${goDuration(wholeMs)} including waiting). Image size: ${found?.size ?? 0n} bytes.`);
       return { ref: pulled, image: found };
     } catch (error) {
       if (request.signal.aborted) throw error;
@@ -138,9 +149,8 @@ export class ImageManager {
 
   private readonly lastFailure = new Map<string, { atMs: number; message: string }>();
 
-  private async tryCredentials(request: PullRequest, image: string): Promise<string> {
+  private async tryCredentials(request: PullRequest, image: string, credentials: PullCredentials['found']): Promise<string> {
     const spec = { image, annotations: { ...request.pod.metadata?.annotations } };
-    const credentials = await request.credentials(image);
     let refusal: unknown;
     for (const auth of credentials.length ? credentials : [undefined]) {
       try {

@@ -1,12 +1,14 @@
 import type { Node, NodeSelector, NodeSelectorTerm, Pod, Taint, Toleration } from '@orrery/api/types';
 import { type Operator, selectorOf } from '@orrery/apimachinery';
-import { type NodeLedger, amountsOf, hostPorts, podRequests } from './pod-resources.ts';
+import { type Amounts, type NodeLedger, amountsOf, hostPorts, podRequests } from './pod-resources.ts';
 
 /** Why the node does not take a pod; becomes its status. */
 export interface Rejection {
   readonly reason: string;
   readonly message: string;
 }
+
+const rejected = (reason: string, message: string): Rejection => ({ reason, message: `Pod was rejected: ${message}` });
 
 const operators: Readonly<Record<string, Operator>> = { In: 'in', NotIn: 'notin', Exists: 'exists', DoesNotExist: '!', Gt: 'gt', Lt: 'lt' };
 
@@ -41,22 +43,35 @@ export function tolerates(tolerations: readonly Toleration[], taint: Taint): boo
   });
 }
 
+/** How much of what a pod asks for the node does not have. */
+export function shortfall(pod: Pod, node: Node, ledger: NodeLedger): Amounts {
+  const allocatable = amountsOf(node.status?.allocatable);
+  const missing: Amounts = new Map();
+  for (const { name, requested, used, capacity } of demands(pod, allocatable, ledger)) if (used + requested > capacity) missing.set(name, used + requested - capacity);
+  return missing;
+}
+
+function demands(pod: Pod, allocatable: Amounts, ledger: NodeLedger): { name: string; requested: number; used: number; capacity: number }[] {
+  const requests = new Map([['pods', 1], ...podRequests(pod)]);
+  return [...requests].flatMap(([name, requested]) => (requested === 0 ? [] : [{ name, requested, used: name === 'pods' ? ledger.count : ledger.used(name), capacity: allocatable.get(name) ?? 0 }]));
+}
+
 /**
  * Whether the node takes a pod that was bound to it, given what it has taken so far: resources, node affinity, ports,
  * NoExecute taints, operating system; in upstream's order and words.
  */
 export function admitPod(pod: Pod, node: Node, ledger: NodeLedger): Rejection | undefined {
-  const rejected = (reason: string, message: string): Rejection => ({ reason, message: `Pod was rejected: ${message}` });
   const allocatable = amountsOf(node.status?.allocatable);
-  const requests = new Map([['pods', 1], ...podRequests(pod)]);
-  for (const [name, requested] of requests) {
-    if (requested === 0) continue;
-    const capacity = allocatable.get(name) ?? 0;
-    const used = name === 'pods' ? ledger.count : ledger.used(name);
+  for (const { name, requested, used, capacity } of demands(pod, allocatable, ledger)) {
     if (used + requested > capacity) {
       return rejected(`OutOf${name}`, `Node didn't have enough resource: ${name}, requested: ${requested}, used: ${used}, capacity: ${capacity}`);
     }
   }
+  return mismatch(pod, node, ledger);
+}
+
+/** What speaks against a pod on the node that no amount of resources mends. */
+export function mismatch(pod: Pod, node: Node, ledger: NodeLedger): Rejection | undefined {
   if (!affinityMatches(pod, node)) return rejected('NodeAffinity', 'Predicate NodeAffinity failed: node(s) didn\'t match Pod\'s node affinity/selector');
   if (ledger.conflictsWith(hostPorts(pod))) return rejected('NodePorts', 'Predicate NodePorts failed: node(s) didn\'t have free ports for the requested pod ports');
   const untolerated = (node.spec?.taints ?? []).some((taint) => taint.effect === 'NoExecute' && !tolerates(pod.spec?.tolerations ?? [], taint));

@@ -1,7 +1,7 @@
 import type { Container, Pod } from '@orrery/api/types';
 import { containerHash } from '../runtime/labels.ts';
-import { type PodRuntime, type RuntimeContainer, type RuntimeSandbox, latestContainer } from '../runtime/pod-runtime.ts';
-import { ephemeralContainers, initContainers, isHostNetwork, isSidecar, mainContainers, shouldRestart, shouldRetryInit } from './pod-spec.ts';
+import { type PodRuntime, type RuntimeContainer, type RuntimeSandbox, latestContainer, wasReset } from '../runtime/pod-runtime.ts';
+import { ephemeralContainers, initContainers, isHostNetwork, isSidecar, mainContainers, restartAllContainers, ruledAction, shouldRestart, shouldRetryInit } from './pod-spec.ts';
 
 /** What probes have found out about running containers, by container id. */
 export interface ProbeVerdicts {
@@ -52,7 +52,7 @@ function planSandbox(pod: Pod, runtime: PodRuntime): SandboxPlan {
 function unfinished(pod: Pod, runtime: PodRuntime): Container[] {
   return mainContainers(pod).filter((container) => {
     const last = latestContainer(runtime, container.name);
-    return last?.state !== 'exited' || shouldRestart(pod, container, last.exitCode);
+    return last?.state !== 'exited' || wasReset(last) || shouldRestart(pod, container, last.exitCode);
   });
 }
 
@@ -69,7 +69,7 @@ function planFreshSandbox(pod: Pod, runtime: PodRuntime, plan: SandboxPlan): Pod
 
 function isFinalInitFailure(pod: Pod, container: Container, runtime: PodRuntime): boolean {
   const last = latestContainer(runtime, container.name);
-  return last?.state === 'exited' && last.exitCode !== 0 && !isSidecar(container) && !shouldRetryInit(pod, container, last.exitCode);
+  return last?.state === 'exited' && last.exitCode !== 0 && !wasReset(last) && !isSidecar(container) && !shouldRetryInit(pod, container, last.exitCode);
 }
 
 function newEphemeral(pod: Pod, runtime: PodRuntime): Container[] {
@@ -143,7 +143,7 @@ function planMain(pod: Pod, runtime: PodRuntime, probes: ProbeVerdicts): { kill:
     const current = latestContainer(runtime, container.name);
     if (!current || current.state === 'created' || current.state === 'unknown') start.push(container);
     else if (current.state === 'exited') {
-      if (shouldRestart(pod, container, current.exitCode)) start.push(container);
+      if (wasReset(current) || shouldRestart(pod, container, current.exitCode)) start.push(container);
     } else {
       const reason = killReason(container, current, probes);
       if (!reason) {
@@ -156,6 +156,16 @@ function planMain(pod: Pod, runtime: PodRuntime, probes: ProbeVerdicts): { kill:
     }
   }
   return { kill, start, keep };
+}
+
+/** The container whose end, by its own rules, is to start the whole pod anew. */
+export function resetTrigger(pod: Pod, runtime: PodRuntime): string | undefined {
+  const found = [...initContainers(pod), ...mainContainers(pod)].find((container) => {
+    if (!container.restartPolicyRules?.length) return false;
+    const last = latestContainer(runtime, container.name);
+    return last?.state === 'exited' && !wasReset(last) && ruledAction(container, last.exitCode) === restartAllContainers;
+  });
+  return found?.name;
 }
 
 /**

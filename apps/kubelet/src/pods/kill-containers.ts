@@ -13,6 +13,8 @@ export interface KillOptions {
   readonly graceSeconds: number;
   /** Ends the wait, for instance because the grace period was shortened. */
   readonly signal: AbortSignal;
+  /** The containers are ended without their preStop hooks. */
+  readonly withoutHooks?: boolean;
 }
 
 export interface KillReason {
@@ -22,7 +24,7 @@ export interface KillReason {
 /** Runs the preStop hook, at most for the grace period, and returns the seconds it took. */
 async function runPreStop(context: KubeletContext, container: RuntimeContainer, spec: Container, options: KillOptions): Promise<number> {
   const hook = spec.lifecycle?.preStop;
-  if (!hook || options.graceSeconds <= 0) return 0;
+  if (!hook || options.withoutHooks || options.graceSeconds <= 0) return 0;
   const { clock } = context.env;
   const startMs = clock.monotonic();
   const podIp = options.pod.status?.podIP ?? '';

@@ -1,11 +1,12 @@
 import type { Pod } from '@orrery/api/types';
 import type { KubeletContext } from '../kubelet-context.ts';
 import type { KnownPod } from '../runtime/cri-runtime.ts';
-import { type Rejection, admitPod } from './admission.ts';
+import { type Rejection, admitPod, mismatch, shortfall } from './admission.ts';
 import { type ResizePending, judgeResize } from './allocation.ts';
 import { NodeLedger } from './pod-resources.ts';
-import { isTerminal, uidOf } from './pod-spec.ts';
+import { graceSeconds, isCritical, isTerminal, uidOf } from './pod-spec.ts';
 import { PodWorker } from './pod-worker.ts';
+import { podsToPreempt } from './preemption.ts';
 import { admitSysctls } from './sysctls.ts';
 
 /** The pods of one node: a worker each, from the feed of the API server and the runtime's own memory. */
@@ -124,7 +125,25 @@ export class PodManager {
   }
 
   private admit(pod: Pod): Rejection | undefined {
-    return this.context.admit(pod) ?? admitSysctls(pod, this.context.config.allowedUnsafeSysctls) ?? admitPod(pod, this.context.node(), this.ledger) ?? this.context.devices?.admit(pod);
+    return this.context.admit(pod) ?? admitSysctls(pod, this.context.config.allowedUnsafeSysctls) ?? this.fit(pod) ?? this.context.devices?.admit(pod);
+  }
+
+  /** Room for the pod, if need be made by ending others: only for a critical pod that lacks nothing else. */
+  private fit(pod: Pod): Rejection | undefined {
+    const node = this.context.node();
+    const rejection = admitPod(pod, node, this.ledger);
+    if (!rejection || !isCritical(pod) || mismatch(pod, node, this.ledger)) return rejection;
+    const running = [...this.workers.values()].filter((worker) => !worker.ended && this.ledger.has(worker.uid)).map((worker) => worker.pod);
+    const missing = shortfall(pod, node, this.ledger);
+    const victims = podsToPreempt(pod, running, missing);
+    if (!victims) return { reason: 'UnexpectedAdmissionError', message: `Pod was rejected: Unexpected error while attempting to recover from admission failure: preemption: error finding a set of pods to preempt: no set of running pods found to reclaim resources: [${[...missing].map(([name, amount]) => `(res: ${name}, q: ${amount}), `).join('')}]` };
+    for (const victim of victims) {
+      const message = 'Preempted in order to admit critical pod';
+      this.workers.get(uidOf(victim))?.evict({ reason: 'Preempting', message, graceSeconds: graceSeconds(victim), event: true, disruption: true });
+      this.ledger.remove(uidOf(victim));
+      this.context.env.metrics.counter('kubelet_preemptions', 'Cumulative number of pod preemptions by preemption resource').inc({ preemption_signal: [...missing.keys()][0] ?? '' });
+    }
+    return undefined;
   }
 
   /** Pods that were taken before, by this kubelet or an earlier one, are not asked again. */

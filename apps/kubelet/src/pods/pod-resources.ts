@@ -77,6 +77,10 @@ export class NodeLedger {
     for (const [name, amount] of entry.requests) this.totals.set(name, (this.totals.get(name) ?? 0) - amount);
   }
 
+  has(uid: string): boolean {
+    return this.pods.has(uid);
+  }
+
   get count(): number {
     return this.pods.size;
   }

@@ -1,6 +1,7 @@
 import { Pods, RuntimeClasses } from '@orrery/api';
 import type { Pod } from '@orrery/api/types';
 import type { PodSandboxConfig } from '@orrery/proto/cri';
+import { RpcError, goStatus } from '@orrery/rpc';
 import type { KubeletContext } from '../kubelet-context.ts';
 import { hostsFile, podHostname } from '../runtime/dns.ts';
 import type { SandboxSettings } from '../runtime/sandbox-config.ts';
@@ -26,7 +27,7 @@ export async function runSandbox(context: KubeletContext, pod: Pod, request: { c
     return await context.runtime.runSandbox(request.config, await runtimeHandler(context, pod));
   } catch (error) {
     request.signal.throwIfAborted();
-    context.events.event(Pods, pod, { type: 'Warning', reason: 'FailedCreatePodSandBox', message: `Failed to create pod sandbox: ${(error as Error).message}` });
+    context.events.event(Pods, pod, { type: 'Warning', reason: 'FailedCreatePodSandBox', message: `Failed to create pod sandbox: ${error instanceof RpcError ? goStatus(error) : (error as Error).message}` });
     throw error;
   }
 }

@@ -43,13 +43,18 @@ export function allContainers(pod: Pod): ContainerPlace[] {
   return [...of('init', initContainers(pod)), ...of('main', mainContainers(pod)), ...of('ephemeral', ephemeralContainers(pod))];
 }
 
+/** What the first of a container's own rules that is about this exit code says. */
+export function ruledAction(container: Container, exitCode: number): string | undefined {
+  return container.restartPolicyRules?.find(({ exitCodes }) => {
+    const listed = exitCodes?.values?.includes(exitCode) ?? false;
+    return exitCodes?.operator === 'NotIn' ? !listed : listed;
+  })?.action;
+}
+
 /** Whether a container that ended so is to be started again, by its own rules or the pod's policy. */
 export function shouldRestart(pod: Pod, container: Container, exitCode: number): boolean {
-  for (const rule of container.restartPolicyRules ?? []) {
-    const listed = rule.exitCodes?.values?.includes(exitCode) ?? false;
-    const matches = rule.exitCodes?.operator === 'NotIn' ? !listed : listed;
-    if (matches) return rule.action === 'Restart';
-  }
+  const action = ruledAction(container, exitCode);
+  if (action !== undefined) return action === 'Restart' || action === restartAllContainers;
   const policy = container.restartPolicy ?? pod.spec?.restartPolicy ?? 'Always';
   return policy === 'Always' || (policy === 'OnFailure' && exitCode !== 0);
 }
@@ -59,6 +64,9 @@ export function shouldRetryInit(pod: Pod, container: Container, exitCode: number
   if (container.restartPolicyRules?.length || container.restartPolicy) return shouldRestart(pod, container, exitCode);
   return pod.spec?.restartPolicy !== 'Never';
 }
+
+/** The action of a rule that starts the whole pod anew, in its sandbox. */
+export const restartAllContainers = 'RestartAllContainers';
 
 /** Priorities from here on are the system's own. */
 export const systemCritical = 2_000_000_000;

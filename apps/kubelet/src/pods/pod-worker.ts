@@ -5,7 +5,7 @@ import type { PodSandboxConfig } from '@orrery/proto/cri';
 import { type Timer, latencyBuckets, parseGoDuration, rfc3339 } from '@orrery/runtime';
 import { StartFault } from '../images/image-manager.ts';
 import type { KubeletContext } from '../kubelet-context.ts';
-import { type PodRuntime, type RuntimeContainer, type RuntimeSandbox, noRuntime, rememberedContainers, withLostContainers } from '../runtime/pod-runtime.ts';
+import { type PodRuntime, type RuntimeContainer, type RuntimeSandbox, afterReset, noRuntime, rememberedContainers, withLostContainers } from '../runtime/pod-runtime.ts';
 import { sandboxConfig } from '../runtime/sandbox-config.ts';
 import { podStatus } from '../status/pod-status.ts';
 import { qosClass } from '../status/qos-class.ts';
@@ -14,13 +14,13 @@ import { ClaimFault } from '../volumes/claim-volume.ts';
 import type { MountedVolume } from '../volumes/volume-manager.ts';
 import type { Rejection } from './admission.ts';
 import { BackOff } from './back-off.ts';
-import { type PodActions, computePodActions } from './compute-pod-actions.ts';
+import { type PodActions, computePodActions, resetTrigger } from './compute-pod-actions.ts';
 import { killAllContainers, killContainer } from './kill-containers.ts';
 import { HeldObjects } from './pod-objects.ts';
 import { deleteFromApi, wipePod } from './pod-removal.ts';
 import { runSandbox, sandboxSettings, writeHostsFile } from './pod-sandbox.ts';
 import { allContainers, ephemeralContainers, graceSeconds, isHostNetwork, isTerminal, nameOf, namespaceOf, uidOf } from './pod-spec.ts';
-import { startContainer } from './start-container.ts';
+import { removeInstances, startContainer } from './start-container.ts';
 import { Resizer, type ResizerOptions } from './resize.ts';
 import { readTerminationMessages } from './termination-message.ts';
 
@@ -245,8 +245,21 @@ export class PodWorker {
     if (!this.context.statuses.get(this.uid)) this.report({ lazy: true });
     if (!(await this.mountVolumes())) return this.report();
     await this.resize(signal);
+    if (resetTrigger(this.pod, this.runtime)) await this.reset(signal);
     const actions = computePodActions(this.pod, this.runtime, this.context.prober);
     await this.carryOut(actions, signal);
+    await this.refresh();
+    this.report();
+  }
+
+  /** A container's rule wants the whole pod anew: all others end, without hooks, and nothing is left of them; sandbox and volumes stay. */
+  private async reset(signal: AbortSignal): Promise<void> {
+    const { context, pod } = this;
+    await killAllContainers(context, this.runtime, { pod, graceSeconds: graceSeconds(pod), signal, withoutHooks: true });
+    await removeInstances(context, this.runtime.containers);
+    this.runtime = afterReset(this.runtime, context.env.clock.now());
+    this.waiting.clear();
+    this.stale = true;
     await this.refresh();
     this.report();
   }

@@ -2,6 +2,7 @@ import { Pods } from '@orrery/api';
 import { parseQuantity, quantityValue } from '@orrery/apimachinery';
 import type { Pod, Service } from '@orrery/api/types';
 import type { PodSandboxConfig } from '@orrery/proto/cri';
+import { parseGoDuration } from '@orrery/runtime';
 import { noGifts } from '../devices/device-manager.ts';
 import { ConfigFault, type EnvironmentSources, buildEnvironment } from '../env/environment.ts';
 import { pullCredentials } from '../images/credentials.ts';
@@ -9,7 +10,7 @@ import { StartFault } from '../images/image-manager.ts';
 import type { KubeletContext } from '../kubelet-context.ts';
 import { containerConfig } from '../runtime/container-config.ts';
 import { containerHash } from '../runtime/labels.ts';
-import { type PodRuntime, latestContainer } from '../runtime/pod-runtime.ts';
+import { type PodRuntime, type RuntimeContainer, latestContainer } from '../runtime/pod-runtime.ts';
 import { verifyNonRoot } from '../runtime/security.ts';
 import { containerMounts } from '../volumes/container-mounts.ts';
 import type { MountedVolume } from '../volumes/volume-manager.ts';
@@ -154,14 +155,23 @@ async function runPostStart(input: StartInput, containerId: string): Promise<voi
   }
 }
 
-/** Instances older than the previous one have served their time. */
-async function pruneInstances({ context, runtime, place }: StartInput): Promise<void> {
-  const old = runtime.containers.filter(({ name, state, lost }) => name === place.container.name && (state === 'exited' || state === 'created') && !lost).slice(1);
-  for (const { id, logPath, terminationLog } of old) {
+/** Takes ended instances from the runtime, with their logs and messages. */
+export async function removeInstances(context: KubeletContext, instances: Iterable<RuntimeContainer>): Promise<void> {
+  for (const { id, logPath, terminationLog, lost } of instances) {
+    if (lost) continue;
     await context.runtime.removeContainer(id);
     if (logPath) await context.logs.remove(logPath);
     if (terminationLog) await context.host.remove(terminationLog);
   }
+}
+
+/** Instances older than the newest few that have ended (`--maximum-dead-containers-per-container`) have served their time. */
+async function pruneInstances({ context, runtime, place }: StartInput): Promise<void> {
+  const { maximumDeadContainersPerContainer: most, minimumContainerTtlDuration } = context.config;
+  if (most < 0) return;
+  const bornBeforeMs = context.env.clock.now() - parseGoDuration(minimumContainerTtlDuration);
+  const dead = runtime.containers.filter(({ name, state, lost }) => name === place.container.name && (state === 'exited' || state === 'created') && !lost);
+  await removeInstances(context, dead.slice(most).filter(({ createdMs }) => createdMs <= bornBeforeMs));
 }
 
 /** Makes and starts a container in its sandbox, image pull and postStart hook included. Throws StartFault when it cannot. */

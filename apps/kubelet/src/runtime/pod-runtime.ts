@@ -113,3 +113,19 @@ export function withLostContainers(before: readonly RuntimeContainer[], now: Pod
   }
   return lost.size ? { ...now, containers: [...now.containers, ...lost.values()].sort(newestFirst) } : now;
 }
+
+/** Reason of the end of instances that went with all others of their pod, so that it starts anew. */
+export const restartingAll = { reason: 'RestartingAllContainers', message: 'The container is removed because RestartAllContainers in place' } as const;
+
+/** An instance that was ended so, and is to be followed by another whatever the policy. */
+export function wasReset({ reason, lost }: RuntimeContainer): boolean {
+  return lost === true && reason === restartingAll.reason;
+}
+
+/** The pod as it begins anew: of each of its containers nothing is left but the memory of the newest instance. */
+export function afterReset(runtime: PodRuntime, nowMs: number): PodRuntime {
+  const newest = new Map<string, RuntimeContainer>();
+  for (const container of runtime.containers) if (!newest.has(container.name)) newest.set(container.name, container);
+  const containers = [...newest.values()].map((container): RuntimeContainer => ({ ...container, ...restartingAll, state: 'exited', exitCode: 137, finishedMs: nowMs, sandboxId: '', logPath: '', terminationLog: '', lost: true }));
+  return { ...runtime, containers };
+}

@@ -1,6 +1,6 @@
 import type { Container, ContainerState, ContainerStateTerminated, ContainerStatus, Pod, ResourceRequirements } from '@orrery/api/types';
 import { rfc3339 } from '@orrery/runtime';
-import { type PodRuntime, type RuntimeContainer, latestContainer, previousContainer } from '../runtime/pod-runtime.ts';
+import { type PodRuntime, type RuntimeContainer, latestContainer, previousContainer, restartingAll, wasReset } from '../runtime/pod-runtime.ts';
 import { ephemeralContainers, initContainers, mainContainers } from '../pods/pod-spec.ts';
 
 /** What the status of containers depends on besides the runtime's records. */
@@ -84,6 +84,10 @@ function statusOf({ container, runtime, context, waitingReason, kind }: StatusIn
   if (!newest) {
     const waiting = context.waiting(name) ?? { reason: waitingReason };
     return { name, state: { waiting }, lastState: {}, ready: false, restartCount: 0, image: container.image ?? '', imageID: '', ...started(false), ...mountStatuses(container) };
+  }
+  if (wasReset(newest) && kind !== 'ephemeral') {
+    const lastState = { terminated: { exitCode: newest.exitCode, ...restartingAll } };
+    return { name, state: { waiting: { ...(context.waiting(name) ?? restartingAll) } }, lastState, ready: false, restartCount: newest.restartCount + 1, image: container.image ?? '', imageID: '', ...started(false), ...mountStatuses(container) };
   }
   const running = newest.state === 'running';
   const isStarted = running && context.started(newest.id);

@@ -1,5 +1,6 @@
 import type { ContainerStatus, Pod, PodCondition } from '@orrery/api/types';
-import { initContainers, isSidecar, mainContainers, sidecars } from '../pods/pod-spec.ts';
+import { initContainers, isSidecar, mainContainers, restartAllContainers, sidecars } from '../pods/pod-spec.ts';
+import { restartingAll } from '../runtime/pod-runtime.ts';
 
 type Draft = Pick<PodCondition, 'type' | 'status' | 'reason' | 'message'>;
 
@@ -10,7 +11,7 @@ function falseCondition(type: string, reason: string, message?: string): Draft {
 }
 
 /** The kubelet's own conditions. */
-export const ownedConditions: readonly string[] = ['PodReadyToStartContainers', 'Initialized', 'Ready', 'ContainersReady', 'PodScheduled', 'PodResizePending', 'PodResizeInProgress'];
+export const ownedConditions: readonly string[] = ['PodReadyToStartContainers', 'Initialized', 'Ready', 'ContainersReady', 'PodScheduled', 'AllContainersRestarting', 'PodResizePending', 'PodResizeInProgress'];
 
 function initialized(pod: Pod, statuses: { init: readonly ContainerStatus[]; main: readonly ContainerStatus[] }, phase: string): Draft {
   const type = 'Initialized';
@@ -63,6 +64,16 @@ function ready(pod: Pod, containers: Draft): Draft {
   return problems.length ? falseCondition('Ready', 'ReadinessGatesNotReady', problems.join(', ')) : { type: 'Ready', status: 'True' };
 }
 
+/** For pods with such a rule alone: whether all their containers are being replaced right now. */
+function allRestarting(pod: Pod, { main, phase }: Pick<ConditionInput, 'main' | 'phase'>): Draft[] {
+  const type = 'AllContainersRestarting';
+  const mayRestart = [...initContainers(pod), ...mainContainers(pod)].some(({ restartPolicyRules }) => restartPolicyRules?.some(({ action }) => action === restartAllContainers));
+  if (!mayRestart) return [];
+  if (phase === 'Succeeded' || phase === 'Failed') return [falseCondition(type, phase === 'Succeeded' ? 'PodCompleted' : 'PodFailed')];
+  const isUnderWay = main.some(({ state, lastState }) => state?.waiting && lastState?.terminated?.reason === restartingAll.reason);
+  return [{ type, status: isUnderWay ? 'True' : 'False' }];
+}
+
 export interface ConditionInput {
   readonly init: readonly ContainerStatus[];
   readonly main: readonly ContainerStatus[];
@@ -89,6 +100,7 @@ export function podConditions(pod: Pod, input: ConditionInput): PodCondition[] {
     ready(pod, containers),
     containers,
     { type: 'PodScheduled', status: 'True' },
+    ...allRestarting(pod, input),
     ...(input.resize?.pending ? [{ type: 'PodResizePending', status: 'True', ...input.resize.pending } as const] : []),
     ...(input.resize?.error === undefined ? [] : [{ type: 'PodResizeInProgress', status: 'True', reason: 'Error', message: input.resize.error } as const]),
     ...(input.disruption === undefined ? [] : [{ type: 'DisruptionTarget', status: 'True', reason: 'TerminationByKubelet', message: input.disruption } as const]),

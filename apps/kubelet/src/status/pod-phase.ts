@@ -1,9 +1,10 @@
 import type { ContainerStatus, Pod } from '@orrery/api/types';
-import { initContainers, isSidecar, mainContainers } from '../pods/pod-spec.ts';
+import { initContainers, isSidecar, mainContainers, shouldRestart, shouldRetryInit } from '../pods/pod-spec.ts';
 
-function initTally(pod: Pod, statuses: readonly ContainerStatus[], begun: boolean): { pending: number; failed: number } {
+function initTally(pod: Pod, statuses: readonly ContainerStatus[], begun: boolean): { pending: number; failed: number; isFinal: boolean } {
   let pending = 0;
   let failed = 0;
+  let isFinal = false;
   for (const container of initContainers(pod)) {
     const status = statuses.find((s) => s.name === container.name);
     if (isSidecar(container)) {
@@ -12,9 +13,12 @@ function initTally(pod: Pod, statuses: readonly ContainerStatus[], begun: boolea
     }
     const terminated = status?.state?.terminated ?? (status?.state?.waiting ? status.lastState?.terminated : undefined);
     if (!terminated) pending++;
-    else if (terminated.exitCode !== 0) failed++;
+    else if (terminated.exitCode !== 0) {
+      failed++;
+      isFinal ||= !shouldRetryInit(pod, container, terminated.exitCode);
+    }
   }
-  return { pending: begun ? 0 : pending, failed };
+  return { pending: begun ? 0 : pending, failed, isFinal };
 }
 
 interface MainTally {
@@ -23,19 +27,24 @@ interface MainTally {
   waiting: number;
   stopped: number;
   succeeded: number;
+  /** Of the stopped ones those that will be started again. */
+  returning: number;
 }
 
 function mainTally(pod: Pod, statuses: readonly ContainerStatus[]): MainTally {
-  const tally: MainTally = { unknown: 0, running: 0, waiting: 0, stopped: 0, succeeded: 0 };
+  const tally: MainTally = { unknown: 0, running: 0, waiting: 0, stopped: 0, succeeded: 0, returning: 0 };
   for (const container of mainContainers(pod)) {
     const status = statuses.find((s) => s.name === container.name);
     if (status?.state?.running) tally.running++;
     else if (status?.state?.terminated) {
       tally.stopped++;
       if (status.state.terminated.exitCode === 0) tally.succeeded++;
+      if (shouldRestart(pod, container, status.state.terminated.exitCode)) tally.returning++;
     } else if (!status?.state?.waiting) tally.unknown++;
-    else if (status.lastState?.terminated) tally.stopped++;
-    else tally.waiting++;
+    else if (status.lastState?.terminated) {
+      tally.stopped++;
+      tally.returning++;
+    } else tally.waiting++;
   }
   return tally;
 }
@@ -47,18 +56,16 @@ function mainTally(pod: Pod, statuses: readonly ContainerStatus[]): MainTally {
 export function podPhase(pod: Pod, statuses: { init: readonly ContainerStatus[]; main: readonly ContainerStatus[] }, ended: boolean): string {
   const begun = statuses.main.some((s) => s.state?.running ?? s.state?.terminated ?? s.lastState?.terminated);
   const init = initTally(pod, statuses.init, begun);
-  const { unknown, running, waiting, stopped, succeeded } = mainTally(pod, statuses.main);
-  const policy = pod.spec?.restartPolicy ?? 'Always';
-  if (init.failed > 0 && policy === 'Never') return 'Failed';
+  const { unknown, running, waiting, stopped, succeeded, returning } = mainTally(pod, statuses.main);
+  if (init.isFinal) return 'Failed';
   if (ended && running === 0 && waiting === 0 && unknown === 0 && stopped > 0) return stopped === succeeded ? 'Succeeded' : 'Failed';
   if (ended && !begun) return 'Failed';
   if (init.pending > 0 || (init.failed > 0 && !begun)) return 'Pending';
   if (waiting > 0) return 'Pending';
   if (running > 0 && unknown === 0) return 'Running';
   if (running === 0 && stopped > 0 && unknown === 0) {
-    if (policy === 'Always') return 'Running';
-    if (stopped === succeeded) return 'Succeeded';
-    return policy === 'Never' ? 'Failed' : 'Running';
+    if (returning > 0) return 'Running';
+    return stopped === succeeded ? 'Succeeded' : 'Failed';
   }
   return 'Pending';
 }
