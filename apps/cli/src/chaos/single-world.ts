@@ -13,11 +13,13 @@ export interface SingleParts {
   readonly setCloudDown: (down: boolean) => void;
   /** Moves the cluster's time ahead at once. */
   readonly jump: (ms: number) => void;
+  /** Stops a component and starts another in its place; rejects in words where that cannot be. */
+  readonly restart: (component: string) => Promise<void>;
   readonly random: Random;
   readonly components: readonly string[];
 }
 
-/** Faults of a cluster in one process: nothing in it can be killed alone; who stands still or is gone is neither heard nor told. */
+/** Faults of a cluster in one process: nothing in it can be killed alone, or have a clock of its own; who stands still or is gone is neither heard nor told. */
 export function singleChaos(parts: SingleParts, api: ApiClient): ChaosWorld {
   const { requests } = parts;
   const inventory = async (): Promise<Inventory> => {
@@ -25,7 +27,11 @@ export function singleChaos(parts: SingleParts, api: ApiClient): ChaosWorld {
     return { components: [...parts.components, ...nodes.map(({ name }) => `kubelet-${name}`)], nodes };
   };
 
-  const onComponents = (id: string, fault: Fault, targets: readonly string[]): (() => void) => {
+  const onComponents = async (id: string, fault: Fault, targets: readonly string[]): Promise<() => void> => {
+    if (fault.verb === 'restart') {
+      for (const name of targets) await parts.restart(name);
+      return () => undefined;
+    }
     if (fault.verb === 'pause') {
       const whole = targets.some((name) => name === 'apiserver' || name === 'store');
       requests.add(id, { verb: 'pause', selector: whole ? {} : { users: [...targets] } });
@@ -66,7 +72,7 @@ export function singleChaos(parts: SingleParts, api: ApiClient): ChaosWorld {
       const done = (struck: readonly string[], end: () => void): Injected => ({ targets: struck, end: async () => end() });
       switch (describeVerb(fault.verb).aim) {
         case 'components':
-          return done(targets, onComponents(id, fault, targets));
+          return done(targets, await onComponents(id, fault, targets));
         case 'nodes':
         case 'zones':
           return done(targets, outage(id, targets));
