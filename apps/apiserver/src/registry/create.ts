@@ -5,7 +5,7 @@ import { itemKey } from '../storage/keys.ts';
 import { type Admission, admission } from './admission-chain.ts';
 import { storeNew } from './commit.ts';
 import { readCurrent } from './get.ts';
-import { track } from './managed-fields.ts';
+import { keepReadable, track } from './managed-fields.ts';
 import { type Draft, asDraft, fillSystemFields, generateName, matchNamespace } from './metadata.ts';
 import { dropDoubleOwners } from './owner-references.ts';
 import { type Registry, type RequestScope, type WriteOptions, subjectOf } from './registry.ts';
@@ -44,12 +44,15 @@ export async function create(registry: Registry, scope: RequestScope, input: { o
   matchNamespace(scope, draft);
   kind.defaults(draft);
   dropDoubleOwners(scope, draft, 'sent');
+  // Before admission, as upstream: the manager owns what it sent, and what admission adds to that is nobody's.
+  track(registry, scope, { before: undefined, draft, manager: input.options.fieldManager });
+  const { managedFields } = draft.metadata;
   const check = admission(registry, scope, { operation: 'CREATE', object: draft, oldObject: undefined, name: draft.metadata.name ?? '', options: input.options });
   let committed = false;
   try {
     if (await check.admit()) kind.defaults(draft);
     dropDoubleOwners(scope, draft, 'admitted');
-    track(registry, scope, { before: undefined, draft, manager: input.options.fieldManager });
+    keepReadable(draft, managedFields);
     const entry = await store(registry, scope, { draft, check, options: input.options });
     committed = true;
     return entry;
@@ -64,6 +67,13 @@ interface Creation {
   readonly options: WriteOptions;
 }
 
+/** A copy to try a generated name on; who owns what is the same in all of them. */
+function copyOf({ metadata: { managedFields, ...metadata }, ...rest }: Draft): Draft {
+  const copy = cloneJson({ kind: rest.kind, apiVersion: rest.apiVersion, metadata, ...rest }) as Draft;
+  if (managedFields !== undefined) copy.metadata.managedFields = managedFields;
+  return copy;
+}
+
 /** A generated name that is taken is drawn again. */
 async function store(registry: Registry, scope: RequestScope, creation: Creation): Promise<Entry> {
   const { check, options } = creation;
@@ -71,7 +81,7 @@ async function store(registry: Registry, scope: RequestScope, creation: Creation
   const generated = !creation.draft.metadata.name && Boolean(creation.draft.metadata.generateName);
   const ttl = ttlSeconds(registry, scope);
   for (let attempt = 1; ; attempt++) {
-    const draft = generated ? cloneJson(creation.draft) : creation.draft;
+    const draft = generated ? copyOf(creation.draft) : creation.draft;
     prepareNew(registry, scope, draft);
     validateNew(scope, draft);
     for (const text of kind.warnings(draft, undefined)) scope.warn(text);

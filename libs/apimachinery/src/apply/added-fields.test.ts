@@ -71,6 +71,18 @@ describe('a pool of sets', () => {
     expect(setOf('first')).toEqual({ 'f:first': {} });
   });
 
+  test('keeps nothing of what every object has for itself', () => {
+    const pool = new FieldSetPool();
+    const status = (ip: string): FieldSet => {
+      const ips = pool.setOf(pool.item(pool.begin('items'), `k:{"ip":"${ip}"}`, emptyFieldSet));
+      return pool.setOf(pool.field(pool.field(pool.begin('fields'), 'phase', emptyFieldSet), 'podIPs', ips));
+    };
+    const frozen = Array.from({ length: 5000 }, (_, i) => status(`10.0.${i >> 8}.${i & 255}`)).filter(Object.isFrozen);
+    expect(frozen.length).toBeGreaterThan(0);
+    expect(frozen.length).toBeLessThan(100);
+    expect(status('10.1.1.1')).toEqual({ 'f:phase': {}, 'f:podIPs': { 'k:{"ip":"10.1.1.1"}': {} } });
+  });
+
   test('tells a field from an item of the same text', () => {
     const pool = new FieldSetPool();
     expect(pool.setOf(pool.field(pool.begin('fields'), 'v:1', emptyFieldSet))).toEqual({ 'f:v:1': {} });

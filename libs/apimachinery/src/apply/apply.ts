@@ -6,7 +6,7 @@ import { checkApplied, joinProblems } from './check-applied.ts';
 import { compareObjects } from './compare.ts';
 import { type Effect, effectOf } from './effect.ts';
 import { emptyFieldSet, type FieldPath, type FieldSet, formatPath, insertPath, isEmptySet, isSubset, listPaths, newFieldSet, subtractSets, subtractTrees } from './field-set.ts';
-import { subtraction, treeSubtraction, union } from './field-set-memory.ts';
+import { ownedByCreator, union } from './field-set-memory.ts';
 import { lastAppliedSet, withLastApplied } from './last-applied.ts';
 import { decodeManagers, describeManager, encodeManagers, isReset, type ManagedFieldsEntry, type Manager, managerId, type Managers } from './managed-fields.ts';
 import { mergeValues } from './merge-values.ts';
@@ -132,16 +132,15 @@ export function trackUpdate(options: TrackOptions): Fields {
   // What is not tracked since its creation is only from its first apply on.
   if (managers.size === 0 && metadataOf(before)['uid']) return object;
   if (before === undefined && managers.size === 0) {
-    const set = subtraction(treeSubtraction(addedFields(object, schema), resetSet(options.resetFields)), unowned);
+    const set = ownedByCreator(addedFields(object, schema), { ignored: resetSet(options.resetFields), unowned });
     return withManagers(object, new Map([['', { name: manager, operation: 'Update', apiVersion, subresource, time: nowIso, set }]]));
   }
-  const self = 'current operation';
-  const effect = effectOf({ before, after, schema, apiVersion, versions: options.versions, managers, self, ignored: resetSet(options.resetFields) });
-  const taken = subtraction(effect.gained, unowned);
+  const id = managerId({ name: manager, operation: 'Update', apiVersion, subresource });
+  const effect = effectOf({ before, after, schema, apiVersion, versions: options.versions, managers, self: 'current operation', keeper: id, ignored: resetSet(options.resetFields) });
+  const taken = subtractSets(effect.gained, unowned);
   if (managers === live && isEmptySet(taken) && isEmptySet(effect.removed)) return withEntries(object, entriesOf(before));
   if (isEmptySet(taken)) return withManagers(object, effect.managers);
   const entry: Manager = { name: manager, operation: 'Update', apiVersion, subresource, time: nowIso, set: taken };
-  const id = managerId(entry);
   const previous = effect.managers.get(id);
   effect.managers.set(id, previous ? { ...entry, set: union(previous.set, taken) } : entry);
   return withManagers(object, effect.managers);

@@ -1,6 +1,6 @@
 import type { Schema } from '../schema.ts';
-import { type FieldSet, isEmptySet } from './field-set.ts';
-import { intersection, subtraction, treeSubtraction, union } from './field-set-memory.ts';
+import { emptyFieldSet, type FieldSet, isEmptySet, subtractSets, subtractTrees } from './field-set.ts';
+import { intersection, union } from './field-set-memory.ts';
 import type { Manager, Managers } from './managed-fields.ts';
 import { compareObjects } from './compare.ts';
 import { type VersionLookup, viewAt } from './versions.ts';
@@ -13,8 +13,10 @@ export interface Change {
   readonly apiVersion: string;
   readonly versions?: VersionLookup | undefined;
   readonly managers: Managers;
-  /** Identity of the one who changes. */
+  /** Identity of the one who changes, and whose entry stays as it is. */
   readonly self: string;
+  /** Whose fields are not taken from him when he changes them. */
+  readonly keeper?: string;
   readonly ignored: FieldSet;
 }
 
@@ -30,12 +32,12 @@ export interface Effect extends Difference {
 
 function differenceOf({ before, after, schema, ignored }: Pick<Change, 'before' | 'after' | 'schema' | 'ignored'>): Difference {
   const { added, modified, removed } = compareObjects(before, after, schema);
-  return { gained: treeSubtraction(union(modified, added), ignored), removed: treeSubtraction(removed, ignored) };
+  return { gained: subtractTrees(union(modified, added), ignored), removed: subtractTrees(removed, ignored) };
 }
 
 /** What a change takes from the other managers, each of whom sees it at his own version. Those of versions that are gone go. */
 export function effectOf(change: Change): Effect {
-  const { managers, self, apiVersion, versions } = change;
+  const { managers, self, keeper, apiVersion, versions } = change;
   const own = differenceOf(change);
   const seen = new Map<string, Difference | 'gone'>([[apiVersion, own]]);
   const differenceAt = (version: string): Difference | 'gone' => {
@@ -56,9 +58,9 @@ export function effectOf(change: Change): Effect {
     }
     const difference = differenceAt(manager.apiVersion);
     if (difference === 'gone') continue;
-    const set = intersection(manager.set, difference.gained);
+    const set = id === keeper ? emptyFieldSet : intersection(manager.set, difference.gained);
     if (!isEmptySet(set)) conflicts.push({ manager, set });
-    const rest = subtraction(subtraction(manager.set, set), difference.removed);
+    const rest = subtractSets(subtractSets(manager.set, set), difference.removed);
     next.set(id, rest === manager.set ? manager : { ...manager, set: rest });
   }
   return { managers: next, conflicts, ...own };

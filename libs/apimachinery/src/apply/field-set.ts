@@ -76,16 +76,24 @@ export function putElement(out: FieldSetBuilder, element: string, { member, belo
   out[element] = member ? { [here]: leaf, ...rest } : rest;
 }
 
+/** Sorted, as stored, where both are. */
 export function unionSets(a: FieldSet, b: FieldSet): FieldSet {
   if (isEmptySet(a)) return b;
   if (isEmptySet(b)) return a;
-  const out = { ...a } as FieldSetBuilder;
-  for (const element of elementsOf(b)) {
-    const [own, other] = [a[element], b[element] as FieldSet];
-    if (own) putElement(out, element, { member: isMember(a, element) || isMember(b, element), below: unionSets(own, other) });
-    else out[element] = other as FieldSetBuilder;
+  const out = newFieldSet();
+  for (const element of elementsOfBoth(a, b)) {
+    const [own, other] = [a[element], b[element]];
+    if (own && other && own !== other && element !== here) putElement(out, element, { member: isMember(a, element) || isMember(b, element), below: unionSets(own, other) });
+    else out[element] = (own ?? other) as FieldSetBuilder;
   }
   return out;
+}
+
+function elementsOfBoth(a: FieldSet, b: FieldSet): string[] {
+  const elements = Object.keys(a);
+  const count = elements.length;
+  for (const element in b) if (a[element] === undefined) elements.push(element);
+  return elements.length > count ? elements.sort() : elements;
 }
 
 export function intersectSets(a: FieldSet, b: FieldSet): FieldSet {
@@ -120,9 +128,18 @@ export function subtractSets(a: FieldSet, b: FieldSet): FieldSet {
   return out;
 }
 
-/** Paths of `a` that are neither in `b` nor below a path of `b`. */
+/** Does `b` name a path of `a`, or one above it? */
+function covers(a: FieldSet, b: FieldSet): boolean {
+  for (const element in b) {
+    const own = a[element];
+    if (own && element !== here && (isMember(b, element) || covers(own, b[element] as FieldSet))) return true;
+  }
+  return false;
+}
+
+/** Paths of `a` that are neither in `b` nor below a path of `b`. `a` itself where nothing goes. */
 export function subtractTrees(a: FieldSet, b: FieldSet): FieldSet {
-  if (isEmptySet(b)) return a;
+  if (!covers(a, b)) return a;
   const out = newFieldSet();
   for (const element of elementsOf(a)) {
     const [own, other] = [a[element] as FieldSet, b[element]];
@@ -134,7 +151,13 @@ export function subtractTrees(a: FieldSet, b: FieldSet): FieldSet {
 
 /** Are all paths of `a` in `b`? */
 export function isSubset(a: FieldSet, b: FieldSet): boolean {
-  return elementsOf(a).every((element) => (!isMember(a, element) || isMember(b, element)) && isSubset(a[element] as FieldSet, b[element] ?? emptyFieldSet));
+  if (a === b) return true;
+  for (const element in a) {
+    if (element === here) continue;
+    if (isMember(a, element) && !isMember(b, element)) return false;
+    if (!isSubset(a[element] as FieldSet, b[element] ?? emptyFieldSet)) return false;
+  }
+  return true;
 }
 
 /** Every path: those that end here first, each level sorted. */

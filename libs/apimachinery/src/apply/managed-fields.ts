@@ -1,5 +1,5 @@
 import { decodeFieldSet, emptyFieldSet, type FieldSet, isEmptySet } from './field-set.ts';
-import { encoding, union } from './field-set-memory.ts';
+import { encoding, isKnown, union } from './field-set-memory.ts';
 import { pool } from './added-fields.ts';
 
 /** An entry of `metadata.managedFields`. */
@@ -35,24 +35,12 @@ export function managerId(manager: Pick<Manager, 'name' | 'operation' | 'apiVers
   return `${name}\n${operation}\n${operation === 'Apply' ? '' : apiVersion}\n${subresource}`;
 }
 
-/** Sets that were checked, or made, once: neither they nor their JSON ever change. */
-const known = new WeakSet<object>();
-
 function decodeFields(json: unknown): FieldSet | undefined {
   if (json === undefined) return emptyFieldSet;
   if (typeof json !== 'object' || json === null) return undefined;
-  if (known.has(json)) return json as FieldSet;
+  if (isKnown(json)) return json;
   const set = decodeFieldSet(json);
-  if (!set) return undefined;
-  const shared = pool.shared(set);
-  known.add(shared);
-  return shared;
-}
-
-function encodeFields(set: FieldSet): FieldSet {
-  const json = encoding(set);
-  known.add(json);
-  return json;
+  return set && pool.shared(set);
 }
 
 function decodeEntry(entry: ManagedFieldsEntry): Manager | undefined {
@@ -120,7 +108,7 @@ export function encodeManagers(managers: Managers): ManagedFieldsEntry[] {
     apiVersion: manager.apiVersion,
     ...(manager.time === undefined ? {} : { time: manager.time }),
     fieldsType: 'FieldsV1',
-    fieldsV1: encodeFields(manager.set),
+    fieldsV1: encoding(manager.set),
     ...(manager.subresource === '' ? {} : { subresource: manager.subresource }),
   }));
 }
