@@ -1,4 +1,6 @@
+import { ConfigMaps } from '@orrery/api';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { AdmissionPlugin } from '../src/pipeline/index.ts';
 import { startTestServer, type TestServer } from './test-server.ts';
 
 let t: TestServer;
@@ -64,6 +66,31 @@ describe('patches that are held against fields', () => {
     expect([strict.code, strict.body.message]).toEqual([400, 'error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  line 6: key "a" already set in map']);
     const warned = await send('PATCH', `${configMaps}/yaml?fieldManager=m`, text, applied);
     expect([warned.code, warned.warnings, warned.body.data]).toEqual([201, ['line 6: key "a" already set in map'], { a: '2' }]);
+  });
+});
+
+describe('admission of new objects', () => {
+  /** Adds a key, and gives what the sender owns to nobody that can be read where it is told to. */
+  const plugin: AdmissionPlugin = {
+    name: 'Test',
+    handles: ({ kind }) => kind.kind === 'ConfigMap',
+    admit({ object }) {
+      const { metadata, data } = object as { metadata: { managedFields?: unknown }; data: Record<string, string> };
+      data['added'] = 'by admission';
+      if (data['spoil']) metadata.managedFields = [{ manager: 'spoiled', operation: 'Nothing' }];
+    },
+  };
+
+  it.each<Record<string, string>>([{ sent: '1' }, { sent: '1', spoil: 'yes' }])('leaves who owns what as it was sent: %o', async (data) => {
+    const admitting = await startTestServer({}, { plugins: [() => ({ admission: [plugin] })] });
+    try {
+      const made: any = await admitting.api.create(ConfigMaps, { metadata: { name: 'owned', namespace: 'default' }, data });
+      expect(made.data).toEqual({ ...data, added: 'by admission' });
+      const owned = Object.keys(data).map((key) => `f:${key}`);
+      expect(made.metadata.managedFields.map(({ fieldsV1 }: { fieldsV1: object }) => fieldsV1)).toEqual([{ 'f:data': Object.fromEntries([['.', {}], ...owned.map((key) => [key, {}])]) }]);
+    } finally {
+      await admitting.stop();
+    }
   });
 });
 

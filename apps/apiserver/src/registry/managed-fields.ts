@@ -1,5 +1,5 @@
 import { type KindDescriptor, schemaOf } from '@orrery/api';
-import { type KubeObject, type ManagedFieldsEntry, type ObjectSchema, type VersionLookup, cloneJson, deepEqual, formatApiVersion, parseApiVersion, trackUpdate } from '@orrery/apimachinery';
+import { type KubeObject, type ManagedFieldsEntry, type ObjectSchema, type VersionLookup, cloneJson, decodeManagers, deepEqual, formatApiVersion, parseApiVersion, trackUpdate } from '@orrery/apimachinery';
 import { rfc3339 } from '@orrery/runtime';
 import type { Conversions } from './conversions.ts';
 import type { Draft } from './metadata.ts';
@@ -50,7 +50,7 @@ export function ownership(registry: Registry, scope: RequestScope, conversions?:
 const entriesOf = (object: KubeObject | undefined): readonly ManagedFieldsEntry[] | undefined =>
   (object?.metadata as { managedFields?: readonly ManagedFieldsEntry[] } | undefined)?.managedFields;
 
-/** Records in metadata.managedFields who changed what. Call after mutating admission. */
+/** Records in metadata.managedFields who changed what. Of new objects before mutating admission, of others after it. */
 export function track(registry: Registry, scope: RequestScope, change: { before: KubeObject | undefined; draft: Draft; manager: string; conversions?: Conversions }): Draft {
   const { before, draft, manager, conversions } = change;
   const known = entriesOf(before);
@@ -59,6 +59,11 @@ export function track(registry: Registry, scope: RequestScope, change: { before:
   const tracked = trackUpdate({ before, after: draft, manager, ...ownership(registry, scope, conversions) });
   draft.metadata = (tracked as unknown as Draft).metadata;
   return draft;
+}
+
+/** What admission made of managedFields holds unless it cannot be read. */
+export function keepReadable(draft: Draft, tracked: unknown): void {
+  if (draft.metadata.managedFields !== tracked && !decodeManagers(entriesOf(draft))) draft.metadata.managedFields = tracked;
 }
 
 const sameButForTime = (entry: ManagedFieldsEntry, other: ManagedFieldsEntry | undefined): boolean => other !== undefined && deepEqual({ ...entry, time: '' }, { ...other, time: '' });

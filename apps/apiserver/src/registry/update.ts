@@ -6,7 +6,7 @@ import { type Admission, admission } from './admission-chain.ts';
 import { type Decision, type UpdateOutcome, guaranteedUpdate } from './commit.ts';
 import { prepareNew, ttlSeconds, validateNew } from './create.ts';
 import { conversionsOf } from './conversions.ts';
-import { keepTimes, track } from './managed-fields.ts';
+import { keepReadable, keepTimes, track } from './managed-fields.ts';
 import { type Draft, asDraft, keepSystemFields, matchNamespace } from './metadata.ts';
 import { dropDoubleOwners } from './owner-references.ts';
 import { type Registry, type RequestScope, type WriteOptions, subjectOf } from './registry.ts';
@@ -173,11 +173,13 @@ async function decideCreate(registry: Registry, scope: RequestScope, input: Upda
   const draft = asDraft(kind, await input.transform(undefined));
   checkIdentity(scope, draft);
   kind.defaults(draft);
+  if (!input.isTracked) track(registry, scope, { before: undefined, draft, manager: input.options.fieldManager });
+  const { managedFields } = draft.metadata;
   const check = admission(registry, scope, { operation: 'CREATE', object: draft, oldObject: undefined, name: info.name, options: input.options });
   try {
     if (await check.admit()) kind.defaults(draft);
     dropDoubleOwners(scope, draft, 'admitted');
-    if (!input.isTracked) track(registry, scope, { before: undefined, draft, manager: input.options.fieldManager });
+    keepReadable(draft, managedFields);
     prepareNew(registry, scope, draft);
     validateNew(scope, draft);
     await scope.checkCreate?.();
