@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the images that infra/Dockerfile and infra/compose.yaml start from, under their usual names, on a machine that
-# cannot pull any: node from this repository's packages, nats-server, a shell and sleep from this machine, with the libraries
-# they need. Does nothing for an image that is there or can be pulled.
+# cannot pull any: node from this repository's packages, nats-server, a shell, sleep, nft, ip and conntrack from this machine, with the
+# libraries they need. Does nothing for an image that is there or can be pulled.
 #   DOCKER=docker infra/base-image.sh
 set -euo pipefail
 docker="${DOCKER:-docker}"
@@ -32,24 +32,28 @@ skeleton() {
   add "$rootfs" "$(readlink -f "$(command -v readlink)")" /bin/readlink
   for library in libnss_files.so.2 libnss_dns.so.2 libresolv.so.2; do
     local path
-    path="$(ldconfig -p | awk -v l="$library" '$1 == l { print $NF; exit }')"
+    path="$(ldconfig -p | awk -v l="$library" '$1 == l && !found { print $NF; found = 1 }')"
     [ -z "$path" ] || install -D -m 0755 "$path" "$rootfs$path"
   done
 }
 
 import_image() {
   local rootfs="$1" name="$2"
-  tar -C "$rootfs" -c . | "$docker" import --change 'ENV PATH=/usr/local/bin:/usr/bin:/bin' - "$name" >/dev/null
+  tar -C "$rootfs" -c . | "$docker" import --change 'ENV PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' - "$name" >/dev/null
   echo "made $name from this machine's files"
 }
 
 make_node() {
-  local name="node:24-bookworm-slim" rootfs node
+  local name="node:24-bookworm-slim" rootfs node tool path
   if have "$name" || pull "$name"; then return; fi
   node="$(readlink -f "$root/node_modules/.bin/node" 2>/dev/null || command -v node)"
   rootfs="$(mktemp -d)"
   skeleton "$rootfs"
   add "$rootfs" "$node" /usr/local/bin/node
+  for tool in nft ip conntrack; do
+    path="$(PATH="$PATH:/usr/sbin:/sbin" command -v "$tool")" || { echo "$tool is needed to make $name: apt-get install nftables iproute2 conntrack" >&2; exit 1; }
+    add "$rootfs" "$path" "/usr/sbin/$tool"
+  done
   import_image "$rootfs" "$name"
   rm -rf "$rootfs"
 }

@@ -1,4 +1,5 @@
-// Healthy when something listens on every port, and answers 200 at every URL, that is named: `node healthcheck.mjs 2379 http://127.0.0.1:10259/healthz`.
+// Healthy when something listens on every port (of 127.0.0.1, or host:port), and answers 200 at every URL, that is named:
+// `node healthcheck.mjs 2379 http://127.0.0.1:10259/healthz`.
 // Certificates are not looked at: it asks its own container.
 //
 // `network=FILE` ends the container's processes when it is in another network namespace than FILE says, so that the engine starts it again: that
@@ -8,9 +9,10 @@ import { request as http } from 'node:http';
 import { request as https } from 'node:https';
 import { connect } from 'node:net';
 
-const listens = (port) =>
+const listens = (target) =>
   new Promise((resolve, reject) => {
-    const socket = connect(Number(port), '127.0.0.1', () => resolve(socket.destroy()));
+    const [port, host = '127.0.0.1'] = target.split(':').reverse();
+    const socket = connect(Number(port), host, () => resolve(socket.destroy()));
     socket.on('error', reject);
   });
 
@@ -33,7 +35,7 @@ const isInNetworkOf = (file) => {
   throw new Error('the network of this container is gone');
 };
 
-const check = async (target) => (target.startsWith('network=') ? isInNetworkOf(target.slice('network='.length)) : target.includes(':') ? answers(target) : listens(target));
+const check = async (target) => (target.startsWith('network=') ? isInNetworkOf(target.slice('network='.length)) : /^https?:/.test(target) ? answers(target) : listens(target));
 await Promise.all(process.argv.slice(2).map(check)).catch((error) => {
   process.stdout.write(`${error.message}\n`);
   process.exit(1);
