@@ -14,7 +14,7 @@ const shell = createShell();
 const missing = async (command: string, args: readonly string[]): Promise<string | undefined> => noLab ?? (await whyNot(shell, command, args));
 const tools = { conntrack: await missing('conntrack', ['--version']), nft: await missing('nft', ['--version']), iptables: await missing('iptables', ['--version']) };
 
-serviceMatrix('vnet', { create: createVnetWorld, limits: { ipv6: true, keepsClients: true } });
+serviceMatrix('vnet', { create: createVnetWorld, limits: { ipv6: true, keepsClients: true, loopback: true } });
 
 serviceMatrix('nftables', {
   skip: tools.nft ?? tools.conntrack,
@@ -24,9 +24,9 @@ serviceMatrix('nftables', {
 
 serviceMatrix('iptables', {
   skip: tools.iptables ?? tools.conntrack,
-  limits: { ipv6: true, keepsClients: true },
+  limits: { ipv6: true, keepsClients: true, loopback: true },
   create: () =>
-    createLinuxWorld(({ name, namespace, settings }) => createIptablesBackEnd({ iptables: { 4: createIptables(namespace.shell, 4), 6: createIptables(namespace.shell, 6) }, hash: sha256, node: { name }, settings })),
+    createLinuxWorld(({ name, namespace, settings }) => createIptablesBackEnd({ iptables: { 4: createIptables(namespace.shell, 4), 6: createIptables(namespace.shell, 6) }, sysctl: createSysctl(namespace.shell), hash: sha256, node: { name }, settings })),
 });
 
 serviceMatrix('userspace', {

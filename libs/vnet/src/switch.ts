@@ -176,7 +176,8 @@ export class Switch implements VnetSwitch, Uplink {
     const source = { ip: from.sourceFor(to.ip), port: from.ephemeralPort() };
     const arrival: Arrival = { source, to, dialled: to, fromNode: this.node, options };
     if (isLoopback(to.ip)) {
-      const viaNodePort = from === this.hostStack && !from.listenerAt(to) ? this.resolveTcp(arrival, true) : undefined;
+      // Beyond this node nobody may see an address of loopback.
+      const viaNodePort = from === this.hostStack && !from.listenerAt(to) ? this.resolveTcp({ ...arrival, source: { ...source, ip: this.nodeIp } }, true) : undefined;
       return viaNodePort ?? this.connectTo(from, from, arrival);
     }
     return this.forward(from, arrival, 0);
@@ -194,7 +195,7 @@ export class Switch implements VnetSwitch, Uplink {
     if (resolution === 'refuse') return Promise.reject(refused(to));
     if (resolution === 'drop') return timedOut(this.wiring.env.clock, to, options);
     // A pod that reaches itself through a service must not see its own address, or its answer would not pass the switch.
-    const masquerade = (resolution.masquerade || resolution.to.ip === source.ip) && !this.hostStack.ips.includes(source.ip) && !isLoopback(source.ip);
+    const masquerade = (resolution.masquerade || resolution.to.ip === source.ip) && !this.hostStack.ips.includes(source.ip);
     const seen = masquerade ? { masqueraded: { ip: this.nodeIp, port: this.hostStack.ephemeralPort() } } : {};
     return this.forward(from, { ...arrival, to: resolution.to, ...seen }, hop + 1);
   }
@@ -264,13 +265,16 @@ export class Switch implements VnetSwitch, Uplink {
   }
 
   sendDatagram(packet: { from: Stack; source: Endpoint; to: Endpoint; bytes: Uint8Array }): void {
-    const { from, source, to, bytes } = packet;
-    if (isLoopback(to.ip)) {
+    const { from, to, bytes } = packet;
+    let { source } = packet;
+    const nodePort = isLoopback(to.ip) && from === this.hostStack && !from.udpAt(to);
+    if (isLoopback(to.ip) && !nodePort) {
       from.udpAt(to)?.onMessage(bytes, source);
       return;
     }
+    if (nodePort) source = { ...source, ip: this.nodeIp };
     const translation = this.translate(source, to, true);
-    if (!translation) return;
+    if (!translation || (nodePort && translation.backend === to)) return;
     const target = translation.backend;
     if (!this.policies.idle) {
       if (!this.mayLeave('UDP', { source, to: target }) && !this.policies.isAnswer({ source, to: target })) return;
@@ -288,7 +292,7 @@ export class Switch implements VnetSwitch, Uplink {
     const known = this.conntrack.flowOf(source, to);
     if (known && this.services.stillValid('UDP', to, known.backend)) return known;
     if (known) this.conntrack.remove(source, to);
-    const resolution = this.services.resolve('UDP', to, { ip: source.ip, nodeAddress: this.hostStack.ips.includes(to.ip), inside });
+    const resolution = this.services.resolve('UDP', to, { ip: source.ip, nodeAddress: this.hostStack.ips.includes(to.ip) || isLoopback(to.ip), inside });
     if (resolution === 'unmatched') return { backend: to, masquerade: false };
     if (typeof resolution === 'string') return undefined;
     const translation = { backend: resolution.to, masquerade: resolution.masquerade };

@@ -12,7 +12,7 @@ export interface KubeProxyConfiguration {
   readonly nodePortAddresses?: readonly string[];
   readonly clientConnection?: { readonly kubeconfig?: string };
   readonly detectLocal?: { readonly bridgeInterface?: string; readonly interfaceNamePrefix?: string };
-  readonly iptables?: ModeSettings;
+  readonly iptables?: ModeSettings & { readonly localhostNodePorts?: boolean };
   readonly nftables?: ModeSettings;
   readonly ipvs?: ModeSettings & { readonly scheduler?: string; readonly strictARP?: boolean; readonly excludeCIDRs?: readonly string[]; readonly tcpTimeout?: string; readonly tcpFinTimeout?: string; readonly udpTimeout?: string };
 }

@@ -1,15 +1,17 @@
-import type { Iptables } from '@orrery/linux';
+import type { Iptables, Sysctl } from '@orrery/linux';
 import type { BackEnd, Changes, Hash, NodeSettings } from '../linux/back-end.ts';
 import type { ProxyNode, Routing } from '../model/endpoints.ts';
 import type { Family } from '../model/service-port.ts';
 import { type Piece, type PieceContext, renderPiece } from './piece.ts';
-import { type Saved, renderCleanUp, renderFull, renderPartial } from './tables.ts';
+import { type Saved, answersOnLoopback, renderCleanUp, renderFull, renderPartial } from './tables.ts';
 
 export interface IptablesOptions {
   readonly iptables: Partial<Record<Family, Iptables>>;
   readonly hash: Hash;
   readonly node: ProxyNode;
   readonly settings: NodeSettings;
+  /** For node ports on loopback. */
+  readonly sysctl?: Sysctl;
   /** What a service becomes; by default upstream's chains. */
   readonly render?: (routings: readonly Routing[], context: PieceContext) => Piece;
   /** Rules beside those of services. */
@@ -59,6 +61,7 @@ export function createIptablesBackEnd(options: IptablesOptions): BackEnd {
     mode: 'iptables',
     repairs: true,
     async sync(changes) {
+      if (changes.full && answersOnLoopback(4, options.settings)) await options.sysctl?.set({ 'net/ipv4/conf/all/route_localnet': '1' });
       for (const table of tables) await table.sync(changes);
     },
     async cleanUp() {

@@ -32,7 +32,10 @@ it('renders all of a LoadBalancer under external policy Local, for iptables-rest
     :KUBE-PROXY-FIREWALL - [0:0]
     :KUBE-NODEPORTS - [0:0]
     :KUBE-FORWARD - [0:0]
+    :KUBE-FIREWALL - [0:0]
     :KUBE-EXTERNAL-SERVICES - [0:0]
+    -I OUTPUT 1 -m comment --comment "kubernetes packets to loopback" -j KUBE-FIREWALL
+    -I INPUT 1 -m comment --comment "kubernetes packets to loopback" -j KUBE-FIREWALL
     -I FORWARD 1 -m conntrack --ctstate NEW -m comment --comment "kubernetes load balancer firewall" -j KUBE-PROXY-FIREWALL
     -I OUTPUT 1 -m conntrack --ctstate NEW -m comment --comment "kubernetes load balancer firewall" -j KUBE-PROXY-FIREWALL
     -I INPUT 1 -m conntrack --ctstate NEW -m comment --comment "kubernetes load balancer firewall" -j KUBE-PROXY-FIREWALL
@@ -44,6 +47,7 @@ it('renders all of a LoadBalancer under external policy Local, for iptables-rest
     -I INPUT 1 -m conntrack --ctstate NEW -m comment --comment "kubernetes externally-visible service portals" -j KUBE-EXTERNAL-SERVICES
     -A KUBE-PROXY-FIREWALL -m comment --comment "ns1/svc1:p80 traffic not accepted by KUBE-FW-XPGD46QRK7WJZT7O" -m tcp -p tcp -d 1.2.3.4 --dport 80 -j DROP
     -A KUBE-NODEPORTS -m comment --comment "ns1/svc1:p80 health check node port" -m tcp -p tcp --dport 30000 -j ACCEPT
+    -A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP
     -A KUBE-FORWARD -m comment --comment "kubernetes forwarding rules" -m mark --mark 0x00004000/0x00004000 -j ACCEPT
     -A KUBE-FORWARD -m comment --comment "kubernetes forwarding conntrack rule" -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
     COMMIT
@@ -163,4 +167,14 @@ it('forgets nothing when the kernel refuses: the same change is tried again', as
   await backEnd.sync(change);
   expect(restored).toHaveLength(2);
   expect(restored[1]).toContain('--to-destination 10.180.0.2:80');
+});
+
+it('node ports on loopback: only over IPv4, only where they answer everywhere, and not for neighbours', () => {
+  const full = (family: 4 | 6, over: Partial<NodeSettings>): string[] => renderFull(family, { pieces: [], settings: { ...settings, localhostNodePorts: true, ...over }, saved: nothingSaved }).split('\n');
+  const nodePorts = (lines: readonly string[]): string[] => lines.filter((line) => line.endsWith('-j KUBE-NODEPORTS') && line.startsWith('-A KUBE-SERVICES')).map((line) => line.replace(/.*last rule in this chain" /, ''));
+  expect(nodePorts(full(4, {}))).toEqual(['-m addrtype --dst-type LOCAL -j KUBE-NODEPORTS']);
+  expect(full(4, {}).filter((line) => line.startsWith('-A KUBE-FIREWALL'))).toHaveLength(1);
+  expect(nodePorts(full(6, {}))).toEqual(['-m addrtype --dst-type LOCAL ! -d ::1/128 -j KUBE-NODEPORTS']);
+  expect(nodePorts(full(4, { localhostNodePorts: false }))).toEqual(['-m addrtype --dst-type LOCAL ! -d 127.0.0.0/8 -j KUBE-NODEPORTS']);
+  expect(full(4, { nodePortAddresses: ['10.0.0.1'] }).filter((line) => line.startsWith('-A KUBE-FIREWALL'))).toEqual([]);
 });

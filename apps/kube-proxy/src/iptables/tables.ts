@@ -13,13 +13,15 @@ const jumps: readonly { readonly table: Table; readonly from: string; readonly t
   { table: 'filter', from: 'INPUT', to: 'KUBE-PROXY-FIREWALL', comment: 'kubernetes load balancer firewall', match: '-m conntrack --ctstate NEW' },
   { table: 'filter', from: 'OUTPUT', to: 'KUBE-PROXY-FIREWALL', comment: 'kubernetes load balancer firewall', match: '-m conntrack --ctstate NEW' },
   { table: 'filter', from: 'FORWARD', to: 'KUBE-PROXY-FIREWALL', comment: 'kubernetes load balancer firewall', match: '-m conntrack --ctstate NEW' },
+  { table: 'filter', from: 'INPUT', to: 'KUBE-FIREWALL', comment: 'kubernetes packets to loopback', match: '' },
+  { table: 'filter', from: 'OUTPUT', to: 'KUBE-FIREWALL', comment: 'kubernetes packets to loopback', match: '' },
   { table: 'nat', from: 'OUTPUT', to: 'KUBE-SERVICES', comment: 'kubernetes service portals', match: '' },
   { table: 'nat', from: 'PREROUTING', to: 'KUBE-SERVICES', comment: 'kubernetes service portals', match: '' },
   { table: 'nat', from: 'POSTROUTING', to: 'KUBE-POSTROUTING', comment: 'kubernetes postrouting rules', match: '' },
 ];
 
 const sharedChains: Readonly<Record<Table, readonly string[]>> = {
-  filter: ['KUBE-SERVICES', 'KUBE-EXTERNAL-SERVICES', 'KUBE-FORWARD', 'KUBE-NODEPORTS', 'KUBE-PROXY-FIREWALL'],
+  filter: ['KUBE-SERVICES', 'KUBE-EXTERNAL-SERVICES', 'KUBE-FIREWALL', 'KUBE-FORWARD', 'KUBE-NODEPORTS', 'KUBE-PROXY-FIREWALL'],
   nat: ['KUBE-SERVICES', 'KUBE-NODEPORTS', 'KUBE-POSTROUTING', 'KUBE-MARK-MASQ'],
 };
 
@@ -31,17 +33,27 @@ const tables: readonly Table[] = ['filter', 'nat'];
 /** What `iptables-save` printed of the tables, by table. */
 export type Saved = Readonly<Record<Table, string>>;
 
-function fixedRules(table: Table, family: Family, { masqueradeBit, nodePortAddresses }: NodeSettings): string[] {
+/** Node ports answer on loopback only where they answer everywhere, and only over IPv4, as upstream has it. */
+export function answersOnLoopback(family: Family, { localhostNodePorts, nodePortAddresses }: NodeSettings): boolean {
+  return family === 4 && localhostNodePorts === true && nodePortAddresses.length === 0;
+}
+
+function fixedRules(table: Table, family: Family, settings: NodeSettings): string[] {
+  const { masqueradeBit, nodePortAddresses } = settings;
   const mark = `0x${(1 << masqueradeBit).toString(16).padStart(8, '0')}`;
   if (table === 'filter') {
     return [
+      // The kernel would send on what it no longer knows without translating it back, and the client would break its connection off.
+      '-A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP',
+      // Routing to loopback is on for the node's own programs, not for its neighbours.
+      ...(answersOnLoopback(family, settings) ? ['-A KUBE-FIREWALL -m comment --comment "block incoming localnet connections" -d 127.0.0.0/8 ! -s 127.0.0.0/8 -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP'] : []),
       `-A KUBE-FORWARD -m comment --comment "kubernetes forwarding rules" -m mark --mark ${mark}/${mark} -j ACCEPT`,
       '-A KUBE-FORWARD -m comment --comment "kubernetes forwarding conntrack rule" -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
     ];
   }
   const note = '-m comment --comment "kubernetes service nodeports; NOTE: this must be the last rule in this chain"';
   const own = nodePortAddresses.filter((at) => at.includes(':') === (family === 6));
-  const loopback = family === 6 ? '' : ' ! -d 127.0.0.0/8';
+  const loopback = answersOnLoopback(family, settings) ? '' : ` ! -d ${family === 6 ? '::1/128' : '127.0.0.0/8'}`;
   const nodePorts = nodePortAddresses.length ? own.map((at) => `-A KUBE-SERVICES ${note} -d ${at} -j KUBE-NODEPORTS`) : [`-A KUBE-SERVICES ${note} -m addrtype --dst-type LOCAL${loopback} -j KUBE-NODEPORTS`];
   return [
     ...nodePorts,

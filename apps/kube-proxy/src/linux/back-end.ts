@@ -31,6 +31,8 @@ export interface NodeSettings {
   readonly local: Partial<Record<Family, LocalDetector>>;
   /** Addresses or ranges of the node on which node ports answer; empty: on all but loopback. */
   readonly nodePortAddresses: readonly string[];
+  /** Mode iptables: node ports answer on 127.0.0.1, too, where they answer on all addresses. */
+  readonly localhostNodePorts?: boolean;
   readonly masqueradeAll: boolean;
   /** Bit of the packet mark that asks for masquerading. */
   readonly masqueradeBit: number;

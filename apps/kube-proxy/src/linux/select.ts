@@ -50,10 +50,10 @@ export interface BackEndOptions {
 
 export function createBackEnd(mode: LinuxMode, { shell, node, nodeIps, settings }: BackEndOptions): BackEnd {
   const iptables = { 4: createIptables(shell, 4), 6: createIptables(shell, 6) };
-  const base = { hash: sha256, node, settings };
+  const base = { hash: sha256, node, settings: { ...settings, localhostNodePorts: settings.localhostNodePorts === true && mode === 'iptables' } };
   switch (mode) {
     case 'nftables': return createNftablesBackEnd({ ...base, nft: createNft(shell) });
-    case 'iptables': return createIptablesBackEnd({ ...base, iptables });
+    case 'iptables': return createIptablesBackEnd({ ...base, iptables, sysctl: createSysctl(shell) });
     case 'userspace': return createUserspaceBackEnd({ ...base, iptables, open: openForwarder, nodeIps: Object.fromEntries(nodeIps.map((ip) => [familyOf(ip), ip])) });
     case 'ipvs': return createIpvsBackEnd({ ...base, iptables, nodeIps, scheduler: settings.ipvsScheduler, own: settings.ipvs, sysctl: createSysctl(shell), ipvs: createIpvs(shell), ipset: createIpset(shell), ip: createIp(shell) });
   }

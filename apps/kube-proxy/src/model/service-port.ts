@@ -31,16 +31,18 @@ export interface ServicePort {
 
 const defaultAffinitySeconds = 10_800;
 const proxyNameLabel = 'service.kubernetes.io/service-proxy-name';
+const headlessLabel = 'service.kubernetes.io/headless';
 
 export function familyOf(address: string): Family {
   return address.includes(':') ? 6 : 4;
 }
 
-/** False for what upstream's kube-proxy leaves alone: headless services, ExternalName, services of another proxy. */
+/** False for what upstream's kube-proxy leaves alone: headless services (or such as are labelled so), ExternalName, services of another proxy. */
 export function isProxied(service: Service): boolean {
   const spec = service.spec;
   if (!spec || spec.type === 'ExternalName' || !spec.clusterIP || spec.clusterIP === 'None') return false;
-  return service.metadata?.labels?.[proxyNameLabel] === undefined;
+  const labels = service.metadata?.labels;
+  return labels?.[proxyNameLabel] === undefined && labels?.[headlessLabel] === undefined;
 }
 
 function affinityOf({ spec }: Service): number {

@@ -16,7 +16,7 @@ interface WorldNode {
 /** What makes a back end for one node; `node` is where its programs and sockets live. */
 export type MakeBackEnd = (node: { name: string; namespace: LabNamespace; nodeIps: { 4: string; 6: string }; settings: NodeSettings }) => Promise<BackEnd> | BackEnd;
 
-const settings: NodeSettings = { families: [4, 6], local: { 4: { cidr: '10.244.0.0/16' }, 6: { cidr: 'fd00:244::/32' } }, nodePortAddresses: [], masqueradeAll: false, masqueradeBit: 14 };
+const settings: NodeSettings = { families: [4, 6], local: { 4: { cidr: '10.244.0.0/16' }, 6: { cidr: 'fd00:244::/32' } }, nodePortAddresses: [], localhostNodePorts: true, masqueradeAll: false, masqueradeBit: 14 };
 
 /** Two nodes of real network namespaces, which end with the test. */
 export async function createLinuxWorld(make: MakeBackEnd): Promise<World> {

@@ -43,6 +43,8 @@ export interface WorldLimits {
   readonly keepsClients: boolean;
   /** An external policy Local binds clients inside the cluster to the endpoints of the node, where it has some, as virtual servers do. */
   readonly bindsInside?: boolean;
+  /** Node ports answer on 127.0.0.1 of their node. */
+  readonly loopback?: boolean;
 }
 
 type Conditions = { ready?: boolean; serving?: boolean; terminating?: boolean };
@@ -96,6 +98,7 @@ const cases: readonly Case[] = [
       ['outside', 'node-port-a', { from: ['a1', 'b1'], seen: 'node' }],
       ['b2', 'node-port-a', { from: ['a1', 'b1'], seen: 'node' }],
       ['a', 'node-port-a', { from: ['a1', 'b1'], seen: 'node' }],
+      ['a', 'loopback', { from: ['a1', 'b1'], seen: 'node' }],
     ],
   },
   { name: 'NodePort without endpoints', spec: { type: 'NodePort', ports: [{ port: 80, nodePort }] }, endpoints: {}, asks: [['outside', 'node-port-a', 'refused']] },
@@ -146,6 +149,7 @@ function build(world: World, { spec, status = {}, endpoints }: Pick<Case, 'spec'
 function target(world: World, to: string): { ip: string; port: number } {
   const fixed: Record<string, string> = { cluster: clusterIp, external: externalIp, balancer: balancerIp };
   const ip = fixed[to];
+  if (to === 'loopback') return { ip: '127.0.0.1', port: nodePort };
   return ip ? { ip, port: 80 } : { ip: world.ips(to.endsWith('a') ? 'a' : 'b')[0] ?? '', port: nodePort };
 }
 
@@ -182,6 +186,7 @@ export function serviceMatrix(title: string, { create, limits, skip }: { create:
     it.each(cases.map((row) => [row.name, row] as const))('%s', async (_name, row) => {
       await world.apply([build(world, row)]);
       for (const [from, to, expected] of row.asks) {
+        if (to === 'loopback' && !limits.loopback) continue;
         for (const protocol of protocols) {
           // Nobody tells a sender of datagrams that they are refused, unless it is connected and the network says so.
           if (protocol === 'UDP' && typeof expected === 'string') continue;

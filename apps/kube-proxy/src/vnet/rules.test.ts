@@ -31,6 +31,11 @@ function slice(endpoints: [ip: string, node: string, conditions?: Conditions][],
 const ips = (rules: readonly ServiceRule[]): string[][] => rules.map((rule) => rule.backends.map((b) => b.ip));
 
 describe('serviceRules', () => {
+  it.each(['service.kubernetes.io/headless', 'service.kubernetes.io/service-proxy-name'])('leaves a service alone that is labelled %s', (label) => {
+    const { metadata, ...rest } = service({});
+    expect(serviceRules({ ...rest, metadata: { ...metadata, labels: { [label]: '' } } }, [slice([['10.244.0.2', 'node-1']])], here)).toEqual([]);
+  });
+
   it('sends the cluster address to the ready endpoints at their target port', () => {
     const rules = serviceRules(service({}), [slice([['10.244.0.2', 'node-1'], ['10.244.1.2', 'node-2'], ['10.244.1.3', 'node-2', { ready: false }]])], here);
     expect(rules).toHaveLength(1);
