@@ -13,6 +13,7 @@ import { ImageCollector } from './images/image-collector.ts';
 import { ImageManager } from './images/image-manager.ts';
 import { parallelPulls } from './images/pull-gate.ts';
 import type { KubeletContext } from './kubelet-context.ts';
+import { LogRotator } from './logs/log-rotator.ts';
 import { NodeAgent } from './node/node-agent.ts';
 import { kubeletVersion } from './node/node-status.ts';
 import { isStatic } from './pods/pod-spec.ts';
@@ -95,6 +96,7 @@ class KubeletComponent implements Kubelet {
   private readonly watcher: PluginWatcher | undefined;
   private readonly shutdowns: ShutdownManager;
   private readonly collector: ImageCollector;
+  private readonly rotator: LogRotator;
   private readonly statics: StaticPods;
   private readonly mirrors: MirrorPods;
   private readonly runtimeEvents: RuntimeEvents;
@@ -166,6 +168,7 @@ class KubeletComponent implements Kubelet {
     this.shutdowns = new ShutdownManager(env, { kubelet: this, changed: () => void this.agent.check() });
     this.evictions = new EvictionManager(env, { kubelet: this, changed: () => void this.agent.check(), reclaimDisk: () => this.collector.collect({ all: true }) });
     this.collector = new ImageCollector(env, this);
+    this.rotator = new LogRotator(env, this);
     const changes = { changed: this.pods.runtimeChanged.bind(this.pods), lost: () => this.runtimeLost() };
     this.runtimeEvents = new RuntimeEvents(env, { runtime, changes, relistMs: config.relistSeconds * 1000 });
   }
@@ -196,6 +199,7 @@ class KubeletComponent implements Kubelet {
       this.watcher?.start();
       this.shutdowns.start();
       this.collector.start();
+      this.rotator.start();
       this.serving = true;
     } finally {
       signal?.removeEventListener('abort', abort);
@@ -214,6 +218,7 @@ class KubeletComponent implements Kubelet {
     await this.devices?.stop();
     this.shutdowns.stop();
     this.collector.stop();
+    this.rotator.stop();
     this.statics.stop();
     this.mirrors.stop();
     this.runtimeEvents.stop();

@@ -1,3 +1,11 @@
+/** Which bytes of a log there are. */
+export interface LogExtent {
+  readonly start: number;
+  readonly end: number;
+  /** Changes when another file takes the log's place (it was rotated); absent where that cannot be. */
+  readonly file?: string;
+}
+
 /**
  * Where the kubelet reads container logs from: the files at `PodSandboxConfig.log_directory` + `ContainerConfig.log_path`
  * that the runtime writes in the CRI format, one line `<RFC 3339 with nanoseconds> <stdout|stderr> <F|P> <text>\n` a
@@ -6,13 +14,22 @@
  */
 export interface LogSource {
   /** Offsets of the first byte that is kept (0 unless old lines were dropped) and behind the last; undefined: no such log. */
-  extent(path: string): Promise<{ start: number; end: number } | undefined>;
+  extent(path: string): Promise<LogExtent | undefined>;
   /** Bytes from `offset` (not before the extent's start), at most `length`; empty at the end or when the log is gone. */
   read(path: string, offset: number, length: number): Promise<Uint8Array>;
   /** Calls `changed` after the log grew, was truncated or removed. Returns what ends the watch. */
   watch(path: string, changed: () => void): () => void;
-  /** Removes the log or, given a directory, all logs below it. */
+  /** Removes the log, with what was rotated of it, or, given a directory, all logs below it. */
   remove(path: string): Promise<void>;
+  /**
+   * Moves the log aside (`PATH.STAMP`), so that its writer begins a new one when it is told to open it again; at most `maxFiles` are kept, the new
+   * one included, all but the latest moved one compressed (`.gz`). Absent where logs bound themselves.
+   */
+  rotate?(path: string, options: { readonly maxFiles: number; readonly stamp: string }): Promise<void>;
+  /** Undoes the last rotation of a log whose writer could not be told. */
+  unrotate?(path: string, stamp: string): Promise<void>;
+  /** Where the log's latest past lies that is not compressed: what was written just before it was rotated. */
+  rotated?(path: string): Promise<string | undefined>;
 }
 
 /** One line in the CRI log format. `timeNs` is nanoseconds since the epoch. */

@@ -91,15 +91,41 @@ export async function* readLogs(source: LogSource, path: string, options: LogOpt
   const splitter = new LineSplitter();
   const state = { continued: false };
   let left = options.limitBytes ?? Infinity;
-  let offset = options.tailLines === undefined ? ((await source.extent(path))?.start ?? 0) : await tailOffset(source, path, options.tailLines);
+  const first = await source.extent(path);
+  let file = first?.file;
+  let offset = options.tailLines === undefined ? (first?.start ?? 0) : await tailOffset(source, path, options.tailLines);
+  /** What is left of a log that was rotated since it was last read. */
+  const past: { path: string; offset: number }[] = [];
+  let moved = false;
+  const block = async (): Promise<Uint8Array> => {
+    for (let [old] = past; old; [old] = past) {
+      const bytes = await source.read(old.path, old.offset, blockBytes);
+      if (bytes.length) {
+        old.offset += bytes.length;
+        return bytes;
+      }
+      past.shift();
+    }
+    const bytes = await source.read(path, offset, blockBytes);
+    // Another file may have taken the log's place since it was looked at: these bytes are not what follows then.
+    moved = source.rotated !== undefined && bytes.length > 0 && (await source.extent(path))?.file !== file;
+    if (moved) return new Uint8Array(0);
+    offset += bytes.length;
+    return bytes;
+  };
   while (!context.signal.aborted) {
     const next = change(source, path, context);
     try {
       const wasRunning = context.running();
       const extent = await source.extent(path);
+      if (extent?.file !== file) {
+        const old = file === undefined ? undefined : await source.rotated?.(path);
+        if (old !== undefined) past.push({ path: old, offset });
+        file = extent?.file;
+        offset = extent?.start ?? 0;
+      }
       offset = extent && offset > extent.end ? extent.start : Math.max(offset, extent?.start ?? 0);
-      for (let bytes = await source.read(path, offset, blockBytes); bytes.length; bytes = await source.read(path, offset, blockBytes)) {
-        offset += bytes.length;
+      for (let bytes = await block(); bytes.length; bytes = await block()) {
         const text = splitter.push(bytes).map((line) => rendered(line, options, state) ?? '').join('');
         if (!text) continue;
         const out = Buffer.from(text);
@@ -107,6 +133,7 @@ export async function* readLogs(source: LogSource, path: string, options: LogOpt
         left -= out.length;
         if (left <= 0 || context.signal.aborted) return;
       }
+      if (moved) continue;
       if (!options.follow || !wasRunning) return;
       await next.happened;
     } finally {

@@ -7,7 +7,7 @@ import { StartFault } from '../images/image-manager.ts';
 import type { KubeletContext } from '../kubelet-context.ts';
 import { type PodRuntime, type RuntimeContainer, type RuntimeSandbox, afterReset, noRuntime, rememberedContainers, withLostContainers } from '../runtime/pod-runtime.ts';
 import { sandboxConfig } from '../runtime/sandbox-config.ts';
-import { podStatus } from '../status/pod-status.ts';
+import { knownStatus, podStatus } from '../status/pod-status.ts';
 import { qosClass } from '../status/qos-class.ts';
 import { NotAttached } from '../csi/csi-volumes.ts';
 import { ClaimFault } from '../volumes/claim-volume.ts';
@@ -470,7 +470,7 @@ export class PodWorker {
   private report(options: { lazy?: boolean } = {}): void {
     const { context, pod, runtime } = this;
     const status = podStatus({
-      pod: { ...pod, status: this.knownStatus() },
+      pod: { ...pod, status: knownStatus(pod, context.statuses.get(this.uid)) },
       runtime,
       context: { runtimeName: context.runtimeName(), waiting: (name) => this.waiting.get(name), started: (id) => context.prober.started(id), resources: (id) => this.resizer.resourcesOf(id), ready: (id) => !this.isOver() && context.prober.ready(id) },
       nowMs: context.env.clock.now(),
@@ -490,14 +490,5 @@ export class PodWorker {
     const { clock, metrics } = this.context.env;
     const histogram = metrics.histogram('kubelet_pod_start_duration_seconds', 'Duration in seconds from kubelet seeing a pod for the first time to the pod starting to run', latencyBuckets);
     histogram.observe((clock.now() - this.startMs) / 1000);
-  }
-
-  /** The API server's status, with what was reported since laid over it. */
-  private knownStatus(): PodStatus {
-    const { status = {} } = this.pod;
-    const reported = this.context.statuses.get(this.uid);
-    if (!reported) return status;
-    const others = (status.conditions ?? []).filter(({ type }) => !reported.conditions?.some((own) => own.type === type));
-    return { ...status, ...reported, conditions: [...(reported.conditions ?? []), ...others] };
   }
 }

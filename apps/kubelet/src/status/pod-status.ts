@@ -55,3 +55,10 @@ export function podStatus(input: PodStatusInput): PodStatus {
     ...(generation === undefined ? {} : { observedGeneration: generation }),
   };
 }
+
+/** The API server's status of a pod, with what was reported since laid over it. */
+export function knownStatus({ status = {} }: Pod, reported: PodStatus | undefined): PodStatus {
+  if (!reported) return status;
+  const others = (status.conditions ?? []).filter(({ type }) => !reported.conditions?.some((own) => own.type === type));
+  return { ...status, ...reported, conditions: [...(reported.conditions ?? []), ...others] };
+}

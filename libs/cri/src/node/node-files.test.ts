@@ -1,11 +1,13 @@
 import { mkdtemp, readFile, readdir, readlink, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { MemoryVolumeHost } from '../memory-volume-host.ts';
 import type { VolumeHost } from '../volume-host.ts';
 import { DirectoryTree } from './directory-tree.ts';
 import { directoryVolumeHost } from './directory-volume-host.ts';
+import { fileLogSink } from './file-log-sink.ts';
 import { fileLogSource } from './file-log-source.ts';
 import { tmpfsAt } from './tmpfs-marker.ts';
 
@@ -61,7 +63,7 @@ test('file logs: extent, reads past the end, missing files', async () => {
   const path = join(root, 'logs', 'c', '0.log');
   expect(await fileLogSource.extent(path)).toBeUndefined();
   await host.writeFile(path, file('0123456789'));
-  expect(await fileLogSource.extent(path)).toEqual({ start: 0, end: 10 });
+  expect(await fileLogSource.extent(path)).toMatchObject({ start: 0, end: 10 });
   expect(Buffer.from(await fileLogSource.read(path, 7, 100)).toString()).toBe('789');
   expect((await fileLogSource.read(path, 10, 5)).length).toBe(0);
   await fileLogSource.remove(join(root, 'logs'));
@@ -96,4 +98,27 @@ test('real directories are noted as file systems in memory', async () => {
   expect([tmpfsAt(root, join(root, 'pods/u/volumes/mem/sub')), tmpfsAt(root, join(root, 'pods/u/volumes/disk')), tmpfsAt(root, join(root, 'none/at/all'))]).toEqual([{ sizeBytes: 1024 }, undefined, undefined]);
   const tree = new DirectoryTree(join(root, 'pods/u/volumes/mem'), { sizeBytes: 1024 });
   expect([tree.type, tree.source, tree.sizeBytes, new DirectoryTree(root).type]).toEqual(['tmpfs', 'tmpfs', 1024, 'ext4']);
+});
+
+test('file logs are rotated: so many are kept, the older ones compressed, and a sink goes on in a new one', async () => {
+  const path = join(root, 'rotated', 'c', '0.log');
+  const sink = fileLogSink();
+  const { rotate, unrotate, rotated, extent, remove } = fileLogSource;
+  for (let i = 1; i <= 4; i++) {
+    sink.append(path, `round ${i}\n`);
+    const before = await extent(path);
+    await rotate?.(path, { maxFiles: 3, stamp: `2026010${i}-000000.000` });
+    expect(await extent(path)).toBeUndefined();
+    sink.reopen(path);
+    expect((await extent(path))?.file).not.toBe(before?.file);
+  }
+  expect((await readdir(join(root, 'rotated', 'c'))).sort()).toEqual(['0.log', '0.log.20260103-000000.000.gz', '0.log.20260104-000000.000']);
+  expect(gunzipSync(await readFile(`${path}.20260103-000000.000.gz`)).toString()).toBe('round 3\n');
+  expect(await rotated?.(path)).toBe(`${path}.20260104-000000.000`);
+  await rm(path);
+  await unrotate?.(path, '20260104-000000.000');
+  expect(await readFile(path, 'utf8')).toBe('round 4\n');
+  sink.close();
+  await remove(path);
+  expect(await readdir(join(root, 'rotated', 'c'))).toEqual([]);
 });

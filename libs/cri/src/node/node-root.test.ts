@@ -1,10 +1,11 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { directoryVolumeHost } from './directory-volume-host.ts';
 import { fileLogSink } from './file-log-sink.ts';
 import { fileLogSource } from './file-log-source.ts';
+import { fileMounts, mountedTree } from './node-mounts.ts';
 import { inNodeRoot, logsInNodeRoot, volumesInNodeRoot } from './node-root.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'orrery-node-root-'));
@@ -53,7 +54,7 @@ it('writes and reads logs of the node, after rotation too', async () => {
   const source = logsInNodeRoot(fileLogSource, root);
   const path = '/var/log/pods/a/0.log';
   sink.create(path);
-  expect(await source.extent(path)).toEqual({ start: 0, end: 0 });
+  expect(await source.extent(path)).toMatchObject({ start: 0, end: 0 });
   sink.append(path, 'one\n');
   await source.remove(path);
   sink.append(path, 'lost\n');
@@ -62,4 +63,23 @@ it('writes and reads logs of the node, after rotation too', async () => {
   sink.append(path, Buffer.from('two\n'));
   expect(Buffer.from(await source.read(path, 0, 100)).toString()).toBe('two\n');
   sink.close();
+});
+
+it('reaches what is mounted on the node, and nothing else of the machine', async () => {
+  const disk = join(base, 'disk');
+  mkdirSync(join(disk, 'sub'), { recursive: true });
+  symlinkSync('/etc', join(disk, 'link'));
+  const mounts = fileMounts(root);
+  mounts.mount('/var/mnt', { source: disk, device: '/dev/vdb', sizeBytes: 1 });
+  expect(inNodeRoot(root, '/var/mnt/sub/file')).toBe(join(disk, 'sub/file'));
+  expect(inNodeRoot(root, '/var/mnt/link/hosts')).toBe(join(root, 'etc/hosts'));
+  expect(inNodeRoot(root, '/var/mnt/../x')).toBe(join(root, 'var/x'));
+  const volumes = volumesInNodeRoot(directoryVolumeHost({ stamp: () => '1' }), root);
+  expect((await volumes.resolve('/var/mnt/sub'))?.path).toBe('/var/mnt/sub');
+  // Whoever removes the directory of the mount does not remove what is on the disk.
+  await volumes.remove('/var/mnt');
+  expect(existsSync(join(disk, 'sub'))).toBe(true);
+  expect(mountedTree(mounts, { path: '/var/mnt', real: disk })?.sizeBytes).toBe(1);
+  mounts.unmount('/var/mnt');
+  expect(inNodeRoot(root, '/var/mnt/sub/file')).toBe(join(root, 'var/mnt/sub/file'));
 });

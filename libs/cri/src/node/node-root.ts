@@ -69,5 +69,13 @@ export function logsInNodeRoot(source: LogSource, root: string): LogSource {
     read: (path, offset, length) => source.read(inNodeRoot(root, path), offset, length),
     watch: (path, changed) => source.watch(inNodeRoot(root, path), changed),
     remove: (path) => source.remove(placeInNodeRoot(root, path)),
+    ...(source.rotate ? { rotate: (path, options) => source.rotate?.(inNodeRoot(root, path), options) ?? Promise.resolve() } : {}),
+    ...(source.unrotate ? { unrotate: (path, stamp) => source.unrotate?.(placeInNodeRoot(root, path), stamp) ?? Promise.resolve() } : {}),
+    async rotated(path) {
+      const place = inNodeRoot(root, path);
+      const found = await source.rotated?.(place);
+      // As the node names it: beside the log.
+      return found === undefined ? undefined : `${path}${found.slice(place.length)}`;
+    },
   };
 }

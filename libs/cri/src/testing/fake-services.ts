@@ -62,6 +62,7 @@ function containerService(fake: FakeRuntime) {
       container.updates.push(linux);
       return {};
     },
+    reopenContainerLog: async ({ containerId = '' }) => (fake.container(containerId), {}),
     containerStats: async ({ containerId = '' }) => {
       return { stats: statsOf(fake.container(containerId)) };
     },
