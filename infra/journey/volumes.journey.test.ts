@@ -1,5 +1,6 @@
 import { type Kubectl, type TestCluster, startTestCluster } from '@orrery/testkit';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed } from 'vitest';
+import * as disks from './cloud-disk-story.ts';
 import * as story from './volumes-story.ts';
 
 const layouts = (process.env['ORRERY_LAYOUTS'] ?? 'single,processes').split(',').filter((l): l is 'single' | 'processes' => l === 'single' || l === 'processes');
@@ -16,11 +17,14 @@ describe.each(layouts)('volumes in the %s layout', (layout) => {
   const timeout = 300_000;
   it('a StatefulSet has data of its own for each replica', { timeout }, () => story.statefulSet(kubectl()));
   it('data outlive pods', { timeout }, () => story.dataOutlivesPods(kubectl()));
+  it('a disk of the cloud follows its pod to another node', { timeout }, () => disks.diskFollowsItsPod(kubectl()));
   it('data outlive a kill -9 of the cluster', { timeout }, async () => {
     await cluster.kill9();
     await cluster.up();
     await story.dataOutlivesTheCluster(kubectl());
+    await disks.diskOutlivesTheCluster(kubectl());
   });
+  it('a disk is copied by snapshot and clone', { timeout }, () => disks.diskIsCopied(kubectl()));
   it('a claim grows', { timeout }, () => story.resize(kubectl()));
   it('a claim in use is protected, and takes its data along when it goes', { timeout }, () => story.protection(cluster, kubectl()));
   it('a StatefulSet deletes its claims if told to', { timeout }, () => story.retention(kubectl()));

@@ -11,7 +11,7 @@ import type { CsiDriver, CsiDrivers } from './csi-drivers.ts';
 
 const timeoutMs = 120_000;
 /** How often claims of mounted volumes are looked at for having grown. */
-const growthPeriodMs = 15_000;
+const growthPeriodMs = 10_000;
 
 /** A CSI volume cannot be had now; the message is that of the FailedMount event. */
 export class CsiFault extends Error {}

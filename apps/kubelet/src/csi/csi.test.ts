@@ -96,7 +96,7 @@ test('a claim waits to be attached, is staged once, published to each pod, and u
   f.driver.calls.length = 0;
   f.api.seed(PersistentVolumes, { ...f.api.find(PersistentVolumes, 'pv'), spec: { ...f.api.find(PersistentVolumes, 'pv')?.spec, capacity: { storage: '3Gi' } } });
   f.api.seed(PersistentVolumeClaims, { ...f.api.find(PersistentVolumeClaims, 'c', 'default'), status: { phase: 'Bound', capacity: { storage: '2Gi' }, allocatedResourceStatuses: { storage: 'NodeResizePending' } } });
-  await f.clock.advance(15_000);
+  await f.clock.advance(10_000);
   expect(f.driver.calls).toEqual([`expand vol-1 ${3 * 1024 ** 3}`]);
   expect(f.api.find(PersistentVolumeClaims, 'c', 'default')?.status?.capacity).toEqual({ storage: '3Gi' });
   const uid = f.pod('a').metadata?.uid ?? '';
