@@ -10,6 +10,7 @@ import { type Known, type Step, plan } from './plan.ts';
 import { type Injection, Runs } from './run.ts';
 import { statusOf } from './status.ts';
 
+export { composeChaos } from './compose/compose-world.ts';
 export { type Experiment, type ExperimentSpec, type ExperimentStatus, Experiments, chaosGroup } from './experiment.ts';
 
 export interface ChaosControllerDeps {

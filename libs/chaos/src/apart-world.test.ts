@@ -1,18 +1,19 @@
 import { seededRandom } from '@orrery/runtime';
 import { expect, it } from 'vitest';
-import { type ApartParts, apartWorld } from './apart-world.ts';
+import { type ApartParts, apartWorld, tellEach } from './apart-world.ts';
 import { checkedFault } from './fault.ts';
-import { ProcessFaults, type ToldFaults, parseToldFaults } from './process-faults.ts';
+import { ProcessFaultBook, ProcessFaults, type ToldFaults, parseToldFaults } from './process-faults.ts';
 
 const components = ['nats', 'store', 'apiserver', 'scheduler', 'cloud', 'kubelet-a', 'container-runtime-a', 'kubelet-b', 'container-runtime-b'];
 
 /** A cluster of which everything that is done to it is written down; each component follows what it is told. */
-function world(more: Partial<ApartParts> = {}) {
+function world(tell?: (name: string, told: ToldFaults) => Promise<void>) {
   const done: string[] = [];
   const processes = new Map(components.map((name) => [name, new ProcessFaults()]));
   const links = (name: string) => ({ partition: (a: string, b: string) => void done.push(`${name}: ${a} x ${b}`), heal: (a: string, b: string) => void done.push(`${name}: ${a} - ${b}`), setLink: (a: string, b: string, fault: object) => void done.push(`${name}: ${a} ${JSON.stringify(fault)} ${b}`) });
   for (const [name, faults] of processes) faults.followLinks(links(name));
   const act = (what: string) => async (names: readonly string[]) => void done.push(`${what} ${names.join()}`);
+  const book = new ProcessFaultBook(tell ?? (async (name, told) => processes.get(name)?.apply(parseToldFaults(JSON.stringify(told)))));
   const parts: ApartParts = {
     name: 'processes',
     inventory: async () => ({ components, nodes: [{ name: 'a' }, { name: 'b' }] }),
@@ -23,11 +24,12 @@ function world(more: Partial<ApartParts> = {}) {
       return () => act('go on')(names);
     },
     ofNode: (node) => [`kubelet-${node}`, `container-runtime-${node}`],
-    tell: async (name, told: ToldFaults) => processes.get(name)?.apply(parseToldFaults(JSON.stringify(told))),
+    strikeLink: ({ id, from, to, fault }) => tellEach(book, [`container-runtime-${from}`, `container-runtime-${to}`], { id, link: { from, to, ...(fault ? { fault } : {}) } }),
+    oneWayLinks: false,
+    book,
     isTold: (name) => name !== 'nats',
     requests: { add: async (id, { verb }) => void done.push(`requests + ${id} ${verb}`), remove: async (id) => void done.push(`requests - ${id}`) },
     random: seededRandom(1),
-    ...more,
   };
   const { inject } = apartWorld(parts);
   return { done, processes, inject: (fault: object, id = 'f') => inject(id, checkedFault(fault)) };
@@ -70,11 +72,9 @@ it('tells processes of their clocks and disks, each fault until its own end', as
 
 it('leaves nothing behind where one of several does not follow', async () => {
   const told: string[] = [];
-  const { inject } = world({
-    async tell(name, { faults }) {
-      told.push(`${name} ${faults.length}`);
-      if (name === 'container-runtime-b' && faults.length) throw new Error('b does not follow');
-    },
+  const { inject } = world(async (name, { faults }) => {
+    told.push(`${name} ${faults.length}`);
+    if (name === 'container-runtime-b' && faults.length) throw new Error('b does not follow');
   });
   await expect(inject({ verb: 'partition', selector: { from: ['a'], to: ['b'] } })).rejects.toThrow('b does not follow');
   expect(told.slice(2, 4).sort()).toEqual(['container-runtime-a 0', 'container-runtime-b 0']);

@@ -1,7 +1,8 @@
 import type { Random } from '@orrery/runtime';
+import type { LinkFault } from '@orrery/vnet';
 import type { Fault } from './fault.ts';
 import { injectNetworkFault } from './network.ts';
-import { type ProcessFault, ProcessFaultBook, type ToldFaults } from './process-faults.ts';
+import { type ProcessFault, type ProcessFaultBook } from './process-faults.ts';
 import { type Inventory, targetsOf } from './targets.ts';
 import { cannot, describeVerb } from './verbs.ts';
 import type { ChaosWorld, Injected } from './world.ts';
@@ -19,14 +20,28 @@ export interface ApartParts {
   pause(components: readonly string[]): Promise<() => Promise<void>>;
   /** Everything that runs on a node. */
   ofNode(node: string): readonly string[];
-  /** Tells a process what is wrong with it; resolves once it does so. Undefined of one that does not listen: no program of this repository. */
-  readonly tell: (component: string, told: ToldFaults) => Promise<void>;
+  /** Strikes what passes between two nodes: cuts it (no `fault`), or does this to it. Rejects in words where that cannot be. */
+  strikeLink(link: LinkStrike): Promise<() => Promise<void>>;
+  /** Can a link be cut in one direction alone? */
+  readonly oneWayLinks: boolean;
+  /** What processes are told is wrong with them. */
+  readonly book: ProcessFaultBook;
+  /** False of programs that listen to nothing of the kind. */
   isTold(component: string): boolean;
   readonly requests: {
     add(id: string, fault: Fault): Promise<void>;
     remove(id: string): Promise<void>;
   };
   readonly random: Random;
+}
+
+/** A fault of the link between two nodes. */
+export interface LinkStrike {
+  readonly id: string;
+  readonly from: string;
+  readonly to: string;
+  readonly oneWay: boolean;
+  readonly fault?: LinkFault;
 }
 
 type End = () => Promise<void>;
@@ -40,21 +55,23 @@ async function all(ends: readonly End[]): Promise<void> {
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason as Error;
 }
 
+/** Tells each of some processes; if one does not do as told, none is left with it. Resolves to how to take it back. */
+export async function tellEach(book: ProcessFaultBook, components: readonly string[], fault: ProcessFault): Promise<() => Promise<void>> {
+  const end: End = () => all(components.map((component) => () => book.remove(component, fault.id)));
+  try {
+    for (const component of components) await book.add(component, fault);
+  } catch (error) {
+    await end().catch(() => undefined);
+    throw error;
+  }
+  return end;
+}
+
 /** The faults of a cluster whose components are apart. */
 export function apartWorld(parts: ApartParts): ChaosWorld {
-  const book = new ProcessFaultBook(parts.tell);
+  const { book } = parts;
 
-  /** Tells each of some processes; if one does not do as told, none is left with it. */
-  const tellAll = async (components: readonly string[], fault: ProcessFault): Promise<End> => {
-    const end: End = () => all(components.map((component) => () => book.remove(component, fault.id)));
-    try {
-      for (const component of components) await book.add(component, fault);
-    } catch (error) {
-      await end().catch(() => undefined);
-      throw error;
-    }
-    return end;
-  };
+  const tellAll = (components: readonly string[], fault: ProcessFault): Promise<End> => tellEach(book, components, fault);
 
   const onComponents = async (id: string, fault: Fault, targets: readonly string[]): Promise<End> => {
     switch (fault.verb) {
@@ -80,34 +97,30 @@ export function apartWorld(parts: ApartParts): ChaosWorld {
     }
   };
 
+  /** What happens between nodes is done here in their order, what happens to requests by the API servers. */
   const onPairs = async (id: string, fault: Fault, known: Inventory): Promise<{ targets: readonly string[]; end: End }> => {
-    const begun: (() => Promise<void>)[] = [];
-    const ended: (() => Promise<void>)[] = [];
-    const switches = (from: string, to: string): string[] => [from, to].map((node) => `container-runtime-${node}`).filter((name) => known.components.includes(name));
-    const link = (from: string, to: string, what: ProcessFault['link']): void => {
-      const one: ProcessFault = { id: `${id}/${from}/${to}`, link: what ?? { from, to } };
-      begun.push(async () => void (await tellAll(switches(from, to), one)));
+    const begun: (() => Promise<End>)[] = [];
+    const link = (from: string, to: string, what: LinkFault | undefined): void => void begun.push(() => parts.strikeLink({ id: `${id}/${from}/${to}`, from, to, oneWay: fault.oneWay === true, ...(what ? { fault: what } : {}) }));
+    // What was begun gives its own end: nothing is left to these two.
+    const over = (): void => undefined;
+    const links = { partition: (from: string, to: string) => link(from, to, undefined), heal: over, setLink: (from: string, to: string, what: LinkFault) => link(from, to, what) };
+    const requests = {
+      add: (key: string, what: Fault): void =>
+        void begun.push(async () => {
+          await parts.requests.add(key, what);
+          return () => parts.requests.remove(key);
+        }),
+      remove: over,
     };
-    const over = (from: string, to: string): void => void ended.push(() => all(switches(from, to).map((component) => () => book.remove(component, `${id}/${from}/${to}`))));
-    const links = {
-      partition: (from: string, to: string) => link(from, to, { from, to }),
-      heal: over,
-      setLink: (from: string, to: string, change: object) => (Object.keys(change).length ? link(from, to, { from, to, fault: change }) : over(from, to)),
-    };
-    const requests = { add: (key: string, what: Fault) => void begun.push(() => parts.requests.add(key, what)), remove: (key: string) => void ended.push(() => parts.requests.remove(key)) };
-    const struck = injectNetworkFault({ id, fault, inventory: known, links, requests });
-    const end: End = () => {
-      ended.length = 0;
-      struck.end();
-      return all(ended);
-    };
+    const { targets } = injectNetworkFault({ id, fault, inventory: known, links, requests, oneWayLinks: parts.oneWayLinks });
+    const ends: End[] = [];
     try {
-      for (const begin of begun) await begin();
+      for (const begin of begun) ends.push(await begin());
     } catch (error) {
-      await end().catch(() => undefined);
+      await all(ends).catch(() => undefined);
       throw error;
     }
-    return { targets: struck.targets, end };
+    return { targets, end: () => all(ends) };
   };
 
   const ofCluster = async (id: string, fault: Fault, { components }: Inventory): Promise<{ targets: readonly string[]; end: End }> => {

@@ -1,5 +1,6 @@
 export * from './dial.ts';
 export * from './disk.ts';
+export * from './docker-engine.ts';
 export * from './env.ts';
 export * from './faults-file.ts';
 export * from './pki/index.ts';

@@ -1,5 +1,5 @@
 import { Nodes } from '@orrery/api';
-import { type ChaosWorld, type Inventory, type ToldFaults, apartWorld } from '@orrery/chaos';
+import { type ChaosWorld, type Inventory, ProcessFaultBook, type ToldFaults, apartWorld, tellEach } from '@orrery/chaos';
 import type { ApiClient } from '@orrery/client';
 import type { Random } from '@orrery/runtime';
 import { isAlive } from '../data-dir.ts';
@@ -19,7 +19,8 @@ const deaf = new Set(['nats', 'balancer']);
 
 /** Faults of a cluster whose components are processes: signals, what the API servers do to requests, what processes are told is wrong with them. */
 export function processesChaos(parts: ProcessesParts, api: ApiClient): ChaosWorld {
-  const { servers, tell, random } = parts;
+  const { servers, random } = parts;
+  const book = new ProcessFaultBook(parts.tell);
 
   const inventory = async (): Promise<Inventory> => {
     const components = Object.keys(parts.processes());
@@ -48,7 +49,14 @@ export function processesChaos(parts: ProcessesParts, api: ApiClient): ChaosWorl
       };
     },
     ofNode: (node) => [`kubelet-${node}`, `container-runtime-${node}`, `kube-proxy-${node}`],
-    tell,
+    book,
+    // The switch of a node is its container runtime's; those of both ends must know.
+    strikeLink({ id, from, to, fault }) {
+      const here = Object.keys(parts.processes());
+      const switches = [from, to].map((node) => `container-runtime-${node}`).filter((name) => here.includes(name));
+      return tellEach(book, switches, { id, link: { from, to, ...(fault ? { fault } : {}) } });
+    },
+    oneWayLinks: false,
     isTold: (component) => !deaf.has(component),
     requests: servers,
     random,

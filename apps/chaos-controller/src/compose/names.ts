@@ -1,0 +1,22 @@
+/**
+ * The component that a service of infra/compose.yaml is, named as in the other layouts: `store1` is store-1, `node2-kubelet` kubelet-node2, `scheduler-standby`
+ * scheduler-2. Undefined of what holds a node's network, and of the certificates' maker.
+ */
+export function componentOf(service: string): string | undefined {
+  if (service === 'pki' || /^node\d+$/.test(service)) return undefined;
+  const [, node, part] = /^(node\d+)-(.+)$/.exec(service) ?? [];
+  if (node && part) return `${part === 'runtime' ? 'container-runtime' : part}-${node}`;
+  const [, base, number] = /^(store|apiserver|coredns)(\d+)$/.exec(service) ?? [];
+  if (base && number) return `${base}-${number}`;
+  return service.replace(/-standby$/, '-2');
+}
+
+/** What runs on a node. */
+export function componentsOfNode(node: string): string[] {
+  return [`container-runtime-${node}`, `kubelet-${node}`, `kube-proxy-${node}`];
+}
+
+/** Programs that are told what is wrong with them: all but NATS and what passes connections on. */
+export function isTold(component: string): boolean {
+  return component !== 'nats' && component !== 'balancer';
+}
