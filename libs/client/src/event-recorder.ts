@@ -6,6 +6,7 @@ import { type Env, rfc3339 } from '@orrery/runtime';
 import type { ApiClient } from './api-client.ts';
 import { type EventQueue, createEventQueue } from './event-queue.ts';
 import { apiVersionOf } from './keys.ts';
+import { Recent } from './recent.ts';
 
 export interface EventInput {
   readonly type: 'Normal' | 'Warning';
@@ -30,7 +31,8 @@ interface Seen {
 }
 
 interface Aggregate {
-  readonly messages: Set<string>;
+  /** Of most there is one, and it is not yet a set. */
+  messages: string | Set<string>;
   lastMs: number;
 }
 
@@ -46,33 +48,28 @@ const refillMs = 300_000;
 const maxBacklog = 10_000;
 const maxRemembered = 4_096;
 
-function remember<V>(map: Map<string, V>, key: string, value: V): V {
-  map.delete(key);
-  map.set(key, value);
-  if (map.size > maxRemembered) map.delete(map.keys().next().value as string);
-  return value;
-}
-
 /** What becomes of events of one source before they are written: client-go's spam filter, aggregator and counter. */
 class Correlator {
-  private readonly buckets = new Map<string, Bucket>();
-  private readonly aggregates = new Map<string, Aggregate>();
-  readonly seen = new Map<string, Seen>();
+  private readonly buckets = new Recent<Bucket>(maxRemembered);
+  private readonly aggregates = new Recent<Aggregate>(maxRemembered);
+  readonly seen = new Recent<Seen>(maxRemembered);
 
   /** 25 events at once about one object, then one every five minutes. */
   allows(object: string, nowMs: number): boolean {
     const bucket = this.buckets.get(object) ?? { tokens: burst, filledMs: nowMs };
     const tokens = Math.min(burst, bucket.tokens + (nowMs - bucket.filledMs) / refillMs);
-    remember(this.buckets, object, { tokens: tokens >= 1 ? tokens - 1 : tokens, filledMs: nowMs });
+    this.buckets.set(object, { tokens: tokens >= 1 ? tokens - 1 : tokens, filledMs: nowMs });
     return tokens >= 1;
   }
 
   /** More than ten different messages of one reason within ten minutes become one event. */
   message(group: string, message: string, nowMs: number): { message: string; key: string } {
     let found = this.aggregates.get(group);
-    if (!found || nowMs - found.lastMs > similarWithinMs) found = { messages: new Set(), lastMs: nowMs };
-    remember(this.aggregates, group, found);
+    if (!found || nowMs - found.lastMs > similarWithinMs) found = { messages: message, lastMs: nowMs };
+    this.aggregates.set(group, found);
     found.lastMs = nowMs;
+    if (found.messages === message) return { message, key: `${group}|${message}` };
+    if (typeof found.messages === 'string') found.messages = new Set([found.messages]);
     found.messages.add(message);
     if (found.messages.size < maxSimilar) return { message, key: `${group}|${message}` };
     for (const first of found.messages) {
@@ -108,7 +105,7 @@ export function createEventRecorder(env: Pick<Env, 'clock' | 'log'>, options: { 
   const create = async (event: Event, key: string): Promise<void> => {
     const made = await api.create(Events, event);
     const { name = '', resourceVersion = '' } = made.metadata ?? {};
-    remember(correlator.seen, key, { count: event.count ?? 1, firstTimestamp: event.firstTimestamp ?? '', name, resourceVersion });
+    correlator.seen.set(key, { count: event.count ?? 1, firstTimestamp: event.firstTimestamp ?? '', name, resourceVersion });
   };
   const write = async (event: Event, key: string): Promise<void> => {
     const known = correlator.seen.get(key);
@@ -128,7 +125,8 @@ export function createEventRecorder(env: Pick<Env, 'clock' | 'log'>, options: { 
     event(resource, object, { type, reason, message, fieldPath }) {
       const { name = '', namespace, uid, resourceVersion } = object.metadata ?? {};
       const nowMs = clock.now();
-      const about = `${component}|${host ?? ''}|${resource.kind}|${namespace ?? ''}|${name}|${uid ?? ''}`;
+      // Not of the source: a recorder has one.
+      const about = `${resource.kind}|${namespace ?? ''}|${name}|${uid ?? ''}`;
       if (!correlator.allows(about, nowMs) || backlog >= maxBacklog) return;
       const shown = correlator.message(`${about}|${fieldPath ?? ''}|${type}|${reason}`, message, nowMs);
       const timestamp = rfc3339(nowMs);
