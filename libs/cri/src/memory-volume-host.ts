@@ -1,4 +1,4 @@
-import { type DirectoryAttributes, type StorageUse, type VolumeFile, type VolumeHost, pathParts } from './volume-host.ts';
+import { type DirectoryAttributes, type GroupOwnership, type StorageUse, type VolumeFile, type VolumeHost, groupBits, isGivenToGroup, pathParts } from './volume-host.ts';
 
 interface Owned {
   uid?: number;
@@ -180,6 +180,18 @@ export class MemoryVolumeHost implements VolumeHost {
     const name = parts.pop();
     const parent = this.lookup(parts.join('/'));
     if (name !== undefined && parent?.kind === 'directory') parent.entries.delete(name);
+  }
+
+  async giveToGroup(path: string, options: GroupOwnership): Promise<void> {
+    const root = this.find(path)?.node;
+    if (!root || (options.onlyOnMismatch && isGivenToGroup({ gid: root.gid ?? 0, mode: root.mode }, options))) return;
+    const give = (node: MemoryNode): void => {
+      node.gid = options.gid;
+      if (node.kind === 'symlink') return;
+      node.mode |= groupBits(node.kind === 'directory', options.readOnly);
+      if (node.kind === 'directory') for (const child of node.entries.values()) give(child);
+    };
+    give(root);
   }
 
   private place(directory: MemoryDirectory, name: string, content: { file: VolumeFile; old: MemoryNode | undefined }): void {

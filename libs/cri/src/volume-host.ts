@@ -57,6 +57,30 @@ export interface VolumeHost {
   usage(path: string): Promise<StorageUse | undefined>;
   /** Removes the file or tree; no error when it is gone already. */
   remove(path: string): Promise<void>;
+  /**
+   * Lets a group use a whole tree, as upstream does for `fsGroup`: everything in it becomes the group's, which may read it and, unless
+   * `readOnly`, write it; directories hand the group on. With `onlyOnMismatch` nothing is done where the root is so already.
+   */
+  giveToGroup(path: string, options: GroupOwnership): Promise<void>;
+}
+
+export interface GroupOwnership {
+  readonly gid: number;
+  readonly readOnly: boolean;
+  readonly onlyOnMismatch: boolean;
+}
+
+const setgid = 0o2000;
+
+/** The permission bits that `giveToGroup` sees to. */
+export function groupBits(isDirectory: boolean, readOnly: boolean): number {
+  return (readOnly ? 0o440 : 0o660) | (isDirectory ? 0o110 | setgid : 0);
+}
+
+/** Whether a volume's root is as `giveToGroup` would make it. */
+export function isGivenToGroup({ gid, mode }: { gid: number; mode: number }, wanted: GroupOwnership): boolean {
+  const bits = groupBits(true, wanted.readOnly);
+  return gid === wanted.gid && (mode & bits) === bits;
 }
 
 /** Splits an absolute path; `.` and empty parts vanish, `..` is refused. */

@@ -36,6 +36,7 @@ function onDisk(host: VolumeHost, { at, source }: { at: string; source: string }
     },
     list: (path) => disk.list(within(path)),
     usage: (path) => disk.usage(within(path)),
+    giveToGroup: (path, options) => disk.giveToGroup(within(path), options),
     async remove(path) {
       if (within(path) === '/') throw new Error(`${path} is mounted`);
       await disk.remove(within(path));
@@ -76,6 +77,7 @@ export function nodeFiles({ clock, random }: Env, { root, ...identity }: { root:
       resolve: (path) => at(path).resolve(path),
       list: (path) => at(path).list(path),
       usage: (path) => at(path).usage(path),
+      giveToGroup: (path, options) => at(path).giveToGroup(path, options),
       remove: (path) => at(path).remove(path),
     },
     mounts: {

@@ -1,7 +1,8 @@
 import { PersistentVolumeClaims, PersistentVolumes } from '@orrery/api';
-import type { PersistentVolumeSpec, PodSpec } from '@orrery/api/types';
+import type { CSIDriver, PersistentVolumeSpec, PodSpec } from '@orrery/api/types';
 import { expect, it } from 'vitest';
 import { type Fixture, container, fixture } from '../testing.ts';
+import { followsFsGroup } from './ownership.ts';
 
 const using = (more: object = {}): Partial<PodSpec> => ({
   containers: [container('app', { volumeMounts: [{ name: 'data', mountPath: '/data' }] })],
@@ -69,4 +70,38 @@ it('takes only the claim that was made for the pod as its ephemeral volume', asy
   const f = await start({ containers: [container('app')], volumes: [{ name: 'e', ephemeral: { volumeClaimTemplate: { spec: {} } } }] }, (g) =>
     g.api.seed(PersistentVolumeClaims, { metadata: { name: 'p-e', namespace: 'default', uid: 'u' }, spec: { volumeName: 'pv' }, status: { phase: 'Bound' } }));
   expect(f.events().join('\n')).toContain('error processing PVC default/p-e: PVC default/p-e was not created for pod default/p (pod is not owner)');
+});
+
+const files = (f: Fixture) => ['', '/dir', '/dir/file'].map((path) => {
+  const node = f.host.lookup(`/mnt/disk${path}`);
+  return node?.kind === 'symlink' ? undefined : [node?.gid ?? 0, (node?.mode ?? 0).toString(8)];
+});
+
+it('gives what is in a local volume to the group of the pod; where only the root is looked at, only if that is not the group\'s', async () => {
+  const prepare = (g: Fixture): void => {
+    g.host.ensureDirectory('/mnt/disk/dir').entries.set('file', { kind: 'file', bytes: new Uint8Array(0), mode: 0o600, mtimeMs: 0 });
+    seed(g, { local: { path: '/mnt/disk' } });
+  };
+  const given = [[1234, '2775'], [1234, '2775'], [1234, '660']];
+  const always = await start({ ...using(), securityContext: { fsGroup: 1234 } }, prepare);
+  expect(files(always)).toEqual(given);
+  const spec = { ...using(), securityContext: { fsGroup: 1234, fsGroupChangePolicy: 'OnRootMismatch' } };
+  expect(files(await start(spec, prepare))).toEqual(given);
+  const matching = await start(spec, (g) => {
+    prepare(g);
+    Object.assign(g.host.ensureDirectory('/mnt/disk'), { gid: 1234, mode: 0o2770 });
+  });
+  expect(files(matching)).toEqual([[1234, '2770'], [0, '755'], [0, '600']]);
+  expect(files(await start({ ...using({ readOnly: true }), securityContext: { fsGroup: 1234 } }, prepare))[2]).toEqual([0, '600']);
+});
+
+it.each<[string, CSIDriver | undefined, { fsType?: string; accessModes: string[]; readOnly: boolean }, boolean]>([
+  ['a driver that says nothing, a file system, one writer', undefined, { fsType: 'ext4', accessModes: ['ReadWriteOnce'], readOnly: false }, true],
+  ['no file system told', undefined, { accessModes: ['ReadWriteOnce'], readOnly: false }, false],
+  ['many writers', undefined, { fsType: 'ext4', accessModes: ['ReadWriteMany'], readOnly: false }, false],
+  ['policy File', { metadata: {}, spec: { fsGroupPolicy: 'File' } }, { accessModes: ['ReadWriteMany'], readOnly: false }, true],
+  ['policy File, read-only', { metadata: {}, spec: { fsGroupPolicy: 'File' } }, { accessModes: ['ReadWriteMany'], readOnly: true }, false],
+  ['policy None', { metadata: {}, spec: { fsGroupPolicy: 'None' } }, { fsType: 'ext4', accessModes: ['ReadWriteOnce'], readOnly: false }, false],
+])('a CSI volume becomes the group\'s or not: %s', (_what, driver, volume, expected) => {
+  expect(followsFsGroup(driver, volume)).toBe(expected);
 });

@@ -1,11 +1,13 @@
-import { PersistentVolumeClaims, PersistentVolumes } from '@orrery/api';
-import type { Node, PersistentVolume, PersistentVolumeClaim, Pod } from '@orrery/api/types';
+import { CSIDrivers, PersistentVolumeClaims, PersistentVolumes } from '@orrery/api';
+import type { CSIDriver, Node, PersistentVolume, PersistentVolumeClaim, Pod } from '@orrery/api/types';
 import { type PodClaim, localProvisioner, notOwnClaim, volumeAnnotations } from '@orrery/api/volumes';
 import type { ApiClient } from '@orrery/client';
 import type { VolumeHost } from '@orrery/cri';
+import { isNotFound } from '@orrery/errors';
 import type { CsiVolumes } from '../csi/csi-volumes.ts';
 import { nodeMatches } from '../pods/admission.ts';
 import { namespaceOf } from '../pods/pod-spec.ts';
+import { followsFsGroup, giveToPod } from './ownership.ts';
 
 /** A claim that has no volume yet, or will not have one: told in full, tried again soon. */
 export class ClaimFault extends Error {}
@@ -16,6 +18,19 @@ export interface ClaimContext {
   readonly node: () => Node;
   /** Where the node has CSI drivers. */
   readonly csi?: CsiVolumes | undefined;
+  /** The driver gives its volumes to the pod's group itself (VOLUME_MOUNT_GROUP). */
+  readonly givesToGroup?: ((driver: string) => boolean) | undefined;
+}
+
+function csiDriver(api: ApiClient, name: string): Promise<CSIDriver | undefined> {
+  return api.get(CSIDrivers, { name }).catch((error: unknown) => (isNotFound(error) ? undefined : Promise.reject(error as Error)));
+}
+
+/** What a CSI driver has mounted becomes the pod's group's, unless the driver says otherwise or does that itself. */
+export async function giveCsiToPod(pod: Pod, path: string, volume: { driver: string; fsType?: string | undefined; accessModes: readonly string[]; readOnly: boolean; context: Pick<ClaimContext, 'api' | 'host' | 'givesToGroup'> }): Promise<void> {
+  const { api, host, givesToGroup } = volume.context;
+  if (pod.spec?.securityContext?.fsGroup === undefined || givesToGroup?.(volume.driver)) return;
+  if (followsFsGroup(await csiDriver(api, volume.driver), volume)) await giveToPod(host, path, { pod, readOnly: volume.readOnly });
 }
 
 function fault(volume: string, claimKey: string, problem: string): ClaimFault {
@@ -70,9 +85,14 @@ export async function claimVolume(pod: Pod, wanted: PodClaim, context: ClaimCont
   }
   if (spec.local) {
     if (!(await host.kind(spec.local.path))) throw new ClaimFault(`MountVolume.NewMounter initialization failed for volume "${name}" : path "${spec.local.path}" does not exist`);
+    if (!readOnly) await giveToPod(host, spec.local.path, { pod, readOnly });
     return { hostPath: spec.local.path, readOnly };
   }
-  if (spec.csi && context.csi) return { hostPath: await context.csi.mount(pod, volume, claim), readOnly };
+  if (spec.csi && context.csi) {
+    const hostPath = await context.csi.mount(pod, volume, claim);
+    await giveCsiToPod(pod, hostPath, { driver: spec.csi.driver, fsType: spec.csi.fsType, accessModes: spec.accessModes ?? [], readOnly: spec.csi.readOnly ?? false, context });
+    return { hostPath, readOnly };
+  }
   if (spec.csi) throw new ClaimFault(`MountVolume.MountDevice failed for volume "${name}" : kubernetes.io/csi: attacher.MountDevice failed to create newCsiDriverClient: driver name ${spec.csi.driver} not found in the list of registered CSI drivers`);
   throw new ClaimFault(`Unable to attach or mount volumes: unmounted volumes=[${wanted.volume}], unattached volumes=[], failed to process volumes=[${wanted.volume}]: failed to get Plugin from volumeSpec for volume "${name}" err=no volume plugin matched`);
 }

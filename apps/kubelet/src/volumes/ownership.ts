@@ -1,5 +1,5 @@
-import type { Pod } from '@orrery/api/types';
-import type { DirectoryAttributes, VolumeFile } from '@orrery/cri';
+import type { CSIDriver, Pod } from '@orrery/api/types';
+import type { DirectoryAttributes, VolumeFile, VolumeHost } from '@orrery/cri';
 import { allContainers } from '../pods/pod-spec.ts';
 
 /** Whom the volumes of a pod belong to; undefined: root. */
@@ -29,4 +29,17 @@ export function ownedFile(file: VolumeFile, { fsGroup }: VolumeOwners): VolumeFi
 /** The directory of a volume: new files in it belong to the pod's group too. */
 export function ownedDirectory(directory: DirectoryAttributes, { fsGroup }: VolumeOwners): DirectoryAttributes {
   return fsGroup === undefined ? directory : { ...directory, mode: directory.mode | setgid | groupRead | groupSearch, gid: fsGroup };
+}
+
+/** Gives the content of a volume that outlives the pod to its `fsGroup`, as often as `fsGroupChangePolicy` says. */
+export async function giveToPod(host: VolumeHost, path: string, { pod, readOnly }: { pod: Pod; readOnly: boolean }): Promise<void> {
+  const { fsGroup, fsGroupChangePolicy } = pod.spec?.securityContext ?? {};
+  if (fsGroup !== undefined) await host.giveToGroup(path, { gid: fsGroup, readOnly, onlyOnMismatch: fsGroupChangePolicy === 'OnRootMismatch' });
+}
+
+/** Whether the kubelet gives a CSI volume to the pod's group, by the driver's `fsGroupPolicy`. */
+export function followsFsGroup(driver: CSIDriver | undefined, { fsType = '', accessModes, readOnly }: { fsType?: string | undefined; accessModes: readonly string[]; readOnly: boolean }): boolean {
+  const policy = driver?.spec?.fsGroupPolicy ?? 'ReadWriteOnceWithFSType';
+  if (policy === 'None' || readOnly) return false;
+  return policy === 'File' || (fsType !== '' && accessModes.includes('ReadWriteOnce'));
 }

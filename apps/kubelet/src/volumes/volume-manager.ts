@@ -7,7 +7,7 @@ import { CsiFault, type CsiVolumes } from '../csi/csi-volumes.ts';
 import { ConfigFault } from '../env/environment.ts';
 import type { FieldContext } from '../env/field-values.ts';
 import { uidOf } from '../pods/pod-spec.ts';
-import { ClaimFault, claimVolume } from './claim-volume.ts';
+import { ClaimFault, claimVolume, giveCsiToPod } from './claim-volume.ts';
 import type { TokenManager } from './token-manager.ts';
 import { prepareHostPath } from './host-path.ts';
 import { ownedDirectory, ownedFile, volumeOwners } from './ownership.ts';
@@ -55,6 +55,8 @@ export interface VolumeManagerOptions {
   /** The node as the API server last showed it. */
   readonly node: () => Node;
   readonly csi?: CsiVolumes | undefined;
+  /** The CSI driver gives its volumes to the pod's group itself. */
+  readonly givesToGroup?: ((driver: string) => boolean) | undefined;
 }
 
 /** Makes the volumes of pods on the node and keeps their content up to date. */
@@ -121,7 +123,12 @@ export class VolumeManager {
       return { hostPath: volume.hostPath.path, readOnly: false };
     }
     if (volume.image) return { hostPath: '', readOnly: true, image: { reference: volume.image.reference ?? '', pullPolicy: volume.image.pullPolicy } };
-    if (volume.csi && this.options.csi) return { hostPath: await this.options.csi.mountInline(pod, volume.name, volume.csi), readOnly: volume.csi.readOnly ?? false };
+    if (volume.csi && this.options.csi) {
+      const { driver, fsType, readOnly = false } = volume.csi;
+      const hostPath = await this.options.csi.mountInline(pod, volume.name, volume.csi);
+      await giveCsiToPod(pod, hostPath, { driver, fsType, accessModes: ['ReadWriteOnce'], readOnly, context: this.options });
+      return { hostPath, readOnly };
+    }
     const claim = podClaims(pod).find((one) => one.volume === volume.name);
     if (claim) return claimVolume(pod, claim, this.options);
     const written = await this.files(volume, context);

@@ -1,7 +1,7 @@
-import { chmod, chown, lstat, mkdir, open, readFile, readdir, readlink, realpath, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, lchown, lstat, mkdir, open, readFile, readdir, readlink, realpath, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { markTmpfs } from './tmpfs-marker.ts';
-import { type DirectoryAttributes, type StorageUse, type VolumeFile, type VolumeHost, pathParts } from '../volume-host.ts';
+import { type DirectoryAttributes, type GroupOwnership, type StorageUse, type VolumeFile, type VolumeHost, groupBits, isGivenToGroup, pathParts } from '../volume-host.ts';
 
 const dataLink = '..data';
 
@@ -49,6 +49,17 @@ async function storageOf(path: string): Promise<StorageUse | undefined> {
 /** Only root may give files away; for everyone else they stay their own. */
 async function own(path: string, owner: { uid?: number; gid?: number }): Promise<void> {
   if (process.getuid?.() === 0 && (owner.uid !== undefined || owner.gid !== undefined)) await chown(path, owner.uid ?? 0, owner.gid ?? 0);
+}
+
+/** A tree on a real disk, links not followed; what vanishes meanwhile needs nothing. */
+async function giveToGroup(path: string, options: GroupOwnership): Promise<void> {
+  const info = await unlessMissing(lstat(path));
+  if (!info) return;
+  if (process.getuid?.() === 0) await unlessMissing(lchown(path, info.uid, options.gid));
+  if (info.isSymbolicLink()) return;
+  // After the owner: giving a file away takes its setgid bit.
+  await unlessMissing(chmod(path, (info.mode & 0o7777) | groupBits(info.isDirectory(), options.readOnly)));
+  if (info.isDirectory()) for (const name of (await unlessMissing(readdir(path))) ?? []) await giveToGroup(join(path, name), options);
 }
 
 async function makeDirectory(path: string, { mode, tmpfs, ...owner }: DirectoryAttributes): Promise<void> {
@@ -119,6 +130,12 @@ export function directoryVolumeHost(options: { stamp: () => string }): VolumeHos
     },
     list: async (path) => (await unlessMissing(readdir(path))) ?? [],
     usage: storageOf,
+    async giveToGroup(path, options) {
+      const real = await unlessMissing(realpath(path));
+      if (real === undefined) return;
+      const { gid, mode } = await stat(real);
+      if (!options.onlyOnMismatch || !isGivenToGroup({ gid, mode: mode & 0o7777 }, options)) await giveToGroup(real, options);
+    },
     async remove(path) {
       if (pathParts(path).length < 2) throw new Error(`refusing to remove ${path}`);
       await rm(path, { recursive: true, force: true });

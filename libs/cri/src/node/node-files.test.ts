@@ -42,6 +42,28 @@ function contract(name: string, make: () => VolumeHost): void {
   });
 }
 
+function ownership(name: string, make: () => VolumeHost, modeOf: (host: VolumeHost, path: string) => Promise<number>): void {
+  test(`${name}: a tree is given to a group, or left where its root is the group's`, async () => {
+    const host = make();
+    const dir = join(root, name, 'given');
+    const gid = process.getgid?.() ?? 0;
+    await host.makeDir(dir, 0o750);
+    await host.writeFile(`${dir}/sub/a`, file('1', 0o600));
+    await host.giveToGroup(dir, { gid, readOnly: false, onlyOnMismatch: true });
+    expect([await modeOf(host, dir), await modeOf(host, `${dir}/sub/a`)]).toEqual([0o2770, 0o660]);
+    await host.writeFile(`${dir}/sub/b`, file('2', 0o600));
+    await host.giveToGroup(dir, { gid, readOnly: false, onlyOnMismatch: true });
+    expect(await modeOf(host, `${dir}/sub/b`)).toBe(0o600);
+    await host.giveToGroup(dir, { gid, readOnly: true, onlyOnMismatch: false });
+    expect(await modeOf(host, `${dir}/sub/b`)).toBe(0o640);
+    await host.giveToGroup(`${dir}/none`, { gid, readOnly: false, onlyOnMismatch: false });
+  });
+}
+
+const resolvedMode = async (host: VolumeHost, path: string): Promise<number> => (await host.resolve(path))?.mode ?? 0;
+ownership('directories', () => directoryVolumeHost({ stamp: () => `v${stamps++}` }), resolvedMode);
+ownership('memory', () => new MemoryVolumeHost(() => 0), resolvedMode);
+
 contract('directories', () => directoryVolumeHost({ stamp: () => `v${stamps++}` }));
 contract('memory', () => new MemoryVolumeHost(() => 0));
 

@@ -59,6 +59,7 @@ export function volumesInNodeRoot(host: VolumeHost, root: string): VolumeHost {
     list: (path) => host.list(inNodeRoot(root, path)),
     usage: (path) => host.usage(placeInNodeRoot(root, path)),
     remove: (path) => host.remove(placeInNodeRoot(root, path)),
+    giveToGroup: (path, options) => host.giveToGroup(inNodeRoot(root, path), options),
   };
 }
 
