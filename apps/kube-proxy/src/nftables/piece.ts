@@ -40,7 +40,7 @@ function baseName(hash: Hash, name: string): string {
 }
 
 /** `ip saddr` of traffic of the cluster's pods, or its opposite. */
-function fromPods(local: LocalDetector, ipX: string, not: boolean): string {
+export function fromPods(local: LocalDetector, ipX: string, not: boolean): string {
   const operator = not ? '!= ' : '';
   if ('cidr' in local) return `${ipX} saddr ${operator}${local.cidr}`;
   return `iifname ${operator}${'interface' in local ? JSON.stringify(local.interface) : `"${local.interfacePrefix}*"`}`;
@@ -93,10 +93,31 @@ function endpointChain(endpoint: Endpoint, context: ChainContext): readonly stri
 const mapAbove = 16;
 
 /**
- * Upstream gives every endpoint a chain. Where a rule can do without, it does here: nft reads the names of all chains before it adds a
- * rule, which was most of the time that a change took, and three quarters of the chains were those of endpoints.
+ * Upstream gives every service and every endpoint a chain. Where maps can do it they do it here: nft reads the names of all chains
+ * before it adds anything, which at ten thousand services was most of the time that a change took.
  */
 const needsChains = (port: ServicePort, endpoints: readonly Endpoint[]): boolean => port.affinitySeconds > 0 || endpoints.length > mapAbove;
+
+/** Nothing but the cluster IP leads to its endpoints: a draw that all services of so many endpoints share. */
+function isPlain({ port, cluster, reachable }: Routing, masqueradeAll: boolean): boolean {
+  return cluster.length > 0 && cluster.length === reachable.length && !masqueradeAll && !port.internalLocal && !externallyAccessible(port) && !needsChains(port, cluster);
+}
+
+/** How many endpoints a plain service may have; there is a map and a chain for each number. */
+export const mostPlainEndpoints = mapAbove;
+
+/** Of the map and of the chain that draw among so many endpoints. */
+export const plainNames = (count: number): { map: string; chain: string } => ({ map: `endpoints-of-${count}`, chain: `draw-of-${count}` });
+
+function plainElements({ port, cluster }: Routing): Element[] {
+  const { map, chain } = plainNames(cluster.length);
+  const key = `${port.clusterIp} . ${port.protocol.toLowerCase()} . ${port.port}`;
+  return [
+    { set: 'cluster-ips', key: port.clusterIp, value: '' },
+    { set: 'service-ips', key, value: `goto ${chain}` },
+    ...cluster.map((e, i) => ({ set: map, key: `${key} . ${i}`, value: `${e.ip} . ${e.port}` })),
+  ];
+}
 
 /** Goes to one of the endpoints, each as likely. */
 function draw(endpoints: readonly Endpoint[], context: ChainContext): string[] {
@@ -174,11 +195,15 @@ export function renderPiece(routings: readonly Routing[], context: PieceContext)
     const { port, cluster, local, reachable } = routing;
     const ipX = port.family === 6 ? 'ip6' : 'ip';
     const names = namesOf(port, context.hash);
+    // Whose clients may be here; of those elsewhere their own node sees to it.
+    for (const e of reachable) if (!e.nodeName || e.nodeName === context.node.name) hairpins.add(`${e.ip} . ${e.ip}`);
+    if (isPlain(routing, context.masqueradeAll)) {
+      elements.push(...plainElements(routing));
+      continue;
+    }
     const chain = { port, names, ipX, chained: needsChains(port, reachable) };
     for (const endpoint of reachable) {
       if (chain.chained) chains.set(names.endpoint(endpoint), endpointChain(endpoint, chain));
-      // Whose clients may be here; of those elsewhere their own node sees to it.
-      if (!endpoint.nodeName || endpoint.nodeName === context.node.name) hairpins.add(`${endpoint.ip} . ${endpoint.ip}`);
       if (port.affinitySeconds) affinities.set(names.affinity(endpoint), port.affinitySeconds);
     }
     const masquerade = clusterMasquerade(port, { ...context, ipX });

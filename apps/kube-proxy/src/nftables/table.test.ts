@@ -97,16 +97,34 @@ it('an address that passes from one service to another is taken before it is giv
   expect(lines.findIndex((line) => line.startsWith('delete element') && line.includes('192.0.2.1'))).toBeLessThan(lines.findIndex((line) => line.startsWith('add element') && line.includes('192.0.2.1')));
 });
 
-it('endpoints without affinity need no chain of their own; an endpoint of this node that reaches itself is known by its address', () => {
-  const piece = renderPiece(routingsOf({}, ['10.180.0.1@here', '10.180.0.2@there']), context);
-  expect([...piece.chains]).toEqual([
-    ['service-ULMVA6XW-ns1/svc1/tcp/p80', [
-      'ip daddr 10.20.30.41 tcp dport 80 ip saddr != 10.0.0.0/8 jump mark-for-masquerade',
-      'numgen random mod 2 0 meta l4proto tcp dnat to 10.180.0.1:80',
-      'meta l4proto tcp dnat to 10.180.0.2:80',
-    ]],
+it('a service that only its cluster IP leads to is elements of maps, which all services of so many endpoints share', () => {
+  const two = renderPiece(routingsOf({}, ['10.180.0.1@here', '10.180.0.2@there']), context);
+  const one = renderPiece(routingsOf({}, ['10.180.0.2@there']), context);
+  expect([two.chains.size, two.hairpins]).toEqual([0, ['10.180.0.1 . 10.180.0.1']]);
+  expect(renderChanges(4, [{ before: two, after: one }])).toEqual([
+    'delete element ip kube-proxy service-ips { 10.20.30.41 . tcp . 80 }',
+    'delete element ip kube-proxy endpoints-of-2 { 10.20.30.41 . tcp . 80 . 0 }',
+    'delete element ip kube-proxy endpoints-of-2 { 10.20.30.41 . tcp . 80 . 1 }',
+    'add element ip kube-proxy service-ips { 10.20.30.41 . tcp . 80 : goto draw-of-1 }',
+    'add element ip kube-proxy endpoints-of-1 { 10.20.30.41 . tcp . 80 . 0 : 10.180.0.2 . 80 }',
   ]);
-  expect(piece.hairpins).toEqual(['10.180.0.1 . 10.180.0.1']);
+  expect(renderBase(4, settings).filter((line) => line.includes('f-2'))).toEqual([
+    'add map ip kube-proxy endpoints-of-2 { typeof ip daddr . meta l4proto . th dport . numgen random mod 2 : ip daddr . th dport ; }',
+    'add chain ip kube-proxy draw-of-2',
+    'add rule ip kube-proxy draw-of-2 ip saddr != 10.0.0.0/8 jump mark-for-masquerade',
+    'add rule ip kube-proxy draw-of-2 dnat ip to ip daddr . meta l4proto . th dport . numgen random mod 2 map @endpoints-of-2',
+  ]);
+});
+
+it('endpoints have chains where there is an affinity or a map is quicker, else rules of the service', () => {
+  const nodePort = { type: 'NodePort', ports: [{ name: 'p80', port: 80, nodePort: 3001 }] };
+  const few = renderPiece(routingsOf(nodePort, ['10.180.0.1@here', '10.180.0.2@there']), context);
+  expect(few.chains.get('service-ULMVA6XW-ns1/svc1/tcp/p80')).toEqual([
+    'ip daddr 10.20.30.41 tcp dport 80 ip saddr != 10.0.0.0/8 jump mark-for-masquerade',
+    'numgen random mod 2 0 meta l4proto tcp dnat to 10.180.0.1:80',
+    'meta l4proto tcp dnat to 10.180.0.2:80',
+  ]);
+  expect([...few.chains.keys()].some((name) => name.startsWith('endpoint-'))).toBe(false);
   const many = renderPiece(routingsOf({}, Array.from({ length: 17 }, (_, i) => `10.180.0.${i + 1}@there`)), context);
   expect(many.chains.size).toBe(18);
   expect([...many.chains.values()].at(-1)?.at(-1)).toMatch(/^numgen random mod 17 vmap \{ 0 : goto endpoint-/);

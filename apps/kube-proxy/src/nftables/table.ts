@@ -1,6 +1,6 @@
 import type { Family } from '../model/service-port.ts';
 import type { NodeSettings } from '../linux/back-end.ts';
-import type { Element, Piece } from './piece.ts';
+import { type Element, type Piece, fromPods, mostPlainEndpoints, plainNames } from './piece.ts';
 
 export const tableName = 'kube-proxy';
 
@@ -30,8 +30,25 @@ const jumps: readonly (readonly [chain: string, rule: string])[] = [
   ['nat-postrouting', 'jump masquerading'],
 ];
 
+/** For services that only their cluster IP leads to: a map of endpoints by number and a draw among them, for each count there can be. */
+function plainLines(family: Family, { local }: NodeSettings): string[] {
+  const ipX = family === 6 ? 'ip6' : 'ip';
+  const table = `${ipX} ${tableName}`;
+  const masquerade = local[family] ? [`${fromPods(local[family], ipX, true)} jump mark-for-masquerade`] : [];
+  return Array.from({ length: mostPlainEndpoints }, (_, i) => i + 1).flatMap((count) => {
+    const { map, chain } = plainNames(count);
+    const key = `${ipX} daddr . meta l4proto . th dport . numgen random mod ${count}`;
+    return [
+      `add map ${table} ${map} { typeof ${key} : ${ipX} daddr . th dport ; }`,
+      `add chain ${table} ${chain}`,
+      ...[...masquerade, `dnat ${ipX} to ${key} map @${map}`].map((rule) => `add rule ${table} ${chain} ${rule}`),
+    ];
+  });
+}
+
 /** All of the table that does not depend on services, from nothing. */
-export function renderBase(family: Family, { nodePortAddresses, masqueradeBit }: NodeSettings): string[] {
+export function renderBase(family: Family, settings: NodeSettings): string[] {
+  const { nodePortAddresses, masqueradeBit } = settings;
   const [ipX, address, loopback] = family === 6 ? ['ip6', 'ipv6_addr', '::1'] : ['ip', 'ipv4_addr', '127.0.0.0/8'];
   const table = `${ipX} ${tableName}`;
   const mark = `0x${(1 << masqueradeBit).toString(16).padStart(8, '0')}`;
@@ -73,6 +90,7 @@ export function renderBase(family: Family, { nodePortAddresses, masqueradeBit }:
     ...baseChains.map(([name, type, hook, priority]) => `add chain ${table} ${name} { type ${type} hook ${hook} priority ${priority} ; }`),
     ...chains.map((name) => `add chain ${table} ${name}`),
     ...rules.map(([chain, rule]) => `add rule ${table} ${chain} ${rule}`),
+    ...plainLines(family, settings),
     ...(own.length ? [`add element ${table} nodeport-ips { ${own.join(', ')} }`] : []),
   ];
 }
