@@ -8,7 +8,8 @@ interface Entry {
  * Times are the wall clock's, as container statuses carry them.
  */
 export class BackOff {
-  private readonly entries = new Map<string, Entry>();
+  /** Most pods never have any. */
+  private entries: Map<string, Entry> | undefined;
   private readonly initialMs: number;
   private readonly maxMs: number;
 
@@ -19,25 +20,26 @@ export class BackOff {
 
   /** Milliseconds still to wait, counted from `sinceMs`; 0 when there is nothing to wait for. */
   remainingMs(key: string, sinceMs: number, nowMs: number): number {
-    const entry = this.entries.get(key);
+    const entry = this.entries?.get(key);
     if (!entry || this.isStale(entry, nowMs)) return 0;
     return Math.max(0, sinceMs + entry.backOffMs - nowMs);
   }
 
   /** The current delay of the key. */
   delayMs(key: string): number {
-    return this.entries.get(key)?.backOffMs ?? 0;
+    return this.entries?.get(key)?.backOffMs ?? 0;
   }
 
   /** Records one more failure. */
   next(key: string, nowMs: number): void {
+    this.entries ??= new Map();
     const entry = this.entries.get(key);
     const fresh = !entry || this.isStale(entry, nowMs);
     this.entries.set(key, { backOffMs: fresh ? this.initialMs : Math.min(this.maxMs, entry.backOffMs * 2), updatedMs: nowMs });
   }
 
   reset(key: string): void {
-    this.entries.delete(key);
+    this.entries?.delete(key);
   }
 
   private isStale(entry: Entry, nowMs: number): boolean {

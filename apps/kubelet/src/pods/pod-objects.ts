@@ -7,27 +7,28 @@ import { namespaceOf } from './pod-spec.ts';
 
 /** Watches on what a pod names, held for as long as the pod is on the node. */
 export class HeldObjects implements PodObjects {
-  private readonly configMaps = new Map<string, ObjectHandle<ConfigMap>>();
-  private readonly secrets = new Map<string, ObjectHandle<Secret>>();
+  /** Absent where nothing is named, as in most pods. */
+  private configMaps: Map<string, ObjectHandle<ConfigMap>> | undefined;
+  private secrets: Map<string, ObjectHandle<Secret>> | undefined;
 
   constructor(pod: Pod, sources: KubeletSources, changed: () => void) {
     const namespace = namespaceOf(pod);
     const names = referencedObjects(pod);
-    for (const name of names.configMaps) this.configMaps.set(name, sources.configMaps.acquire({ namespace, name }, changed));
-    for (const name of names.secrets) this.secrets.set(name, sources.secrets.acquire({ namespace, name }, changed));
+    for (const name of names.configMaps) (this.configMaps ??= new Map()).set(name, sources.configMaps.acquire({ namespace, name }, changed));
+    for (const name of names.secrets) (this.secrets ??= new Map()).set(name, sources.secrets.acquire({ namespace, name }, changed));
   }
 
   async configMap(name: string): Promise<ConfigMap | undefined> {
-    return this.configMaps.get(name)?.get();
+    return this.configMaps?.get(name)?.get();
   }
 
   async secret(name: string): Promise<Secret | undefined> {
-    return this.secrets.get(name)?.get();
+    return this.secrets?.get(name)?.get();
   }
 
   release(): void {
-    for (const handle of [...this.configMaps.values(), ...this.secrets.values()]) handle.release();
-    this.configMaps.clear();
-    this.secrets.clear();
+    for (const handles of [this.configMaps, this.secrets]) for (const handle of handles?.values() ?? []) handle.release();
+    this.configMaps = undefined;
+    this.secrets = undefined;
   }
 }

@@ -72,7 +72,7 @@ export class PodWorker {
   private readonly resizer: Resizer;
   private readonly backOff: BackOff;
   private readonly sandboxIds: Set<string>;
-  private readonly waiting = new Map<string, { reason: string; message: string }>();
+  private waiting: Map<string, { reason: string; message: string }> | undefined;
   private readonly startMs: number;
   private objects: HeldObjects | undefined;
   private volumes: ReadonlyMap<string, MountedVolume> | undefined;
@@ -96,8 +96,8 @@ export class PodWorker {
   private current = new AbortController();
   /** Grace period of a kill under way, 0 when there is none. */
   private killGrace = 0;
-  private readonly messages = new Map<string, string>();
-  private readonly runtimeListeners = new Set<() => void>();
+  private messages: Map<string, string> | undefined;
+  private runtimeListeners: Set<() => void> | undefined;
 
   constructor(options: PodWorkerOptions) {
     this.context = options.context;
@@ -169,8 +169,8 @@ export class PodWorker {
 
   /** Calls back after each look at the runtime. Returns what ends that. */
   onRuntimeChange(changed: () => void): () => void {
-    this.runtimeListeners.add(changed);
-    return () => void this.runtimeListeners.delete(changed);
+    (this.runtimeListeners ??= new Set()).add(changed);
+    return () => void this.runtimeListeners?.delete(changed);
   }
 
   /** A resize of the pod waits for room on the node. */
@@ -258,7 +258,7 @@ export class PodWorker {
     await killAllContainers(context, this.runtime, { pod, graceSeconds: graceSeconds(pod), signal, withoutHooks: true });
     await removeInstances(context, this.runtime.containers);
     this.runtime = afterReset(this.runtime, context.env.clock.now());
-    this.waiting.clear();
+    this.waiting = undefined;
     this.stale = true;
     await this.refresh();
     this.report();
@@ -288,10 +288,10 @@ export class PodWorker {
     const fresh = this.sandboxIds.size ? await cri.podRuntime(this.sandboxIds) : noRuntime;
     for (const id of this.sandboxIds) if (!fresh.sandboxes.some((sandbox) => sandbox.id === id)) this.sandboxIds.delete(id);
     const whole = withLostContainers(this.runtime.containers, fresh, env.clock.now());
-    this.runtime = await readTerminationMessages(this.pod, whole, { host, logs: this.context.logs, known: this.messages });
+    this.runtime = await readTerminationMessages(this.pod, whole, { host, logs: this.context.logs, known: () => (this.messages ??= new Map()) });
     if (!this.isOver()) prober.update(this.pod, this.runtime, this.podIps()[0] ?? '');
-    for (const { name, state } of this.runtime.containers) if (state === 'running') this.waiting.delete(name);
-    for (const changed of [...this.runtimeListeners]) changed();
+    for (const { name, state } of this.runtime.containers) if (state === 'running') this.waiting?.delete(name);
+    if (this.runtimeListeners) for (const changed of [...this.runtimeListeners]) changed();
   }
 
   private isOver(): boolean {
@@ -392,13 +392,13 @@ export class PodWorker {
     const { context, pod, runtime, backOff, volumes = new Map() } = this;
     try {
       await startContainer({ context, pod, place, sandboxId, sandboxConfig: config, podIps: this.podIps(), runtime, volumes, objects: this.heldObjects(), backOff, signal, created: (id) => this.resizer.made(id, container) });
-      this.waiting.delete(container.name);
+      this.waiting?.delete(container.name);
       this.stale = true;
       return true;
     } catch (error) {
       if (!(error instanceof StartFault)) throw error;
       if (error.reason !== 'CrashLoopBackOff') this.stale = true;
-      this.waiting.set(container.name, { reason: error.reason, message: error.message });
+      (this.waiting ??= new Map()).set(container.name, { reason: error.reason, message: error.message });
       if (error.retryMs !== undefined) this.wakeIn(error.retryMs);
       return false;
     }
@@ -435,7 +435,7 @@ export class PodWorker {
     if (active) await this.killEverything(signal);
     // What there is to do now is another sync's.
     if (this.removed) return;
-    this.waiting.clear();
+    this.waiting = undefined;
     this.ended = true;
     this.report();
     if (this.pod.metadata?.deletionTimestamp === undefined) return;
@@ -472,7 +472,7 @@ export class PodWorker {
     const status = podStatus({
       pod: { ...pod, status: knownStatus(pod, context.statuses.get(this.uid)) },
       runtime,
-      context: { runtimeName: context.runtimeName(), waiting: (name) => this.waiting.get(name), started: (id) => context.prober.started(id), resources: (id) => this.resizer.resourcesOf(id), ready: (id) => !this.isOver() && context.prober.ready(id) },
+      context: { runtimeName: context.runtimeName(), waiting: (name) => this.waiting?.get(name), started: (id) => context.prober.started(id), resources: (id) => this.resizer.resourcesOf(id), ready: (id) => !this.isOver() && context.prober.ready(id) },
       nowMs: context.env.clock.now(),
       startMs: this.startMs,
       hostIps: context.hostIps(),

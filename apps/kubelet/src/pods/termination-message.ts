@@ -12,7 +12,7 @@ interface Sources {
   readonly host: VolumeHost;
   readonly logs: LogSource;
   /** Messages read before, by container id. */
-  readonly known: Map<string, string>;
+  readonly known: () => Map<string, string>;
 }
 
 /** The text of the last lines of a log in the CRI format. */
@@ -41,14 +41,15 @@ async function messageOf(pod: Pod, container: RuntimeContainer, { host, logs }: 
 export async function readTerminationMessages(pod: Pod, runtime: PodRuntime, sources: Sources): Promise<PodRuntime> {
   if (!runtime.containers.some(({ state, lost }) => state === 'exited' && !lost)) return runtime;
   const containers: RuntimeContainer[] = [];
-  for (const id of sources.known.keys()) if (!runtime.containers.some((container) => container.id === id)) sources.known.delete(id);
+  const known = sources.known();
+  for (const id of known.keys()) if (!runtime.containers.some((container) => container.id === id)) known.delete(id);
   for (const container of runtime.containers) {
     if (container.state !== 'exited' || container.lost) {
       containers.push(container);
       continue;
     }
-    let message = sources.known.get(container.id);
-    if (message === undefined) sources.known.set(container.id, (message = await messageOf(pod, container, sources)));
+    let message = known.get(container.id);
+    if (message === undefined) known.set(container.id, (message = await messageOf(pod, container, sources)));
     containers.push(message ? { ...container, message } : container);
   }
   return { ...runtime, containers };

@@ -68,6 +68,14 @@ function ours(status: PodStatus): PodStatus {
   return { ...status, conditions: (status.conditions ?? []).filter(({ type }) => ownedConditions.includes(type)) };
 }
 
+/** A status made of the values of another where they are the same: those are kept in any case. */
+function sharedWith(kept: PodStatus, wanted: PodStatus): PodStatus {
+  return Object.fromEntries(Object.entries(wanted).map(([field, value]) => {
+    const other: unknown = kept[field as keyof PodStatus];
+    return [field, deepEqual(other, value) ? other : value];
+  }));
+}
+
 function versionOf(pod: Pod): bigint {
   const version = pod.metadata?.resourceVersion ?? '';
   return /^\d+$/.test(version) ? BigInt(version) : 0n;
@@ -171,6 +179,8 @@ export class StatusManager {
     }
     const status = statusPatch(entry.sent, entry.wanted);
     if (!status) {
+      // Alike as far as it is told: one copy is enough.
+      entry.sent = entry.wanted = sharedWith(entry.sent, entry.wanted);
       for (const wake of entry.waiters.splice(0)) wake();
       return;
     }
@@ -185,7 +195,8 @@ export class StatusManager {
     try {
       const patch = { metadata: { uid: uidOf(target) }, status };
       const answer = await this.api.patch(Pods, { namespace: namespaceOf(target), name: nameOf(target) }, patch, { subresource: 'status', type: 'application/strategic-merge-patch+json' });
-      entry.sent = wanted;
+      entry.sent = sharedWith(answer.status ?? {}, wanted);
+      if (entry.wanted === wanted) entry.wanted = entry.sent;
       entry.sentVersion = versionOf(answer);
       entry.failures = 0;
     } catch (error) {
