@@ -86,6 +86,21 @@ export class DeviceBook {
     }
   }
 
+  /** What the plug-in may choose from for an assignment, and what it must keep: devices that another container of the pod has as well. */
+  choice({ podUid, container, resource, ids }: Assignment): { available: string[]; mustInclude: string[] } {
+    const shared = new Set(this.assignments.filter((one) => one.podUid === podUid && one.resource === resource && one.container !== container).flatMap((one) => one.ids));
+    return { available: [...ids, ...this.free(resource)], mustInclude: ids.filter((id) => shared.has(id)) };
+  }
+
+  /** Gives a container other devices of the same number, as the plug-in prefers, as far as they are still to be had. */
+  prefer(assignment: Assignment, preferred: readonly string[]): Assignment {
+    const { available, mustInclude } = this.choice(assignment);
+    const wanted = [...new Set([...mustInclude, ...preferred.filter((id) => available.includes(id)), ...assignment.ids])].slice(0, assignment.ids.length);
+    const changed: Assignment = { ...assignment, ids: wanted };
+    this.assignments = this.assignments.map((one) => (one === assignment ? changed : one));
+    return changed;
+  }
+
   release(podUid: string): boolean {
     const before = this.assignments.length;
     this.assignments = this.assignments.filter((one) => one.podUid !== podUid);

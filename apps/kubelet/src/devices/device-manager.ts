@@ -58,6 +58,8 @@ export class DeviceManager {
   private readonly options: DeviceManagerOptions;
   private readonly plugins = new Map<string, Plugin>();
   private readonly graces = new Map<string, Timer>();
+  /** Containers whose devices are settled, `pod/container/resource`. */
+  private readonly chosen = new Set<string>();
   private book = new DeviceBook();
   private server: { stop(): Promise<void> } | undefined;
   private saving: Promise<void> = Promise.resolve();
@@ -116,6 +118,7 @@ export class DeviceManager {
   }
 
   release(podUid: string): void {
+    for (const key of this.chosen) if (key.startsWith(`${podUid}/`)) this.chosen.delete(key);
     if (this.book.release(podUid)) this.save();
   }
 
@@ -124,15 +127,29 @@ export class DeviceManager {
     const assignments = this.book.of(uidOf(pod), container);
     if (assignments.length === 0) return noGifts;
     const responses: ContainerAllocateResponse[] = [];
-    for (const { resource, ids } of assignments) {
+    for (const assignment of assignments) {
+      const { resource } = assignment;
       const plugin = this.plugins.get(resource);
       if (!plugin) throw new Error(`endpoint of device plugin for ${resource} is not connected`);
-      const devicesIds = [...ids];
+      const devicesIds = [...(await this.preferred(plugin, assignment))];
       const { containerResponses = [] } = await plugin.client.allocate({ containerRequests: [{ devicesIds }] }, { timeoutMs });
       responses.push(...containerResponses);
       if (plugin.options.preStartRequired) await plugin.client.preStartContainer({ devicesIds }, { timeoutMs });
     }
     return giftsOf(responses);
+  }
+
+  /** The devices that the plug-in would rather give than those that were set aside; asked before a container has its devices for the first time. */
+  private async preferred(plugin: Plugin, assignment: Assignment): Promise<readonly string[]> {
+    const { podUid, container, resource, ids } = assignment;
+    const key = `${podUid}/${container}/${resource}`;
+    if (!plugin.options.getPreferredAllocationAvailable || this.chosen.has(key)) return ids;
+    const { available: availableDeviceIDs, mustInclude: mustIncludeDeviceIDs } = this.book.choice(assignment);
+    const { containerResponses = [] } = await plugin.client.getPreferredAllocation({ containerRequests: [{ availableDeviceIDs, mustIncludeDeviceIDs, allocationSize: ids.length }] }, { timeoutMs });
+    this.chosen.add(key);
+    const settled = this.book.prefer(assignment, containerResponses[0]?.deviceIDs ?? []);
+    this.save();
+    return settled.ids;
   }
 
   private connect(resource: string, { endpoint, options }: { endpoint: string; options: DevicePluginOptions }): void {

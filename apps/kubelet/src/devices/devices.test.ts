@@ -21,7 +21,11 @@ function plugin() {
       streams.push(stream);
       return stream;
     },
-    getPreferredAllocation: async () => ({}),
+    getPreferredAllocation: async ({ containerRequests = [] }) => {
+      const [{ availableDeviceIDs = [], mustIncludeDeviceIDs = [], allocationSize = 0 } = {}] = containerRequests;
+      calls.push(`prefer ${allocationSize} of ${availableDeviceIDs.join(',')} with ${mustIncludeDeviceIDs.join(',')}`);
+      return { containerResponses: [{ deviceIDs: [...availableDeviceIDs].sort().reverse().slice(0, allocationSize) }] };
+    },
     allocate: async ({ containerRequests = [] }) => {
       calls.push(`allocate ${containerRequests.map(({ devicesIds = [] }) => devicesIds.join(',')).join(';')}`);
       return { containerResponses: containerRequests.map(({ devicesIds = [] }) => ({ envs: { GADGETS: devicesIds.join(',') }, devices: devicesIds.map((id) => ({ containerPath: `/dev/${id}`, hostPath: `/dev/${id}`, permissions: 'rw' })), mounts: [{ containerPath: '/lib/gadget', hostPath: '/opt/gadget', readOnly: true }], annotations: { gadget: 'yes' } })) };
@@ -120,4 +124,26 @@ test('containers pass on what init containers had; a pod gets all its devices or
   expect(book.free(resource)).toEqual(['a', 'b']);
   book.disable(resource);
   expect(() => book.assign({ metadata: { uid: 'q' }, spec: { containers: [asking('m', 1)] } })).toThrow(`no healthy devices present; cannot allocate unhealthy devices ${resource}`);
+});
+
+test('a plug-in that has a preference is asked before a container has its devices for the first time', async () => {
+  const p = plugin();
+  const f = fixture({ deps: { plugins: p.host } });
+  await f.kubelet.start();
+  await p.register({ options: { getPreferredAllocationAvailable: true } });
+  await f.clock.advance(0);
+  p.tell(device('a'), device('b'), device('c'));
+  await f.clock.advance(10);
+  const limits = (count: number) => ({ resources: { limits: { [resource]: String(count) } } });
+  await f.create('p', { initContainers: [container('first', limits(1))], containers: [container('app', limits(2))] });
+  await f.clock.advance(100);
+  f.cri.exit([...f.cri.containers.values()][0]?.id ?? '', { exitCode: 0 });
+  await f.clock.advance(1_000);
+  await f.create('q', { containers: [container('app', limits(1))] });
+  await f.clock.advance(100);
+  expect(p.calls).toEqual(['prefer 1 of a,c with a', 'allocate a', 'prefer 2 of a,b,c with a', 'allocate a,c', 'prefer 1 of b with ', 'allocate b']);
+  const app = [...f.cri.containers.values()].find(({ config }) => config.metadata?.name === 'app');
+  f.cri.exit(app?.id ?? '', { exitCode: 1 });
+  await f.clock.advance(1_000);
+  expect(p.calls.slice(6)).toEqual(['allocate a,c']);
 });
