@@ -42,6 +42,14 @@ export interface ReconcileResult {
   readonly requeueAfterMs?: number;
 }
 
+/** What is known of a change when it is decided how long it may wait for others. */
+export interface Change {
+  /** The object itself is new, gone, or asks for something else; not just its status or a dependent is. */
+  readonly asked: boolean;
+  /** How many changes of all keys there were lately, each second: what is much at once is better taken together. */
+  readonly perSecond: number;
+}
+
 export interface ControllerDefinition<T extends KubeObject = KubeObject, State = undefined> {
   /** As in `--controllers` and in metrics, e.g. `replicaset-controller`. */
   readonly name: string;
@@ -65,7 +73,7 @@ export interface ControllerDefinition<T extends KubeObject = KubeObject, State =
   /** Keys worked on at once. Default 5. */
   readonly concurrency?: number;
   /** Least time between a change and its reconcile, to take many changes of one key together. Default 0. */
-  readonly coalesceMs?: (key: string, context: ControllerContext<State>) => number;
+  readonly coalesceMs?: (key: string, context: ControllerContext<State>, change: Change) => number;
   setup?(context: Omit<ControllerContext, 'state'>): State;
   /** Releases what `setup` or a reconcile opened. */
   dispose?(context: ControllerContext<State>): void;

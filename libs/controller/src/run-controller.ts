@@ -1,9 +1,10 @@
 import type { KubeObject, ResourceRef } from '@orrery/apimachinery';
-import { type ApiClient, type Informer, type InformerFactory, type InformerSelection, type EventRecorder, createWorkQueue, keyOf } from '@orrery/client';
+import { type ApiClient, type Informer, type InformerFactory, type InformerSelection, type EventRecorder, createWorkQueue, deepEqual, keyOf } from '@orrery/client';
 import { StatusError } from '@orrery/errors';
 import { type Env, latencyBuckets } from '@orrery/runtime';
 import type { AnyController, ControllerContext } from './definition.ts';
 import { createExpectations } from './expectations.ts';
+import { createRate } from './rate.ts';
 import { byControllerUid, controllerOf, controllerUidIndexer, refersTo } from './owners.ts';
 
 export interface ControllerDeps {
@@ -60,6 +61,12 @@ function ownedHandlers(definition: AnyController, owners: Informer<KubeObject> |
   };
 }
 
+/** An object that changed in nothing but its status, if it has a generation to tell that by. */
+function asksTheSame({ metadata: now = {} }: KubeObject, { metadata: old = {} }: KubeObject): boolean {
+  if (now.generation === undefined || now.generation !== old.generation || now.uid !== old.uid || now.deletionTimestamp !== old.deletionTimestamp) return false;
+  return deepEqual([now.labels, now.annotations, now.finalizers, now.ownerReferences], [old.labels, old.annotations, old.finalizers, old.ownerReferences]);
+}
+
 /** Wires a controller to its caches and works off its queue. */
 export function runController(definition: AnyController, deps: ControllerDeps): RunningController {
   const { env, api, events, informers } = deps;
@@ -87,8 +94,9 @@ export function runController(definition: AnyController, deps: ControllerDeps): 
   const owners = definition.for && base.store(definition.for);
   for (const resource of definition.owns ?? []) informers.informer(resource, { indexers: { [byControllerUid]: controllerUidIndexer } });
   const context: Context = { ...base, state: definition.setup?.(base) };
-  const enqueue = (key: string): void => {
-    const delayMs = definition.coalesceMs?.(key, context) ?? 0;
+  const changes = createRate(env.clock);
+  const enqueue = (key: string, asked = false): void => {
+    const delayMs = definition.coalesceMs?.(key, context, { asked, perSecond: changes.count() }) ?? 0;
     if (delayMs > 0) queue.addAfter(key, delayMs);
     else queue.add(key);
   };
@@ -121,11 +129,11 @@ export function runController(definition: AnyController, deps: ControllerDeps): 
     if (active === 0) for (const resolve of idleWaiters.splice(0)) resolve();
   };
   const ownHandlers: Handlers = {
-    add: (object) => enqueue(keyOf(object)),
-    update: (object) => enqueue(keyOf(object)),
+    add: (object) => enqueue(keyOf(object), true),
+    update: (object, old) => enqueue(keyOf(object), !asksTheSame(object, old)),
     delete: (object) => {
       base.expectations.forget(keyOf(object));
-      enqueue(keyOf(object));
+      enqueue(keyOf(object), true);
     },
   };
   const subscribe = (): void => {

@@ -139,6 +139,8 @@ export const deploymentController = defineController<Deployment, State>({
       return parent && context.store(Deployments).get(key)?.spec?.strategy?.type === 'Recreate' ? [key] : [];
     }),
   ],
+  // While many roll out at once each would take its ReplicaSets' news one by one, and write as often.
+  coalesceMs: (_key, _context, { asked, perSecond }) => (asked ? 0 : Math.floor(Math.min(500, perSecond))),
   setup(context) {
     context.store(Pods).addIndexer(byControllerUid, controllerUidIndexer);
     const fence = createWriteFence(context.env.clock);

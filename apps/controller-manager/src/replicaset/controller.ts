@@ -141,10 +141,11 @@ function defineReplicaController<T extends Replicated>(kind: Kind<T>): AnyContro
         if (kind.selectorOf(owner)(orphan.metadata?.labels)) yield keyOf(owner);
       }
     },
-    // A reconcile looks at every pod of its owner, so the many changes of a large one are taken together.
-    coalesceMs(key, context) {
+    // A reconcile looks at every pod of its owner, so the many changes of a large one are taken together; and all the more where many owners have some.
+    coalesceMs(key, context, { asked, perSecond }) {
+      if (asked) return 0;
       const uid = context.store(kind.resource).get(key)?.metadata?.uid ?? '';
-      return Math.min(250, Math.floor(context.store(Pods).countByIndex(byControllerUid, uid) / 40));
+      return Math.floor(Math.min(250, context.store(Pods).countByIndex(byControllerUid, uid) / 40) + Math.min(250, perSecond / 2));
     },
     setup({ api, env, store }) {
       store(kind.resource).addIndexer(byControllerUid, controllerUidIndexer);
