@@ -31,6 +31,16 @@ test('endpoints tell readiness, serving and termination; finished pods are left 
   expect([published?.endpoints?.[0]?.conditions?.ready, published?.metadata?.labels?.['service.kubernetes.io/headless']]).toEqual([true, '']);
 });
 
+test('trafficDistribution becomes hints of ready endpoints, which go with it', () => {
+  const hintsOf = (trafficDistribution?: string): unknown[] => plan([pod(1), pod(2, { ready: false })], [], service(trafficDistribution ? { trafficDistribution } : {})).create[0]?.endpoints?.map(({ hints }) => hints) ?? [];
+  expect(hintsOf()).toEqual([undefined, undefined]);
+  for (const zone of ['PreferClose', 'PreferSameZone']) expect(hintsOf(zone)).toEqual([{ forZones: [{ name: 'z' }] }, undefined]);
+  expect(hintsOf('PreferSameNode')).toEqual([{ forNodes: [{ name: 'n1' }], forZones: [{ name: 'z' }] }, undefined]);
+  const hinted = plan([pod(1)], [], service({ trafficDistribution: 'PreferSameZone' })).create;
+  expect(plan([pod(1)], hinted, service({ trafficDistribution: 'PreferSameZone' })).update).toEqual([]);
+  expect(plan([pod(1)], hinted).update[0]?.endpoints?.[0]?.hints).toBeUndefined();
+});
+
 test('250 pods need three slices; one more pod touches one slice; different ports need different slices', () => {
   const pods = Array.from({ length: 250 }, (_, i) => pod(i));
   const first = plan(pods).create.map((slice, i) => ({ ...slice, metadata: { ...slice.metadata, name: `s-${i}` } }));

@@ -72,7 +72,17 @@ function endpointOf(pod: Pod, observed: SlicesObserved, addresses: string[]): En
     ...(nodeName ? { nodeName } : {}),
     targetRef: podReference(pod),
     ...(zone ? { zone } : {}),
+    ...(ready ? hintsOf(service, { zone, nodeName }) : {}),
   };
+}
+
+/** Who should prefer a ready endpoint, as `trafficDistribution` asks for; `PreferClose` is the old name of `PreferSameZone`. */
+function hintsOf({ spec }: Service, { zone, nodeName }: { zone: string | undefined; nodeName: string | undefined }): Pick<Endpoint, 'hints'> {
+  const distribution = spec?.trafficDistribution;
+  if (!distribution) return {};
+  const forNodes = distribution === 'PreferSameNode' && nodeName ? [{ name: nodeName }] : undefined;
+  const forZones = zone ? [{ name: zone }] : undefined;
+  return forNodes || forZones ? { hints: { ...(forNodes ? { forNodes } : {}), ...(forZones ? { forZones } : {}) } } : {};
 }
 
 /** The endpoints there should be, by address type and ports. Every address type has at least one group. */
