@@ -10,13 +10,17 @@ export interface Match {
 }
 
 /** Is it one of these operations on this resource? */
-export function matches(attributes: AdmissionAttributes, { group = '', resource, subresource = '', operations }: Match): boolean {
-  return attributes.kind.resource === resource && attributes.kind.group === group && attributes.subresource === subresource && operations.includes(attributes.operation);
+export function matches({ kind, subresource, operation }: AdmissionAttributes, match: Match): boolean {
+  return kind.resource === match.resource && kind.group === (match.group ?? '') && subresource === (match.subresource ?? '') && match.operations.includes(operation);
 }
 
 /** `handles` of a plug-in that wants one kind of write. */
 export function wants(...list: readonly Match[]): (attributes: AdmissionAttributes) => boolean {
-  return (attributes) => list.some((match) => matches(attributes, match));
+  // Asked of every plug-in about every write.
+  return (attributes) => {
+    for (const match of list) if (matches(attributes, match)) return true;
+    return false;
+  };
 }
 
 export const creates = (resource: string, group = ''): Match => ({ group, resource, operations: ['CREATE'] });

@@ -6,9 +6,10 @@ import type { Frame } from '../cache/frame.ts';
 import { throughFaults } from '../chaos/faulted.ts';
 import { listBytes } from '../http/object-bytes.ts';
 import { checkAllowed, checkMayCreate } from '../pipeline/access.ts';
-import { beginCall, failCall, recorded } from '../pipeline/audited-call.ts';
-import type { AuditTrail } from '../pipeline/audit.ts';
-import type { UserInfo } from '../pipeline/request-info.ts';
+import { beginCall, type CallRecord, failCall, recorded } from '../pipeline/audited-call.ts';
+import type { Auditor, AuditTrail } from '../pipeline/audit.ts';
+import type { AuthorizationAttributes } from '../pipeline/authorization.ts';
+import type { RequestInfo, UserInfo } from '../pipeline/request-info.ts';
 import { resourceInfo } from '../pipeline/resource-info.ts';
 import { create } from '../registry/create.ts';
 import { deleteObject } from '../registry/delete.ts';
@@ -31,6 +32,13 @@ interface Target {
   readonly subresource?: string | undefined;
 }
 
+/** A request that is known to be for a kind that is there. */
+interface Asked {
+  readonly info: RequestInfo;
+  readonly kind: KindDescriptor;
+  readonly attributes: AuthorizationAttributes;
+}
+
 const ignore = (): void => undefined;
 
 /** What audit records call a component in this process. */
@@ -44,22 +52,33 @@ export function createMemoryClient(core: ApiServerCore, user: UserInfo, { reache
   const { registry } = core;
   let closed = false;
   const kindOf = ({ group, version, resource }: ResourceRef): KindDescriptor | undefined => (reachesUnserved ? core.kinds.kept(group, version, resource) : core.kinds.get(group, version, resource));
-  const scopeFor = async (ref: ResourceRef, target: Target, selectors: Pick<ListOptions, 'labelSelector' | 'fieldSelector'> = {}): Promise<RequestScope> => {
-    if (closed) throw badRequest('client is closed');
-    const info = resourceInfo({ group: ref.group, version: ref.version, resource: ref.resource, ...target, fieldSelector: selectors.fieldSelector }, ref.namespaced);
-    const kind = kindOf(ref);
-    if (!kind) throw notFound({ group: ref.group, resource: ref.resource, name: target.name ?? '' });
-    if (!target.subresource && !kind.verbs.includes(target.verb)) throw methodNotSupported({ group: ref.group, resource: ref.resource }, target.verb);
-    const { labelSelector, fieldSelector } = selectors;
-    const record = core.audit && (await beginCall(core.audit, registry.env, { user, info, sourceIps: [], userAgent: inMemoryAgent }));
-    const annotate = record ? { annotate: record.annotate } : {};
+  const scopeOf = ({ info, kind }: Asked, record?: CallRecord): RequestScope => {
+    const scope = { user, info, kind, checkCreate: () => checkMayCreate(core.access, { user, info }), warn: ignore, annotate: ignore, audit: record?.trail };
+    return record ? { ...scope, annotate: record.annotate } : scope;
+  };
+  const audited = async (auditor: Auditor, asked: Asked): Promise<RequestScope> => {
+    const record = await beginCall(auditor, registry.env, { user, info: asked.info, sourceIps: [], userAgent: inMemoryAgent });
     try {
-      await checkAllowed(core.access, { user, info, ...annotate, ...(labelSelector ? { labelSelector } : {}), ...(fieldSelector ? { fieldSelector } : {}) });
+      await checkAllowed(core.access, record ? { ...asked.attributes, annotate: record.annotate } : asked.attributes);
     } catch (error) {
       failCall(record?.trail, error);
       throw error;
     }
-    return { user, info, kind, checkCreate: () => checkMayCreate(core.access, { user, info }), warn: ignore, annotate: ignore, audit: record?.trail, ...annotate };
+    return scopeOf(asked, record);
+  };
+  /** Nothing to wait for where nobody keeps records and all authorizers answer at once. */
+  const scopeFor = (ref: ResourceRef, target: Target, selectors: Pick<ListOptions, 'labelSelector' | 'fieldSelector'> = {}): RequestScope | Promise<RequestScope> => {
+    if (closed) throw badRequest('client is closed');
+    const { labelSelector, fieldSelector } = selectors;
+    const info = resourceInfo({ group: ref.group, version: ref.version, resource: ref.resource, ...target, fieldSelector }, ref.namespaced);
+    const kind = kindOf(ref);
+    if (!kind) throw notFound({ group: ref.group, resource: ref.resource, name: target.name ?? '' });
+    if (!target.subresource && !kind.verbs.includes(target.verb)) throw methodNotSupported({ group: ref.group, resource: ref.resource }, target.verb);
+    const attributes = labelSelector || fieldSelector ? { user, info, ...(labelSelector ? { labelSelector } : {}), ...(fieldSelector ? { fieldSelector } : {}) } : { user, info };
+    const asked = { info, kind, attributes };
+    if (core.audit) return audited(core.audit, asked);
+    const pending = checkAllowed(core.access, attributes);
+    return pending ? pending.then(() => scopeOf(asked)) : scopeOf(asked);
   };
   /** Runs a request with its record: `code` of success, the result being the body. */
   const run = <T>(scope: RequestScope, code: number, act: () => Promise<T>): Promise<T> =>
@@ -96,7 +115,7 @@ export function createMemoryClient(core: ApiServerCore, user: UserInfo, { reache
       return { ...rest, items: entries.map((entry) => entry.object as T), resourceVersion: String(resourceVersion) };
     },
     watch<T extends KubeObject>(ref: ResourceRef<T>, options: WatchOptions, sink: WatchSink<T>): WatchHandle {
-      return startWatch({ core, ref, options, sink, scope: () => scopeFor(ref, { verb: 'watch', namespace: options.namespace }, options) });
+      return startWatch({ core, ref, options, sink, scope: async () => scopeFor(ref, { verb: 'watch', namespace: options.namespace }, options) });
     },
     async create<T extends KubeObject>(ref: ResourceRef<T>, object: T, options: WriteOptions = {}) {
       const scope = await scopeFor(ref, { verb: 'create', namespace: object.metadata?.namespace, ...(options.subresource ? { name: object.metadata?.name, subresource: options.subresource } : {}) });

@@ -79,10 +79,12 @@ export async function callScope(
   const { context } = call;
   const record = core.audit && (await beginCall(core.audit, core.registry.env, { user: call.user, info, sourceIps: sourceIps({ headers: {}, remoteAddress: context.peer.address }), userAgent: context.metadata['user-agent'] ?? '' }));
   const annotate = record ? { annotate: record.annotate } : {};
-  await checkAllowed(core.access, { user: call.user, info, ...annotate, ...(labelSelector ? { labelSelector } : {}), ...(fieldSelector ? { fieldSelector } : {}) }).catch((error: unknown) => {
+  try {
+    await checkAllowed(core.access, { user: call.user, info, ...annotate, ...(labelSelector ? { labelSelector } : {}), ...(fieldSelector ? { fieldSelector } : {}) });
+  } catch (error) {
     failCall(record?.trail, error);
     throw error;
-  });
+  }
   const warnings: string[] = [];
   const scope: RequestScope = {
     user: call.user,

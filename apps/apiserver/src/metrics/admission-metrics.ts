@@ -12,25 +12,28 @@ interface Outcomes {
 
 /** One half of a plug-in, timed. It runs in every write, so series are looked up once and nothing is made for what is synchronous. */
 function timed(run: (attributes: AdmissionAttributes) => Promise<void> | void, clock: Env['clock'], outcomesOf: (operation: string) => Outcomes): (attributes: AdmissionAttributes) => Promise<void> | void {
+  const seconds = (from: number): number => (clock.monotonic() - from) / 1000;
+  const whenDone = async (done: Promise<void>, outcomes: Outcomes, from: number): Promise<void> => {
+    let series = outcomes.rejected;
+    try {
+      await done;
+      series = outcomes.accepted;
+    } finally {
+      series.observe(seconds(from));
+    }
+  };
   return (attributes) => {
-    const { accepted, rejected } = outcomesOf(attributes.operation);
+    const outcomes = outcomesOf(attributes.operation);
     const from = clock.monotonic();
-    const end = (series: BoundHistogram): void => series.observe((clock.monotonic() - from) / 1000);
     let done: Promise<void> | void;
     try {
       done = run(attributes);
     } catch (error) {
-      end(rejected);
+      outcomes.rejected.observe(seconds(from));
       throw error;
     }
-    if (!(done instanceof Promise)) return end(accepted);
-    return done.then(
-      () => end(accepted),
-      (error: unknown) => {
-        end(rejected);
-        throw error;
-      },
-    );
+    if (done instanceof Promise) return whenDone(done, outcomes, from);
+    outcomes.accepted.observe(seconds(from));
   };
 }
 

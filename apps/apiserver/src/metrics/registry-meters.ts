@@ -14,8 +14,8 @@ export interface WatchMeter {
 
 /** Counts of the registry's verbs, named and labelled as upstream's. */
 export interface RegistryMeters {
-  /** Times all plug-ins of one phase of admission. */
-  step<T>(type: 'admit' | 'validate', operation: string, run: () => Promise<T>): Promise<T>;
+  /** All plug-ins of one phase of admission were asked, and this many milliseconds have gone by since `fromMs` of the monotonic clock. */
+  step(type: 'admit' | 'validate', operation: string, outcome: { fromMs: number; rejected: boolean }): void;
   watch(kind: KindDescriptor): WatchMeter;
   /** Objects that a watch began with. */
   initEvents(kind: GroupResource, count: number): void;
@@ -35,22 +35,11 @@ function cached<K extends object, V>(make: (key: K) => V): (key: K) => V {
 function stepMeter({ metrics, clock }: Env): RegistryMeters['step'] {
   const histogram = metrics.histogram('apiserver_admission_step_admission_duration_seconds', 'Admission sub-step latency histogram in seconds, broken out for each operation and API resource and step type (validate or admit).', stepBuckets);
   const series = new Map<string, BoundHistogram>();
-  const seriesOf = (type: string, operation: string, rejected: string): BoundHistogram => {
+  return (type, operation, { fromMs, rejected }) => {
     const key = `${type} ${operation} ${rejected}`;
     let found = series.get(key);
-    if (!found) series.set(key, (found = histogram.with({ type, operation, rejected })));
-    return found;
-  };
-  return async (type, operation, run) => {
-    const from = clock.monotonic();
-    let rejected = 'true';
-    try {
-      const result = await run();
-      rejected = 'false';
-      return result;
-    } finally {
-      seriesOf(type, operation, rejected).observe((clock.monotonic() - from) / 1000);
-    }
+    if (!found) series.set(key, (found = histogram.with({ type, operation, rejected: String(rejected) })));
+    found.observe((clock.monotonic() - fromMs) / 1000);
   };
 }
 

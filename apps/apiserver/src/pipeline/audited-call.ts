@@ -33,8 +33,11 @@ export function failCall(trail: AuditTrail | undefined, error: unknown): void {
 }
 
 /** Runs what a record is about and ends it with the outcome; without a record, just runs. */
-export async function recorded<T>(trail: AuditTrail | undefined, run: () => Promise<T>, outcome: (result: T) => { readonly code: number; readonly body?: Uint8Array | object | undefined }): Promise<T> {
-  if (!trail) return run();
+export function recorded<T>(trail: AuditTrail | undefined, run: () => Promise<T>, outcome: (result: T) => { readonly code: number; readonly body?: Uint8Array | object | undefined }): Promise<T> {
+  return trail ? record(trail, run, outcome) : run();
+}
+
+async function record<T>(trail: AuditTrail, run: () => Promise<T>, outcome: (result: T) => { readonly code: number; readonly body?: Uint8Array | object | undefined }): Promise<T> {
   try {
     const result = await run();
     const { code, body } = outcome(result);

@@ -1,4 +1,4 @@
-import type { AdmissionAttributes, Operation } from '../pipeline/admission.ts';
+import type { AdmissionAttributes, AdmissionPlugin, Operation } from '../pipeline/admission.ts';
 import { Rounds } from '../pipeline/reinvocation.ts';
 import { outOfTime } from '../pipeline/out-of-time.ts';
 import type { Registry, RequestScope, WriteOptions } from './registry.ts';
@@ -25,46 +25,106 @@ export interface AdmissionInput {
   readonly objectKind?: AdmissionAttributes['objectKind'];
 }
 
+/** What plug-ins see of a write. One object for each write, so what they call back is shared. */
+class Attributes implements AdmissionAttributes {
+  readonly user: AdmissionAttributes['user'];
+  readonly operation: Operation;
+  readonly kind: AdmissionAttributes['kind'];
+  readonly objectKind: AdmissionAttributes['objectKind'];
+  readonly subresource: string;
+  readonly namespace: string;
+  readonly name: string;
+  object: AdmissionAttributes['object'];
+  readonly oldObject: AdmissionAttributes['oldObject'];
+  readonly dryRun: boolean;
+  readonly options: AdmissionAttributes['options'];
+  readonly reinvocation: Rounds;
+  /** Undefined until there is one. */
+  finishers: Finish[] | undefined;
+  private readonly scope: RequestScope;
+
+  constructor(scope: RequestScope, input: AdmissionInput) {
+    const { kind, info } = scope;
+    this.scope = scope;
+    this.user = scope.user;
+    this.operation = input.operation;
+    this.kind = kind;
+    // A kind is named as the kind of its objects is.
+    this.objectKind = input.objectKind ?? kind;
+    this.subresource = input.subresource ?? info.subresource;
+    this.namespace = info.namespace;
+    this.name = input.name;
+    this.object = input.object;
+    this.oldObject = input.oldObject;
+    this.dryRun = input.options.dryRun;
+    this.options = input.options.raw;
+    this.reinvocation = new Rounds();
+    this.finishers = undefined;
+  }
+
+  warn(text: string): void {
+    this.scope.warn(text);
+  }
+
+  annotate(key: string, value: string): void {
+    this.scope.annotate(key, value);
+  }
+
+  onFinish(fn: Finish): void {
+    (this.finishers ??= []).push(fn);
+  }
+}
+
+class Chain implements Admission {
+  readonly attributes: Attributes;
+  private readonly registry: Registry;
+  private readonly scope: RequestScope;
+  private readonly interested: AdmissionPlugin[] = [];
+
+  constructor(registry: Registry, scope: RequestScope, input: AdmissionInput) {
+    this.registry = registry;
+    this.scope = scope;
+    this.attributes = new Attributes(scope, input);
+    for (const plugin of registry.admission) if (plugin.handles(this.attributes)) this.interested.push(plugin);
+  }
+
+  async admit(): Promise<boolean> {
+    const mutating = this.interested.filter((plugin) => plugin.admit);
+    const fromMs = this.registry.env.clock.monotonic();
+    await this.timed('admit', { fromMs, running: this.attributes.reinvocation.run(mutating, this.attributes) });
+    return mutating.length > 0;
+  }
+
+  async validate(): Promise<void> {
+    const fromMs = this.registry.env.clock.monotonic();
+    await this.timed('validate', { fromMs, running: this.validateAll() });
+    if (this.scope.isCancelled) throw outOfTime;
+  }
+
+  private async validateAll(): Promise<void> {
+    for (const plugin of this.interested) {
+      const pending = plugin.validate?.(this.attributes);
+      if (pending) await pending;
+    }
+  }
+
+  private async timed(phase: 'admit' | 'validate', { fromMs, running }: { fromMs: number; running: Promise<void> }): Promise<void> {
+    let rejected = true;
+    try {
+      await running;
+      rejected = false;
+    } finally {
+      this.registry.meters.step(phase, this.attributes.operation, { fromMs, rejected });
+    }
+  }
+
+  async finish(committed: boolean): Promise<void> {
+    const { finishers } = this.attributes;
+    this.attributes.finishers = undefined;
+    if (finishers) for (const fn of finishers.reverse()) await fn(committed);
+  }
+}
+
 export function admission(registry: Registry, scope: RequestScope, input: AdmissionInput): Admission {
-  const { kind, info } = scope;
-  const finishers: Finish[] = [];
-  const rounds = new Rounds();
-  const attributes: AdmissionAttributes = {
-    user: scope.user,
-    operation: input.operation,
-    kind,
-    objectKind: input.objectKind ?? { group: kind.group, version: kind.version, kind: kind.kind },
-    subresource: input.subresource ?? info.subresource,
-    namespace: info.namespace,
-    name: input.name,
-    object: input.object,
-    oldObject: input.oldObject,
-    dryRun: input.options.dryRun,
-    options: input.options.raw,
-    reinvocation: rounds,
-    warn: (text) => scope.warn(text),
-    annotate: (key, value) => scope.annotate(key, value),
-    onFinish: (fn) => void finishers.push(fn),
-  };
-  const interested = registry.admission.filter((plugin) => plugin.handles(attributes));
-  return {
-    attributes,
-    async admit() {
-      const mutating = interested.filter((plugin) => plugin.admit);
-      await registry.meters.step('admit', attributes.operation, () => rounds.run(mutating, attributes));
-      return mutating.length > 0;
-    },
-    async validate() {
-      await registry.meters.step('validate', attributes.operation, async () => {
-        for (const plugin of interested) {
-          const pending = plugin.validate?.(attributes);
-          if (pending) await pending;
-        }
-      });
-      if (scope.isCancelled) throw outOfTime;
-    },
-    async finish(committed) {
-      for (const fn of finishers.splice(0).reverse()) await fn(committed);
-    },
-  };
+  return new Chain(registry, scope, input);
 }

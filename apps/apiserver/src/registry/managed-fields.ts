@@ -66,7 +66,10 @@ export function keepReadable(draft: Draft, tracked: unknown): void {
   if (draft.metadata.managedFields !== tracked && !decodeManagers(entriesOf(draft))) draft.metadata.managedFields = tracked;
 }
 
-const sameButForTime = (entry: ManagedFieldsEntry, other: ManagedFieldsEntry | undefined): boolean => other !== undefined && deepEqual({ ...entry, time: '' }, { ...other, time: '' });
+function sameButForTime(a: ManagedFieldsEntry, b: ManagedFieldsEntry | undefined): boolean {
+  const isSameWriter = b !== undefined && a.manager === b.manager && a.operation === b.operation && a.apiVersion === b.apiVersion && a.subresource === b.subresource && a.fieldsType === b.fieldsType;
+  return isSameWriter && deepEqual(a.fieldsV1, b.fieldsV1);
+}
 
 /** A write that changes nothing but when somebody wrote changes nothing: entries keep their times. */
 export function keepTimes(draft: Draft, before: KubeObject): void {

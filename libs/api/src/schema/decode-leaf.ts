@@ -21,10 +21,9 @@ const least64 = -(2 ** 63);
 function integer(value: unknown, type: 'int32' | 'int64', literal: string | undefined): LeafResult {
   if (typeof value === 'bigint') return type === 'int32' ? mismatch(type, `number ${value}`) : ok(Math.min(Number(value), most64));
   if (typeof value !== 'number') return mismatch(type);
-  const [least, most] = type === 'int32' ? [-(2 ** 31), 2 ** 31 - 1] : [least64, most64];
-  return literal === undefined && Number.isInteger(value) && value >= least && value <= most ? ok(value) : mismatch(type, `number ${literal ?? value}`);
+  const isWithin = type === 'int32' ? value >= -(2 ** 31) && value <= 2 ** 31 - 1 : value >= least64 && value <= most64;
+  return literal === undefined && isWithin && Number.isInteger(value) ? ok(value) : mismatch(type, `number ${literal ?? value}`);
 }
-
 
 function time(value: unknown, type: 'time' | 'microTime'): LeafResult {
   if (typeof value !== 'string') return mismatch('string');

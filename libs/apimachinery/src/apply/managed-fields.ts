@@ -102,15 +102,15 @@ function capUpdaters(managers: readonly Manager[]): Manager[] {
 /** Entries as stored: appliers before updaters, oldest first; managers that own nothing are left out. */
 export function encodeManagers(managers: Managers): ManagedFieldsEntry[] {
   const owners = [...managers.values()].filter((manager) => !isEmptySet(manager.set)).sort(byOrder);
-  return capUpdaters(owners).map((manager) => ({
-    manager: manager.name,
-    operation: manager.operation,
-    apiVersion: manager.apiVersion,
-    ...(manager.time === undefined ? {} : { time: manager.time }),
-    fieldsType: 'FieldsV1',
-    fieldsV1: encoding(manager.set),
-    ...(manager.subresource === '' ? {} : { subresource: manager.subresource }),
-  }));
+  return capUpdaters(owners).map(encodeEntry);
+}
+
+/** Members in the order in which upstream writes them. */
+function encodeEntry({ name, operation, apiVersion, time, subresource, set }: Manager): ManagedFieldsEntry {
+  const fieldsType = 'FieldsV1';
+  const fieldsV1 = encoding(set);
+  const entry = time === undefined ? { manager: name, operation, apiVersion, fieldsType, fieldsV1 } : { manager: name, operation, apiVersion, time, fieldsType, fieldsV1 };
+  return subresource === '' ? entry : { ...entry, subresource };
 }
 
 /** Clients reset ownership by sending no entry at all, or one empty one. */

@@ -9,39 +9,60 @@ export function sameItem(a: unknown, b: unknown, mergeKey: string): boolean {
   return identity(a, mergeKey) === identity(b, mergeKey);
 }
 
-/** Position in a list by identity: the first of equals. */
-function positions(list: readonly unknown[], mergeKey: string): Map<unknown, number> {
+/** Lists up to this long are searched; of longer ones a table is made. */
+const fewItems = 16;
+
+/** Position of an item in a list by identity: of the first of equals; -1 for none. */
+function positions(list: readonly unknown[], mergeKey: string): (item: unknown) => number {
+  if (list.length <= fewItems) return (item) => list.findIndex((other) => sameItem(other, item, mergeKey));
   const map = new Map<unknown, number>();
-  list.forEach((item, i) => {
+  for (const [i, item] of list.entries()) {
     const id = identity(item, mergeKey);
     if (!map.has(id)) map.set(id, i);
-  });
-  return map;
+  }
+  return (item) => map.get(identity(item, mergeKey)) ?? -1;
+}
+
+/** The same items in the same places, in so far as lists say who is who. */
+function isSameOrder(a: readonly unknown[], b: readonly unknown[], mergeKey: string): boolean {
+  return a.length === b.length && a.every((item, i) => sameItem(item, b[i], mergeKey));
 }
 
 /**
  * Items named by `order` come in its order; the others keep their order, and stand before a named item where the
  * object had them before it.
  */
-export function mergeInOrder(options: { merged: readonly unknown[]; order: readonly unknown[]; before: readonly unknown[]; mergeKey: string }): unknown[] {
+export function mergeInOrder(options: { merged: readonly unknown[]; order: readonly unknown[]; before: readonly unknown[]; mergeKey: string }): readonly unknown[] {
   const { merged, order, before, mergeKey } = options;
+  if (isSameOrder(merged, order, mergeKey)) return merged;
   const wanted = positions(order, mergeKey);
   const had = positions(before, mergeKey);
-  const at = (map: Map<unknown, number>, item: unknown): number => map.get(identity(item, mergeKey)) ?? -1;
-  const named = merged.filter((item) => at(wanted, item) >= 0).sort((a, b) => at(wanted, a) - at(wanted, b));
-  const others = merged.filter((item) => at(wanted, item) < 0).sort((a, b) => at(had, a) - at(had, b));
+  const named: { item: unknown; at: number }[] = [];
+  const others: { item: unknown; at: number }[] = [];
+  for (const item of merged) {
+    const at = wanted(item);
+    if (at >= 0) named.push({ item, at });
+    else others.push({ item, at: had(item) });
+  }
+  const byPlace = (a: { at: number }, b: { at: number }): number => a.at - b.at;
+  named.sort(byPlace);
+  others.sort(byPlace);
   const out: unknown[] = [];
   let i = 0;
-  for (const item of named) {
-    const limit = at(had, item);
-    while (i < others.length && limit >= 0 && at(had, others[i]) >= 0 && at(had, others[i]) < limit) out.push(others[i++]);
+  for (const { item } of named) {
+    const limit = had(item);
+    for (let other = others[i]; other && other.at >= 0 && other.at < limit; other = others[i]) {
+      out.push(other.item);
+      i++;
+    }
     out.push(item);
   }
-  return [...out, ...others.slice(i)];
+  for (; i < others.length; i++) out.push(others[i]?.item);
+  return out;
 }
 
 /** The order a patch without `$setElementOrder` implies: its own. */
-export function mergeOrdered(options: { merged: readonly unknown[]; change: readonly unknown[]; before: readonly unknown[]; mergeKey: string }): unknown[] {
+export function mergeOrdered(options: { merged: readonly unknown[]; change: readonly unknown[]; before: readonly unknown[]; mergeKey: string }): readonly unknown[] {
   const { merged, change, before, mergeKey } = options;
   return mergeInOrder({ merged, order: change, before, mergeKey });
 }

@@ -90,8 +90,8 @@ function mergeOrderedLists({ target, patch, schema, done }: Ordered): void {
     done.add(name);
     if (!before && !change) continue;
     checkOrder(change ?? [], order, mergeKey);
-    let merged = before ?? [];
-    if (change) merged = before ? mergeLists({ before, change, field, isDeletion: false }) : (dropDirectives(withoutNulls(change)) as unknown[]);
+    let merged: readonly unknown[] = before ?? [];
+    if (change) merged = before ? mergeLists({ before, change, field, isDeletion: false }) : (dropDirectives(withoutNulls(change)) as readonly unknown[]);
     setOwn(target, name, mergeInOrder({ merged, order, before: before ?? [], mergeKey }));
   }
 }
@@ -103,7 +103,7 @@ interface ListMerge {
   readonly isDeletion: boolean;
 }
 
-function mergeLists({ before, change, field, isDeletion }: ListMerge): unknown[] {
+function mergeLists({ before, change, field, isDeletion }: ListMerge): readonly unknown[] {
   if (strategyOf(field) !== 'merge') return [...change];
   if (before.length === 0 && change.length === 0) return [];
   const mergeKey = field?.patchMergeKey ?? '';
@@ -126,7 +126,7 @@ function keyOf(item: Fields, mergeKey: string): unknown {
   return item[mergeKey];
 }
 
-function mergeMapLists(options: { before: readonly Fields[]; change: readonly Fields[]; mergeKey: string; itemSchema: Schema | undefined }): unknown[] {
+function mergeMapLists(options: { before: readonly Fields[]; change: readonly Fields[]; mergeKey: string; itemSchema: Schema | undefined }): readonly unknown[] {
   const { change, mergeKey, itemSchema } = options;
   if (mergeKey === '') throw failed('cannot merge lists without merge key for type struct');
   let plain: Fields[] = [];
