@@ -33,7 +33,7 @@ export const kubeletSchema = {
   relistSeconds: { type: 'number', default: 1, help: 'how often a runtime without GetContainerEvents is asked for its state' },
   imagePullProgressDeadlineSeconds: { type: 'number', default: 600, help: 'how long an image pull may take' },
   eventRecords: { type: 'string', default: 'all', choices: ['all', 'warnings', 'none'], help: 'which Events are written' },
-  statusDelayMs: { type: 'number', default: 200, help: 'how long a pod may take to start before its ContainerCreating status is sent; saves a write for those that are faster' },
+  statusDelayMs: { type: 'number', default: 500, help: 'how long a pod may take to start before its ContainerCreating status is sent; saves a write for those that are faster' },
   allowedUnsafeSysctls: { type: 'list', default: [], help: 'sysctls that pods may set besides the safe ones; a trailing * stands for all of a kind' },
   kubeReserved: { type: 'list', default: [], help: 'what is not allocatable because Kubernetes itself needs it, name=quantity each' },
   enforceNodeAllocatable: { type: 'list', default: ['pods'], help: 'pods: the memory eviction threshold holds for the pods\' share of the node too; none: only for the node' },

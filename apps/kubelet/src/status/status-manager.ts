@@ -16,8 +16,8 @@ interface Entry {
   /** Revision of our last write; older states of the pod tell nothing new. */
   sentVersion: bigint;
   inFlight: boolean;
-  /** May wait for `delayMs`: a better status is likely soon. */
-  lazy: boolean;
+  /** A better status is likely soon: this one may wait until then, by the monotonic clock. */
+  lazyUntilMs: number | undefined;
   retry: Timer | undefined;
   failures: number;
   waiters: (() => void)[];
@@ -106,13 +106,13 @@ export class StatusManager {
     const uid = uidOf(pod);
     let entry = this.entries.get(uid);
     if (!entry) {
-      entry = { pod, wanted: status, sent: ours(pod.status ?? {}), sentTo: uid, sentVersion: 0n, inFlight: false, lazy: false, retry: undefined, failures: 0, waiters: [] };
+      entry = { pod, wanted: status, sent: ours(pod.status ?? {}), sentTo: uid, sentVersion: 0n, inFlight: false, lazyUntilMs: undefined, retry: undefined, failures: 0, waiters: [] };
       this.entries.set(uid, entry);
     }
     entry.pod = pod;
     entry.wanted = status;
-    entry.lazy = options.lazy ?? false;
-    if (!entry.lazy) this.send(entry);
+    entry.lazyUntilMs = options.lazy ? this.env.clock.monotonic() + this.delayMs : undefined;
+    if (!options.lazy) this.send(entry);
     else this.flush ??= this.env.clock.after(this.delayMs, () => this.flushLazy());
   }
 
@@ -124,13 +124,13 @@ export class StatusManager {
     const changed = (sent: PodCondition): boolean => conditions.find(({ type }) => type === sent.type)?.status !== sent.status;
     if (phase === entry.sent.phase && !(entry.sent.conditions ?? []).some(changed)) return;
     entry.sent = ours(pod.status ?? {});
-    if (!entry.lazy) this.send(entry);
+    if (entry.lazyUntilMs === undefined) this.send(entry);
   }
 
   /** A static pod has a mirror that may be told of its status. */
   shown(uid: string): void {
     const entry = this.entries.get(uid);
-    if (entry && !entry.lazy) this.send(entry);
+    if (entry && entry.lazyUntilMs === undefined) this.send(entry);
   }
 
   /** The newest status reported, sent or not. */
@@ -162,11 +162,18 @@ export class StatusManager {
 
   private flushLazy(): void {
     this.flush = undefined;
+    const nowMs = this.env.clock.monotonic();
+    let nextMs = Infinity;
     for (const entry of this.entries.values()) {
-      if (!entry.lazy) continue;
-      entry.lazy = false;
+      if (entry.lazyUntilMs === undefined) continue;
+      if (entry.lazyUntilMs > nowMs) {
+        nextMs = Math.min(nextMs, entry.lazyUntilMs);
+        continue;
+      }
+      entry.lazyUntilMs = undefined;
       this.send(entry);
     }
+    if (nextMs < Infinity) this.flush = this.env.clock.after(nextMs - nowMs, () => this.flushLazy());
   }
 
   private send(entry: Entry): void {
@@ -187,7 +194,7 @@ export class StatusManager {
     entry.inFlight = true;
     void this.patch(entry, { status, wanted: entry.wanted, target }).then(() => {
       entry.inFlight = false;
-      if (this.entries.get(uidOf(entry.pod)) === entry && !entry.lazy) this.send(entry);
+      if (this.entries.get(uidOf(entry.pod)) === entry && entry.lazyUntilMs === undefined) this.send(entry);
     });
   }
 
