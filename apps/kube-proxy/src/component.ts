@@ -1,13 +1,14 @@
 import { Nodes } from '@orrery/api';
 import { type ApiClient, createInformerFactory } from '@orrery/client';
 import type { Component, Env } from '@orrery/runtime';
-import type { SwitchControl } from '@orrery/vnet';
+import type { NetStack, SwitchControl } from '@orrery/vnet';
 import type { KubeProxyConfig } from './config.ts';
-import { type ProxyHealth, createProxyHealth } from './health.ts';
+import { type ProxyHealth, createProxyHealth, metricsPages } from './health.ts';
 import { createProxyMetrics } from './metrics.ts';
 import { createPolicyProgrammer } from './policy/programmer.ts';
 import { createSyncRunner } from './sync-runner.ts';
 import { createServiceTracker } from './tracker.ts';
+import { servePages } from './vnet/node-pages.ts';
 import { createSwitchProgrammer } from './vnet/programmer.ts';
 
 export { kubeProxySchema } from './config.ts';
@@ -17,6 +18,8 @@ export interface ProxyTarget {
   /** Empty for a switch that is no node (the one this machine's own listeners use): `Local` policies do not bind it. */
   readonly nodeName: string;
   readonly control: SwitchControl;
+  /** The node's own network, where it is in this process: kube-proxy's ports are served there. */
+  readonly host?: NetStack;
 }
 
 /** Opens node ports on this machine; see `exposeNodePorts` of the adapters. Called with all ports wanted, whenever they change. */
@@ -52,6 +55,7 @@ export function createKubeProxy(env: Env, deps: KubeProxyDeps, config: Pick<Kube
   let synced = false;
   const health = createProxyHealth(env, { timeoutMs: healthTimeoutMs });
   let waiting = false;
+  const served = new Map<string, () => void>();
   const request = (): void => {
     metrics.queued();
     waiting = true;
@@ -98,6 +102,8 @@ export function createKubeProxy(env: Env, deps: KubeProxyDeps, config: Pick<Kube
     async stop() {
       synced = false;
       informers.stop();
+      for (const close of served.values()) close();
+      served.clear();
       await policies.stop();
       await runner.close();
       await nodePorts?.close();
@@ -106,11 +112,14 @@ export function createKubeProxy(env: Env, deps: KubeProxyDeps, config: Pick<Kube
     addNode(target) {
       programmer.add(target);
       policies.add(target);
+      if (target.host) served.set(target.nodeName, servePages(target.host, { health: health.pages, metrics: metricsPages(env, 'vnet'), log: env.log }));
       request();
     },
     removeNode(nodeName) {
       programmer.remove(nodeName);
       policies.remove(nodeName);
+      served.get(nodeName)?.();
+      served.delete(nodeName);
     },
     resync() {
       programmer.renewAll();

@@ -2,6 +2,27 @@ import type { HttpHandler } from '@orrery/node-io';
 import type { Node } from '@orrery/api/types';
 import type { Env } from '@orrery/runtime';
 
+export interface PageAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** What a path of one of kube-proxy's ports shows. */
+export type Pages = (path: string) => PageAnswer;
+
+export function pagesHandler(pages: Pages): HttpHandler {
+  return {
+    request({ url }, response) {
+      const { status, headers, body } = pages(url.split('?')[0] ?? '/');
+      return response.send(status, headers, body);
+    },
+  };
+}
+
+const text = { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' };
+const notFound: PageAnswer = { status: 404, headers: text, body: '404 page not found\n' };
+
 /** Healthy means: no change waits longer than the timeout. */
 export interface ProxyHealth {
   /** A change has come. */
@@ -12,6 +33,7 @@ export interface ProxyHealth {
   setNode(node: Pick<Node, 'metadata' | 'spec'>): void;
   readonly healthy: boolean;
   /** `/healthz` and `/livez`, as upstream's port 10256. */
+  readonly pages: Pages;
   readonly handler: HttpHandler;
 }
 
@@ -27,18 +49,15 @@ export function createProxyHealth({ clock, metrics }: Pick<Env, 'clock' | 'metri
   let oldestQueued: number | undefined;
   let eligible = true;
   const isHealthy = (): boolean => oldestQueued === undefined || clock.now() - oldestQueued < timeoutMs;
-  const handler: HttpHandler = {
-    request({ url }, response) {
-      const path = url.split('?')[0];
-      if (path !== '/healthz' && path !== '/livez') return response.send(404, { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' }, '404 page not found\n');
-      const asNode = path === '/healthz';
-      const healthy = isHealthy() && (eligible || !asNode);
-      const now = clock.now();
-      const status = healthy ? 200 : 503;
-      (asNode ? healthz : livez).inc({ code: String(status) });
-      const times = `"lastUpdated": ${JSON.stringify(goTime(healthy ? now : lastUpdated))},"currentTime": ${JSON.stringify(goTime(now))}`;
-      return response.send(status, { 'content-type': 'application/json', 'x-content-type-options': 'nosniff' }, `{${times}${asNode ? `, "nodeEligible": ${eligible}` : ''}}`);
-    },
+  const pages: Pages = (path) => {
+    if (path !== '/healthz' && path !== '/livez') return notFound;
+    const asNode = path === '/healthz';
+    const healthy = isHealthy() && (eligible || !asNode);
+    const now = clock.now();
+    const status = healthy ? 200 : 503;
+    (asNode ? healthz : livez).inc({ code: String(status) });
+    const times = `"lastUpdated": ${JSON.stringify(goTime(healthy ? now : lastUpdated))},"currentTime": ${JSON.stringify(goTime(now))}`;
+    return { status, headers: { 'content-type': 'application/json', 'x-content-type-options': 'nosniff' }, body: `{${times}${asNode ? `, "nodeEligible": ${eligible}` : ''}}` };
   };
   return {
     queued: () => void (oldestQueued ??= clock.now()),
@@ -52,20 +71,19 @@ export function createProxyHealth({ clock, metrics }: Pick<Env, 'clock' | 'metri
     get healthy() {
       return isHealthy();
     },
-    handler,
+    pages,
+    handler: pagesHandler(pages),
   };
 }
 
 /** `/metrics`, `/proxyMode` and `/healthz`, as upstream's port 10249. */
-export function metricsHandler(env: Pick<Env, 'metrics'>, mode: string): HttpHandler {
-  const text = { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' };
-  return {
-    request({ url }, response) {
-      const path = url.split('?')[0];
-      if (path === '/metrics') return response.send(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }, env.metrics.expose());
-      if (path === '/proxyMode') return response.send(200, text, mode);
-      if (path === '/healthz') return response.send(200, text, 'ok');
-      return response.send(404, text, '404 page not found\n');
-    },
+export function metricsPages(env: Pick<Env, 'metrics'>, mode: string): Pages {
+  return (path) => {
+    if (path === '/metrics') return { status: 200, headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }, body: env.metrics.expose() };
+    if (path === '/proxyMode') return { status: 200, headers: text, body: mode };
+    if (path === '/healthz') return { status: 200, headers: text, body: 'ok' };
+    return notFound;
   };
 }
+
+export const metricsHandler = (env: Pick<Env, 'metrics'>, mode: string): HttpHandler => pagesHandler(metricsPages(env, mode));

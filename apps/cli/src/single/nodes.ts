@@ -83,7 +83,7 @@ function createNode(spec: NodeSpec, { deps, kubeletEnv, runtimeEnv, sources, eve
       extraSettings('kubelet', options.extra),
     ]),
   );
-  deps.proxy.addNode({ nodeName: name, control: netSwitch });
+  deps.proxy.addNode({ nodeName: name, control: netSwitch, host: netSwitch.hostStack });
   const parts = [runtime, kubelet];
   return {
     name,
