@@ -4,7 +4,7 @@ import type { ConfigOf, ConfigSchema } from '@orrery/runtime';
 export const kubeProxySchema = {
   config: { type: 'string', default: '', help: 'file with a KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1)' },
   proxyMode: { type: 'string', default: '', choices: ['', 'vnet', 'iptables', 'nftables', 'ipvs', 'userspace'], help: 'what it programs: switches of the emulated network (vnet, the default without --config), or the kernel of this machine' },
-  podNetwork: { type: 'string', default: 'emulated', choices: ['emulated', 'real'], help: "with --proxy-mode vnet; real: pods of the emulated network have real addresses, too (container-runtime --pod-network real), so the kernel gets the routes to them and the rules of Services as well" },
+  podNetwork: { type: 'string', default: 'emulated', choices: ['emulated', 'real'], help: "real: pods of all nodes have real addresses, and the kernel gets the routes to them; with --proxy-mode vnet those of this node are emulated ones (container-runtime --pod-network real), and the kernel gets Services and policies as well" },
   kernelMode: { type: 'string', default: 'nftables', choices: ['nftables', 'iptables', 'ipvs', 'userspace'], help: 'how the kernel gets the rules of Services with --pod-network real' },
   nodeName: { type: 'string', default: '', help: 'name of the node it runs on; with a mode of the kernel the default is the host name' },
   nodeIp: { type: 'string', default: '', help: 'address of the node in the emulated network' },

@@ -32,9 +32,11 @@ await runMain({
     }
     const kubeconfig = flags.kubeconfig || file?.clientConnection?.kubeconfig || '';
     const api = await connectApi(env, { ...config, kubeconfig, ...(kubeconfig && !flags.kubeconfig ? { apiTransport: 'rest' as const } : {}) });
-    if (config.proxyMode !== 'vnet') return createLinuxProxy(env, { api, shell: createShell(), serveHttp }, { ...config, nodeName: config.nodeName || hostname().toLowerCase() });
+    const named = { ...config, nodeName: config.nodeName || hostname().toLowerCase() };
+    const shell = createShell();
     const tls = tlsMaterial(config);
     const vnet = (settings: typeof config): Component => createVnetProxy(env, { api, connect: switchConnector(tls), serveHttp, ...(tls ? { tls } : {}) }, settings);
-    return config.podNetwork === 'real' ? createRealProxy(env, { api, shell: createShell(), serveHttp, vnet }, config) : vnet(config);
+    if (config.podNetwork === 'real') return createRealProxy(env, { api, shell, serveHttp, vnet }, named);
+    return config.proxyMode === 'vnet' ? vnet(config) : createLinuxProxy(env, { api, shell, serveHttp }, named);
   },
 });

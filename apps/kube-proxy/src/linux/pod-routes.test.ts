@@ -25,5 +25,6 @@ it('pods of the node itself are local and the node is their asker; those of othe
 
 it('knows no route of its own before it has a range, and still those to others', () => {
   expect(podRouteLines([node('a', ['10.240.0.11']), node('b', ['10.240.0.12'], ['10.244.1.0/24'])], 'a')).toEqual(['route replace 10.244.1.0/24 via 10.240.0.12']);
+  expect(podRouteLines([node('a', ['10.240.0.11'], ['10.244.0.0/24']), node('b', ['10.240.0.12'], ['10.244.1.0/24'])], 'a', { localPods: false })).toEqual(['route replace 10.244.1.0/24 via 10.240.0.12']);
   expect(podRouteLines([], 'a')).toEqual([]);
 });

@@ -17,13 +17,14 @@ function peerOf(node: Node): PeerNode[] {
 
 /**
  * Lines of `ip -batch` for the routes of a node whose pods' addresses are its own: its whole range is local, so that a pod's address needs no interface;
- * those of the others are behind their nodes, as flannel's `host-gw` has it. All can be said again.
+ * those of the others are behind their nodes, as flannel's `host-gw` has it. All can be said again. Without `localPods`, where pods
+ * have namespaces of their own, the node's own range is somebody else's business.
  */
-export function podRouteLines(nodes: readonly Node[], self: string): string[] {
+export function podRouteLines(nodes: readonly Node[], self: string, { localPods = true }: { localPods?: boolean } = {}): string[] {
   const own = nodes.filter(({ metadata }) => metadata?.name === self);
   const others = nodes.filter((node) => !own.includes(node));
   // Without `src` the node would seem to be the very pod it asks.
-  const local = hostRouteLines(own.flatMap(peerOf)).map((line) => line.replace(/^route replace (\S+) via (\S+)$/, 'route replace local $1 dev lo src $2'));
+  const local = !localPods ? [] : hostRouteLines(own.flatMap(peerOf)).map((line) => line.replace(/^route replace (\S+) via (\S+)$/, 'route replace local $1 dev lo src $2'));
   return [...local, ...hostRouteLines(others.flatMap(peerOf))];
 }
 
@@ -31,7 +32,7 @@ export function podRouteLines(nodes: readonly Node[], self: string): string[] {
 const removalOf = (line: string): string => line.replace(/^route replace/, 'route del');
 
 /** Keeps the kernel's routes to pods like the ranges of the nodes. */
-export function createPodRoutes(env: Env, { api, shell, nodeName }: { api: ApiClient; shell: Shell; nodeName: string }): Component {
+export function createPodRoutes(env: Env, { api, shell, nodeName, localPods }: { api: ApiClient; shell: Shell; nodeName: string; localPods: boolean }): Component {
   const nodes = createInformer(api, Nodes, { env });
   const ip = createIp(shell);
   let programmed: readonly string[] = [];
@@ -41,7 +42,7 @@ export function createPodRoutes(env: Env, { api, shell, nodeName }: { api: ApiCl
     delayMs: 0,
     what: 'the routes to pods',
     async sync() {
-      const wanted = podRouteLines([...nodes.list()], nodeName);
+      const wanted = podRouteLines([...nodes.list()], nodeName, { localPods });
       // One that is gone already went with its interface.
       for (const line of programmed.filter((old) => !wanted.includes(old))) await ip.batch([removalOf(line)]).catch((error: unknown) => env.log.info('a route was gone', { error }));
       programmed = wanted;
