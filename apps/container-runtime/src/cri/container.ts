@@ -1,4 +1,4 @@
-import { type Container as CriContainer, type ContainerConfig, ContainerState, type ContainerStatus, type LinuxContainerResources, SecurityProfile_ProfileType } from '@orrery/proto/cri';
+import { type Container as CriContainer, type ContainerConfig, ContainerState, type ContainerStatus, type ContainerUser, type LinuxContainerResources, SecurityProfile_ProfileType } from '@orrery/proto/cri';
 import type { Clock, Env, Random } from '@orrery/runtime';
 import type { NetStack } from '@orrery/vnet';
 import { Code, RpcError } from '@orrery/rpc';
@@ -73,6 +73,8 @@ export class Container implements Host, Surroundings {
   private stopping: Promise<void> | undefined;
   private exitWaiters: (() => void)[] = [];
   private oomKilled = false;
+  /** Whose the first process is, or was. */
+  private startedAs: Cred | undefined;
 
   constructor(options: { id: string; sandbox: Sandbox; config: ContainerConfig; stored: StoredImage; script: Script | undefined; deps: ContainerDeps }) {
     this.id = options.id;
@@ -291,7 +293,8 @@ export class Container implements Host, Surroundings {
     const cwd = this.config.workingDir || image.workdir || '/';
     if (cwd !== '/' && !program && !this.files().isDirectory(cwd)) this.files().makeDirs(cwd);
     if (this.script?.logLines !== undefined && !program) void this.output?.write('stdout', Buffer.from(scriptedOutput(this.script.logLines)));
-    this.table?.start({ argv, env: this.environment(), cwd, cred: this.cred(), fds, ...(program ? { program } : {}) });
+    this.startedAs = this.cred();
+    this.table?.start({ argv, env: this.environment(), cwd, cred: this.startedAs, fds, ...(program ? { program } : {}) });
   }
 
   /** The image's own quiet entrypoint runs without looking at any file system, so that idle containers stay small. */
@@ -413,8 +416,13 @@ export class Container implements Host, Surroundings {
       mounts: this.config.mounts ?? [],
       logPath: this.logPath,
       resources: { linux: this.resources },
+      ...(this.startedAs ? { user: criUser(this.startedAs) } : {}),
     };
   }
+}
+
+function criUser({ uid, gid, groups }: Cred): ContainerUser {
+  return { linux: { uid: BigInt(uid), gid: BigInt(gid), supplementalGroups: groups.map(BigInt) } };
 }
 
 /** How runc says that a command cannot be run. */

@@ -171,3 +171,11 @@ test('thousands of idle containers cost little and set no timers', async () => {
   for (let i = 0; i < 200; i++) await node.runPod({ name: `idle${i}`, image: i % 2 ? 'registry.k8s.io/pause:3.10' : 'example.com/unknown:1' });
   expect(clock.pending).toBe(before);
 });
+
+test('whose the processes are is told, of those that run and those that did', async () => {
+  const pod = await node.runPod({ name: 'p', image: 'busybox', command: ['sleep', '5'], linux: { securityContext: { runAsUser: { value: 1000n }, runAsGroup: { value: 2000n }, supplementalGroups: [3000n] } } });
+  const linux = { uid: 1000n, gid: 2000n, supplementalGroups: [2000n, 3000n] };
+  expect((await status(pod.container))?.user).toEqual({ linux });
+  await clock.advance(6_000);
+  expect(await status(pod.container)).toMatchObject({ state: ContainerState.CONTAINER_EXITED, user: { linux } });
+});

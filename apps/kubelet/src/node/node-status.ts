@@ -112,6 +112,8 @@ function addressesOf(facts: NodeFacts, old: readonly NodeAddress[]): NodeAddress
 export function nodeStatus(facts: NodeFacts, old: NodeStatus, nowMs: number): NodeStatus {
   const { config, runtime } = facts;
   const capacity = nodeCapacity(config, facts.devices.capacity);
+  // A runtime that is away for a moment has not lost what it can do.
+  const { handlers: runtimeHandlers = old.runtimeHandlers, features = old.features } = facts.health;
   return {
     capacity,
     allocatable: { ...allocatableOf(config, capacity), ...facts.devices.allocatable },
@@ -131,6 +133,8 @@ export function nodeStatus(facts: NodeFacts, old: NodeStatus, nowMs: number): No
       architecture: config.arch,
     },
     images: facts.images,
+    ...(runtimeHandlers ? { runtimeHandlers } : {}),
+    ...(features ? { features } : {}),
     ...(facts.volumesInUse.length || old.volumesInUse?.length ? { volumesInUse: [...facts.volumesInUse] } : {}),
   };
 }

@@ -23,6 +23,8 @@ export interface ActionTarget {
 export interface ActionResult {
   readonly ok: boolean;
   readonly output: string;
+  /** It counts as a success, but is told. */
+  readonly warning?: boolean;
 }
 
 export interface ActionDeps {
@@ -81,7 +83,8 @@ async function runHttp(action: HTTPGetAction, target: ActionTarget, options: { d
     timeoutMs: options.timeoutMs,
   };
   const { status, body } = await followed(networkOf(options.deps), call);
-  return status >= 200 && status < 400 ? { ok: true, output: body } : { ok: false, output: `HTTP probe failed with statuscode: ${status}` };
+  if (status >= 300 && status < 400) return { ok: true, output: `Probe terminated redirects, Response body: ${body}`, warning: true };
+  return status >= 200 && status < 300 ? { ok: true, output: body } : { ok: false, output: `HTTP probe failed with statuscode: ${status}` };
 }
 
 async function runExec(action: ExecAction, target: ActionTarget, options: { deps: ActionDeps; timeoutMs: number }): Promise<ActionResult> {

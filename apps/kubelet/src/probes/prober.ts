@@ -155,6 +155,7 @@ export class Prober implements ProbeVerdicts {
   private judge(entry: Watched, kind: Kind, { spec, result }: { spec: Probe; result: ActionResult }): boolean {
     const { ok } = result;
     if (!ok) this.warn(entry, `${titles[kind]} probe failed: ${result.output.slice(0, 1024)}`);
+    else if (result.warning) this.warn(entry, `${titles[kind]} probe warning: ${result.output.slice(0, 1024)}`, 'ProbeWarning');
     const run = entry.runs.get(kind);
     const count = run?.ok === ok ? run.count + 1 : 1;
     entry.runs.set(kind, { ok, count });
@@ -179,7 +180,7 @@ export class Prober implements ProbeVerdicts {
     this.options.changed(uidOf(entry.pod));
   }
 
-  private warn(entry: Watched, message: string): void {
-    this.options.events.event(Pods, entry.pod, { type: 'Warning', reason: 'Unhealthy', message, fieldPath: entry.fieldPath });
+  private warn(entry: Watched, message: string, reason = 'Unhealthy'): void {
+    this.options.events.event(Pods, entry.pod, { type: 'Warning', reason, message, fieldPath: entry.fieldPath });
   }
 }

@@ -108,6 +108,7 @@ test('redirects are followed on the host, and lead elsewhere as an answer', asyn
   const foreign = await startedWith({ livenessProbe }, () => 'http://0.0.0.0/');
   await foreign.clock.advance(5_000);
   expect(foreign.events().filter((event) => event.startsWith('Unhealthy'))).toEqual([]);
+  expect(foreign.events()).toContain('ProbeWarning: Liveness probe warning: Probe terminated redirects, Response body: hi');
   const circle = await startedWith({ livenessProbe }, () => '/redirect');
   await circle.clock.advance(2_000);
   expect(circle.events()).toContain('Unhealthy: Liveness probe failed: Get "/redirect": stopped after 10 redirects');

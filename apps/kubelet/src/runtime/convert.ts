@@ -1,4 +1,4 @@
-import { type Container as CriContainer, type ContainerStatus, type PodSandbox, type PodSandboxStatus, ContainerState, NamespaceMode, PodSandboxState } from '@orrery/proto/cri';
+import { type Container as CriContainer, type ContainerStatus, type LinuxContainerUser, type PodSandbox, type PodSandboxStatus, ContainerState, NamespaceMode, PodSandboxState } from '@orrery/proto/cri';
 import { containerHashAnnotation, containerNameLabel, restartCountAnnotation, terminationPathAnnotation } from './labels.ts';
 import type { RuntimeContainer, RuntimeSandbox } from './pod-runtime.ts';
 
@@ -15,6 +15,10 @@ function stateOf(state: ContainerStatus['state']): RuntimeContainer['state'] {
     default:
       return 'unknown';
   }
+}
+
+function userOf({ uid = 0n, gid = 0n, supplementalGroups = [] }: LinuxContainerUser): NonNullable<RuntimeContainer['user']> {
+  return { uid: Number(uid), gid: Number(gid), supplementalGroups: supplementalGroups.map(Number) };
 }
 
 /** A CRI container status in the kubelet's own terms. */
@@ -39,6 +43,7 @@ export function toRuntimeContainer(status: ContainerStatus, sandboxId: string): 
     hash: annotations[containerHashAnnotation] ?? '',
     logPath: status.logPath ?? '',
     terminationLog: mount?.hostPath ?? '',
+    ...(status.user?.linux ? { user: userOf(status.user.linux) } : {}),
   };
 }
 

@@ -1,3 +1,4 @@
+import type { NodeStatus } from '@orrery/api/types';
 import { type CriClients, criClients } from '@orrery/cri';
 import type { ContainerConfig, ContainerEventResponse, LinuxContainerResources, PodSandboxConfig, PodSandboxStatusResponse } from '@orrery/proto/cri';
 import { type Channel, Code, RpcError } from '@orrery/rpc';
@@ -18,6 +19,9 @@ export interface RuntimeHealth {
   readonly networkReady: boolean;
   /** Empty when all is well; worded like upstream's. */
   readonly problems: readonly string[];
+  /** What the runtime's handlers can do, the default one under the empty name. */
+  readonly handlers?: NonNullable<NodeStatus['runtimeHandlers']>;
+  readonly features?: NonNullable<NodeStatus['features']>;
 }
 
 const isNotFound = (error: unknown): boolean => error instanceof RpcError && error.code === Code.NOT_FOUND;
@@ -36,13 +40,19 @@ export class CriRuntime {
   }
 
   async health(): Promise<RuntimeHealth> {
-    const { status } = await this.clients.runtime.status({});
+    const { status, runtimeHandlers, features } = await this.clients.runtime.status({});
     const conditions = status?.conditions ?? [];
     const ready = (type: string): boolean => conditions.find((condition) => condition.type === type)?.status === true;
     const problems = conditions
       .filter(({ type, status: isReady }) => isReady !== true && (type === 'RuntimeReady' || type === 'NetworkReady'))
       .map(({ type = '', reason = '', message = '' }) => `container runtime ${type === 'NetworkReady' ? 'network ' : ''}not ready: ${type}=false reason:${reason} message:${message}`);
-    return { runtimeReady: ready('RuntimeReady'), networkReady: ready('NetworkReady'), problems };
+    return {
+      runtimeReady: ready('RuntimeReady'),
+      networkReady: ready('NetworkReady'),
+      problems,
+      ...(runtimeHandlers?.length ? { handlers: runtimeHandlers.map(({ name = '', features: can = {} }) => ({ name, features: { recursiveReadOnlyMounts: can.recursiveReadOnlyMounts ?? false, userNamespaces: can.userNamespaces ?? false } })) } : {}),
+      ...(features ? { features: { supplementalGroupsPolicy: features.supplementalGroupsPolicy ?? false } } : {}),
+    };
   }
 
   async setPodCidr(podCidr: string): Promise<void> {

@@ -21,6 +21,8 @@ export interface RuntimeContainer {
   readonly logPath: string;
   /** Host path of its termination message, '' when there is none. */
   readonly terminationLog: string;
+  /** Whose its first process was, where the runtime tells. */
+  readonly user?: { readonly uid: number; readonly gid: number; readonly supplementalGroups: number[] };
   /** The runtime has lost it; the API server remembers it. */
   readonly lost?: true;
 }

@@ -104,6 +104,7 @@ function statusOf({ container, runtime, context, waitingReason, kind }: StatusIn
     ...started(kind === 'init' ? running : isStarted),
     ...(running ? resourceStatus(container, context.resources?.(newest.id)) : {}),
     ...mountStatuses(container),
+    ...(newest.user ? { user: { linux: newest.user } } : {}),
   };
 }
 
