@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { addBalance } from './commands/balance.ts';
 import { addChaos } from './commands/chaos.ts';
 import { addClock } from './commands/clock.ts';
+import { addCloud } from './commands/cloud.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addDown } from './commands/down.ts';
 import { addEnvtest } from './commands/envtest.ts';
@@ -25,7 +26,7 @@ const program = new Command('orrery')
   .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 no cluster runs there, 4 one already does.\nThe data directory is --data-dir, else $ORRERY_DATA_DIR, else ~/.orrery/default.')
   .exitOverride();
 
-for (const add of [addUp, addUpgrade, addStatus, addLogs, addKubeconfig, addClock, addNode, addSnapshot, addRecord, addReplay, addChaos, addEnvtest, addDown, addCompletion, addPki, addBalance, addSchedule]) add(program);
+for (const add of [addUp, addUpgrade, addStatus, addLogs, addKubeconfig, addClock, addNode, addCloud, addSnapshot, addRecord, addReplay, addChaos, addEnvtest, addDown, addCompletion, addPki, addBalance, addSchedule]) add(program);
 for (const command of program.commands) command.exitOverride().showHelpAfterError('(see --help)');
 
 try {

@@ -114,9 +114,9 @@ class ProcessesCluster implements Cluster {
   }
 
   endpoints(): Readonly<Record<string, string>> {
-    const { apiGrpc, dns, http, https, nats } = this.ports;
+    const { apiGrpc, cloud, dns, http, https, nats } = this.ports;
     const at = (port: number): string => `${local}:${port}`;
-    return { etcd: this.storeAddresses(), 'api-grpc': apiGrpc.map(at).join(), 'api-rest': this.ports.apiServers.map(at).join(), dns: at(dns), 'ingress-http': at(http), 'ingress-https': at(https), ...(this.hasNats ? { nats: at(nats) } : {}) };
+    return { etcd: this.storeAddresses(), 'api-grpc': apiGrpc.map(at).join(), 'api-rest': this.ports.apiServers.map(at).join(), cloud: at(cloud), dns: at(dns), 'ingress-http': at(http), 'ingress-https': at(https), ...(this.hasNats ? { nats: at(nats) } : {}) };
   }
 
   /** The load balancer is a command of this program. */

@@ -11,7 +11,7 @@ import { coreDnsSchema, createCoreDns } from '@orrery/coredns/component';
 import { createIngress, ingressSchema } from '@orrery/ingress/component';
 import { type KubeProxy, createKubeProxy } from '@orrery/kube-proxy/component';
 import { createMetricsServer, metricsServerSchema, serviceDnsName } from '@orrery/metrics-server/component';
-import { type Pki, appendState, balancerNetwork, clusterServerName, createHttpClient, createReverseProxy, csrSigner, dialHost, ensurePki, exposeNodePorts, folderContents, frontProxyName, hostDns, nodeDisk, realRandom, serveGrpc, serveHttp, verifyHtpasswd } from '@orrery/node-io';
+import { type Pki, appendState, balancerNetwork, clusterServerName, componentIdentity, createHttpClient, createReverseProxy, csrSigner, dialHost, ensurePki, exposeNodePorts, folderContents, frontProxyName, hostDns, nodeDisk, realRandom, serveGrpc, serveHttp, verifyHtpasswd } from '@orrery/node-io';
 import type { Channel, ServedService } from '@orrery/rpc';
 import { type Component, type Env, resolveConfig, stopAll } from '@orrery/runtime';
 import { createStore } from '@orrery/store/component';
@@ -26,6 +26,7 @@ import { loadBalancerRange } from '../load-balancer-range.ts';
 import { network, podRange } from './addresses.ts';
 import { dnsAnswers, nodesReady } from './readiness.ts';
 import type { NodeControl } from './added-nodes.ts';
+import { createCloudInstances } from './cloud-instances.ts';
 import type { NodeFiles } from './node-files.ts';
 import { type EmulatedNodes, createEmulatedNodes } from './nodes.ts';
 import { singleScheduler } from './scheduler.ts';
@@ -121,6 +122,7 @@ class SingleCluster implements Cluster {
       return this.run(running, signal);
     };
     await Promise.all([...wanted.map(([name, create]) => launch(name, create)), this.run(nodes, signal)]);
+    if (this.cloudChannel) await this.run(createCloudInstances(this.env('cloud'), { cloud: this.cloudChannel, host: nodes.instances }), signal);
     step(`${[...wanted.map(([name]) => name), `${this.options.nodes} kubelets`].join(', ')} started`);
   }
 
@@ -230,11 +232,12 @@ class SingleCluster implements Cluster {
         network: balancerNetwork(stack),
         state: appendState(join(this.options.dir.root, 'cloud.json')),
         contents: folderContents(join(this.options.dir.root, 'cloud-disks')),
+        tls: { ca: this.pki.caCert, ...this.pki.servingCert('cloud', componentIdentity({ user: 'orrery:cloud', groups: [] })) },
       },
-      resolveConfig(cloudSchema, [{ loadBalancerRange: loadBalancerRange(this.options.dir.root) }]),
+      resolveConfig(cloudSchema, [{ listen: '127.0.0.1:0', loadBalancerRange: loadBalancerRange(this.options.dir.root) }]),
     );
     const channel = (this.cloudChannel = unlessDown(cloud.channel(), () => this.cloudIsDown));
-    const parts: Component[] = [cloud];
+    const parts: Component[] = [around(cloud, { started: () => (this.found['cloud'] = `127.0.0.1:${cloud.port()}`), stopped: () => delete this.found['cloud'] })];
     if (this.has('cloud-controller-manager')) parts.push(createCloudControllerManager(this.env('cloud-controller-manager'), { api: this.client('system:cloud-controller-manager', ['orrery:components']), cloud: channel, identity: 'single' }, { leaderElect: true }));
     if (this.has('csi-disk')) parts.push(createCsiDisk(this.env('csi-disk'), { api: this.client('system:csi-disk', ['orrery:components']), cloud: channel, identity: 'single' }));
     return inOrder('cloud', parts);

@@ -22,6 +22,17 @@ import { memoryPlugins } from './node-plugins.ts';
 /** The emulated nodes of a process: a switch, a container runtime and a kubelet each. */
 export interface EmulatedNodes extends Component {
   readonly control: NodeControl;
+  readonly instances: InstanceHost;
+}
+
+/** Machines of a cloud that are nodes of this process. */
+export interface InstanceHost {
+  /** Names of those that are switched on. */
+  list(): readonly string[];
+  /** Resolves when the kubelet has started; its Node waits for a cloud-controller-manager. Throws UserError for a name that is taken, and while the cluster is starting. */
+  start(machine: { readonly name: string; readonly ip: string; readonly cpu: string; readonly memory: string; readonly labels: readonly string[] }): Promise<void>;
+  /** Switches it off; the Node stays. */
+  stop(name: string): Promise<void>;
 }
 
 export interface EmulatedNodesDeps {
@@ -52,6 +63,8 @@ interface EmulatedNode extends Component {
 
 interface NodeSpec extends Omit<AddedNode, 'index'> {
   readonly ip: string;
+  /** A cloud-controller-manager tells the rest of it. */
+  readonly isInstance?: boolean;
 }
 
 function createNode(spec: NodeSpec, { deps, kubeletEnv, runtimeEnv, sources, events, endpoint }: Shared): EmulatedNode {
@@ -79,7 +92,7 @@ function createNode(spec: NodeSpec, { deps, kubeletEnv, runtimeEnv, sources, eve
       events: createEventRecorder(kubeletEnv, { api: user, component: 'kubelet', host: name, queue: events }),
     },
     resolveConfig(kubeletSchema, [
-      { nodeName: name, nodeIps: [ip], cpu: spec.cpu, memory: spec.memory, maxPods: spec.pods, nodeLabels: spec.labels, registerWithTaints: spec.taints, kubeletEndpoint: endpoint, port: Number(endpoint.split(':')[1]), podManifestPath: '/etc/kubernetes/manifests' },
+      { nodeName: name, nodeIps: [ip], cpu: spec.cpu, memory: spec.memory, maxPods: spec.pods, nodeLabels: spec.labels, registerWithTaints: spec.taints, ...(spec.isInstance ? { cloudProvider: 'external' as const } : {}), kubeletEndpoint: endpoint, port: Number(endpoint.split(':')[1]), podManifestPath: '/etc/kubernetes/manifests' },
       extraSettings('kubelet', options.extra),
     ]),
   );
@@ -132,6 +145,7 @@ export function createEmulatedNodes(deps: EmulatedNodesDeps): EmulatedNodes {
     nodes.push(node);
     return node;
   };
+  const machines = new Map<string, EmulatedNode>();
   const control: NodeControl = {
     list: () => nodes.map(({ name }) => name),
     async add(request) {
@@ -141,6 +155,7 @@ export function createEmulatedNodes(deps: EmulatedNodesDeps): EmulatedNodes {
       return spec.name;
     },
     async remove(name) {
+      if (machines.has(name)) throw new UserError(`${name} is an instance of the cloud: \`orrery cloud instance terminate ${name}\` ends it`);
       const at = nodes.findIndex((node) => node.name === name);
       const [gone] = at < 0 ? [] : nodes.splice(at, 1);
       if (!gone) throw new UserError(`there is no node ${name}`);
@@ -151,9 +166,28 @@ export function createEmulatedNodes(deps: EmulatedNodesDeps): EmulatedNodes {
       });
     },
   };
+  const instances: InstanceHost = {
+    list: () => [...machines.keys()],
+    async start({ name, ip, ...amounts }) {
+      if (!shared) throw new UserError('the cluster is still starting');
+      if (control.list().includes(name)) throw new UserError(`there is a node ${name} already`);
+      const node = createNode({ ...amounts, name, ip, pods: options.node.pods, taints: [], isInstance: true }, shared);
+      nodes.push(node);
+      machines.set(name, node);
+      await node.start();
+    },
+    async stop(name) {
+      const node = machines.get(name);
+      if (!node) return;
+      machines.delete(name);
+      nodes.splice(nodes.indexOf(node), 1);
+      await node.stop();
+    },
+  };
   return {
     name: 'nodes',
     control,
+    instances,
     async start(signal) {
       await server.start(signal);
       shared = { deps, kubeletEnv, runtimeEnv, sources, events: createEventQueue(), endpoint: `127.0.0.1:${server.port}` };
