@@ -22,12 +22,18 @@ export async function nodesReady(input: { api: ApiClient; count: number; signal:
   const { api, count, signal } = input;
   const informer = createInformer(api, Nodes, { env: { clock: realClock, random: realRandom, log: silentLogger } });
   const ready = new Promise<void>((resolve) => {
+    // Kept up to date: to count anew with each change of each of thousands of nodes would take longer than their start.
+    const readyNodes = new Set<string>();
     const check = (): void => {
-      let readyNodes = 0;
-      for (const node of informer.list()) if (isReady(node)) readyNodes++;
-      if (readyNodes >= count) resolve();
+      if (readyNodes.size >= count) resolve();
     };
-    informer.addHandlers({ add: check, update: check });
+    const observe = (node: Node): void => {
+      const name = node.metadata?.name ?? '';
+      if (isReady(node)) readyNodes.add(name);
+      else readyNodes.delete(name);
+      check();
+    };
+    informer.addHandlers({ add: observe, update: observe, delete: (node) => void readyNodes.delete(node.metadata?.name ?? '') });
     informer.start();
     informer.whenSynced(signal).then(check, () => undefined);
   });

@@ -30,6 +30,24 @@ function evictionReserve(config: KubeletConfig, capacity: Readonly<Record<string
   return reserve;
 }
 
+interface NodeAmounts {
+  readonly capacity: Readonly<Record<string, string>>;
+  readonly allocatable: Readonly<Record<string, string>>;
+}
+
+let latest: (NodeAmounts & { readonly key: string }) | undefined;
+
+/** Capacity of a node and what of it pods may ask for. Thousands of nodes in one process are alike: the latest answer is kept. */
+export function nodeAmounts(config: KubeletConfig, devices: Readonly<Record<string, string>>): NodeAmounts {
+  const { cpu, memory, ephemeralStorage, maxPods, extendedResources, systemReserved, kubeReserved, evictionHard, evictionSoft, evictionSoftGracePeriod, evictionMinimumReclaim, enforceNodeAllocatable } = config;
+  const key = JSON.stringify([cpu, memory, ephemeralStorage, maxPods, extendedResources, systemReserved, kubeReserved, evictionHard, evictionSoft, evictionSoftGracePeriod, evictionMinimumReclaim, enforceNodeAllocatable, devices]);
+  if (latest?.key !== key) {
+    const capacity = nodeCapacity(config, devices);
+    latest = { key, capacity, allocatable: allocatableOf(config, capacity) };
+  }
+  return latest;
+}
+
 /** What of the capacity pods may ask for; never less than nothing. */
 export function allocatableOf(config: KubeletConfig, capacity: Readonly<Record<string, string>>): Record<string, string> {
   const left = subtractResources(subtractResources(capacity, reservedResources(config)), evictionReserve(config, capacity));

@@ -2,7 +2,7 @@ import type { Node, NodeAddress, NodeCondition, NodeStatus, Taint } from '@orrer
 import { rfc3339 } from '@orrery/runtime';
 import { type KubeletConfig, pairs } from '../config.ts';
 import type { Pressure } from '../eviction/thresholds.ts';
-import { allocatableOf, nodeCapacity } from './node-capacity.ts';
+import { nodeAmounts } from './node-capacity.ts';
 import type { RuntimeHealth } from '../runtime/cri-runtime.ts';
 
 export const kubeletVersion = 'v1.36.0';
@@ -111,12 +111,12 @@ function addressesOf(facts: NodeFacts, old: readonly NodeAddress[]): NodeAddress
 /** The status the kubelet reports for its node. */
 export function nodeStatus(facts: NodeFacts, old: NodeStatus, nowMs: number): NodeStatus {
   const { config, runtime } = facts;
-  const capacity = nodeCapacity(config, facts.devices.capacity);
+  const { capacity, allocatable } = nodeAmounts(config, facts.devices.capacity);
   // A runtime that is away for a moment has not lost what it can do.
   const { handlers: runtimeHandlers = old.runtimeHandlers, features = old.features } = facts.health;
   return {
-    capacity,
-    allocatable: { ...allocatableOf(config, capacity), ...facts.devices.allocatable },
+    capacity: { ...capacity },
+    allocatable: { ...allocatable, ...facts.devices.allocatable },
     conditions: conditions(facts, old.conditions ?? [], nowMs),
     addresses: addressesOf(facts, old.addresses ?? []),
     daemonEndpoints: { kubeletEndpoint: { Port: config.port } },
