@@ -1,4 +1,4 @@
-import { type BoundHistogram, type Histogram, type Labels, type Metrics, latencyBuckets } from '@orrery/runtime';
+import { type Labels, type Metrics, latencyBuckets } from '@orrery/runtime';
 import { isStatus } from './framework/types.ts';
 
 export type AttemptResult = 'scheduled' | 'unschedulable' | 'error';
@@ -30,24 +30,24 @@ function statusOf(result: unknown): string {
 }
 
 /** Series by a short key: labels are not looked up at every observation. */
-function seriesOf(histogram: Histogram): (key: string, labels: () => Labels) => BoundHistogram {
-  const known = new Map<string, BoundHistogram>();
+function seriesOf<Bound>(metric: { with(labels: Labels): Bound }): (key: string, labels: () => Labels) => Bound {
+  const known = new Map<string, Bound>();
   return (key, labels) => {
     let found = known.get(key);
-    if (!found) known.set(key, (found = histogram.with(labels())));
+    if (!found) known.set(key, (found = metric.with(labels())));
     return found;
   };
 }
 
 export function createSchedulerMetrics(metrics: Metrics, options: { now: () => number; nextCycle: () => void }): SchedulerMetrics {
   const { now } = options;
-  const attempts = metrics.counter('scheduler_schedule_attempts_total', "Number of attempts to schedule pods, by the result. 'unschedulable' means a pod could not be scheduled, while 'error' means an internal scheduler problem.");
-  const attemptTime = metrics.histogram('scheduler_scheduling_attempt_duration_seconds', 'Scheduling attempt latency in seconds (scheduling algorithm + binding)', latencyBuckets);
-  const sli = metrics.histogram('scheduler_pod_scheduling_sli_duration_seconds', 'E2e latency for a pod being scheduled, from the time the pod enters the scheduling queue and might involve multiple scheduling attempts.', sliBuckets);
+  const attempts = seriesOf(metrics.counter('scheduler_schedule_attempts_total', "Number of attempts to schedule pods, by the result. 'unschedulable' means a pod could not be scheduled, while 'error' means an internal scheduler problem."));
+  const attemptTime = seriesOf(metrics.histogram('scheduler_scheduling_attempt_duration_seconds', 'Scheduling attempt latency in seconds (scheduling algorithm + binding)', latencyBuckets));
+  const sli = seriesOf(metrics.histogram('scheduler_pod_scheduling_sli_duration_seconds', 'E2e latency for a pod being scheduled, from the time the pod enters the scheduling queue and might involve multiple scheduling attempts.', sliBuckets));
   const tries = metrics.histogram('scheduler_pod_scheduling_attempts', 'Number of attempts to successfully schedule a pod.', [1, 2, 4, 8, 16]);
   const algorithm = metrics.histogram('scheduler_scheduling_algorithm_duration_seconds', 'Scheduling algorithm latency in seconds', latencyBuckets);
   const permit = metrics.histogram('scheduler_permit_wait_duration_seconds', 'Duration of waiting on permit.', latencyBuckets);
-  const incoming = metrics.counter('scheduler_queue_incoming_pods_total', 'Number of pods added to scheduling queues by event and queue type.');
+  const incoming = seriesOf(metrics.counter('scheduler_queue_incoming_pods_total', 'Number of pods added to scheduling queues by event and queue type.'));
   const point = seriesOf(metrics.histogram('scheduler_framework_extension_point_duration_seconds', 'Latency for running all plugins of a specific extension point.', pointBuckets));
   const plugin = seriesOf(metrics.histogram('scheduler_plugin_execution_duration_seconds', 'Duration for running a plugin at a specific extension point.', pluginBuckets));
   const extensionPoint: SchedulerMetrics['extensionPoint'] = (profile, name, seconds, result) => {
@@ -55,18 +55,21 @@ export function createSchedulerMetrics(metrics: Metrics, options: { now: () => n
     point(`${name}|${status}|${profile}`, () => ({ extension_point: name, status, profile })).observe(seconds);
   };
   const algorithmSeries = algorithm.with({});
+  const triesSeries = tries.with({});
   return {
     attempt(profile, result, seconds) {
-      attempts.inc({ result, profile });
-      attemptTime.observe(seconds, { result, profile });
+      const key = `${result}|${profile}`;
+      attempts(key, () => ({ result, profile })).inc();
+      attemptTime(key, () => ({ result, profile })).observe(seconds);
     },
     scheduled(seconds, count) {
-      sli.observe(seconds, { attempts: count >= 15 ? '15+' : String(count) });
-      tries.observe(count);
+      const attempts = count >= 15 ? '15+' : String(count);
+      sli(attempts, () => ({ attempts })).observe(seconds);
+      triesSeries.observe(count);
     },
     algorithm: (seconds) => algorithmSeries.observe(seconds),
     permitWaited: (result, seconds) => permit.observe(seconds, { result }),
-    incoming: (queue, event) => incoming.inc({ queue, event }),
+    incoming: (queue, event) => incoming(`${queue}|${event}`, () => ({ queue, event })).inc(),
     extensionPoint,
     plugin(name, at, seconds, result) {
       const status = statusOf(result);

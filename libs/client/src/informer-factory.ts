@@ -15,11 +15,17 @@ export interface InformerFactory {
   stop(): void;
 }
 
+const none = {};
+
 export function createInformerFactory(options: { api: ApiClient; env: Pick<Env, 'clock' | 'random' | 'log'> }): InformerFactory {
   const informers = new Map<string, Informer<KubeObject>>();
+  /** Those of whole resources, which are asked for at every event. */
+  const whole = new WeakMap<ResourceRef, Informer<KubeObject>>();
   let running = false;
   return {
-    informer<T extends KubeObject>(resource: ResourceRef<T>, wanted: InformerSelection & Pick<InformerOptions<T>, 'indexers'> = {}): Informer<T> {
+    informer<T extends KubeObject>(resource: ResourceRef<T>, wanted: InformerSelection & Pick<InformerOptions<T>, 'indexers'> = none): Informer<T> {
+      const known = wanted === none && running ? whole.get(resource) : undefined;
+      if (known) return known as unknown as Informer<T>;
       const { indexers = {}, ...selection } = wanted;
       const key = `${resourceKey(resource)}|${selection.namespace ?? ''}|${selection.labelSelector ?? ''}|${selection.fieldSelector ?? ''}`;
       let found = informers.get(key) as Informer<T> | undefined;
@@ -29,6 +35,7 @@ export function createInformerFactory(options: { api: ApiClient; env: Pick<Env, 
       }
       for (const [name, indexer] of Object.entries(indexers)) found.addIndexer(name, indexer);
       if (running) found.start();
+      if (wanted === none) whole.set(resource, found as unknown as Informer<KubeObject>);
       return found;
     },
     start() {

@@ -75,6 +75,7 @@ export function runController(definition: AnyController, deps: ControllerDeps): 
   const log = env.log.child({ controller: name });
   const labels = { controller: name };
   const took = env.metrics.histogram('controller_reconcile_duration_seconds', 'How long a reconcile takes, by controller.', latencyBuckets);
+  const tookHere = took.with(labels);
   const failed = env.metrics.counter('controller_reconcile_errors_total', 'Reconciles that failed, by controller.');
   const subscriptions: { remove(): void }[] = [];
   const idleWaiters: (() => void)[] = [];
@@ -87,7 +88,7 @@ export function runController(definition: AnyController, deps: ControllerDeps): 
     api,
     events,
     expectations: createExpectations(env.clock),
-    store: <T extends KubeObject>(resource: ResourceRef<T>, selection: InformerSelection = {}) => informers.informer(resource, selection),
+    store: <T extends KubeObject>(resource: ResourceRef<T>, selection?: InformerSelection) => informers.informer(resource, selection),
     enqueue: (key: string) => queue.add(key),
     enqueueAfter: (key: string, delayMs: number) => queue.addAfter(key, delayMs),
   };
@@ -113,7 +114,7 @@ export function runController(definition: AnyController, deps: ControllerDeps): 
       log[usual ? 'debug' : 'warn']('reconcile failed, will retry', { key, retries: queue.retries(key), error: error instanceof StatusError ? error.message : error });
       queue.addRateLimited(key);
     } finally {
-      took.observe((env.clock.monotonic() - startedMs) / 1000, labels);
+      tookHere.observe((env.clock.monotonic() - startedMs) / 1000);
       queue.done(key);
       active--;
     }

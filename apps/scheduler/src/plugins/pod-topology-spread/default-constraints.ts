@@ -24,6 +24,15 @@ interface Workload {
   readonly spec?: { readonly selector?: LabelSelector };
 }
 
+const selectors = new WeakMap<LabelSelector, Selector>();
+
+/** Pods of one workload share it. */
+function ofWorkload(selector: LabelSelector): Selector {
+  let found = selectors.get(selector);
+  if (!found) selectors.set(selector, (found = selectorFromObject(selector)));
+  return found;
+}
+
 /** Undefined when the profile gives no constraints to pods without. */
 export function defaultConstraints(informers: InformerFactory, args: Partial<PodTopologySpreadArgs>): DefaultConstraints | undefined {
   const bySystem = args.defaultingType === 'System';
@@ -47,7 +56,9 @@ export function defaultConstraints(informers: InformerFactory, args: Partial<Pod
     if (owner?.kind === 'ReplicationController') Object.assign(equal, controllers.get(key)?.spec?.selector);
     const own = Object.entries(equal).map(([name, value]) => makeRequirement(name, '=', [value]));
     const workload = owner && (workloads[owner.kind]?.get(key) as Workload | undefined);
-    return selectorOf([...own, ...(workload?.spec?.selector ? selectorFromObject(workload.spec.selector).requirements : [])]);
+    const selector = workload?.spec?.selector;
+    if (own.length === 0 && selector) return ofWorkload(selector);
+    return selectorOf([...own, ...(selector ? ofWorkload(selector).requirements : [])]);
   };
   return {
     bySystem,
