@@ -294,7 +294,7 @@ export class Container implements Host, Surroundings {
     if (cwd !== '/' && !program && !this.files().isDirectory(cwd)) this.files().makeDirs(cwd);
     if (this.script?.logLines !== undefined && !program) void this.output?.write('stdout', Buffer.from(scriptedOutput(this.script.logLines)));
     this.startedAs = this.cred();
-    this.table?.start({ argv, env: this.environment(), cwd, cred: this.startedAs, fds, ...(program ? { program } : {}) });
+    this.table?.start({ argv, env: () => this.environment(), cwd, cred: this.startedAs, fds, ...(program ? { program } : {}) });
   }
 
   /** The image's own quiet entrypoint runs without looking at any file system, so that idle containers stay small. */

@@ -5,7 +5,8 @@ import type { ImageDefinition } from './define-image.ts';
 /** Waits for a signal to end it; uses nothing meanwhile. */
 export function pauseProgram(proc: Proc): Promise<number> {
   return new Promise((resolve) => {
-    for (const signal of [signals.TERM, signals.INT]) proc.onSignal(signal, () => resolve(0));
+    const end = (): void => resolve(0);
+    for (const signal of [signals.TERM, signals.INT]) proc.onSignal(signal, end);
   });
 }
 

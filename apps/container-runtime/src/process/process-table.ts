@@ -41,6 +41,9 @@ export class ExecError extends Error {
 
 const defaultUmask = 0o022;
 
+/** Variables, or what makes them: most first processes never look at theirs. */
+export type Environment = ReadonlyMap<string, string> | (() => ReadonlyMap<string, string>);
+
 /** The processes of one container. */
 export class ProcessTable {
   readonly options: Surroundings;
@@ -78,7 +81,7 @@ export class ProcessTable {
   }
 
   /** Starts the first process or one that exec adds. Throws ExecError when the command cannot be run. */
-  start(options: SpawnOptions & { env: ReadonlyMap<string, string>; cwd: string; cred: Cred; fds: ReadonlyMap<number, OpenFile> }): Process {
+  start(options: Omit<SpawnOptions, 'env'> & { env: Environment; cwd: string; cred: Cred; fds: ReadonlyMap<number, OpenFile> }): Process {
     return this.create(options, { ppid: 0, umask: defaultUmask, ...options });
   }
 
@@ -96,8 +99,8 @@ export class ProcessTable {
   }
 
   private create(
-    spawn: SpawnOptions,
-    context: { ppid: number; env: ReadonlyMap<string, string>; cwd: string; cred: Cred; umask: number; fds: ReadonlyMap<number, OpenFile> },
+    spawn: Pick<SpawnOptions, 'argv' | 'program'>,
+    context: { ppid: number; env: Environment; cwd: string; cred: Cred; umask: number; fds: ReadonlyMap<number, OpenFile> },
   ): Process {
     const executable = this.executable(spawn, context);
     const { ppid, env, cwd, umask, fds } = context;
@@ -105,20 +108,21 @@ export class ProcessTable {
     const cred = asOwner === undefined ? context.cred : { ...context.cred, uid: asOwner };
     const pid = this.options.pids?.take() ?? this.nextPid++;
     this.initPid ??= pid;
-    const process = new Process({ table: this, pid, ppid, spawn: { ...spawn, argv: executable.argv }, env, cwd, cred, umask, fds });
+    const process = new Process({ table: this, pid, ppid, argv: executable.argv, env, cwd, cred, umask, fds });
     this.processes.set(process.pid, process);
     process.run(executable.program);
     return process;
   }
 
   /** What a spawn or exec would run. Throws ExecError. */
-  executable(spawn: SpawnOptions, context: { env: ReadonlyMap<string, string>; cwd: string; cred: Cred }): Executable {
+  executable(spawn: Pick<SpawnOptions, 'argv' | 'program'>, context: { env: Environment; cwd: string; cred: Cred }): Executable {
     return spawn.program ? { program: spawn.program, argv: spawn.argv } : this.resolve(spawn.argv, context);
   }
 
-  private resolve(argv: readonly string[], context: { env: ReadonlyMap<string, string>; cwd: string; cred: Cred }): Executable {
+  private resolve(argv: readonly string[], context: { env: Environment; cwd: string; cred: Cred }): Executable {
     const { programs, fallback } = this.options;
-    const found = findExecutable(argv, { ...context, fs: this.fs().as(context.cred), programs });
+    const env = typeof context.env === 'function' ? context.env() : context.env;
+    const found = findExecutable(argv, { ...context, env, fs: this.fs().as(context.cred), programs });
     if (typeof found !== 'string') return found;
     const name = argv[0] ?? '';
     if (found === 'not found' && fallback) return { program: fallback, argv };

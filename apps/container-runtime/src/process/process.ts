@@ -3,7 +3,7 @@ import { FsError } from '../fs/fs-error.ts';
 import { type Cred, type Vfs, resolvePath } from '../fs/vfs.ts';
 import { BrokenPipe, type OpenFile } from './open-file.ts';
 import { type ChildProcess, type Host, type Proc, type ProcNet, type ProcessInfo, ProcessEnded, type Program, type SpawnOptions } from './proc.ts';
-import type { ProcessTable } from './process-table.ts';
+import type { Environment, ProcessTable } from './process-table.ts';
 import { endsByDefault, signals } from './signals.ts';
 
 const readSize = 64 * 1024;
@@ -20,7 +20,7 @@ export class Process implements Proc {
   cwd: string;
   private readonly table: ProcessTable;
   private envMap: Map<string, string> | undefined;
-  private inheritedEnv: ReadonlyMap<string, string>;
+  private inheritedEnv: Environment;
   private exitPromise: Promise<number> | undefined;
   private resolveExit: ((code: number) => void) | undefined;
   private exitCode: number | undefined;
@@ -32,11 +32,11 @@ export class Process implements Proc {
   /** Counts exec calls: only the outcome of the last program counts. */
   private generation = 0;
 
-  constructor(options: { table: ProcessTable; pid: number; ppid: number; spawn: SpawnOptions; env: ReadonlyMap<string, string>; cwd: string; cred: Cred; umask: number; fds: ReadonlyMap<number, OpenFile> }) {
+  constructor(options: { table: ProcessTable; pid: number; ppid: number; argv: readonly string[]; env: Environment; cwd: string; cred: Cred; umask: number; fds: ReadonlyMap<number, OpenFile> }) {
     this.table = options.table;
     this.pid = options.pid;
     this.ppid = options.ppid;
-    this.argv = options.spawn.argv;
+    this.argv = options.argv;
     this.inheritedEnv = options.env;
     this.cwd = options.cwd;
     this.cred = options.cred;
@@ -56,7 +56,7 @@ export class Process implements Proc {
   }
 
   get env(): Map<string, string> {
-    return (this.envMap ??= new Map(this.inheritedEnv));
+    return (this.envMap ??= new Map(typeof this.inheritedEnv === 'function' ? this.inheritedEnv() : this.inheritedEnv));
   }
 
   get host(): Host {

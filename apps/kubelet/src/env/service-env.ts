@@ -2,14 +2,17 @@ import type { Service } from '@orrery/api/types';
 
 const variable = (name: string): string => name.toUpperCase().replace(/-/g, '_');
 
-function serviceVariables(service: Service): [string, string][] {
+/** Every pod of a namespace is told of the same services: their names and addresses are put together once. */
+const known = new WeakMap<Service, readonly (readonly [string, string])[]>();
+
+function serviceVariables(service: Service): (readonly [string, string])[] {
   const ip = service.spec?.clusterIP ?? '';
   const ports = service.spec?.ports ?? [];
   const [first] = ports;
   if (!first) return [];
   const prefix = variable(service.metadata?.name ?? '');
   const host = ip.includes(':') ? `[${ip}]` : ip;
-  const out: [string, string][] = [
+  const out: (readonly [string, string])[] = [
     [`${prefix}_SERVICE_HOST`, ip],
     [`${prefix}_SERVICE_PORT`, String(first.port)],
   ];
@@ -30,7 +33,9 @@ export function serviceEnvironment(services: Iterable<Service>): Map<string, str
   for (const service of services) {
     const ip = service.spec?.clusterIP;
     if (!ip || ip === 'None') continue;
-    for (const [name, value] of serviceVariables(service)) if (!out.has(name)) out.set(name, value);
+    let variables = known.get(service);
+    if (!variables) known.set(service, (variables = serviceVariables(service)));
+    for (const [name, value] of variables) if (!out.has(name)) out.set(name, value);
   }
   return out;
 }
