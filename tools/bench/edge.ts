@@ -78,7 +78,7 @@ async function builtInRate(backend: string): Promise<number> {
     endpoints: [{ ip, port: Number(port) }], target: '/', setHeaders: { 'x-real-ip': '127.0.0.1' }, responseHeaders: {}, cookies: [], hideHeaders: [], protocol: 'HTTP' as const, verify: false, serverName: '', connectTimeoutMs: 5_000,
     sendTimeoutMs: 60_000, readTimeoutMs: 60_000, bodyLimit: 1_048_576, retryOn: new Set(['error', 'timeout']), tries: 3, retryTimeoutMs: 0, mirror: undefined, auth: undefined,
   };
-  const { http } = await proxy.start({ decide: () => ({ kind: 'forward', plan, tag: undefined }), certificate: () => undefined, done: () => undefined, keepAlive: () => ({ connections: 320, seconds: 60 }), resolve: () => undefined });
+  const { http } = await proxy.start({ decide: () => ({ kind: 'forward', plan, tag: undefined }), certificate: () => ({}), asksClients: () => false, done: () => undefined, keepAlive: () => ({ connections: 320, seconds: 60 }), resolve: () => undefined });
   try {
     return await httpRate(http, 'web.test');
   } finally {

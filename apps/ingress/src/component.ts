@@ -13,7 +13,7 @@ import { requestMetrics } from './reporting/metrics.ts';
 import { type NginxProcess, createNginxPlane } from './nginx/plane.ts';
 import { unsupported } from './nginx/render.ts';
 import type { Backends } from './routing/backends.ts';
-import { type RoutingTable, buildTable, isOurs } from './routing/table.ts';
+import { type Certificate, type RoutingTable, buildTable, isOurs } from './routing/table.ts';
 import { publishAddress } from './status.ts';
 
 export { ingressSchema } from './config.ts';
@@ -108,6 +108,7 @@ export function createIngress(env: Env, deps: IngressDeps, config: IngressConfig
   const done = (record: ProxyRecord): void => {
     const tag = record.tag as Tag;
     tag.release();
+    decider.times.note(record.attempts);
     count(record, tag);
     if (global.accessLog && config.accessLog && (tag.location?.settings.accessLog ?? true)) env.log.info(accessLine(global.logFormat, record, tag, env.clock.now()));
   };
@@ -145,7 +146,11 @@ export function createIngress(env: Env, deps: IngressDeps, config: IngressConfig
         const ip = service?.spec?.clusterIP;
         return ip === 'None' ? backends.slices(namespace, name).flatMap((slice) => slice.endpoints ?? [])[0]?.addresses[0] : ip;
       };
-      bound = plane ? await plane.start() : await proxy.start({ decide: decider.decide, certificate: (serverName) => current().certificate(serverName), done, keepAlive, resolve });
+      const certificateOf = (serverName: string): { own: Certificate | undefined; clientCa?: string } => {
+        const ca = current().clientAuth(serverName)?.ca;
+        return { own: current().certificate(serverName), ...(ca ? { clientCa: ca } : {}) };
+      };
+      bound = plane ? await plane.start() : await proxy.start({ decide: decider.decide, certificate: certificateOf, asksClients: () => current().asksClients, done, keepAlive, resolve });
       address = config.publishStatusAddress || config.host;
       serving = true;
       for (const ingress of ingresses.list()) publish(ingress);

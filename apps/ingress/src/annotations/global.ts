@@ -1,5 +1,5 @@
 import type { RetrySettings } from './settings.ts';
-import { BadValue, boolean, bytes, cidrs, codes, count, plain, redirectCode, seconds } from './values.ts';
+import { BadValue, boolean, bytes, cidrs, codes, count, oneOf, plain, redirectCode, seconds } from './values.ts';
 
 /** nginx's own way to write a line of the access log, by ingress-nginx. */
 export const defaultLogFormat =
@@ -27,6 +27,7 @@ export interface GlobalSettings {
   readonly allow: readonly string[];
   readonly deny: readonly string[];
   readonly hashBy: string;
+  readonly loadBalance: 'round_robin' | 'ewma';
   readonly serviceUpstream: boolean;
   readonly customHttpErrors: readonly number[];
   /** Idle connections to backends that are kept; 0: none. */
@@ -80,6 +81,7 @@ export function readGlobal(data: Readonly<Record<string, string>>): { settings: 
     allow: get('whitelist-source-range', [], cidrs),
     deny: get('denylist-source-range', [], cidrs),
     hashBy: get('upstream-hash-by', '', plain),
+    loadBalance: get('load-balance', 'round_robin', oneOf('round_robin', 'ewma')),
     serviceUpstream: get('service-upstream', false, boolean),
     customHttpErrors: get('custom-http-errors', [], codes),
     keepAliveConnections: get('upstream-keepalive-connections', 320, count),

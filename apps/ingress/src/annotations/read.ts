@@ -1,5 +1,5 @@
 import type { GlobalSettings } from './global.ts';
-import type { BackendProtocol, BasicAuthSettings, CanarySettings, CorsSettings, ExternalAuthSettings, LimitSettings, LocationSettings, StickySettings } from './settings.ts';
+import type { BackendProtocol, BasicAuthSettings, CanarySettings, ClientAuthSettings, CorsSettings, ExternalAuthSettings, LimitSettings, LocationSettings, StickySettings } from './settings.ts';
 import { BadValue, boolean, bytes, cidrs, codes, count, header, host, list, oneOf, pattern, plain, redirectCode, seconds, url } from './values.ts';
 
 export const prefix = 'nginx.ingress.kubernetes.io/';
@@ -105,6 +105,25 @@ function externalAuth(reader: Reader): ExternalAuthSettings | undefined {
   };
 }
 
+function namePattern(text: string): RegExp {
+  if (!text.startsWith('CN=')) throw new BadValue(`${JSON.stringify(text)} does not begin with CN=`);
+  return pattern(text.slice(3));
+}
+
+function clientAuth(reader: Reader, namespace: string): ClientAuthSettings | undefined {
+  const secret = reader.get('auth-tls-secret', '', plain);
+  const verify = reader.get('auth-tls-verify-client', 'on', oneOf('on', 'off', 'optional', 'optional_no_ca'));
+  if (!secret || verify === 'off') return undefined;
+  return {
+    secret: secret.includes('/') ? secret : `${namespace}/${secret}`,
+    verify,
+    depth: reader.get('auth-tls-verify-depth', 1, count),
+    errorPage: reader.get('auth-tls-error-page', '', plain),
+    pass: reader.get('auth-tls-pass-certificate-to-upstream', false, boolean),
+    matchName: reader.get<RegExp | undefined>('auth-tls-match-cn', undefined, namePattern),
+  };
+}
+
 function redirect(reader: Reader): LocationSettings['redirect'] {
   const temporal = reader.get('temporal-redirect', '', url);
   if (temporal) return { to: temporal, status: reader.get('temporal-redirect-code', 302, redirectCode) };
@@ -148,6 +167,9 @@ export function readAnnotations(annotations: Readonly<Record<string, string>>, n
     deny: reader.get('denylist-source-range', global.deny, cidrs),
     basicAuth: basicAuth(reader, namespace),
     externalAuth: externalAuth(reader),
+    clientAuth: clientAuth(reader, namespace),
+    satisfy: reader.get('satisfy', 'all', oneOf('all', 'any')),
+    loadBalance: reader.get('load-balance', global.loadBalance, oneOf('round_robin', 'ewma')),
     responseHeaders: {},
     customHeaders: reader.get('custom-headers', '', plain),
     upstreamVhost: reader.get('upstream-vhost', '', plain),

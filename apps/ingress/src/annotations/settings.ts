@@ -66,6 +66,20 @@ export interface ExternalAuthSettings {
   readonly responseHeaders: readonly string[];
 }
 
+/** Certificates that clients have to show. */
+export interface ClientAuthSettings {
+  /** `namespace/name` of the Secret with `ca.crt`. */
+  readonly secret: string;
+  readonly verify: 'on' | 'optional' | 'optional_no_ca';
+  /** How many certificates may be between the client's and the authority's. */
+  readonly depth: number;
+  /** Where who has none is sent; empty: 400. */
+  readonly errorPage: string;
+  /** The backend gets the certificate itself. */
+  readonly pass: boolean;
+  readonly matchName: RegExp | undefined;
+}
+
 export type BackendProtocol = 'HTTP' | 'HTTPS' | 'GRPC' | 'GRPCS';
 
 /** Everything annotations say about the locations of an Ingress. */
@@ -96,6 +110,10 @@ export interface LocationSettings {
   readonly deny: readonly string[];
   readonly basicAuth: BasicAuthSettings | undefined;
   readonly externalAuth: ExternalAuthSettings | undefined;
+  readonly clientAuth: ClientAuthSettings | undefined;
+  /** Whether one of source ranges and authentication is enough. */
+  readonly satisfy: 'all' | 'any';
+  readonly loadBalance: 'round_robin' | 'ewma';
   /** Added to replies. */
   readonly responseHeaders: Readonly<Record<string, string>>;
   /** `namespace/name` of a ConfigMap with headers to add to replies. */

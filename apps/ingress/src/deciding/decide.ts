@@ -9,10 +9,12 @@ import type { Location, RoutingTable } from '../routing/table.ts';
 import { type VerifyPassword, basicUser, sourceAllowed, within } from './access.ts';
 import { byHash, byTurn, endpointKey } from './balance.ts';
 import { takesCanary } from './canary.ts';
+import { certificateHeaders, certificateRefusal } from './client-certificate.ts';
 import { corsHeaders } from './cors.ts';
 import { authHeaders, backendHeaders, isSecure, realClient } from './headers.ts';
 import { Limiter } from './limits.ts';
 import { redirectOf, rewritten, secureAuthority } from './redirects.ts';
+import { ResponseTimes } from './response-times.ts';
 import { stick } from './sticky.ts';
 import { cookieOf, expand, headerOf, pathOf } from './variables.ts';
 
@@ -55,6 +57,8 @@ const nothing = (): void => undefined;
 
 /** Decides about requests: https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/annotations/. */
 export class Decider {
+  /** What requests took, for those that are sent by it. */
+  readonly times: ResponseTimes;
   private readonly deps: DeciderDeps;
   private readonly limiter: Limiter;
   private readonly turns = new Map<string, number>();
@@ -63,6 +67,7 @@ export class Decider {
   constructor(deps: DeciderDeps) {
     this.deps = deps;
     this.limiter = new Limiter(deps.env.clock);
+    this.times = new ResponseTimes(deps.env);
   }
 
   readonly decide = (request: ProxiedRequest): ProxyVerdict | Promise<ProxyVerdict> => {
@@ -81,7 +86,7 @@ export class Decider {
     const refused = this.refused(context);
     if (refused) return refused;
     const { basicAuth } = context.location.settings;
-    if (!basicAuth) return this.admit(context, '');
+    if (!basicAuth || isKnownSource(context)) return this.admit(context, '');
     return basicUser(request, basicAuth, { backends: this.deps.backends, verify: this.deps.verify, clock: this.deps.env.clock }).then((user) =>
       user === undefined ? this.reply(context, 401, { 'www-authenticate': `Basic realm="${basicAuth.realm}"` }, '401 Authorization Required') : this.admit(context, user),
     );
@@ -100,8 +105,13 @@ export class Decider {
     const { settings } = location;
     const redirect = redirectOf(request, { ...context, httpsPort: this.deps.httpsPort() });
     if (redirect) return this.reply(context, redirect.status, { location: redirect.location });
+    const auth = request.secure ? this.deps.table().clientAuth(hostOf(request.host)) : undefined;
+    const uncertified = auth && certificateRefusal(request, auth.settings, auth.ca !== '');
+    if (uncertified?.page) return this.reply(context, 302, { location: expand(uncertified.page, request) });
+    if (uncertified) return this.reply(context, uncertified.status, {}, uncertified.text);
     if (settings.cors && request.method === 'OPTIONS') return this.reply(context, 204, corsHeaders(settings.cors, { origin: headerOf(request, 'origin'), preflight: true }));
-    if (!sourceAllowed(client, settings)) return this.reply(context, 403, {}, '403 Forbidden');
+    const { satisfy, basicAuth, externalAuth } = settings;
+    if (!sourceAllowed(client, settings) && !(satisfy === 'any' && (basicAuth ?? externalAuth))) return this.reply(context, 403, {}, '403 Forbidden');
     const { limits } = settings;
     if (within(client, limits.exempt)) return undefined;
     if (!this.limiter.admits(zoneOf(location), client, limits)) return this.reply(context, global.limitReqStatus, {}, `${global.limitReqStatus} Service Temporarily Unavailable`);
@@ -155,6 +165,7 @@ export class Decider {
       const isFailing = (endpoint: Endpoint): boolean => (this.failing.get(endpointKey(endpoint)) ?? -1) > env.clock.monotonic();
       return stick({ endpoints, settings: settings.sticky, backend: name, value: cookieOf(request, settings.sticky.name), path, secure, turn, newKey, nowMs, isFailing });
     }
+    if (settings.loadBalance === 'ewma' && !settings.hashBy) return { endpoints: this.times.order(endpoints), cookie: undefined };
     if (settings.hashBy) return { endpoints: byHash(endpoints, expand(settings.hashBy, request)), cookie: undefined };
     return { endpoints: byTurn(endpoints, turn), cookie: undefined };
   }
@@ -162,7 +173,9 @@ export class Decider {
   private plan(context: Context, input: { settings: LocationSettings; ordered: { endpoints: readonly Endpoint[] }; cookie: string | undefined; user: string }): ForwardPlan {
     const { request, location, groups, client, secure, id, global } = context;
     const { settings, ordered, cookie, user } = input;
-    const { externalAuth, retry } = settings;
+    const { retry } = settings;
+    const externalAuth = isKnownSource(context) ? undefined : settings.externalAuth;
+    const auth = request.secure ? this.deps.table().clientAuth(hostOf(request.host)) : undefined;
     const extra = this.headersOf(global.setHeaders);
     const cors = settings.cors ? corsHeaders(settings.cors, { origin: headerOf(request, 'origin'), preflight: false }) : {};
     const custom = this.headersOf(settings.customHeaders);
@@ -174,7 +187,7 @@ export class Decider {
     return {
       endpoints: ordered.endpoints,
       target: rewritten(request.target, settings.rewriteTarget, groups),
-      setHeaders: { ...backendHeaders(request, { location, global, client, secure, id, extra }), ...(user ? { 'x-forwarded-user': user } : {}) },
+      setHeaders: { ...backendHeaders(request, { location, global, client, secure, id, extra }), ...(user ? { 'x-forwarded-user': user } : {}), ...(auth ? certificateHeaders(request, auth.settings) : {}) },
       responseHeaders: { ...hsts, ...lowered(this.headersOf(global.addHeaders)), ...lowered(allowed), ...cors },
       cookies: cookie ? [cookie] : [],
       hideHeaders: global.hideHeaders,
@@ -218,5 +231,10 @@ export class Decider {
 }
 
 const lowered = (headers: Readonly<Record<string, string>>): Record<string, string> => Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+
+/** Its address is enough, whoever it is: `satisfy: any`. */
+function isKnownSource({ client, location: { settings } }: Context): boolean {
+  return settings.satisfy === 'any' && settings.allow.length + settings.deny.length > 0 && sourceAllowed(client, settings);
+}
 
 const zoneOf = (location: Location): string => location.ingress;

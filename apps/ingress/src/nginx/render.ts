@@ -14,6 +14,9 @@ export function unsupported(settings: LocationSettings): string[] {
     ...(settings.externalAuth ? ['auth-url'] : []),
     ...(settings.customHttpErrors.length ? ['custom-http-errors'] : []),
     ...(settings.mirrorTarget ? ['mirror-target'] : []),
+    ...(settings.clientAuth ? ['auth-tls-secret'] : []),
+    ...(settings.loadBalance === 'ewma' ? ['load-balance: ewma'] : []),
+    ...(settings.satisfy === 'any' ? ['satisfy: any'] : []),
     ...(settings.sticky?.mode === 'persistent' ? ['affinity-mode: persistent'] : []),
   ];
 }

@@ -1,7 +1,7 @@
 import type { Ingress, IngressClass } from '@orrery/api/types';
 import type { GlobalSettings } from '../annotations/global.ts';
 import { readAnnotations } from '../annotations/read.ts';
-import type { LocationSettings } from '../annotations/settings.ts';
+import type { ClientAuthSettings, LocationSettings } from '../annotations/settings.ts';
 import { type Backend, type Backends, backendOf } from './backends.ts';
 import { type PathMatcher, type PathType, comparePaths, hostCandidates, matchPath, pathMatcher } from './paths.ts';
 
@@ -45,6 +45,10 @@ export interface RoutingTable {
   wwwTarget(host: string): string | undefined;
   /** For a TLS server name; undefined: the controller's own certificate. */
   certificate(serverName: string): Certificate | undefined;
+  /** What clients of a host have to show, and whose signature it must have; `ca` is empty when the Secret has none. */
+  clientAuth(host: string): { readonly settings: ClientAuthSettings; readonly ca: string } | undefined;
+  /** Whether any host has that. */
+  readonly asksClients: boolean;
   /** What is wrong with annotations, by `namespace/name`. */
   readonly problems: ReadonlyMap<string, readonly string[]>;
   /** Every location by host, in the order they are tried; for a rendered configuration. */
@@ -114,6 +118,28 @@ function locations(rules: readonly Rule[], tlsHosts: ReadonlySet<string>): Map<s
   return byHost;
 }
 
+/** By host; the first location that says so speaks for its host, as servers of nginx do. */
+function clientAuths(world: IngressWorld, hosts: ReadonlyMap<string, readonly Location[]>): Map<string, { settings: ClientAuthSettings; ca: string }> {
+  const found = new Map<string, { settings: ClientAuthSettings; ca: string }>();
+  for (const [host, list] of hosts) {
+    const settings = list.map((one) => one.settings.clientAuth).find((one) => one !== undefined);
+    if (!settings) continue;
+    const [namespace = '', name = ''] = settings.secret.split('/');
+    const ca = world.secret(namespace, name)?.data?.['ca.crt'];
+    found.set(host, { settings, ca: ca ? Buffer.from(String(ca), 'base64').toString('utf8') : '' });
+  }
+  return found;
+}
+
+/** Of what the candidates of a host have, the first. */
+function ofHost<T>(host: string, all: ReadonlyMap<string, T>): T | undefined {
+  for (const candidate of hostCandidates(host.toLowerCase())) {
+    const found = all.get(candidate);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
 function certificates(world: IngressWorld, ingresses: readonly Ingress[]): Map<string, Certificate> {
   const found = new Map<string, Certificate>();
   for (const ingress of ingresses) {
@@ -172,6 +198,7 @@ export function buildTable(world: IngressWorld, controller: string): RoutingTabl
   addAliases(hosts);
   const www = wwwTargets(hosts);
   const byName = certificates(world, ours);
+  const clients = clientAuths(world, hosts);
   const first = (host: string, path: string): ReturnType<RoutingTable['route']> => {
     for (const location of hosts.get(host) ?? []) {
       const groups = matchPath(location.matcher, path);
@@ -192,12 +219,8 @@ export function buildTable(world: IngressWorld, controller: string): RoutingTabl
       return fallback && { location: fallback, groups: [path] };
     },
     wwwTarget: (host) => www.get(host),
-    certificate(serverName) {
-      for (const candidate of hostCandidates(serverName.toLowerCase())) {
-        const certificate = byName.get(candidate);
-        if (certificate) return certificate;
-      }
-      return undefined;
-    },
+    certificate: (serverName) => ofHost(serverName, byName),
+    clientAuth: (host) => ofHost(host, clients),
+    asksClients: clients.size > 0,
   };
 }

@@ -3,6 +3,18 @@ import type { Conn, Endpoint } from '@orrery/vnet';
 /** Names in lower case. */
 export type ProxyHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
 
+/** A certificate that a client has shown. Distinguished names as RFC 2253 writes them. */
+export interface PresentedCertificate {
+  readonly pem: string;
+  readonly subject: string;
+  readonly issuer: string;
+  readonly commonName: string;
+  /** OpenSSL's name of what is wrong with it; empty: it leads to the authority. */
+  readonly error: string;
+  /** Certificates between it and the authority. */
+  readonly intermediates: number;
+}
+
 /** One request as it came. */
 export interface ProxiedRequest {
   readonly method: string;
@@ -17,6 +29,8 @@ export interface ProxiedRequest {
   readonly clientPort: number;
   /** It asks for another protocol: WebSocket. */
   readonly upgrade: boolean;
+  /** What the client has shown, where it was asked. */
+  clientCertificate?(): PresentedCertificate | undefined;
 }
 
 export interface ExternalAuth {
@@ -91,8 +105,10 @@ export interface ProxyRecord {
 
 export interface ReverseProxyHandlers {
   decide(request: ProxiedRequest): ProxyVerdict | Promise<ProxyVerdict>;
-  /** For a TLS handshake; undefined uses the proxy's own certificate. */
-  certificate(serverName: string): { readonly cert: string; readonly key: string } | undefined;
+  /** For a TLS handshake; without `own` the proxy's own certificate. `clientCa` (PEM): authorities of the clients' certificates. */
+  certificate(serverName: string): { readonly own?: { readonly cert: string; readonly key: string } | undefined; readonly clientCa?: string };
+  /** Whether any server name has a `clientCa`: only then clients are asked for certificates. */
+  asksClients(): boolean;
   /** After each request. */
   done(record: ProxyRecord): void;
   /** Idle connections to backends that are kept, and how long. */

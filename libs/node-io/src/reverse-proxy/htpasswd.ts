@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { verifyBcrypt } from './bcrypt.ts';
 
 const alphabet = './0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
@@ -39,10 +40,24 @@ const same = (a: string, b: string): boolean => {
   return left.length === right.length && timingSafeEqual(left, right);
 };
 
-/** Whether a password is that of a line of a htpasswd file: `$apr1$`, `$1$`, `{SHA}`, `{SSHA}`, `{PLAIN}`. Other hashes never match. */
+/** Passwords that were right before, so that not every request costs what bcrypt costs; by a digest of password and hash. */
+const known = new Set<string>();
+const mostKnown = 1_000;
+
+async function rememberedBcrypt(password: string, hash: string): Promise<boolean> {
+  const name = createHash('sha256').update(`${hash}\n${password}`).digest('base64');
+  if (known.has(name)) return true;
+  if (!(await verifyBcrypt(password, hash))) return false;
+  if (known.size >= mostKnown) known.clear();
+  known.add(name);
+  return true;
+}
+
+/** Whether a password is that of a line of a htpasswd file: bcrypt (`$2y$`), `$apr1$`, `$1$`, `{SHA}`, `{SSHA}`, `{PLAIN}`. Other hashes never match. */
 export async function verifyHtpasswd(password: string, hash: string): Promise<boolean> {
   const [, magic, salt = ''] = /^(\$apr1\$|\$1\$)([^$]*)\$/.exec(hash) ?? [];
   if (magic) return same(md5Crypt(password, salt.slice(0, 8), magic), hash);
+  if (hash.startsWith('$2')) return rememberedBcrypt(password, hash);
   if (hash.startsWith('{SHA}')) return same(createHash('sha1').update(password).digest('base64'), hash.slice(5));
   if (hash.startsWith('{PLAIN}')) return same(password, hash.slice(7));
   if (!hash.startsWith('{SSHA}')) return false;

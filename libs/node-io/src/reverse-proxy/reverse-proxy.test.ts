@@ -1,5 +1,6 @@
 import { type IncomingMessage, type Server, type ServerResponse, createServer, request } from 'node:http';
 import { type ClientHttp2Session, connect as connectHttp2, performServerHandshake } from 'node:http2';
+import { request as requestTls } from 'node:https';
 import { connect } from 'node:net';
 import { createFabric, type NetStack } from '@orrery/vnet';
 import { VirtualClock, createMetrics, seededRandom, silentLogger } from '@orrery/runtime';
@@ -63,12 +64,12 @@ const basePlan: ForwardPlan = {
 const at = (...numbers: number[]): Pick<ForwardPlan, 'endpoints'> => ({ endpoints: numbers.map((n) => ({ ip: `10.244.0.${n}`, port: 80 })) });
 const forwardTo = (plan: Partial<ForwardPlan>): ProxyVerdict => ({ kind: 'forward', plan: { ...basePlan, ...plan }, tag: undefined });
 
-async function proxy(net: NetStack, decide: (request: ProxiedRequest) => ProxyVerdict) {
+async function proxy(net: NetStack, decide: (request: ProxiedRequest) => ProxyVerdict, clientCa = '') {
   const pki = ensurePki(undefined);
   const server = createReverseProxy({ host: '127.0.0.1', httpPort: 0, httpsPort: 0, anyPortIfTaken: false, fallbackCertificate: { cert: pki.serverCert, key: pki.serverKey }, dial: (to) => net.dial(to) });
   stops.push(() => server.stop());
   const records: ProxyRecord[] = [];
-  const bound = await server.start({ decide, certificate: () => undefined, done: (record) => void records.push(record), keepAlive: () => ({ connections: 8, seconds: 60 }), resolve: () => undefined });
+  const bound = await server.start({ decide, certificate: () => (clientCa ? { clientCa } : {}), asksClients: () => clientCa !== '', done: (record) => void records.push(record), keepAlive: () => ({ connections: 8, seconds: 60 }), resolve: () => undefined });
   return { ...bound, records };
 }
 
@@ -264,6 +265,34 @@ describe('reverse proxy', () => {
   });
 });
 
+describe('certificates of clients', () => {
+  const ca = ensurePki(undefined);
+  const told = ({ clientCertificate }: ProxiedRequest): ProxyVerdict => {
+    const shown = clientCertificate?.();
+    return { kind: 'reply', status: 200, headers: {}, body: shown ? `${shown.subject} ${shown.issuer} [${shown.error}] ${shown.intermediates}` : 'none', tag: undefined };
+  };
+  const ask = (address: string, own: { cert?: string; key?: string }): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const outgoing = requestTls({ host: '127.0.0.1', port: address.split(':')[1], servername: 'shop.test', rejectUnauthorized: false, agent: false, ...own }, (reply) => {
+        let text = '';
+        reply.on('data', (chunk) => (text += String(chunk)));
+        reply.on('end', () => resolve(text));
+      });
+      outgoing.on('error', reject);
+      outgoing.end();
+    });
+  it('are told, and whether the authority has signed them', async () => {
+    const { https } = await proxy(network().net, told, ca.caCert);
+    expect(await ask(https, {})).toBe('none');
+    expect(await ask(https, ca.clientCert('ann', ['staff']))).toMatch(/^CN=ann,O=staff CN=.* \[\] 0$/);
+    expect(await ask(https, ensurePki(undefined).clientCert('ann', ['staff']))).toMatch(/^CN=ann,O=staff CN=.* \[UNABLE_TO_VERIFY_LEAF_SIGNATURE\] 0$/);
+  });
+  it('are not asked for where nobody needs them', async () => {
+    const { https } = await proxy(network().net, told);
+    expect(await ask(https, ca.clientCert('ann', ['staff']))).toBe('none');
+  });
+});
+
 describe('passwords of htpasswd files', () => {
   it.each([
     ['secret', '$apr1$fYQRSeKx$swOwn8wyXmNFbrHc9sxA2/', true],
@@ -272,7 +301,10 @@ describe('passwords of htpasswd files', () => {
     ['password', '{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=', true],
     ['wrong', '{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=', false],
     ['plain', '{PLAIN}plain', true],
-    ['x', '$2y$05$unsupported', false],
+    ['secret', '$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a', true],
+    ['Secret', '$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a', false],
+    ['x', '$2y$05$malformed', false],
+    ['x', '$6$salt$unsupported', false],
   ])('%s against %s', async (password, hash, wanted) => {
     expect(await verifyHtpasswd(password, hash)).toBe(wanted);
   });

@@ -2,10 +2,11 @@ import { type IncomingMessage, type Server, type ServerResponse, createServer } 
 import { createSecureServer } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type SecureContext, createSecureContext } from 'node:tls';
+import { type SecureContext, type TLSSocket, createSecureContext } from 'node:tls';
 import { BackendPool } from './backend-pool.ts';
 import type { Attempt, ProxiedRequest, ProxyVerdict, ReverseProxy, ReverseProxyHandlers, ReverseProxyOptions } from './contract.ts';
 import type { Ways } from './external.ts';
+import { presentedBy } from './client-certificate.ts';
 import { answer, authenticate, forward } from './forward.ts';
 import { forwardUpgrade, refuseUpgrade } from './upgrade.ts';
 
@@ -26,6 +27,7 @@ function describe(message: IncomingMessage, secure: boolean): ProxiedRequest {
     clientIp: (socket.remoteAddress ?? '').replace(/^::ffff:/, ''),
     clientPort: socket.remotePort ?? 0,
     upgrade: headers.upgrade !== undefined,
+    ...(secure ? { clientCertificate: () => presentedBy(socket as TLSSocket) } : {}),
   };
 }
 
@@ -49,19 +51,19 @@ async function listenSomewhere(server: Server, options: ReverseProxyOptions, por
 }
 
 /** Certificates ready for use, by their text. */
-function contextCache(fallback: { readonly cert: string; readonly key: string }): (pair: { readonly cert: string; readonly key: string } | undefined) => SecureContext {
+function contextCache(fallback: { readonly cert: string; readonly key: string }): (wanted: ReturnType<ReverseProxyHandlers['certificate']>) => SecureContext {
   const known = new Map<string, SecureContext>();
-  return (pair) => {
-    const { cert, key } = pair ?? fallback;
-    const name = cert + key;
+  return ({ own, clientCa }) => {
+    const { cert, key } = own ?? fallback;
+    const name = `${cert}${key}${clientCa ?? ''}`;
     let context = known.get(name);
     if (!context) {
       try {
-        context = createSecureContext({ cert, key });
+        context = createSecureContext({ cert, key, ...(clientCa ? { ca: clientCa } : {}) });
       } catch (error) {
         // A Secret with nonsense in it: the host is served with the certificate of those that have none.
-        if (!pair) throw error;
-        context = createSecureContext(fallback);
+        if (!own) throw error;
+        context = createSecureContext({ ...fallback, ...(clientCa ? { ca: clientCa } : {}) });
       }
       if (known.size >= contextsKept) known.delete(known.keys().next().value as string);
       known.set(name, context);
@@ -92,6 +94,7 @@ class Proxy implements ReverseProxy {
     const tls = createSecureServer({
       ...options.fallbackCertificate,
       allowHTTP1: true,
+      rejectUnauthorized: false,
       SNICallback: (name, done) => {
         try {
           done(null, contextOf(handlers.certificate(name)));
@@ -99,7 +102,9 @@ class Proxy implements ReverseProxy {
           done(error as Error);
         }
       },
-    }) as unknown as Server;
+    }) as unknown as Server & { requestCert: boolean };
+    // Asked of each connection as it comes: browsers bother their users for certificates, so nobody is asked for nothing.
+    Object.defineProperty(tls, 'requestCert', { get: () => handlers.asksClients(), set: () => undefined });
     this.serve(plain, false, handlers);
     this.serve(tls, true, handlers);
     const http = await listenSomewhere(plain, options, options.httpPort);
