@@ -16,6 +16,8 @@ export interface Stretch {
   readonly acknowledged: number;
   /** Writes that failed however often they were tried. */
   readonly failed: number;
+  /** Why the last of those failed. */
+  readonly failure: string;
   /** Longest time without an acknowledged write. */
   readonly longestGapMs: number;
 }
@@ -98,7 +100,7 @@ export function startWriter({ api, namespace }: { readonly api: ApiClient; reado
   const running = run();
   return {
     stretch() {
-      const result = { acknowledged, failed, longestGapMs: Math.max(longestGapMs, performance.now() - lastMs) };
+      const result = { acknowledged, failed, failure: failed ? String(lastError) : '', longestGapMs: Math.max(longestGapMs, performance.now() - lastMs) };
       acknowledged = failed = longestGapMs = 0;
       return result;
     },
