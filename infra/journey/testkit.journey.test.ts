@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ConfigMaps, Deployments, Pods } from '@orrery/api';
-import { type TestWorld, eventually, startCluster } from '@orrery/testkit';
+import { type TestWorld, eventually, runCommand, startCluster } from '@orrery/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const repository = join(dirname(fileURLToPath(import.meta.url)), '../..');
@@ -38,11 +38,24 @@ describe('a test of a user\'s own', { timeout: 240_000 }, () => {
     await expect(cluster.chaos.inject({ verb: 'kill', selector: { components: ['scheduler'] } })).rejects.toThrow('kill cannot be done in the single world; these can: simulated, processes, compose');
   });
 
+  it('restarts components in place, and says which it cannot', async () => {
+    await cluster.api.create(Deployments, replicas('anew', 1));
+    for (const component of ['scheduler', 'controller-manager']) await cluster.chaos.inject({ verb: 'restart', selector: { components: [component] } });
+    await cluster.eventually(async () => (await cluster.api.get(Deployments, { namespace: 'default', name: 'anew' })).status?.readyReplicas === 1, { what: 'the Pod runs', withinMs: 120_000 });
+    await expect(cluster.chaos.inject({ verb: 'restart', selector: { components: ['apiserver'] } })).rejects.toThrow('in one process apiserver cannot be restarted alone; these can: scheduler,');
+  });
+
   it('lets time pass', async () => {
     const before = cluster.now();
     await cluster.advance(10 * 60_000);
     expect(cluster.now() - before).toBeGreaterThanOrEqual(10 * 60_000);
   });
+});
+
+it('is written for node:test as well', { timeout: 240_000 }, async () => {
+  const { code, stdout } = await runCommand(process.execPath, ['--test', '--test-reporter=tap', 'infra/examples/testkit/operator.test.mjs'], { cwd: repository, timeoutMs: 200_000 });
+  expect(code, stdout).toBe(0);
+  expect(stdout).toContain('# pass 1');
 });
 
 it('leaves nothing behind when it is killed', { timeout: 240_000 }, async () => {

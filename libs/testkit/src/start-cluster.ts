@@ -2,9 +2,9 @@ import type { WorldName } from '@orrery/chaos';
 import type { TestWorld } from './test-world.ts';
 
 export interface StartOptions {
-  /** `simulated` (the default): in this event loop, on a virtual clock. `single`, `processes`: as `orrery up` runs them. */
+  /** `simulated` (the default): in this event loop, on a virtual clock. `single`, `processes`: as `orrery up` runs them. `compose`: the containers of infra/compose.yaml. */
   readonly world?: WorldName;
-  /** Default 3. */
+  /** Default 3. Containers: 1 (the profile `small`) or 3 (`full`), by default 1. */
   readonly nodes?: number;
   /** Simulated: decides everything that is left to chance. Default 1. */
   readonly seed?: number;
@@ -30,7 +30,10 @@ export async function startCluster({ world = 'simulated', args = [], without = [
       const left = without.length ? ['--without', without.join(',')] : [];
       return startOrrery({ world, ...(options.nodes === undefined ? {} : { nodes: options.nodes }), args: [...left, ...args] });
     }
-    case 'compose':
-      throw new Error('startCluster does not start containers: start them with `docker compose -f infra/compose.yaml up`, and use their kubeconfig; simulated, single and processes clusters it starts');
+    case 'compose': {
+      if (args.length || without.length) throw new Error('args and without are those of `orrery up`: containers are what infra/compose.yaml says');
+      const { startCompose } = await import('./real/compose-world.ts');
+      return startCompose(options);
+    }
   }
 }

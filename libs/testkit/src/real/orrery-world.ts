@@ -2,18 +2,12 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Nodes } from '@orrery/api';
 import { type ChaosWorld, type Fault, type Injected, describeVerb, faultText } from '@orrery/chaos';
-import type { ResourceRef } from '@orrery/apimachinery';
-import { type ApiClient, createRestApiClient } from '@orrery/client';
-import { createHttpClient, loadKubeconfig, realClock, realEnv } from '@orrery/node-io';
-import { chaosVerbs } from '../chaos-verbs.ts';
 import { orreryProgram } from '../cluster.ts';
 import { type CommandResult, runCommand } from '../command.ts';
-import { eventually } from '../eventually.ts';
-import { History, followedResources } from '../history.ts';
 import type { TestWorld } from '../test-world.ts';
 import { guard } from './guard.ts';
+import { restWorld, warningsIn } from './rest-world.ts';
 
 export interface OrreryOptions {
   readonly world: 'single' | 'processes';
@@ -24,7 +18,6 @@ export interface OrreryOptions {
 }
 
 const commandTimeoutMs = 300_000;
-const logLinesInErrors = 15;
 const stopPatienceMs = 60_000;
 
 /** Faults of a cluster that runs, by `orrery chaos`. */
@@ -72,10 +65,6 @@ function logTexts(dir: string, component: string | undefined): string {
   return readdirSync(dir).filter((file) => component === undefined || file === `${component}.log`).map((file) => `--- ${file}\n${readFileSync(join(dir, file), 'utf8')}`).join('\n');
 }
 
-function warningsIn(text: string): string {
-  return text.split('\n').filter((line) => /"level":"(warn|error)"/.test(line)).slice(-logLinesInErrors).join('\n');
-}
-
 /** Everything of a cluster that a test started, and how all of it goes away. */
 interface Home {
   readonly root: string;
@@ -121,48 +110,25 @@ async function startHome({ world, nodes = 3, args = [] }: OrreryOptions): Promis
   return { root, dataDir, kubeconfig, orrery, stop };
 }
 
-function restClient(kubeconfig: string): ApiClient {
-  const { server, ca, cert, key } = loadKubeconfig(kubeconfig);
-  const http = createHttpClient({ server, ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) });
-  return createRestApiClient({ http, env: realEnv({ name: 'test', level: 'error' }), host: new URL(server).host });
-}
-
 /** A cluster of one process, or of a process a component, on files of its own. It ends with this process, however that ends. */
 export async function startOrrery(options: OrreryOptions): Promise<TestWorld> {
   const home = await startHome(options);
-  const api = restClient(home.kubeconfig);
-  const history = new History({ api, clock: realClock });
-  for (const resource of followedResources) history.follow(resource);
-  // The history begins with what is there: the nodes are.
-  await eventually(() => history.of(Nodes).length >= (options.nodes ?? 3), { withinMs: 60_000, what: 'the history begins' });
-  let aheadMs = 0;
-  const logs = (component?: string): string => logTexts(join(home.dataDir, 'logs'), component);
-  return {
-    world: options.world,
-    api,
-    as: () => {
-      throw new Error('in this world users are made as in any cluster: a ServiceAccount\'s token, a CertificateSigningRequest');
-    },
+  const { world, nodes = 3 } = options;
+  return restWorld({
+    world,
     kubeconfig: home.kubeconfig,
-    now: () => Date.now() + aheadMs,
+    nodes,
+    chaos: () => chaosOf(world, home.orrery),
+    logs: (component) => logTexts(join(home.dataDir, 'logs'), component),
     async advance(ms) {
-      if (options.world === 'processes') return void (await new Promise((resolve) => setTimeout(resolve, ms)));
+      if (world === 'processes') {
+        await new Promise((resolve) => setTimeout(resolve, ms));
+        return 0;
+      }
       const { code, stderr } = await home.orrery('clock', 'advance', `${ms}ms`);
       if (code !== 0) throw new Error(stderr);
-      aheadMs += ms;
+      return ms;
     },
-    eventually: (check, { withinMs = 60_000, what = 'condition' } = {}) =>
-      eventually(check, { withinMs, what }).catch((error: unknown) => {
-        throw new Error(`${(error as Error).message}\n${warningsIn(logs())}`, { cause: error });
-      }),
-    chaos: chaosVerbs({ cluster: `${options.world} cluster`, world: chaosOf(options.world, home.orrery), now: () => Date.now() + aheadMs, changes: () => history.changes, run: (act) => act() }),
-    history: (resource?: ResourceRef) => history.of(resource),
-    follow: (resource) => history.follow(resource),
-    logs,
-    async stop() {
-      history.stop();
-      await api.close();
-      await home.stop();
-    },
-  };
+    stop: home.stop,
+  });
 }
