@@ -19,6 +19,9 @@ export async function endings(kubectl: Kubectl): Promise<void> {
     pod('no-image', [{ image: 'invalid.registry.k8s.io/invalid/alpine:3.1' }]),
     pod('no-login', [{ image: 'gcr.io/authenticated-image-pulling/alpine:3.7' }]),
     pod('sysctl', [{ image: busybox, command: ['/bin/sysctl', 'kernel.shm_rmid_forced'] }], { securityContext: { sysctls: [{ name: 'kernel.shm_rmid_forced', value: '1' }] } }),
+    pod('no-command', [{ image: busybox, command: ['/bin/no-such-thing'] }]),
+    pod('image-volume', [{ ...script('ls -d /image/etc && ! touch /image/x'), volumeMounts: [{ name: 'i', mountPath: '/image' }] }], { volumes: [{ name: 'i', image: { reference: agnhost, pullPolicy: 'IfNotPresent' } }] }),
+    pod('anew', [script('sleep 600'), { ...script('sleep 1; exit 42'), restartPolicy: 'Never', restartPolicyRules: [{ action: 'RestartAllContainers', exitCodes: { operator: 'In', values: [42] } }] }], { initContainers: [{ name: 'i', ...script('true') }] }),
     pod('sysctl-no', [script('true')], { securityContext: { sysctls: [{ name: 'kernel.msgmax', value: '1' }] } }),
   );
   await untilPod(kubectl, 'message', { path: `${terminated}.message}`, value: 'DONE' });
@@ -31,6 +34,10 @@ export async function endings(kubectl: Kubectl): Promise<void> {
   await untilPod(kubectl, 'no-image', { path: '{.status.containerStatuses[0].state.waiting.reason}', value: /^(?:ErrImagePull|ImagePullBackOff)$/ });
   await untilPod(kubectl, 'no-login', { path: '{.status.containerStatuses[0].state.waiting.message}', value: /403 Forbidden$/ });
   expect(await outputOf(kubectl, 'sysctl')).toBe('kernel.shm_rmid_forced = 1\n');
+  await untilPod(kubectl, 'no-command', { path: `{.status.phase} ${terminated}.reason} ${terminated}.exitCode}`, value: 'Failed StartError 128' });
+  expect(await outputOf(kubectl, 'image-volume')).toMatch(/^\/image\/etc$/m);
+  await untilPod(kubectl, 'anew', { path: '{.status.phase} {.status.initContainerStatuses[0].restartCount} {.status.containerStatuses[0].lastState.terminated.reason}', value: /^Running [1-9]\d* RestartingAllContainers$/ });
+  await kubectl.ok(['delete', 'pod', 'anew', '--wait=false']);
   await untilPod(kubectl, 'sysctl-no', { path: '{.status.phase} {.status.reason}', value: 'Failed SysctlForbidden' });
 }
 

@@ -278,3 +278,28 @@ test('one set of watches serves many kubelets', async () => {
   for (const { kubelet } of kubelets) await kubelet.stop();
   sources.stop();
 });
+
+test('an image that is mounted as a volume is pulled first, by the volume\'s own policy', async () => {
+  let broken = true;
+  const f = await started({ pull: (name) => (broken && name.includes('data') ? { error: 'manifest unknown' } : {}) });
+  await f.create('p', { volumes: [{ name: 'v', image: { reference: 'example.com/data:1', pullPolicy: 'IfNotPresent' } }], containers: [container('app', { volumeMounts: [{ name: 'v', mountPath: '/data', subPath: 'sub' }] })] });
+  await f.clock.advance(1_000);
+  expect(f.pod('p').status?.containerStatuses?.[0]?.state?.waiting).toEqual({ reason: 'ErrImagePull', message: 'manifest unknown' });
+  broken = false;
+  await f.clock.advance(20_000);
+  expect(f.pod('p').status?.phase).toBe('Running');
+  const [made] = [...f.cri.containers.values()];
+  const mount = made?.config.mounts?.find(({ containerPath }) => containerPath === '/data');
+  expect(mount).toMatchObject({ readonly: true, imageSubPath: 'sub', image: { userSpecifiedImage: 'example.com/data:1' } });
+  expect(f.cri.findImage(mount?.image?.image ?? '')).toBeDefined();
+});
+
+test.each([
+  ['Never', 'Failed', { terminated: { exitCode: 128, reason: 'StartError' } }],
+  ['Always', 'Running', { waiting: { reason: 'CrashLoopBackOff' } }],
+])('a command that cannot be run under %s', async (restartPolicy, phase, state) => {
+  const f = await started({ script: () => ({ startError: 'no such file' }) });
+  await f.create('p', { restartPolicy, containers: [container('app')] });
+  await f.clock.advance(2_000);
+  expect(f.pod('p').status).toMatchObject({ phase, containerStatuses: [{ state }] });
+});

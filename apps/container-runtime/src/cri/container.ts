@@ -20,7 +20,7 @@ import { nanoseconds } from './ids.ts';
 import { LoadMeter } from './load.ts';
 import type { StoredImage } from './image-store.ts';
 import { ContainerOutput, type LogSink } from './logs.ts';
-import { type MountSource, containerMounts, makeMountPoints } from './mounts.ts';
+import { type ImageMounts, type MountSource, containerMounts, makeMountPoints } from './mounts.ts';
 import type { Sandbox } from './sandbox.ts';
 import { type Script, scriptedOutput, scriptedProgram } from './script.ts';
 
@@ -28,6 +28,7 @@ export interface ContainerDeps {
   readonly env: Env;
   readonly logs: LogSink | undefined;
   readonly mounts: MountSource;
+  readonly imageMounts: ImageMounts;
   readonly nodeMemoryBytes: number;
   readonly nodeCpus: number;
   readonly initIgnoresSignals: boolean;
@@ -232,7 +233,7 @@ export class Container implements Host, Surroundings {
   }
 
   private mountAll(): Vfs {
-    const { env, mounts: source } = this.deps;
+    const { env, mounts: source, imageMounts: images } = this.deps;
     const { clock } = env;
     const root = new NodeTree({ root: this.stored.image.root(), now: () => clock.now() });
     this.layer = root;
@@ -245,6 +246,7 @@ export class Container implements Host, Surroundings {
       files: { hostname: this.sandbox.hostname, ...sandboxFiles(this.sandbox) },
       config: this.config,
       source,
+      images,
       clock,
     });
     makeMountPoints(mounts);

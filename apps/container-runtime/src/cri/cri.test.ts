@@ -179,3 +179,14 @@ test('whose the processes are is told, of those that run and those that did', as
   await clock.advance(6_000);
   expect(await status(pod.container)).toMatchObject({ state: ContainerState.CONTAINER_EXITED, user: { linux } });
 });
+
+test('an image as a volume is read-only, whole or in part; what is not in it cannot be mounted', async () => {
+  await node.images.pullImage({ image: { image: 'nginx' } });
+  const mounts = (imageSubPath: string) => [{ containerPath: '/img', image: { image: 'nginx' }, imageSubPath }];
+  const whole = await node.runPod({ name: 'whole', image: 'busybox', command: ['sleep', '100'], mounts: mounts('') });
+  expect(await whole.sh('ls -d /img/usr/share/nginx/html; touch /img/x')).toMatchObject({ stdout: '/img/usr/share/nginx/html\n', stderr: expect.stringContaining('Read-only file system') as string });
+  const part = await node.runPod({ name: 'part', image: 'busybox', command: ['sleep', '100'], mounts: mounts('usr/share/nginx') });
+  expect((await part.sh('ls /img')).stdout).toBe('html\n');
+  await expect(node.runPod({ name: 'none', image: 'busybox', mounts: mounts('usr/none') })).rejects.toThrow('is no directory of it');
+  await expect(node.runPod({ name: 'unknown', image: 'busybox', mounts: [{ containerPath: '/img', image: { image: 'redis:1' } }] })).rejects.toThrow('failed to resolve image "redis:1": not found');
+});

@@ -1,9 +1,11 @@
 import type { ContainerConfig, Mount as CriMount } from '@orrery/proto/cri';
 import type { MemoryVolumeHost } from '@orrery/cri';
 import type { Clock } from '@orrery/runtime';
+import { Code, RpcError } from '@orrery/rpc';
 import { NodeTree, type TreeNode } from '../fs/node-tree.ts';
 import type { Tree } from '../fs/tree.ts';
 import { type Mount, resolvePath } from '../fs/vfs.ts';
+import type { ImageStore } from './image-store.ts';
 
 /** Opens paths of the node, made by the kubelet or named by hostPath volumes, for mounting into containers. */
 export interface MountSource {
@@ -20,6 +22,21 @@ export function memoryMounts(volumes: MemoryVolumeHost, clock: Clock): MountSour
       const root = (found?.node ?? volumes.ensureDirectory(path)) as TreeNode;
       return new NodeTree({ root, now: () => clock.now(), ...(found?.tmpfs ? { source: 'tmpfs', type: 'tmpfs' } : { source: '/dev/vda1', type: 'ext4' }), ...(found?.tmpfs?.sizeBytes === undefined ? {} : { sizeBytes: found.tmpfs.sizeBytes }) });
     },
+  };
+}
+
+/** Opens an image as a volume: the directory at `subPath` in it. Throws RpcError when there is none. */
+export type ImageMounts = (reference: string, subPath: string) => TreeNode;
+
+/** The images of a node as volumes. */
+export function imageMounts(images: ImageStore): ImageMounts {
+  return (reference, subPath) => {
+    const stored = images.find(reference);
+    if (!stored) throw new RpcError(Code.NOT_FOUND, `failed to resolve image ${JSON.stringify(reference)}: not found`);
+    let node: TreeNode | undefined = stored.image.root();
+    for (const part of subPath.split('/').filter((name) => name !== '' && name !== '.')) node = node?.kind === 'directory' ? node.entries.get(part) : undefined;
+    if (node?.kind !== 'directory') throw new RpcError(Code.UNKNOWN, `failed to mount image volume ${JSON.stringify(reference)}: sub path ${JSON.stringify(subPath)} is no directory of it`);
+    return node;
   };
 }
 
@@ -61,9 +78,10 @@ export function containerMounts(options: {
   files: RuntimeFiles;
   config: ContainerConfig;
   source: MountSource;
+  images: ImageMounts;
   clock: Clock;
 }): Mount[] {
-  const { clock, files, config, source } = options;
+  const { clock, files, config, source, images } = options;
   const tmpfs = (): Tree => new NodeTree({ root: { kind: 'directory', entries: new Map(), mode: 0o1777, mtimeMs: clock.now() }, now: () => clock.now(), source: 'shm', type: 'tmpfs', sizeBytes: shmBytes });
   const mounts: Mount[] = [
     { at: '/', tree: options.root, readOnly: options.rootReadOnly },
@@ -77,8 +95,8 @@ export function containerMounts(options: {
   ];
   const given = (config.mounts ?? []).map((mount: CriMount): Mount => ({
     at: mountPoint(options.root, mount.containerPath ?? ''),
-    tree: source.open(mount.hostPath ?? ''),
-    readOnly: mount.readonly ?? false,
+    tree: mount.image?.image ? new NodeTree({ root: images(mount.image.image, mount.imageSubPath ?? ''), now: () => clock.now() }) : source.open(mount.hostPath ?? ''),
+    readOnly: mount.image?.image ? true : (mount.readonly ?? false),
   }));
   const replaced = new Set(given.map(({ at }) => at));
   return [...mounts.filter(({ at }) => !replaced.has(at)), ...given].sort((a, b) => a.at.length - b.at.length);

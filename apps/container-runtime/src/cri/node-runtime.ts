@@ -11,7 +11,7 @@ import { findById, nanoseconds, newId, notFound } from './ids.ts';
 import type { ImageStore } from './image-store.ts';
 import { Ipam } from './ipam.ts';
 import type { LogSink } from './logs.ts';
-import type { MountSource } from './mounts.ts';
+import { type ImageMounts, type MountSource, imageMounts } from './mounts.ts';
 import type { DialTls, ServerKit } from '../process/proc.ts';
 import { Sandbox } from './sandbox.ts';
 import { readScript } from './script.ts';
@@ -38,6 +38,7 @@ export class NodeRuntime {
   readonly options: NodeRuntimeOptions;
   private readonly env: Env;
   private readonly containerDeps: ContainerDeps;
+  private readonly imageMounts: ImageMounts;
   /** Names that are taken, as containerd reserves them. */
   private readonly sandboxNames = new Map<string, string>();
   private readonly containerNames = new Map<string, string>();
@@ -45,10 +46,12 @@ export class NodeRuntime {
   constructor(env: Env, options: NodeRuntimeOptions) {
     this.env = env;
     this.options = options;
+    this.imageMounts = imageMounts(options.images);
     this.containerDeps = {
       env,
       logs: options.logs,
       mounts: options.mounts,
+      imageMounts: this.imageMounts,
       nodeMemoryBytes: options.memoryBytes,
       nodeCpus: options.cpus,
       initIgnoresSignals: options.initIgnoresSignals,
@@ -167,6 +170,7 @@ export class NodeRuntime {
     if (!sandbox.ready) throw new RpcError(Code.UNKNOWN, `failed to create container: sandbox container "${sandbox.id}" is not running`);
     const stored = this.options.images.find(config.image?.image ?? '');
     if (!stored) throw notFound(`failed to resolve image "${config.image?.image ?? ''}": not found`);
+    for (const { image, imageSubPath } of config.mounts ?? []) if (image?.image) this.imageMounts(image.image, imageSubPath ?? '');
     const name = `${sandbox.id}_${config.metadata.name}_${config.metadata.attempt ?? 0}`;
     const holder = this.containerNames.get(name);
     if (holder) throw new RpcError(Code.UNKNOWN, `failed to reserve container name "${config.metadata.name}": name is reserved for "${holder}"`);

@@ -1,6 +1,6 @@
 import type { Container, ContainerStatus } from '@orrery/api/types';
 import { expect, test } from 'vitest';
-import { container, fixture } from '../testing.ts';
+import { Pods, container, fixture } from '../testing.ts';
 
 const rule = (action: string, ...values: number[]): Partial<Container> => ({ restartPolicy: 'Never', restartPolicyRules: [{ action, exitCodes: { operator: 'In', values } }] });
 
@@ -26,6 +26,17 @@ test('a rule that wants all containers anew runs the init containers again, in t
   expect(all.map(({ name, restartCount, ready, lastState }: ContainerStatus) => [name, restartCount, ready, lastState?.terminated?.reason])).toEqual(['init', 'side', 'trigger', 'stubborn'].map((name) => [name, 1, true, 'RestartingAllContainers']));
   expect(f.cri.sandboxes.size).toBe(1);
   expect(f.cri.calls.filter((call) => call === 'execSync')).toEqual([]);
+});
+
+test('a pod that starts anew again and again never fails on the way', async () => {
+  const f = fixture({ script: ({ name }) => (name === 'init' ? { exitAfterMs: 10 } : name === 'trigger' ? { exitAfterMs: 300, exitCode: 42 } : {}) });
+  await f.kubelet.start();
+  await f.create('p', { restartPolicy: 'Never', initContainers: [container('init')], containers: [container('app'), container('trigger', rule('RestartAllContainers', 42))] });
+  const phases = new Set<string | undefined>();
+  f.api.watch(Pods, {}, { events: (batch) => batch.forEach(({ object }) => phases.add(object.status?.phase)), closed: () => undefined });
+  await f.clock.advance(120_000);
+  expect(f.pod('p').status?.containerStatuses?.[1]?.restartCount).toBeGreaterThan(2);
+  expect([...phases].sort()).toEqual(['Pending', 'Running']);
 });
 
 test('an exit that no rule is about follows the policy of the container, then of the pod', async () => {

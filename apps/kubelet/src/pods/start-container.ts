@@ -1,12 +1,12 @@
 import { Pods } from '@orrery/api';
 import { parseQuantity, quantityValue } from '@orrery/apimachinery';
-import type { Pod, Service } from '@orrery/api/types';
+import type { Container, Pod, Service } from '@orrery/api/types';
 import type { PodSandboxConfig } from '@orrery/proto/cri';
 import { parseGoDuration } from '@orrery/runtime';
 import { noGifts } from '../devices/device-manager.ts';
 import { ConfigFault, type EnvironmentSources, buildEnvironment } from '../env/environment.ts';
 import { pullCredentials } from '../images/credentials.ts';
-import { StartFault } from '../images/image-manager.ts';
+import { type PresentImage, StartFault } from '../images/image-manager.ts';
 import type { KubeletContext } from '../kubelet-context.ts';
 import { containerConfig } from '../runtime/container-config.ts';
 import { containerHash } from '../runtime/labels.ts';
@@ -98,11 +98,25 @@ function terminationLogPath(input: StartInput, restartCount: number): string {
   return `${context.volumes.podDir(uidOf(pod))}/containers/${place.container.name}/${restartCount}-${context.env.random.name(8)}`;
 }
 
+/** The images that a container mounts as volumes, pulled, by the names of the volumes. */
+async function volumeImages({ place: { container }, volumes }: StartInput, ensure: (wanted: Container) => Promise<PresentImage>): Promise<Map<string, string>> {
+  const refs = new Map<string, string>();
+  for (const { name } of container.volumeMounts ?? []) {
+    const image = volumes.get(name)?.image;
+    if (!image || refs.has(name)) continue;
+    const { ref } = await ensure({ name: container.name, image: image.reference, ...(image.pullPolicy ? { imagePullPolicy: image.pullPolicy } : {}) });
+    refs.set(name, ref);
+  }
+  return refs;
+}
+
 async function prepare(input: StartInput, restartCount: number): Promise<ReturnType<typeof containerConfig>> {
   const { context, pod, place, sandboxConfig, volumes, objects, signal } = input;
   const { container, fieldPath } = place;
   const credentials = (image: string) => pullCredentials(pod, image, (name) => objects.secret(name));
-  const { ref, image } = await context.images.ensure({ pod, container, fieldPath, sandbox: sandboxConfig, credentials, signal });
+  const ensure = (wanted: Container) => context.images.ensure({ pod, container: wanted, fieldPath, sandbox: sandboxConfig, credentials, signal });
+  const { ref, image } = await ensure(container);
+  const images = await volumeImages(input, ensure);
   try {
     const environment = await buildEnvironment(pod, container, environmentSources(input));
     verifyNonRoot(pod, container, image);
@@ -110,6 +124,7 @@ async function prepare(input: StartInput, restartCount: number): Promise<ReturnT
       pod,
       container,
       volumes,
+      images,
       environment,
       host: context.host,
       podDir: context.volumes.podDir(uidOf(pod)),

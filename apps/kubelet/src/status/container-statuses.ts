@@ -1,7 +1,7 @@
 import type { Container, ContainerState, ContainerStateTerminated, ContainerStatus, Pod, ResourceRequirements } from '@orrery/api/types';
 import { rfc3339 } from '@orrery/runtime';
 import { type PodRuntime, type RuntimeContainer, latestContainer, previousContainer, restartingAll, wasReset } from '../runtime/pod-runtime.ts';
-import { ephemeralContainers, initContainers, mainContainers } from '../pods/pod-spec.ts';
+import { ephemeralContainers, initContainers, mainContainers, shouldRestart, shouldRetryInit } from '../pods/pod-spec.ts';
 
 /** What the status of containers depends on besides the runtime's records. */
 export interface StatusContext {
@@ -59,12 +59,12 @@ function resourceStatus(container: Container, inForce: ResourceRequirements = co
 }
 
 /** State and last state from the newest two instances and the reason to wait, if any. */
-function states(context: StatusContext, newest: RuntimeContainer, previous: RuntimeContainer | undefined): { state: ContainerState; lastState: ContainerState } {
+function states(context: StatusContext, newest: RuntimeContainer, { previous, returns }: { previous: RuntimeContainer | undefined; returns: boolean }): { state: ContainerState; lastState: ContainerState } {
   const before = previous?.state === 'exited' ? { terminated: terminatedState(context, previous) } : {};
   if (newest.state === 'running') return { state: { running: defined({ startedAt: timeOf(newest.startedMs) }) }, lastState: before };
   const waiting = context.waiting(newest.name);
   if (newest.state !== 'exited') return { state: { waiting: waiting ?? { reason: 'ContainerCreating' } }, lastState: before };
-  if (waiting) return { state: { waiting }, lastState: { terminated: terminatedState(context, newest) } };
+  if (waiting && returns) return { state: { waiting }, lastState: { terminated: terminatedState(context, newest) } };
   return { state: { terminated: terminatedState(context, newest) }, lastState: before };
 }
 
@@ -75,9 +75,12 @@ interface StatusInput {
   /** Reason while nothing is known of the container. */
   readonly waitingReason: string;
   readonly kind: 'init' | 'sidecar' | 'main' | 'ephemeral';
+  /** Whether a container that ended so is started again. */
+  returns(exitCode: number): boolean;
 }
 
-function statusOf({ container, runtime, context, waitingReason, kind }: StatusInput): ContainerStatus {
+function statusOf(input: StatusInput): ContainerStatus {
+  const { container, runtime, context, waitingReason, kind } = input;
   const newest = latestContainer(runtime, container.name);
   const name = container.name;
   const started = (value: boolean): Pick<ContainerStatus, 'started'> => (kind === 'ephemeral' ? {} : { started: value });
@@ -95,7 +98,7 @@ function statusOf({ container, runtime, context, waitingReason, kind }: StatusIn
   const ready = kind === 'init' ? succeeded : isStarted && context.ready(newest.id);
   return {
     name,
-    ...states(context, newest, previousContainer(runtime, name)),
+    ...states(context, newest, { previous: previousContainer(runtime, name), returns: input.returns(newest.exitCode) }),
     ready: kind === 'ephemeral' ? false : ready,
     restartCount: newest.restartCount,
     image: newest.image,
@@ -108,6 +111,11 @@ function statusOf({ container, runtime, context, waitingReason, kind }: StatusIn
   };
 }
 
+function returnsAfter(pod: Pod, { container, kind, exitCode }: { container: Container; kind: StatusInput['kind']; exitCode: number }): boolean {
+  if (kind === 'ephemeral') return false;
+  return kind === 'init' ? exitCode !== 0 && shouldRetryInit(pod, container, exitCode) : shouldRestart(pod, container, exitCode);
+}
+
 export interface ContainerStatuses {
   readonly init: readonly ContainerStatus[];
   readonly main: readonly ContainerStatus[];
@@ -118,7 +126,7 @@ export interface ContainerStatuses {
 export function containerStatuses(pod: Pod, runtime: PodRuntime, context: StatusContext): ContainerStatuses {
   const hasInit = initContainers(pod).length > 0;
   const of = (kind: StatusInput['kind'], container: Container, waitingReason: string): ContainerStatus =>
-    statusOf({ container, runtime, context, waitingReason, kind });
+    statusOf({ container, runtime, context, waitingReason, kind, returns: (exitCode) => returnsAfter(pod, { container, kind, exitCode }) });
   return {
     init: initContainers(pod).map((c) => of(c.restartPolicy === 'Always' ? 'sidecar' : 'init', c, 'PodInitializing')),
     main: mainContainers(pod).map((c) => of('main', c, hasInit ? 'PodInitializing' : 'ContainerCreating')),

@@ -1,5 +1,6 @@
 import type { ContainerStatus, Pod } from '@orrery/api/types';
 import { initContainers, isSidecar, mainContainers, shouldRestart, shouldRetryInit } from '../pods/pod-spec.ts';
+import { restartingAll } from '../runtime/pod-runtime.ts';
 
 function initTally(pod: Pod, statuses: readonly ContainerStatus[], begun: boolean): { pending: number; failed: number; isFinal: boolean } {
   let pending = 0;
@@ -12,7 +13,8 @@ function initTally(pod: Pod, statuses: readonly ContainerStatus[], begun: boolea
       continue;
     }
     const terminated = status?.state?.terminated ?? (status?.state?.waiting ? status.lastState?.terminated : undefined);
-    if (!terminated) pending++;
+    // One that went with all others of its pod has not failed: it runs again.
+    if (!terminated || (status?.state?.waiting && terminated.reason === restartingAll.reason)) pending++;
     else if (terminated.exitCode !== 0) {
       failed++;
       isFinal ||= !shouldRetryInit(pod, container, terminated.exitCode);

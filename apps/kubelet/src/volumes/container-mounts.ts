@@ -15,6 +15,8 @@ export interface MountInput {
   readonly pod: Pod;
   readonly container: Container;
   readonly volumes: ReadonlyMap<string, MountedVolume>;
+  /** Images that are mounted as volumes, by volume: as the runtime knows them. */
+  readonly images: ReadonlyMap<string, string>;
   readonly environment: ReadonlyMap<string, string>;
   readonly host: VolumeHost;
   /** Directory of the pod on the node. */
@@ -68,7 +70,7 @@ export async function containerMounts(input: MountInput): Promise<Mount[]> {
     const containerPath = mount.mountPath.startsWith('/') ? mount.mountPath : `/${mount.mountPath}`;
     const readonly = volume.readOnly || mount.readOnly === true;
     if (volume.image) {
-      mounts.push({ containerPath, readonly, image: { image: volume.image.reference }, imageSubPath: subPath });
+      mounts.push({ containerPath, readonly: true, image: { image: input.images.get(mount.name) ?? volume.image.reference, userSpecifiedImage: volume.image.reference }, imageSubPath: subPath });
       continue;
     }
     const hostPath = subPath ? await subPathIn(host, volume.hostPath, { subPath, volume: mount.name, container: container.name }) : volume.hostPath;
