@@ -261,3 +261,36 @@ test('attaching thousands of stacks is cheap', () => {
   }
   expect(clock.pending).toBe(0);
 });
+
+test('tells its edge what listens, and sends it what no switch has', async () => {
+  const open: string[] = [];
+  const sent: string[] = [];
+  const bordered = createFabric(env, {
+    edge: {
+      bound(protocol, ips, port) {
+        const entry = `${protocol} ${ips.join()} ${port}`;
+        open.push(entry);
+        return () => void open.splice(open.indexOf(entry), 1);
+      },
+      dial: ({ from, to }) => Promise.reject(new Error(`${from.ip} to ${to.ip}:${to.port}`)),
+      datagram: ({ from, to }) => void sent.push(`${from.ip}:${from.port} to ${to.ip}:${to.port}`),
+    },
+  });
+  const node = bordered.addSwitch({ node: 'a', nodeIp: '10.240.0.11', podCidr: '10.244.1.0/24' });
+  const pod = node.attach({ ips: ['10.244.1.2', 'fd00::2'] });
+  const listener = pod.stack.listen({ ip: '', port: 80 }, () => undefined);
+  pod.stack.listen({ ip: '127.0.0.1', port: 81 }, () => undefined);
+  const socket = pod.stack.udp({ ip: '10.244.1.2', port: 53 }, () => undefined);
+  node.hostStack.listen({ ip: '', port: 9100 }, () => undefined);
+  expect(open).toEqual(['TCP 10.244.1.2,fd00::2 80', 'UDP 10.244.1.2 53', 'TCP 10.240.0.11 9100']);
+  socket.send(bytes('hi'), { ip: '10.244.2.9', port: 5353 });
+  expect(sent).toEqual(['10.244.1.2:53 to 10.244.2.9:5353']);
+  await expect(pod.stack.dial({ ip: '10.244.2.9', port: 80 })).rejects.toThrow('10.244.1.2 to 10.244.2.9:80');
+  listener.close();
+  listener.close();
+  expect(open).toEqual(['UDP 10.244.1.2 53', 'TCP 10.240.0.11 9100']);
+  pod.detach();
+  expect(open).toEqual(['TCP 10.240.0.11 9100']);
+  node.close();
+  expect(open).toEqual([]);
+});
