@@ -12,7 +12,7 @@ it('takes flags of components, repeated ones too, and gives them back', () => {
 
 it.each([
   ['nonsense', 'is not COMPONENT.FLAG=VALUE'],
-  ['coredns.port=1', 'coredns takes no extra configuration; known: apiserver, controller-manager, kubelet, metrics-server, scheduler, store.'],
+  ['coredns.port=1', 'coredns takes no extra configuration; known: apiserver, controller-manager, ingress, kubelet, metrics-server, scheduler, store.'],
   ['apiserver.no-such=1', 'unknown flag --no-such'],
 ])('refuses %s', (text, why) => {
   expect(() => addExtraConfig(text, {})).toThrow(why);

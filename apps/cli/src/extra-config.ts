@@ -1,5 +1,6 @@
 import { apiServerSchema } from '@orrery/apiserver/component';
 import { settingsSchema as controllerManagerSchema } from '@orrery/controller-manager/component';
+import { ingressSchema } from '@orrery/ingress/component';
 import { kubeletSchema } from '@orrery/kubelet/component';
 import { metricsServerSchema } from '@orrery/metrics-server/component';
 import { type ConfigSchema, parseFlags, resolveConfig } from '@orrery/runtime';
@@ -10,6 +11,7 @@ import { storeSchema } from '@orrery/store/component';
 const schemas: Readonly<Record<string, ConfigSchema>> = {
   apiserver: apiServerSchema,
   'controller-manager': controllerManagerSchema,
+  ingress: ingressSchema,
   kubelet: kubeletSchema,
   'metrics-server': metricsServerSchema,
   scheduler: schedulerSchema,

@@ -15,6 +15,8 @@ import { unsupported } from './nginx/render.ts';
 import type { Backends } from './routing/backends.ts';
 import { type Certificate, type RoutingTable, buildTable, isOurs } from './routing/table.ts';
 import { publishAddress } from './status.ts';
+import { type Stream, type StreamProtocol, readStreams } from './streams/plan.ts';
+import { type StreamNetwork, Streams } from './streams/streams.ts';
 
 export { ingressSchema } from './config.ts';
 export type * from './proxy.ts';
@@ -24,6 +26,8 @@ export interface IngressDeps {
   readonly proxy: ReverseProxy;
   /** For the data plane `nginx`: carries requests in the place of `proxy`. */
   readonly nginx?: NginxProcess;
+  /** For TCP and UDP services; without it there are none. */
+  readonly streams?: StreamNetwork;
   /** Compares passwords with lines of htpasswd files; see `verifyHtpasswd` of node-io. */
   readonly verify: VerifyPassword;
 }
@@ -124,6 +128,26 @@ export function createIngress(env: Env, deps: IngressDeps, config: IngressConfig
     current();
   };
 
+  const streams = deps.streams && new Streams(env, { network: deps.streams, host: config.host, backends, failed: ({ protocol, port }, error) => env.log.error('a port is not listened on', { protocol, port, error }) });
+  const streamMaps = new Map<StreamProtocol, string>([['TCP', config.tcpServicesConfigmap], ['UDP', config.udpServicesConfigmap]]);
+  const mapStores = [...new Set([...streamMaps.values()].filter(Boolean).map((name) => name.split('/')[0] ?? ''))].map((namespace) => informers.informer(ConfigMaps, { namespace }));
+  /** Brings ports to what the ConfigMaps say. */
+  const settleStreams = async (): Promise<void> => {
+    if (!streams || !serving) return;
+    const all: Stream[] = [];
+    for (const [protocol, name] of streamMaps) {
+      const map = mapStores.map((store) => store.get(name)).find((found) => found !== undefined);
+      const { streams: wanted, problems } = readStreams(protocol, map?.data ?? {}, [bound.http, bound.https].map((at) => Number(at.split(':').at(-1))));
+      all.push(...wanted);
+      if (map && problems.length) recorder.event(ConfigMaps, map, { type: 'Warning', reason: 'InvalidConfiguration', message: problems.join('; ') });
+    }
+    await streams.set(all);
+  };
+  const streamsChanged = ({ metadata }: ConfigMap): void => {
+    if ([...streamMaps.values()].includes(`${metadata?.namespace ?? ''}/${metadata?.name ?? ''}`)) void settleStreams();
+  };
+  for (const store of mapStores) store.addHandlers({ add: streamsChanged, update: streamsChanged, delete: streamsChanged });
+
   const moved = (): void => plane?.changed();
   for (const informer of [services, slices]) informer.addHandlers({ add: moved, update: moved, delete: moved });
   for (const informer of [ingresses, classes, secrets]) informer.addHandlers({ add: invalidate, update: invalidate, delete: invalidate });
@@ -154,9 +178,11 @@ export function createIngress(env: Env, deps: IngressDeps, config: IngressConfig
       address = config.publishStatusAddress || config.host;
       serving = true;
       for (const ingress of ingresses.list()) publish(ingress);
+      await settleStreams();
     },
     async stop() {
       serving = false;
+      await streams?.set([]);
       await (plane ?? proxy).stop();
       await recorder.flush();
       informers.stop();

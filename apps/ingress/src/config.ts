@@ -12,6 +12,8 @@ export const ingressSchema = {
   watchIngressWithoutClass: { type: 'boolean', default: true, help: 'make the class the default one, so that Ingresses that name none are served too' },
   dataPlane: { type: 'string', default: 'builtin', choices: ['builtin', 'nginx'], help: 'what carries requests: the built-in proxy, or nginx of this machine' },
   configmap: { type: 'string', default: 'ingress-nginx/ingress-nginx-controller', help: 'namespace/name of the ConfigMap with global settings, which are applied while it runs' },
+  tcpServicesConfigmap: { type: 'string', default: 'ingress-nginx/tcp-services', help: 'namespace/name of the ConfigMap with TCP services, PORT: namespace/service:port each' },
+  udpServicesConfigmap: { type: 'string', default: 'ingress-nginx/udp-services', help: 'the same of UDP services' },
   accessLog: { type: 'boolean', default: true, help: 'log requests, in the format of log-format-upstream' },
   publishStatusAddress: { type: 'string', default: '', help: 'address written into the status of Ingresses; default: the host' },
   address: { type: 'string', default: '10.240.0.80', help: 'its address in the emulated network' },

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { apiConnectionSchema, connectApi, createReverseProxy, healthAddressSchema, managedNginx, nginxInstalled, runMain, switchConnector, tlsMaterial, verifyHtpasswd, vnetMemberSchema, withHealthServer } from '@orrery/node-io';
+import { apiConnectionSchema, balancerNetwork, connectApi, createReverseProxy, healthAddressSchema, managedNginx, nginxInstalled, runMain, switchConnector, tlsMaterial, verifyHtpasswd, vnetMemberSchema, withHealthServer } from '@orrery/node-io';
 import { ConfigError, startAll, stopAll } from '@orrery/runtime';
 import { createOwnSwitch } from '@orrery/vnet-link';
 import { createIngress } from './component.ts';
@@ -31,7 +31,7 @@ await runMain({
     });
     if (config.dataPlane === 'nginx' && !nginxInstalled()) throw new ConfigError('--data-plane=nginx needs the program nginx, which is not installed');
     const nginx = config.dataPlane === 'nginx' ? { nginx: managedNginx({ ...config, fallbackCertificate, dial: (to) => own.net.dial(to), log: (line) => env.log.info(line, { program: 'nginx' }) }) } : {};
-    const parts = [own, createIngress(env, { api, proxy, verify: verifyHtpasswd, ...nginx }, config)];
+    const parts = [own, createIngress(env, { api, proxy, verify: verifyHtpasswd, streams: balancerNetwork(own.net), ...nginx }, config)];
     const all = { name: 'ingress', start: (signal?: AbortSignal) => startAll(parts, signal), stop: () => stopAll(parts), ready: () => parts.every((part) => part.ready()) };
     return withHealthServer(all, { env, address: config.healthAddress });
   },
