@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { request as httpRequest } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import { once } from 'node:events';
+import { type IncomingMessage, request as httpRequest } from 'node:http';
+import { createServer as createHttpsServer, request as httpsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensurePki } from '@orrery/node-io';
@@ -113,8 +114,48 @@ describe('the control plane of envtest', { timeout: 240_000 }, () => {
     expect(JSON.parse((await ask(`${url}/.well-known/openid-configuration`, admin)).body)).toMatchObject({ issuer: `${url}/` });
   });
 
-  it('ends by a signal, and was quiet', async () => {
+  it('calls webhooks of the test itself, as envtest installs them: by URL, with a certificate made for the test', async () => {
+    const reviews: { uid: string; operation: string }[] = [];
+    const webhook = createHttpsServer({ cert: serving.serverCert, key: serving.serverKey }, (request, response) => {
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => chunks.push(chunk));
+      request.on('end', () => {
+        const { request: review } = JSON.parse(Buffer.concat(chunks).toString()) as { request: (typeof reviews)[number] };
+        reviews.push(review);
+        const answer = { apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', response: { uid: review.uid, allowed: false, status: { code: 403, reason: 'Forbidden', message: 'not in this test' } } };
+        response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
+      });
+    });
+    const port = await new Promise<number>((resolve) => webhook.listen(0, '127.0.0.1', () => resolve((webhook.address() as { port: number }).port)));
+    try {
+      const clientConfig = { url: `https://127.0.0.1:${port}/validate`, caBundle: Buffer.from(serving.caCert).toString('base64') };
+      const rules = [{ apiGroups: ['example.com'], apiVersions: ['v1'], operations: ['CREATE'], resources: ['widgets'] }];
+      const configuration = { metadata: { name: 'widgets' }, webhooks: [{ name: 'widgets.example.com', clientConfig, rules, admissionReviewVersions: ['v1'], sideEffects: 'None', failurePolicy: 'Fail', matchPolicy: 'Equivalent' }] };
+      const configurations = `${url}/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations`;
+      expect((await ask(configurations, admin, { method: 'POST', body: configuration })).code).toBe(201);
+      const widget = { apiVersion: 'example.com/v1', kind: 'Widget', metadata: { name: 'refused' } };
+      // It is called once the server has seen that it is there.
+      const end = performance.now() + 60_000;
+      let answer: Answer;
+      do answer = await ask(`${url}/apis/example.com/v1/namespaces/default/widgets?dryRun=All`, admin, { method: 'POST', body: widget });
+      while (answer.code === 201 && performance.now() < end);
+      expect(answer).toMatchObject({ code: 403, body: expect.stringContaining('admission webhook \\"widgets.example.com\\" denied the request: not in this test') as string });
+      expect(reviews.at(-1)).toMatchObject({ operation: 'CREATE' });
+      expect((await ask(`${configurations}/widgets`, admin, { method: 'DELETE' })).code).toBe(200);
+    } finally {
+      webhook.closeAllConnections();
+      await new Promise((resolve) => webhook.close(resolve));
+    }
+  });
+
+  it('ends by a signal although somebody watches, and was quiet', async () => {
     const [etcd, server] = children as [ChildProcess, ChildProcess];
+    // As the caches of a manager that was not stopped first. Envtest waits 20 s for the end.
+    const watch = httpsRequest(`${url}/apis/example.com/v1/widgets?watch=true`, { ...admin, agent: false });
+    const [response] = (await once(watch.end(), 'response')) as [IncomingMessage];
+    expect(response.statusCode).toBe(200);
+    response.on('error', () => undefined).resume();
+    watch.on('error', () => undefined);
     server.kill('SIGTERM');
     expect(await ended(server)).toEqual({ code: 0, signal: null });
     etcd.kill('SIGTERM');
