@@ -30,6 +30,11 @@ export interface PodActions {
   readonly startEphemeral: readonly Container[];
 }
 
+/** Is there anything to do? */
+export function hasActions({ killPod, createSandbox, kill, startInit, start, startEphemeral }: PodActions): boolean {
+  return killPod || createSandbox || kill.length + startInit.length + start.length + startEphemeral.length > 0;
+}
+
 const none = { kill: [], startInit: [], start: [], startEphemeral: [] };
 
 interface SandboxPlan {

@@ -14,7 +14,7 @@ import { ClaimFault } from '../volumes/claim-volume.ts';
 import type { MountedVolume } from '../volumes/volume-manager.ts';
 import type { Rejection } from './admission.ts';
 import { BackOff } from './back-off.ts';
-import { type PodActions, computePodActions, resetTrigger } from './compute-pod-actions.ts';
+import { type PodActions, computePodActions, hasActions, resetTrigger } from './compute-pod-actions.ts';
 import { killAllContainers, killContainer } from './kill-containers.ts';
 import { HeldObjects } from './pod-objects.ts';
 import { deleteFromApi, wipePod } from './pod-removal.ts';
@@ -86,6 +86,7 @@ export class PodWorker {
   private stale = true;
   private running = false;
   private pending = false;
+  private told = false; // of a change in the runtime, during the sync under way
   private removed = false;
   private stopped = false;
   private wakeTimer: Timer | undefined;
@@ -114,10 +115,11 @@ export class PodWorker {
   }
 
   /** Asks for a sync; `runtimeChanged`: something happened to the pod's containers. */
-  trigger(options: { runtimeChanged?: boolean; volumesChanged?: boolean } = {}): void {
-    if (options.runtimeChanged) this.stale = true;
+  trigger(options: { runtimeChanged?: boolean; volumesChanged?: boolean; wake?: boolean } = {}): void {
+    if (options.runtimeChanged || options.wake) this.stale = true;
     if (options.volumesChanged) this.volumesStale = true;
-    if (this.running) this.pending = true;
+    if (this.running && options.runtimeChanged) this.told = true;
+    else if (this.running) this.pending = true;
     else if (!this.stopped) {
       this.running = true;
       void this.loop();
@@ -205,7 +207,7 @@ export class PodWorker {
 
   private async loop(): Promise<void> {
     do {
-      this.pending = false;
+      this.pending = this.told = false;
       this.wakeTimer?.cancel();
       this.wakeAtMs = Infinity;
       const { signal } = this.current;
@@ -216,7 +218,7 @@ export class PodWorker {
         if (signal.aborted) this.pending = true;
         else this.failed(error as Error);
       }
-    } while (this.pending && !this.stopped);
+    } while ((this.pending || this.told) && !this.stopped);
     this.running = false;
   }
 
@@ -232,7 +234,7 @@ export class PodWorker {
     if (atMs >= this.wakeAtMs || this.stopped) return;
     this.wakeTimer?.cancel();
     this.wakeAtMs = atMs;
-    this.wakeTimer = this.context.env.clock.after(delayMs, () => this.trigger({ runtimeChanged: true }));
+    this.wakeTimer = this.context.env.clock.after(delayMs, () => this.trigger({ wake: true }));
   }
 
   private async sync(signal: AbortSignal): Promise<void> {
@@ -250,6 +252,8 @@ export class PodWorker {
     await this.carryOut(actions, signal);
     await this.refresh();
     this.report();
+    // Most changes that the runtime tells of are this sync's own doing.
+    if (this.told && !this.stale && !this.volumesStale) this.told = !!resetTrigger(this.pod, this.runtime) || hasActions(computePodActions(this.pod, this.runtime, this.context.prober));
   }
 
   /** A container's rule wants the whole pod anew: all others end, without hooks, and nothing is left of them; sandbox and volumes stay. */
