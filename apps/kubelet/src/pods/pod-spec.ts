@@ -36,11 +36,15 @@ export interface ContainerPlace {
 
 const places = { init: 'spec.initContainers', main: 'spec.containers', ephemeral: 'spec.ephemeralContainers' } as const;
 
+const placeOf = (kind: ContainerPlace['kind'], container: Container): ContainerPlace => ({ kind, container, fieldPath: `${places[kind]}{${container.name}}` });
+
 /** Every container of a pod with where it stands. */
 export function allContainers(pod: Pod): ContainerPlace[] {
-  const of = (kind: ContainerPlace['kind'], containers: readonly Container[]): ContainerPlace[] =>
-    containers.map((container) => ({ kind, container, fieldPath: `${places[kind]}{${container.name}}` }));
-  return [...of('init', initContainers(pod)), ...of('main', mainContainers(pod)), ...of('ephemeral', ephemeralContainers(pod))];
+  const found: ContainerPlace[] = [];
+  for (const container of initContainers(pod)) found.push(placeOf('init', container));
+  for (const container of mainContainers(pod)) found.push(placeOf('main', container));
+  for (const container of ephemeralContainers(pod)) found.push(placeOf('ephemeral', container));
+  return found;
 }
 
 /** What the first of a container's own rules that is about this exit code says. */
