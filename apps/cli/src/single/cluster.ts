@@ -7,7 +7,7 @@ import { createCsiDisk, createDiskNode } from '@orrery/csi-disk/component';
 import { directoryVolumeHost } from '@orrery/cri';
 import { type ApiClient } from '@orrery/client';
 import { createControllerManager, secretTokenSigner } from '@orrery/controller-manager/component';
-import { addressAfter, coreDnsSchema, createCoreDns, createScaledDns } from '@orrery/coredns/component';
+import { coreDnsSchema, createCoreDns } from '@orrery/coredns/component';
 import { createIngress, ingressSchema } from '@orrery/ingress/component';
 import { type KubeProxy, createKubeProxy } from '@orrery/kube-proxy/component';
 import { createMetricsServer, metricsServerSchema, serviceDnsName } from '@orrery/metrics-server/component';
@@ -253,16 +253,13 @@ class SingleCluster implements Cluster {
   }
 
   private coreDns(): Component {
-    const env = this.env('coredns');
-    const api = this.client('system:coredns', ['orrery:components']);
-    const server = (n: number): Component & { address(): string } => {
-      const { stack, detach } = this.infra.attach({ ips: [addressAfter(network.dns, n)] });
-      const host = hostDns(n === 0 ? '127.0.0.1:0' : '');
-      const dns = createCoreDns(env, { api, net: stack, host, replica: n === 0 ? 'single' : `single-${n}` }, resolveConfig(coreDnsSchema, [{ serviceIp: network.dnsService }]));
-      return { ...around(dns, { started: () => undefined, stopped: detach }), address: () => dns.address() };
-    };
-    const first = server(0);
-    return around(createScaledDns(env, { api, first, another: server }), { started: () => (this.found['dns'] = first.address()), stopped: () => undefined });
+    const { stack, detach } = this.infra.attach({ ips: [network.dns] });
+    const dns = createCoreDns(
+      this.env('coredns'),
+      { api: this.client('system:coredns', ['orrery:components']), net: stack, host: hostDns('127.0.0.1:0'), replica: 'single' },
+      resolveConfig(coreDnsSchema, [{ serviceIp: network.dnsService }]),
+    );
+    return around(dns, { started: () => (this.found['dns'] = dns.address()), stopped: detach });
   }
 
   private metricsServer(): Component {
