@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { seededRandom } from '@orrery/runtime';
 import { describe, expect, it } from 'vitest';
 import { selectsRequest } from './api-faults.ts';
@@ -5,7 +6,7 @@ import { checkedFault, faultProblems, faultText } from './fault.ts';
 import { RecoveryWatch } from './recovery.ts';
 import { type ChaosReport, reportHtml, reportJson, reportText } from './report.ts';
 import { targetsOf } from './targets.ts';
-import { cannot, describeVerb, verbNames } from './verbs.ts';
+import { cannot, describeVerb, verbNames, worlds } from './verbs.ts';
 
 describe('a fault', () => {
   it.each<[object, string]>([
@@ -31,6 +32,11 @@ describe('a fault', () => {
     expect(cannot('kill', 'single')).toBe('kill cannot be done in the single world; these can: simulated, processes, compose');
     expect(cannot('pause', 'single')).toBeUndefined();
   });
+});
+
+it('is told of in docs/CHAOS.md as it is', () => {
+  const rows = readFileSync(new URL('../../../docs/CHAOS.md', import.meta.url), 'utf8').split('\n').filter((line) => / (yes|no) \|$/.test(line));
+  expect(rows).toEqual(verbNames.map((name) => `| ${name} | ${worlds.map((world) => (cannot(name, world) ? 'no' : 'yes')).join(' | ')} |`));
 });
 
 it('draws its targets', () => {
