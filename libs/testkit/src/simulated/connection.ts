@@ -14,8 +14,11 @@ const never = <T>(): Promise<T> => new Promise<T>(() => undefined);
 /** The calls that give one answer. */
 const calls = ['get', 'list', 'create', 'createSubresource', 'update', 'patch', 'delete', 'deleteCollection'] as const;
 
-/** `server` gives the client of the API server that runs; undefined while none does. */
-export function connection(server: () => ApiClient | undefined): Connection {
+/** Who is to be told when the API server is gone, with all connections to it. */
+export type Bystanders = Set<() => void>;
+
+/** `server` gives the client of the API server that runs; undefined while none does. Whoever ends that server calls all `bystanders`. */
+export function connection(server: () => ApiClient | undefined, bystanders: Bystanders): Connection {
   let dead = false;
   const call = async (name: (typeof calls)[number], args: unknown[]): Promise<unknown> => {
     if (dead) return never();
@@ -39,10 +42,27 @@ export function connection(server: () => ApiClient | undefined): Connection {
         if (!dead) queueMicrotask(() => !dead && sink.closed(serviceUnavailable('the API server cannot be reached')));
         return { stop: () => undefined };
       }
-      return client.watch(resource, options, {
-        events: (batch) => !dead && sink.events(batch),
-        closed: (error) => !dead && sink.closed(error),
+      let isOver = false;
+      const over = (): boolean => {
+        const was = isOver;
+        isOver = true;
+        bystanders.delete(lost);
+        return dead || was;
+      };
+      const lost = (): void => {
+        if (!over()) queueMicrotask(() => !dead && sink.closed(serviceUnavailable('the connection to the API server was lost')));
+      };
+      bystanders.add(lost);
+      const handle = client.watch(resource, options, {
+        events: (batch) => !dead && !isOver && sink.events(batch),
+        closed: (error) => !over() && sink.closed(error),
       });
+      return {
+        stop() {
+          over();
+          handle.stop();
+        },
+      };
     },
     close: async () => undefined,
   } as unknown as ApiClient;

@@ -60,6 +60,14 @@ describe('a simulated cluster', { timeout: 120_000 }, () => {
     expect(await readyNodes()).toBe(2);
   });
 
+  it('sees its connections end with the API server, and goes on with the next at once', async () => {
+    cluster = await startSimulated({ nodes: 1, without: ['coredns', 'kube-proxy'] });
+    await cluster.chaos.inject({ verb: 'kill', selector: { components: ['apiserver'] } });
+    await cluster.eventually(() => cluster.api.create(Deployments, deployment('web', 1)), { what: 'another API server' });
+    await cluster.eventually(() => isReady('web', 1), { withinMs: 30_000, what: 'all have heard of it' });
+    expect(cluster.history(Pods).length).toBeGreaterThan(2);
+  });
+
   it('says which worlds can do what it cannot', async () => {
     cluster = await startSimulated({ nodes: 0, without: ['coredns', 'kube-proxy'] });
     await expect(cluster.chaos.inject({ verb: 'nats-outage' })).rejects.toThrow('nats-outage cannot be done in the simulated world; these can: processes, compose');

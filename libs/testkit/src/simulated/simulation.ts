@@ -4,7 +4,7 @@ import type { ApiClient } from '@orrery/client';
 import { MemoryLogs, MemoryVolumeHost } from '@orrery/cri';
 import { type Clock, type Component, type Env, type Random, VirtualClock, createLogger, createMetrics, seededRandom } from '@orrery/runtime';
 import { type Fabric, createFabric } from '@orrery/vnet';
-import { type Connection, connection } from './connection.ts';
+import { type Bystanders, type Connection, connection } from './connection.ts';
 import { atRest } from './ordered-crypto.ts';
 import { type Machine, type Materials, apiServerPart, controllerManagerPart, coreDnsPart, nodePart, proxyPart, schedulerPart, storePart } from './parts.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
@@ -72,6 +72,7 @@ export class Simulation {
   private readonly seed: number;
   private readonly apiFaults = new Map<string, Parameters<ApiFaults['add']>>();
   private apiServer: ApiServer | undefined;
+  private readonly watchers: Bystanders = new Set();
   private stopped = false;
 
   constructor(options: SimulationOptions) {
@@ -134,7 +135,7 @@ export class Simulation {
     program.link?.cut();
     program.running = undefined;
     program.heldDown = holdDown;
-    if (name === 'apiserver') this.apiServer = undefined;
+    if (name === 'apiserver') this.loseApiServer();
     // Its timers and listeners end with it; what it would still say goes nowhere.
     if (running) void running.stop().catch((error: unknown) => this.note(name, `ended: ${String(error)}`));
     if (name === 'store') this.disk.breakLocks();
@@ -147,7 +148,7 @@ export class Simulation {
     const { running } = program;
     await running?.stop();
     program.running = undefined;
-    if (name === 'apiserver') this.apiServer = undefined;
+    if (name === 'apiserver') this.loseApiServer();
     await this.launch(program);
   }
 
@@ -171,6 +172,12 @@ export class Simulation {
   /** Warnings and errors of components, oldest first. */
   logs(component?: string): string[] {
     return this.lines.filter((line) => component === undefined || line.component === component).map((line) => `${line.component}: ${line.text}`);
+  }
+
+  /** With a process its connections end, and whoever was at the other end sees that. */
+  private loseApiServer(): void {
+    this.apiServer = undefined;
+    for (const lost of [...this.watchers]) lost();
   }
 
   private faults(): ApiFaults | undefined {
@@ -228,7 +235,7 @@ export class Simulation {
       if (!server?.ready()) return undefined;
       if (known?.server !== server) known = { server, client: server.client({ username: user, groups: [...groups, 'system:authenticated'] }) };
       return known.client;
-    });
+    }, this.watchers);
   }
 
   /** Another user on the connection of a process: both die together. */
