@@ -24,3 +24,14 @@ export function reserve(bytes: number): Place {
   used += bytes;
   return place;
 }
+
+/**
+ * Where a value lies that has its memory for itself, with its key before it: nobody has to copy that. Whoever hands such a value
+ * over changes it no more.
+ */
+export function inPlace(key: Uint8Array, value: Uint8Array): Place | undefined {
+  const { buffer, byteOffset } = value;
+  if (value.length <= smallBytes || byteOffset !== key.length || buffer.byteLength !== key.length + value.length) return undefined;
+  const slab = Buffer.from(buffer as ArrayBuffer);
+  return slab.compare(key, 0, key.length, 0, key.length) === 0 ? { slab, at: 0 } : undefined;
+}

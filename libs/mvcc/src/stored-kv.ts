@@ -1,5 +1,5 @@
 import type { KeyValue } from '@orrery/proto/etcd';
-import { type Place, reserve } from './slab.ts';
+import { inPlace, type Place, reserve } from './slab.ts';
 
 const noBytes = Buffer.alloc(0);
 
@@ -42,12 +42,15 @@ export class StoredKv implements KeyValue {
     this.#older = link.older;
   }
 
-  /** Copies key and value. */
+  /** Copies key and value, unless they lie as they would here. */
   static make(of: VersionOf, bytes: { key: Uint8Array; value: Uint8Array }, link: { sub: number; older: StoredKv | undefined }): StoredKv {
     const { key, value } = bytes;
-    const place = reserve(key.length + value.length);
-    place.slab.set(key, place.at);
-    place.slab.set(value, place.at + key.length);
+    let place = inPlace(key, value);
+    if (!place) {
+      place = reserve(key.length + value.length);
+      place.slab.set(key, place.at);
+      place.slab.set(value, place.at + key.length);
+    }
     return new StoredKv(of, { place, key: key.length, value: value.length }, link);
   }
 

@@ -8,9 +8,28 @@ const head = /^\{"(?:kind|apiVersion)":"[^"\\]*","(?:kind|apiVersion)":"[^"\\]*"
  * The JSON that is stored: canonical head, no resourceVersion. Fields that are undefined are left out, as always in JSON.
  */
 export function encodeForStorage(object: KubeObject): Buffer {
+  return Buffer.from(textForStorage(object));
+}
+
+function textForStorage(object: KubeObject): string {
   const { kind, apiVersion, metadata, ...rest } = object;
   const { resourceVersion: _, ...meta } = metadata ?? {};
-  return Buffer.from(JSON.stringify({ kind, apiVersion, metadata: meta, ...rest }));
+  return JSON.stringify({ kind, apiVersion, metadata: meta, ...rest });
+}
+
+/** Values up to this size are copied into memory that they share with others. */
+const smallBytes = 2048;
+
+/** As `encodeForStorage`, with the key before the value in memory: a store in this process keeps both as they are. */
+export function encodeAt(key: string, object: KubeObject): Buffer {
+  const text = textForStorage(object);
+  const bytes = Buffer.byteLength(text);
+  if (bytes <= smallBytes) return Buffer.from(text);
+  const from = Buffer.byteLength(key);
+  const whole = Buffer.allocUnsafeSlow(from + bytes);
+  whole.write(key, 0);
+  whole.write(text, from);
+  return whole.subarray(from);
 }
 
 /** An object from its JSON. Long integers of custom resources keep their digits; those of built-in kinds are plain numbers. */

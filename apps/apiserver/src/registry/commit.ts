@@ -2,7 +2,7 @@ import type { KindDescriptor } from '@orrery/api';
 import { type KubeObject, cloneJson, deepEqual, formatApiVersion } from '@orrery/apimachinery';
 import { StatusError, serviceUnavailable } from '@orrery/errors';
 import { isConverted, viewed } from '../cache/conversion.ts';
-import { encodeForStorage } from '../cache/encoding.ts';
+import { encodeAt, encodeForStorage } from '../cache/encoding.ts';
 import { Entry, entryFromStored } from '../cache/entry.ts';
 import { type StoredValue, type Write, readable } from '../storage/etcd-store.ts';
 import { itemKey } from '../storage/keys.ts';
@@ -67,7 +67,7 @@ async function commit(registry: Registry, attempt: Attempt): Promise<Committed> 
     const extra = hooked ? await extraWrites(registry, attempt, draft, taken) : [];
     const converted = draft && toStorage(kind, draft);
     const object = converted instanceof Promise ? await converted : converted;
-    const value = object && encodeForStorage(object);
+    const value = object && encodeAt(key, object);
     const main: Write = { key, expect: old?.revision ?? 0, ...(value ? { put: value, ...(lease ? { lease } : {}) } : { delete: true as const }) };
     const own = object && value ? registry.ownWrites.begin(key, item, { object, value }) : undefined;
     const result = await registry.store.commit([main, ...extra]).catch((error: unknown) => {

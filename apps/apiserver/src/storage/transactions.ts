@@ -7,33 +7,19 @@ export type Write = { readonly key: string; readonly expect?: number } & (
   | { readonly check: true }
 );
 
-function compareOf(write: Write): Compare[] {
-  if (write.expect === undefined) return [];
-  return [
-    {
-      result: Compare_CompareResult.EQUAL,
-      target: Compare_CompareTarget.MOD,
-      key: Buffer.from(write.key),
-      targetUnion: { $case: 'modRevision', value: write.expect },
-    },
-  ];
-}
-
-function operationOf(write: Write): RequestOp[] {
-  const key = Buffer.from(write.key);
-  if ('put' in write) {
-    return [{ request: { $case: 'requestPut', value: { key, value: write.put, ...(write.lease ? { lease: write.lease } : {}) } } }];
-  }
-  return 'delete' in write ? [{ request: { $case: 'requestDeleteRange', value: { key } } }] : [];
-}
-
-function readBack(write: Write): RequestOp {
-  return { request: { $case: 'requestRange', value: { key: Buffer.from(write.key) } } };
-}
-
 /** All writes if all expectations hold, else what the keys hold. */
 export function transactionOf(writes: readonly Write[]): TxnRequest {
-  return { compare: writes.flatMap(compareOf), success: writes.flatMap(operationOf), failure: writes.map(readBack) };
+  const compare: Compare[] = [];
+  const success: RequestOp[] = [];
+  const failure: RequestOp[] = [];
+  for (const write of writes) {
+    const key = Buffer.from(write.key);
+    if (write.expect !== undefined) compare.push({ result: Compare_CompareResult.EQUAL, target: Compare_CompareTarget.MOD, key, targetUnion: { $case: 'modRevision', value: write.expect } });
+    if ('put' in write) success.push({ request: { $case: 'requestPut', value: write.lease ? { key, value: write.put, lease: write.lease } : { key, value: write.put } } });
+    else if ('delete' in write) success.push({ request: { $case: 'requestDeleteRange', value: { key } } });
+    failure.push({ request: { $case: 'requestRange', value: { key } } });
+  }
+  return { compare, success, failure };
 }
 
 /** Of a transaction that did not come about: what each key holds, in order. */
