@@ -11,6 +11,7 @@ import { createReloader } from './server/reloader.ts';
 import type { DnsWorld, HostDns } from './world.ts';
 
 export { coreDnsSchema } from './config.ts';
+export { addressAfter, createScaledDns } from './scaling/scaled.ts';
 export type { HostAnswerer, HostDns } from './world.ts';
 
 export interface CoreDnsDeps {

@@ -1,7 +1,8 @@
 import { apiConnectionSchema, connectApi, hostDns, runMain, switchConnector, tlsMaterial, vnetMemberSchema } from '@orrery/node-io';
-import { startAll, stopAll } from '@orrery/runtime';
+import type { Component } from '@orrery/runtime';
+import { allOf } from './all-of.ts';
 import { createOwnSwitch } from '@orrery/vnet-link';
-import { createCoreDns } from './component.ts';
+import { addressAfter, createCoreDns, createScaledDns } from './component.ts';
 import { coreDnsSchema } from './config.ts';
 
 await runMain({
@@ -11,23 +12,21 @@ await runMain({
   create({ env, config }) {
     const api = connectApi(env, config);
     const tls = tlsMaterial(config);
-    const own = createOwnSwitch(env, {
-      api,
-      name: `coredns-${config.replica}`,
-      address: config.address,
-      listen: config.vnetListen,
-      advertiseHost: config.vnetAdvertiseHost,
-      connect: switchConnector(tls),
-      ...(tls ? { tls } : {}),
-    });
-    const dns = createCoreDns(env, { api, net: own.net, replica: config.replica, host: hostDns(config.listen) }, config);
-    const parts = [own, dns];
-    return {
-      name: 'coredns',
-      start: (signal) => startAll(parts, signal),
-      stop: () => stopAll(parts),
-      ready: () => parts.every((part) => part.ready()),
-      ...(dns.ended ? { ended: dns.ended } : {}),
+    const server = (replica: string, at: { address: string; vnetListen: string; listen: string }): Component => {
+      const own = createOwnSwitch(env, {
+        api,
+        name: `coredns-${replica}`,
+        address: at.address,
+        listen: at.vnetListen,
+        advertiseHost: config.vnetAdvertiseHost,
+        connect: switchConnector(tls),
+        ...(tls ? { tls } : {}),
+      });
+      const dns = createCoreDns(env, { api, net: own.net, replica, host: hostDns(at.listen) }, { ...config, address: at.address });
+      return allOf('coredns', [own, dns]);
     };
+    const anyPort = `${config.vnetListen.slice(0, config.vnetListen.lastIndexOf(':'))}:0`;
+    const another = (n: number): Component => server(`${config.replica}-${n}`, { address: addressAfter(config.address, n), vnetListen: anyPort, listen: '' });
+    return createScaledDns(env, { api, first: server(config.replica, config), another });
   },
 });

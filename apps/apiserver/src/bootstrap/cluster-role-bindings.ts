@@ -42,7 +42,7 @@ export const componentRoles: readonly RoleRow[] = [
   },
   {
     name: 'system:coredns',
-    rules: [rule('list watch', 'core', 'endpoints namespaces pods services'), rule('list watch', 'discovery.k8s.io', 'endpointslices')],
+    rules: [rule('list watch', 'core', 'endpoints namespaces nodes pods services'), rule('list watch', 'discovery.k8s.io', 'endpointslices')],
   },
   {
     // kube-proxy programs the switches of the emulated network, NetworkPolicy included, which upstream leaves to network plug-ins.

@@ -7,11 +7,11 @@ import { createCsiDisk, createDiskNode } from '@orrery/csi-disk/component';
 import { directoryVolumeHost } from '@orrery/cri';
 import { type ApiClient } from '@orrery/client';
 import { createControllerManager, secretTokenSigner } from '@orrery/controller-manager/component';
-import { coreDnsSchema, createCoreDns } from '@orrery/coredns/component';
+import { addressAfter, coreDnsSchema, createCoreDns, createScaledDns } from '@orrery/coredns/component';
 import { createIngress, ingressSchema } from '@orrery/ingress/component';
 import { type KubeProxy, createKubeProxy } from '@orrery/kube-proxy/component';
 import { createMetricsServer, metricsServerSchema, serviceDnsName } from '@orrery/metrics-server/component';
-import { type Pki, appendState, balancerNetwork, clusterServerName, componentIdentity, createHttpClient, createReverseProxy, csrSigner, dialHost, ensurePki, exposeNodePorts, folderContents, frontProxyName, hostDns, managedNginx, nginxInstalled, nodeDisk, realRandom, serveGrpc, serveHttp, verifyHtpasswd } from '@orrery/node-io';
+import { type Pki, appendState, balancerNetwork, clusterServerName, componentIdentity, createHttpClient, createReverseProxy, csrSigner, dialHost, ensurePki, exposeNodePorts, folderContents, frontProxyName, hostDns, nodeDisk, realRandom, serveGrpc, serveHttp, verifyHtpasswd } from '@orrery/node-io';
 import type { Channel, ServedService } from '@orrery/rpc';
 import { type Component, type Env, resolveConfig, stopAll } from '@orrery/runtime';
 import { createStore } from '@orrery/store/component';
@@ -23,7 +23,6 @@ import { type ComponentLogs, createComponentLogs } from '../component-logs.ts';
 import { ensureEncryptionConfig } from '../encryption-config.ts';
 import { extraSettings } from '../extra-config.ts';
 import { loadBalancerRange } from '../load-balancer-range.ts';
-import { UserError } from '../user-error.ts';
 import { network, podRange } from './addresses.ts';
 import { dnsAnswers, nodesReady } from './readiness.ts';
 import type { NodeControl } from './added-nodes.ts';
@@ -253,13 +252,16 @@ class SingleCluster implements Cluster {
   }
 
   private coreDns(): Component {
-    const { stack, detach } = this.infra.attach({ ips: [network.dns] });
-    const dns = createCoreDns(
-      this.env('coredns'),
-      { api: this.client('system:coredns', ['orrery:components']), net: stack, host: hostDns('127.0.0.1:0'), replica: 'single' },
-      resolveConfig(coreDnsSchema, [{ serviceIp: network.dnsService }]),
-    );
-    return around(dns, { started: () => (this.found['dns'] = dns.address()), stopped: detach });
+    const env = this.env('coredns');
+    const api = this.client('system:coredns', ['orrery:components']);
+    const server = (n: number): Component & { address(): string } => {
+      const { stack, detach } = this.infra.attach({ ips: [addressAfter(network.dns, n)] });
+      const host = hostDns(n === 0 ? '127.0.0.1:0' : '');
+      const dns = createCoreDns(env, { api, net: stack, host, replica: n === 0 ? 'single' : `single-${n}` }, resolveConfig(coreDnsSchema, [{ serviceIp: network.dnsService }]));
+      return { ...around(dns, { started: () => undefined, stopped: detach }), address: () => dns.address() };
+    };
+    const first = server(0);
+    return around(createScaledDns(env, { api, first, another: server }), { started: () => (this.found['dns'] = first.address()), stopped: () => undefined });
   }
 
   private metricsServer(): Component {
@@ -279,20 +281,16 @@ class SingleCluster implements Cluster {
 
   private ingress(): Component {
     const { stack, detach } = this.infra.attach({ ips: [network.ingress] });
-    const config = resolveConfig(ingressSchema, [{ httpPort: 8080, httpsPort: 8443 }, extraSettings('ingress', this.options.extra)]);
-    const env = this.env('ingress');
-    const fallbackCertificate = { cert: this.pki.serverCert, key: this.pki.serverKey };
-    if (config.dataPlane === 'nginx' && !nginxInstalled()) throw new UserError('--extra-config ingress.data-plane=nginx needs the program nginx, which is not installed');
-    const nginx = config.dataPlane === 'nginx' ? { nginx: managedNginx({ ...config, fallbackCertificate, dial: (to) => stack.dial(to), log: (line) => env.log.info(line, { program: 'nginx' }) }) } : {};
+    const config = resolveConfig(ingressSchema, [{ httpPort: 8080, httpsPort: 8443 }]);
     const proxy = createReverseProxy({
       host: config.host,
       httpPort: config.httpPort,
       httpsPort: config.httpsPort,
       anyPortIfTaken: true,
-      fallbackCertificate,
+      fallbackCertificate: { cert: this.pki.serverCert, key: this.pki.serverKey },
       dial: (to) => stack.dial(to),
     });
-    const ingress = createIngress(env, { api: this.client('system:ingress', ['orrery:components']), proxy, verify: verifyHtpasswd, streams: balancerNetwork(stack), ...nginx }, config);
+    const ingress = createIngress(this.env('ingress'), { api: this.client('system:ingress', ['orrery:components']), proxy, verify: verifyHtpasswd }, config);
     return around(ingress, { started: () => Object.assign(this.found, { 'ingress-http': ingress.endpoints().http, 'ingress-https': ingress.endpoints().https }), stopped: detach });
   }
 }
