@@ -3,6 +3,7 @@
 # cannot pull any: node from this repository's packages, nats-server, a shell, sleep, nft, ip and conntrack from this machine, with the
 # libraries they need. Does nothing for an image that is there or can be pulled.
 #   DOCKER=docker infra/base-image.sh
+#   REAL=1 infra/base-image.sh            # also with what a node of containerd needs (profile real)
 set -euo pipefail
 docker="${DOCKER:-docker}"
 root="$(cd "$(dirname "$0")/.." && pwd)"
@@ -54,6 +55,12 @@ make_node() {
     path="$(PATH="$PATH:/usr/sbin:/sbin" command -v "$tool")" || { echo "$tool is needed to make $name: apt-get install nftables iproute2 conntrack" >&2; exit 1; }
     add "$rootfs" "$path" "/usr/sbin/$tool"
   done
+  if [ -n "${REAL:-}" ]; then
+    for tool in containerd containerd-shim-runc-v2 runc ctr mount flock sed cut cat basename mkdir rm ln ls grep mv cp id hostname env; do
+      path="$(PATH="$PATH:/usr/sbin:/sbin" command -v "$tool")" || { echo "$tool is needed for the profile real: apt-get install containerd runc" >&2; exit 1; }
+      add "$rootfs" "$(readlink -f "$path")" "/usr/bin/$tool"
+    done
+  fi
   import_image "$rootfs" "$name"
   rm -rf "$rootfs"
 }
