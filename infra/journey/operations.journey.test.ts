@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { type CommandResult, type Kubectl, type TestCluster, eventually, kubectlFor, orreryProgram, runCommand, startTestCluster } from '@orrery/testkit';
+import { dirname, join } from 'node:path';
+import { type CommandResult, type Kubectl, type TestWorld, eventually, kubectlFor, orreryProgram, runCommand, startCluster } from '@orrery/testkit';
 import { afterAll, beforeAll, beforeEach, expect, it, onTestFailed } from 'vitest';
 
 /** What is asked of here is what is done to a whole cluster: faults as objects, snapshots, recordings. Two layouts, without what these do not need. */
@@ -12,18 +12,21 @@ const boundMs = 120_000;
 
 const home = mkdtempSync(join(tmpdir(), 'orrery-operations-'));
 const copy = join(home, 'copy');
-let cluster: TestCluster;
+let cluster: TestWorld;
+let dataDir: string;
 let kubectl: Kubectl;
 beforeAll(async () => {
-  cluster = await startTestCluster({ layout: 'processes', nodes: 0, args: ['--stores', '3', '--without', without, '--timeout', '170', '--chaos'] });
-  kubectl = cluster.kubectl();
-}, 240_000);
+  cluster = await startCluster({ world: 'processes', nodes: 0, without: without.split(','), args: ['--stores', '3', '--chaos'] });
+  const { kubeconfig = '' } = cluster;
+  dataDir = join(dirname(kubeconfig), 'data');
+  kubectl = kubectlFor({ program: 'kubectl', kubeconfig, home });
+}, 400_000);
 afterAll(async () => {
   await orrery('down', '--data-dir', copy);
-  await cluster?.destroy();
+  await cluster?.stop();
   rmSync(home, { recursive: true, force: true });
-}, 180_000);
-beforeEach(() => onTestFailed(() => void process.stderr.write(`${cluster.logs()}\n`)));
+}, 240_000);
+beforeEach(() => onTestFailed(() => void process.stderr.write(`${cluster.logs().slice(-20_000)}\n`)));
 
 function orrery(...args: string[]): Promise<CommandResult> {
   const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env as Record<string, string>;
@@ -57,26 +60,27 @@ it('experiments are objects: applied, listed, told of by events, stopped', { tim
 
 it('processes with a wrong clock or a disk that fails are replaced or go on, and nothing is lost', { timeout: 400_000 }, async () => {
   await create('before');
-  await succeeds('chaos', '--data-dir', cluster.dataDir, 'inject', 'clock-skew', 'store-1', '--by', '1h', '--name', 'skew');
-  await create('skewed');
-  await succeeds('chaos', '--data-dir', cluster.dataDir, 'stop', 'skew');
-  const pid = (): number | undefined => cluster.state().processes?.['store-2'];
+  await cluster.chaos.during({ verb: 'clock-skew', byMs: 3_600_000, selector: { components: ['store-1'] } }, async () => void (await create('skewed')));
+  const pid = (): number | undefined => (JSON.parse(readFileSync(join(dataDir, 'cluster.json'), 'utf8')) as { processes: Record<string, number> }).processes['store-2'];
   const before = pid();
-  await succeeds('chaos', '--data-dir', cluster.dataDir, 'inject', 'fsync-error', 'store-2', '--name', 'fsync');
   // It ends on its first write, as etcd does, and is started again until its disk can be trusted.
-  await create('unsynced');
-  await eventually(() => expect(pid()).not.toBe(before), { what: 'store-2 is another process', withinMs: boundMs });
-  await succeeds('chaos', '--data-dir', cluster.dataDir, 'stop', 'fsync');
-  await eventually(async () => expect(await kubectl.ok(['get', 'experiment', 'fsync', ...jsonpath('{.status.injections[0].recoveredAt}')])).toMatch(/Z$/), { what: 'all is well again', withinMs: boundMs });
-  expect((await kubectl.ok(['get', 'configmaps', ...jsonpath('{.items[*].metadata.name}')])).split(' ')).toEqual(expect.arrayContaining(['before', 'skewed', 'unsynced']));
-  const report = JSON.parse(await succeeds('chaos', '--data-dir', cluster.dataDir, 'report', '-o', 'json')) as { injections: { name: string; targets: string[]; recovered?: string }[] };
-  expect(report.injections.find(({ name }) => name === 'fsync')).toMatchObject({ targets: ['store-2'], recovered: expect.stringMatching(/Z$/) as string });
+  await cluster.chaos.during({ verb: 'fsync-error', selector: { components: ['store-2'] } }, async () => {
+    await create('unsynced');
+    await cluster.eventually(() => expect(pid()).not.toBe(before), { what: 'store-2 is another process', withinMs: boundMs });
+  });
+  await cluster.chaos.inject({ verb: 'kill', selector: { components: ['store'], count: 1 } });
+  await create('killed');
+  expect((await kubectl.ok(['get', 'configmaps', ...jsonpath('{.items[*].metadata.name}')])).split(' ')).toEqual(expect.arrayContaining(['before', 'skewed', 'unsynced', 'killed']));
+  expect(cluster.chaos.report().injections.map(({ what, targets }) => [what, targets.length])).toEqual([['clock-skew by 3600000 ms store-1', 1], ['fsync-error store-2', 1], ['kill store', 1]]);
+  const recovered = async (): Promise<unknown[]> => (JSON.parse(await succeeds('chaos', '--data-dir', dataDir, 'report', '-o', 'json')) as { injections: { recovered?: string }[] }).injections.map((one) => one.recovered);
+  await eventually(async () => expect(await recovered()).not.toContain(undefined), { what: 'all is well again after every fault', withinMs: boundMs });
+  await expect(cluster.chaos.inject({ verb: 'disk-full', selector: { components: ['controller-manager'] } })).rejects.toThrow('disk-full is for the store');
 });
 
 it('a snapshot of three stores becomes a cluster in one process, in which a recording is played', { timeout: 400_000 }, async () => {
   const [file, recording] = [join(home, 'snapshot'), join(home, 'recording')];
-  await succeeds('snapshot', '--data-dir', cluster.dataDir, 'save', file);
-  const recorder = spawn(process.execPath, [orreryProgram(), 'record', recording, '--data-dir', cluster.dataDir, '--resources', 'configmaps'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  await succeeds('snapshot', '--data-dir', dataDir, 'save', file);
+  const recorder = spawn(process.execPath, [orreryProgram(), 'record', recording, '--data-dir', dataDir, '--resources', 'configmaps'], { stdio: ['ignore', 'pipe', 'ignore'] });
   try {
     const holds = (text: string): Promise<void> => eventually(() => expect(existsSync(recording) ? readFileSync(recording, 'utf8') : '').toContain(text), { what: `${text} is recorded`, withinMs: boundMs });
     await holds('"before"');
