@@ -1,5 +1,7 @@
+import type { ResourceRef } from '@orrery/apimachinery';
 import { type ApiClient, type InformerFactory, createEventRecorder, createInformerFactory, createLeaderElection } from '@orrery/client';
-import { type RunningController, runController } from '@orrery/controller';
+import { type AnyController, type RunningController, runController } from '@orrery/controller';
+import { isNotFound } from '@orrery/errors';
 import { type Component, ConfigError, type Env } from '@orrery/runtime';
 import { withConcurrency } from './concurrency.ts';
 import { type ControllerOptions, allControllers } from './controllers.ts';
@@ -38,6 +40,11 @@ function check(words: readonly string[], names: readonly string[]): void {
   if (unknown) throw new ConfigError(`--controllers: ${unknown} is not in the list of known controllers: ${names.join(', ')}`);
 }
 
+/** Whether the API server has an API, or cannot be asked: then whoever needs it keeps asking. */
+function isServed(api: ApiClient, resource: ResourceRef): Promise<boolean> {
+  return api.list(resource, { limit: 1 }).then(() => true, (error: unknown) => !isNotFound(error));
+}
+
 /** Runs the controllers of a cluster against its API, while leading if `leaderElect` is set. */
 export function createControllerManager(env: Env, deps: ControllerManagerDeps, config: Partial<Settings> = {}): ControllerManager {
   const settings: Settings = { ...defaultSettings, ...config };
@@ -52,12 +59,17 @@ export function createControllerManager(env: Env, deps: ControllerManagerDeps, c
 
   const begin = async (signal?: AbortSignal): Promise<void> => {
     await ending;
+    const served: AnyController[] = [];
+    for (const definition of wanted) {
+      if (!definition.needs || (await isServed(api, definition.needs))) served.push(definition);
+      else env.log.warn('controller does not run: the API server does not have its API', { controller: definition.name, resource: `${definition.needs.resource}.${definition.needs.group}/${definition.needs.version}` });
+    }
     const informers = createInformerFactory({ api, env });
     const abort = new AbortController();
     const stop = (): void => abort.abort(signal?.reason);
     signal?.addEventListener('abort', stop, { once: true });
     if (signal?.aborted) stop();
-    const controllers = wanted.map((definition) => {
+    const controllers = served.map((definition) => {
       const account = definition.account ?? definition.name;
       const own = account ? (deps.apiAs?.(account) ?? api) : api;
       const events = createEventRecorder(env, { api: own, component: definition.eventSource ?? definition.name });

@@ -48,7 +48,7 @@ test('finalizers protect while in use', () => {
   expect(planProtection(deleted, 'p', () => false)).toEqual(['other']);
 });
 
-test('a claim goes when the last pod that uses it has ended', async () => {
+test('a claim goes with the last pod that uses it, however long that has ended', async () => {
   const { api, clock } = await startManager();
   await api.create(PersistentVolumeClaims, { metadata: { name: 'c', namespace: 'a' } });
   api.seed(Pods, { metadata: { name: 'p', namespace: 'a' }, spec: { nodeName: 'gone-later', containers: [], volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'c' } }] }, status: { phase: 'Running' } });
@@ -57,6 +57,9 @@ test('a claim goes when the last pod that uses it has ended', async () => {
   await clock.advance(100);
   expect(api.find(PersistentVolumeClaims, 'c', 'a')).toBeDefined();
   api.setStatus(Pods, { namespace: 'a', name: 'p' }, { phase: 'Succeeded' });
+  await clock.advance(100);
+  expect(api.find(PersistentVolumeClaims, 'c', 'a')).toBeDefined();
+  await api.delete(Pods, { namespace: 'a', name: 'p' }, { gracePeriodSeconds: 0 });
   await clock.advance(100);
   expect(api.find(PersistentVolumeClaims, 'c', 'a')).toBeUndefined();
 });

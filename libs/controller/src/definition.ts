@@ -70,6 +70,8 @@ export interface ControllerDefinition<T extends KubeObject = KubeObject, State =
   readonly account?: string;
   /** What a controller needs to be allowed whose account has no role among the API server's own. */
   readonly rbac?: readonly Rule[];
+  /** An API that not every server has, and without which the controller is left out. */
+  readonly needs?: ResourceRef;
   /** Keys worked on at once. Default 5. */
   readonly concurrency?: number;
   /** Least time between a change and its reconcile, to take many changes of one key together. Default 0. */

@@ -48,6 +48,7 @@ export const storageVersionGarbageCollector = defineController<StorageVersion>({
   queue: 'storage_version_garbage_collector_storageversions',
   account: 'storage-version-garbage-collector',
   for: StorageVersions,
+  needs: StorageVersions,
   concurrency: 1,
   watches: [
     watch(Leases, ({ object, gone }, { store }) => {

@@ -1,6 +1,10 @@
-import { Leases, StorageVersions } from '@orrery/api';
+import { Leases, Namespaces, ServiceAccounts, StorageVersions } from '@orrery/api';
 import type { ApiserverinternalV1alpha1StorageVersion as StorageVersion } from '@orrery/api/types';
+import { createFakeApi } from '@orrery/client/testing';
+import { notFound } from '@orrery/errors';
+import { VirtualClock, createLogger, createMetrics, seededRandom } from '@orrery/runtime';
 import { expect, test } from 'vitest';
+import { createControllerManager } from '../component.ts';
 import { startManager } from '../testing/manager-harness.ts';
 import { plan } from './controller.ts';
 
@@ -31,4 +35,20 @@ test('records follow the leases of API servers', async () => {
   await api.delete(Leases, { namespace: 'kube-system', name: 'b' });
   await clock.advance(1000);
   expect(servers()).toEqual([]);
+});
+
+test('named for a server without the API it says so, and the others run', async () => {
+  const clock = new VirtualClock();
+  const said: string[] = [];
+  const log = createLogger({ now: () => clock.now(), level: 'warn', write: ({ fields, message }) => void said.push(`${message} ${JSON.stringify(fields)}`) });
+  const api = createFakeApi({ clock, random: seededRandom(1) });
+  api.setFault(({ resource }) => (resource.resource === 'storageversions' ? notFound({ ...resource, name: '' }) : undefined));
+  const manager = createControllerManager({ clock, random: seededRandom(2), log, metrics: createMetrics() }, { api }, { leaderElect: false, controllers: ['serviceaccount-controller', 'storageversion-garbage-collector-controller'] });
+  const started = manager.start();
+  await clock.advance(100);
+  await started;
+  await api.create(Namespaces, { metadata: { name: 'a' } });
+  await clock.advance(100);
+  expect(api.find(ServiceAccounts, 'default', 'a')).toBeDefined();
+  expect(said).toEqual(['controller does not run: the API server does not have its API {"controller":"storageversion-garbage-collector-controller","resource":"storageversions.internal.apiserver.k8s.io/v1alpha1"}']);
 });

@@ -40,10 +40,10 @@ function tellProgress(now: VolumeAttachment, old: VolumeAttachment | undefined, 
   else if (failure && failure !== old.status?.attachError?.message) tell('Warning', 'FailedAttachVolume', `AttachVolume.Attach failed for volume "${volume}" : ${failure}`);
 }
 
-function worldOf({ state, store }: Context): AttachWorld {
+function worldOf({ state, store }: Context, attachments: Iterable<VolumeAttachment>): AttachWorld {
   return {
     pods: store(Pods).list(),
-    attachments: store(VolumeAttachments).list(),
+    attachments,
     claim: (name) => store(PersistentVolumeClaims).get(name),
     volume: (name) => store(PersistentVolumes).get(name),
     driver: (name) => store(CSIDrivers).get(name),
@@ -120,7 +120,9 @@ export const attachDetachController = defineController<KubeObject, State>({
     // Most clusters have no such volumes: then there is no need to look at the pods.
     if (store(PersistentVolumes).countByIndex('csi', 'yes') === 0 && store(VolumeAttachments).size === 0) return;
     const nowMs = env.clock.now();
-    const plan = planAttachments(worldOf(context), nowMs);
+    let plan = planAttachments(worldOf(context, store(VolumeAttachments).list()), nowMs);
+    // What was attached may not show in the cache yet, or not have been answered: a volume must not get to a second node for that.
+    if (plan.attach.length) plan = planAttachments(worldOf(context, (await api.list(VolumeAttachments)).items), nowMs);
     noteUnneeded(plan, context, nowMs);
     tellBlocked(plan, context);
     await tellNodes(plan, context);

@@ -1,9 +1,8 @@
 import { PersistentVolumeClaims, PersistentVolumes, Pods, VolumeAttributesClasses } from '@orrery/api';
 import type { PersistentVolume, PersistentVolumeClaim, Pod, VolumeAttributesClass } from '@orrery/api/types';
 import type { KubeObject } from '@orrery/apimachinery';
-import { defineController, watch } from '@orrery/controller';
+import { controllerOf, defineController, watch } from '@orrery/controller';
 import { isNotFound } from '@orrery/errors';
-import { isTerminal } from '../pods/pod-state.ts';
 
 export const claimFinalizer = 'kubernetes.io/pvc-protection';
 export const volumeFinalizer = 'kubernetes.io/pv-protection';
@@ -17,12 +16,24 @@ export function plan(object: KubeObject, finalizer: string, inUse: () => boolean
   return has && !inUse() ? finalizers.filter((name) => name !== finalizer) : undefined;
 }
 
-const usesClaim = (pod: Pod, claim: string): boolean =>
-  (pod.spec?.volumes ?? []).some((volume) => volume.persistentVolumeClaim?.claimName === claim || (volume.ephemeral && `${pod.metadata?.name ?? ''}-${volume.name ?? ''}` === claim));
+/** Its kubelet is done with the pod, or it was deleted by force: only finalizers keep it. */
+const isShutDown = ({ metadata }: Pod): boolean => metadata?.deletionTimestamp !== undefined && metadata.deletionGracePeriodSeconds === 0;
 
-/** A pod holds a claim from when it has a node until it has ended. */
+/**
+ * A pod holds a claim as long as it is on a node, even when it has run to its end. The claim of its own ephemeral volume it holds
+ * only until it is shut down: it may itself be waiting for that claim to go.
+ */
+export function holdsClaim(pod: Pod, claim: PersistentVolumeClaim): boolean {
+  const { name = '' } = claim.metadata ?? {};
+  if (!pod.spec?.nodeName) return false;
+  return (pod.spec.volumes ?? []).some((volume) => {
+    if (volume.persistentVolumeClaim) return volume.persistentVolumeClaim.claimName === name;
+    return volume.ephemeral !== undefined && !isShutDown(pod) && `${pod.metadata?.name ?? ''}-${volume.name ?? ''}` === name && controllerOf(claim)?.uid === pod.metadata?.uid;
+  });
+}
+
 function claimInUse(claim: PersistentVolumeClaim, pods: Iterable<Pod>): boolean {
-  for (const pod of pods) if (pod.spec?.nodeName && !isTerminal(pod) && usesClaim(pod, claim.metadata?.name ?? '')) return true;
+  for (const pod of pods) if (holdsClaim(pod, claim)) return true;
   return false;
 }
 
@@ -38,7 +49,7 @@ export const claimProtectionController = defineController<PersistentVolumeClaim>
   for: PersistentVolumeClaims,
   watches: [
     watch(Pods, function* ({ object, gone }) {
-      if (!gone && !isTerminal(object)) return;
+      if (!gone && !isShutDown(object)) return;
       const { namespace = '', name = '' } = object.metadata ?? {};
       for (const volume of object.spec?.volumes ?? []) {
         const claim = volume.persistentVolumeClaim?.claimName ?? (volume.ephemeral ? `${name}-${volume.name ?? ''}` : undefined);
@@ -48,8 +59,14 @@ export const claimProtectionController = defineController<PersistentVolumeClaim>
   ],
   async reconcile(key, { api, store }) {
     const claim = store(PersistentVolumeClaims).get(key);
-    const finalizers = claim && plan(claim, claimFinalizer, () => claimInUse(claim, store(Pods).byIndex('namespace', claim.metadata?.namespace ?? '')));
-    if (claim && finalizers) await api.update(PersistentVolumeClaims, { ...claim, metadata: { ...claim.metadata, finalizers } }).catch(ignoreGone);
+    if (!claim) return;
+    const { namespace = '', finalizers: before } = claim.metadata ?? {};
+    const finalizers = plan(claim, claimFinalizer, () => claimInUse(claim, store(Pods).byIndex('namespace', namespace)));
+    if (!finalizers) return;
+    // A pod may have come that the cache does not show yet.
+    const releases = finalizers.length < (before?.length ?? 0);
+    if (releases && claimInUse(claim, (await api.list(Pods, { namespace })).items)) return;
+    await api.update(PersistentVolumeClaims, { ...claim, metadata: { ...claim.metadata, finalizers } }).catch(ignoreGone);
   },
 });
 
