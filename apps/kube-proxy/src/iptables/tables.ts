@@ -44,7 +44,7 @@ function fixedRules(table: Table, family: Family, settings: NodeSettings): strin
   if (table === 'filter') {
     return [
       // The kernel would send on what it no longer knows without translating it back, and the client would break its connection off.
-      '-A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP',
+      ...(settings.keepInvalid ? [] : ['-A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP']),
       // Routing to loopback is on for the node's own programs, not for its neighbours.
       ...(answersOnLoopback(family, settings) ? ['-A KUBE-FIREWALL -m comment --comment "block incoming localnet connections" -d 127.0.0.0/8 ! -s 127.0.0.0/8 -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP'] : []),
       `-A KUBE-FORWARD -m comment --comment "kubernetes forwarding rules" -m mark --mark ${mark}/${mark} -j ACCEPT`,

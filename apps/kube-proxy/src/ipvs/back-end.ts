@@ -102,6 +102,7 @@ export function createIpvsBackEnd(options: IpvsOptions): BackEnd {
   const draining = new Set<string>();
   const rules = createIptablesBackEnd({
     ...options,
+    settings: { ...settings, keepInvalid: true },
     render: (routings) => ({ chains: new Map(), shared: renderPiece(routings, context).filters.map((filter) => ({ table: 'filter' as const, ...filter })) }),
     shared: (family) => sharedPiece(family, settings),
   });

@@ -62,6 +62,7 @@ it('knows who has no connection left from the table of the kernel', () => {
 
 it('tells the tools in order, first all and then what is different; what is excluded stays', async () => {
   let told: string[] = [];
+  let rules = '';
   const tell = (tool: string) => (text: string) => Promise.resolve(void told.push(`${tool}: ${text.split('\n')[0]}`));
   const backEnd = createIpvsBackEnd({
     hash: sha256, node: context.node, nodeIps: context.nodeIps, scheduler: 'rr',
@@ -74,13 +75,14 @@ it('tells the tools in order, first all and then what is different; what is excl
     ipset: { restore: tell('ipset') },
     ip: { batch: (lines) => (lines.length ? tell('ip')(lines.join(' + ')) : Promise.resolve()), addresses: () => Promise.resolve(['10.9.0.1', '10.8.0.1']) },
     sysctl: { set: (values) => tell('sysctl')(`${values['net/ipv4/vs/conntrack']}${values['net/ipv4/conf/all/arp_ignore']}`) },
-    iptables: { 4: { save: () => Promise.resolve(''), restore: tell('iptables') } },
+    iptables: { 4: { save: () => Promise.resolve(''), restore: (text) => tell('iptables')((rules = text)) } },
   });
   await backEnd.sync({ full: true, services: new Map([['ns1/svc1', routingsOf({}, ['10.180.0.1@here'])]]) });
   expect(told).toEqual([
     'sysctl: 11', 'timeouts: 900', 'ip: link add kube-ipvs0 type dummy', 'ip: addr replace 10.20.30.41/32 dev kube-ipvs0 + addr del 10.8.0.1/32 dev kube-ipvs0',
     'ipset: create KUBE-LOOP-BACK hash:ip,port,ip family inet maxelem 1048576', 'ipvsadm: -D -t 10.8.0.1:80', 'iptables: *filter',
   ]);
+  expect(rules).not.toContain('INVALID');
   told = [];
   await backEnd.sync({ full: false, services: new Map([['ns1/svc1', routingsOf({}, ['10.180.0.2@here'])]]) });
   expect(told).toEqual(['ipset: add KUBE-LOOP-BACK 10.180.0.2,tcp:80,10.180.0.2', 'ipvsadm: -a -t 10.20.30.41:80 -r 10.180.0.2:80 -m -w 1']);

@@ -33,6 +33,8 @@ export interface NodeSettings {
   readonly nodePortAddresses: readonly string[];
   /** Mode iptables: node ports answer on 127.0.0.1, too, where they answer on all addresses. */
   readonly localhostNodePorts?: boolean;
+  /** Packets of no connection that the kernel knows are sent on: virtual servers translate beside what it tracks. */
+  readonly keepInvalid?: boolean;
   readonly masqueradeAll: boolean;
   /** Bit of the packet mark that asks for masquerading. */
   readonly masqueradeBit: number;
