@@ -3,7 +3,7 @@ import { deepEqual } from '@orrery/client';
 import { type NodeLedger, amountsOf, podRequests } from './pod-resources.ts';
 import { initContainers, isSidecar, mainContainers } from './pod-spec.ts';
 
-/** What the node has granted to each container of a pod; differs from the spec while a resize is pending. */
+/** What the node has granted to each container of a pod, and under the empty name to the pod as a whole; differs from the spec while a resize is pending. */
 export type Allocation = ReadonlyMap<string, ResourceRequirements>;
 
 /** Why a resize has to wait, or will never be. */
@@ -13,6 +13,7 @@ export interface ResizePending {
 }
 
 const resizable = ['cpu', 'memory'] as const;
+const whole = '';
 
 function sizable(pod: Pod): Container[] {
   return [...initContainers(pod).filter(isSidecar), ...mainContainers(pod)];
@@ -20,31 +21,38 @@ function sizable(pod: Pod): Container[] {
 
 /** What the spec asks for. */
 export function askedAllocation(pod: Pod): Allocation {
-  return new Map(sizable(pod).map(({ name, resources = {} }) => [name, resources]));
+  const granted = new Map(sizable(pod).map(({ name, resources = {} }) => [name, resources]));
+  return pod.spec?.resources ? granted.set(whole, pod.spec.resources) : granted;
 }
 
 /** What an earlier kubelet had granted, by the pod's status; the spec's where nothing is told. */
 export function rememberedAllocation(pod: Pod): Allocation {
   const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
-  return new Map(
-    sizable(pod).map(({ name, resources = {} }) => {
+  const granted = new Map(
+    sizable(pod).map(({ name, resources = {} }): [string, ResourceRequirements] => {
       const told = statuses.find((status) => status.name === name);
       const { allocatedResources } = told ?? {};
       const limits = told?.resources?.limits;
       return [name, allocatedResources ? { ...resources, requests: allocatedResources, ...(limits ? { limits } : {}) } : resources];
     }),
   );
+  const { resources } = pod.spec ?? {};
+  if (!resources) return granted;
+  const { allocatedResources: requests, resources: told } = pod.status ?? {};
+  return granted.set(whole, requests ? { ...resources, requests, ...(told?.limits ? { limits: told.limits } : {}) } : resources);
 }
 
 /** The pod as its node runs it: with what it was granted. The very same pod when that is what it asks for. */
 export function withAllocation(pod: Pod, allocation: Allocation): Pod {
-  if (sizable(pod).every(({ name, resources = {} }) => deepEqual(resources, allocation.get(name) ?? resources))) return pod;
+  const ofPod = pod.spec?.resources && allocation.get(whole);
+  const isWhole = !ofPod || deepEqual(pod.spec?.resources, ofPod);
+  if (isWhole && sizable(pod).every(({ name, resources = {} }) => deepEqual(resources, allocation.get(name) ?? resources))) return pod;
   const granted = (container: Container): Container => {
     const resources = allocation.get(container.name);
     return resources ? { ...container, resources } : container;
   };
   const { containers = [], initContainers: init } = pod.spec ?? {};
-  return { ...pod, spec: { ...pod.spec, containers: containers.map(granted), ...(init ? { initContainers: init.map(granted) } : {}) } };
+  return { ...pod, spec: { ...pod.spec, ...(ofPod ? { resources: ofPod } : {}), containers: containers.map(granted), ...(init ? { initContainers: init.map(granted) } : {}) } };
 }
 
 /** Whether the node can give the pod what it asks for now; in the words of upstream's allocation manager. */

@@ -81,3 +81,28 @@ test('memory in use is not taken away', async () => {
   expect(condition(f, 'PodResizeInProgress')).toBeUndefined();
   expect(status(f)).toMatchObject({ resources: resources('1', '1000Mi') });
 });
+
+test('a pod as a whole gets what it asks for now, as far as the node has it', async () => {
+  const f = fixture({ config: { cpu: '4', memory: '4Gi' } });
+  await f.kubelet.start();
+  const whole = (cpu: string) => ({ requests: { cpu }, limits: { cpu: '2', memory: '1Gi' } });
+  await f.create('p', { resources: whole('1'), containers: [container('app')] });
+  await f.clock.advance(0);
+  expect(f.pod('p').status).toMatchObject({ allocatedResources: { cpu: '1' }, resources: whole('1') });
+  const ask = async (cpu: string): Promise<void> => {
+    await f.api.patch(Pods, { namespace: 'default', name: 'p' }, { metadata: { generation: (f.pod('p').metadata?.generation ?? 1) + 1 }, spec: { resources: whole(cpu) } }, { type: 'application/merge-patch+json' });
+    await f.clock.advance(1_000);
+  };
+  await ask('1500m');
+  expect(f.pod('p').status).toMatchObject({ allocatedResources: { cpu: '1500m' }, resources: whole('1500m'), containerStatuses: [{ restartCount: 0 }] });
+  expect([...f.cri.sandboxes.values()][0]?.updates).toEqual([{ cpuShares: 1536n, cpuPeriod: 100_000n, cpuQuota: 200_000n, memoryLimitInBytes: 1024n ** 3n }]);
+  expect(f.events()).toContain(`ResizeCompleted: Pod resize completed: ${JSON.stringify({ resources: whole('1500m') })}`);
+  await ask('9');
+  expect(condition(f, 'PodResizePending')).toMatchObject({ reason: 'Infeasible' });
+  expect(f.pod('p').status?.allocatedResources).toEqual({ cpu: '1500m' });
+  await f.kubelet.stop();
+  f.kubelet = f.again();
+  await f.kubelet.start();
+  await f.clock.advance(2_000);
+  expect(f.pod('p').status).toMatchObject({ allocatedResources: { cpu: '1500m' }, phase: 'Running' });
+});

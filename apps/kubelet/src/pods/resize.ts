@@ -18,6 +18,8 @@ export interface ResizeState {
   readonly pending?: ResizePending;
   /** Granted, but not done. */
   readonly error?: string;
+  /** Of a pod that has resources as a whole: what it was granted, and what is in force. */
+  readonly whole?: { readonly allocated: ResourceRequirements; readonly inForce: ResourceRequirements };
 }
 
 interface Step {
@@ -35,6 +37,8 @@ export class Resizer {
   /** In force for instances that were resized; the others have what they were made with. */
   private readonly inForce = new Map<string, ResourceRequirements>();
   private state: ResizeState = {};
+  /** The granted resources of the pod as a whole, and those that the runtime was told last. */
+  private whole: { allocated: ResourceRequirements; inForce: ResourceRequirements } | undefined;
 
   constructor(pod: Pod, options: ResizerOptions) {
     this.options = options;
@@ -67,7 +71,7 @@ export class Resizer {
   }
 
   get status(): ResizeState {
-    return this.state;
+    return this.whole ? { ...this.state, whole: this.whole } : this.state;
   }
 
   /** What is in force for an instance; undefined: what it was made with. */
@@ -96,20 +100,38 @@ export class Resizer {
   /** Brings running containers to what they were granted; those that must be restarted for it are returned. */
   async actuate(pod: Pod, runtime: PodRuntime): Promise<RuntimeContainer[]> {
     const steps = this.steps(pod, runtime);
-    if (!steps.length) return [];
+    const whole = this.wholeStep(pod);
+    if (!steps.length && !whole) return [];
     const restart: RuntimeContainer[] = [];
     try {
+      if (whole) await this.updateWhole(pod, { runtime, to: whole });
       for (const step of steps) {
         if (needsRestart(step.container, step.from, step.to)) restart.push(step.instance);
         else await this.update(pod, step);
       }
       this.state = this.state.pending ? { pending: this.state.pending } : {};
-      this.tell('Normal', 'ResizeCompleted', `Pod resize completed: ${JSON.stringify({ containers: steps.map(({ container, to }) => ({ name: container.name, resources: to })) })}`);
+      this.tell('Normal', 'ResizeCompleted', `Pod resize completed: ${JSON.stringify({ ...(whole ? { resources: whole } : {}), ...(steps.length ? { containers: steps.map(({ container, to }) => ({ name: container.name, resources: to })) } : {}) })}`);
     } catch (error) {
       this.state = { ...this.state, error: (error as Error).message };
       this.tell('Warning', 'ResizeError', (error as Error).message);
     }
     return restart;
+  }
+
+  /** What the pod as a whole is to have, where the runtime does not know it yet; a pod that is new was made with it. */
+  private wholeStep({ spec }: Pod): ResourceRequirements | undefined {
+    const to = spec?.resources;
+    if (!to) return undefined;
+    this.whole = { allocated: to, inForce: this.whole?.inForce ?? to };
+    return deepEqual(this.whole.inForce, to) ? undefined : to;
+  }
+
+  private async updateWhole(pod: Pod, { runtime, to }: { runtime: PodRuntime; to: ResourceRequirements }): Promise<void> {
+    const { runtime: cri, config } = this.options.context;
+    const sandbox = runtime.sandboxes.find(({ ready }) => ready);
+    const { oomScoreAdj: _, ...resources } = linuxResources(pod, { name: '', resources: to }, quantityValue(parseQuantity(config.memory)));
+    if (sandbox) await cri.updateSandbox(sandbox.id, resources);
+    this.whole = { allocated: to, inForce: to };
   }
 
   private async update(pod: Pod, { container, instance, from, to }: Step): Promise<void> {

@@ -1,4 +1,4 @@
-import type { ContainerStatus, Pod, PodCondition } from '@orrery/api/types';
+import type { ContainerStatus, Pod, PodCondition, ResourceRequirements } from '@orrery/api/types';
 import { initContainers, isSidecar, mainContainers, restartAllContainers, sidecars } from '../pods/pod-spec.ts';
 import { restartingAll } from '../runtime/pod-runtime.ts';
 
@@ -79,7 +79,7 @@ export interface ConditionInput {
   readonly main: readonly ContainerStatus[];
   readonly phase: string;
   /** A resize that waits, or that was granted and failed. */
-  readonly resize?: { readonly pending?: { readonly reason: string; readonly message: string }; readonly error?: string };
+  readonly resize?: { readonly pending?: { readonly reason: string; readonly message: string }; readonly error?: string; readonly whole?: { readonly allocated: ResourceRequirements; readonly inForce: ResourceRequirements } };
   /** Why the kubelet ends the pod for the node's sake. */
   readonly disruption?: string | undefined;
   /** A ready sandbox with its network. */

@@ -29,6 +29,13 @@ function finalPhase(pod: Pod, computed: string): string {
   return isTerminal(before) && computed !== 'Running' ? (before as string) : computed;
 }
 
+/** Of a pod that has resources as a whole. */
+function wholeResources(whole: NonNullable<ConditionInput['resize']>['whole']): Pick<PodStatus, 'allocatedResources' | 'resources'> {
+  if (!whole) return {};
+  const { requests, limits } = whole.inForce;
+  return { ...(whole.allocated.requests ? { allocatedResources: whole.allocated.requests } : {}), resources: { ...(requests ? { requests } : {}), ...(limits ? { limits } : {}) } };
+}
+
 /** The status of a pod as the kubelet reports it; pure. */
 export function podStatus(input: PodStatusInput): PodStatus {
   const { pod, runtime, context, hostIps } = input;
@@ -52,6 +59,7 @@ export function podStatus(input: PodStatusInput): PodStatus {
     containerStatuses: [...statuses.main],
     ...(statuses.ephemeral.length ? { ephemeralContainerStatuses: [...statuses.ephemeral] } : {}),
     qosClass: qosClass(pod),
+    ...wholeResources(input.resize?.whole),
     ...(generation === undefined ? {} : { observedGeneration: generation }),
   };
 }

@@ -52,6 +52,8 @@ export function statusPatch(sent: PodStatus, wanted: PodStatus): Patch | undefin
     if (wanted[field] !== undefined) patch[field] = wanted[field];
     else if (field === 'reason' || field === 'message') patch[field] = null;
   }
+  // Amounts that are no longer told must go.
+  for (const field of ['allocatedResources', 'resources'] as const) if (wanted[field] && !deepEqual(sent[field], wanted[field])) patch[field] = { ...wanted[field], $patch: 'replace' };
   if (wanted.podIPs && !deepEqual(sent.podIPs, wanted.podIPs)) patch['podIPs'] = ipsPatch(sent.podIPs ?? [], wanted.podIPs);
   if (wanted.hostIPs && patch['hostIPs']) patch['hostIPs'] = ipsPatch(sent.hostIPs ?? [], wanted.hostIPs);
   const conditions = changedConditions(sent.conditions ?? [], wanted.conditions ?? []);

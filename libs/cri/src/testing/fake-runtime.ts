@@ -1,6 +1,7 @@
 import {
   type ContainerEventResponse,
   type Image,
+  type LinuxContainerResources,
   type PodSandboxConfig,
   type PodSandboxStatus,
   ContainerEventType,
@@ -19,6 +20,8 @@ export interface FakeSandbox {
   readonly ip: string;
   readonly createdAt: bigint;
   state: PodSandboxState;
+  /** What its resources as a whole were changed to. */
+  readonly updates: LinuxContainerResources[];
 }
 
 export interface FakeRuntimeOptions {
@@ -85,7 +88,7 @@ export class FakeRuntime {
     const host = config.linux?.securityContext?.namespaceOptions?.network === NamespaceMode.NODE;
     const prefix = (this.podCidr || '10.244.0.0/24').split('.').slice(0, 3).join('.');
     const ip = host ? '' : `${prefix}.${this.nextIp++}`;
-    const sandbox: FakeSandbox = { id: this.id(), config, ip, createdAt: this.nowNs(), state: PodSandboxState.SANDBOX_READY };
+    const sandbox: FakeSandbox = { id: this.id(), config, ip, createdAt: this.nowNs(), state: PodSandboxState.SANDBOX_READY, updates: [] };
     this.sandboxes.set(sandbox.id, sandbox);
     this.emit(sandbox, ContainerEventType.CONTAINER_CREATED_EVENT);
     this.emit(sandbox, ContainerEventType.CONTAINER_STARTED_EVENT);

@@ -31,6 +31,7 @@ function sandboxService(fake: FakeRuntime) {
       const sandbox = fake.sandbox(podSandboxId);
       return { status: fake.sandboxStatus(sandbox), containersStatuses: fake.containersOf(podSandboxId).map(statusOf), timestamp: fake.nowNs() };
     },
+    updatePodSandboxResources: async ({ podSandboxId = '', resources = {} }: { podSandboxId?: string; resources?: LinuxContainerResources | undefined }) => (fake.sandbox(podSandboxId).updates.push(resources), {}),
     listPodSandbox: async ({ filter }: { filter?: PodSandboxFilter }) => ({
       items: [...fake.sandboxes.values()].filter((s) => sandboxMatches(s, filter)).map((s) => fake.sandboxStatus(s)),
     }),
