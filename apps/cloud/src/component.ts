@@ -32,6 +32,8 @@ export interface CloudDeps {
   readonly registry?: {
     readonly blobs: BlobFolder;
     readonly serve: ServeHttp;
+    /** What it shows; without it the registry speaks plain HTTP. */
+    readonly tls?: { readonly cert: string; readonly key: string };
     /** Password by user. */
     readonly users: ReadonlyMap<string, string>;
   };
@@ -68,7 +70,7 @@ async function startRegistry(env: Env, { deps, ledger, config }: { deps: CloudDe
   const colon = config.registryListen.lastIndexOf(':');
   await registry.blobs.discardAll();
   const handler = createRegistry(env, { ledger, blobs: registry.blobs, users: registry.users, open: config.registryOpen });
-  return registry.serve({ host: config.registryListen.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(config.registryListen.slice(colon + 1)), handler });
+  return registry.serve({ host: config.registryListen.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(config.registryListen.slice(colon + 1)), handler, ...(registry.tls ? { tls: registry.tls } : {}) });
 }
 
 /** The cloud provider that the cluster runs on, emulated: machines, disks, routes, and load balancers with a real data plane on this machine. */

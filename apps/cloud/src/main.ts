@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { apiConnectionSchema, appendState, balancerNetwork, blobFolder, connectApi, folderContents, runMain, serveHttp, switchConnector, tlsMaterial, vnetMemberSchema } from '@orrery/node-io';
-import { startAll, stopAll } from '@orrery/runtime';
+import { ConfigError, startAll, stopAll } from '@orrery/runtime';
 import { createOwnSwitch } from '@orrery/vnet-link';
 import { createCloud } from './component.ts';
 import { cloudSchema } from './config.ts';
@@ -24,7 +24,9 @@ await runMain({
     const state = config.stateFile ? { state: appendState(config.stateFile) } : {};
     const contents = config.diskDir ? { contents: folderContents(config.diskDir) } : {};
     const users = registryUsers(config.registryUsersFile ? readFileSync(config.registryUsersFile, 'utf8') : '');
-    const registry = config.registryDir ? { registry: { blobs: blobFolder(config.registryDir), serve: serveHttp, users } } : {};
+    if (Boolean(config.registryCertFile) !== Boolean(config.registryKeyFile)) throw new ConfigError('--registry-cert-file and --registry-key-file are needed together');
+    const pair = config.registryCertFile ? { tls: { cert: readFileSync(config.registryCertFile, 'utf8'), key: readFileSync(config.registryKeyFile, 'utf8') } } : {};
+    const registry = config.registryDir ? { registry: { blobs: blobFolder(config.registryDir), serve: serveHttp, users, ...pair } } : {};
     const cloud = createCloud(env, { network: balancerNetwork(own.net), ...state, ...contents, ...registry, ...(tls ? { tls } : {}) }, config);
     const parts = [own, cloud];
     return { name: 'cloud', start: (signal) => startAll(parts, signal), stop: () => stopAll(parts), ready: () => parts.every((part) => part.ready()) };

@@ -1,6 +1,8 @@
-import { type BlobFolder, serveHttp } from '@orrery/node-io';
+import { type BlobFolder, createHttpClient, ensurePki, serveHttp } from '@orrery/node-io';
+import { resolveConfig } from '@orrery/runtime';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { memoryState, testEnv } from '../testing/cloud-harness.ts';
+import { cloudSchema, createCloud } from '../component.ts';
+import { fakeNetwork, memoryState, testEnv } from '../testing/cloud-harness.ts';
 import { createLedger } from '../ledger.ts';
 import { parsePath } from './path.ts';
 import { type RegistryOptions, createRegistry } from './registry.ts';
@@ -150,6 +152,17 @@ describe('the image registry', () => {
     await ledger.load();
     expect((await (await start({ blobs, ledger })).call('GET', '/v2/a/manifests/v1')).text).toBe(text);
   });
+});
+
+it('speaks TLS where it is given a certificate', async () => {
+  const pki = ensurePki(undefined);
+  const tls = { cert: pki.serverCert, key: pki.serverKey };
+  const cloud = createCloud(testEnv(), { network: fakeNetwork().network, registry: { blobs: memoryBlobs(), serve: serveHttp, users: new Map(), tls } }, resolveConfig(cloudSchema, [{ registryListen: '127.0.0.1:0' }]));
+  await cloud.start();
+  onTestFinished(() => cloud.stop());
+  const http = createHttpClient({ server: `https://127.0.0.1:${cloud.registryPort()}`, ca: pki.caCert });
+  onTestFinished(() => http.close());
+  expect((await http.request({ method: 'GET', path: '/v2/', headers: {} })).status).toBe(200);
 });
 
 it.each([
