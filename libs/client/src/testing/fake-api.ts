@@ -109,6 +109,8 @@ class FakeState {
   create(resource: ResourceRef, object: KubeObject): Draft {
     const { clock, random, admit } = this.options;
     const { generateName, namespace } = object.metadata ?? {};
+    // Reviews are answered, not stored.
+    if (resource.resource.endsWith('accessreviews')) return structuredClone((admit?.(resource, object) ?? object) as Draft);
     const name = object.metadata?.name || (generateName ? generateName + random.name(5) : undefined);
     if (!name) throw badRequest('name or generateName is required');
     if (resource.namespaced && !namespace) throw badRequest('an empty namespace may not be set during creation');

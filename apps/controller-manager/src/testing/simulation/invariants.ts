@@ -1,5 +1,5 @@
-import { CronJobs, DaemonSets, Deployments, Jobs, Pods, ReplicaSets, StatefulSets } from '@orrery/api';
-import type { DaemonSet, Deployment, Job, Pod, ReplicaSet, StatefulSet } from '@orrery/api/types';
+import { CronJobs, DaemonSets, Deployments, Jobs, Pods, ReplicaSets, StatefulSets, VolumeAttachments } from '@orrery/api';
+import type { DaemonSet, Deployment, Job, Pod, ReplicaSet, StatefulSet, VolumeAttachment } from '@orrery/api/types';
 import type { KubeObject, ResourceRef } from '@orrery/apimachinery';
 import type { FakeApi } from '@orrery/client/testing';
 import { controllerOf } from '@orrery/controller';
@@ -52,6 +52,7 @@ export class Invariants {
     if (same(resource, ReplicaSets) && after) this.surge(after, before);
     if (same(resource, Jobs) && after && before) this.countsGrow(after, before);
     if (same(resource, Jobs) && verb === 'create' && after) this.oneAtATime(after);
+    if (same(resource, VolumeAttachments) && verb === 'create' && after) this.attachedOnce(after);
     if (!same(resource, Pods)) return;
     const pod = (after ?? before) as Pod;
     if (verb === 'create') this.created(pod);
@@ -89,6 +90,13 @@ export class Invariants {
     const total = this.owned(ReplicaSets, deployment).reduce((sum, set) => sum + replicasOf(set), 0);
     const bound = Math.max(...this.states(deployment).map((state) => replicasOf(state) + fenceposts(state).maxSurge));
     if (total > bound) this.fail(`Deployment ${deployment.metadata?.name}: ReplicaSets of ${total} pods, at most ${bound} allowed`);
+  }
+
+  /** No volume of the simulation may be on two nodes. */
+  private attachedOnce(attachment: VolumeAttachment): void {
+    const { nodeName, source } = attachment.spec ?? {};
+    const elsewhere = this.api.objects(VolumeAttachments).find(({ spec }) => spec?.source.persistentVolumeName === source?.persistentVolumeName && spec?.nodeName !== nodeName);
+    if (elsewhere) this.fail(`volume ${source?.persistentVolumeName}: attached to ${elsewhere.spec?.nodeName} and ${nodeName}`);
   }
 
   private countsGrow(after: Job, before: Job): void {

@@ -1,7 +1,7 @@
-import { Nodes, Pods } from '@orrery/api';
+import { Leases, Nodes, Pods } from '@orrery/api';
 import type { Node, Pod } from '@orrery/api/types';
 import type { FakeApi } from '@orrery/client/testing';
-import { type Clock, type Random, rfc3339 } from '@orrery/runtime';
+import { type Clock, type Random, rfc3339, rfc3339Micro } from '@orrery/runtime';
 import { nodeOfPod } from '../../daemonset/placement.ts';
 
 export interface MachinesOptions {
@@ -9,6 +9,8 @@ export interface MachinesOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly nodes: number;
+  /** Does a node's kubelet show signs of life now? Without it none does, nor is any asked to. */
+  readonly isHeard?: (node: string) => boolean;
   /** Share of running pods that end by themselves in a step. */
   readonly mishaps: () => number;
   readonly onMishap: () => void;
@@ -21,6 +23,7 @@ const finite = (pod: Pod): boolean => pod.spec?.restartPolicy === 'Never';
 export class Machines {
   private readonly options: MachinesOptions;
   private next = 0;
+  private beatMs = Number.NEGATIVE_INFINITY;
   /** Phases that pods of Jobs ended in, by UID. */
   readonly ended = new Map<string, { pod: Pod; phase: 'Succeeded' | 'Failed' }>();
 
@@ -32,7 +35,23 @@ export class Machines {
 
   /** One look at all pods; to be called every second or so. */
   step(): void {
+    this.beat();
     for (const pod of this.options.api.objects(Pods)) this.tend(pod);
+  }
+
+  /** Every ten seconds or so, the Lease of each node that is heard. */
+  private beat(): void {
+    const { api, clock, isHeard, nodes } = this.options;
+    if (!isHeard || clock.monotonic() < this.beatMs + 10_000) return;
+    this.beatMs = clock.monotonic();
+    const namespace = 'kube-node-lease';
+    for (let i = 0; i < nodes; i++) {
+      const name = `n${i}`;
+      if (!isHeard(name)) continue;
+      const spec = { holderIdentity: name, renewTime: rfc3339Micro(clock.now()) };
+      if (api.find(Leases, name, namespace)) void api.patch(Leases, { namespace, name }, { spec }, { type: 'application/merge-patch+json' }).catch(() => undefined);
+      else void api.create(Leases, { metadata: { name, namespace }, spec }).catch(() => undefined);
+    }
   }
 
   private tend(pod: Pod): void {
@@ -62,6 +81,7 @@ export class Machines {
 
   private bind(pod: Pod): void {
     const wanted = nodeOfPod(pod) ?? `n${this.options.random.int(this.options.nodes)}`;
+    if (this.options.isHeard?.(wanted) === false || this.options.api.find(Nodes, wanted)?.spec?.taints?.length) return;
     const { namespace = '', name = '' } = pod.metadata ?? {};
     void this.options.api.patch(Pods, { namespace, name }, { spec: { nodeName: wanted } }, { type: 'application/merge-patch+json' }).catch(() => undefined);
   }

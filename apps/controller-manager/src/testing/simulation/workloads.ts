@@ -13,6 +13,8 @@ export interface Workload {
   readonly object: KubeObject;
   /** What goes with it, and is made after it. */
   readonly companions?: readonly { readonly resource: ResourceRef; readonly object: KubeObject }[];
+  /** Nodes that fall silent half-way. */
+  readonly silent?: readonly string[];
   /** A change a user makes, as a merge patch; undefined when the user has none in mind. */
   change(random: Random): object | undefined;
   /** What is not as the spec says; empty when all is. */

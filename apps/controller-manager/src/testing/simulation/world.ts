@@ -1,17 +1,20 @@
 import { Leases, Namespaces, Pods } from '@orrery/api';
 import type { Pod } from '@orrery/api/types';
-import type { ApiClient } from '@orrery/client';
+import type { ApiClient, ObjectKey } from '@orrery/client';
 import { type FakeApi, createFakeApi } from '@orrery/client/testing';
 import { controllerOf } from '@orrery/controller';
+import { isAlreadyExists } from '@orrery/errors';
 import { type Clock, type Env, type Random, VirtualClock, createMetrics, seededRandom, silentLogger } from '@orrery/runtime';
 import { type ControllerManager, createControllerManager } from '../../component.ts';
+import type { CertificateSigner } from '../../certificates/signer.ts';
 import { guardedBy } from '../role-guard.ts';
+import { choreControllers, drawChores } from './chores.ts';
 import { Invariants } from './invariants.ts';
 import { type Link, type Write, createLink } from './link.ts';
 import { Machines } from './machines.ts';
 import { type Workload, drawWorkloads, namespace } from './workloads.ts';
 
-const controllers = ['namespace', 'replicaset', 'deployment', 'daemonset', 'statefulset', 'job', 'cronjob', 'garbage-collector', 'disruption', 'pod-garbage-collector', 'endpointslice'].map((name) => `${name}-controller`);
+const workloadControllers = ['namespace', 'replicaset', 'deployment', 'daemonset', 'statefulset', 'job', 'cronjob', 'garbage-collector', 'disruption', 'pod-garbage-collector', 'endpointslice'].map((name) => `${name}-controller`);
 
 interface Process {
   readonly manager: ControllerManager;
@@ -24,7 +27,17 @@ export interface WorldOptions {
   readonly seed: number;
   /** Stands between the link and the managers: to plant bugs that the invariants must find. */
   readonly sabotage?: (link: Link) => Link;
+  /** The controllers beside those of workloads, and what they have to do, in place of these. */
+  readonly chores?: boolean;
 }
+
+const nodes = 4;
+
+/** Plays the cluster's CA. */
+const signer: CertificateSigner = {
+  inspect: (request) => ({ commonName: `system:node:${request}`, organizations: ['system:nodes'], dnsNames: [], ipAddresses: [], emailAddresses: [], uris: [] }),
+  sign: (request) => `certificate of ${request}`,
+};
 
 /** How long users and faults are at work, and how long all may then take to be as it should. */
 const troubledMs = 150_000;
@@ -49,19 +62,20 @@ export class World {
   constructor(options: WorldOptions) {
     this.options = options;
     this.random = seededRandom(options.seed);
-    this.api = createFakeApi({ clock: this.clock, random: seededRandom(options.seed + 1) });
+    this.api = createFakeApi({ clock: this.clock, random: seededRandom(options.seed + 1), admit: (resource, object) => (resource.resource === 'subjectaccessreviews' ? ({ ...object, status: { allowed: true } } as typeof object) : object) });
     this.invariants = new Invariants({ api: this.api, clock: this.clock });
     this.rate = [0, 0.03, 0.1, 0.25][this.random.int(4)] ?? 0;
     this.mishapRate = this.random.int(2) ? 0 : 0.003;
-    this.machines = new Machines({ api: this.api, clock: this.clock, random: seededRandom(options.seed + 2), nodes: 4, mishaps: () => (this.troubled ? this.mishapRate : 0), onMishap: () => this.invariants.mishap() });
-    this.workloads = drawWorkloads(this.random);
+    const isHeard = (node: string): boolean => this.clock.monotonic() < troubledMs / 2 || !this.workloads.some(({ silent }) => silent?.includes(node));
+    this.machines = new Machines({ api: this.api, clock: this.clock, random: seededRandom(options.seed + 2), nodes, ...(options.chores ? { isHeard } : {}), mishaps: () => (this.troubled ? this.mishapRate : 0), onMishap: () => this.invariants.mishap() });
+    this.workloads = options.chores ? drawChores(this.random, nodes) : drawWorkloads(this.random);
   }
 
   /** Lives through the troubled time, then waits until all is as it should. Returns what is wrong. */
   async run(): Promise<string[]> {
     await this.api.create(Namespaces, { metadata: { name: namespace } });
     for (let i = 0; i < 2; i++) this.spawn();
-    for (const { companions = [], object, resource } of this.workloads) for (const one of [{ object, resource }, ...companions]) await this.api.create(one.resource, one.object);
+    for (const { companions = [], object, resource } of this.workloads) for (const one of [...companions, { object, resource }]) await this.api.create(one.resource, one.object).catch(ignoreExisting);
     while (this.clock.monotonic() < troubledMs) {
       await this.hazard();
       await this.live(1_000);
@@ -89,7 +103,7 @@ export class World {
     const env: Env = { clock, random: seededRandom(seed + 500), log: silentLogger, metrics: createMetrics() };
     const api = this.options.sabotage?.(link) ?? link;
     const apiAs = (account: string): ApiClient => guardedBy(account, api, (what) => void this.invariants.violations.push(what));
-    const manager = createControllerManager(env, { api, apiAs, identity: `m${this.born}` }, { controllers });
+    const manager = createControllerManager(env, { api, apiAs, identity: `m${this.born}`, rootCaPem: 'PEM', signer }, { controllers: [...(this.options.chores ? choreControllers : workloadControllers)] });
     void manager.start().catch(() => undefined);
     this.processes.push(Object.assign(process, { manager, link }));
   }
@@ -120,17 +134,18 @@ export class World {
     const workload = this.workloads[this.random.int(this.workloads.length)];
     const patch = workload?.change(this.random);
     if (!workload || !patch) return;
-    const name = workload.object.metadata?.name ?? '';
-    const before = this.api.find(workload.resource, name, namespace);
+    const key = keyOfWorkload(workload);
+    const before = this.api.find(workload.resource, key.name, key.namespace);
     if (!before) return;
     this.invariants.changing(before);
-    await this.api.patch(workload.resource, { namespace, name }, patch, { type: 'application/merge-patch+json' });
+    await this.api.patch(workload.resource, key, patch, { type: 'application/merge-patch+json' });
   }
 
   /** Jobs that a user left suspended would never end. */
   private async resume(): Promise<void> {
     for (const { object, resource } of this.workloads) {
-      if (resource.resource === 'jobs') await this.api.patch(resource, { namespace, name: object.metadata?.name ?? '' }, { spec: { suspend: false } }, { type: 'application/merge-patch+json' });
+      const name = object.metadata?.name ?? '';
+      if (resource.resource === 'jobs' && this.api.find(resource, name, namespace)) await this.api.patch(resource, { namespace, name }, { spec: { suspend: false } }, { type: 'application/merge-patch+json' });
     }
   }
 
@@ -145,13 +160,13 @@ export class World {
     const before = this.writes.length;
     for (let i = 0; i < 6; i++) await this.live(10_000);
     const busy = this.writes.slice(before).filter(({ resource }) => resource.resource !== Leases.resource && resource.resource !== 'events');
-    return busy.length ? [`${busy.length} writes with nothing to do, e.g. ${busy[0]?.verb} ${busy[0]?.resource.resource}`] : [];
+    return busy.length ? [`${busy.length} writes with nothing to do, e.g. ${busy[0]?.verb} ${busy[0]?.resource.resource} ${JSON.stringify(busy[0]?.before)} ${JSON.stringify(busy[0]?.after)}`] : [];
   }
 
   /** Everything that is owned goes with its namespace or its owner. */
   private async leftovers(): Promise<string[]> {
-    const [first] = this.workloads;
-    if (first) await this.api.delete(first.resource, { namespace, name: first.object.metadata?.name ?? '' }, { propagationPolicy: this.random.int(2) ? 'Foreground' : 'Background' });
+    const first = this.workloads.find(({ object, resource }) => object.metadata?.namespace === namespace && resource.resource !== 'configmaps' && this.api.find(resource, object.metadata.name ?? '', namespace));
+    if (first) await this.api.delete(first.resource, keyOfWorkload(first), { propagationPolicy: this.random.int(2) ? 'Foreground' : 'Background' });
     for (let i = 0; i < 12; i++) await this.live(5_000);
     const orphans = first ? this.dependents(first) : [];
     await this.api.delete(Namespaces, { name: namespace });
@@ -166,6 +181,15 @@ export class World {
     const pods: Pod[] = this.api.objects(Pods).filter((pod) => pod.metadata?.labels?.['app'] === app);
     return pods.map((pod) => `pod ${pod.metadata?.name} of ${controllerOf(pod)?.kind} ${controllerOf(pod)?.name} is left without owner`);
   }
+}
+
+function keyOfWorkload({ object: { metadata = {} } }: Workload): ObjectKey {
+  return { name: metadata.name ?? '', ...(metadata.namespace ? { namespace: metadata.namespace } : {}) };
+}
+
+/** Some things a controller may have made before. */
+function ignoreExisting(error: unknown): void {
+  if (!isAlreadyExists(error)) throw error;
 }
 
 function bound(clock: Clock): Clock {
