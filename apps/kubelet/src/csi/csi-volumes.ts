@@ -14,10 +14,15 @@ const timeoutMs = 120_000;
 const growthPeriodMs = 10_000;
 
 /** A CSI volume cannot be had now; the message is that of the FailedMount event. */
-export class CsiFault extends Error {}
+export class CsiFault extends Error {
+  /** All that is missing is that whoever attaches volumes does it. */
+  readonly awaitsAttachment: boolean;
 
-/** Whoever attaches volumes has not attached this one yet. */
-export class NotAttached extends CsiFault {}
+  constructor(message: string, options: { awaitsAttachment?: boolean } = {}) {
+    super(message);
+    this.awaitsAttachment = options.awaitsAttachment ?? false;
+  }
+}
 
 export interface CsiVolumesOptions {
   readonly clock: Clock;
@@ -87,7 +92,7 @@ export class CsiVolumes {
     const driver = this.driver(source.driver, (error) => failed('MountDevice', error));
     const kind = await this.driverObject(source.driver);
     this.use(source, pod);
-    const publishContext = await this.attached(source, kind).catch((error: unknown) => Promise.reject(new NotAttached(failed('WaitForAttach', error).message)));
+    const publishContext = await this.attached(source, kind).catch((error: unknown) => Promise.reject(new CsiFault(failed('WaitForAttach', error).message, { awaitsAttachment: true })));
     const capability = capabilityOf({ fsType: source.fsType ?? '', mountFlags: volume.spec?.mountOptions ?? [], accessMode: volume.spec?.accessModes?.[0] ?? '', group: driver.can.has('group') ? pod.spec?.securityContext?.fsGroup : undefined });
     const common = { volumeId: source.volumeHandle, publishContext, volumeCapability: capability };
     const staging = driver.can.has('stage') ? this.stagingPath(source) : '';

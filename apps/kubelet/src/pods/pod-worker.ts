@@ -9,7 +9,7 @@ import { type PodRuntime, type RuntimeContainer, type RuntimeSandbox, afterReset
 import { sandboxConfig } from '../runtime/sandbox-config.ts';
 import { knownStatus, podStatus } from '../status/pod-status.ts';
 import { qosClass } from '../status/qos-class.ts';
-import { NotAttached } from '../csi/csi-volumes.ts';
+import { CsiFault } from '../csi/csi-volumes.ts';
 import { ClaimFault } from '../volumes/claim-volume.ts';
 import type { MountedVolume } from '../volumes/volume-manager.ts';
 import type { Rejection } from './admission.ts';
@@ -324,9 +324,10 @@ export class PodWorker {
 
   private mountFailed(error: Error): void {
     const nowMs = this.context.env.clock.monotonic();
-    const isClaim = error instanceof ClaimFault || error instanceof NotAttached;
+    const awaitsAttachment = error instanceof CsiFault && error.awaitsAttachment;
+    const isClaim = error instanceof ClaimFault || awaitsAttachment;
     // Attaching takes its time: only one that lasts is told.
-    if (error instanceof NotAttached && this.nextClaimEventMs === 0) this.nextClaimEventMs = nowMs + claimEventMs;
+    if (awaitsAttachment && this.nextClaimEventMs === 0) this.nextClaimEventMs = nowMs + claimEventMs;
     if (!isClaim || nowMs >= this.nextClaimEventMs) {
       if (isClaim) this.nextClaimEventMs = nowMs + claimEventMs;
       this.context.events.event(Pods, this.pod, { type: 'Warning', reason: 'FailedMount', message: error.message });
