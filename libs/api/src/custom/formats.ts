@@ -3,7 +3,7 @@ import { dns1123Label, dns1123Subdomain } from '../validation/names.ts';
 const octet = '(?:25[0-5]|2[0-4]\\d|1?\\d?\\d)';
 const ipv4 = new RegExp(`^${octet}(?:\\.${octet}){3}$`);
 const rfc3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:[Zz]|[+-]\d{2}:?\d{2})$/;
-const durationPart = /^\s*(\d+(?:\.\d+)?)\s*([A-Za-zµμ]+)/;
+const durationPart = /^\s*(\d+(?:\.\d+)?)\s*([A-Za-z\u00b5\u03bc]+)/;
 const durationUnits = new Set(['ns', 'nano', 'us', 'µs', 'μs', 'micro', 'ms', 'milli', 's', 'sec', 'm', 'min', 'h', 'hr', 'hour', 'd', 'day', 'w', 'wk', 'week', 'nanoseconds', 'microseconds', 'milliseconds', 'seconds', 'secs', 'second', 'minutes', 'mins', 'minute', 'hours', 'hrs', 'days', 'weeks', 'wks']);
 
 function isIpv6(text: string): boolean {

@@ -23,7 +23,8 @@ export function parseTimestamp(text: string): CelTimestamp | undefined {
 const offsetSeconds = (zone: string): number => (zone.startsWith('-') ? -1 : 1) * (Number(zone.slice(-5, -3)) * 3600 + Number(zone.slice(-2)) * 60);
 
 const unitNs: Readonly<Record<string, bigint>> = { h: 3600n * second, m: 60n * second, s: second, ms: million, us: 1000n, 'µs': 1000n, 'μs': 1000n, ns: 1n };
-const durationPart = /(\d+)(?:\.(\d*))?(h|ms|m|s|us|µs|μs|ns)|\.(\d+)(h|ms|m|s|us|µs|μs|ns)/gy;
+// Both letters that stand for micro. Escaped: one wide character, and the text of a whole bundle is read as wide characters (1.5 MB more are resident).
+const durationPart = /(\d+)(?:\.(\d*))?(h|ms|m|s|us|\u00b5s|\u03bcs|ns)|\.(\d+)(h|ms|m|s|us|\u00b5s|\u03bcs|ns)/gy;
 const maxDuration = 2n ** 63n;
 
 /** Go's durations: `1h30m`, `-1.5s`, `0`; undefined for anything else and for what 64 bits of nanoseconds do not hold. */
