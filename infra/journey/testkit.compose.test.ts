@@ -14,9 +14,13 @@ const boundMs = 120_000;
 
 let engine: DockerEngine;
 let home: string;
+/** What somebody else's tests have left, or use at the moment. */
+let others: readonly string[];
 beforeAll(async () => {
   engine = await startEngine();
   home = mkdtempSync(join(tmpdir(), 'orrery-testkit-'));
+  others = [];
+  others = await left();
 }, 120_000);
 afterAll(async () => {
   rmSync(home, { recursive: true, force: true });
@@ -29,11 +33,12 @@ async function docker(...args: string[]): Promise<string> {
   return stdout.trim();
 }
 
-/** What there is of clusters of tests. */
+/** What there is of the clusters of these tests. */
 async function left(): Promise<string[]> {
   const listed = [['ps', '-aq', '--filter', 'name=orrery-test'], ['network', 'ls', '-q', '--filter', 'name=orrery-test'], ['volume', 'ls', '-q', '--filter', 'name=orrery-test']];
   const found = await Promise.all(listed.map((args) => docker(...args)));
-  return [...found.flatMap((text) => text.split('\n').filter(Boolean)), ...readdirSync(home).filter((file) => file.startsWith('orrery-compose-'))];
+  const all = [...found.flatMap((text) => text.split('\n').filter(Boolean)), ...readdirSync(home).filter((file) => file.startsWith('orrery-compose-'))];
+  return all.filter((name) => !others.includes(name));
 }
 
 /** A process of a test that drives a cluster of containers. */
