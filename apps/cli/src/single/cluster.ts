@@ -4,7 +4,7 @@ import { type ChaosWorld, DiskFaults, faultyDisk } from '@orrery/chaos';
 import { cloudSchema, createCloud } from '@orrery/cloud/component';
 import { createCloudControllerManager } from '@orrery/cloud-controller-manager/component';
 import { createCsiDisk, createDiskNode } from '@orrery/csi-disk/component';
-import { directoryVolumeHost } from '@orrery/cri';
+import { type VolumeHost, directoryVolumeHost } from '@orrery/cri';
 import { type ApiClient } from '@orrery/client';
 import { createControllerManager, secretTokenSigner } from '@orrery/controller-manager/component';
 import { addressAfter, coreDnsSchema, createCoreDns, createScaledDns } from '@orrery/coredns/component';
@@ -51,6 +51,7 @@ class SingleCluster implements Cluster {
   private readonly diskFaults = new DiskFaults();
   private cloudIsDown = false;
   private cloudChannel: Channel | undefined;
+  private diskNodes: { readonly env: Env; readonly api: ApiClient; readonly usage: VolumeHost['usage'] } | undefined;
 
   constructor(options: ClusterOptions) {
     this.options = options;
@@ -246,9 +247,9 @@ class SingleCluster implements Cluster {
   /** The driver of the cloud's disks on a node of this process. */
   private diskNode(name: string, { disks }: NodeFiles): ReadonlyMap<string, readonly ServedService[]> {
     if (!this.cloudChannel) throw new Error('nodes come after the cloud');
-    const env = this.env('csi-disk');
-    const { usage } = directoryVolumeHost({ stamp: () => `${env.clock.now()}` });
-    return createDiskNode(env, { api: this.client('system:csi-disk', ['orrery:components']), cloud: this.cloudChannel }, { name, mounts: disks, usage });
+    // Thousands of nodes share what is the same for all.
+    const { env, api, usage } = (this.diskNodes ??= { env: this.env('csi-disk'), api: this.client('system:csi-disk', ['orrery:components']), usage: directoryVolumeHost({ stamp: () => '' }).usage });
+    return createDiskNode(env, { api, cloud: this.cloudChannel }, { name, mounts: disks, usage });
   }
 
   private coreDns(): Component {
