@@ -200,16 +200,16 @@ describe('the loss of any container in the compose layout', () => {
   });
 
   it('of a leader is covered by its standby', async () => {
-    for (const [component, lease] of [['scheduler', 'kube-scheduler'], ['controller-manager', 'kube-controller-manager'], ['cloud-controller-manager', 'cloud-controller-manager']] as const) {
-      const candidates = [component, `${component}-standby`];
-      const leader = await cluster.holder(lease, candidates);
-      await cluster.pause(leader);
-      try {
-        await eventually(async () => (await cluster.holder(lease, candidates)) !== leader, { what: `another ${component} leads`, withinMs: boundMs, everyMs: 500 });
-        await survives(`${component} hangs`, () => Promise.resolve());
-      } finally {
-        await cluster.resume(leader);
-      }
+    const kinds = ['scheduler', 'controller-manager', 'cloud-controller-manager'] as const;
+    const holder = (kind: (typeof kinds)[number]): Promise<string> => cluster.holder(kind === 'cloud-controller-manager' ? kind : `kube-${kind}`, [kind, `${kind}-standby`]);
+    const leaders: [(typeof kinds)[number], string][] = [];
+    for (const kind of kinds) leaders.push([kind, await holder(kind)]);
+    for (const [, leader] of leaders) await cluster.pause(leader);
+    try {
+      for (const [kind, leader] of leaders) await eventually(async () => (await holder(kind)) !== leader, { what: `another ${kind} leads`, withinMs: boundMs, everyMs: 500 });
+      await survives('all leaders hang', () => Promise.resolve());
+    } finally {
+      for (const [, leader] of leaders) await cluster.resume(leader);
     }
   });
 
