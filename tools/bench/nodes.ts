@@ -50,7 +50,7 @@ async function fill(api: ApiClient, pods: number): Promise<number> {
     });
   }
   const ready = async (): Promise<boolean> => (await api.list(Deployments, { namespace })).items.reduce((sum, { status }) => sum + (status?.readyReplicas ?? 0), 0) >= pods;
-  return secondsUntil(`${pods} pods`, ready, { began, everyMs: 100 });
+  return secondsUntil(`${pods} pods`, ready, { began, everyMs: 100, limitMs: 1_800_000 });
 }
 
 /** Share of a core that the process uses while nothing is asked of it. */
