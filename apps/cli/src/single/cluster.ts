@@ -11,7 +11,7 @@ import { addressAfter, coreDnsSchema, createCoreDns, createScaledDns } from '@or
 import { createIngress, ingressSchema } from '@orrery/ingress/component';
 import { type KubeProxy, createKubeProxy } from '@orrery/kube-proxy/component';
 import { createMetricsServer, metricsServerSchema, serviceDnsName } from '@orrery/metrics-server/component';
-import { type Pki, appendState, balancerNetwork, clusterServerName, componentIdentity, createHttpClient, createReverseProxy, csrSigner, dialHost, ensurePki, exposeNodePorts, folderContents, frontProxyName, hostDns, nodeDisk, realRandom, serveGrpc, serveHttp, verifyHtpasswd } from '@orrery/node-io';
+import { type Pki, appendState, balancerNetwork, clusterServerName, componentIdentity, createHttpClient, createReverseProxy, csrSigner, dialHost, ensurePki, exposeNodePorts, folderContents, frontProxyName, hostDns, managedNginx, nginxInstalled, nodeDisk, realRandom, serveGrpc, serveHttp, verifyHtpasswd } from '@orrery/node-io';
 import type { Channel, ServedService } from '@orrery/rpc';
 import { type Component, type Env, resolveConfig, stopAll } from '@orrery/runtime';
 import { createStore } from '@orrery/store/component';
@@ -23,6 +23,7 @@ import { type ComponentLogs, createComponentLogs } from '../component-logs.ts';
 import { ensureEncryptionConfig } from '../encryption-config.ts';
 import { extraSettings } from '../extra-config.ts';
 import { loadBalancerRange } from '../load-balancer-range.ts';
+import { UserError } from '../user-error.ts';
 import { network, podRange } from './addresses.ts';
 import { dnsAnswers, nodesReady } from './readiness.ts';
 import type { NodeControl } from './added-nodes.ts';
@@ -282,16 +283,20 @@ class SingleCluster implements Cluster {
 
   private ingress(): Component {
     const { stack, detach } = this.infra.attach({ ips: [network.ingress] });
-    const config = resolveConfig(ingressSchema, [{ httpPort: 8080, httpsPort: 8443 }]);
+    const config = resolveConfig(ingressSchema, [{ httpPort: 8080, httpsPort: 8443 }, extraSettings('ingress', this.options.extra)]);
+    const env = this.env('ingress');
+    const fallbackCertificate = { cert: this.pki.serverCert, key: this.pki.serverKey };
+    if (config.dataPlane === 'nginx' && !nginxInstalled()) throw new UserError('--extra-config ingress.data-plane=nginx needs the program nginx, which is not installed');
+    const nginx = config.dataPlane === 'nginx' ? { nginx: managedNginx({ ...config, fallbackCertificate, dial: (to) => stack.dial(to), log: (line) => env.log.info(line, { program: 'nginx' }) }) } : {};
     const proxy = createReverseProxy({
       host: config.host,
       httpPort: config.httpPort,
       httpsPort: config.httpsPort,
       anyPortIfTaken: true,
-      fallbackCertificate: { cert: this.pki.serverCert, key: this.pki.serverKey },
+      fallbackCertificate,
       dial: (to) => stack.dial(to),
     });
-    const ingress = createIngress(this.env('ingress'), { api: this.client('system:ingress', ['orrery:components']), proxy, verify: verifyHtpasswd }, config);
+    const ingress = createIngress(env, { api: this.client('system:ingress', ['orrery:components']), proxy, verify: verifyHtpasswd, streams: balancerNetwork(stack), ...nginx }, config);
     return around(ingress, { started: () => Object.assign(this.found, { 'ingress-http': ingress.endpoints().http, 'ingress-https': ingress.endpoints().https }), stopped: detach });
   }
 }
