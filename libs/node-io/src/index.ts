@@ -29,6 +29,7 @@ export * from './grpc-dialer.ts';
 export * from './grpc-listener.ts';
 export * from './journal-file.ts';
 export * from './lean-heap.ts';
+export * from './returned-memory.ts';
 export * from './append-state.ts';
 export * from './balancer-network.ts';
 export * from './blob-folder.ts';

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { basename, resolve } from 'node:path';
-import { stopSignal, whenAborted } from '@orrery/node-io';
+import { returnMemoryWhenQuiet, stopSignal, whenAborted } from '@orrery/node-io';
 import { type Cluster, type ClusterOptions, replaceable } from '../cluster.ts';
 import { type DataDir, clearState, dataDir, defaultDataDir, prepareDataDir, processStart, runningCluster, writeState } from '../data-dir.ts';
 import { type ChaosHost, createChaosHost } from '../chaos/chaos-host.ts';
@@ -135,6 +135,7 @@ async function runForeground(dir: DataDir, options: UpOptions): Promise<void> {
     publishState(dir, cluster, options, true);
     const seconds = (performance.now() - began) / 1000;
     process.stdout.write(nextSteps({ dir, seconds, kubeconfig: resolve(options.kubeconfig ?? dir.kubeconfig), endpoints: cluster.endpoints(), foreground: true }));
+    returnMemoryWhenQuiet();
     await whenAborted(stop);
     process.stdout.write('Stopping …\n');
   } catch (error) {
