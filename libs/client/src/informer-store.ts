@@ -72,13 +72,12 @@ export class IndexedStore<T extends KubeObject> implements ObjectStore<T> {
   }
 
   /** Stores an object and returns what it replaces. */
-  set(object: T): T | undefined {
-    const key = keyOf(object);
+  set(object: T, key: string = keyOf(object)): T | undefined {
     const old = this.objects.get(key);
     this.objects.set(key, object);
     for (const index of this.indexes.values()) {
-      if (old) remove(index, key, old);
-      insert(index, key, object);
+      if (old) replace(index, key, { old, object });
+      else insert(index, key, object);
     }
     return old;
   }
@@ -104,6 +103,18 @@ function insert<T>(index: Index<T>, key: string, object: T): void {
     if (!found) index.values.set(value, (found = new Map()));
     found.set(key, object);
   }
+}
+
+/** Most changes leave an object where it was. */
+function replace<T>(index: Index<T>, key: string, { old, object }: { old: T; object: T }): void {
+  const before = index.of(old);
+  const after = index.of(object);
+  if (before.length !== after.length || before.some((value, i) => value !== after[i])) {
+    remove(index, key, old);
+    insert(index, key, object);
+    return;
+  }
+  for (const value of after) index.values.get(value)?.set(key, object);
 }
 
 function remove<T>(index: Index<T>, key: string, object: T): void {

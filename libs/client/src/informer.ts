@@ -143,9 +143,10 @@ class ListWatch<T extends KubeObject> {
 
   private upsert(raw: T): void {
     const object = this.options.transform ? this.options.transform(raw) : raw;
-    const known = this.store.get(keyOf(object));
+    const key = keyOf(object);
+    const known = this.store.get(key);
     if (known && known.metadata?.resourceVersion === object.metadata?.resourceVersion) return;
-    this.store.set(object);
+    this.store.set(object, key);
     if (known) this.notify((handlers) => handlers.update?.(object, known));
     else this.notify((handlers) => handlers.add?.(object));
   }
