@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeAt, encodeForStorage } from './encoding.ts';
 
@@ -13,5 +14,26 @@ describe('an object encoded for its key', () => {
     const value = encodeAt(key, object('x'.repeat(5000)));
     expect(value.buffer.byteLength).toBe(key.length + value.length);
     expect(Buffer.from(value.buffer as ArrayBuffer, 0, value.byteOffset).toString()).toBe(key);
+  });
+});
+
+describe('the text of an object', () => {
+  const entry = fc.record({ manager: fc.string(), operation: fc.constantFrom('Update', 'Apply'), fieldsV1: fc.oneof(fc.constant({ 'f:spec': { '.': {} } }), fc.json().map((text) => JSON.parse(text) as unknown)), subresource: fc.constantFrom('status', 'a"b') }, { requiredKeys: [] });
+  const member = fc.oneof(fc.constant(undefined), fc.jsonValue());
+
+  it('is that of its members, canonical head first, without its version', () => {
+    fc.assert(
+      fc.property(fc.record({ spec: member, data: member, 'a"b': member, name: fc.string(), managedFields: fc.oneof(fc.constant(undefined), fc.array(entry, { maxLength: 3 })) }), ({ name, managedFields, ...rest }) => {
+        const text = encodeForStorage({ ...rest, metadata: { resourceVersion: '7', name, managedFields }, apiVersion: 'v1', kind: 'Thing' } as never).toString();
+        expect(text.startsWith('{"kind":"Thing","apiVersion":"v1","metadata":{')).toBe(true);
+        expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify({ ...rest, kind: 'Thing', apiVersion: 'v1', metadata: { name, managedFields } })));
+      }),
+    );
+  });
+
+  it('may have no metadata, or an odd one', () => {
+    expect(encodeForStorage({ kind: 'A', apiVersion: 'v1' } as never).toString()).toBe('{"kind":"A","apiVersion":"v1","metadata":{}}');
+    expect(encodeForStorage({ kind: 'A', apiVersion: 'v1', metadata: { managedFields: [] } } as never).toString()).toBe('{"kind":"A","apiVersion":"v1","metadata":{"managedFields":[]}}');
+    expect(encodeForStorage({ kind: 'A', apiVersion: 'v1', metadata: { managedFields: null, resourceVersion: '1' } } as never).toString()).toBe('{"kind":"A","apiVersion":"v1","metadata":{"managedFields":null}}');
   });
 });

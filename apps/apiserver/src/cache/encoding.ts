@@ -1,5 +1,5 @@
 import { definitionFor } from '@orrery/api';
-import { type KubeObject, hasLongIntegers, parseExactly } from '@orrery/apimachinery';
+import { type KubeObject, hasLongIntegers, type ManagedFieldsEntry, managersText, parseExactly } from '@orrery/apimachinery';
 
 /** Kind and apiVersion first, then metadata: the form that `spliceVersion` needs, so bytes are encoded once. */
 const head = /^\{"(?:kind|apiVersion)":"[^"\\]*","(?:kind|apiVersion)":"[^"\\]*","metadata":\{/;
@@ -11,10 +11,22 @@ export function encodeForStorage(object: KubeObject): Buffer {
   return Buffer.from(textForStorage(object));
 }
 
+/** Members one after the other: to put them together in the order of storage first would be to copy them all. */
 function textForStorage(object: KubeObject): string {
-  const { kind, apiVersion, metadata, ...rest } = object;
-  const { resourceVersion: _, ...meta } = metadata ?? {};
-  return JSON.stringify({ kind, apiVersion, metadata: meta, ...rest });
+  const { kind, apiVersion, metadata } = object;
+  let text = `{"kind":${JSON.stringify(kind ?? '')},"apiVersion":${JSON.stringify(apiVersion ?? '')},"metadata":${metadataText(metadata ?? {})}`;
+  for (const name in object) {
+    if (name === 'kind' || name === 'apiVersion' || name === 'metadata') continue;
+    const member = JSON.stringify((object as Record<string, unknown>)[name]);
+    if (member !== undefined) text += `,${JSON.stringify(name)}:${member}`;
+  }
+  return `${text}}`;
+}
+
+function metadataText({ resourceVersion: _, managedFields, ...rest }: NonNullable<KubeObject['metadata']> & { managedFields?: unknown }): string {
+  if (!Array.isArray(managedFields)) return JSON.stringify(managedFields === undefined ? rest : { ...rest, managedFields });
+  const text = JSON.stringify(rest).slice(0, -1);
+  return `${text}${text === '{' ? '' : ','}"managedFields":${managersText(managedFields as ManagedFieldsEntry[])}}`;
 }
 
 /** Values up to this size are copied into memory that they share with others. */

@@ -37,6 +37,11 @@ function placeOf(from: Place | undefined, element: string, below: FieldSet, room
   return { from, element, below, steps: undefined, set: undefined, room, isPassing: false };
 }
 
+const shared = new WeakSet<object>();
+
+/** Is it a set that many objects share? */
+export const isShared = (set: object): boolean => shared.has(set);
+
 /** A place to which nobody comes twice. */
 const passing = (from: Place, element: string, below: FieldSet): Place => ({ from, element, below, steps: undefined, set: undefined, room: 0, isPassing: true });
 
@@ -54,7 +59,9 @@ function setAt(end: Place): FieldSet {
   places.sort((a, b) => (a.element < b.element ? -1 : 1));
   const set: FieldSetBuilder = {};
   for (const { element, below } of places) set[element] = below as FieldSetBuilder;
-  return end.isPassing ? set : Object.freeze(set);
+  if (end.isPassing) return set;
+  shared.add(set);
+  return Object.freeze(set);
 }
 
 /**

@@ -1,6 +1,7 @@
 import { decodeFieldSet, emptyFieldSet, type FieldSet, isEmptySet } from './field-set.ts';
 import { encoding, isKnown, union } from './field-set-memory.ts';
 import { pool } from './added-fields.ts';
+import { isShared } from './field-set-pool.ts';
 
 /** An entry of `metadata.managedFields`. */
 export interface ManagedFieldsEntry {
@@ -125,4 +126,28 @@ export function describeManager(manager: Manager): string {
   const subresource = manager.subresource === '' ? '' : ` with subresource ${JSON.stringify(manager.subresource)}`;
   const version = manager.operation === 'Update' ? ` using ${manager.apiVersion}` : '';
   return `${JSON.stringify(manager.name)}${subresource}${version}`;
+}
+
+const texts = new WeakMap<object, string>();
+
+/** The JSON of `fieldsV1`; of sets that objects share it is made once. */
+function fieldsText(fields: unknown): string | undefined {
+  if (typeof fields !== 'object' || fields === null || !isShared(fields)) return JSON.stringify(fields);
+  let text = texts.get(fields);
+  if (text === undefined) texts.set(fields, (text = JSON.stringify(fields)));
+  return text;
+}
+
+function entryText(entry: ManagedFieldsEntry): string {
+  const { fieldsV1, subresource, ...head } = entry;
+  const fields = fieldsText(fieldsV1);
+  if (fields === undefined) return JSON.stringify(entry);
+  const start = JSON.stringify(head).slice(0, -1);
+  const end = subresource === undefined ? '' : `,"subresource":${JSON.stringify(subresource)}`;
+  return `${start}${start === '{' ? '' : ','}"fieldsV1":${fields}${end}}`;
+}
+
+/** `metadata.managedFields` as JSON: a good part of the text of an object. */
+export function managersText(entries: readonly ManagedFieldsEntry[]): string {
+  return `[${entries.map(entryText).join(',')}]`;
 }
