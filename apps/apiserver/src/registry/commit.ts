@@ -205,5 +205,10 @@ function isOutdated(kind: KindDescriptor, old: Entry | undefined): boolean {
 
 /** Equal but for the resourceVersion: then nothing is written. */
 function sameContent(draft: KubeObject, current: Entry): boolean {
-  return deepEqual(versioned(draft, current.revision), current.object);
+  const now = draft as Readonly<Record<string, unknown>>;
+  const before = current.object as Readonly<Record<string, unknown>>;
+  // Metadata last: of it there would be a copy to make.
+  for (const name in now) if (name !== 'metadata' && !deepEqual(now[name], before[name])) return false;
+  for (const name in before) if (before[name] !== undefined && now[name] === undefined) return false;
+  return deepEqual({ ...draft.metadata, resourceVersion: String(current.revision) }, before['metadata']);
 }
