@@ -10,7 +10,7 @@ import * as work from './kubectl-work.ts';
 import * as write from './kubectl-write.ts';
 import { type Line, play } from './transcript.ts';
 
-/** Every command and flag that reaches the server, with every kubectl at hand; ORRERY_KUBECTL_MINORS=32,33 chooses some. */
+/** Every command and flag that reaches the server, with every kubectl at hand; ORRERY_KUBECTL_MINORS=32,33 chooses some, as `npm test` does. */
 const wanted = process.env['ORRERY_KUBECTL_MINORS']?.split(',').map(Number);
 const programs = findKubectls().filter(({ minor }) => minor >= 27 && (wanted?.includes(minor) ?? true));
 const chosen = [...new Map(programs.map((program) => [program.minor, program])).values()];
