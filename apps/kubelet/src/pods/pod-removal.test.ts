@@ -1,17 +1,18 @@
-import { Pods } from '@orrery/api';
-import { expect, test } from 'vitest';
-import { container, fixture } from '../testing.ts';
+import type { Pod } from '@orrery/api/types';
+import { VirtualClock } from '@orrery/runtime';
+import { expect, it } from 'vitest';
+import type { KubeletContext } from '../kubelet-context.ts';
+import { deleteFromApi } from './pod-removal.ts';
 
-test('of a pod that has vanished the API server is told nothing, and nothing stays on the node', async () => {
-  const f = fixture();
-  await f.kubelet.start();
-  await f.create('p', { containers: [container('app')] });
-  await f.clock.advance(1_000);
-  expect(f.cri.containers.size).toBe(1);
-  const before = f.api.requests.length;
-  await f.api.delete(Pods, { namespace: 'default', name: 'p' }, { gracePeriodSeconds: 0 });
-  await f.clock.advance(60_000);
-  const told = f.api.requests.slice(before + 1).filter(({ resource, verb }) => resource.resource === 'pods' && verb !== 'watch' && verb !== 'list');
-  expect([told, f.cri.containers.size, [...f.kubelet.pods.list()].length]).toEqual([[], 0, 0]);
-  await f.kubelet.stop();
+const pod = (owner?: string): Pod => ({ metadata: { name: 'a', namespace: 'b', uid: 'u', ...(owner ? { ownerReferences: [{ apiVersion: 'apps/v1', kind: owner, name: 'o', uid: 'o', controller: true }] } : {}) } });
+
+it.each([['StatefulSet', 250], ['ReplicaSet', 0], [undefined, 0]] as const)('shows the pod of a %s for %i ms after its end, for those who wait for it by name', async (owner, ms) => {
+  const clock = new VirtualClock();
+  const from = clock.monotonic();
+  let at: number | undefined;
+  const api = { delete: () => Promise.resolve(void (at = clock.monotonic() - from)) };
+  const done = deleteFromApi({ api, env: { clock } } as unknown as KubeletContext, pod(owner));
+  await clock.advance(1000);
+  await done;
+  expect(at).toBe(ms);
 });

@@ -5,9 +5,19 @@ import type { KubeletContext } from '../kubelet-context.ts';
 import { podLogDirectory } from '../runtime/sandbox-config.ts';
 import { nameOf, namespaceOf, uidOf } from './pod-spec.ts';
 
+/**
+ * How long a pod of a StatefulSet is still shown after its end. kubectl, told to delete it, gets it, then lists by its name and waits for
+ * what it found to go: a successor that is there by then is taken for it, and kubectl waits for ever. Emulated containers
+ * end within milliseconds, which makes likely what takes a second elsewhere.
+ */
+const shownMs = 250;
+
+const hasSuccessor = ({ metadata }: Pod): boolean => metadata?.ownerReferences?.some(({ controller, kind }) => controller && kind === 'StatefulSet') ?? false;
+
 /** The last step of a deletion: nothing of the pod runs any more. A pod that is gone, or another of its name, is fine. */
-export async function deleteFromApi({ api }: KubeletContext, pod: Pod): Promise<void> {
+export async function deleteFromApi({ api, env }: KubeletContext, pod: Pod): Promise<void> {
   const key = { namespace: namespaceOf(pod), name: nameOf(pod) };
+  if (hasSuccessor(pod)) await env.clock.sleep(shownMs);
   try {
     await api.delete(Pods, key, { gracePeriodSeconds: 0, preconditions: { uid: uidOf(pod) } });
   } catch (error) {
