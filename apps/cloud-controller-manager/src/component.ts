@@ -1,5 +1,5 @@
-import { type ApiClient, createEventRecorder, createInformerFactory, createLeaderElection } from '@orrery/client';
-import { type AnyController, runController } from '@orrery/controller';
+import { type ApiClient, createLeaderElection } from '@orrery/client';
+import { type AnyController, runTerm, type Term } from '@orrery/controller';
 import type { Channel } from '@orrery/rpc';
 import { type Component, ConfigError, type Env, resolveConfig } from '@orrery/runtime';
 import { type CloudControllerManagerConfig, cloudControllerManagerSchema, periodMs } from './config.ts';
@@ -28,11 +28,6 @@ function controllers(cloud: Channel, config: CloudControllerManagerConfig): read
   return all.filter((one) => enabled(one) && (one.name !== 'node-route-controller' || config.configureCloudRoutes));
 }
 
-/** One term of leading: caches and workers. */
-interface Term {
-  stop(): Promise<void>;
-}
-
 export interface CloudControllerManagerDeps {
   readonly api: ApiClient;
   readonly cloud: Channel;
@@ -50,27 +45,7 @@ export function createCloudControllerManager(env: Env, deps: CloudControllerMana
   let term: Promise<Term> | undefined;
   let serving = false;
 
-  const begin = async (signal?: AbortSignal): Promise<Term> => {
-    const informers = createInformerFactory({ api, env });
-    const running = wanted.map((definition) => {
-      const events = createEventRecorder(env, { api, component: definition.eventSource ?? definition.name });
-      return { controller: runController(definition, { env, api, informers, events }), events };
-    });
-    const stop = async (): Promise<void> => {
-      await Promise.all(running.map(({ controller }) => controller.stop()));
-      await Promise.all(running.map(({ events }) => events.flush()));
-      informers.stop();
-    };
-    informers.start();
-    try {
-      await informers.whenSynced(signal);
-    } catch (error) {
-      await stop();
-      throw error;
-    }
-    for (const { controller } of running) controller.start();
-    return { stop };
-  };
+  const begin = (signal?: AbortSignal): Promise<Term> => runTerm(env, { api, controllers: wanted, signal });
   const end = async (): Promise<void> => {
     const was = term;
     term = undefined;

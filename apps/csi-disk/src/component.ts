@@ -1,6 +1,6 @@
 import { Nodes } from '@orrery/api';
-import { type ApiClient, createEventRecorder, createInformerFactory, createLeaderElection } from '@orrery/client';
-import { type AnyController, runController } from '@orrery/controller';
+import { type ApiClient, createLeaderElection } from '@orrery/client';
+import { type AnyController, runTerm, type Term } from '@orrery/controller';
 import type { NodeMounts } from '@orrery/cri';
 import { type Channel, type ServedService, inMemoryChannel } from '@orrery/rpc';
 import { type Component, type Env, resolveConfig } from '@orrery/runtime';
@@ -31,31 +31,13 @@ export function createCsiDisk(env: Env, { api, cloud, identity }: CsiDiskDeps, s
   const config: CsiDiskConfig = { ...resolveConfig(csiDiskSchema, []), ...settings };
   const driver = inMemoryChannel([identityService(), controllerService(cloud)]);
   const controllers: readonly AnyController[] = [provisioner(driver, config), attacher(driver, config), resizer(driver, config), snapshotController(config), contentController(driver, config)];
-  let term: Promise<{ stop(): Promise<void> }> | undefined;
+  let term: Promise<Term> | undefined;
   let stopping = new AbortController();
   let serving = false;
 
-  const begin = async (signal: AbortSignal): Promise<{ stop(): Promise<void> }> => {
+  const begin = async (signal: AbortSignal): Promise<Term> => {
     await ensureClusterObjects(env, { api, classes: config.storageClass, signal });
-    const informers = createInformerFactory({ api, env });
-    const running = controllers.map((definition) => {
-      const events = createEventRecorder(env, { api, component: definition.eventSource ?? definition.name });
-      return { controller: runController(definition, { env, api, informers, events }), events };
-    });
-    const stop = async (): Promise<void> => {
-      await Promise.all(running.map(({ controller }) => controller.stop()));
-      await Promise.all(running.map(({ events }) => events.flush()));
-      informers.stop();
-    };
-    informers.start();
-    try {
-      await informers.whenSynced(signal);
-    } catch (error) {
-      await stop();
-      throw error;
-    }
-    for (const { controller } of running) controller.start();
-    return { stop };
+    return runTerm(env, { api, controllers, signal });
   };
   const lead = (signal: AbortSignal): void => {
     term = begin(signal);

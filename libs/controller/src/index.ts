@@ -4,5 +4,6 @@ export * from './doubts.ts';
 export * from './expectations.ts';
 export * from './owners.ts';
 export * from './run-controller.ts';
+export * from './run-term.ts';
 export * from './slow-start.ts';
 export * from './write-fence.ts';
