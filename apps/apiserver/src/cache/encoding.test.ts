@@ -35,5 +35,6 @@ describe('the text of an object', () => {
     expect(encodeForStorage({ kind: 'A', apiVersion: 'v1' } as never).toString()).toBe('{"kind":"A","apiVersion":"v1","metadata":{}}');
     expect(encodeForStorage({ kind: 'A', apiVersion: 'v1', metadata: { managedFields: [] } } as never).toString()).toBe('{"kind":"A","apiVersion":"v1","metadata":{"managedFields":[]}}');
     expect(encodeForStorage({ kind: 'A', apiVersion: 'v1', metadata: { managedFields: null, resourceVersion: '1' } } as never).toString()).toBe('{"kind":"A","apiVersion":"v1","metadata":{"managedFields":null}}');
+    expect(encodeForStorage({ kind: 'A', apiVersion: 'v1', metadata: { managedFields: [null, 1, {}] } } as never).toString()).toBe('{"kind":"A","apiVersion":"v1","metadata":{"managedFields":[null,1,{}]}}');
   });
 });

@@ -138,7 +138,9 @@ function fieldsText(fields: unknown): string | undefined {
   return text;
 }
 
-function entryText(entry: ManagedFieldsEntry): string {
+function entryText(entry: ManagedFieldsEntry | null | undefined): string {
+  // What somebody else has stored may be anything.
+  if (typeof entry !== 'object' || entry === null) return JSON.stringify(entry) ?? 'null';
   const { fieldsV1, subresource, ...head } = entry;
   const fields = fieldsText(fieldsV1);
   if (fields === undefined) return JSON.stringify(entry);
