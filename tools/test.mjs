@@ -2,7 +2,7 @@
 // and why, and ends with one plain line: `N passed, N failed, N skipped`.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -11,6 +11,8 @@ const env = { ...process.env, PATH: `${bin}:${process.env.PATH}`, NX_DAEMON: 'fa
 delete env.NODE_EXTRA_CA_CERTS;
 const totals = { passed: 0, failed: 0, skipped: 0 };
 const notes = [];
+/** What failed, told again at the very end: the output before it is long, and a log that was cut keeps its end. */
+const failures = [];
 
 function seconds(began) {
   return `${((performance.now() - began) / 1000).toFixed(1)} s`;
@@ -18,6 +20,20 @@ function seconds(began) {
 
 /** The kubectls of all these releases take nine minutes through every command: the oldest, the newest and two between are a fair sample. */
 const sampledMinors = '27,30,32,33';
+
+function lastLines(text, count) {
+  return text.trimEnd().split('\n').slice(-count).join('\n');
+}
+
+/** Name, file and the head of the message of each test that failed in a report of vitest. */
+function failed(name, testResults) {
+  for (const file of testResults) {
+    const where = `${name}: ${relative(root, file.name)}`;
+    const tests = file.assertionResults.filter((test) => test.status === 'failed');
+    for (const test of tests) failures.push(`${where} > ${test.fullName}\n${(test.failureMessages ?? []).join('\n').split('\n').slice(0, 25).join('\n')}`);
+    if (file.status === 'failed' && tests.length === 0) failures.push(`${where}\n${(file.message ?? '').split('\n').slice(0, 25).join('\n')}`);
+  }
+}
 
 /** Runs one step; a failure counts as one failed test. Returns whether it succeeded. */
 function step(name, command, args, options = {}) {
@@ -27,7 +43,10 @@ function step(name, command, args, options = {}) {
   const ok = result.status === 0;
   if (!ok && options.quiet) process.stdout.write(`${result.stdout ?? ''}${result.stderr ?? ''}`);
   process.stdout.write(`== ${name}: ${ok ? 'done' : 'FAILED'} in ${seconds(began)}\n`);
-  if (options.counts !== false) totals[ok ? 'passed' : 'failed'] += 1;
+  if (options.counts !== false) {
+    totals[ok ? 'passed' : 'failed'] += 1;
+    if (!ok) failures.push(options.quiet ? `${name}\n${lastLines(`${result.stdout ?? ''}${result.stderr ?? ''}`, 40)}` : name);
+  }
   return ok;
 }
 
@@ -43,6 +62,7 @@ function suite(name, args, more = {}) {
   step(name, join(bin, 'vitest'), ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...args], { counts: false, env: more });
   if (!existsSync(report)) {
     totals.failed += 1;
+    failures.push(`${name}: ended without a report`);
     return;
   }
   const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, numFailedTestSuites, testResults } = JSON.parse(readFileSync(report, 'utf8'));
@@ -50,6 +70,7 @@ function suite(name, args, more = {}) {
   totals.passed += numPassedTests;
   totals.failed += numFailedTests + brokenFiles + (numFailedTestSuites > 0 && numFailedTests + brokenFiles === 0 ? 1 : 0);
   totals.skipped += numPendingTests + numTodoTests;
+  failed(name, testResults);
 }
 
 function skip(name, why) {
@@ -97,5 +118,6 @@ if (wanted('compose')) {
 }
 
 if (notes.length) process.stdout.write(`\nNot run here:\n${notes.map((note) => `  ${note}\n`).join('')}`);
+if (failures.length) process.stdout.write(`\nFailed:\n\n${failures.join('\n\n')}\n`);
 process.stdout.write(`\n${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped\n`);
 process.exit(totals.failed > 0 ? 1 : 0);
