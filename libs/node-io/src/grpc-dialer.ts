@@ -1,6 +1,7 @@
 import { type Socket, connect as connectTcp } from 'node:net';
 import { type TLSSocket, connect as connectTls } from 'node:tls';
 import { type Channel, type Connect, type TlsMaterial, http2Channel } from '@orrery/rpc';
+import { realRandom } from './env.ts';
 import { realClock } from './real-clock.ts';
 import { prepareSocket, transportOf } from './socket-transport.ts';
 
@@ -51,4 +52,4 @@ function connector(target: string, tls: TlsMaterial | undefined): Connect {
 }
 
 export const dialGrpc: DialGrpc = (target, { tls, keepAliveMs = 10_000 } = {}) =>
-  http2Channel({ clock: realClock, connect: connector(target, tls), authority: target.startsWith('unix:') ? 'localhost' : target, scheme: tls ? 'https' : 'http', maxMessageBytes, keepAliveMs });
+  http2Channel({ clock: realClock, random: realRandom, connect: connector(target, tls), authority: target.startsWith('unix:') ? 'localhost' : target, scheme: tls ? 'https' : 'http', maxMessageBytes, keepAliveMs });

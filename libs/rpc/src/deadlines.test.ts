@@ -46,7 +46,7 @@ it('passes on whether a connection can be waited for', async () => {
 
 it('ends a call to a server that never answers', async () => {
   const clock = new VirtualClock();
-  const silent = http2Channel({ clock, authority: 'a:1', scheme: 'http', maxMessageBytes: 1000, keepAliveMs: 10_000, connect: () => () => undefined });
+  const silent = http2Channel({ clock, random: { next: () => 0.5 }, authority: 'a:1', scheme: 'http', maxMessageBytes: 1000, keepAliveMs: 10_000, connect: () => () => undefined });
   const call = withDeadlines(silent, 30_000).call(service, method('Get'), {}, {}) as Promise<unknown>;
   const outcome = call.catch((error: { code?: number }) => error.code);
   await clock.advance(29_999);

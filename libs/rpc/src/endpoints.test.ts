@@ -91,6 +91,54 @@ describe('spreadChannel', () => {
     }
   });
 
+  it('passes by a server that owes answers and gives none, until it does', async () => {
+    const { channel, servers, clock } = setup();
+    const [, b] = servers;
+    if (!b) throw new Error('there are three');
+    const owed: (() => void)[] = [];
+    const { call } = b;
+    b.call = function (this: Fake, ...args) {
+      this.calls += 1;
+      return new Promise((resolve) => void owed.push(() => resolve('b')));
+    };
+    const begun: Promise<unknown>[] = [];
+    for (let i = 0; i < 9; i++) begun.push(once(channel));
+    expect(b.calls).toBe(3);
+    clock.at = 1499;
+    for (let i = 0; i < 3; i++) begun.push(once(channel));
+    expect(b.calls).toBe(4);
+    await Promise.all(begun.filter((_, i) => i % 3 !== 0));
+    clock.at = 1500;
+    for (let i = 0; i < 9; i++) expect(['a', 'c']).toContain(await once(channel));
+    expect(b.calls).toBe(4);
+    // One word of it is enough.
+    owed.shift()?.();
+    await begun[0];
+    await Promise.resolve();
+    b.call = call;
+    const answers = new Set<unknown>();
+    for (let i = 0; i < 3; i++) answers.add(await once(channel));
+    expect(answers).toEqual(new Set(['a', 'b', 'c']));
+    for (const answer of owed) answer();
+    await Promise.all(begun);
+  });
+
+  it('asks where nobody answers all the same', async () => {
+    const { channel, servers, clock } = setup();
+    for (const server of servers) server.call = () => new Promise(() => undefined);
+    for (let i = 0; i < 3; i++) void once(channel);
+    clock.at = 10_000;
+    let calls = 0;
+    for (const server of servers) {
+      server.call = () => {
+        calls += 1;
+        return Promise.resolve('late');
+      };
+    }
+    expect(await once(channel)).toBe('late');
+    expect(calls).toBe(1);
+  });
+
   it('never repeats a call that may have been carried out', async () => {
     const { channel, servers } = setup();
     for (const server of servers) server.failure = broken;

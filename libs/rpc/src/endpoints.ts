@@ -13,8 +13,15 @@ const unsent = /^(?:No connection established|Name resolution failed|channel clo
 /** How long a server that was away may take to be connected to, before it counts as away again. */
 const probeMs = 5_000;
 
+/** A server that was asked and has answered nothing for so long gets no new calls while another is well: keep-alive takes longer to find that it hangs. */
+const quietMs = 1_500;
+
 interface Endpoint {
   readonly channel: Channel;
+  /** Calls without an answer yet. */
+  waiting: number;
+  /** When it answered last, or was asked first after a time without calls. */
+  quietSince: number;
   /** Not to be asked before this, while others can be. */
   pausedUntil: number;
   pauseMs: number;
@@ -31,13 +38,13 @@ export interface SpreadOptions {
 /**
  * One channel over several servers of the same service: calls take turns. A server that is away is left out for a while, and a
  * call that never left this machine goes to the next one. After that while the server is connected to before it gets calls again: one
- * that takes connections but does not answer would hold up whoever tries it. A call whose fate is unknown fails: only its sender
- * knows whether it may be repeated.
+ * that takes connections but does not answer would hold up whoever tries it. One that owes answers and gives none is passed by, too.
+ * A call whose fate is unknown fails: only its sender knows whether it may be repeated.
  */
 export function spreadChannel(channels: readonly Channel[], { now, random }: SpreadOptions): Channel {
   const [only] = channels;
   if (only && channels.length === 1) return only;
-  const endpoints: Endpoint[] = channels.map((channel) => ({ channel, pausedUntil: 0, pauseMs: firstPauseMs, isProbed: false }));
+  const endpoints: Endpoint[] = channels.map((channel) => ({ channel, waiting: 0, quietSince: 0, pausedUntil: 0, pauseMs: firstPauseMs, isProbed: false }));
   let turn = 0;
 
   const pause = (endpoint: Endpoint): void => {
@@ -57,7 +64,7 @@ export function spreadChannel(channels: readonly Channel[], { now, random }: Spr
     endpoint.isProbed = false;
   };
   const isWell = (endpoint: Endpoint, at: number): boolean => {
-    if (endpoint.pausedUntil === 0) return true;
+    if (endpoint.pausedUntil === 0) return endpoint.waiting === 0 || at - endpoint.quietSince < quietMs;
     if (endpoint.pausedUntil > at || endpoint.isProbed) return false;
     if (!endpoint.channel.connected) return true;
     void probe(endpoint);
@@ -74,14 +81,28 @@ export function spreadChannel(channels: readonly Channel[], { now, random }: Spr
   };
   const isUnsent = (error: unknown): boolean => toRpcError(error).code === Code.UNAVAILABLE && unsent.test(toRpcError(error).message);
 
+  const asked = (endpoint: Endpoint): void => {
+    if (endpoint.waiting === 0) endpoint.quietSince = now();
+    endpoint.waiting += 1;
+  };
+  const answered = (endpoint: Endpoint, error?: unknown): void => {
+    endpoint.waiting -= 1;
+    // Of these the caller had enough: they say nothing of the server.
+    const { code } = error === undefined ? { code: Code.OK } : toRpcError(error);
+    if (code !== Code.DEADLINE_EXCEEDED && code !== Code.CANCELLED) endpoint.quietSince = now();
+  };
+
   async function unary(run: (channel: Channel) => unknown): Promise<unknown> {
     const order = inOrder();
     for (const [i, endpoint] of order.entries()) {
+      asked(endpoint);
       try {
         const result = await run(endpoint.channel);
+        answered(endpoint);
         worked(endpoint);
         return result;
       } catch (error) {
+        answered(endpoint, error);
         failed(endpoint, error);
         if (i === order.length - 1 || !isUnsent(error)) throw error;
       }

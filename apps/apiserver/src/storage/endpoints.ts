@@ -19,6 +19,8 @@ function endpointOf(text: string): { target: string; isTls: boolean | undefined 
   return { target: rest.replace(/\/$/, ''), isTls: scheme === undefined ? undefined : scheme === 'https' };
 }
 
+/** Of several members one that hangs is noticed in ten seconds, with the five an answer may take. etcd takes no pings that come more often. */
+const keepAliveMs = 5_000;
 /** For calls whose caller names no time of its own. */
 const callTimeoutMs = 30_000;
 
@@ -26,6 +28,7 @@ const callTimeoutMs = 30_000;
 export function storeChannel(servers: string, { tls, serverName, now, random }: StoreConnection): Channel {
   const endpoints = servers.split(',').map((one) => one.trim()).filter((one) => one !== '').map(endpointOf);
   if (endpoints.length === 0) throw new ConfigError('--etcd-servers must be specified');
-  const channels = endpoints.map(({ target, isTls = tls !== undefined }) => grpcChannel(target, isTls ? { tls: tls ?? {}, ...(serverName ? { serverName } : {}) } : {}));
+  const alive = endpoints.length > 1 ? { keepAliveMs } : {};
+  const channels = endpoints.map(({ target, isTls = tls !== undefined }) => grpcChannel(target, { ...alive, ...(isTls ? { tls: tls ?? {}, ...(serverName ? { serverName } : {}) } : {}) }));
   return withDeadlines(spreadChannel(channels, { now, random }), callTimeoutMs);
 }

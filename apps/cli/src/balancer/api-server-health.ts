@@ -3,7 +3,7 @@ import { clusterServerName } from '@orrery/node-io';
 import { type Health, hostPort } from './balancer.ts';
 
 /** An answer that takes longer is none. */
-const timeoutMs = 3_000;
+const timeoutMs = 2_000;
 
 /** Asks API servers for `/readyz`, which anybody may; `ca` is the authority of their certificates (PEM). */
 export function apiServerHealth(ca: string): (server: string) => Promise<Health> {

@@ -22,6 +22,7 @@ const Echo = {
 /** A channel whose connections the test makes, breaks and silences. */
 function setup() {
   const clock = new VirtualClock();
+  const chance = { value: 0.5 };
   const attempts: { events: ConnectEvents; at: number; ended: boolean; silent: boolean; server: Http2Connection | undefined; establish: () => void }[] = [];
   const served = service(Echo, {
     one: async (request: Uint8Array, { signal }: CallContext) => {
@@ -36,6 +37,7 @@ function setup() {
   const later = (deliver: () => void): void => void Promise.resolve().then(deliver);
   const channel = http2Channel({
     clock,
+    random: { next: () => chance.value },
     authority: 'there:1',
     scheme: 'http',
     maxMessageBytes: 1e6,
@@ -61,7 +63,7 @@ function setup() {
   const client = createClient(Echo, channel);
   const ask = async (text: string, options?: object): Promise<string> => Buffer.from((await client.one(Buffer.from(text), options)) as Uint8Array).toString();
   const newest = (): (typeof attempts)[number] => attempts[attempts.length - 1] as (typeof attempts)[number];
-  return { clock, channel, client, ask, attempts, newest };
+  return { clock, chance, channel, client, ask, attempts, newest };
 }
 
 describe('a channel over our own HTTP/2', () => {
@@ -96,6 +98,23 @@ describe('a channel over our own HTTP/2', () => {
     const call = ask('c');
     newest().establish();
     expect(await call).toBe('c');
+  });
+
+  it('pauses a fifth less or more, as chance has it', async () => {
+    const { clock, chance, ask, attempts, newest } = setup();
+    for (const [value, pause] of [[0, 80], [0.999_999, 240]] as const) {
+      chance.value = value;
+      const asked = attempts.length;
+      const call = ask('a').catch(() => undefined);
+      newest().events.closed('refused');
+      await call;
+      await clock.advance(pause - 1);
+      await ask('b').catch(() => undefined);
+      expect(attempts).toHaveLength(asked + 1);
+      await clock.advance(1);
+    }
+    void ask('c').catch(() => undefined);
+    expect(attempts).toHaveLength(3);
   });
 
   it('fails what was under way when the connection is lost, and makes another', async () => {

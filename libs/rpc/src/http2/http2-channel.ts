@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '@orrery/runtime';
+import type { Clock, Random, Timer } from '@orrery/runtime';
 import { Code, RpcError } from '../rpc-error.ts';
 import type { Channel } from '../service.ts';
 import { ClientCall, type ClientSite } from './client-call.ts';
@@ -18,6 +18,7 @@ export type Connect = (events: ConnectEvents) => () => void;
 
 export interface Http2ChannelOptions {
   readonly clock: Clock;
+  readonly random: Pick<Random, 'next'>;
   readonly connect: Connect;
   /** `host:port`, as the server is told. */
   readonly authority: string;
@@ -28,9 +29,10 @@ export interface Http2ChannelOptions {
   readonly keepAliveMs: number;
 }
 
-/** Pause after a connection failed, doubling up to the longest; calls fail meanwhile. */
+/** Pause after a connection failed, doubling up to the longest, each give or take a fifth; calls fail meanwhile. */
 const firstPauseMs = 100;
 const longestPauseMs = 2000;
+const jitter = 0.2;
 /** How long the server may take to give a sign of life. */
 const keepAliveTimeoutMs = 5000;
 
@@ -142,7 +144,7 @@ class Http2Channel implements Channel {
     attempt.connection?.close();
     attempt.end();
     if (!failed) return;
-    this.pausedUntil = this.now + this.pauseMs;
+    this.pausedUntil = this.now + this.pauseMs * (1 + jitter * (2 * this.options.random.next() - 1));
     this.pauseMs = Math.min(2 * this.pauseMs, longestPauseMs);
     for (const call of this.waiting.splice(0)) call.fail(this.unreachable());
   }
