@@ -9,11 +9,13 @@ const timeoutMs = 2_000;
 export function apiServerHealth(ca: string): (server: string) => Promise<Health> {
   return (server) =>
     new Promise((resolve) => {
-      const call = request({ ...hostPort(server), path: '/readyz', ca, servername: clusterServerName, agent: false, timeout: timeoutMs }, (response) => {
+      const call = request({ ...hostPort(server), path: '/readyz', ca, servername: clusterServerName, agent: false }, (response) => {
         response.resume();
         resolve(response.statusCode === 200 ? 'ready' : 'unready');
       });
-      call.on('timeout', () => call.destroy(new Error('no answer in time')));
+      // A socket's own limit begins anew when it is connected, and again when it is asked.
+      const timer = setTimeout(() => call.destroy(new Error('no answer in time')), timeoutMs);
+      call.on('close', () => clearTimeout(timer));
       call.on('error', () => resolve('away'));
       call.end();
     });

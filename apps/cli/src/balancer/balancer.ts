@@ -32,7 +32,7 @@ interface Backend {
   readonly open: Set<Socket>;
 }
 
-/** One missed answer may be a busy machine. */
+/** One missed answer may be a busy machine; it is asked again at once. */
 const silencesToBeAway = 2;
 const connectTimeoutMs = 2_000;
 
@@ -91,7 +91,7 @@ export function createBalancer(options: BalancerOptions): Balancer {
     const found = await options.check(backend.server);
     backend.isAsked = false;
     backend.silences = found === 'away' ? backend.silences + 1 : 0;
-    if (found === 'away' && backend.silences < silencesToBeAway) return;
+    if (found === 'away' && backend.silences < silencesToBeAway) return ask(backend);
     if (found !== backend.health) log.info('a server changed', { server: backend.server, health: found });
     backend.health = found;
     cutHanging();
