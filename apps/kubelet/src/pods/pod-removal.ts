@@ -14,6 +14,18 @@ const shownMs = 250;
 
 const hasSuccessor = ({ metadata }: Pod): boolean => metadata?.ownerReferences?.some(({ controller, kind }) => controller && kind === 'StatefulSet') ?? false;
 
+/** How long a pod that the API server is about to remove may still be there. */
+const goingMs = 200;
+
+/**
+ * Who deletes a pod without giving it time has the API server remove it, in two writes: emulated containers end before the second is on
+ * disk, and what is told of the pod then would be told in vain. Rejects when `signal` says that it is gone.
+ */
+export async function letGo({ env }: KubeletContext, { metadata = {} }: Pod, signal: AbortSignal): Promise<void> {
+  const isGoing = metadata.deletionTimestamp !== undefined && metadata.deletionGracePeriodSeconds === 0 && !metadata.finalizers?.length;
+  if (isGoing) await env.clock.sleep(goingMs, signal);
+}
+
 /** The last step of a deletion: nothing of the pod runs any more. A pod that is gone, or another of its name, is fine. */
 export async function deleteFromApi({ api, env }: KubeletContext, pod: Pod): Promise<void> {
   const key = { namespace: namespaceOf(pod), name: nameOf(pod) };

@@ -17,7 +17,7 @@ import { BackOff } from './back-off.ts';
 import { type PodActions, computePodActions, hasActions, resetTrigger } from './compute-pod-actions.ts';
 import { killAllContainers, killContainer } from './kill-containers.ts';
 import { HeldObjects } from './pod-objects.ts';
-import { deleteFromApi, wipePod } from './pod-removal.ts';
+import { deleteFromApi, letGo, wipePod } from './pod-removal.ts';
 import { runSandbox, sandboxSettings, writeHostsFile } from './pod-sandbox.ts';
 import { allContainers, ephemeralContainers, graceSeconds, isHostNetwork, isTerminal, nameOf, namespaceOf, uidOf } from './pod-spec.ts';
 import { removeInstances, startContainer } from './start-container.ts';
@@ -440,6 +440,7 @@ export class PodWorker {
     if (active) await this.killEverything(signal);
     // What there is to do now is another sync's.
     if (this.removed) return;
+    await letGo(this.context, this.pod, signal);
     this.waiting = undefined;
     this.ended = true;
     this.report();
