@@ -2,6 +2,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { DirectoryTree, fileLogSink, inNodeRoot, makeNodeSkeleton, mountedTree, mountsOf, tmpfsAt } from '@orrery/cri';
 import { createHostEdge, dialHost, dialTlsOver, runMain, serveHttp, serveTlsOver, serveUnaryOver, switchConnector, tlsMaterial } from '@orrery/node-io';
 import { containerRuntimeSchema } from './config.ts';
+import type { MountSource } from './cri/mounts.ts';
 import { hostTree } from './fs/host-tree.ts';
 import { createStandaloneNode, standaloneNodeSchema } from './node/standalone-node.ts';
 
@@ -14,12 +15,19 @@ await runMain({
     const locate = (path: string): string => inNodeRoot(config.nodeRoot, path);
     const tls = tlsMaterial(config);
     const logs = fileLogSink(locate);
-    const mounts = {
-      open(path: string) {
-        const real = locate(path);
-        const tree = mountedTree(() => mountsOf(config.nodeRoot), { path, real }) ?? new DirectoryTree(real, tmpfsAt(locate('/'), real));
+    const treeAt = (path: string): { real: string; tree: DirectoryTree } => {
+      const real = locate(path);
+      return { real, tree: mountedTree(() => mountsOf(config.nodeRoot), { path, real }) ?? new DirectoryTree(real, tmpfsAt(locate('/'), real)) };
+    };
+    const mounts: MountSource = {
+      open(path) {
+        const { real, tree } = treeAt(path);
         if (!tree.stat([])) mkdirSync(real, { recursive: true });
         return hostTree(tree);
+      },
+      find(path) {
+        const { tree } = treeAt(path);
+        return tree.stat([]) && hostTree(tree);
       },
     };
     // A socket that a killed process left behind.

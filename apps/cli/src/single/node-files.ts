@@ -81,6 +81,14 @@ export function nodeFiles({ clock, random }: Env, { root, ...identity }: { root:
       remove: (path) => at(path).remove(path),
     },
     mounts: {
+      find(path) {
+        const mounted = mountAt(disks.list(), path);
+        const tree = mounted && mountedTree(disks, { path, real: inNodeRoot(mounted.mount.source, path.slice(mounted.at.length)) });
+        if (!tree && !isOnDisk(path)) return inMemory.find(path);
+        if (!tree) skeleton();
+        const found = tree ?? new DirectoryTree(inNodeRoot(root, path));
+        return found.stat([]) && hostTree(found);
+      },
       open(path) {
         const mounted = mountAt(disks.list(), path);
         const tree = mounted && mountedTree(disks, { path, real: inNodeRoot(mounted.mount.source, path.slice(mounted.at.length)) });

@@ -2,6 +2,7 @@ import { type Applet, tool } from './applet.ts';
 import { awk } from './awk/awk.ts';
 import { basic } from './basic.ts';
 import { dd } from './dd.ts';
+import { diskTools } from './disk-tools.ts';
 import { echo } from './echo.ts';
 import { expr } from './expr.ts';
 import { fileTools } from './file-tools.ts';
@@ -20,7 +21,7 @@ import { textTools } from './text-tools.ts';
 import { wget } from './wget.ts';
 
 const all: Readonly<Record<string, Applet>> = {
-  ...basic, ...fileTools, ...textTools, ...hashTools, ...systemTools, ...networkTools,
+  ...basic, ...fileTools, ...textTools, ...hashTools, ...systemTools, ...networkTools, ...diskTools,
   awk, dd, echo, expr, find, getent, grep, egrep: grep, fgrep: grep, httpd, printf, sed, sysctl, tar, wget,
 };
 

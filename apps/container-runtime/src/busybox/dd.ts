@@ -37,7 +37,7 @@ interface Plan {
 }
 
 async function copy(proc: Proc, { input, output, blockBytes, count, skip }: Plan): Promise<{ whole: number; partial: number; bytes: number }> {
-  for (let i = 0; i < skip; i++) await block(proc, input, blockBytes);
+  if (skip > 0 && !input.seek(skip * blockBytes, false)) for (let i = 0; i < skip; i++) await block(proc, input, blockBytes);
   const done = { whole: 0, partial: 0, bytes: 0 };
   let heldUntilMs = 0;
   while (done.whole + done.partial < count) {
@@ -74,8 +74,8 @@ export const dd: Applet = async (proc, args) => {
     input = value.has('if') ? openPath(proc, value.get('if') as string, { read: true }) : proc.fds.get(0)?.retain();
     output = value.has('of') ? openPath(proc, value.get('of') as string, { write: true, create: true, truncate: seek === 0 && !conversions.includes('notrunc') }) : proc.fds.get(1)?.retain();
     if (!input || !output) throw new FsError('EBADF');
-    // What is skipped in the output becomes zeros when the file is shorter.
-    if (seek > 0) await output.write(new Uint8Array(seek * blockBytes), proc.signal);
+    // What is skipped in a pipe are zeros.
+    if (seek > 0 && !output.seek(seek * blockBytes, !conversions.includes('notrunc'))) await output.write(new Uint8Array(seek * blockBytes), proc.signal);
     const count = value.has('count') ? size(value.get('count') as string) : Number.POSITIVE_INFINITY;
     const { whole, partial, bytes } = await copy(proc, { input, output, blockBytes, count, skip: size(value.get('skip') ?? '0') });
     const records = `${whole}+${partial} records`;

@@ -229,7 +229,7 @@ const stat: Applet = (proc, args) => {
       const time = new Date(s.mtimeMs).toISOString();
       const stamp = `${time.slice(0, 10)} ${time.slice(11, 23)}000000 +0000`;
       const [user, group] = [userName(proc, s.uid, '/etc/passwd'), userName(proc, s.gid, '/etc/group')];
-      const type = { file: s.size ? 'regular file' : 'regular empty file', directory: 'directory', symlink: 'symbolic link', device: 'character special file' }[s.kind];
+      const type = { file: s.size ? 'regular file' : 'regular empty file', directory: 'directory', symlink: 'symbolic link', device: 'character special file', disk: 'block special file' }[s.kind];
       const codes: Readonly<Record<string, string | number>> = { n: operand, N: `'${operand}'`, s: s.size, a: s.mode.toString(8), A: modeString(s), u: s.uid, U: user, g: s.gid, G: group, F: type, i: s.ino, h: s.nlink, Y: Math.floor(s.mtimeMs / 1000), X: Math.floor(s.mtimeMs / 1000), Z: Math.floor(s.mtimeMs / 1000), y: stamp, x: stamp, z: stamp, b: Math.ceil(s.size / 512), B: 512, '%': '%' };
       const format = values.get('c');
       if (format !== undefined) await proc.out(`${format.replace(/%([a-zA-Z%])/g, (all, c: string) => String(codes[c] ?? all))}\n`);

@@ -105,7 +105,7 @@ class Compiler {
         return ({ path }) => matchesPattern(path, pattern);
       }
       case '-type': {
-        const kind = ({ f: 'file', d: 'directory', l: 'symlink', c: 'device' } as Record<string, string>)[this.next()];
+        const kind = ({ f: 'file', d: 'directory', l: 'symlink', c: 'device', b: 'disk' } as Record<string, string>)[this.next()];
         return ({ absolute }) => proc.fs.lstat(absolute).kind === kind;
       }
       case '-size': {

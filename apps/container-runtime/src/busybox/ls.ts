@@ -7,7 +7,7 @@ const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', '
 
 /** `-rwxr-xr-x`, `drwxrwxrwt`. */
 export function modeString({ kind, mode }: Pick<Stat, 'kind' | 'mode'>): string {
-  const type = { file: '-', directory: 'd', symlink: 'l', device: 'c' }[kind];
+  const type = { file: '-', directory: 'd', symlink: 'l', device: 'c', disk: 'b' }[kind];
   const triple = (shift: number, special: boolean, letter: string): string => {
     const bits = mode >> shift;
     const x = special ? (bits & 1 ? letter : letter.toUpperCase()) : bits & 1 ? 'x' : '-';

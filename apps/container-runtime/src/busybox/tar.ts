@@ -23,7 +23,7 @@ async function add(archive: Archive, path: string, name: string): Promise<void> 
   if (excluded) return;
   const stat = options.flags.has('h') ? proc.fs.stat(path) : proc.fs.lstat(path);
   const directory = stat.kind === 'directory';
-  if (stat.kind === 'device') return;
+  if (stat.kind === 'device' || stat.kind === 'disk') return;
   const stored = name.replace(/^\/+/, '') || './';
   if (options.flags.has('v')) await archive.report(directory && !stored.endsWith('/') ? `${stored}/` : stored);
   const entry: TarEntry = {

@@ -16,6 +16,7 @@ import { parseSignal, signals } from '../process/signals.ts';
 import { Tty } from '../process/tty.ts';
 import { cgroupFiles } from './cgroup.ts';
 import { credentials } from './credentials.ts';
+import { placeDevices } from './devices.ts';
 import { nanoseconds } from './ids.ts';
 import { LoadMeter } from './load.ts';
 import type { StoredImage } from './image-store.ts';
@@ -250,6 +251,7 @@ export class Container implements Host, Surroundings {
       clock,
     });
     makeMountPoints(mounts);
+    placeDevices(root, this.config, { source, clock });
     return new Vfs(mounts);
   }
 

@@ -11,16 +11,25 @@ import type { ImageStore } from './image-store.ts';
 export interface MountSource {
   /** The tree whose root is the file or directory at `hostPath`. As containerd, a path that is not there becomes a directory. */
   open(hostPath: string): Tree;
+  /** The same; undefined where nothing is there. */
+  find(hostPath: string): Tree | undefined;
 }
 
 /** Mounts the very nodes of the kubelet's memory tree, so both see each other's changes. */
 export function memoryMounts(volumes: MemoryVolumeHost, clock: Clock): MountSource {
+  const treeAt = (path: string, found: ReturnType<MemoryVolumeHost['find']>): Tree => {
+    const root = (found?.node ?? volumes.ensureDirectory(path)) as TreeNode;
+    return new NodeTree({ root, now: () => clock.now(), ...(found?.tmpfs ? { source: 'tmpfs', type: 'tmpfs' } : { source: '/dev/vda1', type: 'ext4' }), ...(found?.tmpfs?.sizeBytes === undefined ? {} : { sizeBytes: found.tmpfs.sizeBytes }) });
+  };
   return {
     open(hostPath) {
       const path = resolvePath('/', hostPath);
+      return treeAt(path, volumes.find(path));
+    },
+    find(hostPath) {
+      const path = resolvePath('/', hostPath);
       const found = volumes.find(path);
-      const root = (found?.node ?? volumes.ensureDirectory(path)) as TreeNode;
-      return new NodeTree({ root, now: () => clock.now(), ...(found?.tmpfs ? { source: 'tmpfs', type: 'tmpfs' } : { source: '/dev/vda1', type: 'ext4' }), ...(found?.tmpfs?.sizeBytes === undefined ? {} : { sizeBytes: found.tmpfs.sizeBytes }) });
+      return found && treeAt(path, found);
     },
   };
 }

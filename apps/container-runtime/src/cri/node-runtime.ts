@@ -5,6 +5,7 @@ import { Code, RpcError } from '@orrery/rpc';
 import type { Env } from '@orrery/runtime';
 import type { Attachment, VnetSwitch } from '@orrery/vnet';
 import { Container, type ContainerDeps } from './container.ts';
+import { checkDevices } from './devices.ts';
 import { EventBus } from './events.ts';
 import { openHostPorts } from './host-ports.ts';
 import { findById, nanoseconds, newId, notFound } from './ids.ts';
@@ -171,6 +172,7 @@ export class NodeRuntime {
     const stored = this.options.images.find(config.image?.image ?? '');
     if (!stored) throw notFound(`failed to resolve image "${config.image?.image ?? ''}": not found`);
     for (const { image, imageSubPath } of config.mounts ?? []) if (image?.image) this.imageMounts(image.image, imageSubPath ?? '');
+    checkDevices(config, { source: this.containerDeps.mounts, clock: this.env.clock });
     const name = `${sandbox.id}_${config.metadata.name}_${config.metadata.attempt ?? 0}`;
     const holder = this.containerNames.get(name);
     if (holder) throw new RpcError(Code.UNKNOWN, `failed to reserve container name "${config.metadata.name}": name is reserved for "${holder}"`);

@@ -21,6 +21,8 @@ function translatedFile(file: FileRef): FileRef {
     write: (bytes) => translated(() => file.write(bytes)),
     append: (bytes) => translated(() => file.append(bytes)),
     size: () => translated(() => file.size()),
+    ...(file.readAt ? { readAt: (at: number, max: number) => translated(() => file.readAt?.(at, max) ?? new Uint8Array(0)) } : {}),
+    ...(file.writeAt ? { writeAt: (at: number, bytes: Uint8Array) => translated(() => file.writeAt?.(at, bytes)) } : {}),
     close: () => file.close?.(),
   };
 }
@@ -32,6 +34,9 @@ export function hostTree(tree: Tree): Tree {
     type: tree.type,
     get sizeBytes() {
       return tree.sizeBytes;
+    },
+    get diskBytes() {
+      return tree.diskBytes;
     },
     stat: (parts) => translated(() => tree.stat(parts)),
     list: (parts) => translated(() => tree.list(parts)),

@@ -45,7 +45,19 @@ export interface DeviceNode {
   shared?: boolean;
 }
 
-export type TreeNode = FileNode | DirectoryNode | SymlinkNode | DeviceNode;
+/** A block device; its content lies elsewhere. */
+export interface DiskNode {
+  readonly kind: 'disk';
+  mode: number;
+  mtimeMs: number;
+  uid?: number;
+  gid?: number;
+  shared?: boolean;
+  /** Throws FsError when it may not be written. */
+  open(write: boolean): FileRef;
+}
+
+export type TreeNode = FileNode | DirectoryNode | SymlinkNode | DeviceNode | DiskNode;
 
 const inodes = new WeakMap<TreeNode, number>();
 let nextInode = 1000;
@@ -192,6 +204,7 @@ export class NodeTree implements Tree {
     }
     if (!node) throw new FsError('ENOENT', parts.join('/'));
     if (node.kind === 'directory') throw new FsError('EISDIR', parts.join('/'));
+    if (node.kind === 'disk') return node.open(options.write ?? false);
     if (node.kind !== 'file') throw new FsError('ENXIO', parts.join('/'));
     if (options.write || options.truncate) node = this.own(parts) as FileNode;
     const file = node as FileNode;
@@ -214,6 +227,12 @@ export class NodeTree implements Tree {
 
   mkdir(parts: Parts, owner: { mode: number; uid: number; gid: number }): void {
     this.insert(parts, { kind: 'directory', entries: new Map(), mtimeMs: this.now(), ...owner });
+  }
+
+  /** Puts a device there, in place of what was there. */
+  placeDevice(parts: Parts, node: DeviceNode | DiskNode): void {
+    const { directory, name } = this.ownParent(parts);
+    directory.entries.set(name, node);
   }
 
   symlink(parts: Parts, target: string): void {

@@ -1,4 +1,5 @@
-export type NodeKind = 'file' | 'directory' | 'symlink' | 'device';
+/** A device is one of characters; a disk is one of blocks. */
+export type NodeKind = 'file' | 'directory' | 'symlink' | 'device' | 'disk';
 
 export interface Stat {
   readonly kind: NodeKind;
@@ -18,6 +19,9 @@ export interface FileRef {
   write(bytes: Uint8Array): void;
   append(bytes: Uint8Array): void;
   size(): number;
+  /** Where a part can be read or written without the whole: at most `max` bytes from there on; bytes put there, with zeros before them where the file ends earlier. */
+  readAt?(at: number, max: number): Uint8Array;
+  writeAt?(at: number, bytes: Uint8Array): void;
   /** Says that it is no longer used; where files of the machine are behind it. */
   close?(): void;
 }
@@ -35,6 +39,8 @@ export interface Tree {
   readonly type: string;
   /** How much it holds at most, where that is limited. */
   readonly sizeBytes?: number | undefined;
+  /** Where the root is a file that stands for a disk: how much that holds. The file may be shorter; what is missing are zeros. */
+  readonly diskBytes?: number | undefined;
   /** Undefined when there is nothing. */
   stat(parts: Parts): Stat | undefined;
   list(parts: Parts): string[];

@@ -213,7 +213,7 @@ export class Vfs {
     } else {
       if (options.read) this.check(stat, readBit, path);
       if (options.write) {
-        if (place.mount.readOnly) throw new FsError('EROFS', path);
+        if (place.mount.readOnly && stat.kind !== 'disk') throw new FsError('EROFS', path);
         this.check(stat, writeBit, path);
       }
     }

@@ -22,7 +22,7 @@ function node(n: number, nodeRoot: string): StandaloneNode {
   };
   const locate = (path: string): string => inNodeRoot(nodeRoot, path);
   const deps = {
-    mounts: { open: (path: string) => hostTree(new DirectoryTree(locate(path))) },
+    mounts: { open: (path: string) => hostTree(new DirectoryTree(locate(path))), find: (path: string) => hostTree(new DirectoryTree(locate(path))) },
     logs: fileLogSink(locate),
     tls: undefined,
     connect: (endpoint: string) => grpcChannel(endpoint),

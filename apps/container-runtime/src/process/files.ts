@@ -1,3 +1,4 @@
+import { readAt, writeAt } from '../fs/disk.ts';
 import { FsError } from '../fs/fs-error.ts';
 import type { FileRef } from '../fs/tree.ts';
 import { type OpenFile, nullFile, openFile } from './open-file.ts';
@@ -14,33 +15,24 @@ export interface OpenFlags {
 
 const zeros = new Uint8Array(64 * 1024);
 
-function writeAt(ref: FileRef, at: number, bytes: Uint8Array): void {
-  const old = ref.read();
-  if (at === old.length) {
-    ref.append(bytes);
-    return;
-  }
-  const next = new Uint8Array(Math.max(old.length, at + bytes.length));
-  next.set(old);
-  next.set(bytes, at);
-  ref.write(next);
-}
-
-function regularFile(ref: FileRef, path: string, flags: OpenFlags): OpenFile {
+function storedFile(ref: FileRef, { path, flags, isDisk }: { path: string; flags: OpenFlags; isDisk: boolean }): OpenFile {
   let at = 0;
   return openFile({
     description: path,
     close: () => ref.close?.(),
     async read(max) {
-      const bytes = ref.read();
-      if (at >= bytes.length) return undefined;
-      const chunk = bytes.subarray(at, at + max);
+      const chunk = readAt(ref, at, max);
+      if (chunk.length === 0) return undefined;
       at += chunk.length;
       return chunk;
     },
+    seek(to, cut) {
+      if (cut && !isDisk && ref.size() > to) ref.write(ref.read().slice(0, to));
+      at = to;
+    },
     write(bytes) {
       if (!flags.write) throw new FsError('EBADF');
-      if (flags.append) ref.append(bytes);
+      if (flags.append && !isDisk) ref.append(bytes);
       else {
         writeAt(ref, at, bytes);
         at += bytes.length;
@@ -97,8 +89,9 @@ export function openPath(proc: Proc, path: string, flags: OpenFlags): OpenFile {
   const stat = proc.fs.tryStat(absolute);
   if (stat?.kind === 'device') return deviceFile(proc, proc.fs.device(absolute) ?? 'null', path);
   const { read = false, write = false, truncate = false, exclusive = false } = flags;
-  const ref = proc.fs.open(absolute, { read, write, truncate, exclusive, ...(flags.create ? { create: 0o666 & ~proc.umask } : {}) });
-  return regularFile(ref, absolute, flags);
+  const isDisk = stat?.kind === 'disk';
+  const ref = proc.fs.open(absolute, { read, write, truncate: truncate && !isDisk, exclusive, ...(flags.create ? { create: 0o666 & ~proc.umask } : {}) });
+  return storedFile(ref, { path: absolute, flags, isDisk });
 }
 
 /** All bytes of an open file up to its end. */

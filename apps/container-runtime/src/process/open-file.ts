@@ -10,6 +10,8 @@ export interface OpenFile {
   read(max: number, signal?: AbortSignal): Promise<Uint8Array | undefined>;
   /** Resolves when accepted. Rejects with BrokenPipe when nobody will ever read. */
   write(bytes: Uint8Array, signal?: AbortSignal): Promise<void>;
+  /** Goes on from there; `cut` takes from a regular file what lies behind. False: this has no places, as pipes have none. */
+  seek(at: number, cut: boolean): boolean;
   retain(): OpenFile;
   release(): void;
   readonly isTty: boolean;
@@ -30,6 +32,7 @@ export class BrokenPipe extends Error {
 export interface FileOps {
   read?(max: number, signal?: AbortSignal): Promise<Uint8Array | undefined>;
   write?(bytes: Uint8Array, signal?: AbortSignal): Promise<void> | void;
+  seek?(at: number, cut: boolean): void;
   close?(): void;
   readonly isTty?: boolean;
   readonly description?: string;
@@ -64,6 +67,11 @@ class CountedFile implements OpenFile {
   async write(bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
     if (!this.ops.write) throw new BadDescriptor('Bad file descriptor');
     await this.ops.write(bytes, signal);
+  }
+
+  seek(at: number, cut: boolean): boolean {
+    this.ops.seek?.(at, cut);
+    return this.ops.seek !== undefined;
   }
 
   retain(): OpenFile {

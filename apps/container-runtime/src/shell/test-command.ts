@@ -29,6 +29,7 @@ function fileTest(proc: Proc, operator: string, operand: string): boolean {
     case '-w':
     case '-x': return proc.fs.access(path, operator.slice(1) as 'r' | 'w' | 'x');
     case '-c': return stat.kind === 'device';
+    case '-b': return stat.kind === 'disk';
     case '-O': return stat.uid === proc.cred.uid;
     case '-G': return stat.gid === proc.cred.gid;
     case '-u': return (stat.mode & 0o4000) !== 0;

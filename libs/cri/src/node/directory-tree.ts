@@ -26,6 +26,10 @@ export interface DirectoryFile {
   read(): Uint8Array;
   write(bytes: Uint8Array): void;
   append(bytes: Uint8Array): void;
+  /** At most `max` bytes from there on; none at the end. */
+  readAt(at: number, max: number): Uint8Array;
+  /** Puts bytes there, the rest stays; what lies between the end and there becomes zeros. */
+  writeAt(at: number, bytes: Uint8Array): void;
   size(): number;
   close(): void;
 }
@@ -59,6 +63,11 @@ function directoryFile(fd: number): DirectoryFile {
       writeWhole(fd, bytes, 0);
     },
     append: (bytes) => writeWhole(fd, bytes, fstatSync(fd).size),
+    readAt(at, max) {
+      const bytes = Buffer.alloc(Math.max(0, Math.min(max, fstatSync(fd).size - at)));
+      return bytes.subarray(0, bytes.length ? readSync(fd, bytes, 0, bytes.length, at) : 0);
+    },
+    writeAt: (at, bytes) => writeWhole(fd, bytes, at),
     size: () => fstatSync(fd).size,
     close() {
       if (!open) return;
@@ -81,13 +90,15 @@ export class DirectoryTree {
   readonly type: string;
   private readonly root: string;
   private readonly size: () => number | undefined;
+  private readonly isWhole: boolean;
   private readonly owners = new Map<number, Owner>();
   private readonly self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 
-  /** `shown`: as a file system in memory, or as that of a disk, whose size is asked for whenever it is wanted. */
-  constructor(root: string, shown?: { readonly sizeBytes?: number } | { readonly device: string; readonly sizeNow: () => number }) {
+  /** `shown`: as a file system in memory, or as that of a disk, whose size is asked for whenever it is wanted; `whole`: the root is all of the disk. */
+  constructor(root: string, shown?: { readonly sizeBytes?: number } | { readonly device: string; readonly sizeNow: () => number; readonly whole?: boolean }) {
     const isDisk = shown !== undefined && 'device' in shown;
     this.root = root;
+    this.isWhole = isDisk && shown.whole === true;
     this.source = isDisk ? shown.device : shown ? 'tmpfs' : root;
     this.type = shown && !isDisk ? 'tmpfs' : 'ext4';
     this.size = () => (isDisk ? shown.sizeNow() : shown?.sizeBytes);
@@ -95,6 +106,11 @@ export class DirectoryTree {
 
   get sizeBytes(): number | undefined {
     return this.size();
+  }
+
+  /** Where the root is a file that holds what is on a disk: how much that has room for. What was never written is not in the file. */
+  get diskBytes(): number | undefined {
+    return this.isWhole ? this.size() : undefined;
   }
 
   stat(parts: Parts): DirectoryEntry | undefined {

@@ -1,10 +1,10 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { DirectoryTree } from './directory-tree.ts';
 
-/** The file system of a disk, mounted at a path of an emulated node. */
+/** The file system of a disk, mounted at a path of an emulated node; or the disk itself, as the device at that path. */
 export interface NodeMount {
-  /** Folder of this machine that holds the disk's content. */
+  /** Folder of this machine that holds the disk's files; or the file with its bytes (`diskContent`). */
   readonly source: string;
   /** As which device the node has the disk, `/dev/vdb`. */
   readonly device: string;
@@ -92,7 +92,8 @@ export function mountAt(mounts: ReadonlyMap<string, NodeMount>, path: string): {
 /** Where a path of the node without symbolic links lies on this machine. */
 export function placeOf(root: string, mounts: ReadonlyMap<string, NodeMount>, path: string): string {
   const found = mountAt(mounts, path);
-  return found ? join(found.mount.source, path.slice(found.at.length)) : join(root, path);
+  // What is mounted may be a file, whose name ends in no slash.
+  return found ? join(found.mount.source, path.slice(found.at.length)) : path === '/' ? root : join(root, path);
 }
 
 /** The tree at a path of the node that is in a mount, as containers are to see it; `real`: where it lies on this machine. */
@@ -101,5 +102,12 @@ export function mountedTree(mounts: NodeMounts | (() => ReadonlyMap<string, Node
   const found = mountAt(list(), path);
   if (!found) return undefined;
   const { device, sizeBytes } = found.mount;
-  return new DirectoryTree(real, { device, sizeNow: () => list().get(found.at)?.sizeBytes ?? sizeBytes });
+  return new DirectoryTree(real, { device, sizeNow: () => list().get(found.at)?.sizeBytes ?? sizeBytes, whole: found.at === resolve('/', path) });
+}
+
+/** The file with the bytes of a disk that is used without a file system, in the folder that the cloud keeps for it; made where there is none. */
+export function diskContent(folder: string): string {
+  const path = join(folder, 'disk');
+  closeSync(openSync(path, 'a', 0o600));
+  return path;
 }

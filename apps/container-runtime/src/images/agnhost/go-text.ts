@@ -32,7 +32,7 @@ export function goJson(map: Readonly<Record<string, unknown>>): string {
 
 /** A file's mode as os.FileMode prints it. */
 export function goMode({ kind, mode }: Stat): string {
-  const types = `${kind === 'directory' ? 'd' : kind === 'symlink' ? 'L' : kind === 'device' ? 'Dc' : ''}${mode & 0o4000 ? 'u' : ''}${mode & 0o2000 ? 'g' : ''}${mode & 0o1000 ? 't' : ''}`;
+  const types = `${kind === 'directory' ? 'd' : kind === 'symlink' ? 'L' : kind === 'device' ? 'Dc' : kind === 'disk' ? 'D' : ''}${mode & 0o4000 ? 'u' : ''}${mode & 0o2000 ? 'g' : ''}${mode & 0o1000 ? 't' : ''}`;
   return `${types || '-'}${goPermissions(mode)}`;
 }
 
