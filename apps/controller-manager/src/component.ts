@@ -1,5 +1,5 @@
 import type { ResourceRef } from '@orrery/apimachinery';
-import { type ApiClient, type InformerFactory, createEventRecorder, createInformerFactory, createLeaderElection } from '@orrery/client';
+import { type ApiClient, type InformerFactory, controllerEventPace, createEventRecorder, createInformerFactory, createLeaderElection } from '@orrery/client';
 import { type AnyController, type RunningController, runController } from '@orrery/controller';
 import { isNotFound } from '@orrery/errors';
 import { type Component, ConfigError, type Env } from '@orrery/runtime';
@@ -72,7 +72,7 @@ export function createControllerManager(env: Env, deps: ControllerManagerDeps, c
     const controllers = served.map((definition) => {
       const account = definition.account ?? definition.name;
       const own = account ? (deps.apiAs?.(account) ?? api) : api;
-      const events = createEventRecorder(env, { api: own, component: definition.eventSource ?? definition.name });
+      const events = createEventRecorder(env, { api: own, component: definition.eventSource ?? definition.name, pace: controllerEventPace });
       return runController(definition, { env, api: own, informers, events });
     });
     const current: Term = { informers, controllers, running: false, abort };

@@ -1,4 +1,4 @@
-import { type ApiClient, createEventRecorder } from '@orrery/client';
+import { type ApiClient, createEventRecorder, sharedEventPace } from '@orrery/client';
 import type { LogSource, ManifestReader, VolumeHost } from '@orrery/cri';
 import type { ServeHttp } from '@orrery/node-io';
 import type { Channel } from '@orrery/rpc';
@@ -74,7 +74,7 @@ export function createKubeletProcess(env: Env, deps: KubeletProcessDeps, config:
   const hosted = hostedNodes(config);
   const many = hosted.length > 1;
   const sources = createKubeletSources(env, { api: deps.api, shared: many });
-  const events = createEventRecorder(env, { api: deps.api, component: 'kubelet', ...(many ? {} : { host: hosted[0]?.name ?? '' }) });
+  const events = createEventRecorder(env, { api: deps.api, component: 'kubelet', ...(many ? { pace: sharedEventPace } : { host: hosted[0]?.name ?? '' }) });
   const channels: Channel[] = [];
   const kubelets: Kubelet[] = hosted.map(({ name, ips, criEndpoint }) => {
     const cri = deps.cri(criEndpoint);

@@ -1,8 +1,9 @@
+import { VirtualClock } from '@orrery/runtime';
 import { expect, test } from 'vitest';
 import { createEventQueue } from './event-queue.ts';
 
 test('runs so many jobs at a time, in order, and goes on after failures', async () => {
-  const queue = createEventQueue({ inFlight: 2 });
+  const queue = createEventQueue(new VirtualClock(), { inFlight: 2, burst: 3000, maxWaiting: 3000 });
   const started: number[] = [];
   let running = 0;
   let most = 0;
@@ -18,4 +19,26 @@ test('runs so many jobs at a time, in order, and goes on after failures', async 
   expect(outcomes.filter(({ status }) => status === 'rejected')).toHaveLength(1000);
   expect(started).toEqual(jobs.map((_, i) => i));
   expect(most).toBe(2);
+});
+
+test('a flood is written at a steady pace, what is too much is dropped, and a hurry ends the wait', async () => {
+  const clock = new VirtualClock();
+  const queue = createEventQueue(clock, { perSecond: 20, burst: 30, maxWaiting: 100 });
+  let done = 0;
+  const flood = (): Promise<void>[] => Array.from({ length: 500 }, () => queue.run(() => Promise.resolve(void (done += 1))));
+  let jobs = flood();
+  await clock.advance(0);
+  expect(done).toBe(30);
+  await clock.advance(1000);
+  expect(done).toBe(50);
+  await clock.advance(60_000);
+  // Two were under way when the hundred waited.
+  expect(done).toBe(102);
+  jobs = [...jobs, ...flood()];
+  await clock.advance(0);
+  expect(done).toBe(132);
+  const calm = queue.hurry();
+  await Promise.all(jobs);
+  expect(done).toBe(204);
+  calm();
 });

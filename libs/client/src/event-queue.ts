@@ -1,38 +1,85 @@
-/** Lets few events be written at a time, so that a flood of them never slows down the work that they tell of. */
+import type { Clock, Timer } from '@orrery/runtime';
+
+/** Lets few events be written at a time and in a second, so that a flood of them never slows down the work that they tell of. */
 export interface EventQueue {
-  /** Runs the job when it is its turn, first come first served. */
+  /** Runs the job when it is its turn, first come first served. Resolves without having run it when too many wait, as upstream's recorders drop events. */
   run(job: () => Promise<void>): Promise<void>;
+  /** Writes as fast as it goes until the function that it returns is called. */
+  hurry(): () => void;
 }
 
-/** Recorders of one process may share a queue. Upstream's recorder has one write under way; ours two. */
-export function createEventQueue(options: { inFlight: number } = { inFlight: 2 }): EventQueue {
+export interface EventPace {
+  /** Writes under way at once. Upstream's recorder has one; ours two. */
+  readonly inFlight?: number;
+  /** Writes a second in the long run: upstream's QPS of the client that writes events. */
+  readonly perSecond?: number;
+  /** Writes at once after a quiet time. */
+  readonly burst?: number;
+  /** Jobs that wait; upstream's broadcaster holds a thousand. */
+  readonly maxWaiting?: number;
+}
+
+/** Of kubelet and scheduler. */
+export const defaultEventPace = { inFlight: 2, perSecond: 50, burst: 100, maxWaiting: 1000 } as const satisfies EventPace;
+/** Of many kubelets in one process: those of five nodes. */
+export const sharedEventPace: EventPace = { perSecond: 250, burst: 500 };
+/** Of each controller: `--kube-api-qps` and `--kube-api-burst` of upstream's manager. */
+export const controllerEventPace: EventPace = { perSecond: 20, burst: 30 };
+
+/** Recorders of one process may share a queue. */
+export function createEventQueue(clock: Pick<Clock, 'monotonic' | 'after'>, pace: EventPace = {}): EventQueue {
+  const { inFlight, perSecond, burst, maxWaiting } = { ...defaultEventPace, ...pace };
   let waiting: (() => void)[] = [];
   let next = 0;
   let running = 0;
-  const finished = (): void => {
+  let hurried = 0;
+  let [tokens, filledMs] = [burst as number, clock.monotonic()];
+  let timer: Timer | undefined;
+  const take = (): (() => void) | undefined => {
     const begin = waiting[next];
-    if (!begin) {
-      waiting = [];
-      next = 0;
-      running -= 1;
-      return;
-    }
     next += 1;
-    if (next === 1024) {
-      waiting = waiting.slice(next);
-      next = 0;
+    if (next === waiting.length) [waiting, next] = [[], 0];
+    else if (next === 1024) [waiting, next] = [waiting.slice(next), 0];
+    return begin;
+  };
+  /** Begins what may begin now. */
+  const pump = (): void => {
+    while (running < inFlight && waiting.length > 0) {
+      const nowMs = clock.monotonic();
+      tokens = Math.min(burst, tokens + ((nowMs - filledMs) / 1000) * perSecond);
+      filledMs = nowMs;
+      if (hurried === 0 && tokens < 1) {
+        timer ??= clock.after(Math.ceil(((1 - tokens) / perSecond) * 1000), () => {
+          timer = undefined;
+          pump();
+        });
+        return;
+      }
+      tokens = Math.max(0, tokens - 1);
+      running += 1;
+      take()?.();
     }
-    begin();
   };
   return {
     async run(job) {
-      if (running < options.inFlight) running += 1;
-      else await new Promise<void>((resolve) => waiting.push(resolve));
+      if (waiting.length - next >= maxWaiting) return;
+      await new Promise<void>((resolve) => {
+        waiting.push(resolve);
+        pump();
+      });
       try {
         await job();
       } finally {
-        finished();
+        running -= 1;
+        pump();
       }
+    },
+    hurry() {
+      hurried += 1;
+      timer?.cancel();
+      timer = undefined;
+      pump();
+      return () => void (hurried -= 1);
     },
   };
 }

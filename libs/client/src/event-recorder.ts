@@ -4,7 +4,7 @@ import type { KubeObject, ResourceRef } from '@orrery/apimachinery';
 import { StatusError, isNotFound } from '@orrery/errors';
 import { type Env, rfc3339 } from '@orrery/runtime';
 import type { ApiClient } from './api-client.ts';
-import { type EventQueue, createEventQueue } from './event-queue.ts';
+import { type EventPace, type EventQueue, createEventQueue } from './event-queue.ts';
 import { apiVersionOf } from './keys.ts';
 import { Recent } from './recent.ts';
 
@@ -19,7 +19,7 @@ export interface EventInput {
 export interface EventRecorder {
   /** Records an event about an object. Never fails and never waits: what cannot be written is dropped. */
   event(resource: ResourceRef, object: KubeObject, input: EventInput): void;
-  /** Resolves when everything recorded so far was written or dropped. */
+  /** Resolves when everything recorded so far was written or dropped; until then it is written as fast as it goes. */
   flush(): Promise<void>;
 }
 
@@ -45,7 +45,7 @@ const maxSimilar = 10;
 const similarWithinMs = 600_000;
 const burst = 25;
 const refillMs = 300_000;
-const maxBacklog = 10_000;
+const maxBacklog = 1_000;
 const maxRemembered = 4_096;
 
 /** What becomes of events of one source before they are written: client-go's spam filter, aggregator and counter. */
@@ -92,9 +92,9 @@ function firstNumber(who: string): number {
 }
 
 /** Records core/v1 Events through the API, repeated ones by raising the count of the first. Recorders may share a queue. */
-export function createEventRecorder(env: Pick<Env, 'clock' | 'log'>, options: { api: ApiClient; component: string; host?: string; queue?: EventQueue }): EventRecorder {
+export function createEventRecorder(env: Pick<Env, 'clock' | 'log'>, options: { api: ApiClient; component: string; host?: string; queue?: EventQueue; pace?: EventPace }): EventRecorder {
   const { clock, log } = env;
-  const { api, component, host, queue = createEventQueue() } = options;
+  const { api, component, host, queue = createEventQueue(clock, options.pace) } = options;
   const correlator = new Correlator();
   /** Writes of one event happen one after the other, so that a repetition finds the first. */
   const chains = new Map<string, Promise<void>>();
@@ -167,6 +167,10 @@ export function createEventRecorder(env: Pick<Env, 'clock' | 'log'>, options: { 
       });
     },
     // The last write of a chain comes after all before it.
-    flush: () => Promise.all(chains.values()).then(() => undefined),
+    async flush() {
+      const calm = queue.hurry();
+      await Promise.all(chains.values());
+      calm();
+    },
   };
 }

@@ -1,4 +1,4 @@
-import { type ApiClient, createEventRecorder, createInformerFactory } from '@orrery/client';
+import { type ApiClient, controllerEventPace, createEventRecorder, createInformerFactory } from '@orrery/client';
 import type { Env } from '@orrery/runtime';
 import type { AnyController } from './definition.ts';
 import { runController } from './run-controller.ts';
@@ -13,7 +13,7 @@ export interface Term {
 export async function runTerm(env: Env, { api, controllers, signal }: { api: ApiClient; controllers: readonly AnyController[]; signal?: AbortSignal | undefined }): Promise<Term> {
   const informers = createInformerFactory({ api, env });
   const running = controllers.map((definition) => {
-    const events = createEventRecorder(env, { api, component: definition.eventSource ?? definition.name });
+    const events = createEventRecorder(env, { api, component: definition.eventSource ?? definition.name, pace: controllerEventPace });
     return { controller: runController(definition, { env, api, informers, events }), events };
   });
   const stop = async (): Promise<void> => {

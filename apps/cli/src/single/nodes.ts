@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { Nodes } from '@orrery/api';
 import type { ApiClient } from '@orrery/client';
-import { type EventQueue, createEventQueue, createEventRecorder } from '@orrery/client';
+import { type EventQueue, createEventQueue, createEventRecorder, sharedEventPace } from '@orrery/client';
 import { createContainerRuntime, runtimeConfig } from '@orrery/container-runtime/component';
 import { MemoryLogs, directoryManifests } from '@orrery/cri';
 import type { KubeProxy } from '@orrery/kube-proxy/component';
@@ -190,7 +190,7 @@ export function createEmulatedNodes(deps: EmulatedNodesDeps): EmulatedNodes {
     instances,
     async start(signal) {
       await server.start(signal);
-      shared = { deps, kubeletEnv, runtimeEnv, sources, events: createEventQueue(), endpoint: `127.0.0.1:${server.port}` };
+      shared = { deps, kubeletEnv, runtimeEnv, sources, events: createEventQueue(kubeletEnv.clock, sharedEventPace), endpoint: `127.0.0.1:${server.port}` };
       for (let index = 0; index < options.nodes; index++) create({ name: nodeName(index), ...options.node, labels: [], taints: [] }, index);
       for (const spec of added.list()) if (spec.index >= options.nodes) create(spec, spec.index);
       await Promise.all(nodes.map((node) => node.start(signal)));
