@@ -1,4 +1,4 @@
-import { ClusterRoles, CustomResourceDefinitions, PersistentVolumeClaims, Pods, ResourceQuotas, ValidatingAdmissionPolicies } from '@orrery/api';
+import { ClusterRoles, CustomResourceDefinitions, PersistentVolumeClaims, Pods, ReplicaSets, ResourceQuotas, ValidatingAdmissionPolicies } from '@orrery/api';
 import type { ClusterRole } from '@orrery/api/types';
 import { expect, test } from 'vitest';
 import { withConcurrency } from './concurrency.ts';
@@ -78,6 +78,22 @@ test('quotas show every name, scopes count apart, and used follows what is there
   await api.delete(Pods, { namespace: 'a', name: 'two' });
   await clock.advance(1_000);
   expect(used('all')).toMatchObject({ pods: '2', 'requests.cpu': '250m' });
+});
+
+test('quotas are mended soon after what only a count asks for is gone, and when a pod changes its scope', async () => {
+  const { api, clock } = await startManager();
+  const used = (name: string) => api.find(ResourceQuotas, name, 'a')?.status?.used;
+  const template = { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'c' }] } };
+  await api.create(ReplicaSets, { metadata: { name: 'r', namespace: 'a' }, spec: { replicas: 0, selector: { matchLabels: { a: 'b' } }, template } });
+  await api.create(ResourceQuotas, { metadata: { name: 'sets', namespace: 'a' }, spec: { hard: { 'count/replicasets.apps': '5' } } });
+  await api.create(ResourceQuotas, { metadata: { name: 'endless', namespace: 'a' }, spec: { hard: { pods: '5' }, scopes: ['NotTerminating'] } });
+  const pod = await api.create(Pods, { metadata: { name: 'p', namespace: 'a', generation: 1 }, spec: { containers: [{ name: 'c' }] } });
+  await clock.advance(1_000);
+  expect([used('sets'), used('endless')]).toEqual([{ 'count/replicasets.apps': '1' }, { pods: '1' }]);
+  await api.delete(ReplicaSets, { namespace: 'a', name: 'r' });
+  await api.update(Pods, { ...pod, metadata: { ...pod.metadata, generation: 2 }, spec: { containers: [{ name: 'c' }], activeDeadlineSeconds: 60 } });
+  await clock.advance(1_000);
+  expect([used('sets'), used('endless')]).toEqual([{ 'count/replicasets.apps': '0' }, { pods: '0' }]);
 });
 
 test('what admission has charged is not given back before its object could be seen', async () => {

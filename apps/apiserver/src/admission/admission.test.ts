@@ -171,6 +171,13 @@ describe('LimitRanger', () => {
     limits(item);
     await expect(check(resources)).rejects.toThrow(message);
   });
+  it('bounds what a pod is resized to', async () => {
+    limits({ min: { cpu: '100m', memory: '50Mi' } });
+    const sized = (cpu: string, memory: string): Pod => pod({ containers: [container({ requests: { cpu, memory } })] });
+    await expect(run(limitRanger(cluster.read), { resource: 'pods', operation: 'UPDATE', subresource: 'resize', object: sized('50m', '25Mi'), oldObject: sized('1', '1Gi') })).rejects.toThrow(
+      'pods "p" is forbidden: [minimum cpu usage per Container is 100m, but request is 50m, minimum memory usage per Container is 50Mi, but request is 25Mi]',
+    );
+  });
 });
 
 describe('ResourceQuota', () => {
@@ -213,6 +220,20 @@ describe('ResourceQuota', () => {
     await expect(run(resourceQuota(cluster), { resource: 'deployments', group: 'apps', object: { metadata: { name: 'd', namespace: 'default' } } })).rejects.toThrow('exceeded quota: q, requested: count/deployments.apps=1');
     quota({ pods: '5' }, {});
     await expect(run(resourceQuota(cluster), creating(pod()))).rejects.toThrow('status unknown for quota: q, resources: pods');
+    cluster.put(ResourceQuotas, { metadata: { name: 'q', namespace: 'default' }, spec: { hard: { pods: '0' } }, status: {} });
+    await expect(run(resourceQuota(cluster), creating(pod()))).resolves.toBeDefined();
+  });
+  it('charges a resize, and never refuses what a status tells', async () => {
+    quota({ 'requests.cpu': '1' }, { 'requests.cpu': '500m' });
+    const sized = (cpu: string): Pod => pod({ containers: [{ name: 'c', resources: { requests: { cpu } } }] });
+    const resize = (cpu: string): Attempt => ({ resource: 'pods', operation: 'UPDATE', subresource: 'resize', object: sized(cpu), oldObject: sized('500m') });
+    await run(resourceQuota(cluster), resize('900m'));
+    expect(used()).toEqual({ 'requests.cpu': '900m' });
+    await expect(run(resourceQuota(cluster), resize('700m'))).rejects.toThrow('pods "p" is forbidden: exceeded quota: q, requested: requests.cpu=200m, used: requests.cpu=900m, limited: requests.cpu=1');
+    const claim = (more: object): object => ({ metadata: { name: 'c', namespace: 'default' }, spec: { volumeAttributesClassName: 'silver', resources: { requests: { storage: '1Gi' } } }, ...more });
+    quota({ persistentvolumeclaims: '0' }, { persistentvolumeclaims: '0' }, { scopeSelector: { matchExpressions: [{ scopeName: 'VolumeAttributesClass', operator: 'In', values: ['gold'] }] } });
+    await run(resourceQuota(cluster), { resource: 'persistentvolumeclaims', operation: 'UPDATE', subresource: 'status', object: claim({ status: { currentVolumeAttributesClassName: 'gold' } }), oldObject: claim({}) });
+    expect(used()).toEqual({ persistentvolumeclaims: '1' });
   });
 });
 

@@ -3,7 +3,7 @@ import type { Container, LimitRangeItem, PersistentVolumeClaim, Pod } from '@orr
 import { type Quantity, compareQuantity, formatQuantity, parseQuantity } from '@orrery/apimachinery';
 import { forbidden } from '@orrery/errors';
 import type { AdmissionAttributes, AdmissionPlugin, ObjectReader } from '../pipeline/index.ts';
-import { creates, createsOrUpdates, matches, subjectOf, wants } from './match.ts';
+import { type Match, creates, createsOrUpdates, matches, subjectOf, wants } from './match.ts';
 import { type Amounts, addAmounts, maxAmounts, parseAmounts } from '@orrery/api/quota';
 
 const annotation = 'kubernetes.io/limit-ranger';
@@ -119,11 +119,13 @@ function usages(attributes: AdmissionAttributes): Usage[] {
 /** Defaults for containers without requests and limits, and bounds for all of them. */
 export function limitRanger(read: ObjectReader): AdmissionPlugin {
   const pods = creates('pods');
+  // Other updates cannot change what containers take.
+  const resizes: Match = { resource: 'pods', subresource: 'resize', operations: ['UPDATE'] };
   return {
     name: 'LimitRanger',
-    handles: wants(pods, createsOrUpdates('persistentvolumeclaims')),
+    handles: wants(pods, resizes, createsOrUpdates('persistentvolumeclaims')),
     admit(attributes) {
-      if (matches(attributes, pods)) defaultPod(attributes.object as Pod, itemsOf(read, attributes.namespace));
+      if (matches(attributes, pods) || matches(attributes, resizes)) defaultPod(attributes.object as Pod, itemsOf(read, attributes.namespace));
     },
     validate(attributes) {
       const items = itemsOf(read, attributes.namespace);

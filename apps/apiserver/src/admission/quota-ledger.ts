@@ -9,6 +9,8 @@ import { type Amounts, parseAmounts } from '@orrery/api/quota';
 export interface Charge {
   readonly quota: string;
   readonly amounts: Amounts;
+  /** Booked even where it passes the limit. */
+  readonly isFact?: boolean;
 }
 
 interface Waiting {
@@ -27,8 +29,8 @@ function listed(names: readonly string[], amounts: Amounts): string {
 }
 
 /** The usage after the charge. Throws QuotaExceeded when a positive part of it passes the limit, or when the usage so far has not been counted yet. */
-function charged(quota: ResourceQuota, used: Amounts, amounts: Amounts): Amounts {
-  const hard = parseAmounts((quota.status?.hard ?? quota.spec?.hard) as Record<string, string> | undefined);
+function charged(quota: ResourceQuota, used: Amounts, { amounts, isFact = false }: Charge): Amounts {
+  const hard = parseAmounts(quota.status?.hard as Record<string, string> | undefined);
   const after = { ...used };
   const unknown = Object.keys(amounts).filter((name) => hard[name] && !used[name]).sort();
   if (unknown.length) throw new QuotaExceeded(`status unknown for quota: ${quota.metadata?.name ?? ''}, resources: ${unknown.join(',')}`);
@@ -37,7 +39,7 @@ function charged(quota: ResourceQuota, used: Amounts, amounts: Amounts): Amounts
     const limit = hard[name];
     if (!limit || delta.nanos === 0n) continue;
     const sum = addQuantity(used[name] ?? zeroQuantity, delta);
-    if (delta.nanos > 0n && compareQuantity(sum, limit) > 0) exceeded.push(name);
+    if (!isFact && delta.nanos > 0n && compareQuantity(sum, limit) > 0) exceeded.push(name);
     after[name] = sum.nanos < 0n ? zeroQuantity : sum;
   }
   if (exceeded.length) {
@@ -111,7 +113,7 @@ export class QuotaLedger {
       try {
         for (const charge of waiting.charges) {
           const quota = quotas.get(charge.quota);
-          if (quota) next.set(charge.quota, charged(quota, next.get(charge.quota) ?? {}, charge.amounts));
+          if (quota) next.set(charge.quota, charged(quota, next.get(charge.quota) ?? {}, charge));
         }
         usage = next;
         fitting.push(waiting);
@@ -139,7 +141,7 @@ export class QuotaLedger {
     const text = Object.fromEntries(Object.entries(used).map(([name, quantity]) => [name, formatQuantity(quantity)]));
     const before = (quota.status?.used ?? {}) as Record<string, string>;
     if (Object.entries(text).every(([name, value]) => before[name] === value)) return;
-    const status = { ...quota.status, hard: quota.status?.hard ?? quota.spec?.hard ?? {}, used: text };
+    const status = { ...quota.status, used: text };
     await this.context.api.update(ResourceQuotas, { ...quota, status }, { subresource: 'status' });
   }
 }

@@ -7,10 +7,17 @@ import { subjectOf } from './match.ts';
 import { type Charge, QuotaExceeded, QuotaLedger } from './quota-ledger.ts';
 import { type Amounts, objectUsage, quotaApplies, unspecified } from '@orrery/api/quota';
 
-/** Kinds whose updates can change what they take. */
-const updatable = new Set(['pods', 'services', 'persistentvolumeclaims', 'resourceclaims']);
+/** Updates that can change what an object takes, as upstream's evaluators have it: the object itself, a pod's resize, a claim's status. */
+const updatable = new Set(['pods', 'pods/resize', 'services', 'persistentvolumeclaims', 'persistentvolumeclaims/status', 'resourceclaims']);
 
-const hardOf = (quota: ResourceQuota): string[] => Object.keys(quota.status?.hard ?? quota.spec?.hard ?? {});
+/** Only what the controller has taken into the status counts: a quota that is new bounds nothing yet, as upstream. */
+const hardOf = (quota: ResourceQuota): string[] => Object.keys(quota.status?.hard ?? {});
+
+function handles({ kind, operation, subresource }: AdmissionAttributes): boolean {
+  if (!kind.namespaced) return false;
+  if (operation === 'CREATE') return !subresource;
+  return operation === 'UPDATE' && updatable.has(subresource ? `${kind.resource}/${subresource}` : kind.resource);
+}
 
 function difference(after: Amounts, before: Amounts): Amounts {
   const names = new Set([...Object.keys(after), ...Object.keys(before)]);
@@ -24,7 +31,7 @@ function onlyNamed(amounts: Amounts, names: readonly string[]): Amounts {
 }
 
 function checkSpecified(quota: ResourceQuota, attributes: AdmissionAttributes): void {
-  if (attributes.kind.resource !== 'pods' || attributes.operation !== 'CREATE') return;
+  if (attributes.kind.resource !== 'pods' || (attributes.operation !== 'CREATE' && attributes.subresource !== 'resize')) return;
   const missing = unspecified(hardOf(quota), attributes.object as Pod);
   if (missing.length) throw forbidden(subjectOf(attributes), `failed quota: ${quota.metadata?.name ?? ''}: must specify ${missing.join('; ')}`);
 }
@@ -39,7 +46,9 @@ function chargesOf(attributes: AdmissionAttributes, quotas: readonly ResourceQuo
     if (!applies && !applied) return [];
     if (applies) checkSpecified(quota, attributes);
     const amounts = onlyNamed(difference(applies ? after : {}, applied ? before : {}), hardOf(quota));
-    return Object.keys(amounts).length ? [{ quota: quota.metadata?.name ?? '', amounts }] : [];
+    // What others say of an object is a fact, which a limit comes too late for.
+    const isFact = attributes.subresource === 'status';
+    return Object.keys(amounts).length ? [{ quota: quota.metadata?.name ?? '', amounts, ...(isFact ? { isFact } : {}) }] : [];
   });
 }
 
@@ -48,7 +57,7 @@ export function resourceQuota(context: Pick<PluginContext, 'api' | 'read' | 'env
   const ledger = new QuotaLedger(context);
   return {
     name: 'ResourceQuota',
-    handles: ({ kind, operation, subresource }) => kind.namespaced && !subresource && (operation === 'CREATE' || (operation === 'UPDATE' && updatable.has(kind.resource))),
+    handles,
     async validate(attributes) {
       const { namespace, dryRun } = attributes;
       const quotas = context.read.list(ResourceQuotas, namespace);

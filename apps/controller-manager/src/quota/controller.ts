@@ -1,11 +1,11 @@
 import { ConfigMaps, CustomResourceDefinitions, PersistentVolumeClaims, Pods, ReplicationControllers, ResourceQuotas, Secrets, Services } from '@orrery/api';
 import { countName, objectUsage, quotaApplies } from '@orrery/api/quota';
-import type { ResourceQuota, ResourceQuotaStatus } from '@orrery/api/types';
+import type { Pod, ResourceQuota, ResourceQuotaStatus } from '@orrery/api/types';
 import { type KubeObject, type Quantity, type ResourceRef, addQuantity, compareQuantity, formatQuantity, tryParseQuantity, zeroQuantity } from '@orrery/apimachinery';
-import { deepEqual, keyOf } from '@orrery/client';
+import { type Informer, createInformer, deepEqual, keyOf, resourceKey } from '@orrery/client';
 import { type AnyController, type ControllerContext, defineController, watch } from '@orrery/controller';
 import { StatusError } from '@orrery/errors';
-import { allResources } from '../resources/catalog.ts';
+import { allResources, builtInResources } from '../resources/catalog.ts';
 
 /** Resources that quotas bound by names of their own. */
 const measured: readonly ResourceRef[] = [Pods, Services, PersistentVolumeClaims, ConfigMaps, Secrets, ReplicationControllers, ResourceQuotas];
@@ -54,8 +54,44 @@ function quotasOf(namespace: string, { store }: Pick<ControllerContext, 'store'>
 }
 
 interface State {
+  /** Informers of custom resources that quotas count, ours alone; of built-in ones, which are shared, only that they are followed. */
+  readonly followed: Map<string, Informer<KubeObject> | undefined>;
   /** When admission last charged a quota, and since when a lower count waits; monotonic milliseconds. */
   readonly charges: Map<string, { chargedMs: number; waitingMs?: number }>;
+}
+
+/** Sees to it that the end of what only `count/…` names count is told at once. Custom resources that are no longer served are let go. */
+function follow(quota: ResourceQuota, context: ControllerContext<State>): void {
+  const { api, env, state, store } = context;
+  for (const resource of counted(context, quota)) {
+    const key = resourceKey(resource);
+    if (state.followed.has(key)) continue;
+    const own = builtInResources.includes(resource) ? undefined : createInformer(api, resource, { env });
+    state.followed.set(key, own);
+    (own ?? store(resource)).addHandlers({
+      delete: (object) => {
+        for (const due of quotasOf(object.metadata?.namespace ?? '', context)) context.enqueue(due);
+      },
+    });
+    own?.start();
+  }
+}
+
+function forgetUnserved({ state, store }: ControllerContext<State>): void {
+  const served = new Set(allResources(store(CustomResourceDefinitions).list()).map(resourceKey));
+  for (const [key, own] of state.followed) {
+    if (!own || served.has(key)) continue;
+    own.stop();
+    state.followed.delete(key);
+  }
+}
+
+/** Does the change of a pod change what it takes, or which scopes it is in? Specs change with generations, what is allocated with the status. */
+function countsAnew(old: Pod, pod: Pod): boolean {
+  if (old.metadata?.deletionTimestamp !== pod.metadata?.deletionTimestamp || old.status?.phase !== pod.status?.phase) return true;
+  if (old.metadata?.generation !== pod.metadata?.generation) return true;
+  const [before, now] = [old, pod].map(({ status }) => status?.containerStatuses?.map(({ allocatedResources, resources }) => [allocatedResources, resources]));
+  return !deepEqual(before, now);
 }
 
 type Amounts = Readonly<Record<string, unknown>>;
@@ -105,18 +141,25 @@ export function resourceQuotaController(): AnyController {
       watchQuotas,
       ...measured.filter((resource) => resource !== ResourceQuotas).map((resource) =>
         watch<KubeObject, State>(resource, ({ object, old, gone }, context) => {
-          const settled = old && !gone && resource === Pods && deepEqual(old.metadata?.deletionTimestamp, object.metadata?.deletionTimestamp) && phaseOf(old) === phaseOf(object);
+          const settled = old && !gone && resource === Pods && !countsAnew(old as Pod, object as Pod);
           return settled ? [] : quotasOf(object.metadata?.namespace ?? '', context);
         }),
       ),
       // Counted, so that they must be known.
-      watch<KubeObject, State>(CustomResourceDefinitions, () => []),
+      watch<KubeObject, State>(CustomResourceDefinitions, (_change, context) => {
+        forgetUnserved(context);
+        return [];
+      }),
     ],
     coalesceMs: (key, { store }) => Math.min(1000, Math.floor(store(Pods).countByIndex('namespace', key.slice(0, key.indexOf('/'))) / 10)),
-    setup: () => ({ charges: new Map() }),
+    setup: () => ({ charges: new Map(), followed: new Map() }),
+    dispose({ state }) {
+      for (const informer of state.followed.values()) informer?.stop();
+    },
     async reconcile(key, context) {
       const quota = context.store(ResourceQuotas).get(key);
       if (!quota) return undefined;
+      follow(quota, context);
       const objects: { resource: ResourceRef; object: KubeObject }[] = [];
       for await (const entry of objectsOf(context, quota)) objects.push(entry);
       const status = plan(quota, objects, context.env.clock.now());
@@ -127,8 +170,4 @@ export function resourceQuotaController(): AnyController {
       return { requeueAfterMs: resyncMs };
     },
   });
-}
-
-function phaseOf(object: KubeObject): unknown {
-  return (object as { status?: { phase?: string } }).status?.phase;
 }

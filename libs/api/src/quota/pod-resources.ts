@@ -1,4 +1,4 @@
-import type { Container, Pod } from '../../gen/types.ts';
+import type { Container, ContainerStatus, Pod } from '../../gen/types.ts';
 import { type Quantity, addQuantity, compareQuantity, parseQuantity, zeroQuantity } from '@orrery/apimachinery';
 
 /** Amounts by resource name. */
@@ -24,13 +24,30 @@ type Which = 'requests' | 'limits';
 
 const isSidecar = (container: Container): boolean => container.restartPolicy === 'Always';
 
+function isInfeasible(pod: Pod): boolean {
+  return pod.status?.conditions?.some(({ type, reason }) => type === 'PodResizePending' && reason === 'Infeasible') ?? false;
+}
+
+/** What a container takes while it is resized: the most of what is asked for, granted and in force; what its node will never grant does not count. */
+function resizing(pod: Pod, which: Which): (container: Container) => Amounts {
+  const statuses = new Map([...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])].map((status: ContainerStatus) => [status.name, status]));
+  const neverGranted = isInfeasible(pod);
+  return ({ name, resources }) => {
+    const asked = parseAmounts(resources?.[which]);
+    const status = statuses.get(name);
+    if (!status?.resources) return asked;
+    const given = maxAmounts(parseAmounts(status.resources[which]), which === 'requests' ? parseAmounts(status.allocatedResources) : {});
+    return neverGranted ? given : maxAmounts(asked, given);
+  };
+}
+
 /**
  * What a pod takes: its containers and sidecars together, or the largest initialising step if that is more, plus
  * overhead; pod-level amounts count instead where they are set.
  */
 export function podAmounts(pod: Pod, which: Which): Amounts {
   const { spec } = pod;
-  const of = (container: Container): Amounts => parseAmounts(container.resources?.[which]);
+  const of = resizing(pod, which);
   let running = (spec?.containers ?? []).map(of).reduce(addAmounts, {});
   let sidecars: Amounts = {};
   let initialising: Amounts = {};

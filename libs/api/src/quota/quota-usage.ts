@@ -1,5 +1,5 @@
 import type { PersistentVolumeClaim, Pod, ResourceQuota, Service } from '../../gen/types.ts';
-import { type Quantity, parseQuantity, quantityOf } from '@orrery/apimachinery';
+import { type Quantity, compareQuantity, parseQuantity, quantityOf, zeroQuantity } from '@orrery/apimachinery';
 import type { KindDescriptor } from '../kind.ts';
 import { type Amounts, podAmounts } from './pod-resources.ts';
 
@@ -23,14 +23,29 @@ function podCompute(pod: Pod): Amounts {
   return out;
 }
 
-/** A pod that has ended takes nothing but its place in `count/pods`. */
+/** A pod that has ended takes nothing but its place in `count/pods`, nor does one that is overdue by another grace period. */
 function podEnded(pod: Pod, nowMs: number): boolean {
-  const { deletionTimestamp } = pod.metadata ?? {};
-  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed' || (deletionTimestamp !== undefined && Date.parse(deletionTimestamp) < nowMs);
+  const { deletionTimestamp, deletionGracePeriodSeconds } = pod.metadata ?? {};
+  if (pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed') return true;
+  return deletionTimestamp !== undefined && deletionGracePeriodSeconds !== undefined && Date.parse(deletionTimestamp) + deletionGracePeriodSeconds * 1000 < nowMs;
+}
+
+function roundedUp(amount: Quantity): Quantity {
+  const over = amount.nanos % one.nanos;
+  return over === 0n ? amount : { ...amount, nanos: amount.nanos - over + one.nanos };
+}
+
+/** In whole bytes, since quotas are; of a claim that has been given more than it now asks for, what it was given. */
+function claimedStorage({ spec, status }: PersistentVolumeClaim): Quantity {
+  const requested = spec?.resources?.requests?.['storage'];
+  if (requested === undefined) return zeroQuantity;
+  const [asked, allocated] = [requested, status?.allocatedResources?.['storage'] ?? '0'].map((amount) => parseQuantity(amount));
+  const larger = compareQuantity(allocated ?? zeroQuantity, asked ?? zeroQuantity) > 0 ? allocated : asked;
+  return roundedUp(larger ?? zeroQuantity);
 }
 
 function claimUsage(claim: PersistentVolumeClaim): Amounts {
-  const requested = parseQuantity(claim.spec?.resources?.requests?.['storage'] ?? '0');
+  const requested = claimedStorage(claim);
   const storageClass = claim.spec?.storageClassName ?? claim.metadata?.annotations?.['volume.beta.kubernetes.io/storage-class'] ?? '';
   const prefix = `${storageClass}.storageclass.storage.k8s.io/`;
   return {
@@ -90,8 +105,18 @@ function className(term: ScopeTerm, name: string): boolean {
   }
 }
 
+/** The classes a claim has, is to have, and is being changed to. */
+function attributesClasses({ spec, status }: PersistentVolumeClaim): string[] {
+  return [spec?.volumeAttributesClassName, status?.currentVolumeAttributesClassName, status?.modifyVolumeStatus?.targetVolumeAttributesClassName].filter((name): name is string => Boolean(name));
+}
+
+function hasAttributesClass(term: ScopeTerm, claim: PersistentVolumeClaim): boolean {
+  const names = attributesClasses(claim);
+  return names.length ? names.some((name) => className(term, name)) : className(term, '');
+}
+
 function inScope(term: ScopeTerm, kind: Pick<KindDescriptor, 'resource'>, object: unknown): boolean {
-  if (term.scopeName === 'VolumeAttributesClass') return kind.resource === 'persistentvolumeclaims' && className(term, (object as PersistentVolumeClaim).spec?.volumeAttributesClassName ?? '');
+  if (term.scopeName === 'VolumeAttributesClass') return kind.resource === 'persistentvolumeclaims' && hasAttributesClass(term, object as PersistentVolumeClaim);
   if (kind.resource !== 'pods') return false;
   const pod = object as Pod;
   switch (term.scopeName) {
