@@ -5,7 +5,10 @@ export default defineConfig({
     include: ['{apps,libs,tools}/**/*.test.ts', 'infra/**/*.test.ts'],
     exclude: ['**/node_modules/**', '**/dist/**', '**/*.journey.test.ts', '**/*.compose.test.ts'],
     setupFiles: ['tools/random-tests.ts'],
-    testTimeout: 20_000,
+    // Bounds of what hangs, not of what is slow: the tests share their cores with one another.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    expect: { poll: { timeout: 30_000, interval: 20 } },
     pool: 'threads',
     // All cores: by default Vitest leaves one idle, which of two is half.
     maxWorkers: '100%',

@@ -5,7 +5,9 @@ export default defineConfig({
     include: ['infra/**/*.journey.test.ts'],
     exclude: ['**/node_modules/**'],
     fileParallelism: false,
-    testTimeout: 20_000,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 30_000, interval: 50 } },
     pool: 'threads',
   },
 });

@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /** The API server's suite on another store than its own: ORRERY_TEST_STORE=store|cluster|etcd|replicas. */
-const timeout = process.env['ORRERY_TEST_STORE'] === 'cluster' ? 60_000 : 20_000;
+const timeout = process.env['ORRERY_TEST_STORE'] === 'cluster' ? 120_000 : 60_000;
 
 export default defineConfig({
   test: {
@@ -13,6 +13,7 @@ export default defineConfig({
     setupFiles: ['tools/random-tests.ts'],
     testTimeout: timeout,
     hookTimeout: timeout,
+    expect: { poll: { timeout: timeout / 2, interval: 20 } },
     pool: 'threads',
   },
 });

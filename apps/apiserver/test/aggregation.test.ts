@@ -77,7 +77,7 @@ beforeAll(async () => {
     },
   );
   await t.api.create(Namespaces, { metadata: { name: 'wardle' } });
-}, 20_000);
+});
 
 afterAll(async () => {
   await t?.stop();
@@ -232,7 +232,7 @@ describe('an APIService of another server', () => {
     expect([wrong.status, wrong.json.details.causes[0]]).toEqual([422, { reason: 'FieldValueNotSupported', message: 'Unsupported value: "Maybe": supported values: "True", "False", "Unknown"', field: 'status.conditions[0].status' }]);
   });
 
-  it('streams watches as they come, and ends them with the client', { timeout: 10_000 }, async () => {
+  it('streams watches as they come, and ends them with the client', async () => {
     const lines: string[] = [];
     const call = httpsRequest({ host: '127.0.0.1', port: t.server.port, path: `${root}/flunders?watch=1`, ca: pki.caCert, servername: 'localhost', agent: false, ...admin }, (response) => {
       response.on('data', (chunk) => lines.push(...String(chunk).trim().split('\n')));
@@ -252,7 +252,7 @@ describe('an APIService of another server', () => {
     await eventually(() => watching.size === 0, 'the watch ended');
   });
 
-  it('takes upgrades both ways, and refusals of them', { timeout: 10_000 }, async () => {
+  it('takes upgrades both ways, and refusals of them', async () => {
     const talk = (protocol: string, last = 'echo'): Promise<string> => new Promise((resolve, reject) => {
       const socket = tlsConnect({ host: '127.0.0.1', port: t.server.port, ca: pki.caCert, servername: 'localhost', ...admin }, () => {
         socket.write(`GET ${root}/namespaces/default/flunders/one/${last} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`);
@@ -288,7 +288,7 @@ describe('an APIService of another server', () => {
     await eventually(async () => (await ask('/apis')).json.groups[1].name === group, 'its new place');
   });
 
-  it('shows in OpenAPI', { timeout: 10_000 }, async () => {
+  it('shows in OpenAPI', async () => {
     const key = root.slice(1);
     await eventually(async () => (await ask('/openapi/v3')).json.paths[key] !== undefined, 'published');
     const { serverRelativeURL } = (await ask('/openapi/v3')).json.paths[key];
@@ -304,7 +304,7 @@ describe('an APIService of another server', () => {
 });
 
 describe('an older server', () => {
-  it('is discovered the old way, and its OpenAPI v2 is published as v3', { timeout: 10_000 }, async () => {
+  it('is discovered the old way, and its OpenAPI v2 is published as v3', async () => {
     sample.isOld = true;
     const service = await t.api.get(APIServices, { name });
     await t.api.update(APIServices, { ...service, metadata: { ...service.metadata, annotations: { touched: 'yes' } } } as any);

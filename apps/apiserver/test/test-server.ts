@@ -56,9 +56,9 @@ export async function startTestServer(settings: Partial<ApiServerConfig> = {}, d
   };
 }
 
-/** Resolves once `condition` holds; rejects after five seconds of real time (more where the store loses its leader now and then). */
+/** Resolves once `condition` holds; rejects after thirty seconds of real time (more where the store loses its leader now and then). */
 export async function eventually(condition: () => boolean | Promise<boolean>, what = 'condition'): Promise<void> {
-  const deadline = performance.now() + patienceMs(5_000);
+  const deadline = performance.now() + patienceMs(30_000);
   while (!(await condition())) {
     if (performance.now() > deadline) throw new Error(`${what} did not come true`);
     await new Promise((resolve) => setTimeout(resolve, 2));

@@ -46,7 +46,7 @@ describe.skipIf(!etcdctl || !runsSources)(`etcdctl on three members${etcdctlMiss
     expect(new Set(hashes.map((line) => line.split(', ')[1])).size).toBe(1);
     const defragmented = await ctl('defrag --cluster', '', first);
     for (const url of urls) expect(defragmented).toContain(`Finished defragmenting etcd member[${url}]\n`);
-  }, 30_000);
+  });
 
   it('transactions, leases, watches, locks and elections go through any member', async () => {
     const [one, two, three] = cluster.addresses as [string, string, string];
@@ -73,7 +73,7 @@ describe.skipIf(!etcdctl || !runsSources)(`etcdctl on three members${etcdctlMiss
     );
     expect(elected).toMatch(/^seat\/[0-9a-f]+\nme\n$/);
     candidate.kill();
-  }, 30_000);
+  });
 
   it('users and roles hold on every member', async () => {
     for (const line of ['user add root:r', 'user grant-role root root', 'user add amy:a', 'role add w', 'role grant-permission w --prefix=true readwrite w/', 'user grant-role amy w']) await ctl(line);
@@ -85,7 +85,7 @@ describe.skipIf(!etcdctl || !runsSources)(`etcdctl on three members${etcdctlMiss
       expect((await runEtcdctl(address, ['put', 'w/a', '1'])).err).toContain('etcdserver: user name is empty');
     }
     expect(await ctl('--user root:r auth disable')).toBe('Authentication Disabled\n');
-  }, 30_000);
+  });
 
   it('leadership is handed on', async () => {
     const leader = await cluster.leader();
@@ -93,7 +93,7 @@ describe.skipIf(!etcdctl || !runsSources)(`etcdctl on three members${etcdctlMiss
     expect(await ctl(`move-leader ${await idOf(heir)}`, '', leader.address)).toBe(`Leadership transferred from ${await idOf(leader)} to ${await idOf(heir)}\n`);
     expect(await cluster.leader()).toBe(heir);
     expect(await refused('move-leader 1234')).toMatch(/^Error: etcdserver: bad leader transferee|^Error: no leader endpoint given/);
-  }, 30_000);
+  });
 
   it('the quota counts on all members, until the alarm is disarmed', async () => {
     for (let i = 0; i < 12; i++) await ctl(`put q${i} ${'x'.repeat(10_000)}`);

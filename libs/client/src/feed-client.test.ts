@@ -170,7 +170,7 @@ test('whatever the bus does, every watch sees exactly what the API server tells'
   expect(totals.joined).toBeGreaterThan(10);
   expect(totals.resumed).toBeGreaterThan(5);
   expect(totals.withheld).toBeGreaterThan(0);
-}, 30_000);
+});
 
 test('while the feed works the API server is not watched, and silence brings it back', async () => {
   const world = setUp(3);

@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -96,24 +97,34 @@ describe('lock', () => {
     // All take the lock at the same moment and hold it for a while: a second holder at any time is a failure.
     writeFileSync(
       script,
-      `import { lockFile } from ${url};
-       let held = 0;
+      `import { once } from 'node:events';
+       import { lockFile } from ${url};
+       console.log('here');
+       const [at] = await once(process.stdin, 'data');
        for (let round = 0; round < 20; round++) {
-         while (Date.now() < Number(process.argv[3]) + round * 40);
-         try { const lock = await lockFile(process.argv[2] + round); held++; console.log(round); void lock; } catch (error) { if (error.name !== 'DiskLockedError') throw error; }
+         while (Date.now() < Number(at) + round * 40);
+         try { await lockFile(process.argv[2] + round); console.log(round); } catch (error) { if (error.name !== 'DiskLockedError') throw error; }
        }
-       await new Promise((resolve) => setTimeout(resolve, 500));`,
+       console.log('done');
+       await once(process.stdin, 'end');`,
     );
     const dead = spawnSync('true').pid;
     for (let round = 0; round < 20; round++) writeFileSync(path() + round, `${dead} 12345 x\n`);
-    const at = String(Date.now() + 1500);
     const runs = Array.from({ length: 4 }, () => {
-      const child = spawn(process.execPath, [script, path(), at], { stdio: ['ignore', 'pipe', 'inherit'] });
-      let out = '';
-      child.stdout.on('data', (text) => (out += text));
-      return new Promise<string>((done) => child.once('close', () => done(out)));
+      const child = spawn(process.execPath, [script, path()], { stdio: ['pipe', 'pipe', 'inherit'] });
+      const run = { child, out: '', closed: once(child, 'close') };
+      child.stdout.on('data', (text) => (run.out += text));
+      return run;
     });
-    const rounds = (await Promise.all(runs)).join('').trim().split('\n').map(Number).sort((a, b) => a - b);
+    const all = (word: string) => expect.poll(() => runs.every(({ out }) => out.includes(word))).toBe(true);
+    // All are there before they begin, and stay until the last has done: the lock of one that is gone is free, and rightly so.
+    await all('here');
+    const at = String(Date.now() + 200);
+    for (const { child } of runs) child.stdin.write(at);
+    await all('done');
+    for (const { child } of runs) child.stdin.end();
+    await Promise.all(runs.map(({ closed }) => closed));
+    const rounds = runs.flatMap(({ out }) => out.match(/^\d+$/gm) ?? []).map(Number).sort((a, b) => a - b);
     expect(rounds).toEqual(Array.from({ length: 20 }, (_, i) => i));
-  }, 20_000);
+  });
 });

@@ -7,7 +7,7 @@ const module = fileURLToPath(new URL('./stop-signal.ts', import.meta.url));
 const program = `const { stopSignal, whenAborted } = await import(${JSON.stringify(module)});
 const signal = stopSignal(); setInterval(() => {}, 1000); console.log('runs'); await whenAborted(signal); console.log(signal.reason.message);`;
 
-it('stops at the first signal, takes an echo of it as the same wish, and ends at a later one', { timeout: 20_000 }, async () => {
+it('stops at the first signal, takes an echo of it as the same wish, and ends at a later one', async () => {
   const child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
   let text = '';
   const said = (words: string): Promise<void> =>

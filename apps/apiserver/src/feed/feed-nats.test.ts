@@ -132,5 +132,5 @@ describe.skipIf(!hasNats)('the change feed over NATS, of two API servers', () =>
 
     informer.stop();
     await fed.close();
-  }, 30_000);
+  });
 });

@@ -22,11 +22,11 @@ describe('a webhook that answers reviews', () => {
     writeFileSync(join(folder, 'config'), server.kubeconfig);
     const post = reviewWebhook(env, { kubeconfig: join(folder, 'config') });
     const pending = post({ a: 1 });
-    await vi.waitFor(() => expect(server?.requests).toHaveLength(1));
+    await vi.waitFor(() => expect(server?.requests).toHaveLength(1), { timeout: 30_000 });
     await vi.waitFor(async () => {
       await clock.advance(1000);
       expect(server?.requests).toHaveLength(3);
-    });
+    }, { timeout: 30_000 });
     expect(await pending).toEqual({ echo: { a: 1 }, authorization: 'Bearer secret' });
     expect(server.requests[0]).toBe('POST /review?x=1');
   });

@@ -28,7 +28,9 @@ async function consumer(more: object = {}): Promise<TestPod> {
 test('a consumer spends what it is told to', async () => {
   const pod = await consumer();
   expect(await curl('-d', 'millicores=900&durationSec=600', `${pod.ip}:8080/ConsumeCPU`)).toBe('ConsumeCPU\n900 millicores\n600 durationSec\n');
-  const [from, fromMs] = [await cpuMs(pod), performance.now()];
+  // The time before the first look and after the last: what passes while they are on their way is time it had.
+  const fromMs = performance.now();
+  const from = await cpuMs(pod);
   await expect.poll(async () => (await cpuMs(pod)) - from).toBeGreaterThan(40);
   expect((await cpuMs(pod)) - from).toBeLessThanOrEqual((performance.now() - fromMs) * 0.95 + 20);
   const before = await megabytes(pod);
@@ -57,7 +59,7 @@ test('a request costs what image and annotation say', async () => {
   const before = [await cpuMs(page), await cpuMs(said)];
   await client.sh(`for i in 1 2 3 4 5 6 7 8 9 10; do curl -s ${page.ip} ${said.ip}; done`);
   await expect.poll(async () => (await cpuMs(page)) - (before[0] ?? 0)).toBeGreaterThanOrEqual(100);
-  await expect.poll(async () => (await cpuMs(said)) - (before[1] ?? 0), { timeout: 5_000 }).toBeGreaterThanOrEqual(500);
+  await expect.poll(async () => (await cpuMs(said)) - (before[1] ?? 0)).toBeGreaterThanOrEqual(500);
   expect((await cpuMs(page)) - (before[0] ?? 0)).toBeLessThan(200);
 });
 

@@ -76,8 +76,8 @@ it('links nodes, applies service rules, mounts and logs on disk', async () => {
   }
   const log = join(dir, 'root2/var/log/pods/u2/c/0.log');
   await run(2, 'until wget -qO- http://10.96.0.80/; do sleep 0.05; done; echo written > /www/out');
-  await expect.poll(() => readFileSync(log, 'utf8'), { timeout: 5_000 }).toMatch(/^\S+Z stdout F from node 1\n$/);
-  await expect.poll(() => readFileSync(join(dir, 'root2/srv/www/out'), 'utf8'), { timeout: 5_000 }).toBe('written\n');
+  await expect.poll(() => readFileSync(log, 'utf8')).toMatch(/^\S+Z stdout F from node 1\n$/);
+  await expect.poll(() => readFileSync(join(dir, 'root2/srv/www/out'), 'utf8')).toBe('written\n');
 
   const dialer = switchDialer(grpcChannel(endpoints[0] ?? ''), { clock: env.clock, ip: '10.240.0.1' });
   const conn = await dialer.dial({ ip, port: 80 });

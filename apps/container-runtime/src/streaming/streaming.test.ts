@@ -40,7 +40,7 @@ async function connect(url: string): Promise<Client> {
     send: (channel, text) => channels.send(channel, Buffer.from(text)),
     endInput: () => socket.send(Buffer.from([255, 0])),
     text: (channel) => said.get(channel) ?? '',
-    saw: (channel, text) => expect.poll(() => said.get(channel) ?? '', { timeout: 5000 }).toContain(text),
+    saw: (channel, text) => expect.poll(() => said.get(channel) ?? '').toContain(text),
     ended,
     destroy: () => channels.destroy(),
   };
@@ -127,7 +127,7 @@ test('a client that leaves hangs its terminal up', async () => {
   const client = await connect(url);
   await realClock.sleep(50);
   client.destroy();
-  await expect.poll(async () => (await pod.sh('cat /tmp/hup')).stdout, { timeout: 5000 }).toBe('hung\n');
+  await expect.poll(async () => (await pod.sh('cat /tmp/hup')).stdout).toBe('hung\n');
 });
 
 test('port-forward over WebSocket channels reaches a port of the pod', async () => {

@@ -129,7 +129,7 @@ it('a CSI volume is attached to the nodes of its pods, unless its driver needs n
   h.api.seed(Pods, user('p'), user('q'));
   await h.clock.advance(500);
   // The hash of the name is worked out by another thread, in real time.
-  await vi.waitFor(() => expect(h.api.objects(VolumeAttachments)).toMatchObject([{ metadata: { name: 'csi-df749ac2faa7c76f3311150c381f0fb7adc53cbaf8a8b33e3babd6ed13aafa76' }, spec: { attacher: 'disk', nodeName: 'n', source: { persistentVolumeName: 'disk' } } }]));
+  await vi.waitFor(() => expect(h.api.objects(VolumeAttachments)).toMatchObject([{ metadata: { name: 'csi-df749ac2faa7c76f3311150c381f0fb7adc53cbaf8a8b33e3babd6ed13aafa76' }, spec: { attacher: 'disk', nodeName: 'n', source: { persistentVolumeName: 'disk' } } }]), { timeout: 30_000 });
   await h.api.delete(Pods, { namespace: 'ns', name: 'p' }, { gracePeriodSeconds: 0 });
   await h.clock.advance(500);
   expect(h.api.objects(VolumeAttachments)).toHaveLength(1);

@@ -75,7 +75,7 @@ describe('power failure', () => {
       await recover(interrupted).catch(() => undefined);
       for (const loss of losses) expect(await recover(interrupted.reboot(loss))).toBeGreaterThanOrEqual(acknowledged);
     }
-  }, 30_000);
+  });
 });
 
 describe('damage', () => {

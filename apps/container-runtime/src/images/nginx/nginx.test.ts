@@ -230,6 +230,6 @@ test('unprivileged, templates, taken ports', async () => {
   const root = await node.runPod({ name: 'user', image: 'nginx', linux: { securityContext: { runAsUser: { value: 101n } } } });
   await expect.poll(() => node.log(root.container)).toContain('nginx: [emerg] mkdir() "/var/cache/nginx/client_temp" failed (13: Permission denied)');
   const busy = await node.runPod({ name: 'busy', image: 'nginx', command: ['sh', '-c', 'nginx; nginx -g "daemon off;"; echo "exit $?"; sleep 9'] });
-  await expect.poll(() => node.log(busy.container), { timeout: 5000 }).toContain('nginx: [emerg] still could not bind()\nexit 1\n');
+  await expect.poll(() => node.log(busy.container)).toContain('nginx: [emerg] still could not bind()\nexit 1\n');
   expect(await node.log(busy.container)).toContain('bind() to 0.0.0.0:80 failed (98: Address already in use)');
 });
