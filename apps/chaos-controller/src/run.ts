@@ -1,7 +1,7 @@
 import { type ChaosReport, type ChaosWorld, type Fault, type Injected, type InjectionRecord, RecoveryWatch, describeVerb, faultText } from '@orrery/chaos';
 import type { ApiClient } from '@orrery/client';
 import type { Env, Timer } from '@orrery/runtime';
-import { probe } from './probes.ts';
+import { probe, serverAnswers } from './probes.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -15,6 +15,10 @@ interface Running {
   readonly record: Mutable<InjectionRecord>;
   injected: Injected | undefined;
   timer: Timer | undefined;
+  /** Settles once it is known whether it could be done. */
+  injecting: Promise<unknown>;
+  /** While it is being ended. */
+  ending: Promise<void> | undefined;
 }
 
 export interface RunsOptions {
@@ -72,17 +76,18 @@ export class Runs {
     const record: Mutable<InjectionRecord> = { name, what: faultText(fault), targets: [], startedMs: env.clock.now() };
     this.records.push(record);
     if (this.records.length > keptRecords) this.records.shift();
-    const run: Running = { record, injected: undefined, timer: undefined };
+    const striking = (async (): Promise<Injected> => world.inject(`${name}-${++this.count}`, fault))();
+    const run: Running = { record, injected: undefined, timer: undefined, injecting: striking.catch(() => undefined), ending: undefined };
     this.running.set(name, run);
     try {
-      run.injected = await world.inject(`${name}-${++this.count}`, fault);
+      run.injected = await striking;
       record.targets = run.injected.targets;
       env.log.info('injected', { name, what: record.what, targets: record.targets.join(', ') });
       if (describeVerb(fault.verb).momentary) {
         record.startedMs = env.clock.now();
         this.close(name, run);
       }
-      else if (durationMs !== undefined) run.timer = env.clock.after(durationMs, () => void this.end(name));
+      else if (durationMs !== undefined && !run.ending) run.timer = env.clock.after(durationMs, () => void this.end(name));
     } catch (error) {
       record.error = (error as Error).message;
       this.close(name, run);
@@ -93,9 +98,13 @@ export class Runs {
   /** Ends what is in force; a fault that cannot be ended says so in its record and in the log. */
   async end(name: string): Promise<void> {
     const run = this.running.get(name);
-    if (!run) return;
+    if (run) await (run.ending ??= this.finish(name, run));
+  }
+
+  /** Until it has ended it counts as running: what is looked at goes on. */
+  private async finish(name: string, run: Running): Promise<void> {
+    await run.injecting;
     run.timer?.cancel();
-    this.running.delete(name);
     try {
       await run.injected?.end();
     } catch (error) {
@@ -139,7 +148,8 @@ export class Runs {
     try {
       const samples = await probe(env, api);
       const now = env.clock.now();
-      this.watch.observe(now, samples.filter(({ what }) => !this.before.has(what)));
+      const isAll = samples.some(({ what, trouble }) => what === serverAnswers && trouble === undefined);
+      this.watch.observe(now, samples.filter(({ what }) => !this.before.has(what)), isAll);
       const waiting = this.records.filter((record) => record.endedMs !== undefined && record.recoveredMs === undefined && record.error === undefined);
       for (const record of waiting) {
         const recovered = this.watch.recoveredSince(record.endedMs ?? now);

@@ -19,20 +19,24 @@ export class RecoveryWatch {
     this.limit = limit;
   }
 
-  /** Takes what was seen at a time. Times do not go back. */
-  observe(atMs: number, samples: readonly Sample[]): void {
+  /** Takes what was seen at a time. Times do not go back. With `isAll` these are all there is to look at: what is missing is gone, and its trouble with it. */
+  observe(atMs: number, samples: readonly Sample[], isAll = false): void {
     for (const { what, trouble } of samples) {
-      const known = this.open.get(what);
-      if (trouble !== undefined && !known) this.open.set(what, { what, detail: trouble, fromMs: atMs });
-      if (trouble === undefined && known) {
-        this.open.delete(what);
-        this.done.push({ ...known, untilMs: atMs });
-        if (this.done.length > this.limit) this.done.shift();
-      }
+      if (trouble !== undefined && !this.open.has(what)) this.open.set(what, { what, detail: trouble, fromMs: atMs });
+      if (trouble === undefined) this.close(what, atMs);
     }
+    if (isAll) for (const what of this.open.keys()) if (!samples.some((one) => one.what === what)) this.close(what, atMs);
     if (this.open.size) this.wellSince = undefined;
     else this.wellSince ??= atMs;
     this.lastMs = atMs;
+  }
+
+  private close(what: string, atMs: number): void {
+    const known = this.open.get(what);
+    if (!known) return;
+    this.open.delete(what);
+    this.done.push({ ...known, untilMs: atMs });
+    if (this.done.length > this.limit) this.done.shift();
   }
 
   /** When all was well again for good, as far as is known, of a fault that ended at `endedMs`; undefined: it is not, or was not looked at since. */

@@ -14,7 +14,7 @@ it('names services as the components they are', () => {
 });
 
 it('writes rules of nftables', () => {
-  expect(linkRules('t', { addresses: ['10.0.0.1', '10.244.1.0/24'], fault: undefined, directions: ['in'] })).toBe('table inet t { chain in { type filter hook prerouting priority -310; policy accept; ip saddr 10.0.0.1 drop; ip saddr 10.244.1.0/24 drop; } }');
+  expect(linkRules('t', { addresses: ['10.0.0.1', '10.244.1.0/24'], fault: undefined, directions: ['in'] })).toBe('table inet t { chain in { type filter hook prerouting priority -310; policy accept; ip saddr 10.0.0.1 drop; ip saddr 10.244.1.0/24 drop; }; }');
   expect(linkRules('t', { addresses: ['fd00::1'], fault: { loss: 0.25 }, directions: ['out'] })).toContain('ip6 daddr fd00::1 numgen random mod 10000 < 2500 drop');
   expect(linkRules('t', { addresses: ['10.0.0.1'], fault: { bytesPerSecond: 1000 }, directions: ['in', 'out'] })).toContain('ip daddr 10.0.0.1 limit rate over 1000 bytes/second drop');
 });
@@ -52,7 +52,7 @@ it.each<[object, string[], string[]]>([
   [{ verb: 'disk-full', selector: { components: ['store-1'] } }, ['store1: {"revision":"1","faults":[{"id":"f-1","disk":{"kind":"disk-full"}}]}'], ['store1: {"revision":"2","faults":[]}']],
   [{ verb: 'clock-skew', byMs: 5, selector: { components: ['kubelet-node1'] } }, ['node1-kubelet: {"revision":"1","faults":[{"id":"f-1","clockMs":5}]}'], ['node1-kubelet: {"revision":"2","faults":[]}']],
   [{ verb: 'api-error', code: 500 }, ['apiserver1: {"revision":"1","faults":[{"id":"f-1","request":{"selector":{},"verb":"api-error","code":500}}]}', 'apiserver2: {"revision":"2","faults":[{"id":"f-1","request":{"selector":{},"verb":"api-error","code":500}}]}'], ['apiserver1: {"revision":"3","faults":[]}', 'apiserver2: {"revision":"4","faults":[]}']],
-  [{ verb: 'partition', oneWay: true, selector: { from: ['node1'], to: ['node2'] } }, ['node2-kube-proxy as root: table inet orrery_chaos_f_1_node1_node2 { chain in { type filter hook prerouting priority -310; policy accept; ip saddr 10.9.0.1 drop; ip saddr 10.244.0.0/24 drop; } }'], ['node2-kube-proxy as root: delete table inet orrery_chaos_f_1_node1_node2']],
+  [{ verb: 'partition', oneWay: true, selector: { from: ['node1'], to: ['node2'] } }, ['node2-kube-proxy as root: table inet orrery_chaos_f_1_node1_node2 { chain in { type filter hook prerouting priority -310; policy accept; ip saddr 10.9.0.1 drop; ip saddr 10.244.0.0/24 drop; }; }'], ['node2-kube-proxy as root: delete table inet orrery_chaos_f_1_node1_node2']],
 ])('%j is done and undone', async (fault, begun, ended) => {
   const { done, inject } = world();
   const { end } = await inject(fault);

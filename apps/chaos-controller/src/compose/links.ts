@@ -14,7 +14,7 @@ export function linkRules(table: string, { addresses, fault, directions }: { rea
   const chains = directions.map((direction) => {
     const hook = direction === 'in' ? 'prerouting priority -310' : 'postrouting priority 310';
     const rules = addresses.map((address) => `${address.includes(':') ? 'ip6' : 'ip'} ${direction === 'in' ? 'saddr' : 'daddr'} ${address} ${strike}`);
-    return `chain ${direction} { type filter hook ${hook}; policy accept; ${rules.join('; ')}; }`;
+    return `chain ${direction} { type filter hook ${hook}; policy accept; ${rules.join('; ')}; };`;
   });
   return `table inet ${table} { ${chains.join(' ')} }`;
 }
