@@ -82,6 +82,8 @@ export interface DiskNode {
   readonly mounts: NodeMounts;
   /** What a folder of this machine holds. */
   readonly usage: (folder: string) => Promise<{ readonly bytes: number; readonly inodes: number } | undefined>;
+  /** The file with the bytes of a disk that is used without a file system (`diskContent` of @orrery/cri). */
+  readonly content: (folder: string) => string;
 }
 
 const zoneLabels = ['topology.kubernetes.io/zone', 'failure-domain.beta.kubernetes.io/zone'];
@@ -92,6 +94,6 @@ export function createDiskNode(env: Env, { api, cloud }: Pick<CsiDiskDeps, 'api'
     const labels = (await unlessGone(api.get(Nodes, { name: node.name })))?.metadata?.labels ?? {};
     return zoneLabels.map((label) => labels[label]).find((zone) => zone) ?? '';
   };
-  const services = nodeServices({ nodeName: node.name, cloud, log: env.log, mounts: node.mounts, usage: node.usage, labelledZone });
+  const services = nodeServices({ nodeName: node.name, cloud, log: env.log, mounts: node.mounts, usage: node.usage, content: node.content, labelledZone });
   return new Map([...services].map(([socket, served]) => [socket, [served, identityService()]]));
 }

@@ -100,7 +100,7 @@ it('answers as the CSI specification says', async () => {
 it('mounts a disk on a node, once for the node and once for each pod, and grows it', async () => {
   const mounts = new MemoryMounts();
   const log = createLogger({ now: () => 0, level: 'error', write: () => undefined, fields: {} });
-  const services = nodeServices({ nodeName: 'n', cloud, log, mounts, labelledZone: async () => 'b', usage: async () => ({ bytes: 5, inodes: 2 }) });
+  const services = nodeServices({ nodeName: 'n', cloud, log, mounts, labelledZone: async () => 'b', usage: async () => ({ bytes: 5, inodes: 2 }), content: (folder) => `${folder}/disk` });
   const driver = services.get(sockets.driver);
   const client = createClient(NodeDefinition, inMemoryChannel(driver ? [driver] : []));
   expect(await client.nodeGetInfo({})).toEqual({ nodeId: 'n', maxVolumesPerNode: 7, accessibleTopology: { segments: { [zoneKey]: 'b' } } });
@@ -117,4 +117,13 @@ it('mounts a disk on a node, once for the node and once for each pod, and grows 
   await client.nodeUnstageVolume(target);
   expect(mounts.list().size).toBe(0);
   await expect(client.nodeGetVolumeStats({ volumeId: 'd-1', volumePath: '/p' })).rejects.toMatchObject({ code: Code.NOT_FOUND });
+
+  const raw = { ...staged, volumeCapability: { ...mount, accessType: { $case: 'block' as const, value: {} } } };
+  await client.nodeStageVolume(raw);
+  for (const _again of [1, 2]) await client.nodePublishVolume(raw);
+  expect(await client.nodeExpandVolume({ volumeId: 'd-1', volumePath: '/p', capacityRange: { requiredBytes: 3000 } })).toEqual({ capacityBytes: 3000 });
+  expect([...mounts.list()]).toEqual([['/p', { source: '/disks/d-1/disk', device: '/dev/vdb', sizeBytes: 3000, isDevice: true }]]);
+  expect((await client.nodeGetVolumeStats({ volumeId: 'd-1', volumePath: '/p' })).usage).toEqual([{ unit: 1, total: 3000 }]);
+  await client.nodeUnpublishVolume(raw);
+  expect(mounts.list().size).toBe(0);
 });

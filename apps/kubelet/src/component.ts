@@ -136,7 +136,7 @@ class KubeletComponent implements Kubelet {
       events,
       statuses: new StatusManager(env, { api, delayMs: config.statusDelayMs, shownAs: (pod) => (isStatic(pod) ? this.mirrors.of(pod) : pod) }),
       sources: deps.sources ?? createKubeletSources(env, { api }),
-      volumes: new VolumeManager({ api, host: deps.volumes, tokens: this.tokens, rootDir: config.rootDir, node: () => this.agent.node, csi: this.csi, givesToGroup: (driver) => this.drivers?.get(driver)?.can.has('group') ?? false }),
+      volumes: new VolumeManager({ api, events, host: deps.volumes, tokens: this.tokens, rootDir: config.rootDir, node: () => this.agent.node, csi: this.csi, givesToGroup: (driver) => this.drivers?.get(driver)?.can.has('group') ?? false }),
       host: deps.volumes,
       logs: deps.logs,
       images: new ImageManager(env, { runtime, events, deadlineMs: config.imagePullProgressDeadlineSeconds * 1000, parallel: parallelPulls(config) }),

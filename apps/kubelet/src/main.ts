@@ -38,7 +38,7 @@ function writeKubeconfig(path: string, { server, ca, certificate }: { server: st
 
 /** The API server as the node itself; with `--bootstrap-kubeconfig` by a certificate that is asked for first. */
 async function connect(env: Env, config: Config, nodeName: string): Promise<ApiClient> {
-  if (!config.bootstrapKubeconfig) return connectApi(env, config);
+  if (!config.bootstrapKubeconfig) return connectApi(env, config, 'kubelet');
   if (config.nodes.length > 1) throw new ConfigError('--bootstrap-kubeconfig is for one node, not for --nodes');
   const { token, cert, key, ...access } = loadKubeconfig(config.bootstrapKubeconfig);
   const host = new URL(access.server).host;
@@ -50,8 +50,8 @@ async function connect(env: Env, config: Config, nodeName: string): Promise<ApiC
     nodeName,
     store,
     rotate: config.rotateCertificates,
-    bootstrap: () => createRestApiClient({ http: createHttpClient({ ...access, ...(cert ? { cert } : {}), ...(key ? { key } : {}) }), env, host, ...(token ? { token } : {}) }),
-    connect: (identity) => createRestApiClient({ http: createHttpClient({ ...access, ...identity }), env, host }),
+    bootstrap: () => createRestApiClient({ http: createHttpClient({ ...access, ...(cert ? { cert } : {}), ...(key ? { key } : {}) }), env, host, userAgent: userAgentOf('kubelet'), ...(token ? { token } : {}) }),
+    connect: (identity) => createRestApiClient({ http: createHttpClient({ ...access, ...identity }), env, host, userAgent: userAgentOf('kubelet') }),
   });
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, leave);
   if (config.kubeconfig && !existsSync(config.kubeconfig)) writeKubeconfig(config.kubeconfig, { server: access.server, ca: access.ca, certificate: store.path });

@@ -4,7 +4,7 @@ import { type ChaosWorld, DiskFaults, faultyDisk } from '@orrery/chaos';
 import { cloudSchema, createCloud } from '@orrery/cloud/component';
 import { createCloudControllerManager } from '@orrery/cloud-controller-manager/component';
 import { createCsiDisk, createDiskNode } from '@orrery/csi-disk/component';
-import { type VolumeHost, directoryVolumeHost } from '@orrery/cri';
+import { type VolumeHost, directoryVolumeHost, diskContent } from '@orrery/cri';
 import { type ApiClient } from '@orrery/client';
 import { createControllerManager, secretTokenSigner } from '@orrery/controller-manager/component';
 import { addressAfter, coreDnsSchema, createCoreDns, createScaledDns } from '@orrery/coredns/component';
@@ -104,7 +104,7 @@ class SingleCluster implements Cluster {
       fabric: this.fabric,
       pki: this.pki,
       env: (name) => this.env(name),
-      client: (user, groups) => this.client(user, groups),
+      client: (user, groups) => this.client(user, groups, 'kubelet'),
       proxy,
       ...(this.has('cloud') && this.has('csi-disk') ? { plugins: (node: string, files: NodeFiles) => this.diskNode(node, files) } : {}),
     }));
@@ -193,12 +193,13 @@ class SingleCluster implements Cluster {
     return this.logs.env(name);
   }
 
-  private client(username: string, groups: readonly string[] = []): ApiClient {
-    return this.apiServer.client({ username, groups: [...groups, 'system:authenticated'] });
+  /** As a program other than the one that its user is named after. */
+  private client(username: string, groups: readonly string[] = [], program = username.replace('system:', '')): ApiClient {
+    return this.apiServer.client({ username, groups: [...groups, 'system:authenticated'] }, program);
   }
 
   private admin(): ApiClient {
-    return this.client('kubernetes-admin', ['system:masters']);
+    return this.client('kubernetes-admin', ['system:masters'], 'orrery');
   }
 
   private async run(component: Component, signal: AbortSignal): Promise<void> {
@@ -222,7 +223,7 @@ class SingleCluster implements Cluster {
 
   private controllerManager(): Component {
     const api = this.client('system:kube-controller-manager');
-    const apiAs = (account: string): ApiClient => this.client(`system:serviceaccount:kube-system:${account}`, ['system:serviceaccounts', 'system:serviceaccounts:kube-system']);
+    const apiAs = (account: string): ApiClient => this.client(`system:serviceaccount:kube-system:${account}`, ['system:serviceaccounts', 'system:serviceaccounts:kube-system'], 'kube-controller-manager');
     return createControllerManager(this.env('controller-manager'), { api, apiAs, rootCaPem: this.pki.caCert, signer: csrSigner({ cert: this.pki.caCert, key: this.pki.caKey }), tokenSigner: secretTokenSigner(this.pki.saKey), identity: 'single' }, { clusterCidr: podRange(this.options.nodes), ...extraSettings('controller-manager', this.options.extra) });
   }
 
@@ -250,7 +251,7 @@ class SingleCluster implements Cluster {
     if (!this.cloudChannel) throw new Error('nodes come after the cloud');
     // Thousands of nodes share what is the same for all.
     const { env, api, usage } = (this.diskNodes ??= { env: this.env('csi-disk'), api: this.client('system:csi-disk', ['orrery:components']), usage: directoryVolumeHost({ stamp: () => '' }).usage });
-    return createDiskNode(env, { api, cloud: this.cloudChannel }, { name, mounts: disks, usage });
+    return createDiskNode(env, { api, cloud: this.cloudChannel }, { name, mounts: disks, usage, content: diskContent });
   }
 
   private coreDns(): Component {
@@ -296,7 +297,7 @@ class SingleCluster implements Cluster {
       fallbackCertificate,
       dial: (to) => stack.dial(to),
     });
-    const ingress = createIngress(env, { api: this.client('system:ingress', ['orrery:components']), proxy, verify: verifyHtpasswd, streams: balancerNetwork(stack), ...nginx }, config);
+    const ingress = createIngress(env, { api: this.client('system:ingress', ['orrery:components'], 'nginx-ingress-controller'), proxy, verify: verifyHtpasswd, streams: balancerNetwork(stack), ...nginx }, config);
     return around(ingress, { started: () => Object.assign(this.found, { 'ingress-http': ingress.endpoints().http, 'ingress-https': ingress.endpoints().https }), stopped: detach });
   }
 }

@@ -41,12 +41,12 @@ test('a disk of the cloud is as long as it is said to be, and its file as long a
   try {
     const mounts = new MemoryMounts();
     const source = diskContent(folder);
-    mounts.mount('/d', { source, device: '/dev/vdb', sizeBytes: 2 ** 30 });
+    mounts.mount('/d', { source, device: '/dev/vdb', sizeBytes: 2 ** 30, isDevice: true });
     const open = (write: boolean) => diskNode(hostTree(mountedTree(mounts, { path: '/d', real: source }) as DirectoryTree), { readOnly: false, nowMs: 0 }).open(write);
     const disk = open(true);
     disk.writeAt?.(10, Buffer.from('abc'));
     expect([disk.size(), statSync(source).size, Buffer.from(disk.readAt?.(8, 7) ?? []).toString('latin1')]).toEqual([2 ** 30, 13, '\0\0abc\0\0']);
-    mounts.mount('/d', { source, device: '/dev/vdb', sizeBytes: 2 ** 31 });
+    mounts.mount('/d', { source, device: '/dev/vdb', sizeBytes: 2 ** 31, isDevice: true });
     expect([disk.size(), diskContent(folder), statSync(source).size, disk.readAt?.(2 ** 31, 5).length]).toEqual([2 ** 31, source, 13, 0]);
     disk.close?.();
     writeFileSync(join(folder, 'plain'), 'text');

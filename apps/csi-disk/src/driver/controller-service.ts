@@ -17,8 +17,7 @@ function required(value: string | undefined, field: string): string {
 
 /** Why a disk cannot be used like this; undefined when it can. */
 function unsupported(capabilities: readonly VolumeCapability[]): string | undefined {
-  for (const { accessMode, accessType } of capabilities) {
-    if (accessType?.$case === 'block') return 'volume_capabilities: block volumes are not supported';
+  for (const { accessMode } of capabilities) {
     const mode = accessMode?.mode ?? Mode.UNKNOWN;
     if (!oneNode.includes(mode)) return `volume_capabilities: access mode ${Object.entries(Mode).find(([, value]) => value === mode)?.[0] ?? mode} is not supported: one node at a time can have a disk`;
   }

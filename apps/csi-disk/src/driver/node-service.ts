@@ -16,6 +16,8 @@ export interface NodeServiceOptions {
   readonly labelledZone: () => Promise<string>;
   /** What a folder of this machine holds; undefined when it is not there. */
   readonly usage: (folder: string) => Promise<{ readonly bytes: number; readonly inodes: number } | undefined>;
+  /** The file in such a folder that is the disk where no file system is wanted; made at the first time. */
+  readonly content: (folder: string) => string;
 }
 
 const abilities = [Rpc.STAGE_UNSTAGE_VOLUME, Rpc.EXPAND_VOLUME, Rpc.GET_VOLUME_STATS];
@@ -28,7 +30,7 @@ function required(value: string | undefined, field: string): string {
 }
 
 /** `csi.v1.Node` on an emulated node: a disk's file system is the folder that the cloud keeps for it, mounted into the node's tree. */
-function nodeService({ nodeName, cloud, mounts, labelledZone, usage }: NodeServiceOptions): ServedService {
+function nodeService({ nodeName, cloud, mounts, labelledZone, usage, content }: NodeServiceOptions): ServedService {
   const instances = createClient(InstancesDefinition, cloud);
   const operations = createClient(OperationsDefinition, cloud);
   const mountedAt = (path: string, field: string): NodeMount => {
@@ -56,6 +58,8 @@ function nodeService({ nodeName, cloud, mounts, labelledZone, usage }: NodeServi
       if (!volumeCapability) throw new RpcError(Code.INVALID_ARGUMENT, 'volume_capability is required');
       const { source = '', device = '', sizeBytes = '0' } = publishContext;
       if (!source) throw new RpcError(Code.FAILED_PRECONDITION, `disk ${id} has no content: the cloud keeps none (--disk-dir)`);
+      // A disk without a file system is published from where it is attached.
+      if (volumeCapability.accessType?.$case === 'block') return {};
       const there = mounts.list().get(path);
       if (there && there.source !== source) throw new RpcError(Code.ALREADY_EXISTS, `${there.device} is mounted at ${path}`);
       if (!there) mounts.mount(path, { source, device, sizeBytes: Number(sizeBytes) });
@@ -66,9 +70,16 @@ function nodeService({ nodeName, cloud, mounts, labelledZone, usage }: NodeServi
       mounts.unmount(required(stagingTargetPath, 'staging_target_path'));
       return {};
     },
-    async nodePublishVolume({ volumeId, stagingTargetPath, targetPath }) {
-      required(volumeId, 'volume_id');
+    async nodePublishVolume({ volumeId, stagingTargetPath, targetPath, volumeCapability, publishContext = {} }) {
+      const id = required(volumeId, 'volume_id');
       const [staged, target] = [required(stagingTargetPath, 'staging_target_path'), required(targetPath, 'target_path')];
+      if (volumeCapability?.accessType?.$case === 'block') {
+        const { source: folder = '', device = '', sizeBytes = '0' } = publishContext;
+        if (!folder) throw new RpcError(Code.FAILED_PRECONDITION, `disk ${id} has no content: the cloud keeps none (--disk-dir)`);
+        const source = content(folder);
+        if (mounts.list().get(target)?.source !== source) mounts.mount(target, { source, device, sizeBytes: Number(sizeBytes), isDevice: true });
+        return {};
+      }
       const mount = mounts.list().get(staged);
       if (!mount) throw new RpcError(Code.FAILED_PRECONDITION, `staging_target_path: nothing is mounted at ${staged}`);
       if (mounts.list().get(target)?.source !== mount.source) mounts.mount(target, mount);
@@ -88,7 +99,9 @@ function nodeService({ nodeName, cloud, mounts, labelledZone, usage }: NodeServi
     },
     async nodeGetVolumeStats({ volumeId, volumePath }) {
       required(volumeId, 'volume_id');
-      const { source, sizeBytes: total } = mountedAt(required(volumePath, 'volume_path'), 'volume_path');
+      const { source, sizeBytes: total, isDevice } = mountedAt(required(volumePath, 'volume_path'), 'volume_path');
+      // Of a disk nobody knows what is in use.
+      if (isDevice) return { usage: [{ unit: Unit.BYTES, total }] };
       const { bytes, inodes } = (await usage(source)) ?? { bytes: 0, inodes: 0 };
       const allInodes = Math.floor(total / bytesPerInode);
       return {

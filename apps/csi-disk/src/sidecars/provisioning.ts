@@ -82,7 +82,7 @@ export function volumeFor({ claim, storageClass, attributes }: ProvisionInput, m
       accessModes: claim.spec?.accessModes ?? [],
       capacity: { storage: formatQuantity(quantityOf(made.capacityBytes ?? 0, 'BinarySI')) },
       claimRef: { apiVersion: 'v1', kind: 'PersistentVolumeClaim', name, namespace, uid, resourceVersion },
-      csi: { driver: driverName, volumeHandle: made.volumeId ?? '', fsType: storageClass.parameters?.[fsTypeParameter] ?? 'ext4', volumeAttributes: { 'storage.kubernetes.io/csiProvisionerIdentity': driverName, ...made.volumeContext } },
+      csi: { driver: driverName, volumeHandle: made.volumeId ?? '', ...(claim.spec?.volumeMode === 'Block' ? {} : { fsType: storageClass.parameters?.[fsTypeParameter] ?? 'ext4' }), volumeAttributes: { 'storage.kubernetes.io/csiProvisionerIdentity': driverName, ...made.volumeContext } },
       ...(terms.length ? { nodeAffinity: { required: { nodeSelectorTerms: terms } } } : {}),
       persistentVolumeReclaimPolicy: reclaimPolicy,
       storageClassName: storageClass.metadata?.name ?? '',

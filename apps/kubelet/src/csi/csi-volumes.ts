@@ -13,14 +13,16 @@ const timeoutMs = 120_000;
 /** How often claims of mounted volumes are looked at for having grown. */
 const growthPeriodMs = 10_000;
 
-/** A CSI volume cannot be had now; the message is that of the FailedMount event. */
+/** A CSI volume cannot be had now; the message is that of the event that tells it. */
 export class CsiFault extends Error {
   /** All that is missing is that whoever attaches volumes does it. */
   readonly awaitsAttachment: boolean;
+  readonly reason: 'FailedMount' | 'FailedMapVolume';
 
-  constructor(message: string, options: { awaitsAttachment?: boolean } = {}) {
+  constructor(message: string, options: { awaitsAttachment?: boolean; reason?: CsiFault['reason'] } = {}) {
     super(message);
     this.awaitsAttachment = options.awaitsAttachment ?? false;
+    this.reason = options.reason ?? 'FailedMount';
   }
 }
 
@@ -44,13 +46,15 @@ interface VolumeData {
   readonly driverName: string;
   readonly nodeName: string;
   readonly volumeLifecycleMode: 'Persistent' | 'Ephemeral';
+  /** Of a block device: where it was staged and where it was published. */
+  readonly device?: { readonly staging: string; readonly target: string };
 }
 
 const modes: Readonly<Record<string, number>> = { ReadWriteOnce: Mode.SINGLE_NODE_WRITER, ReadOnlyMany: Mode.MULTI_NODE_READER_ONLY, ReadWriteMany: Mode.MULTI_NODE_MULTI_WRITER, ReadWriteOncePod: Mode.SINGLE_NODE_WRITER };
 
-function capabilityOf({ fsType, mountFlags, accessMode, group }: { fsType: string; mountFlags: readonly string[]; accessMode: string; group: number | undefined }): VolumeCapability {
+function capabilityOf({ fsType, mountFlags, accessMode, group, isBlock = false }: { fsType: string; mountFlags: readonly string[]; accessMode: string; group: number | undefined; isBlock?: boolean }): VolumeCapability {
   return {
-    accessType: { $case: 'mount', value: { fsType, mountFlags: [...mountFlags], volumeMountGroup: group === undefined ? '' : String(group) } },
+    accessType: isBlock ? { $case: 'block', value: {} } : { $case: 'mount', value: { fsType, mountFlags: [...mountFlags], volumeMountGroup: group === undefined ? '' : String(group) } },
     accessMode: { mode: (modes[accessMode] ?? Mode.UNKNOWN) as NonNullable<VolumeCapability['accessMode']>['mode'] },
   };
 }
@@ -64,7 +68,12 @@ interface Mounted {
   readonly claim: { readonly namespace: string; readonly name: string };
   readonly staging: string;
   readonly target: string;
+  readonly capability: VolumeCapability;
 }
+
+/** What upstream calls the steps of making a volume. */
+const mountSteps = { device: 'MountVolume.MountDevice', attach: 'MountVolume.WaitForAttach', setUp: 'MountVolume.SetUp', expand: 'MountVolume.NodeExpandVolume' };
+const mapSteps = { device: 'MapVolume.SetUpDevice', attach: 'MapVolume.WaitForAttach', setUp: 'MapVolume.MapPodDevice', expand: 'MapVolume.NodeExpandVolume' };
 
 /** Mounts volumes of CSI drivers: waits until they are attached, stages each once for the node and publishes it to each pod. */
 export class CsiVolumes {
@@ -84,32 +93,35 @@ export class CsiVolumes {
     return [...this.users.keys()].map((key) => `kubernetes.io/csi/${key}`).sort();
   }
 
-  /** Mounts the volume of a claim into the pod's directory and returns where. Again and again gives the same. */
+  /** Mounts the volume of a claim into the pod's directory, or makes its block device, and returns where. Again and again gives the same. */
   async mount(pod: Pod, volume: PersistentVolume, claim: PersistentVolumeClaim): Promise<string> {
     const source = volume.spec?.csi as CSIPersistentVolumeSource;
     const name = volume.metadata?.name ?? '';
-    const failed = (step: string, error: unknown): CsiFault => new CsiFault(`MountVolume.${step} failed for volume "${name}" : ${(error as Error).message}`);
-    const driver = this.driver(source.driver, (error) => failed('MountDevice', error));
+    const isBlock = volume.spec?.volumeMode === 'Block';
+    const steps = isBlock ? mapSteps : mountSteps;
+    const failed = (step: keyof typeof mountSteps, error: unknown, awaitsAttachment = false): CsiFault => new CsiFault(`${steps[step]} failed for volume "${name}" : ${(error as Error).message}`, { awaitsAttachment, reason: isBlock ? 'FailedMapVolume' : 'FailedMount' });
+    const driver = this.driver(source.driver, (error) => failed('device', error));
     const kind = await this.driverObject(source.driver);
     this.use(source, pod);
-    const publishContext = await this.attached(source, kind).catch((error: unknown) => Promise.reject(new CsiFault(failed('WaitForAttach', error).message, { awaitsAttachment: true })));
-    const capability = capabilityOf({ fsType: source.fsType ?? '', mountFlags: volume.spec?.mountOptions ?? [], accessMode: volume.spec?.accessModes?.[0] ?? '', group: driver.can.has('group') ? pod.spec?.securityContext?.fsGroup : undefined });
+    const publishContext = await this.attached(source, kind).catch((error: unknown) => Promise.reject(failed('attach', error, true)));
+    const capability = capabilityOf({ fsType: source.fsType ?? '', mountFlags: volume.spec?.mountOptions ?? [], accessMode: volume.spec?.accessModes?.[0] ?? '', group: driver.can.has('group') ? pod.spec?.securityContext?.fsGroup : undefined, isBlock });
     const common = { volumeId: source.volumeHandle, publishContext, volumeCapability: capability };
-    const staging = driver.can.has('stage') ? this.stagingPath(source) : '';
+    const staging = driver.can.has('stage') ? (isBlock ? `${this.deviceDir()}/staging/${name}` : this.stagingPath(source)) : '';
     if (staging) {
       await this.options.host.makeDir(staging, 0o750);
       const secrets = await this.secrets(source.nodeStageSecretRef);
-      await driver.node.nodeStageVolume({ ...common, stagingTargetPath: staging, secrets, volumeContext: { ...source.volumeAttributes } }, { timeoutMs }).catch((error: unknown) => Promise.reject(failed('MountDevice', error)));
+      await driver.node.nodeStageVolume({ ...common, stagingTargetPath: staging, secrets, volumeContext: { ...source.volumeAttributes } }, { timeoutMs }).catch((error: unknown) => Promise.reject(failed('device', error)));
     }
-    const target = await this.prepare(pod, { specVolID: name, volumeHandle: source.volumeHandle, driverName: source.driver, nodeName: this.options.nodeName, volumeLifecycleMode: 'Persistent' });
+    const data: VolumeData = { specVolID: name, volumeHandle: source.volumeHandle, driverName: source.driver, nodeName: this.options.nodeName, volumeLifecycleMode: 'Persistent' };
+    const target = isBlock ? await this.prepareDevice(pod, data, staging) : await this.prepare(pod, data);
     const secrets = await this.secrets(source.nodePublishSecretRef);
     const volumeContext = { ...source.volumeAttributes, ...podInfo(pod, kind, false) };
     await driver.node
       .nodePublishVolume({ ...common, stagingTargetPath: staging, targetPath: target, readonly: source.readOnly ?? false, secrets, volumeContext }, { timeoutMs })
-      .catch((error: unknown) => Promise.reject(failed('SetUp', error)));
+      .catch((error: unknown) => Promise.reject(failed('setUp', error)));
     const { namespace = '', name: claimName = '' } = claim.metadata ?? {};
-    const mounted: Mounted = { driver, source, pod, volumeName: name, claim: { namespace, name: claimName }, staging, target };
-    await this.expand(mounted, volume, claim).catch((error: unknown) => Promise.reject(failed('NodeExpandVolume', error)));
+    const mounted: Mounted = { driver, source, pod, volumeName: name, claim: { namespace, name: claimName }, staging, target, capability };
+    await this.expand(mounted, volume, claim).catch((error: unknown) => Promise.reject(failed('expand', error)));
     if (driver.can.has('expand')) this.mounted.set(target, mounted);
     this.timer ??= this.options.clock.every(growthPeriodMs, () => void this.grow());
     return target;
@@ -134,18 +146,26 @@ export class CsiVolumes {
   /** Takes all CSI volumes of a pod from it, and from the node those that no other pod uses. Throws when a driver does not. */
   async unmount(uid: string): Promise<void> {
     const { host } = this.options;
-    const dir = this.podDir(uid);
-    for (const volume of await host.list(dir)) {
-      const bytes = await host.readFile(`${dir}/${volume}/vol_data.json`);
-      if (!bytes) continue;
-      const data = JSON.parse(Buffer.from(bytes).toString('utf8')) as VolumeData;
-      const driver = this.driver(data.driverName, (error) => new CsiFault(`UnmountVolume.TearDown failed for volume "${data.specVolID}" : ${(error as Error).message}`));
-      await driver.node.nodeUnpublishVolume({ volumeId: data.volumeHandle, targetPath: `${dir}/${volume}/mount` }, { timeoutMs });
-      this.mounted.delete(`${dir}/${volume}/mount`);
-      if (this.mounted.size === 0) this.stop();
-      await host.remove(`${dir}/${volume}`);
-      if (data.volumeLifecycleMode === 'Persistent') await this.leave(driver, data, uid);
+    for (const dir of [this.podDir(uid), this.podDeviceDir(uid)]) {
+      for (const volume of await host.list(dir)) {
+        const bytes = await host.readFile(`${dir}/${volume}/vol_data.json`);
+        if (!bytes) continue;
+        await this.unpublish(`${dir}/${volume}`, JSON.parse(Buffer.from(bytes).toString('utf8')) as VolumeData, uid);
+      }
     }
+  }
+
+  private async unpublish(dir: string, data: VolumeData, uid: string): Promise<void> {
+    const { host } = this.options;
+    const target = data.device?.target ?? `${dir}/mount`;
+    const step = data.device ? 'UnmapVolume.UnmapPodDevice' : 'UnmountVolume.TearDown';
+    const driver = this.driver(data.driverName, (error) => new CsiFault(`${step} failed for volume "${data.specVolID}" : ${(error as Error).message}`));
+    await driver.node.nodeUnpublishVolume({ volumeId: data.volumeHandle, targetPath: target }, { timeoutMs });
+    this.mounted.delete(target);
+    if (this.mounted.size === 0) this.stop();
+    if (data.device) await host.remove(target);
+    await host.remove(dir);
+    if (data.volumeLifecycleMode === 'Persistent') await this.leave(driver, data, uid);
   }
 
   stop(): void {
@@ -167,12 +187,12 @@ export class CsiVolumes {
     }
   }
 
-  private async leave(driver: CsiDriver, { driverName, volumeHandle }: VolumeData, uid: string): Promise<void> {
+  private async leave(driver: CsiDriver, { driverName, volumeHandle, device }: VolumeData, uid: string): Promise<void> {
     const key = `${driverName}^${volumeHandle}`;
     const users = this.users.get(key);
     users?.delete(uid);
     if (users?.size) return;
-    const staging = this.stagingPath({ driver: driverName, volumeHandle });
+    const staging = device?.staging ?? this.stagingPath({ driver: driverName, volumeHandle });
     if (driver.can.has('stage') && (await this.options.host.kind(staging))) {
       await driver.node.nodeUnstageVolume({ volumeId: volumeHandle, stagingTargetPath: staging }, { timeoutMs });
       await this.options.host.remove(staging.replace(/\/globalmount$/, ''));
@@ -231,6 +251,24 @@ export class CsiVolumes {
     return `${this.options.rootDir}/pods/${uid}/volumes/kubernetes.io~csi`;
   }
 
+  private podDeviceDir(uid: string): string {
+    return `${this.options.rootDir}/pods/${uid}/volumeDevices/kubernetes.io~csi`;
+  }
+
+  private deviceDir(): string {
+    return `${this.options.rootDir}/plugins/kubernetes.io/csi/volumeDevices`;
+  }
+
+  /** The same for a block device, which the driver makes as a file. */
+  private async prepareDevice(pod: Pod, data: VolumeData, staging: string): Promise<string> {
+    const published = `${this.deviceDir()}/publish/${data.specVolID}`;
+    const target = `${published}/${uidOf(pod)}`;
+    await this.options.host.makeDir(published, 0o750);
+    const noted = { ...data, device: { staging, target } };
+    await this.options.host.writeFile(`${this.podDeviceDir(uidOf(pod))}/${data.specVolID}/vol_data.json`, { bytes: Buffer.from(JSON.stringify(noted)), mode: 0o644 });
+    return target;
+  }
+
   /** Notes what is about to be mounted, and returns where: the driver makes that directory itself. */
   private async prepare(pod: Pod, data: VolumeData): Promise<string> {
     const dir = `${this.podDir(uidOf(pod))}/${data.specVolID}`;
@@ -240,14 +278,14 @@ export class CsiVolumes {
   }
 
   /** Grows the file system to what the volume has become, where the claim says that only this is missing. */
-  private async expand({ driver, source, pod, volumeName, staging, target }: Mounted, volume: PersistentVolume, claim: PersistentVolumeClaim): Promise<void> {
+  private async expand({ driver, source, pod, volumeName, staging, target, capability: volumeCapability }: Mounted, volume: PersistentVolume, claim: PersistentVolumeClaim): Promise<void> {
     const { storage: has } = claim.status?.capacity ?? {};
     const { storage: size } = volume.spec?.capacity ?? {};
     if (!driver.can.has('expand') || !has || !size || compareQuantity(parseQuantity(size), parseQuantity(has)) <= 0) return;
     const { api, events, nodeName } = this.options;
     const requiredBytes = quantityValue(parseQuantity(size));
     const secrets = await this.secrets(source.nodeExpandSecretRef);
-    await driver.node.nodeExpandVolume({ volumeId: source.volumeHandle, volumePath: target, stagingTargetPath: staging, capacityRange: { requiredBytes }, secrets }, { timeoutMs });
+    await driver.node.nodeExpandVolume({ volumeId: source.volumeHandle, volumePath: target, stagingTargetPath: staging, capacityRange: { requiredBytes }, volumeCapability, secrets }, { timeoutMs });
     const { namespace = '', name = '' } = claim.metadata ?? {};
     await api.patch(PersistentVolumeClaims, { namespace, name }, { status: { capacity: { storage: size }, conditions: null, allocatedResourceStatuses: null } }, { subresource: 'status', type: 'application/merge-patch+json' });
     const event = { type: 'Normal', reason: 'FileSystemResizeSuccessful', message: `MountVolume.NodeExpandVolume succeeded for volume "${volumeName}" ${nodeName}` } as const;

@@ -133,9 +133,39 @@ test('what a driver says is wrong is told, and tried again', async () => {
 
 test('a volume of the pod alone', async () => {
   const f = await world();
-  await f.create('a', { containers: [container('app')], volumes: [{ name: 'v', csi: { driver: 'csi.example.com' } }] });
+  await f.create('a', { containers: [container('app', { volumeMounts: [{ name: 'v', mountPath: '/v' }] })], volumes: [{ name: 'v', csi: { driver: 'csi.example.com' } }] });
   await f.clock.advance(1_000);
   expect(f.pod('a').status?.phase).toBe('Running');
   expect(f.driver.calls).toEqual([expect.stringMatching(/^publish csi-[0-9a-f]{64} false a$/)]);
+  await f.kubelet.stop();
+});
+
+test('a volume without a file system is a device of the container', async () => {
+  const f = await world();
+  f.attach();
+  f.api.seed(PersistentVolumes, { ...f.api.find(PersistentVolumes, 'pv'), spec: { ...f.api.find(PersistentVolumes, 'pv')?.spec, volumeMode: 'Block' } });
+  const volumes = [{ name: 'data', persistentVolumeClaim: { claimName: 'c' } }];
+  await f.create('a', { containers: [container('app', { volumeDevices: [{ name: 'data', devicePath: '/dev/xvda' }] })], volumes });
+  await f.clock.advance(5_000);
+  const uid = f.pod('a').metadata?.uid ?? '';
+  const plugin = '/var/lib/kubelet/plugins/kubernetes.io/csi/volumeDevices';
+  expect([...f.cri.containers.values()][0]?.config.devices).toEqual([{ hostPath: `${plugin}/publish/pv/${uid}`, containerPath: '/dev/xvda', permissions: 'mrw' }]);
+  expect(f.driver.calls).toEqual(['stage vol-1 {"key":"v"} {"disk":"sdb"}', 'publish vol-1 false a', `expand vol-1 ${2 * 1024 ** 3}`]);
+  expect(f.events().filter((text) => text.startsWith('SuccessfulMountVolume'))).toEqual([
+    `SuccessfulMountVolume: MapVolume.MapPodDevice succeeded for volume "pv" globalMapPath "${plugin}/pv/dev"`,
+    `SuccessfulMountVolume: MapVolume.MapPodDevice succeeded for volume "pv" volumeMapPath "/var/lib/kubelet/pods/${uid}/volumeDevices/kubernetes.io~csi"`,
+  ]);
+  await f.create('b', { ...spec(), volumes });
+  await f.clock.advance(1_000);
+  expect(f.events()).toContain('FailedMount: Unable to attach or mount volumes: unmounted volumes=[data], unattached volumes=[], failed to process volumes=[data]: volume data has volumeMode Block, but is specified in volumeMounts');
+  await f.api.delete(Pods, { namespace: 'default', name: 'b' });
+  f.driver.calls.length = 0;
+  await f.api.delete(Pods, { namespace: 'default', name: 'a' });
+  await f.clock.advance(5_000);
+  expect(f.driver.calls).toEqual(['unpublish vol-1', 'unstage vol-1']);
+  f.driver.fail('disk is broken');
+  await f.create('c', { containers: [container('app', { volumeDevices: [{ name: 'data', devicePath: '/dev/xvda' }] })], volumes });
+  await f.clock.advance(1_000);
+  expect(f.events()).toContainEqual(expect.stringContaining('FailedMapVolume: MapVolume.SetUpDevice failed for volume "pv" : '));
   await f.kubelet.stop();
 });

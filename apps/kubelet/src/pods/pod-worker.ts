@@ -330,10 +330,15 @@ export class PodWorker {
     if (awaitsAttachment && this.nextClaimEventMs === 0) this.nextClaimEventMs = nowMs + claimEventMs;
     if (!isClaim || nowMs >= this.nextClaimEventMs) {
       if (isClaim) this.nextClaimEventMs = nowMs + claimEventMs;
-      this.context.events.event(Pods, this.pod, { type: 'Warning', reason: 'FailedMount', message: error.message });
+      this.context.events.event(Pods, this.pod, { type: 'Warning', reason: error instanceof CsiFault || error instanceof ClaimFault ? error.reason : 'FailedMount', message: error.message });
     }
     this.wakeIn(isClaim ? claimRetryMs : this.mountRetryMs);
     if (!isClaim) this.mountRetryMs = Math.min(maxRetryMs, this.mountRetryMs * 2);
+  }
+
+  /** A container that came later may use a volume that no other did. */
+  private wantsMoreVolumes(made: ReadonlyMap<string, MountedVolume>): boolean {
+    return this.pod.spec?.ephemeralContainers?.some(({ volumeMounts = [] }) => volumeMounts.some(({ name }) => !made.has(name))) ?? false;
   }
 
   /** Makes the pod's volumes, or brings them up to date. False: not now. */
@@ -344,7 +349,7 @@ export class PodWorker {
     const refresh = this.volumesStale;
     this.volumesStale = false;
     try {
-      if (!this.volumes) this.volumes = await volumes.mount(this.pod, objects, fields);
+      if (!this.volumes || this.wantsMoreVolumes(this.volumes)) this.volumes = await volumes.mount(this.pod, objects, fields);
       else if (refresh) await volumes.refresh(this.pod, objects, fields);
       this.mountRetryMs = firstRetryMs;
     } catch (error) {

@@ -12,7 +12,7 @@ import { containerConfig } from '../runtime/container-config.ts';
 import { containerHash } from '../runtime/labels.ts';
 import { type PodRuntime, type RuntimeContainer, latestContainer } from '../runtime/pod-runtime.ts';
 import { verifyNonRoot } from '../runtime/security.ts';
-import { containerMounts } from '../volumes/container-mounts.ts';
+import { containerDevices, containerMounts } from '../volumes/container-mounts.ts';
 import type { MountedVolume } from '../volumes/volume-manager.ts';
 import { type BackOff, goDuration } from './back-off.ts';
 import { runHook } from './lifecycle-hooks.ts';
@@ -134,7 +134,7 @@ async function prepare(input: StartInput, restartCount: number): Promise<ReturnT
     for (const [name, value] of Object.entries(gifts.environment)) environment.set(name, value);
     const memoryCapacity = quantityValue(parseQuantity(context.config.memory));
     const made = containerConfig({ pod, container, restartCount, imageRef: ref, image, environment, mounts: [...mounts, ...gifts.mounts], memoryCapacity });
-    return { ...made, devices: [...gifts.devices], annotations: { ...made.annotations, ...gifts.annotations }, CDIDevices: gifts.cdi.map((name) => ({ name })) };
+    return { ...made, devices: [...containerDevices(container, volumes), ...gifts.devices], annotations: { ...made.annotations, ...gifts.annotations }, CDIDevices: gifts.cdi.map((name) => ({ name })) };
   } catch (error) {
     const { message } = error as Error;
     if (!(error instanceof ConfigFault)) context.env.log.debug('container cannot be made', { container: container.name, error });

@@ -67,7 +67,7 @@ it('starts the pod soon after its claim is bound, having said once what it waits
 });
 
 it('takes only the claim that was made for the pod as its ephemeral volume', async () => {
-  const f = await start({ containers: [container('app')], volumes: [{ name: 'e', ephemeral: { volumeClaimTemplate: { spec: {} } } }] }, (g) =>
+  const f = await start({ containers: [container('app', { volumeMounts: [{ name: 'e', mountPath: '/e' }] })], volumes: [{ name: 'e', ephemeral: { volumeClaimTemplate: { spec: {} } } }] }, (g) =>
     g.api.seed(PersistentVolumeClaims, { metadata: { name: 'p-e', namespace: 'default', uid: 'u' }, spec: { volumeName: 'pv' }, status: { phase: 'Bound' } }));
   expect(f.events().join('\n')).toContain('error processing PVC default/p-e: PVC default/p-e was not created for pod default/p (pod is not owner)');
 });
@@ -104,4 +104,30 @@ it.each<[string, CSIDriver | undefined, { fsType?: string; accessModes: string[]
   ['policy None', { metadata: {}, spec: { fsGroupPolicy: 'None' } }, { fsType: 'ext4', accessModes: ['ReadWriteOnce'], readOnly: false }, false],
 ])('a CSI volume becomes the group\'s or not: %s', (_what, driver, volume, expected) => {
   expect(followsFsGroup(driver, volume)).toBe(expected);
+});
+
+it('gives a container the device of a local volume; who uses it as something else waits', async () => {
+  const block: PersistentVolumeSpec = { local: { path: '/dev/loop0' }, volumeMode: 'Block' };
+  const device: Partial<PodSpec> = { ...using({ readOnly: true }), containers: [container('app', { volumeDevices: [{ name: 'data', devicePath: '/dev/xvda' }] })] };
+  const begin = async (spec: Partial<PodSpec>, volume: PersistentVolumeSpec, file = true): Promise<Fixture> => {
+    const f = fixture();
+    if (file) await f.host.writeFile('/dev/loop0', { bytes: new Uint8Array(512), mode: 0o600 });
+    seed(f, volume);
+    await f.kubelet.start();
+    await f.create('p', spec);
+    await f.clock.advance(100);
+    return f;
+  };
+  const f = await begin(device, block);
+  expect([...f.cri.containers.values()][0]?.config.devices).toEqual([{ hostPath: '/dev/loop0', containerPath: '/dev/xvda', permissions: 'r' }]);
+  const failures = async (...at: Parameters<typeof begin>): Promise<string[]> => (await begin(...at)).events().filter((text) => text.startsWith('Failed'));
+  const mismatch = 'FailedMount: Unable to attach or mount volumes: unmounted volumes=[data], unattached volumes=[], failed to process volumes=[data]: volume data has volumeMode';
+  expect(await failures(device, { local: { path: '/dev/loop0' } })).toEqual([`${mismatch} Filesystem, but is specified in volumeDevices`]);
+  expect(await failures(using(), block)).toEqual([`${mismatch} Block, but is specified in volumeMounts`]);
+  expect(await failures(device, block, false)).toEqual(['FailedMapVolume: MapVolume.MapBlockVolume failed for volume "pv" : lstat /dev/loop0: no such file or directory']);
+});
+
+it('does not wait for what no container uses', async () => {
+  const f = await start({ containers: [container('app')], volumes: [{ name: 'x', configMap: { name: 'nosuch' } }] }, () => undefined);
+  expect(f.pod('p').status?.phase).toBe('Running');
 });

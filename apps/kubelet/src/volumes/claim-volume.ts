@@ -1,16 +1,26 @@
-import { CSIDrivers, PersistentVolumeClaims, PersistentVolumes } from '@orrery/api';
+import { CSIDrivers, PersistentVolumeClaims, PersistentVolumes, Pods } from '@orrery/api';
 import type { CSIDriver, Node, PersistentVolume, PersistentVolumeClaim, Pod } from '@orrery/api/types';
 import { type PodClaim, localProvisioner, notOwnClaim, volumeAnnotations } from '@orrery/api/volumes';
-import type { ApiClient } from '@orrery/client';
+import type { ApiClient, EventRecorder } from '@orrery/client';
 import type { VolumeHost } from '@orrery/cri';
 import { isNotFound } from '@orrery/errors';
 import type { CsiVolumes } from '../csi/csi-volumes.ts';
+import type { MountedVolume } from './volume-manager.ts';
 import { nodeMatches } from '../pods/admission.ts';
-import { namespaceOf } from '../pods/pod-spec.ts';
+import { namespaceOf, uidOf } from '../pods/pod-spec.ts';
 import { followsFsGroup, giveToPod } from './ownership.ts';
+import type { VolumeUses } from './volume-uses.ts';
 
 /** A claim that has no volume yet, or will not have one: told in full, tried again soon. */
-export class ClaimFault extends Error {}
+export class ClaimFault extends Error {
+  /** Of the event that tells it. */
+  readonly reason: 'FailedMount' | 'FailedMapVolume';
+
+  constructor(message: string, reason: ClaimFault['reason'] = 'FailedMount') {
+    super(message);
+    this.reason = reason;
+  }
+}
 
 export interface ClaimContext {
   readonly api: ApiClient;
@@ -20,6 +30,9 @@ export interface ClaimContext {
   readonly csi?: CsiVolumes | undefined;
   /** The driver gives its volumes to the pod's group itself (VOLUME_MOUNT_GROUP). */
   readonly givesToGroup?: ((driver: string) => boolean) | undefined;
+  readonly events: EventRecorder;
+  readonly rootDir: string;
+  readonly uses: VolumeUses;
 }
 
 function csiDriver(api: ApiClient, name: string): Promise<CSIDriver | undefined> {
@@ -65,16 +78,47 @@ async function boundVolume(pod: Pod, wanted: PodClaim, { api }: ClaimContext): P
   return { volume, claim };
 }
 
+/** Containers must use a volume as what it is. */
+function checkMode(volume: PersistentVolume, name: string, { mounted, devices }: VolumeUses): void {
+  const mode = volume.spec?.volumeMode ?? 'Filesystem';
+  const wrong = mounted.has(name) && mode !== 'Filesystem' ? 'volumeMounts' : devices.has(name) && mode !== 'Block' ? 'volumeDevices' : undefined;
+  if (wrong) throw new ClaimFault(`Unable to attach or mount volumes: unmounted volumes=[${name}], unattached volumes=[], failed to process volumes=[${name}]: volume ${name} has volumeMode ${mode}, but is specified in ${wrong}`);
+}
+
+/** The block device of a claim on the node. Throws what the FailedMapVolume event is to say. */
+async function claimDevice(pod: Pod, { volume, claim, readOnly }: { volume: PersistentVolume; claim: PersistentVolumeClaim; readOnly: boolean }, context: ClaimContext): Promise<MountedVolume> {
+  const name = volume.metadata?.name ?? '';
+  const { spec = {} } = volume;
+  const failed = (step: string, problem: string): ClaimFault => new ClaimFault(`MapVolume.${step} failed for volume "${name}" : ${problem}`, 'FailedMapVolume');
+  const mapped = (hostPath: string, plugin: { onNode: string; ofPod: string }): MountedVolume => {
+    const said = (where: string): void => context.events.event(Pods, pod, { type: 'Normal', reason: 'SuccessfulMountVolume', message: `MapVolume.MapPodDevice succeeded for volume "${name}" ${where}` });
+    said(`globalMapPath "${context.rootDir}/plugins/${plugin.onNode}"`);
+    said(`volumeMapPath "${context.rootDir}/pods/${uidOf(pod)}/volumeDevices/${plugin.ofPod}"`);
+    return { hostPath, readOnly, device: true };
+  };
+  if (spec.local) {
+    const { path } = spec.local;
+    const kind = await context.host.kind(path);
+    if (kind !== 'file') throw failed('MapBlockVolume', kind ? `${path} is a directory, not a block device` : `lstat ${path}: no such file or directory`);
+    return mapped(path, { onNode: `kubernetes.io~local-volume/volumeDevices/${name}`, ofPod: 'kubernetes.io~local-volume' });
+  }
+  if (spec.csi && context.csi) return mapped(await context.csi.mount(pod, volume, claim), { onNode: `kubernetes.io/csi/volumeDevices/${name}/dev`, ofPod: 'kubernetes.io~csi' });
+  if (spec.csi) throw failed('SetUpDevice', `kubernetes.io/csi: blockMapper.SetUpDevice failed to get CSI client: driver name ${spec.csi.driver} not found in the list of registered CSI drivers`);
+  throw failed('FindMapperPluginBySpec', 'failed to find BlockVolumeMapper plugin. Volume plugin is nil.');
+}
+
 /** Where the volume of a claim lies on the node. Throws what the FailedMount event is to say. */
-export async function claimVolume(pod: Pod, wanted: PodClaim, context: ClaimContext): Promise<{ hostPath: string; readOnly: boolean }> {
+export async function claimVolume(pod: Pod, wanted: PodClaim, context: ClaimContext): Promise<MountedVolume> {
   const { volume, claim } = await boundVolume(pod, wanted, context);
   const { metadata, spec = {} } = volume;
   const { host } = context;
   const name = metadata?.name ?? '';
   const { readOnly } = wanted;
-  if (spec.volumeMode === 'Block') throw new ClaimFault(`Unable to attach or mount volumes: unmounted volumes=[${wanted.volume}], unattached volumes=[], failed to process volumes=[]: volume ${wanted.volume} has volumeMode Block, but is specified in volumeMounts`);
+  checkMode(volume, wanted.volume, context.uses);
+  const isBlock = spec.volumeMode === 'Block';
   const required = spec.nodeAffinity?.required;
-  if (required && !nodeMatches(required, context.node())) throw new ClaimFault(`MountVolume.NodeAffinity check failed for volume "${name}" : no matching NodeSelectorTerms`);
+  if (required && !nodeMatches(required, context.node())) throw new ClaimFault(`${isBlock ? 'MapVolume' : 'MountVolume'}.NodeAffinity check failed for volume "${name}" : no matching NodeSelectorTerms`, isBlock ? 'FailedMapVolume' : 'FailedMount');
+  if (isBlock) return claimDevice(pod, { volume, claim, readOnly }, context);
   if (spec.hostPath) {
     const { path, type = '' } = spec.hostPath;
     const found = await host.kind(path);

@@ -1,6 +1,6 @@
 import type { Container, Pod } from '@orrery/api/types';
 import type { VolumeHost } from '@orrery/cri';
-import { type Mount, MountPropagation } from '@orrery/proto/cri';
+import { type Device, type Mount, MountPropagation } from '@orrery/proto/cri';
 import { ConfigFault } from '../env/environment.ts';
 import { expand } from '../env/expansion.ts';
 import { isHostNetwork } from '../pods/pod-spec.ts';
@@ -57,6 +57,15 @@ async function subPathIn(host: VolumeHost, volumePath: string, { subPath, volume
   const found = await host.resolve(path);
   if (!base || !found || !`${found.path}/`.startsWith(`${base.path}/`)) throw new ConfigFault(`failed to prepare subPath for volumeMount "${volume}" of container "${container}"`);
   return found.path;
+}
+
+/** Volumes that a container has as block devices. */
+export function containerDevices(container: Container, volumes: ReadonlyMap<string, MountedVolume>): Device[] {
+  return (container.volumeDevices ?? []).map(({ name, devicePath }) => {
+    const volume = volumes.get(name);
+    if (!volume?.device) throw new ConfigFault(`cannot find volume "${name}" to pass into container "${container.name}"`);
+    return { hostPath: volume.hostPath, containerPath: devicePath, permissions: volume.readOnly ? 'r' : 'mrw' };
+  });
 }
 
 /** Mounts of a container: its volumes, `/etc/hosts` and the termination log. Creates sub-paths that are not there. */

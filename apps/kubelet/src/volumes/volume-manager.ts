@@ -1,6 +1,6 @@
 import type { ConfigMap, EmptyDirVolumeSource, Node, Pod, Secret, Volume, VolumeProjection } from '@orrery/api/types';
 import { podClaims } from '@orrery/api/volumes';
-import type { ApiClient } from '@orrery/client';
+import type { ApiClient, EventRecorder } from '@orrery/client';
 import { parseQuantity, quantityValue } from '@orrery/apimachinery';
 import type { DirectoryAttributes, VolumeHost } from '@orrery/cri';
 import { CsiFault, type CsiVolumes } from '../csi/csi-volumes.ts';
@@ -12,6 +12,7 @@ import type { TokenManager } from './token-manager.ts';
 import { prepareHostPath } from './host-path.ts';
 import { ownedDirectory, ownedFile, volumeOwners } from './ownership.ts';
 import { type VolumeFiles, downwardFiles, keyedFiles } from './volume-files.ts';
+import { type VolumeUses, volumeUses } from './volume-uses.ts';
 
 /** What volumes of one pod are made from. */
 export interface PodObjects {
@@ -22,6 +23,8 @@ export interface PodObjects {
 export interface MountedVolume {
   readonly hostPath: string;
   readonly readOnly: boolean;
+  /** `hostPath` is a block device. */
+  readonly device?: boolean;
   /** An image mounted as a volume instead of a path. */
   readonly image?: { readonly reference: string; readonly pullPolicy: string | undefined };
 }
@@ -33,6 +36,7 @@ interface Context {
   readonly pod: Pod;
   readonly objects: PodObjects;
   readonly fields: FieldContext;
+  readonly uses: VolumeUses;
 }
 
 /** An emptyDir in memory, and how much it may hold. */
@@ -55,6 +59,7 @@ export interface VolumeManagerOptions {
   /** The node as the API server last showed it. */
   readonly node: () => Node;
   readonly csi?: CsiVolumes | undefined;
+  readonly events: EventRecorder;
   /** The CSI driver gives its volumes to the pod's group itself. */
   readonly givesToGroup?: ((driver: string) => boolean) | undefined;
 }
@@ -71,16 +76,18 @@ export class VolumeManager {
     return `${this.options.rootDir}/pods/${uid}`;
   }
 
-  /** Makes every volume of the pod. Throws VolumeFault or ClaimFault for the first that cannot be made. */
+  /** Makes every volume that the pod's containers use. Throws VolumeFault or ClaimFault for the first that cannot be made. */
   async mount(pod: Pod, objects: PodObjects, fields: FieldContext): Promise<Map<string, MountedVolume>> {
     const mounted = new Map<string, MountedVolume>();
-    for (const volume of pod.spec?.volumes ?? []) mounted.set(volume.name, await this.guarded(volume, { pod, objects, fields }));
+    const uses = volumeUses(pod);
+    for (const volume of pod.spec?.volumes ?? []) if (uses.mounted.has(volume.name) || uses.devices.has(volume.name)) mounted.set(volume.name, await this.guarded(volume, { pod, objects, fields, uses }));
     return mounted;
   }
 
   /** Writes the content of volumes that follow API objects again. */
   async refresh(pod: Pod, objects: PodObjects, fields: FieldContext): Promise<void> {
-    for (const volume of pod.spec?.volumes ?? []) if (isLive(volume)) await this.guarded(volume, { pod, objects, fields });
+    const uses = volumeUses(pod);
+    for (const volume of pod.spec?.volumes ?? []) if (isLive(volume) && uses.mounted.has(volume.name)) await this.guarded(volume, { pod, objects, fields, uses });
   }
 
   /** Removes everything of a pod that is gone. */
@@ -130,7 +137,7 @@ export class VolumeManager {
       return { hostPath, readOnly };
     }
     const claim = podClaims(pod).find((one) => one.volume === volume.name);
-    if (claim) return claimVolume(pod, claim, this.options);
+    if (claim) return claimVolume(pod, claim, { ...this.options, uses: context.uses });
     const written = await this.files(volume, context);
     if (!written) throw new Error(`no volume plugin matched name: ${Object.keys(volume).find((key) => key !== 'name') ?? 'none'}`);
     const hostPath = this.path(pod, written.plugin, volume.name);

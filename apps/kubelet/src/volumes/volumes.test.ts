@@ -6,13 +6,16 @@ import { container, fixture } from '../testing.ts';
 
 const text = (bytes: Uint8Array | undefined): string | undefined => bytes && Buffer.from(bytes).toString();
 
+/** A container that mounts these volumes. */
+const uses = (...names: string[]) => container('user', { volumeMounts: names.map((name) => ({ name, mountPath: `/${name}` })) });
+
 test('config maps, secrets and the downward API become files and follow changes', async () => {
   const f = fixture();
   f.api.seed(ConfigMaps, { metadata: { name: 'cm', namespace: 'default' }, data: { a: '1', b: '2' } });
   f.api.seed(Secrets, { metadata: { name: 's', namespace: 'default' }, data: { key: Buffer.from('secret').toString('base64') } });
   await f.kubelet.start();
   await f.create('p', {
-    containers: [container('app', { volumeMounts: [{ name: 'conf', mountPath: '/conf' }, { name: 'conf', mountPath: '/one', subPath: 'a' }, { name: 'scratch', mountPath: '/tmp' }] })],
+    containers: [container('app', { volumeMounts: [{ name: 'conf', mountPath: '/conf' }, { name: 'conf', mountPath: '/one', subPath: 'a' }, { name: 'scratch', mountPath: '/tmp' }] }), uses('sec', 'info')],
     volumes: [
       { name: 'conf', configMap: { name: 'cm' } },
       { name: 'sec', secret: { secretName: 's', defaultMode: 0o400, items: [{ key: 'key', path: 'dir/k' }] } },
@@ -39,7 +42,7 @@ test('config maps, secrets and the downward API become files and follow changes'
 test('a pod waits for its config map, and starts as soon as it comes', async () => {
   const f = fixture();
   await f.kubelet.start();
-  await f.create('p', { containers: [container('app')], volumes: [{ name: 'conf', configMap: { name: 'late' } }] });
+  await f.create('p', { containers: [uses('conf')], volumes: [{ name: 'conf', configMap: { name: 'late' } }] });
   await f.clock.advance(1_000);
   expect(f.pod('p').status).toMatchObject({ phase: 'Pending', containerStatuses: [{ state: { waiting: { reason: 'ContainerCreating' } } }] });
   expect(f.events()).toContain('FailedMount: MountVolume.SetUp failed for volume "conf" : configmap "late" not found');
@@ -75,7 +78,7 @@ test('service account tokens are requested, bound to the pod, and renewed in tim
   await f.kubelet.start();
   await f.create('p', {
     serviceAccountName: 'robot',
-    containers: [container('app')],
+    containers: [uses('kube-api-access')],
     volumes: [{ name: 'kube-api-access', projected: { sources: [{ serviceAccountToken: { path: 'token', expirationSeconds: 3607 } }, { configMap: { name: 'kube-root-ca.crt', items: [{ key: 'ca.crt', path: 'ca.crt' }] } }, { downwardAPI: { items: [{ path: 'namespace', fieldRef: { fieldPath: 'metadata.namespace' } }] } }] } }],
   });
   await f.clock.advance(0);
@@ -97,7 +100,7 @@ test('volumes belong to the group of the pod, those in memory are file systems i
   await f.kubelet.start();
   await f.create('p', {
     securityContext: { runAsUser: 1000, fsGroup: 2000 },
-    containers: [container('app', { volumeMounts: [{ name: 'scratch', mountPath: '/x', subPath: 'deep/er' }, { name: 'conf', mountPath: '/a', subPath: 'a' }] })],
+    containers: [container('app', { volumeMounts: [{ name: 'scratch', mountPath: '/x', subPath: 'deep/er' }, { name: 'conf', mountPath: '/a', subPath: 'a' }] }), uses('sec', 'memory')],
     volumes: [
       { name: 'conf', configMap: { name: 'cm', defaultMode: 0o400 } },
       { name: 'sec', secret: { secretName: 's', defaultMode: 0o440 } },
@@ -131,7 +134,7 @@ test('hostPath volumes are checked for their type', async () => {
   const f = fixture();
   await f.kubelet.start();
   for (const [type, complaint] of [['File', 'file'], ['Socket', 'socket file'], ['CharDevice', 'character device'], ['BlockDevice', 'block device'], ['Directory', 'directory']]) {
-    await f.create(`p-${type?.toLowerCase()}`, { containers: [container('app')], volumes: [{ name: 'v', hostPath: { path: '/none', type: type ?? '' } }] });
+    await f.create(`p-${type?.toLowerCase()}`, { containers: [uses('v')], volumes: [{ name: 'v', hostPath: { path: '/none', type: type ?? '' } }] });
     await f.clock.advance(0);
     expect(f.events()).toContain(`FailedMount: MountVolume.SetUp failed for volume "v" : hostPath type check failed: /none is not a ${complaint}`);
   }

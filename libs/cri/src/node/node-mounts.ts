@@ -10,6 +10,8 @@ export interface NodeMount {
   readonly device: string;
   /** What the file system tells as its size. */
   readonly sizeBytes: number;
+  /** The disk itself, without a file system. */
+  readonly isDevice?: boolean;
 }
 
 /** What is mounted on an emulated node, by absolute path. */
@@ -102,7 +104,7 @@ export function mountedTree(mounts: NodeMounts | (() => ReadonlyMap<string, Node
   const found = mountAt(list(), path);
   if (!found) return undefined;
   const { device, sizeBytes } = found.mount;
-  return new DirectoryTree(real, { device, sizeNow: () => list().get(found.at)?.sizeBytes ?? sizeBytes, whole: found.at === resolve('/', path) });
+  return new DirectoryTree(real, { device, sizeNow: () => list().get(found.at)?.sizeBytes ?? sizeBytes, whole: found.mount.isDevice === true });
 }
 
 /** The file with the bytes of a disk that is used without a file system, in the folder that the cloud keeps for it; made where there is none. */

@@ -32,8 +32,9 @@ test('netexec and porter speak TLS', async () => {
   expect((await client.sh(`curl -sk https://${netexec.ip}:9090/echo?msg=safe`)).stdout).toBe('safe');
   expect((await client.sh(`curl -sS https://${netexec.ip}:9090/echo?msg=safe`)).stderr).toMatch(/^curl: \(60\) SSL certificate problem/);
   expect((await client.sh(`curl -s --cacert /localhost.crt --resolve localhost:9090:${netexec.ip} https://localhost:9090/serverport`)).stdout).toBe('9090');
-  const porter = await serve('porter', ['porter'], 443, [{ key: 'SERVE_TLS_PORT_443', value: 'tls baz' }, { key: 'SERVE_PORT_80', value: 'plain' }]);
+  const porter = await serve('porter', ['porter'], 443, [{ key: 'SERVE_TLS_PORT_443', value: 'tls baz' }, { key: 'SERVE_PORT_80', value: 'plain' }, { key: 'SERVE_PORT_81', value: '<a href="/x">page</a>' }]);
   expect((await client.sh(`curl -sk https://${porter.ip}; curl -s http://${porter.ip}`)).stdout).toBe('tls bazplain');
+  expect((await client.sh(`curl -sI http://${porter.ip}:81; curl -sI http://${porter.ip}`)).stdout.match(/content-type: .*/gi)).toEqual(['Content-Type: text/html; charset=utf-8', 'Content-Type: text/plain; charset=utf-8']);
 });
 
 test('a server without its certificate says so and ends', async () => {

@@ -58,6 +58,9 @@ async function porterTls(proc: Proc, port: string): Promise<HttpAddress['secure'
   }
 }
 
+/** The tags by which Go's servers know a page when nobody says what a body is. */
+const pageStart = /^\s*(?:<!doctype html|<(?:html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p)|<!--)[ >]/i;
+
 /** A server for each SERVE_PORT_n, SERVE_TCP_PORT_n, SERVE_TLS_PORT_n and SERVE_UDP_PORT_n: it answers with the variable's value. */
 export const porter: Command = async (proc, flags) => {
   const json = flags.boolean('json-response', false);
@@ -71,7 +74,7 @@ export const porter: Command = async (proc, flags) => {
     else {
       const secure = kind === 'TLS_' ? await porterTls(proc, port) : undefined;
       if (kind === 'TLS_' && !secure) continue;
-      serveHttp(proc, { ip: '', port: Number(port), secure }, ({ method }) => ({ status: 200, headers: [['Content-Type', json ? 'application/json' : 'text/plain; charset=utf-8']], body: json ? JSON.stringify({ Method: method, Body: value }) : value }));
+      serveHttp(proc, { ip: '', port: Number(port), secure }, ({ method }) => ({ status: 200, headers: [['Content-Type', json ? 'application/json' : `${pageStart.test(value) ? 'text/html' : 'text/plain'}; charset=utf-8`]], body: json ? JSON.stringify({ Method: method, Body: value }) : value }));
     }
   }
   return forever(proc);

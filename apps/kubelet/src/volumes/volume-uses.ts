@@ -1,0 +1,21 @@
+import type { Pod } from '@orrery/api/types';
+
+/** How the containers of a pod use its volumes, by the volumes' names. */
+export interface VolumeUses {
+  /** As file systems. */
+  readonly mounted: ReadonlySet<string>;
+  /** As block devices. */
+  readonly devices: ReadonlySet<string>;
+}
+
+/** What no container uses is not made: upstream's kubelet passes over it. A file that an environment comes from is a use, too. */
+export function volumeUses({ spec }: Pod): VolumeUses {
+  const mounted = new Set<string>();
+  const devices = new Set<string>();
+  for (const container of [...(spec?.initContainers ?? []), ...(spec?.containers ?? []), ...(spec?.ephemeralContainers ?? [])]) {
+    for (const { name } of container.volumeMounts ?? []) mounted.add(name);
+    for (const { name } of container.volumeDevices ?? []) devices.add(name);
+    for (const { valueFrom } of container.env ?? []) if (valueFrom?.fileKeyRef?.volumeName) mounted.add(valueFrom.fileKeyRef.volumeName);
+  }
+  return { mounted, devices };
+}
