@@ -51,7 +51,7 @@ describe('11: garbage collection', () => {
   });
 });
 
-it('12: a namespace ends with its pods first, and says what holds it up', { timeout: 40_000 }, async () => {
+it('12: a namespace ends with its pods first, and says what holds it up', async () => {
   await create('pods', sleepPod('held', { metadata: { finalizers: ['example.com/hold'] } }));
   await create('configmaps', configMap('kept'));
   await t.rest.ok('DELETE', `/api/v1/namespaces/${t.namespace}`);
@@ -133,7 +133,7 @@ describe('15: revisions', () => {
   const apps = 'apps/v1';
   const revisionOf = ({ metadata }: any): string => metadata.annotations['deployment.kubernetes.io/revision'];
 
-  it('a Deployment takes an older ReplicaSet of its template over, holds its limits all along, and goes back to it', { timeout: 40_000 }, async () => {
+  it('a Deployment takes an older ReplicaSet of its template over, holds its limits all along, and goes back to it', async () => {
     const selector = { matchLabels: { app: 'x' } };
     await create('replicasets', { metadata: { name: 'older', labels: { app: 'x' }, annotations: { 'deployment.kubernetes.io/revision': '7' } }, spec: { replicas: 2, selector, template: template({ app: 'x' }) } }, apps);
     await until(async () => (await t.rest.ok('GET', t.path('replicasets/older', apps))).status.readyReplicas === 2);
@@ -163,7 +163,7 @@ describe('15: revisions', () => {
     await until(async () => revisionOf(await deployment()) === '9' && (await t.rest.ok('GET', t.path('replicasets/older', apps))).spec.replicas === 2);
   });
 
-  it('a ControllerRevision of the same name but other content is survived, and a rollback finds its old one', { timeout: 40_000 }, async () => {
+  it('a ControllerRevision of the same name but other content is survived, and a rollback finds its old one', async () => {
     const selector = { matchLabels: { app: 's' } };
     await create('statefulsets', { metadata: { name: 's' }, spec: { serviceName: 's', replicas: 1, selector, template: template({ app: 's' }) } }, apps);
     const set = (): Promise<any> => t.rest.ok('GET', t.path('statefulsets/s', apps));
@@ -212,7 +212,7 @@ describe('16: jobs', () => {
       return typesOf(job).includes(type) && job;
     });
 
-  it('succeed early by their policy: first SuccessCriteriaMet, then Complete; indexes are told in short', { timeout: 40_000 }, async () => {
+  it('succeed early by their policy: first SuccessCriteriaMet, then Complete; indexes are told in short', async () => {
     const watching = await t.rest.watch(`${t.path('jobs', batch)}?watch=1`);
     const spec = { completionMode: 'Indexed', completions: 4, parallelism: 4, successPolicy: { rules: [{ succeededIndexes: '0-2' }] }, template: shell('[ $JOB_COMPLETION_INDEX = 3 ] && sleep 600; true') };
     await create('jobs', { metadata: { name: 'j' }, spec }, batch);
@@ -225,7 +225,7 @@ describe('16: jobs', () => {
     watching.stop();
   });
 
-  it('fail by FailureTarget first, with all their pods ended before Failed', { timeout: 40_000 }, async () => {
+  it('fail by FailureTarget first, with all their pods ended before Failed', async () => {
     const watching = await t.rest.watch(`${t.path('jobs', batch)}?watch=1`);
     const rules = [{ action: 'FailJob', onExitCodes: { operator: 'In', values: [42] } }];
     await create('jobs', { metadata: { name: 'j' }, spec: { backoffLimit: 6, podFailurePolicy: { rules }, template: shell('exit 42') } }, batch);
@@ -237,7 +237,7 @@ describe('16: jobs', () => {
     watching.stop();
   });
 
-  it('a CronJob that forbids does not run twice at once, one that is suspended not at all; bad zones are 422', { timeout: 40_000 }, async () => {
+  it('a CronJob that forbids does not run twice at once, one that is suspended not at all; bad zones are 422', async () => {
     const cron = (name: string, spec: object): object => ({ metadata: { name }, spec: { schedule: '*/1 * * * *', jobTemplate: { spec: { template: shell('sleep 300') } }, ...spec } });
     const refused = await t.rest.call('POST', t.path('cronjobs', batch), { body: cron('bad', { timeZone: 'Bad/Zone' }) });
     expect([refused.code, refused.body.message]).toEqual([422, 'CronJob.batch "bad" is invalid: spec.timeZone: Invalid value: "Bad/Zone": unknown time zone Bad/Zone']);
@@ -248,7 +248,7 @@ describe('16: jobs', () => {
   });
 });
 
-it('17: preemption takes as few as it needs, and says so on them', { timeout: 40_000 }, async () => {
+it('17: preemption takes as few as it needs, and says so on them', async () => {
   const nodes = (await t.rest.ok('GET', '/api/v1/nodes')).items;
   const [node] = nodes;
   const hostname = node.metadata.labels['kubernetes.io/hostname'];

@@ -153,9 +153,9 @@ export const validating: readonly Line[] = [
   ['patch deployment web -p {"spec":{"replicas":5}}', "Warning: Validation failed for ValidatingAdmissionPolicy 'replicas.NS.example.com' with binding 'replicas-NS': at most 3 replicas, not 5"],
   ['delete validatingadmissionpolicybinding replicas-NS', 'deleted'],
   ['apply -f FILES/typo.yaml', 'created'],
-  ['wait --for jsonpath={.status.observedGeneration}=1 validatingadmissionpolicy/typo.NS.example.com --timeout=10s', 'condition met'],
+  ['wait --for jsonpath={.status.observedGeneration}=1 validatingadmissionpolicy/typo.NS.example.com --timeout=60s', 'condition met'],
   ['get validatingadmissionpolicy typo.NS.example.com -o jsonpath={.status.typeChecking.expressionWarnings[0]}', "apps/v1, Kind=Deployment: ERROR: \\u003cinput\\u003e:1:12: undefined field 'replica'"],
-  ['wait --for jsonpath={.status.observedGeneration}=1 validatingadmissionpolicy/replicas.NS.example.com --timeout=10s', 'condition met'],
+  ['wait --for jsonpath={.status.observedGeneration}=1 validatingadmissionpolicy/replicas.NS.example.com --timeout=60s', 'condition met'],
   ['get validatingadmissionpolicy replicas.NS.example.com -o jsonpath={.status.typeChecking}', '{}'],
   ['delete validatingadmissionpolicy replicas.NS.example.com typo.NS.example.com', 'deleted'],
 ];

@@ -50,5 +50,5 @@ describe.each(chosen.map(({ version, path }) => [version, path] as const))('kube
       await play(at(), told(story.outage));
     });
   }
-  it('no longer has it', { timeout: 30_000 }, () => play(at(), told(story.end)));
+  it('no longer has it', () => play(at(), told(story.end)));
 });

@@ -48,7 +48,7 @@ describe.each(layouts)('autoscaling in the %s layout', (layout) => {
     const k = kubectl();
     await k.ok(['apply', '-f', '-'], { input: JSON.stringify(page) });
     await k.ok(['expose', 'deployment', 'page', '--port=80']);
-    await k.ok(['rollout', 'status', 'deployment/page', '--timeout=60s']);
+    await k.ok(['rollout', 'status', 'deployment/page', '--timeout=90s']);
     expect(await k.ok(['autoscale', 'deployment', 'page', '--min=1', '--max=4', '--cpu-percent=50'])).toContain('autoscaled');
     await until('a reading', async () => /Deployment\/page +cpu: 0%\/50% +1 +4 +1 /.test(await k.ok(['get', 'hpa', 'page'])));
     await k.ok(['run', 'load', '--image=busybox', '--restart=Never', '--', '/bin/sh', '-c', 'while sleep 0.02; do wget -q -O- http://page; done']);
@@ -64,7 +64,7 @@ describe.each(layouts)('autoscaling in the %s layout', (layout) => {
     const k = kubectl();
     await k.ok(['apply', '-f', '-'], { input: JSON.stringify(consumers) });
     await k.ok(['expose', 'deployment', 'consumer', '--port=80', '--target-port=8080']);
-    await k.ok(['rollout', 'status', 'deployment/consumer', '--timeout=60s']);
+    await k.ok(['rollout', 'status', 'deployment/consumer', '--timeout=90s']);
     const metrics = [{ type: 'Resource', resource: { name: 'memory', target: { type: 'AverageValue', averageValue: '40Mi' } } }];
     const autoscaler = { apiVersion: 'autoscaling/v2', kind: 'HorizontalPodAutoscaler', metadata: { name: 'consumer' }, spec: { maxReplicas: 3, scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'consumer' }, metrics } };
     await k.ok(['apply', '-f', '-'], { input: JSON.stringify(autoscaler) });

@@ -136,7 +136,7 @@ export const changes: readonly Line[] = [
   ['create --validate=strict -f FILES/unknown.yaml', 'unknown field "spec.extra"', 1],
   ['create --validate=warn --dry-run=server -f FILES/unknown.yaml', 'unknown field "spec.extra"'],
   ['apply -f FILES/quota.yaml', 'created'],
-  ['wait --for jsonpath={.status.used.count/RESOURCES\\.stable\\.example\\.com}=1 resourcequota/few --timeout=20s', 'condition met'],
+  ['wait --for jsonpath={.status.used.count/RESOURCES\\.stable\\.example\\.com}=1 resourcequota/few --timeout=90s', 'condition met'],
   ['create --validate=false -f FILES/unknown.yaml', /exceeded quota: few, requested: count\/RESOURCES\.stable\.example\.com=1/, 1],
   ['delete quota few', 'deleted'],
 ];
@@ -146,11 +146,11 @@ export const end: readonly Line[] = [
   ['create configmap owned', 'created'],
   ['patch configmap owned --type=merge -p {"metadata":{"ownerReferences":[{"apiVersion":"stable.example.com/v1","kind":"KIND","name":"one","uid":"UID"}]}}', 'patched'],
   ['delete SHORT one', 'deleted'],
-  ['wait --for=delete configmap/owned --timeout=20s', ''],
+  ['wait --for=delete configmap/owned --timeout=90s', ''],
   ['apply -f FILES/cr.yaml', 'created'],
-  ['delete namespace NS --timeout=30s', 'deleted'],
+  ['delete namespace NS --timeout=90s', 'deleted'],
   ['get SHORT -A', 'No resources found'],
   ['-n default apply -f FILES/cr.yaml', 'created'],
-  ['delete crd RESOURCES.stable.example.com --timeout=20s', 'deleted'],
+  ['delete crd RESOURCES.stable.example.com --timeout=90s', 'deleted'],
   ['get --raw /apis/stable.example.com/v1/namespaces/default/RESOURCES', 'the server could not find the requested resource', 1],
 ];

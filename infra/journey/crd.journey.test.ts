@@ -37,7 +37,7 @@ describe.each(chosen.map(({ version, path }, i) => [version, path, i] as const))
       return code === undefined ? [command, seen] : [command, seen, code];
     });
 
-  it('defines a resource and makes one', { timeout: 30_000 }, async () => {
+  it('defines a resource and makes one', async () => {
     mkdirSync(dir, { recursive: true });
     for (const [name, text] of Object.entries(story.files)) writeFileSync(join(dir, name), story.named(text, names));
     await play(at(), told(story.life));

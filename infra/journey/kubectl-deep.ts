@@ -120,13 +120,13 @@ const owners: readonly Line[] = [
 
 const pods: readonly Line[] = [
   ['apply -f pods.yaml', 'daemonset.apps/ds created'],
-  ['rollout status daemonset/ds --timeout=30s', 'daemon set "ds" successfully rolled out'],
-  ['rollout status statefulset/st --timeout=30s', 'partitioned roll out complete: 2 new pods have been updated...'],
-  ['wait --for=condition=Complete job/indexed --timeout=30s', 'job.batch/indexed condition met'],
+  ['rollout status daemonset/ds --timeout=90s', 'daemon set "ds" successfully rolled out'],
+  ['rollout status statefulset/st --timeout=90s', 'partitioned roll out complete: 2 new pods have been updated...'],
+  ['wait --for=condition=Complete job/indexed --timeout=90s', 'job.batch/indexed condition met'],
   ['logs -l job-name=indexed --prefix', /^(\[pod\/indexed-(\d)-\w{5}\/a\] \2 indexed-\2\n){3}$/],
-  ["wait '--for=jsonpath={.status.containerStatuses[0].state.waiting.reason}=CrashLoopBackOff' pod/crash --timeout=30s", 'condition met'],
-  ["wait '--for=jsonpath={.status.initContainerStatuses[0].state.waiting.reason}=CrashLoopBackOff' pod/init-crash --timeout=30s", 'condition met'],
-  ["wait '--for=jsonpath={.status.containerStatuses[0].state.waiting.reason}=ImagePullBackOff' pod/no-image --timeout=30s", 'condition met'],
+  ["wait '--for=jsonpath={.status.containerStatuses[0].state.waiting.reason}=CrashLoopBackOff' pod/crash --timeout=90s", 'condition met'],
+  ["wait '--for=jsonpath={.status.initContainerStatuses[0].state.waiting.reason}=CrashLoopBackOff' pod/init-crash --timeout=90s", 'condition met'],
+  ["wait '--for=jsonpath={.status.containerStatuses[0].state.waiting.reason}=ImagePullBackOff' pod/no-image --timeout=90s", 'condition met'],
   ['get pods crash', /crash\s+0\/1\s+CrashLoopBackOff\s+\d+ \(\d+s ago\)\s/],
   ['get pods init-crash', /init-crash\s+0\/1\s+Init:CrashLoopBackOff\s/],
   ['get pods large no-config', /large\s+0\/1\s+Pending\s[\s\S]*no-config\s+0\/1\s+CreateContainerConfigError\s/],
@@ -140,12 +140,12 @@ const pods: readonly Line[] = [
   ['exec st-0 -- cat /etc/hostname', /^st-0\n$/],
   ['exec st-0 -- nosuch', /error: Internal error occurred: .*exec: "nosuch": executable file not found in \$PATH/, 1],
   ['delete statefulset st', 'statefulset.apps "st" deleted'],
-  ['wait --for=delete pod/st-0 pod/st-1 --timeout=30s', /^(pod\/st-\d condition met\n)*$/],
-  ['drain node-2 --ignore-daemonsets --force --delete-emptydir-data --timeout=60s', /evicting pod deep\/[\s\S]*node\/node-2 drained/],
+  ['wait --for=delete pod/st-0 pod/st-1 --timeout=90s', /^(pod\/st-\d condition met\n)*$/],
+  ['drain node-2 --ignore-daemonsets --force --delete-emptydir-data --timeout=90s', /evicting pod deep\/[\s\S]*node\/node-2 drained/],
   ['get node node-2', /node-2\s+Ready,SchedulingDisabled\s/],
   ['uncordon node-2', 'uncordoned'],
   ['cluster-info dump --namespaces deep', '"kind": "PodList"'],
-  ['delete namespace NS --timeout=60s', 'namespace "NS" deleted'],
+  ['delete namespace NS --timeout=90s', 'namespace "NS" deleted'],
 ];
 
 export const transcripts: Readonly<Record<string, readonly Line[]>> = { 'refuses in the words of the original': rejects, 'keeps who owns which field': owners, 'shows pods as they fare': pods };

@@ -74,17 +74,17 @@ export async function watches(at: Flow): Promise<void> {
 export async function waits(at: Flow): Promise<void> {
   const { kubectl } = at;
   await kubectl.ok(in_(at, 'create', 'configmap', 'going'));
-  await during(at, ['wait', '--for=delete', 'configmap/going', '--timeout=30s', '-v=6'], async (running) => {
+  await during(at, ['wait', '--for=delete', 'configmap/going', '--timeout=90s', '-v=6'], async (running) => {
     await shows(running, /watch=true/);
     await kubectl.ok(in_(at, 'delete', 'configmap', 'going'));
     await shows(running, /configmap\/going condition met\n/);
   });
-  await during(at, ['wait', '--for=create', 'configmap/coming', '--timeout=30s'], async (running) => {
+  await during(at, ['wait', '--for=create', 'configmap/coming', '--timeout=90s'], async (running) => {
     await kubectl.ok(in_(at, 'create', 'configmap', 'coming', '--from-literal=a=b'));
     // Kubectl before 1.31 has no such condition.
     await shows(running, /^(configmap\/coming condition met|error: unrecognized condition: "create")\n$/);
   });
-  await during(at, ['wait', '--for=jsonpath={.data.a}=c', 'configmap/coming', '--timeout=30s'], async (running) => {
+  await during(at, ['wait', '--for=jsonpath={.data.a}=c', 'configmap/coming', '--timeout=90s'], async (running) => {
     await kubectl.ok(in_(at, 'patch', 'configmap', 'coming', '-p', '{"data":{"a":"c"}}'));
     await shows(running, /^configmap\/coming condition met\n$/);
   });
@@ -93,7 +93,7 @@ export async function waits(at: Flow): Promise<void> {
 export async function follows(at: Flow): Promise<void> {
   const { kubectl } = at;
   await kubectl.ok(in_(at, 'run', 'talk', '--image=busybox', '--restart=Never', '--', 'sh', '-c', 'echo first; while [ ! -e /tmp/go ]; do echo tick; sleep 0.1; done; echo last'));
-  await kubectl.ok(in_(at, 'wait', '--for=condition=Ready', 'pod/talk', '--timeout=30s'));
+  await kubectl.ok(in_(at, 'wait', '--for=condition=Ready', 'pod/talk', '--timeout=90s'));
   await during(at, ['logs', '-f', 'talk'], async (running) => {
     await shows(running, /^first\n/);
     await during(at, ['attach', 'talk'], async (attached) => {
@@ -110,7 +110,7 @@ export async function forwards(at: Flow): Promise<void> {
   const { kubectl, namespace } = at;
   await kubectl.ok(in_(at, 'create', 'deployment', 'front', '--image=nginx', '--port=80'));
   await kubectl.ok(in_(at, 'expose', 'deployment', 'front', '--port=8080', '--target-port=80'));
-  await kubectl.ok(in_(at, 'rollout', 'status', 'deployment/front', '--timeout=60s'));
+  await kubectl.ok(in_(at, 'rollout', 'status', 'deployment/front', '--timeout=90s'));
   const body = async (url: string): Promise<string> => (await fetch(url)).text();
   for (const [target, ports] of [['deployment/front', [':80', ':80']], ['service/front', [':8080']]] as const) {
     await during(at, ['port-forward', target, ...ports], async (running) => {

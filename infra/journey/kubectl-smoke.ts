@@ -91,13 +91,13 @@ export const change: readonly Line[] = [
   ['set subject rolebinding rb --user=bob', 'rolebinding.rbac.authorization.k8s.io/rb subjects updated'],
   ['scale deployment/app --replicas=3', 'deployment.apps/app scaled'],
   ['autoscale deployment/app --min=1 --max=5 --cpu-percent=50', 'horizontalpodautoscaler.autoscaling/app autoscaled'],
-  ['rollout status deployment/app --timeout=60s', 'deployment "app" successfully rolled out'],
+  ['rollout status deployment/app --timeout=90s', 'deployment "app" successfully rolled out'],
   ['rollout history deployment/app', /REVISION\s+CHANGE-CAUSE\n1\s/],
   ['rollout pause deployment/app', 'deployment.apps/app paused'],
   ['rollout resume deployment/app', 'deployment.apps/app resumed'],
   ['rollout restart deployment/app', 'deployment.apps/app restarted'],
   ['rollout undo deployment/app --to-revision=1', 'deployment.apps/app rolled back'],
-  ['rollout status deployment/app --timeout=60s', 'deployment "app" successfully rolled out'],
+  ['rollout status deployment/app --timeout=90s', 'deployment "app" successfully rolled out'],
   ['taint node node-3 NS=x:PreferNoSchedule', 'node/node-3 tainted'],
   ['taint node node-3 NS-', 'node/node-3 untainted'],
   ['cordon node-3', 'node/node-3 cordoned'],
@@ -105,8 +105,8 @@ export const change: readonly Line[] = [
 ];
 
 export const look: readonly Line[] = [
-  ['wait --for=condition=Complete job/j job/by-hand --timeout=60s', 'job.batch/j condition met'],
-  ["wait '--for=jsonpath={.status.phase}=Running' pod/box --timeout=60s", 'pod/box condition met'],
+  ['wait --for=condition=Complete job/j job/by-hand --timeout=90s', 'job.batch/j condition met'],
+  ["wait '--for=jsonpath={.status.phase}=Running' pod/box --timeout=90s", 'pod/box condition met'],
   ['get all', /pod\/box\s+1\/1\s+Running\s+0\s[\s\S]*service\/e1\s+ExternalName\s+<none>\s+example\.com[\s\S]*deployment\.apps\/web\s+2\/2[\s\S]*cronjob\.batch\/cj\s+0 0 1 1 \*[\s\S]*job\.batch\/j\s/],
   ['get pods -o wide', /NAME\s+READY\s+STATUS\s+RESTARTS\s+AGE\s+IP\s+NODE\s+NOMINATED NODE\s+READINESS GATES/],
   ['get deployments -o wide', /web\s+2\/2\s+2\s+2\s+\S+\s+nginx\s+nginx:1\.27\s+app=web/],
@@ -162,6 +162,6 @@ export const remove: readonly Line[] = [
   ['get pods -l app=app', 'No resources found in NS namespace.'],
   ['delete all --all', 'service "l1" deleted'],
   ['delete clusterrole,clusterrolebinding,priorityclass NS', 'clusterrole.rbac.authorization.k8s.io "NS" deleted'],
-  ['delete namespace NS --timeout=60s', 'namespace "NS" deleted'],
+  ['delete namespace NS --timeout=90s', 'namespace "NS" deleted'],
   ['get namespace NS', 'namespaces "NS" not found', 1],
 ];

@@ -14,9 +14,9 @@ const busy = {
 
 /** `kubectl top`: the metrics server is found through the API server, and says what nodes and pods use. */
 export async function tops({ kubectl, namespace }: Transcript): Promise<void> {
-  await kubectl.ok(['wait', '--for=condition=Available', 'apiservice/v1beta1.metrics.k8s.io', '--timeout=30s']);
+  await kubectl.ok(['wait', '--for=condition=Available', 'apiservice/v1beta1.metrics.k8s.io', '--timeout=90s']);
   await kubectl.ok(['-n', namespace, 'apply', '-f', '-'], { input: JSON.stringify(busy) });
-  await kubectl.ok(['-n', namespace, 'wait', '--for=condition=Ready', 'pod/busy', '--timeout=30s']);
+  await kubectl.ok(['-n', namespace, 'wait', '--for=condition=Ready', 'pod/busy', '--timeout=90s']);
   const top = (...args: string[]): Promise<string> => kubectl.ok(['-n', namespace, 'top', ...args]);
   try {
     // Two samples of a new pod are a period apart.

@@ -22,9 +22,9 @@ export const files: Readonly<Record<string, string>> = {
 export const workloads: readonly Line[] = [
   ['create namespace NS', 'namespace/NS created'],
   ['apply -f work/app.yaml -f work/sets.yaml', 'daemonset.apps/ds created'],
-  ['rollout status deployment/app --timeout=60s', 'deployment "app" successfully rolled out'],
-  ['rollout status statefulset/st --timeout=60s', 'roll'],
-  ['rollout status daemonset/ds --timeout=60s --watch=false', /daemon set "ds" successfully rolled out|Waiting for daemon set "ds" rollout to finish/],
+  ['rollout status deployment/app --timeout=90s', 'deployment "app" successfully rolled out'],
+  ['rollout status statefulset/st --timeout=90s', 'roll'],
+  ['rollout status daemonset/ds --timeout=90s --watch=false', /daemon set "ds" successfully rolled out|Waiting for daemon set "ds" rollout to finish/],
   ['scale deployment/app --replicas=3 --current-replicas=9', /error: Expected replicas to be 9, was 2/i, 1],
   ['scale deployment/app --replicas=3 --resource-version=1', /error: Expected resource version to be 1, was \d+/i, 1],
   ['scale deployment/app --replicas=3 --current-replicas=2', /^deployment\.apps\/app scaled\n$/],
@@ -62,7 +62,7 @@ export const workloads: readonly Line[] = [
 ];
 
 export const rollouts: readonly Line[] = [
-  ['rollout status deployment/app --timeout=60s', 'deployment "app" successfully rolled out'],
+  ['rollout status deployment/app --timeout=90s', 'deployment "app" successfully rolled out'],
   ['annotate deployment/app kubernetes.io/change-cause=second', 'annotate'],
   ['rollout history deployment/app', /^deployment\.apps\/app ?\nREVISION {2}CHANGE-CAUSE\n1 +<none>\n2 +(second|<none>)\n/],
   ['rollout history deployment/app --revision=1', /^deployment\.apps\/app with revision #1\nPod Template:\n[\s\S]*Image:\s+nginx:1\n/],
@@ -79,14 +79,14 @@ export const rollouts: readonly Line[] = [
   ['rollout resume deployment/app', /^deployment\.apps\/app resumed\n$/],
   ['rollout resume deployment/app', 'error: deployments.apps "app" is not paused', 1],
   ['rollout restart deployment/app statefulset/st daemonset/ds', /^deployment\.apps\/app restarted\nstatefulset\.apps\/st restarted\ndaemonset\.apps\/ds restarted\n$/],
-  ['rollout status statefulset/st --timeout=60s', /partitioned roll out complete|statefulset rolling update complete 1 pods/],
+  ['rollout status statefulset/st --timeout=90s', /partitioned roll out complete|statefulset rolling update complete 1 pods/],
   ['rollout history statefulset/st', /^statefulset\.apps\/st ?\nREVISION {2}CHANGE-CAUSE\n1 +<none>\n2 +<none>\n/],
   ['rollout undo daemonset/ds', /^daemonset\.apps\/ds rolled back\n$/],
   ['rollout pause daemonset/ds', 'daemonsets.apps "ds" pausing is not supported', 1],
   ['set image deployment/app c=registry.invalid/none:1', 'image updated'],
   ['rollout status deployment/app --timeout=1s', 'timed out waiting for the condition', 1],
   ['rollout undo deployment/app', 'rolled back'],
-  ['rollout status deployment/app --timeout=60s', 'successfully rolled out'],
+  ['rollout status deployment/app --timeout=90s', 'successfully rolled out'],
 ];
 
 /** kubectl 1.30 and 1.31 may hear of a stream before they have made it, and say so. */
@@ -94,8 +94,8 @@ const quiet = /^(E\d{4} .*Unknown stream id 1, discarding message\n)?$/;
 
 export const streams: readonly Line[] = [
   ['apply -f work/pods.yaml', 'pod/web created'],
-  ['wait --for=condition=Ready pod/two pod/counter pod/echo pod/web --timeout=60s', /^(pod\/\w+ condition met\n){4}$/],
-  ["wait '--for=jsonpath={.status.phase}=Succeeded' pod/done --timeout=60s", 'pod/done condition met'],
+  ['wait --for=condition=Ready pod/two pod/counter pod/echo pod/web --timeout=90s', /^(pod\/\w+ condition met\n){4}$/],
+  ["wait '--for=jsonpath={.status.phase}=Succeeded' pod/done --timeout=90s", 'pod/done condition met'],
   ['wait --for=condition=Ready=false pod/done --timeout=5s', 'pod/done condition met'],
   ['wait --for=condition=Ready pod/done --timeout=1s', 'error: timed out waiting for the condition on pods/done', 1],
   ['wait --for=condition=Ready pod/nope --timeout=1s', 'Error from server (NotFound): pods "nope" not found', 1],
@@ -143,7 +143,7 @@ export const streams: readonly Line[] = [
   ["run over --image=nginx '--overrides={\"spec\":{\"nodeName\":\"node-1\"}}' -o 'jsonpath={.spec.nodeName}'", /^node-1$/],
   ['debug counter --image=busybox --container=dbg -- sleep 60', /^$|--profile=/],
   ["get pod counter -o 'jsonpath={.spec.ephemeralContainers[0].name} {.spec.ephemeralContainers[0].image}'", /^dbg busybox$/],
-  ["wait '--for=jsonpath={.status.ephemeralContainerStatuses[0].name}=dbg' pod/counter --timeout=30s", 'pod/counter condition met'],
+  ["wait '--for=jsonpath={.status.ephemeralContainerStatuses[0].name}=dbg' pod/counter --timeout=90s", 'pod/counter condition met'],
   ['debug counter --image=busybox --copy-to=copy --container=c -- sleep 60', /^$|--profile=/],
   ["get pod copy -o 'jsonpath={.spec.containers[0].image} {.metadata.labels}'", /^busybox $/],
   ['debug node/node-1 --image=busybox -- true', /Creating debugging pod node-debugger-node-1-\w{5} with container debugger on node node-1\.\n/],
@@ -168,12 +168,12 @@ export const nodes: readonly Line[] = [
   ['uncordon node-3', /^node\/node-3 already uncordoned\n$/],
   ['cordon node-9', 'nodes "node-9" not found', 1],
   ['apply -f work/drain.yaml', 'pod/alone created'],
-  ['wait --for=condition=Ready pod/alone --timeout=60s', 'condition met'],
-  ['wait --for=jsonpath={.status.currentHealthy}=1 pdb/guard --timeout=30s', 'condition met'],
+  ['wait --for=condition=Ready pod/alone --timeout=90s', 'condition met'],
+  ['wait --for=jsonpath={.status.currentHealthy}=1 pdb/guard --timeout=90s', 'condition met'],
   ['drain node-3 --ignore-daemonsets --pod-selector=app=alone', /cannot delete.* Pods (that )?declare no controller \(use --force to override\): NS\/alone/, 1],
   ['drain node-3 --ignore-daemonsets --pod-selector=app=alone --force --dry-run=client', /evicting pod NS\/alone \(dry run\)\nnode\/node-3 drained \(dry run\)/],
   ['drain node-3 --ignore-daemonsets --pod-selector=app=alone --force --timeout=2s', /error when evicting pods\/"alone" -n "NS" \(will retry after 5s\): Cannot evict pod as it would violate the pod's disruption budget\.[\s\S]*global timeout reached: 2s/, 1],
-  ['drain node-3 --ignore-daemonsets --pod-selector=app=alone --force --disable-eviction --timeout=30s', /pod\/alone deleted\nnode\/node-3 drained\n/],
+  ['drain node-3 --ignore-daemonsets --pod-selector=app=alone --force --disable-eviction --timeout=90s', /pod\/alone deleted\nnode\/node-3 drained\n/],
   ['get pod alone', 'pods "alone" not found', 1],
   ['drain node-3 --pod-selector=app=ds', /cannot delete DaemonSet-managed Pods \(use --ignore-daemonsets to ignore\): NS\/ds-\w+/, 1],
   ['uncordon node-3', 'uncordoned'],

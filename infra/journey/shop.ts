@@ -161,7 +161,7 @@ export async function ingressWithTls({ kubectl, ingress, ingressTls }: JourneyWo
 
 export async function scale({ kubectl }: JourneyWorld): Promise<void> {
   await kubectl.ok(['scale', 'deployment/front', '--replicas=4', ...ns]);
-  await kubectl.ok(['rollout', 'status', 'deployment/front', '--timeout=60s', ...ns]);
+  await kubectl.ok(['rollout', 'status', 'deployment/front', '--timeout=90s', ...ns]);
   await eventually(
     async () => {
       const endpoints = await kubectl.ok(['get', 'endpointslices', '-l', 'kubernetes.io/service-name=front', ...ns, '-o', 'jsonpath={.items[*].endpoints[?(@.conditions.ready==true)].addresses[0]}']);
@@ -180,7 +180,7 @@ export async function brokenUpdateAndUndo(world: JourneyWorld): Promise<void> {
   expect(await kubectl.ok(['get', 'deployment', 'api', ...ns, '-o', 'jsonpath={.status.availableReplicas}'])).toBe('2');
   expect(await kubectl.ok(['exec', 'deploy/cache', ...ns, '--', 'wget', '-qO-', 'http://api/hostname'])).toMatch(/^api-/);
   expect(await kubectl.ok(['rollout', 'undo', 'deployment/api', ...ns])).toContain('rolled back');
-  await kubectl.ok(['rollout', 'status', 'deployment/api', '--timeout=60s', ...ns]);
+  await kubectl.ok(['rollout', 'status', 'deployment/api', '--timeout=90s', ...ns]);
   expect(await kubectl.ok(['rollout', 'history', 'deployment/api', ...ns])).toMatch(/2[\s\S]*3/);
 }
 

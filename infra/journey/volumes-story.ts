@@ -107,7 +107,7 @@ export async function retention(kubectl: Kubectl): Promise<void> {
     },
   });
   const claims = ['get', 'pvc', '-l', 'app=short', ...ns, '-o', 'jsonpath={.items[*].metadata.name}'];
-  await kubectl.ok(['rollout', 'status', 'statefulset/short', '--timeout=60s', ...ns]);
+  await kubectl.ok(['rollout', 'status', 'statefulset/short', '--timeout=90s', ...ns]);
   expect(await kubectl.ok(claims)).toBe('d-short-0 d-short-1');
   await kubectl.ok(['scale', 'statefulset/short', '--replicas=1', ...ns]);
   await untilSays(kubectl, claims, 'd-short-0');
@@ -134,7 +134,7 @@ export async function handMade(kubectl: Kubectl): Promise<void> {
   const script = 'echo kept > /v/file; mkdir -p /v/sub; echo below > /v/sub/file; echo here > /e/file; sleep 100000';
   const mounts = [{ name: 'v', mountPath: '/v' }, { name: 'e', mountPath: '/e' }];
   await apply(kubectl, { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'writer', namespace: 'stateful' }, spec: { terminationGracePeriodSeconds: 0, nodeSelector: { 'kubernetes.io/hostname': 'node-1' }, volumes, containers: [{ name: 'c', image: 'busybox', command: ['sh', '-c', script], volumeMounts: mounts }] } });
-  await kubectl.ok(['wait', '--for=condition=Ready', 'pod/writer', '--timeout=60s', ...ns]);
+  await kubectl.ok(['wait', '--for=condition=Ready', 'pod/writer', '--timeout=90s', ...ns]);
   await untilSays(kubectl, ['exec', 'writer', ...ns, '--', 'cat', '/e/file'], 'here\n');
   expect(await kubectl.ok(['get', 'pvc', 'writer-e', ...ns, '-o', 'jsonpath={.metadata.ownerReferences[0].name} {.status.phase}'])).toBe('writer Bound');
   await kubectl.ok(['delete', 'pod', 'writer', ...ns]);
@@ -154,5 +154,5 @@ export async function everythingGoes(cluster: TestCluster, kubectl: Kubectl): Pr
   await kubectl.ok(['delete', 'namespace', 'stateful', '--timeout=90s']);
   await untilSays(kubectl, ['get', 'pv', '-o', 'jsonpath={.items[*].metadata.name}'], 'fixed');
   await eventually(() => directories(cluster).length === 0, { what: 'no data is left' });
-  await kubectl.ok(['delete', 'pv', 'fixed', '--timeout=30s']);
+  await kubectl.ok(['delete', 'pv', 'fixed', '--timeout=90s']);
 }

@@ -94,7 +94,7 @@ describe('the client of any object', () => {
     spec?: { size: number };
   }
 
-  it('makes a kind, and goes through the life of its objects', { timeout: 30_000 }, async () => {
+  it('makes a kind, and goes through the life of its objects', async () => {
     const objects = k8s.KubernetesObjectApi.makeApiClient(config);
     await objects.create(definition as k8s.KubernetesObject);
     const thing: Thing = { apiVersion: `${group}/v1`, kind: 'Thing', metadata: { name: 't', namespace }, spec: { size: 1 } };
@@ -182,7 +182,7 @@ describe('streams', () => {
 });
 
 describe('watches', () => {
-  it('end when their time is over, with bookmarks before, and refuse what makes no sense', { timeout: 30_000 }, async () => {
+  it('end when their time is over, with bookmarks before, and refuse what makes no sense', async () => {
     const phases: string[] = [];
     const path = `/api/v1/namespaces/${namespace}/configmaps`;
     const watch = (query: Record<string, string | number | boolean>) => new Promise<Error | null>((resolve, reject) => {
