@@ -21,8 +21,11 @@ export interface EventPace {
 
 /** Of kubelet and scheduler. */
 export const defaultEventPace = { inFlight: 2, perSecond: 50, burst: 100, maxWaiting: 1000 } as const satisfies EventPace;
-/** Of many kubelets in one process: those of five nodes. */
-export const sharedEventPace: EventPace = { perSecond: 250, burst: 500 };
+/**
+ * Of many kubelets in one process, which upstream would let write 50 a second each: their pace is that of five nodes, but what waits is
+ * what twenty may have waiting, so events of a large rollout come late and are there in the end.
+ */
+export const sharedEventPace: EventPace = { perSecond: 250, burst: 500, maxWaiting: 20_000 };
 /** Of each controller: `--kube-api-qps` and `--kube-api-burst` of upstream's manager. */
 export const controllerEventPace: EventPace = { perSecond: 20, burst: 30 };
 
