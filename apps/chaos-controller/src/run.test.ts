@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { Runs } from './run.ts';
 
 /** A world in which all takes its time; notes what is done. */
-function setup({ strikeMs = 0, endMs = 0 }: { strikeMs?: number; endMs?: number }) {
+function setup({ strikeMs = 0, endMs = 0, failures = 0 }: { strikeMs?: number; endMs?: number; failures?: number }) {
   const clock = new VirtualClock();
   const done: string[] = [];
   let deployments: object[] = [];
@@ -17,6 +17,7 @@ function setup({ strikeMs = 0, endMs = 0 }: { strikeMs?: number; endMs?: number 
       done.push(`${id} strikes`);
       const end = async (): Promise<void> => {
         if (endMs) await clock.sleep(endMs);
+        if (failures-- > 0) throw new Error('it stands still');
         done.push(`${id} ends`);
       };
       return { targets: ['it'], end };
@@ -51,6 +52,26 @@ it('ends what is still being injected, once', async () => {
   expect(done).toEqual(['early-1 strikes', 'early-1 ends']);
   await clock.advance(60_000);
   expect(done).toHaveLength(2);
+});
+
+it('tries again to end what cannot be ended at once', async () => {
+  const { clock, done, runs } = setup({ failures: 3 });
+  await runs.inject('stuck', outage, 1_000);
+  await clock.advance(6_500);
+  expect(done).toEqual(['stuck-1 strikes']);
+  expect(runs.open).toEqual(['stuck']);
+  await clock.advance(1_000);
+  expect(done).toEqual(['stuck-1 strikes', 'stuck-1 ends']);
+  expect(runs.report().injections[0]?.error).toBeUndefined();
+});
+
+it('gives up when it stops, after one more try, and says so', async () => {
+  const { clock, runs } = setup({ failures: 1_000 });
+  await runs.inject('stuck', outage, 1_000);
+  await clock.advance(5_000);
+  await runs.stop();
+  expect(runs.open).toEqual([]);
+  expect(runs.report().injections[0]?.error).toBe('could not be ended: it stands still');
 });
 
 it('takes what is deleted for no trouble', async () => {

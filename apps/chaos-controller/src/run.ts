@@ -35,6 +35,9 @@ const probeEveryMs = 1_000;
 /** After this long without recovery nobody looks any more. */
 const giveUpMs = 15 * 60_000;
 const keptRecords = 200;
+/** So often it is tried to end a fault, with this pause; when the controller stops once more. */
+const endTries = 60;
+const endRetryMs = 2_000;
 
 /**
  * The injections of a cluster: they end by their own timers, whether or not the API server can be reached, since it may be what was struck. While there are
@@ -50,6 +53,7 @@ export class Runs {
   private probing: Timer | undefined;
   private looking = false;
   private count = 0;
+  private readonly stopping = new AbortController();
 
   constructor(options: RunsOptions) {
     this.options = options;
@@ -105,11 +109,21 @@ export class Runs {
   private async finish(name: string, run: Running): Promise<void> {
     await run.injecting;
     run.timer?.cancel();
-    try {
-      await run.injected?.end();
-    } catch (error) {
-      run.record.error = `could not be ended: ${(error as Error).message}`;
-      this.options.env.log.error('a fault could not be ended', { name, error });
+    const { clock, log } = this.options.env;
+    for (let tries = 1; ; tries++) {
+      try {
+        await run.injected?.end();
+        break;
+      } catch (error) {
+        // Who would have to do it may stand still, or be gone for a moment, by another fault.
+        if (tries < endTries && !this.stopping.signal.aborted) {
+          await clock.sleep(endRetryMs, this.stopping.signal).catch(() => undefined);
+          continue;
+        }
+        run.record.error = `could not be ended: ${(error as Error).message}`;
+        log.error('a fault could not be ended', { name, error });
+        break;
+      }
     }
     this.close(name, run);
     this.options.changed(name);
@@ -120,6 +134,7 @@ export class Runs {
   }
 
   async stop(): Promise<void> {
+    this.stopping.abort(new Error('the chaos controller stops'));
     await this.endAll();
     this.probing?.cancel();
     this.probing = undefined;

@@ -52,7 +52,7 @@ it.each<[object, string[], string[]]>([
   [{ verb: 'disk-full', selector: { components: ['store-1'] } }, ['store1: {"revision":"1","faults":[{"id":"f-1","disk":{"kind":"disk-full"}}]}'], ['store1: {"revision":"2","faults":[]}']],
   [{ verb: 'clock-skew', byMs: 5, selector: { components: ['kubelet-node1'] } }, ['node1-kubelet: {"revision":"1","faults":[{"id":"f-1","clockMs":5}]}'], ['node1-kubelet: {"revision":"2","faults":[]}']],
   [{ verb: 'api-error', code: 500 }, ['apiserver1: {"revision":"1","faults":[{"id":"f-1","request":{"selector":{},"verb":"api-error","code":500}}]}', 'apiserver2: {"revision":"2","faults":[{"id":"f-1","request":{"selector":{},"verb":"api-error","code":500}}]}'], ['apiserver1: {"revision":"3","faults":[]}', 'apiserver2: {"revision":"4","faults":[]}']],
-  [{ verb: 'partition', oneWay: true, selector: { from: ['node1'], to: ['node2'] } }, ['node2-kube-proxy as root: table inet orrery_chaos_f_1_node1_node2 { chain in { type filter hook prerouting priority -310; policy accept; ip saddr 10.9.0.1 drop; ip saddr 10.244.0.0/24 drop; }; }'], ['node2-kube-proxy as root: delete table inet orrery_chaos_f_1_node1_node2']],
+  [{ verb: 'partition', oneWay: true, selector: { from: ['node1'], to: ['node2'] } }, ['node2-kube-proxy as root: table inet orrery_chaos_f_1_node1_node2 { chain in { type filter hook prerouting priority -310; policy accept; ip saddr 10.9.0.1 drop; ip saddr 10.244.0.0/24 drop; }; }'], ['node2-kube-proxy as root: add table inet orrery_chaos_f_1_node1_node2; delete table inet orrery_chaos_f_1_node1_node2']],
 ])('%j is done and undone', async (fault, begun, ended) => {
   const { done, inject } = world();
   const { end } = await inject(fault);

@@ -36,5 +36,6 @@ export async function cutLink({ id, from, to, oneWay, fault }: LinkStrike, { add
   };
   // What arrives at `to` from `from`; both ways: what leaves it for there, too.
   await run(to, linkRules(table, { addresses: of(from), fault, directions: oneWay ? ['in'] : ['in', 'out'] }));
-  return () => run(to, `delete table inet ${table}`);
+  // Also where it is gone with the network it was in: one that is added first can always be deleted.
+  return () => run(to, `add table inet ${table}; delete table inet ${table}`);
 }
