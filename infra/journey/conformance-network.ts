@@ -65,6 +65,7 @@ export async function proxies(kubectl: Kubectl): Promise<void> {
   );
   await ready(kubectl, 'porter', 'primary', 'replica', 'frontend');
   const raw = (path: string): Promise<string> => kubectl.ok(['get', '--raw', `/api/v1/namespaces/default/${path}`]);
+  expect([await raw('pods/porter/proxy/'), await raw('pods/http:porter:80/proxy')]).toEqual(['pods/porter/proxy', 'pods/http:porter:80/proxy'].map((at) => `<a href="/api/v1/namespaces/default/${at}/rewriteme">test</a>`));
   expect([await raw('pods/porter:160/proxy/'), await raw('pods/https:porter:443/proxy/')]).toEqual(['foo', 'tls baz']);
   const book = (query: string): Promise<string> => kubectl.run(['get', '--raw', `/api/v1/namespaces/default/services/frontend/proxy/guestbook?${query}`]).then(({ stdout }) => stdout);
   await eventually(async () => (await book('cmd=set&key=messages&value=TestEntry')) === '{"message":"Updated"}', { what: 'the guestbook takes an entry', withinMs: 60_000, everyMs: 250 });

@@ -59,12 +59,12 @@ export async function passOnUpgrade(request: PassedOn, backend: Backend, target:
   }
 }
 
-/** `exchangeWith`; what goes wrong is a 500. */
-export async function ask(request: PassedOn, backend: Backend, options: { target: string; extra?: HeaderList }): Promise<ExchangeReply> {
+/** `exchangeWith`; what goes wrong is a 500, unless `failed` says what it is. */
+export async function ask(request: PassedOn, backend: Backend, options: { target: string; extra?: HeaderList; failed?: (error: unknown) => Error }): Promise<ExchangeReply> {
   try {
     return await exchangeWith(request, backend, options);
   } catch (error) {
-    throw internalError(error);
+    throw (options.failed ?? internalError)(error);
   }
 }
 

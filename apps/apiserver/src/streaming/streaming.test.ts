@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { ConnectHandler, ConnectRequest } from '../pipeline/index.ts';
 import { FakeCluster, allowAll, allowNothing, kindOf } from '../testing/fake-cluster.ts';
 import type { Backends } from './backend.ts';
+import { type Coding, codings } from './codings.ts';
 import { containerName } from './container-name.ts';
 import { kubeletEndpoint } from './kubelet-endpoint.ts';
 import { podLog } from './pod-log.ts';
@@ -47,7 +48,7 @@ function ask(options: Ask): { request: ConnectRequest; reply: { status: number; 
   const reply = { status: 0, headers: {}, body: '' };
   const { url, resource = 'pods', name = 'p', subresource = 'exec', headers = {} } = options;
   const http: HttpRequest = { method: 'GET', url, headers, remoteAddress: '192.0.2.1', secure: true, certificate: undefined, signal: new AbortController().signal, body: async () => Buffer.alloc(0), bodyStream: async function* () {} };
-  const sink = { write: (bytes: Uint8Array) => ((reply.body += Buffer.from(bytes).toString()), true), drained: async () => undefined, end: () => undefined, closed: false };
+  const sink = { write: (bytes: Uint8Array) => ((reply.body += Buffer.from(bytes).toString('latin1')), true), drained: async () => undefined, end: () => undefined, closed: false };
   const response = {
     send: (status: number, sent: object, body: Uint8Array | string = '') => void Object.assign(reply, { status, headers: sent, body: String(body) }),
     stream: (status: number, sent: object) => (Object.assign(reply, { status, headers: sent }), sink),
@@ -168,24 +169,53 @@ describe('logs', () => {
 
 describe('proxies', () => {
   const cluster = new FakeCluster();
-  const open = async (options: Ask): Promise<{ dialed: string[]; target: string | undefined; reply: { status: number; headers: Record<string, unknown>; body: string } }> => {
+  const open = async (options: Ask & { readonly answer?: string | Uint8Array }): Promise<{ dialed: string[]; target: string | undefined; headers: Record<string, string>; reply: { status: number; headers: Record<string, unknown>; body: string } }> => {
     const { backends, dialed, far } = fakeBackends();
     const { request, reply } = ask({ subresource: 'proxy', ...options });
     const done = handler(proxies({ backends, read: cluster.read, random: cluster.env.random }), 'proxy', options.resource ?? 'pods').connect(request);
     await Promise.race([done, new Promise((resolve) => setImmediate(resolve))]);
     const seen = await readRequestHead(far());
-    await far().write(Buffer.from('HTTP/1.1 302 Found\r\nLocation: /login?x=1\r\nContent-Length: 2\r\n\r\nhi'));
+    await far().write(Buffer.from(options.answer ?? 'HTTP/1.1 302 Found\r\nLocation: /login?x=1\r\nContent-Length: 2\r\n\r\nhi'));
+    far().close();
     await done;
-    return { dialed, target: seen?.head.target, reply };
+    return { dialed, target: seen?.head.target, headers: Object.fromEntries(seen?.head.headers ?? []), reply };
   };
   it('reach pods by port name, pass the path on, bring redirects back', async () => {
     const base = '/api/v1/namespaces/a/pods/https:p:web/proxy';
     expect(await open({ url: `${base}/a%20b/?q=1`, name: 'https:p:web' })).toMatchObject({ dialed: ['https 10.244.0.5:8080'], target: '/a%20b/?q=1', reply: { status: 302, headers: { location: `${base}/login?x=1` }, body: 'hi' } });
   });
+  const podBase = '/api/v1/namespaces/a/pods/p/proxy';
+  it('send whoever asks for no path to the root, with what else was asked', async () => {
+    const { request, reply } = ask({ subresource: 'proxy', url: `${podBase}?method=GET` });
+    await handler(proxies({ backends: fakeBackends().backends, read: cluster.read, random: cluster.env.random }), 'proxy').connect(request);
+    expect(reply).toMatchObject({ status: 301, headers: { location: `${podBase}/?method=GET` } });
+  });
+  const page = '<a href="/rewriteme">test</a>';
+  it.each(['', 'gzip', 'deflate'])('bring the links of pages back (%s)', async (encoding) => {
+    const coding = codings[encoding] as Coding;
+    const body = await coding.encode(Buffer.from(page));
+    const answer = Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nAccess-Control-Allow-Origin: *\r\n${encoding && `Content-Encoding: ${encoding}\r\n`}Content-Length: ${body.length}\r\n\r\n`), body]);
+    const { headers, reply } = await open({ url: `${podBase}/x/?y`, answer });
+    expect(headers['X-Forwarded-Uri']).toBe(`${podBase}/x/`);
+    expect(Object.keys(reply.headers).sort()).toEqual([...(encoding ? ['content-encoding'] : []), 'content-type']);
+    expect(Buffer.from(await coding.decode(Buffer.from(reply.body, 'latin1'))).toString()).toBe(`<a href="${podBase}/rewriteme">test</a>`);
+  });
+  it('say that a backend cannot be reached, or breaks off', async () => {
+    const refused: Backends = { kubelet: (_node, failed) => Promise.reject(failed?.(new Error('refused')) ?? new Error('nobody says what it means')), pod: () => Promise.reject(new Error('not asked')) };
+    const node = ask({ subresource: 'proxy', resource: 'nodes', name: 'n1', url: '/api/v1/nodes/n1/proxy/x', object: { metadata: { name: 'n1' } } });
+    await expect(handler(proxies({ backends: refused, read: cluster.read, random: cluster.env.random }), 'proxy', 'nodes').connect(node.request)).rejects.toMatchObject({ code: 503, message: 'error trying to reach service: refused' });
+    await expect(open({ url: `${podBase}/x`, answer: 'HTTP' })).rejects.toMatchObject({ code: 503, message: expect.stringMatching(/^error trying to reach service: /) as unknown });
+  });
+  it('reach other ports of nodes', async () => {
+    const object = { metadata: { name: 'n1' }, status: { addresses: [{ type: 'InternalIP', address: '10.240.0.11' }] } };
+    const at = (name: string) => open({ url: `/api/v1/nodes/${name}/proxy/healthz`, resource: 'nodes', name, object });
+    expect([(await at('n1:10256')).dialed, (await at('https:n1:444')).dialed, (await at('https:n1:10250')).dialed]).toEqual([['http 10.240.0.11:10256'], ['https 10.240.0.11:444'], ['kubelet n1']]);
+    await expect(at('n1:web')).rejects.toMatchObject({ code: 400 });
+  });
   it('reach nodes and services', async () => {
     expect(await open({ url: '/api/v1/nodes/n1/proxy/metrics', resource: 'nodes', name: 'n1', object: { metadata: { name: 'n1' } } })).toMatchObject({ dialed: ['kubelet n1'], target: '/metrics' });
     const service = { metadata: { name: 's', namespace: 'a' }, spec: { ports: [{ name: 'http', port: 80 }] } };
-    const visit = () => open({ url: '/api/v1/namespaces/a/services/s:80/proxy', resource: 'services', name: 's:80', object: service });
+    const visit = () => open({ url: '/api/v1/namespaces/a/services/s:80/proxy/', resource: 'services', name: 's:80', object: service });
     await expect(visit()).rejects.toMatchObject({ code: 503, message: 'no endpoints available for service "s"' });
     cluster.put(EndpointSlices, { metadata: { name: 'x', namespace: 'a', labels: { 'kubernetes.io/service-name': 's' } }, addressType: 'IPv4', ports: [{ name: 'http', port: 9000 }], endpoints: [{ addresses: ['10.244.1.9'], conditions: { ready: true } }] });
     expect(await visit()).toMatchObject({ dialed: ['http 10.244.1.9:9000'], target: '/' });
