@@ -55,6 +55,31 @@ export async function diskOutlivesTheCluster(kubectl: Kubectl): Promise<void> {
   await eventually(async () => expect(await content(kubectl, 'second', '/data/file')).toMatch(/^written\n(again\n)+$/), { what: 'the disk is back', withinMs: 120_000, everyMs: 250 });
 }
 
+const rawPod = (name: string): object => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name, namespace: 'disks' },
+  spec: {
+    terminationGracePeriodSeconds: 0,
+    containers: [{ name: 'c', image: 'busybox', command: ['sleep', '100000'], volumeDevices: [{ name: 'd', devicePath: '/dev/xvda' }] }],
+    volumes: [{ name: 'd', persistentVolumeClaim: { claimName: 'raw' } }],
+  },
+});
+
+/** A disk without a file system is a block device in its pod, of the right size, and has what the pod before has written. */
+export async function diskWithoutFileSystem(kubectl: Kubectl): Promise<void> {
+  const raw = claim('raw', 1) as { readonly spec: object };
+  await apply(kubectl, { ...raw, spec: { ...raw.spec, volumeMode: 'Block' } }, rawPod('raw-1'), pod('mistaken', 'true', ['raw']));
+  await ready(kubectl, 'raw-1');
+  const in_ = (name: string, script: string): Promise<string> => kubectl.ok(['exec', name, ...ns, '--', 'sh', '-c', script]);
+  expect(await in_('raw-1', 'test -b /dev/xvda && blockdev --getsize64 /dev/xvda; echo bytes | dd of=/dev/xvda bs=4k seek=100 2>/dev/null')).toBe(`${2 ** 30}\n`);
+  await eventually(async () => expect(await kubectl.ok(['describe', 'pod', 'mistaken', ...ns])).toMatch(/FailedMount.*volume raw has volumeMode Block, but is specified in volumeMounts/), { what: 'who mounts it is told', withinMs: 120_000, everyMs: 250 });
+  await kubectl.ok(['delete', 'pod', 'raw-1', 'mistaken', ...ns]);
+  await apply(kubectl, rawPod('raw-2'));
+  await ready(kubectl, 'raw-2');
+  expect(await in_('raw-2', 'dd if=/dev/xvda bs=4k skip=100 count=1 2>/dev/null | head -c 6')).toBe('bytes\n');
+}
+
 /** The disk has grown meanwhile. A snapshot keeps what was; a disk made from it has that, one made from the claim has what is now. Deleting all deletes all. */
 export async function diskIsCopied(kubectl: Kubectl): Promise<void> {
   // The volume is larger before the node knows.

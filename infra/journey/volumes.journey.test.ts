@@ -24,6 +24,7 @@ describe.each(layouts)('volumes in the %s layout', (layout) => {
     await story.dataOutlivesTheCluster(kubectl());
     await disks.diskOutlivesTheCluster(kubectl());
   });
+  it('a disk without a file system', { timeout }, () => disks.diskWithoutFileSystem(kubectl()));
   it('a disk is copied by snapshot and clone', { timeout }, () => disks.diskIsCopied(kubectl()));
   it('a claim grows', { timeout }, () => story.resize(kubectl()));
   it('a claim in use is protected, and takes its data along when it goes', { timeout }, () => story.protection(cluster, kubectl()));
