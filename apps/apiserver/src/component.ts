@@ -36,9 +36,9 @@ export interface ApiServerDeps {
 export interface ApiServer extends Component {
   /**
    * A client in memory that acts as `user`, through the same pipeline as REST. Objects pass by reference: what it returns is
-   * shared with the cache and with everybody else.
+   * shared with the cache and with everybody else. `program` is the manager of the fields that it writes, as `kube-scheduler`; by default the user's name.
    */
-  client(user: UserInfo): ApiClient;
+  client(user: UserInfo, program?: string): ApiClient;
   /** Port of the REST API; 0 before `start` and without an HTTP listener. */
   readonly port: number;
   /** Port of the gRPC API; 0 when it is off. */
@@ -186,7 +186,7 @@ export function createApiServer(env: Env, deps: ApiServerDeps, settings: Partial
     get grpcPort() {
       return server.grpcPort;
     },
-    client: (user) => createMemoryClient(core, user),
+    client: (user, program) => createMemoryClient(core, user, { program }),
     start: () => server.start(),
     stop: () => server.stop(),
     ready: () => server.phase === 'ready' && feed.healthy,

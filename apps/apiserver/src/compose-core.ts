@@ -117,7 +117,7 @@ export function composeCore(composition: Composition): Composed {
   const context: PluginContext = {
     env, config, kinds, securePort,
     ...(deps.clusterNet ? { clusterNet: deps.clusterNet } : {}),
-    api: createMemoryClient({ ...core, access: unrestricted(access) }, systemUser, { reachesUnserved: true }),
+    api: createMemoryClient({ ...core, access: unrestricted(access) }, systemUser, { program: 'kube-apiserver', reachesUnserved: true }),
     read: objectReader(feed, kinds),
     authorize: access.authorize,
     authenticate: access.authenticate,

@@ -1,4 +1,4 @@
-import { createGrpcApiClient } from '@orrery/client';
+import { type ApiClient, createGrpcApiClient, userAgentOf } from '@orrery/client';
 import { ConfigMaps } from '@orrery/api';
 import type { ConfigMap } from '@orrery/api/types';
 import { grpcChannel } from '@orrery/rpc';
@@ -231,6 +231,16 @@ describe('gRPC', () => {
     expect(await api.delete(ConfigMaps, { namespace: 'grpc', name: 'g' })).toBeUndefined();
     await expect.poll(() => seen).toEqual(['ADDED', 'MODIFIED', 'DELETED']);
     handle.stop();
+    await api.close();
+  });
+
+  it.each([
+    ['gRPC', () => createGrpcApiClient(grpcChannel(`127.0.0.1:${t.server.grpcPort}`), { env: t.env, userAgent: userAgentOf('kube-scheduler') })],
+    ['memory', () => t.server.client({ username: 'system:kube-scheduler', groups: ['system:masters'] }, 'kube-scheduler')],
+  ] satisfies [string, () => ApiClient][])('shows the program as the manager of fields, as over REST: %s', async (name, connect) => {
+    const api = connect();
+    const made = await api.create(ConfigMaps, { metadata: { name: `by-${name.toLowerCase()}`, namespace: 'default' }, data: { a: '1' } } as ConfigMap);
+    expect(made.metadata?.managedFields).toMatchObject([{ manager: 'kube-scheduler', operation: 'Update' }]);
     await api.close();
   });
 });

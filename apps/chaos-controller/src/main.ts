@@ -20,7 +20,7 @@ await runMain({
     project: { type: 'string', default: '', help: 'name of the compose project (docker compose -p); default: that of the container it runs in' },
   },
   async create({ env, config }) {
-    const api = await connectApi(env, config);
+    const api = await connectApi(env, config, 'chaos-controller');
     const engine = dockerEngine(config.dockerHost || undefined);
     const project = config.project || (await ownProject(engine));
     return createChaosController(env, { api, world: composeChaos({ engine, project, api, random: realRandom }), cluster: project });

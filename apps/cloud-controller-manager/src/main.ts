@@ -7,7 +7,7 @@ await runMain({
   summary: 'connects the cluster to the cloud it runs on',
   schema: { ...cloudControllerManagerSchema, ...healthAddressSchema, ...takeOverSchema, ...apiConnectionSchema },
   create({ env, config }) {
-    const manager = createCloudControllerManager(env, { takeOver: config.leaderElectTakeOver, api: connectApi(env, config), cloud: switchConnector(tlsMaterial(config))(config.cloud) }, config);
+    const manager = createCloudControllerManager(env, { takeOver: config.leaderElectTakeOver, api: connectApi(env, config, 'cloud-controller-manager'), cloud: switchConnector(tlsMaterial(config))(config.cloud) }, config);
     return withHealthServer(manager, { env, address: config.healthAddress });
   },
 });

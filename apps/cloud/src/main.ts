@@ -13,7 +13,7 @@ await runMain({
   create({ env, config }) {
     const tls = tlsMaterial(config);
     const own = createOwnSwitch(env, {
-      api: connectApi(env, config),
+      api: connectApi(env, config, 'cloud'),
       name: 'cloud',
       address: config.address,
       listen: config.vnetListen,

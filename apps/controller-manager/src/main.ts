@@ -14,8 +14,8 @@ await runMain({
     const signer = clusterSigningCertFile ? csrSigner({ cert: readFileSync(clusterSigningCertFile, 'utf8'), key: readFileSync(clusterSigningKeyFile, 'utf8') }) : undefined;
     const rootCaPem = rootCaFile ? readFileSync(rootCaFile, 'utf8') : undefined;
     const tokenSigner = serviceAccountPrivateKeyFile ? secretTokenSigner(readFileSync(serviceAccountPrivateKeyFile, 'utf8')) : undefined;
-    const api = connectApi(env, config);
-    const own = config.useServiceAccountCredentials ? { apiAs: accountClients({ api, env, connect: connectApiByToken(env, config) }) } : {};
+    const api = connectApi(env, config, 'kube-controller-manager');
+    const own = config.useServiceAccountCredentials ? { apiAs: accountClients({ api, env, connect: connectApiByToken(env, config, 'kube-controller-manager') }) } : {};
     const manager = createControllerManager(env, { api, takeOver: config.leaderElectTakeOver, ...own, rootCaPem, signer, tokenSigner }, config);
     return withHealthServer(manager, { env, address: config.healthAddress });
   },

@@ -10,7 +10,7 @@ await runMain({
   summary: 'answers DNS from the Services of the cluster',
   schema: { ...coreDnsSchema, ...vnetMemberSchema, ...apiConnectionSchema },
   create({ env, config }) {
-    const api = connectApi(env, config);
+    const api = connectApi(env, config, 'coredns');
     const tls = tlsMaterial(config);
     const server = (replica: string, at: { address: string; vnetListen: string; listen: string }): Component => {
       const own = createOwnSwitch(env, {

@@ -10,7 +10,7 @@ await runMain({
   summary: 'routes HTTP from this machine to Services, by Ingress rules',
   schema: { ...ingressSchema, ...healthAddressSchema, ...vnetMemberSchema, ...apiConnectionSchema },
   create({ env, config }) {
-    const api = connectApi(env, config);
+    const api = connectApi(env, config, 'nginx-ingress-controller');
     const tls = tlsMaterial(config);
     const own = createOwnSwitch(env, {
       api,

@@ -31,7 +31,7 @@ await runMain({
       return { name: 'kube-proxy', start: () => Promise.resolve(), stop: () => Promise.resolve(), ready: () => true, ended: Promise.resolve('cleaned up') };
     }
     const kubeconfig = flags.kubeconfig || file?.clientConnection?.kubeconfig || '';
-    const api = await connectApi(env, { ...config, kubeconfig, ...(kubeconfig && !flags.kubeconfig ? { apiTransport: 'rest' as const } : {}) });
+    const api = await connectApi(env, { ...config, kubeconfig, ...(kubeconfig && !flags.kubeconfig ? { apiTransport: 'rest' as const } : {}) }, 'kube-proxy');
     const named = { ...config, nodeName: config.nodeName || hostname().toLowerCase() };
     const shell = createShell();
     const tls = tlsMaterial(config);

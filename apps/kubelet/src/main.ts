@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { type ApiClient, createRestApiClient } from '@orrery/client';
+import { type ApiClient, createRestApiClient, userAgentOf } from '@orrery/client';
 import { criChannel, directoryManifests, directoryVolumeHost, fileLogSource, logsInNodeRoot, unixPlugins, volumesInNodeRoot } from '@orrery/cri';
 import { apiConnectionSchema, certificateStore, connectApi, createHttpClient, dialHost, generateKey, grpcHealthOverConn, loadKubeconfig, runMain, serveHttp, signCertificate, switchConnector, tlsMaterial, tlsOverConn } from '@orrery/node-io';
 import { type ConfigOf, ConfigError, type Env } from '@orrery/runtime';

@@ -22,7 +22,7 @@ await runMain({
     return createMetricsServer(
       env,
       {
-        api: connectApi(env, config),
+        api: connectApi(env, config, 'metrics-server'),
         serveHttp,
         connectKubelet: ({ host, port }) => createHttpClient({ server: `https://${host.includes(':') ? `[${host}]` : host}:${port}`, ...client, ...serverName, maxSockets: 8 }),
         tls: { ...given, ca: config.tlsCertFile ? pem(config.tlsCaFile) : '' },

@@ -13,7 +13,7 @@ await runMain({
   create: async ({ env, config }) => {
     const configuration = readConfiguration(config.config, read);
     const kubeconfig = config.kubeconfig || configuration?.clientConnection?.kubeconfig || '';
-    const api = await connectApi(env, { ...config, kubeconfig, ...(configuration?.clientConnection?.kubeconfig && !config.kubeconfig ? { apiTransport: 'rest' as const } : {}) });
+    const api = await connectApi(env, { ...config, kubeconfig, ...(configuration?.clientConnection?.kubeconfig && !config.kubeconfig ? { apiTransport: 'rest' as const } : {}) }, 'kube-scheduler');
     const scheduler = createScheduler(env, { api, takeOver: config.leaderElectTakeOver, connect: connectExtender(read, createHttpClient), ...(configuration ? { configuration } : {}) }, config);
     return withHealthServer(scheduler, { env, address: config.healthAddress });
   },

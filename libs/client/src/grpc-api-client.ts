@@ -7,6 +7,7 @@ import type { ApiClient, DeleteOptions, ListOptions, ObjectList, WatchHandle, Wa
 import { createWriteStream } from './grpc-write-stream.ts';
 import { decodeObject, deletedObject, encodeJson, failureOf } from './object-codec.ts';
 import { rpcErrorToStatus } from './rpc-status.ts';
+import { userAgentKey } from './user-agent.ts';
 import { warnOnce } from './warnings.ts';
 
 export interface GrpcApiClientOptions {
@@ -15,6 +16,8 @@ export interface GrpcApiClientOptions {
   readonly readAttempts?: number;
   /** Bearer token, asked for at the start of every call, for those who show no client certificate. */
   readonly token?: () => string;
+  /** `userAgentOf` the program. Without it the API server calls the manager of fields by the user's name. */
+  readonly userAgent?: string;
 }
 
 const firstRetryMs = 50;
@@ -63,7 +66,8 @@ function deliver<T extends KubeObject>(resource: ResourceRef<T>, batch: WatchBat
 export function createGrpcApiClient(channel: Channel, options: GrpcApiClientOptions): ApiClient {
   const { clock, random, log } = options.env;
   const rpc = createClient(ResourcesDefinition, channel);
-  const metadata = (): Readonly<Record<string, string>> => (options.token ? { authorization: `Bearer ${options.token()}` } : {});
+  const agent: Readonly<Record<string, string>> = options.userAgent ? { [userAgentKey]: options.userAgent } : {};
+  const metadata = (): Readonly<Record<string, string>> => ({ ...agent, ...(options.token ? { authorization: `Bearer ${options.token()}` } : {}) });
   const writes = createWriteStream(channel, { onWarning: warnOnce(log), metadata });
   const closing = new AbortController();
 

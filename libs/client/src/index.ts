@@ -16,4 +16,5 @@ export * from './rest-api-client.ts';
 export * from './rest-path.ts';
 export * from './rpc-status.ts';
 export * from './selector.ts';
+export * from './user-agent.ts';
 export * from './work-queue.ts';

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { type ApiClient, createGrpcApiClient, createRestApiClient, withFeed } from '@orrery/client';
+import { type ApiClient, createGrpcApiClient, createRestApiClient, userAgentOf, withFeed } from '@orrery/client';
 import { type Channel, type TlsMaterial, grpcChannel, spreadChannel, withDeadlines } from '@orrery/rpc';
 import { type ConfigOf, ConfigError, type ConfigSchema, type Env } from '@orrery/runtime';
 import { connectBus } from './connect-bus.ts';
@@ -58,38 +58,39 @@ function apiChannel(env: Pick<Env, 'clock' | 'random'>, config: ApiConnection, t
   return withDeadlines(spreadChannel(servers.map((server) => grpcChannel(server, options)), { now: () => env.clock.monotonic(), random: env.random }), requestTimeoutMs);
 }
 
-function connectDirectly(env: Pick<Env, 'clock' | 'random' | 'log' | 'metrics'>, config: ApiConnection): ApiClient {
+function connectDirectly(env: Pick<Env, 'clock' | 'random' | 'log' | 'metrics'>, config: ApiConnection, userAgent: string): ApiClient {
   const { server, token, insecureSkipTlsVerify, serverName, ca, cert, key } = access(config);
   const material = { ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) };
   if (config.apiTransport === 'rest') {
     const http = createHttpClient({ server, ...material, ...(insecureSkipTlsVerify ? { insecureSkipTlsVerify } : {}), ...(serverName ? { serverName } : {}) });
-    return createRestApiClient({ http, env, host: new URL(server).host, ...(token ? { token } : {}) });
+    return createRestApiClient({ http, env, host: new URL(server).host, userAgent, ...(token ? { token } : {}) });
   }
   const channel = apiChannel(env, config, ca ? material : undefined, serverName);
-  return createGrpcApiClient(channel, { env, ...(token ? { token } : {}) });
+  return createGrpcApiClient(channel, { env, userAgent, ...(token ? { token } : {}) });
 }
 
 /**
  * Clients of the same server that show a token, and no certificate: a server would take them for its holder. All share one
  * connection, which is not the program's own.
  */
-export function connectApiByToken(env: Pick<Env, 'clock' | 'random' | 'log' | 'metrics'>, config: ApiConnection): (token: () => string) => ApiClient {
+export function connectApiByToken(env: Pick<Env, 'clock' | 'random' | 'log' | 'metrics'>, config: ApiConnection, program: string): (token: () => string) => ApiClient {
+  const userAgent = userAgentOf(program);
   const { server, insecureSkipTlsVerify, serverName, ca } = access(config);
   const trusted = ca ? { ca } : {};
   if (config.apiTransport === 'rest') {
     const http = createHttpClient({ server, ...trusted, ...(insecureSkipTlsVerify ? { insecureSkipTlsVerify } : {}), ...(serverName ? { serverName } : {}) });
-    return (token) => createRestApiClient({ http, env, host: new URL(server).host, token });
+    return (token) => createRestApiClient({ http, env, host: new URL(server).host, token, userAgent });
   }
   const channel = apiChannel(env, config, ca ? trusted : undefined, serverName);
-  return (token) => createGrpcApiClient(channel, { env, token });
+  return (token) => createGrpcApiClient(channel, { env, token, userAgent });
 }
 
 /**
- * A client of the API server as the settings say; with `natsUrl` its watches follow the change feed. Does not connect yet: an
+ * A client of the API server as the settings say, for `program` as upstream names it (`kube-scheduler`); with `natsUrl` its watches follow the change feed. Does not connect yet: an
  * unreachable server shows as 503 of the calls, an unreachable NATS not at all.
  */
-export function connectApi(env: Pick<Env, 'clock' | 'random' | 'log' | 'metrics'>, config: ApiConnection): ApiClient {
-  const direct = connectDirectly(env, config);
+export function connectApi(env: Pick<Env, 'clock' | 'random' | 'log' | 'metrics'>, config: ApiConnection, program: string): ApiClient {
+  const direct = connectDirectly(env, config, userAgentOf(program));
   if (!config.natsUrl) return direct;
   const bus = connectBus(env, config.natsUrl, tlsMaterial(config));
   return {

@@ -1,6 +1,6 @@
 import type { KindDescriptor } from '@orrery/api';
 import { type KubeObject, type ResourceRef, cloneJson } from '@orrery/apimachinery';
-import type { ApiClient, DeleteOptions, ListOptions, ObjectKey, ObjectList, PatchOptions, ReadOptions, WatchHandle, WatchOptions, WatchSink, WriteOptions } from '@orrery/client';
+import { type ApiClient, type DeleteOptions, type ListOptions, type ObjectKey, type ObjectList, type PatchOptions, type ReadOptions, type WatchHandle, type WatchOptions, type WatchSink, type WriteOptions, userAgentOf } from '@orrery/client';
 import { badRequest, methodNotSupported, notFound, toStatusError } from '@orrery/errors';
 import type { Frame } from '../cache/frame.ts';
 import { throughFaults } from '../chaos/faulted.ts';
@@ -41,14 +41,16 @@ interface Asked {
 
 const ignore = (): void => undefined;
 
-/** What audit records call a component in this process. */
+/** What audit records call a component in this process that has not said which it is. */
 const inMemoryAgent = 'orrery (in memory)';
 
 /**
- * The pipeline in memory: authorized, admitted and stored like any request; objects pass by reference. `reachesUnserved`: also kinds that
+ * The pipeline in memory: authorized, admitted and stored like any request; objects pass by reference. `program`: as whom it writes fields, by
+ * default the user's name. `reachesUnserved`: also kinds that
  * are turned off, for the server itself.
  */
-export function createMemoryClient(core: ApiServerCore, user: UserInfo, { reachesUnserved = false } = {}): ApiClient {
+export function createMemoryClient(core: ApiServerCore, user: UserInfo, { program, reachesUnserved = false }: { program?: string | undefined; reachesUnserved?: boolean } = {}): ApiClient {
+  const userAgent = program === undefined ? inMemoryAgent : userAgentOf(program);
   const { registry } = core;
   let closed = false;
   const kindOf = ({ group, version, resource }: ResourceRef): KindDescriptor | undefined => (reachesUnserved ? core.kinds.kept(group, version, resource) : core.kinds.get(group, version, resource));
@@ -57,7 +59,7 @@ export function createMemoryClient(core: ApiServerCore, user: UserInfo, { reache
     return record ? { ...scope, annotate: record.annotate } : scope;
   };
   const audited = async (auditor: Auditor, asked: Asked): Promise<RequestScope> => {
-    const record = await beginCall(auditor, registry.env, { user, info: asked.info, sourceIps: [], userAgent: inMemoryAgent });
+    const record = await beginCall(auditor, registry.env, { user, info: asked.info, sourceIps: [], userAgent });
     try {
       await checkAllowed(core.access, record ? { ...asked.attributes, annotate: record.annotate } : asked.attributes);
     } catch (error) {
@@ -86,7 +88,7 @@ export function createMemoryClient(core: ApiServerCore, user: UserInfo, { reache
   const keyOf = (object: KubeObject): { namespace?: string | undefined; name?: string | undefined } => ({ namespace: object.metadata?.namespace, name: object.metadata?.name });
   const writeOptions = (options: WriteOptions = {}) => ({
     dryRun: options.dryRun ?? false,
-    fieldManager: options.fieldManager ?? user.username,
+    fieldManager: options.fieldManager ?? program ?? user.username,
     raw: { ...(options.dryRun ? { dryRun: ['All'] } : {}), ...(options.fieldManager ? { fieldManager: options.fieldManager } : {}) },
   });
   const deleteOptions = (options: DeleteOptions = {}) => ({ ...options, dryRun: options.dryRun ?? false, fieldManager: '', raw: { ...options } as Record<string, unknown> });
@@ -95,7 +97,7 @@ export function createMemoryClient(core: ApiServerCore, user: UserInfo, { reache
   const remote = (ref: ResourceRef, target: Target, query: DelegatedRead['query']): Promise<unknown> | undefined => {
     if (kindOf(ref)) return undefined;
     const info = resourceInfo({ group: ref.group, version: ref.version, resource: ref.resource, ...target }, ref.namespaced);
-    return isDelegated(core, info) ? delegatedRead(core, { user, info, query, sourceIps: [], userAgent: inMemoryAgent }) : undefined;
+    return isDelegated(core, info) ? delegatedRead(core, { user, info, query, sourceIps: [], userAgent }) : undefined;
   };
 
   return {

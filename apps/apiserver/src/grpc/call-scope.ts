@@ -1,3 +1,4 @@
+import { userAgentKey } from '@orrery/client';
 import { methodNotSupported, notFound, unauthorized } from '@orrery/errors';
 import type { PeerCertificate } from '@orrery/node-io/http-server';
 import { certificateEnd, certificateSubject, verifyCertificate } from '@orrery/node-io/pki';
@@ -39,6 +40,9 @@ export function credentialsOf(core: ApiServerCore, context: CallContext): Creden
   return commonName ? { ...rest, certificate: { commonName, organizations, raw: new Uint8Array(), notAfterMs: Number.POSITIVE_INFINITY } } : rest;
 }
 
+/** What audit records and servers that a call is passed on to know of its program. */
+const agentOf = ({ metadata }: Pick<CallContext, 'metadata'>): string => metadata[userAgentKey] ?? metadata['user-agent'] ?? '';
+
 export interface ScopedCall {
   readonly scope: RequestScope;
   readonly warnings: readonly string[];
@@ -62,7 +66,7 @@ export function delegatedCall(core: ApiServerCore, call: { user: UserInfo; resou
   const info = resourceInfo({ group, version, resource, verb: call.verb, namespace, name, subresource }, namespace !== '');
   if (!isDelegated(core, info)) return undefined;
   const { peer, metadata, signal } = call.context;
-  return delegatedRead(core, { user: call.user, info, query, signal, sourceIps: sourceIps({ headers: {}, remoteAddress: peer.address }), userAgent: metadata['user-agent'] ?? '' });
+  return delegatedRead(core, { user: call.user, info, query, signal, sourceIps: sourceIps({ headers: {}, remoteAddress: peer.address }), userAgent: agentOf({ metadata }) });
 }
 
 /** Authorizes one request of a call. */
@@ -77,7 +81,7 @@ export async function callScope(
   const { labelSelector, fieldSelector } = call.selectors ?? {};
   const info = resourceInfo({ group, version, resource, verb: call.verb, namespace, name, subresource, fieldSelector }, kind.namespaced);
   const { context } = call;
-  const record = core.audit && (await beginCall(core.audit, core.registry.env, { user: call.user, info, sourceIps: sourceIps({ headers: {}, remoteAddress: context.peer.address }), userAgent: context.metadata['user-agent'] ?? '' }));
+  const record = core.audit && (await beginCall(core.audit, core.registry.env, { user: call.user, info, sourceIps: sourceIps({ headers: {}, remoteAddress: context.peer.address }), userAgent: agentOf(context) }));
   const annotate = record ? { annotate: record.annotate } : {};
   try {
     await checkAllowed(core.access, { user: call.user, info, ...annotate, ...(labelSelector ? { labelSelector } : {}), ...(fieldSelector ? { fieldSelector } : {}) });

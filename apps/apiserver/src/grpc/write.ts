@@ -1,11 +1,12 @@
 import { type FieldValidation, schemaOf } from '@orrery/api';
 import type { KubeObject } from '@orrery/apimachinery';
+import { userAgentKey } from '@orrery/client';
 import { badRequest, serviceUnavailable, toStatusError } from '@orrery/errors';
 import type { WriteReply, WriteRequest } from '@orrery/proto/api';
 import type { CallContext } from '@orrery/rpc';
 import { Entry } from '../cache/entry.ts';
 import { type ExpectedKind, decodeBody, expectKind, expectNamed } from '../http/body.ts';
-import { deleteOptions } from '../http/options.ts';
+import { deleteOptions, managerFrom } from '../http/options.ts';
 import { deletionReply } from '../http/resource.ts';
 import { recorded } from '../pipeline/audited-call.ts';
 import type { UserInfo } from '../pipeline/request-info.ts';
@@ -27,6 +28,8 @@ interface Answer {
 }
 
 interface WriteCall {
+  /** Manager of fields for a request that names none. */
+  readonly manager: string;
   readonly core: ApiServerCore;
   readonly scope: RequestScope;
   readonly request: WriteRequest;
@@ -34,10 +37,10 @@ interface WriteCall {
 
 const scaleKind = { group: 'autoscaling', version: 'v1', kind: 'Scale' };
 
-function optionsOf({ request, scope }: WriteCall): WriteOptions {
+function optionsOf({ request, manager }: WriteCall): WriteOptions {
   const { fieldManager = '', dryRun = false } = request;
   const raw = { ...(dryRun ? { dryRun: ['All'] } : {}), ...(fieldManager ? { fieldManager } : {}) };
-  return { dryRun, fieldManager: fieldManager || scope.user.username, raw };
+  return { dryRun, fieldManager: fieldManager || manager, raw };
 }
 
 function modeOf({ request }: WriteCall): FieldValidation {
@@ -154,7 +157,9 @@ export async function answerWrite(core: ApiServerCore, call: { user: UserInfo; c
     const scoped = await callScope(core, { user, resource: request.resource, verb: request.verb ?? '', context, selectors: request });
     warnings = scoped.warnings;
     const { scope } = scoped;
-    const { code, body } = await recorded(scope.audit, () => inTurn(core, scope, () => run({ core, scope, request })), (answer) => ({ code: answer.code, body: scope.audit && bytesOf(answer.body) }));
+    const agent = context.metadata[userAgentKey];
+    const manager = agent ? managerFrom(agent) : user.username;
+    const { code, body } = await recorded(scope.audit, () => inTurn(core, scope, () => run({ core, scope, request, manager })), (answer) => ({ code: answer.code, body: scope.audit && bytesOf(answer.body) }));
     return { id, code, body: bytesOf(body), warnings: [...warnings] };
   } catch (error) {
     const failure = toStatusError(error);

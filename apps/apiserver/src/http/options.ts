@@ -23,6 +23,8 @@ function text(query: URLSearchParams, name: string): string | undefined {
 }
 
 export function listOptions(query: URLSearchParams): ListOptions {
+  // Of use to watches alone, but read with the rest.
+  integer(query, 'timeoutSeconds');
   return defined({
     labelSelector: text(query, 'labelSelector'),
     fieldSelector: text(query, 'fieldSelector'),
@@ -35,6 +37,7 @@ export function listOptions(query: URLSearchParams): ListOptions {
 }
 
 export function watchOptions(query: URLSearchParams): WatchOptions {
+  integer(query, 'limit');
   return defined({
     labelSelector: text(query, 'labelSelector'),
     fieldSelector: text(query, 'fieldSelector'),
@@ -65,7 +68,7 @@ const maxManagerBytes = 128;
 const unprintable = /(?! )[\p{C}\p{Z}]/u;
 
 /** The manager's name from a User-Agent: what is printable before the first slash, as far as there is room. */
-function managerFrom(userAgent: string | undefined): string {
+export function managerFrom(userAgent: string | undefined): string {
   let name = '';
   for (const char of (userAgent ?? '').split('/')[0] ?? '') {
     if (unprintable.test(char)) continue;
