@@ -59,7 +59,8 @@ describe('failures', () => {
     ['GET', `${configMaps}?limit=x`, undefined, undefined, 400, 'strconv.ParseInt: parsing "x": invalid syntax'],
     ['GET', `${configMaps}?limit=9223372036854775808`, undefined, undefined, 400, 'strconv.ParseInt: parsing "9223372036854775808": value out of range'],
     ['GET', `${configMaps}?resourceVersion=x`, undefined, undefined, 400, 'strconv.ParseUint: parsing "x": invalid syntax'],
-    ['GET', `${configMaps}?continue=x`, undefined, undefined, 400, 'continue key is not valid'],
+    ['GET', `${configMaps}?continue=x`, undefined, undefined, 400, 'invalid continue token: continue key is not valid'],
+    ['GET', `${configMaps}?timeoutSeconds=x`, undefined, undefined, 400, 'strconv.ParseInt: parsing "x": invalid syntax'],
     ['GET', `${configMaps}?labelSelector=a+in`, undefined, undefined, 400, 'unable to parse requirement'],
     ['GET', '/api/v1/pods?fieldSelector=spec.foo=1', undefined, undefined, 400, 'field label not supported: spec.foo'],
     ['GET', `${configMaps}?resourceVersion=99999999`, undefined, undefined, 504, 'Timeout: Too large resource version: 99999999, current: '],
@@ -102,6 +103,12 @@ describe('failures', () => {
 
   it('refuses forms it cannot give', async () => {
     expect((await send('GET', configMaps, { accept: 'text/csv' })).status).toBe(406);
+    const table = 'application/json;as=Table;v=v1;g=meta.k8s.io';
+    const review = { spec: { nonResourceAttributes: { path: '/', verb: 'get' } } };
+    expect((await send('POST', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', { body: review, accept: table })).status).toBe(406);
+    const streamed = `${configMaps}?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds=1`;
+    expect((await send('GET', streamed, { accept: table })).status).toBe(406);
+    expect((await send('GET', streamed, { accept: `${table},application/json` })).text).toContain('"kind":"ConfigMap"');
   });
 });
 

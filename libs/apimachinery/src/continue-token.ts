@@ -18,7 +18,7 @@ export function encodeContinue(token: ContinueToken): string {
 
 /** Throws 400 in upstream's words when the token is not one of ours. */
 export function decodeContinue(text: string): ContinueToken {
-  const fail = (why: string): Error => badRequest(`continue key is not valid: ${why}`);
+  const fail = (why: string): Error => badRequest(`invalid continue token: continue key is not valid: ${why}`);
   if (!/^[A-Za-z0-9_-]+$/.test(text)) throw fail(`illegal base64 data at input byte ${text.search(/[^A-Za-z0-9_-]/)}`);
   let parsed: { v?: unknown; rv?: unknown; start?: unknown } | null;
   try {

@@ -41,6 +41,7 @@ it.each([
   [protobuf, custom, only],
   [`${json}${as('Table', 'v2')}`, builtIn, only],
   [`${json};stream=other`, builtIn, only],
+  [`${json}${as('Table')}`, { ...builtIn, tables: false }, only],
   ['application/yaml', { ...builtIn, stream: true }, 'only the following media types are accepted: application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch'],
 ] as const)('refuses %s', (accept, offer, message) => {
   expect(() => negotiate(accept, offer)).toThrow(message);

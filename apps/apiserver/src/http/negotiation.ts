@@ -23,6 +23,8 @@ export interface Offer {
   readonly pretty: boolean;
   /** Tables and metadata alone. */
   readonly transforms: boolean;
+  /** False where nothing tells the columns: reviews and other actions, and lists that are streamed. */
+  readonly tables?: boolean;
   /** False for custom resources: they have no protobuf, but their metadata has. */
   readonly protobuf: boolean;
   /** A watch: what has no framing is refused. */
@@ -82,6 +84,7 @@ function transformOf(params: MediaRange['params']): Transform | 'unknown' | unde
 
 function isAllowed(encoding: Encoding, as: Transform | 'unknown' | undefined, offer: Offer): boolean {
   if (as === 'unknown' || (as && !offer.transforms)) return false;
+  if (as === 'Table' && offer.tables === false) return false;
   if (encoding !== 'protobuf') return true;
   return as === undefined ? offer.protobuf : as !== 'Table';
 }

@@ -19,6 +19,7 @@ import { type Format, negotiate } from './negotiation.ts';
 import { checkTransform, entryBytes, listBytes, listMetadata, partialMetadata, partialMetadataList } from './object-bytes.ts';
 import { deleteOptions, fieldValidation, listOptions, watchOptions, writeOptions } from './options.ts';
 import { servePatch } from './patch.ts';
+import { queryFlag } from './query-flag.ts';
 import type { ParsedRequest } from './request-path.ts';
 import { isServedGroup, methodNotAllowed, noSuchResource, scopeOf } from './scope.ts';
 import { serveSubresource, serveVirtual } from './subresource.ts';
@@ -159,13 +160,19 @@ const named = new Set(['get', 'update', 'patch', 'delete']);
 /** Collections whose name, if any, came from a selector (or the old /watch/ paths). */
 const selecting = new Set(['list', 'watch']);
 
+/** As upstream: what is stored nowhere has no columns, and a list that is streamed is no Table. */
+function hasTables({ kind, info }: RequestScope, query: URLSearchParams): boolean {
+  if (info.verb === 'create') return !info.subresource && !isVirtual(kind);
+  return info.verb !== 'watch' || !(queryFlag(query, 'sendInitialEvents') && queryFlag(query, 'allowWatchBookmarks'));
+}
+
 /** Answers an authorized request for a resource or one of its subresources. */
 export async function serveResource(core: ApiServerCore, routed: { exchange: Exchange; parsed: ParsedRequest; user: UserInfo; socket?: RawSocket | undefined }): Promise<void> {
   const { exchange, parsed } = routed;
   const { info } = parsed;
   if (!core.kinds.get(info.group, info.version, info.resource) && !isServedGroup(core, info)) return exchange.sendText(404, '404 page not found\n');
   const scope = scopeOf(core, { exchange, info, user: routed.user });
-  const format = negotiate(exchange.header('accept'), { pretty: exchange.pretty, transforms: true, protobuf: !scope.kind.schema, stream: info.verb === 'watch' });
+  const format = negotiate(exchange.header('accept'), { pretty: exchange.pretty, transforms: true, tables: hasTables(scope, parsed.query), protobuf: !scope.kind.schema, stream: info.verb === 'watch' });
   const request: ResourceRequest = { core, exchange, parsed, scope, format, socket: routed.socket };
   if (scope.kind.deprecation) {
     exchange.warn(scope.kind.deprecation);
