@@ -10,7 +10,7 @@ const components = ['nats', 'store', 'apiserver', 'scheduler', 'cloud', 'kubelet
 function world(tell?: (name: string, told: ToldFaults) => Promise<void>) {
   const done: string[] = [];
   const processes = new Map(components.map((name) => [name, new ProcessFaults()]));
-  const links = (name: string) => ({ partition: (a: string, b: string) => void done.push(`${name}: ${a} x ${b}`), heal: (a: string, b: string) => void done.push(`${name}: ${a} - ${b}`), setLink: (a: string, b: string, fault: object) => void done.push(`${name}: ${a} ${JSON.stringify(fault)} ${b}`) });
+  const links = (name: string) => ({ partition: (a: string, b: string, oneWay = false) => void done.push(`${name}: ${a} ${oneWay ? '>' : ''}x ${b}`), heal: (a: string, b: string, oneWay = false) => void done.push(`${name}: ${a} ${oneWay ? '>' : ''}- ${b}`), setLink: (a: string, b: string, fault: object) => void done.push(`${name}: ${a} ${JSON.stringify(fault)} ${b}`) });
   for (const [name, faults] of processes) faults.followLinks(links(name));
   const act = (what: string) => async (names: readonly string[]) => void done.push(`${what} ${names.join()}`);
   const book = new ProcessFaultBook(tell ?? (async (name, told) => processes.get(name)?.apply(parseToldFaults(JSON.stringify(told)))));
@@ -24,8 +24,7 @@ function world(tell?: (name: string, told: ToldFaults) => Promise<void>) {
       return () => act('go on')(names);
     },
     ofNode: (node) => [`kubelet-${node}`, `container-runtime-${node}`],
-    strikeLink: ({ id, from, to, fault }) => tellEach(book, [`container-runtime-${from}`, `container-runtime-${to}`], { id, link: { from, to, ...(fault ? { fault } : {}) } }),
-    oneWayLinks: false,
+    strikeLink: ({ id, from, to, oneWay, fault }) => tellEach(book, [`container-runtime-${from}`, `container-runtime-${to}`], { id, link: { from, to, oneWay, ...(fault ? { fault } : {}) } }),
     book,
     isTold: (name) => name !== 'nats',
     requests: { add: async (id, { verb }) => void done.push(`requests + ${id} ${verb}`), remove: async (id) => void done.push(`requests - ${id}`) },
@@ -44,6 +43,7 @@ it.each<[object, string[], string[]]>([
   [{ verb: 'cloud-outage' }, ['pause cloud'], ['go on cloud']],
   [{ verb: 'api-error', code: 500 }, ['requests + f api-error'], ['requests - f']],
   [{ verb: 'partition', oneWay: true, selector: { from: ['a'], to: ['apiserver'] } }, ['requests + f/0 partition'], ['requests - f/0']],
+  [{ verb: 'partition', oneWay: true, selector: { from: ['a'], to: ['b'] } }, ['container-runtime-a: a >x b', 'container-runtime-b: a >x b'], ['container-runtime-a: a >- b', 'container-runtime-b: a >- b']],
   [{ verb: 'partition', selector: { from: ['a'], to: ['b'] } }, ['container-runtime-a: a x b', 'container-runtime-b: a x b'], ['container-runtime-a: a - b', 'container-runtime-b: a - b']],
   [{ verb: 'delay', delayMs: 5, selector: { from: ['a'], to: ['b'] } }, ['container-runtime-a: a {"latencyMs":5,"jitterMs":0} b', 'container-runtime-b: a {"latencyMs":5,"jitterMs":0} b'], ['container-runtime-a: a {} b', 'container-runtime-b: a {} b']],
 ])('%j is done and undone', async (fault, begun, ended) => {

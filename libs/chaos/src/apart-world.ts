@@ -22,8 +22,6 @@ export interface ApartParts {
   ofNode(node: string): readonly string[];
   /** Strikes what passes between two nodes: cuts it (no `fault`), or does this to it. Rejects in words where that cannot be. */
   strikeLink(link: LinkStrike): Promise<() => Promise<void>>;
-  /** Can a link be cut in one direction alone? */
-  readonly oneWayLinks: boolean;
   /** What processes are told is wrong with them. */
   readonly book: ProcessFaultBook;
   /** False of programs that listen to nothing of the kind. */
@@ -112,7 +110,7 @@ export function apartWorld(parts: ApartParts): ChaosWorld {
         }),
       remove: over,
     };
-    const { targets } = injectNetworkFault({ id, fault, inventory: known, links, requests, oneWayLinks: parts.oneWayLinks });
+    const { targets } = injectNetworkFault({ id, fault, inventory: known, links, requests });
     const ends: End[] = [];
     try {
       for (const begin of begun) ends.push(await begin());

@@ -15,8 +15,6 @@ export interface NetworkFaultOptions {
   /** Of the emulated network between nodes; without it only links to the API server can be struck. */
   readonly links?: Pick<Faults, 'partition' | 'heal' | 'setLink'>;
   readonly requests: RequestFaults;
-  /** Links between nodes can be cut in one direction alone. */
-  readonly oneWayLinks?: boolean;
 }
 
 const server = 'apiserver';
@@ -51,7 +49,7 @@ function onLink(fault: Fault): LinkFault {
 }
 
 /** Does a fault of the network between nodes, and between the API server and those who speak to it. Returns what was struck, and how to end it. */
-export function injectNetworkFault({ id, fault, inventory, links, requests, oneWayLinks = false }: NetworkFaultOptions): { targets: string[]; end: () => void } {
+export function injectNetworkFault({ id, fault, inventory, links, requests }: NetworkFaultOptions): { targets: string[]; end: () => void } {
   const pairs = pairsOf(fault);
   if (!pairs.length) throw new Error(`${fault.verb} is between two: both ends are the same`);
   const isNode = (name: string): boolean => inventory.nodes.some((node) => node.name === name);
@@ -62,7 +60,6 @@ export function injectNetworkFault({ id, fault, inventory, links, requests, oneW
     if (!toServer && !(isNode(from) && isNode(to))) throw new Error(`components speak to the API server only: the other end of ${isNode(from) ? to : from} can only be ${server}`);
     if (toServer && fault.verb === 'bandwidth') throw new Error('bandwidth is that of two nodes: neither end can be the API server');
     if (!toServer && !links) throw new Error(`${fault.verb} between nodes needs the simulated or the single world; here one end can only be ${server}`);
-    if (!toServer && fault.oneWay && !oneWayLinks) throw new Error('between nodes one way alone can be cut in the compose world only; leave out oneWay, or cut a node off from the API server');
   }
   for (const [i, pair] of pairs.entries()) {
     const { from, to } = pair;
@@ -70,8 +67,8 @@ export function injectNetworkFault({ id, fault, inventory, links, requests, oneW
       requests.add(`${id}/${i}`, onRequests(fault.verb, fault, pair, inventory));
       ends.push(() => requests.remove(`${id}/${i}`));
     } else if (fault.verb === 'partition') {
-      links?.partition(from, to);
-      ends.push(() => links?.heal(from, to));
+      links?.partition(from, to, fault.oneWay === true);
+      ends.push(() => links?.heal(from, to, fault.oneWay === true));
     } else {
       links?.setLink(from, to, onLink(fault));
       ends.push(() => links?.setLink(from, to, {}));

@@ -9,8 +9,8 @@ export interface ProcessFault {
   /** It takes the time to be so many milliseconds ahead of what it is. */
   readonly clockMs?: number;
   readonly disk?: DiskFault;
-  /** Of a node's switch: the link to another node is cut (no `fault`), or does this to what passes. */
-  readonly link?: { readonly from: string; readonly to: string; readonly fault?: LinkFault };
+  /** Of a node's switch: the link between two nodes is cut (no `fault`; `oneWay`: only what goes from the first to the second), or does this to what passes. */
+  readonly link?: { readonly from: string; readonly to: string; readonly oneWay?: boolean; readonly fault?: LinkFault };
   /** Of an API server: what befalls requests. */
   readonly request?: Fault;
 }
@@ -61,7 +61,7 @@ export class ProcessFaults {
   private begin({ id, disk, link, request }: ProcessFault): void {
     if (disk) this.disk.add(id, disk);
     if (link?.fault) this.links?.setLink(link.from, link.to, link.fault);
-    else if (link) this.links?.partition(link.from, link.to);
+    else if (link) this.links?.partition(link.from, link.to, link.oneWay === true);
     if (request) this.requests?.add(id, request);
   }
 
@@ -69,7 +69,7 @@ export class ProcessFaults {
     this.clockOffsetMs -= clockMs ?? 0;
     if (disk) this.disk.remove(id);
     if (link?.fault) this.links?.setLink(link.from, link.to, {});
-    else if (link) this.links?.heal(link.from, link.to);
+    else if (link) this.links?.heal(link.from, link.to, link.oneWay === true);
     if (request) this.requests?.remove(id);
   }
 }

@@ -146,13 +146,13 @@ export interface ConnPair {
 }
 
 /**
- * Two ends of a connection. `clientRemote` is what the client dialled (a service address, say), `server` what the
+ * Two ends of a connection, `link` being the path from the client to the server. `clientRemote` is what the client dialled (a service address, say), `server` what the
  * server sees. Chunks pass by reference: whoever writes must not change the bytes afterwards. A full `close()` without
  * error lets the other end read what was sent, then see the end; with an error it sees ECONNRESET at once.
  */
 export function connPair(options: { client: Endpoint; clientRemote: Endpoint; server: Endpoint; link?: Link | undefined }): ConnPair {
   const client = createEnd({ local: options.client, remote: options.clientRemote, link: options.link });
-  const server = createEnd({ local: options.server, remote: options.client, link: options.link });
+  const server = createEnd({ local: options.server, remote: options.client, link: options.link?.back });
   client.peer = server;
   server.peer = client;
   return {

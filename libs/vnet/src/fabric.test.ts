@@ -211,6 +211,40 @@ test('partition hangs and heals, latency delays both ways, a node that is down t
   await down;
 });
 
+test('one way alone can be cut: what is sent arrives, and no answer comes back', async () => {
+  const server = b.attach({ ips: ['10.244.2.2'] }).stack;
+  serve(server, 's');
+  const served: Conn[] = [];
+  server.listen({ ip: '', port: 7 }, (conn) => void served.push(conn));
+  const heard = { a: 0, b: 0 };
+  server.udp({ ip: '', port: 9 }, () => void heard.b++);
+  const client = a.attach({ ips: ['10.244.1.2'] }).stack;
+  client.udp({ ip: '', port: 9 }, () => void heard.a++);
+  const open = await client.dial({ ip: '10.244.2.2', port: 7 });
+  const read: { there?: string; back?: string } = {};
+  fabric.faults.partition('b', 'a', true);
+  await open.write(bytes('there'));
+  void served[0]?.read().then((chunk) => (read.there = text(chunk)));
+  await served[0]?.write(bytes('back'));
+  void open.read().then((chunk) => (read.back = text(chunk)));
+  client.udp({ ip: '', port: 0 }, () => undefined).send(bytes('x'), { ip: '10.244.2.2', port: 9 });
+  server.udp({ ip: '', port: 0 }, () => undefined).send(bytes('x'), { ip: '10.244.1.2', port: 9 });
+  const dial = expect(client.dial({ ip: '10.244.2.2', port: 80 }, { timeoutMs: 1000 })).rejects.toMatchObject({ code: 'ETIMEDOUT' });
+  await clock.advance(2000);
+  await dial;
+  expect([read, heard]).toEqual([{ there: 'there' }, { a: 0, b: 1 }]);
+  // Of two cuts one each way, one is left.
+  fabric.faults.partition('a', 'b', true);
+  fabric.faults.heal('b', 'a', true);
+  await clock.advance(1000);
+  expect(read.back).toBe('back');
+  const cut = expect(client.dial({ ip: '10.244.2.2', port: 80 }, { timeoutMs: 1000 })).rejects.toMatchObject({ code: 'ETIMEDOUT' });
+  await clock.advance(2000);
+  await cut;
+  fabric.faults.heal('a', 'b');
+  expect(await ask(client, { ip: '10.244.2.2', port: 80 })).toBe('s 10.244.1.2');
+});
+
 test('a narrow link carries so many bytes a second, and drops datagrams that would wait long', async () => {
   const server = b.attach({ ips: ['10.244.2.2'] }).stack;
   let arrived = 0;

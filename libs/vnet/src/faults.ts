@@ -12,8 +12,10 @@ export interface LinkFault {
   readonly bytesPerSecond?: number;
 }
 
-/** The path between two nodes. Carries in order for each flow. */
+/** The path from one node to another. Carries in order for each flow. */
 export interface Link {
+  /** The path from the other to the one. */
+  readonly back: Link;
   /** Runs `deliver` after the link's delay and the time that `bytes` take; while partitioned, after it is healed (streams retransmit). */
   carry(flow: string, deliver: () => void, bytes?: number): void;
   /** As `carry` for a datagram: lost when partitioned or unlucky, or when too much waits before it. */
@@ -30,41 +32,50 @@ interface Flow {
   lastAt: number;
 }
 
+/** What two nodes have between them, whichever sends. */
+interface Line {
+  fault: LinkFault;
+  down: boolean;
+  /** Until then the line is taken by what was sent before. */
+  takenUntil: number;
+}
+
 class FaultyLink implements Link {
   private readonly clock: Clock;
   private readonly random: Random;
   private readonly flows = new Map<string, Flow>();
-  fault: LinkFault = {};
-  partitioned = false;
-  down = false;
-  /** Until then the link is taken by what was sent before. */
-  private takenUntil = 0;
+  readonly line: Line;
+  back: FaultyLink = this;
+  cut = false;
 
-  constructor(clock: Clock, random: Random) {
+  constructor(line: Line, { clock, random }: { clock: Clock; random: Random }) {
+    this.line = line;
     this.clock = clock;
     this.random = random;
   }
 
   get blocked(): boolean {
-    return this.partitioned || this.down;
+    return this.cut || this.line.down;
   }
 
   private delay(): number {
-    const { latencyMs = 0, jitterMs = 0 } = this.fault;
+    const { latencyMs = 0, jitterMs = 0 } = this.line.fault;
     return latencyMs + (jitterMs ? this.random.next() * jitterMs : 0);
   }
 
   /** How long what is sent now waits for its turn and its own bytes. */
   private transmission(bytes: number): number {
-    const { bytesPerSecond } = this.fault;
+    const { line } = this;
+    const { bytesPerSecond } = line.fault;
     if (!bytesPerSecond || bytes === 0) return 0;
     const now = this.clock.monotonic();
-    this.takenUntil = Math.max(this.takenUntil, now) + (bytes * 1_000) / bytesPerSecond;
-    return this.takenUntil - now;
+    line.takenUntil = Math.max(line.takenUntil, now) + (bytes * 1_000) / bytesPerSecond;
+    return line.takenUntil - now;
   }
 
   private unlucky(): boolean {
-    return !!this.fault.loss && this.random.next() < this.fault.loss;
+    const { loss } = this.line.fault;
+    return !!loss && this.random.next() < loss;
   }
 
   carry(name: string, deliver: () => void, bytes = 0): void {
@@ -93,7 +104,7 @@ class FaultyLink implements Link {
 
   carryDatagram(deliver: () => void, bytes = 0): void {
     if (this.blocked || this.unlucky()) return;
-    if (this.fault.bytesPerSecond && this.takenUntil - this.clock.monotonic() > longestQueueMs) return;
+    if (this.line.fault.bytesPerSecond && this.line.takenUntil - this.clock.monotonic() > longestQueueMs) return;
     const delay = this.delay() + this.transmission(bytes);
     if (delay === 0) deliver();
     else this.clock.after(delay, deliver);
@@ -108,9 +119,9 @@ class FaultyLink implements Link {
 
 /** The faults of a fabric: which pairs of nodes are cut or slow, which nodes are down. */
 export interface Faults {
-  /** Cuts two nodes from each other until healed: nothing passes, nothing is refused. */
-  partition(a: string, b: string): void;
-  heal(a: string, b: string): void;
+  /** Cuts two nodes from each other until healed: nothing passes, nothing is refused. `oneWay`: only what goes from `a` to `b`. */
+  partition(a: string, b: string, oneWay?: boolean): void;
+  heal(a: string, b: string, oneWay?: boolean): void;
   /** Sets latency, jitter, loss and bandwidth between two nodes (the same node: among its pods). `{}` clears. */
   setLink(a: string, b: string, fault: LinkFault): void;
   /** A node that is down answers nothing; its connections hang until it is up or they are closed. */
@@ -120,7 +131,7 @@ export interface Faults {
 }
 
 export interface LinkTable extends Faults {
-  /** Undefined within a node that never had a fault, so that its traffic costs nothing. */
+  /** From `a` to `b`. Undefined within a node that never had a fault, so that its traffic costs nothing. */
   link(a: string, b: string): Link | undefined;
 }
 
@@ -129,37 +140,45 @@ export interface LinkTable extends Faults {
  * one only when they were opened after a fault was set for that node with itself.
  */
 export function createLinkTable(options: { clock: Clock; random: Random }): LinkTable {
-  const { clock, random } = options;
+  /** By the names in their order: the path from the first to the second. */
   const links = new Map<string, FaultyLink>();
   const down = new Set<string>();
   const key = (a: string, b: string): string => (a < b ? `${a}|${b}` : `${b}|${a}`);
+  const create = (a: string, b: string): FaultyLink => {
+    const link = new FaultyLink({ fault: {}, down: down.has(a) || down.has(b), takenUntil: 0 }, options);
+    if (a === b) return link;
+    link.back = new FaultyLink(link.line, options);
+    link.back.back = link;
+    return link;
+  };
   const get = (a: string, b: string): FaultyLink => {
     const name = key(a, b);
     let link = links.get(name);
-    if (!link) {
-      link = new FaultyLink(clock, random);
-      link.down = down.has(a) || down.has(b);
-      links.set(name, link);
-    }
-    return link;
+    if (!link) links.set(name, (link = create(a, b)));
+    return a <= b ? link : link.back;
   };
+  const both = (link: FaultyLink): readonly FaultyLink[] => (link.back === link ? [link] : [link, link.back]);
   const refreshDown = (node: string): void => {
     for (const [name, link] of links) {
       const [a = '', b = ''] = name.split('|');
       if (a !== node && b !== node) continue;
-      link.down = down.has(a) || down.has(b);
-      link.resume();
+      link.line.down = down.has(a) || down.has(b);
+      for (const way of both(link)) way.resume();
     }
   };
+  const ways = (a: string, b: string, oneWay: boolean): readonly FaultyLink[] => (oneWay ? [get(a, b)] : both(get(a, b)));
   return {
     link: (a, b) => (a === b ? links.get(key(a, b)) : get(a, b)),
-    partition: (a, b) => void (get(a, b).partitioned = true),
-    heal(a, b) {
-      const link = get(a, b);
-      link.partitioned = false;
-      link.resume();
+    partition(a, b, oneWay = false) {
+      for (const way of ways(a, b, oneWay)) way.cut = true;
     },
-    setLink: (a, b, fault) => void (get(a, b).fault = fault),
+    heal(a, b, oneWay = false) {
+      for (const way of ways(a, b, oneWay)) {
+        way.cut = false;
+        way.resume();
+      }
+    },
+    setLink: (a, b, fault) => void (get(a, b).line.fault = fault),
     setNodeDown(node, isDown) {
       if (isDown) down.add(node);
       else down.delete(node);
@@ -169,10 +188,12 @@ export function createLinkTable(options: { clock: Clock; random: Random }): Link
     clear() {
       down.clear();
       for (const link of links.values()) {
-        link.fault = {};
-        link.partitioned = false;
-        link.down = false;
-        link.resume();
+        link.line.fault = {};
+        link.line.down = false;
+        for (const way of both(link)) {
+          way.cut = false;
+          way.resume();
+        }
       }
     },
   };

@@ -255,7 +255,7 @@ export class Switch implements VnetSwitch, Uplink {
     if (from) pair.onClientClose(from.track(pair.client));
     listener.onConn(pair.server);
     if (link) {
-      const back = new Promise<void>((resolve) => link.carry(`${to.ip}${to.port}`, resolve));
+      const back = new Promise<void>((resolve) => link.back.carry(`${to.ip}${to.port}`, resolve));
       await withinTime(clock, back, { to, ...options }).catch((error: Error) => {
         pair.client.close(error);
         throw error;

@@ -98,7 +98,6 @@ export function composeChaos({ engine, project, api, random }: ComposeParts): Ch
     pause,
     ofNode: componentsOfNode,
     strikeLink: async (link) => cutLink(link, { addresses: await addressesOfNodes(api), run: inNetworkOf }),
-    oneWayLinks: true,
     book,
     isTold,
     requests: {

@@ -51,12 +51,11 @@ export function processesChaos(parts: ProcessesParts, api: ApiClient): ChaosWorl
     ofNode: (node) => [`kubelet-${node}`, `container-runtime-${node}`, `kube-proxy-${node}`],
     book,
     // The switch of a node is its container runtime's; those of both ends must know.
-    strikeLink({ id, from, to, fault }) {
+    strikeLink({ id, from, to, oneWay, fault }) {
       const here = Object.keys(parts.processes());
       const switches = [from, to].map((node) => `container-runtime-${node}`).filter((name) => here.includes(name));
-      return tellEach(book, switches, { id, link: { from, to, ...(fault ? { fault } : {}) } });
+      return tellEach(book, switches, { id, link: { from, to, ...(oneWay ? { oneWay } : {}), ...(fault ? { fault } : {}) } });
     },
-    oneWayLinks: false,
     isTold: (component) => !deaf.has(component),
     requests: servers,
     random,

@@ -3,14 +3,14 @@ import { type Experiment, Experiments, type ExperimentSpec } from '@orrery/chaos
 import { type ChaosReport, describeVerb, faultText, reportHtml, reportJson, reportText, verbNames } from '@orrery/chaos';
 import { hasReason } from '@orrery/errors';
 import { type Command, InvalidArgumentError } from 'commander';
+import { type ChaosAccess, type Outcome, chaosAccess } from '../chaos/chaos-access.ts';
 import { type InjectFlags, faultFromFlags } from '../chaos/fault-from-flags.ts';
-import { askCluster } from '../control/client.ts';
 import { ExitCode, UserError } from '../user-error.ts';
 import { parseSpan } from './clock.ts';
-import { type RunningCluster, connectRunning, requireRunning } from './running.ts';
 
 interface ChaosOptions {
   readonly dataDir?: string;
+  readonly kubeconfig?: string;
 }
 
 /** So long the controller may take to act. */
@@ -21,11 +21,6 @@ const stopPatienceMs = 3_000;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-function controlOf({ dir, state }: Pick<RunningCluster, 'dir' | 'state'>): string {
-  if (!state.control) throw new UserError(`the cluster on ${dir.root} was started by an earlier version, which knows no chaos: restart it`);
-  return state.control;
-}
-
 function span(text: string): string {
   parseSpan(text);
   return text;
@@ -35,23 +30,12 @@ function nameFor(verb: string): string {
   return `${verb}-${Date.now().toString(36).slice(-5)}`;
 }
 
-/** What became of an experiment: it struck, it will by its schedule, or it cannot. */
-interface Outcome {
-  readonly targets?: readonly string[];
-  readonly error?: string;
-}
-
-/** Asks the controller, which answers although the API server may be what it struck. */
-async function outcomeOf(cluster: RunningCluster, name: string, scheduled: boolean): Promise<Outcome> {
+async function outcomeOf(access: ChaosAccess, name: string, isScheduled: boolean): Promise<Outcome> {
   const end = performance.now() + patienceMs;
   for (;;) {
-    const { injections } = (await askCluster(controlOf(cluster), { path: '/chaos' })) as ChaosReport;
-    const own = injections.findLast((one) => one.name === name);
-    if (own?.error || own?.targets.length) return own;
-    const { phase, message = '' } = own ? {} : ((await cluster.api.get(Experiments, { name })).status ?? {});
-    if (phase === 'Failed') return { error: message };
-    if (scheduled && phase === 'Scheduled') return {};
-    if (performance.now() > end) throw new UserError(`nothing happened within ${patienceMs / 1000} s; see \`orrery logs chaos-controller\``);
+    const outcome = await access.outcome(name);
+    if (outcome && (!outcome.scheduled || isScheduled)) return outcome;
+    if (performance.now() > end) throw new UserError(`nothing happened within ${patienceMs / 1000} s; ${access.hint}`);
     await pause(lookEveryMs);
   }
 }
@@ -59,23 +43,25 @@ async function outcomeOf(cluster: RunningCluster, name: string, scheduled: boole
 async function inject(options: ChaosOptions, words: readonly string[], flags: InjectFlags): Promise<void> {
   const [verb = '', ...targets] = words;
   const { selector, ...fault } = faultFromFlags(verb, targets, flags);
-  const cluster = connectRunning(options.dataDir);
-  await askCluster(controlOf(cluster), { path: '/chaos', body: { action: 'enable' } });
+  const access = chaosAccess(options);
+  const { api } = access;
+  await access.enable();
   const name = flags.name ?? nameFor(verb);
   const spec: ExperimentSpec = { fault, selector, ...(flags.schedule ? { schedule: flags.schedule } : {}), ...(flags.for ? { duration: flags.for } : {}) };
   try {
-    await cluster.api.create(Experiments, { apiVersion: 'chaos.orrery.dev/v1', kind: 'Experiment', metadata: { name }, spec });
+    await api.create(Experiments, { apiVersion: 'chaos.orrery.dev/v1', kind: 'Experiment', metadata: { name }, spec });
   } catch (error) {
     throw new UserError((error as Error).message);
   }
-  const { targets: struck, error } = await outcomeOf(cluster, name, flags.schedule !== undefined);
+  const { targets: struck, error } = await outcomeOf(access, name, flags.schedule !== undefined);
   if (error) {
-    await cluster.api.delete(Experiments, { name }).catch(() => undefined);
+    await api.delete(Experiments, { name }).catch(() => undefined);
     throw new UserError(error);
   }
   const what = faultText({ ...fault, selector });
   process.stdout.write(struck ? `${name}: ${what}; struck ${struck.join(', ')}\n` : `${name}: ${what}, by schedule ${flags.schedule ?? ''}\n`);
-  if (!flags.for && !describeVerb(fault.verb).momentary) process.stdout.write(`It lasts until \`orrery chaos stop ${name}\`.\n`);
+  const where = options.kubeconfig === undefined ? '' : ` --kubeconfig ${options.kubeconfig}`;
+  if (!flags.for && !describeVerb(fault.verb).momentary) process.stdout.write(`It lasts until \`orrery chaos stop ${name}${where}\`.\n`);
   process.exit(ExitCode.ok);
 }
 
@@ -85,7 +71,7 @@ function table(rows: readonly (readonly string[])[]): string {
 }
 
 async function list(options: ChaosOptions): Promise<void> {
-  const { api } = connectRunning(options.dataDir);
+  const { api } = chaosAccess(options);
   const { items } = await api.list(Experiments).catch((error: unknown) => {
     if (hasReason(error, 'NotFound')) return { items: [] as Experiment[] };
     throw new UserError((error as Error).message);
@@ -97,8 +83,8 @@ async function list(options: ChaosOptions): Promise<void> {
 
 async function stop(options: ChaosOptions, names: readonly string[], all: boolean): Promise<void> {
   if (!all && names.length === 0) throw new UserError('name the experiments, or --all', ExitCode.usage);
-  const cluster = connectRunning(options.dataDir);
-  const { ended } = (await askCluster(controlOf(cluster), { path: '/chaos', body: { action: 'end', ...(all ? {} : { names }) } })) as { ended: string[] };
+  const cluster = chaosAccess(options);
+  const ended = await cluster.end(all ? undefined : names);
   const setSwitch = async (): Promise<string[]> => {
     const wanted = all ? (await cluster.api.list(Experiments)).items.map(({ metadata }) => metadata?.name ?? '') : names;
     for (const name of wanted) await cluster.api.patch(Experiments, { name }, { spec: { stop: true } }, { type: 'application/merge-patch+json' });
@@ -121,7 +107,7 @@ async function report(options: ChaosOptions, { output, file }: { output: string;
   const writers: Readonly<Record<string, (made: ChaosReport) => string>> = { text: reportText, json: reportJson, html: reportHtml };
   const write = writers[output];
   if (!write) throw new UserError(`-o takes ${Object.keys(writers).join(', ')}, not ${JSON.stringify(output)}`, ExitCode.usage);
-  const text = write((await askCluster(controlOf(requireRunning(options.dataDir)), { path: '/chaos' })) as ChaosReport);
+  const text = write(await chaosAccess(options).report());
   if (file) writeFileSync(file, text);
   else process.stdout.write(text);
 }
@@ -144,13 +130,15 @@ Examples:
   orrery chaos inject node-outage node-2 --for 2m
   orrery chaos inject api-error --code 500 --when after --verbs create --resources pods --percent 20 --for 5m
   orrery chaos inject kill kubelet --count 1 --schedule '*/5 * * * *'
-  orrery chaos report -o html --file chaos.html`;
+  orrery chaos report -o html --file chaos.html
+  orrery chaos --kubeconfig infra/out/kubeconfig inject partition node1 node2 --one-way --for 1m`;
 
 export function addChaos(program: Command): void {
   const chaos = program
     .command('chaos')
     .description('break a running cluster on purpose, and see how it recovers')
     .option('--data-dir <dir>', 'the cluster\'s data directory')
+    .option('--kubeconfig <file>', 'of any other cluster with a chaos controller, such as that of infra/compose.yaml with the profile chaos')
     .addHelpText('after', `${examples}\n\nEvery injection is an Experiment (kubectl get experiments): what it strikes, for how long, how often. See \`orrery chaos verbs\`.`);
   const options = (): ChaosOptions => chaos.opts<ChaosOptions>();
   chaos
