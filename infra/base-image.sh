@@ -11,6 +11,9 @@ root="$(cd "$(dirname "$0")/.." && pwd)"
 have() { "$docker" image inspect "$1" >/dev/null 2>&1; }
 pull() { timeout 60 "$docker" pull -q "$1" >/dev/null 2>&1; }
 
+# Is it one of ours, made before a node of containerd was asked for?
+lacks_real() { [ -n "${REAL:-}" ] && [ "$("$docker" image inspect -f '{{range $name, $value := .Config.Labels}}{{$name}}={{$value}} {{end}}' "$1")" = "orrery.dev/base= " ]; }
+
 # Copies a program with its libraries and loader into a root file system.
 add() {
   local rootfs="$1" program="$2" target="$3"
@@ -40,13 +43,13 @@ skeleton() {
 
 import_image() {
   local rootfs="$1" name="$2"
-  tar -C "$rootfs" -c . | "$docker" import --change 'ENV PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' - "$name" >/dev/null
+  tar -C "$rootfs" -c . | "$docker" import --change 'ENV PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' --change "LABEL orrery.dev/base=${REAL:+real}" - "$name" >/dev/null
   echo "made $name from this machine's files"
 }
 
 make_node() {
   local name="node:24-bookworm-slim" rootfs node tool path
-  if have "$name" || pull "$name"; then return; fi
+  if { have "$name" && ! lacks_real "$name"; } || pull "$name"; then return; fi
   node="$(readlink -f "$root/node_modules/.bin/node" 2>/dev/null || command -v node)"
   rootfs="$(mktemp -d)"
   skeleton "$rootfs"
