@@ -97,7 +97,7 @@ describe('spreadChannel', () => {
     if (!b) throw new Error('there are three');
     const owed: (() => void)[] = [];
     const { call } = b;
-    b.call = function (this: Fake, ...args) {
+    b.call = function (this: Fake) {
       this.calls += 1;
       return new Promise((resolve) => void owed.push(() => resolve('b')));
     };
