@@ -17,7 +17,9 @@ import { LogRotator } from './logs/log-rotator.ts';
 import { NodeAgent } from './node/node-agent.ts';
 import { kubeletVersion } from './node/node-status.ts';
 import { isStatic } from './pods/pod-spec.ts';
+import { DeadContainers } from './pods/dead-containers.ts';
 import { PodManager } from './pods/pod-manager.ts';
+import { UserNamespaces, defaultIdsPerPod } from './pods/user-namespaces.ts';
 import type { PluginHost } from './plugins/plugin-host.ts';
 import { PluginWatcher } from './plugins/plugin-watcher.ts';
 import { type PodDialer, PodNetwork, type SecureTransports } from './probes/pod-network.ts';
@@ -97,6 +99,7 @@ class KubeletComponent implements Kubelet {
   private readonly shutdowns: ShutdownManager;
   private readonly collector: ImageCollector;
   private readonly rotator: LogRotator;
+  private readonly dead: DeadContainers;
   private readonly statics: StaticPods;
   private readonly mirrors: MirrorPods;
   private readonly runtimeEvents: RuntimeEvents;
@@ -137,6 +140,7 @@ class KubeletComponent implements Kubelet {
       statuses: new StatusManager(env, { api, delayMs: config.statusDelayMs, shownAs: (pod) => (isStatic(pod) ? this.mirrors.of(pod) : pod) }),
       sources: deps.sources ?? createKubeletSources(env, { api }),
       volumes: new VolumeManager({ api, events, host: deps.volumes, tokens: this.tokens, rootDir: config.rootDir, node: () => this.agent.node, csi: this.csi, givesToGroup: (driver) => this.drivers?.get(driver)?.can.has('group') ?? false }),
+      userNamespaces: new UserNamespaces({ host: deps.volumes, rootDir: config.rootDir, idsPerPod: deps.configuration?.userNamespaces?.idsPerPod ?? defaultIdsPerPod, supports: (handler) => this.agent.health.handlers?.find(({ name = '' }) => name === handler)?.features?.userNamespaces ?? false }),
       host: deps.volumes,
       logs: deps.logs,
       images: new ImageManager(env, { runtime, events, deadlineMs: config.imagePullProgressDeadlineSeconds * 1000, parallel: parallelPulls(config) }),
@@ -169,6 +173,7 @@ class KubeletComponent implements Kubelet {
     this.evictions = new EvictionManager(env, { kubelet: this, changed: () => void this.agent.check(), reclaimDisk: () => this.collector.collect({ all: true }) });
     this.collector = new ImageCollector(env, this);
     this.rotator = new LogRotator(env, this);
+    this.dead = new DeadContainers(env, this);
     const changes = { changed: this.pods.runtimeChanged.bind(this.pods), lost: () => this.runtimeLost() };
     this.runtimeEvents = new RuntimeEvents(env, { runtime, changes, relistMs: config.relistSeconds * 1000 });
   }
@@ -200,6 +205,7 @@ class KubeletComponent implements Kubelet {
       this.shutdowns.start();
       this.collector.start();
       this.rotator.start();
+      this.dead.start();
       this.serving = true;
     } finally {
       signal?.removeEventListener('abort', abort);
@@ -219,6 +225,7 @@ class KubeletComponent implements Kubelet {
     this.shutdowns.stop();
     this.collector.stop();
     this.rotator.stop();
+    this.dead.stop();
     this.statics.stop();
     this.mirrors.stop();
     this.runtimeEvents.stop();

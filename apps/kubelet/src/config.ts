@@ -61,6 +61,7 @@ export const kubeletSchema = {
   containerLogMaxFiles: { type: 'number', default: 5, help: 'how many files of a container\'s log are kept, the current one included' },
   containerLogMonitorInterval: { type: 'string', default: '10s', help: 'how often the sizes of logs are looked at' },
   maximumDeadContainersPerContainer: { type: 'number', default: 1, help: 'how many ended instances of a container are kept; negative: all' },
+  maximumDeadContainers: { type: 'number', default: -1, help: 'how many ended instances the node keeps in all; negative: any number' },
   minimumContainerTtlDuration: { type: 'string', default: '0s', help: 'how long an ended instance is kept at least' },
   serializeImagePulls: { type: 'boolean', default: true, help: 'pull one image after another' },
   maxParallelImagePulls: { type: 'number', default: 0, help: 'how many images are pulled at a time, without --serialize-image-pulls; 0: any number' },

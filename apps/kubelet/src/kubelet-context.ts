@@ -7,6 +7,7 @@ import type { KubeletConfiguration } from './configuration/types.ts';
 import type { DeviceManager } from './devices/device-manager.ts';
 import type { ImageManager } from './images/image-manager.ts';
 import type { Rejection } from './pods/admission.ts';
+import type { UserNamespaces } from './pods/user-namespaces.ts';
 import type { ActionDeps } from './probes/handler.ts';
 import type { Prober } from './probes/prober.ts';
 import type { CriRuntime } from './runtime/cri-runtime.ts';
@@ -29,6 +30,7 @@ export interface KubeletContext {
   readonly statuses: StatusManager;
   readonly sources: KubeletSources;
   readonly volumes: VolumeManager;
+  readonly userNamespaces: UserNamespaces;
   readonly host: VolumeHost;
   readonly logs: LogSource;
   readonly images: ImageManager;

@@ -132,6 +132,15 @@ function matching(proc: Proc, pattern: string, full: boolean): ProcessInfo[] {
   return proc.processes().filter((p) => p.pid !== proc.pid && regex.test(full ? commandLine(p) : commandName(p)));
 }
 
+const pidof: Applet = async (proc, args) => {
+  const { flags, values, operands } = parseOptions(args, 'so:');
+  const omitted = new Set((values.get('o') ?? '').split(',').map((pid) => (pid === '%PPID' ? String(proc.ppid) : pid)));
+  const pids = proc.processes().filter((p) => operands.some((name) => commandName(p) === name || p.argv[0] === name)).map(({ pid }) => String(pid)).filter((pid) => !omitted.has(pid)).reverse();
+  const told = flags.has('s') ? pids.slice(0, 1) : pids;
+  if (told.length) await proc.out(`${told.join(' ')}\n`);
+  return told.length ? 0 : 1;
+};
+
 const pkill: Applet = async (proc, args, name) => {
   const { signal, rest } = signalArguments(args);
   const full = rest.includes('-f');
@@ -227,7 +236,7 @@ const time: Applet = async (proc, args) => {
 
 export const systemTools: Readonly<Record<string, Applet>> = {
   date, env, printenv, id, uname, ps, kill, free, top, uptime, timeout, watch, time,
-  pkill, pgrep: pkill, killall: pkill,
+  pidof, pkill, pgrep: pkill, killall: pkill,
   whoami: async (proc) => {
     await proc.out(`${userName(proc, proc.cred.uid, '/etc/passwd')}\n`);
     return 0;

@@ -1,4 +1,4 @@
-import { type Container as CriContainer, type ContainerConfig, ContainerState, type ContainerStatus, type ContainerUser, type LinuxContainerResources, SecurityProfile_ProfileType } from '@orrery/proto/cri';
+import { type Container as CriContainer, type ContainerConfig, ContainerState, type ContainerStatus, type ContainerUser, type LinuxContainerResources, NamespaceMode, SecurityProfile_ProfileType } from '@orrery/proto/cri';
 import type { Clock, Env, Random } from '@orrery/runtime';
 import type { NetStack } from '@orrery/vnet';
 import { Code, RpcError } from '@orrery/rpc';
@@ -9,7 +9,7 @@ import { quietProgram } from '../images/unknown.ts';
 import { type OpenFile, nullFile } from '../process/open-file.ts';
 import { createPipe } from '../process/pipe.ts';
 import type { DialTls, Host, Program, ServerKit } from '../process/proc.ts';
-import type { PidSpace } from '../process/pid-space.ts';
+import { type PidSpace, TargetPids } from '../process/pid-space.ts';
 import { ExecError, ProcessTable, type Surroundings } from '../process/process-table.ts';
 import type { Process } from '../process/process.ts';
 import { parseSignal, signals } from '../process/signals.ts';
@@ -35,6 +35,8 @@ export interface ContainerDeps {
   readonly initIgnoresSignals: boolean;
   readonly dialTls: DialTls | undefined;
   readonly servers: ServerKit | undefined;
+  /** Another container of the node. */
+  targetOf(id: string): Container | undefined;
   /** A container's state changed. */
   onExit(container: Container): void;
 }
@@ -74,6 +76,8 @@ export class Container implements Host, Surroundings {
   private layer: NodeTree | undefined;
   private stopping: Promise<void> | undefined;
   private exitWaiters: (() => void)[] = [];
+  /** Process numbers that it shares with others. */
+  readonly pids: PidSpace | undefined;
   private oomKilled = false;
   /** Whose the first process is, or was. */
   private startedAs: Cred | undefined;
@@ -87,6 +91,16 @@ export class Container implements Host, Surroundings {
     this.deps = options.deps;
     this.resources = options.config.linux?.resources ?? {};
     this.createdAtMs = options.deps.env.clock.now();
+    this.pids = this.processNumbers();
+  }
+
+  /** Throws RpcError when it is to share those of a container that does not run. */
+  private processNumbers(): PidSpace | undefined {
+    const { pid, targetId = '' } = this.config.linux?.securityContext?.namespaceOptions ?? {};
+    if (pid !== NamespaceMode.TARGET) return this.sandbox.pids;
+    const target = this.deps.targetOf(targetId);
+    if (!target?.table) throw new RpcError(Code.UNKNOWN, `invalid target container: container ${JSON.stringify(targetId)} is not running`);
+    return target.pids ?? new TargetPids(target.table);
   }
 
   get running(): boolean {
@@ -183,6 +197,17 @@ export class Container implements Host, Surroundings {
     return profileType === SecurityProfile_ProfileType.RuntimeDefault || profileType === SecurityProfile_ProfileType.Localhost;
   }
 
+  get oomScoreAdj(): number {
+    return Number(this.resources.oomScoreAdj ?? 0n);
+  }
+
+  get userIds(): Host['userIds'] {
+    const { mode, uids = [], gids = [] } = this.config.linux?.securityContext?.namespaceOptions?.usernsOptions ?? {};
+    if (mode !== NamespaceMode.POD || uids.length === 0) return undefined;
+    const ranges = (mappings: typeof uids) => mappings.map(({ hostId = 0, containerId = 0, length = 0 }) => ({ inside: containerId, outside: hostId, length }));
+    return { uids: ranges(uids), gids: ranges(gids) };
+  }
+
   memory(): { limitBytes: number; usedBytes: number } {
     return { limitBytes: this.memoryLimit || this.deps.nodeMemoryBytes, usedBytes: this.memoryUsed };
   }
@@ -211,9 +236,6 @@ export class Container implements Host, Surroundings {
     return this.deps.servers;
   }
 
-  get pids(): PidSpace | undefined {
-    return this.sandbox.pids;
-  }
 
   get initIgnoresSignals(): boolean {
     return this.deps.initIgnoresSignals;
@@ -241,7 +263,7 @@ export class Container implements Host, Surroundings {
     const mounts: Mount[] = containerMounts({
       root,
       rootReadOnly: this.config.linux?.securityContext?.readonlyRootfs ?? false,
-      proc: procTree({ host: this, processes: () => this.table?.list() ?? [], mounts: () => mounts }),
+      proc: procTree({ host: this, self: () => this.table?.newestPid() ?? 1, processes: () => this.table?.list() ?? [], mounts: () => mounts }),
       sys: sysTree(this),
       cgroup: cgroupTree(this),
       files: { hostname: this.sandbox.hostname, ...sandboxFiles(this.sandbox) },

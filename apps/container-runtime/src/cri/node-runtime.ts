@@ -13,6 +13,7 @@ import type { ImageStore } from './image-store.ts';
 import { Ipam } from './ipam.ts';
 import type { LogSink } from './logs.ts';
 import { type ImageMounts, type MountSource, imageMounts } from './mounts.ts';
+import { NodePids } from '../process/pid-space.ts';
 import type { DialTls, ServerKit } from '../process/proc.ts';
 import { Sandbox } from './sandbox.ts';
 import { readScript } from './script.ts';
@@ -40,6 +41,7 @@ export class NodeRuntime {
   private readonly env: Env;
   private readonly containerDeps: ContainerDeps;
   private readonly imageMounts: ImageMounts;
+  private readonly nodePids: NodePids;
   /** Names that are taken, as containerd reserves them. */
   private readonly sandboxNames = new Map<string, string>();
   private readonly containerNames = new Map<string, string>();
@@ -48,6 +50,7 @@ export class NodeRuntime {
     this.env = env;
     this.options = options;
     this.imageMounts = imageMounts(options.images);
+    this.nodePids = new NodePids({ startedAtMs: env.clock.now(), tables: () => [...this.containers.values()].flatMap(({ table }) => table ?? []) });
     this.containerDeps = {
       env,
       logs: options.logs,
@@ -58,6 +61,7 @@ export class NodeRuntime {
       initIgnoresSignals: options.initIgnoresSignals,
       dialTls: options.dialTls,
       servers: options.servers,
+      targetOf: (id) => findById(this.containers, id),
       onExit: (container) => this.emit(container, ContainerEventType.CONTAINER_STOPPED_EVENT),
     };
   }
@@ -103,7 +107,7 @@ export class NodeRuntime {
     if (holder) throw new RpcError(Code.UNKNOWN, `failed to reserve sandbox name "${name}": name "${name}" is reserved for "${holder}"`);
     const hostNetwork = config.linux?.securityContext?.namespaceOptions?.network === NamespaceMode.NODE;
     const attachment = hostNetwork ? undefined : this.attach(id, config);
-    const sandbox = new Sandbox({ id, config, runtimeHandler, createdAtMs: this.env.clock.now(), nodeName: this.options.switch.node, hostStack: this.options.switch.hostStack, attachment });
+    const sandbox = new Sandbox({ id, config, runtimeHandler, createdAtMs: this.env.clock.now(), nodeName: this.options.switch.node, hostStack: this.options.switch.hostStack, attachment, nodePids: this.nodePids });
     this.sandboxes.set(id, sandbox);
     this.sandboxNames.set(name, id);
     this.emit(sandbox, ContainerEventType.CONTAINER_CREATED_EVENT);

@@ -196,7 +196,7 @@ export function runtimeService(env: Env, options: RuntimeServiceOptions): Served
       return {
         status: { conditions: [{ type: 'RuntimeReady', status: true, reason: '', message: '' }, network] },
         info: verboseInfo(request.verbose, 'config', { podCidr: node.ipam.cidr }),
-        runtimeHandlers: ['', ...node.options.runtimeHandlers].map((name) => ({ name, features: { recursiveReadOnlyMounts: true, userNamespaces: false } })),
+        runtimeHandlers: ['', ...node.options.runtimeHandlers].map((name) => ({ name, features: { recursiveReadOnlyMounts: true, userNamespaces: true } })),
         features: { supplementalGroupsPolicy: true },
       };
     },

@@ -1,6 +1,6 @@
 import { NamespaceMode, type PodSandbox, type PodSandboxConfig, type PodSandboxStatus, PodSandboxState } from '@orrery/proto/cri';
 import type { Attachment, NetStack } from '@orrery/vnet';
-import { PidSpace } from '../process/pid-space.ts';
+import { type PidSpace, PodPids } from '../process/pid-space.ts';
 import type { Container } from './container.ts';
 import { nanoseconds } from './ids.ts';
 
@@ -16,12 +16,12 @@ export class Sandbox {
   /** Addresses of its own; none on the node's network. */
   readonly ips: readonly string[];
   readonly containers = new Map<string, Container>();
-  /** Set where the pod's containers see each other's processes. */
+  /** Set where the pod's containers see each other's processes, or the node's. */
   readonly pids: PidSpace | undefined;
   private attachment: Attachment | undefined;
   ready = true;
 
-  constructor(options: { id: string; config: PodSandboxConfig; runtimeHandler: string; createdAtMs: number; nodeName: string; hostStack: NetStack; attachment: Attachment | undefined }) {
+  constructor(options: { id: string; config: PodSandboxConfig; runtimeHandler: string; createdAtMs: number; nodeName: string; hostStack: NetStack; attachment: Attachment | undefined; nodePids: PidSpace }) {
     this.id = options.id;
     this.config = options.config;
     this.runtimeHandler = options.runtimeHandler;
@@ -33,7 +33,8 @@ export class Sandbox {
     this.ips = options.attachment?.stack.ips ?? [];
     // POD is CRI's default: where nothing is said it is not even on the wire.
     const { namespaceOptions } = options.config.linux?.securityContext ?? {};
-    if (namespaceOptions && (namespaceOptions.pid ?? NamespaceMode.POD) === NamespaceMode.POD) this.pids = new PidSpace({ startedAtMs: options.createdAtMs });
+    const pid = namespaceOptions && (namespaceOptions.pid ?? NamespaceMode.POD);
+    this.pids = pid === NamespaceMode.POD ? new PodPids({ startedAtMs: options.createdAtMs }) : pid === NamespaceMode.NODE ? options.nodePids : undefined;
   }
 
   get hostname(): string {

@@ -53,6 +53,47 @@ test('others see themselves alone, from 1 on', async () => {
   expect(seen.some((line) => / sleep 1000$/.test(line))).toBe(false);
 });
 
+test('a pod with the process numbers of the node sees all that runs on it, and can end it', async () => {
+  const { first } = await pair(NamespaceMode.CONTAINER);
+  const sandbox = { linux: { securityContext: { namespaceOptions: { pid: NamespaceMode.NODE } } } };
+  const above = await node.runPod({ name: 'h', image: 'busybox', command: ['sleep', '5000'], sandbox });
+  const seen = lines((await above.exec('ps')).stdout);
+  expect(seen[0]).toBe('1 root 0:00 /sbin/init');
+  expect([/kubelet$/, / sleep 1000$/, / sleep 5000$/, / ps$/].map((shape) => seen.filter((line) => shape.test(line)).length)).toEqual([1, 1, 1, 1]);
+  const { stdout } = await above.sh('pidof -s kubelet; cat /proc/self/comm; pgrep -f "^sleep 1000$"');
+  const [kubelet, self, other] = stdout.trim().split('\n');
+  expect([kubelet, self]).toEqual(['102', 'cat']);
+  expect(lines((await above.exec('ps')).stdout).find((line) => / sleep 1000$/.test(line))).toMatch(new RegExp(`^${other} `));
+  expect((await above.exec('kill', other ?? '')).code).toBe(0);
+  await clock.advance(10);
+  expect(lines((await above.exec('ps')).stdout).some((line) => / sleep 1000$/.test(line))).toBe(false);
+  expect((await first.exec('pidof', 'kubelet')).code).toBe(1);
+});
+
+test('a container for debugging shares the numbers of its target', async () => {
+  const { first } = await pair(NamespaceMode.CONTAINER);
+  const create = (targetId: string) => node.runtime.createContainer({ podSandboxId: first.sandbox, config: { metadata: { name: 'debug', attempt: 0 }, image: { image: 'busybox' }, command: ['sleep', '777'], logPath: 'debug/0.log', linux: { securityContext: { namespaceOptions: { pid: NamespaceMode.TARGET, targetId } } } }, sandboxConfig: {} });
+  await expect(create('none')).rejects.toThrow('is not running');
+  const { containerId = '' } = await create(first.container);
+  await node.runtime.startContainer({ containerId });
+  const ps = await node.runtime.execSync({ containerId, cmd: ['ps'] });
+  const seen = lines(Buffer.from(ps.stdout ?? []).toString());
+  expect(seen[0]).toMatch(/^1 root .*trap/);
+  expect(seen.some((line) => / sleep 777$/.test(line))).toBe(true);
+  await node.runtime.execSync({ containerId, cmd: ['kill', '-HUP', '1'] });
+  await clock.advance(1_500);
+  expect(await node.log(first.container)).toBe('hup\n');
+});
+
+test('users, groups and what else /proc tells of a process', async () => {
+  const mapping = { hostId: 65_536, containerId: 0, length: 65_536 };
+  const userns = { namespaceOptions: { pid: NamespaceMode.CONTAINER, usernsOptions: { mode: NamespaceMode.POD, uids: [mapping], gids: [mapping] } }, runAsUser: { value: 1000n }, runAsGroup: { value: 2000n }, supplementalGroups: [3000n] };
+  const own = await node.runPod({ name: 'u', image: 'busybox', command: ['sleep', '1000'], linux: { resources: { oomScoreAdj: 1000n }, securityContext: userns } });
+  expect((await own.sh('cat /proc/self/uid_map /proc/self/gid_map /proc/self/oom_score_adj; grep -E "^(Gid|Groups)" /proc/self/status; grep -c " / / " /proc/self/mountinfo')).stdout).toBe('         0      65536      65536\n         0      65536      65536\n1000\nGid:\t2000\t2000\t2000\t2000\nGroups:\t2000 3000 \n1\n');
+  const shared = await node.runPod({ name: 's', image: 'busybox', command: ['sleep', '1000'] });
+  expect((await shared.sh('cat /proc/self/uid_map')).stdout).toBe('         0          0 4294967295\n');
+});
+
 test('a busy script takes as long as its share of the CPU makes it, and shows in the figures', async () => {
   const busy = (name: string, cpuQuota: bigint) => node.runPod({ name, image: 'busybox', command: ['sh', '-c', 'i=0; while [ $i -lt 3000 ]; do i=$((i+1)); done'], linux: { resources: { cpuQuota, cpuPeriod: 100_000n } } });
   const [whole, tenth] = [await busy('whole', 100_000n), await busy('tenth', 10_000n)];

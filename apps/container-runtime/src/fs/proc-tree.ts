@@ -1,4 +1,4 @@
-import type { Host, ProcessInfo } from '../process/proc.ts';
+import type { Host, IdRange, ProcessInfo } from '../process/proc.ts';
 import { type Generated, GeneratedTree } from './generated-tree.ts';
 import { sysctlTree } from './sysctl.ts';
 import type { Mount } from './vfs.ts';
@@ -6,6 +6,8 @@ import type { Mount } from './vfs.ts';
 /** What /proc shows of a container. */
 export interface ProcSource {
   readonly host: Host;
+  /** Who looks, as well as that is known. */
+  self(): number;
   processes(): readonly ProcessInfo[];
   mounts(): readonly Mount[];
 }
@@ -23,15 +25,29 @@ function mountLines(source: ProcSource): string {
   return source.mounts().map(({ at, tree, readOnly }) => `${tree.source} ${at} ${tree.type} ${readOnly ? 'ro' : 'rw'},relatime 0 0\n`).join('');
 }
 
+function mountInfo(source: ProcSource): string {
+  return source.mounts().map(({ at, tree, readOnly }, i) => `${100 + i} ${i === 0 ? 99 : 100} 0:${50 + i} / ${at} ${readOnly ? 'ro' : 'rw'},relatime - ${tree.type} ${tree.source} ${readOnly ? 'ro' : 'rw'}\n`).join('');
+}
+
+/** As the kernel shows which users a namespace has; without one of its own all of them. */
+function idMap(ranges: readonly IdRange[] = [{ inside: 0, outside: 0, length: 2 ** 32 - 1 }]): string {
+  return ranges.map(({ inside, outside, length }) => `${[inside, outside, length].map((n) => String(n).padStart(10)).join(' ')}\n`).join('');
+}
+
 function processEntries(source: ProcSource, info: ProcessInfo): ReadonlyMap<string, Generated> {
+  const { gid, groups } = info;
   const name = (info.argv[0] ?? '').split('/').at(-1)?.slice(0, 15) ?? '';
   return new Map<string, Generated>([
     ['cmdline', { text: () => info.argv.map((arg) => `${arg}\0`).join('') }],
     ['comm', { text: () => `${name}\n` }],
-    ['status', { text: () => `Name:\t${name}\nState:\tS (sleeping)\nTgid:\t${info.pid}\nPid:\t${info.pid}\nPPid:\t${info.ppid}\nUid:\t${info.uid}\t${info.uid}\t${info.uid}\t${info.uid}\nGroups:\t\nThreads:\t1\nNoNewPrivs:\t${source.host.noNewPrivs ? 1 : 0}\nSeccomp:\t${source.host.seccomp ? 2 : 0}\n` }],
+    ['status', { text: () => `Name:\t${name}\nState:\tS (sleeping)\nTgid:\t${info.pid}\nPid:\t${info.pid}\nPPid:\t${info.ppid}\nUid:\t${info.uid}\t${info.uid}\t${info.uid}\t${info.uid}\nGid:\t${gid}\t${gid}\t${gid}\t${gid}\nGroups:\t${groups.map((group) => `${group} `).join('')}\nThreads:\t1\nNoNewPrivs:\t${source.host.noNewPrivs ? 1 : 0}\nSeccomp:\t${source.host.seccomp ? 2 : 0}\n` }],
     ['stat', { text: () => `${info.pid} (${name}) S ${info.ppid} ${info.pid} 1 0 -1 4194560\n` }],
     ['mounts', { text: () => mountLines(source) }],
+    ['mountinfo', { text: () => mountInfo(source) }],
     ['cgroup', { text: () => '0::/\n' }],
+    ['oom_score_adj', { text: () => `${source.host.oomScoreAdj}\n` }],
+    ['uid_map', { text: () => idMap(source.host.userIds?.uids) }],
+    ['gid_map', { text: () => idMap(source.host.userIds?.gids) }],
   ]);
 }
 
@@ -48,7 +64,7 @@ export function procTree(source: ProcSource): GeneratedTree {
     ['version', { text: () => 'Linux version 6.12.0-orrery (orrery@build) #1 SMP\n' }],
     ['filesystems', { text: () => 'nodev\tproc\nnodev\ttmpfs\nnodev\toverlay\n' }],
     ['sys', sysctlTree(host.hostname, host.sysctls)],
-    ['self', { link: () => String(source.processes().at(-1)?.pid ?? 1) }],
+    ['self', { link: () => String(source.self()) }],
   ];
   const entries = (): ReadonlyMap<string, Generated> =>
     new Map<string, Generated>([...fixed(), ...source.processes().map((info): [string, Generated] => [String(info.pid), { entries: () => processEntries(source, info) }])]);

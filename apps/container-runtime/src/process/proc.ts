@@ -66,8 +66,17 @@ export interface ProcessInfo {
   readonly pid: number;
   readonly ppid: number;
   readonly uid: number;
+  readonly gid: number;
+  readonly groups: readonly number[];
   readonly argv: readonly string[];
   readonly startedAtMs: number;
+}
+
+/** Users, or groups, of a user namespace and who they are outside. */
+export interface IdRange {
+  readonly inside: number;
+  readonly outside: number;
+  readonly length: number;
 }
 
 /** What the container knows about itself, for `free`, `top`, /proc and the like. */
@@ -102,6 +111,10 @@ export interface Host {
   readonly noNewPrivs: boolean;
   /** A filter for system calls is in force. */
   readonly seccomp: boolean;
+  /** How soon the kernel ends it when memory runs out, -1000 to 1000. */
+  readonly oomScoreAdj: number;
+  /** Where it has a user namespace of its own. */
+  readonly userIds: { readonly uids: readonly IdRange[]; readonly gids: readonly IdRange[] } | undefined;
 }
 
 /** A running program's view of the world. */

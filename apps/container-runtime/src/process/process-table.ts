@@ -106,7 +106,7 @@ export class ProcessTable {
     const { ppid, env, cwd, umask, fds } = context;
     const asOwner = this.host.noNewPrivs ? undefined : executable.setuid;
     const cred = asOwner === undefined ? context.cred : { ...context.cred, uid: asOwner };
-    const pid = this.options.pids?.take() ?? this.nextPid++;
+    const pid = this.options.pids?.take() ?? this.take();
     this.initPid ??= pid;
     const process = new Process({ table: this, pid, ppid, argv: executable.argv, env, cwd, cred, umask, fds });
     this.processes.set(process.pid, process);
@@ -151,8 +151,26 @@ export class ProcessTable {
     return this.options.pids?.list() ?? this.own();
   }
 
+  /** The next number of its own. */
+  take(): number {
+    return this.nextPid++;
+  }
+
+  all(): Iterable<Process> {
+    return this.processes.values();
+  }
+
+  find(pid: number): Process | undefined {
+    return this.processes.get(pid);
+  }
+
+  /** Of the process that started last: whoever looks at `/proc/self` is most likely that. */
+  newestPid(): number | undefined {
+    return [...this.processes.keys()].at(-1);
+  }
+
   own(): readonly ProcessInfo[] {
-    return [...this.processes.values()].map(({ pid, ppid, argv, startedAtMs, cred }) => ({ pid, ppid, argv, startedAtMs, uid: cred.uid }));
+    return [...this.processes.values()].map(({ pid, ppid, argv, startedAtMs, cred }) => ({ pid, ppid, argv, startedAtMs, uid: cred.uid, gid: cred.gid, groups: cred.groups }));
   }
 
   get size(): number {

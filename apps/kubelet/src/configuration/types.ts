@@ -78,6 +78,7 @@ export interface KubeletConfiguration {
   readonly allowedUnsafeSysctls?: readonly string[];
   readonly containerRuntimeEndpoint?: string;
   readonly podLogsDir?: string;
+  readonly userNamespaces?: { readonly idsPerPod?: number };
   readonly crashLoopBackOff?: { readonly maxContainerRestartPeriod?: string };
   readonly [others: string]: unknown;
 }

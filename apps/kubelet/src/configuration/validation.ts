@@ -103,6 +103,9 @@ function* others(kc: KubeletConfiguration): Iterable<string> {
   if (!['', 'LimitedSwap', 'NoSwap'].includes(swap)) yield `memorySwap.swapBehavior ${JSON.stringify(swap)} must be one of: "", "LimitedSwap" or "NoSwap"`;
   const { maxContainerRestartPeriod: period } = kc.crashLoopBackOff ?? {};
   if (period !== undefined && (ms(period) < 1000 || ms(period) > 300_000)) yield `CrashLoopBackOff.MaxContainerRestartPeriod (got: ${ms(period) / 1000} seconds) must be set between 1s and 300s`;
+  const { idsPerPod = 65_536 } = kc.userNamespaces ?? {};
+  if (idsPerPod < 65_536) yield `userNamespaces.idsPerPod must not be lower than 65536, got ${idsPerPod}`;
+  else if (idsPerPod % 65_536 !== 0) yield `userNamespaces.idsPerPod must be a multiple of 65536, got ${idsPerPod}`;
   if (!['none', 'hairpin-veth', 'promiscuous-bridge'].includes(kc.hairpinMode ?? '')) yield `option ${JSON.stringify(kc.hairpinMode)} specified for hairpinMode (--hairpin-mode). Valid options are "none", "hairpin-veth" or "promiscuous-bridge"`;
   const factor = Number(kc['memoryThrottlingFactor'] ?? 1);
   if (factor <= 0 || factor > 1) yield `memoryThrottlingFactor ${factor} must be greater than 0 and less than or equal to 1.0`;

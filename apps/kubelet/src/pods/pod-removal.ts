@@ -45,6 +45,7 @@ export async function wipePod(context: KubeletContext, pod: Pod, sandboxIds: Ite
     await context.runtime.removeSandbox(id);
   }
   await context.volumes.remove(uidOf(pod));
+  context.userNamespaces.release(uidOf(pod));
   await context.logs.remove(podLogDirectory(pod, context.config.podLogsDir));
   context.images.forget(uidOf(pod));
 }

@@ -1,6 +1,6 @@
 import { Pods, RuntimeClasses } from '@orrery/api';
 import type { Pod } from '@orrery/api/types';
-import type { PodSandboxConfig } from '@orrery/proto/cri';
+import type { PodSandboxConfig, UserNamespace } from '@orrery/proto/cri';
 import { RpcError, goStatus } from '@orrery/rpc';
 import type { KubeletContext } from '../kubelet-context.ts';
 import { hostsFile, podHostname } from '../runtime/dns.ts';
@@ -21,15 +21,25 @@ async function runtimeHandler({ api }: KubeletContext, pod: Pod): Promise<string
   return handler;
 }
 
-/** Makes the pod's sandbox and returns its id. A failure is recorded as an event and thrown. */
-export async function runSandbox(context: KubeletContext, pod: Pod, request: { config: PodSandboxConfig; signal: AbortSignal }): Promise<string> {
+async function recorded<T>(context: KubeletContext, pod: Pod, { work, signal }: { work: () => Promise<T>; signal: AbortSignal }): Promise<T> {
   try {
-    return await context.runtime.runSandbox(request.config, await runtimeHandler(context, pod));
+    return await work();
   } catch (error) {
-    request.signal.throwIfAborted();
+    signal.throwIfAborted();
     context.events.event(Pods, pod, { type: 'Warning', reason: 'FailedCreatePodSandBox', message: `Failed to create pod sandbox: ${error instanceof RpcError ? goStatus(error) : (error as Error).message}` });
     throw error;
   }
+}
+
+/** The user namespace of a pod that asks for one. A failure is recorded as an event and thrown. */
+export async function podUserNamespace(context: KubeletContext, pod: Pod, signal: AbortSignal): Promise<UserNamespace | undefined> {
+  if (pod.spec?.hostUsers === undefined) return undefined;
+  return recorded(context, pod, { work: async () => context.userNamespaces.of(pod, await runtimeHandler(context, pod)), signal });
+}
+
+/** Makes the pod's sandbox and returns its id. A failure is recorded as an event and thrown. */
+export function runSandbox(context: KubeletContext, pod: Pod, { config, signal }: { config: PodSandboxConfig; signal: AbortSignal }): Promise<string> {
+  return recorded(context, pod, { work: async () => context.runtime.runSandbox(config, await runtimeHandler(context, pod)), signal });
 }
 
 /** Writes the file that is mounted as `/etc/hosts`; pods on the host's network see the host's own. */

@@ -18,7 +18,7 @@ import { type PodActions, computePodActions, hasActions, resetTrigger } from './
 import { killAllContainers, killContainer } from './kill-containers.ts';
 import { HeldObjects } from './pod-objects.ts';
 import { deleteFromApi, letGo, wipePod } from './pod-removal.ts';
-import { runSandbox, sandboxSettings, writeHostsFile } from './pod-sandbox.ts';
+import { podUserNamespace, runSandbox, sandboxSettings, writeHostsFile } from './pod-sandbox.ts';
 import { allContainers, ephemeralContainers, graceSeconds, isHostNetwork, isTerminal, nameOf, namespaceOf, uidOf } from './pod-spec.ts';
 import { removeInstances, startContainer } from './start-container.ts';
 import { Resizer, type ResizerOptions } from './resize.ts';
@@ -368,7 +368,8 @@ export class PodWorker {
     for (const { container, message, cause } of actions.kill) await this.killOne(container, { message, cause }, signal);
     const wanted = [...actions.startInit, ...actions.start, ...actions.startEphemeral];
     if (!actions.createSandbox && wanted.length === 0) return;
-    const config = sandboxConfig(this.pod, sandboxSettings(this.context), actions.attempt);
+    const usernsOptions = await podUserNamespace(this.context, this.pod, signal);
+    const config = sandboxConfig(this.pod, { ...sandboxSettings(this.context), usernsOptions }, actions.attempt);
     const sandboxId = actions.createSandbox ? await this.createSandbox(config, signal) : actions.sandbox?.id;
     if (sandboxId === undefined) return;
     let started = 0;

@@ -131,6 +131,12 @@ export class Resizer {
     const sandbox = runtime.sandboxes.find(({ ready }) => ready);
     const { oomScoreAdj: _, ...resources } = linuxResources(pod, { name: '', resources: to }, quantityValue(parseQuantity(config.memory)));
     if (sandbox) await cri.updateSandbox(sandbox.id, resources);
+    // Containers without limits of their own have the pod's.
+    for (const { container } of allContainers(pod)) {
+      const { cpu, memory } = container.resources?.limits ?? {};
+      const instance = cpu && memory ? undefined : runtime.containers.find(({ name, state }) => name === container.name && state === 'running');
+      if (instance) await cri.updateResources(instance.id, linuxResources(pod, container, quantityValue(parseQuantity(config.memory))));
+    }
     this.whole = { allocated: to, inForce: to };
   }
 

@@ -1,6 +1,6 @@
 import { Pods } from '@orrery/api';
 import { parseQuantity, quantityValue } from '@orrery/apimachinery';
-import type { Container, Pod, Service } from '@orrery/api/types';
+import type { Container, EphemeralContainer, Pod, Service } from '@orrery/api/types';
 import type { PodSandboxConfig } from '@orrery/proto/cri';
 import { parseGoDuration } from '@orrery/runtime';
 import { noGifts } from '../devices/device-manager.ts';
@@ -110,6 +110,15 @@ async function volumeImages({ place: { container }, volumes }: StartInput, ensur
   return refs;
 }
 
+/** The container that one for debugging looks into. */
+function targetOf({ place: { container }, runtime }: StartInput): string | undefined {
+  const { targetContainerName } = container as EphemeralContainer;
+  if (!targetContainerName) return undefined;
+  const target = latestContainer(runtime, targetContainerName);
+  if (!target) throw new ConfigFault(`unable to find target container ${targetContainerName}`);
+  return target.id;
+}
+
 async function prepare(input: StartInput, restartCount: number): Promise<ReturnType<typeof containerConfig>> {
   const { context, pod, place, sandboxConfig, volumes, objects, signal } = input;
   const { container, fieldPath } = place;
@@ -133,7 +142,7 @@ async function prepare(input: StartInput, restartCount: number): Promise<ReturnT
     const gifts = (await context.devices?.prepare(pod, container.name)) ?? noGifts;
     for (const [name, value] of Object.entries(gifts.environment)) environment.set(name, value);
     const memoryCapacity = quantityValue(parseQuantity(context.config.memory));
-    const made = containerConfig({ pod, container, restartCount, imageRef: ref, image, environment, mounts: [...mounts, ...gifts.mounts], memoryCapacity });
+    const made = containerConfig({ pod, container, restartCount, imageRef: ref, image, environment, mounts: [...mounts, ...gifts.mounts], memoryCapacity, targetId: targetOf(input), usernsOptions: sandboxConfig.linux?.securityContext?.namespaceOptions?.usernsOptions });
     return { ...made, devices: [...containerDevices(container, volumes), ...gifts.devices], annotations: { ...made.annotations, ...gifts.annotations }, CDIDevices: gifts.cdi.map((name) => ({ name })) };
   } catch (error) {
     const { message } = error as Error;

@@ -1,6 +1,6 @@
 import type { Container, Pod } from '@orrery/api/types';
 import { parseQuantity, quantityMilliValue, quantityValue } from '@orrery/apimachinery';
-import { type ContainerConfig, type Image, type LinuxContainerResources, type Mount, Signal } from '@orrery/proto/cri';
+import { type ContainerConfig, type Image, type LinuxContainerResources, type Mount, Signal, type UserNamespace } from '@orrery/proto/cri';
 import { expand } from '../env/expansion.ts';
 import { graceSeconds, nameOf, namespaceOf, uidOf } from '../pods/pod-spec.ts';
 import { qosClass } from '../status/qos-class.ts';
@@ -39,8 +39,10 @@ export function oomScoreAdjust(pod: Pod, container: Container, memoryCapacity: n
 }
 
 export function linuxResources(pod: Pod, container: Container, memoryCapacity: number): LinuxContainerResources {
-  const { requests = {}, limits = {} } = container.resources ?? {};
-  const cpu = milli(requests['cpu'] ?? limits['cpu']);
+  const { requests = {}, limits: own = {} } = container.resources ?? {};
+  // What a container does not limit itself the pod limits as a whole.
+  const limits = { ...pod.spec?.resources?.limits, ...own };
+  const cpu = milli(requests['cpu'] ?? own['cpu']);
   const cpuLimit = milli(limits['cpu']);
   const memoryLimit = whole(limits['memory']);
   return {
@@ -61,6 +63,8 @@ export interface ContainerInput {
   readonly environment: ReadonlyMap<string, string>;
   readonly mounts: readonly Mount[];
   readonly memoryCapacity: number;
+  readonly usernsOptions?: UserNamespace | undefined;
+  readonly targetId?: string | undefined;
 }
 
 function annotationsOf({ pod, container, restartCount }: ContainerInput): Record<string, string> {
@@ -88,6 +92,8 @@ export function containerConfig(input: ContainerInput): ContainerConfig {
   const { pod, container, restartCount, environment, image, mounts } = input;
   const lookup = (name: string): string | undefined => environment.get(name);
   const expanded = (words: readonly string[] = []): string[] => words.map((word) => expand(word, lookup));
+  // The files of volumes belong to the same users inside as outside.
+  const { uids = [], gids = [] } = input.usernsOptions ?? {};
   const stopSignal = container.lifecycle?.stopSignal as keyof typeof Signal | undefined;
   return {
     metadata: { name: container.name, attempt: restartCount },
@@ -96,7 +102,7 @@ export function containerConfig(input: ContainerInput): ContainerConfig {
     args: expanded(container.args),
     workingDir: container.workingDir ?? '',
     envs: [...environment].map(([key, value]) => ({ key, value })),
-    mounts: [...mounts],
+    mounts: uids.length ? mounts.map((mount) => ({ ...mount, uidMappings: uids, gidMappings: gids })) : [...mounts],
     devices: [],
     labels: { [podNameLabel]: nameOf(pod), [podNamespaceLabel]: namespaceOf(pod), [podUidLabel]: uidOf(pod), [containerNameLabel]: container.name },
     annotations: annotationsOf(input),
@@ -104,7 +110,7 @@ export function containerConfig(input: ContainerInput): ContainerConfig {
     stdin: container.stdin ?? false,
     stdinOnce: container.stdinOnce ?? false,
     tty: container.tty ?? false,
-    linux: { resources: linuxResources(pod, container, input.memoryCapacity), securityContext: containerSecurity(pod, container, image) },
+    linux: { resources: linuxResources(pod, container, input.memoryCapacity), securityContext: containerSecurity(pod, container, input) },
     ...(stopSignal && Signal[stopSignal] !== undefined ? { stopSignal: Signal[stopSignal] } : {}),
   };
 }

@@ -1,5 +1,5 @@
 import type { Pod } from '@orrery/api/types';
-import { type PodSandboxConfig, NamespaceMode, Protocol, SecurityProfile_ProfileType } from '@orrery/proto/cri';
+import { type PodSandboxConfig, NamespaceMode, Protocol, SecurityProfile_ProfileType, type UserNamespace } from '@orrery/proto/cri';
 import { isHostNetwork, mainContainers, nameOf, namespaceOf, sidecars, uidOf } from '../pods/pod-spec.ts';
 import { type DnsSettings, podDns, podHostname } from './dns.ts';
 import { podLabels } from './labels.ts';
@@ -8,6 +8,8 @@ import { seccompProfile } from './security.ts';
 export interface SandboxSettings extends DnsSettings {
   readonly hostname: string;
   readonly podLogsDir: string;
+  /** What is said of the pod's users. */
+  readonly usernsOptions?: UserNamespace | undefined;
 }
 
 const protocols: Readonly<Record<string, Protocol>> = { TCP: Protocol.TCP, UDP: Protocol.UDP, SCTP: Protocol.SCTP };
@@ -26,7 +28,7 @@ function namespaceOptions(pod: Pod): { network: NamespaceMode; pid: NamespaceMod
   };
 }
 
-function linuxConfig(pod: Pod): PodSandboxConfig['linux'] {
+function linuxConfig(pod: Pod, usernsOptions: UserNamespace | undefined): PodSandboxConfig['linux'] {
   const { securityContext = {} } = pod.spec ?? {};
   const privileged = [...sidecars(pod), ...mainContainers(pod)].some((container) => container.securityContext?.privileged);
   const { runAsUser, runAsGroup, supplementalGroups = [], fsGroup, seLinuxOptions } = securityContext;
@@ -34,7 +36,7 @@ function linuxConfig(pod: Pod): PodSandboxConfig['linux'] {
     cgroupParent: '',
     sysctls: Object.fromEntries((securityContext.sysctls ?? []).map(({ name, value }) => [name, value])),
     securityContext: {
-      namespaceOptions: namespaceOptions(pod),
+      namespaceOptions: { ...namespaceOptions(pod), ...(usernsOptions ? { usernsOptions } : {}) },
       privileged,
       seccomp: seccompProfile(securityContext.seccompProfile) ?? { profileType: SecurityProfile_ProfileType.RuntimeDefault },
       supplementalGroups: [...(fsGroup === undefined ? [] : [fsGroup]), ...supplementalGroups].map(BigInt),
@@ -60,6 +62,6 @@ export function sandboxConfig(pod: Pod, settings: SandboxSettings, attempt: numb
       .map(({ protocol = 'TCP', containerPort, hostPort, hostIP }) => ({ protocol: protocols[protocol] ?? Protocol.TCP, containerPort, hostPort, hostIp: hostIP ?? '' })),
     labels: { ...metadata?.labels, ...podLabels(pod) },
     annotations: { ...metadata?.annotations },
-    linux: linuxConfig(pod),
+    linux: linuxConfig(pod, settings.usernsOptions),
   };
 }

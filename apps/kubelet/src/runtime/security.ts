@@ -1,5 +1,5 @@
 import type { Container, Pod, SeccompProfile } from '@orrery/api/types';
-import { type Image, type LinuxContainerSecurityContext, type SecurityProfile, NamespaceMode, SecurityProfile_ProfileType } from '@orrery/proto/cri';
+import { type Image, type LinuxContainerSecurityContext, type SecurityProfile, NamespaceMode, SecurityProfile_ProfileType, type UserNamespace } from '@orrery/proto/cri';
 import { ConfigFault } from '../env/environment.ts';
 import { describePod, isHostNetwork } from '../pods/pod-spec.ts';
 
@@ -32,8 +32,15 @@ export function verifyNonRoot(pod: Pod, container: Container, image: Image | und
 const defaultMasked = ['/proc/asound', '/proc/acpi', '/proc/kcore', '/proc/keys', '/proc/latency_stats', '/proc/timer_list', '/proc/timer_stats', '/proc/sched_debug', '/proc/scsi', '/sys/firmware', '/sys/devices/virtual/powercap'];
 const defaultReadonly = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
 
+export interface SecurityInput {
+  readonly image: Image | undefined;
+  readonly usernsOptions?: UserNamespace | undefined;
+  /** The container whose processes it is to see. */
+  readonly targetId?: string | undefined;
+}
+
 /** The security context of one container. */
-export function containerSecurity(pod: Pod, container: Container, image: Image | undefined): LinuxContainerSecurityContext {
+export function containerSecurity(pod: Pod, container: Container, { image, usernsOptions, targetId }: SecurityInput): LinuxContainerSecurityContext {
   const podLevel = pod.spec?.securityContext ?? {};
   const own = container.securityContext ?? {};
   const user = own.runAsUser ?? podLevel.runAsUser;
@@ -48,8 +55,10 @@ export function containerSecurity(pod: Pod, container: Container, image: Image |
     privileged: own.privileged ?? false,
     namespaceOptions: {
       network: isHostNetwork(pod) ? NamespaceMode.NODE : NamespaceMode.POD,
-      pid: hostPID ? NamespaceMode.NODE : shareProcessNamespace ? NamespaceMode.POD : NamespaceMode.CONTAINER,
+      pid: targetId ? NamespaceMode.TARGET : hostPID ? NamespaceMode.NODE : shareProcessNamespace ? NamespaceMode.POD : NamespaceMode.CONTAINER,
       ipc: hostIPC ? NamespaceMode.NODE : NamespaceMode.POD,
+      ...(targetId ? { targetId } : {}),
+      ...(usernsOptions ? { usernsOptions } : {}),
     },
     readonlyRootfs: own.readOnlyRootFilesystem ?? false,
     noNewPrivs: own.allowPrivilegeEscalation === false,
