@@ -16,7 +16,7 @@ const pathOf = (gv: { group: string; version: string }): string => (gv.group ? `
 
 /** What tells one state of a group version's document from another, without making the document. */
 async function fingerprint(gv: ServedVersion): Promise<string> {
-  const custom = gv.kinds.map((kind) => (kind as { customSchema?: object }).customSchema ?? null);
+  const custom = gv.kinds.map(({ customSchema, selectableFields }) => (customSchema ? [customSchema, selectableFields] : null));
   const text = JSON.stringify([versionInfo.gitVersion, await apiResourceList(gv), custom]);
   const digest = await crypto.subtle.digest('SHA-256', Buffer.from(text));
   return Buffer.from(digest).toString('hex').toUpperCase();

@@ -26,6 +26,8 @@ export interface OpenApiKind {
   readonly subresources: readonly { readonly name: string; readonly kind: string; readonly group?: string; readonly version?: string; readonly verbs: readonly string[] }[];
   /** `openAPIV3Schema` of a custom resource. */
   readonly customSchema?: JsonObject;
+  /** Fields besides name and namespace that field selectors may name; told of custom resources. */
+  readonly selectableFields?: readonly string[];
 }
 
 /** What fields and definitions are for, by `definition` or `definition.field`. */

@@ -57,6 +57,9 @@ describe('OpenAPI v3', () => {
     const patch = at(custom, 'paths', '/apis/stable.example.com/v1/namespaces/{namespace}/crontabs/{name}', 'patch');
     expect(Object.keys(at(patch, 'requestBody', 'content') as object)).toEqual(['application/apply-patch+yaml', 'application/json-patch+json', 'application/merge-patch+json']);
     expect(at(custom, 'components', 'schemas', 'com.example.stable.v1.CronTab', 'properties', 'spec', 'properties', 'size')).toEqual({ type: 'integer' });
+    const told = 'x-kubernetes-selectable-fields';
+    expect(at(custom, 'components', 'schemas', 'com.example.stable.v1.CronTab')).not.toHaveProperty(told);
+    expect(at(openApiV3('stable.example.com', 'v1', [{ ...crontabs, selectableFields: ['spec.size'] }]), 'components', 'schemas', 'com.example.stable.v1.CronTab', told)).toEqual([{ fieldPath: 'spec.size' }]);
     expect(at(custom, 'components', 'schemas', 'com.example.stable.v1.CronTabList', 'properties', 'items')).toMatchObject({ type: 'array', items: { $ref: '#/components/schemas/com.example.stable.v1.CronTab' } });
   });
 });

@@ -143,6 +143,7 @@ function customDefinition(writer: SchemaWriter, kind: OpenApiKind): JsonObject {
   return {
     ...publishedSchema({ type: 'object', ...kind.customSchema }, { flavor: writer.flavor, fields }),
     'x-kubernetes-group-version-kind': [{ group: kind.group, kind: kind.kind, version: kind.version }],
+    ...(kind.selectableFields?.length ? { 'x-kubernetes-selectable-fields': kind.selectableFields.map((fieldPath) => ({ fieldPath })) } : {}),
   };
 }
 
