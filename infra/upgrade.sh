@@ -51,7 +51,7 @@ replace() {
 }
 
 for service in store store1 store2 store3 apiserver apiserver1 apiserver2 scheduler scheduler-standby controller-manager controller-manager-standby \
-  cloud-controller-manager cloud-controller-manager-standby cloud coredns1 coredns2 ingress metrics-server; do
+  cloud-controller-manager cloud-controller-manager-standby cloud coredns1 coredns2 ingress metrics-server chaos; do
   replace "$service"
 done
 for node in node1 node2 node3; do

@@ -22,6 +22,8 @@ export interface ComposeCluster {
   /** Cuts a service's container off the network; `reconnect` plugs it in again. Those in its network namespace are cut off with it. */
   disconnect(service: string): Promise<void>;
   reconnect(service: string): Promise<void>;
+  /** What `orrery chaos --kubeconfig` prints. */
+  chaos(...args: string[]): Promise<string>;
   /** Runs a program in the container of a service; its output. */
   exec(service: string, command: readonly string[]): Promise<string>;
   /** Runs a script of the shell in a container of its own on the cluster's network, as root with the capability to set routes; its output. */
@@ -51,16 +53,23 @@ interface Settings {
   readonly OUT: string;
   readonly SOURCE: string;
   readonly COMPOSE_PROFILES: ComposeProfile;
+  /** Of the engine, for the chaos controller. */
+  readonly DOCKER_SOCKET: string;
 }
 
-export type ComposeProfile = 'full' | 'full,real' | 'small';
+export type ComposeProfile = 'full' | 'full,chaos' | 'full,real,chaos' | 'small';
 
 const realImage = 'orrery-real:local';
 const pauseImage = 'registry.k8s.io/pause:3.10';
 /** The one image that is there without a registry: a shell, and a server that answers `/healthz` on the port that `-m` names. */
 export const realTestImage = 'nats:2.10-alpine';
 
-async function chooseSettings(out: string, profile: ComposeProfile): Promise<Settings> {
+/** Where the engine listens on this machine. */
+function socketOf(host: string | undefined): string {
+  return host?.startsWith('unix://') ? host.slice('unix://'.length) : '/var/run/docker.sock';
+}
+
+async function chooseSettings({ out, profile, engine }: { out: string; profile: ComposeProfile; engine: DockerEngine }): Promise<Settings> {
   const single = await freeRange(21_000 + (process.pid % 1000), 3);
   const nodePorts = await freeRange(single + 3, rangeSize);
   const balancers = await freeRange(nodePorts + rangeSize, rangeSize);
@@ -68,7 +77,7 @@ async function chooseSettings(out: string, profile: ComposeProfile): Promise<Set
   const [API_PORT = '', HTTP_PORT = '', HTTPS_PORT = ''] = [0, 1, 2].map((i) => String(single + i));
   // Apart from what else the engine has, and from the ranges of pods and services.
   const NETWORK = `10.${150 + (process.pid % 64)}.${(process.pid >> 6) % 256}`;
-  return { API_PORT, HTTP_PORT, HTTPS_PORT, NETWORK, NODE_PORTS: range(nodePorts), LB_PORTS: range(balancers), OUT: out, SOURCE: 'prebuilt', COMPOSE_PROFILES: profile };
+  return { API_PORT, HTTP_PORT, HTTPS_PORT, NETWORK, NODE_PORTS: range(nodePorts), LB_PORTS: range(balancers), OUT: out, SOURCE: 'prebuilt', COMPOSE_PROFILES: profile, DOCKER_SOCKET: socketOf(engine.env['DOCKER_HOST'] ?? process.env['DOCKER_HOST']) };
 }
 
 interface Compose {
@@ -97,7 +106,7 @@ function build(env: Readonly<Record<string, string>>, { tag = 'orrery:local', ta
 }
 
 async function makeImages(env: Readonly<Record<string, string>>, profile: ComposeProfile): Promise<void> {
-  const isReal = profile === 'full,real';
+  const isReal = profile.split(',').includes('real');
   if (!existsSync(join(infra, '../dist/apps/apiserver/main.js'))) throw new Error('the components are not built: npm run build');
   await succeed('base-image.sh', runCommand(join(infra, 'base-image.sh'), [], { env: { ...env, ...(isReal ? { REAL: '1' } : {}) }, timeoutMs: 180_000 }));
   await succeed('docker build', build(env));
@@ -129,7 +138,7 @@ export async function startComposeCluster({ profile = 'full' }: { profile?: Comp
   const out = join(home, 'out');
   mkdirSync(out);
   const engine: DockerEngine = await startEngine();
-  const settings = await chooseSettings(out, profile);
+  const settings = await chooseSettings({ out, profile, engine });
   const env = { ...engine.env, ...settings };
   const project = `orrery-test-${process.pid}`;
   const compose = await composeCommand(env, project);
@@ -155,6 +164,7 @@ export async function startComposeCluster({ profile = 'full' }: { profile?: Comp
       const address = addresses.get(service);
       await docker('network', 'connect', '--alias', service, ...(address ? ['--ip', address] : []), network, await idOf(service));
     },
+    chaos: (...args) => succeed(`orrery chaos ${args.join(' ')}`, runCommand(process.execPath, [join(infra, '../dist/apps/cli/main.js'), 'chaos', '--kubeconfig', cluster.kubeconfig, ...args], { env: { HOME: home }, timeoutMs: 120_000 })),
     exec: async (service, command) => docker('exec', await idOf(service), ...command),
     beside: (script) => docker('run', '--rm', '--network', network, '--cap-drop', 'ALL', '--cap-add', 'NET_ADMIN', '--user', '0:0', '--entrypoint', 'sh', 'orrery:local', '-c', script),
     async giveImages(service) {

@@ -20,7 +20,7 @@ const noReal = noContainerd();
 
 let cluster: ComposeCluster;
 beforeAll(async () => {
-  cluster = await startComposeCluster({ profile: noReal ? 'full' : 'full,real' });
+  cluster = await startComposeCluster({ profile: noReal ? 'full,chaos' : 'full,real,chaos' });
 });
 afterAll(() => cluster?.destroy());
 afterEach(async ({ task }) => {
@@ -111,6 +111,34 @@ describe('the network of pods in the compose layout', () => {
     }
     const { kubectl } = cluster.world('kubectl');
     await eventually(async () => expect((await kubectl.run(['exec', 'client', ...ns, '--', 'wget', '-qO-', '-T', '5', 'http://server/hostname'])).stdout).toBe('server'), { what: 'pods reach each other', withinMs: 90_000, everyMs: 500 });
+  });
+});
+
+describe('experiments in the compose layout', () => {
+  const image = 'registry.k8s.io/e2e-test-images/agnhost:2.53';
+
+  it('are carried out by the chaos controller, which tells of them', async () => {
+    const { kubectl } = cluster.world('kubectl');
+    await kubectl.ok(['run', 'victim', '--image', image, '--overrides={"spec":{"nodeName":"node2"}}', '--', 'netexec']);
+    await kubectl.ok(['wait', '--for=condition=Ready', 'pod/victim', '--timeout=90s'], { timeoutMs: 100_000 });
+    const url = `http://${(await kubectl.ok(['get', 'pod', 'victim', '-o', 'jsonpath={.status.podIP}'])).trim()}:8080/hostname`;
+    const reach = (): Promise<string> => cluster.exec('node1-kube-proxy', fetchAll([url]));
+    await eventually(async () => expect(await reach()).toBe('victim\n'), { what: 'node1 reaches the pod', withinMs: 90_000, everyMs: 500 });
+
+    // Requests arrive, answers do not.
+    expect(await cluster.chaos('inject', 'partition', 'node2', 'node1', '--one-way', '--name', 'cut')).toContain('struck node2 → node1');
+    expect(await reach()).toBe('TimeoutError\n');
+    expect(await cluster.chaos('stop', 'cut')).toBe('cut stopped\n');
+    await eventually(async () => expect(await reach()).toBe('victim\n'), { what: 'node1 reaches the pod again', withinMs: 90_000, everyMs: 500 });
+
+    expect(await cluster.chaos('inject', 'kill', 'kubelet-node2', '--name', 'dead')).toContain('struck kubelet-node2');
+    const refused = { apiVersion: 'chaos.orrery.dev/v1', kind: 'Experiment', metadata: { name: 'none' }, spec: { fault: { verb: 'pause' }, selector: { components: ['etcd'] } } };
+    await kubectl.ok(['create', '-f', '-'], { input: JSON.stringify(refused) });
+    const phases = (): Promise<string> => kubectl.ok(['get', 'experiments', '-o', 'jsonpath={range .items[*]}{.metadata.name} {.status.phase},{end}']);
+    await eventually(async () => expect(await phases()).toBe('cut Stopped,dead Completed,none Failed,'), { what: 'the experiments are over', withinMs: 120_000, everyMs: 500 });
+    expect(await cluster.chaos('report')).toMatch(/partition node2 → node1 {2}\[cut\]\n +struck: node2 → node1\n +lasted/);
+    await kubectl.ok(['delete', 'experiments', '--all']);
+    await kubectl.ok(['delete', 'pod', 'victim', '--grace-period=1', '--timeout=60s'], { timeoutMs: 70_000 });
   });
 });
 

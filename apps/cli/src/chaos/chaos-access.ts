@@ -26,6 +26,8 @@ export interface ChaosAccess {
   /** Ends faults at once, whether or not the API server answers; all without names. Resolves to what was ended; nothing where only the API server leads there. */
   end(names: readonly string[] | undefined): Promise<string[]>;
   report(): Promise<ChaosReport>;
+  /** So long the API server may take to learn that experiments are stopped. */
+  readonly stopPatienceMs: number;
   /** Where to look when nothing happens. */
   readonly hint: string;
 }
@@ -55,6 +57,8 @@ function ownCluster(dataDir: string | undefined): ChaosAccess {
       return told((await api.get(Experiments, { name })).status);
     },
     end: async (names) => ((await askCluster(control, { path: '/chaos', body: { action: 'end', ...(names ? { names } : {}) } })) as { ended: string[] }).ended,
+    // What was in force is ended by then: a server that stands still is not waited for.
+    stopPatienceMs: 3_000,
     hint: 'see `orrery logs chaos-controller`',
   };
 }
@@ -95,6 +99,7 @@ function anyCluster(kubeconfig: string): ChaosAccess {
       const injections = (await listed()).flatMap(records).sort((a, b) => a.startedMs - b.startedMs);
       return { cluster: loadKubeconfig(kubeconfig).server, madeMs: Date.now(), injections, disturbances: [] };
     },
+    stopPatienceMs: 60_000,
     hint: 'does the chaos controller run? In compose: `docker compose -f infra/compose.yaml logs chaos`',
   };
 }

@@ -16,8 +16,6 @@ interface ChaosOptions {
 /** So long the controller may take to act. */
 const patienceMs = 60_000;
 const lookEveryMs = 100;
-/** An API server that stands still is not waited for. */
-const stopPatienceMs = 3_000;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -90,7 +88,7 @@ async function stop(options: ChaosOptions, names: readonly string[], all: boolea
     for (const name of wanted) await cluster.api.patch(Experiments, { name }, { spec: { stop: true } }, { type: 'application/merge-patch+json' });
     return [...wanted];
   };
-  const late = pause(stopPatienceMs).then((): never => {
+  const late = pause(cluster.stopPatienceMs).then((): never => {
     throw new Error('the API server does not answer');
   });
   try {
