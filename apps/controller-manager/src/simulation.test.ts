@@ -1,5 +1,5 @@
 import { createHash, createHmac } from 'node:crypto';
-import { Nodes, PersistentVolumes, Pods, ReplicaSets, StatefulSets, VolumeAttachments } from '@orrery/api';
+import { Nodes, PersistentVolumes, Pods, ReplicaSets, ResourceSlices, StatefulSets, VolumeAttachments } from '@orrery/api';
 import type { Pod, ReplicaSet } from '@orrery/api/types';
 import type { KubeObject, ResourceRef } from '@orrery/apimachinery';
 import { beforeAll, expect, test, vi } from 'vitest';
@@ -67,6 +67,7 @@ test.each<[string, Sabotage, RegExp, chores?: boolean]>([
   ['does not tell the state of StatefulSets', (link) => ({ ...link, update: async (resource, object, options) => (isAbout(resource, StatefulSets) ? object : link.update(resource, object, options)) }), /generation not observed/],
   ['gives every node the same range', (link) => ({ ...link, patch: (resource, key, patch, options) => link.patch(resource, key, isAbout(resource, Nodes) ? sameRange(patch) : patch, options) }), /ranges 10/, true],
   ['never detaches a disk', (link) => ({ ...link, delete: async (resource, key, options) => (isAbout(resource, VolumeAttachments) ? undefined : link.delete(resource, key, options)) }), /attached to/, true],
+  ['does not see that devices break', seeing(ResourceSlices, ({ spec, ...slice }) => ({ ...slice, spec: { ...spec, devices: spec?.devices?.map(({ taints: _taints, ...device }) => device) } as typeof spec })), /keeps a broken device/, true],
   ['attaches a disk wherever it is wanted', seeing(PersistentVolumes, (volume) => ({ ...volume, spec: { ...volume.spec, accessModes: ['ReadWriteMany'] } })), /attached to n\d and n\d/, true],
 ])('is caught: a manager that %s', { timeout: 600_000 }, async (_name, sabotage, expected, chores = false) => {
   const found: string[] = [];

@@ -2,7 +2,7 @@ import { ConfigMaps, Pods, Secrets, ServiceAccounts } from '@orrery/api';
 import type { Secret } from '@orrery/api/types';
 import { keyOf } from '@orrery/client';
 import { type AnyController, type ControllerContext, defineController } from '@orrery/controller';
-import { isConflict, isNotFound } from '@orrery/errors';
+import { isNotFound } from '@orrery/errors';
 import { accountNameAnnotation, accountOf, tokenType } from './token-controller.ts';
 
 const dayMs = 86_400_000;
@@ -68,11 +68,12 @@ function listedByAccount({ store }: Pick<ControllerContext, 'store'>, secret: Se
   return account?.secrets?.some((ref) => ref.name === name) ?? false;
 }
 
-async function unlessChanged(promise: Promise<unknown>): Promise<void> {
+/** One that has changed meanwhile is judged anew, and soon. */
+async function unlessGone(promise: Promise<unknown>): Promise<void> {
   try {
     await promise;
   } catch (error) {
-    if (!isNotFound(error) && !isConflict(error)) throw error;
+    if (!isNotFound(error)) throw error;
   }
 }
 
@@ -106,11 +107,11 @@ export function legacyTokenCleaner({ periodMs }: { readonly periodMs: number }):
       for (const secret of planned.invalidate) {
         const { uid, resourceVersion } = secret.metadata ?? {};
         const patch = { metadata: { uid, resourceVersion, labels: { [invalidSinceLabel]: planned.today } } };
-        await unlessChanged(api.patch(Secrets, at(secret), patch, { type: 'application/merge-patch+json' }));
+        await unlessGone(api.patch(Secrets, at(secret), patch, { type: 'application/merge-patch+json' }));
       }
       for (const secret of planned.remove) {
         const { uid = '', resourceVersion = '' } = secret.metadata ?? {};
-        await unlessChanged(api.delete(Secrets, at(secret), { preconditions: { uid, resourceVersion } }));
+        await unlessGone(api.delete(Secrets, at(secret), { preconditions: { uid, resourceVersion } }));
       }
       return { requeueAfterMs: dayMs };
     },

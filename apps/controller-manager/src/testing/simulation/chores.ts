@@ -6,6 +6,7 @@ import type { FakeApi } from '@orrery/client/testing';
 import { controllerOf } from '@orrery/controller';
 import type { Random } from '@orrery/runtime';
 import { isActive } from '../../pods/pod-state.ts';
+import { moreChores } from './more-chores.ts';
 import { type Workload, namespace } from './workloads.ts';
 
 /** The controllers beside those of workloads. */
@@ -13,7 +14,9 @@ export const choreControllers: readonly string[] = [
   ...['namespace', 'serviceaccount', 'root-ca-certificate-publisher', 'token-cleaner', 'bootstrap-signer', 'replicaset', 'deployment', 'job', 'ttl-after-finished', 'garbage-collector', 'pod-garbage-collector'],
   ...['endpoints', 'endpointslice-mirroring', 'resourcequota', 'clusterrole-aggregation', 'persistentvolume-binder', 'persistentvolume-attach-detach', 'persistentvolume-protection', 'persistentvolumeclaim-protection'],
   ...['ephemeral-volume', 'resourceclaim', 'node-ipam', 'node-lifecycle', 'taint-eviction', 'ttl', 'certificatesigningrequest-approving', 'certificatesigningrequest-signing', 'certificatesigningrequest-cleaner'],
-].map((name) => `${name}-controller`);
+  ...['horizontal-pod-autoscaler', 'persistentvolume-expander', 'service-cidr', 'validatingadmissionpolicy-status', 'storageversion-garbage-collector', 'device-taint-eviction'],
+  ...['serviceaccount-token', 'legacy-serviceaccount-token-cleaner', 'volumeattributesclass-protection'],
+].map((name) => `${name}-controller`).concat('local-volume-provisioner');
 
 const unchanged = (): undefined => undefined;
 const when = (wrong: boolean, text: string): string[] => (wrong ? [text] : []);
@@ -80,7 +83,7 @@ function ephemeral(): Workload {
 function devices(): Workload {
   const requests = [{ name: 'r', exactly: { deviceClassName: 'c', allocationMode: 'ExactCount', count: 1 } }];
   const pod = lonePod('device', { resourceClaims: [{ name: 'd', resourceClaimTemplateName: 'template' }] }, (api, found) => {
-    const made = api.objects(ResourceClaims).map(({ metadata }) => metadata?.name);
+    const made = api.objects(ResourceClaims).flatMap(({ metadata }) => (metadata?.name?.startsWith('device-') ? [metadata.name] : []));
     const told = found?.status?.resourceClaimStatuses?.map(({ resourceClaimName }) => resourceClaimName) ?? [];
     return when(made.join() !== told.join() || told.length !== (found ? 1 : 0), `claims ${made.join()}, the pod was told of ${told.join()}`);
   });
@@ -199,6 +202,6 @@ function tokens(): Workload {
 
 /** Some of what other controllers do, in a cluster of so many nodes. */
 export function drawChores(random: Random, nodes: number): Workload[] {
-  const makers: (() => Workload)[] = [claims, disk, ephemeral, devices, quota, mirror, aggregated, newNodes, () => silence(nodes), finishedJob, basics, certificate, tokens];
+  const makers: (() => Workload)[] = [claims, disk, ephemeral, devices, quota, mirror, aggregated, newNodes, () => silence(nodes), finishedJob, basics, certificate, tokens, ...moreChores];
   return Array.from({ length: 4 }, () => makers.splice(random.int(makers.length), 1).map((make) => make())).flat();
 }

@@ -45,6 +45,8 @@ export class Invariants {
 
   check(write: Write): void {
     const { after, before, resource, verb } = write;
+    // An autoscaler changes what the Deployment's own controller may not know yet.
+    if (same(resource, Deployments) && before && after && replicasOf(before as Deployment) !== replicasOf(after as Deployment)) this.changing(before);
     if (same(resource, ReplicaSets) && before) {
       const uid = before.metadata?.uid ?? '';
       this.sizes.set(uid, [...(this.sizes.get(uid) ?? []), { size: replicasOf(before as ReplicaSet), untilMs: this.clock.monotonic() }]);

@@ -13,10 +13,12 @@ export interface Workload {
   readonly object: KubeObject;
   /** What goes with it, and is made after it. */
   readonly companions?: readonly { readonly resource: ResourceRef; readonly object: KubeObject }[];
+  /** What was there before everything else, exactly as it is written here. */
+  readonly seeds?: readonly { readonly resource: ResourceRef; readonly object: KubeObject }[];
   /** Nodes that fall silent half-way. */
   readonly silent?: readonly string[];
-  /** A change a user makes, as a merge patch; undefined when the user has none in mind. */
-  change(random: Random): object | undefined;
+  /** A change a user makes to what it is now, as a merge patch; undefined when the user has none in mind. */
+  change(random: Random, now: KubeObject): object | undefined;
   /** What is not as the spec says; empty when all is. */
   wrong(api: FakeApi): string[];
 }

@@ -7,11 +7,13 @@ import { isAlreadyExists } from '@orrery/errors';
 import { type Clock, type Env, type Random, VirtualClock, createMetrics, seededRandom, silentLogger } from '@orrery/runtime';
 import { type ControllerManager, createControllerManager } from '../../component.ts';
 import type { CertificateSigner } from '../../certificates/signer.ts';
+import type { SecretTokenSigner } from '../../serviceaccount/token-signer.ts';
 import { guardedBy } from '../role-guard.ts';
 import { choreControllers, drawChores } from './chores.ts';
 import { Invariants } from './invariants.ts';
 import { type Link, type Write, createLink } from './link.ts';
 import { Machines } from './machines.ts';
+import { withAutoscaling } from './more-chores.ts';
 import { type Workload, drawWorkloads, namespace } from './workloads.ts';
 
 const workloadControllers = ['namespace', 'replicaset', 'deployment', 'daemonset', 'statefulset', 'job', 'cronjob', 'garbage-collector', 'disruption', 'pod-garbage-collector', 'endpointslice'].map((name) => `${name}-controller`);
@@ -39,6 +41,9 @@ const signer: CertificateSigner = {
   sign: (request) => `certificate of ${request}`,
 };
 
+/** Plays the key of service account tokens. */
+const tokenSigner: SecretTokenSigner = { sign: ({ secret }) => Promise.resolve(`token of ${secret}`) };
+
 /** How long users and faults are at work, and how long all may then take to be as it should. */
 const troubledMs = 150_000;
 const settleMs = 900_000;
@@ -53,6 +58,7 @@ export class World {
   readonly writes: Write[] = [];
   private readonly options: WorldOptions;
   private readonly machines: Machines;
+  private readonly truth: FakeApi;
   private processes: Process[] = [];
   private born = 0;
   private troubled = true;
@@ -63,6 +69,7 @@ export class World {
     this.options = options;
     this.random = seededRandom(options.seed);
     this.api = createFakeApi({ clock: this.clock, random: seededRandom(options.seed + 1), admit: (resource, object) => (resource.resource === 'subjectaccessreviews' ? ({ ...object, status: { allowed: true } } as typeof object) : object) });
+    this.truth = options.chores ? withAutoscaling(this.api, this.clock) : this.api;
     this.invariants = new Invariants({ api: this.api, clock: this.clock });
     this.rate = [0, 0.03, 0.1, 0.25][this.random.int(4)] ?? 0;
     this.mishapRate = this.random.int(2) ? 0 : 0.003;
@@ -74,6 +81,7 @@ export class World {
   /** Lives through the troubled time, then waits until all is as it should. Returns what is wrong. */
   async run(): Promise<string[]> {
     await this.api.create(Namespaces, { metadata: { name: namespace } });
+    for (const { seeds = [] } of this.workloads) for (const { object, resource } of seeds) this.api.seed(resource, object);
     for (let i = 0; i < 2; i++) this.spawn();
     for (const { companions = [], object, resource } of this.workloads) for (const one of [...companions, { object, resource }]) await this.api.create(one.resource, one.object).catch(ignoreExisting);
     while (this.clock.monotonic() < troubledMs) {
@@ -97,13 +105,13 @@ export class World {
       this.writes.push(write);
       this.invariants.check(write);
     };
-    const link = createLink({ clock: this.clock, random: seededRandom(seed), truth: this.api, trouble: () => (this.troubled ? this.rate : 0), onWrite });
+    const link = createLink({ clock: this.clock, random: seededRandom(seed), truth: this.truth, trouble: () => (this.troubled ? this.rate : 0), onWrite });
     const process = { skewMs: 0 };
     const clock: Clock = { ...bound(this.clock), now: () => this.clock.now() + process.skewMs };
     const env: Env = { clock, random: seededRandom(seed + 500), log: silentLogger, metrics: createMetrics() };
     const api = this.options.sabotage?.(link) ?? link;
     const apiAs = (account: string): ApiClient => guardedBy(account, api, (what) => void this.invariants.violations.push(what));
-    const manager = createControllerManager(env, { api, apiAs, identity: `m${this.born}`, rootCaPem: 'PEM', signer }, { controllers: [...(this.options.chores ? choreControllers : workloadControllers)] });
+    const manager = createControllerManager(env, { api, apiAs, identity: `m${this.born}`, rootCaPem: 'PEM', signer, tokenSigner }, { controllers: [...(this.options.chores ? choreControllers : workloadControllers)], legacyServiceAccountTokenCleanUpPeriod: '240h' });
     void manager.start().catch(() => undefined);
     this.processes.push(Object.assign(process, { manager, link }));
   }
@@ -132,11 +140,11 @@ export class World {
 
   private async userChanges(): Promise<void> {
     const workload = this.workloads[this.random.int(this.workloads.length)];
-    const patch = workload?.change(this.random);
-    if (!workload || !patch) return;
+    if (!workload) return;
     const key = keyOfWorkload(workload);
     const before = this.api.find(workload.resource, key.name, key.namespace);
-    if (!before) return;
+    const patch = before && workload.change(this.random, before);
+    if (!before || !patch) return;
     this.invariants.changing(before);
     await this.api.patch(workload.resource, key, patch, { type: 'application/merge-patch+json' });
   }
@@ -172,6 +180,8 @@ export class World {
     await this.api.delete(Namespaces, { name: namespace });
     for (let i = 0; i < 36 && this.api.find(Namespaces, namespace); i++) await this.live(5_000);
     const left = this.api.find(Namespaces, namespace) ? [`the namespace stays: ${JSON.stringify(this.api.find(Namespaces, namespace)?.status?.conditions?.filter(({ status }) => status === 'True'))}`] : [];
+    // Data of volumes is deleted by pods, which end soon.
+    for (let i = 0; i < 24 && this.api.objects(Pods).length; i++) await this.live(5_000);
     return [...orphans, ...left, ...this.api.objects(Pods).map((pod) => `pod ${pod.metadata?.name} is left`)];
   }
 
