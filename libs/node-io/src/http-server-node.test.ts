@@ -5,6 +5,7 @@ import { type ClientHttp2Session, type IncomingHttpHeaders, type OutgoingHttpHea
 import { type Socket, connect as dial } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect as dialTls } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ByteSink, HttpHandler, HttpRequest, HttpServer } from './http-server.ts';
 import { serveHttp } from './http-server-node.ts';
@@ -165,6 +166,20 @@ describe('over HTTP/1.1', () => {
     const url = `http://127.0.0.1:${server.port}`;
     expect((await fetchOver(agent, `${url}/`)).headers.connection).toBe('keep-alive');
     expect((await fetchOver(agent, `${url}/last`)).headers.connection).toBe('close');
+  });
+
+  it.each([false, true])('takes long headers, and tells who speaks something else (TLS: %s)', async (tls) => {
+    const { server } = await serve({ tls });
+    const speak = async (text: string): Promise<string> => {
+      const socket = tls ? dialTls({ port: server.port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] }) : dial(server.port, '127.0.0.1');
+      socket.on('error', () => undefined).end(text);
+      const chunks: Buffer[] = [];
+      for await (const chunk of socket) chunks.push(chunk as Buffer);
+      return Buffer.concat(chunks).toString();
+    };
+    const long = 'x'.repeat(500_000);
+    expect(await speak(`GET /?a=${long} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`)).toMatch(/^HTTP\/1.1 200 OK/);
+    expect(await speak('FOO / HTTP/1.1\r\nhost: x\r\n\r\n')).toMatch(/^HTTP\/1.1 400 Bad Request/);
   });
 });
 

@@ -8,6 +8,8 @@ import { onStream } from './http2-exchange.ts';
 import type { HttpHandler, HttpServer, HttpServerOptions, RawSocket } from './http-server.ts';
 
 const nothing = Buffer.alloc(0);
+/** As Go's servers: long selectors and tokens fit. */
+const maxHeaderSize = 1024 * 1024;
 
 function rawSocket(socket: Duplex, head: Buffer): RawSocket {
   if (head.length) socket.unshift(head);
@@ -47,12 +49,23 @@ function onUpgrade(handler: HttpHandler) {
   };
 }
 
+/** What is no HTTP is told so, in the words of Go's servers; to who is gone nothing. */
+function refuse(error: Error & { code?: string }, socket: Duplex): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
+  socket.on('error', () => undefined);
+  socket.end(`HTTP/1.1 ${status}\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n\r\n${status}`, () => socket.destroy());
+}
+
 function secureContext(tls: { cert: string; key: string; clientCa?: string }) {
   return { cert: tls.cert, key: tls.key, ...(tls.clientCa ? { ca: tls.clientCa } : {}) };
 }
 
 function buildServer({ handler, tls }: HttpServerOptions): Server | Http2SecureServer {
-  if (!tls) return createServer(onRequest(handler));
+  if (!tls) return createServer({ maxHeaderSize }, onRequest(handler));
   const server = createSecureServer({
     ...secureContext(tls),
     allowHTTP1: true,
@@ -64,7 +77,8 @@ function buildServer({ handler, tls }: HttpServerOptions): Server | Http2SecureS
   server.on('request', onRequest(handler) as never);
   server.removeAllListeners('stream');
   server.on('stream', onStream(handler));
-  return server;
+  // Of the connections that speak HTTP/1.1; it is no option of this server.
+  return Object.assign(server, { maxHeaderSize });
 }
 
 /** Takes connections that someone else has accepted (`emit('connection', socket)`), one request each. */
@@ -92,7 +106,7 @@ export async function serveHttp(options: HttpServerOptions): Promise<HttpServer>
   });
   server.on('upgrade', onUpgrade(options.handler));
   server.on('tlsClientError', () => options.onTlsError?.());
-  server.on('clientError', (_error: Error, socket: Duplex) => socket.destroy());
+  server.on('clientError', refuse);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(options.port, options.host, () => resolve());
