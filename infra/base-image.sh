@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the images that infra/Dockerfile and infra/compose.yaml start from, under their usual names, on a machine that
-# cannot pull any: node from this repository's packages, nats-server, a shell, sleep, nft, ip and conntrack from this machine, with the
-# libraries they need. Does nothing for an image that is there or can be pulled.
+# cannot pull any: node from this repository's packages, nats-server, a shell, sleep, nft, ip, conntrack and (where it is) iptables from this machine,
+# with the libraries they need. Does nothing for an image that is there or can be pulled.
 #   DOCKER=docker infra/base-image.sh
 #   REAL=1 infra/base-image.sh            # also with what a node of containerd needs (profile real)
 set -euo pipefail
@@ -22,6 +22,20 @@ add() {
   { ldd "$program" 2>/dev/null || true; } | { grep -o '/[^ ]*' || true; } | while read -r library; do
     install -D -m 0755 "$library" "$rootfs$library"
   done
+}
+
+# iptables (its nft back end) with its extensions, where this machine has it: kube-proxy falls back to nftables without.
+add_iptables() {
+  local rootfs="$1" program extensions link
+  program="$(PATH="$PATH:/usr/sbin:/sbin" command -v xtables-nft-multi)" || return 0
+  # It looks for them under /usr, whatever way its libraries are found.
+  extensions="$(dirname "$(ldd "$program" | awk '$1 ~ /^libxtables/ { print $3 }')")/xtables"
+  extensions="/usr${extensions#/usr}"
+  [ -d "$extensions" ] || return 0
+  add "$rootfs" "$program" /usr/sbin/xtables-nft-multi
+  mkdir -p "$rootfs$extensions"
+  cp "$extensions"/*.so "$rootfs$extensions/"
+  for link in iptables iptables-restore iptables-save ip6tables ip6tables-restore ip6tables-save; do ln -sf xtables-nft-multi "$rootfs/usr/sbin/$link"; done
 }
 
 skeleton() {
@@ -58,6 +72,7 @@ make_node() {
     path="$(PATH="$PATH:/usr/sbin:/sbin" command -v "$tool")" || { echo "$tool is needed to make $name: apt-get install nftables iproute2 conntrack" >&2; exit 1; }
     add "$rootfs" "$path" "/usr/sbin/$tool"
   done
+  add_iptables "$rootfs"
   if [ -n "${REAL:-}" ]; then
     for tool in containerd containerd-shim-runc-v2 runc ctr mount flock sed cut cat basename mkdir rm ln ls grep mv cp id hostname env; do
       path="$(PATH="$PATH:/usr/sbin:/sbin" command -v "$tool")" || { echo "$tool is needed for the profile real: apt-get install containerd runc" >&2; exit 1; }

@@ -19,7 +19,7 @@ export const kubeProxySchema = {
   nodeportAddresses: { type: 'list', default: [], help: 'addresses or ranges on which node ports answer, primary or all' },
   masqueradeAll: { type: 'boolean', default: false, help: 'endpoints see the node as the client of every cluster IP' },
   masqueradeBit: { type: 'number', default: -1, help: 'bit of the packet mark for masquerading (14)' },
-  iptablesLocalhostNodePorts: { type: 'boolean', default: true, help: 'with mode iptables node ports answer on 127.0.0.1 too, unless --nodeport-addresses names others' },
+  iptablesLocalhostNodeports: { type: 'boolean', default: true, help: 'with mode iptables node ports answer on 127.0.0.1 too, unless --nodeport-addresses names others' },
   ipvsScheduler: { type: 'string', default: '', help: 'rr (default), wrr, lc, wlc, sh, dh, sed, nq …' },
   ipvsStrictArp: { type: 'boolean', default: false, help: 'the node answers ARP only for addresses of the device that was asked' },
   ipvsExcludeCidrs: { type: 'list', default: [], help: "ranges whose virtual servers are somebody else's" },
