@@ -200,6 +200,14 @@ describe('instances', () => {
     expect([reply.code, reply.body.message]).toEqual([code, message]);
   });
 
+  it('stay what they are under patches, at every version', async () => {
+    const patch = (path: string, body: object): Promise<Reply> => call('PATCH', path, { type: 'application/merge-patch+json', body });
+    const other = await patch(`${crontabs}/fast`, { kind: 'Other' });
+    expect([other.code, other.body.message]).toEqual([422, 'Other.stable.example.com "fast" is invalid: kind: Invalid value: "Other": must be CronTab']);
+    const old = await patch('/apis/stable.example.com/v1beta1/namespaces/default/crontabs/fast', { metadata: { labels: { a: 'b' } } });
+    expect([old.code, old.body.apiVersion]).toEqual([200, 'stable.example.com/v1beta1']);
+  });
+
   it('are applied by field', async () => {
     const apply = (manager: string, replicas: number): Promise<Reply> =>
       call('PATCH', `${crontabs}/ssa?fieldManager=${manager}`, { type: 'application/apply-patch+yaml', body: JSON.stringify(crontab('ssa', { replicas })) });

@@ -75,6 +75,8 @@ describe('failures', () => {
     ['application/strategic-merge-patch+json', { data: { a: 1 } }, 'patch: Invalid value: "map[data:map[a:1]]": unrecognized type: string'],
     ['application/strategic-merge-patch+json', { data: 'x' }, 'patch: Invalid value: "map[data:x]": cannot restore map from string'],
     ['application/merge-patch+json', { data: { a: 1 } }, 'json: cannot unmarshal number into Go struct field ConfigMap.data of type string'],
+    ['application/merge-patch+json', { kind: 'Secret' }, ': converting (v1.Secret) to (core.ConfigMap): unknown conversion'],
+    ['application/json-patch+json', [{ op: 'replace', path: '/apiVersion', value: 'v9' }], ': no kind "ConfigMap" is registered for version "v9" in scheme'],
     ['application/json-patch+json', [{ op: 'test', path: '/data/a', value: 9 }], 'the server rejected our request due to an error in our request'],
   ])('a patch that fits no object: %s', async (type, body, message) => {
     await send('POST', configMaps, { body: { metadata: { name: 'patched' }, data: { a: 'b' } } });

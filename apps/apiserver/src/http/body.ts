@@ -1,6 +1,7 @@
 import { DecodeError, type FieldValidation, type KindDescriptor, decodeFailure, decodeParsed, decodeProtobuf, definitionFor, parseBody, parseYaml, schemaOf } from '@orrery/api';
 import { type KubeObject, type ObjectSchema, type ParsedJson, formatApiVersion, isRecord, parseApiVersion } from '@orrery/apimachinery';
 import { StatusError, badRequest, unsupportedMediaType } from '@orrery/errors';
+import { whyNot } from '../registry/other-kind.ts';
 import { checkCustomKind, checkTypeMeta } from './custom-body.ts';
 
 /** What a body must be: a kind and the schema of its fields. */
@@ -66,10 +67,6 @@ function decodeWire(body: Buffer, expected: ExpectedKind): DecodedBody {
   return { object: object as KubeObject, warnings: [] };
 }
 
-function goPackage(group: string): string {
-  return group === '' ? 'core' : (group.split('.')[0] ?? '');
-}
-
 /** A body may leave out kind and apiVersion, but not name others. */
 function checkKind(value: unknown, expected: ExpectedKind): void {
   if (!isRecord(value)) return;
@@ -83,10 +80,7 @@ function checkKind(value: unknown, expected: ExpectedKind): void {
   }
   if (given === wanted && named === expected.kind) return;
   const { version } = parseApiVersion(given);
-  const known = definitionFor(given, named) !== undefined;
-  const why = known
-    ? `converting (${version}.${named}) to (${goPackage(expected.group)}.${expected.kind}): unknown conversion`
-    : `no kind ${JSON.stringify(named)} is registered for version ${JSON.stringify(given)} in scheme "pkg/api/legacyscheme/scheme.go:30"`;
+  const why = whyNot({ apiVersion: given, kind: named }, expected);
   throw badRequest(`${named} in version ${JSON.stringify(version)} cannot be handled as a ${expected.kind}: ${why}`);
 }
 

@@ -3,6 +3,7 @@ import { ApplyError, type KubeObject, type ObjectSchema, PatchError, applyPatch 
 import { StatusError, badRequest, conflict, fieldError, invalid, tooLarge, unsupportedMediaType } from '@orrery/errors';
 import { conversionsOf } from './conversions.ts';
 import { ownership } from './managed-fields.ts';
+import { checkCustomType, madeAnother } from './other-kind.ts';
 import type { Registry, RequestScope, WriteOptions } from './registry.ts';
 import { type UpdateResult, updateWith } from './update.ts';
 
@@ -62,6 +63,8 @@ export interface PatchTarget {
   readonly scope: Pick<RequestScope, 'warn'>;
   /** Only metadata and status can change: whatever else is as it was may be shared with the current object. */
   readonly keepsRest?: boolean;
+  /** What the object is, and stays. */
+  readonly kind?: { readonly group: string; readonly version: string; readonly kind: string };
 }
 
 /** What is worked on of an object whose status changes. */
@@ -86,6 +89,15 @@ function settle(input: PatchInput, target: PatchTarget, found: readonly string[]
   for (const text of problems) target.scope.warn(text);
 }
 
+/** A strategic merge goes on from maps, which upstream takes for what was patched whatever they say. */
+function checkKind(patched: unknown, current: KubeObject, { input, kind, schema }: Pick<PatchTarget, 'kind' | 'schema'> & { input: PatchInput }): void {
+  if (!kind || input.type === 'application/strategic-merge-patch+json' || !isRecord(patched)) return;
+  if (patched['kind'] === current.kind && patched['apiVersion'] === current.apiVersion) return;
+  if (schema.isCustom) return checkCustomType(patched as KubeObject, kind);
+  const why = madeAnother(patched, kind);
+  if (why !== undefined) throw new DecodeError(why);
+}
+
 /** The patched object, decoded as if it had been sent. Throws 400, 413, 422 and 500 in upstream's words. */
 export function applyPatch(current: KubeObject, input: PatchInput, target: PatchTarget): KubeObject {
   const apply = appliers[input.type];
@@ -93,6 +105,7 @@ export function applyPatch(current: KubeObject, input: PatchInput, target: Patch
   let patched: unknown;
   try {
     patched = apply(current, input, target.schema);
+    checkKind(patched, current, { input, kind: target.kind, schema: target.schema });
     const { schema, keepsRest } = target;
     const mode = input.mode === 'Ignore' ? 'Ignore' : 'Warn';
     const { object, warnings } = keepsRest && isRecord(patched) ? decodeChanged(patched, current, { schema, mode, changing }) : decodeValue(patched, schema, mode);
@@ -156,6 +169,6 @@ export async function patch(registry: Registry, scope: RequestScope, input: Patc
     options: input.options,
     createIfAbsent: false,
     unconditional: true,
-    transform: (current) => applyPatch(current as KubeObject, input, { schema, scope, keepsRest: scope.info.subresource === 'status' }),
+    transform: (current) => applyPatch(current as KubeObject, input, { schema, scope, kind, keepsRest: scope.info.subresource === 'status' }),
   });
 }
