@@ -1,4 +1,5 @@
-import { createServer, request } from 'node:http';
+import { Agent, createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { createFabric } from '@orrery/vnet';
 import { duplexOverConn, ensurePki, managedNginx, nginxInstalled } from '@orrery/node-io';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -25,15 +26,15 @@ const secrets = { users: { data: { auth: btoa('ann:{PLAIN}pw\n') } } };
 
 it('renders a configuration from a table, always the same', () => {
   const backends = world(rich, { endpoints, secrets });
-  const input = { table: buildTable(backends, controller), global: readGlobal({ 'hide-headers': 'server' }).settings, backends, address: ({ ip, port }: { ip: string; port: number }) => `${ip}:${port}`, host: '127.0.0.1', httpPort: 80, httpsPort: 443, dir: '/d', user: '' };
+  const input = { table: buildTable(backends, controller), global: readGlobal({ 'hide-headers': 'server' }).settings, backends, address: (endpoint: { ip: string; port: number } | undefined) => (endpoint ? `${endpoint.ip}:${endpoint.port}` : '127.0.0.1:1'), host: '127.0.0.1', httpPort: 80, httpsPort: 443, generation: 3, dir: '/d', user: '' };
   const files = renderNginx(input);
   expect(renderNginx(input)).toEqual(files);
   expect(files.get('passwords/d-users')).toBe('ann:{PLAIN}pw\n');
   const conf = files.get('nginx.conf') ?? '';
   for (const line of [
-    'upstream d-api-80-sticky-route {', 'server 10.244.0.2:8080 max_fails=0;', 'server_name "shop.test";', 'server_name "~^[^.]+\\.wild\\.test$";', 'location = "/exact" {', 'location "/api/" {', 'location ~* "^/a(/|$)(.*)" {', 'rewrite "(?i)^/a(/|$)(.*)" /$2 break;',
+    'upstream d-api-80-sticky-route {', 'server 10.244.0.2:8080 max_fails=0;', 'server 127.0.0.1:1 max_fails=0 backup;', 'server_name "shop.test";', 'server_name "~^[^.]+\\.wild\\.test$";', 'location = "/exact" {', 'location "/api/" {', 'location ~* "^/a(/|$)(.*)" {', 'rewrite "(?i)^/a(/|$)(.*)" /$2 break;',
     'client_max_body_size 8388608;', 'grpc_pass grpc://d-web-80;', 'return 301 https://new.test$request_uri;', 'limit_req zone=d-shop_rps burst=5000 nodelay;', 'allow 127.0.0.0/8;', 'hash "$request_uri" consistent;', 'proxy_hide_header server;',
-    'return 308 https://$host$request_uri;', 'return 503;', 'server_name www.shop.test;', 'return 404 "default backend - 404";',
+    'return 308 https://$host$request_uri;', 'return 503;', 'server_name www.shop.test;', 'if (-f /d/leaving-3) { set $leaving close; }', 'return 404 "default backend - 404";',
   ]) expect(conf).toContain(line);
   expect(conf).toMatch(/split_clients \$request_id \$canary_[0-9a-f]+_weight \{ 30% d-next-80-sticky-route; \* d-api-80-sticky-route; \}/);
 });
@@ -44,10 +45,10 @@ interface Got {
   readonly location: string | undefined;
 }
 
-function get(address: string, host: string, path: string, headers: Record<string, string> = {}): Promise<Got> {
+function get(address: string, host: string, path: string, headers: Record<string, string> = {}, agent: Agent | false = false): Promise<Got> {
   const [ip = '', port = ''] = address.split(':');
   return new Promise((resolve, reject) => {
-    const call = request({ host: ip, port, path, agent: false, headers: { host, ...headers } }, (reply) => {
+    const call = request({ host: ip, port, path, agent, headers: { host, ...headers } }, (reply) => {
       let text = '';
       reply.on('data', (chunk) => (text += String(chunk)));
       reply.on('end', () => resolve({ status: reply.statusCode ?? 0, text, location: reply.headers.location }));
@@ -71,14 +72,18 @@ describe.skipIf(!nginxInstalled())(`nginx${nginxInstalled() ? '' : ' (not run: n
       const server = createServer((message, response) => response.end(`${n} ${message.url}`));
       node.attach({ ips: [`10.244.0.${n}`] }).stack.listen({ ip: '', port: 8080 }, (conn) => void server.emit('connection', duplexOverConn(conn)));
     }
+    const other = createServer();
+    const taken = await new Promise<number>((resolve) => other.listen(0, '127.0.0.1', () => resolve((other.address() as AddressInfo).port)));
+    stops.push(() => new Promise((resolve) => other.close(resolve)));
     const pki = ensurePki(undefined);
     const errors: string[] = [];
-    const nginx = managedNginx({ host: '127.0.0.1', httpPort: 0, httpsPort: 0, fallbackCertificate: { cert: pki.serverCert, key: pki.serverKey }, dial: (to) => node.hostStack.dial(to), log: (line) => void errors.push(line) });
+    const nginx = managedNginx({ host: '127.0.0.1', httpPort: taken, httpsPort: 0, anyPortIfTaken: true, fallbackCertificate: { cert: pki.serverCert, key: pki.serverKey }, dial: (to) => node.hostStack.dial(to), log: (line) => void errors.push(line) });
     const backends = world(rich, { endpoints, secrets });
     let global = readGlobal({ 'disable-access-log': 'true' }).settings;
     const plane = createNginxPlane({ env, nginx, backends, table: () => buildTable({ ...backends, global }, controller), global: () => global });
     stops.push(() => plane.stop());
     const { http } = await plane.start();
+    expect(http).not.toBe(`127.0.0.1:${taken}`);
     expect(await get(http, 'shop.test', '/x')).toMatchObject({ status: 200, text: expect.stringMatching(/^[23] \/x$/) as string });
     expect(await get(http, 'shop.test', '/api', { 'x-new': 'always' })).toMatchObject({ text: '4 /api' });
     expect(await get(http, 'shop.test', '/api', { 'x-new': 'never' })).toMatchObject({ text: '2 /api' });
@@ -91,17 +96,25 @@ describe.skipIf(!nginxInstalled())(`nginx${nginxInstalled() ? '' : ' (not run: n
     expect(await get(http, 'users.test', '/')).toMatchObject({ status: 401 });
     expect(await get(http, 'users.test', '/', { authorization: `Basic ${btoa('ann:pw')}` })).toMatchObject({ status: 200 });
     let running = true;
-    const statuses = new Set<number | string>();
-    const load = Array.from({ length: 3 }, async () => {
-      while (running) statuses.add(await get(http, 'rewrite.test', '/a').then(({ status }) => status, (error: Error) => error.message));
+    const answers = new Map<number | string, number>();
+    const agent = new Agent({ keepAlive: true });
+    // Some keep their connections, others open one for each request.
+    const load = [agent, agent, agent, agent, false as const, false as const].map(async (kept) => {
+      while (running) {
+        const answer = await get(http, 'rewrite.test', '/a', {}, kept).then(({ status }) => status, (error: Error) => error.message);
+        answers.set(answer, (answers.get(answer) ?? 0) + 1);
+      }
     });
-    endpoints['web'] = ['10.244.0.5'];
-    global = readGlobal({ 'disable-access-log': 'true', 'proxy-body-size': '2m' }).settings;
-    plane.changed();
-    await env.clock.advance(100);
-    await expect.poll(async () => (await get(http, 'rewrite.test', '/a')).text, { timeout: 60_000 }).toBe('5 /');
+    for (const [turn, ip] of ['10.244.0.5', '10.244.0.4', '10.244.0.3', '10.244.0.5'].entries()) {
+      endpoints['web'] = [ip];
+      global = readGlobal({ 'disable-access-log': 'true', 'proxy-body-size': `${turn + 2}m` }).settings;
+      plane.changed();
+      await env.clock.advance(100);
+      await expect.poll(async () => (await get(http, 'rewrite.test', '/a')).text, { timeout: 60_000 }).toBe(`${ip.at(-1)} /`);
+    }
     running = false;
     await Promise.all(load);
-    expect([...statuses]).toEqual([200]);
+    agent.destroy();
+    expect([...answers.keys()]).toEqual([200]);
   });
 });

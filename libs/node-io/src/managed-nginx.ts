@@ -11,6 +11,8 @@ export interface ManagedNginxOptions {
   readonly host: string;
   readonly httpPort: number;
   readonly httpsPort: number;
+  /** Listen on other ports when these are in use. */
+  readonly anyPortIfTaken: boolean;
   /** For names without a certificate of their own; PEM. */
   readonly fallbackCertificate: { readonly cert: string; readonly key: string };
   dial(to: Endpoint): Promise<Conn>;
@@ -20,6 +22,10 @@ export interface ManagedNginxOptions {
 
 /** How long workers that were told to end may still use what leads to endpoints. */
 const lingerMs = 30_000;
+/** How long, times `partTurns`, clients are told to part with workers before these must go. Who is silent for longer may lose a request that it sends at the very moment. */
+const partMs = 50;
+/** Several short waits: a process that stood still in one of them, and its clients with it, has the others. */
+const partTurns = 6;
 const startMs = 30_000;
 const againMs = 1_000;
 
@@ -28,10 +34,15 @@ export function nginxInstalled(): boolean {
   return spawnSync('nginx', ['-v']).error === undefined;
 }
 
-async function freePort(host: string, wanted: number): Promise<number> {
-  if (wanted !== 0) return wanted;
+/** A port that nothing listens on now, the wanted one if that is so. Rejects with EADDRINUSE when it is not and no other will do. */
+async function freePort(host: string, wanted: number, another: boolean): Promise<number> {
   const server = createServer();
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, host, resolve));
+  try {
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(wanted, host, resolve));
+  } catch (error) {
+    if (wanted === 0 || !another || (error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    return freePort(host, 0, false);
+  }
   const { port } = server.address() as AddressInfo;
   await new Promise((resolve) => server.close(resolve));
   return port;
@@ -47,7 +58,18 @@ function accepts(host: string, port: number): Promise<boolean> {
   });
 }
 
-const keyOf = ({ ip, port }: Endpoint): string => `${ip}:${port}`;
+/** The first that takes a connection. Rejects as the last that was asked. */
+async function dialFirst(candidates: readonly Endpoint[], dial: (to: Endpoint) => Promise<Conn>): Promise<Conn> {
+  let failure: unknown = new Error('nobody to dial');
+  for (const to of candidates) {
+    try {
+      return await dial(to);
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw failure;
+}
 
 /** nginx as a child process with a directory of its own. Endpoints of the emulated network are led to it by listeners on this machine. */
 export function managedNginx(options: ManagedNginxOptions) {
@@ -84,21 +106,19 @@ export function managedNginx(options: ManagedNginxOptions) {
     dir,
     user: process.getuid?.() === 0 ? 'nobody nogroup' : '',
     async reserve() {
-      ports = { http: await freePort(host, options.httpPort), https: await freePort(host, options.httpsPort) };
+      ports = { http: await freePort(host, options.httpPort, options.anyPortIfTaken), https: await freePort(host, options.httpsPort, options.anyPortIfTaken) };
       return { host, ...ports };
     },
-    async reach(endpoint: Endpoint): Promise<string> {
-      const key = keyOf(endpoint);
+    async reach(key: string, candidates: () => readonly Endpoint[]): Promise<string> {
       clearTimeout(leaving.get(key));
       leaving.delete(key);
-      const known = ways.get(key) ?? exposeOnHost({ host: '127.0.0.1', port: 0 }, () => dial(endpoint));
+      const known = ways.get(key) ?? exposeOnHost({ host: '127.0.0.1', port: 0 }, () => dialFirst(candidates(), dial));
       ways.set(key, known);
       return (await known).endpoint;
     },
-    keepOnly(endpoints: readonly Endpoint[]): void {
-      const kept = new Set(endpoints.map(keyOf));
+    keepOnly(keys: ReadonlySet<string>): void {
       for (const [key, way] of ways) {
-        if (kept.has(key) || leaving.has(key)) continue;
+        if (keys.has(key) || leaving.has(key)) continue;
         const close = (): void => {
           leaving.delete(key);
           ways.delete(key);
@@ -107,12 +127,16 @@ export function managedNginx(options: ManagedNginxOptions) {
         leaving.set(key, setTimeout(close, lingerMs).unref());
       }
     },
-    async apply(files: ReadonlyMap<string, string>): Promise<void> {
+    async apply(files: ReadonlyMap<string, string>, leaving: string): Promise<void> {
       write(files);
       const test = spawnSync('nginx', ['-t', '-q', '-p', dir, '-c', join(dir, 'nginx.conf')], { encoding: 'utf8' });
       if (test.status !== 0) throw new Error(test.stderr.trim() || test.error?.message || 'nginx -t failed');
-      if (!child || child.exitCode !== null) await start();
-      else child.kill('SIGHUP');
+      if (!child || child.exitCode !== null) return start();
+      const file = join(dir, leaving);
+      writeFileSync(file, '');
+      for (let turn = 0; turn < partTurns; turn++) await new Promise((resolve) => setTimeout(resolve, partMs));
+      child?.kill('SIGHUP');
+      setTimeout(() => rmSync(file, { force: true }), lingerMs).unref();
     },
     async stop(): Promise<void> {
       const running = child;

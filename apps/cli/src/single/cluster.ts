@@ -288,7 +288,7 @@ class SingleCluster implements Cluster {
     const env = this.env('ingress');
     const fallbackCertificate = { cert: this.pki.serverCert, key: this.pki.serverKey };
     if (config.dataPlane === 'nginx' && !nginxInstalled()) throw new UserError('--extra-config ingress.data-plane=nginx needs the program nginx, which is not installed');
-    const nginx = config.dataPlane === 'nginx' ? { nginx: managedNginx({ ...config, fallbackCertificate, dial: (to) => stack.dial(to), log: (line) => env.log.info(line, { program: 'nginx' }) }) } : {};
+    const nginx = config.dataPlane === 'nginx' ? { nginx: managedNginx({ ...config, anyPortIfTaken: true, fallbackCertificate, dial: (to) => stack.dial(to), log: (line) => env.log.info(line, { program: 'nginx' }) }) } : {};
     const proxy = createReverseProxy({
       host: config.host,
       httpPort: config.httpPort,

@@ -1,7 +1,7 @@
 import type { LocationSettings } from '../annotations/settings.ts';
 import type { Location } from '../routing/table.ts';
 import { hasCanary, variableOf } from './canary-maps.ts';
-import { type NginxInput, hasServers, upstreamFor, zoneName } from './input.ts';
+import { type NginxInput, hasServers, leavingHeader, upstreamFor, zoneName } from './input.ts';
 
 function match({ matcher }: Location): string[] {
   const { type, path, regex } = matcher;
@@ -22,7 +22,7 @@ function cors({ cors: settings }: LocationSettings): string[] {
     ...(settings.expose ? [`add_header Access-Control-Expose-Headers "${settings.expose}" always;`] : []),
     `add_header Access-Control-Max-Age ${settings.maxAge} always;`,
   ];
-  return [...origins, ...headers, `if ($request_method = OPTIONS) { ${headers.join(' ')} return 204; }`];
+  return [...origins, ...headers, `if ($request_method = OPTIONS) { ${[...headers, leavingHeader].join(' ')} return 204; }`];
 }
 
 function redirects({ settings, tls }: Location, input: NginxInput): string[] {
@@ -92,6 +92,7 @@ export function locationBody(location: Location, input: NginxInput, files: Map<s
   const { settings } = location;
   const { global } = input;
   const lines = [
+    leavingHeader,
     ...redirects(location, input),
     `client_max_body_size ${settings.bodyLimit};`,
     `limit_req_status ${global.limitReqStatus};`,

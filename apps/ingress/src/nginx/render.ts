@@ -2,7 +2,7 @@ import type { LocationSettings } from '../annotations/settings.ts';
 import { endpointsOf } from '../routing/backends.ts';
 import type { Location } from '../routing/table.ts';
 import { canaryMaps } from './canary-maps.ts';
-import { type NginxInput, fileName, upstreamFor, zoneName } from './input.ts';
+import { type NginxInput, fileName, leavingHeader, leavingServer, upstreamFor, zoneName } from './input.ts';
 import { locationBody } from './location.ts';
 
 /** Contents by path below `dir`; `nginx.conf` among them. */
@@ -26,11 +26,13 @@ function upstreams(input: NginxInput, locations: readonly Location[]): string[] 
   for (const location of locations) {
     for (const [backend, settings] of [[location.backend, location.settings] as const, ...location.alternatives.map((one) => [one.backend, location.settings] as const)]) {
       const name = upstreamFor(backend, settings);
-      const servers = endpointsOf(input.backends, backend, settings.serviceUpstream).flatMap((endpoint) => input.address(endpoint) ?? []);
+      const servers = endpointsOf(input.backends, backend, settings.serviceUpstream).flatMap((endpoint) => input.address(endpoint, backend) ?? []);
       if (out.has(name) || !servers.length) continue;
       const balance = settings.sticky ? [`hash $sticky_${settings.sticky.name} consistent;`] : settings.hashBy ? [`hash "${settings.hashBy}" consistent;`] : [];
+      // For a request that was with one endpoint after the other just as each ended. nginx has none beside a hash.
+      const spare = balance.length ? undefined : input.address(undefined, backend);
       const keep = input.global.keepAliveConnections ? [`keepalive ${input.global.keepAliveConnections};`, `keepalive_timeout ${input.global.keepAliveSeconds}s;`] : [];
-      out.set(name, [`upstream ${name} {`, ...[...balance, ...servers.map((address) => `server ${address} max_fails=0;`), ...keep].map((line) => `  ${line}`), '}'].join('\n'));
+      out.set(name, [`upstream ${name} {`, ...[...balance, ...servers.map((address) => `server ${address} max_fails=0;`), ...(spare ? [`server ${spare} max_fails=0 backup;`] : []), ...keep].map((line) => `  ${line}`), '}'].join('\n'));
     }
   }
   return [...out.values()];
@@ -70,21 +72,23 @@ function servers(input: NginxInput, files: Map<string, string>): string[] {
     if (own) files.set(`certs/${base}.pem`, `${own.cert.trimEnd()}\n${own.key}`);
     return [`ssl_certificate ${dir}/certs/${base}.pem;`, `ssl_certificate_key ${dir}/certs/${base}.pem;`];
   };
+  const leaving = leavingServer(input);
+  const notFound = `location / { ${leavingHeader} return 404 "default backend - 404"; }`;
   const out: string[] = [];
   const redirected = new Set<string>();
   for (const [name, locations] of table.hosts) {
     const other = name.startsWith('www.') ? name.slice(4) : `www.${name}`;
     if (table.wwwTarget(other) === name && !redirected.has(other)) {
       redirected.add(other);
-      out.push(['server {', ...[...listen(''), ...certificate(name), `server_name ${other};`, `return ${global.redirectStatus} $scheme://${name}$request_uri;`].map((line) => `  ${line}`), '}'].join('\n'));
+      out.push(['server {', ...[...listen(''), ...certificate(name), `server_name ${other};`, ...leaving, leavingHeader, `return ${global.redirectStatus} $scheme://${name}$request_uri;`].map((line) => `  ${line}`), '}'].join('\n'));
     }
     const body = locations.map((location) => locationBody(location, input, files));
-    const root = locations.some(({ matcher }) => matcher.path === '/') ? [] : ['location / { return 404 "default backend - 404"; }'];
+    const root = locations.some(({ matcher }) => matcher.path === '/') ? [] : [notFound];
     const isDefault = name === '';
     const pattern = name.startsWith('*') ? `~^[^.]+${name.slice(1).replaceAll('.', '\\.')}$` : name;
-    out.push(['server {', indent([...listen(isDefault ? ' default_server' : ''), `server_name ${isDefault ? '_' : `"${pattern}"`};`, ...certificate(name), ...body, ...root].join('\n')), '}'].join('\n'));
+    out.push(['server {', indent([...listen(isDefault ? ' default_server' : ''), `server_name ${isDefault ? '_' : `"${pattern}"`};`, ...certificate(name), ...leaving, ...body, ...root].join('\n')), '}'].join('\n'));
   }
-  if (!table.hosts.has('')) out.push(['server {', indent([...listen(' default_server'), 'server_name _;', ...certificate(''), 'location / { return 404 "default backend - 404"; }'].join('\n')), '}'].join('\n'));
+  if (!table.hosts.has('')) out.push(['server {', indent([...listen(' default_server'), 'server_name _;', ...certificate(''), ...leaving, notFound].join('\n')), '}'].join('\n'));
   return out;
 }
 
@@ -104,6 +108,7 @@ export function renderNginx(input: NginxInput): NginxFiles {
     'variables_hash_max_size 4096;',
     'default_type text/plain;',
     "map $http_upgrade $connection_upgrade { default upgrade; '' ''; }",
+    `map "$http2$http_upgrade" $stays { default 1; '' 0; }`,
     'map $http_x_request_id $req_id { default $http_x_request_id; "" $request_id; }',
     ...limitZones(locations),
     ...stickyMaps(locations),
