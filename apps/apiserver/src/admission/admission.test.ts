@@ -223,6 +223,14 @@ describe('ResourceQuota', () => {
     cluster.put(ResourceQuotas, { metadata: { name: 'q', namespace: 'default' }, spec: { hard: { pods: '0' } }, status: {} });
     await expect(run(resourceQuota(cluster), creating(pod()))).resolves.toBeDefined();
   });
+  it('refuses what is only tried as well, and books none of it', async () => {
+    quota({ pods: '1' }, { pods: '0' });
+    const tried = (): Attempt => ({ ...creating(pod()), dryRun: true });
+    await run(resourceQuota(cluster), tried());
+    expect(used()).toEqual({ pods: '0' });
+    quota({ pods: '1' }, { pods: '1' });
+    await expect(run(resourceQuota(cluster), tried())).rejects.toThrow('exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1');
+  });
   it('charges a resize, and never refuses what a status tells', async () => {
     quota({ 'requests.cpu': '1' }, { 'requests.cpu': '500m' });
     const sized = (cpu: string): Pod => pod({ containers: [{ name: 'c', resources: { requests: { cpu } } }] });

@@ -75,6 +75,14 @@ export class QuotaLedger {
     });
   }
 
+  /** What `book` would say to the charges by themselves, for writes that are only tried. */
+  async check(namespace: string, charges: readonly Charge[]): Promise<void> {
+    for (const charge of charges) {
+      const quota = await this.load({ namespace, name: charge.quota }, false);
+      if (quota) charged(quota, parseAmounts(quota.status?.used as Record<string, string> | undefined), charge);
+    }
+  }
+
   private async drain(namespace: string): Promise<void> {
     for (let queue = this.queues.get(namespace); queue?.length; queue = this.queues.get(namespace)) {
       this.queues.set(namespace, []);

@@ -63,12 +63,13 @@ export function resourceQuota(context: Pick<PluginContext, 'api' | 'read' | 'env
       const quotas = context.read.list(ResourceQuotas, namespace);
       if (!quotas.length) return;
       const charges = chargesOf(attributes, quotas, context.env.clock.now());
-      if (!charges.length || dryRun) return;
+      if (!charges.length) return;
       try {
-        await ledger.book(namespace, charges);
+        await (dryRun ? ledger.check(namespace, charges) : ledger.book(namespace, charges));
       } catch (error) {
         throw error instanceof QuotaExceeded ? forbidden(subjectOf(attributes), error.message) : error;
       }
+      if (dryRun) return;
       attributes.onFinish((committed) => {
         if (committed) return undefined;
         return ledger.book(

@@ -93,6 +93,7 @@ export interface Attempt {
   readonly object?: any;
   readonly oldObject?: any;
   readonly user?: UserInfo;
+  readonly dryRun?: boolean;
 }
 
 /** A write as admission sees it; `warnings` collects what plug-ins warn of. */
@@ -111,7 +112,7 @@ export function attempt(options: Attempt): AdmissionAttributes & { readonly warn
     name: metadata.name ?? '',
     object: options.object,
     oldObject: options.oldObject,
-    dryRun: false,
+    dryRun: options.dryRun ?? false,
     options: {},
     reinvocation: new Rounds(),
     warn: (text) => void warnings.push(text),
