@@ -95,10 +95,12 @@ export function attachHandler(container: Container, options: { streams: RemoteCo
       return session[name].write(bytes).catch(() => undefined);
     });
     if (tty) unattended(followSize(session, tty));
-    if (streams.stdin && tty) unattended(typeInto(session, tty, { endsInput: container.config.stdinOnce ?? false }));
-    else if (streams.stdin && stdin) unattended(attachStdin(session, container, stdin));
+    const once = container.config.stdinOnce ?? false;
+    const typed = streams.stdin && tty ? typeInto(session, tty, { endsInput: once }) : streams.stdin && stdin ? attachStdin(session, container, stdin) : undefined;
     const gone = new Promise<void>((resolve) => session.signal.addEventListener('abort', () => resolve(), { once: true }));
-    await Promise.race([container.whenExited(), gone]);
+    // Who has typed all to a container that others may type to is done, as with containerd.
+    const leaves = new Promise<void>((resolve) => void typed?.then(() => (once ? undefined : resolve()), () => undefined));
+    await Promise.race([container.whenExited(), gone, leaves]);
     unsubscribe?.();
     if (!session.signal.aborted) await session.exit({ exitCode: 0 });
   };

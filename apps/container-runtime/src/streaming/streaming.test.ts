@@ -101,6 +101,12 @@ test('attach: sees output from now on, types into the container, which goes on w
   await second.saw(stdout, 'you said two\n');
   second.destroy();
   expect(await node.log(chatty.container)).toBe('you said one\nyou said two\n');
+  const third = await attach(chatty.container);
+  await third.send(stdin, 'three\n');
+  await third.saw(stdout, 'you said three\n');
+  await third.endInput();
+  await third.ended;
+  expect(JSON.parse(third.text(error)).status).toBe('Success');
   const once = await node.runPod({ name: 'once', image: 'busybox', command, stdin: true, stdinOnce: true });
   const only = await attach(once.container);
   await only.send(stdin, 'last\n');

@@ -53,7 +53,12 @@ async function makeDirs(host: VolumeHost, base: string, { subPath, mode }: { sub
 async function subPathIn(host: VolumeHost, volumePath: string, { subPath, volume, container }: { subPath: string; volume: string; container: string }): Promise<string> {
   const path = `${volumePath}/${subPath}`;
   const base = await host.resolve(volumePath);
-  if (base && !(await host.resolve(path))) await makeDirs(host, volumePath, { subPath, mode: base.mode });
+  try {
+    if (base && !(await host.resolve(path))) await makeDirs(host, volumePath, { subPath, mode: base.mode });
+  } catch (cause) {
+    // A link that leads nowhere, or a file on the way; upstream does not tell which.
+    throw new ConfigFault(`failed to create subPath directory for volumeMount "${volume}" of container "${container}"`, { cause });
+  }
   const found = await host.resolve(path);
   if (!base || !found || !`${found.path}/`.startsWith(`${base.path}/`)) throw new ConfigFault(`failed to prepare subPath for volumeMount "${volume}" of container "${container}"`);
   return found.path;

@@ -128,6 +128,10 @@ test('a sub-path that a link leads out of its volume is refused', async () => {
   await f.create('p', { containers: [container('app', { volumeMounts: [{ name: 'v', mountPath: '/x', subPath: 'out/secret' }] })], volumes: [{ name: 'v', hostPath: { path: '/srv/vol', type: 'Directory' } }] });
   await f.clock.advance(500);
   expect(f.pod('p').status?.containerStatuses?.[0]?.state?.waiting).toEqual({ reason: 'CreateContainerConfigError', message: 'failed to prepare subPath for volumeMount "v" of container "app"' });
+  f.host.ensureDirectory('/srv/vol').entries.set('none', { kind: 'symlink', target: '/bin/notanexistingpath', mtimeMs: 0 });
+  await f.create('q', { containers: [container('app', { volumeMounts: [{ name: 'v', mountPath: '/x', subPath: 'none' }] })], volumes: [{ name: 'v', hostPath: { path: '/srv/vol', type: 'Directory' } }] });
+  await f.clock.advance(500);
+  expect(f.pod('q').status?.containerStatuses?.[0]?.state?.waiting).toEqual({ reason: 'CreateContainerConfigError', message: 'failed to create subPath directory for volumeMount "v" of container "app"' });
 });
 
 test('hostPath volumes are checked for their type', async () => {
