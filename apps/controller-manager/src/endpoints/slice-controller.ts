@@ -1,16 +1,23 @@
 import { EndpointSlices, Nodes, Pods, Services } from '@orrery/api';
 import type { EndpointSlice, Node, Service } from '@orrery/api/types';
+import { deepEqual } from '@orrery/client';
 import { type ControllerContext, type WriteFence, byControllerUid, createWriteFence, defineController, forEachInParallel, watch } from '@orrery/controller';
 import { isAlreadyExists, isNotFound } from '@orrery/errors';
 import { isNamespaceTerminating } from '../pods/pod-control.ts';
 import { createTriggerTimes, hasSelector, podsOf, watchPodsOfServices } from './service-pods.ts';
 import { type SlicePlan, controllerName, managedByLabel, planSlices } from './slice-plan.ts';
+import { type ZoneShares, wantsZoneHints, zoneOfCapacity, zoneShares } from './topology.ts';
 
 interface State {
   readonly fence: WriteFence;
   readonly triggers: ReturnType<typeof createTriggerTimes>;
   /** Endpoints a Service had when last looked at. */
   readonly sizes: Map<string, number>;
+  /** Services that ask for hints by zone, and those whose endpoints have them. */
+  readonly wanting: Set<string>;
+  readonly hinted: Set<string>;
+  /** Of the nodes there are now; made when it is asked for. */
+  shares: { readonly value: ZoneShares | undefined } | undefined;
 }
 
 const zoneLabel = 'topology.kubernetes.io/zone';
@@ -33,6 +40,19 @@ export async function writeSlices(key: string, context: Pick<ControllerContext<{
   });
 }
 
+/** Tells that hints by zone have come, cannot be, or are no longer wanted. */
+function tellOfHints(key: string, { state, events }: ControllerContext<State>, { service, plan }: { service: Service; plan: SlicePlan }): void {
+  const tell = (type: 'Normal' | 'Warning', what: string, addressType: string): void =>
+    void events.event(Services, service, { type, reason: type === 'Normal' ? 'TopologyAwareHintsEnabled' : 'TopologyAwareHintsDisabled', message: `${what}, addressType: ${addressType}` });
+  for (const { addressType, refused } of plan.zoneHints ?? []) {
+    if (refused !== undefined) tell('Warning', refused, addressType);
+    else if (!state.hinted.has(key)) tell('Normal', 'Topology Aware Hints has been enabled', addressType);
+    if (refused === undefined) state.hinted.add(key);
+    else state.hinted.delete(key);
+  }
+  if (!plan.zoneHints?.length && state.hinted.delete(key)) for (const type of service.spec?.ipFamilies ?? ['IPv4']) tell('Warning', 'Topology Aware Hints has been disabled', type);
+}
+
 const sliceMetrics = ({ env: { metrics } }: Pick<ControllerContext, 'env'>) => ({
   changes: metrics.counter('endpoint_slice_controller_changes', 'Number of EndpointSlice changes'),
   syncs: metrics.counter('endpoint_slice_controller_syncs', 'Number of EndpointSlice syncs'),
@@ -44,15 +64,20 @@ async function reconcile(key: string, context: ControllerContext<State>): Promis
   if (!service || service.metadata?.deletionTimestamp || !hasSelector(service)) {
     state.triggers.forget(key);
     state.fence.forget(key);
+    state.hinted.delete(key);
+    state.wanting.delete(key);
     return;
   }
+  if (wantsZoneHints(service)) state.wanting.add(key);
+  else state.wanting.delete(key);
   if (!state.fence.passed(key, store(EndpointSlices))) return { requeueAfterMs: 500 };
   const pods = podsOf(context, service);
   state.sizes.set(key, pods.length);
   const owned = [...store(EndpointSlices).byIndex(byControllerUid, service.metadata?.uid ?? '')];
   const slices = owned.filter((slice) => slice.metadata?.labels?.[managedByLabel] === controllerName && !slice.metadata.deletionTimestamp);
   const triggerTime = state.triggers.next(service, pods);
-  const plan = planSlices({ service, pods, slices, nodeOf: (name) => store(Nodes).get(name), triggerTime });
+  const plan = planSlices({ service, pods, slices, nodeOf: (name) => store(Nodes).get(name), triggerTime, zoneShares: () => (state.shares ??= { value: zoneShares(store(Nodes).list()) }).value });
+  tellOfHints(key, context, { service, plan });
   const told = sliceMetrics(context);
   try {
     await writeSlices(key, context, plan);
@@ -75,16 +100,18 @@ export const endpointSliceController = defineController<Service, State>({
   owns: [EndpointSlices],
   watches: [
     watchPodsOfServices<State>(),
-    watch<Node, State>(Nodes, ({ object, old, gone }, context) => {
-      if (!gone && zoneOf(object) === zoneOf(old)) return [];
-      return gone && !zoneOf(object) ? [] : [...context.store(Services).keys()];
+    watch<Node, State>(Nodes, ({ object, old, gone }, { state, store }) => {
+      const capacity = gone || !old || !deepEqual(zoneOfCapacity(object), zoneOfCapacity(old));
+      if (capacity) state.shares = undefined;
+      if (gone ? zoneOf(object) : zoneOf(object) !== zoneOf(old)) return [...store(Services).keys()];
+      return capacity ? [...state.wanting] : [];
     }),
   ],
   // A reconcile looks at every pod of a Service, so the many changes of a large one are taken together.
   coalesceMs: (key, { state }) => Math.min(500, Math.floor((state.sizes.get(key) ?? 0) / 20)),
   setup(context) {
     context.store(Pods);
-    return { fence: createWriteFence(context.env.clock), triggers: createTriggerTimes(), sizes: new Map() };
+    return { fence: createWriteFence(context.env.clock), triggers: createTriggerTimes(), sizes: new Map(), wanting: new Set(), hinted: new Set(), shares: undefined };
   },
   reconcile,
 });

@@ -5,6 +5,7 @@ import { newControllerRef } from '@orrery/controller';
 import { isReady, isTerminal } from '../pods/pod-state.ts';
 import { canonicalJson } from '../pods/template-hash.ts';
 import { headlessLabel, hostnameOf, isHeadless, podReference, targetPortOf, triggerTimeAnnotation } from './service-pods.ts';
+import { type Placed, type ZoneShares, allocate, wantsZoneHints, zonesFor } from './topology.ts';
 
 export const serviceNameLabel = 'kubernetes.io/service-name';
 export const managedByLabel = 'endpointslice.kubernetes.io/managed-by';
@@ -19,14 +20,24 @@ export interface SlicesObserved {
   /** Slices of this Service that this controller manages. */
   readonly slices: readonly EndpointSlice[];
   readonly nodeOf: (name: string) => Node | undefined;
+  /** For Services that ask for hints by zone. */
+  readonly zoneShares?: () => ZoneShares | undefined;
   /** For the annotation that tells since when a change was due. */
   readonly triggerTime?: string | undefined;
+}
+
+/** What became of hints by zone that a Service asks for. */
+export interface ZoneHints {
+  readonly addressType: AddressType;
+  /** Why there are none. */
+  readonly refused?: string;
 }
 
 export interface SlicePlan {
   readonly create: readonly EndpointSlice[];
   readonly update: readonly EndpointSlice[];
   readonly remove: readonly EndpointSlice[];
+  readonly zoneHints?: readonly ZoneHints[];
 }
 
 interface Group {
@@ -72,14 +83,14 @@ function endpointOf(pod: Pod, observed: SlicesObserved, addresses: string[]): En
     ...(nodeName ? { nodeName } : {}),
     targetRef: podReference(pod),
     ...(zone ? { zone } : {}),
-    ...(ready ? hintsOf(service, { zone, nodeName }) : {}),
+    ...(ready ? hintsOf(service, wantsZoneHints(service), { zone, nodeName }) : {}),
   };
 }
 
 /** Who should prefer a ready endpoint, as `trafficDistribution` asks for; `PreferClose` is the old name of `PreferSameZone`. */
-function hintsOf({ spec }: Service, { zone, nodeName }: { zone: string | undefined; nodeName: string | undefined }): Pick<Endpoint, 'hints'> {
+function hintsOf({ spec }: Service, byZone: boolean, { zone, nodeName }: { zone: string | undefined; nodeName: string | undefined }): Pick<Endpoint, 'hints'> {
   const distribution = spec?.trafficDistribution;
-  if (!distribution) return {};
+  if (!distribution || byZone) return {};
   const forNodes = distribution === 'PreferSameNode' && nodeName ? [{ name: nodeName }] : undefined;
   const forZones = zone ? [{ name: zone }] : undefined;
   return forNodes || forZones ? { hints: { ...(forNodes ? { forNodes } : {}), ...(forZones ? { forZones } : {}) } } : {};
@@ -101,6 +112,23 @@ function desiredGroups(observed: SlicesObserved): Map<string, Group> {
     }
   }
   return groups;
+}
+
+/** Gives the ready endpoints of a Service that asks for it hints by zone, in proportion to the CPU there is in each. */
+function hintZones(observed: SlicesObserved, groups: Iterable<Group>): ZoneHints[] {
+  if (!wantsZoneHints(observed.service)) return [];
+  const all = [...groups];
+  const known = new Map(observed.slices.flatMap(({ addressType, endpoints = [] }) => endpoints.map((endpoint): [string, string | undefined] => [`${addressType} ${endpoint.targetRef?.uid}`, endpoint.hints?.forZones?.[0]?.name])));
+  return addressTypes(observed.service).map((addressType): ZoneHints => {
+    const ready = all.filter((group) => group.addressType === addressType).flatMap(({ endpoints }) => [...endpoints].flatMap(([uid, endpoint]) => (endpoint.conditions?.ready ? [{ endpoints, uid, endpoint }] : [])));
+    const allocations = allocate(observed.zoneShares?.(), ready.length);
+    if (typeof allocations === 'string') return { addressType, refused: allocations };
+    const placed = ready.flatMap(({ uid, endpoint }): Placed[] => (endpoint.zone ? [{ zone: endpoint.zone, hint: known.get(`${addressType} ${uid}`) }] : []));
+    if (placed.length < ready.length) return { addressType, refused: 'One or more endpoints do not have a zone specified' };
+    const zones = zonesFor(placed, allocations);
+    for (const [i, { endpoints, uid, endpoint }] of ready.entries()) endpoints.set(uid, { ...endpoint, hints: { forZones: [{ name: zones[i] ?? '' }] } });
+    return { addressType };
+  });
 }
 
 function groupKey(addressType: string, ports: readonly DiscoveryV1EndpointPort[]): string {
@@ -183,6 +211,7 @@ function planGroup(observed: SlicesObserved, group: Group, slices: readonly Endp
 export function planSlices(observed: SlicesObserved): SlicePlan {
   const out = { create: [] as EndpointSlice[], update: [] as EndpointSlice[], remove: [] as EndpointSlice[] };
   const wanted = desiredGroups(observed);
+  const zoneHints = hintZones(observed, wanted.values());
   const existing = new Map<string, EndpointSlice[]>();
   for (const slice of observed.slices) {
     const key = groupKey(slice.addressType ?? '', slice.ports ?? []);
@@ -199,5 +228,5 @@ export function planSlices(observed: SlicesObserved): SlicePlan {
     wanted.set(key, { addressType, ports: [], endpoints: new Map() });
   }
   for (const [key, slices] of existing) if (!wanted.has(key)) out.remove.push(...slices);
-  return out;
+  return zoneHints.length ? { ...out, zoneHints } : out;
 }
