@@ -9,7 +9,7 @@ import { controllerService } from './driver/controller-service.ts';
 import { nodeServices } from './driver/node-service.ts';
 import { driverName, sockets, zoneKey } from './names.ts';
 import { createRequest, topologyFor, volumeFor, wantsDeletion } from './sidecars/provisioning.ts';
-import { resizeStatus, wantsGrowth, wantsNode } from './sidecars/resizer.ts';
+import { Retries, resizeStatus, wantsGrowth, wantsNode } from './sidecars/resizer.ts';
 import type { VolumeSnapshot, VolumeSnapshotClass } from './snapshots/kinds.ts';
 import { classOf, newContent, snapshotStatus } from './snapshots/plan.ts';
 
@@ -48,6 +48,15 @@ test('growth: the driver first, then the node', () => {
   const told = { ...bound('2Gi', '1Gi'), status: resizeStatus(bound('2Gi', '1Gi'), { state: 'NodeResizePending', condition: { type: 'FileSystemResizePending' }, nowMs: 0 }) };
   expect(told.status).toMatchObject({ allocatedResources: { storage: '2Gi' }, allocatedResourceStatuses: { storage: 'NodeResizePending' }, conditions: [{ type: 'FileSystemResizePending', status: 'True' }] });
   expect(wantsNode(told, volume('2Gi'))).toBe(false);
+});
+
+test('what has failed is tried again later and later, what cannot be done after five minutes, what is new at once', () => {
+  const retries = new Retries();
+  const fail = (isInfeasible = false): number => (retries.note('c', '2Gi', { nowMs: 0, isInfeasible }), retries.waitMs('c', '2Gi', 0));
+  expect([retries.waitMs('c', '2Gi', 0), fail(), fail(), fail(), fail(true)]).toEqual([0, 1_000, 2_000, 4_000, 300_000]);
+  expect([retries.waitMs('c', '2Gi', 299_000), retries.waitMs('c', '2Gi', 300_001), retries.waitMs('c', '3Gi', 0), retries.waitMs('d', '2Gi', 0)]).toEqual([1_000, 0, 0, 0]);
+  retries.forget('c');
+  expect(retries.waitMs('c', '2Gi', 0)).toBe(0);
 });
 
 test('snapshots: classes, contents, status', () => {

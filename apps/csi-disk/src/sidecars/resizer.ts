@@ -42,10 +42,35 @@ export function resizeStatus(claim: PersistentVolumeClaim, step: { state: 'Contr
 
 const infeasible: readonly number[] = [Code.INVALID_ARGUMENT, Code.OUT_OF_RANGE, Code.NOT_FOUND];
 
+const [firstRetryMs, lastRetryMs] = [1_000, 300_000];
+
+/** When what has failed is tried again: telling the failure in the claim's status must not bring the next try on. */
+export class Retries {
+  private readonly failed = new Map<string, { readonly wanted: string; readonly untilMs: number; readonly delayMs: number }>();
+
+  /** How long the claim has to wait yet; 0 when it wants something else than what failed. */
+  waitMs(key: string, wanted: string, nowMs: number): number {
+    const last = this.failed.get(key);
+    return last?.wanted === wanted ? Math.max(0, last.untilMs - nowMs) : 0;
+  }
+
+  /** What cannot be done at all is tried again after the longest time. */
+  note(key: string, wanted: string, { nowMs, isInfeasible }: { nowMs: number; isInfeasible: boolean }): void {
+    const last = this.failed.get(key);
+    const delayMs = isInfeasible ? lastRetryMs : Math.min(lastRetryMs, last?.wanted === wanted ? last.delayMs * 2 : firstRetryMs);
+    this.failed.set(key, { wanted, delayMs, untilMs: nowMs + delayMs });
+  }
+
+  forget(key: string): void {
+    this.failed.delete(key);
+  }
+}
+
 /** The external resizer: volumes of the driver grow and change their attributes as their claims ask. */
 export function resizer(driver: Channel, { workers }: { workers: number }): AnyController {
   const controller = createClient(ControllerDefinition, driver);
   const options = { timeoutMs: callTimeoutMs };
+  const retries = new Retries();
 
   const tell = (claim: PersistentVolumeClaim, context: Context, step: Omit<Parameters<typeof resizeStatus>[1], 'nowMs'>): Promise<PersistentVolumeClaim | undefined> =>
     edited(context.api, PersistentVolumeClaims, { seen: claim, subresource: 'status', edit: (now) => ({ ...now, status: resizeStatus(now, { ...step, nowMs: context.env.clock.now() }) }) });
@@ -117,11 +142,20 @@ export function resizer(driver: Channel, { workers }: { workers: number }): AnyC
       const context = untyped as Context;
       const claim = context.store(PersistentVolumeClaims).get(key);
       const volume = claim && context.store(PersistentVolumes).get(claim.spec?.volumeName ?? '');
-      if (!claim || volume?.spec?.csi?.driver !== driverName) return;
-      if (wantsGrowth(claim, volume)) await grow(claim, volume, context);
-      else if (wantsNode(claim, volume)) await askNode(claim, context);
+      if (!claim || volume?.spec?.csi?.driver !== driverName) return retries.forget(key);
       const attributes = claim.spec?.volumeAttributesClassName;
-      if (attributes && claim.status?.phase === 'Bound' && attributes !== volume.spec.volumeAttributesClassName) await modify(claim, volume, context);
+      const wanted = `${requestOf(claim)} ${attributes ?? ''}`;
+      const waitMs = retries.waitMs(key, wanted, context.env.clock.now());
+      if (waitMs > 0) return { requeueAfterMs: waitMs };
+      try {
+        if (wantsGrowth(claim, volume)) await grow(claim, volume, context);
+        else if (wantsNode(claim, volume)) await askNode(claim, context);
+        if (attributes && claim.status?.phase === 'Bound' && attributes !== volume.spec.volumeAttributesClassName) await modify(claim, volume, context);
+        retries.forget(key);
+      } catch (error) {
+        retries.note(key, wanted, { nowMs: context.env.clock.now(), isInfeasible: error instanceof RpcError && infeasible.includes(error.code) });
+        throw error;
+      }
     },
   });
 }
