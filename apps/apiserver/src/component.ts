@@ -48,7 +48,7 @@ export interface ApiServer extends Component {
 }
 
 /** What upstream's informers are to it, the caches are here. */
-const cacheHooks = ['generic-apiserver-start-informers', 'start-apiextensions-informers', 'start-kube-aggregator-informers'];
+const cacheHooks = ['generic-apiserver-start-informers', 'start-apiextensions-informers', 'start-kube-aggregator-informers', 'storage-readiness', 'storage-object-count-tracker-hook'];
 
 /** Most that saying goodbye may take. */
 const leaveTimeoutMs = 2000;

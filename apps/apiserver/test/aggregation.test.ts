@@ -97,8 +97,8 @@ describe('APIServices of what is served here', () => {
 
   it.each(['/healthz?verbose=1', '/livez?verbose=1', '/readyz?verbose=1'])('are waited for by %s', async (path) => {
     const hooks = [
-      'start-kube-apiserver-admission-initializer', 'generic-apiserver-start-informers', 'start-apiextensions-informers', 'start-apiextensions-controllers', 'crd-informer-synced', 'bootstrap-controller', 'rbac/bootstrap-roles',
-      'start-system-namespaces-controller', 'scheduling/bootstrap-system-priority-classes', 'start-cluster-authentication-info-controller', 'start-kube-aggregator-informers', 'apiservice-registration-controller',
+      'start-apiserver-admission-initializer', 'priority-and-fairness-filter', 'storage-readiness', 'storage-object-count-tracker-hook', 'generic-apiserver-start-informers', 'start-apiextensions-informers', 'start-apiextensions-controllers', 'crd-informer-synced', 'bootstrap-controller', 'rbac/bootstrap-roles',
+      'start-system-namespaces-controller', 'scheduling/bootstrap-system-priority-classes', 'start-kube-apiserver-identity-lease-controller', 'start-kube-apiserver-identity-lease-garbage-collector', 'start-cluster-authentication-info-controller', 'start-kube-aggregator-informers', 'apiservice-registration-controller',
       'apiservice-status-local-available-controller', 'apiservice-status-remote-available-controller', 'kube-apiserver-autoregistration', 'apiservice-openapi-controller', 'apiservice-openapiv3-controller', 'apiservice-discovery-controller',
     ];
     const lines = (await ask(path)).text.split('\n');

@@ -14,7 +14,7 @@ const get = async (path: string, headers: Record<string, string> = {}): Promise<
 };
 
 const plain = 'text/plain; charset=utf-8';
-const hooks = ['generic-apiserver-start-informers', 'start-apiextensions-informers', 'start-kube-aggregator-informers', 'priority-and-fairness-config-consumer', 'start-apiextensions-controllers', 'crd-informer-synced'].map((name) => `poststarthook/${name}`);
+const hooks = ['generic-apiserver-start-informers', 'start-apiextensions-informers', 'start-kube-aggregator-informers', 'storage-readiness', 'storage-object-count-tracker-hook', 'priority-and-fairness-filter', 'priority-and-fairness-config-consumer', 'start-apiextensions-controllers', 'crd-informer-synced'].map((name) => `poststarthook/${name}`);
 const checks = ['ping', 'log', 'etcd', ...hooks];
 const verbose = (name: string, lines: readonly string[]): string => `${lines.map((line) => `${line}\n`).join('')}${name} check passed\n`;
 

@@ -110,5 +110,5 @@ export const admissionPlugin: PluginFactory = (context) => {
   const hasLabels = isFeatureOn(context.config.featureGates, 'PodTopologyLabelsAdmission');
   const enabled = enabledPlugins({ enable, disable }).filter(({ name }) => hasLabels || name !== 'PodTopologyLabels');
   // Upstream does these three in its registry, whatever the flags.
-  return { startHooks: ['start-kube-apiserver-admission-initializer'], admission: [certificateRequester, paramPermissions(context), deviceAdminAccess(context), ...enabled.map(({ name, make }) => make(context, configurations.get(name)))] };
+  return { startHooks: ['start-apiserver-admission-initializer'], admission: [certificateRequester, paramPermissions(context), deviceAdminAccess(context), ...enabled.map(({ name, make }) => make(context, configurations.get(name)))] };
 };

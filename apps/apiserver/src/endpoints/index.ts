@@ -42,14 +42,18 @@ export const endpointsPlugin: PluginFactory = (context: PluginContext) => {
     }
   };
 
+  const identity = (): ReturnType<typeof identityLease> => identityLease(context, { address, port: context.securePort() });
   const sayWhoIAm = {
     name: 'start-kube-apiserver-identity-lease-controller',
     run: async (signal: AbortSignal): Promise<void> => {
-      const identity = identityLease(context, { address, port: context.securePort() });
-      await identity.renew();
-      void every(renewIntervalMs, signal, () => identity.renew());
-      void every(collectIntervalMs, signal, () => identity.collect());
+      const own = identity();
+      await own.renew();
+      void every(renewIntervalMs, signal, () => own.renew());
     },
+  };
+  const forgetOthers = {
+    name: 'start-kube-apiserver-identity-lease-garbage-collector',
+    run: async (signal: AbortSignal): Promise<void> => void every(collectIntervalMs, signal, () => identity().collect()),
   };
 
   return {
@@ -61,7 +65,7 @@ export const endpointsPlugin: PluginFactory = (context: PluginContext) => {
           void every(renewIntervalMs, signal, () => renew(signal));
         },
       },
-      ...(isFeatureOn(config.featureGates, 'APIServerIdentity') ? [sayWhoIAm] : []),
+      ...(isFeatureOn(config.featureGates, 'APIServerIdentity') ? [sayWhoIAm, forgetOthers] : []),
     ],
     async stop(signal) {
       isLeaving = true;

@@ -26,12 +26,13 @@ export function flowControl({ context, feed, limits }: FlowControlParts, options
   const { maxReads: readOnly, maxWrites: mutating } = limits;
   const inFlight = new InFlight(env.metrics);
   if (!config.enablePriorityAndFairness) {
-    return { flowControl: maxInFlight({ readOnly, mutating }, inFlight), start: (signal) => inFlight.start(env.clock, signal) };
+    return { startHooks: ['max-in-flight-filter'], flowControl: maxInFlight({ readOnly, mutating }, inFlight), start: (signal) => inFlight.start(env.clock, signal) };
   }
   const controller = new FlowController({ clock: env.clock, seats: readOnly + mutating, metrics: new FlowMetrics(env.metrics, env.clock), mandatory: mandatoryObjects });
   const sizeOf = resourceSizes(feed, kinds, env.clock);
   const configuration = new FlowConfiguration({ env, controller, api, read });
   return {
+    startHooks: ['priority-and-fairness-filter'],
     flowControl: priorityAndFairness({ clock: env.clock, controller, inFlight, watches: new WatchTracker(), sizeOf, requestTimeoutMs: limits.requestMs }),
     bootstrap: [
       ...(options.maintains ? [{ name: 'priority-and-fairness-config-producer', run: () => maintainDefaults({ api, read }) }] : []),
