@@ -149,6 +149,12 @@ it('scales with the load, and down five minutes after it has gone', async () => 
   await world.periods(11);
   expect([world.size(), world.conditions()[2]]).toEqual([1, 'ScalingLimited=False DesiredWithinRange']);
   expect(world.events()).toContain('SuccessfulRescale: New size: 1; reason: All metrics below target');
+  const told = world.env.metrics.expose();
+  const name = 'horizontal_pod_autoscaler_controller';
+  for (const line of [`${name}_reconciliations_total{action="scale_up",error="none"} 3`, `${name}_reconciliations_total{action="scale_down",error="none"} 1`, `${name}_desired_replicas{hpa_name="web",namespace="a"} 1`]) expect(told).toContain(`\n${line}\n`);
+  // What the metric asks for, whatever the rules make of it.
+  expect(told).toMatch(new RegExp(`\n${name}_metric_computation_total{action="scale_up",error="none",metric_type="Resource"} [4-9]\n`));
+  expect(told).toMatch(new RegExp(`\n${name}_metric_computation_total{action="scale_down",error="none",metric_type="Resource"} \\d\\d\n`));
 });
 
 it('leaves what is at zero alone, and brings what is out of bounds in', async () => {

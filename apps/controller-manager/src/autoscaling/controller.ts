@@ -5,6 +5,7 @@ import { deepEqual, keyOf } from '@orrery/client';
 import { type AnyController, type ControllerContext, defineController } from '@orrery/controller';
 import { StatusError } from '@orrery/errors';
 import type { History } from './history.ts';
+import { type AutoscalerMetrics, type Verdict, actionOf, autoscalerMetrics } from './metrics.ts';
 import { MetricsClient } from './metrics-client.ts';
 import { type AutoscalingSettings, type Measured, type Observed, type Outcome, conclude, plan, sizeBounds, withoutScale } from './plan.ts';
 import { MetricError } from './readings.ts';
@@ -18,6 +19,7 @@ export interface AutoscalerOptions extends AutoscalingSettings {
 
 interface State {
   readonly metrics: MetricsClient;
+  readonly told: AutoscalerMetrics;
   /** By the autoscaler's key. */
   readonly histories: Map<string, History>;
   /** The selectors of the scales that were last seen, by the autoscaler's key. */
@@ -72,31 +74,36 @@ async function measure(autoscaler: HorizontalPodAutoscaler, selectorText: string
   return { pods, outcomes: await Promise.all(outcomes) };
 }
 
-/** The status a look leads to, once the scale was set. */
-async function act(autoscaler: HorizontalPodAutoscaler, found: FoundScale, { context, settings }: { context: Context; settings: AutoscalingSettings }): Promise<Outcome> {
+/** The status a look leads to, once the scale was set, and what it came to. */
+async function act(autoscaler: HorizontalPodAutoscaler, found: FoundScale, { context, settings }: { context: Context; settings: AutoscalingSettings }): Promise<Outcome & { verdict: Verdict }> {
   const { api, env, state } = context;
   const { scale } = found;
+  const beganMs = env.clock.monotonic();
   const measured = sizeBounds(autoscaler, scale) ? undefined : await measure(autoscaler, scale.status?.selector ?? '', context);
   const observed: Observed = { autoscaler, scale, history: state.histories.get(keyOf(autoscaler)), measured, settings };
   const decision = plan(observed, env.clock.now());
-  if (decision.rescaleTo === undefined) return conclude(observed, decision, { nowMs: env.clock.now() });
+  const current = scale.spec?.replicas ?? 0;
+  const seconds = (env.clock.monotonic() - beganMs) / 1000;
+  for (const { type, replicas } of decision.wishes) state.told.computed(type, { action: actionOf(current, replicas), error: replicas === undefined ? 'internal' : 'none' }, seconds);
+  const verdict: Verdict = { action: actionOf(current, decision.rescaleTo), error: !decision.failed ? 'none' : measured && 'refusal' in measured ? 'spec' : 'internal' };
+  if (decision.rescaleTo === undefined) return { ...conclude(observed, decision, { nowMs: env.clock.now() }), verdict };
   try {
     await writeScale(api, found, decision.rescaleTo);
     env.log.info('rescaled', { autoscaler: keyOf(autoscaler), from: scale.spec?.replicas ?? 0, to: decision.rescaleTo, reason: decision.reason });
-    return conclude(observed, decision, { nowMs: env.clock.now() });
+    return { ...conclude(observed, decision, { nowMs: env.clock.now() }), verdict };
   } catch (error) {
     if (!(error instanceof StatusError)) throw error;
-    return conclude(observed, decision, { rescaleError: error.message, nowMs: env.clock.now() });
+    return { ...conclude(observed, decision, { rescaleError: error.message, nowMs: env.clock.now() }), verdict: { action: 'none', error: 'internal' } };
   }
 }
 
-async function sync(autoscaler: HorizontalPodAutoscaler, context: Context, settings: AutoscalingSettings): Promise<void> {
+async function sync(autoscaler: HorizontalPodAutoscaler, context: Context, settings: AutoscalingSettings): Promise<Verdict> {
   const { api, env, events, state, store } = context;
   const { namespace = '' } = autoscaler.metadata ?? {};
   const told = ({ events: list }: Pick<Outcome, 'events'>): void => {
     for (const input of list) events.event(HorizontalPodAutoscalers, autoscaler, input);
   };
-  let outcome: Pick<Outcome, 'status' | 'events'> & Partial<Pick<Outcome, 'history'>>;
+  let outcome: Pick<Outcome, 'status' | 'events'> & Partial<Pick<Outcome, 'history'>> & { verdict?: Verdict };
   try {
     const reference = autoscaler.spec?.scaleTargetRef ?? { kind: '', name: '' };
     outcome = await act(autoscaler, await readScale(api, { namespace, reference }, store(CustomResourceDefinitions).list()), { context, settings });
@@ -106,12 +113,14 @@ async function sync(autoscaler: HorizontalPodAutoscaler, context: Context, setti
   }
   if (outcome.history) state.histories.set(keyOf(autoscaler), outcome.history);
   told(outcome);
-  if (deepEqual(autoscaler.status ?? {}, outcome.status)) return;
+  const { verdict = { action: 'none', error: 'internal' } } = outcome;
+  if (deepEqual(autoscaler.status ?? {}, outcome.status)) return verdict;
   await api.update(HorizontalPodAutoscalers, { ...autoscaler, status: outcome.status }, { subresource: 'status' }).catch((error: unknown) => {
     if (!(error instanceof StatusError)) throw error;
     told({ events: [{ type: 'Warning', reason: 'FailedUpdateStatus', message: error.message }] });
     throw error;
   });
+  return verdict;
 }
 
 /**
@@ -138,10 +147,10 @@ export function horizontalPodAutoscaling(options: AutoscalerOptions): AnyControl
       { apiGroups: ['apiextensions.k8s.io'], resources: ['customresourcedefinitions'], verbs: ['list', 'watch'] },
       { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch', 'update'] },
     ],
-    setup({ api, store }) {
+    setup({ api, env, store }) {
       store(Pods);
       const definitions = store(CustomResourceDefinitions);
-      return { metrics: new MetricsClient(api, (reference) => resourcesOfKind(reference, definitions.list())[0]), histories: new Map(), selectors: new Map() };
+      return { metrics: new MetricsClient(api, (reference) => resourcesOfKind(reference, definitions.list())[0]), told: autoscalerMetrics(env.metrics, () => store(HorizontalPodAutoscalers).list()), histories: new Map(), selectors: new Map() };
     },
     async reconcile(key, context) {
       const autoscaler = context.store(HorizontalPodAutoscalers).get(key);
@@ -150,13 +159,16 @@ export function horizontalPodAutoscaling(options: AutoscalerOptions): AnyControl
         context.state.selectors.delete(key);
         return undefined;
       }
+      const beganMs = context.env.clock.monotonic();
+      let verdict: Verdict = { action: 'none', error: 'internal' };
       try {
-        await sync(autoscaler, context, options);
+        verdict = await sync(autoscaler, context, options);
       } catch (error) {
         // Its time comes again in a period, not sooner: a metrics API that is away is not to be hammered.
         if (!(error instanceof StatusError)) throw error;
         context.env.log.info('an autoscaler could not be brought up to date', { key, error: error.message });
       }
+      context.state.told.reconciled(verdict, (context.env.clock.monotonic() - beganMs) / 1000);
       return again;
     },
   });

@@ -5,6 +5,7 @@ import { rfc3339 } from '@orrery/runtime';
 import { type History, startHistory } from './history.ts';
 import type { ReadinessSettings } from './pod-groups.ts';
 import { type MetricProposal, ProposalError, propose } from './proposals.ts';
+import type { MetricWish } from './metrics.ts';
 import type { MetricError, Reading } from './readings.ts';
 import { type Condition, type Rules, applyRules, rememberChange } from './scaling-rules.ts';
 
@@ -43,6 +44,8 @@ export interface Decision {
   readonly conditions: readonly Condition[];
   readonly events: readonly EventInput[];
   readonly metrics: readonly MetricStatus[];
+  /** What each metric asks for. */
+  readonly wishes: readonly MetricWish[];
   /** Nothing was decided: the status keeps what it desired. */
   readonly failed: boolean;
   readonly history: History;
@@ -69,6 +72,7 @@ interface Sought {
   /** The highest proposal; undefined: no decision can be made. */
   readonly best: MetricProposal | undefined;
   readonly statuses: readonly MetricStatus[];
+  readonly wishes: readonly MetricWish[];
   readonly condition: Condition;
   readonly events: readonly EventInput[];
   readonly failure?: string;
@@ -80,6 +84,7 @@ function refused({ eventReason, conditionReason, message, conditionMessage = mes
   return {
     best: undefined,
     statuses: [],
+    wishes: [],
     condition: { type: 'ScalingActive', status: 'False', reason: conditionReason, message: conditionMessage },
     events: [warning(eventReason, message)],
     failure: message,
@@ -106,24 +111,27 @@ function seek({ autoscaler, scale, measured, settings }: Observed, nowMs: number
     nowMs,
   };
   const errors: ProposalError[] = [];
+  const wishes: MetricWish[] = [];
   let best: MetricProposal | undefined;
   const statuses = specs.map((spec, i): MetricStatus => {
     try {
       const proposal = propose(spec, measured.outcomes[i] as Reading | MetricError, input);
       if (!best || best.replicas === 0 || proposal.replicas > best.replicas) best = proposal;
+      wishes.push({ type: spec.type, replicas: proposal.replicas });
       return proposal.status;
     } catch (error) {
       if (!(error instanceof ProposalError)) throw error;
       errors.push(error);
+      wishes.push({ type: spec.type, replicas: undefined });
       return { type: '' };
     }
   });
   const events = errors.map(({ reason, cause }) => warning(reason, cause));
   const [first] = errors;
   const failure = first && `invalid metrics (${errors.length} invalid out of ${specs.length}), first error is: ${first.message}`;
-  if (first && failure && (!best || best.replicas < current)) return { best: undefined, statuses, condition: first.condition, events, failure };
+  if (first && failure && (!best || best.replicas < current)) return { best: undefined, statuses, wishes, condition: first.condition, events, failure };
   const condition: Condition = { type: 'ScalingActive', status: 'True', reason: 'ValidMetricFound', message: `the HPA was able to successfully calculate a replica count from ${best?.metric ?? ''}` };
-  return { best, statuses, condition, events, ...(failure ? { failure } : {}) };
+  return { best, statuses, wishes, condition, events, ...(failure ? { failure } : {}) };
 }
 
 const gotScale: Condition = { type: 'AbleToScale', status: 'True', reason: 'SucceededGetScale', message: "the HPA controller was able to get the target's current scale" };
@@ -134,10 +142,10 @@ export function plan(observed: Observed, nowMs: number): Decision {
   const current = scale.spec?.replicas ?? 0;
   const history = observed.history ?? startHistory(current, nowMs);
   const bounds = sizeBounds(autoscaler, scale);
-  if (bounds) return { events: [], metrics: [], failed: false, history, ...bounds, conditions: [gotScale, ...bounds.conditions] };
-  const { best, statuses, condition, events, failure } = seek(observed, nowMs);
+  if (bounds) return { events: [], metrics: [], wishes: [], failed: false, history, ...bounds, conditions: [gotScale, ...bounds.conditions] };
+  const { best, statuses, wishes, condition, events, failure } = seek(observed, nowMs);
   if (!best && failure !== undefined) {
-    return { reason: '', conditions: [gotScale, condition], events: [...events, warning('FailedComputeMetricsReplicas', failure)], metrics: statuses, failed: true, history };
+    return { reason: '', conditions: [gotScale, condition], events: [...events, warning('FailedComputeMetricsReplicas', failure)], metrics: statuses, wishes, failed: true, history };
   }
   const wanted = Math.max(0, best?.replicas ?? 0);
   const reason = wanted > current ? `${best?.metric ?? ''} above target` : wanted < current ? 'All metrics below target' : '';
@@ -149,6 +157,7 @@ export function plan(observed: Observed, nowMs: number): Decision {
     conditions: [gotScale, condition, ...ruled.conditions],
     events,
     metrics: statuses,
+    wishes,
     failed: false,
     history: ruled.history,
   };

@@ -131,8 +131,12 @@ export function nodeLifecycleController(settings: LifecycleSettings): AnyControl
       return { health: new Map(), zones: new Map(), registered: new Set() };
     },
     async reconcile(key, context) {
-      if (key !== monitorKey) return reconcileNode(key, context, settings);
+      const { allHealthSeconds, healthSeconds } = nodeMetrics(context.env.metrics);
+      const beganMs = context.env.clock.monotonic();
+      const took = (): number => (context.env.clock.monotonic() - beganMs) / 1000;
+      if (key !== monitorKey) return reconcileNode(key, context, settings).finally(() => healthSeconds.observe(took()));
       surveyZones(context, settings);
+      allHealthSeconds.observe(took());
       for (const name of context.store(Nodes).keys()) context.enqueue(name);
       return { requeueAfterMs: settings.nodeMonitorPeriodSeconds * 1000 };
     },

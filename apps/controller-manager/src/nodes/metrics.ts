@@ -5,6 +5,8 @@ export const nodeMetrics = (metrics: Metrics) => ({
   zoneSize: metrics.gauge('node_collector_zone_size', 'Gauge measuring number of registered Nodes per zones.'),
   zoneHealth: metrics.gauge('node_collector_zone_health', 'Gauge measuring percentage of healthy nodes per zone.'),
   unhealthyNodes: metrics.gauge('node_collector_unhealthy_nodes_in_zone', 'Gauge measuring number of not Ready Nodes per zones.'),
+  allHealthSeconds: metrics.histogram('node_collector_update_all_nodes_health_duration_seconds', 'Duration in seconds for NodeController to update the health of all nodes.', [0.01, 0.04, 0.16, 0.64, 2.56, 10.24, 40.96, 163.84]),
+  healthSeconds: metrics.histogram('node_collector_update_node_health_duration_seconds', 'Duration in seconds for NodeController to update the health of a single node.', [0.001, 0.004, 0.016, 0.064, 0.256, 1.024, 4.096, 16.384]),
   evictions: metrics.counter('node_collector_evictions_total', 'Number of Node evictions that happened since current instance of NodeController started.'),
   podDeletions: metrics.counter('taint_eviction_controller_pod_deletions_total', 'Total number of Pods deleted by TaintEvictionController since its start.'),
   podDeletionSeconds: metrics.histogram(

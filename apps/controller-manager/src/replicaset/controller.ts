@@ -7,7 +7,7 @@ import { isNotFound } from '@orrery/errors';
 import { rfc3339 } from '@orrery/runtime';
 import { createPod, deletePod, isNamespaceTerminating, podFromTemplate } from '../pods/pod-control.ts';
 import { isActive } from '../pods/pod-state.ts';
-import { type ReplicasPlan, planReplicas, replicaFailure } from './plan.ts';
+import { type ReplicasPlan, deletionAgeRatios, planReplicas, replicaFailure } from './plan.ts';
 
 type Replicated = ReplicaSet | ReplicationController;
 
@@ -105,7 +105,8 @@ async function reconcile<T extends Replicated>(kind: Kind<T>, key: string, conte
   if (!context.state.fence.passed(key, context.store(Pods))) return { requeueAfterMs: waitForCacheMs };
   const { spec } = owner;
   const pods = await claimDependents({ api: context.api, ownerResource: kind.resource, owner, dependents: context.store(Pods), matches: kind.selectorOf(owner) });
-  const nowMs = context.env.clock.now();
+  const { env } = context;
+  const nowMs = env.clock.now();
   const plan = planReplicas(
     {
       replicas: spec?.replicas ?? 1,
@@ -121,6 +122,10 @@ async function reconcile<T extends Replicated>(kind: Kind<T>, key: string, conte
     },
     nowMs,
   );
+  if (plan.remove.length && plan.remove.length < plan.counts.replicas && kind.group === 'apps') {
+    const ratios = env.metrics.histogram('replicaset_controller_sorting_deletion_age_ratio', "The ratio of chosen deleted pod's ages to the current youngest pod's age (at the time). Should be <2. The intent of this metric is to measure the rough efficacy of the LogarithmicScaleDown feature gate's effect on the sorting (and deletion) of pods when a replicaset scales down. This only considers Ready pods when calculating and reporting.", [0.25, 0.5, 1, 2, 4, 8]);
+    for (const ratio of deletionAgeRatios(pods, plan.remove, nowMs)) ratios.observe(ratio);
+  }
   const failure = plan.create > 0 || plan.remove.length ? await manage(kind, context, owner, plan) : undefined;
   const reason = plan.create > 0 ? 'FailedCreate' : 'FailedDelete';
   const conditions = replicaFailure(owner.status?.conditions, { failure, reason, at: rfc3339(nowMs) });

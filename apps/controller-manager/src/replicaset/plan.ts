@@ -74,6 +74,16 @@ function excessPods(active: readonly Pod[], count: number, observed: ReplicasObs
   return ranked.slice(0, count).map(({ pod }) => pod);
 }
 
+/**
+ * For each ready pod that is to go its age by that of the youngest ready one: how much the choice spares what has run for long. Upstream
+ * thinks 2 the most.
+ */
+export function deletionAgeRatios(pods: readonly Pod[], remove: readonly Pod[], nowMs: number): number[] {
+  const ageOf = ({ metadata }: Pod): number => nowMs - Date.parse(metadata?.creationTimestamp ?? '');
+  const youngest = pods.reduce((least, pod) => (isActive(pod) && isReady(pod) ? Math.min(least, ageOf(pod)) : least), Number.POSITIVE_INFINITY);
+  return remove.filter(isReady).map((pod) => ageOf(pod) / youngest).filter(Number.isFinite);
+}
+
 /** The conditions after an attempt to create or delete pods, `failure` being the first thing that went wrong. */
 export function replicaFailure(
   conditions: readonly ReplicaSetCondition[] | undefined,

@@ -3,6 +3,7 @@ import type { Pod, ResourceClaim, ResourceClaimConsumerReference } from '@orrery
 import { keyOf } from '@orrery/client';
 import { type ControllerContext, byControllerUid, controllerOf, controllerUidIndexer, defineController, refersTo, watch } from '@orrery/controller';
 import { isNotFound } from '@orrery/errors';
+import { claimCreations, hasAdminAccess, tellClaims } from './metrics.ts';
 import { claimFinalizer, claimFromTemplate, claimNameOf, isDone, isOwnedBy, planClaim, podClaimAnnotation, reservationFor } from './plan.ts';
 
 type PodClaim = NonNullable<NonNullable<Pod['spec']>['resourceClaims']>[number];
@@ -14,7 +15,7 @@ const byClaim = 'resourceClaim';
 
 /** The claim that an entry of a pod stands for: the one noted, or one made for it before that was noted; else a new one. */
 async function ensureClaim(context: ControllerContext, pod: Pod, entry: PodClaim): Promise<string | undefined> {
-  const { api, store } = context;
+  const { api, env, store } = context;
   const namespace = pod.metadata?.namespace ?? '';
   const noted = claimNameOf(pod, entry);
   if (noted === null || !entry.resourceClaimTemplateName) return undefined;
@@ -29,7 +30,16 @@ async function ensureClaim(context: ControllerContext, pod: Pod, entry: PodClaim
   }
   const template = store(ResourceClaimTemplates).get(`${namespace}/${entry.resourceClaimTemplateName}`);
   if (!template) throw new Error(`resource claim template "${entry.resourceClaimTemplateName}": resourceclaimtemplate.resource.k8s.io "${entry.resourceClaimTemplateName}" not found`);
-  return (await api.create(ResourceClaims, claimFromTemplate(pod, entry, template))).metadata?.name;
+  const claim = claimFromTemplate(pod, entry, template);
+  const told = (status: string): void => claimCreations(env.metrics).inc({ status, admin_access: String(hasAdminAccess(claim)) });
+  try {
+    const made = await api.create(ResourceClaims, claim);
+    told('success');
+    return made.metadata?.name;
+  } catch (error) {
+    told('failure');
+    throw error;
+  }
 }
 
 async function reserve(context: ControllerContext, pod: Pod): Promise<void> {
@@ -142,6 +152,7 @@ export const resourceClaimController = defineController({
   setup(context): undefined {
     context.store(ResourceClaims).addIndexer(byControllerUid, controllerUidIndexer);
     context.store(Pods).addIndexer(byClaim, (pod) => [...claimKeys(pod)]);
+    tellClaims(context);
   },
   reconcile: (key, context) => (key.startsWith(podPrefix) ? syncPod(key.slice(podPrefix.length), context) : syncClaim(key.slice(claimPrefix.length), context)),
 });

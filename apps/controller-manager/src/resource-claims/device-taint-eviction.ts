@@ -4,6 +4,7 @@ import { type ControllerContext, defineController, watch } from '@orrery/control
 import { isNotFound } from '@orrery/errors';
 import { rfc3339 } from '@orrery/runtime';
 import { isTerminal } from '../pods/pod-state.ts';
+import { evictionMetrics } from './metrics.ts';
 
 /** NoExecute taints of a device. */
 export type TaintsOf = (driver: string, pool: string, device: string) => readonly DeviceTaint[];
@@ -117,5 +118,8 @@ export const deviceTaintEvictionController = defineController<Pod, State>({
     }
     state.waiting.delete(key);
     await evict(pod, context);
+    const told = evictionMetrics(env.metrics);
+    told.deletions.inc();
+    told.seconds.observe(Math.max(0, env.clock.now() - atMs) / 1000);
   },
 });

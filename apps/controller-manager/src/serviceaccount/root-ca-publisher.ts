@@ -2,6 +2,7 @@ import { ConfigMaps, Namespaces } from '@orrery/api';
 import type { ConfigMap, Namespace } from '@orrery/api/types';
 import { type AnyController, defineController, watch } from '@orrery/controller';
 import { StatusError, isAlreadyExists } from '@orrery/errors';
+import { latencyBuckets } from '@orrery/runtime';
 import { isNamespaceTerminating } from '../pods/pod-control.ts';
 
 const name = 'kube-root-ca.crt';
@@ -33,11 +34,17 @@ export function rootCaPublisher(rootCaPem: string): AnyController {
       if (!wanted) return;
       const code = (error?: unknown): string => (error === undefined ? '200' : error instanceof StatusError ? String(error.code) : '500');
       const told = env.metrics.counter('root_ca_cert_publisher_sync_total', 'Number of namespace syncs happened in root ca cert publisher.');
+      const took = env.metrics.histogram('root_ca_cert_publisher_sync_duration_seconds', 'Duration of namespace syncs happened in root ca cert publisher.', latencyBuckets);
+      const beganMs = env.clock.monotonic();
+      const tell = (error?: unknown): void => {
+        told.inc({ code: code(error) });
+        took.observe((env.clock.monotonic() - beganMs) / 1000, { code: code(error) });
+      };
       try {
         await (existing ? api.update(ConfigMaps, wanted) : api.create(ConfigMaps, wanted));
-        told.inc({ code: code() });
+        tell();
       } catch (error) {
-        told.inc({ code: code(error) });
+        tell(error);
         if (!isAlreadyExists(error) && !isNamespaceTerminating(error)) throw error;
       }
     },

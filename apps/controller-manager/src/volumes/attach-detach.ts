@@ -6,6 +6,7 @@ import { deepEqual } from '@orrery/client';
 import { type ControllerContext, defineController, watch } from '@orrery/controller';
 import { isAlreadyExists, isNotFound } from '@orrery/errors';
 import { type AttachPlan, type AttachWorld, attachmentName, maxWaitForUnmountMs, multiAttachMessage, planAttachments } from './attach-plan.ts';
+import { tellAttachments } from './metrics.ts';
 
 const key = 'attachments';
 const usesClaims = (pod: Pod): boolean => podClaims(pod).length > 0;
@@ -113,6 +114,7 @@ export const attachDetachController = defineController<KubeObject, State>({
     context.store(CSIDrivers);
     context.store(PersistentVolumes).addIndexer('csi', ({ spec }) => (spec?.csi ? ['yes'] : []));
     context.store(Pods).addIndexer(byClaim, (pod) => podClaims(pod).map(({ claim }) => `${pod.metadata?.namespace ?? ''}/${claim}`));
+    tellAttachments(context);
     return { unneeded: new Map(), blocked: new Set() };
   },
   async reconcile(_key, context) {

@@ -6,6 +6,7 @@ import { type ControllerContext, defineController, watch } from '@orrery/control
 import { isNotFound } from '@orrery/errors';
 import { bind, setClaimStatus, setVolumePhase } from './binding.ts';
 import { type ClaimWorld, planClaim } from './claim-plan.ts';
+import { tellBinding } from './metrics.ts';
 import { planVolume, unbound } from './volume-plan.ts';
 
 type Context = ControllerContext<unknown>;
@@ -152,6 +153,7 @@ export const persistentVolumeBinder = defineController({
     context.store(PersistentVolumeClaims).addIndexer(unboundIndex, indexUnbound);
     context.store(PersistentVolumes).addIndexer(claimedIndex, ({ spec }) => (spec?.claimRef ? [claimKeyOf(spec.claimRef)] : []));
     context.store(Pods).addIndexer(waitingIndex, indexWaiting);
+    tellBinding(context);
   },
   async reconcile(key, context) {
     if (key.startsWith(claimPrefix)) return syncClaim(key.slice(claimPrefix.length), context as Context);

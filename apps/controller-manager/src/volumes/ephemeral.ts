@@ -4,6 +4,7 @@ import { ephemeralClaimName, notOwnClaim } from '@orrery/api/volumes';
 import { defineController, newControllerRef, watch } from '@orrery/controller';
 import { isAlreadyExists } from '@orrery/errors';
 import { isTerminal } from '../pods/pod-state.ts';
+import { ephemeralMetrics } from './metrics.ts';
 
 export interface EphemeralPlan {
   readonly create: readonly PersistentVolumeClaim[];
@@ -48,17 +49,20 @@ export const ephemeralVolumeController = defineController({
       }
     }),
   ],
-  async reconcile(key, { api, events, store }) {
+  async reconcile(key, { api, env, events, store }) {
     const pod = store(Pods).get(key);
     if (!pod || pod.metadata?.deletionTimestamp || isTerminal(pod)) return;
     const { namespace = '' } = pod.metadata ?? {};
     const plan = planEphemeral(pod, (name) => store(PersistentVolumeClaims).get(`${namespace}/${name}`));
     const warn = (message: string): void => events.event(Pods, pod, { type: 'Warning', reason: 'FailedBinding', message: `ephemeral volume: ${message}` });
     for (const conflict of plan.conflicts) warn(conflict);
+    const told = ephemeralMetrics(env.metrics);
     for (const claim of plan.create) {
+      told.made.inc();
       try {
         await api.create(PersistentVolumeClaims, claim);
       } catch (error) {
+        told.failed.inc();
         if (isAlreadyExists(error)) throw error;
         warn(`create PVC ${namespace}/${claim.metadata?.name ?? ''}: ${(error as Error).message}`);
         throw error;
