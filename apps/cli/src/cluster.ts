@@ -22,6 +22,8 @@ export interface ClusterOptions {
   /** Address the API server listens on. */
   readonly apiHost: string;
   readonly node: { readonly cpu: string; readonly memory: string; readonly pods: number };
+  /** A DNS cache on each node, which pods ask; in the single layout. */
+  readonly nodeLocalDns?: boolean;
   /** Components left out, so that another process can take their place. */
   readonly without: ReadonlySet<string>;
   /** Flags of components beyond those this program sets. */

@@ -13,6 +13,7 @@ function foregroundArguments(dir: DataDir, options: UpOptions): string[] {
   if (options.stores !== undefined) args.push('--stores', String(options.stores));
   args.push('--apiservers', String(options.apiservers), '--replicas', String(options.replicas));
   if (options.chaos) args.push('--chaos');
+  if (options.nodeLocalDns) args.push('--node-local-dns');
   if (options.kubeconfig) args.push('--kubeconfig', resolve(options.kubeconfig));
   if (options.without.length) args.push('--without', options.without.join(','));
   args.push(...extraArguments(options.extraConfig));

@@ -4,7 +4,7 @@ import { type LogRecord, createLogger, resolveConfig } from '@orrery/runtime';
 import { createFabric } from '@orrery/vnet';
 import * as dns from 'dns-packet';
 import { expect, it } from 'vitest';
-import { createCoreDns } from './component.ts';
+import { createCoreDns, createNodeCaches, nodeCacheAddress } from './component.ts';
 import { coreDnsSchema } from './config.ts';
 import { type Answered, said, testEnv } from './testing/ask.ts';
 
@@ -14,20 +14,21 @@ function world() {
   const api = createFakeApi({ clock: env.clock, random: env.random });
   api.seed(Namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default' } });
   api.seed(Services, { apiVersion: 'v1', kind: 'Service', metadata: { name: 'web', namespace: 'default' }, spec: { clusterIP: '10.96.0.7', clusterIPs: ['10.96.0.7'], ports: [{ port: 80 }] } });
-  const node = createFabric(env).addSwitch({ node: 'n', nodeIp: '10.240.0.11' });
+  const fabric = createFabric(env);
+  const node = fabric.addSwitch({ node: 'n', nodeIp: '10.240.0.11' });
   const net = node.attach({ ips: ['10.240.0.53'] }).stack;
   const component = createCoreDns(env, { api, net, replica: '0' }, resolveConfig(coreDnsSchema, [{}]));
-  const ask = (name: string, port = 53): Promise<string> =>
+  const ask = (name: string, port = 53, { ip = '10.240.0.53', from = node.hostStack } = {}): Promise<string> =>
     new Promise((resolve) => {
       const question = dns.encode({ type: 'query', id: 7, questions: [{ name, type: 'A' }] });
-      const socket = node.hostStack.udp({ ip: '', port: 0 }, (bytes) => {
+      const socket = from.udp({ ip: '', port: 0 }, (bytes) => {
         socket.close();
         resolve(said(dns.decode(Buffer.from(bytes)) as Answered));
       });
-      socket.send(question, { ip: '10.240.0.53', port });
+      socket.send(question, { ip, port });
     });
   const messages = (): string[] => records.filter(({ level }) => level !== 'debug').map(({ message }) => message);
-  return { env, api, component, ask, messages };
+  return { env, api, component, ask, messages, node, fabric };
 }
 
 it('makes the ConfigMap, follows it when it changes, and stays as it is when the change is wrong', async () => {
@@ -64,4 +65,29 @@ it('serves by the built-in Corefile when that of the ConfigMap is wrong from the
   expect(await ask('web.default.svc.cluster.local')).toBe('10.96.0.7');
   expect(messages()[0]).toContain('/etc/coredns/Corefile:1 - Error during parsing: Unexpected EOF');
   await component.stop();
+});
+
+it('caches on nodes answer for the cluster, each by itself, and go on for a while without it', async () => {
+  const { env, api, component, ask, messages, node, fabric } = world();
+  await component.start();
+  const other = fabric.addSwitch({ node: 'other', nodeIp: '10.240.0.12' });
+  const caches = createNodeCaches(env, { api }, { clusterDomain: 'cluster.local', serviceIp: '10.240.0.53' });
+  node.addLocalAddress(nodeCacheAddress);
+  caches.add('n', node.hostStack);
+  await caches.start();
+  other.addLocalAddress(nodeCacheAddress);
+  caches.add('other', other.hostStack);
+  expect(api.find(ConfigMaps, 'node-local-dns', 'kube-system')?.data?.['Corefile']).toContain('bind 169.254.20.10');
+  const pod = node.attach({ ips: ['10.244.0.2'] }).stack;
+  const far = other.attach({ ips: ['10.244.1.2'] }).stack;
+  const cached = (name: string, from = pod): Promise<string> => ask(name, 53, { ip: nodeCacheAddress, from });
+  expect(await cached('web.default.svc.cluster.local')).toBe('10.96.0.7');
+  expect(await cached('nobody.default.svc.cluster.local')).toBe('NXDOMAIN');
+  expect(await cached('example.org')).toBe('REFUSED');
+  await component.stop();
+  expect(await cached('web.default.svc.cluster.local')).toBe('10.96.0.7');
+  expect(await cached('web.default.svc.cluster.local', far)).toBe('SERVFAIL');
+  caches.remove('n');
+  await caches.stop();
+  expect(messages().filter((text) => text.includes('cache'))).toEqual([]);
 });

@@ -19,6 +19,8 @@ export interface VnetSwitch extends SwitchControl {
   readonly hostStack: NetStack;
   /** Plugs a namespace in. The addresses must be free in the whole fabric (else EADDRINUSE). */
   attach(options: { ips: readonly string[] }): Attachment;
+  /** Gives the node an address that is its own on every node: who is not behind this switch does not reach it. */
+  addLocalAddress(ip: string): void;
   /** The pod range whose unassigned addresses answer EHOSTUNREACH here. */
   setPodCidr(podCidr: string | undefined): void;
   /** A connection that a router or a balancer brings to this node, whatever its destination: the rules of the node apply. */
@@ -88,6 +90,8 @@ export class Switch implements VnetSwitch, Uplink {
   readonly node: string;
   readonly nodeIp: string;
   readonly hostStack: Stack;
+  /** Of the host's stack: the node's address, then those that are known here alone. */
+  private readonly hostIps: string[];
   private readonly wiring: Wiring;
   private readonly services: ServiceTable;
   private readonly conntrack: Conntrack;
@@ -104,7 +108,8 @@ export class Switch implements VnetSwitch, Uplink {
     this.services = new ServiceTable(clock, random);
     this.conntrack = new Conntrack(clock);
     this.policies = new PolicyTable(clock);
-    this.hostStack = new Stack([this.nodeIp], this);
+    this.hostIps = [this.nodeIp];
+    this.hostStack = new Stack(this.hostIps, this);
     this.healthPorts = new HealthPorts(this.hostStack, options.wiring.env.log);
     this.wiring.plug(this.nodeIp, this.hostStack, this);
   }
@@ -151,6 +156,16 @@ export class Switch implements VnetSwitch, Uplink {
   setPolicies(policies: PolicySet): Promise<void> {
     this.policies.replace(policies);
     return Promise.resolve();
+  }
+
+  addLocalAddress(ip: string): void {
+    const address = normalizeIp(ip);
+    if (!this.hostIps.includes(address)) this.hostIps.push(address);
+  }
+
+  private routeTo(ip: string): ReturnType<Wiring['route']> {
+    if (ip !== this.nodeIp && this.hostIps.length > 1 && this.hostIps.includes(ip)) return { kind: 'stack', stack: this.hostStack, owner: this };
+    return this.wiring.route(ip);
   }
 
   setPodCidr(podCidr: string | undefined): void {
@@ -206,7 +221,7 @@ export class Switch implements VnetSwitch, Uplink {
     const local = this.resolveTcp(arrival, this.hostStack.ips.includes(to.ip), hop, from);
     if (local) return local;
     if (fromNode === this.node && !this.mayLeave('TCP', arrival)) return timedOut(this.wiring.env.clock, to, options);
-    const route = this.wiring.route(to.ip);
+    const route = this.routeTo(to.ip);
     switch (route.kind) {
       case 'stack':
         if (route.owner === this) return this.connectTo(route.stack, from, arrival);
@@ -302,7 +317,7 @@ export class Switch implements VnetSwitch, Uplink {
 
   private routeDatagram(packet: { source: Endpoint; to: Endpoint; bytes: Uint8Array; fromNode: string }): void {
     const { source, to, bytes, fromNode } = packet;
-    const route = this.wiring.route(to.ip);
+    const route = this.routeTo(to.ip);
     if (route.kind === 'stack') {
       const { owner } = route;
       const link = this.wiring.links.link(fromNode, owner.node);
@@ -321,7 +336,7 @@ export class Switch implements VnetSwitch, Uplink {
 
   /** A datagram that has reached the node of its destination. */
   deliverDatagram({ source, to, bytes }: { source: Endpoint; to: Endpoint; bytes: Uint8Array }): void {
-    const route = this.wiring.route(to.ip);
+    const route = this.routeTo(to.ip);
     if (route.kind !== 'stack') return this.relay(source, to, bytes);
     const { stack } = route;
     const socket = stack.udpAt(to);

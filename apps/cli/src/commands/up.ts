@@ -35,6 +35,7 @@ export interface UpOptions {
   nodeCpu: string;
   nodeMemory: string;
   nodePods: number;
+  nodeLocalDns?: boolean;
   timeout: number;
 }
 
@@ -67,7 +68,7 @@ function clusterName(dir: DataDir): string {
 
 function clusterOptions(dir: DataDir, options: UpOptions, more: Pick<ClusterOptions, 'clock' | 'jump' | 'onChange'>): ClusterOptions {
   const { nodes, apiPort, apiHost, nodeCpu: cpu, nodeMemory: memory, nodePods: pods } = options;
-  return { dir, name: clusterName(dir), nodes, ...(options.stores === undefined ? {} : { stores: options.stores }), apiServers: options.apiservers, replicas: options.replicas, apiPort, apiHost, node: { cpu, memory, pods }, without: new Set(options.without), extra: options.extraConfig, ...more };
+  return { dir, name: clusterName(dir), nodes, ...(options.stores === undefined ? {} : { stores: options.stores }), apiServers: options.apiservers, replicas: options.replicas, apiPort, apiHost, node: { cpu, memory, pods }, ...(options.nodeLocalDns ? { nodeLocalDns: true } : {}), without: new Set(options.without), extra: options.extraConfig, ...more };
 }
 
 /** Prints to a terminal or a log: one line a step, with the time since the start. */
@@ -188,11 +189,13 @@ export function addUp(program: Command): void {
     .option('--node-cpu <quantity>', 'CPU of each node', '8')
     .option('--node-memory <quantity>', 'memory of each node', '16Gi')
     .option('--node-pods <n>', 'pods each node takes', wholeNumber(1, 100_000), 110)
+    .option('--node-local-dns', 'with --layout=single: a DNS cache on each node at 169.254.20.10, which its pods ask (NodeLocal DNSCache)')
     .option('--timeout <seconds>', 'with --wait: give up after this long', wholeNumber(1, 86_400), 120)
     .action((options: UpOptions) => {
       if (options.layout !== 'single' && options.layout !== 'processes') throw new UserError(`--layout is single or processes, not ${JSON.stringify(options.layout)} (for containers: docker compose -f infra/compose.yaml up)`, ExitCode.usage);
       const ofProcesses = { '--stores': options.stores ?? 1, '--apiservers': options.apiservers, '--replicas': options.replicas };
       for (const [flag, count] of Object.entries(ofProcesses)) if (count > 1 && options.layout !== 'processes') throw new UserError(`${flag} goes with --layout=processes`, ExitCode.usage);
+      if (options.nodeLocalDns && options.layout !== 'single') throw new UserError('--node-local-dns goes with --layout=single', ExitCode.usage);
       return up(options);
     });
 }

@@ -7,7 +7,7 @@ import { createCsiDisk, createDiskNode } from '@orrery/csi-disk/component';
 import { type VolumeHost, directoryVolumeHost, diskContent } from '@orrery/cri';
 import { type ApiClient } from '@orrery/client';
 import { createControllerManager, secretTokenSigner } from '@orrery/controller-manager/component';
-import { addressAfter, coreDnsSchema, createCoreDns, createScaledDns } from '@orrery/coredns/component';
+import { addressAfter, coreDnsSchema, createCoreDns, createNodeCaches, createScaledDns } from '@orrery/coredns/component';
 import { createIngress, ingressSchema } from '@orrery/ingress/component';
 import { type KubeProxy, createKubeProxy } from '@orrery/kube-proxy/component';
 import { createMetricsServer, metricsServerSchema, serviceDnsName } from '@orrery/metrics-server/component';
@@ -99,6 +99,7 @@ class SingleCluster implements Cluster {
     this.found['etcd'] = this.store.addresses[0] ?? '';
     if (this.apiServer.grpcPort) this.found['api-grpc'] = `127.0.0.1:${this.apiServer.grpcPort}`;
     const proxy = this.kubeProxy();
+    const dnsCaches = this.options.nodeLocalDns ? createNodeCaches(this.env('coredns'), { api: this.client('system:coredns', ['orrery:components'], 'node-local-dns') }, { clusterDomain: 'cluster.local', serviceIp: network.dnsService }) : undefined;
     const nodes = (this.nodes = createEmulatedNodes({
       options: this.options,
       fabric: this.fabric,
@@ -106,6 +107,7 @@ class SingleCluster implements Cluster {
       env: (name) => this.env(name),
       client: (user, groups) => this.client(user, groups, 'kubelet'),
       proxy,
+      ...(dnsCaches ? { dnsCaches } : {}),
       ...(this.has('cloud') && this.has('csi-disk') ? { plugins: (node: string, files: NodeFiles) => this.diskNode(node, files) } : {}),
     }));
     const optional: Record<string, () => Component> = {
@@ -123,7 +125,7 @@ class SingleCluster implements Cluster {
       if (restartable.has(name)) this.programs.set(name, { create, running });
       return this.run(running, signal);
     };
-    await Promise.all([...wanted.map(([name, create]) => launch(name, create)), this.run(nodes, signal)]);
+    await Promise.all([...wanted.map(([name, create]) => launch(name, create)), this.run(nodes, signal), ...(dnsCaches ? [this.run(dnsCaches, signal)] : [])]);
     if (this.cloudChannel) await this.run(createCloudInstances(this.env('cloud'), { cloud: this.cloudChannel, host: nodes.instances }), signal);
     step(`${[...wanted.map(([name]) => name), `${this.options.nodes} kubelets`].join(', ')} started`);
   }

@@ -4,6 +4,7 @@ import type { ApiClient } from '@orrery/client';
 import { type EventQueue, createEventQueue, createEventRecorder, sharedEventPace } from '@orrery/client';
 import { createContainerRuntime, runtimeConfig } from '@orrery/container-runtime/component';
 import { MemoryLogs, directoryManifests } from '@orrery/cri';
+import { type NodeCaches, nodeCacheAddress } from '@orrery/coredns/component';
 import type { KubeProxy } from '@orrery/kube-proxy/component';
 import { type Kubelet, type KubeletSources, createKubelet, createKubeletServer, createKubeletSources, kubeletSchema, kubeletServerSchema } from '@orrery/kubelet/component';
 import { isNotFound } from '@orrery/errors';
@@ -42,6 +43,8 @@ export interface EmulatedNodesDeps {
   readonly env: (component: string) => Env;
   readonly client: (user: string, groups?: readonly string[]) => ApiClient;
   readonly proxy: KubeProxy;
+  /** DNS caches of nodes; undefined: pods ask the cluster's DNS. */
+  readonly dnsCaches?: NodeCaches;
   /** Plug-ins of a node's kubelet, by the paths of their sockets; undefined: none. */
   readonly plugins?: (node: string, files: NodeFiles) => ReadonlyMap<string, readonly ServedService[]>;
 }
@@ -72,6 +75,10 @@ function createNode(spec: NodeSpec, { deps, kubeletEnv, runtimeEnv, sources, eve
   const { name, ip } = spec;
   const user = deps.client(`system:node:${name}`, ['system:nodes']);
   const netSwitch = fabric.addSwitch({ node: name, nodeIp: ip });
+  if (deps.dnsCaches) {
+    netSwitch.addLocalAddress(nodeCacheAddress);
+    deps.dnsCaches.add(name, netSwitch.hostStack);
+  }
   const root = join(options.dir.root, 'nodes', name);
   const files = nodeFiles(kubeletEnv, { root, hostname: name, ip });
   const { mounts, volumes } = files;
@@ -92,7 +99,7 @@ function createNode(spec: NodeSpec, { deps, kubeletEnv, runtimeEnv, sources, eve
       events: createEventRecorder(kubeletEnv, { api: user, component: 'kubelet', host: name, queue: events }),
     },
     resolveConfig(kubeletSchema, [
-      { nodeName: name, nodeIps: [ip], cpu: spec.cpu, memory: spec.memory, maxPods: spec.pods, nodeLabels: spec.labels, registerWithTaints: spec.taints, ...(spec.isInstance ? { cloudProvider: 'external' as const } : {}), kubeletEndpoint: endpoint, port: Number(endpoint.split(':')[1]), podManifestPath: '/etc/kubernetes/manifests' },
+      { nodeName: name, nodeIps: [ip], cpu: spec.cpu, memory: spec.memory, maxPods: spec.pods, nodeLabels: spec.labels, registerWithTaints: spec.taints, ...(spec.isInstance ? { cloudProvider: 'external' as const } : {}), kubeletEndpoint: endpoint, port: Number(endpoint.split(':')[1]), podManifestPath: '/etc/kubernetes/manifests', ...(deps.dnsCaches ? { clusterDns: [nodeCacheAddress] } : {}) },
       extraSettings('kubelet', options.extra),
     ]),
   );
@@ -105,6 +112,7 @@ function createNode(spec: NodeSpec, { deps, kubeletEnv, runtimeEnv, sources, eve
     async stop() {
       await stopAll(parts);
       deps.proxy.removeNode(name);
+      deps.dnsCaches?.remove(name);
       netSwitch.close();
     },
     ready: () => parts.every((part) => part.ready()),

@@ -19,7 +19,7 @@ export interface ConfigSource extends CorefileSource {
 }
 
 const mountPath = '/etc/coredns/';
-const key = { namespace: 'kube-system', name: 'coredns' };
+const namespace = 'kube-system';
 
 const directoryOf = (path: string): string => path.slice(0, path.lastIndexOf('/') + 1);
 
@@ -56,9 +56,10 @@ export function fixedSource(text: string, host: HostDns | undefined): ConfigSour
   return { ...fromHost(host, ''), forgiving: false, start: () => Promise.resolve(), corefile: () => ({ file: 'Corefile', text }) };
 }
 
-/** The ConfigMap kube-system/coredns as a Pod would have it mounted at /etc/coredns: each key is a file. Made when missing. */
-export function configMapSource(env: Env, options: { api: ApiClient; informers: InformerFactory; host: HostDns | undefined; initial: string }): ConfigSource {
-  const { api, informers, host, initial } = options;
+/** The ConfigMap kube-system/coredns, or that of another name, as a Pod would have it mounted at /etc/coredns: each key is a file. Made when missing. */
+export function configMapSource(env: Env, options: { api: ApiClient; informers: InformerFactory; host: HostDns | undefined; initial: string; name?: string }): ConfigSource {
+  const { api, informers, host, initial, name = 'coredns' } = options;
+  const key = { namespace, name };
   const maps: Informer<ConfigMap> = informers.informer(ConfigMaps, { namespace: key.namespace, fieldSelector: `metadata.name=${key.name}` });
   const files = (): Readonly<Record<string, string>> => maps.get(`${key.namespace}/${key.name}`)?.data ?? {};
   const onHost = fromHost(host, mountPath);
@@ -71,7 +72,7 @@ export function configMapSource(env: Env, options: { api: ApiClient; informers: 
       if (maps.get(`${key.namespace}/${key.name}`)) return;
       const made: ConfigMap = { apiVersion: 'v1', kind: 'ConfigMap', metadata: key, data: { Corefile: initial } };
       await api.create(ConfigMaps, made).catch((error: unknown) => {
-        if (!isAlreadyExists(error)) env.log.warn('cannot make the ConfigMap kube-system/coredns', { error });
+        if (!isAlreadyExists(error)) env.log.warn(`cannot make the ConfigMap ${namespace}/${name}`, { error });
       });
     },
     corefile: () => ({ file: `${mountPath}Corefile`, text: files()['Corefile'] ?? initial }),
@@ -79,8 +80,8 @@ export function configMapSource(env: Env, options: { api: ApiClient; informers: 
     readFiles(pattern) {
       const relative = pattern.startsWith(mountPath) ? pattern.slice(mountPath.length) : pattern;
       const matcher = new RegExp(`^${relative.replace(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('*', '[^/]*').replaceAll('?', '[^/]')}$`);
-      const own = Object.entries(files()).filter(([name]) => name !== 'Corefile' && matcher.test(name));
-      return own.length ? own.sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, text]) => ({ file: mountPath + name, text })) : onHost.readFiles(pattern);
+      const own = Object.entries(files()).filter(([file]) => file !== 'Corefile' && matcher.test(file));
+      return own.length ? own.sort(([a], [b]) => (a < b ? -1 : 1)).map(([file, text]) => ({ file: mountPath + file, text })) : onHost.readFiles(pattern);
     },
   };
 }
