@@ -4,7 +4,7 @@ import type { PodSandboxConfig, UserNamespace } from '@orrery/proto/cri';
 import { RpcError, goStatus } from '@orrery/rpc';
 import type { KubeletContext } from '../kubelet-context.ts';
 import { hostsFile, podHostname } from '../runtime/dns.ts';
-import type { SandboxSettings } from '../runtime/sandbox-config.ts';
+import { type SandboxSettings, sandboxConfig } from '../runtime/sandbox-config.ts';
 import { isHostNetwork, uidOf } from './pod-spec.ts';
 
 /** What the node's configuration says about sandboxes. */
@@ -31,10 +31,14 @@ async function recorded<T>(context: KubeletContext, pod: Pod, { work, signal }: 
   }
 }
 
-/** The user namespace of a pod that asks for one. A failure is recorded as an event and thrown. */
-export async function podUserNamespace(context: KubeletContext, pod: Pod, signal: AbortSignal): Promise<UserNamespace | undefined> {
+async function podUserNamespace(context: KubeletContext, pod: Pod, signal: AbortSignal): Promise<UserNamespace | undefined> {
   if (pod.spec?.hostUsers === undefined) return undefined;
   return recorded(context, pod, { work: async () => context.userNamespaces.of(pod, await runtimeHandler(context, pod)), signal });
+}
+
+/** What the pod's sandbox is made from. That it cannot have the user namespace it asks for is recorded as an event and thrown. */
+export async function podSandboxConfig(context: KubeletContext, pod: Pod, { attempt, signal }: { attempt: number; signal: AbortSignal }): Promise<PodSandboxConfig> {
+  return sandboxConfig(pod, { ...sandboxSettings(context), usernsOptions: await podUserNamespace(context, pod, signal) }, attempt);
 }
 
 /** Makes the pod's sandbox and returns its id. A failure is recorded as an event and thrown. */

@@ -6,19 +6,19 @@ import { type Timer, latencyBuckets, parseGoDuration, rfc3339 } from '@orrery/ru
 import { StartFault } from '../images/image-manager.ts';
 import type { KubeletContext } from '../kubelet-context.ts';
 import { type PodRuntime, type RuntimeContainer, type RuntimeSandbox, afterReset, noRuntime, rememberedContainers, withLostContainers } from '../runtime/pod-runtime.ts';
-import { sandboxConfig } from '../runtime/sandbox-config.ts';
 import { knownStatus, podStatus } from '../status/pod-status.ts';
 import { qosClass } from '../status/qos-class.ts';
 import { CsiFault } from '../csi/csi-volumes.ts';
 import { ClaimFault } from '../volumes/claim-volume.ts';
 import type { MountedVolume } from '../volumes/volume-manager.ts';
+import { lacksVolumes } from '../volumes/volume-uses.ts';
 import type { Rejection } from './admission.ts';
 import { BackOff } from './back-off.ts';
 import { type PodActions, computePodActions, hasActions, resetTrigger } from './compute-pod-actions.ts';
 import { killAllContainers, killContainer } from './kill-containers.ts';
 import { HeldObjects } from './pod-objects.ts';
 import { deleteFromApi, letGo, wipePod } from './pod-removal.ts';
-import { podUserNamespace, runSandbox, sandboxSettings, writeHostsFile } from './pod-sandbox.ts';
+import { podSandboxConfig, runSandbox, writeHostsFile } from './pod-sandbox.ts';
 import { allContainers, ephemeralContainers, graceSeconds, isHostNetwork, isTerminal, nameOf, namespaceOf, uidOf } from './pod-spec.ts';
 import { removeInstances, startContainer } from './start-container.ts';
 import { Resizer, type ResizerOptions } from './resize.ts';
@@ -278,7 +278,7 @@ export class PodWorker {
       const spec = allContainers(this.pod).find((place) => place.container.name === container.name)?.container;
       const { sandbox } = this;
       if (!spec || !sandbox) continue;
-      await this.start(spec, { sandboxId: sandbox.id, config: sandboxConfig(this.pod, sandboxSettings(this.context), sandbox.attempt), signal });
+      await this.start(spec, { sandboxId: sandbox.id, config: await podSandboxConfig(this.context, this.pod, { attempt: sandbox.attempt, signal }), signal });
       await this.refresh();
     }
     if (this.resizer.status.error !== undefined) this.wakeIn(resizeRetryMs);
@@ -336,11 +336,6 @@ export class PodWorker {
     if (!isClaim) this.mountRetryMs = Math.min(maxRetryMs, this.mountRetryMs * 2);
   }
 
-  /** A container that came later may use a volume that no other did. */
-  private wantsMoreVolumes(made: ReadonlyMap<string, MountedVolume>): boolean {
-    return this.pod.spec?.ephemeralContainers?.some(({ volumeMounts = [] }) => volumeMounts.some(({ name }) => !made.has(name))) ?? false;
-  }
-
   /** Makes the pod's volumes, or brings them up to date. False: not now. */
   private async mountVolumes(): Promise<boolean> {
     const { volumes, node, hostIps } = this.context;
@@ -349,7 +344,7 @@ export class PodWorker {
     const refresh = this.volumesStale;
     this.volumesStale = false;
     try {
-      if (!this.volumes || this.wantsMoreVolumes(this.volumes)) this.volumes = await volumes.mount(this.pod, objects, fields);
+      if (!this.volumes || lacksVolumes(this.pod, this.volumes)) this.volumes = await volumes.mount(this.pod, objects, fields);
       else if (refresh) await volumes.refresh(this.pod, objects, fields);
       this.mountRetryMs = firstRetryMs;
     } catch (error) {
@@ -368,8 +363,7 @@ export class PodWorker {
     for (const { container, message, cause } of actions.kill) await this.killOne(container, { message, cause }, signal);
     const wanted = [...actions.startInit, ...actions.start, ...actions.startEphemeral];
     if (!actions.createSandbox && wanted.length === 0) return;
-    const usernsOptions = await podUserNamespace(this.context, this.pod, signal);
-    const config = sandboxConfig(this.pod, { ...sandboxSettings(this.context), usernsOptions }, actions.attempt);
+    const config = await podSandboxConfig(this.context, this.pod, { attempt: actions.attempt, signal });
     const sandboxId = actions.createSandbox ? await this.createSandbox(config, signal) : actions.sandbox?.id;
     if (sandboxId === undefined) return;
     let started = 0;

@@ -89,7 +89,7 @@ export function containerLogPath(container: string, restartCount: number): strin
 
 /** What the runtime makes a container from. */
 export function containerConfig(input: ContainerInput): ContainerConfig {
-  const { pod, container, restartCount, environment, image, mounts } = input;
+  const { pod, container, restartCount, environment, mounts } = input;
   const lookup = (name: string): string | undefined => environment.get(name);
   const expanded = (words: readonly string[] = []): string[] => words.map((word) => expand(word, lookup));
   // The files of volumes belong to the same users inside as outside.

@@ -46,7 +46,7 @@ export class ShutdownManager {
   }
 
   admit(_pod: Pod): Rejection | undefined {
-    return this.isShuttingDown ? { reason: 'NodeShutdown', message: 'Pod was rejected as the node is shutting down.' } : undefined;
+    return this.isShuttingDown ? { reason: 'NodeShutdown', message: 'Pod was rejected: Pod was rejected as the node is shutting down.' } : undefined;
   }
 
   /** Resolves when all pods have ended, or their time is over. Without grace periods in the configuration pods are left alone. */

@@ -28,7 +28,7 @@ test('a node that shuts down ends its pods, critical ones last, within their tim
   expect([f.pod('stubborn').status?.phase, f.pod('critical').status?.phase]).toEqual(['Running', 'Running']);
   await f.create('late', { containers: [container('app')] });
   await f.clock.advance(12_000);
-  expect(f.pod('late').status).toMatchObject({ phase: 'Failed', reason: 'NodeShutdown', message: 'Pod was rejected as the node is shutting down.' });
+  expect(f.pod('late').status).toMatchObject({ phase: 'Failed', reason: 'NodeShutdown', message: 'Pod was rejected: Pod was rejected as the node is shutting down.' });
   expect(f.pod('stubborn').status?.phase).toBe('Failed');
   await f.clock.advance(6_000);
   expect(f.pod('critical').status).toMatchObject({ phase: 'Failed', reason: 'Terminated' });

@@ -8,6 +8,11 @@ export interface VolumeUses {
   readonly devices: ReadonlySet<string>;
 }
 
+/** A container that came later may use a volume that no other did. */
+export function lacksVolumes({ spec }: Pod, made: ReadonlyMap<string, unknown>): boolean {
+  return spec?.ephemeralContainers?.some(({ volumeMounts = [] }) => volumeMounts.some(({ name }) => !made.has(name))) ?? false;
+}
+
 /** What no container uses is not made: upstream's kubelet passes over it. A file that an environment comes from is a use, too. */
 export function volumeUses({ spec }: Pod): VolumeUses {
   const mounted = new Set<string>();
