@@ -1,4 +1,4 @@
-import { type Socket, connect as connectTcp } from 'node:net';
+import { type Socket, connect as connectTcp, isIP } from 'node:net';
 import { type ConnectionOptions, type PeerCertificate, type TLSSocket, checkServerIdentity, connect as connectTls } from 'node:tls';
 import { type Conn, NetError, type NetErrorCode } from '@orrery/vnet';
 import { connOverSocket, duplexOverConn } from './vnet-bridge.ts';
@@ -33,8 +33,28 @@ const codes: Readonly<Record<string, NetErrorCode>> = { ECONNREFUSED: 'ECONNREFU
 
 const untrusted = ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'UNABLE_TO_GET_ISSUER_CERT', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'SELF_SIGNED_CERT_IN_CHAIN', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'CERT_SIGNATURE_FAILURE'];
 
-function dialError(error: NodeJS.ErrnoException, target: DialTarget): NetError {
-  if (untrusted.includes(error.code ?? '')) return new NetError('EHOSTUNREACH', 'tls: failed to verify certificate: x509: certificate signed by unknown authority');
+type TlsError = NodeJS.ErrnoException & { readonly host?: string; readonly cert?: PeerCertificate };
+
+function wrongName({ host = '', cert }: TlsError): string {
+  const names = (cert?.subjectaltname ?? '').split(', ').filter(Boolean);
+  const kind = isIP(host) ? 'IP Address:' : 'DNS:';
+  const valid = names.filter((name) => name.startsWith(kind)).map((name) => name.slice(kind.length));
+  if (valid.length) return `certificate is valid for ${valid.join(', ')}, not ${host}`;
+  if (isIP(host)) return `cannot validate certificate for ${host} because it doesn't contain any IP SANs`;
+  return names.length ? `certificate is not valid for any names, but wanted to match ${host}` : 'certificate relies on legacy Common Name field, use SANs instead';
+}
+
+/** Why a certificate is not believed, in the words of Go's `x509`; undefined when something else went wrong. */
+function disbelief(error: TlsError): string | undefined {
+  const { code = '' } = error;
+  if (untrusted.includes(code)) return 'certificate signed by unknown authority';
+  if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID') return 'certificate has expired or is not yet valid';
+  return code === 'ERR_TLS_CERT_ALTNAME_INVALID' ? wrongName(error) : undefined;
+}
+
+function dialError(error: TlsError, target: DialTarget): NetError {
+  const why = disbelief(error);
+  if (why !== undefined) return new NetError('EHOSTUNREACH', `tls: failed to verify certificate: x509: ${why}`);
   const words: Record<string, string> = { ECONNREFUSED: 'connect: connection refused', ETIMEDOUT: 'i/o timeout', EHOSTUNREACH: 'connect: no route to host' };
   return new NetError(codes[error.code ?? ''] ?? 'EHOSTUNREACH', `dial tcp ${target.host}:${target.port}: ${words[error.code ?? ''] ?? error.message}`);
 }
