@@ -1,10 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { type Http2Stream, connect as connectHttp2 } from 'node:http2';
-import { connect } from 'node:net';
+import { type Socket, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
-import { type CallContext, type Channel, Code, type Client, RpcError, type TlsMaterial, createClient, grpcChannel, service } from '@orrery/rpc';
+import { type CallContext, type Channel, Code, type Client, RpcError, type TlsMaterial, createClient, grpcChannel, service, spreadChannel } from '@orrery/rpc';
 import * as grpc from '@grpc/grpc-js';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -284,5 +284,47 @@ describe('our own HTTP/2', () => {
     socket.write('GET / HTTP/1.1\r\n\r\n');
     await new Promise((resolve) => socket.on('close', resolve).resume());
     expect(text(await call(open().client, 'x'))).toBe('x');
+  });
+});
+
+/** Takes connections and never answers, as a server that hangs does. */
+async function hung(): Promise<string> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => void sockets.add(socket.on('error', () => undefined)));
+  const port = await new Promise<number>((resolve) => server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port)));
+  cleanUps.push(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return `127.0.0.1:${port}`;
+}
+
+describe('a client of gRPC\'s own library whose server hangs', () => {
+  const unreached = { code: Code.UNAVAILABLE, message: expect.stringMatching(/^No connection established/) as string };
+  const dial = async (tls?: TlsMaterial): Promise<Channel> => {
+    const channel = grpcChannel(await hung(), { connectMs: 50, ...(tls ? { tls } : {}) });
+    cleanUps.push(() => channel.close());
+    return channel;
+  };
+
+  it.each([['in plain text', false], ['over TLS', true]])('gives calls up that found no connection, %s', async (_how, isTls) => {
+    const dir = mkdtempSync(join(tmpdir(), 'orrery-hung-'));
+    cleanUps.push(() => rmSync(dir, { recursive: true }));
+    const client = createClient(Echo, await dial(isTls ? { ca: ensurePki(dir, { dnsNames: ['localhost'] }).caCert } : undefined)) as EchoClient;
+    await expect(call(client, 'x')).rejects.toMatchObject(unreached);
+    await expect((async () => {
+      for await (const _ of repeat(client, '1 1')) throw new Error('nobody answers');
+    })()).rejects.toMatchObject(unreached);
+  });
+
+  it('asks the next server, for streams too', async () => {
+    const { open } = await serve();
+    const client = createClient(Echo, spreadChannel([await dial(), open().channel, await dial()], { now: () => performance.now(), random: { next: () => 0.5 } })) as EchoClient;
+    for (let i = 0; i < 4; i++) {
+      expect(text(await call(client, `${i}`))).toBe(`${i}`);
+      const got: number[] = [];
+      for await (const chunk of repeat(client, '3 1')) got.push(chunk.length);
+      expect(got).toEqual([1, 1, 1]);
+    }
   });
 });

@@ -82,19 +82,52 @@ function drive(call: AnyCall, method: MethodDefinition, input: unknown, options:
   );
 }
 
-async function* responses(call: AnyCall): AsyncIterable<unknown> {
+/** How long calls wait for a connection: one that a server which hangs takes, and does not answer on, stands for as long as that hangs. */
+const connectTimeoutMs = 5_000;
+
+/** Tells calls that begin without a connection when none came about in time. They never left this machine. */
+function connectionWatch(client: grpc.Client, timeoutMs: number): (giveUp: () => void) => () => void {
+  const waiting = new Set<() => void>();
+  let isWatched = false;
+  const watch = (): void => {
+    isWatched = true;
+    client.waitForReady(Date.now() + timeoutMs, (error) => {
+      isWatched = false;
+      const calls = [...waiting];
+      waiting.clear();
+      if (error) for (const giveUp of calls) giveUp();
+    });
+  };
+  return (giveUp) => {
+    if (client.getChannel().getConnectivityState(false) === grpc.connectivityState.READY) return () => undefined;
+    waiting.add(giveUp);
+    if (!isWatched) watch();
+    return () => waiting.delete(giveUp);
+  };
+}
+
+async function* responses(call: AnyCall, untilConnected: (giveUp: () => void) => () => void): AsyncIterable<unknown> {
+  let isLate = false;
+  const forget = untilConnected(() => {
+    isLate = true;
+    call.cancel();
+  });
+  call.once('metadata', forget);
+  call.once('status', forget);
   try {
     for await (const message of call) yield message;
   } catch (error) {
-    throw toRpcError(error);
+    throw isLate ? unconnected() : toRpcError(error);
   } finally {
     call.on('error', () => undefined);
     call.cancel();
   }
 }
 
+const unconnected = (): RpcError => new RpcError(Code.UNAVAILABLE, 'No connection established. Last error: no connection in time');
+
 /** A channel over one gRPC connection. `target` is `host:port` or `unix:/path`; without TLS material it is plain text. */
-export function grpcChannel(target: string, options: { tls?: TlsMaterial; keepAliveMs?: number; serverName?: string } = {}): Channel {
+export function grpcChannel(target: string, options: { tls?: TlsMaterial; keepAliveMs?: number; serverName?: string; connectMs?: number } = {}): Channel {
   const { tls } = options;
   const pem = (text?: string): Buffer | null => (text === undefined ? null : Buffer.from(text));
   const credentials = tls ? grpc.credentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert)) : grpc.credentials.createInsecure();
@@ -107,6 +140,7 @@ export function grpcChannel(target: string, options: { tls?: TlsMaterial; keepAl
     'grpc.use_local_subchannel_pool': 1,
     ...(options.serverName ? { 'grpc.ssl_target_name_override': options.serverName } : {}),
   });
+  const untilConnected = connectionWatch(client, options.connectMs ?? connectTimeoutMs);
   return {
     call(definition, method, input, callOptions) {
       const { path, requestSerialize, responseDeserialize } = grpcMethod(definition, method);
@@ -118,13 +152,21 @@ export function grpcChannel(target: string, options: { tls?: TlsMaterial; keepAl
           ? client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata, deadline)
           : client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, input, metadata, deadline);
         drive(call as AnyCall, method, input, callOptions);
-        return responses(call as AnyCall);
+        return responses(call as AnyCall, untilConnected);
       }
       return new Promise((resolve, reject) => {
-        const done = (error: grpc.ServiceError | null, value?: unknown): void => (error ? reject(toRpcError(error)) : resolve(value));
+        const done = (error: grpc.ServiceError | null, value?: unknown): void => {
+          forget();
+          if (error) reject(toRpcError(error));
+          else resolve(value);
+        };
         const call = req
           ? client.makeClientStreamRequest(path, requestSerialize, responseDeserialize, metadata, deadline, done)
           : client.makeUnaryRequest(path, requestSerialize, responseDeserialize, input, metadata, deadline, done);
+        const forget = untilConnected(() => {
+          reject(unconnected());
+          call.cancel();
+        });
         drive(call as unknown as AnyCall, method, input, callOptions);
       });
     },
