@@ -12,6 +12,7 @@ export interface KubeProxyConfiguration {
   readonly nodePortAddresses?: readonly string[];
   readonly clientConnection?: { readonly kubeconfig?: string };
   readonly detectLocal?: { readonly bridgeInterface?: string; readonly interfaceNamePrefix?: string };
+  readonly conntrack?: { readonly maxPerCore?: number; readonly min?: number; readonly tcpEstablishedTimeout?: string; readonly tcpCloseWaitTimeout?: string; readonly tcpBeLiberal?: boolean; readonly udpTimeout?: string; readonly udpStreamTimeout?: string };
   readonly iptables?: ModeSettings & { readonly localhostNodePorts?: boolean };
   readonly nftables?: ModeSettings;
   readonly ipvs?: ModeSettings & { readonly scheduler?: string; readonly strictARP?: boolean; readonly excludeCIDRs?: readonly string[]; readonly tcpTimeout?: string; readonly tcpFinTimeout?: string; readonly udpTimeout?: string };

@@ -1,7 +1,7 @@
 import { Nodes } from '@orrery/api';
 import type { Node } from '@orrery/api/types';
 import { type ApiClient, type InformerFactory, createInformerFactory } from '@orrery/client';
-import { type Shell, createConntrack, createNft } from '@orrery/linux';
+import { type Shell, createConntrack, createNft, createSysctl } from '@orrery/linux';
 import type { HttpServer } from '@orrery/node-io';
 import { type Component, type Env, type Timer, latencyBuckets } from '@orrery/runtime';
 import type { HealthPort } from '@orrery/vnet';
@@ -17,6 +17,7 @@ import { type HealthPortServers, type ServeHttp, createHealthPortServers, serveA
 import { createSyncRunner } from '../sync-runner.ts';
 import { type ServiceTracker, createServiceTracker } from '../tracker.ts';
 import type { BackEnd } from './back-end.ts';
+import { applyConntrackSettings, conntrackSettings } from './conntrack-settings.ts';
 import { removeStaleFlows } from './conntrack.ts';
 import { createBackEnd, whyNotMode, workingFamilies, workingMode } from './select.ts';
 
@@ -131,6 +132,7 @@ export function createLinuxProxy(env: Env, deps: LinuxProxyDeps, config: KubePro
     const facts = { ips: internalIps(node), podCidrs: node?.spec?.podCIDRs ?? [] };
     const settings: LinuxSettings = { ...linuxSettings(config, facts), families: await workingFamilies(shell) };
     const mode = await workingMode(shell, { wanted: settings.mode, ipvsScheduler: settings.ipvsScheduler, log: env.log });
+    await applyConntrackSettings(conntrackSettings(config), { shell, sysctl: createSysctl(shell), log: env.log });
     const backEnd = createBackEnd(mode, { shell, node: self(), nodeIps: facts.ips, settings });
     const health = createProxyHealth(env, { timeoutMs: 2 * settings.syncPeriodMs });
     const healthPorts = createHealthPortServers(env, { serve: serveHttp, healthy: () => health.healthy });
