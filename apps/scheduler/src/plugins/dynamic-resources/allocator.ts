@@ -1,13 +1,18 @@
 import type { AllocationResult, CounterSet, DeviceAllocationConfiguration, DeviceClass, DeviceConstraint, DeviceRequest, DeviceRequestAllocationResult, DeviceSelector, DeviceSubRequest, DeviceTaint, DeviceToleration, ExactDeviceRequest, NodeSelector, ResourceClaim } from '@orrery/api/types';
 import { addQuantity, compareQuantity, parseQuantity } from '@orrery/apimachinery';
+import { type Consumed, type Consumption, consumptionOf, hasRoom, printed } from './consumption.ts';
 import type { NodeDevices, PoolDevice } from './devices.ts';
 
 export interface AllocationInput {
   readonly claims: readonly ResourceClaim[];
   readonly nodeName: string;
   readonly on: NodeDevices;
-  /** Ids of devices that other claims hold. */
+  /** Ids of devices that other claims hold alone. */
   readonly held: ReadonlySet<string>;
+  /** Of devices that may be shared. */
+  readonly consumed: Consumption;
+  /** Tells the shares of a device apart: a new UUID. */
+  readonly shareId: () => string;
   readonly deviceClass: (name: string) => DeviceClass | undefined;
   readonly selects: (expression: string, device: PoolDevice) => boolean;
 }
@@ -24,10 +29,15 @@ interface Wanted {
 interface Taken {
   readonly wanted: Wanted;
   readonly device: PoolDevice;
+  /** Of a device that may be shared. */
+  readonly consumes?: Consumed;
 }
 
 /** How many steps the search may take before it gives up on a node. */
 const maxSteps = 50_000;
+
+/** Several requests may have a part of it. */
+const isShared = ({ device }: PoolDevice): boolean => device.allowMultipleAllocations === true;
 
 const isAdmin = ({ exact }: Wanted): boolean => 'adminAccess' in exact && exact.adminAccess === true;
 
@@ -62,7 +72,7 @@ function meetsConstraints(one: Taken, taken: readonly Taken[]): boolean {
 }
 
 /** Whether the counters that devices of a pool share suffice for all that are used. */
-function withinCounters(used: readonly PoolDevice[], counters: ReadonlyMap<string, CounterSet>): boolean {
+function withinCounters(used: Iterable<PoolDevice>, counters: ReadonlyMap<string, CounterSet>): boolean {
   const sums = new Map<string, ReturnType<typeof parseQuantity>>();
   for (const { driver, pool, device } of used) {
     for (const { counterSet, counters: consumed } of device.consumesCounters ?? []) {
@@ -87,7 +97,7 @@ class Search {
 
   constructor(input: AllocationInput) {
     this.input = input;
-    this.busy = input.on.devices.filter(({ id }) => input.held.has(id));
+    this.busy = input.on.devices.filter(({ id }) => input.held.has(id) || input.consumed.has(id));
   }
 
   run(): readonly Taken[] | undefined {
@@ -117,28 +127,39 @@ class Search {
   private choose(choice: { wanted: Wanted; suitable: readonly PoolDevice[]; count: number; from: number }, rest: () => boolean): boolean {
     const { wanted, suitable, count, from } = choice;
     if (count === 0) return rest();
-    for (let i = from; i <= suitable.length - count; i++) {
+    const isAll = wanted.exact.allocationMode === 'All';
+    const end = suitable.some(isShared) ? suitable.length : suitable.length - count + 1;
+    for (let i = from; i < end; i++) {
       if (++this.steps > maxSteps) return false;
       const device = suitable[i] as PoolDevice;
-      const one = { wanted, device };
+      const one: Taken = { wanted, device, ...this.shareOf(device, wanted) };
       if (!this.isFree(device, wanted) || !meetsConstraints(one, this.taken)) continue;
       this.taken.push(one);
-      const fits = isAdmin(wanted) || !device.device.consumesCounters || withinCounters([...this.busy, ...this.taken.filter((other) => !isAdmin(other.wanted)).map((other) => other.device)], this.input.on.counters);
-      if (fits && this.choose({ ...choice, count: count - 1, from: i + 1 }, rest)) return true;
+      const fits = isAdmin(wanted) || !device.device.consumesCounters || withinCounters(new Set([...this.busy, ...this.taken.filter((other) => !isAdmin(other.wanted)).map((other) => other.device)]), this.input.on.counters);
+      if (fits && this.choose({ ...choice, count: count - 1, from: isShared(device) && !isAdmin(wanted) && !isAll ? i : i + 1 }, rest)) return true;
       this.taken.pop();
     }
     return false;
   }
 
-  private isFree({ id }: PoolDevice, wanted: Wanted): boolean {
+  /** A part of a device that may be shared. */
+  private shareOf(device: PoolDevice, wanted: Wanted): Pick<Taken, 'consumes'> {
+    const consumes = isShared(device) && !isAdmin(wanted) ? consumptionOf(device.device, wanted.exact.capacity?.requests) : undefined;
+    return consumes ? { consumes } : {};
+  }
+
+  private isFree(device: PoolDevice, wanted: Wanted): boolean {
+    const { id } = device;
     if (isAdmin(wanted)) return !this.taken.some((other) => other.device.id === id && other.wanted === wanted);
+    const { consumes } = this.shareOf(device, wanted);
+    if (consumes) return hasRoom(device.device, [consumes, this.input.consumed.get(id) ?? new Map(), ...this.taken.flatMap((other) => (other.device.id === id && other.consumes ? [other.consumes] : []))]);
     return !this.input.held.has(id) && !this.taken.some((other) => other.device.id === id && !isAdmin(other.wanted));
   }
 
   private suits(device: PoolDevice, { exact }: Wanted): boolean {
     const hard = (device.device.taints ?? []).filter(({ effect }) => effect === 'NoSchedule' || effect === 'NoExecute');
     if (!hard.every((taint) => toleratesTaint(exact.tolerations, taint))) return false;
-    const enough = Object.entries(exact.capacity?.requests ?? {}).every(([name, wanted]) => {
+    const enough = isShared(device) ? consumptionOf(device.device, exact.capacity?.requests) !== undefined : Object.entries(exact.capacity?.requests ?? {}).every(([name, wanted]) => {
       const has = device.device.capacity?.[name]?.value;
       return has !== undefined && compareQuantity(parseQuantity(has), parseQuantity(wanted)) >= 0;
     });
@@ -167,12 +188,13 @@ export function allocate(input: AllocationInput): AllocationResult[] | undefined
   if (!found) return undefined;
   return input.claims.map((claim) => {
     const taken = found.filter(({ wanted }) => wanted.claim === claim);
-    const results = taken.map(({ wanted, device }): DeviceRequestAllocationResult => ({
+    const results = taken.map(({ wanted, device, consumes }): DeviceRequestAllocationResult => ({
       request: wanted.name,
       driver: device.driver,
       pool: device.pool,
       device: device.device.name,
       ...(isAdmin(wanted) ? { adminAccess: true } : {}),
+      ...(consumes ? { shareID: input.shareId(), ...(consumes.size ? { consumedCapacity: printed(consumes) } : {}) } : {}),
       ...(wanted.exact.tolerations?.length ? { tolerations: wanted.exact.tolerations } : {}),
     }));
     const config = configOf(claim, taken, input);

@@ -75,7 +75,7 @@ export function devicesOn(node: NodeInfo, pools: Pools): NodeDevices {
   return { devices, counters: pools.counters };
 }
 
-/** The devices that a claim holds; those taken for administration are held by nobody. */
+/** The devices that a claim holds alone; those taken for administration are held by nobody. */
 export function heldBy({ status }: Pick<ResourceClaim, 'status'>): string[] {
-  return (status?.allocation?.devices?.results ?? []).flatMap(({ driver, pool, device, adminAccess }) => (adminAccess ? [] : [deviceId(driver, pool, device)]));
+  return (status?.allocation?.devices?.results ?? []).flatMap(({ driver, pool, device, adminAccess, shareID }) => (adminAccess || shareID !== undefined ? [] : [deviceId(driver, pool, device)]));
 }

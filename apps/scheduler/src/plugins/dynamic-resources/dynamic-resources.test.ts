@@ -117,6 +117,32 @@ describe('DynamicResources', () => {
     await scheduler.stop();
   });
 
+  it('gives parts of a device that may be shared, as far as its capacity goes', async () => {
+    const requestPolicy = { default: '2Gi', validRange: { min: '1Gi', step: '1Gi' } };
+    const shared: Device = { ...gpu('gpu-0', '10Gi'), allowMultipleAllocations: true, capacity: { memory: { value: '10Gi', requestPolicy } } };
+    const part = (name: string, memory?: string): ResourceClaim => claim(name, { requests: [{ name: 'r', exactly: { deviceClassName: 'gpu', allocationMode: 'ExactCount', count: 1, ...(memory ? { capacity: { requests: { memory } } } : {}) } }] });
+    const names = ['odd', 'whole', 'much', 'plain'];
+    const { on, api, clock, says, scheduler } = await world({ nodes: ['a'], slices: [slice('a', [shared])], claims: [part('odd', '3500Mi'), part('whole', '4Gi'), part('much', '3Gi'), part('plain')], pods: [] });
+    for (const name of names) {
+      await api.create(Pods, pod(name, name));
+      await clock.advance(1_000);
+    }
+    const results = (name: string) => api.find(ResourceClaims, name, 'default')?.status?.allocation?.devices?.results;
+    expect(names.map(on)).toEqual(['a', 'a', undefined, 'a']);
+    expect(says('much')).toContain('cannot allocate all claims');
+    expect(names.map((name) => results(name)?.[0]?.consumedCapacity)).toEqual([{ memory: '4Gi' }, { memory: '4Gi' }, undefined, { memory: '2Gi' }]);
+    expect(new Set(['odd', 'whole', 'plain'].map((name) => results(name)?.[0]?.shareID)).size).toBe(3);
+    await scheduler.stop();
+  });
+
+  it('gives one claim a shared device twice, unless its parts are to be of different ones', async () => {
+    const shared = (name: string): Device => gpu(name, '8Gi', { allowMultipleAllocations: true });
+    const half = (name: string, more: Partial<DeviceClaim> = {}): ResourceClaim => claim(name, { requests: [{ name: 'r', exactly: { deviceClassName: 'gpu', allocationMode: 'ExactCount', count: 2, capacity: { requests: { memory: '2Gi' } } } }], ...more });
+    const { devices, scheduler } = await world({ nodes: ['a'], slices: [slice('a', [shared('gpu-0'), shared('gpu-1')])], claims: [half('same'), half('apart', { constraints: [{ distinctAttribute: 'gpu.example.com/index' }] })], pods: [pod('p', 'same'), pod('q', 'apart')] });
+    expect([devices('same'), devices('apart')]).toEqual([['r=a/gpu-0', 'r=a/gpu-0'], ['r=a/gpu-0', 'r=a/gpu-1']]);
+    await scheduler.stop();
+  });
+
   it('shares an allocated claim on its node, and waits for claims that are not there', async () => {
     const { on, api, clock, find, says, scheduler } = await world({ nodes: ['a', 'b'], slices: two, claims: [claim('c', exactly(2))], pods: [pod('p', 'c'), pod('q', 'c'), pod('late', 'missing')] });
     expect([on('p'), says('late')]).toEqual(['b', undefined]);

@@ -1,6 +1,6 @@
 import { DeviceClasses, ResourceClaims, ResourceSlices } from '@orrery/api';
 import type { AllocationResult, Pod, ResourceClaim } from '@orrery/api/types';
-import type { KubeObject } from '@orrery/apimachinery';
+import type { KubeObject, Quantity } from '@orrery/apimachinery';
 import type { Informer } from '@orrery/client';
 import { isConflict } from '@orrery/errors';
 import type { NodeInfo } from '../../cache/node-info.ts';
@@ -8,6 +8,7 @@ import { type Status, failed, skip, unresolvable } from '../../framework/status.
 import { type ClusterEvent, type CycleState, type PluginHandle, definePlugin } from '../../framework/types.ts';
 import { matchesNodeSelector } from '../node-selector.ts';
 import { allocate } from './allocator.ts';
+import { addConsumption } from './consumption.ts';
 import { SelectorFailure, createDeviceSelectors } from './device-selectors.ts';
 import { type Pools, devicesOn, heldBy, poolsOf } from './devices.ts';
 
@@ -32,10 +33,23 @@ function claimNames({ metadata, spec, status }: Pod): string[] | string {
   return names;
 }
 
+/** What claims have of devices. */
+interface Usage {
+  readonly held: Set<string>;
+  readonly consumed: Map<string, Map<string, Quantity>>;
+}
+
+const noUsage = (): Usage => ({ held: new Set(), consumed: new Map() });
+
+function addUsage({ held, consumed }: Usage, claim: Pick<ResourceClaim, 'status'>): void {
+  for (const id of heldBy(claim)) held.add(id);
+  addConsumption(consumed, claim);
+}
+
 interface State {
   readonly allocated: readonly ResourceClaim[];
   readonly waiting: readonly ResourceClaim[];
-  readonly held: ReadonlySet<string>;
+  readonly usage: Usage;
   readonly byNode: Map<string, readonly AllocationResult[]>;
   reserved?: readonly AllocationResult[];
 }
@@ -122,14 +136,14 @@ export const dynamicResources = definePlugin({
     /** By claim: allocations on their way, not seen in the API yet. */
     const assumed = new Map<string, AllocationResult>();
     const stateOf = (state: CycleState): State | undefined => state.get(name) as State | undefined;
-    const held = (): Set<string> => {
-      const ids = new Set<string>();
+    const usageNow = (): Usage => {
+      const usage = noUsage();
       for (const claim of sources.claims.list()) {
         if (claim.status?.allocation) assumed.delete(claim.metadata?.uid ?? '');
-        for (const id of heldBy(claim)) ids.add(id);
+        addUsage(usage, claim);
       }
-      for (const allocation of assumed.values()) for (const id of heldBy({ status: { allocation } })) ids.add(id);
-      return ids;
+      for (const allocation of assumed.values()) addUsage(usage, { status: { allocation } });
+      return usage;
     };
     const isOurs = ({ pod }: { pod: Pod }, { object }: ClusterEvent): 'Queue' | 'Skip' => {
       const names = claimNames(pod);
@@ -143,7 +157,8 @@ export const dynamicResources = definePlugin({
           claims: mine.waiting,
           nodeName: node.name,
           on: devicesOn(node, sources.pools()),
-          held: mine.held,
+          ...mine.usage,
+          shareId: () => handle.env.random.uuid(),
           deviceClass: (className) => sources.classes.get(className),
           selects: (expression, { device, driver }) => matches(expression, device, driver),
         });
@@ -179,7 +194,7 @@ export const dynamicResources = definePlugin({
         if (missing) return unresolvable(missing);
         const allocated = claims.filter(({ status }) => status?.allocation);
         if (allocated.some((claim) => !isReservedFor(claim, pod) && (claim.status?.reservedFor?.length ?? 0) >= maxReservations)) return unresolvable('resourceclaim in use');
-        state.set(name, { allocated, waiting, held: waiting.length ? held() : new Set(), byNode: new Map() } satisfies State);
+        state.set(name, { allocated, waiting, usage: waiting.length ? usageNow() : noUsage(), byNode: new Map() } satisfies State);
         return undefined;
       },
       filter(state, _pod, node) {
