@@ -231,6 +231,23 @@ describe('ResourceQuota', () => {
     quota({ pods: '1' }, { pods: '1' });
     await expect(run(resourceQuota(cluster), tried())).rejects.toThrow('exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1');
   });
+  it('refuses what the configuration limits and no quota speaks of', async () => {
+    const matchScopes = [{ scopeName: 'PriorityClass', operator: 'In', values: ['critical', 'vital'] }];
+    const limitedResources = [{ resource: 'pods', matchScopes }, { resource: 'persistentvolumeclaims', matchContains: ['.storageclass.storage.k8s.io/requests.storage'] }];
+    const limited = (): AdmissionPlugin => resourceQuota(cluster, { apiVersion: 'apiserver.config.k8s.io/v1', kind: 'ResourceQuotaConfiguration', limitedResources });
+    const critical = (): Attempt => creating(pod({ priorityClassName: 'critical' }));
+    const claim: Attempt = { resource: 'persistentvolumeclaims', object: { metadata: { name: 'c', namespace: 'default' }, spec: { storageClassName: 'gold', resources: { requests: { storage: '1Gi' } } } } };
+    await run(limited(), creating(pod()));
+    await expect(run(limited(), critical())).rejects.toThrow('insufficient quota to match these scopes: [{PriorityClass In [critical vital]}]');
+    await expect(run(limited(), claim)).rejects.toThrow('persistentvolumeclaims "c" is forbidden: insufficient quota to consume: gold.storageclass.storage.k8s.io/requests.storage');
+    quota({ pods: '9' }, { pods: '0' }, { scopeSelector: { matchExpressions: matchScopes } });
+    await run(limited(), critical());
+    expect(used()).toEqual({ pods: '1' });
+    quota({ 'gold.storageclass.storage.k8s.io/requests.storage': '2Gi' }, { 'gold.storageclass.storage.k8s.io/requests.storage': '0' });
+    await run(limited(), claim);
+    expect(() => resourceQuota(cluster, { apiVersion: 'v9', kind: 'ResourceQuotaConfiguration' })).toThrow('ResourceQuota: no kind "ResourceQuotaConfiguration" is registered for version "v9"');
+    expect(() => resourceQuota(cluster, { apiVersion: 'apiserver.config.k8s.io/v1', kind: 'ResourceQuotaConfiguration', limitedResources: [{}] })).toThrow('limitedResources[0].resource: Required value');
+  });
   it('charges a resize, and never refuses what a status tells', async () => {
     quota({ 'requests.cpu': '1' }, { 'requests.cpu': '500m' });
     const sized = (cpu: string): Pod => pod({ containers: [{ name: 'c', resources: { requests: { cpu } } }] });

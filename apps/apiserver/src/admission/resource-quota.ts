@@ -1,10 +1,11 @@
 import { ResourceQuotas } from '@orrery/api';
 import type { Pod, ResourceQuota } from '@orrery/api/types';
 import { negateQuantity, subtractQuantity, zeroQuantity } from '@orrery/apimachinery';
-import { forbidden } from '@orrery/errors';
+import { StatusError, forbidden } from '@orrery/errors';
 import type { AdmissionAttributes, AdmissionPlugin, PluginContext } from '../pipeline/index.ts';
 import { subjectOf } from './match.ts';
 import { type Charge, QuotaExceeded, QuotaLedger } from './quota-ledger.ts';
+import { type LimitedResource, quotaLimits, uncovered } from './quota-limits.ts';
 import { type Amounts, objectUsage, quotaApplies, unspecified } from '@orrery/api/quota';
 
 /** Updates that can change what an object takes, as upstream's evaluators have it: the object itself, a pod's resize, a claim's status. */
@@ -52,8 +53,21 @@ function chargesOf(attributes: AdmissionAttributes, quotas: readonly ResourceQuo
   });
 }
 
+/** Refuses what is limited where no quota speaks of it. What takes no more than before is let be, as upstream has it. */
+function checkLimits(limits: readonly LimitedResource[], attributes: AdmissionAttributes, { quotas, nowMs }: { quotas: readonly ResourceQuota[]; nowMs: number }): void {
+  const { kind, object, oldObject } = attributes;
+  const usage = objectUsage(kind, object, nowMs);
+  const grows = Object.values(oldObject ? difference(usage, objectUsage(kind, oldObject, nowMs)) : usage).some(({ nanos }) => nanos > 0n);
+  if (!grows) return;
+  const applying = quotas.filter((quota) => quotaApplies(quota, kind, object));
+  const { names, scopes } = uncovered(limits, attributes, { usage, quotas, applying });
+  if (names.length) throw forbidden(subjectOf(attributes), `insufficient quota to consume: ${names.join(',')}`);
+  if (scopes !== undefined) throw new StatusError({ code: 500, message: `insufficient quota to match these scopes: ${scopes}` });
+}
+
 /** Refuses what would pass a quota; comes last, so that only writes that everything else accepted are booked. */
-export function resourceQuota(context: Pick<PluginContext, 'api' | 'read' | 'env'>): AdmissionPlugin {
+export function resourceQuota(context: Pick<PluginContext, 'api' | 'read' | 'env'>, configuration?: unknown): AdmissionPlugin {
+  const limits = quotaLimits(configuration);
   const ledger = new QuotaLedger(context);
   return {
     name: 'ResourceQuota',
@@ -61,6 +75,7 @@ export function resourceQuota(context: Pick<PluginContext, 'api' | 'read' | 'env
     async validate(attributes) {
       const { namespace, dryRun } = attributes;
       const quotas = context.read.list(ResourceQuotas, namespace);
+      if (limits.length) checkLimits(limits, attributes, { quotas, nowMs: context.env.clock.now() });
       if (!quotas.length) return;
       const charges = chargesOf(attributes, quotas, context.env.clock.now());
       if (!charges.length) return;

@@ -86,7 +86,8 @@ function crossesNamespaces(pod: Pod): boolean {
   return terms.some((term) => term?.namespaces?.length || term?.namespaceSelector !== undefined);
 }
 
-interface ScopeTerm {
+/** A requirement on what an object is in, as scope selectors have it. */
+export interface ScopeTerm {
   readonly scopeName?: string;
   readonly operator?: string;
   readonly values?: readonly string[];
@@ -137,10 +138,19 @@ function inScope(term: ScopeTerm, kind: Pick<KindDescriptor, 'resource'>, object
   }
 }
 
+/** The scopes of a quota, named or by selector. */
+export function scopeTerms({ spec }: ResourceQuota): ScopeTerm[] {
+  return [...(spec?.scopes ?? []).map((scopeName) => ({ scopeName, operator: 'Exists' })), ...((spec?.scopeSelector?.matchExpressions ?? []) as ScopeTerm[])];
+}
+
+/** Those of the requirements that the object meets. */
+export function matchingScopes(terms: readonly ScopeTerm[], kind: Pick<KindDescriptor, 'resource'>, object: unknown): ScopeTerm[] {
+  return terms.filter((term) => inScope(term, kind, object));
+}
+
 /** Does the quota count the object? A quota without scopes counts all. */
 export function quotaApplies(quota: ResourceQuota, kind: Pick<KindDescriptor, 'group' | 'resource'>, object: unknown): boolean {
-  const terms: ScopeTerm[] = [...(quota.spec?.scopes ?? []).map((scopeName) => ({ scopeName, operator: 'Exists' })), ...((quota.spec?.scopeSelector?.matchExpressions ?? []) as ScopeTerm[])];
-  return terms.every((term) => inScope(term, kind, object));
+  return scopeTerms(quota).every((term) => inScope(term, kind, object));
 }
 
 /** Compute resources that a quota bounds and some container leaves open: `must specify` in upstream's words. */
