@@ -54,6 +54,9 @@ export async function security(kubectl: Kubectl): Promise<void> {
     pod('entrypoint', [{ image: agnhost, command: ['/agnhost-2', 'entrypoint-tester', 'override', 'arguments'] }]),
     pod('expand', [{ ...script('TEST_VAR=wrong echo "$(TEST_VAR)"; printenv BOTH'), env: [{ name: 'TEST_VAR', value: 'test-value' }, { name: 'BOTH', value: '$(TEST_VAR);;$$(TEST_VAR)' }] }]),
     pod('aliases', [script('cat /etc/hosts')], { hostAliases: [{ ip: '123.45.67.89', hostnames: ['foo', 'bar'] }] }),
+    pod('users', [script('cat /proc/self/uid_map')], { hostUsers: false }),
+    pod('node-processes', [script('pidof kubelet > /dev/null && ps | grep -c "[/]sbin/init"')], { hostPID: true }),
+    pod('whole', [script('head -n 1 /sys/fs/cgroup/cpu.max; cat /sys/fs/cgroup/memory.max')], { resources: { limits: { cpu: '200m', memory: '64Mi' } } }),
     pod('root-refused', [{ ...script('true'), securityContext: { runAsNonRoot: true } }]),
   );
   await outputOf(kubectl, 'user');
@@ -64,6 +67,9 @@ export async function security(kubectl: Kubectl): Promise<void> {
   expect(await outputOf(kubectl, 'entrypoint')).toBe('[/agnhost-2 entrypoint-tester override arguments]\n');
   expect(await outputOf(kubectl, 'expand')).toBe('test-value\ntest-value;;$(TEST_VAR)\n');
   expect(await outputOf(kubectl, 'aliases')).toMatch(/# Kubernetes-managed hosts file\.\n[^]*123\.45\.67\.89\tfoo\tbar\n/);
+  expect(await outputOf(kubectl, 'users')).toMatch(/^ +0 +[1-9]\d* +65536\n$/);
+  expect(await outputOf(kubectl, 'node-processes')).toBe('1\n');
+  expect(await outputOf(kubectl, 'whole')).toBe('20000 100000\n67108864\n');
   await untilPod(kubectl, 'root-refused', { path: '{.status.containerStatuses[0].state.waiting.reason}', value: 'CreateContainerConfigError' });
 }
 

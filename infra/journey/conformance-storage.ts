@@ -59,6 +59,11 @@ export async function directories(kubectl: Kubectl): Promise<void> {
     volumePod('empty-group', { emptyDir: {} }, { container: mounttest('--file_mode=/v', `--new_file_0660=${file}`, `--file_owner=${file}`, `--file_perm=${file}`), spec: { securityContext: { fsGroup: 123 } } }),
     volumePod('host-tmp', { hostPath: { path: '/tmp' } }, { container: mounttest('--file_mode=/v') }),
     volumePod('host-hosts', { hostPath: { path: '/etc/hosts', type: 'File' } }, { container: script('grep -c localhost /v') }),
+    pod('astray', [{ ...mounttest('--file_content=/v/test-file'), volumeMounts: [{ name: 'w', mountPath: '/v', subPath: 'ns' }] }], {
+      initContainers: [{ name: 'i', ...script('ln -s /bin/notanexistingpath /v/ns'), volumeMounts: [{ name: 'w', mountPath: '/v' }] }],
+      volumes: [{ name: 'w', emptyDir: {} }],
+    }),
+    pod('unused', [script('true')], { volumes: [{ name: 'w', configMap: { name: 'no-such-map' } }] }),
     volumePod('size', { emptyDir: { medium: 'Memory', sizeLimit: '16Mi' } }, { container: script("df | grep ' /v$' | awk '{print $2}'; mount | grep -c 'tmpfs on /v '") }),
     pod(
       'expansion',
@@ -79,4 +84,7 @@ export async function directories(kubectl: Kubectl): Promise<void> {
   expect(Number(await outputOf(kubectl, 'host-hosts'))).toBeGreaterThan(0);
   expect(await outputOf(kubectl, 'size')).toBe('16384\n1\n');
   expect(await outputOf(kubectl, 'expansion')).toBe('777\n');
+  await untilPod(kubectl, 'astray', { path: '{.status.containerStatuses[0].state.waiting.reason}: {.status.containerStatuses[0].state.waiting.message}', value: /^CreateContainerConfigError: failed to (?:create|prepare) subPath .*volumeMount "w" of container "c"$/ });
+  await kubectl.ok(['delete', 'pod', 'astray', '--wait=false']);
+  await outputOf(kubectl, 'unused');
 }
