@@ -68,7 +68,7 @@ export const apiServerSchema = {
   kubeletClientCert: { type: 'string', default: '', help: 'client certificate for kubelets, PEM' },
   kubeletClientKey: { type: 'string', default: '', help: 'key of --kubelet-client-cert, PEM' },
   enableAdmissionPlugins: { type: 'list', default: [], help: 'admission plug-ins to run besides those that are on by default' },
-  admissionControlConfigFile: { type: 'string', default: '', help: 'file with an AdmissionConfiguration (apiserver.config.k8s.io/v1): settings of PodSecurity and EventRateLimit' },
+  admissionControlConfigFile: { type: 'string', default: '', help: 'file with an AdmissionConfiguration (apiserver.config.k8s.io/v1): settings of PodSecurity, EventRateLimit and ResourceQuota' },
   disableAdmissionPlugins: { type: 'list', default: [], help: 'admission plug-ins not to run though they are on by default' },
   runtimeConfig: { type: 'list', default: [], help: 'APIs to turn on or off: api/all, api/ga, api/beta, api/alpha, GROUP/VERSION, GROUP/VERSION/RESOURCE, each with =true or =false; beta and alpha ones are off' },
   featureGates: { type: 'list', default: [], help: 'NAME=true or NAME=false of the gates of kube-apiserver: checked as it does, most of them without effect' },
