@@ -116,7 +116,10 @@ class Search {
   }
 
   private take(wanted: Wanted, rest: () => boolean): boolean {
-    const suitable = this.input.on.devices.filter((device) => this.suits(device, wanted));
+    // Those that are ready as they are come first.
+    const all = this.input.on.devices.filter((device) => this.suits(device, wanted));
+    const waits = all.filter(({ device }) => device.bindingConditions?.length);
+    const suitable = waits.length ? [...all.filter((one) => !waits.includes(one)), ...waits] : all;
     if (wanted.exact.allocationMode !== 'All') return this.choose({ wanted, suitable, count: wanted.exact.count ?? 1, from: 0 }, rest);
     // All of them, and there must be one.
     if (suitable.length === 0 || suitable.some((device) => !this.isFree(device, wanted))) return false;
@@ -195,6 +198,7 @@ export function allocate(input: AllocationInput): AllocationResult[] | undefined
       device: device.device.name,
       ...(isAdmin(wanted) ? { adminAccess: true } : {}),
       ...(consumes ? { shareID: input.shareId(), ...(consumes.size ? { consumedCapacity: printed(consumes) } : {}) } : {}),
+      ...(device.device.bindingConditions?.length ? { bindingConditions: device.device.bindingConditions, bindingFailureConditions: device.device.bindingFailureConditions ?? [] } : {}),
       ...(wanted.exact.tolerations?.length ? { tolerations: wanted.exact.tolerations } : {}),
     }));
     const config = configOf(claim, taken, input);

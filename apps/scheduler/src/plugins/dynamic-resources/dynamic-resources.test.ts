@@ -143,6 +143,44 @@ describe('DynamicResources', () => {
     await scheduler.stop();
   });
 
+  const slow: Partial<Device> = { bindsToNode: true, bindingConditions: ['example.com/ready'], bindingFailureConditions: ['example.com/broken'] };
+  const told = (type: string) => [{ type, status: 'True', reason: 'x', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' }];
+
+  it('binds a pod only when its devices are ready, and prefers those that are', async () => {
+    const { on, api, clock, devices, scheduler } = await world({ nodes: ['a'], slices: [slice('a', [gpu('gpu-0', '1Gi', slow), gpu('gpu-1', '1Gi')])], claims: [claim('c', exactly(1)), claim('d', exactly(1))], pods: [pod('p', 'c')] });
+    expect([on('p'), devices('c')]).toEqual(['a', ['r=a/gpu-1']]);
+    await api.create(Pods, pod('q', 'd'));
+    await clock.advance(30_000);
+    const { status } = api.find(ResourceClaims, 'd', 'default') ?? {};
+    expect([on('q'), status?.allocation?.devices?.results]).toMatchObject([undefined, [{ device: 'gpu-0', bindingConditions: ['example.com/ready'], bindingFailureConditions: ['example.com/broken'] }]]);
+    api.setStatus(ResourceClaims, { namespace: 'default', name: 'd' }, { devices: [{ driver: 'gpu.example.com', pool: 'a', device: 'gpu-0', conditions: told('example.com/ready') }] });
+    await clock.advance(2_000);
+    expect(on('q')).toBe('a');
+    await scheduler.stop();
+  });
+
+  it.each([
+    ['fails', 5_000, 'binding of a device failed: gpu.example.com/a/gpu-0: example.com/broken'],
+    ['is not heard of for ten minutes', 601_000, 'device binding timeout'],
+  ])('gives a device back that %s', async (what, afterMs, message) => {
+    const { on, api, clock, says, scheduler } = await world({ nodes: ['a'], slices: [slice('a', [gpu('gpu-0', '1Gi', slow)])], claims: [claim('c', exactly(1))], pods: [pod('p', 'c')] });
+    const find = () => api.find(ResourceClaims, 'c', 'default');
+    expect(find()?.status?.allocation?.allocationTimestamp).toBeDefined();
+    if (what === 'fails') api.setStatus(ResourceClaims, { namespace: 'default', name: 'c' }, { devices: [{ driver: 'gpu.example.com', pool: 'a', device: 'gpu-0', conditions: told('example.com/broken') }] });
+    // It is taken again at once, there being no other.
+    const allocations = new Set<string | undefined>();
+    const messages = new Set<string | undefined>();
+    for (let ms = 0; ms < afterMs; ms += 500) {
+      await clock.advance(500);
+      allocations.add(find()?.status?.allocation?.allocationTimestamp);
+      messages.add(says('p'));
+    }
+    expect(on('p')).toBeUndefined();
+    expect([...messages].some((text) => text?.includes(message))).toBe(true);
+    expect(allocations.size).toBeGreaterThan(1);
+    await scheduler.stop();
+  });
+
   it('shares an allocated claim on its node, and waits for claims that are not there', async () => {
     const { on, api, clock, find, says, scheduler } = await world({ nodes: ['a', 'b'], slices: two, claims: [claim('c', exactly(2))], pods: [pod('p', 'c'), pod('q', 'c'), pod('late', 'missing')] });
     expect([on('p'), says('late')]).toEqual(['b', undefined]);

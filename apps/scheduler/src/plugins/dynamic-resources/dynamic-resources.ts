@@ -3,11 +3,13 @@ import type { AllocationResult, Pod, ResourceClaim } from '@orrery/api/types';
 import type { KubeObject, Quantity } from '@orrery/apimachinery';
 import type { Informer } from '@orrery/client';
 import { isConflict } from '@orrery/errors';
+import { parseGoDuration, rfc3339 } from '@orrery/runtime';
 import type { NodeInfo } from '../../cache/node-info.ts';
 import { type Status, failed, skip, unresolvable } from '../../framework/status.ts';
 import { type ClusterEvent, type CycleState, type PluginHandle, definePlugin } from '../../framework/types.ts';
 import { matchesNodeSelector } from '../node-selector.ts';
 import { allocate } from './allocator.ts';
+import { mustWait, untilReady } from './binding-conditions.ts';
 import { addConsumption } from './consumption.ts';
 import { SelectorFailure, createDeviceSelectors } from './device-selectors.ts';
 import { type Pools, devicesOn, heldBy, poolsOf } from './devices.ts';
@@ -130,7 +132,8 @@ async function bindClaim(handle: PluginHandle, pod: Pod, claim: ResourceClaim, a
 /** Pods with resource claims go where devices meet them (structured parameters); allocations are written to the claims before binding. */
 export const dynamicResources = definePlugin({
   name,
-  create(handle) {
+  create(handle, { bindingTimeout }) {
+    const timeoutMs = parseGoDuration(bindingTimeout);
     const sources = watch(handle);
     const matches = createDeviceSelectors();
     /** By claim: allocations on their way, not seen in the API yet. */
@@ -217,21 +220,23 @@ export const dynamicResources = definePlugin({
         // A nominated node was judged in a state of its own.
         const found = mine.byNode.get(nodeName) ?? (node ? tryAllocate(mine, node) : failed(new Error(`node "${nodeName}" not found`)));
         if ('code' in found) return found;
-        mine.reserved = found;
-        mine.waiting.forEach(({ metadata }, i) => assumed.set(metadata?.uid ?? '', found[i] as AllocationResult));
+        mine.reserved = found.map((one) => (mustWait(one.devices?.results) ? { ...one, allocationTimestamp: rfc3339(handle.env.clock.now()) } : one));
+        mine.waiting.forEach(({ metadata }, i) => assumed.set(metadata?.uid ?? '', mine.reserved?.[i] as AllocationResult));
         return undefined;
       },
       unreserve(state) {
         const mine = stateOf(state);
         if (mine?.reserved) for (const { metadata } of mine.waiting) assumed.delete(metadata?.uid ?? '');
       },
-      async preBind(state, { pod }) {
+      async preBind(state, { pod }, _nodeName, signal) {
         const mine = stateOf(state);
         if (!mine) return undefined;
         try {
           for (const [i, claim] of mine.waiting.entries()) await bindClaim(handle, pod, sources.claims.get(keyOf(claim)) ?? claim, mine.reserved?.[i]);
           for (const claim of mine.allocated) await bindClaim(handle, pod, sources.claims.get(keyOf(claim)) ?? claim, undefined);
-          return undefined;
+          const waits = [...mine.waiting.filter((_claim, i) => mustWait(mine.reserved?.[i]?.devices?.results)), ...mine.allocated.filter(({ status }) => mustWait(status?.allocation?.devices?.results))];
+          const claims = waits.map(({ metadata }) => ({ namespace: metadata?.namespace ?? '', name: metadata?.name ?? '' }));
+          return claims.length ? await untilReady(handle, { pod, claims, timeoutMs }, signal) : undefined;
         } catch (error) {
           return failed(new Error(`running PreBind plugin "${name}": ${(error as Error).message}`));
         }
