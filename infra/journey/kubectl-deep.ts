@@ -98,6 +98,8 @@ const rejects: readonly Line[] = [
   ["patch deployment d -p '{\"spec\":{\"selector\":{\"matchLabels\":{\"x\":\"y\"}}}}'", 'field is immutable', 1],
   ["label deployment d 'a/b/c=1'", 'The Deployment "d" is invalid: metadata.labels: Invalid value: "a/b/c": a ', 1],
   ['create quota q --hard=pods=4,count/deployments.apps=1,requests.cpu=1', 'resourcequota/q created'],
+  // It bounds what its controller has counted once.
+  ['wait --for=jsonpath={.status.hard.pods}=4 quota/q --timeout=90s', 'condition met'],
   ['create deployment d2 --image=nginx', 'deployments.apps "d2" is forbidden: exceeded quota: q, requested: count/deployments.apps=1, used: count/deployments.apps=1, limited: count/deployments.apps=1', 1],
   ['run q --image=nginx', 'pods "q" is forbidden: failed quota: q: must specify requests.cpu for: q', 1],
   ['delete quota q', 'deleted'],
