@@ -141,8 +141,11 @@ export function resourceQuotaController(): AnyController {
       watchQuotas,
       ...measured.filter((resource) => resource !== ResourceQuotas).map((resource) =>
         watch<KubeObject, State>(resource, ({ object, old, gone }, context) => {
+          const { namespace = '' } = object.metadata ?? {};
+          // Most namespaces have none, and every change of every Pod comes by here.
+          if (context.store(ResourceQuotas).countByIndex('namespace', namespace) === 0) return [];
           const settled = old && !gone && resource === Pods && !countsAnew(old as Pod, object as Pod);
-          return settled ? [] : quotasOf(object.metadata?.namespace ?? '', context);
+          return settled ? [] : quotasOf(namespace, context);
         }),
       ),
       // Counted, so that they must be known.
