@@ -2,13 +2,14 @@ import { Nodes } from '@orrery/api';
 import { type ApiClient, createInformerFactory } from '@orrery/client';
 import type { Component, Env } from '@orrery/runtime';
 import type { NetStack, SwitchControl } from '@orrery/vnet';
+import { servePages } from '@orrery/vnet-link';
 import type { KubeProxyConfig } from './config.ts';
-import { type ProxyHealth, createProxyHealth, metricsPages } from './health.ts';
+import { type ProxyHealth, createProxyHealth } from './health.ts';
 import { createProxyMetrics } from './metrics.ts';
 import { createPolicyProgrammer } from './policy/programmer.ts';
 import { createSyncRunner } from './sync-runner.ts';
 import { createServiceTracker } from './tracker.ts';
-import { servePages } from './vnet/node-pages.ts';
+import { nodePages } from './vnet/node-pages.ts';
 import { createSwitchProgrammer } from './vnet/programmer.ts';
 
 export { kubeProxySchema } from './config.ts';
@@ -112,7 +113,7 @@ export function createKubeProxy(env: Env, deps: KubeProxyDeps, config: Pick<Kube
     addNode(target) {
       programmer.add(target);
       policies.add(target);
-      if (target.host) served.set(target.nodeName, servePages(target.host, { health: health.pages, metrics: metricsPages(env, 'vnet'), log: env.log }));
+      if (target.host) served.set(target.nodeName, servePages(target.host, nodePages(env, health), env.log));
       request();
     },
     removeNode(nodeName) {

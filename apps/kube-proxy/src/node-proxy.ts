@@ -8,6 +8,7 @@ import { createKubeProxy } from './component.ts';
 import type { KubeProxyConfig } from './config.ts';
 import { metricsHandler } from './health.ts';
 import { type ServeHttp, serveAt } from './servers.ts';
+import { nodePages } from './vnet/node-pages.ts';
 
 export interface NodeProxyDeps {
   readonly api: ApiClient;
@@ -40,6 +41,8 @@ export function createNodeProxy(env: Env, deps: NodeProxyDeps, config: KubeProxy
       control.onSession(() => {
         proxy.resync();
         membership.reapply();
+        // With real addresses these ports are those of the kernel's part.
+        if (config.podNetwork !== 'real') control.servePages(nodePages(env, proxy.health));
       });
       proxy.addNode({ nodeName: config.nodeName, control });
       node.start();

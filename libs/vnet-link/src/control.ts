@@ -1,8 +1,10 @@
 import { type Peer, SwitchControlDefinition } from '@orrery/proto/vnet';
-import { type Channel, RpcError, type ServedService, createClient, service } from '@orrery/rpc';
+import { type Channel, Code, RpcError, type ServedService, createClient, service } from '@orrery/rpc';
 import type { Clock } from '@orrery/runtime';
-import type { SwitchControl } from '@orrery/vnet';
+import { silentLogger, type Logger } from '@orrery/runtime';
+import type { NetStack, SwitchControl } from '@orrery/vnet';
 import { healthPortFromWire, policiesFromWire, policiesToWire, ruleFromWire, ruleToWire, updateFromWire, updateToWire } from './control-wire.ts';
+import { type PagesAt, answerPages, askForPages } from './pages.ts';
 
 export type { Peer } from '@orrery/proto/vnet';
 
@@ -24,8 +26,9 @@ export function controlTarget(own: SwitchControl, links: PeerControl): SwitchCon
   };
 }
 
-/** The SwitchControl service of a node's switch. */
-export function switchControlService(target: SwitchControl & PeerControl): ServedService {
+/** The SwitchControl service of a node's switch; `host` is where others may have pages of theirs. */
+export function switchControlService(target: SwitchControl & PeerControl, { host, log = silentLogger }: { host?: NetStack; log?: Pick<Logger, 'warn'> } = {}): ServedService {
+  let ends = new AbortController();
   return service(SwitchControlDefinition, {
     async setServiceRules({ rules = [] }) {
       await target.setServiceRules(rules.map(ruleFromWire));
@@ -47,6 +50,13 @@ export function switchControlService(target: SwitchControl & PeerControl): Serve
       target.setPeers(peers);
       return Promise.resolve({});
     },
+    servePages(replies, { signal }) {
+      if (!host) throw new RpcError(Code.UNIMPLEMENTED, 'this switch is no node');
+      // Who comes anew takes the place of who may not be known to have gone.
+      ends.abort();
+      ends = new AbortController();
+      return askForPages(host, replies, { signal: AbortSignal.any([signal, ends.signal]), log });
+    },
     async *session(_request, { signal }) {
       yield {};
       await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
@@ -56,6 +66,8 @@ export function switchControlService(target: SwitchControl & PeerControl): Serve
 
 export interface RemoteSwitchControl extends SwitchControl {
   setPeers(peers: readonly Peer[]): Promise<void>;
+  /** Answers on ports of the node until the switch is gone; to be called with each session. */
+  servePages(at: readonly PagesAt[]): void;
   /** Calls back each time a session with the switch begins: it is new, or was restarted, and must be told everything. */
   onSession(begun: () => void): void;
   close(): void;
@@ -91,6 +103,7 @@ export function remoteSwitchControl(channel: Channel, clock: Clock): RemoteSwitc
     async setPeers(peers) {
       await client.setPeers({ peers: [...peers] });
     },
+    servePages: (at) => void answerPages((replies) => client.servePages(replies, { signal: closing.signal }), at),
     onSession: (begun) => void follow(begun),
     close() {
       closing.abort();

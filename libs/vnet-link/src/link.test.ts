@@ -2,7 +2,7 @@ import { type GrpcServer, grpcChannel, grpcServer } from '@orrery/rpc';
 import { type Clock, createMetrics, seededRandom, silentLogger, sleepWith } from '@orrery/runtime';
 import { type Conn, type Fabric, type NetStack, createFabric } from '@orrery/vnet';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { controlTarget, createPeerLinks, linkService, remoteSwitchControl, switchControlService } from './index.ts';
+import { type RemoteSwitchControl, controlTarget, createPeerLinks, linkService, remoteSwitchControl, switchControlService } from './index.ts';
 
 const clock: Clock = {
   now: () => Date.now(),
@@ -31,7 +31,7 @@ async function startProcess(node: string, nodeIp: string, podIp: string): Promis
   const fabric = createFabric(env);
   const netSwitch = fabric.addSwitch({ node, nodeIp });
   const links = createPeerLinks({ fabric, clock, node, connect: (endpoint) => grpcChannel(endpoint) });
-  const server = grpcServer([linkService(fabric, clock), switchControlService(controlTarget(netSwitch, links))]);
+  const server = grpcServer([linkService(fabric, clock), switchControlService(controlTarget(netSwitch, links), { host: netSwitch.hostStack })]);
   const port = await server.listen('127.0.0.1:0');
   return { fabric, pod: netSwitch.attach({ ips: [podIp] }).stack, server, endpoint: `127.0.0.1:${port}`, links };
 }
@@ -141,4 +141,27 @@ describe('switches in two processes', () => {
     await b.server.stop();
     await expect(readAll(conn)).rejects.toMatchObject({ code: 'ECONNRESET' });
   });
+});
+
+it('answers on ports of a node from another process, for as long as that is there; who comes anew takes over', { timeout: 120_000 }, async () => {
+  const ask = async (ip: string, port: number, path: string): Promise<string> => {
+    const conn = await b.pod.dial({ ip, port });
+    await conn.write(Buffer.from(`GET ${path}?x HTTP/1.1\r\n\r\n`));
+    let text = '';
+    for (let bytes = await conn.read(); bytes; bytes = await conn.read()) text += Buffer.from(bytes).toString();
+    return text;
+  };
+  const serve = (name: string): RemoteSwitchControl => {
+    const control = remoteSwitchControl(grpcChannel(a.endpoint), clock);
+    control.servePages([{ ip: '', port: 10_256, pages: (path) => ({ status: 503, headers: { 'x-own': name }, body: `${name} ${path}` }) }]);
+    return control;
+  };
+  const first = serve('first');
+  await expect.poll(() => ask('10.240.0.1', 10_256, '/healthz').catch(String), { timeout: 60_000 }).toMatch(/^HTTP\/1.1 503 Service Unavailable\r\nx-own: first\r\n[^]*\r\n\r\nfirst \/healthz$/);
+  const second = serve('second');
+  await expect.poll(() => ask('10.240.0.1', 10_256, '/livez').catch(String), { timeout: 60_000 }).toMatch(/second \/livez$/);
+  first.close();
+  expect(await ask('10.240.0.1', 10_256, '/x')).toMatch(/second \/x$/);
+  second.close();
+  await expect.poll(() => ask('10.240.0.1', 10_256, '/x').catch(String), { timeout: 60_000 }).toContain('refused');
 });

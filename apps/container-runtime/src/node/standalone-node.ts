@@ -74,7 +74,7 @@ export function createStandaloneNode(env: Env, deps: StandaloneNodeDeps, config:
   const links = createPeerLinks({ fabric, clock: env.clock, node, connect });
   // Other nodes are reached by the machine's own routes.
   const setPeers = (peers: readonly Peer[]): void => links.setPeers(edge ? peers.filter((peer) => !isNode(peer)) : peers);
-  const control = switchControlService(controlTarget(own, { setPeers }));
+  const control = switchControlService(controlTarget(own, { setPeers }), { host: own.hostStack, log: env.log });
   const services = [linkService(fabric, env.clock), control];
   const runtime = createContainerRuntime(env, { ...deps, switch: own }, config);
   let server: GrpcServer | undefined;

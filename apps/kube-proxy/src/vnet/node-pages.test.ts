@@ -1,8 +1,9 @@
 import { VirtualClock, createMetrics, seededRandom, silentLogger } from '@orrery/runtime';
 import { type NetStack, createFabric } from '@orrery/vnet';
 import { expect, it } from 'vitest';
-import { createProxyHealth, metricsPages } from '../health.ts';
-import { servePages } from './node-pages.ts';
+import { servePages } from '@orrery/vnet-link';
+import { createProxyHealth } from '../health.ts';
+import { nodePages } from './node-pages.ts';
 
 async function get(net: NetStack, ip: string, port: number, path: string): Promise<string> {
   const conn = await net.dial({ ip, port });
@@ -16,7 +17,7 @@ it("a node of the emulated network has kube-proxy's ports: health for all, the m
   const env = { clock: new VirtualClock({ startMs: Date.UTC(2026, 0, 1) }), random: seededRandom(1), log: silentLogger, metrics: createMetrics() };
   const fabric = createFabric(env);
   const [one, two] = [fabric.addSwitch({ node: 'one', nodeIp: '10.240.0.11' }), fabric.addSwitch({ node: 'two', nodeIp: '10.240.0.12' })];
-  const close = servePages(one.hostStack, { health: createProxyHealth(env, { timeoutMs: 1 }).pages, metrics: metricsPages(env, 'vnet'), log: silentLogger });
+  const close = servePages(one.hostStack, nodePages(env, createProxyHealth(env, { timeoutMs: 1 })), silentLogger);
   expect(await get(one.hostStack, '127.0.0.1', 10_249, '/proxyMode')).toBe('HTTP/1.1 200 OK vnet');
   expect(await get(one.hostStack, '127.0.0.1', 10_256, '/healthz')).toMatch(/^HTTP\/1.1 200 OK .*"nodeEligible": true/);
   expect(await get(two.hostStack, '10.240.0.11', 10_256, '/livez')).toMatch(/^HTTP\/1.1 200 OK/);
