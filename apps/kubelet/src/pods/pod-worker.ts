@@ -118,6 +118,7 @@ export class PodWorker {
   trigger(options: { runtimeChanged?: boolean; volumesChanged?: boolean; wake?: boolean } = {}): void {
     if (options.runtimeChanged || options.wake) this.stale = true;
     if (options.volumesChanged) this.volumesStale = true;
+    if (this.killGrace > 0 && !options.runtimeChanged && !this.verdict && this.isOver()) this.report();
     if (this.running && options.runtimeChanged) this.told = true;
     else if (this.running) this.pending = true;
     else if (!this.stopped) {
@@ -424,8 +425,7 @@ export class PodWorker {
   }
 
   private async killEverything(signal: AbortSignal): Promise<void> {
-    const grace = this.endGrace;
-    this.killGrace = grace;
+    const grace = (this.killGrace = this.endGrace);
     await killAllContainers(this.context, this.runtime, { pod: this.pod, graceSeconds: grace, signal });
     for (const id of this.runtime.sandboxes.filter(({ ready }) => ready).map((sandbox) => sandbox.id)) await this.context.runtime.stopSandbox(id);
     this.killGrace = 0;
@@ -435,9 +435,9 @@ export class PodWorker {
 
   /** The pod is to end: deleted, timed out, or done. */
   private async terminate(signal: AbortSignal): Promise<void> {
+    this.context.prober.endPod(this.uid);
+    if (this.runtime.sandboxes.some(({ ready }) => ready) || this.runtime.containers.some(({ state }) => state === 'running')) await this.killEverything(signal);
     this.context.prober.stopPod(this.uid);
-    const active = this.runtime.sandboxes.some(({ ready }) => ready) || this.runtime.containers.some(({ state }) => state === 'running');
-    if (active) await this.killEverything(signal);
     // What there is to do now is another sync's.
     if (this.removed) return;
     await letGo(this.context, this.pod, signal);
@@ -478,7 +478,7 @@ export class PodWorker {
     const status = podStatus({
       pod: { ...pod, status: knownStatus(pod, context.statuses.get(this.uid)) },
       runtime,
-      context: { runtimeName: context.runtimeName(), waiting: (name) => this.waiting?.get(name), started: (id) => context.prober.started(id), resources: (id) => this.resizer.resourcesOf(id), ready: (id) => !this.isOver() && context.prober.ready(id) },
+      context: { runtimeName: context.runtimeName(), waiting: (name) => this.waiting?.get(name), started: (id) => context.prober.started(id), resources: (id) => this.resizer.resourcesOf(id), ready: (id) => (this.killGrace > 0 || !this.isOver()) && context.prober.ready(id) },
       nowMs: context.env.clock.now(),
       startMs: this.startMs,
       hostIps: context.hostIps(),

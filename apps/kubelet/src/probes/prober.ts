@@ -24,6 +24,8 @@ interface Watched {
   timers: Map<Kind, Timer>;
   /** Results in a row, and which. */
   runs: Map<Kind, { ok: boolean; count: number }>;
+  /** The pod ends: all that is still asked is whether it is ready. */
+  ending: boolean;
   gone: boolean;
 }
 
@@ -79,6 +81,16 @@ export class Prober implements ProbeVerdicts {
     for (const id of this.byPod.get(uid) ?? []) if (!running.has(id)) this.end(uid, id);
   }
 
+  /** The pod begins to end: nothing is restarted any more, but who it serves wants to know how long it can. */
+  endPod(uid: string): void {
+    for (const id of this.byPod.get(uid) ?? []) {
+      const entry = this.watched.get(id);
+      if (!entry) continue;
+      entry.ending = true;
+      for (const kind of ['startup', 'liveness'] as const) entry.timers.get(kind)?.cancel();
+    }
+  }
+
   stopPod(uid: string): void {
     for (const id of this.byPod.get(uid) ?? []) this.end(uid, id);
   }
@@ -89,7 +101,7 @@ export class Prober implements ProbeVerdicts {
 
   private begin(uid: string, of: Pick<Watched, 'pod' | 'podIp' | 'container' | 'fieldPath' | 'containerId' | 'startedMs'>): void {
     const { container } = of;
-    const entry: Watched = { ...of, started: !container.startupProbe, ready: !container.readinessProbe, failed: undefined, timers: new Map(), runs: new Map(), gone: false };
+    const entry: Watched = { ...of, started: !container.startupProbe, ready: !container.readinessProbe, failed: undefined, timers: new Map(), runs: new Map(), ending: false, gone: false };
     this.watched.set(of.containerId, entry);
     let ids = this.byPod.get(uid);
     if (!ids) this.byPod.set(uid, (ids = new Set()));
@@ -132,7 +144,7 @@ export class Prober implements ProbeVerdicts {
     const periodMs = (spec.periodSeconds ?? 10) * 1000;
     const startMs = this.env.clock.monotonic();
     const result = await this.attempt(entry, kind, spec);
-    if (entry.gone) return;
+    if (entry.gone || (entry.ending && kind !== 'readiness')) return;
     const goesOn = result === undefined || this.judge(entry, kind, { spec, result });
     if (goesOn && !(kind === 'startup' && entry.started)) this.schedule(entry, kind, Math.max(0, periodMs - (this.env.clock.monotonic() - startMs)));
   }

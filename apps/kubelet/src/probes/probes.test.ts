@@ -113,3 +113,25 @@ test('redirects are followed on the host, and lead elsewhere as an answer', asyn
   await circle.clock.advance(2_000);
   expect(circle.events()).toContain('Unhealthy: Liveness probe failed: Get "/redirect": stopped after 10 redirects');
 });
+
+test('a pod that ends is asked whether it is ready as long as it runs, and nothing restarts it', async () => {
+  let status = 200;
+  const net = network(() => status);
+  const f = fixture({ deps: { dialer: net.dialer }, script: () => ({ stopMs: 20_000 }) });
+  await f.kubelet.start();
+  const probe = { httpGet: { port: 8080 }, periodSeconds: 1, failureThreshold: 1 };
+  await f.create('p', { containers: [container('app', { readinessProbe: probe, livenessProbe: probe })], terminationGracePeriodSeconds: 30 });
+  await f.clock.advance(1_500);
+  expect(ready(f.pod('p'))).toBe(true);
+  await f.api.delete(Pods, { namespace: 'default', name: 'p' });
+  await f.clock.advance(3_000);
+  expect(ready(f.pod('p'))).toBe(true);
+  status = 503;
+  await f.clock.advance(3_000);
+  expect(ready(f.pod('p'))).toBe(false);
+  expect(f.pod('p').status).toMatchObject({ phase: 'Running', observedGeneration: f.pod('p').metadata?.generation });
+  expect(f.events().filter((text) => text.startsWith('Unhealthy: Liveness'))).toEqual([]);
+  await f.clock.advance(20_000);
+  expect(f.api.find(Pods, 'p', 'default')).toBeUndefined();
+  await f.kubelet.stop();
+});
