@@ -153,7 +153,11 @@ export async function startComposeCluster({ profile = 'full' }: { profile?: Comp
       return upMs;
     },
     world: worldOf(settings, home),
-    pause: async (service) => void (await docker('pause', await idOf(service))),
+    // On a busy machine the engine now and then gives up to freeze a container, which then goes on.
+    async pause(service) {
+      const id = await idOf(service);
+      await eventually(() => docker('pause', id), { what: `${service} is paused`, withinMs: 60_000, everyMs: 500 });
+    },
     resume: async (service) => void (await docker('unpause', await idOf(service))),
     async disconnect(service) {
       const id = await idOf(service);

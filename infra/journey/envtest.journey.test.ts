@@ -61,10 +61,14 @@ describe('the control plane of envtest', { timeout: 240_000 }, () => {
   const accounts = ensurePki(join(home, 'sa'), { dnsNames: [] });
   const users = ensurePki(join(home, 'users'), { dnsNames: [] });
   let url = '';
+  let etcdUrl = '';
+  /** By the name of the program. */
+  const commandLine: Record<string, string[]> = {};
   const admin = { ca: serving.caCert, ...users.clientCert('admin', ['system:masters']) };
   const alice = { ca: serving.caCert, ...users.clientCert('alice', []) };
 
   const start = (name: string, args: string[]): ChildProcess => {
+    commandLine[name] = args;
     const child = spawn(join(assets, name), args, { stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => void output.push(chunk.toString()));
     children.push(child);
@@ -77,7 +81,7 @@ describe('the control plane of envtest', { timeout: 240_000 }, () => {
     expect(readdirSync(assets).sort()).toEqual(['etcd', 'kube-apiserver', 'kubectl']);
     const etcdHelp = spawnSync(join(assets, 'etcd'), ['--help'], { encoding: 'utf8' });
     expect(etcdHelp.stdout).toMatch(/^\s*--unsafe-no-fsync\b/m);
-    const etcdUrl = `http://127.0.0.1:${await freePort()}`;
+    etcdUrl = `http://127.0.0.1:${await freePort()}`;
     start('etcd', [`--advertise-client-urls=${etcdUrl}`, `--data-dir=${join(home, 'etcd')}`, `--listen-client-urls=${etcdUrl}`, `--listen-peer-urls=http://127.0.0.1:${await freePort()}`, '--unsafe-no-fsync=true']);
     await untilHealthy(`${etcdUrl}/health`);
     mkdirSync(certs);
@@ -163,13 +167,25 @@ describe('the control plane of envtest', { timeout: 240_000 }, () => {
     expect(output.join('')).toBe('');
   });
 
+  it('starts again with the same settings, on the data and certificates that are there', async () => {
+    const etcd = start('etcd', commandLine['etcd'] ?? []);
+    await untilHealthy(`${etcdUrl}/health`);
+    const server = start('kube-apiserver', commandLine['kube-apiserver'] ?? []);
+    await untilHealthy(`${url}/readyz`, { ca: serving.caCert });
+    await untilHealthy(`${url}/apis/example.com/v1/namespaces/default/widgets/w`, admin);
+    for (const child of [server, etcd]) {
+      child.kill('SIGTERM');
+      expect(await ended(child)).toEqual({ code: 0, signal: null });
+    }
+  });
+
   it('ends when the test that started it is killed', async () => {
-    const etcdUrl = `http://127.0.0.1:${await freePort()}`;
+    const orphanUrl = `http://127.0.0.1:${await freePort()}`;
     // As envtest: a process that starts etcd, and dies without a word.
-    const parent = spawn('sh', ['-c', `"$0" --listen-client-urls=${etcdUrl} --data-dir="$1" & echo $!; wait`, join(assets, 'etcd'), join(home, 'orphan')], { stdio: ['ignore', 'pipe', 'ignore'] });
+    const parent = spawn('sh', ['-c', `"$0" --listen-client-urls=${orphanUrl} --data-dir="$1" & echo $!; wait`, join(assets, 'etcd'), join(home, 'orphan')], { stdio: ['ignore', 'pipe', 'ignore'] });
     children.push(parent);
     const pid = await new Promise<number>((resolve) => parent.stdout.once('data', (text: Buffer) => resolve(Number(text.toString()))));
-    await untilHealthy(`${etcdUrl}/health`);
+    await untilHealthy(`${orphanUrl}/health`);
     parent.kill('SIGKILL');
     const end = performance.now() + 60_000;
     const lives = (): boolean => {
