@@ -68,7 +68,9 @@ async function run(workload: Workload): Promise<Throughput> {
   const scheduler = createScheduler(env, { api: api.api }, resolveConfig(schedulerSchema, [{ leaderElect: false }]));
   await scheduler.start();
   const many = (count: number, make: (i: number) => Pod): Pod[] => Array.from({ length: count }, (_, i) => make(i));
-  await place(api, workload, many(Number(options['init-pods'] ?? workload.initPods), workload.initPod));
+  // On fewer nodes there is no room for as many.
+  const initPods = Number(options['init-pods'] ?? Math.ceil(workload.initPods * Math.min(1, nodes / workload.nodes)));
+  await place(api, workload, many(initPods, workload.initPod));
   const pods = many(Number(options.pods ?? workload.pods), workload.pod);
   let round = 0;
   const churn = workload.churn && setInterval(() => workload.churn?.step(api, round++), workload.churn.everyMs);
