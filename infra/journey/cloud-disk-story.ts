@@ -66,7 +66,7 @@ const rawPod = (name: string): object => ({
   },
 });
 
-/** A disk without a file system is a block device in its pod, of the right size, and has what the pod before has written. */
+/** A disk without a file system is a block device in its pod, of the right size, and has what the pod before has written; it goes with its claim. */
 export async function diskWithoutFileSystem(kubectl: Kubectl): Promise<void> {
   const raw = claim('raw', 1) as { readonly spec: object };
   await apply(kubectl, { ...raw, spec: { ...raw.spec, volumeMode: 'Block' } }, rawPod('raw-1'), pod('mistaken', 'true', ['raw']));
@@ -78,6 +78,8 @@ export async function diskWithoutFileSystem(kubectl: Kubectl): Promise<void> {
   await apply(kubectl, rawPod('raw-2'));
   await ready(kubectl, 'raw-2');
   expect(await in_('raw-2', 'dd if=/dev/xvda bs=4k skip=100 count=1 2>/dev/null | head -c 6')).toBe('bytes\n');
+  await kubectl.ok(['delete', 'pod/raw-2', 'pvc/raw', ...ns]);
+  await untilSays(kubectl, ['get', 'pv', '-o', 'jsonpath={.items[?(@.spec.volumeMode=="Block")].metadata.name}'], '');
 }
 
 /** The disk has grown meanwhile. A snapshot keeps what was; a disk made from it has that, one made from the claim has what is now. Deleting all deletes all. */
