@@ -21,6 +21,8 @@ export interface LogSource {
   watch(path: string, changed: () => void): () => void;
   /** Removes the log, with what was rotated of it, or, given a directory, all logs below it. */
   remove(path: string): Promise<void>;
+  /** Names in a directory of logs, for those that are no files of the node; empty when there is none. */
+  list?(path: string): Promise<string[]>;
   /**
    * Moves the log aside (`PATH.STAMP`), so that its writer begins a new one when it is told to open it again; at most `maxFiles` are kept, the new
    * one included, all but the latest moved one compressed (`.gz`). Absent where logs bound themselves.

@@ -71,6 +71,13 @@ export class MemoryLogs implements LogSource {
     };
   }
 
+  async list(path: string): Promise<string[]> {
+    const prefix = path.endsWith('/') ? path : `${path}/`;
+    const names = new Set<string>();
+    for (const key of this.logs.keys()) if (key.startsWith(prefix)) names.add(key.slice(prefix.length).split('/')[0] ?? '');
+    return [...names];
+  }
+
   async remove(path: string): Promise<void> {
     for (const key of this.logs.keys()) {
       if (key !== path && !key.startsWith(`${path}/`)) continue;

@@ -6,6 +6,7 @@ import type { ProbeVerdicts } from '../pods/compute-pod-actions.ts';
 import { allContainers, uidOf } from '../pods/pod-spec.ts';
 import { type PodRuntime, latestContainer } from '../runtime/pod-runtime.ts';
 import { type ActionDeps, type ActionResult, runAction } from './handler.ts';
+import { type ProbeFigures, ProbeRecord } from './probe-metrics.ts';
 
 type Kind = 'startup' | 'liveness' | 'readiness';
 
@@ -22,6 +23,8 @@ interface Watched {
   ready: boolean;
   failed: 'liveness' | 'startup' | undefined;
   timers: Map<Kind, Timer>;
+  /** What there has been of each kind so far. */
+  records: Map<Kind, ProbeRecord>;
   /** Results in a row, and which. */
   runs: Map<Kind, { ok: boolean; count: number }>;
   /** The pod ends: all that is still asked is whether it is ready. */
@@ -64,6 +67,11 @@ export class Prober implements ProbeVerdicts {
     return this.watched.get(containerId)?.failed;
   }
 
+  /** What has been probed of the containers that run. */
+  *figures(): Iterable<ProbeFigures> {
+    for (const { pod, container, records } of this.watched.values()) for (const [kind, record] of records) yield { pod, container: container.name, type: titles[kind], record };
+  }
+
   /** Begins and ends probing as containers come and go. Call after every look at the pod's runtime state. */
   update(pod: Pod, runtime: PodRuntime, podIp: string): void {
     const uid = uidOf(pod);
@@ -101,7 +109,7 @@ export class Prober implements ProbeVerdicts {
 
   private begin(uid: string, of: Pick<Watched, 'pod' | 'podIp' | 'container' | 'fieldPath' | 'containerId' | 'startedMs'>): void {
     const { container } = of;
-    const entry: Watched = { ...of, started: !container.startupProbe, ready: !container.readinessProbe, failed: undefined, timers: new Map(), runs: new Map(), ending: false, gone: false };
+    const entry: Watched = { ...of, started: !container.startupProbe, ready: !container.readinessProbe, failed: undefined, timers: new Map(), records: new Map(), runs: new Map(), ending: false, gone: false };
     this.watched.set(of.containerId, entry);
     let ids = this.byPod.get(uid);
     if (!ids) this.byPod.set(uid, (ids = new Set()));
@@ -144,9 +152,16 @@ export class Prober implements ProbeVerdicts {
     const periodMs = (spec.periodSeconds ?? 10) * 1000;
     const startMs = this.env.clock.monotonic();
     const result = await this.attempt(entry, kind, spec);
+    this.record(entry, kind).add(result, (this.env.clock.monotonic() - startMs) / 1000);
     if (entry.gone || (entry.ending && kind !== 'readiness')) return;
     const goesOn = result === undefined || this.judge(entry, kind, { spec, result });
     if (goesOn && !(kind === 'startup' && entry.started)) this.schedule(entry, kind, Math.max(0, periodMs - (this.env.clock.monotonic() - startMs)));
+  }
+
+  private record({ records }: Watched, kind: Kind): ProbeRecord {
+    let record = records.get(kind);
+    if (!record) records.set(kind, (record = new ProbeRecord()));
+    return record;
   }
 
   /** The outcome, or undefined when the probe itself did not work. */

@@ -6,6 +6,7 @@ import { type LogOptions, readLogs } from '../logs/read-logs.ts';
 import { allContainers } from '../pods/pod-spec.ts';
 import type { PodWorker } from '../pods/pod-worker.ts';
 import { bareContainerId } from '../runtime/pod-runtime.ts';
+import type { Page } from './node-pages.ts';
 import { HttpFault } from './reply.ts';
 
 function numberOf(query: URLSearchParams, name: string): number | undefined {
@@ -57,17 +58,17 @@ function statusOf(kubelet: Kubelet, worker: PodWorker, container: string): Conta
   return all.find(({ name }) => name === container);
 }
 
-export interface LogRequest {
-  readonly kubelet: Kubelet;
-  readonly worker: PodWorker;
+export interface LogRequest extends Pick<Page, 'find'> {
+  readonly namespace: string;
+  readonly pod: string;
   readonly container: string;
   readonly query: URLSearchParams;
 }
 
 /** GET /containerLogs/{namespace}/{pod}/{container} */
-export async function serveContainerLogs({ kubelet, worker, container, query }: LogRequest, request: HttpRequest, response: HttpResponse): Promise<void> {
+export async function serveContainerLogs({ find, namespace, pod, container, query }: LogRequest, request: HttpRequest, response: HttpResponse): Promise<void> {
+  const { kubelet, worker } = find({ namespace, pod }, `pod "${pod}" does not exist`);
   const { env, logs } = kubelet.context;
-  const pod = worker.pod.metadata?.name ?? '';
   if (!allContainers(worker.pod).some((place) => place.container.name === container)) throw new HttpFault(404, `container "${container}" not found in pod "${pod}"`);
   const options = logOptions(query, env.clock.now());
   const id = instanceId(statusOf(kubelet, worker, container), { pod, container }, options.previous);

@@ -1,65 +1,16 @@
-import { SubjectAccessReviews, TokenReviews } from '@orrery/api';
-import type { SubjectAccessReview, TokenReview } from '@orrery/api/types';
+import { SubjectAccessReviews } from '@orrery/api';
 import { criLogLine } from '@orrery/cri';
-import { exchange, streamPair } from '@orrery/http';
+import { exchange } from '@orrery/http';
 import { dialHost, serveHttp } from '@orrery/node-io';
 import { afterEach, expect, test } from 'vitest';
-import { type Fixture, container, fixture } from '../testing.ts';
+import { container, fixture } from '../testing.ts';
 import { type KubeletServer, createKubeletServer } from './kubelet-server.ts';
+import { serving } from './serving-fixture.ts';
 
 const servers: KubeletServer[] = [];
 afterEach(async () => {
   for (const server of servers.splice(0)) await server.stop();
 });
-
-/** Lets `good` in; it may read logs and metrics, nothing else. */
-function allowSome(f: Fixture): void {
-  const { create } = f.api;
-  f.api.create = (async (resource, object, options) => {
-    if (resource === (TokenReviews as unknown)) {
-      const { token } = (object as TokenReview).spec ?? {};
-      return { ...object, status: token === 'good' ? { authenticated: true, user: { username: 'reader', groups: ['g'] } } : { authenticated: false } };
-    }
-    if (resource === (SubjectAccessReviews as unknown)) {
-      const { subresource, verb } = (object as SubjectAccessReview).spec?.resourceAttributes ?? {};
-      return { ...object, status: { allowed: verb === 'get' && ['proxy', 'metrics', 'pods'].includes(subresource ?? '') } };
-    }
-    return create.call(f.api, resource, object, options);
-  }) as typeof create;
-}
-
-async function serving(options: Parameters<typeof fixture>[0] = {}) {
-  const f = fixture(options);
-  allowSome(f);
-  await f.kubelet.start();
-  const server = createKubeletServer(
-    f.env,
-    {
-      kubelets: () => [f.kubelet],
-      api: f.api,
-      serveHttp,
-      connectStreaming: async (url) => {
-        const [client, backend] = streamPair();
-        void (async () => {
-          const head = Buffer.from((await backend.read()) ?? []).toString();
-          await backend.write(Buffer.from(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n${url.pathname}|${head.split('\r\n')[0]}`));
-          await backend.closeWrite();
-        })();
-        return client;
-      },
-    },
-    { bindAddress: '127.0.0.1', serverPort: 0, healthzPort: -1, readOnlyPort: 0, cadvisorPort: 0 },
-  );
-  servers.push(server);
-  await server.start();
-  const get = async (target: string, headers: [string, string][] = [['Authorization', 'Bearer good']], method = 'GET') => {
-    const reply = await exchange(await dialHost({ host: '127.0.0.1', port: server.port }), { method, target, headers: [['Host', 'x'], ...headers] });
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of reply.body) chunks.push(chunk);
-    return { status: reply.status, body: Buffer.concat(chunks).toString() };
-  };
-  return { ...f, server, get };
-}
 
 const ns = (seconds: number): bigint => BigInt(Date.UTC(2026, 0, 1)) * 1_000_000n + BigInt(seconds) * 1_000_000_000n;
 
@@ -67,9 +18,9 @@ test('only who is known and allowed is served', async () => {
   const f = await serving();
   expect(await f.get('/pods', [])).toEqual({ status: 401, body: 'Unauthorized' });
   expect(await f.get('/pods', [['Authorization', 'Bearer bad']])).toMatchObject({ status: 401 });
-  expect(await f.get('/stats/summary')).toEqual({ status: 403, body: 'Forbidden (user=reader, verb=get, resource=nodes, subresource(s)=[stats])' });
+  expect(await f.get('/stats/summary')).toEqual({ status: 403, body: 'Forbidden (user=reader, verb=get, resource=nodes, subresource(s)=[stats])\n' });
   expect(await f.get('/run/default/p/app', [['Authorization', 'Bearer good']], 'POST')).toMatchObject({ status: 403 });
-  expect(await f.get('/nope')).toEqual({ status: 404, body: '404 page not found' });
+  expect(await f.get('/nope')).toEqual({ status: 404, body: '404 page not found\n' });
   expect(JSON.parse((await f.get('/pods')).body)).toMatchObject({ kind: 'PodList', items: [] });
   expect((await f.get('/nodes/other/pods')).body).toBe('node "other" is not here');
   expect((await f.get('/metrics/resource')).body).toContain('resource_scrape_error 0');
@@ -92,7 +43,7 @@ test('logs: whole, tail, since, timestamps, limit, previous, and what is refused
   expect(await logs('?previous=true')).toBe('first life\n');
   expect(await logs('?tailLines=x')).toContain('Invalid request');
   expect(await f.get('/containerLogs/default/p/nope')).toEqual({ status: 404, body: 'container "nope" not found in pod "p"' });
-  expect(await f.get('/containerLogs/default/gone/app')).toEqual({ status: 404, body: 'pod "gone" not found' });
+  expect(await f.get('/containerLogs/default/gone/app')).toEqual({ status: 404, body: 'pod "gone" does not exist' });
   expect(await f.get('/containerLogs/default/q/bad')).toEqual({ status: 400, body: 'container "bad" in pod "q" is waiting to start: trying and failing to pull image' });
 });
 

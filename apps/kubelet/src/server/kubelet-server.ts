@@ -2,15 +2,13 @@ import type { ApiClient } from '@orrery/client';
 import type { HttpHandler, HttpRequest, HttpResponse, HttpServer, RawSocket, ServeHttp } from '@orrery/node-io';
 import { type Component, type ConfigOf, type ConfigSchema, type Env, latencyBuckets } from '@orrery/runtime';
 import type { Kubelet } from '../component.ts';
-import { shownConfiguration } from '../configuration/settings.ts';
 import type { PodWorker } from '../pods/pod-worker.ts';
-import { latestContainer } from '../runtime/pod-runtime.ts';
 import { cadvisorMetrics } from '../stats/cadvisor-metrics.ts';
-import { resourceMetrics } from '../stats/resource-metrics.ts';
-import { statsSummary } from '../stats/summary.ts';
 import { KubeletAccess, accessOf } from './access.ts';
-import { serveContainerLogs } from './container-logs.ts';
-import { HttpFault, sendJson, sendText } from './reply.ts';
+import { serveDebugPage } from './debug-pages.ts';
+import { HealthPages } from './health-pages.ts';
+import { type Page, type Route, serveNodePage } from './node-pages.ts';
+import { HttpFault, notFound, sendText } from './reply.ts';
 import { type ConnectStreaming, attachUrl, execUrl, passOn, portForwardUrl, refuse } from './streaming.ts';
 
 /** Settings of the servers of one process; one server may stand for many nodes. */
@@ -41,15 +39,6 @@ export interface KubeletServer extends Component {
   setTls(tls: { readonly cert: string; readonly key: string }): void;
 }
 
-interface Route {
-  readonly url: URL;
-  /** Path without the node prefix. */
-  readonly path: string;
-  readonly parts: readonly string[];
-  /** The node the request names, by a leading `/nodes/{name}` or the header `x-orrery-node`. */
-  readonly node: string | undefined;
-}
-
 function routeOf(request: HttpRequest): Route {
   const url = new URL(request.url, 'http://kubelet');
   let parts = url.pathname.split('/').slice(1).map(decodeURIComponent);
@@ -66,10 +55,12 @@ class KubeletApi {
   private readonly env: Env;
   private readonly deps: KubeletServerDeps;
   private readonly access: KubeletAccess;
+  private readonly health: HealthPages;
 
   constructor(env: Env, deps: KubeletServerDeps) {
     this.env = env;
     this.deps = deps;
+    this.health = new HealthPages(env, { kubelets: deps.kubelets });
     this.access = new KubeletAccess(env, { api: deps.api });
   }
 
@@ -80,8 +71,8 @@ class KubeletApi {
         try {
           const route = routeOf(request);
           if (options.authenticated) await this.check(request, route);
-          else if (request.method !== 'GET') throw new HttpFault(405, 'Method Not Allowed');
-          await this.serve(route, request, response);
+          else if (request.method !== 'GET') throw new HttpFault(405, '405: Method Not Allowed');
+          await this.serve({ env: this.env, route, request, response, kubelet: () => this.nodeOf(route), find: (key, missing) => this.find(key, missing), configuration: [...this.deps.kubelets()][0]?.context.configuration }, options);
         } catch (error) {
           this.fail(response, error);
         } finally {
@@ -100,7 +91,7 @@ class KubeletApi {
           const route = routeOf(request);
           if (route.path === '/healthz') return sendText(response, 200, 'ok');
           if (request.method !== 'GET') throw new HttpFault(405, 'Method Not Allowed');
-          if (route.path !== '/metrics') throw new HttpFault(404, '404 page not found');
+          if (route.path !== '/metrics') throw notFound();
           sendText(response, 200, await cadvisorMetrics(this.nodeOf(route)));
         } catch (error) {
           this.fail(response, error);
@@ -115,7 +106,7 @@ class KubeletApi {
   }
 
   private fail(response: HttpResponse, error: unknown): void {
-    const code = error instanceof HttpFault ? error.code : 500;
+    const code = error instanceof HttpFault ? error.code : error instanceof URIError ? 400 : 500;
     if (code === 500) this.env.log.warn('kubelet request failed', { error: (error as Error).message });
     sendText(response, code, (error as Error).message);
   }
@@ -126,7 +117,7 @@ class KubeletApi {
     const nodeName = route.node ?? [...this.deps.kubelets()][0]?.nodeName ?? '';
     const attributes = { user, nodeName, ...accessOf(request.method, route.path) };
     if (await this.access.authorize(attributes)) return;
-    throw new HttpFault(403, `Forbidden (user=${user.name}, verb=${attributes.verb}, resource=nodes, subresource(s)=[${attributes.subresources.join(' ')}])`);
+    throw new HttpFault(403, `Forbidden (user=${user.name}, verb=${attributes.verb}, resource=nodes, subresource(s)=[${attributes.subresources.join(' ')}])\n`);
   }
 
   private async upgrade(request: HttpRequest, socket: RawSocket): Promise<void> {
@@ -144,18 +135,18 @@ class KubeletApi {
     const [kind, namespace = '', pod = '', ...rest] = parts;
     const container = rest.at(-1) ?? '';
     const uid = kind === 'portForward' ? rest[0] : rest.length > 1 ? rest[0] : undefined;
-    if (kind !== 'exec' && kind !== 'attach' && kind !== 'portForward') throw new HttpFault(404, '404 page not found');
+    if (kind !== 'exec' && kind !== 'attach' && kind !== 'portForward') throw notFound();
     const target = { ...this.find({ namespace, pod, uid }), query: url.searchParams };
     if (kind === 'portForward') return portForwardUrl(target);
     return kind === 'exec' ? execUrl({ ...target, container }) : attachUrl({ ...target, container });
   }
 
-  private find(key: { namespace: string; pod: string; uid?: string | undefined }): { kubelet: Kubelet; worker: PodWorker } {
+  private find(key: { namespace: string; pod: string; uid?: string | undefined }, missing = 'pod does not exist'): { kubelet: Kubelet; worker: PodWorker } {
     for (const kubelet of this.deps.kubelets()) {
       const worker = kubelet.pods.find(key.namespace, key.pod, key.uid);
       if (worker) return { kubelet, worker };
     }
-    throw new HttpFault(404, `pod "${key.pod}" not found`);
+    throw new HttpFault(404, missing);
   }
 
   private nodeOf(route: Route): Kubelet {
@@ -165,49 +156,10 @@ class KubeletApi {
     return found;
   }
 
-  private async serve(route: Route, request: HttpRequest, response: HttpResponse): Promise<void> {
-    const { parts, url } = route;
-    switch (parts[0]) {
-      case 'healthz':
-        return sendText(response, 200, 'ok');
-      case 'pods':
-        return sendJson(response, { kind: 'PodList', apiVersion: 'v1', metadata: {}, items: [...this.nodeOf(route).pods.list()].map(({ pod, uid }) => ({ ...pod, status: this.nodeOf(route).context.statuses.get(uid) ?? pod.status })) });
-      case 'containerLogs': {
-        const [, namespace = '', pod = '', container = ''] = parts;
-        if (parts.length !== 4) throw new HttpFault(404, '404 page not found');
-        return serveContainerLogs({ ...this.find({ namespace, pod }), container, query: url.searchParams }, request, response);
-      }
-      case 'run':
-        return this.run(route, request, response);
-      case 'stats':
-        if (parts[1] !== 'summary') throw new HttpFault(404, '404 page not found');
-        return sendJson(response, await statsSummary(this.nodeOf(route), { brief: url.searchParams.get('only_cpu_and_memory') === 'true' }));
-      case 'metrics':
-        if (parts[1] === 'resource') return sendText(response, 200, await resourceMetrics(this.nodeOf(route)));
-        if (parts[1] === 'cadvisor') return sendText(response, 200, await cadvisorMetrics(this.nodeOf(route)));
-        if (parts.length > 1) throw new HttpFault(404, '404 page not found');
-        return sendText(response, 200, this.env.metrics.expose());
-      case 'configz':
-        return sendJson(response, { kubeletconfig: shownConfiguration(this.nodeOf(route).context.config, this.nodeOf(route).context.configuration) });
-      case 'exec':
-      case 'attach':
-      case 'portForward':
-        throw new HttpFault(400, 'Upgrade request required');
-      default:
-        throw new HttpFault(404, '404 page not found');
-    }
-  }
-
-  /** POST /run/{namespace}/{pod}/{container}?cmd=… */
-  private async run({ parts, url }: Route, request: HttpRequest, response: HttpResponse): Promise<void> {
-    if (request.method !== 'POST') throw new HttpFault(405, 'Method Not Allowed');
-    const [, namespace = '', pod = '', ...rest] = parts;
-    const container = rest.at(-1) ?? '';
-    const { kubelet, worker } = this.find({ namespace, pod, uid: rest.length > 1 ? rest[0] : undefined });
-    const instance = latestContainer(worker.runtime, container);
-    if (instance?.state !== 'running') throw new HttpFault(404, `container not found ("${container}")`);
-    const { output } = await kubelet.context.runtime.execSync(instance.id, (url.searchParams.get('cmd') ?? '').split(' '), 0);
-    sendText(response, 200, output);
+  /** Pages that show nobody's secrets are on all servers; those of the other kind want somebody who may. */
+  private async serve(page: Page, { authenticated }: { authenticated: boolean }): Promise<void> {
+    if (this.health.serve(page) || (await serveNodePage(page))) return;
+    if (!(await serveDebugPage(page, { authenticated }))) throw notFound();
   }
 }
 
