@@ -33,7 +33,9 @@ test('a pod from start to removal, with events in order', async () => {
   expect(log).toMatch(/^2026-01-01T00:00:00\.001000\d{3}Z stdout F out\n2026-01-01T00:00:00\.\d{9}Z stderr F err\n$/);
   await node.runtime.stopPodSandbox({ podSandboxId: pod.sandbox });
   await node.runtime.stopPodSandbox({ podSandboxId: pod.sandbox });
-  expect((await node.runtime.podSandboxStatus({ podSandboxId: pod.sandbox })).status?.state).toBe(PodSandboxState.SANDBOX_NOTREADY);
+  const ended = await node.runtime.podSandboxStatus({ podSandboxId: pod.sandbox });
+  expect(ended.status?.state).toBe(PodSandboxState.SANDBOX_NOTREADY);
+  expect([ended.containersStatuses?.map(({ id }) => id), (ended.timestamp ?? 0n) > 0n]).toEqual([[pod.container], true]);
   await node.runtime.removePodSandbox({ podSandboxId: pod.sandbox });
   await node.runtime.removePodSandbox({ podSandboxId: pod.sandbox });
   await node.runtime.removeContainer({ containerId: pod.container });

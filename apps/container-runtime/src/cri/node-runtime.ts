@@ -91,7 +91,7 @@ export class NodeRuntime {
       containerEventType: type,
       createdAt: nanoseconds(this.env.clock.now()),
       podSandboxStatus: sandbox.status(),
-      containersStatuses: [...sandbox.containers.values()].map((container) => container.status()),
+      containersStatuses: sandbox.containersStatuses(),
     });
   }
 

@@ -6,7 +6,7 @@ import type { Env } from '@orrery/runtime';
 import type { Container } from './container.ts';
 import { stateName } from './container.ts';
 import { execSync } from './exec.ts';
-import { findById, matchesLabels, verboseInfo } from './ids.ts';
+import { findById, matchesLabels, nanoseconds, verboseInfo } from './ids.ts';
 import type { NodeRuntime } from './node-runtime.ts';
 import type { Sandbox } from './sandbox.ts';
 import { containerStats, sandboxStats } from './stats.ts';
@@ -39,7 +39,7 @@ function filterContainers(node: NodeRuntime, filter: ContainerFilter | undefined
   return chosen.filter((c) => (filter?.state === undefined || c.state === (filter.state.state ?? 0)) && matchesLabels(c.config.labels, filter?.labelSelector));
 }
 
-function sandboxHandlers({ node }: RuntimeServiceOptions): Handlers<RuntimeServiceDefinition> {
+function sandboxHandlers({ node }: RuntimeServiceOptions, env: Env): Handlers<RuntimeServiceDefinition> {
   return {
     runPodSandbox: async (request) => ({ podSandboxId: node.runSandbox(request.config, request.runtimeHandler ?? '').id }),
     async stopPodSandbox(request) {
@@ -53,7 +53,8 @@ function sandboxHandlers({ node }: RuntimeServiceOptions): Handlers<RuntimeServi
     async podSandboxStatus(request) {
       const sandbox = node.sandbox(request.podSandboxId ?? '');
       const info = verboseInfo(request.verbose, 'info', { pid: 1, runtimeHandler: sandbox.runtimeHandler, hostNetwork: sandbox.hostNetwork });
-      return { status: sandbox.status(), info };
+      // With the containers, as runtimes have it that send events: who looks at a pod needs to ask but once.
+      return { status: sandbox.status(), info, containersStatuses: sandbox.containersStatuses(), timestamp: nanoseconds(env.clock.now()) };
     },
     listPodSandbox: async (request) => ({ items: filterSandboxes(node, request.filter).map((s) => s.summary()) }),
     async *streamPodSandboxes(request) {
@@ -179,7 +180,7 @@ function streamingHandlers({ node, streaming }: RuntimeServiceOptions): Handlers
 export function runtimeService(env: Env, options: RuntimeServiceOptions): ServedService {
   const { node } = options;
   return service(RuntimeServiceDefinition, {
-    ...sandboxHandlers(options),
+    ...sandboxHandlers(options, env),
     ...containerHandlers(options, env),
     ...statsHandlers(options, env),
     ...streamingHandlers(options),

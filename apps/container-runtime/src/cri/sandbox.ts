@@ -1,4 +1,4 @@
-import { NamespaceMode, type PodSandbox, type PodSandboxConfig, type PodSandboxStatus, PodSandboxState } from '@orrery/proto/cri';
+import { type ContainerStatus, NamespaceMode, type PodSandbox, type PodSandboxConfig, type PodSandboxStatus, PodSandboxState } from '@orrery/proto/cri';
 import type { Attachment, NetStack } from '@orrery/vnet';
 import { type PidSpace, PodPids } from '../process/pid-space.ts';
 import type { Container } from './container.ts';
@@ -66,5 +66,9 @@ export class Sandbox {
       network: { ip: ip ?? '', additionalIps: more.map((other) => ({ ip: other })) },
       linux: { namespaces: { options: this.config.linux?.securityContext?.namespaceOptions ?? { network: this.hostNetwork ? NamespaceMode.NODE : NamespaceMode.POD } } },
     };
+  }
+
+  containersStatuses(): ContainerStatus[] {
+    return [...this.containers.values()].map((container) => container.status());
   }
 }

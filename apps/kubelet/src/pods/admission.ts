@@ -8,6 +8,17 @@ export interface Rejection {
   readonly message: string;
 }
 
+/** Why and how the kubelet ends a pod that the API server wants to run. */
+export interface Eviction {
+  readonly reason: string;
+  readonly message: string;
+  readonly graceSeconds: number;
+  /** An Event of the same reason and message. */
+  readonly event?: boolean;
+  /** The pod is told to be the target of a disruption. */
+  readonly disruption?: boolean;
+}
+
 const rejected = (reason: string, message: string): Rejection => ({ reason, message: `Pod was rejected: ${message}` });
 
 const operators: Readonly<Record<string, Operator>> = { In: 'in', NotIn: 'notin', Exists: 'exists', DoesNotExist: '!', Gt: 'gt', Lt: 'lt' };

@@ -1,6 +1,7 @@
 import type { Pod } from '@orrery/api/types';
 import type { KubeletContext } from '../kubelet-context.ts';
 import type { KnownPod } from '../runtime/cri-runtime.ts';
+import type { RuntimeEvent } from '../runtime/pod-runtime.ts';
 import { type Rejection, admitPod, mismatch, shortfall } from './admission.ts';
 import { type ResizePending, judgeResize } from './allocation.ts';
 import { NodeLedger } from './pod-resources.ts';
@@ -74,10 +75,11 @@ export class PodManager {
     this.known.clear();
   }
 
-  /** Something happened in the runtime to the pod, given by uid or by one of its sandboxes. */
-  runtimeChanged(subject: { uid?: string | undefined; sandboxId?: string | undefined }): void {
-    const worker = subject.uid ? this.workers.get(subject.uid) : subject.sandboxId ? [...this.workers.values()].find((one) => one.ownsSandbox(subject.sandboxId ?? '')) : undefined;
-    worker?.trigger({ runtimeChanged: true });
+  /** Something happened in the runtime to the pod, given by uid or, by the event, by one of its sandboxes. */
+  runtimeChanged({ uid, event }: { uid?: string | undefined; event?: RuntimeEvent }): void {
+    const worker = uid ? this.workers.get(uid) : event && [...this.workers.values()].find((one) => one.ownsSandbox(event.id));
+    if (event) worker?.tell(event);
+    else worker?.trigger({ runtimeChanged: true });
   }
 
   /** Anything may have happened. */

@@ -5,14 +5,15 @@ import type { PodSandboxConfig } from '@orrery/proto/cri';
 import { type Timer, latencyBuckets, parseGoDuration, rfc3339 } from '@orrery/runtime';
 import { StartFault } from '../images/image-manager.ts';
 import type { KubeletContext } from '../kubelet-context.ts';
-import { type PodRuntime, type RuntimeContainer, type RuntimeSandbox, afterReset, noRuntime, rememberedContainers, withLostContainers } from '../runtime/pod-runtime.ts';
+import { type PodRuntime, type RuntimeContainer, type RuntimeEvent, type RuntimeSandbox, afterReset } from '../runtime/pod-runtime.ts';
+import { PodView } from '../runtime/pod-view.ts';
 import { knownStatus, podStatus } from '../status/pod-status.ts';
 import { qosClass } from '../status/qos-class.ts';
 import { CsiFault } from '../csi/csi-volumes.ts';
 import { ClaimFault } from '../volumes/claim-volume.ts';
 import type { MountedVolume } from '../volumes/volume-manager.ts';
 import { lacksVolumes } from '../volumes/volume-uses.ts';
-import type { Rejection } from './admission.ts';
+import type { Eviction, Rejection } from './admission.ts';
 import { BackOff } from './back-off.ts';
 import { type PodActions, computePodActions, hasActions, resetTrigger } from './compute-pod-actions.ts';
 import { killAllContainers, killContainer } from './kill-containers.ts';
@@ -22,7 +23,6 @@ import { podSandboxConfig, runSandbox, writeHostsFile } from './pod-sandbox.ts';
 import { allContainers, ephemeralContainers, graceSeconds, isHostNetwork, isTerminal, nameOf, namespaceOf, uidOf } from './pod-spec.ts';
 import { removeInstances, startContainer } from './start-container.ts';
 import { Resizer, type ResizerOptions } from './resize.ts';
-import { readTerminationMessages } from './termination-message.ts';
 
 const firstRetryMs = 500;
 const maxRetryMs = 122_000;
@@ -31,17 +31,6 @@ const resizeRetryMs = 30_000;
 /** A claim is bound by others at any moment; what keeps it is told again as seldom as upstream gives up waiting. */
 const claimRetryMs = 1_000;
 const claimEventMs = 123_000;
-
-/** Why and how the kubelet ends a pod that the API server wants to run. */
-export interface Eviction {
-  readonly reason: string;
-  readonly message: string;
-  readonly graceSeconds: number;
-  /** An Event of the same reason and message. */
-  readonly event?: boolean;
-  /** The pod is told to be the target of a disruption. */
-  readonly disruption?: boolean;
-}
 
 export interface PodWorkerOptions {
   readonly context: KubeletContext;
@@ -64,14 +53,13 @@ export interface PodWorkerOptions {
 export class PodWorker {
   readonly uid: string;
   pod: Pod;
-  runtime: PodRuntime = noRuntime;
   /** Nothing of the pod runs, nor will again. */
   ended = false;
   private readonly context: KubeletContext;
   private readonly finished: (uid: string) => void;
   private readonly resizer: Resizer;
   private readonly backOff: BackOff;
-  private readonly sandboxIds: Set<string>;
+  private readonly view: PodView;
   private waiting: Map<string, { reason: string; message: string }> | undefined;
   private readonly startMs: number;
   private objects: HeldObjects | undefined;
@@ -83,7 +71,6 @@ export class PodWorker {
   /** Message of the condition DisruptionTarget. */
   private disruption: string | undefined;
   private rejected: boolean;
-  private stale = true;
   private running = false;
   private pending = false;
   private told = false; // of a change in the runtime, during the sync under way
@@ -94,10 +81,9 @@ export class PodWorker {
   private retryMs = firstRetryMs;
   private mountRetryMs = firstRetryMs;
   private nextClaimEventMs = 0;
-  private current = new AbortController();
+  private current: AbortController | undefined; // of the sync under way
   /** Grace period of a kill under way, 0 when there is none. */
   private killGrace = 0;
-  private messages: Map<string, string> | undefined;
   private runtimeListeners: Set<() => void> | undefined;
 
   constructor(options: PodWorkerOptions) {
@@ -106,17 +92,16 @@ export class PodWorker {
     this.resizer = new Resizer(options.pod, options);
     this.pod = this.resizer.observe(options.pod);
     this.uid = uidOf(options.pod);
-    this.sandboxIds = new Set(options.sandboxIds);
+    this.view = new PodView(options.context, options);
     this.finished = options.finished;
     this.rejected = options.rejection !== undefined;
     this.verdict = options.rejection ?? this.earlierVerdict(options.pod);
     this.startMs = options.context.env.clock.now();
-    this.runtime = { sandboxes: [], containers: rememberedContainers(options.pod) };
   }
 
   /** Asks for a sync; `runtimeChanged`: something happened to the pod's containers. */
   trigger(options: { runtimeChanged?: boolean; volumesChanged?: boolean; wake?: boolean } = {}): void {
-    if (options.runtimeChanged || options.wake) this.stale = true;
+    if (options.runtimeChanged || options.wake) this.view.stale = true;
     if (options.volumesChanged) this.volumesStale = true;
     if (this.killGrace > 0 && !options.runtimeChanged && !this.verdict && this.isOver()) this.report();
     if (this.running && options.runtimeChanged) this.told = true;
@@ -125,6 +110,11 @@ export class PodWorker {
       this.running = true;
       void this.loop();
     }
+  }
+
+  /** Something happened in the runtime; what was seen already asks for nothing. */
+  tell(event: RuntimeEvent): void {
+    if (this.view.isNews(event)) this.trigger({ runtimeChanged: true });
   }
 
   update(asked: Pod): void {
@@ -166,7 +156,7 @@ export class PodWorker {
   stop(): void {
     this.stopped = true;
     this.wakeTimer?.cancel();
-    this.current.abort(new Error('kubelet stopped'));
+    this.current?.abort(new Error('kubelet stopped'));
     this.objects?.release();
   }
 
@@ -182,7 +172,11 @@ export class PodWorker {
   }
 
   ownsSandbox(id: string): boolean {
-    return this.sandboxIds.has(id);
+    return this.view.sandboxIds.has(id);
+  }
+
+  get runtime(): PodRuntime {
+    return this.view.runtime;
   }
 
   /** The newest ready sandbox. */
@@ -202,8 +196,8 @@ export class PodWorker {
   /** Ends waits of the sync under way: it is about the wrong thing now. */
   private interrupt(): void {
     const { current } = this;
-    this.current = new AbortController();
-    current.abort(new Error('interrupted'));
+    this.current = undefined;
+    current?.abort(new Error('interrupted'));
   }
 
   private async loop(): Promise<void> {
@@ -211,7 +205,7 @@ export class PodWorker {
       this.pending = this.told = false;
       this.wakeTimer?.cancel();
       this.wakeAtMs = Infinity;
-      const { signal } = this.current;
+      const { signal } = (this.current ??= new AbortController());
       try {
         await this.sync(signal);
         this.retryMs = firstRetryMs;
@@ -221,10 +215,11 @@ export class PodWorker {
       }
     } while ((this.pending || this.told) && !this.stopped);
     this.running = false;
+    this.current = undefined;
   }
 
   private failed(error: Error): void {
-    this.stale = true;
+    this.view.stale = true;
     this.context.env.log.warn('pod sync failed', { pod: `${namespaceOf(this.pod)}/${nameOf(this.pod)}`, error: error.message, retryMs: this.retryMs });
     this.wakeIn(this.retryMs);
     this.retryMs = Math.min(maxRetryMs, this.retryMs * 2);
@@ -254,7 +249,7 @@ export class PodWorker {
     await this.refresh();
     this.report();
     // Most changes that the runtime tells of are this sync's own doing.
-    if (this.told && !this.stale && !this.volumesStale) this.told = !!resetTrigger(this.pod, this.runtime) || hasActions(computePodActions(this.pod, this.runtime, this.context.prober));
+    if (this.told && !this.view.stale && !this.volumesStale) this.told = !!resetTrigger(this.pod, this.runtime) || hasActions(computePodActions(this.pod, this.runtime, this.context.prober));
   }
 
   /** A container's rule wants the whole pod anew: all others end, without hooks, and nothing is left of them; sandbox and volumes stay. */
@@ -262,9 +257,9 @@ export class PodWorker {
     const { context, pod } = this;
     await killAllContainers(context, this.runtime, { pod, graceSeconds: graceSeconds(pod), signal, withoutHooks: true });
     await removeInstances(context, this.runtime.containers);
-    this.runtime = afterReset(this.runtime, context.env.clock.now());
+    this.view.runtime = afterReset(this.runtime, context.env.clock.now());
     this.waiting = undefined;
-    this.stale = true;
+    this.view.stale = true;
     await this.refresh();
     this.report();
   }
@@ -287,14 +282,9 @@ export class PodWorker {
 
   /** Looks at the runtime again, if anything may have changed. */
   private async refresh(): Promise<void> {
-    if (!this.stale) return;
-    this.stale = false;
-    const { runtime: cri, prober, env, host } = this.context;
-    const fresh = this.sandboxIds.size ? await cri.podRuntime(this.sandboxIds) : noRuntime;
-    for (const id of this.sandboxIds) if (!fresh.sandboxes.some((sandbox) => sandbox.id === id)) this.sandboxIds.delete(id);
-    const whole = withLostContainers(this.runtime.containers, fresh, env.clock.now());
-    this.runtime = await readTerminationMessages(this.pod, whole, { host, logs: this.context.logs, known: () => (this.messages ??= new Map()) });
-    if (!this.isOver()) prober.update(this.pod, this.runtime, this.podIps()[0] ?? '');
+    if (!this.view.stale) return;
+    if (await this.view.look(this.pod)) this.trigger({ runtimeChanged: true });
+    if (!this.isOver()) this.context.prober.update(this.pod, this.runtime, this.podIps()[0] ?? '');
     for (const { name, state } of this.runtime.containers) if (state === 'running') this.waiting?.delete(name);
     if (this.runtimeListeners) for (const changed of [...this.runtimeListeners]) changed();
   }
@@ -382,8 +372,8 @@ export class PodWorker {
     }
     if (this.runtime.containers.some(({ lost }) => !lost)) this.context.events.event(Pods, this.pod, { type: 'Normal', reason: 'SandboxChanged', message: 'Pod sandbox changed, it will be killed and re-created.' });
     const id = await runSandbox(this.context, this.pod, { config, signal });
-    this.sandboxIds.add(id);
-    this.stale = true;
+    this.view.sandboxIds.add(id);
+    this.view.stale = true;
     signal.throwIfAborted();
     await this.refresh();
     await writeHostsFile(this.context, this.pod, this.podIps());
@@ -399,11 +389,11 @@ export class PodWorker {
     try {
       await startContainer({ context, pod, place, sandboxId, sandboxConfig: config, podIps: this.podIps(), runtime, volumes, objects: this.heldObjects(), backOff, signal, created: (id) => this.resizer.made(id, container) });
       this.waiting?.delete(container.name);
-      this.stale = true;
+      this.view.stale = true;
       return true;
     } catch (error) {
       if (!(error instanceof StartFault)) throw error;
-      if (error.reason !== 'CrashLoopBackOff') this.stale = true;
+      if (error.reason !== 'CrashLoopBackOff') this.view.stale = true;
       (this.waiting ??= new Map()).set(container.name, { reason: error.reason, message: error.message });
       if (error.retryMs !== undefined) this.wakeIn(error.retryMs);
       return false;
@@ -414,7 +404,7 @@ export class PodWorker {
     const spec = allContainers(this.pod).find((place) => place.container.name === container.name)?.container;
     const probe = reason.cause === 'startup' ? spec?.startupProbe : reason.cause === 'liveness' ? spec?.livenessProbe : undefined;
     await killContainer(this.context, container, { pod: this.pod, graceSeconds: probe?.terminationGracePeriodSeconds ?? graceSeconds(this.pod), signal, reason });
-    this.stale = true;
+    this.view.stale = true;
     await this.refresh();
   }
 
@@ -429,7 +419,7 @@ export class PodWorker {
     await killAllContainers(this.context, this.runtime, { pod: this.pod, graceSeconds: grace, signal });
     for (const id of this.runtime.sandboxes.filter(({ ready }) => ready).map((sandbox) => sandbox.id)) await this.context.runtime.stopSandbox(id);
     this.killGrace = 0;
-    this.stale = true;
+    this.view.stale = true;
     await this.refresh();
   }
 
@@ -465,10 +455,10 @@ export class PodWorker {
     const { context, uid } = this;
     context.prober.stopPod(uid);
     context.statuses.forget(uid);
-    this.stale = true;
+    this.view.stale = true;
     await this.refresh();
     await killAllContainers(context, this.runtime, { pod: this.pod, graceSeconds: Math.max(1, graceSeconds(this.pod)), signal });
-    await wipePod(context, this.pod, this.sandboxIds);
+    await wipePod(context, this.pod, this.view.sandboxIds);
     this.stop();
     this.finished(uid);
   }

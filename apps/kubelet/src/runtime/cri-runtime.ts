@@ -26,6 +26,9 @@ export interface RuntimeHealth {
 
 const isNotFound = (error: unknown): boolean => error instanceof RpcError && error.code === Code.NOT_FOUND;
 
+/** Made by a kubelet, not by hand. */
+const isOurs = ({ annotations }: { readonly annotations?: Readonly<Record<string, string>> | undefined }): boolean => annotations?.[containerHashAnnotation] !== undefined;
+
 /** The container runtime as the kubelet uses it: CRI in the kubelet's own terms. Failures are RpcErrors. */
 export class CriRuntime {
   readonly clients: CriClients;
@@ -158,9 +161,9 @@ export class CriRuntime {
 
   /** Runtimes with evented PLEG send the statuses along with the sandbox; others are asked one by one. */
   private async containersOf(podSandboxId: string, response: PodSandboxStatusResponse): Promise<RuntimeContainer[]> {
-    if (response.containersStatuses?.length || (response.timestamp ?? 0n) > 0n) return (response.containersStatuses ?? []).map((status) => toRuntimeContainer(status, podSandboxId));
+    if (response.containersStatuses?.length || (response.timestamp ?? 0n) > 0n) return (response.containersStatuses ?? []).filter(isOurs).map((status) => toRuntimeContainer(status, podSandboxId));
     const { containers = [] } = await this.clients.runtime.listContainers({ filter: { podSandboxId } });
-    const ours = containers.filter(({ annotations }) => annotations?.[containerHashAnnotation] !== undefined);
+    const ours = containers.filter(isOurs);
     const statuses = await Promise.all(ours.map(({ id = '' }) => this.clients.runtime.containerStatus({ containerId: id }).catch((error: unknown) => (isNotFound(error) ? undefined : Promise.reject(error as Error)))));
     return statuses.flatMap((found) => (found?.status ? [toRuntimeContainer(found.status, podSandboxId)] : []));
   }

@@ -1,4 +1,5 @@
 import type { Pod } from '@orrery/api/types';
+import { ContainerEventType } from '@orrery/proto/cri';
 
 /** One instance of a container, as the runtime knows it. Times are milliseconds since the epoch, 0 when not yet. */
 export interface RuntimeContainer {
@@ -43,6 +44,30 @@ export interface PodRuntime {
 }
 
 export const noRuntime: PodRuntime = { sandboxes: [], containers: [] };
+
+/** What the runtime tells of one container or sandbox, given by its id. */
+export interface RuntimeEvent {
+  readonly id: string;
+  readonly type: ContainerEventType;
+}
+
+/** Whether the runtime was seen as it is after the event, or later: what was created, started, stopped and deleted never goes back. */
+export function showsEvent({ sandboxes, containers }: PodRuntime, { id, type }: RuntimeEvent): boolean {
+  const container = containers.find((one) => one.id === id);
+  const sandbox = container ? undefined : sandboxes.find((one) => one.id === id);
+  switch (type) {
+    case ContainerEventType.CONTAINER_CREATED_EVENT:
+      return container !== undefined || sandbox !== undefined;
+    case ContainerEventType.CONTAINER_STARTED_EVENT:
+      return container ? container.state === 'running' || container.state === 'exited' : sandbox !== undefined;
+    case ContainerEventType.CONTAINER_STOPPED_EVENT:
+      return container ? container.state === 'exited' : sandbox?.ready === false;
+    case ContainerEventType.CONTAINER_DELETED_EVENT:
+      return container ? container.lost === true : sandbox === undefined;
+    default:
+      return false;
+  }
+}
 
 /** The newest instance of a container. */
 export function latestContainer(runtime: PodRuntime, name: string): RuntimeContainer | undefined {

@@ -1,11 +1,13 @@
+import { ContainerEventType } from '@orrery/proto/cri';
 import { Code, RpcError } from '@orrery/rpc';
 import type { Env, Timer } from '@orrery/runtime';
 import type { CriRuntime } from './cri-runtime.ts';
 import { podUidLabel } from './labels.ts';
+import type { RuntimeEvent } from './pod-runtime.ts';
 
 export interface RuntimeChanges {
-  /** One pod changed. */
-  changed(subject: { uid?: string | undefined; sandboxId?: string | undefined }): void;
+  /** One pod changed, given by its uid, or by what happened to one of its sandboxes or containers. */
+  changed(subject: { uid?: string | undefined; event?: RuntimeEvent }): void;
   /** Events may have been lost: look at everything. */
   lost(): void;
 }
@@ -43,9 +45,9 @@ export class RuntimeEvents {
     const { signal } = this.controller;
     while (!signal.aborted) {
       try {
-        for await (const { podSandboxStatus, containerId } of this.runtime.events(signal)) {
+        for await (const { podSandboxStatus, containerId = '', containerEventType: type = ContainerEventType.CONTAINER_CREATED_EVENT } of this.runtime.events(signal)) {
           const uid = podSandboxStatus?.metadata?.uid ?? podSandboxStatus?.labels?.[podUidLabel];
-          this.changes.changed({ uid, sandboxId: containerId });
+          this.changes.changed({ uid, event: { id: containerId, type } });
         }
       } catch (error) {
         if (signal.aborted) return;

@@ -1,0 +1,51 @@
+import type { Pod } from '@orrery/api/types';
+import type { KubeletContext } from '../kubelet-context.ts';
+import { readTerminationMessages } from '../pods/termination-message.ts';
+import { type PodRuntime, type RuntimeEvent, noRuntime, rememberedContainers, showsEvent, withLostContainers } from './pod-runtime.ts';
+
+/** What the kubelet has seen of one pod in the runtime. */
+export class PodView {
+  runtime: PodRuntime;
+  /** Something may have changed since. */
+  stale = true;
+  readonly sandboxIds: Set<string>;
+  private readonly context: KubeletContext;
+  /** Events that came during the look under way. */
+  private arrivals: RuntimeEvent[] | undefined;
+  private messages: Map<string, string> | undefined;
+
+  /** `sandboxIds`: those the runtime had of the pod when the kubelet started. */
+  constructor(context: KubeletContext, { pod, sandboxIds }: { pod: Pod; sandboxIds: readonly string[] }) {
+    this.context = context;
+    this.sandboxIds = new Set(sandboxIds);
+    this.runtime = { sandboxes: [], containers: rememberedContainers(pod) };
+  }
+
+  /** Whether an event tells what was not seen yet. Of one that comes during a look that is said when the look is over. */
+  isNews(event: RuntimeEvent): boolean {
+    if (!this.arrivals) return !showsEvent(this.runtime, event);
+    this.arrivals.push(event);
+    return false;
+  }
+
+  /** Looks at the runtime. True when something happened meanwhile that was not seen. */
+  async look(pod: Pod): Promise<boolean> {
+    this.stale = false;
+    const arrivals: RuntimeEvent[] = (this.arrivals = []);
+    try {
+      this.runtime = await this.found(pod);
+    } finally {
+      this.arrivals = undefined;
+    }
+    return arrivals.some((event) => this.isNews(event));
+  }
+
+  private async found(pod: Pod): Promise<PodRuntime> {
+    const { sandboxIds } = this;
+    const { runtime: cri, env, host, logs } = this.context;
+    const fresh = sandboxIds.size ? await cri.podRuntime(sandboxIds) : noRuntime;
+    for (const id of sandboxIds) if (!fresh.sandboxes.some((sandbox) => sandbox.id === id)) sandboxIds.delete(id);
+    const whole = withLostContainers(this.runtime.containers, fresh, env.clock.now());
+    return readTerminationMessages(pod, whole, { host, logs, known: () => (this.messages ??= new Map()) });
+  }
+}
