@@ -8,12 +8,12 @@ const publisherName = 'publisher.orrery.internal';
 const serviceNames: Readonly<Record<string, readonly string[]>> = { 'system:metrics-server': ['metrics-server.kube-system.svc'] };
 
 /** What the certificate of a component says: a user and groups to the API server, names to its clients. */
-export function componentIdentity(options: { user: string; groups: readonly string[]; hostNames?: readonly string[] }): { subject: Subject; altNames: AltNames } {
-  const { user, groups, hostNames = [] } = options;
+export function componentIdentity(options: { user: string; groups: readonly string[]; hostNames?: readonly string[]; addresses?: readonly string[] }): { subject: Subject; altNames: AltNames } {
+  const { user, groups, hostNames = [], addresses = [] } = options;
   const publisher = user === 'kube-apiserver' ? [publisherName] : [];
   return {
     subject: { commonName: user, organizations: groups },
-    altNames: { dnsNames: [...publisher, ...(serviceNames[user] ?? []), clusterServerName, 'localhost', ...hostNames], ipAddresses: ['127.0.0.1'] },
+    altNames: { dnsNames: [...publisher, ...(serviceNames[user] ?? []), clusterServerName, 'localhost', ...hostNames], ipAddresses: ['127.0.0.1', ...addresses] },
   };
 }
 

@@ -66,6 +66,9 @@ function tlsOptions(target: DialTarget): ConnectionOptions {
   return { ...material, rejectUnauthorized: ca !== undefined || systemRoots === true, checkServerIdentity: identity, ALPNProtocols: ['http/1.1'] };
 }
 
+/** Servers are told what name they are called by; addresses are none. */
+const nameOf = (host: string): { servername?: string } => (isIP(host) ? {} : { servername: host });
+
 /** A TLS connection cannot be reset, only dropped. */
 function connOverTls(socket: TLSSocket): Conn {
   return { ...connOverSocket(socket), close: () => void socket.destroy() };
@@ -96,13 +99,13 @@ export function dial(target: DialTarget): Promise<Conn> {
     return settled(socket, { event: 'connect', target, conn: () => connOverSocket(socket) });
   }
   const tcp = connectTcp({ host, port, allowHalfOpen: true, noDelay: true });
-  const socket = connectTls({ socket: tcp, ...(/[a-z]/i.test(host) ? { servername: host } : {}), ...tlsOptions(target), host });
+  const socket = connectTls({ socket: tcp, ...nameOf(host), ...tlsOptions(target), host });
   tcp.once('error', (error) => socket.destroy(error));
   return settled(socket, { event: 'secureConnect', target, conn: () => connOverTls(socket) });
 }
 
 /** Speaks TLS over a connection of the emulated network. */
 export function dialTlsOver(conn: Conn, target: DialTarget): Promise<Conn> {
-  const socket = connectTls({ socket: duplexOverConn(conn), ...tlsOptions(target) });
+  const socket = connectTls({ socket: duplexOverConn(conn), ...nameOf(target.host), ...tlsOptions(target), host: target.host });
   return settled(socket, { event: 'secureConnect', target, conn: () => connOverTls(socket) });
 }

@@ -6,10 +6,16 @@ import { type Socket, connect as dial } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as dialTls } from 'node:tls';
+import { exchange } from '@orrery/http';
+import { createMetrics, silentLogger } from '@orrery/runtime';
+import { createFabric } from '@orrery/vnet';
 import { afterEach, describe, expect, it } from 'vitest';
+import { dialTlsOver } from './dial.ts';
+import { realRandom } from './env.ts';
 import type { ByteSink, HttpHandler, HttpRequest, HttpServer } from './http-server.ts';
-import { serveHttp } from './http-server-node.ts';
+import { serveHttp, serveHttpOver } from './http-server-node.ts';
 import { ensurePki } from './pki/index.ts';
+import { realClock } from './real-clock.ts';
 
 const cleanUps: (() => unknown)[] = [];
 afterEach(async () => {
@@ -240,4 +246,23 @@ describe('streams over HTTP/2', () => {
     stream.close(8);
     await ended;
   });
+});
+
+it('serves connections of the emulated network, and is known by its address there', async () => {
+  const fabric = createFabric({ clock: realClock, random: realRandom, log: silentLogger, metrics: createMetrics() });
+  const [one, two] = [fabric.addSwitch({ node: 'one', nodeIp: '10.0.0.1' }), fabric.addSwitch({ node: 'two', nodeIp: '10.0.0.2' })];
+  const { caCert, servingCert } = ensurePki(undefined);
+  const { cert, key } = servingCert('one', { subject: { commonName: 'one' }, altNames: { ipAddresses: ['10.0.0.1'] } });
+  const server = serveHttpOver({ handler: { request: (request, response) => response.send(200, {}, `you ask for ${request.url}`) }, tls: { cert, key } });
+  cleanUps.push(() => server.close());
+  for (const { hostStack } of [one, two]) hostStack.listen({ ip: '', port: 10_250 }, (conn) => server.accept(conn));
+  const ask = async (host: string): Promise<string> => {
+    const conn = await dialTlsOver(await two.hostStack.dial({ ip: host, port: 10_250 }), { host, port: 10_250, tls: { ca: caCert } });
+    const reply = await exchange(conn, { method: 'GET', target: '/pods', headers: [['Host', host]] });
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of reply.body) chunks.push(chunk);
+    return Buffer.concat(chunks).toString();
+  };
+  expect(await ask('10.0.0.1')).toBe('you ask for /pods');
+  await expect(ask('10.0.0.2')).rejects.toThrow(/certificate is valid for/);
 });

@@ -2,10 +2,12 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { Conn } from '@orrery/vnet';
 import { sinkOf } from './byte-sink.ts';
 import { Http1Request, Http1Response } from './http1-exchange.ts';
 import { onStream } from './http2-exchange.ts';
 import type { HttpHandler, HttpServer, HttpServerOptions, RawSocket } from './http-server.ts';
+import { duplexOverConn } from './vnet-bridge.ts';
 
 const nothing = Buffer.alloc(0);
 /** As Go's servers: long selectors and tokens fit. */
@@ -64,7 +66,9 @@ function secureContext(tls: { cert: string; key: string; clientCa?: string }) {
   return { cert: tls.cert, key: tls.key, ...(tls.clientCa ? { ca: tls.clientCa } : {}) };
 }
 
-function buildServer({ handler, tls }: HttpServerOptions): Server | Http2SecureServer {
+type Served = Omit<HttpServerOptions, 'host' | 'port'>;
+
+function buildServer({ handler, tls }: Served): Server | Http2SecureServer {
   if (!tls) return createServer({ maxHeaderSize }, onRequest(handler));
   const server = createSecureServer({
     ...secureContext(tls),
@@ -89,13 +93,13 @@ export function http1Server(handler: HttpHandler): Server {
   return server;
 }
 
-/** Serves HTTP/2 and HTTP/1.1 on one TLS port, or plain HTTP/1.1. */
-export async function serveHttp(options: HttpServerOptions): Promise<HttpServer> {
+/** A server that does not listen yet, and what ends its connections. */
+function prepared(options: Served): { server: Server | Http2SecureServer; sessions: ReadonlySet<ServerHttp2Session>; close(): Promise<void> } {
   const server = buildServer(options);
-  const sockets = new Set<Socket>();
+  const sockets = new Set<Duplex>();
   const sessions = new Set<ServerHttp2Session>();
-  server.on('connection', (socket: Socket) => {
-    socket.setNoDelay(true);
+  server.on('connection', (socket: Duplex) => {
+    (socket as Socket).setNoDelay(true);
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   });
@@ -107,6 +111,19 @@ export async function serveHttp(options: HttpServerOptions): Promise<HttpServer>
   server.on('upgrade', onUpgrade(options.handler));
   server.on('tlsClientError', () => options.onTlsError?.());
   server.on('clientError', refuse);
+  const close = (): Promise<void> =>
+    new Promise((resolve) => {
+      // The callback also comes when the server was told before.
+      server.close(() => resolve());
+      for (const session of sessions) session.destroy();
+      for (const socket of sockets) socket.destroy();
+    });
+  return { server, sessions, close };
+}
+
+/** Serves HTTP/2 and HTTP/1.1 on one TLS port, or plain HTTP/1.1. */
+export async function serveHttp(options: HttpServerOptions): Promise<HttpServer> {
+  const { server, sessions, close } = prepared(options);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(options.port, options.host, () => resolve());
@@ -119,12 +136,19 @@ export async function serveHttp(options: HttpServerOptions): Promise<HttpServer>
         server.close(() => resolve());
         for (const session of sessions) session.close();
       }),
-    close: () =>
-      new Promise((resolve) => {
-        // The callback also comes when the server was told before.
-        server.close(() => resolve());
-        for (const session of sessions) session.destroy();
-        for (const socket of sockets) socket.destroy();
-      }),
+    close,
+  };
+}
+
+/** The same over connections of the emulated network, which someone else accepts. */
+export function serveHttpOver(options: Served): { accept(conn: Conn): void; close(): Promise<void> } {
+  const { server, close } = prepared(options);
+  return {
+    accept(conn) {
+      const stream = duplexOverConn(conn);
+      stream.on('error', () => stream.destroy());
+      server.emit('connection', stream);
+    },
+    close,
   };
 }

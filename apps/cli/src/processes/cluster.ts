@@ -152,17 +152,17 @@ class ProcessesCluster implements Cluster {
 
   private context(): SpecContext {
     const { options, ports, storeMembers: members, socketDir } = this;
-    return { options, ports, storeMembers: members, socketDir, natsUrl: this.hasNats ? `nats://${local}:${ports.nats}` : '', tls: (component, user, groups) => this.tlsFiles(component, user, groups) };
+    return { options, ports, storeMembers: members, socketDir, natsUrl: this.hasNats ? `nats://${local}:${ports.nats}` : '', tls: (component, user, groups, known) => this.tlsFiles(component, { user, groups, ...(known ? { hostNames: known.dnsNames, addresses: known.ipAddresses } : {}) }) };
   }
 
   /** One certificate a component: it names the user to the API server and serves to other components. */
-  private tlsFiles(component: string, user: string, groups: readonly string[]): TlsFiles {
-    const pair = this.pki.servingCert(`component-${component}`, componentIdentity({ user, groups }));
+  private tlsFiles(component: string, identity: Parameters<typeof componentIdentity>[0]): TlsFiles {
+    const pair = this.pki.servingCert(`component-${component}`, componentIdentity(identity));
     return this.writePem(component, { ca: this.pki.caCert, ...pair });
   }
 
   private natsConfig(): string {
-    const files = this.tlsFiles('nats', 'nats', []);
+    const files = this.tlsFiles('nats', { user: 'nats', groups: [] });
     const path = join(this.options.dir.pki, 'components', 'nats.conf');
     writeFileSync(path, natsServerConfig({ listen: `${local}:${this.ports.nats}`, ...files }), { mode: 0o600 });
     return path;

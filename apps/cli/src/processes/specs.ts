@@ -33,6 +33,12 @@ export interface Ports {
   readonly kubelet: readonly number[];
 }
 
+/** Names and addresses that a component has beside those that all have. */
+export interface KnownAs {
+  readonly dnsNames: readonly string[];
+  readonly ipAddresses: readonly string[];
+}
+
 export interface SpecContext {
   readonly options: ClusterOptions;
   readonly ports: Ports;
@@ -41,7 +47,7 @@ export interface SpecContext {
   /** Short path for unix sockets, whose length is limited. */
   readonly socketDir: string;
   /** Client and serving certificate of a component, as files. */
-  tls(component: string, user: string, groups: readonly string[]): TlsFiles;
+  tls(component: string, user: string, groups: readonly string[], known?: KnownAs): TlsFiles;
   /** `nats://…` when a server runs. */
   readonly natsUrl: string;
 }
@@ -174,7 +180,7 @@ export function nodeSpecs(context: SpecContext, index: number): ProcessSpec[] {
   const vnet = `${local}:${ports.vnet[index] ?? 0}`;
   const kubeletPort = String(ports.kubelet[index] ?? 0);
   const runtime = context.tls(`container-runtime-${name}`, `orrery:container-runtime:${name}`, ['orrery:switches']);
-  const kubelet = context.tls(`kubelet-${name}`, `system:node:${name}`, ['system:nodes']);
+  const kubelet = context.tls(`kubelet-${name}`, `system:node:${name}`, ['system:nodes'], { dnsNames: [name], ipAddresses: [ip] });
   const proxy = context.tls(`kube-proxy-${name}`, 'system:kube-proxy', ['orrery:components']);
   const gateways = ports.apiServers.flatMap((port, server) => ['--host-gateway', `${apiServerAddresses(server).advertised}:${ports.api}=${local}:${port}`]);
   const certificates = ['--tls-ca', runtime.ca, '--tls-cert', runtime.cert, '--tls-key', runtime.key];
@@ -183,7 +189,7 @@ export function nodeSpecs(context: SpecContext, index: number): ProcessSpec[] {
     {
       name: `container-runtime-${name}`,
       app: 'container-runtime',
-      args: ['--node', name, '--node-ip', ip, '--node-root', root, '--listen', socket, '--vnet-listen', vnet, ...gateways, ...certificates],
+      args: ['--node', name, '--node-ip', ip, '--node-root', root, '--listen', socket, '--vnet-listen', vnet, '--node-ports', `10250=${local}:${kubeletPort}`, ...gateways, ...certificates],
     },
     {
       name: `kubelet-${name}`,
@@ -191,7 +197,7 @@ export function nodeSpecs(context: SpecContext, index: number): ProcessSpec[] {
       args: [
         ...apiFlags(context, kubelet),
         ...['--node-name', name, '--node-ips', ip, '--cri-endpoint', socket, '--node-root', root],
-        ...['--server-port', kubeletPort, '--port', kubeletPort, '--kubelet-endpoint', `${local}:${kubeletPort}`, '--healthz-port', '-1'],
+        ...['--server-port', kubeletPort, '--kubelet-endpoint', `${local}:${kubeletPort}`, '--healthz-port', '-1'],
         ...['--server-cert', kubelet.cert, '--server-key', kubelet.key, '--client-ca', kubelet.ca, '--vnet-endpoint', vnet, '--pod-manifest-path', '/etc/kubernetes/manifests', ...capacity],
       ],
     },

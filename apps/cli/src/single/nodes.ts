@@ -8,7 +8,7 @@ import { type NodeCaches, nodeCacheAddress } from '@orrery/coredns/component';
 import type { KubeProxy } from '@orrery/kube-proxy/component';
 import { type Kubelet, type KubeletSources, createKubelet, createKubeletServer, createKubeletSources, kubeletSchema, kubeletServerSchema } from '@orrery/kubelet/component';
 import { isNotFound } from '@orrery/errors';
-import { type Pki, dialHost, dialTlsOver, grpcHealthOverConn, serveHttp, serveTlsOver, serveUnaryOver, tlsOverConn } from '@orrery/node-io';
+import { type HttpHandler, type Pki, dialHost, dialTlsOver, grpcHealthOverConn, serveHttp, serveTlsOver, serveUnaryOver, tlsOverConn } from '@orrery/node-io';
 import { type Component, type Env, resolveConfig, startAll, stopAll } from '@orrery/runtime';
 import type { Fabric } from '@orrery/vnet';
 import type { ClusterOptions } from '../cluster.ts';
@@ -17,6 +17,7 @@ import { extraSettings } from '../extra-config.ts';
 import { UserError } from '../user-error.ts';
 import { type AddedNode, AddedNodes, type NodeControl } from './added-nodes.ts';
 import { nodeAddress, nodeName } from './addresses.ts';
+import { kubeletPort } from './kubelet-port.ts';
 import { type NodeFiles, nodeFiles } from './node-files.ts';
 import { memoryPlugins } from './node-plugins.ts';
 
@@ -58,6 +59,8 @@ interface Shared {
   readonly events: EventQueue;
   /** host:port of the kubelet API that all nodes share. */
   readonly endpoint: string;
+  /** That API, for a node alone. */
+  readonly kubeletApi: (node: string) => HttpHandler;
 }
 
 interface EmulatedNode extends Component {
@@ -70,7 +73,7 @@ interface NodeSpec extends Omit<AddedNode, 'index'> {
   readonly isInstance?: boolean;
 }
 
-function createNode(spec: NodeSpec, { deps, kubeletEnv, runtimeEnv, sources, events, endpoint }: Shared): EmulatedNode {
+function createNode(spec: NodeSpec, { deps, kubeletEnv, runtimeEnv, sources, events, endpoint, kubeletApi }: Shared): EmulatedNode {
   const { options, fabric } = deps;
   const { name, ip } = spec;
   const user = deps.client(`system:node:${name}`, ['system:nodes']);
@@ -99,11 +102,12 @@ function createNode(spec: NodeSpec, { deps, kubeletEnv, runtimeEnv, sources, eve
       events: createEventRecorder(kubeletEnv, { api: user, component: 'kubelet', host: name, queue: events }),
     },
     resolveConfig(kubeletSchema, [
-      { nodeName: name, nodeIps: [ip], cpu: spec.cpu, memory: spec.memory, maxPods: spec.pods, nodeLabels: spec.labels, registerWithTaints: spec.taints, ...(spec.isInstance ? { cloudProvider: 'external' as const } : {}), kubeletEndpoint: endpoint, port: Number(endpoint.split(':')[1]), podManifestPath: '/etc/kubernetes/manifests', ...(deps.dnsCaches ? { clusterDns: [nodeCacheAddress] } : {}) },
+      { nodeName: name, nodeIps: [ip], cpu: spec.cpu, memory: spec.memory, maxPods: spec.pods, nodeLabels: spec.labels, registerWithTaints: spec.taints, ...(spec.isInstance ? { cloudProvider: 'external' as const } : {}), kubeletEndpoint: endpoint, podManifestPath: '/etc/kubernetes/manifests', ...(deps.dnsCaches ? { clusterDns: [nodeCacheAddress] } : {}) },
       extraSettings('kubelet', options.extra),
     ]),
   );
   deps.proxy.addNode({ nodeName: name, control: netSwitch, host: netSwitch.hostStack });
+  const port = kubeletPort(netSwitch.hostStack, { name, ip, pki: deps.pki, handler: () => kubeletApi(name) });
   const parts = [runtime, kubelet];
   return {
     name,
@@ -113,6 +117,7 @@ function createNode(spec: NodeSpec, { deps, kubeletEnv, runtimeEnv, sources, eve
       await stopAll(parts);
       deps.proxy.removeNode(name);
       deps.dnsCaches?.remove(name);
+      await port.close();
       netSwitch.close();
     },
     ready: () => parts.every((part) => part.ready()),
@@ -198,7 +203,7 @@ export function createEmulatedNodes(deps: EmulatedNodesDeps): EmulatedNodes {
     instances,
     async start(signal) {
       await server.start(signal);
-      shared = { deps, kubeletEnv, runtimeEnv, sources, events: createEventQueue(kubeletEnv.clock, sharedEventPace), endpoint: `127.0.0.1:${server.port}` };
+      shared = { deps, kubeletEnv, runtimeEnv, sources, events: createEventQueue(kubeletEnv.clock, sharedEventPace), endpoint: `127.0.0.1:${server.port}`, kubeletApi: (node) => server.handlerOf(node) };
       for (let index = 0; index < options.nodes; index++) create({ name: nodeName(index), ...options.node, labels: [], taints: [] }, index);
       for (const spec of added.list()) if (spec.index >= options.nodes) create(spec, spec.index);
       await Promise.all(nodes.map((node) => node.start(signal)));

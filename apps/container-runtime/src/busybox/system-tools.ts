@@ -1,3 +1,4 @@
+import { dnsdomainname, hostname } from './hostname.ts';
 import type { Proc, ProcessInfo } from '../process/proc.ts';
 import { ExecError } from '../process/process-table.ts';
 import { parseSignal, signals } from '../process/signals.ts';
@@ -236,14 +237,10 @@ const time: Applet = async (proc, args) => {
 
 export const systemTools: Readonly<Record<string, Applet>> = {
   date, env, printenv, id, uname, ps, kill, free, top, uptime, timeout, watch, time,
+  hostname, dnsdomainname,
   pidof, pkill, pgrep: pkill, killall: pkill,
   whoami: async (proc) => {
     await proc.out(`${userName(proc, proc.cred.uid, '/etc/passwd')}\n`);
-    return 0;
-  },
-  hostname: async (proc, args) => {
-    const { flags } = parseOptions(args, 'isfd');
-    await proc.out(flags.has('i') ? `${proc.net.stack.ips.join(' ')}\n` : `${flags.has('s') ? (proc.host.hostname.split('.')[0] ?? '') : proc.host.hostname}\n`);
     return 0;
   },
   nproc: async (proc) => {

@@ -38,6 +38,8 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
     ['cd /t; find . -maxdepth 1 -type f | sort; find sub -type f -exec cat {} +', './n\n./s\ndeep\n'],
     ['which sh nope; echo $?', '/bin/sh\n1\n'],
     ['cat /etc/hostname; hostname', 'tools\ntools\n'],
+    ['hostname -f; hostname -s; dnsdomainname; hostname -d; hostname -i | grep -c "^10[.]"; hostname other', 'tools\ntools\n1\n', 1, 'hostname: sethostname: Operation not permitted\n'],
+    ['cp /etc/hosts /tmp/hosts; printf "10.0.0.9\\ttools.sub.d.svc tools\\n" > /etc/hosts; hostname; hostname --fqdn; dnsdomainname; cat /tmp/hosts > /etc/hosts', 'tools\ntools.sub.d.svc\nsub.d.svc\n'],
     ['f=$(mktemp); test -f $f && echo ok; d=$(mktemp -d); test -d $d && echo ok', 'ok\nok\n'],
     ['du -s /t/sub | cut -f2; df -h / | wc -l', '/t/sub\n2\n'],
     ['echo data > /dev/null; head -c 4 /dev/zero | od -An -tx1', ' 00 00 00 00\n'],

@@ -111,15 +111,23 @@ export function candidates(name: string, conf: ResolvConf): string[] {
   return dots >= conf.ndots ? [name, ...searched] : [...searched, name];
 }
 
-function fromHosts(proc: Proc, name: string): string[] {
-  if (!proc.fs.exists('/etc/hosts')) return [];
-  const found: string[] = [];
-  for (const line of proc.fs.readText('/etc/hosts').split('\n')) {
-    const [ip, ...names] = (line.split('#')[0] ?? '').trim().split(/\s+/);
-    if (ip && names.includes(name)) found.push(ip);
-  }
-  return found;
+interface HostEntry {
+  readonly ip: string;
+  /** The canonical name first. */
+  readonly names: readonly string[];
 }
+
+/** Lines of /etc/hosts that have a name. */
+function hostEntries(proc: Proc, name: string): HostEntry[] {
+  if (!proc.fs.exists('/etc/hosts')) return [];
+  return proc.fs.readText('/etc/hosts').split('\n').flatMap((line): HostEntry[] => {
+    const [ip, ...names] = (line.split('#')[0] ?? '').trim().split(/\s+/);
+    return ip && names.includes(name) ? [{ ip, names }] : [];
+  });
+}
+
+/** The first of them. */
+export const hostEntry = (proc: Proc, name: string): HostEntry | undefined => hostEntries(proc, name)[0];
 
 type Outcome = { readonly addresses: string[] } | 'not found' | 'silent';
 
@@ -139,7 +147,7 @@ async function ask(proc: Proc, name: string, conf: ResolvConf): Promise<Outcome>
 /** Addresses of a name as getaddrinfo finds them. Rejects with ResolveError. */
 export async function lookupName(proc: Proc, name: string): Promise<string[]> {
   if (parseIp(name)) return [name];
-  const local = fromHosts(proc, name);
+  const local = hostEntries(proc, name).map(({ ip }) => ip);
   if (local.length) return local;
   if (name === 'localhost') return ['127.0.0.1'];
   const conf = readResolvConf(proc);

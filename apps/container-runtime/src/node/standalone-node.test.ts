@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DirectoryTree, criChannel, criClients, fileLogSink, inNodeRoot } from '@orrery/cri';
-import { dialHost, realEnv } from '@orrery/node-io';
+import { dialHost, realEnv, serveHttp } from '@orrery/node-io';
 import { grpcChannel } from '@orrery/rpc';
 import { resolveConfig } from '@orrery/runtime';
 import { remoteSwitchControl, switchDialer } from '@orrery/vnet-link';
@@ -15,10 +15,12 @@ const dir = mkdtempSync(join(tmpdir(), 'orrery-nodes-'));
 const env = realEnv({ name: 'test', level: 'error' });
 const nodes: StandaloneNode[] = [];
 
+const kubelet = await serveHttp({ host: '127.0.0.1', port: 0, handler: { request: (_request, response) => response.send(200, {}, 'from the kubelet\n') } });
+
 function node(n: number, nodeRoot: string): StandaloneNode {
   const settings = {
     node: `n${n}`, nodeIp: `10.240.0.${n}`, podCidr: `10.244.${n}.0/24`, nodeRoot, pullMs: 0,
-    listen: `unix://${dir}/${n}.sock`, vnetListen: '127.0.0.1:0',
+    listen: `unix://${dir}/${n}.sock`, vnetListen: '127.0.0.1:0', nodePorts: [`10250=127.0.0.1:${kubelet.port}`],
   };
   const locate = (path: string): string => inNodeRoot(nodeRoot, path);
   const deps = {
@@ -60,6 +62,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   for (const started of nodes) await started.stop();
+  await kubelet.close();
   rmSync(dir, { recursive: true, force: true });
 });
 
@@ -75,8 +78,8 @@ it('links nodes, applies service rules, mounts and logs on disk', async () => {
     control.close();
   }
   const log = join(dir, 'root2/var/log/pods/u2/c/0.log');
-  await run(2, 'until wget -qO- http://10.96.0.80/; do sleep 0.05; done; echo written > /www/out');
-  await expect.poll(() => readFileSync(log, 'utf8')).toMatch(/^\S+Z stdout F from node 1\n$/);
+  await run(2, 'until wget -qO- http://10.96.0.80/; do sleep 0.05; done; wget -qO- http://10.240.0.2:10250/; echo written > /www/out');
+  await expect.poll(() => readFileSync(log, 'utf8')).toMatch(/^\S+Z stdout F from node 1\n\S+Z stdout F from the kubelet\n$/);
   await expect.poll(() => readFileSync(join(dir, 'root2/srv/www/out'), 'utf8')).toBe('written\n');
 
   const dialer = switchDialer(grpcChannel(endpoints[0] ?? ''), { clock: env.clock, ip: '10.240.0.1' });

@@ -1,6 +1,7 @@
+import { splice } from '@orrery/http';
 import { type Channel, type GrpcServer, type TlsMaterial, grpcServer } from '@orrery/rpc';
 import { type Component, ConfigError, type ConfigOf, type ConfigSchema, type Env } from '@orrery/runtime';
-import { type Conn, type Edge, type Fabric, type Faults, type HostGateway, NetError, createFabric } from '@orrery/vnet';
+import { type Conn, type Edge, type Fabric, type Faults, type HostGateway, NetError, type NetStack, createFabric } from '@orrery/vnet';
 import { type Peer, controlTarget, createPeerLinks, linkService, membersOnly, switchControlService } from '@orrery/vnet-link';
 import { type ContainerRuntimeDeps, createContainerRuntime } from '../component.ts';
 import type { ContainerRuntimeConfig } from '../config.ts';
@@ -11,13 +12,14 @@ export const standaloneNodeSchema = {
   podNetwork: { type: 'string', default: 'emulated', choices: ['emulated', 'real'], help: "real: addresses of pods and of the node are addresses of this machine's network namespace, too (kube-proxy --pod-network real makes the routes); pods of other nodes are reached through it" },
   clusterCidr: { type: 'list', default: ['10.244.0.0/16'], help: 'ranges of the pods of all nodes; with --pod-network real' },
   hostGateway: { type: 'list', default: [], help: 'what pods reach outside the emulated network, ip:port=host:port each' },
+  nodePorts: { type: 'list', default: [], help: "ports of the node in the emulated network that programs of this machine serve, as its kubelet's: port=host:port each" },
   vnetListen: { type: 'string', default: '127.0.0.1:7080', help: "host:port where the node's switch is programmed and linked" },
   tlsCert: { type: 'string', default: '', help: 'certificate of --vnet-listen and for other switches, file (PEM)' },
   tlsKey: { type: 'string', default: '', help: 'key of --tls-cert, file (PEM)' },
   tlsCa: { type: 'string', default: '', help: 'CA of the other components, file (PEM); without it the switch speaks plain text' },
 } as const satisfies ConfigSchema;
 
-type Config = ContainerRuntimeConfig & Pick<ConfigOf<typeof standaloneNodeSchema>, 'hostGateway' | 'vnetListen' | 'podNetwork' | 'clusterCidr'>;
+type Config = ContainerRuntimeConfig & Pick<ConfigOf<typeof standaloneNodeSchema>, 'hostGateway' | 'nodePorts' | 'vnetListen' | 'podNetwork' | 'clusterCidr'>;
 
 /** host:port of this machine by ip:port of the emulated network. */
 function gatewayTargets(entries: readonly string[]): Map<string, { host: string; port: number }> {
@@ -28,6 +30,21 @@ function gatewayTargets(entries: readonly string[]): Map<string, { host: string;
       return [match[1] ?? '', { host: match[2] ?? '', port: Number(match[3]) }];
     }),
   );
+}
+
+/** Opens ports of the node whose connections go to programs of this machine. */
+function openNodePorts(host: NetStack, entries: readonly string[], dial: StandaloneNodeDeps['dialHost']): void {
+  for (const entry of entries) {
+    const [, port, to = '', toPort] = /^(\d+)=(\S+):(\d+)$/.exec(entry) ?? [];
+    if (port === undefined) throw new ConfigError(`--node-ports takes port=host:port, not ${JSON.stringify(entry)}`);
+    const target = { host: to, port: Number(toPort) };
+    host.listen({ ip: '', port: Number(port) }, (conn) => {
+      dial(target).then(
+        (there) => void splice(conn, there),
+        (error: Error) => conn.close(error),
+      );
+    });
+  }
 }
 
 export interface StandaloneNodeDeps extends Omit<ContainerRuntimeDeps, 'switch'> {
@@ -71,6 +88,7 @@ export function createStandaloneNode(env: Env, deps: StandaloneNodeDeps, config:
   const gateway = hostGateway(config.hostGateway, deps.dialHost, edge);
   const fabric: Fabric = createFabric(env, edge ? { edge: { ...edge, ...gateway } } : { hostGateway: gateway });
   const own = fabric.addSwitch({ node, nodeIp });
+  openNodePorts(own.hostStack, config.nodePorts, deps.dialHost);
   const links = createPeerLinks({ fabric, clock: env.clock, node, connect });
   // Other nodes are reached by the machine's own routes.
   const setPeers = (peers: readonly Peer[]): void => links.setPeers(edge ? peers.filter((peer) => !isNode(peer)) : peers);

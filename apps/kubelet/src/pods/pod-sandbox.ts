@@ -3,7 +3,7 @@ import type { Pod } from '@orrery/api/types';
 import type { PodSandboxConfig, UserNamespace } from '@orrery/proto/cri';
 import { RpcError, goStatus } from '@orrery/rpc';
 import type { KubeletContext } from '../kubelet-context.ts';
-import { hostsFile, podHostname } from '../runtime/dns.ts';
+import { hostsFile, nodeHostsFile, podHostname } from '../runtime/dns.ts';
 import { type SandboxSettings, sandboxConfig } from '../runtime/sandbox-config.ts';
 import { isHostNetwork, uidOf } from './pod-spec.ts';
 
@@ -36,9 +36,10 @@ async function podUserNamespace(context: KubeletContext, pod: Pod, signal: Abort
   return recorded(context, pod, { work: async () => context.userNamespaces.of(pod, await runtimeHandler(context, pod)), signal });
 }
 
-/** What the pod's sandbox is made from. That it cannot have the user namespace it asks for is recorded as an event and thrown. */
+/** What the pod's sandbox is made from. That it cannot have the user namespace or the name it asks for is recorded as an event and thrown. */
 export async function podSandboxConfig(context: KubeletContext, pod: Pod, { attempt, signal }: { attempt: number; signal: AbortSignal }): Promise<PodSandboxConfig> {
-  return sandboxConfig(pod, { ...sandboxSettings(context), usernsOptions: await podUserNamespace(context, pod, signal) }, attempt);
+  const usernsOptions = await podUserNamespace(context, pod, signal);
+  return recorded(context, pod, { work: async () => sandboxConfig(pod, { ...sandboxSettings(context), usernsOptions }, attempt), signal });
 }
 
 /** Makes the pod's sandbox and returns its id. A failure is recorded as an event and thrown. */
@@ -46,9 +47,10 @@ export function runSandbox(context: KubeletContext, pod: Pod, { config, signal }
   return recorded(context, pod, { work: async () => context.runtime.runSandbox(config, await runtimeHandler(context, pod)), signal });
 }
 
-/** Writes the file that is mounted as `/etc/hosts`; pods on the host's network see the host's own. */
+/** Writes the file that is mounted as `/etc/hosts`; for pods on the node's network the node's own. */
 export async function writeHostsFile(context: KubeletContext, pod: Pod, ips: readonly string[]): Promise<void> {
-  if (isHostNetwork(pod)) return;
-  const text = hostsFile(pod, { ips, ...podHostname(pod, sandboxSettings(context)) });
-  await context.host.writeFile(`${context.volumes.podDir(uidOf(pod))}/etc-hosts`, { bytes: new TextEncoder().encode(text), mode: 0o644 });
+  const { host, volumes } = context;
+  const own = isHostNetwork(pod) ? new TextDecoder().decode(await host.readFile('/etc/hosts')) : undefined;
+  const text = own === undefined ? hostsFile(pod, { ips, ...podHostname(pod, sandboxSettings(context)) }) : nodeHostsFile(pod, own);
+  await host.writeFile(`${volumes.podDir(uidOf(pod))}/etc-hosts`, { bytes: new TextEncoder().encode(text), mode: 0o644 });
 }

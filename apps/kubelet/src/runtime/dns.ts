@@ -31,14 +31,23 @@ export function podDns(pod: Pod, settings: DnsSettings): DNSConfig {
   };
 }
 
-/** Host name of the pod; that of the node when it shares the node's network. */
+/** Host name and domain of the pod; the name of the node when it shares the node's network. */
 export function podHostname(pod: Pod, node: { hostname: string; clusterDomain: string }): { hostname: string; domain: string } {
-  const { hostname, hostnameOverride, subdomain, setHostnameAsFQDN } = pod.spec ?? {};
+  const { hostname, hostnameOverride, subdomain } = pod.spec ?? {};
   if (hostnameOverride) return { hostname: hostnameOverride, domain: '' };
   if (isHostNetwork(pod)) return { hostname: node.hostname, domain: '' };
   const name = (hostname ?? pod.metadata?.name ?? '').slice(0, 63).replace(/[-.]+$/, '');
-  const domain = subdomain ? `${subdomain}.${namespaceOf(pod)}.svc.${node.clusterDomain}` : '';
-  return { hostname: setHostnameAsFQDN && domain ? `${name}.${domain}` : name, domain };
+  return { hostname: name, domain: subdomain ? `${subdomain}.${namespaceOf(pod)}.svc.${node.clusterDomain}` : '' };
+}
+
+const maxNodename = 64;
+
+/** What the kernel is told: the whole name where the pod wants that. Throws for one that the kernel would not take. */
+export function nodename(pod: Pod, { hostname, domain }: { hostname: string; domain: string }): string {
+  if (!domain || !pod.spec?.setHostnameAsFQDN) return hostname;
+  const fqdn = `${hostname}.${domain}`;
+  if (fqdn.length > maxNodename) throw new Error(`failed to construct FQDN from pod hostname and cluster domain, FQDN ${fqdn} is too long (${maxNodename} characters is the max, ${fqdn.length} characters requested)`);
+  return fqdn;
 }
 
 /** The pod's `/etc/hosts`. */
@@ -52,9 +61,18 @@ export function hostsFile(pod: Pod, identity: { ips: readonly string[]; hostname
     'fe00::0\tip6-mcastprefix',
     'fe00::1\tip6-allnodes',
     'fe00::2\tip6-allrouters',
-    ...ips.map((ip) => (domain && !hostname.includes('.') ? `${ip}\t${hostname}.${domain}\t${hostname}` : `${ip}\t${hostname}`)),
+    ...ips.map((ip) => (domain ? `${ip}\t${hostname}.${domain}\t${hostname}` : `${ip}\t${hostname}`)),
   ];
+  return `${[...lines, ...aliasLines(pod)].join('\n')}\n`;
+}
+
+function aliasLines(pod: Pod): string[] {
   const aliases = pod.spec?.hostAliases ?? [];
-  if (aliases.length) lines.push('', '# Entries added by HostAliases.', ...aliases.map(({ ip, hostnames = [] }) => [ip, ...hostnames].join('\t')));
-  return `${lines.join('\n')}\n`;
+  return aliases.length ? ['', '# Entries added by HostAliases.', ...aliases.map(({ ip, hostnames = [] }) => [ip, ...hostnames].join('\t'))] : [];
+}
+
+/** `/etc/hosts` of a pod on the node's network: the node's own, and what the pod adds. */
+export function nodeHostsFile(pod: Pod, own: string): string {
+  const aliases = aliasLines(pod);
+  return `# Kubernetes-managed hosts file (host network).\n${own}${aliases.length ? `${aliases.join('\n')}\n` : ''}`;
 }

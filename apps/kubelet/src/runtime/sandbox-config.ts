@@ -1,7 +1,7 @@
 import type { Pod } from '@orrery/api/types';
 import { type PodSandboxConfig, NamespaceMode, Protocol, SecurityProfile_ProfileType, type UserNamespace } from '@orrery/proto/cri';
 import { isHostNetwork, mainContainers, nameOf, namespaceOf, sidecars, uidOf } from '../pods/pod-spec.ts';
-import { type DnsSettings, podDns, podHostname } from './dns.ts';
+import { type DnsSettings, nodename, podDns, podHostname } from './dns.ts';
 import { podLabels } from './labels.ts';
 import { seccompProfile } from './security.ts';
 
@@ -54,7 +54,7 @@ export function sandboxConfig(pod: Pod, settings: SandboxSettings, attempt: numb
   const hostNetwork = isHostNetwork(pod);
   return {
     metadata: { name: nameOf(pod), namespace: namespaceOf(pod), uid: uidOf(pod), attempt },
-    hostname: hostNetwork ? '' : podHostname(pod, settings).hostname,
+    hostname: hostNetwork ? '' : nodename(pod, podHostname(pod, settings)),
     logDirectory: podLogDirectory(pod, settings.podLogsDir),
     dnsConfig: podDns(pod, settings),
     portMappings: ports

@@ -35,16 +35,18 @@ export interface KubeletServer extends Component {
   readonly port: number;
   /** The handlers themselves, for servers that are there already. */
   readonly handler: HttpHandler;
+  /** The same for a server that stands for this node alone. */
+  handlerOf(node: string): HttpHandler;
   /** Another certificate, for connections from now on. */
   setTls(tls: { readonly cert: string; readonly key: string }): void;
 }
 
-function routeOf(request: HttpRequest): Route {
+function routeOf(request: HttpRequest, own?: string): Route {
   const url = new URL(request.url, 'http://kubelet');
   let parts = url.pathname.split('/').slice(1).map(decodeURIComponent);
   const header = request.headers['x-orrery-node'];
-  let node = typeof header === 'string' ? header : undefined;
-  if (parts[0] === 'nodes' && parts[1]) {
+  let node = own ?? (typeof header === 'string' ? header : undefined);
+  if (own === undefined && parts[0] === 'nodes' && parts[1]) {
     node = parts[1];
     parts = parts.slice(2);
   }
@@ -64,12 +66,12 @@ class KubeletApi {
     this.access = new KubeletAccess(env, { api: deps.api });
   }
 
-  handler(options: { authenticated: boolean }): HttpHandler {
+  handler(options: { authenticated: boolean; node?: string }): HttpHandler {
     return {
       request: async (request, response) => {
         const startMs = this.env.clock.monotonic();
         try {
-          const route = routeOf(request);
+          const route = routeOf(request, options.node);
           if (options.authenticated) await this.check(request, route);
           else if (request.method !== 'GET') throw new HttpFault(405, '405: Method Not Allowed');
           await this.serve({ env: this.env, route, request, response, kubelet: () => this.nodeOf(route), find: (key, missing) => this.find(key, missing), configuration: [...this.deps.kubelets()][0]?.context.configuration }, options);
@@ -79,7 +81,7 @@ class KubeletApi {
           this.observe(request, startMs);
         }
       },
-      ...(options.authenticated ? { upgrade: (request, socket) => this.upgrade(request, socket) } : {}),
+      ...(options.authenticated ? { upgrade: (request, socket) => this.upgrade(routeOf(request, options.node), request, socket) } : {}),
     };
   }
 
@@ -120,9 +122,8 @@ class KubeletApi {
     throw new HttpFault(403, `Forbidden (user=${user.name}, verb=${attributes.verb}, resource=nodes, subresource(s)=[${attributes.subresources.join(' ')}])\n`);
   }
 
-  private async upgrade(request: HttpRequest, socket: RawSocket): Promise<void> {
+  private async upgrade(route: Route, request: HttpRequest, socket: RawSocket): Promise<void> {
     try {
-      const route = routeOf(request);
       await this.check(request, route);
       const url = await this.streamingUrl(route);
       await passOn(url, request, { socket, connect: this.deps.connectStreaming });
@@ -186,6 +187,7 @@ export function createKubeletServer(env: Env, deps: KubeletServerDeps, config: C
   return {
     name: 'kubelet-server',
     handler,
+    handlerOf: (node) => api.handler({ authenticated: true, node }),
     get port() {
       return port;
     },

@@ -24,7 +24,8 @@ async function entries({ host, logs }: NodeLogs, path: string): Promise<Entry[]>
 }
 
 async function contentOf({ host, logs }: NodeLogs, path: string): Promise<Uint8Array | undefined> {
-  if ((await host.kind(path)) === 'file') return host.readFile(path);
+  const kind = await host.kind(path);
+  if (kind) return kind === 'file' ? host.readFile(path) : undefined;
   const extent = await logs.extent(path);
   return extent && logs.read(path, extent.start, extent.end - extent.start);
 }

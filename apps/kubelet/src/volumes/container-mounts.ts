@@ -3,7 +3,6 @@ import type { VolumeHost } from '@orrery/cri';
 import { type Device, type Mount, MountPropagation } from '@orrery/proto/cri';
 import { ConfigFault } from '../env/environment.ts';
 import { expand } from '../env/expansion.ts';
-import { isHostNetwork } from '../pods/pod-spec.ts';
 import type { MountedVolume } from './volume-manager.ts';
 
 const propagations: Readonly<Record<string, MountPropagation>> = {
@@ -75,7 +74,7 @@ export function containerDevices(container: Container, volumes: ReadonlyMap<stri
 
 /** Mounts of a container: its volumes, `/etc/hosts` and the termination log. Creates sub-paths that are not there. */
 export async function containerMounts(input: MountInput): Promise<Mount[]> {
-  const { pod, container, volumes, environment, host, podDir } = input;
+  const { container, volumes, environment, host, podDir } = input;
   const mounts: Mount[] = [];
   for (const mount of container.volumeMounts ?? []) {
     const volume = volumes.get(mount.name);
@@ -92,7 +91,7 @@ export async function containerMounts(input: MountInput): Promise<Mount[]> {
     mounts.push({ containerPath, hostPath, readonly, propagation });
   }
   const mountsHosts = mounts.some(({ containerPath }) => containerPath === '/etc/hosts');
-  if (!mountsHosts && !isHostNetwork(pod)) mounts.push({ containerPath: '/etc/hosts', hostPath: `${podDir}/etc-hosts`, readonly: false });
+  if (!mountsHosts) mounts.push({ containerPath: '/etc/hosts', hostPath: `${podDir}/etc-hosts`, readonly: false });
   const messagePath = container.terminationMessagePath ?? '/dev/termination-log';
   if (messagePath) {
     await host.writeFile(input.terminationLog, { bytes: new Uint8Array(0), mode: 0o666 });
