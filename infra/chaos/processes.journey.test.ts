@@ -33,7 +33,7 @@ let writer: SteadyWriter;
 let workload: Workload;
 
 beforeAll(async () => {
-  cluster = await startTestCluster({ layout: 'processes', nodes: 4, args: ['--stores', '3', '--apiservers', '2', '--replicas', '2', '--timeout', '170', '--extra-config', 'controller-manager.node-monitor-grace-period-seconds=10'] });
+  cluster = await startTestCluster({ layout: 'processes', nodes: 4, args: ['--stores', '3', '--apiservers', '2', '--replicas', '2', '--timeout', '170', '--extra-config', 'controller-manager.node-monitor-grace-period=10s'] });
   processes = processesOf(cluster);
   stores = storesOf({ dataDir: cluster.dataDir, addresses: cluster.state().endpoints['etcd'] ?? '' });
   api = clientOf(cluster.kubeconfig);

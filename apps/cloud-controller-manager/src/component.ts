@@ -1,7 +1,7 @@
-import { type ApiClient, createLeaderElection } from '@orrery/client';
+import { type ApiClient, createLeaderElection, withPace } from '@orrery/client';
 import { type AnyController, runTerm, type Term } from '@orrery/controller';
 import type { Channel } from '@orrery/rpc';
-import { type Component, ConfigError, type Env, resolveConfig } from '@orrery/runtime';
+import { type Component, ConfigError, type Env, leaseOptions, resolveConfig } from '@orrery/runtime';
 import { type CloudControllerManagerConfig, cloudControllerManagerSchema, periodMs } from './config.ts';
 import { cloudNodeLifecycleController } from './nodes/lifecycle-controller.ts';
 import { cloudNodeController } from './nodes/node-controller.ts';
@@ -39,8 +39,9 @@ export interface CloudControllerManagerDeps {
 
 /** Connects the cluster to the cloud it runs on. */
 export function createCloudControllerManager(env: Env, deps: CloudControllerManagerDeps, settings: Partial<CloudControllerManagerConfig> = {}): Component {
-  const { api, cloud } = deps;
+  const { cloud } = deps;
   const config: CloudControllerManagerConfig = { ...resolveConfig(cloudControllerManagerSchema, []), ...settings };
+  const api = withPace(deps.api, { clock: env.clock, qps: config.kubeApiQps, burst: config.kubeApiBurst });
   const wanted = controllers(cloud, config);
   let term: Promise<Term> | undefined;
   let serving = false;
@@ -54,7 +55,7 @@ export function createCloudControllerManager(env: Env, deps: CloudControllerMana
   const election = createLeaderElection(env, {
     takeOver: deps.takeOver ?? false,
     api,
-    name: 'cloud-controller-manager',
+    ...leaseOptions(config),
     identity: deps.identity ?? `cloud-controller-manager_${env.random.uuid()}`,
     onStartedLeading: (signal) => {
       term = begin(signal);

@@ -1,11 +1,13 @@
 import type { ResourceRef } from '@orrery/apimachinery';
-import { type ApiClient, type InformerFactory, controllerEventPace, createEventRecorder, createInformerFactory, createLeaderElection } from '@orrery/client';
+import { type ApiClient, type InformerFactory, controllerEventPace, createEventRecorder, createInformerFactory, createLeaderElection, withPace } from '@orrery/client';
 import { type AnyController, type RunningController, runController } from '@orrery/controller';
 import { isNotFound } from '@orrery/errors';
-import { type Component, ConfigError, type Env } from '@orrery/runtime';
+import { type Component, ConfigError, type Env, leaseOptions } from '@orrery/runtime';
+import { withBatchPeriod } from './batch-periods.ts';
 import { withConcurrency } from './concurrency.ts';
+import { currentName, isOfUpstream } from './controller-names.ts';
 import { type ControllerOptions, allControllers } from './controllers.ts';
-import { type Settings, defaultSettings, isEnabled, leaseOptions } from './settings.ts';
+import { type Settings, defaultSettings, isEnabled, periodMs } from './settings.ts';
 
 export { secretTokenSigner } from './serviceaccount/token-signer.ts';
 export { settingsSchema } from './settings.ts';
@@ -36,7 +38,8 @@ interface Term {
 }
 
 function check(words: readonly string[], names: readonly string[]): void {
-  const unknown = words.find((word) => word !== '*' && !names.includes(word.replace(/^-/, '')));
+  const isKnown = (word: string): boolean => word === '*' || names.includes(currentName(word.replace(/^-/, ''))) || (word.startsWith('-') && isOfUpstream(word.slice(1)));
+  const unknown = words.find((word) => !isKnown(word));
   if (unknown) throw new ConfigError(`--controllers: ${unknown} is not in the list of known controllers: ${names.join(', ')}`);
 }
 
@@ -51,7 +54,8 @@ export function createControllerManager(env: Env, deps: ControllerManagerDeps, c
   const { api } = deps;
   const known = allControllers({ ...deps, settings });
   check(settings.controllers, known.map(({ name }) => name));
-  const wanted = known.filter(({ name }) => isEnabled(name, settings.controllers)).map((definition) => withConcurrency(definition, settings));
+  const wanted = known.filter(({ name }) => isEnabled(name, settings.controllers)).map((definition) => withBatchPeriod(withConcurrency(definition, settings), settings));
+  const startIntervalMs = periodMs(settings, 'controllerStartInterval');
   const running = env.metrics.gauge('running_managed_controllers', 'Indicates where instances of a controller are currently running');
   let term: Term | undefined;
   let started = false;
@@ -71,7 +75,7 @@ export function createControllerManager(env: Env, deps: ControllerManagerDeps, c
     if (signal?.aborted) stop();
     const controllers = served.map((definition) => {
       const account = definition.account ?? definition.name;
-      const own = account ? (deps.apiAs?.(account) ?? api) : api;
+      const own = withPace(account ? (deps.apiAs?.(account) ?? api) : api, { clock: env.clock, qps: settings.kubeApiQps, burst: settings.kubeApiBurst });
       const events = createEventRecorder(env, { api: own, component: definition.eventSource ?? definition.name, pace: controllerEventPace });
       return runController(definition, { env, api: own, informers, events });
     });
@@ -80,6 +84,7 @@ export function createControllerManager(env: Env, deps: ControllerManagerDeps, c
     informers.start();
     await informers.whenSynced(abort.signal);
     for (const controller of controllers) {
+      if (startIntervalMs) await env.clock.sleep(startIntervalMs, abort.signal);
       controller.start();
       running.set(1, { name: controller.name, manager: 'kube-controller-manager' });
     }

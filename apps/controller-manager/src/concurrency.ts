@@ -21,6 +21,8 @@ export const concurrencySchema = {
   concurrentGcSyncs: syncs('objects that the garbage collector looks at'),
   concurrentEphemeralvolumeSyncs: syncs('pods with ephemeral volumes'),
   concurrentValidatingAdmissionPolicyStatusSyncs: syncs('validating admission policies'),
+  concurrentResourceClaimSyncs: syncs('pods and claims of devices'),
+  concurrentDeviceTaintEvictionSyncs: syncs('pods on tainted devices'),
 } as const;
 
 export type ConcurrencySettings = Readonly<Record<keyof typeof concurrencySchema, number>>;
@@ -43,6 +45,8 @@ const flagOf: Readonly<Record<string, keyof ConcurrencySettings>> = {
   'garbage-collector-controller': 'concurrentGcSyncs',
   'ephemeral-volume-controller': 'concurrentEphemeralvolumeSyncs',
   'validatingadmissionpolicy-status-controller': 'concurrentValidatingAdmissionPolicyStatusSyncs',
+  'resourceclaim-controller': 'concurrentResourceClaimSyncs',
+  'device-taint-eviction-controller': 'concurrentDeviceTaintEvictionSyncs',
 };
 
 /** The controller with as many workers as its flag says. */

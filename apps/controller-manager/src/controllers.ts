@@ -32,7 +32,7 @@ import { legacyTokenCleaner } from './serviceaccount/legacy-token-cleaner.ts';
 import { rootCaPublisher } from './serviceaccount/root-ca-publisher.ts';
 import { tokenController } from './serviceaccount/token-controller.ts';
 import type { SecretTokenSigner } from './serviceaccount/token-signer.ts';
-import { type Settings, autoscalerOptions, tokenCleanUpPeriodMs } from './settings.ts';
+import { type Settings, autoscalerOptions, periodMs, tokenCleanUpPeriodMs } from './settings.ts';
 import { statefulSetController } from './statefulset/controller.ts';
 import { storageVersionGarbageCollector } from './storage-versions/controller.ts';
 import { attachDetachController } from './volumes/attach-detach.ts';
@@ -68,9 +68,9 @@ export function allControllers(options: ControllerOptions): AnyController[] {
     deploymentController,
     daemonSetController,
     statefulSetController,
-    endpointSliceController,
+    endpointSliceController({ maxEndpoints: settings.maxEndpointsPerSlice }),
     endpointsController,
-    endpointSliceMirroringController,
+    endpointSliceMirroringController({ maxEndpoints: settings.mirroringMaxEndpointsPerSubset }),
     jobController,
     ttlAfterFinishedController,
     cronJobController,
@@ -84,9 +84,9 @@ export function allControllers(options: ControllerOptions): AnyController[] {
     volumeProtectionController,
     attributesClassProtectionController,
     serviceCidrController,
-    persistentVolumeBinder,
+    persistentVolumeBinder({ provisions: settings.enableDynamicProvisioning }),
     persistentVolumeExpander,
-    attachDetachController,
+    attachDetachController({ mayForce: !settings.disableForceDetachOnTimeout }),
     ephemeralVolumeController,
     localVolumeController,
     ...(settings.allocateNodeCidrs ? [nodeIpamController(settings)] : []),
@@ -94,8 +94,8 @@ export function allControllers(options: ControllerOptions): AnyController[] {
     taintEvictionController,
     ttlController,
     podGcController(settings),
-    garbageCollector(),
-    ...(signer ? [csrApprovingController(signer), csrSigningController(signer)] : []),
+    ...(settings.enableGarbageCollector ? [garbageCollector()] : []),
+    ...(signer ? [csrApprovingController(signer), csrSigningController(signer, { longestMs: periodMs(settings, 'clusterSigningDuration') })] : []),
     csrCleanerController,
     validatingAdmissionPolicyStatusController,
     storageVersionGarbageCollector,

@@ -1,10 +1,13 @@
 import { ClusterRoles, CustomResourceDefinitions, PersistentVolumeClaims, Pods, ReplicaSets, ResourceQuotas, ValidatingAdmissionPolicies } from '@orrery/api';
 import type { ClusterRole } from '@orrery/api/types';
+import { leaseOptions, parseFlags, resolveConfig } from '@orrery/runtime';
 import { expect, test } from 'vitest';
+import { withBatchPeriod } from './batch-periods.ts';
 import { withConcurrency } from './concurrency.ts';
+import { endpointSliceController } from './endpoints/slice-controller.ts';
 import { jobController } from './job/controller.ts';
 import { plan as planAggregation } from './rbac/aggregation.ts';
-import { defaultSettings, isEnabled, leaseOptions } from './settings.ts';
+import { defaultSettings, isEnabled, settingsSchema } from './settings.ts';
 import { startManager } from './testing/manager-harness.ts';
 import { plan as planProtection } from './volumes/protection.ts';
 
@@ -13,6 +16,8 @@ test.each([
   ['a', ['*', '-a'], false],
   ['a', ['b'], false],
   ['a', ['-a', 'a'], true],
+  ['token-cleaner-controller', ['*', 'bootstrapsigner', 'tokencleaner'], true],
+  ['node-lifecycle-controller', ['*', '-nodelifecycle'], false],
 ])('%s with %j runs: %s', (name, words, expected) => expect(isEnabled(name, words)).toBe(expected));
 
 test('flags say how much a controller does at once, and how the Lease is held', () => {
@@ -21,6 +26,24 @@ test('flags say how much a controller does at once, and how the Lease is held', 
   expect(leaseOptions(settings)).toEqual({ name: 'mine', namespace: 'kube-system', leaseDurationMs: 60_000, renewDeadlineMs: 10_000, retryPeriodMs: 2_000 });
   expect(() => leaseOptions({ ...settings, leaderElectLeaseDuration: '5s' })).toThrow('--leader-elect-lease-duration must be greater than --leader-elect-renew-deadline');
   expect(() => leaseOptions({ ...settings, leaderElectRetryPeriod: 'soon' })).toThrow('leader-elect-retry-period');
+});
+
+test('what kubeadm gives kube-controller-manager is taken, but for its HTTPS port', () => {
+  const flags = '--allocate-node-cidrs=true --cluster-cidr=10.244.0.0/16 --cluster-name=kind --controllers=*,bootstrapsigner,tokencleaner --enable-hostpath-provisioner=true --leader-elect=true --service-cluster-ip-range=10.96.0.0/16 --profiling=false --feature-gates=A=true --concurrent-rc-syncs=3';
+  expect(resolveConfig(settingsSchema, [parseFlags(settingsSchema, flags.split(' '))])).toMatchObject({ clusterName: 'kind', serviceClusterIpRange: '10.96.0.0/16', concurrentRcSyncs: 3 });
+  expect(() => resolveConfig(settingsSchema, [parseFlags(settingsSchema, ['--authentication-kubeconfig=/etc/kubernetes/controller-manager.conf'])])).toThrow('--authentication-kubeconfig is not supported');
+});
+
+test('changes of pods wait for others as long as is said, a change of the Service does not', () => {
+  const slices = endpointSliceController({ maxEndpoints: 100 });
+  const batched = withBatchPeriod(slices, { ...defaultSettings, endpointsliceUpdatesBatchPeriod: '2s' });
+  const context = { state: { sizes: new Map() } } as never;
+  expect([true, false].map((asked) => batched.coalesceMs?.('k', context, { asked, perSecond: 0 }))).toEqual([0, 2_000]);
+  expect(withBatchPeriod(slices, defaultSettings)).toBe(slices);
+});
+
+test('controllers of upstream that run elsewhere may be turned off by name', async () => {
+  await expect(startManager({ controllers: ['*', '-service', '-csrsigning', '-cloud-node-lifecycle-controller'] })).resolves.toBeDefined();
 });
 
 test('an unknown controller is refused by name', async () => {

@@ -1,11 +1,11 @@
 import { Namespaces, Nodes, Pods } from '@orrery/api';
 import type { Pod } from '@orrery/api/types';
-import { type ApiClient, type EventInput, type HttpClient, createEventRecorder, createInformerFactory, createLeaderElection } from '@orrery/client';
+import { type ApiClient, type EventInput, type HttpClient, createEventRecorder, createInformerFactory, createLeaderElection, withPace } from '@orrery/client';
 import { type Component, type Env, parseGoDuration } from '@orrery/runtime';
 import { type PodInfo, podInfo } from './cache/pod-info.ts';
 import { createSchedulerCache } from './cache/scheduler-cache.ts';
 import { watchCluster } from './cluster-events.ts';
-import { type SchedulerConfig, configurationOf } from './config.ts';
+import { type SchedulerConfig, configurationOf, unschedulableMs } from './config.ts';
 import type { ExtenderTls, SchedulerConfiguration } from './configuration/types.ts';
 import { createHttpExtender } from './extenders/http-extender.ts';
 import { type Framework } from './framework/framework.ts';
@@ -22,7 +22,6 @@ export { defaultConfiguration, loadConfiguration } from './configuration/load.ts
 export type { SchedulerConfiguration } from './configuration/types.ts';
 export { type Explanation, type NodeExplanation, explainPod } from './explain/explain.ts';
 
-const flushAfterMs = 300_000;
 const defaultScheduler = 'default-scheduler';
 
 export interface SchedulerDeps {
@@ -46,8 +45,9 @@ function extendersOf(env: Env, deps: SchedulerDeps, configuration: SchedulerConf
 
 /** The scheduler: watches pods and nodes, and binds each pending pod of its profiles to the best node. */
 export function createScheduler(env: Env, deps: SchedulerDeps, config: SchedulerConfig): Component & { isLeader(): boolean } {
-  const { api } = deps;
   const configuration = deps.configuration ?? configurationOf(config);
+  const { burst = 0, qps = 0 } = deps.configuration?.clientConnection ?? {};
+  const api = withPace(deps.api, { clock: env.clock, qps: config.kubeApiQps || qps, burst: config.kubeApiBurst || burst });
   const cache = createSchedulerCache();
   const informers = createInformerFactory({ api, env });
   const waitingPods = createWaitingPods(env.clock);
@@ -68,7 +68,7 @@ export function createScheduler(env: Env, deps: SchedulerDeps, config: Scheduler
     matters: profiles.matters,
     initialBackoffMs: configuration.podInitialBackoffSeconds * 1000,
     maxBackoffMs: configuration.podMaxBackoffSeconds * 1000,
-    flushAfterMs,
+    flushAfterMs: unschedulableMs(config),
     incoming: (name, event) => metrics.incoming(name, event),
   });
   const loop = createSchedulingLoop({

@@ -12,6 +12,7 @@ export * from './informer.ts';
 export * from './keys.ts';
 export * from './leader-election.ts';
 export { failureOf } from './object-codec.ts';
+export * from './paced-api-client.ts';
 export * from './rest-api-client.ts';
 export * from './rest-path.ts';
 export * from './rpc-status.ts';

@@ -1,12 +1,20 @@
+import { parseGoDuration } from './go-duration.ts';
+
 /**
  * One schema of a component's settings gives its flags, its config file and its help. Flags are the kebab-case of the
  * key (`apiPort` is `--api-port`); a YAML or JSON file given by `--config` holds the same keys in camelCase; flags win.
  */
-export type Field =
+export type Field = (
   | { type: 'string'; default?: string; help: string; choices?: readonly string[] }
+  /** As Go writes it: `1h30m`, `500ms`. */
+  | { type: 'duration'; default?: string; help: string }
   | { type: 'number'; default?: number; help: string }
   | { type: 'boolean'; default?: boolean; help: string }
-  | { type: 'list'; default?: readonly string[]; help: string };
+  | { type: 'list'; default?: readonly string[]; help: string }
+) & {
+  /** A flag of the original that is not supported: why any value but the default is refused. */
+  refused?: string;
+};
 
 export type ConfigSchema = Readonly<Record<string, Field>>;
 
@@ -30,17 +38,34 @@ export function flagName(key: string): string {
   return `--${key.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
 }
 
+/** As Go reads them. */
+const truths: ReadonlySet<unknown> = new Set([true, 'true', '1', 't', 'T', 'TRUE', 'True']);
+const falsehoods: ReadonlySet<unknown> = new Set([false, 'false', '0', 'f', 'F', 'FALSE', 'False']);
+
 function convert(key: string, field: Field, raw: unknown): unknown {
+  const value = converted(key, field, raw);
+  if (field.refused !== undefined && String(value) !== String(field.default ?? '')) throw new ConfigError(`${flagName(key)} is not supported: ${field.refused}`);
+  return value;
+}
+
+function converted(key: string, field: Field, raw: unknown): unknown {
   const flag = flagName(key);
   switch (field.type) {
+    case 'duration':
+      try {
+        parseGoDuration(String(raw));
+        return String(raw);
+      } catch (error) {
+        throw new ConfigError(`${flag}: ${(error as Error).message}`);
+      }
     case 'number': {
       const n = typeof raw === 'number' ? raw : Number(raw);
       if (raw === '' || Number.isNaN(n)) throw new ConfigError(`${flag} takes a number, not ${JSON.stringify(raw)}`);
       return n;
     }
     case 'boolean':
-      if (raw === true || raw === 'true') return true;
-      if (raw === false || raw === 'false') return false;
+      if (truths.has(raw)) return true;
+      if (falsehoods.has(raw)) return false;
       throw new ConfigError(`${flag} takes true or false, not ${JSON.stringify(raw)}`);
     case 'list':
       return (Array.isArray(raw) ? raw.map(String) : String(raw).split(',')).filter((part) => part !== '');
@@ -60,7 +85,7 @@ export function parseFlags(schema: ConfigSchema, argv: readonly string[]): Recor
     const word = argv[i] ?? '';
     const [name = '', inline] = word.includes('=') ? [word.slice(0, word.indexOf('=')), word.slice(word.indexOf('=') + 1)] : [word, undefined];
     const negated = name.startsWith('--no-') ? keys.get(`--${name.slice(5)}`) : undefined;
-    const key = keys.get(name) ?? negated;
+    const key = keys.get(/^-[a-z]$/.test(name) ? `-${name}` : name) ?? negated;
     if (!key) throw new ConfigError(`unknown ${name.startsWith('-') ? 'flag' : 'argument'} ${name}; see --help`);
     const field = schema[key] as Field;
     if (field.type === 'boolean') values[key] = negated ? false : (inline ?? true);
@@ -94,7 +119,8 @@ export function configHelp(schema: ConfigSchema): string {
     .map(([key, field]) => {
       const shape = field.type === 'boolean' ? '' : ` ${field.type === 'list' ? 'a,b,…' : field.type.toUpperCase()}`;
       const fallback = field.default === undefined || field.default === '' ? '' : ` (default ${String(field.default)})`;
-      return `  ${(flagName(key) + shape).padEnd(36)} ${field.help}${fallback}`;
+      const refused = field.refused === undefined ? '' : ` (not supported: ${field.refused})`;
+      return `  ${(flagName(key) + shape).padEnd(36)} ${field.help}${refused || fallback}`;
     })
     .join('\n');
 }

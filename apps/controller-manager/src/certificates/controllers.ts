@@ -6,7 +6,6 @@ import { rfc3339 } from '@orrery/runtime';
 import { expiresInMs, hasCondition, kubeletApproval, refusal } from './plan.ts';
 import type { CertificateSigner } from './signer.ts';
 
-const yearMs = 365 * 24 * 3_600_000;
 /** Clocks differ: certificates are valid from a little before now. */
 const skewMs = 5 * 60_000;
 
@@ -50,7 +49,7 @@ export function csrApprovingController(signer: CertificateSigner): AnyController
 }
 
 /** Signs approved requests of the signers that the cluster's CA stands for. */
-export function csrSigningController(signer: CertificateSigner): AnyController {
+export function csrSigningController(signer: CertificateSigner, { longestMs }: { readonly longestMs: number }): AnyController {
   return defineController<CertificateSigningRequest>({
     name: 'certificatesigningrequest-signing-controller',
     account: 'certificate-controller',
@@ -66,7 +65,7 @@ export function csrSigningController(signer: CertificateSigner): AnyController {
       if (why !== undefined) {
         next = withCondition(request, { type: 'Failed', reason: 'SignerValidationFailure', message: why }, nowMs);
       } else {
-        const lifetimeMs = Math.min(yearMs, (request.spec.expirationSeconds ?? yearMs / 1000) * 1000);
+        const lifetimeMs = Math.min(longestMs, (request.spec.expirationSeconds ?? longestMs / 1000) * 1000);
         const certificate = signer.sign(pem, { usages: request.spec.usages ?? [], notBeforeMs: nowMs - skewMs, notAfterMs: nowMs + lifetimeMs });
         next = { ...request, status: { ...request.status, certificate: Buffer.from(certificate).toString('base64') } };
       }

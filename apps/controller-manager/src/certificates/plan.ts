@@ -6,32 +6,50 @@ const kubeletServing = 'kubernetes.io/kubelet-serving';
 const client = 'kubernetes.io/kube-apiserver-client';
 const legacy = 'kubernetes.io/legacy-unknown';
 
-const clientUsages = new Set(['digital signature', 'key encipherment', 'client auth']);
-const servingUsages = new Set(['digital signature', 'key encipherment', 'server auth']);
+/** Of a kubelet, which may leave out what only RSA keys need. */
+const clientUsages = ['client auth', 'digital signature', 'key encipherment'];
+const servingUsages = ['digital signature', 'key encipherment', 'server auth'];
+const onlyRsa = 'key encipherment';
+const optionalClientUsages = new Set(['digital signature', onlyRsa]);
 
 export function hasCondition(request: CertificateSigningRequest, type: string): boolean {
   return request.status?.conditions?.some((condition) => condition.type === type) ?? false;
 }
 
-function isNode(subject: CsrSubject): boolean {
-  return subject.organizations.length === 1 && subject.organizations[0] === 'system:nodes' && subject.commonName.startsWith('system:node:');
+const has = (names: readonly string[], what: string): string | undefined => (names.length ? `${what} subjectAltNames are not allowed` : undefined);
+
+function subjectProblem(subject: CsrSubject): string | undefined {
+  if (subject.organizations.length !== 1 || subject.organizations[0] !== 'system:nodes') return 'subject organization is not system:nodes';
+  return subject.commonName.startsWith('system:node:') ? undefined : 'subject common name does not begin with system:node: ';
 }
 
-/** Why the signer of that name must refuse; undefined when it may sign, or false when it is not one of ours. */
+function usagesProblem(usages: readonly string[], wanted: readonly string[]): string | undefined {
+  const given = new Set(usages);
+  const exact = wanted.every((usage) => given.has(usage) || usage === onlyRsa) && usages.every((usage) => wanted.includes(usage));
+  return exact ? undefined : `usages did not match [${wanted.join(' ')}]`;
+}
+
+function clientUsagesProblem(usages: readonly string[]): string | undefined {
+  const other = usages.find((usage) => usage !== 'client auth' && !optionalClientUsages.has(usage));
+  if (other !== undefined) return `invalid usage for client certificate: ${other}`;
+  return usages.includes('client auth') ? undefined : 'missing required usage for client certificate: client auth';
+}
+
+function servingNamesProblem({ dnsNames, emailAddresses, ipAddresses, uris }: CsrSubject): string | undefined {
+  if (!dnsNames.length && !ipAddresses.length) return 'DNS or IP subjectAltName is required';
+  return has(emailAddresses, 'Email') ?? has(uris, 'URI');
+}
+
+/** Why the signer of that name must refuse, in upstream's words; undefined when it may sign, or false when it is not one of ours. */
 export function refusal(spec: CertificateSigningRequestSpec, subject: CsrSubject): string | undefined | false {
   const usages = spec.usages ?? [];
   switch (spec.signerName) {
     case clientKubelet:
-      if (!isNode(subject)) return 'subject organization is not system:nodes or subject common name does not begin with system:node: ';
-      if (subject.dnsNames.length || subject.ipAddresses.length || subject.emailAddresses.length || subject.uris.length) return 'subjectAltNames are not allowed';
-      return usages.every((usage) => clientUsages.has(usage)) && usages.includes('client auth') ? undefined : 'usages did not match';
+      return subjectProblem(subject) ?? has(subject.dnsNames, 'DNS') ?? has(subject.emailAddresses, 'Email') ?? has(subject.ipAddresses, 'IP') ?? has(subject.uris, 'URI') ?? usagesProblem(usages, clientUsages);
     case kubeletServing:
-      if (!isNode(subject)) return 'subject organization is not system:nodes or subject common name does not begin with system:node: ';
-      if (!subject.dnsNames.length && !subject.ipAddresses.length) return 'DNS or IP subjectAltName is required';
-      if (subject.emailAddresses.length || subject.uris.length) return 'Email and URI subjectAltNames are not allowed';
-      return usages.every((usage) => servingUsages.has(usage)) && usages.includes('server auth') ? undefined : 'usages did not match';
+      return subjectProblem(subject) ?? servingNamesProblem(subject) ?? usagesProblem(usages, servingUsages);
     case client:
-      return usages.includes('client auth') ? undefined : 'usages did not match';
+      return clientUsagesProblem(usages);
     case legacy:
       return undefined;
     default:

@@ -8,7 +8,7 @@ import { type SlicePlan, managedByLabel, serviceNameLabel } from './slice-plan.t
 
 export const mirrorName = 'endpointslicemirroring-controller.k8s.io';
 /** Addresses of one subset beyond this are left out, as upstream's default has it. */
-export const maxEndpointsPerSubset = 1000;
+const maxEndpointsPerSubset = 1000;
 
 const skipMirrorLabel = 'endpointslice.kubernetes.io/skip-mirror';
 const leaderAnnotation = 'control-plane.alpha.kubernetes.io/leader';
@@ -38,12 +38,12 @@ function portsOf(subset: EndpointSubset): DiscoveryV1EndpointPort[] {
 
 const groupKey = (addressType: string, ports: readonly DiscoveryV1EndpointPort[]): string => `${addressType} ${canonicalJson(ports.map((port) => canonicalJson(port)).sort())}`;
 
-function groupsOf(endpoints: Endpoints): Map<string, Group> {
+function groupsOf(endpoints: Endpoints, most: number): Map<string, Group> {
   const groups = new Map<string, Group>();
   for (const subset of endpoints.subsets ?? []) {
     const ports = portsOf(subset);
     const all = [...(subset.addresses ?? []).map((address) => endpointOf(address, true)), ...(subset.notReadyAddresses ?? []).map((address) => endpointOf(address, false))];
-    for (const endpoint of all.slice(0, maxEndpointsPerSubset)) {
+    for (const endpoint of all.slice(0, most)) {
       const addressType = endpoint.addresses[0]?.includes(':') ? 'IPv6' : 'IPv4';
       const key = groupKey(addressType, ports);
       const group = groups.get(key) ?? { addressType, ports, endpoints: [] };
@@ -61,10 +61,10 @@ function metadataOf(endpoints: Endpoints): { labels: Record<string, string>; ann
 }
 
 /** The slices to write so that they say what the Endpoints say: one for each address type and set of ports. */
-export function planMirror(observed: { readonly endpoints: Endpoints; readonly slices: readonly EndpointSlice[] }): SlicePlan {
-  const { endpoints, slices } = observed;
+export function planMirror(observed: { readonly endpoints: Endpoints; readonly slices: readonly EndpointSlice[]; readonly maxEndpoints?: number }): SlicePlan {
+  const { endpoints, maxEndpoints = maxEndpointsPerSubset, slices } = observed;
   const { name = '', namespace = '' } = endpoints.metadata ?? {};
-  const wanted = groupsOf(endpoints);
+  const wanted = groupsOf(endpoints, maxEndpoints);
   const { annotations, labels } = metadataOf(endpoints);
   const out = { create: [] as EndpointSlice[], update: [] as EndpointSlice[], remove: [] as EndpointSlice[] };
   // What is left of one group serves the next: a change of ports updates the slice instead of replacing it.

@@ -1,7 +1,7 @@
 import { EndpointSlices, Nodes, Pods, Services } from '@orrery/api';
 import type { EndpointSlice, Node, Service } from '@orrery/api/types';
 import { deepEqual } from '@orrery/client';
-import { type ControllerContext, type WriteFence, byControllerUid, createWriteFence, defineController, forEachInParallel, watch } from '@orrery/controller';
+import { type AnyController, type ControllerContext, type WriteFence, byControllerUid, createWriteFence, defineController, forEachInParallel, watch } from '@orrery/controller';
 import { isAlreadyExists, isNotFound } from '@orrery/errors';
 import { isNamespaceTerminating } from '../pods/pod-control.ts';
 import { createTriggerTimes, hasSelector, podsOf, watchPodsOfServices } from './service-pods.ts';
@@ -10,6 +10,7 @@ import { type ZoneShares, wantsZoneHints, zoneOfCapacity, zoneShares } from './t
 
 interface State {
   readonly fence: WriteFence;
+  readonly maxEndpoints: number;
   readonly triggers: ReturnType<typeof createTriggerTimes>;
   /** Endpoints a Service had when last looked at. */
   readonly sizes: Map<string, number>;
@@ -76,7 +77,7 @@ async function reconcile(key: string, context: ControllerContext<State>): Promis
   const owned = [...store(EndpointSlices).byIndex(byControllerUid, service.metadata?.uid ?? '')];
   const slices = owned.filter((slice) => slice.metadata?.labels?.[managedByLabel] === controllerName && !slice.metadata.deletionTimestamp);
   const triggerTime = state.triggers.next(service, pods);
-  const plan = planSlices({ service, pods, slices, nodeOf: (name) => store(Nodes).get(name), triggerTime, zoneShares: () => (state.shares ??= { value: zoneShares(store(Nodes).list()) }).value });
+  const plan = planSlices({ service, pods, slices, nodeOf: (name) => store(Nodes).get(name), maxEndpoints: state.maxEndpoints, triggerTime, zoneShares: () => (state.shares ??= { value: zoneShares(store(Nodes).list()) }).value });
   tellOfHints(key, context, { service, plan });
   const told = sliceMetrics(context);
   try {
@@ -93,25 +94,27 @@ async function reconcile(key: string, context: ControllerContext<State>): Promis
 }
 
 /** Keeps the EndpointSlices of Services with a selector. */
-export const endpointSliceController = defineController<Service, State>({
-  name: 'endpointslice-controller',
-  queue: 'endpoint_slice',
-  for: Services,
-  owns: [EndpointSlices],
-  watches: [
-    watchPodsOfServices<State>(),
-    watch<Node, State>(Nodes, ({ object, old, gone }, { state, store }) => {
-      const capacity = gone || !old || !deepEqual(zoneOfCapacity(object), zoneOfCapacity(old));
-      if (capacity) state.shares = undefined;
-      if (gone ? zoneOf(object) : zoneOf(object) !== zoneOf(old)) return [...store(Services).keys()];
-      return capacity ? [...state.wanting] : [];
-    }),
-  ],
-  // A reconcile looks at every pod of a Service, so the many changes of a large one are taken together.
-  coalesceMs: (key, { state }) => Math.min(500, Math.floor((state.sizes.get(key) ?? 0) / 20)),
-  setup(context) {
-    context.store(Pods);
-    return { fence: createWriteFence(context.env.clock), triggers: createTriggerTimes(), sizes: new Map(), wanting: new Set(), hinted: new Set(), shares: undefined };
-  },
-  reconcile,
-});
+export function endpointSliceController({ maxEndpoints }: { readonly maxEndpoints: number }): AnyController {
+  return defineController<Service, State>({
+    name: 'endpointslice-controller',
+    queue: 'endpoint_slice',
+    for: Services,
+    owns: [EndpointSlices],
+    watches: [
+      watchPodsOfServices<State>(),
+      watch<Node, State>(Nodes, ({ object, old, gone }, { state, store }) => {
+        const capacity = gone || !old || !deepEqual(zoneOfCapacity(object), zoneOfCapacity(old));
+        if (capacity) state.shares = undefined;
+        if (gone ? zoneOf(object) : zoneOf(object) !== zoneOf(old)) return [...store(Services).keys()];
+        return capacity ? [...state.wanting] : [];
+      }),
+    ],
+    // A reconcile looks at every pod of a Service, so the many changes of a large one are taken together.
+    coalesceMs: (key, { state }) => Math.min(500, Math.floor((state.sizes.get(key) ?? 0) / 20)),
+    setup(context) {
+      context.store(Pods);
+      return { maxEndpoints, fence: createWriteFence(context.env.clock), triggers: createTriggerTimes(), sizes: new Map(), wanting: new Set(), hinted: new Set(), shares: undefined };
+    },
+    reconcile,
+  });
+}

@@ -10,7 +10,7 @@ import { type Placed, type ZoneShares, allocate, wantsZoneHints, zonesFor } from
 export const serviceNameLabel = 'kubernetes.io/service-name';
 export const managedByLabel = 'endpointslice.kubernetes.io/managed-by';
 export const controllerName = 'endpointslice-controller.k8s.io';
-export const maxEndpointsPerSlice = 100;
+const maxEndpointsPerSlice = 100;
 
 type AddressType = 'IPv4' | 'IPv6';
 
@@ -20,6 +20,8 @@ export interface SlicesObserved {
   /** Slices of this Service that this controller manages. */
   readonly slices: readonly EndpointSlice[];
   readonly nodeOf: (name: string) => Node | undefined;
+  /** Most endpoints of a slice; upstream's default is 100. */
+  readonly maxEndpoints?: number;
   /** For Services that ask for hints by zone. */
   readonly zoneShares?: () => ZoneShares | undefined;
   /** For the annotation that tells since when a change was due. */
@@ -174,6 +176,7 @@ interface Filled {
 
 /** Distributes a group over its slices: what is in a slice stays there, the rest fills gaps, then new slices. */
 function planGroup(observed: SlicesObserved, group: Group, slices: readonly EndpointSlice[], out: { create: EndpointSlice[]; update: EndpointSlice[]; remove: EndpointSlice[] }): void {
+  const { maxEndpoints = maxEndpointsPerSlice } = observed;
   const waiting = new Map(group.endpoints);
   const filled = slices.map((slice): Filled => {
     const endpoints: Endpoint[] = [];
@@ -189,13 +192,13 @@ function planGroup(observed: SlicesObserved, group: Group, slices: readonly Endp
   // Slices that are written anyway are filled first.
   for (const one of [...filled].sort((a, b) => Number(changed(b)) - Number(changed(a)) || b.endpoints.length - a.endpoints.length)) {
     for (const [uid, endpoint] of waiting) {
-      if (one.endpoints.length >= maxEndpointsPerSlice) break;
+      if (one.endpoints.length >= maxEndpoints) break;
       one.endpoints.push(endpoint);
       waiting.delete(uid);
     }
   }
   const rest = [...waiting.values()];
-  for (let i = 0; i < rest.length; i += maxEndpointsPerSlice) out.create.push(newSlice(observed, group, rest.slice(i, i + maxEndpointsPerSlice)));
+  for (let i = 0; i < rest.length; i += maxEndpoints) out.create.push(newSlice(observed, group, rest.slice(i, i + maxEndpoints)));
   const labels = labelsFor(observed.service);
   let keepEmpty = group.endpoints.size === 0 ? 1 : 0;
   for (const one of filled) {
@@ -207,7 +210,7 @@ function planGroup(observed: SlicesObserved, group: Group, slices: readonly Endp
   }
 }
 
-/** The slices to write so that together they hold the Service's endpoints, at most 100 each, with few changes. */
+/** The slices to write so that together they hold the Service's endpoints, at most `maxEndpoints` each, with few changes. */
 export function planSlices(observed: SlicesObserved): SlicePlan {
   const out = { create: [] as EndpointSlice[], update: [] as EndpointSlice[], remove: [] as EndpointSlice[] };
   const wanted = desiredGroups(observed);

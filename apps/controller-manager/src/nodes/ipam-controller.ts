@@ -12,6 +12,8 @@ export interface IpamSettings {
   readonly nodeCidrMaskSize: number;
   readonly nodeCidrMaskSizeIpv4: number;
   readonly nodeCidrMaskSizeIpv6: number;
+  /** Of Services, a comma between two: no part of it is given away. */
+  readonly serviceClusterIpRange?: string;
 }
 
 interface State {
@@ -34,7 +36,10 @@ export function allocatorsOf(settings: IpamSettings): CidrAllocator[] {
     const ofFamily = isIpv6(range) ? nodeCidrMaskSizeIpv6 || 64 : nodeCidrMaskSizeIpv4 || 24;
     return ranges.length === 1 && nodeCidrMaskSize ? nodeCidrMaskSize : ofFamily;
   };
-  return ranges.map((range) => createCidrAllocator(range, maskSize(range)));
+  const allocators = ranges.map((range) => createCidrAllocator(range, maskSize(range)));
+  const services = (settings.serviceClusterIpRange ?? '').split(',').map((range) => range.trim()).filter((range) => range !== '');
+  for (const range of services) for (const allocator of allocators) allocator.occupy(range);
+  return allocators;
 }
 
 function release({ allocators }: State, ranges: readonly string[]): void {

@@ -2,7 +2,7 @@ import { Leases, Nodes, Pods } from '@orrery/api';
 import type { Node, Pod } from '@orrery/api/types';
 import { type AnyController, type ControllerContext, defineController, forEachInParallel } from '@orrery/controller';
 import { isNotFound } from '@orrery/errors';
-import { rfc3339 } from '@orrery/runtime';
+import { parseGoDuration, rfc3339 } from '@orrery/runtime';
 import { isReady } from '../pods/pod-state.ts';
 import { nodeMetrics } from './metrics.ts';
 import { type NodeHealth, type ZoneSettings, type ZoneState, evictionRate, observeHealth, planTaints, readyCondition, silentConditions, zoneState } from './lifecycle-plan.ts';
@@ -21,9 +21,9 @@ interface State {
 }
 
 export interface LifecycleSettings extends ZoneSettings {
-  readonly nodeMonitorGracePeriodSeconds: number;
-  readonly nodeStartupGracePeriodSeconds: number;
-  readonly nodeMonitorPeriodSeconds: number;
+  readonly nodeMonitorGracePeriod: string;
+  readonly nodeStartupGracePeriod: string;
+  readonly nodeMonitorPeriod: string;
 }
 
 const monitorKey = '';
@@ -96,8 +96,8 @@ async function reconcileNode(key: string, context: ControllerContext<State>, set
   const nowMs = env.clock.now();
   const health = observeHealth(state.health.get(key), { node, lease: store(Leases, leases).get(`${leases.namespace}/${key}`) }, env.clock.monotonic());
   state.health.set(key, health);
-  const graceSeconds = readyCondition(node) ? settings.nodeMonitorGracePeriodSeconds : settings.nodeStartupGracePeriodSeconds;
-  const silent = env.clock.monotonic() - health.seenMs > graceSeconds * 1000;
+  const graceMs = parseGoDuration(readyCondition(node) ? settings.nodeMonitorGracePeriod : settings.nodeStartupGracePeriod);
+  const silent = env.clock.monotonic() - health.seenMs > graceMs;
   const conditions = silent ? silentConditions(node, nowMs) : undefined;
   const wasReady = readyCondition(node)?.status === 'True';
   if (conditions) node = await api.patch(Nodes, { name: key }, { status: { conditions } }, { type: 'application/strategic-merge-patch+json', subresource: 'status' });
@@ -138,7 +138,7 @@ export function nodeLifecycleController(settings: LifecycleSettings): AnyControl
       surveyZones(context, settings);
       allHealthSeconds.observe(took());
       for (const name of context.store(Nodes).keys()) context.enqueue(name);
-      return { requeueAfterMs: settings.nodeMonitorPeriodSeconds * 1000 };
+      return { requeueAfterMs: parseGoDuration(settings.nodeMonitorPeriod) };
     },
   });
 }

@@ -3,7 +3,7 @@ import type { Node, Pod, VolumeAttachment } from '@orrery/api/types';
 import { podClaims } from '@orrery/api/volumes';
 import type { KubeObject } from '@orrery/apimachinery';
 import { deepEqual } from '@orrery/client';
-import { type ControllerContext, defineController, watch } from '@orrery/controller';
+import { type AnyController, type ControllerContext, defineController, watch } from '@orrery/controller';
 import { isAlreadyExists, isNotFound } from '@orrery/errors';
 import { type AttachPlan, type AttachWorld, attachmentName, maxWaitForUnmountMs, multiAttachMessage, planAttachments } from './attach-plan.ts';
 import { tellAttachments } from './metrics.ts';
@@ -13,6 +13,7 @@ const usesClaims = (pod: Pod): boolean => podClaims(pod).length > 0;
 const byClaim = 'claim';
 
 interface State {
+  readonly mayForce: boolean;
   /** Attachments that no pod needs, by name, and since when. */
   readonly unneeded: Map<string, number>;
   /** Volume and node of what was told to be blocked. */
@@ -50,6 +51,7 @@ function worldOf({ state, store }: Context, attachments: Iterable<VolumeAttachme
     driver: (name) => store(CSIDrivers).get(name),
     node: (name) => store(Nodes).get(name),
     unneededSince: (name) => state.unneeded.get(name),
+    mayForce: state.mayForce,
   };
 }
 
@@ -94,45 +96,47 @@ function noteUnneeded({ detach, mounted }: AttachPlan, { state }: Context, nowMs
 }
 
 /** Keeps a VolumeAttachment for every CSI volume and node where pods use it. Attaching is the external attacher's. */
-export const attachDetachController = defineController<KubeObject, State>({
-  name: 'persistentvolume-attach-detach-controller',
-  account: 'attachdetach-controller',
-  eventSource: 'attachdetach-controller',
-  concurrency: 1,
-  coalesceMs: () => 100,
-  watches: [
-    watch<Pod, State>(Pods, ({ object }) => (usesClaims(object) ? [key] : [])),
-    watch(PersistentVolumes, ({ object }) => (object.spec?.csi ? [key] : [])),
-    watch(PersistentVolumeClaims, ({ object }) => (object.spec?.volumeName ? [key] : [])),
-    watch<VolumeAttachment, State>(VolumeAttachments, ({ object, old }, context) => {
-      tellProgress(object, old, context);
-      return [key];
-    }),
-    watch<Node, State>(Nodes, ({ object, gone, old }, { store }) => (gone || !old || (store(VolumeAttachments).size > 0 && !deepEqual(nodeFacts(object), nodeFacts(old))) ? [key] : [])),
-  ],
-  setup(context) {
-    context.store(CSIDrivers);
-    context.store(PersistentVolumes).addIndexer('csi', ({ spec }) => (spec?.csi ? ['yes'] : []));
-    context.store(Pods).addIndexer(byClaim, (pod) => podClaims(pod).map(({ claim }) => `${pod.metadata?.namespace ?? ''}/${claim}`));
-    tellAttachments(context);
-    return { unneeded: new Map(), blocked: new Set() };
-  },
-  async reconcile(_key, context) {
-    const { api, env, store } = context;
-    // Most clusters have no such volumes: then there is no need to look at the pods.
-    if (store(PersistentVolumes).countByIndex('csi', 'yes') === 0 && store(VolumeAttachments).size === 0) return;
-    const nowMs = env.clock.now();
-    let plan = planAttachments(worldOf(context, store(VolumeAttachments).list()), nowMs);
-    // What was attached may not show in the cache yet, or not have been answered: a volume must not get to a second node for that.
-    if (plan.attach.length) plan = planAttachments(worldOf(context, (await api.list(VolumeAttachments)).items), nowMs);
-    noteUnneeded(plan, context, nowMs);
-    tellBlocked(plan, context);
-    await tellNodes(plan, context);
-    for (const { metadata } of plan.detach) await ignoring(isNotFound, api.delete(VolumeAttachments, { name: metadata?.name ?? '' }));
-    for (const one of plan.attach) {
-      const spec = { attacher: one.driver, nodeName: one.node, source: { persistentVolumeName: one.volume } };
-      await ignoring(isAlreadyExists, api.create(VolumeAttachments, { apiVersion: 'storage.k8s.io/v1', kind: VolumeAttachments.kind, metadata: { name: await attachmentName(one) }, spec }));
-    }
-    return plan.mounted.length ? { requeueAfterMs: maxWaitForUnmountMs } : undefined;
-  },
-});
+export function attachDetachController({ mayForce }: { readonly mayForce: boolean }): AnyController {
+  return defineController<KubeObject, State>({
+    name: 'persistentvolume-attach-detach-controller',
+    account: 'attachdetach-controller',
+    eventSource: 'attachdetach-controller',
+    concurrency: 1,
+    coalesceMs: () => 100,
+    watches: [
+      watch<Pod, State>(Pods, ({ object }) => (usesClaims(object) ? [key] : [])),
+      watch(PersistentVolumes, ({ object }) => (object.spec?.csi ? [key] : [])),
+      watch(PersistentVolumeClaims, ({ object }) => (object.spec?.volumeName ? [key] : [])),
+      watch<VolumeAttachment, State>(VolumeAttachments, ({ object, old }, context) => {
+        tellProgress(object, old, context);
+        return [key];
+      }),
+      watch<Node, State>(Nodes, ({ object, gone, old }, { store }) => (gone || !old || (store(VolumeAttachments).size > 0 && !deepEqual(nodeFacts(object), nodeFacts(old))) ? [key] : [])),
+    ],
+    setup(context) {
+      context.store(CSIDrivers);
+      context.store(PersistentVolumes).addIndexer('csi', ({ spec }) => (spec?.csi ? ['yes'] : []));
+      context.store(Pods).addIndexer(byClaim, (pod) => podClaims(pod).map(({ claim }) => `${pod.metadata?.namespace ?? ''}/${claim}`));
+      tellAttachments(context);
+      return { mayForce, unneeded: new Map(), blocked: new Set() };
+    },
+    async reconcile(_key, context) {
+      const { api, env, store } = context;
+      // Most clusters have no such volumes: then there is no need to look at the pods.
+      if (store(PersistentVolumes).countByIndex('csi', 'yes') === 0 && store(VolumeAttachments).size === 0) return;
+      const nowMs = env.clock.now();
+      let plan = planAttachments(worldOf(context, store(VolumeAttachments).list()), nowMs);
+      // What was attached may not show in the cache yet, or not have been answered: a volume must not get to a second node for that.
+      if (plan.attach.length) plan = planAttachments(worldOf(context, (await api.list(VolumeAttachments)).items), nowMs);
+      noteUnneeded(plan, context, nowMs);
+      tellBlocked(plan, context);
+      await tellNodes(plan, context);
+      for (const { metadata } of plan.detach) await ignoring(isNotFound, api.delete(VolumeAttachments, { name: metadata?.name ?? '' }));
+      for (const one of plan.attach) {
+        const spec = { attacher: one.driver, nodeName: one.node, source: { persistentVolumeName: one.volume } };
+        await ignoring(isAlreadyExists, api.create(VolumeAttachments, { apiVersion: 'storage.k8s.io/v1', kind: VolumeAttachments.kind, metadata: { name: await attachmentName(one) }, spec }));
+      }
+      return plan.mounted.length ? { requeueAfterMs: maxWaitForUnmountMs } : undefined;
+    },
+  });
+}

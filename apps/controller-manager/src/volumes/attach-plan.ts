@@ -13,6 +13,8 @@ export interface AttachWorld {
   node(name: string): Node | undefined;
   /** Since when an attachment (by its name) has not been needed; undefined: since now. */
   unneededSince(attachment: string): number | undefined;
+  /** Whether a node that is not well loses what it does not unmount in time; default true. */
+  readonly mayForce?: boolean;
 }
 
 export interface Attachment {
@@ -86,7 +88,7 @@ function mayDetach(attachment: VolumeAttachment, name: string, { world, nowMs }:
   const node = world.node(attachment.spec?.nodeName ?? '');
   if (!node?.status?.volumesInUse?.includes(name) || node.spec?.taints?.some(({ key }) => key === outOfServiceTaint)) return true;
   const sinceMs = world.unneededSince(attachment.metadata?.name ?? '') ?? nowMs;
-  return !isReady(node) && nowMs - sinceMs >= maxWaitForUnmountMs;
+  return world.mayForce !== false && !isReady(node) && nowMs - sinceMs >= maxWaitForUnmountMs;
 }
 
 /** The attachments to make, one a volume and node that some pod needs, and those that no pod needs any more. */

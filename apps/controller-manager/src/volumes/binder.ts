@@ -1,15 +1,20 @@
 import { PersistentVolumeClaims, PersistentVolumes, Pods, StorageClasses } from '@orrery/api';
 import type { PersistentVolume, PersistentVolumeClaim, Pod, StorageClass } from '@orrery/api/types';
+import type { KubeObject } from '@orrery/apimachinery';
 import { claimClass, claimKeyOf, defaultClass, podClaims, volumeAnnotations, volumeClass } from '@orrery/api/volumes';
 import { keyOf } from '@orrery/client';
-import { type ControllerContext, defineController, watch } from '@orrery/controller';
+import { type AnyController, type ControllerContext, defineController, watch } from '@orrery/controller';
 import { isNotFound } from '@orrery/errors';
 import { bind, setClaimStatus, setVolumePhase } from './binding.ts';
 import { type ClaimWorld, planClaim } from './claim-plan.ts';
 import { tellBinding } from './metrics.ts';
 import { planVolume, unbound } from './volume-plan.ts';
 
-type Context = ControllerContext<unknown>;
+interface State {
+  readonly provisions: boolean;
+}
+
+type Context = ControllerContext<State>;
 
 /** As upstream: what cannot be bound now is looked at again, and told about again. */
 const resyncMs = 15_000;
@@ -39,12 +44,13 @@ async function unlessGone<T>(work: Promise<T>): Promise<T | undefined> {
   }
 }
 
-function claimWorld(key: string, { store }: Context, fresh: PersistentVolume | undefined): ClaimWorld {
+function claimWorld(key: string, { state, store }: Context, fresh: PersistentVolume | undefined): ClaimWorld {
   const volumes = store(PersistentVolumes);
   return {
     volumes: volumes.list(),
     volume: (name) => volumes.get(name) ?? (fresh?.metadata?.name === name ? fresh : undefined),
     storageClass: (name) => store(StorageClasses).get(name),
+    provisions: state.provisions,
     defaultClass: defaultClass(store(StorageClasses).list()),
     waitingPods: () => [...store(Pods).byIndex(waitingIndex, key)].map((pod) => pod.metadata?.name ?? '').sort(),
   };
@@ -129,34 +135,37 @@ function* concernedClaims(volume: PersistentVolume, { store }: Context): Iterabl
 }
 
 /** Binds claims and volumes to each other, and does with a volume as its policy says when its claim is gone. */
-export const persistentVolumeBinder = defineController({
-  name: 'persistentvolume-binder-controller',
-  queue: 'claims',
-  account: 'persistent-volume-binder',
-  eventSource: 'persistentvolume-controller',
-  watches: [
-    watch<PersistentVolumeClaim, unknown>(PersistentVolumeClaims, function* ({ object, gone }, context) {
-      if (!gone) yield claimQueueKey(keyOf(object));
-      for (const volume of (context as Context).store(PersistentVolumes).byIndex(claimedIndex, keyOf(object))) yield volumeQueueKey(volume.metadata?.name ?? '');
-    }),
-    watch<PersistentVolume, unknown>(PersistentVolumes, function* ({ object, gone }, context) {
-      if (!gone) yield volumeQueueKey(object.metadata?.name ?? '');
-      yield* concernedClaims(object, context as Context);
-    }),
-    watch<StorageClass, unknown>(StorageClasses, function* ({ object }, context) {
-      for (const className of [object.metadata?.name ?? '', '']) {
-        for (const claim of (context as Context).store(PersistentVolumeClaims).byIndex(unboundIndex, className)) yield claimQueueKey(keyOf(claim));
-      }
-    }),
-  ],
-  setup(context) {
-    context.store(PersistentVolumeClaims).addIndexer(unboundIndex, indexUnbound);
-    context.store(PersistentVolumes).addIndexer(claimedIndex, ({ spec }) => (spec?.claimRef ? [claimKeyOf(spec.claimRef)] : []));
-    context.store(Pods).addIndexer(waitingIndex, indexWaiting);
-    tellBinding(context);
-  },
-  async reconcile(key, context) {
-    if (key.startsWith(claimPrefix)) return syncClaim(key.slice(claimPrefix.length), context as Context);
-    return syncVolume(key.slice(volumePrefix.length), context as Context);
-  },
-});
+export function persistentVolumeBinder({ provisions }: { readonly provisions: boolean }): AnyController {
+  return defineController<KubeObject, State>({
+    name: 'persistentvolume-binder-controller',
+    queue: 'claims',
+    account: 'persistent-volume-binder',
+    eventSource: 'persistentvolume-controller',
+    watches: [
+      watch<PersistentVolumeClaim, State>(PersistentVolumeClaims, function* ({ object, gone }, context) {
+        if (!gone) yield claimQueueKey(keyOf(object));
+        for (const volume of context.store(PersistentVolumes).byIndex(claimedIndex, keyOf(object))) yield volumeQueueKey(volume.metadata?.name ?? '');
+      }),
+      watch<PersistentVolume, State>(PersistentVolumes, function* ({ object, gone }, context) {
+        if (!gone) yield volumeQueueKey(object.metadata?.name ?? '');
+        yield* concernedClaims(object, context);
+      }),
+      watch<StorageClass, State>(StorageClasses, function* ({ object }, context) {
+        for (const className of [object.metadata?.name ?? '', '']) {
+          for (const claim of context.store(PersistentVolumeClaims).byIndex(unboundIndex, className)) yield claimQueueKey(keyOf(claim));
+        }
+      }),
+    ],
+    setup(context) {
+      context.store(PersistentVolumeClaims).addIndexer(unboundIndex, indexUnbound);
+      context.store(PersistentVolumes).addIndexer(claimedIndex, ({ spec }) => (spec?.claimRef ? [claimKeyOf(spec.claimRef)] : []));
+      context.store(Pods).addIndexer(waitingIndex, indexWaiting);
+      tellBinding(context);
+      return { provisions };
+    },
+    async reconcile(key, context) {
+      if (key.startsWith(claimPrefix)) return syncClaim(key.slice(claimPrefix.length), context);
+      return syncVolume(key.slice(volumePrefix.length), context);
+    },
+  });
+}

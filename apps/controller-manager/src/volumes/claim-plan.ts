@@ -8,6 +8,8 @@ export interface ClaimWorld {
   volume(name: string): PersistentVolume | undefined;
   storageClass(name: string): StorageClass | undefined;
   readonly defaultClass: StorageClass | undefined;
+  /** Whether volumes are made for claims at all; default true. */
+  readonly provisions?: boolean;
   /** Names of the pods that use the claim and have no node yet. */
   waitingPods(): readonly string[];
 }
@@ -79,6 +81,6 @@ export function planClaim(claim: PersistentVolumeClaim, world: ClaimWorld): Clai
   if (volume) return { kind: 'bind', volume };
   if (className === undefined && world.defaultClass) return { kind: 'assignClass', name: world.defaultClass.metadata?.name ?? '' };
   if (delayed) return { kind: 'pending', event: waitingEvent(world.waitingPods()) };
-  if (className) return planProvisioning(className, storageClass);
+  if (className) return world.provisions === false ? { kind: 'pending' } : planProvisioning(className, storageClass);
   return { kind: 'pending', event: normal('FailedBinding', 'no persistent volumes available for this claim and no storage class is set') };
 }

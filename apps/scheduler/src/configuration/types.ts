@@ -5,7 +5,7 @@ import type { Point } from '../framework/profile-plugins.ts';
 export interface SchedulerConfiguration {
   readonly parallelism: number;
   readonly leaderElection: LeaderElectionConfiguration;
-  readonly clientConnection?: { readonly kubeconfig?: string };
+  readonly clientConnection?: { readonly kubeconfig?: string; readonly qps?: number; readonly burst?: number };
   readonly percentageOfNodesToScore?: number;
   readonly podInitialBackoffSeconds: number;
   readonly podMaxBackoffSeconds: number;

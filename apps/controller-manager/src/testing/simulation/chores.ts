@@ -181,7 +181,7 @@ function basics(): Workload {
 }
 
 function certificate(): Workload {
-  const spec = { request: Buffer.from('n1').toString('base64'), signerName: 'kubernetes.io/kube-apiserver-client-kubelet', username: 'system:node:n1', usages: ['client auth'] };
+  const spec = { request: Buffer.from('n1').toString('base64'), signerName: 'kubernetes.io/kube-apiserver-client-kubelet', username: 'system:node:n1', usages: ['digital signature', 'client auth'] };
   return { resource: CertificateSigningRequests, object: { metadata: { name: 'n1' }, spec } as KubeObject, change: unchanged, wrong: (api) => when(!api.find(CertificateSigningRequests, 'n1')?.status?.certificate, 'not signed') };
 }
 
