@@ -49,6 +49,7 @@ async function reconcile(key: string, context: ControllerContext<State>): Promis
 export const endpointsController = defineController<Service, State>({
   name: 'endpoints-controller',
   queue: 'endpoint',
+  eventSource: 'endpoint-controller',
   account: 'endpoint-controller',
   for: Services,
   watches: [

@@ -5,12 +5,15 @@ import { type AnyController, type ControllerContext, type WriteFence, byControll
 import { isAlreadyExists, isNotFound } from '@orrery/errors';
 import { isNamespaceTerminating } from '../pods/pod-control.ts';
 import { createTriggerTimes, hasSelector, podsOf, watchPodsOfServices } from './service-pods.ts';
+import { type SliceMetrics, type TrafficMetrics, createSliceMetrics, createTrafficMetrics } from './slice-metrics.ts';
 import { type SlicePlan, controllerName, managedByLabel, planSlices } from './slice-plan.ts';
 import { type ZoneShares, wantsZoneHints, zoneOfCapacity, zoneShares } from './topology.ts';
 
 interface State {
   readonly fence: WriteFence;
   readonly maxEndpoints: number;
+  readonly told: SliceMetrics;
+  readonly traffic: TrafficMetrics;
   readonly triggers: ReturnType<typeof createTriggerTimes>;
   /** Endpoints a Service had when last looked at. */
   readonly sizes: Map<string, number>;
@@ -54,10 +57,7 @@ function tellOfHints(key: string, { state, events }: ControllerContext<State>, {
   if (!plan.zoneHints?.length && state.hinted.delete(key)) for (const type of service.spec?.ipFamilies ?? ['IPv4']) tell('Warning', 'Topology Aware Hints has been disabled', type);
 }
 
-const sliceMetrics = ({ env: { metrics } }: Pick<ControllerContext, 'env'>) => ({
-  changes: metrics.counter('endpoint_slice_controller_changes', 'Number of EndpointSlice changes'),
-  syncs: metrics.counter('endpoint_slice_controller_syncs', 'Number of EndpointSlice syncs'),
-});
+const syncsOf = ({ env: { metrics } }: Pick<ControllerContext, 'env'>) => metrics.counter('endpoint_slice_controller_syncs', 'Number of EndpointSlice syncs');
 
 async function reconcile(key: string, context: ControllerContext<State>): Promise<{ requeueAfterMs: number } | void> {
   const { state, store } = context;
@@ -67,6 +67,8 @@ async function reconcile(key: string, context: ControllerContext<State>): Promis
     state.fence.forget(key);
     state.hinted.delete(key);
     state.wanting.delete(key);
+    state.told.forget(key);
+    state.traffic.forget(key);
     return;
   }
   if (wantsZoneHints(service)) state.wanting.add(key);
@@ -79,14 +81,15 @@ async function reconcile(key: string, context: ControllerContext<State>): Promis
   const triggerTime = state.triggers.next(service, pods);
   const plan = planSlices({ service, pods, slices, nodeOf: (name) => store(Nodes).get(name), maxEndpoints: state.maxEndpoints, triggerTime, zoneShares: () => (state.shares ??= { value: zoneShares(store(Nodes).list()) }).value });
   tellOfHints(key, context, { service, plan });
-  const told = sliceMetrics(context);
+  const syncs = syncsOf(context);
   try {
     await writeSlices(key, context, plan);
-    for (const [operation, { length }] of Object.entries({ create: plan.create, update: plan.update, delete: plan.remove })) if (length) told.changes.inc({ operation }, length);
-    told.syncs.inc({ result: 'success' });
+    state.told.planned(key, { slices, plan, most: state.maxEndpoints });
+    state.traffic.synced(key, service, plan.create.length + plan.update.length + plan.remove.length);
+    syncs.inc({ result: 'success' });
   } catch (error) {
     if (isNamespaceTerminating(error)) return;
-    told.syncs.inc({ result: 'error' });
+    syncs.inc({ result: 'error' });
     const message = `Error updating Endpoint Slices for Service ${key}: ${(error as Error).message}`;
     if (!isAlreadyExists(error)) context.events.event(Services, service, { type: 'Warning', reason: 'FailedToUpdateEndpointSlices', message });
     throw error;
@@ -98,6 +101,7 @@ export function endpointSliceController({ maxEndpoints }: { readonly maxEndpoint
   return defineController<Service, State>({
     name: 'endpointslice-controller',
     queue: 'endpoint_slice',
+    eventSource: 'endpoint-slice-controller',
     for: Services,
     owns: [EndpointSlices],
     watches: [
@@ -113,7 +117,7 @@ export function endpointSliceController({ maxEndpoints }: { readonly maxEndpoint
     coalesceMs: (key, { state }) => Math.min(500, Math.floor((state.sizes.get(key) ?? 0) / 20)),
     setup(context) {
       context.store(Pods);
-      return { maxEndpoints, fence: createWriteFence(context.env.clock), triggers: createTriggerTimes(), sizes: new Map(), wanting: new Set(), hinted: new Set(), shares: undefined };
+      return { maxEndpoints, told: createSliceMetrics(context.env.metrics, 'endpoint_slice_controller'), traffic: createTrafficMetrics(context.env.metrics, wantsZoneHints), fence: createWriteFence(context.env.clock), triggers: createTriggerTimes(), sizes: new Map(), wanting: new Set(), hinted: new Set(), shares: undefined };
     },
     reconcile,
   });

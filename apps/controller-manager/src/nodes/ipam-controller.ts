@@ -76,6 +76,7 @@ export function nodeIpamController(settings: IpamSettings): AnyController {
   return defineController<Node, State>({
     name: 'node-ipam-controller',
     account: 'node-controller',
+    eventSource: 'cidrAllocator',
     for: Nodes,
     concurrency: 30,
     setup: () => ({ allocators: allocatorsOf(settings), assigned: new Map(), started: false }),

@@ -139,6 +139,7 @@ function defineReplicaController<T extends Replicated>(kind: Kind<T>): AnyContro
     name: kind.name,
     account: kind.account,
     queue: kind.queue,
+    eventSource: kind.account,
     for: kind.resource,
     owns: [Pods],
     *adopters(orphan, context) {
