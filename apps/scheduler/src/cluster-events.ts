@@ -14,7 +14,7 @@ export interface ClusterWatch {
   readonly waitingPods: WaitingPods;
   /** Pods of this scheduler's profiles. */
   readonly isOurs: (pod: Pod) => boolean;
-  readonly toInfo: (pod: Pod) => PodInfo;
+  readonly toInfo: (pod: Pod, known?: PodInfo) => PodInfo;
 }
 
 /** What scheduling looks at in a node; heartbeats change none of it. */
@@ -48,16 +48,13 @@ function watchPods({ pods, cache, queue, waitingPods, isOurs, toInfo }: ClusterW
     if (nominated.delete(uid(pod))) queue.onEvent({ resource: 'AssignedPod', action: 'Delete', object: pod });
   };
   const seenAssigned = (pod: Pod, old: Pod | undefined): void => {
-    queue.remove(podKey(pod));
-    const unchanged = old && isAssigned(old) && !changed(old, pod) && cache.isPlaced(uid(pod));
-    if (unchanged) {
-      cache.refresh(uid(pod), pod);
-      return;
-    }
-    cache.setPod(toInfo(pod), pod.spec?.nodeName ?? '');
+    const wasAssigned = old !== undefined && isAssigned(old);
+    if (!wasAssigned) queue.remove(podKey(pod));
+    if (wasAssigned && !changed(old, pod) && cache.refresh(uid(pod), pod)) return;
+    cache.setPod(toInfo(pod, cache.placed(uid(pod))), pod.spec?.nodeName ?? '');
     if (nominated.of(uid(pod)) === pod.spec?.nodeName) nominated.delete(uid(pod));
     else dropNomination(pod);
-    queue.onEvent({ resource: 'AssignedPod', action: old && isAssigned(old) ? 'Update' : 'Add', old, object: pod });
+    queue.onEvent({ resource: 'AssignedPod', action: wasAssigned ? 'Update' : 'Add', old, object: pod });
   };
   pods.addHandlers({
     add(pod) {

@@ -86,7 +86,7 @@ export function createScheduler(env: Env, deps: SchedulerDeps, config: Scheduler
       void writeRefusal({ env, api, pod: sources.current(pod) ?? pod.pod, reason, message, nominatedNode });
     },
   });
-  watchCluster({ pods: sources.pods, nodes: informers.informer(Nodes), cache, queue, waitingPods, isOurs: (pod) => frameworkOf(pod) !== undefined, toInfo: (pod: Pod): PodInfo => podInfo(pod) });
+  watchCluster({ pods: sources.pods, nodes: informers.informer(Nodes), cache, queue, waitingPods, isOurs: (pod) => frameworkOf(pod) !== undefined, toInfo: podInfo });
   // Labels of namespaces are part of what affinity terms come to.
   informers.informer(Namespaces).addHandlers({ add: () => cache.deltas.restart(), update: () => cache.deltas.restart(), delete: () => cache.deltas.restart() });
   metrics.watch({

@@ -51,10 +51,15 @@ export function createCycle(options: CycleOptions): Cycle {
   let nextStart = 0;
 
   const findFeasible = (framework: Framework, state: CycleState, pod: PodInfo): Found | { readonly error: Status } => {
-    const pre: PreFiltered = metrics.whole(framework.schedulerName, 'PreFilter', () => framework.preFilter(state, pod, cache));
+    const preFilterBegan = metrics.now();
+    const pre = framework.preFilter(state, pod, cache);
+    metrics.whole(framework.schedulerName, 'PreFilter', preFilterBegan, pre.status);
     if (pre.status?.code === 'Error') return { error: pre.status };
     if (pre.status) return { nodes: [], statuses: statusList(), fitError: refusedAll(cache.nodes, pre.status) };
-    return metrics.whole(framework.schedulerName, 'Filter', () => search(framework, state, pod, pre));
+    const filterBegan = metrics.now();
+    const found = search(framework, state, pod, pre);
+    metrics.whole(framework.schedulerName, 'Filter', filterBegan, 'error' in found ? found.error : undefined);
+    return found;
   };
 
   const search = (framework: Framework, state: CycleState, pod: PodInfo, pre: PreFiltered): Found | { readonly error: Status } => {
@@ -66,18 +71,19 @@ export function createCycle(options: CycleOptions): Cycle {
     const mine = cache.nominated.size ? cache.get(cache.nominated.of(pod.uid) ?? '') : undefined;
     if (mine && (pre.nodeNames?.has(mine.name) ?? true) && !tryNode(mine)) return { nodes: [mine], statuses, fitError: { nodeCount: all.length, statuses } };
     const wanted = feasibleNodesWanted(candidates.length, framework.percentageOfNodesToScore);
-    const nodes: NodeInfo[] = [];
     const count = candidates.length;
+    const nodes = new Array<NodeInfo>(Math.min(wanted, count));
+    let found = 0;
     let at = named ? 0 : nextStart % Math.max(1, count);
-    let looked = 0;
-    for (; looked < count && nodes.length < wanted; looked++) {
+    for (let looked = 0; looked < count && found < wanted; looked++) {
       const node = candidates[at] as NodeInfo;
       const status = tryNode(node);
-      if (!status) nodes.push(node);
+      if (!status) nodes[found++] = node;
       else if (status.code === 'Error') return { error: status };
       else statuses.addAt(at, status);
       if (++at === count) at = 0;
     }
+    nodes.length = found;
     if (!named) nextStart = at;
     if (named && nodes.length === 0) {
       const leftOut = notNamed(pre.namedBy ?? []);
@@ -88,19 +94,25 @@ export function createCycle(options: CycleOptions): Cycle {
 
   /** The highest score; among equals a fair draw. */
   const best = (nodes: readonly NodeInfo[], scores: Float64Array): NodeInfo => {
-    let at = 0;
-    let equals = 1;
-    for (let i = 1; i < scores.length; i++) {
+    let top = Number.NEGATIVE_INFINITY;
+    let equals = 0;
+    for (let i = 0; i < scores.length; i++) {
       const score = scores[i] as number;
-      const top = scores[at] as number;
-      if (score > top) [at, equals] = [i, 1];
-      else if (score === top && env.random.int(++equals) === 0) at = i;
+      if (score > top) {
+        top = score;
+        equals = 1;
+      } else if (score === top) equals += 1;
     }
+    let drawn = equals > 1 ? env.random.int(equals) : 0;
+    let at = Math.max(0, scores.indexOf(top));
+    while (drawn-- > 0) at = scores.indexOf(top, at + 1);
     return nodes[at] as NodeInfo;
   };
 
   const score = (framework: Framework, state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[]): Float64Array | { readonly error: string } => {
-    const scores = metrics.whole(framework.schedulerName, 'Score', () => framework.score(state, pod, nodes));
+    const began = metrics.now();
+    const scores = framework.score(state, pod, nodes);
+    metrics.whole(framework.schedulerName, 'Score', began, scores);
     return scores instanceof Float64Array ? scores : { error: scores.reasons.join(', ') };
   };
 

@@ -14,8 +14,10 @@ export interface SchedulerMetrics {
   incoming(queue: QueueName, event: string): void;
   extensionPoint(profile: string, point: string, seconds: number, result: unknown): void;
   plugin(plugin: string, point: string, seconds: number, result: unknown): void;
-  /** Times a whole extension point. */
-  whole<T>(profile: string, point: string, work: () => T): T;
+  /** Milliseconds, for `whole`. */
+  now(): number;
+  /** A whole extension point has run since. */
+  whole(profile: string, point: string, beganMs: number, result?: unknown): void;
   nextCycle(): void;
   /** What is read when scraped. */
   watch(read: { pending(): Readonly<Record<QueueName, number>>; refused(): Iterable<readonly [plugin: string, profile: string, pods: number]>; cache(): Readonly<Record<string, number>> }): void;
@@ -29,59 +31,54 @@ function statusOf(result: unknown): string {
   return typeof result === 'object' && result !== null && isStatus(result) ? result.code : 'Success';
 }
 
-/** Series by a short key: labels are not looked up at every observation. */
-function seriesOf<Bound>(metric: { with(labels: Labels): Bound }): (key: string, labels: () => Labels) => Bound {
-  const known = new Map<string, Bound>();
-  return (key, labels) => {
-    let found = known.get(key);
-    if (!found) known.set(key, (found = metric.with(labels())));
+/** Series by up to three values of labels, which are not looked up at every observation. */
+function seriesOf<Bound>(metric: { with(labels: Labels): Bound }, labels: (a: string, b: string, c: string) => Labels): (a: string, b?: string, c?: string) => Bound {
+  const known = new Map<string, Map<string, Map<string, Bound>>>();
+  return (a, b = '', c = '') => {
+    let found = known.get(a)?.get(b)?.get(c);
+    if (!found) {
+      const ofFirst = known.get(a) ?? new Map<string, Map<string, Bound>>();
+      const ofSecond = ofFirst.get(b) ?? new Map<string, Bound>();
+      known.set(a, ofFirst.set(b, ofSecond.set(c, (found = metric.with(labels(a, b, c))))));
+    }
     return found;
   };
 }
 
 export function createSchedulerMetrics(metrics: Metrics, options: { now: () => number; nextCycle: () => void }): SchedulerMetrics {
   const { now } = options;
-  const attempts = seriesOf(metrics.counter('scheduler_schedule_attempts_total', "Number of attempts to schedule pods, by the result. 'unschedulable' means a pod could not be scheduled, while 'error' means an internal scheduler problem."));
-  const attemptTime = seriesOf(metrics.histogram('scheduler_scheduling_attempt_duration_seconds', 'Scheduling attempt latency in seconds (scheduling algorithm + binding)', latencyBuckets));
-  const sli = seriesOf(metrics.histogram('scheduler_pod_scheduling_sli_duration_seconds', 'E2e latency for a pod being scheduled, from the time the pod enters the scheduling queue and might involve multiple scheduling attempts.', sliBuckets));
+  const attempts = seriesOf(metrics.counter('scheduler_schedule_attempts_total', "Number of attempts to schedule pods, by the result. 'unschedulable' means a pod could not be scheduled, while 'error' means an internal scheduler problem."), (result, profile) => ({ result, profile }));
+  const attemptTime = seriesOf(metrics.histogram('scheduler_scheduling_attempt_duration_seconds', 'Scheduling attempt latency in seconds (scheduling algorithm + binding)', latencyBuckets), (result, profile) => ({ result, profile }));
+  const sli = seriesOf(metrics.histogram('scheduler_pod_scheduling_sli_duration_seconds', 'E2e latency for a pod being scheduled, from the time the pod enters the scheduling queue and might involve multiple scheduling attempts.', sliBuckets), (attempts) => ({ attempts }));
   const tries = metrics.histogram('scheduler_pod_scheduling_attempts', 'Number of attempts to successfully schedule a pod.', [1, 2, 4, 8, 16]);
   const algorithm = metrics.histogram('scheduler_scheduling_algorithm_duration_seconds', 'Scheduling algorithm latency in seconds', latencyBuckets);
   const permit = metrics.histogram('scheduler_permit_wait_duration_seconds', 'Duration of waiting on permit.', latencyBuckets);
-  const incoming = seriesOf(metrics.counter('scheduler_queue_incoming_pods_total', 'Number of pods added to scheduling queues by event and queue type.'));
-  const point = seriesOf(metrics.histogram('scheduler_framework_extension_point_duration_seconds', 'Latency for running all plugins of a specific extension point.', pointBuckets));
-  const plugin = seriesOf(metrics.histogram('scheduler_plugin_execution_duration_seconds', 'Duration for running a plugin at a specific extension point.', pluginBuckets));
+  const incoming = seriesOf(metrics.counter('scheduler_queue_incoming_pods_total', 'Number of pods added to scheduling queues by event and queue type.'), (queue, event) => ({ queue, event }));
+  const point = seriesOf(metrics.histogram('scheduler_framework_extension_point_duration_seconds', 'Latency for running all plugins of a specific extension point.', pointBuckets), (extension_point, status, profile) => ({ extension_point, status, profile }));
+  const plugin = seriesOf(metrics.histogram('scheduler_plugin_execution_duration_seconds', 'Duration for running a plugin at a specific extension point.', pluginBuckets), (plugin, extension_point, status) => ({ plugin, extension_point, status }));
   const extensionPoint: SchedulerMetrics['extensionPoint'] = (profile, name, seconds, result) => {
-    const status = statusOf(result);
-    point(`${name}|${status}|${profile}`, () => ({ extension_point: name, status, profile })).observe(seconds);
+    point(name, statusOf(result), profile).observe(seconds);
   };
   const algorithmSeries = algorithm.with({});
   const triesSeries = tries.with({});
   return {
     attempt(profile, result, seconds) {
-      const key = `${result}|${profile}`;
-      attempts(key, () => ({ result, profile })).inc();
-      attemptTime(key, () => ({ result, profile })).observe(seconds);
+      attempts(result, profile).inc();
+      attemptTime(result, profile).observe(seconds);
     },
     scheduled(seconds, count) {
-      const attempts = count >= 15 ? '15+' : String(count);
-      sli(attempts, () => ({ attempts })).observe(seconds);
+      sli(count >= 15 ? '15+' : String(count)).observe(seconds);
       triesSeries.observe(count);
     },
     algorithm: (seconds) => algorithmSeries.observe(seconds),
     permitWaited: (result, seconds) => permit.observe(seconds, { result }),
-    incoming: (queue, event) => incoming(`${queue}|${event}`, () => ({ queue, event })).inc(),
+    incoming: (queue, event) => incoming(queue, event).inc(),
     extensionPoint,
     plugin(name, at, seconds, result) {
-      const status = statusOf(result);
-      plugin(`${name}|${at}|${status}`, () => ({ plugin: name, extension_point: at, status })).observe(seconds);
+      plugin(name, at, statusOf(result)).observe(seconds);
     },
-    whole(profile, name, work) {
-      const began = now();
-      const result = work();
-      if (result instanceof Promise) void result.then((late: unknown) => extensionPoint(profile, name, (now() - began) / 1000, late), () => undefined);
-      else extensionPoint(profile, name, (now() - began) / 1000, result);
-      return result;
-    },
+    now,
+    whole: (profile, name, beganMs, result) => extensionPoint(profile, name, (now() - beganMs) / 1000, result),
     nextCycle: options.nextCycle,
     watch({ pending, refused, cache }) {
       metrics.collect('scheduler_pending_pods', { type: 'gauge', help: "Number of pending pods, by the queue type. 'active' means number of pods in activeQ; 'backoff' means number of pods in backoffQ; 'unschedulable' means number of pods in unschedulablePods that the scheduler attempted to schedule and failed; 'gated' is the number of unschedulable pods that the scheduler never attempted to schedule because they are gated." }, () =>

@@ -125,20 +125,20 @@ export function createProfiles(deps: ProfileDeps, sources: Sources): Profiles {
   const [first] = frameworks.values();
   if (!first) throw new ConfigError('initializing profiles: at least one profile is required');
   const interests = new Map<string, Map<string, readonly EventInterest[]>>();
-  const wanted = new Set<string>();
+  const wanted = new Map<ClusterEvent['resource'], Set<ClusterEvent['action']>>();
   for (const [schedulerName, { plugins }] of frameworks) {
     const ofProfile = new Map<string, readonly EventInterest[]>();
     interests.set(schedulerName, ofProfile);
     for (const { name, events = [] } of plugins) {
       ofProfile.set(name, events);
-      for (const { resource, actions } of events) for (const action of actions) wanted.add(`${resource}/${action}`);
+      for (const { resource, actions } of events) wanted.set(resource, new Set([...(wanted.get(resource) ?? []), ...actions]));
     }
   }
   return {
     get: (schedulerName) => frameworks.get(schedulerName),
     less: first.less,
     interests: (schedulerName, plugin) => interests.get(schedulerName)?.get(plugin) ?? noInterests,
-    matters: ({ resource, action }) => wanted.has(`${resource}/${action}`),
+    matters: ({ resource, action }) => wanted.get(resource)?.has(action) ?? false,
     nextCycle() {
       for (const timer of timers) timer.next();
     },

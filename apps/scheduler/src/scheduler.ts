@@ -55,7 +55,9 @@ const isRefusal = ({ code }: Status): boolean => code === 'Unschedulable' || cod
 export function createScheduler(options: SchedulerOptions): Scheduler {
   const { env, cache, queue, metrics } = options;
   const cycle = createCycle(options);
-  const background = new Set<Promise<void>>();
+  /** Tries that go on in the background, and who waits for the last of them. */
+  let underWay = 0;
+  const idleWaiters: (() => void)[] = [];
   let running = false;
   /** An extender is being asked; the next pod waits. */
   let asking = false;
@@ -78,7 +80,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
 
   const refuse = async (one: Try, fitError: FitError, mayPreempt: boolean): Promise<void> => {
     const { framework, state, queued, beganMs } = one;
-    const post = mayPreempt ? await metrics.whole(framework.schedulerName, 'PostFilter', () => framework.postFilter(state, queued.info, cache, fitError.statuses)) : undefined;
+    const began = metrics.now();
+    const post = mayPreempt ? await framework.postFilter(state, queued.info, cache, fitError.statuses) : undefined;
+    if (mayPreempt) metrics.whole(framework.schedulerName, 'PostFilter', began);
     const message = fitErrorMessage({ ...fitError, ...(post?.message ? { postFilterMessage: post.message } : {}) });
     metrics.attempt(framework.schedulerName, 'unschedulable', elapsed(beganMs));
     if (post?.nominatedNode === '') cache.nominated.delete(queued.info.uid);
@@ -98,9 +102,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     const { framework, state, queued, beganMs } = one;
     const pod = queued.info;
     const waitBegan = env.clock.monotonic();
-    const rejected = await held;
+    const rejected = held && (await held);
     if (held) metrics.permitWaited(rejected ? rejected.code : 'Success', elapsed(waitBegan));
-    const extender = options.extenders.find((other) => other.bind && other.interested(pod));
+    const extender = options.extenders.length ? options.extenders.find((other) => other.bind && other.interested(pod)) : undefined;
     const began = env.clock.monotonic();
     const status = rejected ?? (await framework.bind(state, pod, nodeName, { signal: stopping.signal, extender: extender?.bind }));
     if (!status) {
@@ -117,9 +121,17 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     else fail(one, status.reasons.join(', '));
   };
 
+  const ended = (): void => {
+    underWay -= 1;
+    if (underWay === 0) for (const resolve of idleWaiters.splice(0)) resolve();
+  };
+  const broke = (error: unknown): void => {
+    env.log.error('scheduling failed', { error });
+    ended();
+  };
   const track = (work: Promise<void>): void => {
-    background.add(work);
-    void work.catch((error: unknown) => env.log.error('scheduling failed', { error })).finally(() => background.delete(work));
+    underWay += 1;
+    void work.then(ended, broke);
   };
 
   const settle = (one: Try, outcome: Awaited<ReturnType<typeof cycle.schedule>>): void => {
@@ -135,7 +147,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       return;
     }
     const { nodeName } = outcome;
-    const reserved = metrics.whole(framework.schedulerName, 'Reserve', () => framework.reserve(state, pod, nodeName));
+    const reserveBegan = metrics.now();
+    const reserved = framework.reserve(state, pod, nodeName);
+    metrics.whole(framework.schedulerName, 'Reserve', reserveBegan, reserved);
     if (reserved) {
       framework.unreserve(state, pod, nodeName);
       if (isRefusal(reserved)) track(refuse(one, refusedOn(nodeName, reserved), false));
@@ -143,7 +157,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       return;
     }
     cache.assume(pod, nodeName);
-    const { refusal, held } = metrics.whole(framework.schedulerName, 'Permit', () => framework.permit(state, pod, nodeName));
+    const permitBegan = metrics.now();
+    const { refusal, held } = framework.permit(state, pod, nodeName);
+    metrics.whole(framework.schedulerName, 'Permit', permitBegan, refusal);
     if (refusal) {
       undo(one, nodeName);
       if (isRefusal(refusal)) track(refuse(one, refusedOn(nodeName, refusal), false));
@@ -210,7 +226,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       for (const waiting of options.waitingPods.list()) waiting.reject('', 'the scheduler stops');
       wake?.cancel();
       wake = undefined;
-      await Promise.allSettled([...background]);
+      if (underWay > 0) await new Promise<void>((resolve) => idleWaiters.push(resolve));
     },
   };
 }

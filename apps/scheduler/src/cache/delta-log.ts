@@ -22,11 +22,9 @@ export interface DeltaLog {
   pod(node: NodeInfo, pod: PodInfo, sign: 1 | -1): void;
   restart(): void;
   mark(): Mark;
-  /** Undefined when that was too long ago, or in another epoch. */
-  since(mark: Mark): readonly PodDelta[] | undefined;
+  /** Tells of each change since. False when that was too long ago, or in another epoch: then of none. */
+  since(mark: Mark, visit: (delta: PodDelta) => void): boolean;
 }
-
-const none: readonly PodDelta[] = [];
 
 /** Keeps at least the last `keep` changes, at most twice as many. */
 export function createDeltaLog(keep = 4096): DeltaLog {
@@ -47,9 +45,10 @@ export function createDeltaLog(keep = 4096): DeltaLog {
       log = [];
     },
     mark: () => ({ epoch, at: first + log.length }),
-    since(mark) {
-      if (mark.epoch !== epoch || mark.at < first) return undefined;
-      return mark.at === first + log.length ? none : log.slice(mark.at - first);
+    since(mark, visit) {
+      if (mark.epoch !== epoch || mark.at < first) return false;
+      for (let i = mark.at - first; i < log.length; i++) visit(log[i] as PodDelta);
+      return true;
     },
   };
 }

@@ -21,9 +21,7 @@ export function createFold<Facts>(limit = 32): Fold<Facts> {
     if (!deltas) return folding.make();
     const found = kept.get(group);
     kept.delete(group);
-    const since = found && deltas.since(found.mark);
-    if (found && since) {
-      for (const delta of since) folding.apply(found.facts, delta);
+    if (found && deltas.since(found.mark, (delta) => folding.apply(found.facts, delta))) {
       found.mark = deltas.mark();
       kept.set(group, found);
       return found.facts;

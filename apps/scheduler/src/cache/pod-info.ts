@@ -1,4 +1,4 @@
-import type { ContainerPort, Pod } from '@orrery/api/types';
+import type { Container, Pod } from '@orrery/api/types';
 import { podKey } from '../framework/types.ts';
 import { type PodAffinityTerms, affinityTermsOf } from './affinity-terms.ts';
 import { type Resources, podRequests } from './resources.ts';
@@ -44,12 +44,16 @@ export function groupOf({ pod, keys }: PodInfo): string {
   return (keys.group = JSON.stringify([pod.metadata?.namespace, pod.metadata?.labels, affinity, topologySpreadConstraints, nodeSelector, tolerations, owner?.uid]));
 }
 
-function hostPortsOf(pod: Pod): HostPort[] {
-  const containers = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? []).filter((c) => c.restartPolicy === 'Always')];
-  const ports: ContainerPort[] = containers.flatMap((container) => container.ports ?? []);
-  return ports
-    .filter((port) => (port.hostPort ?? 0) > 0)
-    .map((port) => ({ ip: port.hostIP || '0.0.0.0', protocol: port.protocol ?? 'TCP', port: port.hostPort ?? 0 }));
+const noPorts: readonly HostPort[] = [];
+
+function hostPortsOf({ spec }: Pod): readonly HostPort[] {
+  let found: HostPort[] | undefined;
+  const look = (container: Container): void => {
+    for (const { hostPort = 0, hostIP, protocol = 'TCP' } of container.ports ?? []) if (hostPort > 0) (found ??= []).push({ ip: hostIP || '0.0.0.0', protocol, port: hostPort });
+  };
+  for (const container of spec?.containers ?? []) look(container);
+  for (const container of spec?.initContainers ?? []) if (container.restartPolicy === 'Always') look(container);
+  return found ?? noPorts;
 }
 
 function sameLabels(a: Pod, b: Pod): boolean {
@@ -66,11 +70,30 @@ export function countsAlike(a: PodInfo, b: PodInfo): boolean {
   return !x.scalar || JSON.stringify([...x.scalar]) === JSON.stringify([...(y.scalar ?? [])]);
 }
 
-export function podInfo(pod: Pod): PodInfo {
+/** Nothing that `podInfo` works out beside names and labels differs: the parts of the spec that it looks at are the very same. */
+function sameWishes(a: Pod['spec'], b: Pod['spec']): boolean {
+  return (
+    a?.containers === b?.containers &&
+    a?.initContainers === b?.initContainers &&
+    a?.resources === b?.resources &&
+    a?.overhead === b?.overhead &&
+    a?.affinity === b?.affinity &&
+    a?.priority === b?.priority
+  );
+}
+
+/** `known` is what was worked out for an earlier form of the pod, if anything. */
+export function podInfo(pod: Pod, known?: PodInfo): PodInfo {
+  const uid = pod.metadata?.uid ?? '';
+  // Terms of affinity are also about the pod's labels.
+  if (known && !known.affinity && known.uid === uid && sameWishes(known.pod.spec, pod.spec)) {
+    const { key, priority, requests, nonZero, hostPorts, affinity } = known;
+    return { pod, key, uid, priority, requests, nonZero, hostPorts, affinity, keys: {} };
+  }
   return {
     pod,
     key: podKey(pod),
-    uid: pod.metadata?.uid ?? '',
+    uid,
     priority: pod.spec?.priority ?? 0,
     requests: podRequests(pod),
     nonZero: podRequests(pod, true),

@@ -26,7 +26,8 @@ export function emptyResources(): Resources {
 
 export function toResources(list: QuantityList): Resources {
   const out = emptyResources();
-  for (const [name, quantity] of Object.entries(list ?? {})) {
+  if (!list) return out;
+  for (const [name, quantity] of Object.entries(list)) {
     if (name === 'cpu') out.milliCpu = milliOf(quantity);
     else if (name === 'memory') out.memory = wholeOf(quantity);
     else if (name === 'ephemeral-storage') out.ephemeralStorage = wholeOf(quantity);
@@ -61,18 +62,10 @@ function containerRequests(container: Container, withDefaults: boolean): Resourc
   return out;
 }
 
-/**
- * What a pod asks of a node: the larger of all containers with all sidecars, and of each init container with the
- * sidecars started before it; pod-level requests replace the sum; overhead comes on top. `withDefaults` gives the
- * non-zero form that scoring uses.
- */
-export function podRequests(pod: Pod, withDefaults = false): Resources {
-  const spec = pod.spec;
-  const total = emptyResources();
-  for (const container of spec?.containers ?? []) addResources(total, containerRequests(container, withDefaults));
+function countInitContainers(total: Resources, initContainers: readonly Container[], withDefaults: boolean): void {
   const sidecars = emptyResources();
   const initPeak = emptyResources();
-  for (const container of spec?.initContainers ?? []) {
+  for (const container of initContainers) {
     const requests = containerRequests(container, withDefaults);
     if (container.restartPolicy === 'Always') {
       addResources(sidecars, requests);
@@ -84,6 +77,18 @@ export function podRequests(pod: Pod, withDefaults = false): Resources {
     }
   }
   takeMax(total, initPeak);
+}
+
+/**
+ * What a pod asks of a node: the larger of all containers with all sidecars, and of each init container with the
+ * sidecars started before it; pod-level requests replace the sum; overhead comes on top. `withDefaults` gives the
+ * non-zero form that scoring uses.
+ */
+export function podRequests(pod: Pod, withDefaults = false): Resources {
+  const spec = pod.spec;
+  const total = emptyResources();
+  for (const container of spec?.containers ?? []) addResources(total, containerRequests(container, withDefaults));
+  if (spec?.initContainers?.length) countInitContainers(total, spec.initContainers, withDefaults);
   const podLevel = spec?.resources?.requests;
   if (podLevel?.['cpu'] !== undefined) total.milliCpu = milliOf(podLevel['cpu']);
   if (podLevel?.['memory'] !== undefined) total.memory = wholeOf(podLevel['memory']);

@@ -51,11 +51,13 @@ export interface SchedulerCache extends Snapshot {
   removeNode(name: string): void;
   /** A pod bound to a node was seen, new or changed; confirms an assumption. */
   setPod(pod: PodInfo, nodeName: string): void;
-  /** The pod is another object now, with nothing changed that anything is worked out from. */
-  refresh(uid: string, pod: Pod): void;
+  /** The pod is another object now, with nothing changed that anything is worked out from. False when it is not placed. */
+  refresh(uid: string, pod: Pod): boolean;
   removePod(uid: string): void;
   assume(pod: PodInfo, nodeName: string): void;
   forget(uid: string): void;
+  /** What is known of a placed pod. */
+  placed(uid: string): PodInfo | undefined;
   isPlaced(uid: string): boolean;
   podCount(): number;
   /** Pods placed by this scheduler that are not seen bound yet. */
@@ -162,17 +164,19 @@ export function createSchedulerCache(): SchedulerCache {
     setPod: (pod, nodeName) => place(pod, nodeName, false),
     refresh(uid, pod) {
       const where = placed.get(uid);
-      if (!where) return;
+      if (!where) return false;
       // Preemption asks since when pods run.
       const info = where.pod.pod.status?.startTime === pod.status?.startTime ? undefined : infos.get(where.nodeName);
       if (info) touch(info);
       where.pod.pod = pod;
+      return true;
     },
     removePod: drop,
     assume: (pod, nodeName) => place(pod, nodeName, true),
     forget(uid) {
       if (placed.get(uid)?.assumed) drop(uid);
     },
+    placed: (uid) => placed.get(uid)?.pod,
     isPlaced: (uid) => placed.has(uid),
     podCount: () => placed.size,
     assumedCount: () => [...placed.values()].filter(({ assumed }) => assumed).length,

@@ -18,38 +18,52 @@ export interface BindingPoints {
   bind(state: CycleState, pod: PodInfo, nodeName: string, by: { signal: AbortSignal; extender?: ((pod: PodInfo, nodeName: string) => Promise<Status | undefined>) | undefined }): Promise<Status | undefined>;
 }
 
-export function bindingPoints(options: {
+interface BindingPointOptions {
   readonly at: Readonly<Record<Point, readonly Plugin[]>>;
   readonly waitingPods: WaitingPods;
   readonly timer: CycleTimer;
   readonly named: (status: Status, plugin: Plugin) => Status;
-}): BindingPoints {
+}
+
+const granted: Permission = {};
+
+/** The first plugin that does not skip binds. */
+async function runBind({ at, timer, named }: BindingPointOptions, state: CycleState, pod: PodInfo, nodeName: string): Promise<Status | undefined> {
+  for (const plugin of at.bind) {
+    const began = timer.begin();
+    const status = await plugin.bind?.(state, pod, nodeName);
+    timer.end(plugin.name, 'Bind', began, status);
+    if (status?.code === 'Skip') continue;
+    return status && named(status, plugin);
+  }
+  return unschedulable('no bind plugin took the pod');
+}
+
+export function bindingPoints(options: BindingPointOptions): BindingPoints {
   const { at, waitingPods, timer, named } = options;
-  const runBind = async (state: CycleState, pod: PodInfo, nodeName: string): Promise<Status | undefined> => {
-    for (const plugin of at.bind) {
-      const status = await timer.wait(plugin.name, 'Bind', () => plugin.bind?.(state, pod, nodeName));
-      if (status?.code === 'Skip') continue;
-      return status && named(status, plugin);
-    }
-    return unschedulable('no bind plugin took the pod');
-  };
   return {
     permit(state, pod, nodeName) {
-      const waits = new Map<string, number>();
+      let waits: Map<string, number> | undefined;
       for (const plugin of at.permit) {
-        const result = timer.run(plugin.name, 'Permit', () => plugin.permit?.(state, pod, nodeName));
+        const began = timer.begin();
+        const result = plugin.permit?.(state, pod, nodeName);
+        timer.end(plugin.name, 'Permit', began, result);
         if (isStatus(result)) return { refusal: named(result, plugin) };
-        if (result) waits.set(plugin.name, result.waitMs);
+        if (result) (waits ??= new Map()).set(plugin.name, result.waitMs);
       }
-      return waits.size ? { held: waitingPods.hold(pod, nodeName, waits) } : {};
+      return waits ? { held: waitingPods.hold(pod, nodeName, waits) } : granted;
     },
     async bind(state, pod, nodeName, { signal, extender }) {
       try {
         for (const plugin of at.preBind) {
-          const status = await timer.wait(plugin.name, 'PreBind', () => plugin.preBind?.(state, pod, nodeName, signal));
+          const began = timer.begin();
+          const answer = plugin.preBind?.(state, pod, nodeName, signal);
+          // Most have nothing to wait for.
+          const status = answer instanceof Promise ? await answer : answer;
+          timer.end(plugin.name, 'PreBind', began, status);
           if (status) return named(status, plugin);
         }
-        const status = extender ? await extender(pod, nodeName) : await runBind(state, pod, nodeName);
+        const status = await (extender ? extender(pod, nodeName) : runBind(options, state, pod, nodeName));
         if (status) return status;
         for (const plugin of at.postBind) plugin.postBind?.(state, pod, nodeName);
         return undefined;

@@ -7,9 +7,9 @@ export interface CycleTimer {
   next(): void;
   /** Plugins are timed in this cycle. */
   readonly sampled: boolean;
-  run<T>(plugin: string, point: string, work: () => T): T;
-  /** As `run`, for what answers later. */
-  wait<T>(plugin: string, point: string, work: () => T | Promise<T>): Promise<T>;
+  /** What `end` is to be given when the plugin has answered. */
+  begin(): number;
+  end(plugin: string, point: string, began: number, result: unknown): void;
 }
 
 export interface CycleTimerOptions {
@@ -19,6 +19,8 @@ export interface CycleTimerOptions {
 }
 
 const sampledOneIn = 10;
+/** What began is not timed. */
+const untimed = -1;
 
 export function createCycleTimer({ now, plugin: observe }: CycleTimerOptions): CycleTimer {
   let cycle = -1;
@@ -31,19 +33,9 @@ export function createCycleTimer({ now, plugin: observe }: CycleTimerOptions): C
     get sampled() {
       return sampled;
     },
-    run(plugin, point, work) {
-      if (!sampled) return work();
-      const began = now();
-      const result = work();
-      observe(plugin, point, (now() - began) / 1000, result);
-      return result;
-    },
-    async wait(plugin, point, work) {
-      const began = now();
-      const timed = sampled;
-      const result = await work();
-      if (timed) observe(plugin, point, (now() - began) / 1000, result);
-      return result;
+    begin: () => (sampled ? now() : untimed),
+    end(plugin, point, began, result) {
+      if (began !== untimed) observe(plugin, point, (now() - began) / 1000, result);
     },
   };
 }

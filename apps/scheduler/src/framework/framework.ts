@@ -6,6 +6,7 @@ import { type Snapshot, withNode } from '../cache/snapshot.ts';
 import { type BindingPoints, bindingPoints } from './binding-points.ts';
 import type { CycleTimer } from './cycle-timer.ts';
 import { type Point, type ProfilePlugins, pointMethods, points } from './profile-plugins.ts';
+import { createParting, createPruning } from './pruning.ts';
 import { type ShapeResults, createShapeMemory } from './shape-memory.ts';
 import { type NodeStatuses, type Status, failed, unresolvable } from './status.ts';
 import { type CycleState, type Plugin, type PostFilterResult, type QueuedPod, isStatus } from './types.ts';
@@ -54,7 +55,7 @@ export interface Framework extends BindingPoints {
    */
   fits(pod: PodInfo, node: NodeInfo, around: { snapshot: Snapshot; nominated: readonly PodInfo[] }): Status | undefined;
   postFilter(state: CycleState, pod: PodInfo, snapshot: Snapshot, statuses: NodeStatuses): Promise<PostFilterResult | undefined>;
-  /** Weighted total by node, in the order of `nodes`; `explain` is told the parts. */
+  /** Weighted total by node, in the order of `nodes`, until it is asked again; `explain` is told the parts. */
   score(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[], explain?: (part: ScorePart) => void): Float64Array | Status;
   reserve(state: CycleState, pod: PodInfo, nodeName: string): Status | undefined;
   unreserve(state: CycleState, pod: PodInfo, nodeName: string): void;
@@ -100,6 +101,15 @@ function scorersOf({ plugins, at }: FrameworkOptions): { scorers: readonly Score
   return { scorers, rows };
 }
 
+function scoreEach(plugin: Plugin, of: { state: CycleState; pod: PodInfo; nodes: readonly NodeInfo[]; known: ShapeResults | undefined; row: number }, scores: Float64Array): void {
+  const { state, pod, nodes, known, row } = of;
+  const one = (node: NodeInfo): number => plugin.score?.(state, pod, node) ?? 0;
+  if (known) for (let i = 0; i < scores.length; i++) scores[i] = known.score(row, nodes[i] as NodeInfo, one);
+  else for (let i = 0; i < scores.length; i++) scores[i] = one(nodes[i] as NodeInfo);
+}
+
+const ofLength = (array: Float64Array<ArrayBuffer>, length: number): Float64Array<ArrayBuffer> => (array.length === length ? array : new Float64Array(length));
+
 /** Statuses carry the name of their plugin; each is named once, for filters give the same objects again and again. */
 function createNaming(): (status: Status, plugin: Plugin) => Status {
   const known = new WeakMap<Status, Status>();
@@ -117,7 +127,12 @@ export function createFramework(options: FrameworkOptions): Framework {
   const { schedulerName, timer } = options;
   const at = pluginsAt(options);
   const { scorers, rows } = scorersOf(options);
-  const memory = createShapeMemory(rows);
+  // What is kept counts nominated pods, or does not, by whether more than local plugins judge.
+  const [memory, memoryOfParts] = [createShapeMemory(rows), createShapeMemory(rows)];
+  const filtersWithout = createPruning((plugin: Plugin) => plugin);
+  const scorersWithout = createPruning(({ plugin }: Scorer) => plugin);
+  const partsOf = createParting();
+  const kept = { totals: new Float64Array(0), scores: new Float64Array(0) };
   const named = createNaming();
   const [sorter] = at.queueSort;
   if (!sorter?.less || at.queueSort.length > 1) {
@@ -128,8 +143,11 @@ export function createFramework(options: FrameworkOptions): Framework {
   let results: ShapeResults | undefined;
 
   const filter: Framework['filter'] = (state, filters, pod, node) => {
-    for (const plugin of filters) {
-      const status = timer.sampled ? timer.run(plugin.name, 'Filter', () => plugin.filter?.(state, pod, node)) : plugin.filter?.(state, pod, node);
+    for (let i = 0; i < filters.length; i++) {
+      const plugin = filters[i] as Plugin;
+      const began = timer.begin();
+      const status = plugin.filter?.(state, pod, node);
+      timer.end(plugin.name, 'Filter', began, status);
       if (status) return named(status, plugin);
     }
     return undefined;
@@ -137,16 +155,18 @@ export function createFramework(options: FrameworkOptions): Framework {
   const preFilter: Framework['preFilter'] = (state, pod, snapshot) => {
     let nodeNames: ReadonlySet<string> | undefined;
     const namedBy: string[] = [];
-    const skipped = new Set<Plugin>();
+    let filters = at.filter;
     for (const plugin of at.preFilter) {
-      const result = timer.run(plugin.name, 'PreFilter', () => plugin.preFilter?.(state, pod, snapshot));
+      const began = timer.begin();
+      const result = plugin.preFilter?.(state, pod, snapshot);
+      timer.end(plugin.name, 'PreFilter', began, result);
       if (!isStatus(result)) {
-        if (result?.nodeNames) namedBy.push(plugin.name);
-        nodeNames = combine(nodeNames, result?.nodeNames);
-      } else if (result.code === 'Skip') skipped.add(plugin);
+        if (!result?.nodeNames) continue;
+        namedBy.push(plugin.name);
+        nodeNames = combine(nodeNames, result.nodeNames);
+      } else if (result.code === 'Skip') filters = filtersWithout(filters, plugin);
       else return { status: named(result, plugin), filters: [] };
     }
-    const filters = at.filter.filter((plugin) => !skipped.has(plugin));
     if (!nodeNames) return { filters };
     if (nodeNames.size > 0) return { filters, nodeNames, namedBy };
     const message = `node(s) didn't satisfy plugin(s) ${JSON.stringify(namedBy).replaceAll('"', '').replaceAll(',', ' ')} simultaneously`;
@@ -194,23 +214,19 @@ export function createFramework(options: FrameworkOptions): Framework {
       return undefined;
     },
     judge(state, { filters }, pod, { snapshot, nominated }) {
-      let locals = 0;
-      while (filters[locals]?.local) locals++;
-      const beyond = filters.slice(locals);
-      const local = filters.slice(0, locals);
+      const { local, beyond } = partsOf(filters);
       const plain = (node: NodeInfo): Status | undefined => filter(state, local, pod, node);
-      // What is kept counts nominated pods, or does not, by whether more than local plugins judge.
-      const kept = (results = memory.of((beyond.length ? 'part' : 'whole') + shapeOf(pod)));
+      const known = (results = (beyond.length ? memoryOfParts : memory).of(shapeOf(pod)));
       if (beyond.length === 0) {
         const whole = localJudge(state, local, pod, { snapshot, nominated });
         // Its own nomination counts for others and not for itself.
         const mine = nominated.of(pod.uid);
-        return kept ? (node) => (node.name === mine ? whole(node) : kept.status(node, whole)) : whole;
+        return known ? (node) => (node.name === mine ? whole(node) : known.status(node, whole)) : whole;
       }
       return (node) => {
         const there = nominated.size ? nominated.on(node.name) : [];
         if (there.length) return fits(pod, node, { snapshot, nominated: there });
-        return (kept ? kept.status(node, plain) : plain(node)) ?? filter(state, beyond, pod, node);
+        return (known ? known.status(node, plain) : plain(node)) ?? filter(state, beyond, pod, node);
       };
     },
     localFits(pod, { snapshot, nominated }) {
@@ -222,29 +238,34 @@ export function createFramework(options: FrameworkOptions): Framework {
     },
     async postFilter(state, pod, snapshot, statuses) {
       for (const plugin of at.postFilter) {
-        const result = await timer.run(plugin.name, 'PostFilter', () => plugin.postFilter?.(state, pod, snapshot, statuses));
+        const began = timer.begin();
+        const result = await plugin.postFilter?.(state, pod, snapshot, statuses);
+        timer.end(plugin.name, 'PostFilter', began, result);
         if (result) return result;
       }
       return undefined;
     },
     score(state, pod, nodes, explain) {
-      const totals = new Float64Array(nodes.length);
-      const skipped = new Set<Plugin>();
+      let left = scorers;
       for (const plugin of at.preScore) {
-        const status = timer.run(plugin.name, 'PreScore', () => plugin.preScore?.(state, pod, nodes));
-        if (status?.code === 'Skip') skipped.add(plugin);
+        const began = timer.begin();
+        const status = plugin.preScore?.(state, pod, nodes);
+        timer.end(plugin.name, 'PreScore', began, status);
+        if (status?.code === 'Skip') left = scorersWithout(left, plugin);
         else if (status) return named({ ...status, reasons: [`running PreScore plugin ${JSON.stringify(plugin.name)}: ${status.reasons.join(', ')}`] }, plugin);
       }
-      for (const { plugin, weight, row } of scorers) {
-        if (skipped.has(plugin) || !plugin.score) continue;
-        const scores = new Float64Array(nodes.length);
-        const kept = row < 0 ? undefined : results;
-        const one = (node: NodeInfo): number => plugin.score?.(state, pod, node) ?? 0;
-        timer.run(plugin.name, 'Score', () => {
-          if (kept) for (let i = 0; i < scores.length; i++) scores[i] = kept.score(row, nodes[i] as NodeInfo, one);
-          else for (let i = 0; i < scores.length; i++) scores[i] = one(nodes[i] as NodeInfo);
-        });
-        if (plugin.normalize) timer.run(plugin.name, 'ScoreExtensionNormalize', () => plugin.normalize?.(state, pod, scores, nodes));
+      const totals = (kept.totals = ofLength(kept.totals, nodes.length)).fill(0);
+      for (const { plugin, weight, row } of left) {
+        const scores = explain ? new Float64Array(nodes.length) : (kept.scores = ofLength(kept.scores, nodes.length));
+        const began = timer.begin();
+        if (plugin.scoreAll) plugin.scoreAll(state, pod, nodes, scores);
+        else scoreEach(plugin, { state, pod, nodes, known: row < 0 ? undefined : results, row }, scores);
+        timer.end(plugin.name, 'Score', began, undefined);
+        if (plugin.normalize) {
+          const normalizeBegan = timer.begin();
+          plugin.normalize(state, pod, scores, nodes);
+          timer.end(plugin.name, 'ScoreExtensionNormalize', normalizeBegan, undefined);
+        }
         for (let i = 0; i < totals.length; i++) totals[i] = (totals[i] as number) + (scores[i] as number) * weight;
         explain?.({ plugin: plugin.name, weight, scores });
       }
@@ -253,7 +274,9 @@ export function createFramework(options: FrameworkOptions): Framework {
     reserve(state, pod, nodeName) {
       for (const plugin of at.reserve) {
         try {
-          const status = timer.run(plugin.name, 'Reserve', () => plugin.reserve?.(state, pod, nodeName));
+          const began = timer.begin();
+          const status = plugin.reserve?.(state, pod, nodeName);
+          timer.end(plugin.name, 'Reserve', began, status);
           if (status) return named(status, plugin);
         } catch (error) {
           return named(failed(error), plugin);

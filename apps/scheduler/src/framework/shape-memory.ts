@@ -49,12 +49,16 @@ class Results implements ShapeResults {
 /** `rows` is how many scorers there are; the shapes used least lately are forgotten. */
 export function createShapeMemory(rows: number, limit = 32): ShapeMemory {
   const known = new Map<string, Results | undefined>();
+  /** Of the shape asked for last, which is often asked for again. */
+  let last: { readonly shape: string; readonly results: Results } | undefined;
   return {
     of(shape) {
+      if (last?.shape === shape) return last.results;
       const seen = known.has(shape);
       const found = known.get(shape) ?? (seen ? new Results(rows) : undefined);
       known.delete(shape);
       known.set(shape, found);
+      last = found && { shape, results: found };
       if (known.size > limit) known.delete(known.keys().next().value as string);
       return found;
     },

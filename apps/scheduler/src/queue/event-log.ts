@@ -7,6 +7,8 @@ export interface EventLog {
   begin(key: string): void;
   /** The events since `begin`. */
   end(key: string): readonly ClusterEvent[];
+  /** Ends it too, when nobody asks for the events. */
+  drop(key: string): void;
 }
 
 const none: readonly ClusterEvent[] = [];
@@ -18,9 +20,15 @@ export function createEventLog(): EventLog {
   let log: ClusterEvent[] = [];
   let first = 0;
   const trim = (): void => {
-    const [oldest = first + log.length] = begun.values();
-    if (begun.size > 0 && (log.length < trimAt || oldest === first)) return;
-    log = begun.size > 0 ? log.slice(oldest - first) : [];
+    if (begun.size === 0) {
+      first += log.length;
+      log.length = 0;
+      return;
+    }
+    if (log.length < trimAt) return;
+    const [oldest = first] = begun.values();
+    if (oldest === first) return;
+    log = log.slice(oldest - first);
     first = oldest;
   };
   return {
@@ -33,8 +41,11 @@ export function createEventLog(): EventLog {
       if (from === undefined) return none;
       begun.delete(key);
       const events = from === first + log.length ? none : log.slice(from - first);
-      if (log.length) trim();
+      trim();
       return events;
+    },
+    drop(key) {
+      if (begun.delete(key)) trim();
     },
   };
 }

@@ -7,69 +7,70 @@ export interface KeyedHeap<T> {
   get(key: string): T | undefined;
   remove(key: string): T | undefined;
   readonly size: number;
-  values(): IterableIterator<T>;
+}
+
+interface Entry<T> {
+  item: T;
+  at: number;
 }
 
 export function createHeap<T>(key: (item: T) => string, before: (a: T, b: T) => boolean): KeyedHeap<T> {
-  const items: T[] = [];
-  const index = new Map<string, number>();
-  const put = (at: number, item: T): void => {
-    items[at] = item;
-    index.set(key(item), at);
+  const heap: Entry<T>[] = [];
+  const entries = new Map<string, Entry<T>>();
+  const put = (at: number, entry: Entry<T>): void => {
+    heap[at] = entry;
+    entry.at = at;
   };
-  const up = (at: number): void => {
-    const item = items[at] as T;
+  const up = (entry: Entry<T>): void => {
+    let { at } = entry;
     while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (!before(item, items[parent] as T)) break;
-      put(at, items[parent] as T);
-      at = parent;
+      const parent = heap[(at - 1) >> 1] as Entry<T>;
+      if (!before(entry.item, parent.item)) break;
+      put(at, parent);
+      at = (at - 1) >> 1;
     }
-    put(at, item);
+    put(at, entry);
   };
-  const down = (at: number): void => {
-    const item = items[at] as T;
+  const down = (entry: Entry<T>): void => {
+    let { at } = entry;
     for (;;) {
       let child = at * 2 + 1;
-      if (child >= items.length) break;
-      if (child + 1 < items.length && before(items[child + 1] as T, items[child] as T)) child++;
-      if (!before(items[child] as T, item)) break;
-      put(at, items[child] as T);
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && before((heap[child + 1] as Entry<T>).item, (heap[child] as Entry<T>).item)) child++;
+      if (!before((heap[child] as Entry<T>).item, entry.item)) break;
+      put(at, heap[child] as Entry<T>);
       at = child;
     }
-    put(at, item);
+    put(at, entry);
   };
-  const removeAt = (at: number): T => {
-    const removed = items[at] as T;
-    index.delete(key(removed));
-    const last = items.pop() as T;
-    if (at < items.length) {
-      put(at, last);
-      down(at);
-      up(index.get(key(last)) as number);
+  const remove = (entry: Entry<T>): T => {
+    entries.delete(key(entry.item));
+    const last = heap.pop() as Entry<T>;
+    if (last !== entry) {
+      put(entry.at, last);
+      down(last);
+      up(last);
     }
-    return removed;
+    return entry.item;
   };
   return {
     push(item) {
-      const at = index.get(key(item));
-      if (at !== undefined) removeAt(at);
-      items.push(item);
-      up(items.length - 1);
+      const known = entries.get(key(item));
+      if (known) remove(known);
+      const entry = { item, at: heap.length };
+      entries.set(key(item), entry);
+      heap.push(entry);
+      up(entry);
     },
-    pop: () => (items.length ? removeAt(0) : undefined),
-    peek: () => items[0],
-    get: (k) => {
-      const at = index.get(k);
-      return at === undefined ? undefined : items[at];
-    },
-    remove: (k) => {
-      const at = index.get(k);
-      return at === undefined ? undefined : removeAt(at);
+    pop: () => (heap.length ? remove(heap[0] as Entry<T>) : undefined),
+    peek: () => heap[0]?.item,
+    get: (k) => entries.get(k)?.item,
+    remove(k) {
+      const known = entries.get(k);
+      return known && remove(known);
     },
     get size() {
-      return items.length;
+      return heap.length;
     },
-    values: () => items.values(),
   };
 }

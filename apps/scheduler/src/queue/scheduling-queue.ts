@@ -53,6 +53,8 @@ export interface SchedulingQueue {
 const attemptFailed = 'ScheduleAttemptFailure';
 const backoffComplete = 'BackoffComplete';
 
+const nobody: ReadonlySet<string> = new Set();
+
 /** A pod being tried. */
 interface InFlight {
   /** The pod as it has become meanwhile. */
@@ -162,7 +164,7 @@ export function createSchedulingQueue(options: QueueOptions): SchedulingQueue {
       if (inFlight.has(info.key) || active.get(info.key) || backoff.get(info.key) || errors.get(info.key) || unschedulable.has(info.key)) return;
       const now = clock.monotonic();
       gated.delete(info.key);
-      activate({ info, firstMs: now, enteredMs: now, attempts: 0, refusedBy: new Set() }, 'PodAdd');
+      activate({ info, firstMs: now, enteredMs: now, attempts: 0, refusedBy: nobody }, 'PodAdd');
     },
     update(_old, info) {
       const { key } = info;
@@ -207,16 +209,17 @@ export function createSchedulingQueue(options: QueueOptions): SchedulingQueue {
     },
     retry(pod) {
       if (finish(pod).removed) return;
-      pod.refusedBy = new Set();
+      pod.refusedBy = nobody;
       requeue(pod, attemptFailed, errors);
     },
     done(key) {
       inFlight.delete(key);
-      meanwhile.end(key);
+      meanwhile.drop(key);
     },
     onEvent(event) {
       if (!matters(event)) return;
       meanwhile.add(event);
+      if (unschedulable.size === 0 && gated.size === 0) return;
       const name = `${event.resource}${event.action}`;
       for (const pod of [...unschedulable.values()]) {
         if (!helps(pod, event)) continue;

@@ -171,6 +171,17 @@ export const dynamicResources = definePlugin({
         throw error;
       }
     };
+    const bind = async ({ waiting, allocated, reserved }: State, pod: Pod, signal: AbortSignal): Promise<Status | undefined> => {
+      try {
+        for (const [i, claim] of waiting.entries()) await bindClaim(handle, pod, sources.claims.get(keyOf(claim)) ?? claim, reserved?.[i]);
+        for (const claim of allocated) await bindClaim(handle, pod, sources.claims.get(keyOf(claim)) ?? claim, undefined);
+        const waits = [...waiting.filter((_claim, i) => mustWait(reserved?.[i]?.devices?.results)), ...allocated.filter(({ status }) => mustWait(status?.allocation?.devices?.results))];
+        const claims = waits.map(({ metadata }) => ({ namespace: metadata?.namespace ?? '', name: metadata?.name ?? '' }));
+        return claims.length ? await untilReady(handle, { pod, claims, timeoutMs }, signal) : undefined;
+      } catch (error) {
+        return failed(new Error(`running PreBind plugin "${name}": ${(error as Error).message}`));
+      }
+    };
     return {
       name,
       events: [
@@ -228,18 +239,9 @@ export const dynamicResources = definePlugin({
         const mine = stateOf(state);
         if (mine?.reserved) for (const { metadata } of mine.waiting) assumed.delete(metadata?.uid ?? '');
       },
-      async preBind(state, { pod }, _nodeName, signal) {
+      preBind(state, { pod }, _nodeName, signal) {
         const mine = stateOf(state);
-        if (!mine) return undefined;
-        try {
-          for (const [i, claim] of mine.waiting.entries()) await bindClaim(handle, pod, sources.claims.get(keyOf(claim)) ?? claim, mine.reserved?.[i]);
-          for (const claim of mine.allocated) await bindClaim(handle, pod, sources.claims.get(keyOf(claim)) ?? claim, undefined);
-          const waits = [...mine.waiting.filter((_claim, i) => mustWait(mine.reserved?.[i]?.devices?.results)), ...mine.allocated.filter(({ status }) => mustWait(status?.allocation?.devices?.results))];
-          const claims = waits.map(({ metadata }) => ({ namespace: metadata?.namespace ?? '', name: metadata?.name ?? '' }));
-          return claims.length ? await untilReady(handle, { pod, claims, timeoutMs }, signal) : undefined;
-        } catch (error) {
-          return failed(new Error(`running PreBind plugin "${name}": ${(error as Error).message}`));
-        }
+        return mine && bind(mine, pod, signal);
       },
     };
   },

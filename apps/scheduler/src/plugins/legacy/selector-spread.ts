@@ -38,7 +38,7 @@ export const selectorSpread = definePlugin({
     return {
       name,
       preScore(state, { pod }) {
-        const selector = pod.spec?.topologySpreadConstraints?.length ? undefined : selectors?.of(pod)?.selector;
+        const selector = pod.spec?.topologySpreadConstraints?.length ? undefined : selectors?.of(pod, 'ScheduleAnyway')[0]?.selector;
         if (!selector) return skip;
         state.set(name, (other: Pod) => other.metadata?.namespace === pod.metadata?.namespace && !other.metadata?.deletionTimestamp && selector.matches(other.metadata?.labels));
         return undefined;

@@ -4,7 +4,7 @@ import { type Selector, makeRequirement, selectorFromObject, selectorOf } from '
 import type { KubeObject } from '@orrery/apimachinery';
 import type { Informer, InformerFactory } from '@orrery/client';
 import type { PodTopologySpreadArgs } from '../../configuration/types.ts';
-import { hostnameKey } from './constraints.ts';
+import { type Constraint, type WhenUnsatisfiable, hostnameKey, parseConstraints } from './constraints.ts';
 
 /** Upstream's defaultingType System. */
 const systemDefaults: readonly TopologySpreadConstraint[] = [
@@ -14,8 +14,8 @@ const systemDefaults: readonly TopologySpreadConstraint[] = [
 
 /** The constraints of pods that have none of their own. */
 export interface DefaultConstraints {
-  /** For a pod that a service or workload selects; undefined for others. */
-  of(pod: Pod): { readonly constraints: readonly TopologySpreadConstraint[]; readonly selector: Selector } | undefined;
+  /** For a pod that a service or workload selects; none for others. Pods of one workload share them. */
+  of(pod: Pod, when: WhenUnsatisfiable): readonly Constraint[];
   /** They are upstream's own: nodes that lack a key are scored all the same. */
   readonly bySystem: boolean;
 }
@@ -31,6 +31,21 @@ function ofWorkload(selector: LabelSelector): Selector {
   let found = selectors.get(selector);
   if (!found) selectors.set(selector, (found = selectorFromObject(selector)));
   return found;
+}
+
+const none: readonly Constraint[] = [];
+
+/** The constraints of one kind, by the selector that they count by. */
+function createKind(constraints: readonly TopologySpreadConstraint[], when: WhenUnsatisfiable): { isEmpty: boolean; of(selector: Selector): readonly Constraint[] } {
+  const known = new WeakMap<Selector, readonly Constraint[]>();
+  return {
+    isEmpty: !constraints.some(({ whenUnsatisfiable }) => whenUnsatisfiable === when),
+    of(selector) {
+      let found = known.get(selector);
+      if (!found) known.set(selector, (found = parseConstraints(constraints, when, () => selector)));
+      return found;
+    },
+  };
 }
 
 /** Undefined when the profile gives no constraints to pods without. */
@@ -60,11 +75,14 @@ export function defaultConstraints(informers: InformerFactory, args: Partial<Pod
     if (own.length === 0 && selector) return ofWorkload(selector);
     return selectorOf([...own, ...(selector ? ofWorkload(selector).requirements : [])]);
   };
+  const kinds = { DoNotSchedule: createKind(constraints, 'DoNotSchedule'), ScheduleAnyway: createKind(constraints, 'ScheduleAnyway') };
   return {
     bySystem,
-    of(pod) {
+    of(pod, when) {
+      const kind = kinds[when];
+      if (kind.isEmpty) return none;
       const selector = selectorFor(pod);
-      return selector.requirements.length ? { constraints, selector } : undefined;
+      return selector.requirements.length ? kind.of(selector) : none;
     },
   };
 }

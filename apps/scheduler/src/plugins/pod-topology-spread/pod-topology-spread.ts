@@ -1,11 +1,12 @@
-import { SelectorError } from '@orrery/apimachinery';
+import { type Selector, SelectorError } from '@orrery/apimachinery';
 import type { Pod } from '@orrery/api/types';
 import { type Fold, createFold } from '../../cache/fold.ts';
+import type { NodeInfo } from '../../cache/node-info.ts';
 import { type PodInfo, groupOf } from '../../cache/pod-info.ts';
 import type { PodTopologySpreadArgs } from '../../configuration/types.ts';
 import { type Status, failed, skip } from '../../framework/status.ts';
 import { definePlugin } from '../../framework/types.ts';
-import { type Constraint, type WhenUnsatisfiable, constraintsOf, parseConstraints } from './constraints.ts';
+import { type Constraint, type WhenUnsatisfiable, constraintsOf } from './constraints.ts';
 import { type DefaultConstraints, defaultConstraints } from './default-constraints.ts';
 import { type DomainCounts, type Spread, countDelta, countDomains, judge, spreadsOf } from './filtering.ts';
 import { nodeHelps, podHelps } from './hints.ts';
@@ -14,11 +15,10 @@ import { type ScoreCounts, type ScoreFacts, countForScore, countScoreDelta, reve
 const name = 'PodTopologySpread';
 const scoreKey = `${name}/score`;
 
-function read(pod: Pod, when: WhenUnsatisfiable, byDefault: DefaultConstraints | undefined): Constraint[] | Status {
+function read(pod: Pod, when: WhenUnsatisfiable, byDefault: DefaultConstraints | undefined): readonly Constraint[] | Status {
   try {
     if (pod.spec?.topologySpreadConstraints?.length) return constraintsOf(pod, when);
-    const found = byDefault?.of(pod);
-    return found ? parseConstraints(found.constraints, when, () => found.selector) : [];
+    return byDefault?.of(pod, when) ?? [];
   } catch (error) {
     if (error instanceof SelectorError) return failed(error);
     throw error;
@@ -26,15 +26,23 @@ function read(pod: Pod, when: WhenUnsatisfiable, byDefault: DefaultConstraints |
 }
 
 /** What other pods and nodes do cannot help a pod whose constraints cannot be read. */
-function hint(constraints: Constraint[] | Status, helps: (constraints: readonly Constraint[]) => boolean): 'Queue' | 'Skip' {
+function hint(constraints: readonly Constraint[] | Status, helps: (constraints: readonly Constraint[]) => boolean): 'Queue' | 'Skip' {
   return !('code' in constraints) && helps(constraints) ? 'Queue' : 'Skip';
+}
+
+const selectorTexts = new WeakMap<Selector, string>();
+
+function textOf(selector: Selector | undefined): string {
+  if (!selector) return '';
+  let text = selectorTexts.get(selector);
+  if (text === undefined) selectorTexts.set(selector, (text = JSON.stringify(selector.requirements.map(({ key, operator, values }) => [key, operator, [...values]]))));
+  return text;
 }
 
 /** What a group is counted by beside what `groupOf` names: services and workloads may have changed their selectors. */
 function keyOf(pod: PodInfo, constraints: readonly Constraint[], byDefault: DefaultConstraints | undefined): string {
   if (!byDefault || pod.pod.spec?.topologySpreadConstraints?.length) return groupOf(pod);
-  const requirements = constraints[0]?.selector.requirements ?? [];
-  return `${groupOf(pod)}|${JSON.stringify(requirements.map(({ key, operator, values }) => [key, operator, [...values]]))}`;
+  return `${groupOf(pod)}|${textOf(constraints[0]?.selector)}`;
 }
 
 /** Topology spread constraints: DoNotSchedule refuses nodes that would raise the skew too far, ScheduleAnyway scores. */
@@ -44,7 +52,7 @@ export const podTopologySpread = definePlugin<Partial<PodTopologySpreadArgs>>({
     const byDefault = defaultConstraints(handle.informers, args);
     const foldDomains: Fold<DomainCounts> = createFold();
     const foldScores: Fold<ScoreCounts> = createFold();
-    const hard = (pod: Pod): Constraint[] | Status => read(pod, 'DoNotSchedule', byDefault);
+    const hard = (pod: Pod): readonly Constraint[] | Status => read(pod, 'DoNotSchedule', byDefault);
     return {
       name,
       events: [
@@ -76,10 +84,14 @@ export const podTopologySpread = definePlugin<Partial<PodTopologySpreadArgs>>({
           make: () => countForScore(wish, snapshot),
           apply: (facts, delta) => countScoreDelta(wish, facts, delta),
         });
-        state.set(scoreKey, scoreFacts(constraints, sums, nodes, needsAllKeys));
+        state.set(scoreKey, scoreFacts(sums, nodes, needsAllKeys));
         return undefined;
       },
       score: (state, _pod, node) => scoreOf(state.get(scoreKey) as ScoreFacts, node),
+      scoreAll(state, _pod, nodes, scores) {
+        const facts = state.get(scoreKey) as ScoreFacts;
+        for (let i = 0; i < nodes.length; i++) scores[i] = scoreOf(facts, nodes[i] as NodeInfo);
+      },
       normalize: (_state, _pod, scores) => reverse(scores),
     };
   },

@@ -3,27 +3,31 @@ import type { PodDelta } from '../../cache/delta-log.ts';
 import type { NodeInfo } from '../../cache/node-info.ts';
 import type { Snapshot } from '../../cache/snapshot.ts';
 import { type Scores, maxNodeScore } from '../../framework/types.ts';
-import { type Constraint, countPods, counts, hasAllKeys, hostnameKey, isEligible } from './constraints.ts';
+import { type Constraint, countPods, counts, hostnameKey, isEligible } from './constraints.ts';
 
 /** A raw score that says: the node lacks a topology key and gets nothing. */
 const ignored = -1;
+/** The domain of a node that lacks the topology key. */
+const nowhere = -1;
 
-/** By constraint: matching pods by domain, of domains that may have some; for host names by the name of the node. */
-export type ScoreCounts = readonly Map<string, number>[];
+/** The domains of one constraint, by number: labels of thousands of nodes are looked at once and not for every pod. */
+interface Domains {
+  readonly constraint: Constraint;
+  /** By the slot of a node its domain. A change of nodes or of their labels voids the sums, and these with them. */
+  readonly at: Int32Array;
+  /** By domain: matching pods. */
+  readonly pods: Float64Array;
+}
+
+/** By constraint. */
+export type ScoreCounts = readonly Domains[];
 
 export interface ScoreFacts {
-  readonly constraints: readonly Constraint[];
   readonly counts: ScoreCounts;
   /** By constraint: grows with the number of domains, so that few large domains do not drown many small ones. */
   readonly weights: readonly number[];
   /** Nodes without all keys get nothing. Not so for upstream's own default constraints. */
   readonly needsAllKeys: boolean;
-}
-
-const domainOf = (node: NodeInfo, topologyKey: string): string => (topologyKey === hostnameKey ? node.name : (node.labels[topologyKey] ?? ''));
-
-function takesPart(node: NodeInfo, constraint: Constraint, pod: Pod): boolean {
-  return node.labels[constraint.topologyKey] !== undefined && (constraint.topologyKey === hostnameKey || isEligible(constraint, pod, node));
 }
 
 /** What is counted, and where. */
@@ -33,49 +37,83 @@ export interface ScoreWish {
   readonly needsAllKeys: boolean;
 }
 
-function add({ pod, constraints, needsAllKeys }: ScoreWish, sums: ScoreCounts, i: number, where: { node: NodeInfo; by: number }): void {
+function domainsOf(constraint: Constraint, nodes: readonly NodeInfo[]): Domains {
+  const { topologyKey } = constraint;
+  const numbers = new Map<string, number>();
+  const at = new Int32Array(nodes.reduce((most, { slot }) => Math.max(most, slot), -1) + 1).fill(nowhere);
+  for (const { slot, name, labels } of nodes) {
+    const label = labels[topologyKey];
+    if (label === undefined) continue;
+    const domain = topologyKey === hostnameKey ? name : label;
+    let number = numbers.get(domain);
+    if (number === undefined) numbers.set(domain, (number = numbers.size));
+    at[slot] = number;
+  }
+  return { constraint, at, pods: new Float64Array(numbers.size) };
+}
+
+function domainOf({ at }: Domains, { slot }: NodeInfo): number {
+  return at[slot] ?? nowhere;
+}
+
+function hasAllKeys(sums: ScoreCounts, node: NodeInfo): boolean {
+  for (const domains of sums) if (domainOf(domains, node) === nowhere) return false;
+  return true;
+}
+
+function add({ pod, needsAllKeys }: ScoreWish, sums: ScoreCounts, domains: Domains, where: { node: NodeInfo; by: number }): void {
   const { node, by } = where;
-  const constraint = constraints[i] as Constraint;
-  if ((needsAllKeys && !hasAllKeys(node.labels, constraints)) || !takesPart(node, constraint, pod)) return;
-  const domain = domainOf(node, constraint.topologyKey);
-  sums[i]?.set(domain, (sums[i]?.get(domain) ?? 0) + by);
+  const { constraint, pods } = domains;
+  const domain = domainOf(domains, node);
+  if (domain === nowhere || (needsAllKeys && !hasAllKeys(sums, node))) return;
+  if (constraint.topologyKey === hostnameKey || isEligible(constraint, pod, node)) pods[domain] = (pods[domain] ?? 0) + by;
 }
 
 /** Matching pods over all nodes. */
 export function countForScore(wish: ScoreWish, snapshot: Snapshot): ScoreCounts {
-  const sums = wish.constraints.map(() => new Map<string, number>());
-  wish.constraints.forEach((constraint, i) => countPods(constraint, wish.pod.metadata?.namespace, snapshot, (node, by) => add(wish, sums, i, { node, by })));
+  const sums = wish.constraints.map((constraint) => domainsOf(constraint, snapshot.nodes));
+  for (const domains of sums) countPods(domains.constraint, wish.pod.metadata?.namespace, snapshot, (node, by) => add(wish, sums, domains, { node, by }));
   return sums;
 }
 
 /** Counts a pod that came or went. */
 export function countScoreDelta(wish: ScoreWish, sums: ScoreCounts, { node, pod: other, sign }: PodDelta): void {
   if (other.pod.metadata?.namespace !== wish.pod.metadata?.namespace || !node.node) return;
-  wish.constraints.forEach((constraint, i) => {
-    if (counts(constraint, other.pod)) add(wish, sums, i, { node, by: sign });
-  });
+  for (const domains of sums) if (counts(domains.constraint, other.pod)) add(wish, sums, domains, { node, by: sign });
+}
+
+/** In how many domains the nodes are. */
+function spreadOf(domains: Domains, nodes: readonly NodeInfo[], takesPart: (node: NodeInfo) => boolean): number {
+  const seen = new Uint8Array(domains.pods.length);
+  let found = 0;
+  for (let i = 0; i < nodes.length && found < seen.length; i++) {
+    const node = nodes[i] as NodeInfo;
+    const domain = domainOf(domains, node);
+    if (domain === nowhere || seen[domain] || !takesPart(node)) continue;
+    seen[domain] = 1;
+    found += 1;
+  }
+  return found;
 }
 
 /** `nodes` are those that passed the filters: a constraint weighs by how many domains they are in. */
-export function scoreFacts(constraints: readonly Constraint[], sums: ScoreCounts, nodes: readonly NodeInfo[], needsAllKeys: boolean): ScoreFacts {
-  const scored = needsAllKeys ? nodes.filter((node) => hasAllKeys(node.labels, constraints)) : nodes;
-  const weights = constraints.map(({ topologyKey }) => {
-    if (topologyKey === hostnameKey) return Math.log(scored.length + 2);
-    const domains = new Set<string>();
-    for (const { labels } of scored) if (labels[topologyKey] !== undefined) domains.add(labels[topologyKey]);
-    return Math.log(domains.size + 2);
+export function scoreFacts(sums: ScoreCounts, nodes: readonly NodeInfo[], needsAllKeys: boolean): ScoreFacts {
+  const takesPart = (node: NodeInfo): boolean => !needsAllKeys || hasAllKeys(sums, node);
+  const weights = sums.map((domains) => {
+    if (domains.constraint.topologyKey !== hostnameKey) return Math.log(spreadOf(domains, nodes, takesPart) + 2);
+    return Math.log((needsAllKeys ? nodes.filter(takesPart).length : nodes.length) + 2);
   });
-  return { constraints, counts: sums, weights, needsAllKeys };
+  return { counts: sums, weights, needsAllKeys };
 }
 
 /** Low is good: matching pods in the node's domains, weighed. */
-export function scoreOf({ constraints, counts: sums, weights, needsAllKeys }: ScoreFacts, node: NodeInfo): number {
-  if (needsAllKeys && !hasAllKeys(node.labels, constraints)) return ignored;
+export function scoreOf({ counts: sums, weights, needsAllKeys }: ScoreFacts, node: NodeInfo): number {
   let score = 0;
-  for (let i = 0; i < constraints.length; i++) {
-    const { topologyKey, maxSkew } = constraints[i] as Constraint;
-    if (node.labels[topologyKey] === undefined) continue;
-    score += (sums[i]?.get(domainOf(node, topologyKey)) ?? 0) * (weights[i] ?? 0) + maxSkew - 1;
+  for (let i = 0; i < sums.length; i++) {
+    const domains = sums[i] as Domains;
+    const domain = domainOf(domains, node);
+    if (domain !== nowhere) score += (domains.pods[domain] ?? 0) * (weights[i] ?? 0) + domains.constraint.maxSkew - 1;
+    else if (needsAllKeys) return ignored;
   }
   return Math.round(score);
 }
@@ -83,7 +121,8 @@ export function scoreOf({ constraints, counts: sums, weights, needsAllKeys }: Sc
 /** Turns the scale round: the emptiest domains get 100. */
 export function reverse(scores: Scores): void {
   let [low, high] = [Infinity, 0];
-  for (const score of scores) {
+  for (let i = 0; i < scores.length; i++) {
+    const score = scores[i] ?? 0;
     if (score === ignored) continue;
     if (score < low) low = score;
     if (score > high) high = score;

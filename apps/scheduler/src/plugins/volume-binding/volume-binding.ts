@@ -108,6 +108,17 @@ export const volumeBinding = definePlugin<VolumeBindingArgs>({
       for (const { volume } of bindings) assumed.volumes.delete(volume.metadata?.name ?? '');
       for (const claim of provisions) assumed.nodes.delete(keyOf(claim));
     };
+    const bind = async (pod: PodInfo, nodeName: string, reserved: NodeVolumes, signal: AbortSignal): Promise<Status | undefined> => {
+      try {
+        for (const { claim, volume } of reserved.bindings) await bindStatic(api, volume, claim);
+        for (const claim of reserved.provisions) await selectNode(api, claim, nodeName);
+        await whenBound(handle, { pod, nodeName, volumes: reserved, seen: new Set(), timeoutMs: bindTimeoutSeconds * 1000 }, signal);
+        forget(reserved);
+        return undefined;
+      } catch (error) {
+        return failed(new Error(`running PreBind plugin "${name}": binding volumes: ${(error as Error).message}`));
+      }
+    };
     return {
       name,
       events: volumeEvents,
@@ -145,18 +156,10 @@ export const volumeBinding = definePlugin<VolumeBindingArgs>({
         const mine = stateOf(state);
         if (mine?.reserved) forget(mine.reserved);
       },
-      async preBind(state, pod, nodeName, signal) {
+      preBind(state, pod, nodeName, signal) {
         const reserved = stateOf(state)?.reserved;
         if (!reserved || (reserved.bindings.length === 0 && reserved.provisions.length === 0)) return undefined;
-        try {
-          for (const { claim, volume } of reserved.bindings) await bindStatic(api, volume, claim);
-          for (const claim of reserved.provisions) await selectNode(api, claim, nodeName);
-          await whenBound(handle, { pod, nodeName, volumes: reserved, seen: new Set(), timeoutMs: bindTimeoutSeconds * 1000 }, signal);
-          forget(reserved);
-          return undefined;
-        } catch (error) {
-          return failed(new Error(`running PreBind plugin "${name}": binding volumes: ${(error as Error).message}`));
-        }
+        return bind(pod, nodeName, reserved, signal);
       },
     };
   },
