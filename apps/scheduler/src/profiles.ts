@@ -10,7 +10,7 @@ import type { ProfileConfiguration, SchedulerConfiguration } from './configurati
 import { type Extender, preemptByExtenders } from './extenders/extender.ts';
 import { type CycleTimer, createCycleTimer } from './framework/cycle-timer.ts';
 import { type Framework, createFramework } from './framework/framework.ts';
-import { type ClusterEvent, type EventInterest, type Plugin, type PluginDefinition, type PluginHandle, type QueuedPod, podKey } from './framework/types.ts';
+import { type ClusterEvent, type EventInterest, type Plugin, type PluginDefinition, type PluginHandle, type QueuedPod } from './framework/types.ts';
 import type { WaitingPods } from './framework/waiting-pods.ts';
 import { livePods } from './live-pods.ts';
 import { defaultPlugins, definitions } from './plugins/index.ts';
@@ -43,7 +43,7 @@ export interface Sources {
 export function createSources({ informers, tell }: Pick<ProfileDeps, 'informers' | 'tell'>): Sources {
   const pods = informers.informer(Pods, livePods);
   const current = (pod: PodInfo): Pod | undefined => {
-    const found = pods.get(podKey(pod.pod));
+    const found = pods.get(pod.key);
     return found?.metadata?.uid === pod.uid ? found : undefined;
   };
   const isPending = (pod: PodInfo): boolean => {

@@ -15,26 +15,38 @@ export interface LabelIndex {
 
 const none: PlacedPods = new Map();
 
-const entryOf = (namespace: string, key: string, value: string): string => `${namespace}/${key}=${value}`;
+/** By namespace, key and value. */
+type Entries = Map<string, Map<string, Map<string, Map<PodInfo, NodeInfo>>>>;
+
+function mapAt<K, V>(maps: Map<string, Map<K, V>>, key: string): Map<K, V> {
+  let found = maps.get(key);
+  if (!found) maps.set(key, (found = new Map()));
+  return found;
+}
 
 export function createLabelIndex(): LabelIndex {
-  const entries = new Map<string, Map<PodInfo, NodeInfo>>();
-  const entriesOf = ({ pod }: PodInfo): string[] => Object.entries(pod.metadata?.labels ?? {}).map(([key, value]) => entryOf(pod.metadata?.namespace ?? '', key, value));
+  const entries: Entries = new Map();
   return {
     add(pod, node) {
-      for (const entry of entriesOf(pod)) {
-        const known = entries.get(entry);
-        if (known) known.set(pod, node);
-        else entries.set(entry, new Map([[pod, node]]));
-      }
+      const { namespace = '', labels } = pod.pod.metadata ?? {};
+      if (!labels) return;
+      const byKey = mapAt(entries, namespace);
+      for (const key in labels) mapAt(mapAt(byKey, key), labels[key] ?? '').set(pod, node);
     },
     remove(pod) {
-      for (const entry of entriesOf(pod)) {
-        const known = entries.get(entry);
-        if (known?.delete(pod) && known.size === 0) entries.delete(entry);
+      const { namespace = '', labels } = pod.pod.metadata ?? {};
+      const byKey = entries.get(namespace);
+      for (const key in labels) {
+        const byValue = byKey?.get(key);
+        const value = labels[key] ?? '';
+        const known = byValue?.get(value);
+        if (!known?.delete(pod) || known.size > 0) continue;
+        byValue?.delete(value);
+        if (byValue?.size === 0) byKey?.delete(key);
       }
+      if (byKey?.size === 0) entries.delete(namespace);
     },
-    labelled: (namespace, key, value) => entries.get(entryOf(namespace, key, value)) ?? none,
+    labelled: (namespace, key, value) => entries.get(namespace)?.get(key)?.get(value) ?? none,
   };
 }
 

@@ -104,7 +104,7 @@ function scorersOf({ plugins, at }: FrameworkOptions): { scorers: readonly Score
 function scoreEach(plugin: Plugin, of: { state: CycleState; pod: PodInfo; nodes: readonly NodeInfo[]; known: ShapeResults | undefined; row: number }, scores: Float64Array): void {
   const { state, pod, nodes, known, row } = of;
   const one = (node: NodeInfo): number => plugin.score?.(state, pod, node) ?? 0;
-  if (known) for (let i = 0; i < scores.length; i++) scores[i] = known.score(row, nodes[i] as NodeInfo, one);
+  if (known) known.scoreAll(row, nodes, scores, one);
   else for (let i = 0; i < scores.length; i++) scores[i] = one(nodes[i] as NodeInfo);
 }
 

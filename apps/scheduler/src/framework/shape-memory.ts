@@ -1,12 +1,13 @@
 import type { NodeInfo } from '../cache/node-info.ts';
 import type { Status } from './status.ts';
+import type { Scores } from './types.ts';
 
 /** What is known of pods of one shape, node by node. */
 export interface ShapeResults {
   /** The kept verdict, or the one `judge` gives now. */
   status(node: NodeInfo, judge: (node: NodeInfo) => Status | undefined): Status | undefined;
-  /** The kept raw score of the `row`th scorer, or the one `score` gives now. */
-  score(row: number, node: NodeInfo, score: (node: NodeInfo) => number): number;
+  /** The kept raw scores of the `row`th scorer, or those that `score` gives now. */
+  scoreAll(row: number, nodes: readonly NodeInfo[], scores: Scores, score: (node: NodeInfo) => number): void;
 }
 
 /** Results by shape. Shapes seen once are only remembered by name, so that pods that are all different cost nothing. */
@@ -35,14 +36,19 @@ class Results implements ShapeResults {
     return status;
   }
 
-  score(row: number, node: NodeInfo, score: (node: NodeInfo) => number): number {
-    const { slot, generation } = node;
+  scoreAll(row: number, nodes: readonly NodeInfo[], scores: Scores, score: (node: NodeInfo) => number): void {
     const at = this.scoreAt[row] as number[];
     const kept = this.scores[row] as number[];
-    if (at[slot] === generation) return kept[slot] as number;
-    for (let i = at.length; i < slot; i++) at[i] = kept[i] = 0;
-    at[slot] = generation;
-    return (kept[slot] = score(node));
+    for (let n = 0; n < nodes.length; n++) {
+      const node = nodes[n] as NodeInfo;
+      const { slot, generation } = node;
+      if (at[slot] !== generation) {
+        for (let i = at.length; i < slot; i++) at[i] = kept[i] = 0;
+        at[slot] = generation;
+        kept[slot] = score(node);
+      }
+      scores[n] = kept[slot] as number;
+    }
   }
 }
 

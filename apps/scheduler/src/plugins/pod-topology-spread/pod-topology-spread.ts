@@ -1,7 +1,6 @@
 import { type Selector, SelectorError } from '@orrery/apimachinery';
 import type { Pod } from '@orrery/api/types';
 import { type Fold, createFold } from '../../cache/fold.ts';
-import type { NodeInfo } from '../../cache/node-info.ts';
 import { type PodInfo, groupOf } from '../../cache/pod-info.ts';
 import type { PodTopologySpreadArgs } from '../../configuration/types.ts';
 import { type Status, failed, skip } from '../../framework/status.ts';
@@ -10,7 +9,7 @@ import { type Constraint, type WhenUnsatisfiable, constraintsOf } from './constr
 import { type DefaultConstraints, defaultConstraints } from './default-constraints.ts';
 import { type DomainCounts, type Spread, countDelta, countDomains, judge, spreadsOf } from './filtering.ts';
 import { nodeHelps, podHelps } from './hints.ts';
-import { type ScoreCounts, type ScoreFacts, countForScore, countScoreDelta, reverse, scoreFacts, scoreOf } from './scoring.ts';
+import { type ScoreCounts, type ScoreFacts, countForScore, countScoreDelta, reverse, scoreAll, scoreFacts } from './scoring.ts';
 
 const name = 'PodTopologySpread';
 const scoreKey = `${name}/score`;
@@ -87,11 +86,12 @@ export const podTopologySpread = definePlugin<Partial<PodTopologySpreadArgs>>({
         state.set(scoreKey, scoreFacts(sums, nodes, needsAllKeys));
         return undefined;
       },
-      score: (state, _pod, node) => scoreOf(state.get(scoreKey) as ScoreFacts, node),
-      scoreAll(state, _pod, nodes, scores) {
-        const facts = state.get(scoreKey) as ScoreFacts;
-        for (let i = 0; i < nodes.length; i++) scores[i] = scoreOf(facts, nodes[i] as NodeInfo);
+      score(state, _pod, node) {
+        const scores = [0];
+        scoreAll(state.get(scoreKey) as ScoreFacts, [node], scores);
+        return scores[0] ?? 0;
       },
+      scoreAll: (state, _pod, nodes, scores) => scoreAll(state.get(scoreKey) as ScoreFacts, nodes, scores),
       normalize: (_state, _pod, scores) => reverse(scores),
     };
   },

@@ -106,16 +106,20 @@ export function scoreFacts(sums: ScoreCounts, nodes: readonly NodeInfo[], needsA
   return { counts: sums, weights, needsAllKeys };
 }
 
-/** Low is good: matching pods in the node's domains, weighed. */
-export function scoreOf({ counts: sums, weights, needsAllKeys }: ScoreFacts, node: NodeInfo): number {
-  let score = 0;
+/** Low is good: matching pods in the nodes' domains, weighed. */
+export function scoreAll({ counts: sums, weights, needsAllKeys }: ScoreFacts, nodes: readonly NodeInfo[], scores: Scores): void {
+  for (let n = 0; n < nodes.length; n++) scores[n] = 0;
   for (let i = 0; i < sums.length; i++) {
-    const domains = sums[i] as Domains;
-    const domain = domainOf(domains, node);
-    if (domain !== nowhere) score += (domains.pods[domain] ?? 0) * (weights[i] ?? 0) + domains.constraint.maxSkew - 1;
-    else if (needsAllKeys) return ignored;
+    const { at, pods, constraint } = sums[i] as Domains;
+    const weight = weights[i] ?? 0;
+    const more = constraint.maxSkew - 1;
+    for (let n = 0; n < nodes.length; n++) {
+      const domain = at[(nodes[n] as NodeInfo).slot] ?? nowhere;
+      if (domain === nowhere) scores[n] = needsAllKeys ? Number.NaN : (scores[n] ?? 0);
+      else scores[n] = (scores[n] ?? 0) + (pods[domain] ?? 0) * weight + more;
+    }
   }
-  return Math.round(score);
+  for (let n = 0; n < nodes.length; n++) scores[n] = Number.isNaN(scores[n]) ? ignored : Math.round(scores[n] ?? 0);
 }
 
 /** Turns the scale round: the emptiest domains get 100. */
