@@ -11,20 +11,24 @@ export function isSidecar(container: Container): boolean {
   return container.restartPolicy === 'Always';
 }
 
+/** Shared by all pods that have none of a kind. */
+const none: readonly never[] = [];
+
 export function initContainers(pod: Pod): readonly Container[] {
-  return pod.spec?.initContainers ?? [];
+  return pod.spec?.initContainers ?? none;
 }
 
 export function sidecars(pod: Pod): readonly Container[] {
-  return initContainers(pod).filter(isSidecar);
+  const init = initContainers(pod);
+  return init.length ? init.filter(isSidecar) : init;
 }
 
 export function mainContainers(pod: Pod): readonly Container[] {
-  return pod.spec?.containers ?? [];
+  return pod.spec?.containers ?? none;
 }
 
 export function ephemeralContainers(pod: Pod): readonly EphemeralContainer[] {
-  return pod.spec?.ephemeralContainers ?? [];
+  return pod.spec?.ephemeralContainers ?? none;
 }
 
 export interface ContainerPlace {

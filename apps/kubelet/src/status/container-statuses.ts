@@ -1,4 +1,4 @@
-import type { Container, ContainerState, ContainerStateTerminated, ContainerStatus, Pod, ResourceRequirements } from '@orrery/api/types';
+import type { Container, ContainerState, ContainerStateTerminated, ContainerStatus, Pod, ResourceRequirements, VolumeMount, VolumeMountStatus } from '@orrery/api/types';
 import { rfc3339 } from '@orrery/runtime';
 import { type PodRuntime, type RuntimeContainer, latestContainer, previousContainer, restartingAll, wasReset } from '../runtime/pod-runtime.ts';
 import { ephemeralContainers, initContainers, mainContainers, shouldRestart, shouldRetryInit } from '../pods/pod-spec.ts';
@@ -17,12 +17,6 @@ export interface StatusContext {
   ready(containerId: string): boolean;
 }
 
-const timeOf = (ms: number): string | undefined => (ms > 0 ? rfc3339(ms) : undefined);
-
-function defined<T extends object>(object: T): T {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined && value !== '')) as T;
-}
-
 function containerId(context: StatusContext, instance: RuntimeContainer): string {
   return `${context.runtimeName}://${instance.id}`;
 }
@@ -32,36 +26,38 @@ function terminatedReason(instance: RuntimeContainer): string {
 }
 
 function terminatedState(context: StatusContext, instance: RuntimeContainer): ContainerStateTerminated {
-  return {
-    exitCode: instance.exitCode,
-    reason: terminatedReason(instance),
-    ...defined({
-      message: instance.message,
-      startedAt: timeOf(instance.startedMs),
-      finishedAt: timeOf(instance.finishedMs),
-      containerID: containerId(context, instance),
-    }),
-  };
+  const state: ContainerStateTerminated = { exitCode: instance.exitCode, reason: terminatedReason(instance) };
+  if (instance.message) state.message = instance.message;
+  if (instance.startedMs > 0) state.startedAt = rfc3339(instance.startedMs);
+  if (instance.finishedMs > 0) state.finishedAt = rfc3339(instance.finishedMs);
+  state.containerID = containerId(context, instance);
+  return state;
 }
 
-function mountStatuses(container: Container): Pick<ContainerStatus, 'volumeMounts'> {
-  if (!container.volumeMounts?.length) return {};
-  return {
-    volumeMounts: container.volumeMounts.map(({ name, mountPath, readOnly }) => ({ name, mountPath, ...(readOnly ? { readOnly, recursiveReadOnly: 'Disabled' } : {}) })),
-  };
+function mountStatus({ name, mountPath, readOnly }: VolumeMount): VolumeMountStatus {
+  return readOnly ? { name, mountPath, readOnly, recursiveReadOnly: 'Disabled' } : { name, mountPath };
 }
 
-function resourceStatus(container: Container, inForce: ResourceRequirements = container.resources ?? {}): Pick<ContainerStatus, 'allocatedResources' | 'resources'> {
+/** Every status ends with the container's mounts. */
+function withMounts(status: ContainerStatus, { volumeMounts }: Container): ContainerStatus {
+  if (volumeMounts?.length) status.volumeMounts = volumeMounts.map(mountStatus);
+  return status;
+}
+
+function addResources(status: ContainerStatus, container: Container, inForce: ResourceRequirements = container.resources ?? {}): void {
   const { requests, limits } = inForce;
   const allocated = container.resources?.requests;
+  if (allocated) status.allocatedResources = allocated;
   // Even of nothing: that resources are told shows that this node can resize.
-  return { ...(allocated ? { allocatedResources: allocated } : {}), resources: { ...(limits ? { limits } : {}), ...(requests ? { requests } : {}) } };
+  status.resources = {};
+  if (limits) status.resources.limits = limits;
+  if (requests) status.resources.requests = requests;
 }
 
 /** State and last state from the newest two instances and the reason to wait, if any. */
 function states(context: StatusContext, newest: RuntimeContainer, { previous, returns }: { previous: RuntimeContainer | undefined; returns: boolean }): { state: ContainerState; lastState: ContainerState } {
   const before = previous?.state === 'exited' ? { terminated: terminatedState(context, previous) } : {};
-  if (newest.state === 'running') return { state: { running: defined({ startedAt: timeOf(newest.startedMs) }) }, lastState: before };
+  if (newest.state === 'running') return { state: { running: newest.startedMs > 0 ? { startedAt: rfc3339(newest.startedMs) } : {} }, lastState: before };
   const waiting = context.waiting(newest.name);
   if (newest.state !== 'exited') return { state: { waiting: waiting ?? { reason: 'ContainerCreating' } }, lastState: before };
   if (waiting && returns) return { state: { waiting }, lastState: { terminated: terminatedState(context, newest) } };
@@ -69,64 +65,67 @@ function states(context: StatusContext, newest: RuntimeContainer, { previous, re
 }
 
 interface StatusInput {
+  readonly pod: Pod;
   readonly container: Container;
   readonly runtime: PodRuntime;
   readonly context: StatusContext;
   /** Reason while nothing is known of the container. */
   readonly waitingReason: string;
   readonly kind: 'init' | 'sidecar' | 'main' | 'ephemeral';
-  /** Whether a container that ended so is started again. */
-  returns(exitCode: number): boolean;
 }
 
 function statusOf(input: StatusInput): ContainerStatus {
   const { container, runtime, context, waitingReason, kind } = input;
   const newest = latestContainer(runtime, container.name);
   const name = container.name;
-  const started = (value: boolean): Pick<ContainerStatus, 'started'> => (kind === 'ephemeral' ? {} : { started: value });
   if (!newest) {
     const waiting = context.waiting(name) ?? { reason: waitingReason };
-    return { name, state: { waiting }, lastState: {}, ready: false, restartCount: 0, image: container.image ?? '', imageID: '', ...started(false), ...mountStatuses(container) };
+    const status: ContainerStatus = { name, state: { waiting }, lastState: {}, ready: false, restartCount: 0, image: container.image ?? '', imageID: '' };
+    if (kind !== 'ephemeral') status.started = false;
+    return withMounts(status, container);
   }
   if (wasReset(newest) && kind !== 'ephemeral') {
     const lastState = { terminated: { exitCode: newest.exitCode, ...restartingAll } };
-    return { name, state: { waiting: { ...(context.waiting(name) ?? restartingAll) } }, lastState, ready: false, restartCount: newest.restartCount + 1, image: container.image ?? '', imageID: '', ...started(false), ...mountStatuses(container) };
+    return withMounts({ name, state: { waiting: { ...(context.waiting(name) ?? restartingAll) } }, lastState, ready: false, restartCount: newest.restartCount + 1, image: container.image ?? '', imageID: '', started: false }, container);
   }
   const running = newest.state === 'running';
   const isStarted = running && context.started(newest.id);
   const succeeded = newest.state === 'exited' && newest.exitCode === 0;
   const ready = kind === 'init' ? succeeded : isStarted && context.ready(newest.id);
-  return {
+  const { state, lastState } = states(context, newest, { previous: previousContainer(runtime, name), returns: returnsAfter(input, newest.exitCode) });
+  const status: ContainerStatus = {
     name,
-    ...states(context, newest, { previous: previousContainer(runtime, name), returns: input.returns(newest.exitCode) }),
+    state,
+    lastState,
     ready: kind === 'ephemeral' ? false : ready,
     restartCount: newest.restartCount,
     image: newest.image,
     imageID: newest.imageId,
     containerID: containerId(context, newest),
-    ...started(kind === 'init' ? running : isStarted),
-    ...(running ? resourceStatus(container, context.resources?.(newest.id)) : {}),
-    ...mountStatuses(container),
-    ...(newest.user ? { user: { linux: newest.user } } : {}),
   };
+  if (kind !== 'ephemeral') status.started = kind === 'init' ? running : isStarted;
+  if (running) addResources(status, container, context.resources?.(newest.id));
+  withMounts(status, container);
+  if (newest.user) status.user = { linux: newest.user };
+  return status;
 }
 
-function returnsAfter(pod: Pod, { container, kind, exitCode }: { container: Container; kind: StatusInput['kind']; exitCode: number }): boolean {
+/** Whether a container that ended so is started again. */
+function returnsAfter({ pod, container, kind }: StatusInput, exitCode: number): boolean {
   if (kind === 'ephemeral') return false;
   return kind === 'init' ? exitCode !== 0 && shouldRetryInit(pod, container, exitCode) : shouldRestart(pod, container, exitCode);
 }
 
 export interface ContainerStatuses {
-  readonly init: readonly ContainerStatus[];
-  readonly main: readonly ContainerStatus[];
-  readonly ephemeral: readonly ContainerStatus[];
+  readonly init: ContainerStatus[];
+  readonly main: ContainerStatus[];
+  readonly ephemeral: ContainerStatus[];
 }
 
 /** The statuses of all containers of a pod, in the order of the spec. */
 export function containerStatuses(pod: Pod, runtime: PodRuntime, context: StatusContext): ContainerStatuses {
   const hasInit = initContainers(pod).length > 0;
-  const of = (kind: StatusInput['kind'], container: Container, waitingReason: string): ContainerStatus =>
-    statusOf({ container, runtime, context, waitingReason, kind, returns: (exitCode) => returnsAfter(pod, { container, kind, exitCode }) });
+  const of = (kind: StatusInput['kind'], container: Container, waitingReason: string): ContainerStatus => statusOf({ pod, container, runtime, context, waitingReason, kind });
   return {
     init: initContainers(pod).map((c) => of(c.restartPolicy === 'Always' ? 'sidecar' : 'init', c, 'PodInitializing')),
     main: mainContainers(pod).map((c) => of('main', c, hasInit ? 'PodInitializing' : 'ContainerCreating')),

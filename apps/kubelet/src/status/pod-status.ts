@@ -30,11 +30,12 @@ function finalPhase(pod: Pod, computed: string): string {
 }
 
 /** Of a pod that has resources as a whole. */
-function wholeResources(whole: NonNullable<ConditionInput['resize']>['whole']): Pick<PodStatus, 'allocatedResources' | 'resources'> {
-  if (!whole) return {};
+function wholeResources(whole: NonNullable<NonNullable<ConditionInput['resize']>['whole']>): Pick<PodStatus, 'allocatedResources' | 'resources'> {
   const { requests, limits } = whole.inForce;
   return { ...(whole.allocated.requests ? { allocatedResources: whole.allocated.requests } : {}), resources: { ...(requests ? { requests } : {}), ...(limits ? { limits } : {}) } };
 }
+
+const toIp = (ip: string): { ip: string } => ({ ip });
 
 /** The status of a pod as the kubelet reports it; pure. */
 export function podStatus(input: PodStatusInput): PodStatus {
@@ -47,21 +48,26 @@ export function podStatus(input: PodStatusInput): PodStatus {
   const ips = isHostNetwork(pod) ? hostIps : sandbox?.ips.length ? sandbox.ips : (pod.status?.podIPs ?? []).flatMap(({ ip }) => ip ?? []);
   const [ip] = ips;
   const generation = pod.metadata?.generation;
-  return {
-    phase,
-    conditions: podConditions(pod, { ...statuses, phase, sandboxReady, now: rfc3339(input.nowMs), ...(input.resize ? { resize: input.resize } : {}), disruption: input.disruption }),
-    ...(input.verdict ?? {}),
-    hostIP: hostIps[0] ?? '',
-    hostIPs: hostIps.map((address) => ({ ip: address })),
-    ...(ip && (sandboxReady || pod.status?.podIP) ? { podIP: ip, podIPs: ips.map((address) => ({ ip: address })) } : {}),
-    startTime: pod.status?.startTime ?? rfc3339(input.startMs),
-    ...(statuses.init.length ? { initContainerStatuses: [...statuses.init] } : {}),
-    containerStatuses: [...statuses.main],
-    ...(statuses.ephemeral.length ? { ephemeralContainerStatuses: [...statuses.ephemeral] } : {}),
-    qosClass: qosClass(pod),
-    ...wholeResources(input.resize?.whole),
-    ...(generation === undefined ? {} : { observedGeneration: generation }),
-  };
+  const conditions = podConditions(pod, { init: statuses.init, main: statuses.main, phase, sandboxReady, now: rfc3339(input.nowMs), resize: input.resize, disruption: input.disruption });
+  const status: PodStatus = { phase, conditions };
+  if (input.verdict) {
+    status.reason = input.verdict.reason;
+    status.message = input.verdict.message;
+  }
+  status.hostIP = hostIps[0] ?? '';
+  status.hostIPs = hostIps.map(toIp);
+  if (ip && (sandboxReady || pod.status?.podIP)) {
+    status.podIP = ip;
+    status.podIPs = ips.map(toIp);
+  }
+  status.startTime = pod.status?.startTime ?? rfc3339(input.startMs);
+  if (statuses.init.length) status.initContainerStatuses = statuses.init;
+  status.containerStatuses = statuses.main;
+  if (statuses.ephemeral.length) status.ephemeralContainerStatuses = statuses.ephemeral;
+  status.qosClass = qosClass(pod);
+  if (input.resize?.whole) Object.assign(status, wholeResources(input.resize.whole));
+  if (generation !== undefined) status.observedGeneration = generation;
+  return status;
 }
 
 /** The API server's status of a pod, with what was reported since laid over it. */

@@ -14,7 +14,7 @@ interface Entry {
   /** The pod of the API server that holds it. */
   sentTo: string;
   /** Revision of our last write; older states of the pod tell nothing new. */
-  sentVersion: bigint;
+  sentVersion: string | undefined;
   inFlight: boolean;
   /** A better status is likely soon: this one may wait until then, by the monotonic clock. */
   lazyUntilMs: number | undefined;
@@ -26,43 +26,58 @@ interface Entry {
 type Patch = Record<string, unknown>;
 
 /** Lists of `{ip}` merge by ip, so addresses that went away have to be named. */
-function ipsPatch(sent: readonly { ip?: string }[], wanted: readonly { ip?: string }[]): unknown[] {
-  const gone = sent.filter(({ ip }) => !wanted.some((other) => other.ip === ip));
-  return [...wanted, ...gone.map(({ ip }) => ({ $patch: 'delete', ip }))];
+function ipsPatch(sent: readonly { ip?: string }[] | undefined, wanted: readonly { ip?: string }[]): unknown[] {
+  const patch: unknown[] = [...wanted];
+  for (const { ip } of sent ?? none) if (!wanted.some((other) => other.ip === ip)) patch.push({ $patch: 'delete', ip });
+  return patch;
 }
 
-function changedConditions(sent: readonly PodCondition[], wanted: readonly PodCondition[]): PodCondition[] {
-  return wanted.filter((condition) => !deepEqual(condition, sent.find((other) => other.type === condition.type)));
+/** A condition that also clears fields of the old one that it no longer has. */
+function conditionPatch(old: PodCondition | undefined, condition: PodCondition): PodCondition | Patch {
+  const noReason = old?.reason && condition.reason === undefined;
+  const noMessage = old?.message && condition.message === undefined;
+  return noReason || noMessage ? { ...condition, ...(noReason ? { reason: null } : {}), ...(noMessage ? { message: null } : {}) } : condition;
 }
 
-/** A condition patch that also clears fields the new condition no longer has. */
-function conditionPatch(sent: readonly PodCondition[], condition: PodCondition): Patch {
-  const old = sent.find((other) => other.type === condition.type);
-  const cleared = (['reason', 'message'] as const).filter((key) => old?.[key] && condition[key] === undefined);
-  return { ...condition, ...Object.fromEntries(cleared.map((key) => [key, null])) };
+/** Conditions that changed, and those that are gone. */
+function conditionsPatch(sent: readonly PodCondition[], wanted: readonly PodCondition[]): unknown[] {
+  const patch: unknown[] = [];
+  for (const condition of wanted) {
+    const old = sent.find(({ type }) => type === condition.type);
+    if (!deepEqual(condition, old)) patch.push(conditionPatch(old, condition));
+  }
+  for (const { type } of sent) if (!wanted.some((other) => other.type === type)) patch.push({ $patch: 'delete', type });
+  return patch;
 }
 
 const fields = ['phase', 'reason', 'message', 'hostIP', 'hostIPs', 'podIP', 'startTime', 'initContainerStatuses', 'containerStatuses', 'ephemeralContainerStatuses', 'qosClass', 'observedGeneration'] as const;
+const replaced = ['allocatedResources', 'resources'] as const;
+const none: readonly never[] = [];
 
 /** The strategic merge patch that turns what was sent into what is wanted; undefined when there is nothing to do. */
 export function statusPatch(sent: PodStatus, wanted: PodStatus): Patch | undefined {
   const patch: Patch = {};
+  let isChanged = false;
+  const put = (field: string, value: unknown): void => {
+    patch[field] = value;
+    isChanged = true;
+  };
   for (const field of fields) {
-    if (deepEqual(sent[field], wanted[field])) continue;
-    if (wanted[field] !== undefined) patch[field] = wanted[field];
-    else if (field === 'reason' || field === 'message') patch[field] = null;
+    const value = wanted[field];
+    if (deepEqual(sent[field], value)) continue;
+    if (value !== undefined) put(field, value);
+    else if (field === 'reason' || field === 'message') put(field, null);
   }
   // Amounts that are no longer told must go.
-  for (const field of ['allocatedResources', 'resources'] as const) if (wanted[field] && !deepEqual(sent[field], wanted[field])) patch[field] = { ...wanted[field], $patch: 'replace' };
-  if (wanted.podIPs && !deepEqual(sent.podIPs, wanted.podIPs)) patch['podIPs'] = ipsPatch(sent.podIPs ?? [], wanted.podIPs);
-  if (wanted.hostIPs && patch['hostIPs']) patch['hostIPs'] = ipsPatch(sent.hostIPs ?? [], wanted.hostIPs);
-  const conditions = changedConditions(sent.conditions ?? [], wanted.conditions ?? []);
-  const gone = (sent.conditions ?? []).filter(({ type }) => !wanted.conditions?.some((other) => other.type === type));
-  if (conditions.length || gone.length) {
-    patch['conditions'] = [...conditions.map((condition) => conditionPatch(sent.conditions ?? [], condition)), ...gone.map(({ type }) => ({ $patch: 'delete', type }))];
-    patch['$setElementOrder/conditions'] = (wanted.conditions ?? []).map(({ type }) => ({ type }));
+  for (const field of replaced) if (wanted[field] && !deepEqual(sent[field], wanted[field])) put(field, { ...wanted[field], $patch: 'replace' });
+  if (wanted.podIPs && !deepEqual(sent.podIPs, wanted.podIPs)) put('podIPs', ipsPatch(sent.podIPs, wanted.podIPs));
+  if (wanted.hostIPs && patch['hostIPs']) put('hostIPs', ipsPatch(sent.hostIPs, wanted.hostIPs));
+  const conditions = conditionsPatch(sent.conditions ?? none, wanted.conditions ?? none);
+  if (conditions.length) {
+    put('conditions', conditions);
+    put('$setElementOrder/conditions', (wanted.conditions ?? none).map(({ type }) => ({ type })));
   }
-  return Object.keys(patch).length ? patch : undefined;
+  return isChanged ? patch : undefined;
 }
 
 /** Keeps what the kubelet reported; what others own stays theirs. */
@@ -72,14 +87,15 @@ function ours(status: PodStatus): PodStatus {
 
 /** A status made of the values of another where they are the same: those are kept in any case. */
 function sharedWith(kept: PodStatus, wanted: PodStatus): PodStatus {
-  return Object.fromEntries(Object.entries(wanted).map(([field, value]) => {
+  const shared: Record<string, unknown> = { ...wanted };
+  for (const field in shared) {
     const other: unknown = kept[field as keyof PodStatus];
-    return [field, deepEqual(other, value) ? other : value];
-  }));
+    if (deepEqual(other, shared[field])) shared[field] = other;
+  }
+  return shared;
 }
 
-function versionOf(pod: Pod): bigint {
-  const version = pod.metadata?.resourceVersion ?? '';
+function versionOf(version = ''): bigint {
   return /^\d+$/.test(version) ? BigInt(version) : 0n;
 }
 
@@ -108,7 +124,7 @@ export class StatusManager {
     const uid = uidOf(pod);
     let entry = this.entries.get(uid);
     if (!entry) {
-      entry = { pod, wanted: status, sent: ours(pod.status ?? {}), sentTo: uid, sentVersion: 0n, inFlight: false, lazyUntilMs: undefined, retry: undefined, failures: 0, waiters: [] };
+      entry = { pod, wanted: status, sent: ours(pod.status ?? {}), sentTo: uid, sentVersion: undefined, inFlight: false, lazyUntilMs: undefined, retry: undefined, failures: 0, waiters: [] };
       this.entries.set(uid, entry);
     }
     entry.pod = pod;
@@ -121,7 +137,7 @@ export class StatusManager {
   /** The API server shows the pod: what somebody else has done to our part of its status is undone. */
   observe(pod: Pod): void {
     const entry = this.entries.get(uidOf(pod));
-    if (!entry || entry.inFlight || versionOf(pod) <= entry.sentVersion) return;
+    if (!entry || entry.inFlight || pod.metadata?.resourceVersion === entry.sentVersion || versionOf(pod.metadata?.resourceVersion) <= versionOf(entry.sentVersion)) return;
     const { phase, conditions = [] } = pod.status ?? {};
     const changed = (sent: PodCondition): boolean => conditions.find(({ type }) => type === sent.type)?.status !== sent.status;
     if (phase === entry.sent.phase && !(entry.sent.conditions ?? []).some(changed)) return;
@@ -186,11 +202,11 @@ export class StatusManager {
       entry.sentTo = uidOf(target);
       entry.sent = ours(target.status ?? {});
     }
-    const status = statusPatch(entry.sent, entry.wanted);
+    const status = entry.sent === entry.wanted ? undefined : statusPatch(entry.sent, entry.wanted);
     if (!status) {
       // Alike as far as it is told: one copy is enough.
-      entry.sent = entry.wanted = sharedWith(entry.sent, entry.wanted);
-      for (const wake of entry.waiters.splice(0)) wake();
+      if (entry.sent !== entry.wanted) entry.sent = entry.wanted = sharedWith(entry.sent, entry.wanted);
+      if (entry.waiters.length) for (const wake of entry.waiters.splice(0)) wake();
       return;
     }
     entry.inFlight = true;
@@ -206,7 +222,7 @@ export class StatusManager {
       const answer = await this.api.patch(Pods, { namespace: namespaceOf(target), name: nameOf(target) }, patch, { subresource: 'status', type: 'application/strategic-merge-patch+json' });
       entry.sent = sharedWith(answer.status ?? {}, wanted);
       if (entry.wanted === wanted) entry.wanted = entry.sent;
-      entry.sentVersion = versionOf(answer);
+      entry.sentVersion = answer.metadata?.resourceVersion;
       entry.failures = 0;
     } catch (error) {
       this.failed(entry, { error, isOwn: target === entry.pod });
