@@ -1,6 +1,7 @@
 /**
  * A queue with one reader: `push` from anywhere, read with `for await`. Gives a stream of requests or responses to
- * code that is driven by events. Unbounded: the producer watches `size` where the reader may be slow.
+ * code that is driven by events. Unbounded: the producer watches `size` where the reader may be slow. `left` is called
+ * once, when the reader has had all there is to read, or stops.
  */
 export class AsyncQueue<T> implements AsyncIterable<T> {
   private items: T[] = [];
@@ -8,6 +9,11 @@ export class AsyncQueue<T> implements AsyncIterable<T> {
   private wake: (() => void) | undefined;
   private ended = false;
   private failure: unknown;
+  private left: (() => void) | undefined;
+
+  constructor(left?: () => void) {
+    this.left = left;
+  }
 
   push(item: T): void {
     if (this.ended) return;
@@ -27,21 +33,41 @@ export class AsyncQueue<T> implements AsyncIterable<T> {
     return this.items.length - this.head;
   }
 
-  async *[Symbol.asyncIterator](): AsyncIterator<T> {
-    try {
-      for (;;) {
-        while (this.head < this.items.length) yield this.items[this.head++] as T;
-        this.items = [];
-        this.head = 0;
-        if (this.ended) break;
-        await new Promise<void>((resolve) => (this.wake = resolve));
-      }
-      if (this.failure !== undefined) throw this.failure;
-    } finally {
-      this.ended = true;
-      this.items = [];
-      this.head = 0;
+  [Symbol.asyncIterator](): AsyncIterator<T> {
+    return {
+      next: () => this.next(),
+      return: async () => {
+        this.finish();
+        this.notify();
+        return { done: true, value: undefined };
+      },
+    };
+  }
+
+  private next(): Promise<IteratorResult<T>> {
+    if (this.head < this.items.length) {
+      const value = this.items[this.head++] as T;
+      if (this.head === this.items.length) this.clear();
+      return Promise.resolve({ done: false, value });
     }
+    if (!this.ended) return new Promise((resolve) => (this.wake = () => resolve(this.next())));
+    const { failure } = this;
+    this.finish();
+    return failure === undefined ? Promise.resolve({ done: true, value: undefined }) : Promise.reject(failure as Error);
+  }
+
+  private clear(): void {
+    this.items = [];
+    this.head = 0;
+  }
+
+  private finish(): void {
+    const { left } = this;
+    this.ended = true;
+    this.failure = undefined;
+    this.left = undefined;
+    this.clear();
+    left?.();
   }
 
   private notify(): void {

@@ -2,13 +2,15 @@ import { Code, RpcError, toRpcError } from './rpc-error.ts';
 import type { CallContext, CallOptions, Channel, MethodDefinition, Peer, ServedService, ServiceDefinition } from './service.ts';
 
 const localPeer: Peer = { address: 'in-memory' };
+const noMetadata: CallContext['metadata'] = Object.freeze({});
 
+/** Of a stream: it aborts with the caller's signal, and when the caller reads no further. */
 function contextOf(options: CallOptions, peer: Peer): { context: CallContext; abort: (reason: Error) => void } {
   const controller = new AbortController();
   const forward = (): void => controller.abort(options.signal?.reason);
   if (options.signal?.aborted) forward();
   else options.signal?.addEventListener('abort', forward, { once: true });
-  return { context: { signal: controller.signal, metadata: options.metadata ?? {}, peer }, abort: (reason) => controller.abort(reason) };
+  return { context: { signal: controller.signal, metadata: options.metadata ?? noMetadata, peer }, abort: (reason) => controller.abort(reason) };
 }
 
 /** Of a call that nobody can abort: the signal is only made for a handler that asks for it. */
@@ -18,7 +20,7 @@ class PlainContext implements CallContext {
   private made: AbortSignal | undefined;
 
   constructor(options: CallOptions, peer: Peer) {
-    this.metadata = options.metadata ?? {};
+    this.metadata = options.metadata ?? noMetadata;
     this.peer = peer;
   }
 
@@ -45,30 +47,77 @@ function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   });
 }
 
-async function* stream(source: AsyncIterable<unknown>, call: ReturnType<typeof contextOf>): AsyncIterable<unknown> {
-  const iterator = source[Symbol.asyncIterator]();
-  try {
-    for (;;) {
-      const next = await untilAborted(iterator.next(), call.context.signal);
-      if (next.done) return;
-      yield next.value;
-    }
-  } catch (error) {
-    throw toRpcError(error);
-  } finally {
-    call.abort(cancelled());
-    iterator.return?.(undefined)?.catch(() => undefined);
+/** The answers of a stream, which the caller's signal ends whatever the handler does. For one reader, as `for await` is. */
+class Answers implements AsyncIterableIterator<unknown> {
+  private readonly source: AsyncIterator<unknown>;
+  private readonly call: ReturnType<typeof contextOf>;
+  private readonly onAbort = (): void => this.refuse?.(this.over(cancelled()));
+  /** Ends the wait for the next answer. */
+  private refuse: ((error: RpcError) => void) | undefined;
+  private done = false;
+
+  constructor(source: AsyncIterable<unknown>, call: ReturnType<typeof contextOf>) {
+    this.source = source[Symbol.asyncIterator]();
+    this.call = call;
+    call.context.signal.addEventListener('abort', this.onAbort, { once: true });
+  }
+
+  next(): Promise<IteratorResult<unknown>> {
+    if (this.done) return Promise.resolve({ done: true, value: undefined });
+    if (this.call.context.signal.aborted) return Promise.reject(this.over(cancelled()));
+    return new Promise((resolve, reject) => {
+      this.refuse = reject;
+      this.source.next().then(
+        (result) => {
+          this.refuse = undefined;
+          if (result.done) this.end();
+          resolve(result);
+        },
+        (error: unknown) => reject(this.over(toRpcError(error))),
+      );
+    });
+  }
+
+  return(): Promise<IteratorResult<unknown>> {
+    this.end();
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<unknown> {
+    return this;
+  }
+
+  private over(error: RpcError): RpcError {
+    this.end();
+    return error;
+  }
+
+  private end(): void {
+    if (this.done) return;
+    this.done = true;
+    this.call.context.signal.removeEventListener('abort', this.onAbort);
+    this.call.abort(cancelled());
+    this.source.return?.(undefined)?.catch(() => undefined);
   }
 }
 
 type Handler = (input: unknown, context: CallContext) => unknown;
 
-async function plainCall(handler: Handler, input: unknown, context: CallContext): Promise<unknown> {
+function rethrow(error: unknown): never {
+  throw toRpcError(error);
+}
+
+function plainCall(handler: Handler, input: unknown, context: CallContext): Promise<unknown> {
   try {
-    return await handler(input, context);
+    return Promise.resolve(handler(input, context)).catch(rethrow);
   } catch (error) {
-    throw toRpcError(error);
+    return Promise.reject(toRpcError(error));
   }
+}
+
+function failed(method: MethodDefinition, error: RpcError): unknown {
+  if (!method.responseStream) return Promise.reject(error);
+  return new Answers({ [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(error) }) }, contextOf({}, localPeer));
 }
 
 /**
@@ -88,17 +137,15 @@ export function inMemoryChannel(services: readonly ServedService[], peer: Peer =
   return {
     call(definition, method: MethodDefinition, input, options) {
       const handler = handlers.get(method) ?? find(definition, method);
-      const fail = (error: RpcError): unknown => {
-        if (!method.responseStream) return Promise.reject(error);
-        return stream({ [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(error) }) }, contextOf({}, peer));
-      };
-      if (closed) return fail(new RpcError(Code.UNAVAILABLE, 'channel closed'));
-      if (!handler) return fail(new RpcError(Code.UNIMPLEMENTED, `unknown method ${method.name} for service ${definition.fullName}`));
-      if (!options.signal && !method.responseStream) return plainCall(handler, input, new PlainContext(options, peer));
-      const call = contextOf(options, peer);
-      if (method.responseStream) return stream(handler(input, call.context) as AsyncIterable<unknown>, call);
-      const result = new Promise((resolve) => resolve(handler(input, call.context)));
-      return untilAborted(result, call.context.signal).catch((error: unknown) => Promise.reject(toRpcError(error)));
+      if (closed) return failed(method, new RpcError(Code.UNAVAILABLE, 'channel closed'));
+      if (!handler) return failed(method, new RpcError(Code.UNIMPLEMENTED, `unknown method ${method.name} for service ${definition.fullName}`));
+      if (method.responseStream) {
+        const call = contextOf(options, peer);
+        return new Answers(handler(input, call.context) as AsyncIterable<unknown>, call);
+      }
+      const { signal } = options;
+      if (!signal) return plainCall(handler, input, new PlainContext(options, peer));
+      return untilAborted(plainCall(handler, input, { signal, metadata: options.metadata ?? noMetadata, peer }), signal);
     },
     close() {
       closed = true;

@@ -91,11 +91,13 @@ export interface Channel {
   connected?(timeoutMs: number): Promise<void>;
 }
 
+const noOptions: CallOptions = Object.freeze({});
+
 /** The typed client of `definition` over `channel`. */
 export function createClient<S extends ServiceDefinition>(definition: S, channel: Channel): Client<S> {
   const methods = Object.entries(definition.methods).map(([key, method]) => [
     key,
-    (input: unknown, options: CallOptions = {}) => channel.call(definition, method, input, options),
+    (input: unknown, options: CallOptions = noOptions) => channel.call(definition, method, input, options),
   ]);
   return Object.fromEntries(methods) as Client<S>;
 }

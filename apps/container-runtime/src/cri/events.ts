@@ -13,17 +13,15 @@ export class EventBus {
     for (const queue of this.queues) queue.push(event);
   }
 
-  async *subscribe(signal: AbortSignal): AsyncGenerator<ContainerEventResponse> {
-    const queue = new AsyncQueue<ContainerEventResponse>();
-    this.queues.add(queue);
+  subscribe(signal: AbortSignal): AsyncIterable<ContainerEventResponse> {
     const end = (): void => queue.end();
-    signal.addEventListener('abort', end, { once: true });
-    try {
-      yield* queue;
-    } finally {
+    const queue: AsyncQueue<ContainerEventResponse> = new AsyncQueue(() => {
       signal.removeEventListener('abort', end);
       this.queues.delete(queue);
-    }
+    });
+    this.queues.add(queue);
+    signal.addEventListener('abort', end, { once: true });
+    return queue;
   }
 
   close(): void {
