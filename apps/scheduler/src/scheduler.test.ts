@@ -50,11 +50,11 @@ describe('scheduler', () => {
   });
 
   const refusals: [string, Node, Pod, string][] = [
-    ['cpu of the node', node('n', { cpu: '500m' }), pod('p'), '0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.'],
-    ['pods', node('n', { pods: '0' }), pod('p'), '0/1 nodes are available: 1 Too many pods. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.'],
-    ['cordon', node('n', { spec: { unschedulable: true } }), pod('p'), '0/1 nodes are available: 1 node(s) were unschedulable. preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.'],
-    ['taint', node('n', { spec: { taints: [{ key: 'a', value: 'b', effect: 'NoSchedule' }] } }), pod('p'), '0/1 nodes are available: 1 node(s) had untolerated taint(s). preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.'],
-    ['selector', node('n'), pod('p', { nodeSelector: { disk: 'ssd' } }), "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector. preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."],
+    ['cpu of the node', node('n', { cpu: '500m' }), pod('p'), '0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.'],
+    ['pods', node('n', { pods: '0' }), pod('p'), '0/1 nodes are available: 1 Too many pods. no new claims to deallocate, preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.'],
+    ['cordon', node('n', { spec: { unschedulable: true } }), pod('p'), '0/1 nodes are available: 1 node(s) were unschedulable. no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.'],
+    ['taint', node('n', { spec: { taints: [{ key: 'a', value: 'b', effect: 'NoSchedule' }] } }), pod('p'), '0/1 nodes are available: 1 node(s) had untolerated taint(s). no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.'],
+    ['selector', node('n'), pod('p', { nodeSelector: { disk: 'ssd' } }), "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector. no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."],
   ];
   it.each(refusals)('refuses for %s in upstream words', async (_name, n, p, message) => {
     const { placed, condition, scheduler } = await world({ nodes: [n], pods: [p] });
@@ -66,7 +66,7 @@ describe('scheduler', () => {
   it('counts reasons over nodes, sorted', async () => {
     const nodes = [node('a', { cpu: '1m' }), node('b', { cpu: '1m' }), node('c', { spec: { unschedulable: true } })];
     const { condition, scheduler } = await world({ nodes, pods: [pod('p')] });
-    expect((await condition('p'))?.message).toBe('0/3 nodes are available: 1 node(s) were unschedulable, 2 Insufficient cpu. preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.');
+    expect((await condition('p'))?.message).toBe('0/3 nodes are available: 1 node(s) were unschedulable, 2 Insufficient cpu. no new claims to deallocate, preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.');
     await scheduler.stop();
   });
 
@@ -116,7 +116,7 @@ describe('scheduler', () => {
     const names = [await placed('p'), await placed('q')];
     expect(names.filter((n) => n === 'a')).toHaveLength(1);
     const loser = names[0] === undefined ? 'p' : 'q';
-    expect((await condition(loser))?.message).toBe("0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.");
+    expect((await condition(loser))?.message).toBe("0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports. no new claims to deallocate, preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.");
     await scheduler.stop();
   });
 });

@@ -237,13 +237,19 @@ export function createFramework(options: FrameworkOptions): Framework {
       return nodeNames ? (node) => (nodeNames.has(node.name) ? local(node) : notNamed(namedBy)) : local;
     },
     async postFilter(state, pod, snapshot, statuses) {
+      const messages: string[] = [];
+      let last: PostFilterResult | undefined;
       for (const plugin of at.postFilter) {
         const began = timer.begin();
-        const result = await plugin.postFilter?.(state, pod, snapshot, statuses);
+        const asked = plugin.postFilter?.(state, pod, snapshot, statuses);
+        const result = asked instanceof Promise ? await asked : asked;
         timer.end(plugin.name, 'PostFilter', began, result);
-        if (result) return result;
+        if (!result) continue;
+        last = result;
+        if (result.message) messages.push(result.message);
+        if (result.nominatedNode || result.failed) return result;
       }
-      return undefined;
+      return last && { ...last, message: messages.join(', ') };
     },
     score(state, pod, nodes, explain) {
       let left = scorers;

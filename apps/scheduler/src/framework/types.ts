@@ -105,6 +105,8 @@ export interface PostFilterResult {
   /** '' takes an earlier nomination back; absent leaves it. */
   readonly nominatedNode?: string;
   readonly message: string;
+  /** It could not even be tried to make room: no other plugin is asked. */
+  readonly failed?: boolean;
   /** What was begun failed: try the pod again after its back-off, without waiting for an event. */
   readonly retry?: boolean;
 }

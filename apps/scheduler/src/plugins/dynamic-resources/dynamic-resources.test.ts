@@ -103,6 +103,28 @@ describe('DynamicResources', () => {
     await scheduler.stop();
   });
 
+  const onGone = (reservedFor: NonNullable<ResourceClaim['status']>['reservedFor']): ResourceClaim => ({
+    ...claim('c', exactly(1)),
+    status: {
+      ...(reservedFor ? { reservedFor } : {}),
+      allocation: { devices: { results: [{ request: 'r', driver: 'gpu.example.com', pool: 'a', device: 'gpu-0' }] }, nodeSelector: { nodeSelectorTerms: [{ matchFields: [{ key: 'metadata.name', operator: 'In', values: ['gone'] }] }] } },
+    },
+  });
+
+  it('gives back the devices of a claim that nobody uses where the pod cannot run', async () => {
+    const { on, devices, clock, scheduler } = await world({ nodes: ['b'], slices: two, claims: [onGone(undefined)], pods: [pod('p', 'c')] });
+    await clock.advance(5_000);
+    expect([on('p'), devices('c')]).toEqual(['b', ['r=b/gpu-0']]);
+    await scheduler.stop();
+  });
+
+  it('leaves the devices of a claim that others use', async () => {
+    const { on, says, clock, scheduler } = await world({ nodes: ['b'], slices: two, claims: [onGone([{ resource: 'pods', name: 'other', uid: 'u' }])], pods: [pod('p', 'c')] });
+    await clock.advance(5_000);
+    expect([on('p'), says('p')]).toEqual([undefined, '0/1 nodes are available: 1 resourceclaim not available on the node. still not schedulable, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.']);
+    await scheduler.stop();
+  });
+
   it('gives a device to one claim at a time, also before the API shows it, and waits for it to come back', async () => {
     const { on, api, clock, devices, scheduler } = await world({ nodes: ['a'], slices: [slice('a', [gpu('gpu-0', '1Gi')])], claims: [claim('c', exactly(1)), claim('d', exactly(1))], pods: [pod('p', 'c'), pod('q', 'd')] });
     const [winner, loser] = on('p') ? (['c', 'q'] as const) : (['d', 'p'] as const);

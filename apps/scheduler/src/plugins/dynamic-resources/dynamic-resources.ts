@@ -6,7 +6,7 @@ import { isConflict } from '@orrery/errors';
 import { parseGoDuration, rfc3339 } from '@orrery/runtime';
 import type { NodeInfo } from '../../cache/node-info.ts';
 import { type Status, failed, skip, unresolvable } from '../../framework/status.ts';
-import { type ClusterEvent, type CycleState, type PluginHandle, definePlugin } from '../../framework/types.ts';
+import { type ClusterEvent, type CycleState, type PluginHandle, type PostFilterResult, definePlugin } from '../../framework/types.ts';
 import { matchesNodeSelector } from '../node-selector.ts';
 import { allocate } from './allocator.ts';
 import { mustWait, untilReady } from './binding-conditions.ts';
@@ -20,6 +20,8 @@ const finalizer = 'resource.kubernetes.io/delete-protection';
 const maxReservations = 256;
 const maxWrites = 5;
 const noDevices = unresolvable('cannot allocate all claims');
+const outOfReach = unresolvable('resourceclaim not available on the node');
+const noHelp = 'still not schedulable';
 
 /** Claims of a pod by their names; a string tells what is amiss. A template whose claim is not needed gives none. */
 function claimNames({ metadata, spec, status }: Pod): string[] | string {
@@ -53,8 +55,13 @@ interface State {
   readonly waiting: readonly ResourceClaim[];
   readonly usage: Usage;
   readonly byNode: Map<string, readonly AllocationResult[]>;
+  /** Allocated claims whose devices some node cannot reach. */
+  readonly unavailable: Set<ResourceClaim>;
   reserved?: readonly AllocationResult[];
 }
+
+/** Of a pod without claims. */
+const nothing: State = { allocated: [], waiting: [], usage: noUsage(), byNode: new Map(), unavailable: new Set() };
 
 const keyOf = ({ metadata }: KubeObject): string => `${metadata?.namespace ?? ''}/${metadata?.name ?? ''}`;
 const isReservedFor = ({ status }: ResourceClaim, pod: Pod): boolean => (status?.reservedFor ?? []).some(({ uid }) => uid === pod.metadata?.uid);
@@ -129,6 +136,21 @@ async function bindClaim(handle: PluginHandle, pod: Pod, claim: ResourceClaim, a
   }
 }
 
+/** Takes the devices back from one claim that nobody else uses: others may be had where the pod can run. */
+async function giveBack({ api }: PluginHandle, pod: Pod, claims: Iterable<ResourceClaim>): Promise<PostFilterResult> {
+  for (const claim of claims) {
+    const { allocation: _given, reservedFor = [], ...kept } = claim.status ?? {};
+    if (reservedFor.some(({ uid }) => uid !== pod.metadata?.uid)) continue;
+    try {
+      await api.update(ResourceClaims, { ...claim, status: kept }, { subresource: 'status' });
+      return { message: 'deallocation of ResourceClaim completed' };
+    } catch (error) {
+      return { message: (error as Error).message, failed: true };
+    }
+  }
+  return { message: noHelp };
+}
+
 /** Pods with resource claims go where devices meet them (structured parameters); allocations are written to the claims before binding. */
 export const dynamicResources = definePlugin({
   name,
@@ -197,6 +219,7 @@ export const dynamicResources = definePlugin({
         return typeof claims === 'string' ? unresolvable(claims) : undefined;
       },
       preFilter(state, { pod }) {
+        state.set(name, nothing);
         if (!pod.spec?.resourceClaims?.length) return skip;
         const claims = claimsOf(pod, sources);
         if (typeof claims === 'string') return unresolvable(claims);
@@ -208,21 +231,32 @@ export const dynamicResources = definePlugin({
         if (missing) return unresolvable(missing);
         const allocated = claims.filter(({ status }) => status?.allocation);
         if (allocated.some((claim) => !isReservedFor(claim, pod) && (claim.status?.reservedFor?.length ?? 0) >= maxReservations)) return unresolvable('resourceclaim in use');
-        state.set(name, { allocated, waiting, usage: waiting.length ? usageNow() : noUsage(), byNode: new Map() } satisfies State);
+        state.set(name, { allocated, waiting, usage: waiting.length ? usageNow() : noUsage(), byNode: new Map(), unavailable: new Set() } satisfies State);
         return undefined;
       },
       filter(state, _pod, node) {
         const mine = stateOf(state);
         if (!mine) return undefined;
-        for (const { status } of mine.allocated) {
-          const place = status?.allocation?.nodeSelector;
-          if (place && !matchesNodeSelector(place, node)) return unresolvable('resourceclaim not available on the node');
+        let reached = true;
+        for (const claim of mine.allocated) {
+          const place = claim.status?.allocation?.nodeSelector;
+          if (!place || matchesNodeSelector(place, node)) continue;
+          mine.unavailable.add(claim);
+          reached = false;
         }
+        if (!reached) return outOfReach;
         if (mine.waiting.length === 0) return undefined;
         const found = tryAllocate(mine, node);
         if ('code' in found) return found;
         mine.byNode.set(node.name, found);
         return undefined;
+      },
+      postFilter(state, { pod }) {
+        const mine = stateOf(state);
+        // An earlier plugin has refused the pod altogether.
+        if (!mine) return { message: 'not found', failed: true };
+        if (mine === nothing) return { message: 'no new claims to deallocate' };
+        return mine.unavailable.size ? giveBack(handle, pod, mine.unavailable) : { message: noHelp };
       },
       reserve(state, _pod, nodeName) {
         const mine = stateOf(state);
@@ -241,7 +275,7 @@ export const dynamicResources = definePlugin({
       },
       preBind(state, { pod }, _nodeName, signal) {
         const mine = stateOf(state);
-        return mine && bind(mine, pod, signal);
+        return mine && mine !== nothing ? bind(mine, pod, signal) : undefined;
       },
     };
   },
