@@ -2,7 +2,7 @@ export * from './apply/apply.ts';
 export { checkApplied, joinProblems } from './apply/check-applied.ts';
 export { mergeValues } from './apply/merge-values.ts';
 export { decodeFieldSet, emptyFieldSet, encodeFieldSet, type FieldPath, type FieldSet, formatPath, isEmptySet, listPaths, subtractSets, unionSets } from './apply/field-set.ts';
-export { decodeManagers, type ManagedFieldsEntry, managersText } from './apply/managed-fields.ts';
+export { decodeManagers, type ManagedFieldsEntry, putManagers } from './apply/managed-fields.ts';
 export { compareObjects, type Comparison } from './apply/compare.ts';
 export { toFieldSet } from './apply/to-field-set.ts';
 export type { VersionLookup, VersionView } from './apply/versions.ts';

@@ -1,32 +1,64 @@
 import { definitionFor } from '@orrery/api';
-import { type KubeObject, hasLongIntegers, type ManagedFieldsEntry, managersText, parseExactly } from '@orrery/apimachinery';
+import { type KubeObject, hasLongIntegers, type ManagedFieldsEntry, parseExactly, putManagers } from '@orrery/apimachinery';
 
 /** Kind and apiVersion first, then metadata: the form that `spliceVersion` needs, so bytes are encoded once. */
 const head = /^\{"(?:kind|apiVersion)":"[^"\\]*","(?:kind|apiVersion)":"[^"\\]*","metadata":\{/;
+
+const usualBytes = 64 * 1024;
+/** No character of a string takes more in UTF-8. */
+const maxCharBytes = 3;
+let room = Buffer.allocUnsafeSlow(usualBytes);
+let filled = 0;
+
+/** Pieces are gathered as bytes: to put them together as a string first would be to copy them all once more. */
+function put(piece: string): void {
+  const needed = filled + piece.length * maxCharBytes;
+  if (needed > room.length) {
+    const larger = Buffer.allocUnsafeSlow(Math.max(needed, 2 * room.length));
+    room.copy(larger, 0, 0, filled);
+    room = larger;
+  }
+  filled += room.write(piece, filled);
+}
+
+function putMetadata({ resourceVersion: _, managedFields, ...rest }: NonNullable<KubeObject['metadata']> & { managedFields?: unknown }): void {
+  if (!Array.isArray(managedFields)) return put(JSON.stringify(managedFields === undefined ? rest : { ...rest, managedFields }));
+  const text = JSON.stringify(rest).slice(0, -1);
+  put(`${text}${text === '{' ? '' : ','}"managedFields":`);
+  putManagers(managedFields as ManagedFieldsEntry[], put);
+  put('}');
+}
+
+/** Members one after the other: to put them in the order of storage first would be to copy them all. */
+function putObject(object: KubeObject): void {
+  const { kind, apiVersion, metadata } = object;
+  put(`{"kind":${JSON.stringify(kind ?? '')},"apiVersion":${JSON.stringify(apiVersion ?? '')},"metadata":`);
+  putMetadata(metadata ?? {});
+  for (const name in object) {
+    if (name === 'kind' || name === 'apiVersion' || name === 'metadata') continue;
+    const member = JSON.stringify((object as Record<string, unknown>)[name]);
+    if (member === undefined) continue;
+    put(`,${JSON.stringify(name)}:`);
+    put(member);
+  }
+  put('}');
+}
+
+/** What was gathered since `from`, copied to where it stays. */
+function taken(to: Buffer, from = 0): Buffer {
+  room.copy(to, 0, from, filled);
+  // What one large object needed is not kept for good.
+  if (room.length > 16 * usualBytes) room = Buffer.allocUnsafeSlow(usualBytes);
+  return to;
+}
 
 /**
  * The JSON that is stored: canonical head, no resourceVersion. Fields that are undefined are left out, as always in JSON.
  */
 export function encodeForStorage(object: KubeObject): Buffer {
-  return Buffer.from(textForStorage(object));
-}
-
-/** Members one after the other: to put them together in the order of storage first would be to copy them all. */
-function textForStorage(object: KubeObject): string {
-  const { kind, apiVersion, metadata } = object;
-  let text = `{"kind":${JSON.stringify(kind ?? '')},"apiVersion":${JSON.stringify(apiVersion ?? '')},"metadata":${metadataText(metadata ?? {})}`;
-  for (const name in object) {
-    if (name === 'kind' || name === 'apiVersion' || name === 'metadata') continue;
-    const member = JSON.stringify((object as Record<string, unknown>)[name]);
-    if (member !== undefined) text += `,${JSON.stringify(name)}:${member}`;
-  }
-  return `${text}}`;
-}
-
-function metadataText({ resourceVersion: _, managedFields, ...rest }: NonNullable<KubeObject['metadata']> & { managedFields?: unknown }): string {
-  if (!Array.isArray(managedFields)) return JSON.stringify(managedFields === undefined ? rest : { ...rest, managedFields });
-  const text = JSON.stringify(rest).slice(0, -1);
-  return `${text}${text === '{' ? '' : ','}"managedFields":${managersText(managedFields as ManagedFieldsEntry[])}}`;
+  filled = 0;
+  putObject(object);
+  return taken(Buffer.allocUnsafe(filled));
 }
 
 /** Values up to this size are copied into memory that they share with others. */
@@ -34,14 +66,12 @@ const smallBytes = 2048;
 
 /** As `encodeForStorage`, with the key before the value in memory: a store in this process keeps both as they are. */
 export function encodeAt(key: string, object: KubeObject): Buffer {
-  const text = textForStorage(object);
-  const bytes = Buffer.byteLength(text);
-  if (bytes <= smallBytes) return Buffer.from(text);
-  const from = Buffer.byteLength(key);
-  const whole = Buffer.allocUnsafeSlow(from + bytes);
-  whole.write(key, 0);
-  whole.write(text, from);
-  return whole.subarray(from);
+  filled = 0;
+  put(key);
+  const from = filled;
+  putObject(object);
+  const bytes = filled - from;
+  return bytes <= smallBytes ? taken(Buffer.allocUnsafe(bytes), from) : taken(Buffer.allocUnsafeSlow(filled)).subarray(from);
 }
 
 /** An object from its JSON. Long integers of custom resources keep their digits; those of built-in kinds are plain numbers. */

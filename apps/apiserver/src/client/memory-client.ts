@@ -55,7 +55,7 @@ export function createMemoryClient(core: ApiServerCore, user: UserInfo, { progra
   let closed = false;
   const kindOf = ({ group, version, resource }: ResourceRef): KindDescriptor | undefined => (reachesUnserved ? core.kinds.kept(group, version, resource) : core.kinds.get(group, version, resource));
   const scopeOf = ({ info, kind }: Asked, record?: CallRecord): RequestScope => {
-    const scope = { user, info, kind, checkCreate: () => checkMayCreate(core.access, { user, info }), warn: ignore, annotate: ignore, audit: record?.trail };
+    const scope = { user, info, kind, checkCreate: () => checkMayCreate(core.access, { user, info }), warn: ignore, isDeaf: true, annotate: ignore, audit: record?.trail };
     return record ? { ...scope, annotate: record.annotate } : scope;
   };
   const audited = async (auditor: Auditor, asked: Asked): Promise<RequestScope> => {

@@ -28,26 +28,26 @@ export function meteredStore(store: EtcdStore, { metrics, clock }: { metrics: Me
     }
     return found;
   };
-  const timed = async <T>(operation: Operation, call: Promise<T>): Promise<T> => {
+  /** The call's own promise, so that whoever waits for it waits for nothing else. */
+  const timed = <T>({ seconds, total, errors }: Operation, make: () => Promise<T>): Promise<T> => {
     const from = clock.monotonic();
-    operation.total.inc();
-    try {
-      return await call;
-    } catch (error) {
-      operation.errors.inc();
-      throw error;
-    } finally {
-      operation.seconds.observe((clock.monotonic() - from) / 1000);
-    }
+    const over = (): void => seconds.observe((clock.monotonic() - from) / 1000);
+    total.inc();
+    const call = make();
+    call.then(over, () => {
+      errors.inc();
+      over();
+    });
+    return call;
   };
   return {
     ...store,
-    get: (key) => timed(operationOf('get', key), store.get(key)),
-    range: (prefix, options) => timed(operationOf('list', prefix), store.range(prefix, options)),
+    get: (key) => timed(operationOf('get', key), () => store.get(key)),
+    range: (prefix, options) => timed(operationOf('list', prefix), () => store.range(prefix, options)),
     commit(writes) {
       const [first] = writes;
       const kind = first === undefined || 'check' in first ? 'update' : 'delete' in first ? 'delete' : first.expect === 0 ? 'create' : 'update';
-      return timed(operationOf(kind, first?.key ?? ''), store.commit(writes));
+      return timed(operationOf(kind, first?.key ?? ''), () => store.commit(writes));
     },
   };
 }

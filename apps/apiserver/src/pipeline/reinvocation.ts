@@ -1,10 +1,13 @@
 import type { AdmissionAttributes, AdmissionPlugin, Reinvocation } from './admission.ts';
 
-/** Most plug-ins answer at once: only the others are waited for. */
-async function admitAll(plugins: readonly AdmissionPlugin[], attributes: AdmissionAttributes): Promise<void> {
-  for (const plugin of plugins) {
-    const pending = plugin.admit?.(attributes);
-    if (pending) await pending;
+/**
+ * Asks plug-ins one after the other. Most answer at once, so a promise is made only where one has to be waited for; what a plug-in
+ * throws before that is thrown.
+ */
+export function askAll(plugins: readonly AdmissionPlugin[], half: 'admit' | 'validate', attributes: AdmissionAttributes, from = 0): Promise<void> | void {
+  for (let i = from; i < plugins.length; i++) {
+    const pending = plugins[i]?.[half]?.(attributes);
+    if (pending) return pending.then(() => askAll(plugins, half, attributes, i + 1));
   }
 }
 
@@ -25,12 +28,16 @@ export class Rounds implements Reinvocation {
     return found as T;
   }
 
-  /** Runs the mutating half of `plugins`, and once more when one of them asks for it. */
-  async run(plugins: readonly AdmissionPlugin[], attributes: AdmissionAttributes): Promise<void> {
-    await admitAll(plugins, attributes);
+  /** Runs the mutating half of `plugins`, and once more when one of them asks for it. Throws, or rejects, what refuses. */
+  run(plugins: readonly AdmissionPlugin[], attributes: AdmissionAttributes): Promise<void> | void {
+    const pending = askAll(plugins, 'admit', attributes);
+    return pending ? pending.then(() => this.again(plugins, attributes)) : this.again(plugins, attributes);
+  }
+
+  private again(plugins: readonly AdmissionPlugin[], attributes: AdmissionAttributes): Promise<void> | void {
     if (!this.isWanted) return;
     this.isSecond = true;
-    await admitAll(plugins, attributes);
+    return askAll(plugins, 'admit', attributes);
   }
 }
 

@@ -1,18 +1,18 @@
 import type { AdmissionAttributes, AdmissionPlugin, Operation } from '../pipeline/admission.ts';
-import { Rounds } from '../pipeline/reinvocation.ts';
+import { askAll, Rounds } from '../pipeline/reinvocation.ts';
 import { outOfTime } from '../pipeline/out-of-time.ts';
 import type { Registry, RequestScope, WriteOptions } from './registry.ts';
 
 type Finish = (committed: boolean) => void | Promise<void>;
 
-/** Admission of one attempt at one write. */
+/** Admission of one attempt at one write. Each step is a promise only where some plug-in has to be waited for; refusals are thrown or rejected. */
 export interface Admission {
   readonly attributes: AdmissionAttributes;
   /** Runs the mutating half; true when some plug-in may have changed the object. */
-  admit(): Promise<boolean>;
-  validate(): Promise<void>;
+  admit(): Promise<boolean> | boolean;
+  validate(): Promise<void> | void;
   /** Tells plug-ins that reserved something how it ended. */
-  finish(committed: boolean): Promise<void>;
+  finish(committed: boolean): Promise<void> | void;
 }
 
 export interface AdmissionInput {
@@ -88,41 +88,51 @@ class Chain implements Admission {
     for (const plugin of registry.admission) if (plugin.handles(this.attributes)) this.interested.push(plugin);
   }
 
-  async admit(): Promise<boolean> {
+  admit(): Promise<boolean> | boolean {
     const mutating = this.interested.filter((plugin) => plugin.admit);
-    const fromMs = this.registry.env.clock.monotonic();
-    await this.timed('admit', { fromMs, running: this.attributes.reinvocation.run(mutating, this.attributes) });
-    return mutating.length > 0;
+    const pending = this.timed('admit', () => this.attributes.reinvocation.run(mutating, this.attributes));
+    return pending ? pending.then(() => true) : mutating.length > 0;
   }
 
-  async validate(): Promise<void> {
-    const fromMs = this.registry.env.clock.monotonic();
-    await this.timed('validate', { fromMs, running: this.validateAll() });
+  validate(): Promise<void> | void {
+    const pending = this.timed('validate', () => askAll(this.interested, 'validate', this.attributes));
+    if (pending) return pending.then(() => this.checkTime());
+    this.checkTime();
+  }
+
+  private checkTime(): void {
     if (this.scope.isCancelled) throw outOfTime;
   }
 
-  private async validateAll(): Promise<void> {
-    for (const plugin of this.interested) {
-      const pending = plugin.validate?.(this.attributes);
-      if (pending) await pending;
-    }
-  }
-
-  private async timed(phase: 'admit' | 'validate', { fromMs, running }: { fromMs: number; running: Promise<void> }): Promise<void> {
-    let rejected = true;
+  private timed(phase: 'admit' | 'validate', ask: () => Promise<void> | void): Promise<void> | void {
+    const fromMs = this.registry.env.clock.monotonic();
+    const told = (rejected: boolean): void => this.registry.meters.step(phase, this.attributes.operation, { fromMs, rejected });
+    let pending: Promise<void> | void;
     try {
-      await running;
-      rejected = false;
-    } finally {
-      this.registry.meters.step(phase, this.attributes.operation, { fromMs, rejected });
+      pending = ask();
+    } catch (error) {
+      told(true);
+      throw error;
     }
+    if (!pending) return told(false);
+    return pending.then(
+      () => told(false),
+      (error: unknown) => {
+        told(true);
+        throw error;
+      },
+    );
   }
 
-  async finish(committed: boolean): Promise<void> {
+  finish(committed: boolean): Promise<void> | void {
     const { finishers } = this.attributes;
     this.attributes.finishers = undefined;
-    if (finishers) for (const fn of finishers.reverse()) await fn(committed);
+    if (finishers) return tell(finishers.reverse(), committed);
   }
+}
+
+async function tell(finishers: readonly Finish[], committed: boolean): Promise<void> {
+  for (const fn of finishers) await fn(committed);
 }
 
 export function admission(registry: Registry, scope: RequestScope, input: AdmissionInput): Admission {

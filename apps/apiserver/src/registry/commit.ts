@@ -4,7 +4,7 @@ import { StatusError, serviceUnavailable } from '@orrery/errors';
 import { isConverted, viewed } from '../cache/conversion.ts';
 import { encodeAt, encodeForStorage } from '../cache/encoding.ts';
 import { Entry, entryFromStored } from '../cache/entry.ts';
-import { type StoredValue, type Write, readable } from '../storage/etcd-store.ts';
+import { type CommitResult, type StoredValue, type Write, readable } from '../storage/etcd-store.ts';
 import { itemKey } from '../storage/keys.ts';
 import { readCurrent } from './get.ts';
 import type { Registry } from './registry.ts';
@@ -61,7 +61,7 @@ async function commit(registry: Registry, attempt: Attempt): Promise<Committed> 
   const { kind, item, old, lease } = attempt;
   const key = registry.feed.cache(kind).prefix + item;
   const hooked = registry.hooks.some((hook) => hook.handles(kind));
-  const taken = new Set<string>();
+  const taken = hooked ? new Set<string>() : undefined;
   for (let i = 0; i < maxAttempts; i++) {
     const draft = attempt.draft && hooked ? cloneJson(attempt.draft) : attempt.draft;
     const extra = hooked ? await extraWrites(registry, attempt, draft, taken) : [];
@@ -70,15 +70,18 @@ async function commit(registry: Registry, attempt: Attempt): Promise<Committed> 
     const value = object && encodeAt(key, object);
     const main: Write = { key, expect: old?.revision ?? 0, ...(value ? { put: value, ...(lease ? { lease } : {}) } : { delete: true as const }) };
     const own = object && value ? registry.ownWrites.begin(key, item, { object, value }) : undefined;
-    const result = await registry.store.commit([main, ...extra]).catch((error: unknown) => {
+    let result: CommitResult;
+    try {
+      result = await registry.store.commit(extra.length ? [main, ...extra] : [main]);
+    } catch (error) {
       own?.failed();
       throw error;
-    });
+    }
     if (result.committed) return { entry: own?.committed(result.revision) ?? old?.at(result.revision) };
     own?.failed();
     const [current, ...others] = result.current;
     if ((current?.revision ?? 0) !== (old?.revision ?? 0)) return { conflict: current };
-    for (const [n, write] of extra.entries()) if (write.expect !== undefined && (others[n]?.revision ?? 0) !== write.expect) taken.add(write.key);
+    for (const [n, write] of extra.entries()) if (write.expect !== undefined && (others[n]?.revision ?? 0) !== write.expect) taken?.add(write.key);
   }
   throw serviceUnavailable('storage: could not allocate for the object; too many concurrent allocations', 1);
 }

@@ -50,14 +50,16 @@ export async function create(registry: Registry, scope: RequestScope, input: { o
   const check = admission(registry, scope, { operation: 'CREATE', object: draft, oldObject: undefined, name: draft.metadata.name ?? '', options: input.options });
   let committed = false;
   try {
-    if (await check.admit()) kind.defaults(draft);
+    const admitted = check.admit();
+    if (admitted instanceof Promise ? await admitted : admitted) kind.defaults(draft);
     dropDoubleOwners(scope, draft, 'admitted');
     keepReadable(draft, managedFields);
     const entry = await store(registry, scope, { draft, check, options: input.options });
     committed = true;
     return entry;
   } finally {
-    await check.finish(committed && !input.options.dryRun);
+    const ended = check.finish(committed && !input.options.dryRun);
+    if (ended) await ended;
   }
 }
 
@@ -67,8 +69,8 @@ interface Creation {
   readonly options: WriteOptions;
 }
 
-/** A copy to try a generated name on; who owns what is the same in all of them. */
-function copyOf({ metadata: { managedFields, ...metadata }, ...rest }: Draft): Draft {
+/** A copy to try another generated name on; who owns what is the same in all of them. */
+function copyOf({ metadata: { managedFields, name: _taken, ...metadata }, ...rest }: Draft): Draft {
   const copy = cloneJson({ kind: rest.kind, apiVersion: rest.apiVersion, metadata, ...rest }) as Draft;
   if (managedFields !== undefined) copy.metadata.managedFields = managedFields;
   return copy;
@@ -81,12 +83,13 @@ async function store(registry: Registry, scope: RequestScope, creation: Creation
   const generated = !creation.draft.metadata.name && Boolean(creation.draft.metadata.generateName);
   const ttl = ttlSeconds(registry, scope);
   for (let attempt = 1; ; attempt++) {
-    const draft = generated ? copyOf(creation.draft) : creation.draft;
+    const draft = attempt === 1 ? creation.draft : copyOf(creation.draft);
     prepareNew(registry, scope, draft);
     validateNew(scope, draft);
-    for (const text of kind.warnings(draft, undefined)) scope.warn(text);
+    if (!scope.isDeaf) for (const text of kind.warnings(draft, undefined)) scope.warn(text);
     check.attributes.object = draft;
-    await check.validate();
+    const validated = check.validate();
+    if (validated) await validated;
     const entry = await storeNew(registry, { kind, draft, dryRun: options.dryRun, ...(ttl ? { ttlSeconds: ttl } : {}) });
     if (entry) return entry;
     if (!generated || attempt === nameAttempts) throw await nameTaken(registry, scope, draft);

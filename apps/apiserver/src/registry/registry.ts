@@ -41,6 +41,8 @@ export interface RequestScope {
   readonly checkCreate?: () => Promise<void>;
   /** Adds a Warning header; doubles are dropped. */
   warn(text: string): void;
+  /** Nobody hears what is warned of, so it need not be found. */
+  readonly isDeaf?: boolean;
   /** Adds to the audit record. */
   annotate(key: string, value: string): void;
   /** Where the bodies of the request are recorded; undefined: it is not audited. */

@@ -5,7 +5,7 @@ import { itemKey } from '../storage/keys.ts';
 import { type Admission, admission } from './admission-chain.ts';
 import { type Decision, type UpdateOutcome, guaranteedUpdate } from './commit.ts';
 import { prepareNew, ttlSeconds, validateNew } from './create.ts';
-import { conversionsOf } from './conversions.ts';
+import { type Conversions, conversionsOf } from './conversions.ts';
 import { keepReadable, keepTimes, track } from './managed-fields.ts';
 import { type Draft, asDraft, keepSystemFields, matchNamespace } from './metadata.ts';
 import { dropDoubleOwners } from './owner-references.ts';
@@ -53,14 +53,16 @@ export async function updateWith(registry: Registry, scope: RequestScope, input:
       dryRun: input.options.dryRun,
       ...(ttl ? { ttlSeconds: ttl } : {}),
       decide: async (current) => {
-        await open?.finish(false);
+        const ended = open?.finish(false);
+        if (ended) await ended;
         const step = current ? await decideUpdate(registry, scope, { input, current }) : await decideCreate(registry, scope, input);
         open = step.check;
         return step.decision;
       },
     });
   } finally {
-    await open?.finish(outcome !== undefined && !input.options.dryRun);
+    const ended = open?.finish(outcome !== undefined && !input.options.dryRun);
+    if (ended) await ended;
   }
   if (!outcome.entry) throw notFound(subjectOf(scope));
   return { entry: outcome.entry, created: outcome.created };
@@ -118,13 +120,11 @@ function checkVersion(scope: RequestScope, draft: Draft, pass: { input: UpdateIn
 }
 
 /** As `track`, with webhooks asked how managers of other versions see the object; when they fail, versions are taken to be alike. */
-async function trackConverted(registry: Registry, scope: RequestScope, change: { before: KubeObject; draft: Draft; manager: string }): Promise<void> {
-  const conversions = conversionsOf(scope.kind);
+async function trackConverted(registry: Registry, scope: RequestScope, { conversions, ...change }: { conversions: Conversions; before: KubeObject; draft: Draft; manager: string }): Promise<void> {
   try {
-    if (conversions) await conversions.complete(() => track(registry, scope, { ...change, conversions }));
-    else track(registry, scope, change);
+    await conversions.complete(() => track(registry, scope, { ...change, conversions }));
   } catch (error) {
-    if (!conversions || !(error instanceof StatusError)) throw error;
+    if (!(error instanceof StatusError)) throw error;
     registry.env.log.warn('who owns which field is told without conversion', { resource: scope.kind.resource, error });
     track(registry, scope, change);
   }
@@ -136,7 +136,8 @@ async function decideUpdate(registry: Registry, scope: RequestScope, pass: { inp
   const before = current.object as KubeObject;
   const strategy = strategyOf(kind, info.subresource);
   if (input.uid && input.uid !== before.metadata?.uid) throw otherUid(registry, scope, { wanted: input.uid, found: before.metadata?.uid });
-  const draft = asDraft(kind, await input.transform(before));
+  const transformed = input.transform(before);
+  const draft = asDraft(kind, transformed instanceof Promise ? await transformed : transformed);
   checkIdentity(scope, draft);
   kind.defaults(draft);
   if (info.verb === 'update') dropDoubleOwners(scope, draft, 'sent');
@@ -144,21 +145,28 @@ async function decideUpdate(registry: Registry, scope: RequestScope, pass: { inp
   const shown = view ? { object: view.of(draft), oldObject: view.of(before), objectKind: view.kind } : { object: draft, oldObject: before };
   const check = admission(registry, scope, { operation: 'UPDATE', ...shown, name: info.name, options: input.options });
   try {
-    if (await check.admit()) {
+    const admitted = check.admit();
+    if (admitted instanceof Promise ? await admitted : admitted) {
       view?.take(check.attributes.object as KubeObject, draft);
       kind.defaults(draft);
     }
     dropDoubleOwners(scope, draft, 'admitted');
     checkVersion(scope, draft, pass);
-    if (!input.isTracked) await trackConverted(registry, scope, { before, draft, manager: input.options.fieldManager });
+    if (!input.isTracked) {
+      const manager = input.options.fieldManager;
+      const conversions = conversionsOf(kind);
+      if (conversions) await trackConverted(registry, scope, { conversions, before, draft, manager });
+      else track(registry, scope, { before, draft, manager });
+    }
     keepSystemFields(draft, before);
     strategy.prepare(draft, before, { nowMs: registry.env.clock.now(), namespace: info.namespace });
     const errors = [...validateObjectMetaUpdate(draft.metadata, before.metadata ?? {}), ...strategy.validate(draft, before)];
     if (errors.length) throw invalid({ group: kind.group, kind: kind.kind, name: info.name }, errors);
-    if (info.subresource === '') for (const text of kind.warnings(draft, before)) scope.warn(text);
+    if (info.subresource === '' && !scope.isDeaf) for (const text of kind.warnings(draft, before)) scope.warn(text);
     keepTimes(draft, before);
     if (view) check.attributes.object = view.of(draft);
-    await check.validate();
+    const validated = check.validate();
+    if (validated) await validated;
   } catch (error) {
     await check.finish(false);
     throw error;

@@ -1,5 +1,5 @@
 import type { StatusError } from '@orrery/errors';
-import { KVDefinition, type KeyValue, LeaseDefinition, type RangeRequest, type RangeResponse, type TxnResponse } from '@orrery/proto/etcd';
+import { KVDefinition, type KeyValue, LeaseDefinition, type RangeRequest, type RangeResponse, type TxnRequest, type TxnResponse } from '@orrery/proto/etcd';
 import { type Channel, Code, RpcError, createClient } from '@orrery/rpc';
 import type { Clock } from '@orrery/runtime';
 import { earlierAttempt } from './earlier-attempt.ts';
@@ -135,21 +135,29 @@ function read({ kv }: EtcdClient, request: RangeRequest): Promise<RangeResponse>
   return repeated(() => kv.range(request, { timeoutMs: callTimeoutMs }));
 }
 
-/** Sends a transaction until its outcome is known; `lost`: how an earlier attempt ended that may have succeeded. */
-async function settle({ kv, clock }: EtcdClient, writes: readonly Write[]): Promise<{ response: TxnResponse; lost: unknown }> {
-  const request = transactionOf(writes);
+/** What a transaction sent once more after `lost` answers; `lost`: how the earlier attempts ended, one of which may have succeeded. */
+interface Settled {
+  readonly response: TxnResponse;
+  readonly lost: unknown;
+}
+
+/** Sends a transaction again until its outcome is known. `first`: how the first attempt failed. */
+async function settle({ kv, clock }: EtcdClient, request: TxnRequest, first: unknown): Promise<Settled> {
+  let error = first;
   let lost: unknown;
-  for (let attempt = 0; ; attempt++) {
+  for (const pauseMs of againMs) {
+    if (isAmbiguous(error)) lost = error;
+    else if (lost === undefined) fail(error);
+    await clock.sleep(pauseMs);
     try {
       return { response: await kv.txn(request, { timeoutMs: callTimeoutMs }), lost };
-    } catch (error) {
-      if (isAmbiguous(error)) lost = error;
-      else if (lost === undefined) fail(error);
-      const pauseMs = againMs[attempt];
-      if (pauseMs === undefined) throw unknownOutcomeError(lost);
-      await clock.sleep(pauseMs);
+    } catch (next) {
+      error = next;
     }
   }
+  if (isAmbiguous(error)) lost = error;
+  else if (lost === undefined) fail(error);
+  throw unknownOutcomeError(lost);
 }
 
 /** The etcd v3 client of the API server, over gRPC or in memory. `probeKey` is read where only the revision is wanted. */
@@ -176,7 +184,14 @@ export function createEtcdStore(channel: Channel, options: { clock: Clock; probe
     },
     async commit(plain) {
       const writes = plain.map((write) => sealed(codec, write));
-      const { response, lost } = await settle(client, writes);
+      const request = transactionOf(writes);
+      let lost: unknown;
+      let response: TxnResponse;
+      try {
+        response = await client.kv.txn(request, { timeoutMs: callTimeoutMs });
+      } catch (error) {
+        ({ response, lost } = await settle(client, request, error));
+      }
       if (response.succeeded) return { committed: true, revision: response.header?.revision ?? 0 };
       if (lost !== undefined) {
         const earlier = await earlierAttempt(client.kv, writes, response).catch(() => 'unknown' as const);

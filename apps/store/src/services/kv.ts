@@ -31,13 +31,18 @@ function isSerializable({ success = [], failure = [] }: TxnRequest): boolean {
   return [...success, ...failure].every(({ request }) => request?.$case === 'requestRange' && request.value.serializable === true);
 }
 
+function rethrow(error: unknown): never {
+  throw toEtcdError(error);
+}
+
 /** The KV service. Reads are answered from the applied state; in a cluster, linearizable ones when it has caught up with the leader. */
 export function kvService(member: Member, gate: Gate, limits: { maxTxnOps: number; maxRequestBytes: number }): ServedService {
-  const checked = async <T>(work: () => T | Promise<T>): Promise<T> => {
+  const checked = <T>(work: () => T | Promise<T>): Promise<T> => {
     try {
-      return await work();
+      const result = work();
+      return result instanceof Promise ? result.catch(rethrow) : Promise.resolve(result);
     } catch (error) {
-      throw toEtcdError(error);
+      return Promise.reject(toEtcdError(error));
     }
   };
   const fits = (bytes: number): void => {

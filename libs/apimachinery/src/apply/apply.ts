@@ -175,8 +175,8 @@ function dropNulls(value: unknown): unknown {
 function initialManagers({ live, schema, apiVersion, nowIso }: ApplyOptions): Managers {
   const known = decodeManagers(entriesOf(live)) ?? new Map<string, Manager>();
   if (known.size > 0 || live === undefined) return known;
-  const { added } = compareObjects({}, withoutManagers(live), schema);
-  const manager: Manager = { name: 'before-first-apply', operation: 'Update', apiVersion, subresource: '', time: nowIso, set: subtractSets(added, unowned) };
+  const { gained } = compareObjects({}, withoutManagers(live), schema);
+  const manager: Manager = { name: 'before-first-apply', operation: 'Update', apiVersion, subresource: '', time: nowIso, set: subtractSets(gained, unowned) };
   return new Map([[managerId(manager), manager]]);
 }
 

@@ -1,6 +1,6 @@
 import type { Schema } from '../schema.ts';
 import { emptyFieldSet, type FieldSet, isEmptySet, subtractSets, subtractTrees } from './field-set.ts';
-import { intersection, union } from './field-set-memory.ts';
+import { intersection } from './field-set-memory.ts';
 import type { Manager, Managers } from './managed-fields.ts';
 import { compareObjects } from './compare.ts';
 import { type VersionLookup, viewAt } from './versions.ts';
@@ -31,8 +31,8 @@ export interface Effect extends Difference {
 }
 
 function differenceOf({ before, after, schema, ignored }: Pick<Change, 'before' | 'after' | 'schema' | 'ignored'>): Difference {
-  const { added, modified, removed } = compareObjects(before, after, schema);
-  return { gained: subtractTrees(union(modified, added), ignored), removed: subtractTrees(removed, ignored) };
+  const { gained, removed } = compareObjects(before, after, schema);
+  return { gained: subtractTrees(gained, ignored), removed: subtractTrees(removed, ignored) };
 }
 
 /** What a change takes from the other managers, each of whom sees it at his own version. Those of versions that are gone go. */

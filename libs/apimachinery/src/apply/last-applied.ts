@@ -36,8 +36,8 @@ export function lastAppliedSet(options: { live: unknown; manager: string; schema
   const last = parsed(text);
   const { schema } = options;
   if (!isRecord(last) || last['apiVersion'] !== options.apiVersion || checkApplied(last, schema).length > 0) return emptyFieldSet;
-  const { added, modified, removed } = compareObjects(last, options.live, schema);
-  return [modified, added, removed].reduce((set, other) => subtractSets(set, other), toFieldSet(last, schema));
+  const { gained, removed } = compareObjects(last, options.live, schema);
+  return subtractSets(subtractSets(toFieldSet(last, schema), gained), removed);
 }
 
 /** As Go writes JSON: sorted, and nothing that HTML would take for markup. */

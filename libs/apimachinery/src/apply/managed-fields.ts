@@ -138,18 +138,24 @@ function fieldsText(fields: unknown): string | undefined {
   return text;
 }
 
-function entryText(entry: ManagedFieldsEntry | null | undefined): string {
+function putEntry(entry: ManagedFieldsEntry | null | undefined, put: (piece: string) => void): void {
   // What somebody else has stored may be anything.
-  if (typeof entry !== 'object' || entry === null) return JSON.stringify(entry) ?? 'null';
+  if (typeof entry !== 'object' || entry === null) return put(JSON.stringify(entry) ?? 'null');
   const { fieldsV1, subresource, ...head } = entry;
   const fields = fieldsText(fieldsV1);
-  if (fields === undefined) return JSON.stringify(entry);
+  if (fields === undefined) return put(JSON.stringify(entry));
   const start = JSON.stringify(head).slice(0, -1);
-  const end = subresource === undefined ? '' : `,"subresource":${JSON.stringify(subresource)}`;
-  return `${start}${start === '{' ? '' : ','}"fieldsV1":${fields}${end}}`;
+  put(`${start}${start === '{' ? '' : ','}"fieldsV1":`);
+  put(fields);
+  put(subresource === undefined ? '}' : `,"subresource":${JSON.stringify(subresource)}}`);
 }
 
-/** `metadata.managedFields` as JSON: a good part of the text of an object. */
-export function managersText(entries: readonly ManagedFieldsEntry[]): string {
-  return `[${entries.map(entryText).join(',')}]`;
+/** `metadata.managedFields` as JSON, piece by piece: it is a good part of the text of an object. */
+export function putManagers(entries: readonly ManagedFieldsEntry[], put: (piece: string) => void): void {
+  put('[');
+  for (let i = 0; i < entries.length; i++) {
+    if (i > 0) put(',');
+    putEntry(entries[i], put);
+  }
+  put(']');
 }
