@@ -42,3 +42,19 @@ test('a flood is written at a steady pace, what is too much is dropped, and a hu
   expect(done).toBe(204);
   calm();
 });
+
+test('a process that has no time writes less, and catches up when it has', async () => {
+  const clock = new VirtualClock();
+  let lateMs = 50;
+  const slow = { monotonic: () => clock.monotonic(), after: (ms: number, fn: () => void) => clock.after(ms + lateMs, fn) };
+  const queue = createEventQueue(slow, { perSecond: 250, burst: 10, maxWaiting: 5000, perSecondWhenBusy: 25 });
+  let done = 0;
+  for (let i = 0; i < 5000; i++) void queue.run(() => Promise.resolve(void (done += 1)));
+  await clock.advance(10_000);
+  expect(done).toBeGreaterThan(200);
+  expect(done).toBeLessThan(300);
+  lateMs = 0;
+  const before = done;
+  await clock.advance(10_000);
+  expect(done - before).toBeGreaterThan(2000);
+});

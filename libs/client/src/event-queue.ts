@@ -17,21 +17,27 @@ export interface EventPace {
   readonly burst?: number;
   /** Jobs that wait; upstream's broadcaster holds a thousand. */
   readonly maxWaiting?: number;
+  /** Writes a second while the process has no time for more: its timers are late. Without it that makes no difference. */
+  readonly perSecondWhenBusy?: number;
 }
+
+/** A process whose timers are later than this has more to do than it can. */
+const lateMs = 10;
 
 /** Of kubelet and scheduler. */
 export const defaultEventPace = { inFlight: 2, perSecond: 50, burst: 100, maxWaiting: 1000 } as const satisfies EventPace;
 /**
  * Of many kubelets in one process, which upstream would let write 50 a second each: their pace is that of five nodes, but what waits is
- * what twenty may have waiting, so events of a large rollout come late and are there in the end.
+ * what twenty may have waiting. They give way to the pods that they tell of: events of a large rollout come late and are there in the end.
  */
-export const sharedEventPace: EventPace = { perSecond: 250, burst: 500, maxWaiting: 20_000 };
+export const sharedEventPace: EventPace = { perSecond: 250, burst: 250, maxWaiting: 20_000, perSecondWhenBusy: 25 };
 /** Of each controller: `--kube-api-qps` and `--kube-api-burst` of upstream's manager. */
 export const controllerEventPace: EventPace = { perSecond: 20, burst: 30 };
 
 /** Recorders of one process may share a queue. */
 export function createEventQueue(clock: Pick<Clock, 'monotonic' | 'after'>, pace: EventPace = {}): EventQueue {
-  const { inFlight, perSecond, burst, maxWaiting } = { ...defaultEventPace, ...pace };
+  const { inFlight, perSecond, burst, maxWaiting, perSecondWhenBusy = perSecond } = { ...defaultEventPace, ...pace };
+  let rate: number = perSecond;
   let waiting: (() => void)[] = [];
   let next = 0;
   let running = 0;
@@ -45,17 +51,23 @@ export function createEventQueue(clock: Pick<Clock, 'monotonic' | 'after'>, pace
     else if (next === 1024) [waiting, next] = [waiting.slice(next), 0];
     return begin;
   };
+  const pumpIn = (ms: number): Timer => {
+    const dueMs = clock.monotonic() + ms;
+    return clock.after(ms, () => {
+      timer = undefined;
+      // The time that it was late is counted at the slower rate as well.
+      rate = clock.monotonic() - dueMs > lateMs ? perSecondWhenBusy : perSecond;
+      pump();
+    });
+  };
   /** Begins what may begin now. */
   const pump = (): void => {
     while (running < inFlight && waiting.length > 0) {
       const nowMs = clock.monotonic();
-      tokens = Math.min(burst, tokens + ((nowMs - filledMs) / 1000) * perSecond);
+      tokens = Math.min(burst, tokens + ((nowMs - filledMs) / 1000) * rate);
       filledMs = nowMs;
       if (hurried === 0 && tokens < 1) {
-        timer ??= clock.after(Math.ceil(((1 - tokens) / perSecond) * 1000), () => {
-          timer = undefined;
-          pump();
-        });
+        timer ??= pumpIn(Math.ceil(((1 - tokens) / rate) * 1000));
         return;
       }
       tokens = Math.max(0, tokens - 1);
