@@ -2,7 +2,8 @@
 # Replaces the containers of a running cluster of infra/compose.yaml by those of the image there is now, one service at a time: the control plane, then
 # what runs on nodes. The next one goes only when this one is well by its own health check. Pods stay: they live in nodeN-runtime, which is left as
 # it is unless --runtimes is given; then each node is drained first, and taken back. The balancer, by which clients of this machine come, is replaced with
-# --balancer alone: until the new one listens they are refused.
+# --balancer alone, and without a moment in which nobody listens: the new one listens beside the old, which ends when the API servers, that are replaced
+# next, have told all its clients to come anew.
 #
 #   docker compose -f infra/compose.yaml build && infra/upgrade.sh        # with names of services, of all these it replaces those alone
 #   COMPOSE="docker-compose -f infra/compose.yaml -p other" infra/upgrade.sh --runtimes
@@ -50,11 +51,38 @@ replace() {
   done
 }
 
+replaced=
+if [ -n "$balancer" ] && { [ -z "$only" ] || [[ " $only " == *" balancer "* ]]; }; then
+  echo balancer
+  replaced="$(containers balancer)"
+  "${compose[@]}" up -d --no-deps --no-build --no-recreate --scale balancer=2 balancer >/dev/null 2>&1 || { echo "balancer cannot be replaced" >&2; exit 1; }
+  deadline=$((SECONDS + within))
+  for id in $(containers balancer); do
+    [ "$id" != "$replaced" ] || continue
+    # By their common port it cannot be asked which of both is well.
+    until "$docker" logs "$id" 2>&1 | grep -q '"msg":"ready"'; do
+      [ "$SECONDS" -lt "$deadline" ] || { "$docker" rm -f "$id" >/dev/null; echo "balancer is not well after $within s: stopped here, with the old one" >&2; exit 1; }
+      sleep 0.3
+    done
+  done
+  # It ends by itself, and is not to come back.
+  "$docker" update --restart no "$replaced" >/dev/null
+  "$docker" kill --signal USR2 "$replaced" >/dev/null
+fi
+
 for service in store store1 store2 store3 apiserver apiserver1 apiserver2 scheduler scheduler-standby controller-manager controller-manager-standby \
   cloud-controller-manager cloud-controller-manager-standby cloud coredns1 coredns2 ingress metrics-server chaos; do
   replace "$service"
 done
-for node in node1 node2 node3; do
+if [ -n "$replaced" ]; then
+  # Where no API server was replaced, clients may stay with the old one for ever: after half a minute they are cut off.
+  for _ in $(seq 30); do
+    [ -n "$("$docker" ps -q --filter "id=$replaced")" ] || break
+    sleep 1
+  done
+  "$docker" rm -f "$replaced" >/dev/null
+fi
+for node in node1 node2 node3 node4 node5; do
   [ -n "$(containers "$node")" ] || continue
   if [ -n "$runtimes" ]; then
     kubectl drain "$node" --ignore-daemonsets --delete-emptydir-data --force --timeout="${within}s"
@@ -70,5 +98,3 @@ if [ -n "$runtimes" ] && [ -n "$(containers real1)" ]; then
   replace real1-kube-proxy
   kubectl uncordon real1
 fi
-# Who is connected through it notices: for a moment nothing listens there.
-[ -z "$balancer" ] || replace balancer

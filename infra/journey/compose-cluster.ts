@@ -30,8 +30,8 @@ export interface ComposeCluster {
   beside(script: string): Promise<string>;
   /** Gives a node of containerd the images that its test needs, which it would pull elsewhere. */
   giveImages(service: string): Promise<void>;
-  /** Makes an image of the same build that is another one, and replaces by it what infra/upgrade.sh replaces, or of that the services named alone; in their order. */
-  upgrade(only?: readonly string[]): Promise<string[]>;
+  /** Makes an image of the same build that is another one, and replaces by it what infra/upgrade.sh replaces, or of that the services named alone; in their order. Its arguments. */
+  upgrade(args?: readonly string[]): Promise<string[]>;
   /** The service out of `candidates` whose process holds a lease of kube-system. */
   holder(lease: string, candidates: readonly string[]): Promise<string>;
   /** Of each container, MB, by service. */
@@ -176,9 +176,9 @@ export async function startComposeCluster({ profile = 'full' }: { profile?: Comp
       const script = `docker save ${pauseImage} ${realTestImage} | docker exec -i ${await idOf(service)} ctr -n k8s.io images import --snapshotter native -`;
       await succeed('import of images', runCommand('sh', ['-c', script], { env, timeoutMs: 120_000 }));
     },
-    async upgrade(only = []) {
+    async upgrade(args = []) {
       await succeed('docker build', build(env, { args: ['--label', `orrery.dev/upgrade=${performance.now()}`] }));
-      const said = await succeed('upgrade.sh', runCommand(join(infra, 'upgrade.sh'), only, { env: { ...env, COMPOSE: compose.line }, timeoutMs: 900_000 }));
+      const said = await succeed('upgrade.sh', runCommand(join(infra, 'upgrade.sh'), args, { env: { ...env, COMPOSE: compose.line }, timeoutMs: 900_000 }));
       return said.trim().split('\n');
     },
     async holder(lease, candidates) {

@@ -7,10 +7,10 @@ import { composeChaos } from './compose-world.ts';
 import { linkRules } from './links.ts';
 import { componentOf } from './names.ts';
 
-const services = ['pki', 'nats', 'store1', 'store2', 'store3', 'apiserver1', 'apiserver2', 'balancer', 'scheduler', 'scheduler-standby', 'cloud', ...['node1', 'node2'].flatMap((node) => [node, `${node}-runtime`, `${node}-kubelet`, `${node}-kube-proxy`])];
+const services = ['pki', 'nats', 'store1', 'store2', 'store3', 'apiserver1', 'apiserver2', 'entrance', 'balancer', 'scheduler', 'scheduler-standby', 'cloud', ...['node1', 'node2'].flatMap((node) => [node, `${node}-runtime`, `${node}-kubelet`, `${node}-kube-proxy`])];
 
 it('names services as the components they are', () => {
-  expect(services.map(componentOf)).toEqual([undefined, 'nats', 'store-1', 'store-2', 'store-3', 'apiserver-1', 'apiserver-2', 'balancer', 'scheduler', 'scheduler-2', 'cloud', undefined, 'container-runtime-node1', 'kubelet-node1', 'kube-proxy-node1', undefined, 'container-runtime-node2', 'kubelet-node2', 'kube-proxy-node2']);
+  expect(services.map(componentOf)).toEqual([undefined, 'nats', 'store-1', 'store-2', 'store-3', 'apiserver-1', 'apiserver-2', undefined, 'balancer', 'scheduler', 'scheduler-2', 'cloud', undefined, 'container-runtime-node1', 'kubelet-node1', 'kube-proxy-node1', undefined, 'container-runtime-node2', 'kubelet-node2', 'kube-proxy-node2']);
 });
 
 it('writes rules of nftables', () => {

@@ -1,9 +1,9 @@
 /**
  * The component that a service of infra/compose.yaml is, named as in the other layouts: `store1` is store-1, `node2-kubelet` kubelet-node2, `scheduler-standby`
- * scheduler-2. Undefined of what holds a node's network, and of the certificates' maker.
+ * scheduler-2. Undefined of what holds a network for others, and of the certificates' maker.
  */
 export function componentOf(service: string): string | undefined {
-  if (service === 'pki' || /^node\d+$/.test(service)) return undefined;
+  if (service === 'pki' || service === 'entrance' || /^node\d+$/.test(service)) return undefined;
   const [, node, part] = /^(node\d+)-(.+)$/.exec(service) ?? [];
   if (node && part) return `${part === 'runtime' ? 'container-runtime' : part}-${node}`;
   const [, base, number] = /^(store|apiserver|coredns)(\d+)$/.exec(service) ?? [];

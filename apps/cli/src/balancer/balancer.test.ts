@@ -4,6 +4,7 @@ import { VirtualClock, createLogger } from '@orrery/runtime';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Balancer, type Health, createBalancer, inOrder } from './balancer.ts';
 
+const canReusePorts = process.platform === 'linux';
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
   for (const close of closers.splice(0)) await close();
@@ -45,15 +46,28 @@ async function client(port: number): Promise<Client> {
   return { socket, said: () => said, isClosed: () => closed };
 }
 
-async function setup(): Promise<{ balancer: Balancer; port: number; health: Record<string, Health>; servers: Awaited<ReturnType<typeof greeter>>[]; tick: () => Promise<void> }> {
+interface Setup {
+  readonly balancer: Balancer;
+  readonly port: number;
+  readonly health: Record<string, Health>;
+  readonly servers: Awaited<ReturnType<typeof greeter>>[];
+  tick(): Promise<void>;
+  /** Another one beside it, on the same port. */
+  beside(): Promise<Balancer>;
+}
+
+async function setup(): Promise<Setup> {
   const servers = [await greeter('a'), await greeter('b')];
   const health: Record<string, Health> = Object.fromEntries(servers.map(({ address }) => [address, 'ready']));
   const clock = new VirtualClock();
   const log = createLogger({ now: () => 0, level: 'error', write: () => undefined });
-  const balancer = createBalancer({ listen: '127.0.0.1:0', servers: servers.map(({ address }) => address), check: (server) => Promise.resolve(health[server] ?? 'away'), clock, log });
-  const port = await balancer.start();
-  closers.push(() => balancer.stop());
-  return { balancer, port, health, servers, tick: () => clock.advance(1_000) };
+  const listening = async (at: number): Promise<{ balancer: Balancer; port: number }> => {
+    const balancer = createBalancer({ listen: `127.0.0.1:${at}`, servers: servers.map(({ address }) => address), check: (server) => Promise.resolve(health[server] ?? 'away'), reusePort: canReusePorts, clock, log });
+    closers.push(() => balancer.stop());
+    return { balancer, port: await balancer.start() };
+  };
+  const { balancer, port } = await listening(0);
+  return { balancer, port, health, servers, tick: () => clock.advance(1_000), beside: async () => (await listening(port)).balancer };
 }
 
 describe('balancer', () => {
@@ -87,6 +101,21 @@ describe('balancer', () => {
     await eventually(() => a?.isClosed() === true, { what: 'the connection to the one that hangs is cut', withinMs: 60_000, everyMs: 2 });
     expect(b?.isClosed()).toBe(false);
     expect((await client(port)).said()).toBe('b');
+  });
+
+  it.runIf(canReusePorts)('is replaced by another beside it: keeps what it has until that ends, and new connections go to the other', async () => {
+    const { balancer, port, beside, tick } = await setup();
+    const old = await client(port);
+    await beside();
+    let isDrained = false;
+    const drained = balancer.drain().then(() => (isDrained = true));
+    for (let i = 0; i < 8; i++) expect((await client(port)).said()).toMatch(/^[ab]$/);
+    old.socket.write('still there?');
+    await eventually(() => old.said().length === 2, { what: 'an answer over the old connection', withinMs: 60_000, everyMs: 2 });
+    await tick();
+    expect([isDrained, old.isClosed()]).toEqual([false, false]);
+    old.socket.end();
+    await drained;
   });
 
   it('orders by health, then by connections', () => {

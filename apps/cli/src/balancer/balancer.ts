@@ -15,11 +15,15 @@ export interface BalancerOptions {
   readonly log: Logger;
   /** Between two checks of a server. */
   readonly intervalMs?: number;
+  /** Others may listen on the same port meanwhile (SO_REUSEPORT, which they have to want, too): the one that takes over from this one. */
+  readonly reusePort?: boolean;
 }
 
 export interface Balancer {
   /** Resolves with the port once it listens and every server was asked. */
   start(): Promise<number>;
+  /** Takes no new connections; resolves once those there are have ended by themselves. */
+  drain(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -114,22 +118,23 @@ export function createBalancer(options: BalancerOptions): Balancer {
     log.warn('no server takes connections', { servers: options.servers });
     client.destroy();
   };
+  // Of one that has stopped listening, too: it calls back once all connections have ended.
+  const closed = (): Promise<void> => new Promise((resolve) => (listener ? listener.close(() => resolve()) : resolve()));
   return {
     async start() {
       await Promise.all(backends.map(ask));
       timer = clock.every(options.intervalMs ?? 1_000, () => void Promise.all(backends.map(ask)));
       const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => void serve(client));
       listener = server;
-      await new Promise<void>((resolve, reject) => server.once('error', reject).listen(hostPort(options.listen), () => resolve()));
+      await new Promise<void>((resolve, reject) => server.once('error', reject).listen({ ...hostPort(options.listen), reusePort: options.reusePort ?? false }, () => resolve()));
       return (server.address() as { port: number }).port;
     },
-    stop: () =>
-      new Promise((resolve) => {
-        timer?.cancel();
-        for (const socket of clients) socket.destroy();
-        for (const { open } of backends) for (const socket of open) socket.destroy();
-        if (listener) listener.close(() => resolve());
-        else resolve();
-      }),
+    drain: closed,
+    async stop() {
+      timer?.cancel();
+      for (const socket of clients) socket.destroy();
+      for (const { open } of backends) for (const socket of open) socket.destroy();
+      await closed();
+    },
   };
 }

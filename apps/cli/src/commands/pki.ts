@@ -1,5 +1,5 @@
-import { chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { clusterServerName, componentIdentity, ensurePki, natsServerConfig } from '@orrery/node-io';
 import { ensureEncryptionConfig } from '../encryption-config.ts';
@@ -14,6 +14,12 @@ interface PkiOptions {
   readonly owner?: string;
   readonly signingDir?: string;
   readonly natsListen?: string;
+}
+
+/** The kubeconfig is for whom its directory belongs to: in a container this program is root, and the directory a user's. */
+function giveToOwnerOfFolder(path: string): void {
+  const { uid, gid } = statSync(dirname(path));
+  if (process.getuid?.() === 0 && uid !== 0) chownSync(path, uid, gid);
 }
 
 /** `NAME=USER[:GROUP+GROUP]`, e.g. `kubelet-node1=system:node:node1/system:nodes`. */
@@ -51,7 +57,10 @@ function writeAll(components: readonly string[], options: PkiOptions): void {
     write(`${name}.crt`, pair.cert);
     write(`${name}.key`, pair.key);
   }
-  if (options.kubeconfig) writeKubeconfig(resolve(options.kubeconfig), pki.kubeconfig({ server: options.server, cluster: 'orrery-compose', user: 'kubernetes-admin', groups: ['system:masters'] }));
+  if (!options.kubeconfig) return;
+  const kubeconfig = resolve(options.kubeconfig);
+  writeKubeconfig(kubeconfig, pki.kubeconfig({ server: options.server, cluster: 'orrery-compose', user: 'kubernetes-admin', groups: ['system:masters'] }));
+  giveToOwnerOfFolder(kubeconfig);
 }
 
 export function addPki(program: Command): void {
@@ -62,7 +71,7 @@ export function addPki(program: Command): void {
     .requiredOption('--dir <dir>', 'where the authority is kept and components/ is written')
     .option('--server <url>', 'API server, for the kubeconfig', 'https://127.0.0.1:6443')
     .option('--names <list>', 'host names that serving certificates hold', '')
-    .option('--kubeconfig <file>', 'write the administrator\'s kubeconfig here')
+    .option('--kubeconfig <file>', 'write the administrator\'s kubeconfig here, for the owner of the directory')
     .option('--signing-dir <dir>', 'write the authority\'s key here, for the controller that signs certificate requests')
     .option('--nats-listen <address>', 'write components/nats.conf for a NATS server that listens here, with the certificate of the component nats')
     .option('--owner <uid:gid>', 'owner of the files of components')
