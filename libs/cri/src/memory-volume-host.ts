@@ -1,3 +1,4 @@
+import { rfc3339 } from '@orrery/runtime';
 import { type DirectoryAttributes, type GroupOwnership, type StorageUse, type VolumeFile, type VolumeHost, groupBits, isGivenToGroup, pathParts } from './volume-host.ts';
 
 interface Owned {
@@ -31,6 +32,8 @@ export interface MemorySymlink extends Owned {
 
 export type MemoryNode = MemoryFile | MemoryDirectory | MemorySymlink;
 
+/** A directory on the way to what is wanted. */
+const plain: DirectoryAttributes = { mode: 0o755 };
 const setgid = 0o2000;
 const dataLink = '..data';
 const maxLinks = 40;
@@ -77,8 +80,12 @@ export class MemoryVolumeHost implements VolumeHost {
 
   /** The node at `path`, or undefined. Symbolic links are returned as they are, not followed. */
   lookup(path: string): MemoryNode | undefined {
+    return this.at(pathParts(path));
+  }
+
+  private at(parts: readonly string[]): MemoryNode | undefined {
     let node: MemoryNode | undefined = this.root;
-    for (const part of pathParts(path)) {
+    for (const part of parts) {
       if (node?.kind !== 'directory') return undefined;
       node = node.entries.get(part);
     }
@@ -109,13 +116,17 @@ export class MemoryVolumeHost implements VolumeHost {
   }
 
   /** The directory at `path`, created with its parents when it is not there. Throws when a file is in the way. */
-  ensureDirectory(path: string, attributes: DirectoryAttributes = { mode: 0o755 }): MemoryDirectory {
+  ensureDirectory(path: string, attributes: DirectoryAttributes = plain): MemoryDirectory {
+    return this.directoryAt(pathParts(path), attributes);
+  }
+
+  private directoryAt(parts: readonly string[], attributes: DirectoryAttributes): MemoryDirectory {
     let at = this.root;
-    const parts = pathParts(path);
-    for (const [i, part] of parts.entries()) {
+    for (let i = 0; i < parts.length; i++) {
+      const part = parts[i] as string;
       let next = at.entries.get(part);
-      if (!next) at.entries.set(part, (next = this.childDirectory(at, i === parts.length - 1 ? attributes : { mode: 0o755 })));
-      if (next.kind !== 'directory') throw new Error(`${path}: ${part} is not a directory`);
+      if (!next) at.entries.set(part, (next = this.childDirectory(at, i === parts.length - 1 ? attributes : plain)));
+      if (next.kind !== 'directory') throw new Error(`/${parts.join('/')}: ${part} is not a directory`);
       at = next;
     }
     return at;
@@ -123,14 +134,16 @@ export class MemoryVolumeHost implements VolumeHost {
 
   async writeVolume(path: string, files: ReadonlyMap<string, VolumeFile>, attributes: DirectoryAttributes = { mode: 0o777 }): Promise<void> {
     const directory = this.ensureDirectory(path, attributes);
-    const current = this.find(`${path}/${dataLink}`)?.node;
+    const current = directory.entries.has(dataLink) ? this.find(`${path}/${dataLink}`)?.node : undefined;
     const old = current?.kind === 'directory' ? current : undefined;
     const oldFile = (name: string): MemoryNode | undefined => (old ? this.find(`${path}/${dataLink}/${name}`)?.node : undefined);
     if (old && countFiles(old) === files.size && [...files].every(([name, file]) => isFile(oldFile(name), file))) return;
-    const data = this.childDirectory(directory, { mode: 0o755 });
+    const data = this.childDirectory(directory, plain);
     for (const [name, file] of files) this.place(data, name, { file, old: oldFile(name) });
-    const stamp = `..${new Date(this.now()).toISOString().slice(0, 19).replace(/[-T:]/g, '_')}.${++this.stamps}`;
-    const entries = new Map<string, MemoryNode>([[stamp, data], [dataLink, this.symlink(stamp)]]);
+    const stamp = `..${rfc3339(this.now()).slice(0, 19).replace(/[-T:]/g, '_')}.${++this.stamps}`;
+    const entries = new Map<string, MemoryNode>();
+    entries.set(stamp, data);
+    entries.set(dataLink, this.symlink(stamp));
     for (const name of data.entries.keys()) entries.set(name, directory.entries.get(name) ?? this.symlink(`${dataLink}/${name}`));
     directory.entries = entries;
     directory.mtimeMs = this.now();
@@ -139,11 +152,14 @@ export class MemoryVolumeHost implements VolumeHost {
   async writeFile(path: string, file: VolumeFile): Promise<void> {
     const parts = pathParts(path);
     const name = parts.pop() ?? '';
-    const directory = this.ensureDirectory(parts.join('/'));
+    const directory = this.directoryAt(parts, plain);
     const old = directory.entries.get(name);
     if (old?.kind === 'directory') throw new Error(`${path} is a directory`);
-    if (old?.kind === 'file') Object.assign(old, { bytes: file.bytes, mode: file.mode, mtimeMs: this.now() });
-    else directory.entries.set(name, this.file(file));
+    if (old?.kind === 'file') {
+      old.bytes = file.bytes;
+      old.mode = file.mode;
+      old.mtimeMs = this.now();
+    } else directory.entries.set(name, this.file(file));
   }
 
   async readFile(path: string, maxBytes?: number): Promise<Uint8Array | undefined> {
@@ -178,7 +194,7 @@ export class MemoryVolumeHost implements VolumeHost {
   async remove(path: string): Promise<void> {
     const parts = pathParts(path);
     const name = parts.pop();
-    const parent = this.lookup(parts.join('/'));
+    const parent = this.at(parts);
     if (name !== undefined && parent?.kind === 'directory') parent.entries.delete(name);
   }
 
@@ -196,22 +212,29 @@ export class MemoryVolumeHost implements VolumeHost {
 
   private place(directory: MemoryDirectory, name: string, content: { file: VolumeFile; old: MemoryNode | undefined }): void {
     const { file, old } = content;
-    const parts = pathParts(name);
-    const leaf = parts.pop() ?? '';
+    const kept = isFile(old, file) ? old : this.file(file);
     let at = directory;
-    for (const part of parts) {
-      let next = at.entries.get(part);
-      if (next?.kind !== 'directory') at.entries.set(part, (next = this.childDirectory(at, { mode: 0o755 })));
-      at = next;
+    let leaf = name;
+    if (name.includes('/')) {
+      const parts = pathParts(name);
+      leaf = parts.pop() ?? '';
+      for (const part of parts) {
+        let next = at.entries.get(part);
+        if (next?.kind !== 'directory') at.entries.set(part, (next = this.childDirectory(at, plain)));
+        at = next;
+      }
     }
-    at.entries.set(leaf, isFile(old, file) ? old : this.file(file));
+    at.entries.set(leaf, kept);
   }
 
   /** A new directory; below one with the setgid bit it has that one's group and bit, as the kernel does it. */
   private childDirectory(parent: MemoryDirectory, { mode, gid, tmpfs }: DirectoryAttributes): MemoryDirectory {
     const inherits = (parent.mode & setgid) !== 0;
     const group = gid ?? (inherits ? parent.gid : undefined);
-    return { ...this.directory(inherits ? mode | setgid : mode), ...(group === undefined ? {} : { gid: group }), ...(tmpfs ? { tmpfs } : {}) };
+    const made = this.directory(inherits ? mode | setgid : mode);
+    if (group !== undefined) made.gid = group;
+    if (tmpfs) made.tmpfs = tmpfs;
+    return made;
   }
 
   private directory(mode: number): MemoryDirectory {
@@ -223,6 +246,9 @@ export class MemoryVolumeHost implements VolumeHost {
   }
 
   private file({ bytes, mode, uid, gid }: VolumeFile): MemoryFile {
-    return { kind: 'file', bytes, mode, mtimeMs: this.now(), ...(uid === undefined ? {} : { uid }), ...(gid === undefined ? {} : { gid }) };
+    const made: MemoryFile = { kind: 'file', bytes, mode, mtimeMs: this.now() };
+    if (uid !== undefined) made.uid = uid;
+    if (gid !== undefined) made.gid = gid;
+    return made;
   }
 }

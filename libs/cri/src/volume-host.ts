@@ -85,7 +85,10 @@ export function isGivenToGroup({ gid, mode }: { gid: number; mode: number }, wan
 
 /** Splits an absolute path; `.` and empty parts vanish, `..` is refused. */
 export function pathParts(path: string): string[] {
-  const parts = path.split('/').filter((part) => part !== '' && part !== '.');
-  if (parts.includes('..')) throw new Error(`path ${path} must not contain ".."`);
+  const parts: string[] = [];
+  for (const part of path.split('/')) {
+    if (part === '..') throw new Error(`path ${path} must not contain ".."`);
+    if (part !== '' && part !== '.') parts.push(part);
+  }
   return parts;
 }

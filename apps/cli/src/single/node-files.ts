@@ -5,9 +5,11 @@ import type { Env } from '@orrery/runtime';
 
 /** What a kubelet makes anew for every pod: kept in memory, which is why thousands of pods are cheap. */
 const podsDir = ['var', 'lib', 'kubelet'];
+const podsPrefix = `/${podsDir.join('/')}/`;
 
 /** Whether a path of the node lies on disk: all but the kubelet's directory, what is in it and what it is in. */
 export function isOnDisk(path: string): boolean {
+  if (path.startsWith(podsPrefix) && !path.includes('..')) return false;
   const parts = pathParts(path);
   return podsDir.some((part, i) => i < parts.length && parts[i] !== part);
 }

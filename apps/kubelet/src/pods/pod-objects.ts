@@ -5,6 +5,9 @@ import type { PodObjects } from '../volumes/volume-manager.ts';
 import { referencedObjects } from '../volumes/volume-references.ts';
 import { namespaceOf } from './pod-spec.ts';
 
+/** Of an object that the pod did not name when it came. */
+const unnamed = Promise.resolve(undefined);
+
 /** Watches on what a pod names, held for as long as the pod is on the node. */
 export class HeldObjects implements PodObjects {
   /** Absent where nothing is named, as in most pods. */
@@ -18,12 +21,12 @@ export class HeldObjects implements PodObjects {
     for (const name of names.secrets) (this.secrets ??= new Map()).set(name, sources.secrets.acquire({ namespace, name }, changed));
   }
 
-  async configMap(name: string): Promise<ConfigMap | undefined> {
-    return this.configMaps?.get(name)?.get();
+  configMap(name: string): Promise<ConfigMap | undefined> {
+    return this.configMaps?.get(name)?.get() ?? unnamed;
   }
 
-  async secret(name: string): Promise<Secret | undefined> {
-    return this.secrets?.get(name)?.get();
+  secret(name: string): Promise<Secret | undefined> {
+    return this.secrets?.get(name)?.get() ?? unnamed;
   }
 
   release(): void {

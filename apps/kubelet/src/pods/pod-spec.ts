@@ -31,6 +31,12 @@ export function ephemeralContainers(pod: Pod): readonly EphemeralContainer[] {
   return pod.spec?.ephemeralContainers ?? none;
 }
 
+/** Init containers, main ones, ephemeral ones. Most pods have but main ones, and then no list is made. */
+export function everyContainer(pod: Pod): readonly Container[] {
+  const { initContainers: init = none, containers = none, ephemeralContainers: ephemeral = none } = pod.spec ?? {};
+  return init.length || ephemeral.length ? [...init, ...containers, ...ephemeral] : containers;
+}
+
 export interface ContainerPlace {
   readonly kind: 'init' | 'main' | 'ephemeral';
   readonly container: Container;
@@ -49,6 +55,17 @@ export function allContainers(pod: Pod): ContainerPlace[] {
   for (const container of mainContainers(pod)) found.push(placeOf('main', container));
   for (const container of ephemeralContainers(pod)) found.push(placeOf('ephemeral', container));
   return found;
+}
+
+/** The container of that name and where it stands. */
+export function placeOfContainer(pod: Pod, name: string): ContainerPlace | undefined {
+  const called = (container: { readonly name: string }): boolean => container.name === name;
+  const main = mainContainers(pod).find(called);
+  if (main) return placeOf('main', main);
+  const init = initContainers(pod).find(called);
+  if (init) return placeOf('init', init);
+  const ephemeral = ephemeralContainers(pod).find(called);
+  return ephemeral && placeOf('ephemeral', ephemeral);
 }
 
 /** What the first of a container's own rules that is about this exit code says. */

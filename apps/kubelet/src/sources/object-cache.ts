@@ -39,10 +39,7 @@ export class ObjectCache<T extends KubeObject> {
     entry.listeners.add(changed);
     const { informer } = entry;
     return {
-      get: async () => {
-        if (!informer.synced()) await this.synced(informer, key.name);
-        return informer.get(id);
-      },
+      get: () => (informer.synced() ? Promise.resolve(informer.get(id)) : this.synced(informer, key.name).then(() => informer.get(id))),
       release: () => {
         entry.listeners.delete(changed);
         if (entry.listeners.size > 0 || this.entries.get(id) !== entry) return;

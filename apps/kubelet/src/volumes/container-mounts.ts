@@ -10,6 +10,9 @@ const propagations: Readonly<Record<string, MountPropagation>> = {
   Bidirectional: MountPropagation.PROPAGATION_BIDIRECTIONAL,
 };
 
+/** Bytes are never written into. */
+const nothing = new Uint8Array(0);
+
 export interface MountInput {
   readonly pod: Pod;
   readonly container: Container;
@@ -94,7 +97,7 @@ export async function containerMounts(input: MountInput): Promise<Mount[]> {
   if (!mountsHosts) mounts.push({ containerPath: '/etc/hosts', hostPath: `${podDir}/etc-hosts`, readonly: false });
   const messagePath = container.terminationMessagePath ?? '/dev/termination-log';
   if (messagePath) {
-    await host.writeFile(input.terminationLog, { bytes: new Uint8Array(0), mode: 0o666 });
+    await host.writeFile(input.terminationLog, { bytes: nothing, mode: 0o666 });
     mounts.push({ containerPath: messagePath, hostPath: input.terminationLog, readonly: false });
   }
   return mounts;

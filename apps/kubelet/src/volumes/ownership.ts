@@ -1,6 +1,6 @@
-import type { CSIDriver, Pod } from '@orrery/api/types';
+import type { CSIDriver, Container, Pod } from '@orrery/api/types';
 import type { DirectoryAttributes, VolumeFile, VolumeHost } from '@orrery/cri';
-import { allContainers } from '../pods/pod-spec.ts';
+import { everyContainer } from '../pods/pod-spec.ts';
 
 /** Whom the volumes of a pod belong to; undefined: root. */
 export interface VolumeOwners {
@@ -16,9 +16,10 @@ const groupSearch = 0o110;
 
 export function volumeOwners(pod: Pod): VolumeOwners {
   const { runAsUser, fsGroup } = pod.spec?.securityContext ?? {};
-  const users = new Set(allContainers(pod).map(({ container }) => container.securityContext?.runAsUser ?? runAsUser));
-  const [user] = users;
-  return { fsGroup, fsUser: users.size === 1 ? user : undefined };
+  const containers = everyContainer(pod);
+  const userOf = ({ securityContext }: Container): number | undefined => securityContext?.runAsUser ?? runAsUser;
+  const user = containers[0] && userOf(containers[0]);
+  return { fsGroup, fsUser: containers.every((container) => userOf(container) === user) ? user : undefined };
 }
 
 /** A file of a read-only volume as the pod's group may read it. */

@@ -4,7 +4,7 @@ import type { ApiClient } from '@orrery/client';
 import type { Env } from '@orrery/runtime';
 import { nameOf, namespaceOf, uidOf } from '../pods/pod-spec.ts';
 
-interface Token {
+interface Token extends TokenWanted {
   readonly bytes: Uint8Array;
   readonly expiresMs: number;
   readonly refreshMs: number;
@@ -17,10 +17,14 @@ export interface TokenWanted {
 }
 
 const maxAgeMs = 24 * 3_600_000;
+const encoder = new TextEncoder();
+
+const isFor = (token: TokenWanted, wanted: TokenWanted): boolean => token.audience === wanted.audience && token.expirationSeconds === wanted.expirationSeconds;
 
 /** Tokens of pods' service accounts, by TokenRequest, bound to the pod; renewed at 80 % of their life or after a day. */
 export class TokenManager {
-  private readonly tokens = new Map<string, Map<string, Token>>();
+  /** By the pod's uid. Most pods have one. */
+  private readonly tokens = new Map<string, Token[]>();
   private readonly env: Env;
   private readonly api: ApiClient;
 
@@ -32,15 +36,13 @@ export class TokenManager {
   /** A valid token; an old one is kept while the API server cannot be reached, until it expires. */
   async token(pod: Pod, wanted: TokenWanted): Promise<Uint8Array> {
     const uid = uidOf(pod);
-    const key = `${wanted.audience}|${wanted.expirationSeconds}`;
-    const known = this.tokens.get(uid)?.get(key);
+    const known = this.tokens.get(uid)?.find((one) => isFor(one, wanted));
     const nowMs = this.env.clock.now();
     if (known && nowMs < known.refreshMs) return known.bytes;
     try {
       const token = await this.request(pod, wanted);
-      let ofPod = this.tokens.get(uid);
-      if (!ofPod) this.tokens.set(uid, (ofPod = new Map()));
-      ofPod.set(key, token);
+      const others = this.tokens.get(uid)?.filter((one) => !isFor(one, wanted));
+      this.tokens.set(uid, others ? [...others, token] : [token]);
       return token.bytes;
     } catch (error) {
       if (known && nowMs < known.expiresMs) return known.bytes;
@@ -51,7 +53,7 @@ export class TokenManager {
   /** Pods with a token that is due. */
   due(): string[] {
     const nowMs = this.env.clock.now();
-    return [...this.tokens].filter(([, ofPod]) => [...ofPod.values()].some(({ refreshMs }) => nowMs >= refreshMs)).map(([uid]) => uid);
+    return [...this.tokens].filter(([, ofPod]) => ofPod.some(({ refreshMs }) => nowMs >= refreshMs)).map(([uid]) => uid);
   }
 
   forget(uid: string): void {
@@ -73,6 +75,6 @@ export class TokenManager {
     const { status } = await this.api.createSubresource<TokenRequest>(ServiceAccounts, key, 'token', body);
     const expiresMs = Date.parse(status?.expirationTimestamp ?? '') || startMs + expirationSeconds * 1000;
     const lifeMs = expiresMs - startMs;
-    return { bytes: new TextEncoder().encode(status?.token ?? ''), expiresMs, refreshMs: startMs + Math.min(maxAgeMs, lifeMs * 0.8) };
+    return { audience, expirationSeconds, bytes: encoder.encode(status?.token ?? ''), expiresMs, refreshMs: startMs + Math.min(maxAgeMs, lifeMs * 0.8) };
   }
 }

@@ -6,6 +6,21 @@ import { type FieldContext, fieldValue, resourceValue } from '../env/field-value
 export type VolumeFiles = Map<string, VolumeFile>;
 
 const encoder = new TextEncoder();
+/** Values that the fields of many pods have in common: their namespace, their node. Bytes are never written into. */
+const sharedFields = ['metadata.namespace', 'spec.nodeName', 'spec.serviceAccountName', 'status.hostIP'];
+const maxShared = 4096;
+const shared = new Map<string, Uint8Array>();
+
+function fieldBytes(fieldPath: string | undefined, value: string): Uint8Array {
+  if (fieldPath === undefined || !sharedFields.includes(fieldPath)) return encoder.encode(value);
+  let bytes = shared.get(value);
+  if (!bytes) {
+    if (shared.size >= maxShared) shared.clear();
+    shared.set(value, (bytes = encoder.encode(value)));
+  }
+  return bytes;
+}
+
 const encoded = new WeakMap<object, Map<string, Uint8Array>>();
 
 /** Bytes of an object's data, decoded once for all pods that mount the object. */
@@ -28,36 +43,32 @@ export interface KeyedSource {
   readonly defaultMode: number;
 }
 
-/** Files of a config map or secret: all keys, or those listed. An object that is not there gives none when optional. */
-export function keyedFiles(object: ConfigMap | Secret | undefined, source: KeyedSource): VolumeFiles {
-  const files: VolumeFiles = new Map();
-  if (!object) return files;
+/** Adds the files of a config map or secret: all keys, or those listed. An object that is not there gives none when optional. */
+export function addKeyedFiles(files: VolumeFiles, object: ConfigMap | Secret | undefined, source: KeyedSource): void {
+  if (!object) return;
   const data = dataOf(object, source.kind);
   if (!source.items?.length) {
     for (const [key, bytes] of data) files.set(key, { bytes, mode: source.defaultMode });
-    return files;
+    return;
   }
   for (const { key, path, mode } of source.items) {
     const bytes = data.get(key);
     if (bytes) files.set(path, { bytes, mode: mode ?? source.defaultMode });
     else if (!source.optional) throw new ConfigFault(`references non-existent ${source.kind} key: ${key}`);
   }
-  return files;
 }
 
-/** Files of the downward API. */
-export function downwardFiles(pod: Pod, items: readonly DownwardAPIVolumeFile[], options: { defaultMode: number; fields: FieldContext }): VolumeFiles {
-  const files: VolumeFiles = new Map();
+/** Adds the files of the downward API. */
+export function addDownwardFiles(files: VolumeFiles, pod: Pod, { items = [], defaultMode, fields }: { items: readonly DownwardAPIVolumeFile[] | undefined; defaultMode: number; fields: FieldContext }): void {
   for (const { path, fieldRef, resourceFieldRef, mode } of items) {
     let value: string | undefined = '';
-    if (fieldRef) value = fieldValue(pod, fieldRef.fieldPath, options.fields);
+    if (fieldRef) value = fieldValue(pod, fieldRef.fieldPath, fields);
     else if (resourceFieldRef) {
       const container = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].find(({ name }) => name === resourceFieldRef.containerName);
       const { resource, divisor } = resourceFieldRef;
-      value = container && resourceValue(container, resource, { allocatable: options.fields.allocatable, ...(divisor === undefined ? {} : { divisor: String(divisor) }) });
+      value = container && resourceValue(container, resource, { allocatable: fields.allocatable, ...(divisor === undefined ? {} : { divisor: String(divisor) }) });
     }
     if (value === undefined) throw new ConfigFault(`unsupported fieldPath: ${fieldRef?.fieldPath ?? resourceFieldRef?.resource ?? ''}`);
-    files.set(path, { bytes: encoder.encode(value), mode: mode ?? options.defaultMode });
+    files.set(path, { bytes: fieldBytes(fieldRef?.fieldPath, value), mode: mode ?? defaultMode });
   }
-  return files;
 }

@@ -1,4 +1,4 @@
-import type { ConfigMap, EmptyDirVolumeSource, Node, Pod, Secret, Volume, VolumeProjection } from '@orrery/api/types';
+import type { ConfigMap, EmptyDirVolumeSource, KeyToPath, Node, Pod, Secret, Volume, VolumeProjection } from '@orrery/api/types';
 import { podClaims } from '@orrery/api/volumes';
 import type { ApiClient, EventRecorder } from '@orrery/client';
 import { parseQuantity, quantityValue } from '@orrery/apimachinery';
@@ -10,8 +10,8 @@ import { uidOf } from '../pods/pod-spec.ts';
 import { ClaimFault, claimVolume, giveCsiToPod } from './claim-volume.ts';
 import type { TokenManager } from './token-manager.ts';
 import { prepareHostPath } from './host-path.ts';
-import { ownedDirectory, ownedFile, volumeOwners } from './ownership.ts';
-import { type VolumeFiles, downwardFiles, keyedFiles } from './volume-files.ts';
+import { type VolumeOwners, ownedDirectory, ownedFile, volumeOwners } from './ownership.ts';
+import { type VolumeFiles, addDownwardFiles, addKeyedFiles } from './volume-files.ts';
 import { type VolumeUses, volumeUses } from './volume-uses.ts';
 
 /** What volumes of one pod are made from. */
@@ -37,6 +37,7 @@ interface Context {
   readonly objects: PodObjects;
   readonly fields: FieldContext;
   readonly uses: VolumeUses;
+  readonly owners: VolumeOwners;
 }
 
 /** An emptyDir in memory, and how much it may hold. */
@@ -49,6 +50,25 @@ function memoryMedium({ medium, sizeLimit }: EmptyDirVolumeSource): Pick<Directo
 /** Volumes whose content may change while the pod runs. */
 function isLive(volume: Volume): boolean {
   return Boolean(volume.configMap ?? volume.secret ?? volume.downwardAPI ?? volume.projected);
+}
+
+/** What a volume, or a source of a projected one, says of the object that it shows. */
+interface KeyedVolume {
+  readonly name?: string;
+  readonly optional?: boolean;
+  readonly items?: readonly KeyToPath[];
+}
+
+async function addConfigMap(files: VolumeFiles, { objects }: Context, { name = '', optional = false, items }: KeyedVolume, defaultMode = 0o644): Promise<void> {
+  const object = await objects.configMap(name);
+  if (!object && !optional) throw new ConfigFault(`configmap "${name}" not found`);
+  addKeyedFiles(files, object, { kind: 'config', items, optional, defaultMode });
+}
+
+async function addSecret(files: VolumeFiles, { objects }: Context, { name = '', optional = false, items }: KeyedVolume, defaultMode = 0o644): Promise<void> {
+  const object = await objects.secret(name);
+  if (!object && !optional) throw new ConfigFault(`secret "${name}" not found`);
+  addKeyedFiles(files, object, { kind: 'secret', items, optional, defaultMode });
 }
 
 export interface VolumeManagerOptions {
@@ -80,14 +100,16 @@ export class VolumeManager {
   async mount(pod: Pod, objects: PodObjects, fields: FieldContext): Promise<Map<string, MountedVolume>> {
     const mounted = new Map<string, MountedVolume>();
     const uses = volumeUses(pod);
-    for (const volume of pod.spec?.volumes ?? []) if (uses.mounted.has(volume.name) || uses.devices.has(volume.name)) mounted.set(volume.name, await this.guarded(volume, { pod, objects, fields, uses }));
+    const context: Context = { pod, objects, fields, uses, owners: volumeOwners(pod) };
+    for (const volume of pod.spec?.volumes ?? []) if (uses.mounted.has(volume.name) || uses.devices.has(volume.name)) mounted.set(volume.name, await this.guarded(volume, context));
     return mounted;
   }
 
   /** Writes the content of volumes that follow API objects again. */
   async refresh(pod: Pod, objects: PodObjects, fields: FieldContext): Promise<void> {
     const uses = volumeUses(pod);
-    for (const volume of pod.spec?.volumes ?? []) if (isLive(volume) && uses.mounted.has(volume.name)) await this.guarded(volume, { pod, objects, fields, uses });
+    const context: Context = { pod, objects, fields, uses, owners: volumeOwners(pod) };
+    for (const volume of pod.spec?.volumes ?? []) if (isLive(volume) && uses.mounted.has(volume.name)) await this.guarded(volume, context);
   }
 
   /** Removes everything of a pod that is gone. */
@@ -117,9 +139,8 @@ export class VolumeManager {
   }
 
   private async make(volume: Volume, context: Context): Promise<MountedVolume> {
-    const { pod } = context;
+    const { pod, owners } = context;
     const { host } = this.options;
-    const owners = volumeOwners(pod);
     if (volume.emptyDir) {
       const hostPath = this.path(pod, 'empty-dir', volume.name);
       await host.makeDir(hostPath, ownedDirectory({ mode: 0o777, ...memoryMedium(volume.emptyDir) }, owners));
@@ -136,12 +157,13 @@ export class VolumeManager {
       await giveCsiToPod(pod, hostPath, { driver, fsType, accessModes: ['ReadWriteOnce'], readOnly, context: this.options });
       return { hostPath, readOnly };
     }
-    const claim = podClaims(pod).find((one) => one.volume === volume.name);
+    const claim = (volume.persistentVolumeClaim ?? volume.ephemeral) && podClaims(pod).find((one) => one.volume === volume.name);
     if (claim) return claimVolume(pod, claim, { ...this.options, uses: context.uses });
     const written = await this.files(volume, context);
     if (!written) throw new Error(`no volume plugin matched name: ${Object.keys(volume).find((key) => key !== 'name') ?? 'none'}`);
     const hostPath = this.path(pod, written.plugin, volume.name);
-    const files = new Map([...written.files].map(([path, file]) => [path, ownedFile(file, owners)]));
+    const { files } = written;
+    if (owners.fsGroup !== undefined) for (const [path, file] of files) files.set(path, ownedFile(file, owners));
     // Secrets never touch a disk.
     const directory = written.plugin === 'configmap' ? { mode: 0o777 } : { mode: 0o1777, tmpfs: {} };
     await host.writeVolume(hostPath, files, ownedDirectory(directory, owners));
@@ -149,52 +171,39 @@ export class VolumeManager {
   }
 
   private async files(volume: Volume, context: Context): Promise<{ plugin: string; files: VolumeFiles } | undefined> {
-    const { pod, objects, fields } = context;
-    if (volume.configMap) {
-      const { name = '', optional = false, items, defaultMode = 0o644 } = volume.configMap;
-      const object = await objects.configMap(name);
-      if (!object && !optional) throw new ConfigFault(`configmap "${name}" not found`);
-      return { plugin: 'configmap', files: keyedFiles(object, { kind: 'config', items, optional, defaultMode }) };
+    const { configMap, secret, downwardAPI, projected } = volume;
+    const files: VolumeFiles = new Map();
+    if (configMap) {
+      await addConfigMap(files, context, configMap, configMap.defaultMode);
+      return { plugin: 'configmap', files };
     }
-    if (volume.secret) {
-      const { secretName = '', optional = false, items, defaultMode = 0o644 } = volume.secret;
-      const object = await objects.secret(secretName);
-      if (!object && !optional) throw new ConfigFault(`secret "${secretName}" not found`);
-      return { plugin: 'secret', files: keyedFiles(object, { kind: 'secret', items, optional, defaultMode }) };
+    if (secret) {
+      await addSecret(files, context, { ...secret, name: secret.secretName }, secret.defaultMode);
+      return { plugin: 'secret', files };
     }
-    if (volume.downwardAPI) {
-      const { items = [], defaultMode = 0o644 } = volume.downwardAPI;
-      return { plugin: 'downward-api', files: downwardFiles(pod, items, { defaultMode, fields }) };
+    if (downwardAPI) {
+      const { items, defaultMode = 0o644 } = downwardAPI;
+      addDownwardFiles(files, context.pod, { items, defaultMode, fields: context.fields });
+      return { plugin: 'downward-api', files };
     }
-    if (volume.projected) {
-      const { sources = [], defaultMode = 0o644 } = volume.projected;
-      const files: VolumeFiles = new Map();
-      for (const source of sources) for (const [path, file] of await this.projection(source, context, defaultMode)) files.set(path, file);
-      return { plugin: 'projected', files };
-    }
-    return undefined;
+    if (!projected) return undefined;
+    for (const source of projected.sources ?? []) await this.project(files, context, source, projected.defaultMode);
+    return { plugin: 'projected', files };
   }
 
-  private async projection(source: VolumeProjection, { pod, objects, fields }: Context, defaultMode: number): Promise<VolumeFiles> {
-    if (source.configMap) {
-      const { name = '', optional = false, items } = source.configMap;
-      const object = await objects.configMap(name);
-      if (!object && !optional) throw new ConfigFault(`configmap "${name}" not found`);
-      return keyedFiles(object, { kind: 'config', items, optional, defaultMode });
-    }
-    if (source.secret) {
-      const { name = '', optional = false, items } = source.secret;
-      const object = await objects.secret(name);
-      if (!object && !optional) throw new ConfigFault(`secret "${name}" not found`);
-      return keyedFiles(object, { kind: 'secret', items, optional, defaultMode });
-    }
-    if (source.downwardAPI) return downwardFiles(pod, source.downwardAPI.items ?? [], { defaultMode, fields });
-    if (source.serviceAccountToken) {
-      const { path, audience = '', expirationSeconds = 3600 } = source.serviceAccountToken;
-      const bytes = await this.options.tokens.token(pod, { audience, expirationSeconds });
-      const { fsUser, fsGroup } = volumeOwners(pod);
-      const mode = fsUser === undefined && fsGroup === undefined ? defaultMode : 0o600;
-      return new Map([[path, { bytes, mode, ...(fsUser === undefined ? {} : { uid: fsUser }) }]]);
+  /** Undefined where nothing has to be waited for. */
+  private project(files: VolumeFiles, context: Context, source: VolumeProjection, defaultMode = 0o644): Promise<void> | undefined {
+    const { configMap, secret, downwardAPI, serviceAccountToken } = source;
+    if (configMap) return addConfigMap(files, context, configMap, defaultMode);
+    if (secret) return addSecret(files, context, secret, defaultMode);
+    if (downwardAPI) return void addDownwardFiles(files, context.pod, { items: downwardAPI.items, defaultMode, fields: context.fields });
+    if (serviceAccountToken) {
+      const { path, audience = '', expirationSeconds = 3600 } = serviceAccountToken;
+      const { fsUser, fsGroup } = context.owners;
+      return this.options.tokens.token(context.pod, { audience, expirationSeconds }).then((bytes) => {
+        const mode = fsUser === undefined && fsGroup === undefined ? defaultMode : 0o600;
+        files.set(path, fsUser === undefined ? { bytes, mode } : { bytes, mode, uid: fsUser });
+      });
     }
     throw new Error(`no volume plugin matched name: projected ${Object.keys(source)[0] ?? ''}`);
   }

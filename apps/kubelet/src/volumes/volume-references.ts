@@ -1,5 +1,5 @@
 import type { Pod } from '@orrery/api/types';
-import { allContainers } from '../pods/pod-spec.ts';
+import { everyContainer } from '../pods/pod-spec.ts';
 
 export interface References {
   readonly configMaps: ReadonlySet<string>;
@@ -19,7 +19,7 @@ export function referencedObjects(pod: Pod): References {
       add(secrets, source.secret?.name);
     }
   }
-  for (const { container } of allContainers(pod)) {
+  for (const container of everyContainer(pod)) {
     for (const { configMapRef, secretRef } of container.envFrom ?? []) {
       add(configMaps, configMapRef?.name);
       add(secrets, secretRef?.name);

@@ -1,4 +1,5 @@
 import type { Pod } from '@orrery/api/types';
+import { everyContainer } from '../pods/pod-spec.ts';
 
 /** How the containers of a pod use its volumes, by the volumes' names. */
 export interface VolumeUses {
@@ -14,10 +15,10 @@ export function lacksVolumes({ spec }: Pod, made: ReadonlyMap<string, unknown>):
 }
 
 /** What no container uses is not made: upstream's kubelet passes over it. A file that an environment comes from is a use, too. */
-export function volumeUses({ spec }: Pod): VolumeUses {
+export function volumeUses(pod: Pod): VolumeUses {
   const mounted = new Set<string>();
   const devices = new Set<string>();
-  for (const container of [...(spec?.initContainers ?? []), ...(spec?.containers ?? []), ...(spec?.ephemeralContainers ?? [])]) {
+  for (const container of everyContainer(pod)) {
     for (const { name } of container.volumeMounts ?? []) mounted.add(name);
     for (const { name } of container.volumeDevices ?? []) devices.add(name);
     for (const { valueFrom } of container.env ?? []) if (valueFrom?.fileKeyRef?.volumeName) mounted.add(valueFrom.fileKeyRef.volumeName);
