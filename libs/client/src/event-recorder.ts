@@ -129,32 +129,36 @@ export function createEventRecorder(env: Pick<Env, 'clock' | 'log'>, options: { 
       const about = `${resource.kind}|${namespace ?? ''}|${name}|${uid ?? ''}`;
       if (!correlator.allows(about, nowMs) || backlog >= maxBacklog) return;
       const shown = correlator.message(`${about}|${fieldPath ?? ''}|${type}|${reason}`, message, nowMs);
-      const timestamp = rfc3339(nowMs);
-      const stamp = (BigInt(Math.floor(nowMs)) * 1_000_000n + BigInt(sequence++ % 1_000_000)).toString(16);
-      const event: Event = {
-        metadata: { name: `${name}.${stamp}`, namespace: namespace ?? 'default' },
-        involvedObject: {
-          kind: resource.kind,
-          apiVersion: apiVersionOf(resource),
-          name,
-          ...(namespace ? { namespace } : {}),
-          ...(uid ? { uid } : {}),
-          ...(resourceVersion ? { resourceVersion } : {}),
-          ...(fieldPath ? { fieldPath } : {}),
-        },
-        type,
-        reason,
-        message: shown.message.slice(0, 1024),
-        source,
-        firstTimestamp: timestamp,
-        lastTimestamp: timestamp,
-        count: 1,
-        reportingComponent: component,
-        reportingInstance: host ?? '',
+      const nth = sequence++;
+      // Made when it is its turn to be written: there may be thousands waiting, and none of those who tell of something should wait for it.
+      const made = (): Event => {
+        const timestamp = rfc3339(nowMs);
+        const stamp = (BigInt(Math.floor(nowMs)) * 1_000_000n + BigInt(nth % 1_000_000)).toString(16);
+        return {
+          metadata: { name: `${name}.${stamp}`, namespace: namespace ?? 'default' },
+          involvedObject: {
+            kind: resource.kind,
+            apiVersion: apiVersionOf(resource),
+            name,
+            ...(namespace ? { namespace } : {}),
+            ...(uid ? { uid } : {}),
+            ...(resourceVersion ? { resourceVersion } : {}),
+            ...(fieldPath ? { fieldPath } : {}),
+          },
+          type,
+          reason,
+          message: shown.message.slice(0, 1024),
+          source,
+          firstTimestamp: timestamp,
+          lastTimestamp: timestamp,
+          count: 1,
+          reportingComponent: component,
+          reportingInstance: host ?? '',
+        };
       };
       backlog++;
       const before = chains.get(shown.key);
-      const writing = (): Promise<void> => queue.run(() => write(event, shown.key));
+      const writing = (): Promise<void> => queue.run(() => write(made(), shown.key));
       const job: Promise<void> = (before ? before.then(writing) : writing()).catch((error: unknown) => {
         correlator.forget(shown.key);
         const expected = error instanceof StatusError && (error.code === 403 || error.code === 404);

@@ -84,18 +84,35 @@ function compareFields(pair: Pair, shape: Extract<Shape, { kind: 'fields' }>, le
 /** Beyond so many items looking for each among the others costs more than telling items by their names. */
 const fewItems = 12;
 
-/** May items be told apart by their keys (members of a set: by themselves), without writing these out? */
+/** May items be told apart by their keys (members of a set: by themselves), without writing these out? Loops, for closures would be most of the cost. */
 function isPlain(schema: ListSchema, items: readonly unknown[]): boolean {
   if (items.length > fewItems) return false;
-  if (schema.listType === 'set') return items.every((item, i) => typeof item === 'string' && items.indexOf(item) === i);
-  const hasKey = (item: unknown): boolean => isRecord(item) && schema.listKeys.some((key) => item[key] !== undefined) && schema.listKeys.every((key) => typeof item[key] !== 'object');
-  return items.every((item, i) => hasKey(item) && placeOf(schema, items, item) === i);
+  for (let i = 0; i < items.length; i++) {
+    const item = items[i];
+    if (schema.listType === 'set' ? typeof item !== 'string' : !hasPlainKey(schema, item)) return false;
+    if (placeOf(schema, items, item) !== i) return false;
+  }
+  return true;
+}
+
+function hasPlainKey({ listKeys }: ListSchema, item: unknown): boolean {
+  if (!isRecord(item)) return false;
+  let some = false;
+  for (const key of listKeys) {
+    const value = item[key];
+    if (typeof value === 'object') return false;
+    some ||= value !== undefined;
+  }
+  return some;
 }
 
 function isSame(schema: ListSchema, a: unknown, b: unknown): boolean {
   if (schema.listType === 'set') return a === b;
   const [left, right] = [a as Readonly<Record<string, unknown>>, b as Readonly<Record<string, unknown>>];
-  return schema.listKeys.every((key) => left[key] === right[key] || (left[key] ?? keyDefault(schema, key)) === (right[key] ?? keyDefault(schema, key)));
+  for (const key of schema.listKeys) {
+    if (left[key] !== right[key] && (left[key] ?? keyDefault(schema, key)) !== (right[key] ?? keyDefault(schema, key))) return false;
+  }
+  return true;
 }
 
 /** Where in plain items the same one is first; -1: nowhere. */
