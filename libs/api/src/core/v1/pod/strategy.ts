@@ -63,8 +63,9 @@ function keepObservedGenerations({ status }: Pod, old: Pod): void {
   if (!status) return;
   const before = old.status?.observedGeneration;
   if (!status.observedGeneration && before) status.observedGeneration = before;
+  if (!status.conditions?.some(({ observedGeneration }) => !observedGeneration)) return;
   const remembered = [...(old.status?.conditions ?? [])];
-  for (const condition of status.conditions ?? []) {
+  for (const condition of status.conditions) {
     const i = remembered.findIndex(({ type }) => type === condition.type);
     const [known] = i < 0 ? [] : remembered.splice(i, 1);
     if (!condition.observedGeneration && known?.observedGeneration) condition.observedGeneration = known.observedGeneration;
