@@ -16,7 +16,8 @@ it('names services as the components they are', () => {
 it('writes rules of nftables', () => {
   expect(linkRules('t', { addresses: ['10.0.0.1', '10.244.1.0/24'], fault: undefined, directions: ['in'] })).toBe('table inet t { chain in { type filter hook prerouting priority -310; policy accept; ip saddr 10.0.0.1 drop; ip saddr 10.244.1.0/24 drop; }; }');
   expect(linkRules('t', { addresses: ['fd00::1'], fault: { loss: 0.25 }, directions: ['out'] })).toContain('ip6 daddr fd00::1 numgen random mod 10000 < 2500 drop');
-  expect(linkRules('t', { addresses: ['10.0.0.1'], fault: { bytesPerSecond: 1000 }, directions: ['in', 'out'] })).toContain('ip daddr 10.0.0.1 limit rate over 1000 bytes/second drop');
+  expect(linkRules('t', { addresses: ['10.0.0.1'], fault: { bytesPerSecond: 1000 }, directions: ['in', 'out'] })).toContain('ip daddr 10.0.0.1 limit rate over 1000 bytes/second burst 2000 bytes drop');
+  expect(linkRules('t', { addresses: ['10.0.0.1'], fault: { bytesPerSecond: 20_000 }, directions: ['in'] })).toContain('limit rate over 20000 bytes/second drop');
 });
 
 /** An engine that writes down what is asked of it. */

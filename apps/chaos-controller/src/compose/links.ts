@@ -8,9 +8,18 @@ export async function addressesOfNodes(api: ApiClient): Promise<ReadonlyMap<stri
   return new Map(items.map(({ metadata, spec, status }) => [metadata?.name ?? '', [...(status?.addresses ?? []).filter(({ type }) => type === 'InternalIP').map(({ address }) => address), ...(spec?.podCIDRs ?? [])]]));
 }
 
+/** A packet, and one that comes right after it: what holds less at a time lets none of that size pass, however long one waits. */
+const leastBurst = 3_000;
+
+/** Without a burst of its own a limit holds what passes in a second. */
+function limitRule(bytesPerSecond: number): string {
+  const rate = Math.ceil(bytesPerSecond);
+  return `limit rate over ${rate} bytes/second${rate < leastBurst ? ` burst ${leastBurst - rate} bytes` : ''} drop`;
+}
+
 /** The rules of nftables that do a fault to what comes from `addresses` (`in`) or goes to them (`out`), after all translation and before any. */
 export function linkRules(table: string, { addresses, fault, directions }: { readonly addresses: readonly string[]; readonly fault: LinkStrike['fault']; readonly directions: readonly ('in' | 'out')[] }): string {
-  const strike = fault?.loss !== undefined ? `numgen random mod 10000 < ${Math.round(fault.loss * 10_000)} drop` : fault?.bytesPerSecond !== undefined ? `limit rate over ${Math.ceil(fault.bytesPerSecond)} bytes/second drop` : 'drop';
+  const strike = fault?.loss !== undefined ? `numgen random mod 10000 < ${Math.round(fault.loss * 10_000)} drop` : fault?.bytesPerSecond !== undefined ? limitRule(fault.bytesPerSecond) : 'drop';
   const chains = directions.map((direction) => {
     const hook = direction === 'in' ? 'prerouting priority -310' : 'postrouting priority 310';
     const rules = addresses.map((address) => `${address.includes(':') ? 'ip6' : 'ip'} ${direction === 'in' ? 'saddr' : 'daddr'} ${address} ${strike}`);
