@@ -429,20 +429,27 @@ export class Container implements Host, Surroundings {
   }
 
   status(): ContainerStatus {
-    const { podSandboxId: _, ...summary } = this.summary();
+    const { metadata, image, labels, annotations, mounts } = this.config;
     const [digest] = this.stored.digests;
     return {
-      ...summary,
+      id: this.id,
+      metadata,
+      image,
       imageRef: digest ?? this.stored.id,
+      imageId: this.stored.id,
+      state: this.state,
+      createdAt: nanoseconds(this.createdAtMs),
       startedAt: this.startedAtMs ? nanoseconds(this.startedAtMs) : 0n,
       finishedAt: this.finishedAtMs ? nanoseconds(this.finishedAtMs) : 0n,
       exitCode: this.exitCode,
       reason: this.reason,
       message: this.message,
-      mounts: this.config.mounts ?? [],
+      labels: labels ?? {},
+      annotations: annotations ?? {},
+      mounts: mounts ?? [],
       logPath: this.logPath,
       resources: { linux: this.resources },
-      ...(this.startedAs ? { user: criUser(this.startedAs) } : {}),
+      user: this.startedAs && criUser(this.startedAs),
     };
   }
 }

@@ -26,8 +26,8 @@ export function imageService(env: Env, options: { images: ImageStore; imageFsPat
     async imageStatus(request) {
       const found = images.find(request.image?.image ?? '');
       if (!found) return {};
-      const info = { imageSpec: { config: { Env: Object.entries(found.image.env ?? {}).map(([k, v]) => `${k}=${v}`), Entrypoint: found.image.entrypoint, Cmd: found.image.cmd, WorkingDir: found.image.workdir } } };
-      return { image: images.describe(found), info: verboseInfo(request.verbose, 'info', info) };
+      const spec = (): unknown => ({ imageSpec: { config: { Env: Object.entries(found.image.env ?? {}).map(([k, v]) => `${k}=${v}`), Entrypoint: found.image.entrypoint, Cmd: found.image.cmd, WorkingDir: found.image.workdir } } });
+      return { image: images.describe(found), info: verboseInfo(request.verbose, 'info', spec) };
     },
     async pullImage({ image, auth }) {
       const hasLogin = Boolean((auth?.username && auth.password) || auth?.auth || auth?.identityToken || auth?.registryToken);

@@ -38,6 +38,7 @@ export class ImageStore {
   private readonly pullMs: number;
   private readonly byId = new Map<string, StoredImage>();
   private readonly byReference = new Map<string, StoredImage>();
+  private readonly descriptions = new WeakMap<StoredImage, Image>();
   private readonly pulling = new Map<string, Promise<StoredImage>>();
 
   constructor(env: Env, options: { pullMs: number }) {
@@ -47,6 +48,9 @@ export class ImageStore {
 
   /** By reference (any form), id, or digest reference. */
   find(text: string): StoredImage | undefined {
+    // Most ask by the name in full.
+    const named = this.byReference.get(text);
+    if (named) return named;
     const id = text.startsWith('sha256:') ? text : /^[0-9a-f]{64}$/.test(text) ? `sha256:${text}` : undefined;
     if (id) return this.byId.get(id);
     const reference = parseReference(text);
@@ -84,6 +88,7 @@ export class ImageStore {
     const digest = `${reference.repository}@${reference.digest ?? `sha256:${await sha256(`manifest ${hex}`)}`}`;
     if (!reference.digest) stored.tags.add(reference.canonical);
     stored.digests.add(digest);
+    this.descriptions.delete(stored);
     this.byId.set(id, stored);
     this.byReference.set(reference.canonical, stored);
     this.byReference.set(digest, stored);
@@ -98,7 +103,14 @@ export class ImageStore {
     for (const reference of [...stored.tags, ...stored.digests]) this.byReference.delete(reference);
   }
 
+  /** As CRI tells of it; the same object for as long as nothing changes. */
   describe(stored: StoredImage): Image {
+    let image = this.descriptions.get(stored);
+    if (!image) this.descriptions.set(stored, (image = this.description(stored)));
+    return image;
+  }
+
+  private description(stored: StoredImage): Image {
     const [uid] = (stored.image.user ?? '').split(':');
     return {
       id: stored.id,

@@ -1,5 +1,5 @@
 import {
-  type ContainerConfig, ContainerEventType, ContainerState, type CreateContainerRequest, NamespaceMode, type PodSandboxConfig,
+  type ContainerConfig, ContainerEventType, ContainerState, type CreateContainerRequest, NamespaceMode, type PodSandboxConfig, type PodSandboxMetadata,
 } from '@orrery/proto/cri';
 import { Code, RpcError } from '@orrery/rpc';
 import type { Env } from '@orrery/runtime';
@@ -30,6 +30,8 @@ export interface NodeRuntimeOptions {
   readonly dialTls: DialTls | undefined;
   readonly servers: ServerKit | undefined;
 }
+
+const sandboxName = ({ name = '', namespace = '', uid = '', attempt = 0 }: PodSandboxMetadata): string => `${name}_${namespace}_${uid}_${attempt}`;
 
 /** The sandboxes and containers of one node. Operations are idempotent where CRI wants them to be. */
 export class NodeRuntime {
@@ -102,7 +104,7 @@ export class NodeRuntime {
       throw new RpcError(Code.UNKNOWN, `failed to get sandbox runtime: no runtime for "${runtimeHandler}" is configured`);
     }
     const id = newId(this.env.random);
-    const name = [metadata.name, metadata.namespace, metadata.uid, metadata.attempt ?? 0].join('_');
+    const name = sandboxName(metadata);
     const holder = this.sandboxNames.get(name);
     if (holder) throw new RpcError(Code.UNKNOWN, `failed to reserve sandbox name "${name}": name "${name}" is reserved for "${holder}"`);
     const hostNetwork = config.linux?.securityContext?.namespaceOptions?.network === NamespaceMode.NODE;
@@ -159,11 +161,7 @@ export class NodeRuntime {
     await this.stopSandbox(id);
     for (const container of [...sandbox.containers.values()]) await this.removeContainer(container.id);
     this.sandboxes.delete(sandbox.id);
-    for (const [name, holder] of this.sandboxNames) {
-      if (holder !== sandbox.id) continue;
-      this.sandboxNames.delete(name);
-      break;
-    }
+    this.sandboxNames.delete(sandboxName(sandbox.config.metadata ?? {}));
     this.emit(sandbox, ContainerEventType.CONTAINER_DELETED_EVENT);
   }
 

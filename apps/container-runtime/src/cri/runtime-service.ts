@@ -52,7 +52,7 @@ function sandboxHandlers({ node }: RuntimeServiceOptions, env: Env): Handlers<Ru
     },
     async podSandboxStatus(request) {
       const sandbox = node.sandbox(request.podSandboxId ?? '');
-      const info = verboseInfo(request.verbose, 'info', { pid: 1, runtimeHandler: sandbox.runtimeHandler, hostNetwork: sandbox.hostNetwork });
+      const info = verboseInfo(request.verbose, 'info', () => ({ pid: 1, runtimeHandler: sandbox.runtimeHandler, hostNetwork: sandbox.hostNetwork }));
       // With the containers, as runtimes have it that send events: who looks at a pod needs to ask but once.
       return { status: sandbox.status(), info, containersStatuses: sandbox.containersStatuses(), timestamp: nanoseconds(env.clock.now()) };
     },
@@ -93,7 +93,7 @@ function containerHandlers({ node }: RuntimeServiceOptions, env: Env): Handlers<
     },
     async containerStatus(request) {
       const container = node.container(request.containerId ?? '');
-      const info = verboseInfo(request.verbose, 'info', { sandboxID: container.sandbox.id, pid: 1 });
+      const info = verboseInfo(request.verbose, 'info', () => ({ sandboxID: container.sandbox.id, pid: 1 }));
       return { status: container.status(), info };
     },
     async updateContainerResources(request) {
@@ -196,7 +196,7 @@ export function runtimeService(env: Env, options: RuntimeServiceOptions): Served
         : { type: 'NetworkReady', status: false, reason: 'NetworkPluginNotReady', message: 'Network plugin returns error: cni plugin not initialized' };
       return {
         status: { conditions: [{ type: 'RuntimeReady', status: true, reason: '', message: '' }, network] },
-        info: verboseInfo(request.verbose, 'config', { podCidr: node.ipam.cidr }),
+        info: verboseInfo(request.verbose, 'config', () => ({ podCidr: node.ipam.cidr })),
         runtimeHandlers: ['', ...node.options.runtimeHandlers].map((name) => ({ name, features: { recursiveReadOnlyMounts: true, userNamespaces: true } })),
         features: { supplementalGroupsPolicy: true },
       };

@@ -60,15 +60,24 @@ export class Sandbox {
   }
 
   status(): PodSandboxStatus {
-    const [ip, ...more] = this.ready ? this.ips : [];
+    const { metadata, labels, annotations, linux } = this.config;
+    const ips = this.ready ? this.ips : [];
     return {
-      ...this.summary(),
-      network: { ip: ip ?? '', additionalIps: more.map((other) => ({ ip: other })) },
-      linux: { namespaces: { options: this.config.linux?.securityContext?.namespaceOptions ?? { network: this.hostNetwork ? NamespaceMode.NODE : NamespaceMode.POD } } },
+      id: this.id,
+      metadata,
+      state: this.state(),
+      createdAt: nanoseconds(this.createdAtMs),
+      labels: labels ?? {},
+      annotations: annotations ?? {},
+      runtimeHandler: this.runtimeHandler,
+      network: { ip: ips[0] ?? '', additionalIps: ips.slice(1).map((ip) => ({ ip })) },
+      linux: { namespaces: { options: linux?.securityContext?.namespaceOptions ?? { network: this.hostNetwork ? NamespaceMode.NODE : NamespaceMode.POD } } },
     };
   }
 
   containersStatuses(): ContainerStatus[] {
-    return [...this.containers.values()].map((container) => container.status());
+    const statuses: ContainerStatus[] = [];
+    for (const container of this.containers.values()) statuses.push(container.status());
+    return statuses;
   }
 }

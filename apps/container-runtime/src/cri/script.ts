@@ -16,9 +16,14 @@ export interface Script {
 
 const prefix = 'orrery.dev/';
 
+function hasScript(annotations: Readonly<Record<string, string>>): boolean {
+  for (const name in annotations) if (name.startsWith(prefix)) return true;
+  return false;
+}
+
 /** Reads `orrery.dev/NAME`, or `orrery.dev/NAME.CONTAINER` for one container of the pod. */
 export function readScript(annotations: Readonly<Record<string, string>> | undefined, container: string): Script | undefined {
-  if (!annotations) return undefined;
+  if (!annotations || !hasScript(annotations)) return undefined;
   const value = (name: string): string | undefined => annotations[`${prefix}${name}.${container}`] ?? annotations[`${prefix}${name}`];
   const number = (text: string | undefined): number | undefined => (text === undefined || text.trim() === '' || Number.isNaN(Number(text)) ? undefined : Number(text));
   const quantity = (text: string | undefined): number | undefined => {
