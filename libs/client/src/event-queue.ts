@@ -4,6 +4,8 @@ import type { Clock, Timer } from '@orrery/runtime';
 export interface EventQueue {
   /** Runs the job when it is its turn, first come first served. Resolves without having run it when too many wait, as upstream's recorders drop events. */
   run(job: () => Promise<void>): Promise<void>;
+  /** So many wait that `run` would not run another. */
+  isFull(): boolean;
   /** Writes as fast as it goes until the function that it returns is called. */
   hurry(): () => void;
 }
@@ -75,9 +77,11 @@ export function createEventQueue(clock: Pick<Clock, 'monotonic' | 'after'>, pace
       take()?.();
     }
   };
+  const isFull = (): boolean => waiting.length - next >= maxWaiting;
   return {
+    isFull,
     async run(job) {
-      if (waiting.length - next >= maxWaiting) return;
+      if (isFull()) return;
       await new Promise<void>((resolve) => {
         waiting.push(resolve);
         pump();

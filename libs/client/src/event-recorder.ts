@@ -121,19 +121,33 @@ export function createEventRecorder(env: Pick<Env, 'clock' | 'log'>, options: { 
       await create(event, key);
     }
   };
+  const record = async (make: () => Event, key: string, before: Promise<void> | undefined): Promise<void> => {
+    try {
+      if (before) await before;
+      await queue.run(() => write(make(), key));
+    } catch (error) {
+      correlator.forget(key);
+      const expected = error instanceof StatusError && (error.code === 403 || error.code === 404);
+      const { reason, involvedObject } = make();
+      log[expected ? 'debug' : 'warn']('event was not written', { reason, object: involvedObject?.name, error: (error as Error).message });
+    }
+    backlog--;
+  };
   return {
     event(resource, object, { type, reason, message, fieldPath }) {
+      // As upstream's broadcaster: what it has no room for is not counted either.
+      if (backlog >= maxBacklog || queue.isFull()) return;
       const { name = '', namespace, uid, resourceVersion } = object.metadata ?? {};
       const nowMs = clock.now();
       // Not of the source: a recorder has one.
       const about = `${resource.kind}|${namespace ?? ''}|${name}|${uid ?? ''}`;
-      if (!correlator.allows(about, nowMs) || backlog >= maxBacklog) return;
+      if (!correlator.allows(about, nowMs)) return;
       const shown = correlator.message(`${about}|${fieldPath ?? ''}|${type}|${reason}`, message, nowMs);
-      const nth = sequence++;
-      // Made when it is its turn to be written: there may be thousands waiting, and none of those who tell of something should wait for it.
-      const made = (): Event => {
+      const number = sequence++ % 1_000_000;
+      // Many wait long for their turn: they are made when it has come.
+      const make = (): Event => {
         const timestamp = rfc3339(nowMs);
-        const stamp = (BigInt(Math.floor(nowMs)) * 1_000_000n + BigInt(nth % 1_000_000)).toString(16);
+        const stamp = (BigInt(Math.floor(nowMs)) * 1_000_000n + BigInt(number)).toString(16);
         return {
           metadata: { name: `${name}.${stamp}`, namespace: namespace ?? 'default' },
           involvedObject: {
@@ -157,16 +171,9 @@ export function createEventRecorder(env: Pick<Env, 'clock' | 'log'>, options: { 
         };
       };
       backlog++;
-      const before = chains.get(shown.key);
-      const writing = (): Promise<void> => queue.run(() => write(made(), shown.key));
-      const job: Promise<void> = (before ? before.then(writing) : writing()).catch((error: unknown) => {
-        correlator.forget(shown.key);
-        const expected = error instanceof StatusError && (error.code === 403 || error.code === 404);
-        log[expected ? 'debug' : 'warn']('event was not written', { reason, object: name, error: (error as Error).message });
-      });
+      const job = record(make, shown.key, chains.get(shown.key));
       chains.set(shown.key, job);
       void job.then(() => {
-        backlog--;
         if (chains.get(shown.key) === job) chains.delete(shown.key);
       });
     },

@@ -1,8 +1,8 @@
 import type { KubeObject } from '@orrery/apimachinery';
 import { keyOf } from './keys.ts';
 
-/** The values an object is found under in an index. */
-export type Indexer<T> = (object: T) => readonly string[];
+/** The values an object is found under in an index: one, several or none. */
+export type Indexer<T> = (object: T) => string | readonly string[] | undefined;
 
 const noObjects: ReadonlyMap<string, never> = new Map<string, never>();
 
@@ -31,7 +31,7 @@ export class IndexedStore<T extends KubeObject> implements ObjectStore<T> {
   private readonly indexes = new Map<string, Index<T>>();
 
   constructor(indexers: Readonly<Record<string, Indexer<T>>> = {}) {
-    this.addIndexer('namespace', (object) => [object.metadata?.namespace ?? '']);
+    this.addIndexer('namespace', (object) => object.metadata?.namespace ?? '');
     for (const [name, of] of Object.entries(indexers)) this.addIndexer(name, of);
   }
 
@@ -40,7 +40,7 @@ export class IndexedStore<T extends KubeObject> implements ObjectStore<T> {
     if (this.indexes.has(name)) return;
     const index: Index<T> = { of, values: new Map() };
     this.indexes.set(name, index);
-    for (const [key, object] of this.objects) insert(index, key, object);
+    for (const [key, object] of this.objects) insert(index, index.of(object), key, object);
   }
 
   get size(): number {
@@ -77,7 +77,7 @@ export class IndexedStore<T extends KubeObject> implements ObjectStore<T> {
     this.objects.set(key, object);
     for (const index of this.indexes.values()) {
       if (old) replace(index, key, { old, object });
-      else insert(index, key, object);
+      else insert(index, index.of(object), key, object);
     }
     return old;
   }
@@ -97,30 +97,40 @@ export class IndexedStore<T extends KubeObject> implements ObjectStore<T> {
   }
 }
 
-function insert<T>(index: Index<T>, key: string, object: T): void {
-  for (const value of index.of(object)) {
-    let found = index.values.get(value);
-    if (!found) index.values.set(value, (found = new Map()));
-    found.set(key, object);
-  }
+function insertAt<T>({ values }: Index<T>, value: string, key: string, object: T): void {
+  const found = values.get(value);
+  if (found) found.set(key, object);
+  else values.set(value, new Map([[key, object]]));
+}
+
+function removeAt<T>({ values }: Index<T>, value: string, key: string): void {
+  const found = values.get(value);
+  if (found?.delete(key) && found.size === 0) values.delete(value);
+}
+
+type Values = ReturnType<Indexer<unknown>>;
+
+function insert<T>(index: Index<T>, of: Values, key: string, object: T): void {
+  if (of === undefined) return;
+  if (typeof of === 'string') insertAt(index, of, key, object);
+  else for (const value of of) insertAt(index, value, key, object);
+}
+
+function sameValues(a: Values, b: Values): boolean {
+  if (a === b) return true;
+  return typeof a === 'object' && typeof b === 'object' && a.length === b.length && a.every((value, i) => value === b[i]);
 }
 
 /** Most changes leave an object where it was. */
 function replace<T>(index: Index<T>, key: string, { old, object }: { old: T; object: T }): void {
-  const before = index.of(old);
-  const after = index.of(object);
-  if (before.length !== after.length || before.some((value, i) => value !== after[i])) {
-    remove(index, key, old);
-    insert(index, key, object);
-    return;
-  }
-  for (const value of after) index.values.get(value)?.set(key, object);
+  const now = index.of(object);
+  if (!sameValues(index.of(old), now)) remove(index, key, old);
+  insert(index, now, key, object);
 }
 
 function remove<T>(index: Index<T>, key: string, object: T): void {
-  for (const value of index.of(object)) {
-    const found = index.values.get(value);
-    if (!found?.delete(key) || found.size) continue;
-    index.values.delete(value);
-  }
+  const of = index.of(object);
+  if (of === undefined) return;
+  if (typeof of === 'string') removeAt(index, of, key);
+  else for (const value of of) removeAt(index, value, key);
 }

@@ -64,19 +64,22 @@ function tellBusy(metrics: Metrics, queue: Busy): () => void {
 function queueMetrics(env: Pick<Env, 'metrics'>, name: string) {
   const { metrics } = env;
   const labels = { name };
-  const depth = metrics.gauge('workqueue_depth', 'Current depth of workqueue');
-  const adds = metrics.counter('workqueue_adds_total', 'Total number of adds handled by workqueue');
-  const waited = metrics.histogram('workqueue_queue_duration_seconds', 'How long in seconds an item stays in workqueue before being requested.', latencyBuckets);
-  const worked = metrics.histogram('workqueue_work_duration_seconds', 'How long in seconds processing an item from workqueue takes.', latencyBuckets);
-  const retries = metrics.counter('workqueue_retries_total', 'Total number of retries handled by workqueue');
+  const depth = metrics.gauge('workqueue_depth', 'Current depth of workqueue').with(labels);
+  const adds = metrics.counter('workqueue_adds_total', 'Total number of adds handled by workqueue').with(labels);
+  const waited = metrics.histogram('workqueue_queue_duration_seconds', 'How long in seconds an item stays in workqueue before being requested.', latencyBuckets).with(labels);
+  const worked = metrics.histogram('workqueue_work_duration_seconds', 'How long in seconds processing an item from workqueue takes.', latencyBuckets).with(labels);
+  const retries = metrics.counter('workqueue_retries_total', 'Total number of retries handled by workqueue').with(labels);
   return {
-    depth: (n: number) => depth.set(n, labels),
-    added: () => adds.inc(labels),
-    waited: (ms: number) => waited.observe(ms / 1000, labels),
-    worked: (ms: number) => worked.observe(ms / 1000, labels),
-    retried: () => retries.inc(labels),
+    depth: (n: number) => depth.set(n),
+    added: () => adds.inc(),
+    waited: (ms: number) => waited.observe(ms / 1000),
+    worked: (ms: number) => worked.observe(ms / 1000),
+    retried: () => retries.inc(),
   };
 }
+
+/** How many keys that have gone are kept in the order. */
+const forgetEvery = 1_024;
 
 interface Delayed {
   readonly atMs: number;
@@ -89,6 +92,9 @@ export function createWorkQueue<K>(env: Pick<Env, 'clock' | 'metrics'>, options:
   const { baseDelayMs = 5, maxDelayMs = 1_000_000, ratePerSecond = 10, burst = 100 } = options;
   const metrics = queueMetrics(env, options.name);
   const ready = new Map<K, number>();
+  /** The keys that are ready in their order, from `first` on: a map looks for its first key among all that have gone. */
+  const order: K[] = [];
+  let first = 0;
   const working = new Map<K, number>();
   const dirty = new Set<K>();
   const delayed = new Map<K, Delayed>();
@@ -98,6 +104,12 @@ export function createWorkQueue<K>(env: Pick<Env, 'clock' | 'metrics'>, options:
   let tokens = burst;
   let refilledMs = clock.monotonic();
 
+  const makeReady = (key: K): void => {
+    ready.set(key, clock.monotonic());
+    order.push(key);
+    metrics.depth(ready.size);
+    listener?.();
+  };
   const add = (key: K): void => {
     if (down || ready.has(key) || dirty.has(key)) return;
     metrics.added();
@@ -105,9 +117,7 @@ export function createWorkQueue<K>(env: Pick<Env, 'clock' | 'metrics'>, options:
       dirty.add(key);
       return;
     }
-    ready.set(key, clock.monotonic());
-    metrics.depth(ready.size);
-    listener?.();
+    makeReady(key);
   };
   const addAfter = (key: K, delayMs: number): void => {
     if (down) return;
@@ -141,9 +151,13 @@ export function createWorkQueue<K>(env: Pick<Env, 'clock' | 'metrics'>, options:
     forget: (key) => void failures.delete(key),
     retries: (key) => failures.get(key) ?? 0,
     take() {
-      const next = ready.entries().next();
-      if (next.done) return undefined;
-      const [key, addedMs] = next.value;
+      if (ready.size === 0) return undefined;
+      const key = order[first++] as K;
+      if (first === order.length || first === forgetEvery) {
+        order.splice(0, first);
+        first = 0;
+      }
+      const addedMs = ready.get(key) as number;
       const now = clock.monotonic();
       ready.delete(key);
       working.set(key, now);
@@ -156,10 +170,7 @@ export function createWorkQueue<K>(env: Pick<Env, 'clock' | 'metrics'>, options:
       if (startedMs === undefined) return;
       metrics.worked(clock.monotonic() - startedMs);
       working.delete(key);
-      if (!dirty.delete(key) || down) return;
-      ready.set(key, clock.monotonic());
-      metrics.depth(ready.size);
-      listener?.();
+      if (dirty.delete(key) && !down) makeReady(key);
     },
     onReady: (next) => (listener = next),
     get length() {
@@ -171,6 +182,8 @@ export function createWorkQueue<K>(env: Pick<Env, 'clock' | 'metrics'>, options:
       for (const { timer } of delayed.values()) timer.cancel();
       delayed.clear();
       ready.clear();
+      order.length = 0;
+      first = 0;
       dirty.clear();
     },
   };
