@@ -3,7 +3,9 @@ import { type Indexer, apiVersionOf } from '@orrery/client';
 
 /** The reference to the object that manages this one. */
 export function controllerOf(object: KubeObject): OwnerReference | undefined {
-  return object.metadata?.ownerReferences?.find((ref) => ref.controller === true);
+  const references = object.metadata?.ownerReferences;
+  if (references) for (let i = 0; i < references.length; i++) if (references[i]?.controller === true) return references[i];
+  return undefined;
 }
 
 /** The reference a dependent of `owner` carries. */
@@ -14,15 +16,17 @@ export function newControllerRef(resource: ResourceRef, owner: KubeObject): Owne
 
 /** Does the reference name an object of this resource (at any version of its group)? */
 export function refersTo(ref: OwnerReference, resource: ResourceRef): boolean {
-  const slash = ref.apiVersion.indexOf('/');
-  return ref.kind === resource.kind && (slash < 0 ? '' : ref.apiVersion.slice(0, slash)) === resource.group;
+  if (ref.kind !== resource.kind) return false;
+  const { apiVersion } = ref;
+  const { group } = resource;
+  return group === '' ? !apiVersion.includes('/') : apiVersion.length > group.length && apiVersion[group.length] === '/' && apiVersion.startsWith(group);
 }
 
 /** Name of the index of dependents by the UID of their controller. */
 export const byControllerUid = 'controllerUid';
 
 /** What has no controller is found under `orphan:<namespace>`. */
-export const controllerUidIndexer: Indexer<KubeObject> = (object) => [controllerOf(object)?.uid ?? orphansOf(object.metadata?.namespace ?? '')];
+export const controllerUidIndexer: Indexer<KubeObject> = (object) => controllerOf(object)?.uid ?? orphansOf(object.metadata?.namespace ?? '');
 
 export function orphansOf(namespace: string): string {
   return `orphan:${namespace}`;

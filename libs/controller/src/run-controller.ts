@@ -52,13 +52,17 @@ function ownedHandlers(definition: AnyController, owners: Informer<KubeObject> |
       else context.expectations.creationObserved(key);
     },
     update(object, old) {
-      const before = ownerKey(old);
+      const before = sameOwner(object, old) ? undefined : ownerKey(old);
       const key = touch(object);
       if (before !== undefined && before !== key) enqueue(before);
       if (object.metadata?.deletionTimestamp) deleted(key, object);
     },
     delete: (object) => deleted(touch(object), object),
   };
+}
+
+function sameOwner(a: KubeObject, b: KubeObject): boolean {
+  return a.metadata?.ownerReferences === b.metadata?.ownerReferences || controllerOf(a)?.uid === controllerOf(b)?.uid;
 }
 
 /** An object that changed in nothing but its status, if it has a generation to tell that by. */

@@ -124,6 +124,8 @@ async function reconcile(key: string, context: Context): Promise<{ requeueAfterM
   return planned.requeueAfterMs === undefined ? undefined : { requeueAfterMs: planned.requeueAfterMs };
 }
 
+const none: readonly string[] = [];
+
 export const deploymentController = defineController<Deployment, State>({
   name: 'deployment-controller',
   queue: 'deployment',
@@ -132,11 +134,12 @@ export const deploymentController = defineController<Deployment, State>({
   watches: [
     // A Recreate rollout waits for the last old pod to go.
     watch<Pod, State>(Pods, ({ object, gone }, context) => {
-      const ref = gone ? controllerOf(object) : undefined;
+      if (!gone) return none;
+      const ref = controllerOf(object);
       const set = ref?.kind === 'ReplicaSet' ? context.store(ReplicaSets).get(`${object.metadata?.namespace ?? ''}/${ref.name}`) : undefined;
       const parent = set ? controllerOf(set) : undefined;
       const key = `${object.metadata?.namespace ?? ''}/${parent?.name ?? ''}`;
-      return parent && context.store(Deployments).get(key)?.spec?.strategy?.type === 'Recreate' ? [key] : [];
+      return parent && context.store(Deployments).get(key)?.spec?.strategy?.type === 'Recreate' ? [key] : none;
     }),
   ],
   // While many roll out at once each would take its ReplicaSets' news one by one, and write as often.

@@ -111,11 +111,17 @@ async function reconcileBudget(key: string, context: ControllerContext): Promise
   return planned.requeueAfterMs === undefined ? undefined : { requeueAfterMs: planned.requeueAfterMs };
 }
 
-function* budgetsOf(pod: Pod, { store }: Stores): Iterable<string> {
+/** The budgets that are about a pod, or were. */
+function budgetsOf(pod: Pod, old: Pod | undefined, { store }: Stores): string[] {
+  const found: string[] = [];
   for (const budget of store(PodDisruptionBudgets).byIndex('namespace', pod.metadata?.namespace ?? '')) {
-    if (labelSelectorMatcher(budget.spec?.selector)(pod.metadata?.labels)) yield keyOf(budget);
+    const matches = labelSelectorMatcher(budget.spec?.selector);
+    if (matches(pod.metadata?.labels) || (old && old.metadata?.labels !== pod.metadata?.labels && matches(old.metadata?.labels))) found.push(keyOf(budget));
   }
+  return found;
 }
+
+const none: readonly string[] = [];
 
 /** Keeps the status of PodDisruptionBudgets, which evictions are granted by, and takes back announced disruptions that did not come. */
 export const disruptionController = defineController<PodDisruptionBudget>({
@@ -124,11 +130,11 @@ export const disruptionController = defineController<PodDisruptionBudget>({
   eventSource: 'controllermanager',
   for: PodDisruptionBudgets,
   watches: [
-    watch(Pods, function* ({ object, old, gone }, context) {
-      yield* budgetsOf(object, context);
-      if (old && !deepEqual(old.metadata?.labels, object.metadata?.labels)) yield* budgetsOf(old, context);
+    watch(Pods, ({ object, old, gone }, context) => {
+      const some = context.store(PodDisruptionBudgets).countByIndex('namespace', object.metadata?.namespace ?? '') > 0;
+      const found = some ? budgetsOf(object, old, context) : none;
       const stale = gone ? undefined : staleKey(object);
-      if (stale) yield stale;
+      return stale ? [...found, stale] : found;
     }),
   ],
   coalesceMs: (key, context) => Math.min(250, Math.floor(context.store(Pods).countByIndex('namespace', key.slice(0, key.indexOf('/'))) / 40)),

@@ -3,7 +3,7 @@ import type { ObjectReference, Pod, Service, ServicePort } from '@orrery/api/typ
 import type { KubeObject } from '@orrery/apimachinery';
 import { type Labels, type Matcher, deepEqual, keyOf, labelMapMatcher } from '@orrery/client';
 import { type ControllerContext, type Watch, watch } from '@orrery/controller';
-import { isReady } from '../pods/pod-state.ts';
+import { isReady, isTerminal } from '../pods/pod-state.ts';
 
 export const headlessLabel = 'service.kubernetes.io/headless';
 export const triggerTimeAnnotation = 'endpoints.kubernetes.io/last-change-trigger-time';
@@ -48,21 +48,32 @@ function selectorOf(service: Service): Matcher<Labels | undefined> {
   return found;
 }
 
-/** Everything about a pod that endpoints show. */
-function shown(pod: Pod): unknown {
-  const { status, spec, metadata } = pod;
-  const ended = status?.phase === 'Succeeded' || status?.phase === 'Failed';
-  return [metadata?.labels, metadata?.deletionTimestamp, status?.podIPs, status?.podIP, isReady(pod), ended, spec?.nodeName, spec?.hostname];
+/** Whether everything about a pod that endpoints show is the same. */
+function showsAlike(a: Pod, b: Pod): boolean {
+  return (
+    a.metadata?.deletionTimestamp === b.metadata?.deletionTimestamp &&
+    a.status?.podIP === b.status?.podIP &&
+    a.spec?.nodeName === b.spec?.nodeName &&
+    a.spec?.hostname === b.spec?.hostname &&
+    isReady(a) === isReady(b) &&
+    isTerminal(a) === isTerminal(b) &&
+    deepEqual(a.status?.podIPs, b.status?.podIPs) &&
+    deepEqual(a.metadata?.labels, b.metadata?.labels)
+  );
 }
+
+const none: readonly string[] = [];
 
 /** Enqueues the Services that select a pod, before or after its change, when the change can matter to them. */
 export function watchPodsOfServices<State>(): Watch<KubeObject, State> {
-  const keys = function* ({ object, old, gone }: { object: Pod; old: Pod | undefined; gone: boolean }, context: ControllerContext<State>): Iterable<string> {
-    if (old && !gone && deepEqual(shown(object), shown(old))) return;
+  const keys = ({ object, old, gone }: { object: Pod; old: Pod | undefined; gone: boolean }, context: ControllerContext<State>): Iterable<string> => {
+    if (old && !gone && showsAlike(object, old)) return none;
+    let found: string[] | undefined;
     for (const service of context.store(Services).byIndex('namespace', object.metadata?.namespace ?? '')) {
       const matches = selectorOf(service);
-      if (matches(object.metadata?.labels) || (old && matches(old.metadata?.labels))) yield keyOf(service);
+      if (matches(object.metadata?.labels) || (old && matches(old.metadata?.labels))) (found ??= []).push(keyOf(service));
     }
+    return found ?? none;
   };
   return watch<Pod, State>(Pods, keys);
 }

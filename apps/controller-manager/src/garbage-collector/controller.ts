@@ -31,7 +31,9 @@ function follow(informer: Informer<KubeObject>, context: Context): void {
   };
   informer.addHandlers({
     add: upsert,
-    update: upsert,
+    update(object) {
+      if (!context.state.graph.isNoNews(object)) upsert(object);
+    },
     delete: (object) => {
       for (const uid of context.state.graph.remove(object.metadata?.uid ?? '')) context.enqueue(uid);
     },

@@ -10,7 +10,8 @@ export interface GraphNode {
   readonly uid: string;
   readonly namespace: string | undefined;
   readonly name: string;
-  readonly resourceVersion: string | undefined;
+  /** The newest known. */
+  resourceVersion: string | undefined;
   readonly owners: readonly OwnerReference[];
   readonly finalizers: readonly string[];
   readonly deleting: boolean;
@@ -23,6 +24,10 @@ export function nodeOf(resource: ResourceRef, object: KubeObject): GraphNode {
 
 export const waitsForDependents = (node: GraphNode): boolean => node.deleting && node.finalizers.includes(foregroundFinalizer);
 export const orphansDependents = (node: GraphNode): boolean => node.deleting && node.finalizers.includes(orphanFinalizer);
+
+function sameList(known: readonly string[], now: readonly string[] = []): boolean {
+  return known === now || (known.length === now.length && known.every((one, i) => one === now[i]));
+}
 
 const maxAbsent = 10_000;
 
@@ -58,6 +63,16 @@ export class OwnershipGraph {
       if (this.absent.size <= maxAbsent) break;
       this.absent.delete(oldest);
     }
+  }
+
+  /** Whether that is all there is to a change of an object: then it is noted. Most changes are of what the collector does not look at. */
+  isNoNews({ metadata }: KubeObject): boolean {
+    const node = this.nodes.get(metadata?.uid ?? '');
+    if (!node || node.deleting || metadata?.deletionTimestamp !== undefined) return false;
+    if (!sameList(node.finalizers, metadata?.finalizers) || !(node.owners === metadata?.ownerReferences || deepEqual(node.owners, metadata?.ownerReferences ?? []))) return false;
+    node.resourceVersion = metadata?.resourceVersion;
+    this.absent.delete(node.uid);
+    return true;
   }
 
   /** `now` must be looked at at once; `later` when its owners, unknown so far, have had time to appear. */

@@ -151,13 +151,16 @@ async function reconcile(key: string, context: Context): Promise<{ requeueAfterM
   return planned.requeueAfterMs === undefined ? undefined : { requeueAfterMs: planned.requeueAfterMs };
 }
 
-function* jobsOfOrphans({ object, old, gone }: { object: Pod; old: Pod | undefined; gone: boolean }, context: Context): Iterable<string> {
+const none: readonly string[] = [];
+
+function jobsOfOrphans({ object, old, gone }: { object: Pod; old: Pod | undefined; gone: boolean }, context: Context): readonly string[] {
   if (gone || (old && isTracked(old) && !isTracked(object))) context.state.released.delete(uidOf(object));
-  if (!gone && isLone(object)) yield `${lonePrefix}${keyOf(object)}`;
+  if (gone) return none;
+  const lone = isLone(object) ? [`${lonePrefix}${keyOf(object)}`] : none;
   const ref = controllerOf(object);
-  if (gone || ref?.kind !== 'Job' || !isTracked(object)) return;
+  if (ref?.kind !== 'Job' || !isTracked(object)) return lone;
   const key = `${object.metadata?.namespace ?? ''}/${ref.name}`;
-  if (context.store(Jobs).get(key)?.metadata?.uid !== ref.uid) yield key;
+  return context.store(Jobs).get(key)?.metadata?.uid === ref.uid ? lone : [...lone, key];
 }
 
 /** Runs pods to completion. */

@@ -126,7 +126,7 @@ export function nodeLifecycleController(settings: LifecycleSettings): AnyControl
     initialKeys: [monitorKey],
     concurrency: 8,
     setup(context) {
-      context.store(Pods).addIndexer(byNodeName, (pod) => (pod.spec?.nodeName ? [pod.spec.nodeName] : []));
+      context.store(Pods).addIndexer(byNodeName, (pod) => pod.spec?.nodeName || undefined);
       context.store(Leases, leases);
       return { health: new Map(), zones: new Map(), registered: new Set() };
     },

@@ -1,7 +1,15 @@
 import type { Metrics } from '@orrery/runtime';
 
+const known = new WeakMap<Metrics, ReturnType<typeof register>>();
+
 /** What upstream's node controllers tell, under their names. */
-export const nodeMetrics = (metrics: Metrics) => ({
+export function nodeMetrics(metrics: Metrics): ReturnType<typeof register> {
+  let found = known.get(metrics);
+  if (!found) known.set(metrics, (found = register(metrics)));
+  return found;
+}
+
+const register = (metrics: Metrics) => ({
   zoneSize: metrics.gauge('node_collector_zone_size', 'Gauge measuring number of registered Nodes per zones.'),
   zoneHealth: metrics.gauge('node_collector_zone_health', 'Gauge measuring percentage of healthy nodes per zone.'),
   unhealthyNodes: metrics.gauge('node_collector_unhealthy_nodes_in_zone', 'Gauge measuring number of not Ready Nodes per zones.'),

@@ -95,6 +95,8 @@ async function evictPod(context: ControllerContext<State>, { pod, dueMs }: Evict
   }
 }
 
+const none: readonly string[] = [];
+
 /** Deletes pods that do not tolerate the NoExecute taints of their node, or not any longer. */
 export const taintEvictionController = defineController<Node, State>({
   name: 'taint-eviction-controller',
@@ -104,12 +106,12 @@ export const taintEvictionController = defineController<Node, State>({
   watches: [
     watch<Pod, State>(Pods, ({ object, gone }, context) => {
       const { nodeName } = object.spec ?? {};
-      if (!nodeName || gone) return [];
-      return context.store(Nodes).get(nodeName)?.spec?.taints?.some((taint) => taint.effect === 'NoExecute') ? [nodeName] : [];
+      if (!nodeName || gone) return none;
+      return context.store(Nodes).get(nodeName)?.spec?.taints?.some((taint) => taint.effect === 'NoExecute') ? [nodeName] : none;
     }),
   ],
   setup(context) {
-    context.store(Pods).addIndexer(byNodeName, (pod) => (pod.spec?.nodeName ? [pod.spec.nodeName] : []));
+    context.store(Pods).addIndexer(byNodeName, (pod) => pod.spec?.nodeName || undefined);
     return { pending: new Map() };
   },
   async reconcile(key, context) {

@@ -115,6 +115,9 @@ async function syncClaim(key: string, context: ControllerContext): Promise<void>
   }
 }
 
+const none: readonly string[] = [];
+const usesClaims = ({ spec, status }: Pod): boolean => Boolean(spec?.resourceClaims?.length || status?.extendedResourceClaimStatus);
+
 function* claimKeys(pod: Pod): Iterable<string> {
   for (const entry of pod.spec?.resourceClaims ?? []) {
     const name = claimNameOf(pod, entry);
@@ -132,11 +135,11 @@ export const resourceClaimController = defineController({
   eventSource: 'resource_claim',
   concurrency: 10,
   watches: [
-    watch(Pods, function* ({ object, gone }, context) {
-      if (!object.spec?.resourceClaims?.length && !object.status?.extendedResourceClaimStatus) return;
-      if (!gone && !isDone(object)) return void (yield podPrefix + keyOf(object));
-      for (const key of claimKeys(object)) yield claimPrefix + key;
-      for (const claim of context.store(ResourceClaims).byIndex(byControllerUid, object.metadata?.uid ?? '')) yield claimPrefix + keyOf(claim);
+    watch(Pods, ({ object, gone }, context) => {
+      if (!usesClaims(object)) return none;
+      if (!gone && !isDone(object)) return [podPrefix + keyOf(object)];
+      const owned = [...context.store(ResourceClaims).byIndex(byControllerUid, object.metadata?.uid ?? '')].map(keyOf);
+      return [...claimKeys(object), ...owned].map((key) => claimPrefix + key);
     }),
     watch(ResourceClaims, function* ({ object, gone }, context) {
       if (!gone) yield claimPrefix + keyOf(object);
@@ -151,7 +154,7 @@ export const resourceClaimController = defineController({
   ],
   setup(context): undefined {
     context.store(ResourceClaims).addIndexer(byControllerUid, controllerUidIndexer);
-    context.store(Pods).addIndexer(byClaim, (pod) => [...claimKeys(pod)]);
+    context.store(Pods).addIndexer(byClaim, (pod) => (usesClaims(pod) ? [...claimKeys(pod)] : none));
     tellClaims(context);
   },
   reconcile: (key, context) => (key.startsWith(podPrefix) ? syncPod(key.slice(podPrefix.length), context) : syncClaim(key.slice(claimPrefix.length), context)),

@@ -76,6 +76,8 @@ async function evict(pod: Pod, { api, env, events }: ControllerContext<State>): 
   }
 }
 
+const none: readonly string[] = [];
+
 /** Deletes pods whose claims hold devices with NoExecute taints that the claims do not tolerate, or not any longer. */
 export const deviceTaintEvictionController = defineController<Pod, State>({
   name: 'device-taint-eviction-controller',
@@ -83,7 +85,7 @@ export const deviceTaintEvictionController = defineController<Pod, State>({
   queue: 'device_taint_eviction',
   watches: [
     watch<Pod, State>(Pods, ({ object, old, gone }) => {
-      if (!object.spec?.resourceClaims?.length) return [];
+      if (!object.spec?.resourceClaims?.length) return none;
       const isNew = !old || old.spec?.nodeName !== object.spec.nodeName || gone;
       return isNew ? [`${object.metadata?.namespace ?? ''}/${object.metadata?.name ?? ''}`] : [];
     }),

@@ -9,7 +9,8 @@ import { type AttachPlan, type AttachWorld, attachmentName, maxWaitForUnmountMs,
 import { tellAttachments } from './metrics.ts';
 
 const key = 'attachments';
-const usesClaims = (pod: Pod): boolean => podClaims(pod).length > 0;
+const none: readonly string[] = [];
+const usesClaims = ({ spec }: Pod): boolean => spec?.volumes?.some(({ persistentVolumeClaim, ephemeral }) => persistentVolumeClaim ?? ephemeral) ?? false;
 const byClaim = 'claim';
 
 interface State {
@@ -104,7 +105,7 @@ export function attachDetachController({ mayForce }: { readonly mayForce: boolea
     concurrency: 1,
     coalesceMs: () => 100,
     watches: [
-      watch<Pod, State>(Pods, ({ object }) => (usesClaims(object) ? [key] : [])),
+      watch<Pod, State>(Pods, ({ object }) => (usesClaims(object) ? [key] : none)),
       watch(PersistentVolumes, ({ object }) => (object.spec?.csi ? [key] : [])),
       watch(PersistentVolumeClaims, ({ object }) => (object.spec?.volumeName ? [key] : [])),
       watch<VolumeAttachment, State>(VolumeAttachments, ({ object, old }, context) => {
@@ -116,7 +117,7 @@ export function attachDetachController({ mayForce }: { readonly mayForce: boolea
     setup(context) {
       context.store(CSIDrivers);
       context.store(PersistentVolumes).addIndexer('csi', ({ spec }) => (spec?.csi ? ['yes'] : []));
-      context.store(Pods).addIndexer(byClaim, (pod) => podClaims(pod).map(({ claim }) => `${pod.metadata?.namespace ?? ''}/${claim}`));
+      context.store(Pods).addIndexer(byClaim, (pod) => (usesClaims(pod) ? podClaims(pod).map(({ claim }) => `${pod.metadata?.namespace ?? ''}/${claim}`) : none));
       tellAttachments(context);
       return { mayForce, unneeded: new Map(), blocked: new Set() };
     },

@@ -32,8 +32,10 @@ const volumeQueueKey = (name: string): string => `${volumePrefix}${name}`;
 const indexUnbound = (claim: PersistentVolumeClaim): string[] =>
   claim.metadata?.annotations?.[volumeAnnotations.bindCompleted] === undefined ? [claimClass(claim) ?? ''] : [];
 
-const indexWaiting = (pod: Pod): string[] =>
-  pod.spec?.nodeName ? [] : podClaims(pod).map(({ claim }) => `${pod.metadata?.namespace ?? ''}/${claim}`);
+const none: readonly string[] = [];
+
+const indexWaiting = (pod: Pod): readonly string[] =>
+  pod.spec?.nodeName ? none : podClaims(pod).map(({ claim }) => `${pod.metadata?.namespace ?? ''}/${claim}`);
 
 async function unlessGone<T>(work: Promise<T>): Promise<T | undefined> {
   try {

@@ -1,5 +1,6 @@
 import { PersistentVolumeClaims, PersistentVolumes, Pods, VolumeAttributesClasses } from '@orrery/api';
 import type { PersistentVolume, PersistentVolumeClaim, Pod, VolumeAttributesClass } from '@orrery/api/types';
+import { podClaims } from '@orrery/api/volumes';
 import type { KubeObject } from '@orrery/apimachinery';
 import { controllerOf, defineController, watch } from '@orrery/controller';
 import { isNotFound } from '@orrery/errors';
@@ -41,6 +42,12 @@ const ignoreGone = (error: unknown): void => {
   if (!isNotFound(error)) throw error;
 };
 
+const none: readonly string[] = [];
+
+function claimKeysOf(pod: Pod): readonly string[] {
+  return podClaims(pod).map(({ claim }) => `${pod.metadata?.namespace ?? ''}/${claim}`);
+}
+
 /** Keeps claims that pods use from being removed. */
 export const claimProtectionController = defineController<PersistentVolumeClaim>({
   name: 'persistentvolumeclaim-protection-controller',
@@ -48,14 +55,7 @@ export const claimProtectionController = defineController<PersistentVolumeClaim>
   account: 'pvc-protection-controller',
   for: PersistentVolumeClaims,
   watches: [
-    watch(Pods, function* ({ object, gone }) {
-      if (!gone && !isShutDown(object)) return;
-      const { namespace = '', name = '' } = object.metadata ?? {};
-      for (const volume of object.spec?.volumes ?? []) {
-        const claim = volume.persistentVolumeClaim?.claimName ?? (volume.ephemeral ? `${name}-${volume.name ?? ''}` : undefined);
-        if (claim) yield `${namespace}/${claim}`;
-      }
-    }),
+    watch(Pods, ({ object, gone }) => (gone || isShutDown(object) ? claimKeysOf(object) : none)),
   ],
   async reconcile(key, { api, store }) {
     const claim = store(PersistentVolumeClaims).get(key);
