@@ -8,6 +8,7 @@ import { defaultArgs } from './configuration/plugin-args.ts';
 import { namedPlugins, profilePlugins } from './configuration/profile.ts';
 import type { ProfileConfiguration, SchedulerConfiguration } from './configuration/types.ts';
 import { type Extender, preemptByExtenders } from './extenders/extender.ts';
+import { FollowedResources } from './framework/extended-resources.ts';
 import { type CycleTimer, createCycleTimer } from './framework/cycle-timer.ts';
 import { type Framework, createFramework } from './framework/framework.ts';
 import { type ClusterEvent, type EventInterest, type Plugin, type PluginDefinition, type PluginHandle, type QueuedPod } from './framework/types.ts';
@@ -80,6 +81,7 @@ function createProfile(deps: ProfileDeps, sources: Sources, profile: ProfileConf
   const namespaces = informers.informer(Namespaces);
   const budgets = informers.informer(PodDisruptionBudgets);
   const preempting = extenders.some((extender) => extender.preempt);
+  const extended = new FollowedResources();
   const handle: PluginHandle = {
     env,
     api,
@@ -90,6 +92,7 @@ function createProfile(deps: ProfileDeps, sources: Sources, profile: ProfileConf
     schedulerName,
     recorder: deps.recorders.get(schedulerName) ?? { event: () => undefined },
     nominations: cache.nominated,
+    extended,
     budgets: () => [...budgets.list()],
     volumes: sources.volumes,
     waitingPods: deps.waitingPods,
@@ -105,7 +108,7 @@ function createProfile(deps: ProfileDeps, sources: Sources, profile: ProfileConf
   }
   const timer = createCycleTimer({ now: () => env.clock.monotonic(), plugin: deps.observe });
   const percentageOfNodesToScore = profile.percentageOfNodesToScore ?? configuration.percentageOfNodesToScore ?? 0;
-  const framework: Framework = createFramework({ schedulerName, percentageOfNodesToScore, plugins, at: profilePlugins(defaultPlugins, profile.plugins, plugins), timer, waitingPods: deps.waitingPods });
+  const framework: Framework = createFramework({ schedulerName, percentageOfNodesToScore, extended, plugins, at: profilePlugins(defaultPlugins, profile.plugins, plugins), timer, waitingPods: deps.waitingPods });
   return { framework, timer };
 }
 

@@ -112,6 +112,8 @@ const schedulerRules = [
   rule(read, 'storage.k8s.io', 'csistoragecapacities'),
   rule(read, 'storage.k8s.io', 'volumeattachments'),
   rule(readUpdate, 'resource.k8s.io', 'resourceclaims resourceclaims/status'),
+  // For extended resources that devices stand for.
+  rule('create delete', 'resource.k8s.io', 'resourceclaims'),
   rule(read, 'resource.k8s.io', 'deviceclasses resourceslices'),
 ];
 

@@ -62,9 +62,12 @@ export function shortfall(pod: Pod, node: Node, ledger: NodeLedger): Amounts {
   return missing;
 }
 
+/** Extended resources that the node knows nothing of are others' business: an extender's, or devices that a claim has been given. */
+const isOfNode = (name: string, allocatable: Amounts): boolean => !name.includes('/') || allocatable.has(name);
+
 function demands(pod: Pod, allocatable: Amounts, ledger: NodeLedger): { name: string; requested: number; used: number; capacity: number }[] {
   const requests = new Map([['pods', 1], ...podRequests(pod)]);
-  return [...requests].flatMap(([name, requested]) => (requested === 0 ? [] : [{ name, requested, used: name === 'pods' ? ledger.count : ledger.used(name), capacity: allocatable.get(name) ?? 0 }]));
+  return [...requests].flatMap(([name, requested]) => (requested === 0 || !isOfNode(name, allocatable) ? [] : [{ name, requested, used: name === 'pods' ? ledger.count : ledger.used(name), capacity: allocatable.get(name) ?? 0 }]));
 }
 
 /**

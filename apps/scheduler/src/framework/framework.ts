@@ -7,6 +7,7 @@ import { type BindingPoints, bindingPoints } from './binding-points.ts';
 import type { CycleTimer } from './cycle-timer.ts';
 import { type Point, type ProfilePlugins, pointMethods, points } from './profile-plugins.ts';
 import { createParting, createPruning } from './pruning.ts';
+import type { ExtendedResources } from './extended-resources.ts';
 import { type ShapeResults, createShapeMemory } from './shape-memory.ts';
 import { type NodeStatuses, type Status, failed, unresolvable } from './status.ts';
 import { type CycleState, type Plugin, type PostFilterResult, type QueuedPod, isStatus } from './types.ts';
@@ -68,6 +69,7 @@ export interface FrameworkOptions {
   readonly at: ProfilePlugins;
   readonly timer: CycleTimer;
   readonly waitingPods: WaitingPods;
+  readonly extended?: Pick<ExtendedResources, 'version'>;
 }
 
 /** A PreFilter (of named plugins) left this node out. */
@@ -134,6 +136,8 @@ export function createFramework(options: FrameworkOptions): Framework {
   const partsOf = createParting();
   const kept = { totals: new Float64Array(0), scores: new Float64Array(0) };
   const named = createNaming();
+  // Which resources devices stand for is no part of a node.
+  const memoryKey = (pod: PodInfo): string => (pod.requests.scalar && options.extended?.version ? `${options.extended.version} ${shapeOf(pod)}` : shapeOf(pod));
   const [sorter] = at.queueSort;
   if (!sorter?.less || at.queueSort.length > 1) {
     throw new Error(`${sorter ? 'only ' : ''}one queue sort plugin required for profile with scheduler name ${JSON.stringify(schedulerName)}, but got ${at.queueSort.length}`);
@@ -216,7 +220,7 @@ export function createFramework(options: FrameworkOptions): Framework {
     judge(state, { filters }, pod, { snapshot, nominated }) {
       const { local, beyond } = partsOf(filters);
       const plain = (node: NodeInfo): Status | undefined => filter(state, local, pod, node);
-      const known = (results = (beyond.length ? memoryOfParts : memory).of(shapeOf(pod)));
+      const known = (results = (beyond.length ? memoryOfParts : memory).of(memoryKey(pod)));
       if (beyond.length === 0) {
         const whole = localJudge(state, local, pod, { snapshot, nominated });
         // Its own nomination counts for others and not for itself.

@@ -9,6 +9,7 @@ import type { Snapshot } from '../cache/snapshot.ts';
 import type { ClusterVolumes } from '../volumes/cluster-volumes.ts';
 import type { NodeStatuses, Status } from './status.ts';
 import type { WaitingPods } from './waiting-pods.ts';
+import type { FollowedResources } from './extended-resources.ts';
 
 /** Scratch space of one scheduling cycle, shared by the plugins of one pod; keyed by plugin name. */
 export type CycleState = Map<string, unknown>;
@@ -133,6 +134,8 @@ export interface PluginHandle {
   readonly schedulerName: string;
   readonly recorder: Pick<EventRecorder, 'event'>;
   readonly nominations: Nominations;
+  /** Resources that devices may stand for. */
+  readonly extended: FollowedResources;
   readonly budgets: () => readonly PodDisruptionBudget[];
   readonly volumes: ClusterVolumes;
   /** Pods that Permit holds back. */

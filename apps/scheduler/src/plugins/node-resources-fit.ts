@@ -3,6 +3,7 @@ import type { NodeInfo } from '../cache/node-info.ts';
 import type { PodInfo } from '../cache/pod-info.ts';
 import { podRequests } from '../cache/resources.ts';
 import type { NodeResourcesFitArgs } from '../configuration/types.ts';
+import type { ExtendedResources } from '../framework/extended-resources.ts';
 import { type Status, unresolvable, unschedulable } from '../framework/status.ts';
 import { definePlugin } from '../framework/types.ts';
 import { strategyScore } from './resource-scores.ts';
@@ -12,8 +13,16 @@ type Ignored = (name: string) => boolean;
 
 const none: Ignored = () => false;
 
+interface Exceptions {
+  readonly ignored?: Ignored;
+  readonly extended?: ExtendedResources | undefined;
+}
+
+/** A node that does not have a resource itself may meet it with devices: DynamicResources judges. */
+const isOfDevices = (name: string, { allocatable }: NodeInfo, extended: ExtendedResources | undefined): boolean => extended !== undefined && (allocatable.scalar?.get(name) ?? 0) <= 0 && extended.classOf(name) !== undefined;
+
 /** Everything the pod asks that the node has not left, worded as upstream; empty when it fits. */
-export function insufficient(pod: PodInfo, node: NodeInfo, ignored: Ignored = none): string[] {
+export function insufficient(pod: PodInfo, node: NodeInfo, { ignored = none, extended }: Exceptions = {}): string[] {
   const reasons: string[] = [];
   const { requests } = pod;
   const { allocatable, requested } = node;
@@ -25,16 +34,18 @@ export function insufficient(pod: PodInfo, node: NodeInfo, ignored: Ignored = no
   }
   if (requests.scalar) {
     for (const [name, amount] of requests.scalar) {
-      if (amount > 0 && !ignored(name) && amount > (allocatable.scalar?.get(name) ?? 0) - (requested.scalar?.get(name) ?? 0)) reasons.push(`Insufficient ${name}`);
+      if (amount <= 0 || ignored(name) || isOfDevices(name, node, extended)) continue;
+      if (amount > (allocatable.scalar?.get(name) ?? 0) - (requested.scalar?.get(name) ?? 0)) reasons.push(`Insufficient ${name}`);
     }
   }
   return reasons;
 }
 
 /** The node would be too small even if it were empty: no preemption helps. */
-function neverFits({ requests }: PodInfo, { allocatable }: NodeInfo, ignored: Ignored): boolean {
+function neverFits({ requests }: PodInfo, node: NodeInfo, { ignored = none, extended }: Exceptions): boolean {
+  const { allocatable } = node;
   if (requests.milliCpu > allocatable.milliCpu || requests.memory > allocatable.memory || requests.ephemeralStorage > allocatable.ephemeralStorage) return true;
-  if (requests.scalar) for (const [name, amount] of requests.scalar) if (!ignored(name) && amount > (allocatable.scalar?.get(name) ?? 0)) return true;
+  if (requests.scalar) for (const [name, amount] of requests.scalar) if (!ignored(name) && !isOfDevices(name, node, extended) && amount > (allocatable.scalar?.get(name) ?? 0)) return true;
   return false;
 }
 
@@ -70,8 +81,8 @@ function createRefusals(): (reasons: readonly string[], hopeless: boolean) => St
 /** Requests must fit what is allocatable; by default emptier nodes are better. */
 export const nodeResourcesFit = definePlugin<NodeResourcesFitArgs>({
   name: 'NodeResourcesFit',
-  create: (_handle, args) => {
-    const ignored = ignoredBy(args);
+  create: ({ extended }, args) => {
+    const exceptions: Exceptions = { ignored: ignoredBy(args), extended };
     const score = strategyScore(args.scoringStrategy);
     const refusal = createRefusals();
     return {
@@ -80,12 +91,13 @@ export const nodeResourcesFit = definePlugin<NodeResourcesFitArgs>({
       events: [
         { resource: 'AssignedPod', actions: ['Delete'] },
         { resource: 'AssignedPod', actions: ['Update'], hint: (_pod, event) => (asksLess(event.old as Pod, event.object as Pod) ? 'Queue' : 'Skip') },
+        { resource: 'DeviceClass', actions: ['Add', 'Update'], hint: (pod) => (pod.requests.scalar ? 'Queue' : 'Skip') },
         { resource: 'Node', actions: ['Add', 'Update'], hint: (pod, event) => (event.action === 'Add' || allocatableChanged(event.old, event.object) || pod.requests.scalar ? 'Queue' : 'Skip') },
       ],
       filter(_state, pod, node): Status | undefined {
         if (fits(pod, node)) return undefined;
-        const reasons = insufficient(pod, node, ignored);
-        return reasons.length ? refusal(reasons, neverFits(pod, node, ignored)) : undefined;
+        const reasons = insufficient(pod, node, exceptions);
+        return reasons.length ? refusal(reasons, neverFits(pod, node, exceptions)) : undefined;
       },
       score: (_state, pod, node) => score(pod, node),
     };

@@ -2,26 +2,24 @@ import { DeviceClasses, ResourceClaims, ResourceSlices } from '@orrery/api';
 import type { AllocationResult, Pod, ResourceClaim } from '@orrery/api/types';
 import type { KubeObject, Quantity } from '@orrery/apimachinery';
 import type { Informer } from '@orrery/client';
-import { isConflict } from '@orrery/errors';
 import { parseGoDuration, rfc3339 } from '@orrery/runtime';
 import type { NodeInfo } from '../../cache/node-info.ts';
 import { type Status, failed, skip, unresolvable } from '../../framework/status.ts';
-import { type ClusterEvent, type CycleState, type PluginHandle, type PostFilterResult, definePlugin } from '../../framework/types.ts';
+import { type ClusterEvent, type CycleState, type PluginHandle, definePlugin } from '../../framework/types.ts';
 import { matchesNodeSelector } from '../node-selector.ts';
 import { allocate } from './allocator.ts';
 import { mustWait, untilReady } from './binding-conditions.ts';
+import { bindClaim, giveBack, isReservedFor, noHelp } from './claim-writes.ts';
 import { addConsumption } from './consumption.ts';
 import { SelectorFailure, createDeviceSelectors } from './device-selectors.ts';
 import { type Pools, devicesOn, heldBy, poolsOf } from './devices.ts';
+import { type ExtendedClaim, type ExtendedWishes, bindExtended, dropClaim, extendedClaimOn, extendedOwner, wishesOf } from './extended-claim.ts';
 
 const name = 'DynamicResources';
-const finalizer = 'resource.kubernetes.io/delete-protection';
 /** As the API allows. */
 const maxReservations = 256;
-const maxWrites = 5;
 const noDevices = unresolvable('cannot allocate all claims');
 const outOfReach = unresolvable('resourceclaim not available on the node');
-const noHelp = 'still not schedulable';
 
 /** Claims of a pod by their names; a string tells what is amiss. A template whose claim is not needed gives none. */
 function claimNames({ metadata, spec, status }: Pod): string[] | string {
@@ -50,21 +48,33 @@ function addUsage({ held, consumed }: Usage, claim: Pick<ResourceClaim, 'status'
   addConsumption(consumed, claim);
 }
 
+/** What the waiting claims of a pod get on a node, and after those the claim for extended resources, if it takes one there. */
+interface Allocated {
+  readonly results: readonly AllocationResult[];
+  readonly extended?: ExtendedClaim | undefined;
+}
+
 interface State {
   readonly allocated: readonly ResourceClaim[];
   readonly waiting: readonly ResourceClaim[];
+  /** Extended resources of the pod that devices may stand for. */
+  readonly wishes?: ExtendedWishes | undefined;
   readonly usage: Usage;
-  readonly byNode: Map<string, readonly AllocationResult[]>;
+  readonly byNode: Map<string, Allocated>;
   /** Allocated claims whose devices some node cannot reach. */
   readonly unavailable: Set<ResourceClaim>;
-  reserved?: readonly AllocationResult[];
+  reserved?: Allocated;
+  /** For extended resources. */
+  made?: ResourceClaim;
 }
 
 /** Of a pod without claims. */
 const nothing: State = { allocated: [], waiting: [], usage: noUsage(), byNode: new Map(), unavailable: new Set() };
 
 const keyOf = ({ metadata }: KubeObject): string => `${metadata?.namespace ?? ''}/${metadata?.name ?? ''}`;
-const isReservedFor = ({ status }: ResourceClaim, pod: Pod): boolean => (status?.reservedFor ?? []).some(({ uid }) => uid === pod.metadata?.uid);
+/** Under which the allocation for a pod's extended resources is assumed: its claim has no uid yet. */
+const extendedKey = (podUid: string): string => `extended/${podUid}`;
+
 
 function watch(handle: PluginHandle) {
   const { informers, tell } = handle;
@@ -81,6 +91,7 @@ function watch(handle: PluginHandle) {
   follow(claims, 'ResourceClaim');
   follow(slices, 'ResourceSlice');
   follow(classes, 'DeviceClass');
+  handle.extended.follow(classes);
   let known: Pools | undefined;
   const changed = (): void => void (known = undefined);
   slices.addHandlers({ add: changed, update: changed, delete: changed });
@@ -114,43 +125,6 @@ function missingClass(claims: readonly ResourceClaim[], { classes }: Sources): s
   return undefined;
 }
 
-/** Writes allocation and reservation into a claim's status, the finalizer first. Others may write the claim meanwhile. */
-async function bindClaim(handle: PluginHandle, pod: Pod, claim: ResourceClaim, allocation: AllocationResult | undefined): Promise<void> {
-  const { api } = handle;
-  const key = { namespace: claim.metadata?.namespace ?? '', name: claim.metadata?.name ?? '' };
-  let now = claim;
-  for (let attempt = 1; ; attempt++) {
-    try {
-      if (isReservedFor(now, pod)) return;
-      if (now.status?.allocation && allocation && claim.metadata?.resourceVersion !== now.metadata?.resourceVersion) throw new Error(`claim ${key.name} was allocated elsewhere meanwhile`);
-      if (allocation && !now.metadata?.finalizers?.includes(finalizer)) {
-        now = await api.update(ResourceClaims, { ...now, metadata: { ...now.metadata, finalizers: [...(now.metadata?.finalizers ?? []), finalizer] } });
-      }
-      const reservedFor = [...(now.status?.reservedFor ?? []), { resource: 'pods', name: pod.metadata?.name ?? '', uid: pod.metadata?.uid ?? '' }];
-      await api.update(ResourceClaims, { ...now, status: { ...now.status, ...(allocation ? { allocation } : {}), reservedFor } }, { subresource: 'status' });
-      return;
-    } catch (error) {
-      if (!isConflict(error) || attempt === maxWrites) throw error;
-      now = await api.get(ResourceClaims, key);
-    }
-  }
-}
-
-/** Takes the devices back from one claim that nobody else uses: others may be had where the pod can run. */
-async function giveBack({ api }: PluginHandle, pod: Pod, claims: Iterable<ResourceClaim>): Promise<PostFilterResult> {
-  for (const claim of claims) {
-    const { allocation: _given, reservedFor = [], ...kept } = claim.status ?? {};
-    if (reservedFor.some(({ uid }) => uid !== pod.metadata?.uid)) continue;
-    try {
-      await api.update(ResourceClaims, { ...claim, status: kept }, { subresource: 'status' });
-      return { message: 'deallocation of ResourceClaim completed' };
-    } catch (error) {
-      return { message: (error as Error).message, failed: true };
-    }
-  }
-  return { message: noHelp };
-}
-
 /** Pods with resource claims go where devices meet them (structured parameters); allocations are written to the claims before binding. */
 export const dynamicResources = definePlugin({
   name,
@@ -161,11 +135,13 @@ export const dynamicResources = definePlugin({
     /** By claim: allocations on their way, not seen in the API yet. */
     const assumed = new Map<string, AllocationResult>();
     const stateOf = (state: CycleState): State | undefined => state.get(name) as State | undefined;
-    const usageNow = (): Usage => {
+    const usageNow = (pod: Pod): Usage => {
       const usage = noUsage();
       for (const claim of sources.claims.list()) {
-        if (claim.status?.allocation) assumed.delete(claim.metadata?.uid ?? '');
-        addUsage(usage, claim);
+        const owner = extendedOwner(claim);
+        if (claim.status?.allocation) assumed.delete(owner === undefined ? (claim.metadata?.uid ?? '') : extendedKey(owner));
+        // What an earlier attempt left behind goes when the pod is bound.
+        if (owner === undefined || owner !== pod.metadata?.uid) addUsage(usage, claim);
       }
       for (const allocation of assumed.values()) addUsage(usage, { status: { allocation } });
       return usage;
@@ -176,10 +152,13 @@ export const dynamicResources = definePlugin({
       // Another's claim may have given devices back.
       return typeof names === 'string' || claim.metadata?.namespace !== pod.metadata?.namespace || names.includes(claim.metadata?.name ?? '') || !claim.status?.allocation ? 'Queue' : 'Skip';
     };
-    const tryAllocate = (mine: State, node: NodeInfo): readonly AllocationResult[] | Status => {
+    const tryAllocate = (mine: State, pod: Pod, node: NodeInfo): Allocated | Status => {
+      const extended = mine.wishes && extendedClaimOn(pod, mine.wishes, node);
+      const claims = extended ? [...mine.waiting, extended.claim] : mine.waiting;
+      if (claims.length === 0) return { results: [] };
       try {
         const found = allocate({
-          claims: mine.waiting,
+          claims,
           nodeName: node.name,
           on: devicesOn(node, sources.pools()),
           ...mine.usage,
@@ -187,17 +166,29 @@ export const dynamicResources = definePlugin({
           deviceClass: (className) => sources.classes.get(className),
           selects: (expression, { device, driver }) => matches(expression, device, driver),
         });
-        return found ?? noDevices;
+        return found ? { results: found, extended } : noDevices;
       } catch (error) {
         if (error instanceof SelectorFailure) return failed(error);
         throw error;
       }
     };
-    const bind = async ({ waiting, allocated, reserved }: State, pod: Pod, signal: AbortSignal): Promise<Status | undefined> => {
+    /** The claim for extended resources, in place of one that an earlier attempt left behind. */
+    const bindExtras = async (mine: State, pod: Pod): Promise<readonly ResourceClaim[]> => {
+      const { extended, results = [] } = mine.reserved ?? {};
+      const allocation = results.at(-1);
+      if (!extended || !allocation) return [];
+      for (const claim of sources.claims.list()) if (extendedOwner(claim) === pod.metadata?.uid) await dropClaim(handle, claim);
+      mine.made = await bindExtended(handle, pod, { extended, allocation, give: (claim) => bindClaim(handle, pod, claim, allocation) });
+      return mustWait(allocation.devices?.results) ? [mine.made] : [];
+    };
+    const bind = async (mine: State, pod: Pod, signal: AbortSignal): Promise<Status | undefined> => {
+      const { waiting, allocated } = mine;
+      const reserved = mine.reserved?.results;
       try {
         for (const [i, claim] of waiting.entries()) await bindClaim(handle, pod, sources.claims.get(keyOf(claim)) ?? claim, reserved?.[i]);
+        const extras = await bindExtras(mine, pod);
         for (const claim of allocated) await bindClaim(handle, pod, sources.claims.get(keyOf(claim)) ?? claim, undefined);
-        const waits = [...waiting.filter((_claim, i) => mustWait(reserved?.[i]?.devices?.results)), ...allocated.filter(({ status }) => mustWait(status?.allocation?.devices?.results))];
+        const waits = [...waiting.filter((_claim, i) => mustWait(reserved?.[i]?.devices?.results)), ...allocated.filter(({ status }) => mustWait(status?.allocation?.devices?.results)), ...extras];
         const claims = waits.map(({ metadata }) => ({ namespace: metadata?.namespace ?? '', name: metadata?.name ?? '' }));
         return claims.length ? await untilReady(handle, { pod, claims, timeoutMs }, signal) : undefined;
       } catch (error) {
@@ -218,12 +209,14 @@ export const dynamicResources = definePlugin({
         const claims = claimsOf(pod, sources);
         return typeof claims === 'string' ? unresolvable(claims) : undefined;
       },
-      preFilter(state, { pod }) {
+      preFilter(state, info) {
+        const { pod } = info;
         state.set(name, nothing);
-        if (!pod.spec?.resourceClaims?.length) return skip;
+        const wishes = wishesOf(info, handle.extended);
+        if (!pod.spec?.resourceClaims?.length && !wishes) return skip;
         const claims = claimsOf(pod, sources);
         if (typeof claims === 'string') return unresolvable(claims);
-        if (claims.length === 0) return skip;
+        if (claims.length === 0 && !wishes) return skip;
         const waiting = claims.filter(({ status, metadata }) => !status?.allocation && !assumed.has(metadata?.uid ?? ''));
         const taken = claims.filter(({ status, metadata }) => !status?.allocation && assumed.has(metadata?.uid ?? ''));
         if (taken.length) return unresolvable('resourceclaim in use');
@@ -231,10 +224,10 @@ export const dynamicResources = definePlugin({
         if (missing) return unresolvable(missing);
         const allocated = claims.filter(({ status }) => status?.allocation);
         if (allocated.some((claim) => !isReservedFor(claim, pod) && (claim.status?.reservedFor?.length ?? 0) >= maxReservations)) return unresolvable('resourceclaim in use');
-        state.set(name, { allocated, waiting, usage: waiting.length ? usageNow() : noUsage(), byNode: new Map(), unavailable: new Set() } satisfies State);
+        state.set(name, { allocated, waiting, wishes, usage: waiting.length || wishes ? usageNow(pod) : noUsage(), byNode: new Map(), unavailable: new Set() } satisfies State);
         return undefined;
       },
-      filter(state, _pod, node) {
+      filter(state, { pod }, node) {
         const mine = stateOf(state);
         if (!mine) return undefined;
         let reached = true;
@@ -245,8 +238,8 @@ export const dynamicResources = definePlugin({
           reached = false;
         }
         if (!reached) return outOfReach;
-        if (mine.waiting.length === 0) return undefined;
-        const found = tryAllocate(mine, node);
+        if (mine.waiting.length === 0 && !mine.wishes) return undefined;
+        const found = tryAllocate(mine, pod, node);
         if ('code' in found) return found;
         mine.byNode.set(node.name, found);
         return undefined;
@@ -258,20 +251,24 @@ export const dynamicResources = definePlugin({
         if (mine === nothing) return { message: 'no new claims to deallocate' };
         return mine.unavailable.size ? giveBack(handle, pod, mine.unavailable) : { message: noHelp };
       },
-      reserve(state, _pod, nodeName) {
+      reserve(state, { pod }, nodeName) {
         const mine = stateOf(state);
-        if (!mine || mine.waiting.length === 0) return undefined;
+        if (!mine || (mine.waiting.length === 0 && !mine.wishes)) return undefined;
         const node = handle.snapshot().get(nodeName);
         // A nominated node was judged in a state of its own.
-        const found = mine.byNode.get(nodeName) ?? (node ? tryAllocate(mine, node) : failed(new Error(`node "${nodeName}" not found`)));
+        const found = mine.byNode.get(nodeName) ?? (node ? tryAllocate(mine, pod, node) : failed(new Error(`node "${nodeName}" not found`)));
         if ('code' in found) return found;
-        mine.reserved = found.map((one) => (mustWait(one.devices?.results) ? { ...one, allocationTimestamp: rfc3339(handle.env.clock.now()) } : one));
-        mine.waiting.forEach(({ metadata }, i) => assumed.set(metadata?.uid ?? '', mine.reserved?.[i] as AllocationResult));
+        const results = found.results.map((one) => (mustWait(one.devices?.results) ? { ...one, allocationTimestamp: rfc3339(handle.env.clock.now()) } : one));
+        mine.reserved = { ...found, results };
+        results.forEach((result, i) => assumed.set(mine.waiting[i]?.metadata?.uid ?? extendedKey(pod.metadata?.uid ?? ''), result));
         return undefined;
       },
-      unreserve(state) {
+      unreserve(state, { pod }) {
         const mine = stateOf(state);
-        if (mine?.reserved) for (const { metadata } of mine.waiting) assumed.delete(metadata?.uid ?? '');
+        if (!mine?.reserved) return;
+        for (const { metadata } of mine.waiting) assumed.delete(metadata?.uid ?? '');
+        if (mine.reserved.extended) assumed.delete(extendedKey(pod.metadata?.uid ?? ''));
+        if (mine.made) dropClaim(handle, mine.made).catch((error: unknown) => handle.env.log.warn('claim for extended resources was not deleted', { pod: keyOf(pod), error }));
       },
       preBind(state, { pod }, _nodeName, signal) {
         const mine = stateOf(state);
