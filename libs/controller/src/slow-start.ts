@@ -1,5 +1,5 @@
-/** Upper bound of the calls of one batch that are under way at once. */
-const maxInFlight = 1024;
+/** Calls of one batch that are under way at once: enough for any distance to the API server, and what is under way takes memory. */
+const maxInFlight = 64;
 
 export interface BatchResult {
   readonly succeeded: number;
