@@ -1,7 +1,9 @@
 import type { Pod, PodCondition } from '@orrery/api/types';
 
 export function podCondition(pod: Pod, type: string): PodCondition | undefined {
-  return pod.status?.conditions?.find((condition) => condition.type === type);
+  const conditions = pod.status?.conditions;
+  if (conditions) for (const condition of conditions) if (condition.type === type) return condition;
+  return undefined;
 }
 
 /** Has run to its end. */

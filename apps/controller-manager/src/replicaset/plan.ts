@@ -1,6 +1,6 @@
 import type { Pod, ReplicaSetCondition, ReplicaSetStatus } from '@orrery/api/types';
 import { type Labels, labelMapMatcher } from '@orrery/client';
-import { availableInMs, compareForDeletion, isActive, isReady, isTerminating } from '../pods/pod-state.ts';
+import { availableInMs, compareForDeletion, isActive, isReady, isTerminal } from '../pods/pod-state.ts';
 
 /** Most pods created or deleted in one go. */
 export const burstReplicas = 4096;
@@ -39,17 +39,18 @@ export function planReplicas(observed: ReplicasObserved, nowMs: number): Replica
   const active: Pod[] = [];
   let [ready, available, labelled, terminating] = [0, 0, 0, 0];
   let requeueAfterMs: number | undefined;
-  const going = (pod: Pod): boolean => isActive(pod) && (observed.isGoing?.(pod) ?? false);
   for (const pod of observed.pods) {
-    if (isTerminating(pod) || going(pod)) terminating++;
-    if (!isActive(pod) || going(pod)) continue;
+    if (isTerminal(pod)) continue;
+    if (pod.metadata?.deletionTimestamp || observed.isGoing?.(pod)) {
+      terminating++;
+      continue;
+    }
     active.push(pod);
     if (matchesTemplate(pod.metadata?.labels)) labelled++;
-    if (!isReady(pod)) continue;
-    ready++;
     const waitMs = availableInMs(pod, minReadySeconds, nowMs);
     if (waitMs === 0) available++;
     else if (waitMs !== undefined) requeueAfterMs = Math.min(requeueAfterMs ?? waitMs, waitMs);
+    if (waitMs !== undefined || isReady(pod)) ready++;
   }
   const counts: ReplicaSetStatus = {
     replicas: active.length,

@@ -83,7 +83,11 @@ function meets(requirement: Requirement, labels: Labels): boolean {
 
 export function selectorOf(requirements: readonly Requirement[]): Selector {
   const sorted = [...requirements].sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
-  return { requirements: sorted, matches: (labels) => sorted.every((requirement) => meets(requirement, labels)) };
+  const matches = (labels: Labels): boolean => {
+    for (const requirement of sorted) if (!meets(requirement, labels)) return false;
+    return true;
+  };
+  return { requirements: sorted, matches };
 }
 
 export const everything: Selector = selectorOf([]);
