@@ -20,9 +20,9 @@ it('knows no stage of a gate that there is not', () => {
 });
 
 it.each([
-  [[], ['HPAScaleToZero",stage="ALPHA"} 0', 'ImageVolume",stage="BETA"} 1', 'ClusterTrustBundle",stage="BETA"} 0', 'SidecarContainers",stage=""} 1']],
-  [['HPAScaleToZero=true', 'ImageVolume=false'], ['HPAScaleToZero",stage="ALPHA"} 1', 'ImageVolume",stage="BETA"} 0']],
-  [['AllAlpha=true', 'MemoryQoS=false', 'AllBeta=false'], ['HPAScaleToZero",stage="ALPHA"} 1', 'MemoryQoS",stage="ALPHA"} 0', 'ImageVolume",stage="BETA"} 0', 'KMSv1",stage="DEPRECATED"} 0']],
+  [[], ['HPAScaleToZero",stage="ALPHA"} 0', 'EnvFiles",stage="BETA"} 1', 'ClusterTrustBundle",stage="BETA"} 0', 'SidecarContainers",stage=""} 1', 'ImageVolume",stage=""} 1', 'DRAExtendedResource",stage="BETA"} 1', 'MaxUnavailableStatefulSet",stage="BETA"} 0']],
+  [['HPAScaleToZero=true', 'EnvFiles=false'], ['HPAScaleToZero",stage="ALPHA"} 1', 'EnvFiles",stage="BETA"} 0']],
+  [['AllAlpha=true', 'MemoryQoS=false', 'AllBeta=false'], ['HPAScaleToZero",stage="ALPHA"} 1', 'MemoryQoS",stage="ALPHA"} 0', 'EnvFiles",stage="BETA"} 0', 'KMSv1",stage="DEPRECATED"} 0']],
 ])('with %j tells what is on', (gates, lines) => {
   const metrics = createMetrics();
   featureMetric(metrics, gates);

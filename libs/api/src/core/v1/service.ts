@@ -46,7 +46,8 @@ export const serviceKind = defineKind<Service>({
   hasStatus: true,
   emptyStatus: { loadBalancer: {} },
   subresources: [{ name: 'proxy', kind: 'ServiceProxyOptions', verbs: ['create', 'delete', 'get', 'patch', 'update'] }],
-  nameRule: 'dns1035Label',
+  // Since 1.36 a digit may come first.
+  nameRule: 'dns1123Label',
   defaults: defaultService,
   onCreate: ({ spec }) => {
     if (spec) alignNewClusterIps(spec);

@@ -5,7 +5,7 @@ import { ageColumn, nameColumn, text } from '../../printing/columns.ts';
 import { ipFamily, ipMessage } from '../../validation/addresses.ts';
 import { type FieldPath, findProblems } from '../../validation/field-path.ts';
 import { checkPort } from '../../validation/fields.ts';
-import { dns1035Label, dns1123Subdomain, portName, wildcardSubdomain } from '../../validation/names.ts';
+import { dns1123Label, dns1123Subdomain, portName, wildcardSubdomain } from '../../validation/names.ts';
 import { checkTypedReference } from './typed-reference.ts';
 
 const classAnnotation = 'kubernetes.io/ingress.class';
@@ -19,7 +19,7 @@ function checkBackend({ resource, service }: IngressBackend, at: FieldPath): voi
   if (resource) return checkTypedReference(resource, at.child('resource'));
   if (!service) return at.invalid('', 'resource or service backend is required');
   const path = at.child('service');
-  path.child('name').requires(service?.name, dns1035Label);
+  path.child('name').requires(service?.name, dns1123Label);
   const { name = '', number = 0 } = service?.port ?? {};
   if (name !== '' && number !== 0) at.invalid('', 'cannot set both port name & port number');
   else if (name !== '') path.child('port').child('name').matches(name, portName);
