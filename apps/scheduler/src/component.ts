@@ -43,11 +43,16 @@ function extendersOf(env: Env, deps: SchedulerDeps, configuration: SchedulerConf
   return configuration.extenders.map((extender) => createHttpExtender(extender, { clock: env.clock, connect }));
 }
 
+/** Flags win over the file. */
+function pacedApi({ clock }: Env, { api, configuration }: SchedulerDeps, config: SchedulerConfig): ApiClient {
+  const { burst = 0, qps = 0 } = configuration?.clientConnection ?? {};
+  return withPace(api, { clock, qps: config.kubeApiQps || qps, burst: config.kubeApiBurst || burst });
+}
+
 /** The scheduler: watches pods and nodes, and binds each pending pod of its profiles to the best node. */
 export function createScheduler(env: Env, deps: SchedulerDeps, config: SchedulerConfig): Component & { isLeader(): boolean } {
   const configuration = deps.configuration ?? configurationOf(config);
-  const { burst = 0, qps = 0 } = deps.configuration?.clientConnection ?? {};
-  const api = withPace(deps.api, { clock: env.clock, qps: config.kubeApiQps || qps, burst: config.kubeApiBurst || burst });
+  const api = pacedApi(env, deps, config);
   const cache = createSchedulerCache();
   const informers = createInformerFactory({ api, env });
   const waitingPods = createWaitingPods(env.clock);

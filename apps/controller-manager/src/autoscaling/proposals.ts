@@ -1,6 +1,7 @@
 import { formatQuantity, milliQuantity, parseQuantity, quantityMilliValue } from '@orrery/apimachinery';
 import type { MetricSpec, MetricStatus, MetricTarget, MetricValueStatus } from '@orrery/api/types';
-import { MetricError, type PodSamples, type Reading, printSelector } from './readings.ts';
+import { printSelector } from '../printed-selector.ts';
+import { MetricError, type PodSamples, type Reading } from './readings.ts';
 import { type Proposal, type Situation, amountReplicas, sharedReplicas, utilizationReplicas, valueReplicas } from './replica-calculator.ts';
 import type { Condition } from './scaling-rules.ts';
 

@@ -1,5 +1,3 @@
-import type { LabelSelector } from '@orrery/api/types';
-
 /** What one pod was measured at; `value` in thousandths. */
 export interface PodSample {
   readonly value: number;
@@ -15,13 +13,3 @@ export type Reading = { readonly samples: PodSamples } | { readonly value: numbe
 
 /** Why there is no proposal, in upstream's words. */
 export class MetricError extends Error {}
-
-const quoted = (labels: Readonly<Record<string, string>> | undefined): string =>
-  Object.entries(labels ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => `${key}: ${value},`).join('');
-
-/** A label selector as Go's `%+v` prints it: messages and reasons of events name external metrics with it. */
-export function printSelector(selector: LabelSelector | undefined): string {
-  if (!selector) return 'nil';
-  const expressions = (selector.matchExpressions ?? []).map(({ key, operator, values }) => `LabelSelectorRequirement{Key:${key},Operator:${operator},Values:[${(values ?? []).join(' ')}],},`);
-  return `&LabelSelector{MatchLabels:map[string]string{${quoted(selector.matchLabels)}},MatchExpressions:[]LabelSelectorRequirement{${expressions.join('')}},}`;
-}

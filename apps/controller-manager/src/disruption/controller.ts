@@ -5,6 +5,7 @@ import { deepEqual, keyOf, labelSelectorMatcher } from '@orrery/client';
 import { type ControllerContext, controllerOf, defineController, refersTo, watch } from '@orrery/controller';
 import { isNotFound } from '@orrery/errors';
 import { allResources } from '../resources/catalog.ts';
+import { printSelector } from '../printed-selector.ts';
 import { plan } from './plan.ts';
 import { endStaleDisruption, podOfStaleKey, staleKey } from './stale-condition.ts';
 
@@ -76,13 +77,6 @@ function needsTotal({ spec }: PodDisruptionBudget): boolean {
   return spec?.maxUnavailable !== undefined || typeof spec?.minAvailable === 'string';
 }
 
-function describeSelector({ spec }: PodDisruptionBudget): string {
-  const { matchExpressions, matchLabels } = spec?.selector ?? {};
-  const labels = Object.entries(matchLabels ?? {}).map(([key, value]) => `${key}:${value}`).sort().join(' ');
-  const terms = (matchExpressions ?? []).map(({ key, operator, values }) => `{Key:${key},Operator:${operator},Values:[${(values ?? []).join(' ')}],}`).join('');
-  return `&LabelSelector{MatchLabels:map[string]string{${labels.replaceAll(' ', ',')}${labels ? ',' : ''}},MatchExpressions:[]LabelSelectorRequirement{${terms}},}`;
-}
-
 async function reconcileBudget(key: string, context: ControllerContext): Promise<{ requeueAfterMs: number } | undefined> {
   const { api, env, events, store } = context;
   const budget = store(PodDisruptionBudgets).get(key);
@@ -98,7 +92,7 @@ async function reconcileBudget(key: string, context: ControllerContext): Promise
       expected = total;
       if (unmanaged.length) {
         const why = 'As a result, the status of the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these pods please set ".spec.minAvailable" field of the PDB to an integer value.';
-        tell('Warning', 'UnmanagedPods', `Pods selected by this PodDisruptionBudget (selector: ${describeSelector(budget)}) were found to be unmanaged. ${why}`);
+        tell('Warning', 'UnmanagedPods', `Pods selected by this PodDisruptionBudget (selector: ${printSelector(budget.spec?.selector)}) were found to be unmanaged. ${why}`);
       }
     } catch (error) {
       expected = error as Error;

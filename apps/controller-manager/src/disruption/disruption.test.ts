@@ -59,7 +59,7 @@ test('pods without a controller are told of; other controllers are asked for the
   await clock.advance(500);
   const status = () => api.find(PodDisruptionBudgets, 'b', 'a')?.status;
   expect(status()).toMatchObject({ expectedPods: 6, desiredHealthy: 3, currentHealthy: 3, disruptionsAllowed: 0 });
-  expect(api.objects(Events)[0]).toMatchObject({ reason: 'UnmanagedPods', type: 'Warning', message: expect.stringContaining('were found to be unmanaged') });
+  expect(api.objects(Events)[0]).toMatchObject({ reason: 'UnmanagedPods', type: 'Warning', message: expect.stringMatching(/^Pods selected by this PodDisruptionBudget \(selector: &LabelSelector\{MatchLabels:map\[string\]string\{\w+: \w+,\},MatchExpressions:\[\]LabelSelectorRequirement\{\},\}\) were found to be unmanaged/) });
   api.seed(Pods, labelled('three', { apiVersion: 'batch/v1', kind: 'Job', name: 'j', uid: 'job', controller: true }));
   await clock.advance(500);
   expect(status()?.conditions?.[0]).toMatchObject({ reason: 'SyncFailed', message: 'jobs.batch does not implement the scale subresource' });
