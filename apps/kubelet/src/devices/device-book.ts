@@ -66,6 +66,7 @@ export class DeviceBook {
 
   /** Gives each container of the pod its devices; those of init containers that end serve the ones after them. Throws DeviceFault, and gives none then. */
   assign(pod: Pod): void {
+    if (this.resources.size === 0) return;
     const before = this.assignments;
     const podUid = uidOf(pod);
     const reusable = new Map<string, string[]>();

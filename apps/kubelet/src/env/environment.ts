@@ -14,7 +14,7 @@ export interface EnvironmentSources extends FieldContext {
   /** The text of a file of one of the pod's volumes; undefined when there is none. No path leads out of the volume. */
   file(volumeName: string, path: string): Promise<string | undefined>;
   /** Services the pod is told of: those of its namespace when it wants links, and the API server's. */
-  services(): Iterable<Service>;
+  services(): readonly Service[];
 }
 
 export function decodeBase64(text: string): Buffer {
@@ -112,8 +112,9 @@ async function valueFrom(input: ValueInput): Promise<string | undefined> {
  * The environment of a container: envFrom, then env (each may use earlier names), then service variables that are not
  * set otherwise. Throws ConfigFault with upstream's words.
  */
-export async function buildEnvironment(pod: Pod, container: Container, sources: EnvironmentSources): Promise<Map<string, string>> {
+export async function buildEnvironment(pod: Pod, container: Container, sources: EnvironmentSources): Promise<ReadonlyMap<string, string>> {
   const services = serviceEnvironment(sources.services());
+  if (!container.env?.length && !container.envFrom?.length) return services;
   const out = new Map<string, string>();
   for (const source of container.envFrom ?? []) for (const [name, value] of await fromSource(source, sources)) if (name !== '') out.set(name, value);
   const lookup = (name: string): string | undefined => out.get(name) ?? services.get(name);

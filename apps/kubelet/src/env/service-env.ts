@@ -1,4 +1,5 @@
 import type { Service } from '@orrery/api/types';
+import type { KeyValue } from '@orrery/proto/cri';
 
 const variable = (name: string): string => name.toUpperCase().replace(/-/g, '_');
 
@@ -27,8 +28,40 @@ function serviceVariables(service: Service): (readonly [string, string])[] {
   return out;
 }
 
-/** Docker-style link variables of services with a cluster address; later services do not override earlier names. */
-export function serviceEnvironment(services: Iterable<Service>): Map<string, string> {
+interface Told {
+  readonly services: readonly Service[];
+  readonly variables: ReadonlyMap<string, string>;
+}
+
+/** What pods were told last that were told of the same services, by the first of these. */
+const told = new WeakMap<Service, Told>();
+const lists = new WeakMap<ReadonlyMap<string, string>, readonly KeyValue[]>();
+const none: ReadonlyMap<string, string> = new Map();
+
+/** Docker-style link variables of services with a cluster address; later services do not override earlier names. The same object for the same services. */
+export function serviceEnvironment(services: readonly Service[]): ReadonlyMap<string, string> {
+  const [first] = services;
+  if (!first) return none;
+  const last = told.get(first);
+  if (last?.services.length === services.length && services.every((service, i) => service === last.services[i])) return last.variables;
+  const variables = variablesOf(services);
+  told.set(first, { services: [...services], variables });
+  lists.set(variables, listed(variables));
+  return variables;
+}
+
+function listed(variables: ReadonlyMap<string, string>): KeyValue[] {
+  const list: KeyValue[] = [];
+  for (const [key, value] of variables) list.push({ key, value });
+  return list;
+}
+
+/** Variables as CRI has them. */
+export function environmentList(variables: ReadonlyMap<string, string>): KeyValue[] {
+  return (lists.get(variables) as KeyValue[] | undefined) ?? listed(variables);
+}
+
+function variablesOf(services: readonly Service[]): Map<string, string> {
   const out = new Map<string, string>();
   for (const service of services) {
     const ip = service.spec?.clusterIP;

@@ -25,8 +25,23 @@ export class StartFault extends Error {
   }
 }
 
+/** Names that were taken apart before: pods of one kind have the same. */
+const tagged = new Map<string, string>();
+const maxTagged = 1024;
+
 /** Adds `:latest` to a name without tag or digest; undefined when it is no image name. */
 export function withDefaultTag(image: string): string | undefined {
+  const known = tagged.get(image);
+  if (known) return known;
+  const found = parsedTag(image);
+  if (found) {
+    if (tagged.size >= maxTagged) tagged.clear();
+    tagged.set(image, found);
+  }
+  return found;
+}
+
+function parsedTag(image: string): string | undefined {
   const name = /^(?:(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]+)?\/)?[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*(:[\w][\w.-]{0,127})?(@[a-z0-9+._-]+:[0-9a-fA-F]{32,})?$/.exec(image);
   if (!name) return undefined;
   return name[1] ?? name[2] ? image : `${image}:latest`;
@@ -74,18 +89,18 @@ export class ImageManager {
   async ensure(request: PullRequest): Promise<PresentImage> {
     const { container } = request;
     const name = container.image ?? '';
-    const tagged = withDefaultTag(name);
-    if (!tagged) {
+    const reference = withDefaultTag(name);
+    if (!reference) {
       const message = `Failed to apply default image tag "${name}": couldn't parse image name "${name}": invalid reference format`;
       this.warn(request, 'InspectFailed', message);
       this.warn(request, 'Failed', 'Error: InvalidImageName');
       throw new StartFault('InvalidImageName', message);
     }
-    const present = await this.inspect(request, tagged);
-    const policy = pullPolicy(container, tagged);
+    const present = await this.inspect(request, reference);
+    const policy = pullPolicy(container, reference);
     if (present && policy !== 'Always') {
       this.normal(request, 'Pulled', `Container image "${name}" already present on machine and can be accessed by the pod`);
-      return { ref: present.id ?? tagged, image: present };
+      return { ref: present.id ?? reference, image: present };
     }
     if (policy === 'Never') {
       const message = `Container image "${name}" is not present with pull policy of Never`;
@@ -93,7 +108,7 @@ export class ImageManager {
       this.warn(request, 'Failed', 'Error: ErrImageNeverPull');
       throw new StartFault('ErrImageNeverPull', message);
     }
-    return this.pull(request, tagged);
+    return this.pull(request, reference);
   }
 
   private async inspect(request: PullRequest, image: string): Promise<Image | undefined> {

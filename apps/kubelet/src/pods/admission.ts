@@ -1,6 +1,6 @@
 import type { Node, NodeSelector, NodeSelectorTerm, Pod, Taint, Toleration } from '@orrery/api/types';
 import { type Operator, selectorOf } from '@orrery/apimachinery';
-import { type Amounts, type NodeLedger, amountsOf, hostPorts, podRequests } from './pod-resources.ts';
+import { type Amounts, type NodeLedger, amountOf, hostPorts, podRequests } from './pod-resources.ts';
 
 /** Why the node does not take a pod; becomes its status. */
 export interface Rejection {
@@ -56,18 +56,24 @@ export function tolerates(tolerations: readonly Toleration[], taint: Taint): boo
 
 /** How much of what a pod asks for the node does not have. */
 export function shortfall(pod: Pod, node: Node, ledger: NodeLedger): Amounts {
-  const allocatable = amountsOf(node.status?.allocatable);
   const missing: Amounts = new Map();
-  for (const { name, requested, used, capacity } of demands(pod, allocatable, ledger)) if (used + requested > capacity) missing.set(name, used + requested - capacity);
+  for (const { name, requested, used, capacity } of demands(pod, node, ledger)) if (used + requested > capacity) missing.set(name, used + requested - capacity);
   return missing;
 }
 
 /** Extended resources that the node knows nothing of are others' business: an extender's, or devices that a claim has been given. */
-const isOfNode = (name: string, allocatable: Amounts): boolean => !name.includes('/') || allocatable.has(name);
+const isOfNode = (name: string, allocatable: Readonly<Record<string, string>>): boolean => !name.includes('/') || allocatable[name] !== undefined;
 
-function demands(pod: Pod, allocatable: Amounts, ledger: NodeLedger): { name: string; requested: number; used: number; capacity: number }[] {
-  const requests = new Map([['pods', 1], ...podRequests(pod)]);
-  return [...requests].flatMap(([name, requested]) => (requested === 0 || !isOfNode(name, allocatable) ? [] : [{ name, requested, used: name === 'pods' ? ledger.count : ledger.used(name), capacity: allocatable.get(name) ?? 0 }]));
+/** What the pod asks for, first its own place, beside what the node has of it. */
+function demands(pod: Pod, { status }: Node, ledger: NodeLedger): { name: string; requested: number; used: number; capacity: number }[] {
+  const { allocatable = {} } = status ?? {};
+  const capacityOf = (name: string): number => amountOf(name, allocatable[name] ?? '0');
+  const found = [{ name: 'pods', requested: 1, used: ledger.count, capacity: capacityOf('pods') }];
+  for (const [name, requested] of podRequests(pod)) {
+    if (requested === 0 || name === 'pods' || !isOfNode(name, allocatable)) continue;
+    found.push({ name, requested, used: ledger.used(name), capacity: capacityOf(name) });
+  }
+  return found;
 }
 
 /**
@@ -75,8 +81,7 @@ function demands(pod: Pod, allocatable: Amounts, ledger: NodeLedger): { name: st
  * NoExecute taints, operating system; in upstream's order and words.
  */
 export function admitPod(pod: Pod, node: Node, ledger: NodeLedger): Rejection | undefined {
-  const allocatable = amountsOf(node.status?.allocatable);
-  for (const { name, requested, used, capacity } of demands(pod, allocatable, ledger)) {
+  for (const { name, requested, used, capacity } of demands(pod, node, ledger)) {
     if (used + requested > capacity) {
       return rejected(`OutOf${name}`, `Node didn't have enough resource: ${name}, requested: ${requested}, used: ${used}, capacity: ${capacity}`);
     }

@@ -1,7 +1,7 @@
 import type { Container, Node, Pod, ResourceRequirements } from '@orrery/api/types';
 import { deepEqual } from '@orrery/client';
 import { type NodeLedger, amountsOf, podRequests } from './pod-resources.ts';
-import { initContainers, isSidecar, mainContainers } from './pod-spec.ts';
+import { mainContainers, sidecars } from './pod-spec.ts';
 
 /** What the node has granted to each container of a pod, and under the empty name to the pod as a whole; differs from the spec while a resize is pending. */
 export type Allocation = ReadonlyMap<string, ResourceRequirements>;
@@ -15,8 +15,9 @@ export interface ResizePending {
 const resizable = ['cpu', 'memory'] as const;
 const whole = '';
 
-function sizable(pod: Pod): Container[] {
-  return [...initContainers(pod).filter(isSidecar), ...mainContainers(pod)];
+function sizable(pod: Pod): readonly Container[] {
+  const beside = sidecars(pod);
+  return beside.length ? [...beside, ...mainContainers(pod)] : mainContainers(pod);
 }
 
 /** What the spec asks for. */
@@ -27,7 +28,9 @@ export function askedAllocation(pod: Pod): Allocation {
 
 /** What an earlier kubelet had granted, by the pod's status; the spec's where nothing is told. */
 export function rememberedAllocation(pod: Pod): Allocation {
-  const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
+  const { initContainerStatuses = [], containerStatuses = [] } = pod.status ?? {};
+  if (!initContainerStatuses.length && !containerStatuses.length) return askedAllocation(pod);
+  const statuses = [...initContainerStatuses, ...containerStatuses];
   const granted = new Map(
     sizable(pod).map(({ name, resources = {} }): [string, ResourceRequirements] => {
       const told = statuses.find((status) => status.name === name);

@@ -3,7 +3,7 @@ import type { Container, Pod } from '@orrery/api/types';
 import type { KubeletContext } from '../kubelet-context.ts';
 import type { PodRuntime, RuntimeContainer } from '../runtime/pod-runtime.ts';
 import { runHook } from './lifecycle-hooks.ts';
-import { allContainers, isSidecar } from './pod-spec.ts';
+import { isSidecar, placeOfContainer } from './pod-spec.ts';
 
 /** Containers always get at least this long to end. */
 const minimumGraceSeconds = 2;
@@ -28,7 +28,7 @@ async function runPreStop(context: KubeletContext, container: RuntimeContainer, 
   const { clock } = context.env;
   const startMs = clock.monotonic();
   const podIp = options.pod.status?.podIP ?? '';
-  const fieldPath = allContainers(options.pod).find(({ container: { name } }) => name === spec.name)?.fieldPath;
+  const fieldPath = placeOfContainer(options.pod, spec.name)?.fieldPath;
   const ran = runHook(context, hook, { pod: options.pod, container: spec, containerId: container.id, podIp }).catch(() => {
     context.events.event(Pods, options.pod, { type: 'Warning', reason: 'FailedPreStopHook', message: 'PreStopHook failed', ...(fieldPath ? { fieldPath } : {}) });
   });
@@ -44,7 +44,7 @@ async function runPreStop(context: KubeletContext, container: RuntimeContainer, 
 
 /** Ends one container: preStop, SIGTERM, and SIGKILL when the grace period is over. Resolves when it has ended. */
 export async function killContainer(context: KubeletContext, container: RuntimeContainer, options: KillOptions & { reason?: KillReason }): Promise<void> {
-  const place = allContainers(options.pod).find(({ container: { name } }) => name === container.name);
+  const place = placeOfContainer(options.pod, container.name);
   const message = options.reason?.message ?? `Stopping container ${container.name}`;
   context.events.event(Pods, options.pod, { type: 'Normal', reason: 'Killing', message, ...(place ? { fieldPath: place.fieldPath } : {}) });
   const spent = place ? await runPreStop(context, container, place.container, options) : 0;

@@ -1,4 +1,5 @@
 import type { Pod } from '@orrery/api/types';
+import { parseGoDuration } from '@orrery/runtime';
 import type { KubeletContext } from '../kubelet-context.ts';
 import type { KnownPod } from '../runtime/cri-runtime.ts';
 import type { RuntimeEvent } from '../runtime/pod-runtime.ts';
@@ -18,11 +19,13 @@ export class PodManager {
   private known = new Map<string, KnownPod>();
 
   private readonly finished: (uid: string) => void;
+  private readonly maxRestartMs: number;
 
   /** `finished` is told of each pod that has left the node. */
   constructor(context: KubeletContext, options: { finished: (uid: string) => void }) {
     this.context = context;
     this.finished = options.finished;
+    this.maxRestartMs = parseGoDuration(context.config.maxContainerRestartPeriod);
   }
 
   /** Takes note of what the runtime holds already; called before the first pods arrive. */
@@ -115,11 +118,11 @@ export class PodManager {
   }
 
   /** Counts a pod with what it asks for now, if the node has it. */
-  private allocate(asked: Pod, granted: Pod): ResizePending | undefined {
+  private readonly allocate = (asked: Pod, granted: Pod): ResizePending | undefined => {
     const pending = judgeResize(asked, granted, { node: this.context.node(), ledger: this.ledger });
     if (!pending) this.ledger.replace(uidOf(asked), asked);
     return pending;
-  }
+  };
 
   /** Something has become free: resizes that waited for it are tried again. */
   private freed(): void {
@@ -153,16 +156,15 @@ export class PodManager {
     return sandboxIds.length === 0 && !pod.status?.startTime && !pod.metadata?.deletionTimestamp && !isTerminal(pod.status?.phase);
   }
 
-  private forget(uid: string): void {
+  private readonly forget = (uid: string): void => {
     this.workers.delete(uid);
     this.context.devices?.release(uid);
     this.finished(uid);
-  }
+  };
 
   private begin(pod: Pod, sandboxIds: readonly string[], rejection: Rejection | undefined): PodWorker {
-    const { context } = this;
-    const allocate = (asked: Pod, granted: Pod) => this.allocate(asked, granted);
-    const worker = new PodWorker({ context, pod, sandboxIds, rejection, allocate, finished: (uid) => this.forget(uid) });
+    const { context, allocate, forget, maxRestartMs } = this;
+    const worker = new PodWorker({ context, pod, sandboxIds, rejection, maxRestartMs, allocate, finished: forget });
     this.workers.set(worker.uid, worker);
     return worker;
   }

@@ -1,6 +1,6 @@
 import { parseQuantity, quantityMilliValue, quantityValue } from '@orrery/apimachinery';
 import type { Container, Pod } from '@orrery/api/types';
-import { initContainers, isSidecar, mainContainers } from './pod-spec.ts';
+import { initContainers, isSidecar, mainContainers, sidecars } from './pod-spec.ts';
 
 /** Amounts by resource name: cpu in thousandths, the rest in whole units. */
 export type Amounts = Map<string, number>;
@@ -9,34 +9,36 @@ export function amountOf(name: string, quantity: string): number {
   return name === 'cpu' ? quantityMilliValue(parseQuantity(quantity)) : quantityValue(parseQuantity(quantity));
 }
 
-export function amountsOf(list: Readonly<Record<string, string>> = {}): Amounts {
-  return new Map(Object.entries(list).map(([name, quantity]) => [name, amountOf(name, quantity)]));
+export function amountsOf(list: Readonly<Record<string, string>> | undefined): Amounts {
+  const amounts: Amounts = new Map();
+  for (const name in list) amounts.set(name, amountOf(name, list[name] as string));
+  return amounts;
 }
 
-function add(to: Amounts, amounts: Amounts): void {
-  for (const [name, amount] of amounts) to.set(name, (to.get(name) ?? 0) + amount);
+function add(to: Amounts, list: Readonly<Record<string, string>> | undefined): void {
+  for (const name in list) to.set(name, (to.get(name) ?? 0) + amountOf(name, list[name] as string));
 }
 
 function raise(to: Amounts, amounts: Amounts): void {
   for (const [name, amount] of amounts) to.set(name, Math.max(to.get(name) ?? 0, amount));
 }
 
-const requestsOf = (container: Container): Amounts => amountsOf(container.resources?.requests);
-
 /** What a pod asks of its node: its containers at once, or the peak of its init containers if that is more. */
 export function podRequests(pod: Pod): Amounts {
   const running: Amounts = new Map();
-  const peak: Amounts = new Map();
-  for (const container of initContainers(pod)) {
-    if (isSidecar(container)) add(running, requestsOf(container));
+  const init = initContainers(pod);
+  const peak: Amounts = init.length ? new Map() : running;
+  for (const container of init) {
+    if (isSidecar(container)) add(running, container.resources?.requests);
     const now = new Map(running);
-    if (!isSidecar(container)) add(now, requestsOf(container));
+    if (!isSidecar(container)) add(now, container.resources?.requests);
     raise(peak, now);
   }
-  for (const container of mainContainers(pod)) add(running, requestsOf(container));
-  raise(running, peak);
-  for (const [name, amount] of amountsOf(pod.spec?.resources?.requests)) running.set(name, amount);
-  add(running, amountsOf(pod.spec?.overhead));
+  for (const { resources } of mainContainers(pod)) add(running, resources?.requests);
+  if (init.length) raise(running, peak);
+  const whole = pod.spec?.resources?.requests;
+  for (const name in whole) running.set(name, amountOf(name, whole[name] as string));
+  add(running, pod.spec?.overhead);
   return running;
 }
 
@@ -46,8 +48,13 @@ export interface HostPort {
   readonly port: number;
 }
 
-export function hostPorts(pod: Pod): HostPort[] {
-  return [...initContainers(pod).filter(isSidecar), ...mainContainers(pod)].flatMap((container) =>
+const noPorts: readonly HostPort[] = [];
+const hasPorts = ({ ports }: Container): boolean => ports?.some(({ hostPort }) => hostPort) ?? false;
+
+export function hostPorts(pod: Pod): readonly HostPort[] {
+  const beside = sidecars(pod);
+  if (!mainContainers(pod).some(hasPorts) && !beside.some(hasPorts)) return noPorts;
+  return [...beside, ...mainContainers(pod)].flatMap((container) =>
     (container.ports ?? []).flatMap(({ hostPort, hostIP, protocol = 'TCP' }) => (hostPort ? [{ ip: hostIP ?? '', protocol, port: hostPort }] : [])),
   );
 }
@@ -61,7 +68,7 @@ export class NodeLedger {
     if (this.pods.has(uid)) return;
     const requests = podRequests(pod);
     this.pods.set(uid, { requests, ports: hostPorts(pod) });
-    add(this.totals, requests);
+    for (const [name, amount] of requests) this.totals.set(name, (this.totals.get(name) ?? 0) + amount);
   }
 
   /** Counts the pod anew, with other requests. */

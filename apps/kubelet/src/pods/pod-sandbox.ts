@@ -1,6 +1,6 @@
 import { Pods, RuntimeClasses } from '@orrery/api';
 import type { Pod } from '@orrery/api/types';
-import type { PodSandboxConfig, UserNamespace } from '@orrery/proto/cri';
+import type { PodSandboxConfig } from '@orrery/proto/cri';
 import { RpcError, goStatus } from '@orrery/rpc';
 import type { KubeletContext } from '../kubelet-context.ts';
 import { hostsFile, nodeHostsFile, podHostname } from '../runtime/dns.ts';
@@ -23,30 +23,32 @@ async function runtimeHandler({ api }: KubeletContext, pod: Pod): Promise<string
   return handler;
 }
 
-async function recorded<T>(context: KubeletContext, pod: Pod, { work, signal }: { work: () => Promise<T>; signal: AbortSignal }): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    signal.throwIfAborted();
-    context.events.event(Pods, pod, { type: 'Warning', reason: 'FailedCreatePodSandBox', message: `Failed to create pod sandbox: ${error instanceof RpcError ? goStatus(error) : (error as Error).message}` });
-    throw error;
-  }
-}
-
-async function podUserNamespace(context: KubeletContext, pod: Pod, signal: AbortSignal): Promise<UserNamespace | undefined> {
-  if (pod.spec?.hostUsers === undefined) return undefined;
-  return recorded(context, pod, { work: async () => context.userNamespaces.of(pod, await runtimeHandler(context, pod)), signal });
+/** Records why there is no sandbox, unless that is because the sync was interrupted. */
+function record(context: KubeletContext, pod: Pod, { error, signal }: { error: unknown; signal: AbortSignal }): void {
+  signal.throwIfAborted();
+  context.events.event(Pods, pod, { type: 'Warning', reason: 'FailedCreatePodSandBox', message: `Failed to create pod sandbox: ${error instanceof RpcError ? goStatus(error) : (error as Error).message}` });
 }
 
 /** What the pod's sandbox is made from. That it cannot have the user namespace or the name it asks for is recorded as an event and thrown. */
 export async function podSandboxConfig(context: KubeletContext, pod: Pod, { attempt, signal }: { attempt: number; signal: AbortSignal }): Promise<PodSandboxConfig> {
-  const usernsOptions = await podUserNamespace(context, pod, signal);
-  return recorded(context, pod, { work: async () => sandboxConfig(pod, { ...sandboxSettings(context), usernsOptions }, attempt), signal });
+  try {
+    const usernsOptions = pod.spec?.hostUsers === undefined ? undefined : await context.userNamespaces.of(pod, await runtimeHandler(context, pod));
+    return sandboxConfig(pod, sandboxSettings(context), { attempt, usernsOptions });
+  } catch (error) {
+    record(context, pod, { error, signal });
+    throw error;
+  }
 }
 
 /** Makes the pod's sandbox and returns its id. A failure is recorded as an event and thrown. */
-export function runSandbox(context: KubeletContext, pod: Pod, { config, signal }: { config: PodSandboxConfig; signal: AbortSignal }): Promise<string> {
-  return recorded(context, pod, { work: async () => context.runtime.runSandbox(config, await runtimeHandler(context, pod)), signal });
+export async function runSandbox(context: KubeletContext, pod: Pod, { config, signal }: { config: PodSandboxConfig; signal: AbortSignal }): Promise<string> {
+  try {
+    const handler = pod.spec?.runtimeClassName ? await runtimeHandler(context, pod) : '';
+    return await context.runtime.runSandbox(config, handler);
+  } catch (error) {
+    record(context, pod, { error, signal });
+    throw error;
+  }
 }
 
 /** Writes the file that is mounted as `/etc/hosts`; for pods on the node's network the node's own. */

@@ -2,7 +2,7 @@ import { Pods } from '@orrery/api';
 import type { Container, Pod, PodStatus } from '@orrery/api/types';
 import { deepEqual } from '@orrery/client';
 import type { PodSandboxConfig } from '@orrery/proto/cri';
-import { type Timer, latencyBuckets, parseGoDuration, rfc3339 } from '@orrery/runtime';
+import { type Timer, latencyBuckets, rfc3339 } from '@orrery/runtime';
 import { StartFault } from '../images/image-manager.ts';
 import type { KubeletContext } from '../kubelet-context.ts';
 import { type PodRuntime, type RuntimeContainer, type RuntimeEvent, type RuntimeSandbox, afterReset } from '../runtime/pod-runtime.ts';
@@ -20,7 +20,7 @@ import { killAllContainers, killContainer } from './kill-containers.ts';
 import { HeldObjects } from './pod-objects.ts';
 import { deleteFromApi, letGo, wipePod } from './pod-removal.ts';
 import { podSandboxConfig, runSandbox, writeHostsFile } from './pod-sandbox.ts';
-import { allContainers, ephemeralContainers, graceSeconds, isHostNetwork, isTerminal, nameOf, namespaceOf, uidOf } from './pod-spec.ts';
+import { ephemeralContainers, graceSeconds, isHostNetwork, isTerminal, nameOf, namespaceOf, placeOfContainer, uidOf } from './pod-spec.ts';
 import { removeInstances, startContainer } from './start-container.ts';
 import { Resizer, type ResizerOptions } from './resize.ts';
 
@@ -39,6 +39,8 @@ export interface PodWorkerOptions {
   readonly sandboxIds: readonly string[];
   /** The node does not take the pod. */
   readonly rejection: Rejection | undefined;
+  /** Longest wait before a container that ends again and again is restarted. */
+  readonly maxRestartMs: number;
   /** Grants a resize, or says why not. */
   readonly allocate: ResizerOptions['allocate'];
   /** The pod is gone from the API server and from the node. */
@@ -88,7 +90,7 @@ export class PodWorker {
 
   constructor(options: PodWorkerOptions) {
     this.context = options.context;
-    this.backOff = new BackOff({ maxMs: parseGoDuration(options.context.config.maxContainerRestartPeriod) });
+    this.backOff = new BackOff({ maxMs: options.maxRestartMs });
     this.resizer = new Resizer(options.pod, options);
     this.pod = this.resizer.observe(options.pod);
     this.uid = uidOf(options.pod);
@@ -236,7 +238,7 @@ export class PodWorker {
   private async sync(signal: AbortSignal): Promise<void> {
     if (this.removed) return this.syncRemoved(signal);
     if (this.rejected) return this.syncRejected();
-    await this.refresh();
+    if (this.view.stale) await this.refresh();
     this.checkDeadline();
     const over = this.pod.metadata?.deletionTimestamp !== undefined || this.verdict !== undefined || isTerminal(this.context.statuses.get(this.uid)?.phase ?? this.pod.status?.phase);
     if (over) return this.terminate(signal);
@@ -246,7 +248,7 @@ export class PodWorker {
     if (resetTrigger(this.pod, this.runtime)) await this.reset(signal);
     const actions = computePodActions(this.pod, this.runtime, this.context.prober);
     await this.carryOut(actions, signal);
-    await this.refresh();
+    if (this.view.stale) await this.refresh();
     this.report();
     // Most changes that the runtime tells of are this sync's own doing.
     if (this.told && !this.view.stale && !this.volumesStale) this.told = !!resetTrigger(this.pod, this.runtime) || hasActions(computePodActions(this.pod, this.runtime, this.context.prober));
@@ -271,18 +273,17 @@ export class PodWorker {
     if (this.pod !== before) this.volumesStale = true;
     for (const container of await this.resizer.actuate(this.pod, this.runtime)) {
       await this.killOne(container, { message: `Container ${container.name} resize requires restart, will be restarted`, cause: 'resize' }, signal);
-      const spec = allContainers(this.pod).find((place) => place.container.name === container.name)?.container;
+      const spec = placeOfContainer(this.pod, container.name)?.container;
       const { sandbox } = this;
       if (!spec || !sandbox) continue;
       await this.start(spec, { sandboxId: sandbox.id, config: await podSandboxConfig(this.context, this.pod, { attempt: sandbox.attempt, signal }), signal });
-      await this.refresh();
+      if (this.view.stale) await this.refresh();
     }
     if (this.resizer.status.error !== undefined) this.wakeIn(resizeRetryMs);
   }
 
-  /** Looks at the runtime again, if anything may have changed. */
+  /** Looks at the runtime again. */
   private async refresh(): Promise<void> {
-    if (!this.view.stale) return;
     if (await this.view.look(this.pod)) this.trigger({ runtimeChanged: true });
     if (!this.isOver()) this.context.prober.update(this.pod, this.runtime, this.podIps()[0] ?? '');
     for (const { name, state } of this.runtime.containers) if (state === 'running') this.waiting?.delete(name);
@@ -383,7 +384,7 @@ export class PodWorker {
   /** Starts one container, or says false: what prevents it becomes its waiting reason. */
   private async start(container: Container, { sandboxId, config, signal }: { sandboxId: string; config: PodSandboxConfig; signal: AbortSignal }): Promise<boolean> {
     signal.throwIfAborted();
-    const place = allContainers(this.pod).find((one) => one.container.name === container.name);
+    const place = placeOfContainer(this.pod, container.name);
     if (!place) return false;
     const { context, pod, runtime, backOff, volumes = new Map() } = this;
     try {
@@ -401,7 +402,7 @@ export class PodWorker {
   }
 
   private async killOne(container: RuntimeContainer, reason: { message: string; cause: string }, signal: AbortSignal): Promise<void> {
-    const spec = allContainers(this.pod).find((place) => place.container.name === container.name)?.container;
+    const spec = placeOfContainer(this.pod, container.name)?.container;
     const probe = reason.cause === 'startup' ? spec?.startupProbe : reason.cause === 'liveness' ? spec?.livenessProbe : undefined;
     await killContainer(this.context, container, { pod: this.pod, graceSeconds: probe?.terminationGracePeriodSeconds ?? graceSeconds(this.pod), signal, reason });
     this.view.stale = true;

@@ -6,7 +6,7 @@ import type { KubeletContext } from '../kubelet-context.ts';
 import { linuxResources } from '../runtime/container-config.ts';
 import type { PodRuntime, RuntimeContainer } from '../runtime/pod-runtime.ts';
 import { type Allocation, type ResizePending, askedAllocation, needsRestart, rememberedAllocation, withAllocation } from './allocation.ts';
-import { allContainers } from './pod-spec.ts';
+import { allContainers, initContainers, mainContainers } from './pod-spec.ts';
 
 export interface ResizerOptions {
   readonly context: KubeletContext;
@@ -22,6 +22,8 @@ export interface ResizeState {
   readonly whole?: { readonly allocated: ResourceRequirements; readonly inForce: ResourceRequirements };
 }
 
+const nothing: ResourceRequirements = {};
+
 interface Step {
   readonly container: Container;
   readonly instance: RuntimeContainer;
@@ -31,7 +33,8 @@ interface Step {
 
 /** One pod's resources: asked for, granted, and in force. */
 export class Resizer {
-  private readonly options: ResizerOptions;
+  private readonly context: KubeletContext;
+  private readonly grant: ResizerOptions['allocate'];
   private asked: Pod;
   private granted: Allocation;
   /** In force for instances that were resized; the others have what they were made with. */
@@ -41,7 +44,8 @@ export class Resizer {
   private whole: { allocated: ResourceRequirements; inForce: ResourceRequirements } | undefined;
 
   constructor(pod: Pod, options: ResizerOptions) {
-    this.options = options;
+    this.context = options.context;
+    this.grant = options.allocate;
     this.asked = pod;
     this.granted = rememberedAllocation(pod);
   }
@@ -54,12 +58,12 @@ export class Resizer {
 
   /** Asks the node for what the pod asks for; the pod as it is to be run from now on. */
   allocate(granted: Pod): Pod {
-    const { asked, options } = this;
+    const { asked } = this;
     if (granted === asked) {
-      this.state = this.state.error === undefined ? {} : { error: this.state.error };
+      if (this.state.pending) this.state = this.state.error === undefined ? {} : { error: this.state.error };
       return granted;
     }
-    const pending = options.allocate(asked, granted);
+    const pending = this.grant(asked, granted);
     if (pending) {
       if (pending.reason !== this.state.pending?.reason) this.tell('Warning', `Resize${pending.reason}`, pending.message);
       this.state = { ...this.state, pending };
@@ -80,21 +84,25 @@ export class Resizer {
   }
 
   /** Remembers what a new instance is made with. */
-  made(id: string, { resources = {} }: Container): void {
+  made(id: string, { resources = nothing }: Container): void {
     this.inForce.set(id, resources);
   }
 
   private steps(pod: Pod, runtime: PodRuntime): Step[] {
     for (const id of this.inForce.keys()) if (!runtime.containers.some((instance) => instance.id === id)) this.inForce.delete(id);
-    return allContainers(pod).flatMap(({ container, kind }) => {
+    const steps: Step[] = [];
+    const judge = (container: Container): void => {
       const instance = runtime.containers.find(({ name, state }) => name === container.name && state === 'running');
-      if (kind === 'ephemeral' || !instance) return [];
-      const to = container.resources ?? {};
+      if (!instance) return;
+      const to = container.resources ?? nothing;
       const from = this.inForce.get(instance.id);
       // An instance of an earlier kubelet: it has what its status told.
       if (!from) this.inForce.set(instance.id, to);
-      return from && !deepEqual(from, to) ? [{ container, instance, from, to }] : [];
-    });
+      else if (!deepEqual(from, to)) steps.push({ container, instance, from, to });
+    };
+    initContainers(pod).forEach(judge);
+    mainContainers(pod).forEach(judge);
+    return steps;
   }
 
   /** Brings running containers to what they were granted; those that must be restarted for it are returned. */
@@ -127,7 +135,7 @@ export class Resizer {
   }
 
   private async updateWhole(pod: Pod, { runtime, to }: { runtime: PodRuntime; to: ResourceRequirements }): Promise<void> {
-    const { runtime: cri, config } = this.options.context;
+    const { runtime: cri, config } = this.context;
     const sandbox = runtime.sandboxes.find(({ ready }) => ready);
     const { oomScoreAdj: _, ...resources } = linuxResources(pod, { name: '', resources: to }, quantityValue(parseQuantity(config.memory)));
     if (sandbox) await cri.updateSandbox(sandbox.id, resources);
@@ -141,7 +149,7 @@ export class Resizer {
   }
 
   private async update(pod: Pod, { container, instance, from, to }: Step): Promise<void> {
-    const { runtime, config } = this.options.context;
+    const { runtime, config } = this.context;
     const limit = (resources: ResourceRequirements): number => (resources.limits?.['memory'] === undefined ? 0 : quantityValue(parseQuantity(resources.limits['memory'])));
     const [before, after] = [limit(from), limit(to)];
     if (after > 0 && (before === 0 || after < before)) {
@@ -153,6 +161,6 @@ export class Resizer {
   }
 
   private tell(type: 'Normal' | 'Warning', reason: string, message: string): void {
-    this.options.context.events.event(Pods, this.asked, { type, reason, message });
+    this.context.events.event(Pods, this.asked, { type, reason, message });
   }
 }

@@ -1,6 +1,6 @@
 import { Pods } from '@orrery/api';
 import { parseQuantity, quantityValue } from '@orrery/apimachinery';
-import type { Container, EphemeralContainer, Pod, Service } from '@orrery/api/types';
+import type { Container, EphemeralContainer, LifecycleHandler, Pod, Service } from '@orrery/api/types';
 import type { PodSandboxConfig } from '@orrery/proto/cri';
 import { parseGoDuration } from '@orrery/runtime';
 import { noGifts } from '../devices/device-manager.ts';
@@ -59,11 +59,12 @@ function applyBackOff(input: StartInput): void {
   throw new StartFault('CrashLoopBackOff', message, waitMs);
 }
 
-function servicesFor({ context, pod }: StartInput): Iterable<Service> {
+function servicesFor({ context, pod }: StartInput): Service[] {
   const { services } = context.sources;
   const master = services.get('default/kubernetes');
-  const linked = (pod.spec?.enableServiceLinks ?? true) && context.config.enableServiceLinks ? [...services.byIndex('namespace', namespaceOf(pod))] : [];
-  return master && !linked.includes(master) ? [...linked, master] : linked;
+  const told = (pod.spec?.enableServiceLinks ?? true) && context.config.enableServiceLinks ? [...services.byIndex('namespace', namespaceOf(pod))] : [];
+  if (master && !told.includes(master)) told.push(master);
+  return told;
 }
 
 /** An env file is read whole; upstream reads no larger one either. */
@@ -98,6 +99,8 @@ function terminationLogPath(input: StartInput, restartCount: number): string {
   return `${context.volumes.podDir(uidOf(pod))}/containers/${place.container.name}/${restartCount}-${context.env.random.name(8)}`;
 }
 
+const noImages: ReadonlyMap<string, string> = new Map();
+
 /** The images that a container mounts as volumes, pulled, by the names of the volumes. */
 async function volumeImages({ place: { container }, volumes }: StartInput, ensure: (wanted: Container) => Promise<PresentImage>): Promise<Map<string, string>> {
   const refs = new Map<string, string>();
@@ -125,25 +128,27 @@ async function prepare(input: StartInput, restartCount: number): Promise<ReturnT
   const credentials = (image: string) => pullCredentials(pod, image, (name) => objects.secret(name));
   const ensure = (wanted: Container) => context.images.ensure({ pod, container: wanted, fieldPath, sandbox: sandboxConfig, credentials, signal });
   const { ref, image } = await ensure(container);
-  const images = await volumeImages(input, ensure);
+  const images = container.volumeMounts?.some(({ name }) => volumes.get(name)?.image) ? await volumeImages(input, ensure) : noImages;
   try {
-    const environment = await buildEnvironment(pod, container, environmentSources(input));
+    const ownEnvironment = await buildEnvironment(pod, container, environmentSources(input));
     verifyNonRoot(pod, container, image);
     const mounts = await containerMounts({
       pod,
       container,
       volumes,
       images,
-      environment,
+      environment: ownEnvironment,
       host: context.host,
       podDir: context.volumes.podDir(uidOf(pod)),
       terminationLog: terminationLogPath(input, restartCount),
     });
     const gifts = (await context.devices?.prepare(pod, container.name)) ?? noGifts;
-    for (const [name, value] of Object.entries(gifts.environment)) environment.set(name, value);
+    const environment = gifts === noGifts ? ownEnvironment : new Map([...ownEnvironment, ...Object.entries(gifts.environment)]);
+    mounts.push(...gifts.mounts);
+    const devices = [...containerDevices(container, volumes), ...gifts.devices];
     const memoryCapacity = quantityValue(parseQuantity(context.config.memory));
-    const made = containerConfig({ pod, container, restartCount, imageRef: ref, image, environment, mounts: [...mounts, ...gifts.mounts], memoryCapacity, targetId: targetOf(input), usernsOptions: sandboxConfig.linux?.securityContext?.namespaceOptions?.usernsOptions });
-    return { ...made, devices: [...containerDevices(container, volumes), ...gifts.devices], annotations: { ...made.annotations, ...gifts.annotations }, CDIDevices: gifts.cdi.map((name) => ({ name })) };
+    const made = containerConfig({ pod, container, restartCount, imageRef: ref, image, environment, mounts, devices, memoryCapacity, targetId: targetOf(input), usernsOptions: sandboxConfig.linux?.securityContext?.namespaceOptions?.usernsOptions });
+    return gifts === noGifts ? made : { ...made, annotations: { ...made.annotations, ...gifts.annotations }, CDIDevices: gifts.cdi.map((name) => ({ name })) };
   } catch (error) {
     const { message } = error as Error;
     if (!(error instanceof ConfigFault)) context.env.log.debug('container cannot be made', { container: container.name, error });
@@ -152,22 +157,16 @@ async function prepare(input: StartInput, restartCount: number): Promise<ReturnT
   }
 }
 
-/** Runs a step of the runtime; its failure becomes the container's waiting reason and an event. */
-async function step<T>(input: StartInput, reason: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    input.signal.throwIfAborted();
-    const { message } = error as Error;
-    record(input, 'Warning', { reason: 'Failed', message: `Error: ${message}` });
-    throw new StartFault(reason, message, retryMs);
-  }
+/** What becomes of the failure of a step of the runtime: the container's waiting reason, and an event. */
+function stepFault(input: StartInput, reason: string, error: unknown): StartFault {
+  input.signal.throwIfAborted();
+  const { message } = error as Error;
+  record(input, 'Warning', { reason: 'Failed', message: `Error: ${message}` });
+  return new StartFault(reason, message, retryMs);
 }
 
-async function runPostStart(input: StartInput, containerId: string): Promise<void> {
+async function runPostStart(input: StartInput, hook: LifecycleHandler, containerId: string): Promise<void> {
   const { context, pod, place, podIps, signal } = input;
-  const hook = place.container.lifecycle?.postStart;
-  if (!hook) return;
   try {
     await runHook(context, hook, { pod, container: place.container, containerId, podIp: podIps[0] ?? '' });
   } catch (error) {
@@ -192,7 +191,6 @@ export async function removeInstances(context: KubeletContext, instances: Iterab
 /** Instances older than the newest few that have ended (`--maximum-dead-containers-per-container`) have served their time. */
 async function pruneInstances({ context, runtime, place }: StartInput): Promise<void> {
   const { maximumDeadContainersPerContainer: most, minimumContainerTtlDuration } = context.config;
-  if (most < 0) return;
   const bornBeforeMs = context.env.clock.now() - parseGoDuration(minimumContainerTtlDuration);
   const dead = runtime.containers.filter(({ name, state, lost }) => name === place.container.name && (state === 'exited' || state === 'created') && !lost);
   await removeInstances(context, dead.slice(most).filter(({ createdMs }) => createdMs <= bornBeforeMs));
@@ -205,11 +203,21 @@ export async function startContainer(input: StartInput): Promise<void> {
   const last = latestContainer(runtime, place.container.name);
   const restartCount = last ? last.restartCount + 1 : 0;
   const config = await prepare(input, restartCount);
-  const id = await step(input, 'CreateContainerError', () => context.runtime.createContainer(sandboxId, config, sandboxConfig));
+  let id: string;
+  try {
+    id = await context.runtime.createContainer(sandboxId, config, sandboxConfig);
+  } catch (error) {
+    throw stepFault(input, 'CreateContainerError', error);
+  }
   input.created(id);
   record(input, 'Normal', { reason: 'Created', message: 'Container created' });
-  await step(input, 'RunContainerError', () => context.runtime.startContainer(id));
+  try {
+    await context.runtime.startContainer(id);
+  } catch (error) {
+    throw stepFault(input, 'RunContainerError', error);
+  }
   record(input, 'Normal', { reason: 'Started', message: 'Container started' });
-  await pruneInstances(input);
-  await runPostStart(input, id);
+  if (last && context.config.maximumDeadContainersPerContainer >= 0) await pruneInstances(input);
+  const hook = place.container.lifecycle?.postStart;
+  if (hook) await runPostStart(input, hook, id);
 }

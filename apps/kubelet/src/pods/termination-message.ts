@@ -2,7 +2,7 @@ import type { Pod } from '@orrery/api/types';
 import type { LogSource, VolumeHost } from '@orrery/cri';
 import { parseLogLine } from '../logs/cri-log.ts';
 import type { PodRuntime, RuntimeContainer } from '../runtime/pod-runtime.ts';
-import { allContainers } from './pod-spec.ts';
+import { placeOfContainer } from './pod-spec.ts';
 
 const maxMessageBytes = 4096;
 const maxLogBytes = 2048;
@@ -30,16 +30,20 @@ async function logTail(path: string, logs: LogSource): Promise<string> {
 }
 
 async function messageOf(pod: Pod, container: RuntimeContainer, { host, logs }: Sources): Promise<string> {
-  const spec = allContainers(pod).find((place) => place.container.name === container.name)?.container;
+  const spec = placeOfContainer(pod, container.name)?.container;
   const bytes = container.terminationLog ? await host.readFile(container.terminationLog, maxMessageBytes) : undefined;
   if (bytes?.length) return new TextDecoder().decode(bytes);
   const toLogs = spec?.terminationMessagePolicy === 'FallbackToLogsOnError' && container.exitCode !== 0 && container.logPath;
   return toLogs ? logTail(container.logPath, logs) : '';
 }
 
+/** Whether a container may have left a message. */
+export function hasEnded({ containers }: PodRuntime): boolean {
+  return containers.some(({ state, lost }) => state === 'exited' && !lost);
+}
+
 /** Puts the messages that ended containers left into their states; each is read once. */
-export async function readTerminationMessages(pod: Pod, runtime: PodRuntime, sources: Sources): Promise<PodRuntime> {
-  if (!runtime.containers.some(({ state, lost }) => state === 'exited' && !lost)) return runtime;
+export async function withTerminationMessages(pod: Pod, runtime: PodRuntime, sources: Sources): Promise<PodRuntime> {
   const containers: RuntimeContainer[] = [];
   const known = sources.known();
   for (const id of known.keys()) if (!runtime.containers.some((container) => container.id === id)) known.delete(id);

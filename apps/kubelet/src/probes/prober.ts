@@ -3,7 +3,7 @@ import type { Container, Pod, Probe } from '@orrery/api/types';
 import type { EventRecorder } from '@orrery/client';
 import type { Env, Timer } from '@orrery/runtime';
 import type { ProbeVerdicts } from '../pods/compute-pod-actions.ts';
-import { allContainers, uidOf } from '../pods/pod-spec.ts';
+import { allContainers, everyContainer, uidOf } from '../pods/pod-spec.ts';
 import { type PodRuntime, latestContainer } from '../runtime/pod-runtime.ts';
 import { type ActionDeps, type ActionResult, runAction } from './handler.ts';
 import { type ProbeFigures, ProbeRecord } from './probe-metrics.ts';
@@ -34,6 +34,8 @@ interface Watched {
 
 const specOf = (container: Container, kind: Kind): Probe | undefined =>
   kind === 'startup' ? container.startupProbe : kind === 'liveness' ? container.livenessProbe : container.readinessProbe;
+
+const isProbed = ({ startupProbe, livenessProbe, readinessProbe }: Container): boolean => (startupProbe ?? livenessProbe ?? readinessProbe) !== undefined;
 
 export interface ProberOptions {
   readonly deps: ActionDeps;
@@ -75,10 +77,10 @@ export class Prober implements ProbeVerdicts {
   /** Begins and ends probing as containers come and go. Call after every look at the pod's runtime state. */
   update(pod: Pod, runtime: PodRuntime, podIp: string): void {
     const uid = uidOf(pod);
+    if (!this.byPod.has(uid) && !everyContainer(pod).some(isProbed)) return;
     const running = new Set<string>();
     for (const { container, fieldPath, kind } of allContainers(pod)) {
-      const probed = container.startupProbe ?? container.livenessProbe ?? container.readinessProbe;
-      if (!probed || kind === 'ephemeral' || (kind === 'init' && container.restartPolicy !== 'Always')) continue;
+      if (!isProbed(container) || kind === 'ephemeral' || (kind === 'init' && container.restartPolicy !== 'Always')) continue;
       const instance = latestContainer(runtime, container.name);
       if (instance?.state !== 'running') continue;
       running.add(instance.id);

@@ -1,7 +1,8 @@
 import type { Container, Pod } from '@orrery/api/types';
 import { parseQuantity, quantityMilliValue, quantityValue } from '@orrery/apimachinery';
-import { type ContainerConfig, type Image, type LinuxContainerResources, type Mount, Signal, type UserNamespace } from '@orrery/proto/cri';
+import { type ContainerConfig, type Device, type Image, type LinuxContainerResources, type Mount, Signal, type UserNamespace } from '@orrery/proto/cri';
 import { expand } from '../env/expansion.ts';
+import { environmentList } from '../env/service-env.ts';
 import { graceSeconds, nameOf, namespaceOf, uidOf } from '../pods/pod-spec.ts';
 import { qosClass } from '../status/qos-class.ts';
 import {
@@ -39,18 +40,22 @@ export function oomScoreAdjust(pod: Pod, container: Container, memoryCapacity: n
 }
 
 export function linuxResources(pod: Pod, container: Container, memoryCapacity: number): LinuxContainerResources {
-  const { requests = {}, limits: own = {} } = container.resources ?? {};
+  const { requests, limits } = container.resources ?? {};
   // What a container does not limit itself the pod limits as a whole.
-  const limits = { ...pod.spec?.resources?.limits, ...own };
-  const cpu = milli(requests['cpu'] ?? own['cpu']);
-  const cpuLimit = milli(limits['cpu']);
-  const memoryLimit = whole(limits['memory']);
-  return {
+  const ofPod = pod.spec?.resources?.limits;
+  const cpu = milli(requests?.['cpu'] ?? limits?.['cpu']);
+  const cpuLimit = milli(limits?.['cpu'] ?? ofPod?.['cpu']);
+  const memoryLimit = whole(limits?.['memory'] ?? ofPod?.['memory']);
+  const resources: LinuxContainerResources = {
     cpuShares: BigInt(Math.max(2, Math.floor((cpu * 1024) / 1000))),
     oomScoreAdj: BigInt(oomScoreAdjust(pod, container, memoryCapacity)),
-    ...(cpuLimit ? { cpuPeriod: 100_000n, cpuQuota: BigInt(Math.max(1000, cpuLimit * 100)) } : {}),
-    ...(memoryLimit ? { memoryLimitInBytes: BigInt(memoryLimit) } : {}),
   };
+  if (cpuLimit) {
+    resources.cpuPeriod = 100_000n;
+    resources.cpuQuota = BigInt(Math.max(1000, cpuLimit * 100));
+  }
+  if (memoryLimit) resources.memoryLimitInBytes = BigInt(memoryLimit);
+  return resources;
 }
 
 export interface ContainerInput {
@@ -61,7 +66,8 @@ export interface ContainerInput {
   readonly imageRef: string;
   readonly image: Image | undefined;
   readonly environment: ReadonlyMap<string, string>;
-  readonly mounts: readonly Mount[];
+  readonly mounts: Mount[];
+  readonly devices: Device[];
   readonly memoryCapacity: number;
   readonly usernsOptions?: UserNamespace | undefined;
   readonly targetId?: string | undefined;
@@ -69,14 +75,15 @@ export interface ContainerInput {
 
 function annotationsOf({ pod, container, restartCount }: ContainerInput): Record<string, string> {
   const deletionGrace = pod.metadata?.deletionGracePeriodSeconds;
-  return {
+  const annotations: Record<string, string> = {
     [containerHashAnnotation]: containerHash(container),
     [restartCountAnnotation]: String(restartCount),
     [terminationPathAnnotation]: container.terminationMessagePath ?? '/dev/termination-log',
     [terminationPolicyAnnotation]: container.terminationMessagePolicy ?? 'File',
     [gracePeriodAnnotation]: String(graceSeconds(pod)),
-    ...(deletionGrace === undefined ? {} : { [deletionGraceAnnotation]: String(deletionGrace) }),
   };
+  if (deletionGrace !== undefined) annotations[deletionGraceAnnotation] = String(deletionGrace);
+  return annotations;
 }
 
 /** Directory of a container's logs within the pod's. */
@@ -91,7 +98,7 @@ export function containerLogPath(container: string, restartCount: number): strin
 export function containerConfig(input: ContainerInput): ContainerConfig {
   const { pod, container, restartCount, environment, mounts } = input;
   const lookup = (name: string): string | undefined => environment.get(name);
-  const expanded = (words: readonly string[] = []): string[] => words.map((word) => expand(word, lookup));
+  const expanded = (words: readonly string[] | undefined): string[] => (words?.length ? words.map((word) => expand(word, lookup)) : []);
   // The files of volumes belong to the same users inside as outside.
   const { uids = [], gids = [] } = input.usernsOptions ?? {};
   const stopSignal = container.lifecycle?.stopSignal as keyof typeof Signal | undefined;
@@ -101,9 +108,9 @@ export function containerConfig(input: ContainerInput): ContainerConfig {
     command: expanded(container.command),
     args: expanded(container.args),
     workingDir: container.workingDir ?? '',
-    envs: [...environment].map(([key, value]) => ({ key, value })),
-    mounts: uids.length ? mounts.map((mount) => ({ ...mount, uidMappings: uids, gidMappings: gids })) : [...mounts],
-    devices: [],
+    envs: environmentList(environment),
+    mounts: uids.length ? mounts.map((mount) => ({ ...mount, uidMappings: uids, gidMappings: gids })) : mounts,
+    devices: input.devices,
     labels: { [podNameLabel]: nameOf(pod), [podNamespaceLabel]: namespaceOf(pod), [podUidLabel]: uidOf(pod), [containerNameLabel]: container.name },
     annotations: annotationsOf(input),
     logPath: containerLogPath(container.name, restartCount),

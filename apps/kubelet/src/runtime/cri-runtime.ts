@@ -1,6 +1,6 @@
 import type { NodeStatus } from '@orrery/api/types';
 import { type CriClients, criClients } from '@orrery/cri';
-import type { ContainerConfig, ContainerEventResponse, LinuxContainerResources, PodSandboxConfig, PodSandboxStatusResponse } from '@orrery/proto/cri';
+import type { ContainerConfig, ContainerEventResponse, ContainerStatus, LinuxContainerResources, PodSandboxConfig } from '@orrery/proto/cri';
 import { type Channel, Code, RpcError } from '@orrery/rpc';
 import { toRuntimeContainer, toRuntimeSandbox } from './convert.ts';
 import { containerHashAnnotation, podNameLabel, podNamespaceLabel, podUidLabel } from './labels.ts';
@@ -24,7 +24,11 @@ export interface RuntimeHealth {
   readonly features?: NonNullable<NodeStatus['features']>;
 }
 
-const isNotFound = (error: unknown): boolean => error instanceof RpcError && error.code === Code.NOT_FOUND;
+/** What the runtime does not have is gone already. */
+function missing(error: unknown): undefined {
+  if (error instanceof RpcError && error.code === Code.NOT_FOUND) return undefined;
+  throw error;
+}
 
 /** Made by a kubelet, not by hand. */
 const isOurs = ({ annotations }: { readonly annotations?: Readonly<Record<string, string>> | undefined }): boolean => annotations?.[containerHashAnnotation] !== undefined;
@@ -81,16 +85,17 @@ export class CriRuntime {
     const sandboxes: RuntimeSandbox[] = [];
     const containers: RuntimeContainer[] = [];
     for (const podSandboxId of sandboxIds) {
-      const response = await this.clients.runtime.podSandboxStatus({ podSandboxId }).catch((error: unknown) => {
-        if (isNotFound(error)) return undefined;
-        throw error;
-      });
+      const response = await this.clients.runtime.podSandboxStatus({ podSandboxId }).catch(missing);
       if (!response?.status) continue;
       sandboxes.push(toRuntimeSandbox(response.status));
-      containers.push(...(await this.containersOf(podSandboxId, response)));
+      const { containersStatuses, timestamp = 0n } = response;
+      // Runtimes with evented PLEG send the statuses along; others are asked one by one.
+      const statuses = containersStatuses?.length || timestamp > 0n ? (containersStatuses ?? []) : await this.containerStatuses(podSandboxId);
+      for (const status of statuses) if (isOurs(status)) containers.push(toRuntimeContainer(status, podSandboxId));
     }
-    sandboxes.sort((a, b) => b.attempt - a.attempt || b.createdMs - a.createdMs);
-    return { sandboxes, containers: containers.sort(newestFirst) };
+    if (sandboxes.length > 1) sandboxes.sort((a, b) => b.attempt - a.attempt || b.createdMs - a.createdMs);
+    if (containers.length > 1) containers.sort(newestFirst);
+    return { sandboxes, containers };
   }
 
   runSandbox(config: PodSandboxConfig, runtimeHandler: string): Promise<string> {
@@ -98,15 +103,11 @@ export class CriRuntime {
   }
 
   async stopSandbox(podSandboxId: string): Promise<void> {
-    await this.clients.runtime.stopPodSandbox({ podSandboxId }).catch((error: unknown) => {
-      if (!isNotFound(error)) throw error;
-    });
+    await this.clients.runtime.stopPodSandbox({ podSandboxId }).catch(missing);
   }
 
   async removeSandbox(podSandboxId: string): Promise<void> {
-    await this.clients.runtime.removePodSandbox({ podSandboxId }).catch((error: unknown) => {
-      if (!isNotFound(error)) throw error;
-    });
+    await this.clients.runtime.removePodSandbox({ podSandboxId }).catch(missing);
   }
 
   createContainer(podSandboxId: string, config: ContainerConfig, sandboxConfig: PodSandboxConfig): Promise<string> {
@@ -138,15 +139,11 @@ export class CriRuntime {
   /** Resolves when the container has ended. */
   async stopContainer(containerId: string, graceSeconds: number, signal?: AbortSignal): Promise<void> {
     const timeoutMs = graceSeconds * 1000 + 120_000;
-    await this.clients.runtime.stopContainer({ containerId, timeout: BigInt(graceSeconds) }, { timeoutMs, ...(signal ? { signal } : {}) }).catch((error: unknown) => {
-      if (!isNotFound(error)) throw error;
-    });
+    await this.clients.runtime.stopContainer({ containerId, timeout: BigInt(graceSeconds) }, { timeoutMs, ...(signal ? { signal } : {}) }).catch(missing);
   }
 
   async removeContainer(containerId: string): Promise<void> {
-    await this.clients.runtime.removeContainer({ containerId }).catch((error: unknown) => {
-      if (!isNotFound(error)) throw error;
-    });
+    await this.clients.runtime.removeContainer({ containerId }).catch(missing);
   }
 
   /** Exit code and output of a command in a container. Fails with DEADLINE_EXCEEDED when it takes too long. */
@@ -159,12 +156,9 @@ export class CriRuntime {
     return this.clients.runtime.getContainerEvents({}, { signal });
   }
 
-  /** Runtimes with evented PLEG send the statuses along with the sandbox; others are asked one by one. */
-  private async containersOf(podSandboxId: string, response: PodSandboxStatusResponse): Promise<RuntimeContainer[]> {
-    if (response.containersStatuses?.length || (response.timestamp ?? 0n) > 0n) return (response.containersStatuses ?? []).filter(isOurs).map((status) => toRuntimeContainer(status, podSandboxId));
+  private async containerStatuses(podSandboxId: string): Promise<ContainerStatus[]> {
     const { containers = [] } = await this.clients.runtime.listContainers({ filter: { podSandboxId } });
-    const ours = containers.filter(isOurs);
-    const statuses = await Promise.all(ours.map(({ id = '' }) => this.clients.runtime.containerStatus({ containerId: id }).catch((error: unknown) => (isNotFound(error) ? undefined : Promise.reject(error as Error)))));
-    return statuses.flatMap((found) => (found?.status ? [toRuntimeContainer(found.status, podSandboxId)] : []));
+    const found = await Promise.all(containers.filter(isOurs).map(({ id = '' }) => this.clients.runtime.containerStatus({ containerId: id }).catch(missing)));
+    return found.flatMap((answer) => answer?.status ?? []);
   }
 }

@@ -13,8 +13,23 @@ function usesClusterDns(pod: Pod): boolean {
   return policy === 'ClusterFirstWithHostNet' || (policy === 'ClusterFirst' && !isHostNetwork(pod));
 }
 
+/** Of pods that say nothing themselves, by what the answer depends on: most of a namespace have the same. */
+const plain = new Map<string, DNSConfig>();
+const maxPlain = 1024;
+
 /** What goes into the pod's resolv.conf. */
 export function podDns(pod: Pod, settings: DnsSettings): DNSConfig {
+  if (pod.spec?.dnsConfig || !usesClusterDns(pod)) return ownDns(pod, settings);
+  const key = `${namespaceOf(pod)} ${settings.clusterDomain} ${settings.clusterDns.join(' ')}|${settings.nodeNameservers.join(' ')}`;
+  let found = plain.get(key);
+  if (!found) {
+    if (plain.size >= maxPlain) plain.clear();
+    plain.set(key, (found = ownDns(pod, settings)));
+  }
+  return found;
+}
+
+function ownDns(pod: Pod, settings: DnsSettings): DNSConfig {
   const { clusterDns, clusterDomain, nodeNameservers } = settings;
   const policy = pod.spec?.dnsPolicy ?? 'ClusterFirst';
   const cluster = usesClusterDns(pod) && clusterDns.length > 0;

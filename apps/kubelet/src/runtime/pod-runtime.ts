@@ -130,6 +130,7 @@ export function rememberedContainers(pod: Pod): RuntimeContainer[] {
  * before the newest.
  */
 export function withLostContainers(before: readonly RuntimeContainer[], now: PodRuntime, nowMs: number): PodRuntime {
+  if (!before.length) return now;
   const lost = new Map<string, RuntimeContainer>();
   for (const container of before) {
     const known = now.containers.filter(({ name }) => name === container.name).length;

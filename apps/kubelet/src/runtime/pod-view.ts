@@ -1,6 +1,6 @@
 import type { Pod } from '@orrery/api/types';
 import type { KubeletContext } from '../kubelet-context.ts';
-import { readTerminationMessages } from '../pods/termination-message.ts';
+import { hasEnded, withTerminationMessages } from '../pods/termination-message.ts';
 import { type PodRuntime, type RuntimeEvent, noRuntime, rememberedContainers, showsEvent, withLostContainers } from './pod-runtime.ts';
 
 /** What the kubelet has seen of one pod in the runtime. */
@@ -33,19 +33,19 @@ export class PodView {
     this.stale = false;
     const arrivals: RuntimeEvent[] = (this.arrivals = []);
     try {
-      this.runtime = await this.found(pod);
+      const { sandboxIds, context } = this;
+      const fresh = sandboxIds.size ? await context.runtime.podRuntime(sandboxIds) : noRuntime;
+      for (const id of sandboxIds) if (!fresh.sandboxes.some((sandbox) => sandbox.id === id)) sandboxIds.delete(id);
+      const whole = withLostContainers(this.runtime.containers, fresh, context.env.clock.now());
+      this.runtime = hasEnded(whole) ? await this.withMessages(pod, whole) : whole;
     } finally {
       this.arrivals = undefined;
     }
-    return arrivals.some((event) => this.isNews(event));
+    return arrivals.length > 0 && arrivals.some((event) => this.isNews(event));
   }
 
-  private async found(pod: Pod): Promise<PodRuntime> {
-    const { sandboxIds } = this;
-    const { runtime: cri, env, host, logs } = this.context;
-    const fresh = sandboxIds.size ? await cri.podRuntime(sandboxIds) : noRuntime;
-    for (const id of sandboxIds) if (!fresh.sandboxes.some((sandbox) => sandbox.id === id)) sandboxIds.delete(id);
-    const whole = withLostContainers(this.runtime.containers, fresh, env.clock.now());
-    return readTerminationMessages(pod, whole, { host, logs, known: () => (this.messages ??= new Map()) });
+  private withMessages(pod: Pod, runtime: PodRuntime): Promise<PodRuntime> {
+    const { host, logs } = this.context;
+    return withTerminationMessages(pod, runtime, { host, logs, known: () => (this.messages ??= new Map()) });
   }
 }

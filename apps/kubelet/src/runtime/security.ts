@@ -1,12 +1,20 @@
-import type { Container, Pod, SeccompProfile } from '@orrery/api/types';
+import type { Container, Pod, PodSecurityContext, SeccompProfile } from '@orrery/api/types';
 import { type Image, type LinuxContainerSecurityContext, type SecurityProfile, NamespaceMode, SecurityProfile_ProfileType, type UserNamespace } from '@orrery/proto/cri';
 import { ConfigFault } from '../env/environment.ts';
 import { describePod, isHostNetwork } from '../pods/pod-spec.ts';
 
+export const runtimeDefault: SecurityProfile = { profileType: SecurityProfile_ProfileType.RuntimeDefault };
+
+/** The groups of a pod's processes besides their own. */
+export function groupsOf({ fsGroup, supplementalGroups }: PodSecurityContext): bigint[] {
+  const groups = supplementalGroups?.map(BigInt) ?? [];
+  return fsGroup === undefined ? groups : [BigInt(fsGroup), ...groups];
+}
+
 export function seccompProfile(profile: SeccompProfile | undefined): SecurityProfile | undefined {
   switch (profile?.type) {
     case 'RuntimeDefault':
-      return { profileType: SecurityProfile_ProfileType.RuntimeDefault };
+      return runtimeDefault;
     case 'Unconfined':
       return { profileType: SecurityProfile_ProfileType.Unconfined };
     case 'Localhost':
@@ -45,7 +53,6 @@ export function containerSecurity(pod: Pod, container: Container, { image, usern
   const own = container.securityContext ?? {};
   const user = own.runAsUser ?? podLevel.runAsUser;
   const group = own.runAsGroup ?? podLevel.runAsGroup;
-  const { fsGroup, supplementalGroups = [] } = podLevel;
   const { hostPID, hostIPC, shareProcessNamespace } = pod.spec ?? {};
   const seccomp = seccompProfile(own.seccompProfile ?? podLevel.seccompProfile);
   const seLinux = own.seLinuxOptions ?? podLevel.seLinuxOptions;
@@ -62,7 +69,7 @@ export function containerSecurity(pod: Pod, container: Container, { image, usern
     },
     readonlyRootfs: own.readOnlyRootFilesystem ?? false,
     noNewPrivs: own.allowPrivilegeEscalation === false,
-    supplementalGroups: [...(fsGroup === undefined ? [] : [fsGroup]), ...supplementalGroups].map(BigInt),
+    supplementalGroups: groupsOf(podLevel),
     maskedPaths: unmasked ? [] : defaultMasked,
     readonlyPaths: unmasked ? [] : defaultReadonly,
     ...(user !== undefined ? { runAsUser: { value: BigInt(user) } } : image?.uid ? { runAsUser: image.uid } : image?.username ? { runAsUsername: image.username } : {}),
