@@ -39,7 +39,10 @@ function surveyZones(context: ControllerContext<State>, settings: LifecycleSetti
   const found = new Map<string, boolean[]>();
   for (const node of context.store(Nodes).list()) {
     const zone = zoneOf(node);
-    found.set(zone, [...(found.get(zone) ?? []), readyCondition(node)?.status === 'True']);
+    const ready = readyCondition(node)?.status === 'True';
+    const ofZone = found.get(zone);
+    if (ofZone) ofZone.push(ready);
+    else found.set(zone, [ready]);
   }
   for (const [name, readiness] of found) {
     const zone = context.state.zones.get(name) ?? { state: 'Initial', size: 0, nextMs: 0 };
@@ -82,7 +85,13 @@ async function markPodsNotReady(context: ControllerContext<State>, nodeName: str
   });
 }
 
-async function reconcileNode(key: string, context: ControllerContext<State>, settings: LifecycleSettings): Promise<void> {
+/** Settings, with their times in milliseconds. */
+interface Graces extends LifecycleSettings {
+  readonly monitorGraceMs: number;
+  readonly startupGraceMs: number;
+}
+
+async function reconcileNode(key: string, context: ControllerContext<State>, settings: Graces): Promise<void> {
   const { api, env, events, state, store } = context;
   let node = store(Nodes).get(key);
   if (!node) {
@@ -96,7 +105,7 @@ async function reconcileNode(key: string, context: ControllerContext<State>, set
   const nowMs = env.clock.now();
   const health = observeHealth(state.health.get(key), { node, lease: store(Leases, leases).get(`${leases.namespace}/${key}`) }, env.clock.monotonic());
   state.health.set(key, health);
-  const graceMs = parseGoDuration(readyCondition(node) ? settings.nodeMonitorGracePeriod : settings.nodeStartupGracePeriod);
+  const graceMs = readyCondition(node) ? settings.monitorGraceMs : settings.startupGraceMs;
   const silent = env.clock.monotonic() - health.seenMs > graceMs;
   const conditions = silent ? silentConditions(node, nowMs) : undefined;
   const wasReady = readyCondition(node)?.status === 'True';
@@ -117,6 +126,8 @@ async function reconcileNode(key: string, context: ControllerContext<State>, set
 
 /** Watches the signs of life of nodes: marks silent ones Unknown, keeps the taints that go with conditions, and tells their pods. */
 export function nodeLifecycleController(settings: LifecycleSettings): AnyController {
+  const graces: Graces = { ...settings, monitorGraceMs: parseGoDuration(settings.nodeMonitorGracePeriod), startupGraceMs: parseGoDuration(settings.nodeStartupGracePeriod) };
+  const monitorMs = parseGoDuration(settings.nodeMonitorPeriod);
   return defineController<Node, State>({
     name: 'node-lifecycle-controller',
     queue: 'node_lifecycle_controller',
@@ -134,11 +145,11 @@ export function nodeLifecycleController(settings: LifecycleSettings): AnyControl
       const { allHealthSeconds, healthSeconds } = nodeMetrics(context.env.metrics);
       const beganMs = context.env.clock.monotonic();
       const took = (): number => (context.env.clock.monotonic() - beganMs) / 1000;
-      if (key !== monitorKey) return reconcileNode(key, context, settings).finally(() => healthSeconds.observe(took()));
+      if (key !== monitorKey) return reconcileNode(key, context, graces).finally(() => healthSeconds.observe(took()));
       surveyZones(context, settings);
       allHealthSeconds.observe(took());
       for (const name of context.store(Nodes).keys()) context.enqueue(name);
-      return { requeueAfterMs: parseGoDuration(settings.nodeMonitorPeriod) };
+      return { requeueAfterMs: monitorMs };
     },
   });
 }

@@ -85,6 +85,8 @@ export function planTaints(node: Node, options: { nowMs: number; mayEvict: () =>
   if (readiness) wanted.add(readiness);
   for (const { type, status } of node.status?.conditions ?? []) if (status === 'True' && pressureTaints[type]) wanted.add(pressureTaints[type]);
   if (node.spec?.unschedulable) wanted.add('node.kubernetes.io/unschedulable');
+  // Nearly all nodes, every few seconds.
+  if (wanted.size === 0 && known.length === 0) return undefined;
   const at = rfc3339(options.nowMs);
   const kept = known.filter(({ key, effect }) => {
     if (effect === 'NoSchedule' && managedNoSchedule.has(key)) return wanted.has(key);

@@ -44,9 +44,13 @@ function firstSeen(pod: Pod, taints: readonly Taint[], nowMs: number): number {
   return times.some(Number.isNaN) ? nowMs : Math.min(nowMs, Math.max(...times));
 }
 
+const nothing: EvictionPlan = { evict: [], pending: new Map(), spared: [], nextMs: undefined };
+
 /** Which pods the NoExecute taints of their node end now, and when to look again. */
 export function plan(observed: EvictionObserved, nowMs: number): EvictionPlan {
   const taints = (observed.node?.spec?.taints ?? []).filter((taint) => taint.effect === 'NoExecute');
+  // Nodes change often, and few have such taints.
+  if (taints.length === 0 && observed.pending.size === 0) return nothing;
   const evict: Eviction[] = [];
   const spared: Pod[] = [];
   const pending = new Map<string, Pending>();
