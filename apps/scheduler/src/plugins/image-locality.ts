@@ -24,7 +24,9 @@ export const imageLocality = definePlugin({
   name,
   create: (handle) => {
     const imagesOf = ({ pod }: PodInfo): string[] => {
-      const found = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].map(({ image }) => normalised(image ?? ''));
+      const found: string[] = [];
+      for (const { image } of pod.spec?.initContainers ?? []) found.push(normalised(image ?? ''));
+      for (const { image } of pod.spec?.containers ?? []) found.push(normalised(image ?? ''));
       for (const volume of pod.spec?.volumes ?? []) if (volume.image?.reference) found.push(normalised(volume.image.reference));
       return found;
     };
@@ -34,10 +36,11 @@ export const imageLocality = definePlugin({
         const wanted = imagesOf(pod);
         const { nodes, imageNodes } = handle.snapshot();
         const have = (image: string): number => imageNodes?.(image) ?? nodes.filter((node) => node.images.has(image)).length;
-        const images = wanted.flatMap((image) => {
+        const images: { name: string; spread: number }[] = [];
+        for (const image of wanted) {
           const count = have(image);
-          return count ? [{ name: image, spread: count / nodes.length }] : [];
-        });
+          if (count) images.push({ name: image, spread: count / nodes.length });
+        }
         if (images.length === 0) return skip;
         state.set(name, { images, max: maxBytesPerContainer * wanted.length } satisfies State);
         return undefined;

@@ -12,7 +12,8 @@ interface Use {
 
 /** Undefined when the resource has no part in the score: an extended one that the pod does not ask for, or the node does not have. */
 export function useOf(name: string, pod: PodInfo, node: NodeInfo, nonZero: boolean): Use | undefined {
-  const [there, asked] = nonZero ? [node.nonZeroRequested, pod.nonZero] : [node.requested, pod.requests];
+  const there = nonZero ? node.nonZeroRequested : node.requested;
+  const asked = nonZero ? pod.nonZero : pod.requests;
   switch (name) {
     case 'cpu':
       return { wanted: there.milliCpu + asked.milliCpu, capacity: node.allocatable.milliCpu };
