@@ -15,6 +15,7 @@ import type { Process } from '../process/process.ts';
 import { parseSignal, signals } from '../process/signals.ts';
 import { Tty } from '../process/tty.ts';
 import { cgroupFiles } from './cgroup.ts';
+import { capabilitiesOf } from './capabilities.ts';
 import { credentials } from './credentials.ts';
 import { placeDevices } from './devices.ts';
 import { nanoseconds } from './ids.ts';
@@ -186,6 +187,10 @@ export class Container implements Host, Surroundings {
 
   get privileged(): boolean {
     return this.config.linux?.securityContext?.privileged ?? false;
+  }
+
+  get capabilities(): bigint {
+    return capabilitiesOf(this.config.linux?.securityContext ?? {});
   }
 
   get noNewPrivs(): boolean {

@@ -34,13 +34,19 @@ function idMap(ranges: readonly IdRange[] = [{ inside: 0, outside: 0, length: 2 
   return ranges.map(({ inside, outside, length }) => `${[inside, outside, length].map((n) => String(n).padStart(10)).join(' ')}\n`).join('');
 }
 
+/** Who is not root has none by himself, but may be given what is in the bounding set. */
+function capabilityLines(bounding: bigint, isRoot: boolean): string {
+  const held = isRoot ? bounding : 0n;
+  return Object.entries({ CapInh: 0n, CapPrm: held, CapEff: held, CapBnd: bounding, CapAmb: 0n }).map(([name, bits]) => `${name}:\t${bits.toString(16).padStart(16, '0')}\n`).join('');
+}
+
 function processEntries(source: ProcSource, info: ProcessInfo): ReadonlyMap<string, Generated> {
   const { gid, groups } = info;
   const name = (info.argv[0] ?? '').split('/').at(-1)?.slice(0, 15) ?? '';
   return new Map<string, Generated>([
     ['cmdline', { text: () => info.argv.map((arg) => `${arg}\0`).join('') }],
     ['comm', { text: () => `${name}\n` }],
-    ['status', { text: () => `Name:\t${name}\nState:\tS (sleeping)\nTgid:\t${info.pid}\nPid:\t${info.pid}\nPPid:\t${info.ppid}\nUid:\t${info.uid}\t${info.uid}\t${info.uid}\t${info.uid}\nGid:\t${gid}\t${gid}\t${gid}\t${gid}\nGroups:\t${groups.map((group) => `${group} `).join('')}\nThreads:\t1\nNoNewPrivs:\t${source.host.noNewPrivs ? 1 : 0}\nSeccomp:\t${source.host.seccomp ? 2 : 0}\n` }],
+    ['status', { text: () => `Name:\t${name}\nState:\tS (sleeping)\nTgid:\t${info.pid}\nPid:\t${info.pid}\nPPid:\t${info.ppid}\nUid:\t${info.uid}\t${info.uid}\t${info.uid}\t${info.uid}\nGid:\t${gid}\t${gid}\t${gid}\t${gid}\nGroups:\t${groups.map((group) => `${group} `).join('')}\nThreads:\t1\n${capabilityLines(source.host.capabilities, info.uid === 0)}NoNewPrivs:\t${source.host.noNewPrivs ? 1 : 0}\nSeccomp:\t${source.host.seccomp ? 2 : 0}\n` }],
     ['stat', { text: () => `${info.pid} (${name}) S ${info.ppid} ${info.pid} 1 0 -1 4194560\n` }],
     ['mounts', { text: () => mountLines(source) }],
     ['mountinfo', { text: () => mountInfo(source) }],

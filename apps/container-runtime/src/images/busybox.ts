@@ -11,7 +11,8 @@ function appletLinks(): Record<string, ImageEntry> {
   return links;
 }
 
-const passwd = `root:x:0:0:root:/root:/bin/sh
+/** /etc/passwd and /etc/group of images that have no users of their own. */
+export const passwd = `root:x:0:0:root:/root:/bin/sh
 daemon:x:1:1:daemon:/usr/sbin:/bin/false
 bin:x:2:2:bin:/bin:/bin/false
 www-data:x:33:33:www-data:/var/www:/bin/false
@@ -21,7 +22,7 @@ postgres:x:70:70::/var/lib/postgresql:/bin/sh
 nobody:x:65534:65534:nobody:/home:/bin/false
 `;
 
-const group = `root:x:0:
+export const group = `root:x:0:
 daemon:x:1:
 bin:x:2:
 www-data:x:33:

@@ -107,6 +107,8 @@ export interface Host {
   /** Set for the container's namespaces, besides the kernel's defaults. */
   readonly sysctls: Readonly<Record<string, string>>;
   readonly privileged: boolean;
+  /** What root may do here, as bits of the kernel's numbers. */
+  readonly capabilities: bigint;
   /** No program gains rights by its setuid bit. */
   readonly noNewPrivs: boolean;
   /** A filter for system calls is in force. */

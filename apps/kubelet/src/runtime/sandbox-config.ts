@@ -3,7 +3,7 @@ import { type LinuxSandboxSecurityContext, type NamespaceOption, type PodSandbox
 import { isHostNetwork, mainContainers, nameOf, namespaceOf, sidecars, uidOf } from '../pods/pod-spec.ts';
 import { type DnsSettings, nodename, podDns, podHostname } from './dns.ts';
 import { podLabels } from './labels.ts';
-import { groupsOf, runtimeDefault, seccompProfile } from './security.ts';
+import { groupsOf, groupsPolicy, runtimeDefault, seccompProfile } from './security.ts';
 
 export interface SandboxSettings extends DnsSettings {
   readonly hostname: string;
@@ -38,6 +38,7 @@ function linuxConfig(pod: Pod, usernsOptions: UserNamespace | undefined): PodSan
     privileged: mainContainers(pod).some(isPrivileged) || sidecars(pod).some(isPrivileged),
     seccomp: seccompProfile(securityContext.seccompProfile) ?? runtimeDefault,
     supplementalGroups: groupsOf(securityContext),
+    supplementalGroupsPolicy: groupsPolicy(securityContext),
   };
   if (runAsUser !== undefined) context.runAsUser = { value: BigInt(runAsUser) };
   if (runAsGroup !== undefined) context.runAsGroup = { value: BigInt(runAsGroup) };

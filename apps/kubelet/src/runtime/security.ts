@@ -1,5 +1,5 @@
 import type { Container, Pod, PodSecurityContext, SeccompProfile } from '@orrery/api/types';
-import { type Image, type LinuxContainerSecurityContext, type SecurityProfile, NamespaceMode, SecurityProfile_ProfileType, type UserNamespace } from '@orrery/proto/cri';
+import { type Image, type LinuxContainerSecurityContext, type SecurityProfile, NamespaceMode, SecurityProfile_ProfileType, type UserNamespace, SupplementalGroupsPolicy } from '@orrery/proto/cri';
 import { ConfigFault } from '../env/environment.ts';
 import { describePod, isHostNetwork } from '../pods/pod-spec.ts';
 
@@ -10,6 +10,9 @@ export function groupsOf({ fsGroup, supplementalGroups }: PodSecurityContext): b
   const groups = supplementalGroups?.map(BigInt) ?? [];
   return fsGroup === undefined ? groups : [BigInt(fsGroup), ...groups];
 }
+
+/** Whether the image's groups of the user are his as well. */
+export const groupsPolicy = ({ supplementalGroupsPolicy }: PodSecurityContext): SupplementalGroupsPolicy => (supplementalGroupsPolicy === 'Strict' ? SupplementalGroupsPolicy.Strict : SupplementalGroupsPolicy.Merge);
 
 export function seccompProfile(profile: SeccompProfile | undefined): SecurityProfile | undefined {
   switch (profile?.type) {
@@ -70,6 +73,7 @@ export function containerSecurity(pod: Pod, container: Container, { image, usern
     readonlyRootfs: own.readOnlyRootFilesystem ?? false,
     noNewPrivs: own.allowPrivilegeEscalation === false,
     supplementalGroups: groupsOf(podLevel),
+    supplementalGroupsPolicy: groupsPolicy(podLevel),
     maskedPaths: unmasked ? [] : defaultMasked,
     readonlyPaths: unmasked ? [] : defaultReadonly,
     ...(user !== undefined ? { runAsUser: { value: BigInt(user) } } : image?.uid ? { runAsUser: image.uid } : image?.username ? { runAsUsername: image.username } : {}),

@@ -1,6 +1,7 @@
 import type { Proc, Program } from '../../process/proc.ts';
 import type { ImageDefinition } from '../define-image.ts';
 import { dig } from '../../busybox/dig.ts';
+import { group, passwd } from '../busybox.ts';
 import { curl } from '../curl.ts';
 import { localhostCertificate, localhostKey } from './certificate.ts';
 import { conversionWebhook } from './conversion-webhook.ts';
@@ -73,6 +74,9 @@ const shared: Omit<ImageDefinition, 'names'> = {
   files: {
     '/agnhost-2': { link: '/agnhost' },
     '/bin/bash': { link: '/bin/busybox' },
+    // Tests of supplementary groups know this user and his groups.
+    '/etc/passwd': `${passwd}user-defined-in-image:x:1000:1000::/home/user-defined-in-image:/bin/sh\n`,
+    '/etc/group': `${group}user-defined-in-image:x:1000:\ngroup-defined-in-image:x:50000:user-defined-in-image\n`,
     '/localhost.crt': localhostCertificate,
     '/localhost.key': localhostKey,
     '/uploads': { directory: true },
