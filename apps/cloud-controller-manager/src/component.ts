@@ -1,7 +1,7 @@
 import { type ApiClient, createLeaderElection, withPace } from '@orrery/client';
 import { type AnyController, runTerm, type Term } from '@orrery/controller';
 import type { Channel } from '@orrery/rpc';
-import { type Component, ConfigError, type Env, leaseOptions, resolveConfig } from '@orrery/runtime';
+import { type Component, ConfigError, type Env, leaseOptions, resolveConfig, tellBuild } from '@orrery/runtime';
 import { type CloudControllerManagerConfig, cloudControllerManagerSchema, periodMs } from './config.ts';
 import { cloudNodeLifecycleController } from './nodes/lifecycle-controller.ts';
 import { cloudNodeController } from './nodes/node-controller.ts';
@@ -43,6 +43,7 @@ export function createCloudControllerManager(env: Env, deps: CloudControllerMana
   const config: CloudControllerManagerConfig = { ...resolveConfig(cloudControllerManagerSchema, []), ...settings };
   const api = withPace(deps.api, { clock: env.clock, qps: config.kubeApiQps, burst: config.kubeApiBurst });
   const wanted = controllers(cloud, config);
+  tellBuild(env.metrics);
   let term: Promise<Term> | undefined;
   let serving = false;
 

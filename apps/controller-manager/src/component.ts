@@ -2,7 +2,7 @@ import type { ResourceRef } from '@orrery/apimachinery';
 import { type ApiClient, type InformerFactory, controllerEventPace, createEventRecorder, createInformerFactory, createLeaderElection, withPace } from '@orrery/client';
 import { type AnyController, type RunningController, runController } from '@orrery/controller';
 import { isNotFound } from '@orrery/errors';
-import { type Component, ConfigError, type Env, leaseOptions } from '@orrery/runtime';
+import { type Component, ConfigError, type Env, leaseOptions, tellBuild } from '@orrery/runtime';
 import { withBatchPeriod } from './batch-periods.ts';
 import { withConcurrency } from './concurrency.ts';
 import { currentName, isOfUpstream } from './controller-names.ts';
@@ -57,6 +57,7 @@ export function createControllerManager(env: Env, deps: ControllerManagerDeps, c
   const wanted = known.filter(({ name }) => isEnabled(name, settings.controllers)).map((definition) => withBatchPeriod(withConcurrency(definition, settings), settings));
   const startIntervalMs = periodMs(settings, 'controllerStartInterval');
   const running = env.metrics.gauge('running_managed_controllers', 'Indicates where instances of a controller are currently running');
+  tellBuild(env.metrics);
   let term: Term | undefined;
   let started = false;
   let ending: Promise<void> = Promise.resolve();

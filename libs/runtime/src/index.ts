@@ -1,4 +1,5 @@
 export * from './adjustable-clock.ts';
+export * from './build-info.ts';
 export * from './clock.ts';
 export * from './component.ts';
 export * from './config.ts';

@@ -1,8 +1,7 @@
 import { MaintenanceDefinition } from '@orrery/proto/etcd';
 import { type Channel, createClient } from '@orrery/rpc';
-import type { Env } from '@orrery/runtime';
+import { type Env, tellBuild } from '@orrery/runtime';
 import type { ResourceCache } from '../cache/resource-cache.ts';
-import { versionInfo } from '../http/version.ts';
 import type { StoreFeed } from '../cache/store-feed.ts';
 
 /** How long a scrape waits for the store's word. */
@@ -48,10 +47,7 @@ function storeSize({ metrics, clock }: Env, store: Channel): () => Promise<void>
 
 /** Registers what the server knows of itself, its caches and its store; returns what to run before a scrape. */
 export function serverMetrics(env: Env, parts: { readonly feed: StoreFeed; readonly store: Channel }): (() => Promise<void>)[] {
-  const { major, minor, gitVersion, gitCommit, gitTreeState, buildDate, goVersion, compiler, platform } = versionInfo;
-  env.metrics.collect('kubernetes_build_info', { type: 'gauge', help: "A metric with a constant '1' value labeled by major, minor, git version, git commit, git tree state, build date, Go version, and compiler from which Kubernetes was built, and platform on which it is running." }, () => [
-    { labels: { major, minor, git_version: gitVersion, git_commit: gitCommit, git_tree_state: gitTreeState, build_date: buildDate, go_version: goVersion, compiler, platform }, value: 1 },
-  ]);
+  tellBuild(env.metrics);
   for (const name of ['hidden', 'disabled']) env.metrics.counter(`${name}_metrics_total`, `The count of ${name} metrics.`).with({});
   registerCaches(env, parts.feed);
   return [storeSize(env, parts.store)];

@@ -28,10 +28,18 @@ export function revisionOf(object: ReplicaSet | Deployment): number {
   return Number(object.metadata?.annotations?.[revisionAnnotation] ?? 0) || 0;
 }
 
-/** The template without the hash label, which tells ReplicaSets of one Deployment apart. */
-export function templateKey(template: PodTemplateSpec | undefined): string {
-  const { [hashLabel]: _hash, ...labels } = template?.metadata?.labels ?? {};
-  return canonicalJson({ ...template, metadata: { ...template?.metadata, labels, creationTimestamp: undefined } });
+const templateKeys = new WeakMap<PodTemplateSpec, string>();
+const noTemplate: PodTemplateSpec = {};
+
+/** The template without the hash label, which tells ReplicaSets of one Deployment apart. A change of status leaves the template what it is. */
+export function templateKey(template: PodTemplateSpec = noTemplate): string {
+  let key = templateKeys.get(template);
+  if (key === undefined) {
+    const { [hashLabel]: _hash, ...labels } = template.metadata?.labels ?? {};
+    key = canonicalJson({ ...template, metadata: { ...template.metadata, labels, creationTimestamp: undefined } });
+    templateKeys.set(template, key);
+  }
+  return key;
 }
 
 export function byCreation(a: ReplicaSet, b: ReplicaSet): number {

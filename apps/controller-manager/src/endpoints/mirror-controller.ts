@@ -2,16 +2,24 @@ import { EndpointSlices, Endpoints, Services } from '@orrery/api';
 import type { EndpointSlice, Endpoints as EndpointsObject, Service } from '@orrery/api/types';
 import { keyOf } from '@orrery/client';
 import { type AnyController, type WriteFence, byControllerUid, createWriteFence, defineController, watch } from '@orrery/controller';
+import { type BoundHistogram, latencyBuckets } from '@orrery/runtime';
 import { isNamespaceTerminating } from '../pods/pod-control.ts';
 import { isMirrored, mirrorName, planMirror } from './mirror-plan.ts';
 import { writeSlices } from './slice-controller.ts';
-import { type SliceMetrics, createSliceMetrics } from './slice-metrics.ts';
+import { type SliceMetrics, createSliceMetrics, sliceCounts } from './slice-metrics.ts';
 import { managedByLabel } from './slice-plan.ts';
+
+const prefix = 'endpoint_slice_mirroring_controller';
 
 interface State {
   readonly fence: WriteFence;
   readonly told: SliceMetrics;
+  readonly skipped: BoundHistogram;
+  readonly took: BoundHistogram;
 }
+
+/** Addresses beyond what is mirrored of a subset. */
+const skippedOf = ({ subsets }: EndpointsObject, most: number): number => (subsets ?? []).reduce((sum, { addresses = [], notReadyAddresses = [] }) => sum + Math.max(0, addresses.length + notReadyAddresses.length - most), 0);
 
 /** Mirrors the Endpoints that users keep for Services without selector into EndpointSlices. */
 export function endpointSliceMirroringController({ maxEndpoints }: { readonly maxEndpoints: number }): AnyController {
@@ -23,7 +31,12 @@ export function endpointSliceMirroringController({ maxEndpoints }: { readonly ma
     for: Endpoints,
     owns: [EndpointSlices],
     watches: [watch<Service, State>(Services, ({ object }) => [keyOf(object)])],
-    setup: (context) => ({ fence: createWriteFence(context.env.clock), told: createSliceMetrics(context.env.metrics, 'endpoint_slice_mirroring_controller') }),
+    setup: ({ env: { clock, metrics } }) => ({
+      fence: createWriteFence(clock),
+      told: createSliceMetrics(metrics, prefix),
+      skipped: metrics.histogram(`${prefix}_addresses_skipped_per_sync`, 'Number of addresses skipped on each Endpoints sync due to being invalid or exceeding MaxEndpointsPerSubset', sliceCounts).with({}),
+      took: metrics.histogram(`${prefix}_endpoints_sync_duration`, 'Duration of syncEndpoints() in seconds', latencyBuckets).with({}),
+    }),
     async reconcile(key, context) {
       const { state, store } = context;
       const endpoints = store(Endpoints).get(key);
@@ -36,10 +49,13 @@ export function endpointSliceMirroringController({ maxEndpoints }: { readonly ma
       const owned = [...store(EndpointSlices).byIndex(byControllerUid, endpoints.metadata?.uid ?? '')];
       const slices = owned.filter((slice: EndpointSlice) => slice.metadata?.labels?.[managedByLabel] === mirrorName && !slice.metadata.deletionTimestamp);
       const plan = isMirrored(endpoints, store(Services).get(key)) ? planMirror({ endpoints, slices, maxEndpoints }) : { create: [], update: [], remove: slices };
+      const beganMs = context.env.clock.monotonic();
       try {
         await writeSlices(key, context, plan);
         // A slice of a mirror has as many endpoints as there are.
         state.told.planned(key, { slices, plan, most: maxEndpoints });
+        state.skipped.observe(skippedOf(endpoints, maxEndpoints));
+        state.took.observe((context.env.clock.monotonic() - beganMs) / 1000);
       } catch (error) {
         if (isNamespaceTerminating(error)) return;
         const message = `Error updating Endpoint Slices for Endpoints ${key}: ${(error as Error).message}`;

@@ -2,8 +2,8 @@ import type { EndpointSlice, Service } from '@orrery/api/types';
 import type { Metrics } from '@orrery/runtime';
 import type { SlicePlan } from './slice-plan.ts';
 
-/** Upstream's: 2 doubling to 65,536. */
-const counts = Array.from({ length: 15 }, (_, i) => 2 ** (i + 1));
+/** Upstream's: 2 doubling to 32,768. */
+export const sliceCounts = Array.from({ length: 15 }, (_, i) => 2 ** (i + 1));
 const changes = Array.from({ length: 11 }, (_, i) => 2 ** i - 1);
 
 /** What one Service, or one Endpoints, has. */
@@ -51,8 +51,8 @@ export interface SliceMetrics {
 
 export function createSliceMetrics(metrics: Metrics, prefix: string): SliceMetrics {
   const known = new Map<string, Sizes>();
-  const added = metrics.histogram(`${prefix}_endpoints_added_per_sync`, 'Number of endpoints added on each sync', counts);
-  const removed = metrics.histogram(`${prefix}_endpoints_removed_per_sync`, 'Number of endpoints removed on each sync', counts);
+  const added = metrics.histogram(`${prefix}_endpoints_added_per_sync`, 'Number of endpoints added on each sync', sliceCounts);
+  const removed = metrics.histogram(`${prefix}_endpoints_removed_per_sync`, 'Number of endpoints removed on each sync', sliceCounts);
   const changed = metrics.counter(`${prefix}_changes`, 'Number of EndpointSlice changes');
   const endpoints = metrics.gauge(`${prefix}_endpoints_desired`, 'Number of endpoints desired').with({});
   const slices = metrics.gauge(`${prefix}_num_endpoint_slices`, 'Number of EndpointSlices').with({});

@@ -81,7 +81,12 @@ export async function dropClaim({ api }: PluginHandle, { metadata }: ResourceCla
 /** Makes the claim, has the allocation written to it by `give`, and notes it in the pod's status. */
 export async function bindExtended(handle: PluginHandle, pod: Pod, made: { readonly extended: ExtendedClaim; readonly allocation: AllocationResult; readonly give: (claim: ResourceClaim) => Promise<void> }): Promise<ResourceClaim> {
   const { namespace = '', name = '', uid } = pod.metadata ?? {};
-  const claim = await handle.api.create(ResourceClaims, made.extended.claim);
+  const creates = handle.env.metrics.counter('scheduler_resourceclaim_creates_total', 'Number of ResourceClaims creation requests within scheduler');
+  const claim = await handle.api.create(ResourceClaims, made.extended.claim).catch((error: unknown) => {
+    creates.inc({ status: 'failure' });
+    throw error;
+  });
+  creates.inc({ status: 'success' });
   try {
     await made.give(claim);
     const extendedResourceClaimStatus = { requestMappings: made.extended.mappings, resourceClaimName: claim.metadata?.name ?? '' };
