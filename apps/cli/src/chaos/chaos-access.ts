@@ -25,6 +25,8 @@ export interface ChaosAccess {
   outcome(name: string): Promise<Outcome | undefined>;
   /** Ends faults at once, whether or not the API server answers; all without names. Resolves to what was ended; nothing where only the API server leads there. */
   end(names: readonly string[] | undefined): Promise<string[]>;
+  /** Whether it may still be doing what it does, although it has been told to stop. */
+  isInForce(name: string): Promise<boolean>;
   report(): Promise<ChaosReport>;
   /** So long the API server may take to learn that experiments are stopped. */
   readonly stopPatienceMs: number;
@@ -57,6 +59,8 @@ function ownCluster(dataDir: string | undefined): ChaosAccess {
       return told((await api.get(Experiments, { name })).status);
     },
     end: async (names) => ((await askCluster(control, { path: '/chaos', body: { action: 'end', ...(names ? { names } : {}) } })) as { ended: string[] }).ended,
+    // `end` has seen to that.
+    isInForce: () => Promise.resolve(false),
     // What was in force is ended by then: a server that stands still is not waited for.
     stopPatienceMs: 3_000,
     hint: 'see `orrery logs chaos-controller`',
@@ -95,6 +99,10 @@ function anyCluster(kubeconfig: string): ChaosAccess {
     enable: async () => void (await listed()),
     outcome: async (name) => told((await api.get(Experiments, { name })).status),
     end: () => Promise.resolve([]),
+    async isInForce(name) {
+      const { phase } = (await api.get(Experiments, { name })).status ?? {};
+      return phase === undefined || phase === 'Scheduled' || phase === 'Running';
+    },
     async report() {
       const injections = (await listed()).flatMap(records).sort((a, b) => a.startedMs - b.startedMs);
       return { cluster: loadKubeconfig(kubeconfig).server, madeMs: Date.now(), injections, disturbances: [] };

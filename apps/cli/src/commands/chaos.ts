@@ -31,11 +31,18 @@ function nameFor(verb: string): string {
 async function outcomeOf(access: ChaosAccess, name: string, isScheduled: boolean): Promise<Outcome> {
   const end = performance.now() + patienceMs;
   for (;;) {
-    const outcome = await access.outcome(name);
+    // Who asks may be struck by what it has injected.
+    let failure = '';
+    const outcome = await access.outcome(name).catch((error: Error) => void (failure = error.message));
     if (outcome && (!outcome.scheduled || isScheduled)) return outcome;
-    if (performance.now() > end) throw new UserError(`nothing happened within ${patienceMs / 1000} s; ${access.hint}`);
+    if (performance.now() > end) throw new UserError(`${failure ? `what became of ${name} cannot be told: ${failure}` : `nothing happened within ${patienceMs / 1000} s`}; ${access.hint}`);
     await pause(lookEveryMs);
   }
+}
+
+/** Resolves once none of these is in force, so far as the cluster tells. */
+async function untilOver(access: ChaosAccess, names: readonly string[]): Promise<void> {
+  for (const name of names) while (await access.isInForce(name).catch((error: unknown) => !hasReason(error, 'NotFound'))) await pause(lookEveryMs);
 }
 
 async function inject(options: ChaosOptions, words: readonly string[], flags: InjectFlags): Promise<void> {
@@ -93,8 +100,13 @@ async function stop(options: ChaosOptions, names: readonly string[], all: boolea
   });
   try {
     const stopped = await Promise.race([setSwitch(), late]);
+    const tooLate = pause(patienceMs).then((): never => {
+      throw new UserError(`${stopped.join(', ')}: told to stop, and not over after ${patienceMs / 1000} s; ${cluster.hint}`);
+    });
+    await Promise.race([untilOver(cluster, stopped), tooLate]);
     process.stdout.write(stopped.length ? stopped.map((name) => `${name} stopped\n`).join('') : 'No experiments.\n');
   } catch (error) {
+    if (error instanceof UserError) throw error;
     if (hasReason(error, 'NotFound')) throw new UserError((error as Error).message);
     throw new UserError(`${ended.length ? `ended: ${ended.join(', ')}; but ` : ''}the experiments themselves could not be stopped: ${(error as Error).message}`);
   }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createRestApiClient, type ApiClient, type HttpClient } from '@orrery/client';
 import { createHttpClient, loadKubeconfig, realEnv } from '@orrery/node-io';
+import { ConfigError } from '@orrery/runtime';
 import { type ClusterState, type DataDir, dataDir, runningCluster } from '../data-dir.ts';
 import { ExitCode, UserError } from '../user-error.ts';
 
@@ -20,9 +21,18 @@ export function requireRunning(path: string | undefined): { dir: DataDir; state:
   return { dir, state };
 }
 
-/** Any cluster by its kubeconfig. */
+function load(kubeconfig: string): ReturnType<typeof loadKubeconfig> {
+  try {
+    return loadKubeconfig(kubeconfig);
+  } catch (error) {
+    if (error instanceof ConfigError) throw new UserError(error.message);
+    throw error;
+  }
+}
+
+/** Any cluster by its kubeconfig. Throws UserError for one that does not do. */
 export function connectByKubeconfig(path: string): { http: HttpClient; api: ApiClient } {
-  const { server, ca, cert, key, token, serverName, insecureSkipTlsVerify } = loadKubeconfig(path);
+  const { server, ca, cert, key, token, serverName, insecureSkipTlsVerify } = load(path);
   const http = createHttpClient({ server, ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}), ...(serverName ? { serverName } : {}), ...(insecureSkipTlsVerify ? { insecureSkipTlsVerify } : {}) });
   return { http, api: createRestApiClient({ http, env: realEnv({ name: 'orrery', level: 'error' }), host: new URL(server).host, ...(token ? { token } : {}) }) };
 }
