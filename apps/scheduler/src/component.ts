@@ -1,7 +1,7 @@
 import { Namespaces, Nodes, Pods } from '@orrery/api';
 import type { Pod } from '@orrery/api/types';
 import { type ApiClient, type EventInput, type HttpClient, createEventRecorder, createInformerFactory, createLeaderElection, withPace } from '@orrery/client';
-import { type Component, type Env, parseGoDuration, tellBuild } from '@orrery/runtime';
+import { type Component, type Env, parseGoDuration } from '@orrery/runtime';
 import { type PodInfo, podInfo } from './cache/pod-info.ts';
 import { createSchedulerCache } from './cache/scheduler-cache.ts';
 import { watchCluster } from './cluster-events.ts';
@@ -100,7 +100,6 @@ export function createScheduler(env: Env, deps: SchedulerDeps, config: Scheduler
     cache: () => ({ nodes: cache.nodes.length, pods: cache.podCount(), assumed_pods: cache.assumedCount() }),
   });
 
-  tellBuild(env.metrics);
   const { leaderElection } = configuration;
   const leaderElect = config.leaderElect && leaderElection.leaderElect;
   const election = createLeaderElection(env, {

@@ -1,4 +1,4 @@
-import { type Labels, type Metrics, latencyBuckets } from '@orrery/runtime';
+import { type Labels, type Metrics, latencyBuckets, tellBuild } from '@orrery/runtime';
 import { isStatus } from './framework/types.ts';
 
 export type AttemptResult = 'scheduled' | 'unschedulable' | 'error';
@@ -47,6 +47,7 @@ function seriesOf<Bound>(metric: { with(labels: Labels): Bound }, labels: (a: st
 
 export function createSchedulerMetrics(metrics: Metrics, options: { now: () => number; nextCycle: () => void }): SchedulerMetrics {
   const { now } = options;
+  tellBuild(metrics);
   const attempts = seriesOf(metrics.counter('scheduler_schedule_attempts_total', "Number of attempts to schedule pods, by the result. 'unschedulable' means a pod could not be scheduled, while 'error' means an internal scheduler problem."), (result, profile) => ({ result, profile }));
   const attemptTime = seriesOf(metrics.histogram('scheduler_scheduling_attempt_duration_seconds', 'Scheduling attempt latency in seconds (scheduling algorithm + binding)', latencyBuckets), (result, profile) => ({ result, profile }));
   const sli = seriesOf(metrics.histogram('scheduler_pod_scheduling_sli_duration_seconds', 'E2e latency for a pod being scheduled, from the time the pod enters the scheduling queue and might involve multiple scheduling attempts.', sliBuckets), (attempts) => ({ attempts }));

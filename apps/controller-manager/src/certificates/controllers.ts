@@ -3,11 +3,8 @@ import type { CertificateSigningRequest, SubjectAccessReview } from '@orrery/api
 import { type AnyController, type ControllerContext, defineController } from '@orrery/controller';
 import { isNotFound } from '@orrery/errors';
 import { rfc3339 } from '@orrery/runtime';
-import { expiresInMs, hasCondition, kubeletApproval, refusal } from './plan.ts';
+import { expiresInMs, hasCondition, kubeletApproval, refusal, validity } from './plan.ts';
 import type { CertificateSigner } from './signer.ts';
-
-/** Clocks differ: certificates are valid from a little before now. */
-const skewMs = 5 * 60_000;
 
 const pemOf = (request: CertificateSigningRequest): string => Buffer.from(request.spec?.request ?? '', 'base64').toString('utf8');
 
@@ -65,8 +62,7 @@ export function csrSigningController(signer: CertificateSigner, { longestMs }: {
       if (why !== undefined) {
         next = withCondition(request, { type: 'Failed', reason: 'SignerValidationFailure', message: why }, nowMs);
       } else {
-        const lifetimeMs = Math.min(longestMs, (request.spec.expirationSeconds ?? longestMs / 1000) * 1000);
-        const certificate = signer.sign(pem, { usages: request.spec.usages ?? [], notBeforeMs: nowMs - skewMs, notAfterMs: nowMs + lifetimeMs });
+        const certificate = signer.sign(pem, { usages: request.spec.usages ?? [], ...validity(request.spec.expirationSeconds, { longestMs, nowMs }) });
         next = { ...request, status: { ...request.status, certificate: Buffer.from(certificate).toString('base64') } };
       }
       await context.api.update(CertificateSigningRequests, next, { subresource: 'status' });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { refusal } from './plan.ts';
+import { refusal, validity } from './plan.ts';
 import type { CsrSubject } from './signer.ts';
 
 const node: CsrSubject = { commonName: 'system:node:n1', organizations: ['system:nodes'], dnsNames: [], ipAddresses: [], emailAddresses: [], uris: [] };
@@ -23,3 +23,13 @@ test.each([
   ['legacy-unknown', ['any'], node, undefined],
   ['other', ['any'], node, false],
 ])('%s of %j for %j: %s', (signer, usages, subject, expected) => expect(why(signer, usages, subject)).toBe(expected));
+
+test.each([
+  [undefined, 24, 23 * 60 + 55],
+  [3_600, 24, 60],
+  [8 * 3_600, 24, 8 * 60 - 5],
+  [100 * 3_600, 24, 23 * 60 + 55],
+  [60, 24, 10],
+])('asked for %s seconds where %s hours is most: %s minutes from now', (seconds, hours, minutes) => {
+  expect(validity(seconds, { longestMs: hours * 3_600_000, nowMs: 0 })).toEqual({ notBeforeMs: -5 * 60_000, notAfterMs: minutes * 60_000 });
+});

@@ -67,6 +67,18 @@ export function kubeletApproval(request: CertificateSigningRequest, subject: Csr
 }
 
 const hourMs = 3_600_000;
+/** Clocks differ: certificates are valid from a little before now. */
+const backdateMs = 5 * 60_000;
+/** The least that is given to whoever asks for less. */
+const shortestMs = 10 * 60_000;
+/** Shorter certificates do not lose the time before now. */
+const shortMs = 8 * hourMs;
+
+/** From when until when a certificate is valid: as long as asked for, within bounds, all in all. */
+export function validity(expirationSeconds: number | undefined, { longestMs, nowMs }: { readonly longestMs: number; readonly nowMs: number }): { notBeforeMs: number; notAfterMs: number } {
+  const lifetimeMs = expirationSeconds === undefined ? longestMs : Math.min(longestMs, Math.max(shortestMs, expirationSeconds * 1000));
+  return { notBeforeMs: nowMs - backdateMs, notAfterMs: nowMs + lifetimeMs - (lifetimeMs < shortMs ? 0 : backdateMs) };
+}
 
 /** Milliseconds until an old request is to be deleted; upstream keeps issued and refused ones an hour, the others a day. */
 export function expiresInMs(request: CertificateSigningRequest, nowMs: number): number {

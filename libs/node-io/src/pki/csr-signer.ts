@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { parseCsr, signCsr } from './csr.ts';
 import type { Issuer, Usage } from './x509.ts';
 
@@ -11,6 +12,10 @@ export function csrSigner(issuer: Issuer): {
       const { subject, altNames } = parseCsr(pem);
       return { ...subject, ...altNames };
     },
-    sign: (pem, { usages, notBeforeMs, notAfterMs }) => signCsr(parseCsr(pem), { issuer, usages: usages as readonly Usage[], notBefore: notBeforeMs, notAfter: notAfterMs }),
+    sign(pem, { usages, notBeforeMs, notAfterMs }) {
+      // What the authority signs is not believed any longer than it is itself.
+      const until = issuer.cert ? Date.parse(new X509Certificate(issuer.cert).validTo) : Infinity;
+      return signCsr(parseCsr(pem), { issuer, usages: usages as readonly Usage[], notBefore: notBeforeMs, notAfter: Math.min(notAfterMs, until) });
+    },
   };
 }
