@@ -335,7 +335,7 @@ export class Container implements Host, Surroundings {
   }
 
   private cred(): Cred {
-    return credentials(this.config.linux?.securityContext, { image: this.stored.image, files: () => this.files() });
+    return credentials(this.config.linux?.securityContext, this.stored.image);
   }
 
   private startFailed(command: string, error: unknown): never {
