@@ -79,8 +79,9 @@ export class MemoryLogs implements LogSource {
   }
 
   async remove(path: string): Promise<void> {
+    const below = `${path}/`;
     for (const key of this.logs.keys()) {
-      if (key !== path && !key.startsWith(`${path}/`)) continue;
+      if (key !== path && !key.startsWith(below)) continue;
       this.logs.delete(key);
       this.notify(key);
     }

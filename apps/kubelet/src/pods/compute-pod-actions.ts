@@ -47,7 +47,7 @@ function planSandbox(pod: Pod, runtime: PodRuntime): SandboxPlan {
   const newest = runtime.sandboxes[0];
   if (!newest) return { recreate: true, attempt: 0, sandbox: undefined };
   const again = { recreate: true, attempt: newest.attempt + 1, sandbox: newest };
-  if (runtime.sandboxes.filter((sandbox) => sandbox.ready).length > 1) return again;
+  if (runtime.sandboxes.length > 1 && runtime.sandboxes.filter((sandbox) => sandbox.ready).length > 1) return again;
   if (!newest.ready || newest.hostNetwork !== isHostNetwork(pod)) return again;
   if (!newest.hostNetwork && newest.ips.length === 0) return again;
   return { recreate: false, attempt: newest.attempt, sandbox: newest };
@@ -77,8 +77,9 @@ function isFinalInitFailure(pod: Pod, container: Container, runtime: PodRuntime)
   return last?.state === 'exited' && last.exitCode !== 0 && !wasReset(last) && !isSidecar(container) && !shouldRetryInit(pod, container, last.exitCode);
 }
 
-function newEphemeral(pod: Pod, runtime: PodRuntime): Container[] {
-  return ephemeralContainers(pod).filter((container) => !latestContainer(runtime, container.name));
+function newEphemeral(pod: Pod, runtime: PodRuntime): readonly Container[] {
+  const containers = ephemeralContainers(pod);
+  return containers.length === 0 ? containers : containers.filter((container) => !latestContainer(runtime, container.name));
 }
 
 /** Why a running container must go, if it must. */
@@ -89,8 +90,8 @@ function killReason(container: Container, running: RuntimeContainer, probes: Pro
 }
 
 interface InitPlan {
-  readonly kill: ContainerKill[];
-  readonly start: Container[];
+  readonly kill: readonly ContainerKill[];
+  readonly start: readonly Container[];
   readonly initialized: boolean;
   readonly failed: boolean;
 }
@@ -121,8 +122,11 @@ function planInitStep({ pod, container, current, passed, probes }: InitStep): { 
   return shouldRetryInit(pod, container, current.exitCode) ? { verdict: 'wait', start: true } : { verdict: 'failed' };
 }
 
+const noInit: InitPlan = { kill: [], start: [], initialized: true, failed: false };
+
 function planInit(pod: Pod, runtime: PodRuntime, context: { sandbox: RuntimeSandbox; probes: ProbeVerdicts }): InitPlan {
   const containers = initContainers(pod);
+  if (containers.length === 0) return noInit;
   const inSandbox = (name: string): RuntimeContainer | undefined => {
     const found = latestContainer(runtime, name);
     return found?.sandboxId === context.sandbox.id ? found : undefined;
@@ -165,12 +169,12 @@ function planMain(pod: Pod, runtime: PodRuntime, probes: ProbeVerdicts): { kill:
 
 /** The container whose end, by its own rules, is to start the whole pod anew. */
 export function resetTrigger(pod: Pod, runtime: PodRuntime): string | undefined {
-  const found = [...initContainers(pod), ...mainContainers(pod)].find((container) => {
+  const isTrigger = (container: Container): boolean => {
     if (!container.restartPolicyRules?.length) return false;
     const last = latestContainer(runtime, container.name);
     return last?.state === 'exited' && !wasReset(last) && ruledAction(container, last.exitCode) === restartAllContainers;
-  });
-  return found?.name;
+  };
+  return (initContainers(pod).find(isTrigger) ?? mainContainers(pod).find(isTrigger))?.name;
 }
 
 /**
@@ -187,5 +191,5 @@ export function computePodActions(pod: Pod, runtime: PodRuntime, probes: ProbeVe
   if (!init.initialized) return { ...base, killPod: false, kill: init.kill, startInit: init.start, startEphemeral };
   const main = planMain(pod, runtime, probes);
   if (main.keep === 0 && main.start.length === 0) return { ...base, killPod: true, kill: main.kill };
-  return { ...base, killPod: false, kill: [...init.kill, ...main.kill], startInit: init.start, start: main.start, startEphemeral };
+  return { ...base, killPod: false, kill: init.kill.length ? [...init.kill, ...main.kill] : main.kill, startInit: init.start, start: main.start, startEphemeral };
 }

@@ -17,6 +17,8 @@ export class PodManager {
   private readonly context: KubeletContext;
   private readonly ledger = new NodeLedger();
   private known = new Map<string, KnownPod>();
+  /** Pods whose resize waited for room when it was asked for last. */
+  private readonly deferred = new Set<string>();
 
   private readonly finished: (uid: string) => void;
   private readonly maxRestartMs: number;
@@ -121,12 +123,17 @@ export class PodManager {
   private readonly allocate = (asked: Pod, granted: Pod): ResizePending | undefined => {
     const pending = judgeResize(asked, granted, { node: this.context.node(), ledger: this.ledger });
     if (!pending) this.ledger.replace(uidOf(asked), asked);
+    else if (pending.reason === 'Deferred') this.deferred.add(uidOf(asked));
     return pending;
   };
 
   /** Something has become free: resizes that waited for it are tried again. */
   private freed(): void {
-    for (const worker of this.workers.values()) if (worker.resizeDeferred) worker.trigger();
+    for (const uid of this.deferred) {
+      const worker = this.workers.get(uid);
+      if (worker?.resizeDeferred) worker.trigger();
+      else this.deferred.delete(uid);
+    }
   }
 
   private admit(pod: Pod): Rejection | undefined {

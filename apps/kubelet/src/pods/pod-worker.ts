@@ -19,10 +19,11 @@ import { type PodActions, computePodActions, hasActions, resetTrigger } from './
 import { killAllContainers, killContainer } from './kill-containers.ts';
 import { HeldObjects } from './pod-objects.ts';
 import { deleteFromApi, letGo, wipePod } from './pod-removal.ts';
+import type { PodWorkerOptions, Trigger } from './pod-worker-options.ts';
 import { podSandboxConfig, runSandbox, writeHostsFile } from './pod-sandbox.ts';
 import { ephemeralContainers, graceSeconds, isHostNetwork, isTerminal, nameOf, namespaceOf, placeOfContainer, uidOf } from './pod-spec.ts';
 import { removeInstances, startContainer } from './start-container.ts';
-import { Resizer, type ResizerOptions } from './resize.ts';
+import { Resizer } from './resize.ts';
 
 const firstRetryMs = 500;
 const maxRetryMs = 122_000;
@@ -32,20 +33,8 @@ const resizeRetryMs = 30_000;
 const claimRetryMs = 1_000;
 const claimEventMs = 123_000;
 
-export interface PodWorkerOptions {
-  readonly context: KubeletContext;
-  readonly pod: Pod;
-  /** Sandboxes the runtime had of the pod when the kubelet started. */
-  readonly sandboxIds: readonly string[];
-  /** The node does not take the pod. */
-  readonly rejection: Rejection | undefined;
-  /** Longest wait before a container that ends again and again is restarted. */
-  readonly maxRestartMs: number;
-  /** Grants a resize, or says why not. */
-  readonly allocate: ResizerOptions['allocate'];
-  /** The pod is gone from the API server and from the node. */
-  readonly finished: (uid: string) => void;
-}
+const noReason: Trigger = {};
+const runtimeNews: Trigger = { runtimeChanged: true };
 
 /**
  * Drives one pod. One sync runs at a time; whatever happens meanwhile (a change of the pod, an event of the runtime, a
@@ -102,7 +91,7 @@ export class PodWorker {
   }
 
   /** Asks for a sync; `runtimeChanged`: something happened to the pod's containers. */
-  trigger(options: { runtimeChanged?: boolean; volumesChanged?: boolean; wake?: boolean } = {}): void {
+  trigger(options: Trigger = noReason): void {
     if (options.runtimeChanged || options.wake) this.view.stale = true;
     if (options.volumesChanged) this.volumesStale = true;
     if (this.killGrace > 0 && !options.runtimeChanged && !this.verdict && this.isOver()) this.report();
@@ -116,7 +105,7 @@ export class PodWorker {
 
   /** Something happened in the runtime; what was seen already asks for nothing. */
   tell(event: RuntimeEvent): void {
-    if (this.view.isNews(event)) this.trigger({ runtimeChanged: true });
+    if (this.view.isNews(event)) this.trigger(runtimeNews);
   }
 
   update(asked: Pod): void {
@@ -244,7 +233,9 @@ export class PodWorker {
     if (over) return this.terminate(signal);
     if (!this.context.statuses.get(this.uid)) this.report({ lazy: true });
     if (!(await this.mountVolumes())) return this.report();
-    await this.resize(signal);
+    this.allocate();
+    if (this.resizer.differs(this.pod, this.runtime)) await this.resize(signal);
+    if (this.resizer.status.error !== undefined) this.wakeIn(resizeRetryMs);
     if (resetTrigger(this.pod, this.runtime)) await this.reset(signal);
     const actions = computePodActions(this.pod, this.runtime, this.context.prober);
     await this.carryOut(actions, signal);
@@ -266,11 +257,15 @@ export class PodWorker {
     this.report();
   }
 
-  /** Gives the pod what it asks for, if the node has it, and its containers what they were granted. */
-  private async resize(signal: AbortSignal): Promise<void> {
+  /** Gives the pod what it asks for, if the node has it. */
+  private allocate(): void {
     const before = this.pod;
     this.pod = this.resizer.allocate(this.pod);
     if (this.pod !== before) this.volumesStale = true;
+  }
+
+  /** Gives the pod's containers what they were granted. */
+  private async resize(signal: AbortSignal): Promise<void> {
     for (const container of await this.resizer.actuate(this.pod, this.runtime)) {
       await this.killOne(container, { message: `Container ${container.name} resize requires restart, will be restarted`, cause: 'resize' }, signal);
       const spec = placeOfContainer(this.pod, container.name)?.container;
@@ -279,12 +274,11 @@ export class PodWorker {
       await this.start(spec, { sandboxId: sandbox.id, config: await podSandboxConfig(this.context, this.pod, { attempt: sandbox.attempt, signal }), signal });
       if (this.view.stale) await this.refresh();
     }
-    if (this.resizer.status.error !== undefined) this.wakeIn(resizeRetryMs);
   }
 
   /** Looks at the runtime again. */
   private async refresh(): Promise<void> {
-    if (await this.view.look(this.pod)) this.trigger({ runtimeChanged: true });
+    if (await this.view.look(this.pod)) this.trigger(runtimeNews);
     if (!this.isOver()) this.context.prober.update(this.pod, this.runtime, this.podIps()[0] ?? '');
     for (const { name, state } of this.runtime.containers) if (state === 'running') this.waiting?.delete(name);
     if (this.runtimeListeners) for (const changed of [...this.runtimeListeners]) changed();
@@ -353,7 +347,7 @@ export class PodWorker {
       if (!actions.createSandbox) return;
     }
     for (const { container, message, cause } of actions.kill) await this.killOne(container, { message, cause }, signal);
-    const wanted = [...actions.startInit, ...actions.start, ...actions.startEphemeral];
+    const wanted = actions.startInit.length || actions.startEphemeral.length ? [...actions.startInit, ...actions.start, ...actions.startEphemeral] : actions.start;
     if (!actions.createSandbox && wanted.length === 0) return;
     const config = await podSandboxConfig(this.context, this.pod, { attempt: actions.attempt, signal });
     const sandboxId = actions.createSandbox ? await this.createSandbox(config, signal) : actions.sandbox?.id;
@@ -456,9 +450,12 @@ export class PodWorker {
     const { context, uid } = this;
     context.prober.stopPod(uid);
     context.statuses.forget(uid);
-    this.view.stale = true;
-    await this.refresh();
-    await killAllContainers(context, this.runtime, { pod: this.pod, graceSeconds: Math.max(1, graceSeconds(this.pod)), signal });
+    // One that has ended was looked at after its end.
+    if (!this.ended || this.view.stale) {
+      this.view.stale = true;
+      await this.refresh();
+      await killAllContainers(context, this.runtime, { pod: this.pod, graceSeconds: Math.max(1, graceSeconds(this.pod)), signal });
+    }
     await wipePod(context, this.pod, this.view.sandboxIds);
     this.stop();
     this.finished(uid);

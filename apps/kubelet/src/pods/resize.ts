@@ -88,6 +88,11 @@ export class Resizer {
     this.inForce.set(id, resources);
   }
 
+  /** Whether running containers, or the pod as a whole, have something else than they were granted. */
+  differs(pod: Pod, runtime: PodRuntime): boolean {
+    return this.steps(pod, runtime).length > 0 || this.wholeStep(pod) !== undefined;
+  }
+
   private steps(pod: Pod, runtime: PodRuntime): Step[] {
     for (const id of this.inForce.keys()) if (!runtime.containers.some((instance) => instance.id === id)) this.inForce.delete(id);
     const steps: Step[] = [];

@@ -19,7 +19,8 @@ export function podLabels(pod: Pod): Record<string, string> {
 
 /** FNV-1a of the fields whose change means the container has to be made anew. */
 export function containerHash(container: Pick<Container, 'name' | 'image'>): string {
+  const text = `${container.name}\0${container.image ?? ''}`;
   let hash = 0x811c9dc5;
-  for (const char of `${container.name}\0${container.image ?? ''}`) hash = Math.imul(hash ^ (char.codePointAt(0) ?? 0), 0x01000193) >>> 0;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193) >>> 0;
   return hash.toString(16);
 }

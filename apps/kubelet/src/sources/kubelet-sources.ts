@@ -28,6 +28,7 @@ export interface KubeletSources {
 }
 
 const nodeIndex = 'nodeName';
+const nowhere: string[] = [];
 
 function ownFeed<T extends Pod | Node>(informer: Informer<T>, handlers: InformerHandlers<T>): NodeFeed<T> {
   informer.addHandlers(handlers);
@@ -44,7 +45,10 @@ class SharedFeed<T extends Pod | Node> {
   constructor(informer: Informer<T>, nodeOf: (object: T) => string) {
     this.informer = informer;
     this.nodeOf = nodeOf;
-    informer.addIndexer(nodeIndex, (object) => [nodeOf(object)].filter((name) => name !== ''));
+    informer.addIndexer(nodeIndex, (object) => {
+      const name = nodeOf(object);
+      return name === '' ? nowhere : [name];
+    });
     informer.addHandlers({
       add: (object) => this.of(object)?.add?.(object),
       update: (object, old) => this.updated(object, old),

@@ -6,29 +6,32 @@ export interface References {
   readonly secrets: ReadonlySet<string>;
 }
 
+const none: ReadonlySet<string> = new Set();
+
 /** The config maps and secrets of its namespace that a pod names, in volumes, environment and pull secrets. */
 export function referencedObjects(pod: Pod): References {
-  const configMaps = new Set<string>();
-  const secrets = new Set<string>();
-  const add = (set: Set<string>, name: string | undefined): void => void (name && set.add(name));
+  let configMaps: Set<string> | undefined;
+  let secrets: Set<string> | undefined;
+  const addConfigMap = (name: string | undefined): void => void (name && (configMaps ??= new Set()).add(name));
+  const addSecret = (name: string | undefined): void => void (name && (secrets ??= new Set()).add(name));
   for (const volume of pod.spec?.volumes ?? []) {
-    add(configMaps, volume.configMap?.name);
-    add(secrets, volume.secret?.secretName);
+    addConfigMap(volume.configMap?.name);
+    addSecret(volume.secret?.secretName);
     for (const source of volume.projected?.sources ?? []) {
-      add(configMaps, source.configMap?.name);
-      add(secrets, source.secret?.name);
+      addConfigMap(source.configMap?.name);
+      addSecret(source.secret?.name);
     }
   }
   for (const container of everyContainer(pod)) {
     for (const { configMapRef, secretRef } of container.envFrom ?? []) {
-      add(configMaps, configMapRef?.name);
-      add(secrets, secretRef?.name);
+      addConfigMap(configMapRef?.name);
+      addSecret(secretRef?.name);
     }
     for (const { valueFrom } of container.env ?? []) {
-      add(configMaps, valueFrom?.configMapKeyRef?.name);
-      add(secrets, valueFrom?.secretKeyRef?.name);
+      addConfigMap(valueFrom?.configMapKeyRef?.name);
+      addSecret(valueFrom?.secretKeyRef?.name);
     }
   }
-  for (const { name } of pod.spec?.imagePullSecrets ?? []) add(secrets, name);
-  return { configMaps, secrets };
+  for (const { name } of pod.spec?.imagePullSecrets ?? []) addSecret(name);
+  return { configMaps: configMaps ?? none, secrets: secrets ?? none };
 }

@@ -14,14 +14,16 @@ export function lacksVolumes({ spec }: Pod, made: ReadonlyMap<string, unknown>):
   return spec?.ephemeralContainers?.some(({ volumeMounts = [] }) => volumeMounts.some(({ name }) => !made.has(name))) ?? false;
 }
 
+const none: ReadonlySet<string> = new Set();
+
 /** What no container uses is not made: upstream's kubelet passes over it. A file that an environment comes from is a use, too. */
 export function volumeUses(pod: Pod): VolumeUses {
   const mounted = new Set<string>();
-  const devices = new Set<string>();
+  let devices: Set<string> | undefined;
   for (const container of everyContainer(pod)) {
     for (const { name } of container.volumeMounts ?? []) mounted.add(name);
-    for (const { name } of container.volumeDevices ?? []) devices.add(name);
+    for (const { name } of container.volumeDevices ?? []) (devices ??= new Set()).add(name);
     for (const { valueFrom } of container.env ?? []) if (valueFrom?.fileKeyRef?.volumeName) mounted.add(valueFrom.fileKeyRef.volumeName);
   }
-  return { mounted, devices };
+  return { mounted, devices: devices ?? none };
 }
