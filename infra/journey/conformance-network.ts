@@ -70,6 +70,15 @@ export async function proxies(kubectl: Kubectl): Promise<void> {
   const book = (query: string): Promise<string> => kubectl.run(['get', '--raw', `/api/v1/namespaces/default/services/frontend/proxy/guestbook?${query}`]).then(({ stdout }) => stdout);
   await eventually(async () => (await book('cmd=set&key=messages&value=TestEntry')) === '{"message":"Updated"}', { what: 'the guestbook takes an entry', withinMs: 60_000, everyMs: 250 });
   await eventually(async () => (await book('cmd=get&key=messages&value=')) === '{"data":"TestEntry"}', { what: 'the guestbook has it', withinMs: 60_000, everyMs: 250 });
+  await kubelets(kubectl);
+}
+
+/** The kubelet of a node: through the API server, and from a pod at the node's address. */
+async function kubelets(kubectl: Kubectl): Promise<void> {
+  const [name = '', address = ''] = (await kubectl.ok(['get', 'pod', 'porter', '-o', 'jsonpath={.spec.nodeName} {.status.hostIP}'])).split(' ');
+  for (const node of [name, `${name}:10250`]) expect(await kubectl.ok(['get', '--raw', `/api/v1/nodes/${node}/proxy/logs/`])).toContain('<a href="pods/">pods/</a>');
+  const ca = '/var/run/secrets/kubernetes.io/serviceaccount/ca.crt';
+  expect(await exec(kubectl, 'porter', `curl -s --cacert ${ca} https://${address}:10250/pods`)).toBe('Unauthorized');
 }
 
 /** A token is verified by the issuer's own documents, from inside a pod. */

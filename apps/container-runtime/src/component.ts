@@ -16,7 +16,9 @@ import { streamingUrls } from './streaming/urls.ts';
 
 export type { LogSink } from './cri/logs.ts';
 export { type MountSource, memoryMounts } from './cri/mounts.ts';
+export { graftedTree } from './fs/composed-tree.ts';
 export { hostTree } from './fs/host-tree.ts';
+export type { Tree } from './fs/tree.ts';
 export { type ContainerRuntimeConfig, containerRuntimeSchema } from './config.ts';
 export { type StreamingServer, createStreamingServer } from './streaming/streaming-server.ts';
 

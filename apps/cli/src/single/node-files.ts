@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs';
-import { type MountSource, hostTree, memoryMounts } from '@orrery/container-runtime/component';
+import { type MountSource, type Tree, graftedTree, hostTree, memoryMounts } from '@orrery/container-runtime/component';
 import { DirectoryTree, MemoryMounts, MemoryVolumeHost, type NodeMounts, type VolumeHost, directoryVolumeHost, inNodeRoot, makeNodeSkeleton, mountAt, mountedTree, pathParts, volumesInNodeRoot } from '@orrery/cri';
 import type { Env } from '@orrery/runtime';
 
@@ -68,6 +68,15 @@ export function nodeFiles({ clock, random }: Env, { root, ...identity }: { root:
     skeleton();
     return disk;
   };
+  const onRealDisk = (path: string): DirectoryTree => {
+    skeleton();
+    return new DirectoryTree(inNodeRoot(root, path));
+  };
+  /** A directory on the way to the kubelet's is on disk but for that. */
+  const withPods = (path: string): Tree | undefined => {
+    const parts = pathParts(path);
+    return parts.length < podsDir.length && !isOnDisk(path) ? graftedTree(hostTree(onRealDisk(path)), podsDir.slice(parts.length), inMemory.open(`/${podsDir.join('/')}`)) : undefined;
+  };
   return {
     disks,
     volumes: {
@@ -86,7 +95,7 @@ export function nodeFiles({ clock, random }: Env, { root, ...identity }: { root:
       find(path) {
         const mounted = mountAt(disks.list(), path);
         const tree = mounted && mountedTree(disks, { path, real: inNodeRoot(mounted.mount.source, path.slice(mounted.at.length)) });
-        if (!tree && !isOnDisk(path)) return inMemory.find(path);
+        if (!tree && !isOnDisk(path)) return withPods(path) ?? inMemory.find(path);
         if (!tree) skeleton();
         const found = tree ?? new DirectoryTree(inNodeRoot(root, path));
         return found.stat([]) && hostTree(found);
@@ -95,7 +104,7 @@ export function nodeFiles({ clock, random }: Env, { root, ...identity }: { root:
         const mounted = mountAt(disks.list(), path);
         const tree = mounted && mountedTree(disks, { path, real: inNodeRoot(mounted.mount.source, path.slice(mounted.at.length)) });
         if (tree) return hostTree(tree);
-        if (!isOnDisk(path)) return inMemory.open(path);
+        if (!isOnDisk(path)) return withPods(path) ?? inMemory.open(path);
         skeleton();
         const real = inNodeRoot(root, path);
         const below = new DirectoryTree(real);

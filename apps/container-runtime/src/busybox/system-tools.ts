@@ -5,6 +5,7 @@ import { parseSignal, signals } from '../process/signals.ts';
 import { formatDate, parseDate } from './date.ts';
 import { type Applet, UsageError, parseDuration, parseInteger, parseOptions } from './applet.ts';
 import { humanSize, userName } from './ls.ts';
+import { chroot, nsenter } from './other-roots.ts';
 
 const date: Applet = async (proc, args) => {
   const { flags, values, operands } = parseOptions(args, 'uRIs:d:r:D:', { long: { utc: 'u', date: 'd:', 'rfc-2822': 'R', iso: 'I' } });
@@ -237,7 +238,7 @@ const time: Applet = async (proc, args) => {
 
 export const systemTools: Readonly<Record<string, Applet>> = {
   date, env, printenv, id, uname, ps, kill, free, top, uptime, timeout, watch, time,
-  hostname, dnsdomainname,
+  hostname, dnsdomainname, chroot, nsenter,
   pidof, pkill, pgrep: pkill, killall: pkill,
   whoami: async (proc) => {
     await proc.out(`${userName(proc, proc.cred.uid, '/etc/passwd')}\n`);

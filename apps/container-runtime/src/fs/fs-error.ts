@@ -1,5 +1,5 @@
 export type FsErrorCode =
-  | 'ENOENT' | 'EEXIST' | 'ENOTDIR' | 'EISDIR' | 'ENOTEMPTY' | 'EROFS' | 'EACCES' | 'ELOOP' | 'EINVAL' | 'EBUSY' | 'EPERM' | 'EBADF' | 'ENXIO' | 'ENOSPC';
+  | 'ENOENT' | 'EEXIST' | 'ENOTDIR' | 'EISDIR' | 'ENOTEMPTY' | 'EROFS' | 'EACCES' | 'ELOOP' | 'EINVAL' | 'EBUSY' | 'EPERM' | 'EBADF' | 'ENXIO' | 'ENOSPC' | 'EXDEV';
 
 /** The texts of strerror(3) as busybox prints them. */
 const texts: Record<FsErrorCode, string> = {
@@ -17,6 +17,7 @@ const texts: Record<FsErrorCode, string> = {
   EBADF: 'Bad file descriptor',
   ENXIO: 'No such device or address',
   ENOSPC: 'No space left on device',
+  EXDEV: 'Invalid cross-device link',
 };
 
 /** A failed file operation; the message is the text of the error code alone. */

@@ -1,3 +1,4 @@
+import { subTree } from './composed-tree.ts';
 import { FsError } from './fs-error.ts';
 import type { FileRef, Parts, Stat, Tree } from './tree.ts';
 
@@ -53,6 +54,20 @@ export class Vfs {
   /** The same files as another user sees them. */
   as(cred: Cred): Vfs {
     return new Vfs(this.mounts, cred, this.byPath);
+  }
+
+  /**
+   * The files of who has a directory for his root. A file system that is mounted whole is a machine's: its devices and processes are those that
+   * are seen here, as they are nowhere among its files. Throws FsError for what is no directory.
+   */
+  below(path: string): Vfs {
+    const { place, stat } = this.existing(path);
+    if (stat.kind !== 'directory') throw new FsError('ENOTDIR', path);
+    if (place.path === '/') return this;
+    const mounts = [...this.mounts].flatMap((mount) => (mount.at.startsWith(`${place.path}/`) ? [{ ...mount, at: mount.at.slice(place.path.length) }] : []));
+    const kept = place.parts.length ? [] : [{ at: '/dev', tree: subTree(this.rootMount.tree, ['dev']), readOnly: false }, ...this.mounts.filter(({ at }) => at === '/proc' || at === '/sys')];
+    const own = new Set(mounts.map(({ at }) => at));
+    return new Vfs([{ at: '/', tree: subTree(place.mount.tree, place.parts), readOnly: place.mount.readOnly }, ...kept.filter(({ at }) => !own.has(at)), ...mounts], this.cred);
   }
 
   private get rootMount(): Mount {
@@ -314,8 +329,11 @@ export class Vfs {
     const source = this.changing(from);
     const at = this.changing(to);
     if (source.mount === at.mount) {
-      source.mount.tree.rename(source.parts, at.parts);
-      return;
+      try {
+        return source.mount.tree.rename(source.parts, at.parts);
+      } catch (error) {
+        if (!(error instanceof FsError && error.code === 'EXDEV')) throw error;
+      }
     }
     this.copyAll(from, to);
     this.removeAll(from);

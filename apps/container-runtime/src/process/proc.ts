@@ -53,6 +53,8 @@ export interface SpawnOptions {
   readonly program?: Program;
   /** Runs as another user. */
   readonly cred?: Cred;
+  /** Sees these files, as do its children. Default: the parent's. */
+  readonly root?: Vfs;
 }
 
 export interface ChildProcess {

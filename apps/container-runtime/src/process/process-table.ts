@@ -94,21 +94,22 @@ export class ProcessTable {
       cwd: options.cwd ?? parent.cwd,
       cred: options.cred ?? parent.cred,
       fds: options.fds ?? inherited,
+      root: options.root ?? parent.root,
     });
     return { pid: child.pid, exited: child.exited, kill: (signal) => child.deliver(signal) };
   }
 
   private create(
     spawn: Pick<SpawnOptions, 'argv' | 'program'>,
-    context: { ppid: number; env: Environment; cwd: string; cred: Cred; umask: number; fds: ReadonlyMap<number, OpenFile> },
+    context: { ppid: number; env: Environment; cwd: string; cred: Cred; umask: number; fds: ReadonlyMap<number, OpenFile>; root?: Vfs | undefined },
   ): Process {
     const executable = this.executable(spawn, context);
-    const { ppid, env, cwd, umask, fds } = context;
+    const { ppid, env, cwd, umask, fds, root } = context;
     const asOwner = this.host.noNewPrivs ? undefined : executable.setuid;
     const cred = asOwner === undefined ? context.cred : { ...context.cred, uid: asOwner };
     const pid = this.options.pids?.take() ?? this.take();
     this.initPid ??= pid;
-    const process = new Process({ table: this, pid, ppid, argv: executable.argv, env, cwd, cred, umask, fds });
+    const process = new Process({ table: this, pid, ppid, argv: executable.argv, env, cwd, cred, umask, fds, root });
     this.processes.set(process.pid, process);
     process.run(executable.program);
     return process;

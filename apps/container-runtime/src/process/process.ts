@@ -27,12 +27,15 @@ export class Process implements Proc {
   private controller: AbortController | undefined;
   private handlers: Map<number, (() => void) | 'ignore'> | undefined;
   private exitHooks: Set<() => void> | undefined;
+  /** Where it has a root of its own. */
+  readonly root: Vfs | undefined;
   private ownFs: Vfs | undefined;
   private ownNet: ProcNet | undefined;
   /** Counts exec calls: only the outcome of the last program counts. */
   private generation = 0;
 
-  constructor(options: { table: ProcessTable; pid: number; ppid: number; argv: readonly string[]; env: Environment; cwd: string; cred: Cred; umask: number; fds: ReadonlyMap<number, OpenFile> }) {
+  constructor(options: { table: ProcessTable; pid: number; ppid: number; argv: readonly string[]; env: Environment; cwd: string; cred: Cred; umask: number; fds: ReadonlyMap<number, OpenFile>; root?: Vfs | undefined }) {
+    this.root = options.root;
     this.table = options.table;
     this.pid = options.pid;
     this.ppid = options.ppid;
@@ -72,7 +75,7 @@ export class Process implements Proc {
   }
 
   get fs(): Vfs {
-    return (this.ownFs ??= this.table.fs().as(this.cred));
+    return (this.ownFs ??= (this.root ?? this.table.fs()).as(this.cred));
   }
 
   get signal(): AbortSignal {
