@@ -52,6 +52,8 @@ interface Setup {
   readonly health: Record<string, Health>;
   readonly servers: Awaited<ReturnType<typeof greeter>>[];
   tick(): Promise<void>;
+  /** What happens while a server that is away is asked. */
+  readonly whileAsked: (() => Promise<void>)[];
   /** Another one beside it, on the same port. */
   beside(): Promise<Balancer>;
 }
@@ -61,13 +63,28 @@ async function setup(): Promise<Setup> {
   const health: Record<string, Health> = Object.fromEntries(servers.map(({ address }) => [address, 'ready']));
   const clock = new VirtualClock();
   const log = createLogger({ now: () => 0, level: 'error', write: () => undefined });
+  const whileAsked: (() => Promise<void>)[] = [];
+  const asked = new Set<Promise<unknown>>();
+  const ask = async (server: string): Promise<Health> => {
+    if (health[server] === 'away') for (const happens of whileAsked) await happens();
+    return health[server] ?? 'away';
+  };
+  const check = (server: string): Promise<Health> => {
+    const answer = ask(server);
+    asked.add(answer);
+    return answer;
+  };
+  const tick = async (): Promise<void> => {
+    await clock.advance(1_000);
+    for (const answer of asked) await answer;
+  };
   const listening = async (at: number): Promise<{ balancer: Balancer; port: number }> => {
-    const balancer = createBalancer({ listen: `127.0.0.1:${at}`, servers: servers.map(({ address }) => address), check: (server) => Promise.resolve(health[server] ?? 'away'), reusePort: canReusePorts, clock, log });
+    const balancer = createBalancer({ listen: `127.0.0.1:${at}`, servers: servers.map(({ address }) => address), check, reusePort: canReusePorts, clock, log });
     closers.push(() => balancer.stop());
     return { balancer, port: await balancer.start() };
   };
   const { balancer, port } = await listening(0);
-  return { balancer, port, health, servers, tick: () => clock.advance(1_000), beside: async () => (await listening(port)).balancer };
+  return { balancer, port, health, servers, tick, whileAsked, beside: async () => (await listening(port)).balancer };
 }
 
 describe('balancer', () => {
@@ -101,6 +118,21 @@ describe('balancer', () => {
     await eventually(() => a?.isClosed() === true, { what: 'the connection to the one that hangs is cut', withinMs: 60_000, everyMs: 2 });
     expect(b?.isClosed()).toBe(false);
     expect((await client(port)).said()).toBe('b');
+  });
+
+  it('leaves one that does not answer its questions, but others, their connections', async () => {
+    const { servers, port, health, tick, whileAsked } = await setup();
+    const clients = [await client(port), await client(port)];
+    const slow = clients.find((one) => one.said() === 'a');
+    health[servers[0]?.address ?? ''] = 'away';
+    whileAsked.push(async () => {
+      const length = slow?.said().length ?? 0;
+      slow?.socket.write('go on');
+      await eventually(() => (slow?.said().length ?? 0) > length, { what: 'an answer meanwhile', withinMs: 60_000, everyMs: 2 });
+    });
+    for (let i = 0; i < 3; i++) await tick();
+    for (let i = 0; i < 3; i++) expect((await client(port)).said()).toBe('b');
+    expect(slow?.isClosed()).toBe(false);
   });
 
   it.runIf(canReusePorts)('is replaced by another beside it: keeps what it has until that ends, and new connections go to the other', async () => {

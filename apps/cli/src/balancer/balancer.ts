@@ -34,6 +34,15 @@ interface Backend {
   silences: number;
   isAsked: boolean;
   readonly open: Set<Socket>;
+  /** Bytes that connections which have ended had brought from it. */
+  heardBefore: number;
+}
+
+/** Bytes that have come from it so far. */
+function heard({ open, heardBefore }: Backend): number {
+  let bytes = heardBefore;
+  for (const socket of open) bytes += socket.bytesRead;
+  return bytes;
 }
 
 /** One missed answer may be a busy machine; it is asked again at once. */
@@ -75,12 +84,12 @@ function join(client: Socket, upstream: Socket): void {
 
 /**
  * Passes TCP connections on to the servers that are well, as a load balancer before API servers does: those that are ready first, the one
- * with the fewest connections. A connection that cannot be made goes to the next server. When a server stops answering while another is
+ * with the fewest connections. A connection that cannot be made goes to the next server. When a server stops answering and telling anything while another is
  * ready, its connections are cut, so that clients come again and are sent there; one that shuts down in order keeps those it has.
  */
 export function createBalancer(options: BalancerOptions): Balancer {
   const { log, clock } = options;
-  const backends: Backend[] = options.servers.map((server) => ({ server, health: 'away', silences: 0, isAsked: false, open: new Set() }));
+  const backends: Backend[] = options.servers.map((server) => ({ server, health: 'away', silences: 0, isAsked: false, open: new Set(), heardBefore: 0 }));
   let timer: { cancel(): void } | undefined;
   let listener: Server | undefined;
   const clients = new Set<Socket>();
@@ -92,8 +101,11 @@ export function createBalancer(options: BalancerOptions): Balancer {
   const ask = async (backend: Backend): Promise<void> => {
     if (backend.isAsked) return;
     backend.isAsked = true;
-    const found = await options.check(backend.server);
+    const before = heard(backend);
+    const answer = await options.check(backend.server);
     backend.isAsked = false;
+    // Who goes on telling others what they asked for is slow, and does not hang.
+    const found = answer === 'away' && heard(backend) > before ? 'unready' : answer;
     backend.silences = found === 'away' ? backend.silences + 1 : 0;
     if (found === 'away' && backend.silences < silencesToBeAway) return ask(backend);
     if (found !== backend.health) log.info('a server changed', { server: backend.server, health: found });
@@ -112,7 +124,10 @@ export function createBalancer(options: BalancerOptions): Balancer {
       if (isGone || client.destroyed) return void upstream.destroy();
       client.off('error', gone);
       backend.open.add(upstream);
-      upstream.on('close', () => backend.open.delete(upstream));
+      upstream.on('close', () => {
+        backend.heardBefore += upstream.bytesRead;
+        backend.open.delete(upstream);
+      });
       return join(client, upstream);
     }
     log.warn('no server takes connections', { servers: options.servers });
