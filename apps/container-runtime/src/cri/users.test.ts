@@ -1,7 +1,8 @@
 import { SupplementalGroupsPolicy } from '@orrery/proto/cri';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { testNode } from '../testing/test-node.ts';
 import { capabilitiesOf } from './capabilities.ts';
+import { Container } from './container.ts';
 
 test.each([
   [{}, 0xa80425fbn],
@@ -25,5 +26,14 @@ test("users have the image's groups, unless only those of the pod are wanted", a
   expect(await run('other', { ...user, runAsGroup: { value: 7n } })).toMatch(/^7 50000 60000\n/);
   expect(await run('unknown', { runAsUser: { value: 4711n } })).toMatch(/^0\n/);
   expect(await run('root', {})).toBe('0\nCapEff:\t00000000a80425fb\nCapBnd:\t00000000a80425fb\n');
+  await node.component.stop();
+});
+
+test('a container that only waits gets no file system, though its image has a user', async () => {
+  const node = await testNode();
+  const files = vi.spyOn(Container.prototype, 'files');
+  await node.runPod({ name: 'p', image: 'registry.k8s.io/pause:3.10' });
+  expect(files).not.toHaveBeenCalled();
+  files.mockRestore();
   await node.component.stop();
 });
