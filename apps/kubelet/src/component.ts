@@ -19,6 +19,7 @@ import { kubeletVersion } from './node/node-status.ts';
 import { isStatic } from './pods/pod-spec.ts';
 import { DeadContainers } from './pods/dead-containers.ts';
 import { PodManager } from './pods/pod-manager.ts';
+import type { StartGate } from './pods/start-gate.ts';
 import { UserNamespaces, defaultIdsPerPod } from './pods/user-namespaces.ts';
 import type { PluginHost } from './plugins/plugin-host.ts';
 import { PluginWatcher } from './plugins/plugin-watcher.ts';
@@ -37,6 +38,7 @@ import { VolumeManager } from './volumes/volume-manager.ts';
 export { type KubeletConfig, kubeletSchema } from './config.ts';
 export { type KubeletServer, type KubeletServerDeps, createKubeletServer, kubeletServerSchema } from './server/kubelet-server.ts';
 export type { PluginHost } from './plugins/plugin-host.ts';
+export { type StartGate, createStartGate } from './pods/start-gate.ts';
 export { type KubeletSources, createKubeletSources } from './sources/kubelet-sources.ts';
 
 export interface KubeletDeps {
@@ -61,6 +63,8 @@ export interface KubeletDeps {
   readonly configuration?: KubeletConfiguration;
   /** Shared by the kubelets of a process. */
   readonly events?: EventRecorder;
+  /** Shared by the kubelets of a process that has many; without it pods begin when they come. */
+  readonly starts?: StartGate;
 }
 
 export interface Kubelet extends Component {
@@ -137,6 +141,7 @@ class KubeletComponent implements Kubelet {
       runtime,
       runtimeName: () => this.agent.runtimeVersion.name,
       events,
+      starts: deps.starts,
       statuses: new StatusManager(env, { api, delayMs: config.statusDelayMs, shownAs: (pod) => (isStatic(pod) ? this.mirrors.of(pod) : pod) }),
       sources: deps.sources ?? createKubeletSources(env, { api }),
       volumes: new VolumeManager({ api, events, host: deps.volumes, tokens: this.tokens, rootDir: config.rootDir, node: () => this.agent.node, csi: this.csi, givesToGroup: (driver) => this.drivers?.get(driver)?.can.has('group') ?? false }),

@@ -7,6 +7,7 @@ import type { KubeletConfiguration } from './configuration/types.ts';
 import type { DeviceManager } from './devices/device-manager.ts';
 import type { ImageManager } from './images/image-manager.ts';
 import type { Rejection } from './pods/admission.ts';
+import type { StartGate } from './pods/start-gate.ts';
 import type { UserNamespaces } from './pods/user-namespaces.ts';
 import type { ActionDeps } from './probes/handler.ts';
 import type { Prober } from './probes/prober.ts';
@@ -27,6 +28,8 @@ export interface KubeletContext {
   /** `containerd` in `containerd://id`. */
   readonly runtimeName: () => string;
   readonly events: EventRecorder;
+  /** Whose turn it is to begin, where many kubelets share a process. */
+  readonly starts: StartGate | undefined;
   readonly statuses: StatusManager;
   readonly sources: KubeletSources;
   readonly volumes: VolumeManager;

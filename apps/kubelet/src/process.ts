@@ -11,6 +11,7 @@ import type { PodDialer, SecureTransports } from './probes/pod-network.ts';
 import { createKubeletServer, type kubeletServerSchema } from './server/kubelet-server.ts';
 import type { ConnectStreaming } from './server/streaming.ts';
 import type { FetchManifest } from './static-pods/static-pods.ts';
+import { createStartGate } from './pods/start-gate.ts';
 import { createKubeletSources } from './sources/kubelet-sources.ts';
 
 /** Settings of a process that hosts kubelets. */
@@ -75,12 +76,13 @@ export function createKubeletProcess(env: Env, deps: KubeletProcessDeps, config:
   const many = hosted.length > 1;
   const sources = createKubeletSources(env, { api: deps.api, shared: many });
   const events = createEventRecorder(env, { api: deps.api, component: 'kubelet', ...(many ? { pace: sharedEventPace } : { host: hosted[0]?.name ?? '' }) });
+  const starts = many ? createStartGate(env.clock) : undefined;
   const channels: Channel[] = [];
   const kubelets: Kubelet[] = hosted.map(({ name, ips, criEndpoint }) => {
     const cri = deps.cri(criEndpoint);
     channels.push(cri);
     const { api, volumes, logs, manifests, plugins, fetchManifest, dialer, secure, configuration } = deps;
-    return createKubelet(env, { api, cri, volumes, logs, manifests, ...(many ? {} : { plugins }), fetchManifest, dialer, secure, sources, events, ...(configuration ? { configuration } : {}) }, { ...config, nodeName: name, nodeIps: ips });
+    return createKubelet(env, { api, cri, volumes, logs, manifests, ...(many ? {} : { plugins }), fetchManifest, dialer, secure, sources, events, ...(starts ? { starts } : {}), ...(configuration ? { configuration } : {}) }, { ...config, nodeName: name, nodeIps: ips });
   });
   const server = createKubeletServer(env, { ...deps, kubelets: () => kubelets }, config);
   return {

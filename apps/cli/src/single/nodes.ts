@@ -6,7 +6,7 @@ import { createContainerRuntime, runtimeConfig } from '@orrery/container-runtime
 import { MemoryLogs, directoryManifests } from '@orrery/cri';
 import { type NodeCaches, nodeCacheAddress } from '@orrery/coredns/component';
 import type { KubeProxy } from '@orrery/kube-proxy/component';
-import { type Kubelet, type KubeletSources, createKubelet, createKubeletServer, createKubeletSources, kubeletSchema, kubeletServerSchema } from '@orrery/kubelet/component';
+import { type Kubelet, type KubeletSources, type StartGate, createKubelet, createKubeletServer, createKubeletSources, createStartGate, kubeletSchema, kubeletServerSchema } from '@orrery/kubelet/component';
 import { isNotFound } from '@orrery/errors';
 import { type HttpHandler, type Pki, dialHost, dialTlsOver, grpcHealthOverConn, serveHttp, serveTlsOver, serveUnaryOver, tlsOverConn } from '@orrery/node-io';
 import { type Component, type Env, resolveConfig, startAll, stopAll } from '@orrery/runtime';
@@ -57,6 +57,7 @@ interface Shared {
   readonly runtimeEnv: Env;
   readonly sources: KubeletSources;
   readonly events: EventQueue;
+  readonly starts: StartGate;
   /** host:port of the kubelet API that all nodes share. */
   readonly endpoint: string;
   /** That API, for a node alone. */
@@ -73,7 +74,7 @@ interface NodeSpec extends Omit<AddedNode, 'index'> {
   readonly isInstance?: boolean;
 }
 
-function createNode(spec: NodeSpec, { deps, kubeletEnv, runtimeEnv, sources, events, endpoint, kubeletApi }: Shared): EmulatedNode {
+function createNode(spec: NodeSpec, { deps, kubeletEnv, runtimeEnv, sources, events, starts, endpoint, kubeletApi }: Shared): EmulatedNode {
   const { options, fabric } = deps;
   const { name, ip } = spec;
   const user = deps.client(`system:node:${name}`, ['system:nodes']);
@@ -100,6 +101,7 @@ function createNode(spec: NodeSpec, { deps, kubeletEnv, runtimeEnv, sources, eve
       secure: { tls: tlsOverConn, grpcHealth: grpcHealthOverConn },
       sources,
       events: createEventRecorder(kubeletEnv, { api: user, component: 'kubelet', host: name, queue: events }),
+      starts,
     },
     resolveConfig(kubeletSchema, [
       { nodeName: name, nodeIps: [ip], cpu: spec.cpu, memory: spec.memory, maxPods: spec.pods, nodeLabels: spec.labels, registerWithTaints: spec.taints, ...(spec.isInstance ? { cloudProvider: 'external' as const } : {}), kubeletEndpoint: endpoint, podManifestPath: '/etc/kubernetes/manifests', ...(deps.dnsCaches ? { clusterDns: [nodeCacheAddress] } : {}) },
@@ -203,7 +205,7 @@ export function createEmulatedNodes(deps: EmulatedNodesDeps): EmulatedNodes {
     instances,
     async start(signal) {
       await server.start(signal);
-      shared = { deps, kubeletEnv, runtimeEnv, sources, events: createEventQueue(kubeletEnv.clock, sharedEventPace), endpoint: `127.0.0.1:${server.port}`, kubeletApi: (node) => server.handlerOf(node) };
+      shared = { deps, kubeletEnv, runtimeEnv, sources, events: createEventQueue(kubeletEnv.clock, sharedEventPace), starts: createStartGate(kubeletEnv.clock), endpoint: `127.0.0.1:${server.port}`, kubeletApi: (node) => server.handlerOf(node) };
       for (let index = 0; index < options.nodes; index++) create({ name: nodeName(index), ...options.node, labels: [], taints: [] }, index);
       for (const spec of added.list()) if (spec.index >= options.nodes) create(spec, spec.index);
       await Promise.all(nodes.map((node) => node.start(signal)));

@@ -62,6 +62,8 @@ export class PodWorker {
   /** Message of the condition DisruptionTarget. */
   private disruption: string | undefined;
   private rejected: boolean;
+  /** The first sync has had its turn. */
+  private begun = false;
   private running = false;
   private pending = false;
   private told = false; // of a change in the runtime, during the sync under way
@@ -192,7 +194,10 @@ export class PodWorker {
   }
 
   private async loop(): Promise<void> {
-    do {
+    const turn = this.begun ? undefined : this.context.starts?.enter();
+    this.begun = true;
+    const began = turn instanceof Promise ? await turn : turn;
+    while (!this.stopped) {
       this.pending = this.told = false;
       this.wakeTimer?.cancel();
       this.wakeAtMs = Infinity;
@@ -204,7 +209,10 @@ export class PodWorker {
         if (signal.aborted) this.pending = true;
         else this.failed(error as Error);
       }
-    } while ((this.pending || this.told) && !this.stopped);
+      began?.();
+      if (!this.pending && !this.told) break;
+    }
+    began?.();
     this.running = false;
     this.current = undefined;
   }
