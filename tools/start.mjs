@@ -32,6 +32,6 @@ run('Building (cached when nothing changed)', node, [join(root, 'node_modules/nx
 // Without NODE_EXTRA_CA_CERTS a Node process starts 40 ms sooner, and a cluster on loopback has its own CA.
 const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
 // As apps/cli/src/detached.ts: room for objects that die young.
-const child = spawn(node, ['--max-semi-space-size=64', join(root, 'dist/apps/cli/main.js'), 'up', ...process.argv.slice(2)], { stdio: 'inherit', env });
+const child = spawn(node, ['--max-semi-space-size=64', '--initial-old-space-size=512', join(root, 'dist/apps/cli/main.js'), 'up', ...process.argv.slice(2)], { stdio: 'inherit', env });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
 child.on('exit', (code, signal) => process.exit(code ?? (signal ? 130 : 1)));

@@ -4,8 +4,11 @@ import { runInNewContext } from 'node:vm';
 
 const lookMs = 1000;
 const maxLooks = 60;
+const lookAgainMs = 60_000;
 /** Share of the time between two looks that a quiet process is at work. */
 const quietShare = 0.25;
+/** What has gathered since memory was last given back, and is worth another pause. */
+const worthwhileBytes = 64 * 1024 * 1024;
 
 type Collect = (options: { readonly type: 'major'; readonly flavor: 'last-resort' }) => void;
 
@@ -15,16 +18,35 @@ function giveBack(): void {
   (runInNewContext('gc') as Collect)({ type: 'major', flavor: 'last-resort' });
 }
 
-/** Gives what the start of this process left over back to the machine, once, as soon as there has been little to do for a second. */
-export function returnMemoryWhenQuiet(): void {
+/** Calls back every so many milliseconds until that answers true; `isQuiet`: there has been little to do since. */
+function whileWatched(everyMs: number, look: (isQuiet: boolean) => boolean): void {
   let before = performance.eventLoopUtilization();
-  let looks = 0;
   const timer = setInterval(() => {
     const { utilization } = performance.eventLoopUtilization(before);
     before = performance.eventLoopUtilization();
-    const isQuiet = utilization < quietShare;
-    if (isQuiet || ++looks === maxLooks) clearInterval(timer);
-    if (isQuiet) giveBack();
-  }, lookMs);
+    if (look(utilization < quietShare)) clearInterval(timer);
+  }, everyMs);
   timer.unref();
+}
+
+/**
+ * Gives what the start of this process left over back to the machine, as soon as there has been little to do for a second, and from
+ * then on what has gathered meanwhile, as soon as there has been little to do for a minute. The heap may grow to
+ * `--initial-old-space-size` before V8 collects by itself, which is for those who have much to do.
+ */
+export function returnMemoryWhenQuiet(): void {
+  let kept = Number.POSITIVE_INFINITY;
+  let looks = 0;
+  whileWatched(lookMs, (isQuiet) => {
+    if (isQuiet) giveBack();
+    kept = process.memoryUsage().heapUsed;
+    return isQuiet || ++looks === maxLooks;
+  });
+  whileWatched(lookAgainMs, (isQuiet) => {
+    if (isQuiet && process.memoryUsage().heapUsed > kept + worthwhileBytes) {
+      giveBack();
+      kept = process.memoryUsage().heapUsed;
+    }
+    return false;
+  });
 }
