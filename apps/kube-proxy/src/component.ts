@@ -97,8 +97,9 @@ export function createKubeProxy(env: Env, deps: KubeProxyDeps, config: Pick<Kube
       await informers.whenSynced(signal);
       synced = true;
       runner.open();
-      await runner.now();
       await policies.start(signal);
+      // A switch that is out of reach is no reason to end: the runner has said so and tries again.
+      await runner.now().catch(() => undefined);
     },
     async stop() {
       synced = false;
