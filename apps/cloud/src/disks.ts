@@ -59,8 +59,10 @@ function checkType(type: string): void {
 
 export function createDisks(env: Env, options: DisksOptions): Disks {
   const { table, quotas, instances, zones, perNode, contents } = options;
-  quotas.counted('disks', () => table.size);
-  quotas.counted('disk-gib', () => [...table.values()].reduce((sum, disk) => sum + (disk.sizeBytes ?? 0) / gib, 0));
+  /** Sizes of those whose content is being made, by id: they count, too. */
+  const making = new Map<string, number>();
+  quotas.counted('disks', () => table.size + making.size);
+  quotas.counted('disk-gib', () => [...[...table.values()].map(({ sizeBytes = 0 }) => sizeBytes), ...making.values()].reduce((sum, bytes) => sum + bytes / gib, 0));
   const inTurn = createTurns();
   const byName = (name: string): Disk | undefined => [...table.values()].find((disk) => disk.name === name);
   const find = ({ id = '', name = '' }: DiskRef): Disk | undefined => (id ? table.get(id) : byName(name));
@@ -103,7 +105,12 @@ export function createDisks(env: Env, options: DisksOptions): Disks {
     quotas.take('disks');
     quotas.take('disk-gib', wanted.sizeBytes / gib);
     const id = `d-${env.random.uuid().replaceAll('-', '').slice(0, 12)}`;
-    await contents?.create(id, wanted.snapshotId || wanted.sourceDiskId);
+    making.set(id, wanted.sizeBytes);
+    try {
+      await contents?.create(id, wanted.snapshotId || wanted.sourceDiskId);
+    } finally {
+      making.delete(id);
+    }
     return put({ id, ...wanted, labels: request.labels ?? {}, attachedTo: '', device: '', createdMs: env.clock.now() });
   };
   return {

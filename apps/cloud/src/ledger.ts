@@ -67,6 +67,8 @@ export function createLedger(state: CloudState | undefined): Ledger {
   let written = 0;
   /** The file may lack something of memory, or end in half a line. */
   let stale = true;
+  /** A write failed: memory has what is not on disk, so nothing may be answered before the next has succeeded. */
+  let unkept = false;
   let writing: Promise<void> | undefined;
   const rows = (name: string): Map<string, unknown> => {
     const known = tables.get(name) ?? new Map<string, unknown>();
@@ -83,7 +85,8 @@ export function createLedger(state: CloudState | undefined): Ledger {
     await Promise.resolve();
     const batch = pending;
     pending = [];
-    if (!batch.length) return;
+    if (!batch.length && !unkept) return;
+    unkept = true;
     if (!stale && written + batch.length <= live() * 2 + spareLines) {
       stale = true;
       await into.append(batch.join(''));
@@ -95,9 +98,10 @@ export function createLedger(state: CloudState | undefined): Ledger {
       written = all.length;
     }
     stale = false;
+    unkept = false;
   };
   const flush = async (): Promise<void> => {
-    while (state && pending.length) {
+    while (state && (pending.length || unkept)) {
       writing ??= write(state).finally(() => (writing = undefined));
       try {
         await writing;
@@ -105,7 +109,6 @@ export function createLedger(state: CloudState | undefined): Ledger {
         throw new RpcError(Code.UNAVAILABLE, `the cloud cannot keep its state: ${(error as Error).message}`);
       }
     }
-    await writing;
   };
   return {
     table: <T>(name: string): Table<T> => {

@@ -22,7 +22,9 @@ export interface SnapshotsOptions {
 
 /** Copies of disks. They outlive the disk. */
 export function createSnapshots(env: Env, { table, quotas, disks, contents }: SnapshotsOptions): Snapshots {
-  quotas.counted('snapshots', () => table.size);
+  /** Those whose content is being copied count, too. */
+  let making = 0;
+  quotas.counted('snapshots', () => table.size + making);
   const find = ({ id = '', name = '' }: SnapshotRef): Snapshot | undefined => (id ? table.get(id) : [...table.values()].find((one) => one.name === name));
   const inTurn = createTurns();
   const make = async ({ name = '', diskId = '', labels = {} }: CreateSnapshotRequest): Promise<Snapshot> => {
@@ -33,7 +35,12 @@ export function createSnapshots(env: Env, { table, quotas, disks, contents }: Sn
     const { sizeBytes = 0, zone = '' } = disks().get({ id: diskId });
     quotas.take('snapshots');
     const id = `s-${env.random.uuid().replaceAll('-', '').slice(0, 12)}`;
-    await contents?.create(id, diskId);
+    making++;
+    try {
+      await contents?.create(id, diskId);
+    } finally {
+      making--;
+    }
     const snapshot: Snapshot = { id, name, diskId, sizeBytes, zone, labels, createdMs: env.clock.now(), ready: true };
     table.put(id, snapshot);
     return snapshot;

@@ -1,12 +1,12 @@
 import { DisksDefinition, InstancesDefinition, LoadBalancersDefinition, OperationsDefinition, RoutesDefinition, ScalingGroupsDefinition } from '@orrery/proto/cloud';
 import { createClient } from '@orrery/rpc';
-import { VirtualClock, createMetrics, resolveConfig, seededRandom, silentLogger } from '@orrery/runtime';
+import { type Random, VirtualClock, createMetrics, resolveConfig, seededRandom, silentLogger } from '@orrery/runtime';
 import type { Conn, Endpoint } from '@orrery/vnet';
 import { type BalancerNetwork, type DiskContents, createCloud } from '../component.ts';
 import { type CloudConfig, cloudSchema } from '../config.ts';
 import type { CloudState } from '../ledger.ts';
 
-export const testEnv = (clock = new VirtualClock()) => ({ clock, random: seededRandom(1), log: silentLogger, metrics: createMetrics() });
+export const testEnv = (clock = new VirtualClock(), random: Random = seededRandom(1)) => ({ clock, random, log: silentLogger, metrics: createMetrics() });
 
 /** A network of which a test sees what listens and what was dialled; `answer` decides about dials. */
 export function fakeNetwork({ deny = () => false, answer = () => Promise.reject(new Error('refused')) }: { deny?: (host: string, port: number) => boolean; answer?: (to: Endpoint) => Promise<Conn> } = {}) {
@@ -52,9 +52,9 @@ export function memoryState(text?: string): CloudState & { text: string | undefi
 }
 
 /** A started cloud in memory with a client of each of its services. */
-export async function startCloud(options: { network?: BalancerNetwork; state?: CloudState; contents?: DiskContents; config?: Partial<CloudConfig>; clock?: VirtualClock } = {}) {
-  const { network = fakeNetwork().network, state, contents, clock = new VirtualClock() } = options;
-  const cloud = createCloud(testEnv(clock), { network, ...(state ? { state } : {}), ...(contents ? { contents } : {}) }, { ...resolveConfig(cloudSchema, [{}]), ...options.config });
+export async function startCloud(options: { network?: BalancerNetwork; state?: CloudState; contents?: DiskContents; config?: Partial<CloudConfig>; clock?: VirtualClock; random?: Random } = {}) {
+  const { network = fakeNetwork().network, state, contents, clock = new VirtualClock(), random } = options;
+  const cloud = createCloud(testEnv(clock, random), { network, ...(state ? { state } : {}), ...(contents ? { contents } : {}) }, { ...resolveConfig(cloudSchema, [{}]), ...options.config });
   await cloud.start();
   const channel = cloud.channel();
   return {
