@@ -1,10 +1,11 @@
 import { CSIDrivers, CustomResourceDefinitions, StorageClasses } from '@orrery/api';
 import type { CSIDriver, CustomResourceDefinition, StorageClass } from '@orrery/api/types';
+import type { KubeObject } from '@orrery/apimachinery';
 import type { ApiClient } from '@orrery/client';
-import { StatusError, isAlreadyExists } from '@orrery/errors';
+import { StatusError } from '@orrery/errors';
 import type { Env } from '@orrery/runtime';
 import { driverName } from './names.ts';
-import { unlessGone } from './sidecars/objects.ts';
+import { unlessGone, unlessThere } from './sidecars/objects.ts';
 import { snapshotDefinitions } from './snapshots/definitions.ts';
 import { type VolumeSnapshotClass, VolumeSnapshotClasses, snapshotGroup, snapshotMarks } from './snapshots/kinds.ts';
 
@@ -34,15 +35,13 @@ const snapshotClass: VolumeSnapshotClass = {
 
 const isEstablished = ({ status }: CustomResourceDefinition): boolean => (status?.conditions ?? []).some(({ type, status: is }) => type === 'Established' && is === 'True');
 
-/** Tries until it succeeds or is there already. What the server will never take is thrown. */
-async function untilDone(env: Env, work: () => Promise<unknown>, signal: AbortSignal): Promise<void> {
+/** Tries until the server answers. What it will never take is thrown. */
+async function untilAnswered<T>(env: Env, work: () => Promise<T>, signal: AbortSignal): Promise<T> {
   for (;;) {
     signal.throwIfAborted();
     try {
-      await work();
-      return;
+      return await work();
     } catch (error) {
-      if (isAlreadyExists(error)) return;
       // 404: a kind that is not served yet.
       if (error instanceof StatusError && error.code < 500 && error.code !== 429 && error.code !== 404) throw error;
       await env.clock.sleep(retryMs, signal);
@@ -50,21 +49,24 @@ async function untilDone(env: Env, work: () => Promise<unknown>, signal: AbortSi
   }
 }
 
+/** Makes an object that may be there already. */
+const made = (env: Env, work: () => Promise<KubeObject>, signal: AbortSignal): Promise<unknown> => untilAnswered(env, () => unlessThere(work()), signal);
+
 /** What the driver needs in the cluster: the kinds of snapshots, its CSIDriver, and, in a cluster that has not had the driver, with `classes` a class of each. What is there stays as it is. */
 export async function ensureClusterObjects(env: Env, { api, classes, signal }: { api: ApiClient; classes: boolean; signal: AbortSignal }): Promise<void> {
-  for (const definition of snapshotDefinitions) await untilDone(env, () => api.create(CustomResourceDefinitions, definition), signal);
+  for (const definition of snapshotDefinitions) await made(env, () => api.create(CustomResourceDefinitions, definition), signal);
   for (const { metadata } of snapshotDefinitions) {
     for (;;) {
-      const found = await api.get(CustomResourceDefinitions, { name: metadata?.name ?? '' });
+      const found = await untilAnswered(env, () => api.get(CustomResourceDefinitions, { name: metadata?.name ?? '' }), signal);
       if (isEstablished(found)) break;
       await env.clock.sleep(retryMs, signal);
     }
   }
-  const isNew = (await unlessGone(api.get(CSIDrivers, { name: driverName }))) === undefined;
+  const isNew = (await untilAnswered(env, () => unlessGone(api.get(CSIDrivers, { name: driverName })), signal)) === undefined;
   if (!isNew) return;
   if (classes) {
-    await untilDone(env, () => api.create(StorageClasses, storageClass), signal);
-    await untilDone(env, () => api.create(VolumeSnapshotClasses, snapshotClass), signal);
+    await made(env, () => api.create(StorageClasses, storageClass), signal);
+    await made(env, () => api.create(VolumeSnapshotClasses, snapshotClass), signal);
   }
-  await untilDone(env, () => api.create(CSIDrivers, csiDriver), signal);
+  await made(env, () => api.create(CSIDrivers, csiDriver), signal);
 }

@@ -39,7 +39,8 @@ export function attacher(driver: Channel, { workers }: { workers: number }): Any
       if (!volume) throw new Error(`could not find PersistentVolume "${volumeName}"`);
       if (isDeleted(volume)) throw new Error(`PersistentVolume "${volumeName}" is marked for deletion`);
       await withFinalizers(api, PersistentVolumes, { of: volume, add: [attacherFinalizer] });
-      await withFinalizers(api, VolumeAttachments, { of: attachment, add: [attacherFinalizer] });
+      // Nobody would detach what is attached for one that has gone meanwhile.
+      if (!(await withFinalizers(api, VolumeAttachments, { of: attachment, add: [attacherFinalizer] }))) return;
       const { publishContext = {} } = await controller.controllerPublishVolume({ volumeId: volume.spec?.csi?.volumeHandle ?? '', nodeId: nodeId(attachment, context), volumeCapability: capabilityOf(volume), readonly: false, volumeContext: { ...volume.spec?.csi?.volumeAttributes } }, options);
       await edited(api, VolumeAttachments, { seen: attachment, subresource: 'status', edit: (now) => ({ ...now, status: { attached: true, attachmentMetadata: publishContext } }) });
     } catch (error) {

@@ -32,7 +32,8 @@ export async function unlessThere<T>(work: Promise<T>): Promise<T | undefined> {
 /** Writes an object with an edit that is made again on what is there when somebody else was faster; undefined when it is gone. */
 export async function edited<T extends KubeObject>(api: ApiClient, resource: ResourceRef<T>, { seen, edit, subresource }: { seen: T; edit: (now: T) => T | undefined; subresource?: string }): Promise<T | undefined> {
   const key = { name: nameOf(seen), ...(resource.namespaced ? { namespace: namespaceOf(seen) } : {}) };
-  for (let now: T | undefined = seen; now; now = await unlessGone(api.get(resource, key))) {
+  // Another of the name is not it.
+  for (let now: T | undefined = seen; now && now.metadata?.uid === seen.metadata?.uid; now = await unlessGone(api.get(resource, key))) {
     const next = edit(now);
     if (!next) return now;
     try {

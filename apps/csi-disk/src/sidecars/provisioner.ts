@@ -28,17 +28,23 @@ function inputFor(claim: PersistentVolumeClaim, storageClass: StorageClass, cont
 
 const isPermanent = (error: unknown): boolean => error instanceof Refusal || (error instanceof RpcError && (error.code === Code.INVALID_ARGUMENT || error.code === Code.OUT_OF_RANGE));
 const retryPermanentMs = 60_000;
+/** After these the driver may yet have made the volume, or make it. */
+const unsettled: readonly number[] = [Code.CANCELLED, Code.DEADLINE_EXCEEDED, Code.RESOURCE_EXHAUSTED, Code.ABORTED, Code.UNAVAILABLE];
+const isSettled = (error: unknown): boolean => error instanceof Refusal || (error instanceof RpcError && !unsettled.includes(error.code));
 
 /** The external provisioner: claims get disks, and disks go with their volumes. */
 export function provisioner(driver: Channel, { workers }: { workers: number }): AnyController {
   const controller = createClient(ControllerDefinition, driver);
   const options = { timeoutMs: callTimeoutMs };
+  /** Claims that a disk may have been made for though no volume tells of it, by key. They get their volume also when they are gone: with that the disk goes, too. */
+  const begun = new Map<string, PersistentVolumeClaim>();
 
   const provision = async (claim: PersistentVolumeClaim, context: Context): Promise<{ requeueAfterMs: number } | void> => {
     const { api, events, store } = context;
     const className = claimClass(claim) ?? '';
     const storageClass = store(StorageClasses).get(className);
-    if (storageClass?.provisioner !== driverName || store(PersistentVolumes).has(volumeName(claim))) return;
+    const key = keyOf(claim);
+    if (storageClass?.provisioner !== driverName || store(PersistentVolumes).has(volumeName(claim))) return void begun.delete(key);
     const chosen = claim.metadata?.annotations?.[selectedNode];
     if (!chosen && waitsForConsumer(storageClass)) return;
     const fail = (error: unknown): void => events.event(PersistentVolumeClaims, claim, { type: 'Warning', reason: 'ProvisioningFailed', message: `failed to provision volume with StorageClass "${className}": ${failureText(error)}` });
@@ -57,13 +63,17 @@ export function provisioner(driver: Channel, { workers }: { workers: number }): 
       await unselect();
       return;
     }
-    events.event(PersistentVolumeClaims, claim, { type: 'Normal', reason: 'Provisioning', message: `External provisioner is provisioning volume for claim "${keyOf(claim)}"` });
+    events.event(PersistentVolumeClaims, claim, { type: 'Normal', reason: 'Provisioning', message: `External provisioner is provisioning volume for claim "${key}"` });
     try {
       const input = inputFor(claim, storageClass, { ...context, selected });
-      const { volume } = await controller.createVolume(createRequest(input), options);
+      const request = createRequest(input);
+      begun.set(key, claim);
+      const { volume } = await controller.createVolume(request, options);
       await unlessThere(api.create(PersistentVolumes, volumeFor(input, volume ?? {})));
+      begun.delete(key);
     } catch (error) {
       fail(error);
+      if (isSettled(error)) begun.delete(key);
       if (error instanceof RpcError && error.code === Code.RESOURCE_EXHAUSTED) await unselect();
       if (isPermanent(error)) return { requeueAfterMs: retryPermanentMs };
       throw error;
@@ -113,6 +123,11 @@ export function provisioner(driver: Channel, { workers }: { workers: number }): 
       const context = untyped as Context;
       if (key.startsWith(volumePrefix)) return syncVolume(key.slice(volumePrefix.length), context);
       const claim = context.store(PersistentVolumeClaims).get(key);
+      const left = begun.get(key);
+      if (left && (left.metadata?.uid !== claim?.metadata?.uid || (claim && isDeleted(claim)))) {
+        const wait = await provision(left, context);
+        if (wait || !claim || isDeleted(claim)) return wait;
+      }
       if (claim && !claim.spec?.volumeName && !isDeleted(claim)) return provision(claim, context);
     },
   });

@@ -133,9 +133,12 @@ export function resizer(driver: Channel, { workers }: { workers: number }): AnyC
     account: '',
     eventSource: `external-resizer ${driverName}`,
     concurrency: workers,
-    watches: [watch(PersistentVolumeClaims, ({ object, gone }) => (!gone && object.spec?.volumeName ? [keyOf(object)] : []))],
+    watches: [
+      watch(PersistentVolumeClaims, ({ object, gone }) => (!gone && object.spec?.volumeName ? [keyOf(object)] : [])),
+      // A claim may be seen before its volume is.
+      watch(PersistentVolumes, ({ object: { spec }, gone }) => (!gone && spec?.csi?.driver === driverName && spec.claimRef ? [`${spec.claimRef.namespace ?? ''}/${spec.claimRef.name ?? ''}`] : [])),
+    ],
     setup(context) {
-      context.store(PersistentVolumes);
       context.store(VolumeAttributesClasses);
     },
     async reconcile(key, untyped) {

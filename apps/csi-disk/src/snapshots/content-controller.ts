@@ -37,7 +37,7 @@ export function contentController(driver: Channel, { workers }: { workers: numbe
   const sync = async (content: VolumeSnapshotContent, { api, env, events, store }: Context): Promise<{ requeueAfterMs: number } | void> => {
     if (content.status?.readyToUse || !content.spec.volumeSnapshotRef.uid) return;
     try {
-      await withFinalizers(api, VolumeSnapshotContents, { of: content, add: [boundContent] });
+      if (!(await withFinalizers(api, VolumeSnapshotContents, { of: content, add: [boundContent] }))) return;
       const status = statusOf(await taken(content, store(VolumeSnapshotClasses).get(content.spec.volumeSnapshotClassName ?? '')));
       await edited(api, VolumeSnapshotContents, { seen: content, subresource: 'status', edit: (now) => ({ ...now, status }) });
       return status.readyToUse ? undefined : { requeueAfterMs: retryMs };

@@ -64,7 +64,8 @@ function isSource(snapshot: VolumeSnapshot, { store }: Context): boolean {
 async function remove(snapshot: VolumeSnapshot, context: Context): Promise<{ requeueAfterMs: number } | void> {
   const { api } = context;
   if (isSource(snapshot, context)) return { requeueAfterMs: 1_000 };
-  const content = contentOf(snapshot, context);
+  // One that has just been made may not have been seen yet, and must not stay behind.
+  const content = contentOf(snapshot, context) ?? (await unlessGone(api.get(VolumeSnapshotContents, { name: snapshot.spec.source.volumeSnapshotContentName ?? contentName(snapshot) })));
   const isMine = content?.spec.volumeSnapshotRef.uid === snapshot.metadata?.uid;
   if (content && isMine && content.spec.deletionPolicy === 'Delete') {
     await edited(api, VolumeSnapshotContents, { seen: content, edit: (now) => (now.metadata?.annotations?.[beingDeleted] ? undefined : { ...now, metadata: { ...now.metadata, annotations: { ...now.metadata?.annotations, [beingDeleted]: 'yes' } } }) });
@@ -79,7 +80,7 @@ async function remove(snapshot: VolumeSnapshot, context: Context): Promise<{ req
 async function sync(snapshot: VolumeSnapshot, context: Context): Promise<void> {
   const { api, env, events } = context;
   try {
-    await withFinalizers(api, VolumeSnapshots, { of: snapshot, add: [boundSnapshot, snapshotAsSource] });
+    if (!(await withFinalizers(api, VolumeSnapshots, { of: snapshot, add: [boundSnapshot, snapshotAsSource] }))) return;
     const content = contentOf(snapshot, context);
     if (!content && isReady(snapshot)) throw new Error('VolumeSnapshotContent is missing');
     if (!content && snapshot.spec.source.volumeSnapshotContentName) throw new Error('VolumeSnapshotContent is missing');
