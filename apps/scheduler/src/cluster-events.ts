@@ -56,16 +56,33 @@ function watchPods({ pods, cache, queue, waitingPods, isOurs, toInfo }: ClusterW
     else dropNomination(pod);
     queue.onEvent({ resource: 'AssignedPod', action: wasAssigned ? 'Update' : 'Add', old, object: pod });
   };
+  const added = (pod: Pod): void => {
+    if (isAssigned(pod)) seenAssigned(pod, undefined);
+    else if (waits(pod)) {
+      noteNomination(pod, undefined);
+      queue.add(toInfo(pod));
+      queue.onEvent({ resource: 'Pod', action: 'Add', object: pod });
+    }
+  };
+  const deleted = (pod: Pod): void => {
+    waitingPods.get(uid(pod))?.reject('', 'removed');
+    if (!isAssigned(pod)) queue.onEvent({ resource: 'Pod', action: 'Delete', object: pod });
+    queue.remove(podKey(pod));
+    dropNomination(pod);
+    if (!cache.isPlaced(uid(pod))) return;
+    cache.removePod(uid(pod));
+    queue.onEvent({ resource: 'AssignedPod', action: 'Delete', object: pod });
+  };
   pods.addHandlers({
-    add(pod) {
-      if (isAssigned(pod)) seenAssigned(pod, undefined);
-      else if (waits(pod)) {
-        noteNomination(pod, undefined);
-        queue.add(toInfo(pod));
-        queue.onEvent({ resource: 'Pod', action: 'Add', object: pod });
-      }
-    },
+    add: added,
+    delete: deleted,
     update(pod, old) {
+      // A list after a gap in the watch tells of another pod of the same name so.
+      if (uid(pod) !== uid(old)) {
+        deleted(old);
+        added(pod);
+        return;
+      }
       if (isAssigned(pod)) {
         seenAssigned(pod, old);
         return;
@@ -81,15 +98,6 @@ function watchPods({ pods, cache, queue, waitingPods, isOurs, toInfo }: ClusterW
         queue.update(toInfo(old), toInfo(pod));
         queue.onEvent({ resource: 'Pod', action: 'Update', old, object: pod });
       }
-    },
-    delete(pod) {
-      waitingPods.get(uid(pod))?.reject('', 'removed');
-      if (!isAssigned(pod)) queue.onEvent({ resource: 'Pod', action: 'Delete', object: pod });
-      queue.remove(podKey(pod));
-      dropNomination(pod);
-      if (!cache.isPlaced(uid(pod))) return;
-      cache.removePod(uid(pod));
-      queue.onEvent({ resource: 'AssignedPod', action: 'Delete', object: pod });
     },
   });
 }

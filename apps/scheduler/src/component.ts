@@ -23,6 +23,8 @@ export type { SchedulerConfiguration } from './configuration/types.ts';
 export { type Explanation, type NodeExplanation, explainPod } from './explain/explain.ts';
 
 const defaultScheduler = 'default-scheduler';
+/** How long the end waits for events to be written: a server that is away does not keep it. */
+const lastWordsMs = 5_000;
 
 export interface SchedulerDeps {
   readonly api: ApiClient;
@@ -128,7 +130,10 @@ export function createScheduler(env: Env, deps: SchedulerDeps, config: Scheduler
       serving = false;
       await election.stop();
       await loop.stop();
-      await Promise.all([...recorders.values()].map((recorder) => recorder.flush()));
+      const told = new AbortController();
+      const late = env.clock.sleep(lastWordsMs, told.signal).catch(() => undefined);
+      await Promise.race([late, Promise.all([...recorders.values()].map((recorder) => recorder.flush()))]);
+      told.abort();
       queue.close();
       informers.stop();
       for (const extender of extenders) extender.close();

@@ -28,10 +28,10 @@ interface BindingPointOptions {
 const granted: Permission = {};
 
 /** The first plugin that does not skip binds. */
-async function runBind({ at, timer, named }: BindingPointOptions, state: CycleState, pod: PodInfo, nodeName: string): Promise<Status | undefined> {
+async function runBind({ at, timer, named }: BindingPointOptions, state: CycleState, pod: PodInfo, { nodeName, signal }: { nodeName: string; signal: AbortSignal }): Promise<Status | undefined> {
   for (const plugin of at.bind) {
     const began = timer.begin();
-    const status = await plugin.bind?.(state, pod, nodeName);
+    const status = await plugin.bind?.(state, pod, nodeName, signal);
     timer.end(plugin.name, 'Bind', began, status);
     if (status?.code === 'Skip') continue;
     return status && named(status, plugin);
@@ -63,7 +63,7 @@ export function bindingPoints(options: BindingPointOptions): BindingPoints {
           timer.end(plugin.name, 'PreBind', began, status);
           if (status) return named(status, plugin);
         }
-        const status = await (extender ? extender(pod, nodeName) : runBind(options, state, pod, nodeName));
+        const status = await (extender ? extender(pod, nodeName) : runBind(options, state, pod, { nodeName, signal }));
         if (status) return status;
         for (const plugin of at.postBind) plugin.postBind?.(state, pod, nodeName);
         return undefined;

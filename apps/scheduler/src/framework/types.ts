@@ -95,7 +95,7 @@ export interface Plugin {
   /** May wait for what the pod needs on its node; `signal` aborts when the scheduler stops. */
   preBind?(state: CycleState, pod: PodInfo, nodeName: string, signal: AbortSignal): Promise<Status | undefined> | Status | undefined;
   /** The first that does not skip binds. */
-  bind?(state: CycleState, pod: PodInfo, nodeName: string): Promise<Status | undefined>;
+  bind?(state: CycleState, pod: PodInfo, nodeName: string, signal: AbortSignal): Promise<Status | undefined>;
   postBind?(state: CycleState, pod: PodInfo, nodeName: string): void;
 }
 

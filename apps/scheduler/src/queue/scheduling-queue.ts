@@ -60,6 +60,8 @@ interface InFlight {
   /** The pod as it has become meanwhile. */
   updated?: PodInfo;
   removed?: boolean;
+  /** Another pod of the same name, which came after this one was removed: it is next once the try ends. */
+  next?: PodInfo | undefined;
 }
 
 export function createSchedulingQueue(options: QueueOptions): SchedulingQueue {
@@ -150,29 +152,37 @@ export function createSchedulingQueue(options: QueueOptions): SchedulingQueue {
       requeue(pod, 'UnschedulableTimeout');
     }
   });
+  const enter = (info: PodInfo): void => {
+    const flight = inFlight.get(info.key);
+    if (flight?.removed) flight.next = info;
+    if (flight || active.get(info.key) || backoff.get(info.key) || errors.get(info.key) || unschedulable.has(info.key)) return;
+    const now = clock.monotonic();
+    gated.delete(info.key);
+    activate({ info, firstMs: now, enteredMs: now, attempts: 0, refusedBy: nobody }, 'PodAdd');
+  };
+  const land = (key: string): void => {
+    const next = inFlight.get(key)?.next;
+    inFlight.delete(key);
+    if (next) enter(next);
+  };
   const finish = (pod: QueuedPod): InFlight & { events: readonly ClusterEvent[] } => {
     const key = keyOf(pod);
     const flight = inFlight.get(key) ?? {};
-    inFlight.delete(key);
+    land(key);
     pod.enteredMs = clock.monotonic();
     if (flight.updated) pod.info = flight.updated;
     return { ...flight, events: meanwhile.end(key) };
   };
 
   return {
-    add(info) {
-      if (inFlight.has(info.key) || active.get(info.key) || backoff.get(info.key) || errors.get(info.key) || unschedulable.has(info.key)) return;
-      const now = clock.monotonic();
-      gated.delete(info.key);
-      activate({ info, firstMs: now, enteredMs: now, attempts: 0, refusedBy: nobody }, 'PodAdd');
-    },
+    add: enter,
     update(_old, info) {
       const { key } = info;
       const waiting = active.get(key) ?? backoff.get(key) ?? errors.get(key) ?? unschedulable.get(key) ?? gated.get(key);
       if (!waiting) {
         const flight = inFlight.get(key);
-        if (flight) flight.updated = info;
-        else this.add(info);
+        if (!flight || flight.removed) enter(info);
+        else flight.updated = info;
         return;
       }
       waiting.info = info;
@@ -187,7 +197,9 @@ export function createSchedulingQueue(options: QueueOptions): SchedulingQueue {
       unschedulable.delete(key);
       gated.delete(key);
       const flight = inFlight.get(key);
-      if (flight) flight.removed = true;
+      if (!flight) return;
+      flight.removed = true;
+      flight.next = undefined;
     },
     pop() {
       const pod = active.pop() ?? popBackoff();
@@ -213,8 +225,8 @@ export function createSchedulingQueue(options: QueueOptions): SchedulingQueue {
       requeue(pod, attemptFailed, errors);
     },
     done(key) {
-      inFlight.delete(key);
       meanwhile.drop(key);
+      land(key);
     },
     onEvent(event) {
       if (!matters(event)) return;

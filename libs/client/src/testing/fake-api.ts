@@ -210,7 +210,8 @@ function post(state: FakeState, resource: ResourceRef, target: { key: ObjectKey;
   const { key, subresource, body } = target;
   if (subresource === 'binding') {
     const old = state.existing(resource, key);
-    const { target: node } = body as { target?: { name?: string } };
+    const { target: node, metadata: { uid } = {} } = body as { target?: { name?: string }; metadata?: { uid?: string } };
+    if (uid && uid !== old.metadata?.uid) throw conflict({ ...resource, resource: 'pods/binding', name: key.name }, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata?.uid ?? ''}`);
     if (old.spec?.['nodeName']) throw conflict({ ...resource, resource: 'pods/binding', name: key.name }, `pod ${key.name} is already assigned to node "${String(old.spec['nodeName'])}"`);
     state.commit(resource, 'MODIFIED', { ...old, spec: { ...old.spec, nodeName: node?.name } });
     return { kind: 'Status', apiVersion: 'v1', status: 'Success', code: 201 };
