@@ -1,4 +1,5 @@
 import { type ApiClient, createInformerFactory } from '@orrery/client';
+import { toStatusError } from '@orrery/errors';
 import type { Component, Env } from '@orrery/runtime';
 import type { NetStack } from '@orrery/vnet';
 import { clusterFeed } from './cluster-view.ts';
@@ -22,6 +23,14 @@ export interface CoreDnsDeps {
   readonly host?: HostDns;
   /** Distinguishes replicas in the kube-dns service. */
   readonly replica: string;
+}
+
+const publishAgainMs = 1_000;
+
+/** Another try may well succeed: the server is away or busy, or another was quicker. */
+function passes(error: unknown): boolean {
+  const { code } = toStatusError(error);
+  return code >= 500 || code === 409 || code === 429;
 }
 
 /** The cluster's DNS server: answers as its Corefile says, from Services, EndpointSlices and Namespaces, from files and other servers. */
@@ -48,6 +57,18 @@ export function createCoreDns(env: Env, deps: CoreDnsDeps, config: CoreDnsConfig
   };
   const reloader = createReloader({ env, source, world, fallback: initial, fatal, changed: () => listeners.update() });
   const listeners = createListeners({ env, nets: () => (net ? [net] : []), current: reloader.current, ...(host ? { host } : {}) });
+  const closing = new AbortController();
+  const publish = async (address: string): Promise<void> => {
+    for (;;) {
+      try {
+        return await publishKubeDns(api, { serviceIp: config.serviceIp, address, replica });
+      } catch (error) {
+        if (!passes(error)) throw error;
+        env.log.warn('cannot join the kube-dns service, trying again', { error });
+        await env.clock.sleep(publishAgainMs, closing.signal);
+      }
+    }
+  };
   return {
     name: 'coredns',
     ended: end,
@@ -55,10 +76,11 @@ export function createCoreDns(env: Env, deps: CoreDnsDeps, config: CoreDnsConfig
       informers.start();
       await source.start(signal);
       await reloader.start();
-      if (config.serviceIp && own) await publishKubeDns(api, { serviceIp: config.serviceIp, address: own, replica });
+      if (config.serviceIp && own) await publish(own);
       serving = true;
     },
     async stop() {
+      closing.abort(new Error('coredns stops'));
       if (serving && config.serviceIp) await withdrawKubeDns(api, replica).catch((error: unknown) => env.log.warn('cannot leave the kube-dns service', { error }));
       serving = false;
       await reloader.stop();

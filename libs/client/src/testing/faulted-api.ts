@@ -54,24 +54,26 @@ class Passed<T extends KubeObject> {
   }
 }
 
-/** An API client whose requests and watches meet the faults that are in force. Stale reads show the last list from before the fault. */
+/** An API client whose requests and watches meet the faults that are in force. Stale reads show lists that were asked for before as they were when the fault began. */
 export function createFaultedApi({ truth, clock, random, user }: FaultedApiOptions): FaultedApi {
   const faults = new ApiFaults({ clock, random });
-  const lists = new Map<string, ObjectList<KubeObject>>();
+  /** How to take each list that was asked for once more, and those that stale reads show. */
+  const asked = new Map<string, () => Promise<ObjectList<KubeObject>>>();
+  const frozen = new Map<string, Promise<ObjectList<KubeObject>>>();
   const request = (verb: string, { group, resource }: ResourceRef, { namespace = '', name = '', subresource = '' }: About): FaultedRequest => ({ user, verb, group, resource, subresource, namespace, name });
   const call = <R>(verb: string, resource: ResourceRef, about: About, run: () => Promise<R>): Promise<R> => faults.around({ request: request(verb, resource, about), run });
   const about = ({ metadata = {} }: KubeObject, options: WriteOptions = {}): About => ({ ...metadata, ...(options.subresource ? { subresource: options.subresource } : {}) }) as About;
   const list = <T extends KubeObject>(resource: ResourceRef<T>, options: ListOptions = {}): Promise<ObjectList<T>> =>
     call('list', resource, options, async () => {
       const key = JSON.stringify([resource.group, resource.resource, options.namespace, options.labelSelector, options.fieldSelector]);
-      const kept = lists.get(key);
-      if (kept && faults.staleRevision(request('list', resource, options)) !== undefined) return kept as ObjectList<T>;
-      const now = await truth.list(resource, options);
-      lists.set(key, now);
-      return now;
+      const kept = frozen.get(key);
+      if (kept && faults.staleRevision(request('list', resource, options)) !== undefined) return (await kept) as ObjectList<T>;
+      const now = (): Promise<ObjectList<T>> => truth.list(resource, options);
+      asked.set(key, now);
+      return now();
     });
   const watch = <T extends KubeObject>(resource: ResourceRef<T>, options: WatchOptions, sink: WatchSink<T>): WatchHandle => {
-    const asked = request('watch', resource, options);
+    const watched = request('watch', resource, options);
     const passed = new Passed(sink, clock);
     let handle: WatchHandle | undefined;
     let forget = (): void => undefined;
@@ -85,16 +87,16 @@ export function createFaultedApi({ truth, clock, random, user }: FaultedApiOptio
     };
     const open = async (): Promise<void> => {
       if (passed.ended) return;
-      forget = faults.watching({ request: asked, drop: () => close(serviceUnavailable('the connection to the server was lost')) });
+      forget = faults.watching({ request: watched, drop: () => close(serviceUnavailable('the connection to the server was lost')) });
       handle = truth.watch(resource, options, {
         events(batch) {
           const last = batch.at(-1);
-          passed.tell(last && random.next() < made.doubled ? [...batch, last] : batch, faults.watchDelayMs(asked));
+          passed.tell(last && random.next() < made.doubled ? [...batch, last] : batch, faults.watchDelayMs(watched));
         },
         closed: close,
       });
     };
-    faults.around({ request: asked, run: open }).catch(close);
+    faults.around({ request: watched, run: open }).catch(close);
     return {
       stop() {
         passed.ended = true;
@@ -121,6 +123,7 @@ export function createFaultedApi({ truth, clock, random, user }: FaultedApiOptio
     doubled: 0,
     strike(fault) {
       const id = `fault-${struck++}`;
+      if (fault.verb === 'stale-reads') for (const [key, again] of asked) frozen.set(key, again());
       faults.add(id, { selector: {}, ...fault });
       return () => void faults.remove(id);
     },
