@@ -192,7 +192,7 @@ class KubeletComponent implements Kubelet {
       await this.agent.start(stop);
       await this.devices?.start();
       this.feeds.push(sources.node(this.nodeName, { add: (node) => this.agent.observe(node), update: (node) => this.agent.observe(node) }));
-      this.pods.adopt(await this.context.runtime.pods());
+      this.pods.adopt(await this.agent.persist(() => this.context.runtime.pods(), stop));
       this.runtimeEvents.start();
       await sources.services.whenSynced(stop);
       await this.statics.start();

@@ -11,6 +11,8 @@ import { PullGate } from './pull-gate.ts';
 
 /** How long ErrImagePull is shown before ImagePullBackOff takes its place. */
 const shownMs = 2_000;
+/** When an image is looked for again that could not be, or was not there. */
+const retryMs = 10_000;
 
 /** Why a container cannot start, as `waiting.reason` and message. */
 export class StartFault extends Error {
@@ -106,7 +108,7 @@ export class ImageManager {
       const message = `Container image "${name}" is not present with pull policy of Never`;
       this.warn(request, 'ErrImageNeverPull', message);
       this.warn(request, 'Failed', 'Error: ErrImageNeverPull');
-      throw new StartFault('ErrImageNeverPull', message);
+      throw new StartFault('ErrImageNeverPull', message, retryMs);
     }
     return this.pull(request, reference);
   }
@@ -117,7 +119,7 @@ export class ImageManager {
     } catch (error) {
       const message = `Failed to inspect image "${image}": ${(error as Error).message}`;
       this.warn(request, 'InspectFailed', message);
-      throw new StartFault('ImageInspectError', message);
+      throw new StartFault('ImageInspectError', message, retryMs);
     }
   }
 

@@ -207,7 +207,7 @@ export class NodeAgent {
     );
   }
 
-  private async persist<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  async persist<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
     for (let waitMs = 100; ; waitMs = Math.min(5_000, waitMs * 2)) {
       try {
         return await work();

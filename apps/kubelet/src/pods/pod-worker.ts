@@ -374,7 +374,10 @@ export class PodWorker {
       return undefined;
     }
     if (this.runtime.containers.some(({ lost }) => !lost)) this.context.events.event(Pods, this.pod, { type: 'Normal', reason: 'SandboxChanged', message: 'Pod sandbox changed, it will be killed and re-created.' });
-    const id = await runSandbox(this.context, this.pod, { config, signal });
+    const id = await runSandbox(this.context, this.pod, { config, signal }).catch((error: unknown) => {
+      this.view.doubt();
+      throw error;
+    });
     this.view.sandboxIds.add(id);
     this.view.stale = true;
     signal.throwIfAborted();

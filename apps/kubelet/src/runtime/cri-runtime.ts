@@ -80,6 +80,12 @@ export class CriRuntime {
     return pods;
   }
 
+  /** The ids of all sandboxes the runtime has of a pod. */
+  async sandboxIds(uid: string): Promise<string[]> {
+    const { items = [] } = await this.clients.runtime.listPodSandbox({ filter: { labelSelector: { [podUidLabel]: uid } } });
+    return items.flatMap(({ id }) => id ?? []);
+  }
+
   /** The state of the given sandboxes and all their containers; those that are gone are left out. */
   async podRuntime(sandboxIds: Iterable<string>): Promise<PodRuntime> {
     const sandboxes: RuntimeSandbox[] = [];

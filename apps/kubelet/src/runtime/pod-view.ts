@@ -1,6 +1,7 @@
 import type { Pod } from '@orrery/api/types';
 import type { KubeletContext } from '../kubelet-context.ts';
 import { hasEnded, withTerminationMessages } from '../pods/termination-message.ts';
+import { uidOf } from '../pods/pod-spec.ts';
 import { type PodRuntime, type RuntimeEvent, noRuntime, rememberedContainers, showsEvent, withLostContainers } from './pod-runtime.ts';
 
 /** What the kubelet has seen of one pod in the runtime. */
@@ -9,6 +10,8 @@ export class PodView {
   /** Something may have changed since. */
   stale = true;
   readonly sandboxIds: Set<string>;
+  /** The runtime may have made a sandbox and not said so. */
+  private doubtful = false;
   private readonly context: KubeletContext;
   /** Events that came during the look under way. */
   private arrivals: RuntimeEvent[] | undefined;
@@ -28,12 +31,19 @@ export class PodView {
     return false;
   }
 
+  /** A sandbox was asked for, without an answer that names it: the next look asks for all there are. */
+  doubt(): void {
+    this.doubtful = this.stale = true;
+  }
+
   /** Looks at the runtime. True when something happened meanwhile that was not seen. */
   async look(pod: Pod): Promise<boolean> {
     this.stale = false;
     const arrivals: RuntimeEvent[] = (this.arrivals = []);
     try {
       const { sandboxIds, context } = this;
+      if (this.doubtful) for (const id of await context.runtime.sandboxIds(uidOf(pod))) sandboxIds.add(id);
+      this.doubtful = false;
       const fresh = sandboxIds.size ? await context.runtime.podRuntime(sandboxIds) : noRuntime;
       for (const id of sandboxIds) if (!fresh.sandboxes.some((sandbox) => sandbox.id === id)) sandboxIds.delete(id);
       const whole = withLostContainers(this.runtime.containers, fresh, context.env.clock.now());
