@@ -1,7 +1,7 @@
 import { ConfigMaps, EndpointSlices, IngressClasses, Ingresses, Secrets, Services } from '@orrery/api';
 import type { ConfigMap, EndpointSlice, Ingress, IngressClass } from '@orrery/api/types';
-import { type ApiClient, createEventRecorder, createInformerFactory } from '@orrery/client';
-import { isAlreadyExists } from '@orrery/errors';
+import { type ApiClient, createEventRecorder, createInformerFactory, keyOf } from '@orrery/client';
+import { isAlreadyExists, toStatusError } from '@orrery/errors';
 import type { Component, Env } from '@orrery/runtime';
 import { type GlobalSettings, readGlobal } from './annotations/global.ts';
 import type { IngressConfig } from './config.ts';
@@ -45,6 +45,14 @@ function withUnsupported({ problems, hosts }: RoutingTable): ReadonlyMap<string,
     if (names.length) all.set(ingress, [...(problems.get(ingress) ?? []), `not supported by the data plane nginx: ${names.join(', ')}`]);
   }
   return all;
+}
+
+const writeAgainMs = 2_000;
+
+/** Another try may well succeed: the server is away or busy, or somebody else was quicker. */
+function passes(error: unknown): boolean {
+  const { code } = toStatusError(error);
+  return code >= 500 || code === 409 || code === 429;
 }
 
 /** The ingress controller: routes requests from this machine to the endpoints of Services, by Ingress rules. */
@@ -119,7 +127,27 @@ export function createIngress(env: Env, deps: IngressDeps, config: IngressConfig
   const served = (ingress: Ingress): boolean => serving && isOurs(ingress, [...classes.list()], config.controllerClass);
   const publish = (ingress: Ingress): void => {
     if (!served(ingress)) return;
-    publishAddress(api, ingress, address).catch((error: unknown) => env.log.warn('cannot write the status of an ingress', { error }));
+    publishAddress(api, ingress, address).catch((error: unknown) => {
+      env.log.warn('cannot write the status of an ingress', { error });
+      if (passes(error)) env.clock.after(writeAgainMs, () => publishNow(keyOf(ingress)));
+    });
+  };
+  const publishNow = (key: string): void => {
+    const ingress = ingresses.get(key);
+    if (ingress) publish(ingress);
+  };
+  const closing = new AbortController();
+  const ensureClass = async (): Promise<void> => {
+    for (;;) {
+      try {
+        return void (await api.create(IngressClasses, ingressClass(config)));
+      } catch (error) {
+        if (isAlreadyExists(error)) return;
+        if (!passes(error)) throw error;
+        env.log.warn('cannot make the ingress class, trying again', { error });
+        await env.clock.sleep(writeAgainMs, closing.signal);
+      }
+    }
   };
   const look = (ingress: Ingress): void => {
     publish(ingress);
@@ -160,9 +188,7 @@ export function createIngress(env: Env, deps: IngressDeps, config: IngressConfig
     async start(signal) {
       informers.start();
       await informers.whenSynced(signal);
-      await api.create(IngressClasses, ingressClass(config)).catch((error: unknown) => {
-        if (!isAlreadyExists(error)) throw error;
-      });
+      await ensureClass();
       const keepAlive = (): { connections: number; seconds: number } => ({ connections: global.keepAliveConnections, seconds: global.keepAliveSeconds });
       const resolve = (host: string): string | undefined => {
         const [, name = '', namespace = ''] = /^([^.]+)\.([^.]+)\.svc(?:\..+)?$/.exec(host) ?? [];
@@ -182,6 +208,7 @@ export function createIngress(env: Env, deps: IngressDeps, config: IngressConfig
     },
     async stop() {
       serving = false;
+      closing.abort(new Error('ingress stops'));
       await streams?.set([]);
       await (plane ?? proxy).stop();
       await recorder.flush();
