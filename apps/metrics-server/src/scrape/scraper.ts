@@ -20,9 +20,21 @@ export interface ScraperOptions {
 }
 
 const timeoutMs = 10_000;
+/** Nodes that one kubelet API stands for are asked for so many at a time; kubelets all at once, as upstream does. */
 const concurrency = 32;
 /** Between the two samples that the first to ask waits for. */
 const firstWindowMs = 1_000;
+
+const keyOf = ({ host, port }: { readonly host: string; readonly port: number }): string => `${host} ${port}`;
+
+/** '' of a node that has no address yet, which asking it will say. */
+function kubeletOf(node: Node): string {
+  try {
+    return keyOf(kubeletEndpoint(node));
+  } catch {
+    return '';
+  }
+}
 
 /**
  * Asks the kubelets what their containers use: every period while somebody wants to know, not at all otherwise. Who asks first
@@ -37,7 +49,9 @@ export class Scraper {
   private readonly stopping = new AbortController();
   private timer: Timer | undefined;
   private waking: Promise<void> | undefined;
+  private round: Promise<void> | undefined;
   private askedMs = 0;
+  private takenMs = 0;
 
   constructor(env: Env, deps: ScraperDeps, options: ScraperOptions) {
     this.env = env;
@@ -62,6 +76,7 @@ export class Scraper {
   /** Resolves when there is something to tell; keeps it fresh for a while. */
   async wanted(): Promise<void> {
     this.askedMs = this.env.clock.monotonic();
+    if (this.isOutdated()) this.rest();
     if (!this.timer) await this.wake();
   }
 
@@ -86,31 +101,64 @@ export class Scraper {
   private tick(): void {
     const { idleAfterMs } = this.options;
     if (idleAfterMs > 0 && this.env.clock.monotonic() - this.askedMs > idleAfterMs) {
-      this.timer?.cancel();
-      this.timer = undefined;
-      // Old points would make a window of hours.
-      this.usage.clear();
+      this.rest();
       return;
     }
-    this.scrape().catch((error: unknown) => this.env.log.warn('nodes were not scraped', { error }));
+    const outdated = this.isOutdated();
+    if (outdated) this.rest();
+    (outdated ? this.wake() : this.scrape()).catch((error: unknown) => this.env.log.warn('nodes were not scraped', { error }));
   }
 
-  private async scrape(): Promise<void> {
+  /** More than one round failed, since the API server did not say which nodes there are: what is known is of long ago. */
+  private isOutdated(): boolean {
+    return this.timer !== undefined && this.env.clock.monotonic() - this.takenMs > 2 * this.options.resolutionMs + timeoutMs;
+  }
+
+  private rest(): void {
+    this.timer?.cancel();
+    this.timer = undefined;
+    // Old points would make a window of hours.
+    this.usage.clear();
+  }
+
+  /** One round at a time: of two, the one that ends later need not be the one that began later. */
+  private scrape(): Promise<void> {
+    this.round ??= this.scrapeAll().finally(() => (this.round = undefined));
+    return this.round;
+  }
+
+  private async scrapeAll(): Promise<void> {
     const { items } = await this.deps.api.list(Nodes);
     const points = new Map<string, NodePoint>();
-    const waiting = [...items];
+    const byKubelet = new Map<string, Node[]>();
+    for (const node of items) {
+      const kubelet = kubeletOf(node);
+      const nodes = byKubelet.get(kubelet);
+      if (nodes) nodes.push(node);
+      else byKubelet.set(kubelet, [node]);
+    }
+    await Promise.all([...byKubelet.values()].map((nodes) => this.askAll(nodes, points)));
+    this.usage.take(points);
+    this.takenMs = this.env.clock.monotonic();
+  }
+
+  /** The nodes of one kubelet API. Once it let one wait in vain the others are not asked: every one would wait as long. */
+  private async askAll(nodes: readonly Node[], points: Map<string, NodePoint>): Promise<void> {
+    const waiting = [...nodes];
     const work = async (): Promise<void> => {
       for (let node = waiting.pop(); node && !this.stopping.signal.aborted; node = waiting.pop()) {
         const point = await this.ask(node);
-        if (point) points.set(node.metadata?.name ?? '', point);
+        if (point === 'late') {
+          if (waiting.length > 0) this.env.log.warn('nodes were not scraped: their kubelet does not answer', { nodes: waiting.length });
+          waiting.length = 0;
+        } else if (point) points.set(node.metadata?.name ?? '', point);
       }
     };
-    await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, work));
-    this.usage.take(points);
+    await Promise.all(Array.from({ length: Math.min(concurrency, nodes.length) }, work));
   }
 
   /** One node; what fails is logged and counted, and the node is left out. */
-  private async ask(node: Node): Promise<NodePoint | undefined> {
+  private async ask(node: Node): Promise<NodePoint | 'late' | undefined> {
     const { clock, log, metrics } = this.env;
     const name = node.metadata?.name ?? '';
     const startedMs = clock.monotonic();
@@ -128,7 +176,7 @@ export class Scraper {
       return point;
     } catch (error) {
       log.warn('a node was not scraped', { node: name, error: (error as Error).message });
-      return undefined;
+      return abort.signal.aborted ? 'late' : undefined;
     } finally {
       late.cancel();
       metrics.counter('metrics_server_kubelet_request_total', 'Number of requests sent to Kubelet API').inc({ success });
@@ -138,7 +186,7 @@ export class Scraper {
 
   private client(node: Node): HttpClient {
     const endpoint = kubeletEndpoint(node);
-    const key = `${endpoint.host} ${endpoint.port}`;
+    const key = keyOf(endpoint);
     let client = this.clients.get(key);
     if (!client) this.clients.set(key, (client = this.deps.connect(endpoint)));
     return client;
