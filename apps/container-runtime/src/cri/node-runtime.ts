@@ -47,6 +47,8 @@ export class NodeRuntime {
   /** Names that are taken, as containerd reserves them. */
   private readonly sandboxNames = new Map<string, string>();
   private readonly containerNames = new Map<string, string>();
+  /** Containers on their way out, which do not start any more. */
+  private readonly removing = new WeakSet<Container>();
 
   constructor(env: Env, options: NodeRuntimeOptions) {
     this.env = env;
@@ -148,11 +150,11 @@ export class NodeRuntime {
   async stopSandbox(id: string): Promise<void> {
     const sandbox = findById(this.sandboxes, id);
     if (!sandbox) return;
+    // From now on: nothing starts in it between the end of its containers and its own.
+    sandbox.ready = false;
     for (const container of sandbox.containers.values()) await container.stop(0);
     if (sandbox.disconnect()) this.ipam.release(sandbox.ips);
-    if (!sandbox.ready) return;
-    sandbox.ready = false;
-    this.emit(sandbox, ContainerEventType.CONTAINER_STOPPED_EVENT);
+    if (sandbox.end()) this.emit(sandbox, ContainerEventType.CONTAINER_STOPPED_EVENT);
   }
 
   async removeSandbox(id: string): Promise<void> {
@@ -160,7 +162,8 @@ export class NodeRuntime {
     if (!sandbox) return;
     await this.stopSandbox(id);
     for (const container of [...sandbox.containers.values()]) await this.removeContainer(container.id);
-    this.sandboxes.delete(sandbox.id);
+    // Somebody else may have removed it meanwhile, and its name be another's.
+    if (!this.sandboxes.delete(sandbox.id)) return;
     this.sandboxNames.delete(sandboxName(sandbox.config.metadata ?? {}));
     this.emit(sandbox, ContainerEventType.CONTAINER_DELETED_EVENT);
   }
@@ -194,6 +197,7 @@ export class NodeRuntime {
   startContainer(id: string): void {
     const container = this.container(id);
     if (!container.sandbox.ready) throw new RpcError(Code.UNKNOWN, `sandbox container "${container.sandbox.id}" is not running`);
+    if (this.removing.has(container)) throw new RpcError(Code.UNKNOWN, `failed to set starting state for container ${JSON.stringify(container.id)}: container is in removing state, can't start`);
     container.start();
     this.emit(container, ContainerEventType.CONTAINER_STARTED_EVENT);
   }
@@ -205,8 +209,9 @@ export class NodeRuntime {
   async removeContainer(id: string): Promise<void> {
     const container = findById(this.containers, id);
     if (!container) return;
+    this.removing.add(container);
     await container.stop(0);
-    this.containers.delete(container.id);
+    if (!this.containers.delete(container.id)) return;
     container.sandbox.containers.delete(container.id);
     const { metadata } = container.config;
     this.containerNames.delete(`${container.sandbox.id}_${metadata?.name ?? ''}_${metadata?.attempt ?? 0}`);

@@ -20,6 +20,7 @@ export class Sandbox {
   readonly pids: PidSpace | undefined;
   private attachment: Attachment | undefined;
   ready = true;
+  private over = false;
 
   constructor(options: { id: string; config: PodSandboxConfig; runtimeHandler: string; createdAtMs: number; nodeName: string; hostStack: NetStack; attachment: Attachment | undefined; nodePids: PidSpace }) {
     this.id = options.id;
@@ -48,6 +49,13 @@ export class Sandbox {
     this.attachment = undefined;
     attachment?.detach();
     return attachment !== undefined;
+  }
+
+  /** What was to end has ended. True the first time. */
+  end(): boolean {
+    const isFirst = !this.over;
+    this.over = true;
+    return isFirst;
   }
 
   state(): PodSandboxState {
