@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type CommandResult, runCommand } from './command.ts';
 import { type Kubectl, kubectlFor } from './kubectl.ts';
+import { guard } from './real/guard.ts';
 
 export interface ClusterOptions {
   readonly layout: 'single' | 'processes';
@@ -11,7 +12,7 @@ export interface ClusterOptions {
   readonly args?: readonly string[];
 }
 
-/** A cluster in processes of its own, on a data directory of its own, removed with everything by `destroy`. */
+/** A cluster in processes of its own, on a data directory of its own, removed with everything by `destroy`, or with the process that started it. */
 export interface TestCluster {
   readonly dataDir: string;
   readonly kubeconfig: string;
@@ -47,6 +48,7 @@ export async function startTestCluster(options: ClusterOptions): Promise<TestClu
   const kubeconfig = join(home, 'kubeconfig');
   const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env as Record<string, string>;
   const orrery = (...args: readonly string[]): Promise<CommandResult> => runCommand(process.execPath, [orreryProgram(), ...args], { env, timeoutMs: 180_000 });
+  const watcher = guard('"$1" "$2" down --data-dir "$3" --purge; rm -rf "$4"', process.execPath, orreryProgram(), dataDir, home);
   const cluster: TestCluster = {
     dataDir,
     kubeconfig,
@@ -74,6 +76,7 @@ export async function startTestCluster(options: ClusterOptions): Promise<TestClu
     async destroy() {
       await orrery('down', '--data-dir', dataDir, '--purge');
       rmSync(home, { recursive: true, force: true });
+      watcher.release();
     },
   };
   await cluster.up();
