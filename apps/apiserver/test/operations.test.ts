@@ -155,11 +155,14 @@ describe('metrics', () => {
 describe('pages for people', () => {
   it('tell status and settings, but no secrets', async () => {
     const { url } = await start({ tokenAuth: 's3cret,admin,1' });
-    expect((await text(`${url}/statusz`)).body).toMatch(/^kube-apiserver statusz\nWarning: [^\n]+\n\nStarted: \w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d UTC \d{4}\nUp: 0 hr 00 min 0\d sec\n/);
+    expect((await text(`${url}/statusz`)).body).toMatch(/^\nkube-apiserver statusz\nWarning: [^\n]+\n\nStarted: \w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d UTC \d{4}\nUp: 0 hr 00 min 0\d sec\n/);
     const { body } = await text(`${url}/flagz`);
     expect(body).toContain('\nmax-requests-inflight=400\n');
     expect(body).toContain('\ntoken-auth=CLASSIFIED\n');
     expect(body).not.toContain('s3cret');
+    const structured = await fetch(`${url}/statusz`, { headers: { accept: 'application/json;v=v1beta1;g=config.k8s.io;as=Statusz' } });
+    expect(await structured.json()).toMatchObject({ kind: 'Statusz', apiVersion: 'config.k8s.io/v1beta1', metadata: { name: 'kube-apiserver' }, paths: ['/flagz', '/healthz', '/livez', '/metrics', '/readyz', '/statusz', '/version'] });
+    expect((await fetch(`${url}/flagz`, { headers: { accept: 'application/json' } })).status).toBe(406);
   });
 
   it('set the verbosity of the log', async () => {

@@ -38,3 +38,4 @@ export * from './http-balancer.ts';
 export * from './serve-over.ts';
 export * from './stop-signal.ts';
 export * from './text-file.ts';
+export * from './z-pages.ts';

@@ -121,7 +121,7 @@ const schedulerRules = [
 export const clusterRoles: readonly RoleRow[] = [
   { name: 'cluster-admin', rules: [rule('*', '*', '*'), { verbs: ['*'], nonResourceURLs: ['*'] }] },
   { name: 'system:discovery', rules: [urls('/api /api/* /apis /apis/* /healthz /livez /openapi /openapi/* /readyz /version /version/')] },
-  { name: 'system:monitoring', rules: [urls('/healthz /healthz/* /livez /livez/* /metrics /metrics/slis /readyz /readyz/*')] },
+  { name: 'system:monitoring', rules: [urls('/healthz /healthz/* /livez /livez/* /metrics /metrics/slis /readyz /readyz/*'), urls('/flagz'), urls('/statusz')] },
   {
     name: 'system:basic-user',
     rules: [rule('create', 'authorization.k8s.io', 'selfsubjectaccessreviews selfsubjectrulesreviews'), rule('create', 'authentication.k8s.io', 'selfsubjectreviews')],

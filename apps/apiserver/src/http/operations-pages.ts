@@ -1,9 +1,10 @@
 import { faultsPath, serveFaults } from '../chaos/fault-pages.ts';
+import { type PageReply, flagsOf, flagzPage, statuszPage } from '@orrery/node-io/z-pages';
 import { type ExposeFormat, exposeContentTypes } from '@orrery/runtime';
 import type { ApiServerCore } from '../server.ts';
 import type { Exchange } from './exchange.ts';
 import type { ParsedRequest } from './request-path.ts';
-import { flagz, statusz } from './z-pages.ts';
+import { healthPaths } from './health.ts';
 
 const sliPrefix = 'kubernetes_healthcheck';
 
@@ -34,10 +35,17 @@ async function setVerbosity({ registry }: ApiServerCore, exchange: Exchange): Pr
 /** Pages for people who look into the server; false for other paths. */
 async function serveInspection(core: ApiServerCore, exchange: Exchange, path: string): Promise<boolean> {
   if (path === '/debug/flags/v') await setVerbosity(core, exchange);
-  else if (path === '/statusz') exchange.sendText(200, statusz(core, operationsPaths));
-  else if (path === '/flagz') exchange.sendText(200, flagz(core));
+  else if (path === '/statusz') await sendPage(exchange, statuszPage(exchange.header('accept'), { component, startedMs: core.startedMs, nowMs: core.registry.env.clock.now(), paths: [...healthPaths(core), ...operationsPaths, '/version'] }));
+  else if (path === '/flagz') await sendPage(exchange, flagzPage(exchange.header('accept'), { component, flags: flagsOf(core.registry.config) }));
   else return false;
   return true;
+}
+
+const component = 'kube-apiserver';
+
+function sendPage(exchange: Exchange, { status, headers, body }: PageReply): Promise<void> {
+  exchange.setHeaders(headers);
+  return exchange.sendBytes(status, String(headers['content-type']), Buffer.from(body));
 }
 
 const maxFlagBytes = 1024;
