@@ -71,7 +71,7 @@ if [ -n "$balancer" ] && { [ -z "$only" ] || [[ " $only " == *" balancer "* ]]; 
 fi
 
 for service in store store1 store2 store3 apiserver apiserver1 apiserver2 scheduler scheduler-standby controller-manager controller-manager-standby \
-  cloud-controller-manager cloud-controller-manager-standby cloud coredns1 coredns2 ingress metrics-server chaos; do
+  cloud-controller-manager cloud-controller-manager-standby cloud csi-disk coredns1 coredns2 ingress metrics-server chaos; do
   replace "$service"
 done
 if [ -n "$replaced" ]; then
@@ -89,6 +89,7 @@ for node in node1 node2 node3 node4 node5; do
     replace "$node-runtime"
   fi
   replace "$node-kubelet"
+  replace "$node-csi-disk"
   replace "$node-kube-proxy"
   [ -z "$runtimes" ] || kubectl uncordon "$node"
 done

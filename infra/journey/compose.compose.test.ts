@@ -6,6 +6,7 @@ import { clientOf } from '../chaos/api.ts';
 import { type SteadyWriter, startWriter } from '../chaos/steady-writer.ts';
 import { createTimings } from '../chaos/timings.ts';
 import { type Workload, createWorkload } from '../chaos/workload.ts';
+import { diskFollowsItsPod, diskIsCopied, diskOutlivesTheCluster } from './cloud-disk-story.ts';
 import { type ComposeCluster, realTestImage, startComposeCluster } from './compose-cluster.ts';
 import { noContainerd } from './containerd-machine.ts';
 import * as shop from './shop.ts';
@@ -112,6 +113,15 @@ describe('the network of pods in the compose layout', () => {
     const { kubectl } = cluster.world('kubectl');
     await eventually(async () => expect((await kubectl.run(['exec', 'client', ...ns, '--', 'wget', '-qO-', '-T', '5', 'http://server/hostname'])).stdout).toBe('server'), { what: 'pods reach each other', withinMs: 90_000, everyMs: 500 });
   });
+});
+
+it('gives claims disks of the cloud, which outlive the containers of their node', async () => {
+  const { kubectl } = cluster.world('kubectl');
+  await diskFollowsItsPod(kubectl);
+  const node = await kubectl.ok(['get', 'pod', 'second', '-n', 'disks', '-o', 'jsonpath={.spec.nodeName}']);
+  for (const service of [`${node}-csi-disk`, `${node}-runtime`, 'cloud', 'csi-disk']) await cluster.kill(service);
+  await diskOutlivesTheCluster(kubectl);
+  await diskIsCopied(kubectl);
 });
 
 describe('experiments in the compose layout', () => {

@@ -7,10 +7,10 @@ import { composeChaos } from './compose-world.ts';
 import { linkRules } from './links.ts';
 import { componentOf } from './names.ts';
 
-const services = ['pki', 'nats', 'store1', 'store2', 'store3', 'apiserver1', 'apiserver2', 'entrance', 'balancer', 'scheduler', 'scheduler-standby', 'cloud', ...['node1', 'node2'].flatMap((node) => [node, `${node}-runtime`, `${node}-kubelet`, `${node}-kube-proxy`])];
+const services = ['pki', 'nats', 'store1', 'store2', 'store3', 'apiserver1', 'apiserver2', 'entrance', 'balancer', 'scheduler', 'scheduler-standby', 'cloud', ...['node1', 'node2'].flatMap((node) => [node, `${node}-runtime`, `${node}-kubelet`, `${node}-csi-disk`, `${node}-kube-proxy`]), 'real1', 'real1-kube-proxy'];
 
 it('names services as the components they are', () => {
-  expect(services.map(componentOf)).toEqual([undefined, 'nats', 'store-1', 'store-2', 'store-3', 'apiserver-1', 'apiserver-2', undefined, 'balancer', 'scheduler', 'scheduler-2', 'cloud', undefined, 'container-runtime-node1', 'kubelet-node1', 'kube-proxy-node1', undefined, 'container-runtime-node2', 'kubelet-node2', 'kube-proxy-node2']);
+  expect(services.map(componentOf)).toEqual([undefined, 'nats', 'store-1', 'store-2', 'store-3', 'apiserver-1', 'apiserver-2', undefined, 'balancer', 'scheduler', 'scheduler-2', 'cloud', undefined, 'container-runtime-node1', 'kubelet-node1', 'csi-disk-node1', 'kube-proxy-node1', undefined, 'container-runtime-node2', 'kubelet-node2', 'csi-disk-node2', 'kube-proxy-node2', 'kubelet-real1', 'kube-proxy-real1']);
 });
 
 it('writes rules of nftables', () => {
@@ -49,7 +49,7 @@ it.each<[object, string[], string[]]>([
   [{ verb: 'kill', selector: { components: ['store-2'] } }, ['kill store2'], []],
   [{ verb: 'restart', selector: { components: ['scheduler-2'] } }, ['restart scheduler-standby'], []],
   [{ verb: 'nats-outage' }, ['pause nats'], ['unpause nats']],
-  [{ verb: 'node-outage', selector: { nodes: ['node2'] } }, ['pause node2-runtime', 'pause node2-kubelet', 'pause node2-kube-proxy'], ['unpause node2-runtime', 'unpause node2-kubelet', 'unpause node2-kube-proxy']],
+  [{ verb: 'node-outage', selector: { nodes: ['node2'] } }, ['pause node2-runtime', 'pause node2-kubelet', 'pause node2-csi-disk', 'pause node2-kube-proxy'], ['unpause node2-runtime', 'unpause node2-kubelet', 'unpause node2-csi-disk', 'unpause node2-kube-proxy']],
   [{ verb: 'disk-full', selector: { components: ['store-1'] } }, ['store1: {"revision":"1","faults":[{"id":"f-1","disk":{"kind":"disk-full"}}]}'], ['store1: {"revision":"2","faults":[]}']],
   [{ verb: 'clock-skew', byMs: 5, selector: { components: ['kubelet-node1'] } }, ['node1-kubelet: {"revision":"1","faults":[{"id":"f-1","clockMs":5}]}'], ['node1-kubelet: {"revision":"2","faults":[]}']],
   [{ verb: 'api-error', code: 500 }, ['apiserver1: {"revision":"1","faults":[{"id":"f-1","request":{"selector":{},"verb":"api-error","code":500}}]}', 'apiserver2: {"revision":"2","faults":[{"id":"f-1","request":{"selector":{},"verb":"api-error","code":500}}]}'], ['apiserver1: {"revision":"3","faults":[]}', 'apiserver2: {"revision":"4","faults":[]}']],

@@ -1,10 +1,11 @@
 /**
  * The component that a service of infra/compose.yaml is, named as in the other layouts: `store1` is store-1, `node2-kubelet` kubelet-node2, `scheduler-standby`
- * scheduler-2. Undefined of what holds a network for others, and of the certificates' maker.
+ * scheduler-2, `real1` (containerd and kubelet in one container) kubelet-real1. Undefined of what holds a network for others, and of the certificates' maker.
  */
 export function componentOf(service: string): string | undefined {
   if (service === 'pki' || service === 'entrance' || /^node\d+$/.test(service)) return undefined;
-  const [, node, part] = /^(node\d+)-(.+)$/.exec(service) ?? [];
+  if (/^real\d+$/.test(service)) return `kubelet-${service}`;
+  const [, node, part] = /^((?:node|real)\d+)-(.+)$/.exec(service) ?? [];
   if (node && part) return `${part === 'runtime' ? 'container-runtime' : part}-${node}`;
   const [, base, number] = /^(store|apiserver|coredns)(\d+)$/.exec(service) ?? [];
   if (base && number) return `${base}-${number}`;
@@ -13,7 +14,7 @@ export function componentOf(service: string): string | undefined {
 
 /** What runs on a node. */
 export function componentsOfNode(node: string): string[] {
-  return [`container-runtime-${node}`, `kubelet-${node}`, `kube-proxy-${node}`];
+  return [`container-runtime-${node}`, `kubelet-${node}`, `csi-disk-${node}`, `kube-proxy-${node}`];
 }
 
 /** Programs that are told what is wrong with them: all but NATS and what passes connections on. */
