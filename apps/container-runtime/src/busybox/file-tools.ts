@@ -2,6 +2,7 @@ import { FsError } from '../fs/fs-error.ts';
 import type { Proc } from '../process/proc.ts';
 import { type Applet, UsageError, eachPath, parseOptions } from './applet.ts';
 import { humanSize, ls, modeString, userName } from './ls.ts';
+import { mount, mountpoint, umount } from './mount-tools.ts';
 
 function basename(path: string): string {
   const trimmed = path.replace(/\/+$/, '');
@@ -252,17 +253,6 @@ const mktemp: Applet = async (proc, args) => {
   return 0;
 };
 
-const mount: Applet = async (proc, args) => {
-  const { values, operands } = parseOptions(args, 't:o:rwanfv');
-  if (operands.length) {
-    await proc.err('mount: permission denied (are you root?)\n');
-    return 1;
-  }
-  const type = values.get('t');
-  await proc.out(proc.fs.mounts.filter(({ tree }) => type === undefined || tree.type === type).map(({ at, tree, readOnly }) => `${tree.source} on ${at} type ${tree.type} (${readOnly ? 'ro' : 'rw'},relatime)\n`).join(''));
-  return 0;
-};
-
 const diskBytes = 100 * 1024 ** 3;
 const diskUsedBytes = 12 * 1024 ** 3;
 /** What an empty directory counts. */
@@ -281,8 +271,7 @@ const df: Applet = async (proc, args) => {
   const { flags, operands } = parseOptions(args, 'hkmPiTa');
   const shown = proc.fs.mounts.filter(({ at, tree }) => tree.type !== 'proc' && tree.type !== 'sysfs' && !at.startsWith('/etc/'));
   const wanted = operands.map((operand) => proc.fs.realpath(proc.path(operand)));
-  const mountOf = (path: string) => [...shown].sort((a, b) => b.at.length - a.at.length).find(({ at }) => at === '/' || path === at || path.startsWith(`${at}/`));
-  const rows = wanted.length ? wanted.map(mountOf) : shown;
+  const rows = wanted.length ? wanted.map((path) => proc.fs.mountOf(path)) : shown;
   const size = (bytes: number): string => (flags.has('h') ? humanSize(bytes) : String(Math.floor(bytes / (flags.has('m') ? 1024 ** 2 : 1024))));
   const head = flags.has('h') ? 'Filesystem                Size      Used Available Use% Mounted on\n' : 'Filesystem           1K-blocks      Used Available Use% Mounted on\n';
   const row = (m: (typeof shown)[number]): string => {
@@ -291,7 +280,7 @@ const df: Applet = async (proc, args) => {
     const used = m.tree.type === 'tmpfs' || m.tree.sizeBytes !== undefined ? usedBytes(proc, m.at) - emptyBytes : diskUsedBytes;
     return `${m.tree.source.padEnd(20)} ${size(total).padStart(9)} ${size(used).padStart(9)} ${size(Math.max(0, total - used)).padStart(9)} ${String(Math.ceil((100 * used) / total)).padStart(3)}% ${m.at}\n`;
   };
-  await proc.out(head + rows.map((m) => (m ? row(m) : '')).join(''));
+  await proc.out(head + rows.map(row).join(''));
   return 0;
 };
 
@@ -312,7 +301,7 @@ const du: Applet = (proc, args) => {
 };
 
 export const fileTools: Readonly<Record<string, Applet>> = {
-  ls, cp, mv, rm, mkdir, chmod, chown, touch, ln, readlink, stat, mktemp, mount, df, du,
+  ls, cp, mv, rm, mkdir, chmod, chown, touch, ln, readlink, stat, mktemp, mount, umount, mountpoint, df, du,
   chgrp: chown,
   realpath: readlink,
   rmdir: (proc, args) => {

@@ -4,7 +4,8 @@ import type { NetStack } from '@orrery/vnet';
 import { Code, RpcError } from '@orrery/rpc';
 import { NodeTree, directoryBytes } from '../fs/node-tree.ts';
 import { cgroupTree, procTree, sysTree } from '../fs/proc-tree.ts';
-import { type Cred, type Mount, Vfs } from '../fs/vfs.ts';
+import { MountNamespace } from '../fs/mount-namespace.ts';
+import { type Cred, Vfs } from '../fs/vfs.ts';
 import { quietProgram } from '../images/unknown.ts';
 import { type OpenFile, nullFile } from '../process/open-file.ts';
 import { createPipe } from '../process/pipe.ts';
@@ -16,6 +17,7 @@ import { parseSignal, signals } from '../process/signals.ts';
 import { Tty } from '../process/tty.ts';
 import { cgroupFiles } from './cgroup.ts';
 import { capabilitiesOf } from './capabilities.ts';
+import { criSignal, sandboxFiles } from './container-input.ts';
 import { credentials } from './credentials.ts';
 import { placeDevices } from './devices.ts';
 import { nanoseconds } from './ids.ts';
@@ -23,6 +25,7 @@ import { LoadMeter } from './load.ts';
 import type { StoredImage } from './image-store.ts';
 import { ContainerOutput, type LogSink } from './logs.ts';
 import { type ImageMounts, type MountSource, containerMounts, makeMountPoints } from './mounts.ts';
+import type { Machine } from './machine.ts';
 import type { Sandbox } from './sandbox.ts';
 import { type Script, scriptedOutput, scriptedProgram } from './script.ts';
 
@@ -30,6 +33,7 @@ export interface ContainerDeps {
   readonly env: Env;
   readonly logs: LogSink | undefined;
   readonly mounts: MountSource;
+  readonly machine: Machine;
   readonly imageMounts: ImageMounts;
   readonly nodeMemoryBytes: number;
   readonly nodeCpus: number;
@@ -74,6 +78,8 @@ export class Container implements Host, Surroundings {
   /** What its programs have done to the CPU and hold of the memory; absent: nothing. */
   meter: LoadMeter | undefined;
   private vfs: Vfs | undefined;
+  /** Its mounts, where they hear of the node's. */
+  private namespace: MountNamespace | undefined;
   private layer: NodeTree | undefined;
   private stopping: Promise<void> | undefined;
   private exitWaiters: (() => void)[] = [];
@@ -161,6 +167,14 @@ export class Container implements Host, Surroundings {
     return this;
   }
 
+  get machine(): Machine {
+    return this.deps.machine;
+  }
+
+  get hasNodePids(): boolean {
+    return this.pids !== undefined && this.sandbox.config.linux?.securityContext?.namespaceOptions?.pid === NamespaceMode.NODE;
+  }
+
   get hostname(): string {
     return this.sandbox.hostname;
   }
@@ -241,7 +255,6 @@ export class Container implements Host, Surroundings {
     return this.deps.servers;
   }
 
-
   get initIgnoresSignals(): boolean {
     return this.deps.initIgnoresSignals;
   }
@@ -261,25 +274,35 @@ export class Container implements Host, Surroundings {
   }
 
   private mountAll(): Vfs {
-    const { env, mounts: source, imageMounts: images } = this.deps;
+    const { env, mounts: source, machine, imageMounts: images } = this.deps;
     const { clock } = env;
     const root = new NodeTree({ root: this.stored.image.root(), now: () => clock.now() });
     this.layer = root;
-    const mounts: Mount[] = containerMounts({
+    const mounts = containerMounts({
       root,
       rootReadOnly: this.config.linux?.securityContext?.readonlyRootfs ?? false,
-      proc: procTree({ host: this, self: () => this.table?.newestPid() ?? 1, processes: () => this.table?.list() ?? [], mounts: () => mounts }),
+      proc: procTree({ host: this, self: () => this.table?.newestPid() ?? 1, processes: () => this.table?.list() ?? [], mounts: () => namespace.mounts }),
       sys: sysTree(this),
       cgroup: cgroupTree(this),
       files: { hostname: this.sandbox.hostname, ...sandboxFiles(this.sandbox) },
       config: this.config,
-      source,
+      bind: (path) => machine.bind(path),
       images,
       clock,
     });
     makeMountPoints(mounts);
     placeDevices(root, this.config, { source, clock });
-    return new Vfs(mounts);
+    const namespace = new MountNamespace(mounts, machine.peers);
+    if (mounts.some(({ node }) => node && node.propagation !== 'private')) {
+      machine.peers.join(namespace);
+      this.namespace = namespace;
+    }
+    return new Vfs(namespace);
+  }
+
+  /** Sees its volumes as they are now, with what is mounted in them. */
+  bindVolumes(): void {
+    if (this.running && this.config.mounts?.length) this.files();
   }
 
   private openStreams(): Map<number, OpenFile> {
@@ -372,6 +395,7 @@ export class Container implements Host, Surroundings {
     this.finishedAtMs = this.deps.env.clock.now();
     this.state = ContainerState.CONTAINER_EXITED;
     this.table = undefined;
+    if (this.namespace) this.deps.machine.peers.leave(this.namespace);
     this.closeStdin();
     for (const wake of this.exitWaiters.splice(0)) wake();
   }
@@ -473,22 +497,4 @@ export function execFailure(command: string, error: ExecError): string {
 
 export function stateName(state: ContainerState): string {
   return Object.entries(ContainerState).find(([, value]) => value === state)?.[0] ?? 'CONTAINER_UNKNOWN';
-}
-
-/** CRI numbers signals by their order of names, not by the kernel's numbers. */
-function criSignal(value: number): number | undefined {
-  const names = ['', 'ABRT', 'ALRM', 'BUS', 'CHLD', 'CHLD', 'CONT', 'FPE', 'HUP', 'ILL', 'INT', 'IO', 'ABRT', 'KILL', 'PIPE', 'IO', 'PROF', 'PWR', 'QUIT', 'SEGV', 'STKFLT', 'STOP', 'SYS', 'TERM', 'TRAP', 'TSTP', 'TTIN', 'TTOU', 'URG', 'USR1', 'USR2', 'VTALRM', 'WINCH', 'XCPU', 'XFSZ'];
-  const name = names[value];
-  return name ? parseSignal(name) : undefined;
-}
-
-function sandboxFiles(sandbox: Sandbox): { hosts: string; resolvConf: string } {
-  const { dnsConfig } = sandbox.config;
-  const own = sandbox.ips.map((ip) => `${ip}\t${sandbox.hostname}\n`).join('');
-  const lines = [
-    ...(dnsConfig?.searches?.length ? [`search ${dnsConfig.searches.join(' ')}`] : []),
-    ...(dnsConfig?.servers ?? []).map((server) => `nameserver ${server}`),
-    ...(dnsConfig?.options?.length ? [`options ${dnsConfig.options.join(' ')}`] : []),
-  ];
-  return { hosts: `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n${own}`, resolvConf: lines.length ? `${lines.join('\n')}\n` : '' };
 }

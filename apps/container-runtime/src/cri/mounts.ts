@@ -1,11 +1,13 @@
-import type { ContainerConfig, Mount as CriMount } from '@orrery/proto/cri';
+import { type ContainerConfig, type Mount as CriMount, MountPropagation } from '@orrery/proto/cri';
 import type { MemoryVolumeHost } from '@orrery/cri';
 import type { Clock } from '@orrery/runtime';
 import { Code, RpcError } from '@orrery/rpc';
 import { NodeTree, type TreeNode } from '../fs/node-tree.ts';
 import type { Tree } from '../fs/tree.ts';
+import type { Propagation } from '../fs/mount-namespace.ts';
 import { type Mount, resolvePath } from '../fs/vfs.ts';
 import type { ImageStore } from './image-store.ts';
+import type { Binding } from './machine.ts';
 
 /** Opens paths of the node, made by the kubelet or named by hostPath volumes, for mounting into containers. */
 export interface MountSource {
@@ -77,6 +79,20 @@ export interface RuntimeFiles {
   readonly resolvConf: string;
 }
 
+const propagations: Readonly<Partial<Record<MountPropagation, Propagation>>> = {
+  [MountPropagation.PROPAGATION_HOST_TO_CONTAINER]: 'slave',
+  [MountPropagation.PROPAGATION_BIDIRECTIONAL]: 'shared',
+};
+
+/** A volume: the node's directory, with what is mounted in it by now, as containerd binds it. */
+function volumeMounts({ hostPath = '', readonly: readOnly = false, propagation = MountPropagation.PROPAGATION_PRIVATE }: CriMount, at: string, bind: (hostPath: string) => Binding): Mount[] {
+  const path = resolvePath('/', hostPath);
+  const { tree, within } = bind(path);
+  const how = propagations[propagation] ?? 'private';
+  const inner = within.map((mount): Mount => ({ at: resolvePath(at, mount.at.slice(path.length).replace(/^\//, '')), tree: mount.tree, readOnly: mount.readOnly, node: { path: mount.at, propagation: how } }));
+  return [{ at, tree, readOnly, node: { path, propagation: how } }, ...inner];
+}
+
 /** All mounts of a container, outer before inner. */
 export function containerMounts(options: {
   root: Tree;
@@ -86,11 +102,11 @@ export function containerMounts(options: {
   cgroup: Tree;
   files: RuntimeFiles;
   config: ContainerConfig;
-  source: MountSource;
+  bind: (hostPath: string) => Binding;
   images: ImageMounts;
   clock: Clock;
 }): Mount[] {
-  const { clock, files, config, source, images } = options;
+  const { clock, files, config, bind, images } = options;
   const tmpfs = (): Tree => new NodeTree({ root: { kind: 'directory', entries: new Map(), mode: 0o1777, mtimeMs: clock.now() }, now: () => clock.now(), source: 'shm', type: 'tmpfs', sizeBytes: shmBytes });
   const mounts: Mount[] = [
     { at: '/', tree: options.root, readOnly: options.rootReadOnly },
@@ -102,11 +118,11 @@ export function containerMounts(options: {
     { at: '/etc/hosts', tree: fileTree(files.hosts, '/etc/hosts', clock), readOnly: false },
     { at: '/etc/resolv.conf', tree: fileTree(files.resolvConf, '/etc/resolv.conf', clock), readOnly: false },
   ];
-  const given = (config.mounts ?? []).map((mount: CriMount): Mount => ({
-    at: mountPoint(options.root, mount.containerPath ?? ''),
-    tree: mount.image?.image ? new NodeTree({ root: images(mount.image.image, mount.imageSubPath ?? ''), now: () => clock.now() }) : source.open(mount.hostPath ?? ''),
-    readOnly: mount.image?.image ? true : (mount.readonly ?? false),
-  }));
+  const given = (config.mounts ?? []).flatMap((mount: CriMount): Mount[] => {
+    const at = mountPoint(options.root, mount.containerPath ?? '');
+    if (mount.image?.image) return [{ at, tree: new NodeTree({ root: images(mount.image.image, mount.imageSubPath ?? ''), now: () => clock.now() }), readOnly: true }];
+    return volumeMounts(mount, at, bind);
+  });
   const replaced = new Set(given.map(({ at }) => at));
   return [...mounts.filter(({ at }) => !replaced.has(at)), ...given].sort((a, b) => a.at.length - b.at.length);
 }

@@ -12,6 +12,7 @@ import { findById, nanoseconds, newId, notFound } from './ids.ts';
 import type { ImageStore } from './image-store.ts';
 import { Ipam } from './ipam.ts';
 import type { LogSink } from './logs.ts';
+import { Machine } from './machine.ts';
 import { type ImageMounts, type MountSource, imageMounts } from './mounts.ts';
 import { NodePids } from '../process/pid-space.ts';
 import type { DialTls, ServerKit } from '../process/proc.ts';
@@ -55,8 +56,21 @@ export class NodeRuntime {
     this.options = options;
     this.imageMounts = imageMounts(options.images);
     this.nodePids = new NodePids({ startedAtMs: env.clock.now(), tables: () => [...this.containers.values()].flatMap(({ table }) => table ?? []) });
+    const machine = new Machine(env, {
+      name: options.switch.node,
+      memoryBytes: options.memoryBytes,
+      cpus: options.cpus,
+      source: options.mounts,
+      pids: this.nodePids,
+      usedBytes: () => [...this.containers.values()].reduce((sum, { memoryUsed }) => sum + memoryUsed, 0),
+      // Those that have not looked at their files yet are to see them as they were without it.
+      beforeMount: () => {
+        for (const container of this.containers.values()) container.bindVolumes();
+      },
+    });
     this.containerDeps = {
       env,
+      machine,
       logs: options.logs,
       mounts: options.mounts,
       imageMounts: this.imageMounts,

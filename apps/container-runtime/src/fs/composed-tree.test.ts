@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest';
 import { graftedTree, subTree } from './composed-tree.ts';
 import { NodeTree } from './node-tree.ts';
+import type { Tree } from './tree.ts';
 import { Vfs } from './vfs.ts';
 
 const empty = (source: string): NodeTree => new NodeTree({ root: { kind: 'directory', entries: new Map(), mode: 0o755, mtimeMs: 0 }, now: () => 0, source, type: 'ext4' });
-const at = (tree: ConstructorParameters<typeof Vfs>[0][number]['tree']): Vfs => new Vfs([{ at: '/', tree, readOnly: false }]);
+const at = (tree: Tree): Vfs => new Vfs([{ at: '/', tree, readOnly: false }]);
 
 test('a tree within another is seen at its place, and files are moved between them', () => {
   const [disk, memory] = [empty('disk'), empty('memory')];

@@ -1,5 +1,5 @@
 export type FsErrorCode =
-  | 'ENOENT' | 'EEXIST' | 'ENOTDIR' | 'EISDIR' | 'ENOTEMPTY' | 'EROFS' | 'EACCES' | 'ELOOP' | 'EINVAL' | 'EBUSY' | 'EPERM' | 'EBADF' | 'ENXIO' | 'ENOSPC' | 'EXDEV';
+  | 'ENOENT' | 'EEXIST' | 'ENOTDIR' | 'EISDIR' | 'ENOTEMPTY' | 'EROFS' | 'EACCES' | 'ELOOP' | 'EINVAL' | 'EBUSY' | 'EPERM' | 'EBADF' | 'ENXIO' | 'ENOSPC' | 'EXDEV' | 'ENODEV' | 'ENOTBLK';
 
 /** The texts of strerror(3) as busybox prints them. */
 const texts: Record<FsErrorCode, string> = {
@@ -17,6 +17,8 @@ const texts: Record<FsErrorCode, string> = {
   EBADF: 'Bad file descriptor',
   ENXIO: 'No such device or address',
   ENOSPC: 'No space left on device',
+  ENODEV: 'No such device',
+  ENOTBLK: 'Block device required',
   EXDEV: 'Invalid cross-device link',
 };
 

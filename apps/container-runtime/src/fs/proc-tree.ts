@@ -1,11 +1,15 @@
 import type { Host, IdRange, ProcessInfo } from '../process/proc.ts';
 import { type Generated, GeneratedTree } from './generated-tree.ts';
 import { sysctlTree } from './sysctl.ts';
+import type { Tree } from './tree.ts';
 import type { Mount } from './vfs.ts';
+
+/** What /proc tells of the machine, or of what a container may see of it. */
+export type ProcHost = Pick<Host, 'hostname' | 'clock' | 'bootTimeMs' | 'memory' | 'cpus' | 'sysctls' | 'capabilities' | 'noNewPrivs' | 'seccomp' | 'oomScoreAdj' | 'userIds'>;
 
 /** What /proc shows of a container. */
 export interface ProcSource {
-  readonly host: Host;
+  readonly host: ProcHost;
   /** Who looks, as well as that is known. */
   self(): number;
   processes(): readonly ProcessInfo[];
@@ -58,7 +62,7 @@ function processEntries(source: ProcSource, info: ProcessInfo): ReadonlyMap<stri
 }
 
 /** A container's /proc, computed when read. */
-export function procTree(source: ProcSource): GeneratedTree {
+export function procTree(source: ProcSource): Tree {
   const { host } = source;
   const uptime = (): number => (host.clock.now() - host.bootTimeMs) / 1000;
   const fixed = (): [string, Generated][] => [
@@ -74,14 +78,14 @@ export function procTree(source: ProcSource): GeneratedTree {
   ];
   const entries = (): ReadonlyMap<string, Generated> =>
     new Map<string, Generated>([...fixed(), ...source.processes().map((info): [string, Generated] => [String(info.pid), { entries: () => processEntries(source, info) }])]);
-  return new GeneratedTree({ root: { entries }, now: () => host.clock.now(), type: 'proc' });
+  return Object.assign(new GeneratedTree({ root: { entries }, now: () => host.clock.now(), type: 'proc' }), { processes: () => source.processes() });
 }
 
 /** A container's /sys. */
-export function sysTree(host: Host): GeneratedTree {
+export function sysTree({ clock }: Pick<Host, 'clock'>): GeneratedTree {
   const directory = (...names: readonly string[]): Generated => ({ entries: () => new Map(names.map((name) => [name, directory()])) });
   const root: Generated = { entries: () => new Map([['fs', directory('cgroup')], ['kernel', directory('mm')], ['class', directory('net')]]) };
-  return new GeneratedTree({ root, now: () => host.clock.now(), type: 'sysfs' });
+  return new GeneratedTree({ root, now: () => clock.now(), type: 'sysfs' });
 }
 
 /** What is mounted at /sys/fs/cgroup: the container's own control group. */

@@ -1,3 +1,5 @@
+import type { ProcessInfo } from '../process/proc.ts';
+
 /** A device is one of characters; a disk is one of blocks. */
 export type NodeKind = 'file' | 'directory' | 'symlink' | 'device' | 'disk';
 
@@ -54,6 +56,8 @@ export interface Tree {
   remove(parts: Parts): void;
   rename(from: Parts, to: Parts): void;
   setAttributes(parts: Parts, attributes: { mode?: number; uid?: number; gid?: number; mtimeMs?: number }): void;
+  /** Of /proc: the processes that it shows. */
+  processes?(): readonly ProcessInfo[];
   /** Device name (`null`, `zero` …) of a device node. */
   device(parts: Parts): string | undefined;
 }

@@ -1,13 +1,9 @@
 import { subTree } from './composed-tree.ts';
 import { FsError } from './fs-error.ts';
+import { type Mount, MountNamespace, type MountView, mountsBelow } from './mount-namespace.ts';
 import type { FileRef, Parts, Stat, Tree } from './tree.ts';
 
-export interface Mount {
-  /** Absolute, normalised; '/' is the root. */
-  readonly at: string;
-  readonly tree: Tree;
-  readonly readOnly: boolean;
-}
+export type { Mount } from './mount-namespace.ts';
 
 export interface Cred {
   readonly uid: number;
@@ -40,38 +36,78 @@ export function resolvePath(cwd: string, path: string): string {
 
 /** A container's file system: trees mounted into one another, seen by a user. Paths are absolute; errors are FsError. */
 export class Vfs {
-  readonly mounts: readonly Mount[];
-  private readonly byPath: ReadonlyMap<string, Mount>;
+  private readonly view: MountView;
   private readonly cred: Cred;
 
   /** The first mount must be '/'. */
-  constructor(mounts: readonly Mount[], cred: Cred = root, byPath: ReadonlyMap<string, Mount> = new Map(mounts.map((mount) => [mount.at, mount]))) {
-    this.mounts = mounts;
-    this.byPath = byPath;
+  constructor(mounts: readonly Mount[] | MountView, cred: Cred = root) {
+    this.view = 'covering' in mounts ? mounts : new MountNamespace(mounts);
     this.cred = cred;
+  }
+
+  /** In the order in which they were mounted. */
+  get mounts(): readonly Mount[] {
+    return this.view.mounts;
   }
 
   /** The same files as another user sees them. */
   as(cred: Cred): Vfs {
-    return new Vfs(this.mounts, cred, this.byPath);
+    return new Vfs(this.view, cred);
   }
 
   /**
    * The files of who has a directory for his root. A file system that is mounted whole is a machine's: its devices and processes are those that
-   * are seen here, as they are nowhere among its files. Throws FsError for what is no directory.
+   * are seen here, where they are nowhere among its files. Throws FsError for what is no directory.
    */
   below(path: string): Vfs {
     const { place, stat } = this.existing(path);
     if (stat.kind !== 'directory') throw new FsError('ENOTDIR', path);
     if (place.path === '/') return this;
-    const mounts = [...this.mounts].flatMap((mount) => (mount.at.startsWith(`${place.path}/`) ? [{ ...mount, at: mount.at.slice(place.path.length) }] : []));
     const kept = place.parts.length ? [] : [{ at: '/dev', tree: subTree(this.rootMount.tree, ['dev']), readOnly: false }, ...this.mounts.filter(({ at }) => at === '/proc' || at === '/sys')];
-    const own = new Set(mounts.map(({ at }) => at));
-    return new Vfs([{ at: '/', tree: subTree(place.mount.tree, place.parts), readOnly: place.mount.readOnly }, ...kept.filter(({ at }) => !own.has(at)), ...mounts], this.cred);
+    const top: Mount = { at: '/', tree: subTree(place.mount.tree, place.parts), readOnly: place.mount.readOnly };
+    return new Vfs(mountsBelow(this.view, place.path, [top, ...kept]), this.cred);
   }
 
   private get rootMount(): Mount {
-    return this.byPath.get('/') as Mount;
+    return this.view.at('/') as Mount;
+  }
+
+  /** The mount that a path is in. */
+  mountOf(path: string): Mount {
+    return this.existing(path).place.mount;
+  }
+
+  /** The directory of the node that is seen at a path; undefined for what is the container's own. */
+  nodePath(path: string): string | undefined {
+    const { mount, parts } = this.existing(path).place;
+    return mount.node && resolvePath(mount.node.path, parts.join('/'));
+  }
+
+  /** Mounts a tree over a directory, or a file over a file. */
+  mount(path: string, what: { readonly tree: Tree; readonly readOnly: boolean }): void {
+    const { place, stat } = this.existing(path);
+    const isDirectory = what.tree.stat([])?.kind === 'directory';
+    if (isDirectory !== (stat.kind === 'directory')) throw new FsError('ENOTDIR', path);
+    this.view.mount({ at: place.path, ...what });
+  }
+
+  /** Mounts what is at a path at another one, too; `recursive`: with all that is mounted in it. */
+  bind(from: string, to: string, options: { readonly recursive: boolean; readonly readOnly: boolean }): void {
+    const { place } = this.existing(from);
+    const at = this.existing(to).place.path;
+    const within = options.recursive ? this.mounts.filter((mount) => mount.at.startsWith(place.path === '/' ? '/' : `${place.path}/`) && mount.at !== '/') : [];
+    this.mount(to, { tree: subTree(place.mount.tree, place.parts), readOnly: options.readOnly || place.mount.readOnly });
+    for (const { at: inner, tree, readOnly } of within) this.view.mount({ at: resolvePath(at, inner.slice(place.path.length).replace(/^\//, '')), tree, readOnly });
+  }
+
+  /** Takes the latest mount from a path. */
+  unmount(path: string): void {
+    this.view.unmount(this.existing(path).place.path);
+  }
+
+  /** Whether what is mounted at a path may be written from now on. */
+  remount(path: string, readOnly: boolean): void {
+    this.view.remount(this.existing(path).place.path, readOnly);
   }
 
   /** Walks to `path`, following links on the way and, unless told otherwise, at the end. The last part may not exist. */
@@ -87,7 +123,7 @@ export class Vfs {
         here = done.at(-1) ?? { mount: this.rootMount, parts: [] };
         continue;
       }
-      const mounted = this.byPath.get(`/${[...done.map((d) => d.name), name].join('/')}`);
+      const mounted = this.view.at(`/${[...done.map((d) => d.name), name].join('/')}`);
       const next = mounted ? { mount: mounted, parts: [] } : { mount: here.mount, parts: [...here.parts, name] };
       const stat = next.mount.tree.stat(next.parts);
       if (!stat && pending.length) throw new FsError('ENOENT', path);

@@ -120,8 +120,19 @@ export class NodePids implements PidSpace {
     return [...this.machine, ...found.sort(byNumber)];
   }
 
+  /** Whether it is the number of a process of the node itself. */
+  isOwn(pid: number): boolean {
+    return this.machine.some((one) => one.pid === pid);
+  }
+
+  /** A process of a container by the node's number. */
+  find(pid: number): Process | undefined {
+    for (const one of this.all()) if (one.pid === pid) return one.process;
+    return undefined;
+  }
+
   signal(pid: number, signal: number): boolean {
-    if (this.machine.some((one) => one.pid === pid)) return true;
+    if (this.isOwn(pid)) return true;
     const reached = [...this.all()].filter((one) => pid === -1 || one.pid === pid);
     if (signal !== 0) for (const { process } of reached) process.deliver(signal);
     return reached.length > 0;

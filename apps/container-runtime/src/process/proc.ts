@@ -81,7 +81,12 @@ export interface IdRange {
   readonly length: number;
 }
 
-/** What the container knows about itself, for `free`, `top`, /proc and the like. */
+/** The node that a container runs on, as those see it who may enter it. */
+export interface Machine {
+  /** What a process sees for its files, by the node's number of it; undefined where there is none. */
+  filesOf(pid: number): Vfs | undefined;
+}
+
 /** What a program does to CPU and memory, as far as anybody who measures them can tell. */
 export interface Load {
   /** A request is served: what one costs, image and annotations say. */
@@ -96,7 +101,12 @@ export interface Load {
   hold(bytes: number, ms: number): void;
 }
 
+/** What the container knows about itself, for `free`, `top`, /proc and the like. */
 export interface Host {
+  /** Only for those who are privileged. */
+  readonly machine: Machine;
+  /** Its processes have the node's numbers. */
+  readonly hasNodePids: boolean;
   readonly hostname: string;
   readonly clock: Clock;
   readonly random: Random;

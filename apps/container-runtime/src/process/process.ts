@@ -231,7 +231,8 @@ export class Process implements Proc {
   }
 
   processes(): readonly ProcessInfo[] {
-    return this.table.list();
+    // Who has another root has another /proc.
+    return (this.root && this.fs.mountOf('/proc').tree.processes?.()) ?? this.table.list();
   }
 
   kill(pid: number, signal: number): boolean {

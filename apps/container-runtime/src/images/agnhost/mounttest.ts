@@ -10,9 +10,7 @@ const retryEveryMs = 2000;
 const magic: Readonly<Record<string, string>> = { tmpfs: 'tmpfs', overlay: '2035054128', ext4: '61267', proc: '40864', sysfs: '1650812274' };
 
 function mountType(proc: Proc, path: string): string {
-  const real = proc.fs.realpath(path);
-  const mount = [...proc.fs.mounts].sort((a, b) => b.at.length - a.at.length).find(({ at }) => at === '/' || real === at || real.startsWith(`${at}/`));
-  const type = mount?.tree.type ?? 'overlay';
+  const { type } = proc.fs.mountOf(path).tree;
   return magic[type] ?? type;
 }
 
