@@ -1,6 +1,7 @@
 import { type ApiClient, createEventRecorder, sharedEventPace } from '@orrery/client';
 import type { LogSource, ManifestReader, VolumeHost } from '@orrery/cri';
 import type { ServeHttp } from '@orrery/node-io';
+import { flagsOf } from '@orrery/node-io/z-pages';
 import type { Channel } from '@orrery/rpc';
 import { type Component, ConfigError, type ConfigOf, type ConfigSchema, type Env, startAll, stopAll } from '@orrery/runtime';
 import { type Kubelet, createKubelet } from './component.ts';
@@ -84,7 +85,7 @@ export function createKubeletProcess(env: Env, deps: KubeletProcessDeps, config:
     const { api, volumes, logs, manifests, plugins, fetchManifest, dialer, secure, configuration } = deps;
     return createKubelet(env, { api, cri, volumes, logs, manifests, ...(many ? {} : { plugins }), fetchManifest, dialer, secure, sources, events, ...(starts ? { starts } : {}), ...(configuration ? { configuration } : {}) }, { ...config, nodeName: name, nodeIps: ips });
   });
-  const server = createKubeletServer(env, { ...deps, kubelets: () => kubelets }, config);
+  const server = createKubeletServer(env, { ...deps, flags: flagsOf(config), kubelets: () => kubelets }, config);
   return {
     name: 'kubelet',
     async start(signal) {

@@ -82,6 +82,9 @@ export function accessOf(method: string, path: string): Pick<AccessAttributes, '
   if (under('/metrics')) return { verb, subresources: ['metrics'] };
   if (under('/logs')) return { verb, subresources: ['log'] };
   if (under('/checkpoint')) return { verb, subresources: ['checkpoint'] };
+  if (under('/statusz')) return { verb, subresources: ['statusz'] };
+  // Who may see the configuration may see the flags.
+  if (under('/flagz')) return { verb, subresources: ['configz'] };
   if (under('/pods') || under('/runningpods')) return { verb, subresources: ['pods', 'proxy'] };
   if (under('/healthz')) return { verb, subresources: ['healthz', 'proxy'] };
   if (under('/configz')) return { verb, subresources: ['configz', 'proxy'] };

@@ -31,7 +31,8 @@ test('who may read metrics may not read logs', async () => {
   const f = await serving();
   expect(await f.get('/logs/')).toEqual({ status: 403, body: 'Forbidden (user=reader, verb=get, resource=nodes, subresource(s)=[log])\n' });
   expect(await f.get('/checkpoint/default/p/app', token, 'POST')).toMatchObject({ status: 403, body: expect.stringContaining('[checkpoint]') });
-  expect(await f.get('/statusz')).toMatchObject({ status: 404 });
+  expect(await f.get('/statusz')).toMatchObject({ status: 403, body: expect.stringContaining('[statusz]') });
+  expect(await f.get('/flagz')).toMatchObject({ status: 403, body: expect.stringContaining('[configz]') });
 });
 
 test('what runs, checkpoints, health by checks, and the metrics of probes and health', async () => {
@@ -71,8 +72,14 @@ test('what looks into the program; what the configuration switches off', async (
   expect(await f.get('/debug/pprof/heap')).toEqual({ status: 404, body: 'Unknown profile\n' });
   expect(await f.get('/debug/flags/v')).toEqual({ status: 406, body: 'unsupported http method' });
   expect(await f.get('/debug/none')).toMatchObject({ status: 404 });
+  expect((await f.get('/statusz')).body).toMatch(/^\nkubelet statusz\nWarning: [^]*\nPaths: \/configz \/debug \/flagz \/healthz \/metrics\n$/);
+  expect((await f.get('/flagz')).body).toMatch(/^\nkubelet flagz\n[^]*\nnode-name=node-1\n/);
+  expect(JSON.parse((await f.get('/statusz', [...token, ['Accept', 'application/json;v=v1beta1;g=config.k8s.io;as=Statusz']])).body)).toMatchObject({ kind: 'Statusz', metadata: { name: 'kubelet' } });
+  expect(await f.get('/flagz/x')).toMatchObject({ status: 404 });
   const off = await serving({ may: anybody, deps: { configuration: { enableDebuggingHandlers: false, enableDebugFlagsHandler: false } } });
   for (const path of ['/logs/', '/run/default/p/app', '/containerLogs/default/p/app', '/debug/pprof/heap', '/runningpods/']) expect(await off.get(path)).toEqual({ status: 405, body: 'Debug endpoints are disabled.\n' });
-  expect(await off.get('/debug/flags/v')).toEqual({ status: 405, body: 'flags endpoint is disabled.\n' });
+  for (const path of ['/configz', '/statusz', '/flagz', '/debug/flags/v']) expect(await off.get(path)).toMatchObject({ status: 404 });
+  const quiet = await serving({ may: anybody, deps: { configuration: { enableDebugFlagsHandler: false } } });
+  expect(await quiet.get('/debug/flags/v')).toEqual({ status: 405, body: 'flags endpoint is disabled.\n' });
   expect(await off.get('/pods')).toMatchObject({ status: 200 });
 });

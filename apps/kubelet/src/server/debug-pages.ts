@@ -1,6 +1,8 @@
 import type { Pod } from '@orrery/api/types';
+import { type PageReply, flagsOf, flagzPage, statuszPage } from '@orrery/node-io/z-pages';
 import { RpcError, goStatus } from '@orrery/rpc';
 import { rfc3339 } from '@orrery/runtime';
+import { kubeletSchema } from '../config.ts';
 import { shownConfiguration } from '../configuration/settings.ts';
 import { allContainers } from '../pods/pod-spec.ts';
 import type { PodWorker } from '../pods/pod-worker.ts';
@@ -81,7 +83,8 @@ async function debug(page: Page): Promise<void> {
 function refusal({ configuration, route: { path } }: Page): string | undefined {
   const { enableDebuggingHandlers, enableSystemLogHandler, enableProfilingHandler, enableDebugFlagsHandler } = configuration ?? {};
   const under = (prefix: string): boolean => path === prefix || path.startsWith(`${prefix}/`);
-  if (enableDebuggingHandlers === false && (debugging.has(path.split('/')[1] ?? '') || under('/debug/pprof'))) return 'Debug endpoints are disabled.';
+  // Then all but these are not there at all.
+  if (enableDebuggingHandlers === false) return debugging.has(path.split('/')[1] ?? '') || under('/debug/pprof') ? 'Debug endpoints are disabled.' : undefined;
   if (enableSystemLogHandler === false && under('/logs')) return 'logs endpoint is disabled.';
   if (enableProfilingHandler === false && under('/debug/pprof')) return 'profiling endpoint is disabled.';
   return enableDebugFlagsHandler === false && path === '/debug/flags/v' ? 'flags endpoint is disabled.' : undefined;
@@ -119,6 +122,23 @@ const pages: Readonly<Record<string, (page: Page) => Promise<void> | void>> = {
   debug,
 };
 
+const component = 'kubelet';
+/** What /statusz lists: upstream's handlers that are no web services. */
+const handlers = ['/configz', '/debug/flags/v', '/flagz', '/healthz', '/metrics'];
+
+const acceptOf = ({ request: { headers } }: Page): string | undefined => {
+  const accept = headers['accept'];
+  return typeof accept === 'string' ? accept : accept?.join(',');
+};
+
+const send = ({ response }: Page, { status, headers, body }: PageReply): void => response.send(status, headers, body);
+
+/** `/statusz` and `/flagz`, as text or, by `Accept`, as objects. */
+const zPages: typeof pages = {
+  statusz: (page) => send(page, statuszPage(acceptOf(page), { component, startedMs: page.startedMs, nowMs: page.env.clock.now(), paths: handlers })),
+  flagz: (page) => send(page, flagzPage(acceptOf(page), { component, flags: page.flags ?? flagsOf(page.kubelet().context.config, kubeletSchema) })),
+};
+
 const upgradeRequired = (): never => {
   throw new HttpFault(400, 'Upgrade request required');
 };
@@ -126,7 +146,7 @@ const upgradeRequired = (): never => {
 /** Pages that need authorization; where nobody is asked who he is they are refused or unknown. False for other paths. */
 export async function serveDebugPage(page: Page, { authenticated }: { authenticated: boolean }): Promise<boolean> {
   const [kind = ''] = page.route.parts;
-  const serve = ['exec', 'attach', 'portForward'].includes(kind) ? upgradeRequired : pages[kind];
+  const serve = ['exec', 'attach', 'portForward'].includes(kind) ? upgradeRequired : (pages[kind] ?? (page.route.parts.length === 1 ? zPages[kind] : undefined));
   if (!serve) return false;
   if (!authenticated) {
     if (!debugging.has(kind) && !page.route.path.startsWith('/debug/pprof')) return false;
@@ -134,6 +154,7 @@ export async function serveDebugPage(page: Page, { authenticated }: { authentica
   }
   const refused = refusal(page);
   if (refused) throw new HttpFault(405, `${refused}\n`);
+  if (page.configuration?.enableDebuggingHandlers === false) return false;
   await serve(page);
   return true;
 }

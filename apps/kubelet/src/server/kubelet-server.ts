@@ -28,6 +28,8 @@ export interface KubeletServerDeps {
   /** PEM; clients authenticate with certificates of `clientCa`. Without it the server speaks plain HTTP, for tests. */
   readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string };
   readonly connectStreaming: ConnectStreaming;
+  /** Flags of the program by name, for /flagz; without them those of the node are shown. */
+  readonly flags?: Readonly<Record<string, string>>;
 }
 
 export interface KubeletServer extends Component {
@@ -58,10 +60,12 @@ class KubeletApi {
   private readonly deps: KubeletServerDeps;
   private readonly access: KubeletAccess;
   private readonly health: HealthPages;
+  private readonly startedMs: number;
 
   constructor(env: Env, deps: KubeletServerDeps) {
     this.env = env;
     this.deps = deps;
+    this.startedMs = env.clock.now();
     this.health = new HealthPages(env, { kubelets: deps.kubelets });
     this.access = new KubeletAccess(env, { api: deps.api });
   }
@@ -74,7 +78,7 @@ class KubeletApi {
           const route = routeOf(request, options.node);
           if (options.authenticated) await this.check(request, route);
           else if (request.method !== 'GET') throw new HttpFault(405, '405: Method Not Allowed');
-          await this.serve({ env: this.env, route, request, response, kubelet: () => this.nodeOf(route), find: (key, missing) => this.find(key, missing), configuration: [...this.deps.kubelets()][0]?.context.configuration }, options);
+          await this.serve(this.page(route, { request, response }), options);
         } catch (error) {
           this.fail(response, error);
         } finally {
@@ -83,6 +87,12 @@ class KubeletApi {
       },
       ...(options.authenticated ? { upgrade: (request, socket) => this.upgrade(routeOf(request, options.node), request, socket) } : {}),
     };
+  }
+
+  private page(route: Route, { request, response }: Pick<Page, 'request' | 'response'>): Page {
+    const { env, startedMs, deps } = this;
+    const configuration = [...deps.kubelets()][0]?.context.configuration;
+    return { env, route, request, response, startedMs, flags: deps.flags, configuration, kubelet: () => this.nodeOf(route), find: (key, missing) => this.find(key, missing) };
   }
 
   /** What cAdvisor served on a port of its own: the metrics of all containers, by the node where there are several. */

@@ -31,6 +31,10 @@ export interface Page {
   find(key: { namespace: string; pod: string; uid?: string | undefined }, missing?: string): { kubelet: Kubelet; worker: PodWorker };
   /** What the nodes of this server were configured with, if by a file. */
   readonly configuration: KubeletConfiguration | undefined;
+  /** When the server was made, milliseconds since the epoch. */
+  readonly startedMs: number;
+  /** Flags of the program, by name; undefined where it is not a kubelet's own. */
+  readonly flags: Readonly<Record<string, string>> | undefined;
 }
 
 export function onlyGet({ request }: Page): void {
