@@ -27,6 +27,9 @@ test('topology: the chosen node first, within what the class allows', () => {
   expect(zones(topologyFor({ selected: nodes[1], nodes, csiNode, allowed })?.preferred)).toEqual(['a']);
   expect(() => topologyFor({ selected: nodes[0], nodes, csiNode, allowed })).toThrow('zone b of node 1 is not allowed');
   expect(topologyFor({ selected: undefined, nodes, csiNode: () => undefined, allowed: [] })).toBeUndefined();
+  const late = (name: string) => (name === '2' ? undefined : csiNode());
+  expect(() => topologyFor({ selected: nodes[1], nodes, csiNode: late, allowed: [] }), 'the driver is not registered there yet').toThrow('no topology key found on CSINode 2');
+  expect(() => topologyFor({ selected: { metadata: { name: '4' } }, nodes, csiNode, allowed: [] })).toThrow('topology labels from selected node 4 does not match');
 });
 
 test('a claim becomes a call, and what was made a volume', () => {

@@ -37,6 +37,7 @@ import { VolumeManager } from './volumes/volume-manager.ts';
 
 export { type KubeletConfig, kubeletSchema } from './config.ts';
 export { type KubeletServer, type KubeletServerDeps, createKubeletServer, kubeletServerSchema } from './server/kubelet-server.ts';
+export { memoryPlugins } from './plugins/memory-plugins.ts';
 export type { PluginHost } from './plugins/plugin-host.ts';
 export { type StartGate, createStartGate } from './pods/start-gate.ts';
 export { type KubeletSources, createKubeletSources } from './sources/kubelet-sources.ts';

@@ -6,7 +6,7 @@ import { createContainerRuntime, runtimeConfig } from '@orrery/container-runtime
 import { MemoryLogs, directoryManifests } from '@orrery/cri';
 import { type NodeCaches, nodeCacheAddress } from '@orrery/coredns/component';
 import type { KubeProxy } from '@orrery/kube-proxy/component';
-import { type Kubelet, type KubeletSources, type StartGate, createKubelet, createKubeletServer, createKubeletSources, createStartGate, kubeletSchema, kubeletServerSchema } from '@orrery/kubelet/component';
+import { type Kubelet, type KubeletSources, type StartGate, createKubelet, createKubeletServer, createKubeletSources, createStartGate, kubeletSchema, kubeletServerSchema, memoryPlugins } from '@orrery/kubelet/component';
 import { isNotFound } from '@orrery/errors';
 import { type HttpHandler, type Pki, dialHost, dialTlsOver, grpcHealthOverConn, serveHttp, serveTlsOver, serveUnaryOver, tlsOverConn } from '@orrery/node-io';
 import { type Component, type Env, resolveConfig, startAll, stopAll } from '@orrery/runtime';
@@ -19,7 +19,6 @@ import { type AddedNode, AddedNodes, type NodeControl } from './added-nodes.ts';
 import { nodeAddress, nodeName } from './addresses.ts';
 import { kubeletPort } from './kubelet-port.ts';
 import { type NodeFiles, nodeFiles } from './node-files.ts';
-import { memoryPlugins } from './node-plugins.ts';
 
 /** The emulated nodes of a process: a switch, a container runtime and a kubelet each. */
 export interface EmulatedNodes extends Component {

@@ -16,12 +16,15 @@ const modes: Readonly<Record<string, number>> = { ReadWriteOnce: Mode.SINGLE_NOD
 
 export const volumeName = (claim: PersistentVolumeClaim): string => `pvc-${claim.metadata?.uid ?? ''}`;
 
-/** What the zones of nodes with the driver allow, the chosen node's first. Undefined where no node tells a zone. */
+/** What the zones of nodes with the driver allow, the chosen node's first. Undefined where no node tells a zone. Throws where the chosen node's is not known, which may be a matter of time: the driver is about to be registered there. */
 export function topologyFor(input: { selected: Node | undefined; nodes: Iterable<Node>; csiNode: (name: string) => CSINode | undefined; allowed: readonly TopologySelectorTerm[] }): TopologyRequirement | undefined {
   const { selected, nodes, csiNode, allowed } = input;
   const hasDriver = ({ metadata }: Node): boolean => csiNode(metadata?.name ?? '')?.spec?.drivers?.some(({ name, topologyKeys }) => name === driverName && topologyKeys?.includes(zoneKey)) ?? false;
   const zoneOf = ({ metadata }: Node): string | undefined => metadata?.labels?.[zoneKey];
+  const selectedName = selected?.metadata?.name ?? '';
+  if (selected && !hasDriver(selected)) throw new Error(`error generating accessibility requirements: no topology key found on CSINode ${selectedName}`);
   const mine = selected && zoneOf(selected);
+  if (selected && !mine) throw new Error(`error generating accessibility requirements: topology labels from selected node ${selectedName} does not match topology keys from CSINode [${zoneKey}]`);
   const zones = new Set<string>();
   for (const node of nodes) if (hasDriver(node)) zones.add(zoneOf(node) ?? '');
   const terms = allowed.map(({ matchLabelExpressions = [] }) => matchLabelExpressions);
@@ -29,7 +32,7 @@ export function topologyFor(input: { selected: Node | undefined; nodes: Iterable
   const named = terms.flat().flatMap(({ key, values }) => (key === zoneKey ? values : []));
   const possible = [...(named.length ? named : [...zones].sort())].filter((zone) => zone && isAllowed(zone));
   if (!possible.length) return undefined;
-  if (mine && !possible.includes(mine)) throw new Error(`no available topology found: zone ${mine} of node ${selected.metadata?.name ?? ''} is not allowed by the StorageClass`);
+  if (mine && !possible.includes(mine)) throw new Error(`no available topology found: zone ${mine} of node ${selectedName} is not allowed by the StorageClass`);
   const term = (zone: string): Topology => ({ segments: { [zoneKey]: zone } });
   const ordered = mine ? [mine, ...possible.filter((zone) => zone !== mine)] : possible;
   return { requisite: possible.map(term), preferred: ordered.map(term) };

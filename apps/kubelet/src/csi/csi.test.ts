@@ -72,9 +72,15 @@ test('a driver registers: it is told so, and the API server knows it', async () 
   await f.kubelet.stop();
 });
 
-test('one of another version is refused', async () => {
-  const f = await world(driverOf({ versions: ['0.3.0'] }));
-  expect(f.driver.told).toEqual(['false versions "0.3.0" of CSI driver csi.example.com are not supported: none begins with 1']);
+test('one of another version is refused, and tried again later and later', async () => {
+  const options = { versions: ['0.3.0'] };
+  const f = await world(driverOf(options));
+  expect(f.driver.told[0]).toBe('false versions "0.3.0" of CSI driver csi.example.com are not supported: none begins with 1');
+  await f.clock.advance(60_000);
+  expect(f.driver.told).toHaveLength(7);
+  options.versions = ['1.5.0'];
+  await f.clock.advance(64_000);
+  expect(f.driver.told.slice(7)).toEqual(['true ']);
   await f.kubelet.stop();
 });
 

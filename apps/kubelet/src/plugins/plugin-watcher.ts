@@ -7,6 +7,9 @@ import type { PluginHost } from './plugin-host.ts';
 const periodMs = 1_000;
 /** How long a plug-in may take to say who it is. */
 const timeoutMs = 10_000;
+/** When a plug-in that was refused is tried again, and again: as upstream tries again what it finds not valid. */
+const firstRetryMs = 500;
+const longestRetryMs = 122_000;
 
 /** What a plug-in says of itself. */
 export interface PluginInfo {
@@ -28,7 +31,9 @@ export interface PluginHandler {
 export class PluginWatcher {
   private readonly env: Env;
   private readonly options: { host: PluginHost; dir: string; handlers: readonly PluginHandler[] };
-  private readonly registered = new Map<string, { handler: PluginHandler; plugin: PluginInfo } | undefined>();
+  private readonly registered = new Map<string, { handler: PluginHandler; plugin: PluginInfo }>();
+  /** By socket: when it is tried again (monotonic), and how long that was put off. */
+  private readonly refused = new Map<string, { readonly againMs: number; readonly delayMs: number }>();
   private timer: Timer | undefined;
   private looking = false;
 
@@ -53,9 +58,11 @@ export class PluginWatcher {
       for (const [path, known] of [...this.registered]) {
         if (sockets.has(path)) continue;
         this.registered.delete(path);
-        known?.handler.deregister(known.plugin);
+        known.handler.deregister(known.plugin);
       }
-      for (const path of sockets) if (!this.registered.has(path)) await this.register(path);
+      for (const path of [...this.refused.keys()]) if (!sockets.has(path)) this.refused.delete(path);
+      const now = this.env.clock.monotonic();
+      for (const path of sockets) if (!this.registered.has(path) && (this.refused.get(path)?.againMs ?? now) <= now) await this.register(path);
       if (this.options.host.isFixed && this.registered.size === sockets.size) this.timer?.cancel();
     } catch (error) {
       this.env.log.warn('plug-ins are not known', { error: (error as Error).message });
@@ -64,7 +71,10 @@ export class PluginWatcher {
     }
   }
 
-  /** A plug-in that does not answer is asked again; one that was refused is not, until its socket is new. */
+  /**
+   * A plug-in that does not answer is asked again at once; one that was refused later and later. Upstream leaves one whose registration failed alone until its socket is new, and
+   * registrars see to that by ending: here those that stay are taken, too, once what was in the way is gone.
+   */
   private async register(path: string): Promise<void> {
     const channel: Channel = this.options.host.connect(path);
     const client = createClient(RegistrationDefinition, channel);
@@ -73,8 +83,15 @@ export class PluginWatcher {
       const plugin: PluginInfo = { name, endpoint: endpoint || path, versions };
       const handler = this.options.handlers.find((one) => one.type === type);
       const problem = await this.take(handler, { type, plugin });
-      this.registered.set(path, handler && !problem ? { handler, plugin } : undefined);
-      if (problem) this.env.log.warn('plug-in refused', { plugin: name, path, error: problem });
+      if (handler && !problem) {
+        this.registered.set(path, { handler, plugin });
+        this.refused.delete(path);
+      } else {
+        const before = this.refused.get(path)?.delayMs;
+        const delayMs = before === undefined ? firstRetryMs : Math.min(longestRetryMs, before * 2);
+        this.refused.set(path, { againMs: this.env.clock.monotonic() + delayMs, delayMs });
+        this.env.log.warn('plug-in refused', { plugin: name, path, error: problem });
+      }
       await client.notifyRegistrationStatus({ pluginRegistered: !problem, error: problem ?? '' }, { timeoutMs });
     } catch (error) {
       this.env.log.debug('plug-in does not answer', { path, error });

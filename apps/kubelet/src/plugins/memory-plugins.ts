@@ -1,5 +1,5 @@
-import type { PluginHost } from '@orrery/kubelet/component';
 import { Code, RpcError, type ServedService, inMemoryChannel } from '@orrery/rpc';
+import type { PluginHost } from './plugin-host.ts';
 
 /** Plug-ins of an emulated node of this process, by the path of their socket there: they are there from the start, and no others come. */
 export function memoryPlugins(services: ReadonlyMap<string, readonly ServedService[]>): PluginHost {
