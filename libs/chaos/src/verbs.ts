@@ -66,7 +66,7 @@ export const verbs = {
   'watch-delay': verb('requests', everywhere, 'watches tell late what happened', { parameters: ['delayMs'], required: ['delayMs'] }),
   'node-outage': verb('nodes', everywhere, 'nodes are gone: nothing runs, nothing answers'),
   'zone-outage': verb('zones', everywhere, 'all nodes of a zone (topology.kubernetes.io/zone) are gone'),
-  'cloud-outage': verb('cluster', ['single', 'processes', 'compose'], 'the cloud answers nothing'),
+  'cloud-outage': verb('cluster', everywhere, 'the cloud answers nothing'),
   'nats-outage': verb('cluster', ['processes', 'compose'], 'NATS, which carries the change feed, answers nothing'),
 } as const satisfies Readonly<Record<string, VerbDescription>>;
 

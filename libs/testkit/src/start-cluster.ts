@@ -10,6 +10,8 @@ export interface StartOptions {
   readonly seed?: number;
   /** Components to leave out. */
   readonly without?: readonly string[];
+  /** Simulated: with the cloud, whose instances the nodes then are, load balancers and disks. Default false; other worlds have it whatever is said here. */
+  readonly cloud?: boolean;
   /** Simulated: zone of the i-th node. */
   readonly zone?: (index: number) => string;
   /** Further flags of `orrery up`; not in the simulated world. */

@@ -26,10 +26,14 @@ export function simulatedChaos(simulation: Simulation): ChaosWorld {
         for (const name of targets) simulation.skews.set(name, fault.byMs ?? 0);
         return async () => targets.forEach((name) => simulation.skews.delete(name));
       case 'pause': {
+        if (targets.includes('cloud')) simulation.cloud?.pause(id);
         const server = targets.filter((name) => name === 'apiserver' || name === 'store');
         // Without it or its store, nobody's requests get on.
         requests.add(id, { verb: 'pause', selector: server.length ? {} : { users: [...targets] } });
-        return async () => requests.remove(id);
+        return async () => {
+          requests.remove(id);
+          simulation.cloud?.resume(id);
+        };
       }
       default: {
         const other = targets.find((name) => name !== 'store');
@@ -76,7 +80,10 @@ export function simulatedChaos(simulation: Simulation): ChaosWorld {
         simulation.clock.jump(fault.byMs ?? 0);
         return { targets: ['clock'], end: () => Promise.resolve() };
       }
-      throw new Error(`${fault.verb}: there is nothing of the kind in a simulated cluster`);
+      const { cloud } = simulation;
+      if (!cloud) throw new Error('this cluster has no cloud: start it with one, startCluster({ cloud: true })');
+      cloud.outages.add(id);
+      return { targets: ['cloud'], end: async () => void cloud.outages.delete(id) };
     },
   };
 }

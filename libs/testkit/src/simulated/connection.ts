@@ -7,6 +7,7 @@ export interface Connection {
   readonly api: ApiClient;
   /** The process is dead: no call of it has an effect or an end any more. */
   cut(): void;
+  isCut(): boolean;
 }
 
 const never = <T>(): Promise<T> => new Promise<T>(() => undefined);
@@ -66,5 +67,5 @@ export function connection(server: () => ApiClient | undefined, bystanders: Byst
     },
     close: async () => undefined,
   } as unknown as ApiClient;
-  return { api, cut: () => void (dead = true) };
+  return { api, cut: () => void (dead = true), isCut: () => dead };
 }

@@ -3,12 +3,12 @@ import { createControllerManager } from '@orrery/controller-manager/component';
 import { createContainerRuntime, memoryMounts, runtimeConfig } from '@orrery/container-runtime/component';
 import { coreDnsSchema, createCoreDns } from '@orrery/coredns/component';
 import { createKubeProxy } from '@orrery/kube-proxy/component';
-import { createKubelet, kubeletSchema } from '@orrery/kubelet/component';
+import { createKubelet, kubeletSchema, memoryPlugins } from '@orrery/kubelet/component';
 import { createScheduler, schedulerSchema } from '@orrery/scheduler/component';
 import { createStore } from '@orrery/store/component';
 import type { ApiClient } from '@orrery/client';
-import type { MemoryLogs, MemoryVolumeHost } from '@orrery/cri';
-import type { Channel } from '@orrery/rpc';
+import type { MemoryLogs, MemoryVolumeHost, NodeMounts } from '@orrery/cri';
+import type { Channel, ServedService } from '@orrery/rpc';
 import { type Component, type Disk, type Env, resolveConfig, startAll, stopAll } from '@orrery/runtime';
 import type { Fabric, VnetSwitch } from '@orrery/vnet';
 
@@ -26,6 +26,8 @@ export interface Materials {
 /** What of a node outlives its programs. */
 export interface Machine {
   readonly volumes: MemoryVolumeHost;
+  /** What of the cloud's disks is mounted there; undefined in a cluster without a cloud. */
+  readonly disks: NodeMounts | undefined;
   readonly logs: MemoryLogs;
   readonly ip: string;
   readonly netSwitch: VnetSwitch;
@@ -78,8 +80,17 @@ export function proxyPart({ env, infra, machine }: Materials, api: ApiClient, no
   return proxy;
 }
 
+export interface NodeOptions {
+  readonly name: string;
+  readonly index: number;
+  /** A cloud-controller-manager tells the rest of the node. */
+  readonly isInstance: boolean;
+  /** Plug-ins of the kubelet, by the paths of their sockets; undefined: none. */
+  readonly plugins: ReadonlyMap<string, readonly ServedService[]> | undefined;
+}
+
 /** The programs of one node: they live and die together. */
-export function nodePart(materials: Materials, api: ApiClient, node: { readonly name: string; readonly index: number }): Component {
+export function nodePart(materials: Materials, api: ApiClient, node: NodeOptions): Component {
   const { env, machine, nodeZone } = materials;
   const { volumes, logs, ip, netSwitch } = machine(node.name);
   const own = env(`kubelet-${node.name}`);
@@ -87,8 +98,8 @@ export function nodePart(materials: Materials, api: ApiClient, node: { readonly 
   const zone = nodeZone(node.index);
   const kubelet = createKubelet(
     own,
-    { api, cri: runtime.channel(), volumes, logs, dialer: netSwitch.hostStack },
-    resolveConfig(kubeletSchema, [{ nodeName: node.name, nodeIps: [ip], ...(zone ? { nodeLabels: [`topology.kubernetes.io/zone=${zone}`] } : {}) }]),
+    { api, cri: runtime.channel(), volumes, logs, dialer: netSwitch.hostStack, ...(node.plugins ? { plugins: memoryPlugins(node.plugins) } : {}) },
+    resolveConfig(kubeletSchema, [{ nodeName: node.name, nodeIps: [ip], ...(node.isInstance ? { cloudProvider: 'external' as const } : {}), ...(zone ? { nodeLabels: [`topology.kubernetes.io/zone=${zone}`] } : {}) }]),
   );
   const parts = [runtime, kubelet];
   return {

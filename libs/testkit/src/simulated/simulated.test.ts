@@ -1,4 +1,4 @@
-import { CronJobs, Deployments, Jobs, Nodes, Pods } from '@orrery/api';
+import { CronJobs, Deployments, Jobs, Nodes, PersistentVolumeClaims, Pods, Services } from '@orrery/api';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { TestWorld } from '../test-world.ts';
 import { startSimulated } from './start.ts';
@@ -71,8 +71,43 @@ describe('a simulated cluster', { timeout: 120_000 }, () => {
   it('says which worlds can do what it cannot', async () => {
     cluster = await startSimulated({ nodes: 0, without: ['coredns', 'kube-proxy'] });
     await expect(cluster.chaos.inject({ verb: 'nats-outage' })).rejects.toThrow('nats-outage cannot be done in the simulated world; these can: processes, compose');
+    await expect(cluster.chaos.inject({ verb: 'cloud-outage' })).rejects.toThrow('this cluster has no cloud: start it with one, startCluster({ cloud: true })');
     await expect(cluster.chaos.inject({ verb: 'kill', selector: { components: ['schedular'] } })).rejects.toThrow('there is no component "schedular"; there are: store, apiserver, scheduler, controller-manager');
     await expect(cluster.chaos.inject({ verb: 'api-error', code: 1 })).rejects.toThrow('code: must be an HTTP status from 400 to 599');
+  });
+});
+
+describe('a simulated cluster with a cloud', { timeout: 120_000 }, () => {
+  const namespace = 'default';
+  const service = (name: string) => ({ metadata: { namespace, name }, spec: { type: 'LoadBalancer', selector: { app: 'web' }, ports: [{ port: 80 }] } });
+  const address = async (name: string): Promise<string | undefined> => (await cluster.api.get(Services, { namespace, name })).status?.loadBalancer?.ingress?.[0]?.ip;
+
+  it('lives on machines of it, puts Pods on its disks and Services on its addresses', async () => {
+    cluster = await startSimulated({ nodes: 2, cloud: true, zone: (index) => `z${index}`, without: ['coredns', 'kube-proxy'] });
+    await cluster.api.create(Services, service('first'));
+    await cluster.api.create(PersistentVolumeClaims, { metadata: { namespace, name: 'data' }, spec: { storageClassName: 'cloud-disk', accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } } });
+    const pod = (name: string, script: string) => ({ metadata: { namespace, name }, spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'busybox', command: ['sh', '-c', script], volumeMounts: [{ name: 'd', mountPath: '/data' }] }], volumes: [{ name: 'd', persistentVolumeClaim: { claimName: 'data' } }] } });
+    const succeeded = async (name: string): Promise<boolean> => (await cluster.api.get(Pods, { namespace, name })).status?.phase === 'Succeeded';
+    await cluster.api.create(Pods, pod('writer', 'echo kept > /data/file'));
+    await cluster.eventually(() => succeeded('writer'), { what: 'a Pod that writes on a disk' });
+    await cluster.api.create(Pods, pod('reader', 'test "$(cat /data/file)" = kept'));
+    await cluster.eventually(() => succeeded('reader'), { what: 'another that reads it' });
+    expect((await cluster.api.list(Nodes)).items.map(({ metadata, spec }) => `${metadata?.labels?.['topology.kubernetes.io/zone']} ${spec?.providerID}`)).toEqual([expect.stringMatching(/^z0 orrery:\/\/\/z0\/i-/), expect.stringMatching(/^z1 orrery:\/\/\/z1\/i-/)]);
+    expect(await address('first')).toMatch(/^10\.250\./);
+  });
+
+  it.each([{ verb: 'cloud-outage' }, { verb: 'pause', selector: { components: ['cloud'] } }] as const)('$verb: what is asked meanwhile comes afterwards', async (fault) => {
+    cluster = await startSimulated({ nodes: 1, cloud: true, without: ['coredns', 'kube-proxy', 'csi-disk'] });
+    await cluster.advance(5_000);
+    const struck = await cluster.chaos.inject(fault);
+    expect(struck.targets).toEqual(['cloud']);
+    await cluster.api.create(Services, service('late'));
+    await cluster.advance(2 * minute);
+    expect(await address('late')).toBeUndefined();
+    await struck.end();
+    await cluster.chaos.inject({ verb: 'kill', selector: { components: ['cloud'] } });
+    await cluster.eventually(() => address('late').then(Boolean), { withinMs: 6 * minute, what: 'an address' });
+    expect(cluster.history(Nodes).filter(({ type }) => type === 'DELETED')).toEqual([]);
   });
 });
 

@@ -3,11 +3,13 @@ import type { ApiServer } from '@orrery/apiserver/component';
 import type { ApiClient } from '@orrery/client';
 import { MemoryLogs, MemoryVolumeHost } from '@orrery/cri';
 import { type Clock, type Component, type Env, type Random, VirtualClock, createLogger, createMetrics, seededRandom } from '@orrery/runtime';
-import { type Fabric, createFabric } from '@orrery/vnet';
+import { type Fabric, type VnetSwitch, createFabric } from '@orrery/vnet';
 import { type Bystanders, type Connection, connection } from './connection.ts';
+import { SimulatedCloud, cloudControllerManagerPart, csiDiskPart, diskServices } from './cloud-parts.ts';
 import { atRest } from './ordered-crypto.ts';
-import { type Machine, type Materials, apiServerPart, controllerManagerPart, coreDnsPart, nodePart, proxyPart, schedulerPart, storePart } from './parts.ts';
+import { type Machine, type Materials, type NodeOptions, apiServerPart, controllerManagerPart, coreDnsPart, nodePart, proxyPart, schedulerPart, storePart } from './parts.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
+import { GraftedMounts } from './simulated-disks.ts';
 
 export interface SimulationOptions {
   /** Decides everything that is left to chance. Default 1. */
@@ -16,8 +18,10 @@ export interface SimulationOptions {
   readonly nodes?: number;
   /** Zone of the i-th node; default: none. */
   readonly zone?: (index: number) => string;
-  /** Components to leave out: scheduler, controller-manager, kube-proxy, coredns. */
+  /** Components to leave out: scheduler, controller-manager, kube-proxy, coredns, cloud-controller-manager, csi-disk. */
   readonly without?: readonly string[];
+  /** With a cloud, whose instances the nodes are, the cloud-controller-manager and the driver of the cloud's disks. Default false. */
+  readonly cloud?: boolean;
   /** When the simulation begins, milliseconds since the epoch. Default 2026-01-01. */
   readonly startMs?: number;
 }
@@ -27,7 +31,7 @@ interface Program {
   readonly name: string;
   create(): Component;
   running: Component | undefined;
-  link: Connection | undefined;
+  link: { cut(): void } | undefined;
   /** Nobody starts it again. */
   heldDown: boolean;
 }
@@ -64,6 +68,7 @@ export class Simulation {
   readonly diskFaults = new DiskFaults();
   /** By component: how far its clock is off, milliseconds. */
   readonly skews = new Map<string, number>();
+  readonly cloud: SimulatedCloud | undefined;
   private readonly disk = new SimulatedDisk();
   private readonly machines = new Map<string, Machine>();
   private readonly programs = new Map<string, Program>();
@@ -82,6 +87,8 @@ export class Simulation {
     this.random = seededRandom(this.seed);
     this.fabric = createFabric({ ...this.env('vnet') });
     this.nodes = Array.from({ length: options.nodes ?? 3 }, (_, index) => nodeName(index));
+    const machines = this.nodes.map((name, index) => ({ name, ip: nodeIp(index), zone: options.zone?.(index) ?? '' }));
+    this.cloud = options.cloud ? new SimulatedCloud({ clock: this.clock, machines }) : undefined;
   }
 
   /** Resolves when everything was started; nodes become Ready as time goes on. */
@@ -96,10 +103,11 @@ export class Simulation {
       return (this.apiServer = apiServerPart(materials, channel as ReturnType<NonNullable<typeof store>['channel']>));
     });
     this.addClient('scheduler', 'system:kube-scheduler', (link) => schedulerPart(materials, link.api));
-    this.addClient('controller-manager', 'system:kube-controller-manager', (link) => controllerManagerPart(materials, link.api, (account) => this.linkAs(link, `system:serviceaccount:kube-system:${account}`)));
+    this.addClient('controller-manager', 'system:kube-controller-manager', (link) => controllerManagerPart(materials, link.api, (account) => this.linkAs(link, `system:serviceaccount:kube-system:${account}`, ['system:serviceaccounts', 'system:serviceaccounts:kube-system'])));
     this.addClient('kube-proxy', 'system:kube-proxy', (link) => proxyPart(materials, link.api, this.nodes));
     this.addClient('coredns', 'system:coredns', (link) => coreDnsPart(materials, link.api), ['orrery:components']);
-    this.nodes.forEach((name, index) => this.addClient(`kubelet-${name}`, `system:node:${name}`, (link) => nodePart(materials, link.api, { name, index }), ['system:nodes']));
+    if (this.cloud) this.addCloud(this.cloud, infra);
+    this.nodes.forEach((name, index) => this.addClient(`kubelet-${name}`, `system:node:${name}`, (link) => nodePart(materials, link.api, { name, index, ...this.ofCloud(name, link) }), ['system:nodes']));
     for (const program of this.programs.values()) await this.launch(program);
   }
 
@@ -201,7 +209,8 @@ export class Simulation {
     let machine = this.machines.get(node);
     if (!machine) {
       const ip = nodeIp(this.nodes.indexOf(node));
-      machine = { volumes: new MemoryVolumeHost(() => this.clock.now()), logs: new MemoryLogs(), ip, netSwitch: this.fabric.addSwitch({ node, nodeIp: ip }) };
+      const volumes = new MemoryVolumeHost(() => this.clock.now());
+      machine = { volumes, disks: this.cloud && new GraftedMounts(volumes, this.cloud.disks), logs: new MemoryLogs(), ip, netSwitch: this.fabric.addSwitch({ node, nodeIp: ip }) };
       this.machines.set(node, machine);
     }
     return machine;
@@ -218,6 +227,21 @@ export class Simulation {
     const program: Program = { name, create, running: undefined, link: undefined, heldDown: false };
     this.programs.set(name, program);
     return program;
+  }
+
+  private addCloud(cloud: SimulatedCloud, infra: VnetSwitch): void {
+    const program: Program | undefined = this.add('cloud', () => cloud.part(this.env('cloud'), infra, (link) => program && (program.link = link)));
+    this.addClient('cloud-controller-manager', 'system:cloud-controller-manager', (link) => cloudControllerManagerPart(this.env('cloud-controller-manager'), link.api, cloud.channel(link)), ['orrery:components']);
+    this.addClient('csi-disk', 'system:csi-disk', (link) => csiDiskPart(this.env('csi-disk'), link.api, cloud.channel(link)), ['orrery:components']);
+  }
+
+  /** What a node has of the cloud. */
+  private ofCloud(node: string, link: Connection): Pick<NodeOptions, 'isInstance' | 'plugins'> {
+    const { cloud } = this;
+    const { disks: mounts } = this.machine(node);
+    if (!cloud || !mounts) return { isInstance: false, plugins: undefined };
+    const services = (): ReturnType<typeof diskServices> => diskServices(this.env(`csi-disk-${node}`), { api: this.linkAs(link, 'system:csi-disk', ['orrery:components']), cloud: cloud.channel(link) }, { name: node, mounts, disks: cloud.disks });
+    return { isInstance: this.programs.has('cloud-controller-manager'), plugins: this.programs.has('csi-disk') ? services() : undefined };
   }
 
   private addClient(name: string, user: string, create: (link: Connection) => Component, groups: readonly string[] = []): void {
@@ -239,8 +263,8 @@ export class Simulation {
   }
 
   /** Another user on the connection of a process: both die together. */
-  private linkAs(link: Connection, user: string): ApiClient {
-    const own = this.connect(user, ['system:serviceaccounts', 'system:serviceaccounts:kube-system']);
+  private linkAs(link: Connection, user: string, groups: readonly string[]): ApiClient {
+    const own = this.connect(user, groups);
     const cut = link.cut;
     Object.assign(link, {
       cut: () => {

@@ -14,8 +14,15 @@ const logLinesInErrors = 15;
 /** The calls of a client that give one answer. */
 const calls = new Set<PropertyKey>(['get', 'list', 'create', 'createSubresource', 'update', 'patch', 'delete', 'deleteCollection']);
 
+/** A cluster that is simulated, and what moves it. */
+export interface SimulatedWorld extends TestWorld {
+  readonly simulation: Simulation;
+  /** Lets time pass until something is done. */
+  run<T>(act: () => Promise<T>): Promise<T>;
+}
+
 /** A whole cluster in this event loop, on a clock that moves only when something waits for it. */
-export async function startSimulated(options: SimulationOptions): Promise<TestWorld & { readonly simulation: Simulation }> {
+export async function startSimulated(options: SimulationOptions): Promise<SimulatedWorld> {
   const simulation = new Simulation(options);
   const { clock } = simulation;
   /** Lets time pass until something is done. Calls within calls share the time of the outermost. */
@@ -50,6 +57,7 @@ export async function startSimulated(options: SimulationOptions): Promise<TestWo
   return {
     world: 'simulated',
     simulation,
+    run,
     api: moved(admin),
     as: (user, groups = []) => moved(simulation.client(user, groups)),
     kubeconfig: undefined,

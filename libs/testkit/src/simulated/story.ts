@@ -1,6 +1,7 @@
 import { ConfigMaps, Deployments, Pods, StatefulSets } from '@orrery/api';
 import { seededRandom } from '@orrery/runtime';
 import type { FaultInput } from '../test-world.ts';
+import { askOfCloud, cloudFaults, cloudProblems, giveBack, onDisks } from './cloud-story.ts';
 import { followedProblems, historyProblems } from './invariants.ts';
 import { startSimulated } from './start.ts';
 
@@ -25,20 +26,31 @@ const faults: readonly FaultInput[] = [
 
 const template = (app: string, image: string) => ({ metadata: { labels: { app } }, spec: { containers: [{ name: 'c', image }] } });
 
+/** Every so many-th seed has a cloud, which goes away: such a cluster costs three times as much. */
+const cloudEvery = 9;
+
 /**
  * A rollout, a StatefulSet and a user's writes while faults drawn from the seed strike; afterwards all must be as was asked for, what was acknowledged must be there, and nobody who
- * followed may have been told what cannot be. Rejects with what is not so.
+ * followed may have been told what cannot be. Where there is a cloud, what was asked of it must be there, no node may have been deleted for its absence, and nothing may be left in it
+ * of what was given back. Rejects with what is not so.
  */
 async function live(seed: number): Promise<void> {
   const random = seededRandom(seed);
-  const cluster = await startSimulated({ seed, nodes: 2, without: ['coredns', 'kube-proxy'] });
+  const cloud = seed % cloudEvery === 0;
+  const pool = cloud ? [...faults, ...cloudFaults] : faults;
+  const cluster = await startSimulated({ seed, nodes: 2, cloud, without: ['coredns', 'kube-proxy'] });
   try {
     const key = { namespace: 'default', name: 'web' };
     await cluster.api.create(Deployments, { metadata: key, spec: { replicas: 3, selector: { matchLabels: { app: 'web' } }, template: template('web', 'nginx:1') } });
-    await cluster.api.create(StatefulSets, { metadata: { namespace: 'default', name: 'db' }, spec: { replicas: 2, serviceName: 'db', selector: { matchLabels: { app: 'db' } }, template: template('db', 'nginx:1') } });
+    await cluster.api.create(StatefulSets, { metadata: { namespace: 'default', name: 'db' }, spec: { replicas: 2, serviceName: 'db', selector: { matchLabels: { app: 'db' } }, template: template('db', 'nginx:1'), ...(cloud ? onDisks : {}) } });
+    if (cloud) {
+      await askOfCloud(cluster);
+      await cluster.advance(random.int(5_000));
+      await cluster.chaos.inject({ verb: 'cloud-outage' });
+    }
     const acknowledged: string[] = [];
     for (let i = 0; i < 3; i++) {
-      await cluster.chaos.inject(faults[random.int(faults.length)] as FaultInput);
+      await cluster.chaos.inject(pool[random.int(pool.length)] as FaultInput);
       await cluster.api.create(ConfigMaps, { metadata: { namespace: 'default', name: `written-${i}` } }).then(
         () => acknowledged.push(`written-${i}`),
         // It may or may not have come to be.
@@ -52,6 +64,10 @@ async function live(seed: number): Promise<void> {
     await cluster.advance(minute);
     await cluster.chaos.stopAll();
     const isAsAsked = async (): Promise<boolean> => {
+      if (cloud) {
+        const missing = await cloudProblems(cluster);
+        if (missing.length) throw new Error(missing.join('; '));
+      }
       const { status } = await cluster.api.get(Deployments, key);
       const pods = (await cluster.api.list(Pods)).items.filter(({ metadata }) => !metadata?.deletionTimestamp);
       const web = pods.filter(({ metadata }) => metadata?.labels?.['app'] === 'web');
@@ -65,6 +81,7 @@ async function live(seed: number): Promise<void> {
     await cluster.advance(1_000);
     const { items } = await cluster.api.list(Pods);
     const problems = [...lost, ...historyProblems(cluster.history()), ...followedProblems(cluster.history(), 'pods', items)];
+    if (cloud) problems.push(...(await giveBack(cluster)));
     if (problems.length) throw new Error(problems.join('; '));
   } finally {
     await cluster.stop();
