@@ -1,10 +1,15 @@
 import type { Clock, Timer } from '@orrery/runtime';
 
+/** One write. It never rejects: it tells of its failure itself. */
+export interface EventJob {
+  run(): Promise<void>;
+}
+
 /** Lets few events be written at a time and in a second, so that a flood of them never slows down the work that they tell of. */
 export interface EventQueue {
-  /** Runs the job when it is its turn, first come first served. Resolves without having run it when too many wait, as upstream's recorders drop events. */
-  run(job: () => Promise<void>): Promise<void>;
-  /** So many wait that `run` would not run another. */
+  /** Runs the job when it is its turn, first come first served. False, and it is never run, when too many wait, as upstream's recorders drop events. */
+  add(job: EventJob): boolean;
+  /** So many wait that `add` would not take another. */
   isFull(): boolean;
   /** Writes as fast as it goes until the function that it returns is called. */
   hurry(): () => void;
@@ -40,18 +45,18 @@ export const controllerEventPace: EventPace = { perSecond: 20, burst: 30 };
 export function createEventQueue(clock: Pick<Clock, 'monotonic' | 'after'>, pace: EventPace = {}): EventQueue {
   const { inFlight, perSecond, burst, maxWaiting, perSecondWhenBusy = perSecond } = { ...defaultEventPace, ...pace };
   let rate: number = perSecond;
-  let waiting: (() => void)[] = [];
+  let waiting: EventJob[] = [];
   let next = 0;
   let running = 0;
   let hurried = 0;
   let [tokens, filledMs] = [burst as number, clock.monotonic()];
   let timer: Timer | undefined;
-  const take = (): (() => void) | undefined => {
-    const begin = waiting[next];
+  const take = (): EventJob => {
+    const job = waiting[next] as EventJob;
     next += 1;
     if (next === waiting.length) [waiting, next] = [[], 0];
     else if (next === 1024) [waiting, next] = [waiting.slice(next), 0];
-    return begin;
+    return job;
   };
   const pumpIn = (ms: number): Timer => {
     const dueMs = clock.monotonic() + ms;
@@ -64,34 +69,32 @@ export function createEventQueue(clock: Pick<Clock, 'monotonic' | 'after'>, pace
   };
   /** Begins what may begin now. */
   const pump = (): void => {
-    while (running < inFlight && waiting.length > 0) {
+    // Whoever waits for the clock waits for it alone.
+    while (timer === undefined && running < inFlight && waiting.length > 0) {
       const nowMs = clock.monotonic();
       tokens = Math.min(burst, tokens + ((nowMs - filledMs) / 1000) * rate);
       filledMs = nowMs;
       if (hurried === 0 && tokens < 1) {
-        timer ??= pumpIn(Math.ceil(((1 - tokens) / rate) * 1000));
+        timer = pumpIn(Math.ceil(((1 - tokens) / rate) * 1000));
         return;
       }
       tokens = Math.max(0, tokens - 1);
       running += 1;
-      take()?.();
+      void take().run().finally(over);
     }
+  };
+  const over = (): void => {
+    running -= 1;
+    pump();
   };
   const isFull = (): boolean => waiting.length - next >= maxWaiting;
   return {
     isFull,
-    async run(job) {
-      if (isFull()) return;
-      await new Promise<void>((resolve) => {
-        waiting.push(resolve);
-        pump();
-      });
-      try {
-        await job();
-      } finally {
-        running -= 1;
-        pump();
-      }
+    add(job) {
+      if (isFull()) return false;
+      waiting.push(job);
+      pump();
+      return true;
     },
     hurry() {
       hurried += 1;

@@ -4,9 +4,9 @@ import type { KubeObject, ResourceRef } from '@orrery/apimachinery';
 import { StatusError, isNotFound } from '@orrery/errors';
 import { type Env, rfc3339 } from '@orrery/runtime';
 import type { ApiClient } from './api-client.ts';
-import { type EventPace, type EventQueue, createEventQueue } from './event-queue.ts';
+import { EventCorrelator, type EventLine } from './event-correlator.ts';
+import { type EventJob, type EventPace, type EventQueue, createEventQueue } from './event-queue.ts';
 import { apiVersionOf } from './keys.ts';
-import { Recent } from './recent.ts';
 
 export interface EventInput {
   readonly type: 'Normal' | 'Warning';
@@ -19,70 +19,11 @@ export interface EventInput {
 export interface EventRecorder {
   /** Records an event about an object. Never fails and never waits: what cannot be written is dropped. */
   event(resource: ResourceRef, object: KubeObject, input: EventInput): void;
-  /** Resolves when everything recorded so far was written or dropped; until then it is written as fast as it goes. */
+  /** Resolves when everything recorded was written or dropped; until then it is written as fast as it goes. */
   flush(): Promise<void>;
 }
 
-interface Seen {
-  count: number;
-  firstTimestamp: string;
-  name: string;
-  resourceVersion: string;
-}
-
-interface Aggregate {
-  /** Of most there is one, and it is not yet a set. */
-  messages: string | Set<string>;
-  lastMs: number;
-}
-
-interface Bucket {
-  tokens: number;
-  filledMs: number;
-}
-
-const maxSimilar = 10;
-const similarWithinMs = 600_000;
-const burst = 25;
-const refillMs = 300_000;
 const maxBacklog = 1_000;
-const maxRemembered = 4_096;
-
-/** What becomes of events of one source before they are written: client-go's spam filter, aggregator and counter. */
-class Correlator {
-  private readonly buckets = new Recent<Bucket>(maxRemembered);
-  private readonly aggregates = new Recent<Aggregate>(maxRemembered);
-  readonly seen = new Recent<Seen>(maxRemembered);
-
-  /** 25 events at once about one object, then one every five minutes. */
-  allows(object: string, nowMs: number): boolean {
-    const bucket = this.buckets.get(object) ?? { tokens: burst, filledMs: nowMs };
-    const tokens = Math.min(burst, bucket.tokens + (nowMs - bucket.filledMs) / refillMs);
-    this.buckets.set(object, { tokens: tokens >= 1 ? tokens - 1 : tokens, filledMs: nowMs });
-    return tokens >= 1;
-  }
-
-  /** More than ten different messages of one reason within ten minutes become one event. */
-  message(group: string, message: string, nowMs: number): { message: string; key: string } {
-    let found = this.aggregates.get(group);
-    if (!found || nowMs - found.lastMs > similarWithinMs) found = { messages: message, lastMs: nowMs };
-    this.aggregates.set(group, found);
-    found.lastMs = nowMs;
-    if (found.messages === message) return { message, key: `${group}|${message}` };
-    if (typeof found.messages === 'string') found.messages = new Set([found.messages]);
-    found.messages.add(message);
-    if (found.messages.size < maxSimilar) return { message, key: `${group}|${message}` };
-    for (const first of found.messages) {
-      found.messages.delete(first);
-      break;
-    }
-    return { message: `(combined from similar events): ${message}`, key: group };
-  }
-
-  forget(key: string): void {
-    this.seen.delete(key);
-  }
-}
 
 /** Where a recorder begins to count: what two of them tell of one object in the same millisecond needs names that differ. */
 function firstNumber(who: string): number {
@@ -91,96 +32,156 @@ function firstNumber(who: string): number {
   return hash % 1_000_000;
 }
 
+/** What the writes of one recorder have in common. */
+interface Recorder {
+  readonly api: ApiClient;
+  readonly log: Env['log'];
+  readonly queue: EventQueue;
+  readonly component: string;
+  readonly host: string | undefined;
+  readonly source: { readonly component: string; readonly host?: string };
+  /** A write is over, well or not. */
+  over(): void;
+}
+
+/** One event on its way. Many wait long for their turn: the object of the API is made when it has come. */
+class EventWrite implements EventJob {
+  private readonly recorder: Recorder;
+  private readonly resource: ResourceRef;
+  private readonly input: EventInput;
+  private readonly line: EventLine<EventWrite>;
+  private readonly message: string;
+  private readonly nowMs: number;
+  private readonly number: number;
+  private readonly name: string;
+  private readonly namespace: string | undefined;
+  private readonly uid: string | undefined;
+  private readonly resourceVersion: string | undefined;
+  /** Of the same line: a repetition finds the first written. */
+  next: EventWrite | undefined;
+
+  constructor(recorder: Recorder, { resource, object, input, line, message, nowMs, number }: { resource: ResourceRef; object: KubeObject; input: EventInput; line: EventLine<EventWrite>; message: string; nowMs: number; number: number }) {
+    const { name = '', namespace, uid, resourceVersion } = object.metadata ?? {};
+    this.recorder = recorder;
+    this.resource = resource;
+    this.input = input;
+    this.line = line;
+    this.message = message;
+    this.nowMs = nowMs;
+    this.number = number;
+    this.name = name;
+    this.namespace = namespace;
+    this.uid = uid;
+    this.resourceVersion = resourceVersion;
+    this.next = undefined;
+  }
+
+  async run(): Promise<void> {
+    const { line, recorder, input } = this;
+    try {
+      await this.write();
+    } catch (error) {
+      line.written = undefined;
+      const expected = error instanceof StatusError && (error.code === 403 || error.code === 404);
+      recorder.log[expected ? 'debug' : 'warn']('event was not written', { reason: input.reason, object: this.name, error: (error as Error).message });
+    }
+    this.end();
+  }
+
+  /** Over, or dropped: the next of its line may go. */
+  end(): void {
+    const { line, recorder, next } = this;
+    recorder.over();
+    if (!next) line.last = undefined;
+    else if (!recorder.queue.add(next)) next.end();
+  }
+
+  private async write(): Promise<void> {
+    const { line, recorder: { api } } = this;
+    const known = line.written;
+    if (!known) return this.create();
+    const event = this.event();
+    const count = known.count + 1;
+    const patch = { count, lastTimestamp: event.lastTimestamp, message: event.message };
+    try {
+      await api.patch(Events, { namespace: this.namespace ?? 'default', name: known.name }, patch, { type: 'application/strategic-merge-patch+json' });
+      known.count = count;
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+      await this.create();
+    }
+  }
+
+  private async create(): Promise<void> {
+    const made = await this.recorder.api.create(Events, this.event());
+    this.line.written = { name: made.metadata?.name ?? '', count: 1 };
+  }
+
+  private event(): Event {
+    const { recorder, resource, name, namespace, uid, resourceVersion, nowMs, input: { type, reason, fieldPath } } = this;
+    const timestamp = rfc3339(nowMs);
+    const stamp = (BigInt(Math.floor(nowMs)) * 1_000_000n + BigInt(this.number)).toString(16);
+    return {
+      metadata: { name: `${name}.${stamp}`, namespace: namespace ?? 'default' },
+      involvedObject: {
+        kind: resource.kind,
+        apiVersion: apiVersionOf(resource),
+        name,
+        ...(namespace ? { namespace } : {}),
+        ...(uid ? { uid } : {}),
+        ...(resourceVersion ? { resourceVersion } : {}),
+        ...(fieldPath ? { fieldPath } : {}),
+      },
+      type,
+      reason,
+      message: this.message.slice(0, 1024),
+      source: recorder.source,
+      firstTimestamp: timestamp,
+      lastTimestamp: timestamp,
+      count: 1,
+      reportingComponent: recorder.component,
+      reportingInstance: recorder.host ?? '',
+    };
+  }
+}
+
 /** Records core/v1 Events through the API, repeated ones by raising the count of the first. Recorders may share a queue. */
 export function createEventRecorder(env: Pick<Env, 'clock' | 'log'>, options: { api: ApiClient; component: string; host?: string; queue?: EventQueue; pace?: EventPace }): EventRecorder {
   const { clock, log } = env;
   const { api, component, host, queue = createEventQueue(clock, options.pace) } = options;
-  const correlator = new Correlator();
-  /** Writes of one event happen one after the other, so that a repetition finds the first. */
-  const chains = new Map<string, Promise<void>>();
-  let sequence = firstNumber(`${component}/${host ?? ''}`);
+  const correlator = new EventCorrelator<EventWrite>();
+  let number = firstNumber(`${component}/${host ?? ''}`);
   let backlog = 0;
-  const source = { component, ...(host ? { host } : {}) };
-
-  const create = async (event: Event, key: string): Promise<void> => {
-    const made = await api.create(Events, event);
-    const { name = '', resourceVersion = '' } = made.metadata ?? {};
-    correlator.seen.set(key, { count: event.count ?? 1, firstTimestamp: event.firstTimestamp ?? '', name, resourceVersion });
+  let idle: (() => void)[] = [];
+  const over = (): void => {
+    backlog -= 1;
+    if (backlog > 0 || idle.length === 0) return;
+    const waiters = idle;
+    idle = [];
+    for (const wake of waiters) wake();
   };
-  const write = async (event: Event, key: string): Promise<void> => {
-    const known = correlator.seen.get(key);
-    if (!known) return create(event, key);
-    const count = known.count + 1;
-    const patch = { count, lastTimestamp: event.lastTimestamp, message: event.message };
-    const namespace = event.metadata?.namespace ?? '';
-    try {
-      await api.patch(Events, { namespace, name: known.name }, patch, { type: 'application/strategic-merge-patch+json' });
-      known.count = count;
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-      await create(event, key);
-    }
-  };
-  const record = async (make: () => Event, key: string, before: Promise<void> | undefined): Promise<void> => {
-    try {
-      if (before) await before;
-      await queue.run(() => write(make(), key));
-    } catch (error) {
-      correlator.forget(key);
-      const expected = error instanceof StatusError && (error.code === 403 || error.code === 404);
-      const { reason, involvedObject } = make();
-      log[expected ? 'debug' : 'warn']('event was not written', { reason, object: involvedObject?.name, error: (error as Error).message });
-    }
-    backlog--;
-  };
+  const recorder: Recorder = { api, log, queue, component, host, source: { component, ...(host ? { host } : {}) }, over };
   return {
-    event(resource, object, { type, reason, message, fieldPath }) {
+    event(resource, object, input) {
       // As upstream's broadcaster: what it has no room for is not counted either.
       if (backlog >= maxBacklog || queue.isFull()) return;
-      const { name = '', namespace, uid, resourceVersion } = object.metadata ?? {};
+      const { name = '', namespace = '', uid } = object.metadata ?? {};
       const nowMs = clock.now();
       // Not of the source: a recorder has one.
-      const about = `${resource.kind}|${namespace ?? ''}|${name}|${uid ?? ''}`;
-      if (!correlator.allows(about, nowMs)) return;
-      const shown = correlator.message(`${about}|${fieldPath ?? ''}|${type}|${reason}`, message, nowMs);
-      const number = sequence++ % 1_000_000;
-      // Many wait long for their turn: they are made when it has come.
-      const make = (): Event => {
-        const timestamp = rfc3339(nowMs);
-        const stamp = (BigInt(Math.floor(nowMs)) * 1_000_000n + BigInt(number)).toString(16);
-        return {
-          metadata: { name: `${name}.${stamp}`, namespace: namespace ?? 'default' },
-          involvedObject: {
-            kind: resource.kind,
-            apiVersion: apiVersionOf(resource),
-            name,
-            ...(namespace ? { namespace } : {}),
-            ...(uid ? { uid } : {}),
-            ...(resourceVersion ? { resourceVersion } : {}),
-            ...(fieldPath ? { fieldPath } : {}),
-          },
-          type,
-          reason,
-          message: shown.message.slice(0, 1024),
-          source,
-          firstTimestamp: timestamp,
-          lastTimestamp: timestamp,
-          count: 1,
-          reportingComponent: component,
-          reportingInstance: host ?? '',
-        };
-      };
-      backlog++;
-      const job = record(make, shown.key, chains.get(shown.key));
-      chains.set(shown.key, job);
-      void job.then(() => {
-        if (chains.get(shown.key) === job) chains.delete(shown.key);
-      });
+      const placed = correlator.place(uid ?? `${resource.kind}|${namespace}|${name}`, input, nowMs);
+      if (!placed) return;
+      const { line, message } = placed;
+      number = (number + 1) % 1_000_000;
+      const write = new EventWrite(recorder, { resource, object, input, line, message, nowMs, number });
+      const before = line.last;
+      line.last = write;
+      backlog += 1;
+      if (before) before.next = write;
+      else queue.add(write);
     },
-    // The last write of a chain comes after all before it.
     async flush() {
       const calm = queue.hurry();
-      await Promise.all(chains.values());
+      if (backlog > 0) await new Promise<void>((resolve) => idle.push(resolve));
       calm();
     },
   };
