@@ -29,6 +29,13 @@ serviceMatrix('iptables', {
     createLinuxWorld(({ name, namespace, settings }) => createIptablesBackEnd({ iptables: { 4: createIptables(namespace.shell, 4), 6: createIptables(namespace.shell, 6) }, sysctl: createSysctl(namespace.shell), hash: sha256, node: { name }, settings })),
 });
 
+serviceMatrix('iptables, compact', {
+  skip: tools.iptables ?? tools.conntrack,
+  limits: { ipv6: true, keepsClients: true },
+  create: () =>
+    createLinuxWorld(({ name, namespace, settings }) => createIptablesBackEnd({ iptables: { 4: createIptables(namespace.shell, 4), 6: createIptables(namespace.shell, 6) }, hash: sha256, node: { name }, settings, compactFrom: 0 })),
+});
+
 serviceMatrix('userspace', {
   skip: tools.iptables ?? tools.conntrack,
   limits: { ipv6: true, keepsClients: false },

@@ -1,4 +1,4 @@
-import { sha256 } from '@orrery/linux';
+import { CommandError, sha256 } from '@orrery/linux';
 import { expect, it } from 'vitest';
 import type { NodeSettings } from '../linux/back-end.ts';
 import { routingsOf } from '../testing/render-cases.ts';
@@ -177,4 +177,46 @@ it('node ports on loopback: only over IPv4, only where they answer everywhere, a
   expect(nodePorts(full(6, {}))).toEqual(['-m addrtype --dst-type LOCAL ! -d ::1/128 -j KUBE-NODEPORTS']);
   expect(nodePorts(full(4, { localhostNodePorts: false }))).toEqual(['-m addrtype --dst-type LOCAL ! -d 127.0.0.0/8 -j KUBE-NODEPORTS']);
   expect(full(4, { nodePortAddresses: ['10.0.0.1'] }).filter((line) => line.startsWith('-A KUBE-FIREWALL'))).toEqual([]);
+});
+
+it('beyond 1,000 endpoints: no comments and no chains of endpoints, services by ranges, one rule for endpoints that reach themselves', async () => {
+  const restored: string[] = [];
+  let knowsBpf = true;
+  const restore = (text: string): Promise<void> => {
+    if (!knowsBpf && text.includes('-m bpf')) return Promise.reject(new CommandError({ command: 'iptables-restore', code: 2, stderr: 'no bpf' }));
+    return Promise.resolve(void restored.push(text));
+  };
+  const backEnd = (compactFrom?: number): ReturnType<typeof createIptablesBackEnd> =>
+    createIptablesBackEnd({ iptables: { 4: { save: () => Promise.resolve(''), restore } }, hash: sha256, node: { name: 'here' }, settings, ...(compactFrom === undefined ? {} : { compactFrom }) });
+  const services = new Map([['ns1/svc1', routingsOf({}, ['10.180.0.1@here', '10.180.0.2@there'])]]);
+  const compact = backEnd(2);
+  await compact.sync({ full: true, services });
+  const ofServices = (text = ''): string[] => text.split('\n').filter((line) => /SVC-|SEP-|NET-|bpf/.test(line));
+  expect(ofServices(restored.pop())).toMatchInlineSnapshot(`
+    [
+      ":KUBE-SVC-XPGD46QRK7WJZT7O - [0:0]",
+      ":KUBE-NET-FV6INDLLOIAKNELA - [0:0]",
+      "-A KUBE-SERVICES -d 10.20.30.0/24 -j KUBE-NET-FV6INDLLOIAKNELA",
+      "-A KUBE-SVC-XPGD46QRK7WJZT7O ! -s 10.0.0.0/8 -j KUBE-MARK-MASQ",
+      "-A KUBE-SVC-XPGD46QRK7WJZT7O -m statistic --mode random --probability 0.5000000000 -p tcp -j DNAT --to-destination 10.180.0.1:80",
+      "-A KUBE-SVC-XPGD46QRK7WJZT7O -p tcp -j DNAT --to-destination 10.180.0.2:80",
+      "-A KUBE-NET-FV6INDLLOIAKNELA -m tcp -p tcp -d 10.20.30.41 --dport 80 -j KUBE-SVC-XPGD46QRK7WJZT7O",
+      "-A KUBE-POSTROUTING -m conntrack --ctstate DNAT -m bpf --bytecode "6,32 0 0 12,7 0 0 0,32 0 0 16,29 0 1 0,6 0 0 1,6 0 0 0" -j MASQUERADE --random-fully",
+    ]
+  `);
+  await compact.sync({ full: false, services: new Map([['ns1/svc2', routingsOf({ clusterIP: '10.20.30.99', clusterIPs: ['10.20.30.99'] }, ['10.180.0.3@here'])], ['ns1/svc3', routingsOf({ clusterIP: '10.20.31.1', clusterIPs: ['10.20.31.1'] }, ['10.180.0.3@here'])]]) });
+  expect(ofServices(restored.pop()).filter((line) => line.includes('NET-'))).toMatchInlineSnapshot(`
+    [
+      ":KUBE-NET-JKINI5UW4FEQHQ6N - [0:0]",
+      "-I KUBE-NET-FV6INDLLOIAKNELA -m tcp -p tcp -d 10.20.30.99 --dport 80 -j KUBE-SVC-XPGD46QRK7WJZT7O",
+      "-I KUBE-NET-JKINI5UW4FEQHQ6N -m tcp -p tcp -d 10.20.31.1 --dport 80 -j KUBE-SVC-XPGD46QRK7WJZT7O",
+      "-I KUBE-SERVICES -d 10.20.31.0/24 -j KUBE-NET-JKINI5UW4FEQHQ6N",
+    ]
+  `);
+  const few = backEnd();
+  await few.sync({ full: true, services });
+  expect(restored.pop()).not.toContain('KUBE-NET-');
+  knowsBpf = false;
+  await backEnd(2).sync({ full: true, services });
+  expect(restored.pop()).toContain(':KUBE-SEP-');
 });

@@ -25,8 +25,8 @@ const sharedChains: Readonly<Record<Table, readonly string[]>> = {
   nat: ['KUBE-SERVICES', 'KUBE-NODEPORTS', 'KUBE-POSTROUTING', 'KUBE-MARK-MASQ'],
 };
 
-/** Chains of single services, which a full sync removes when it no longer wants them. */
-const ownChain = /^:(KUBE-(?:SVC|SVL|EXT|FW|SEP)-[A-Z2-7]{16}) /;
+/** Chains of single services and ranges, which a full sync removes when it no longer wants them. */
+const ownChain = /^:(KUBE-(?:SVC|SVL|EXT|FW|SEP|NET)-[A-Z2-7]{16}) /;
 
 const tables: readonly Table[] = ['filter', 'nat'];
 
@@ -38,7 +38,22 @@ export function answersOnLoopback(family: Family, { localhostNodePorts, nodePort
   return family === 4 && localhostNodePorts === true && nodePortAddresses.length === 0;
 }
 
-function fixedRules(table: Table, family: Family, settings: NodeSettings): string[] {
+/** As a packet filter of the kernel: an IP header whose source is its destination; word by word. */
+const sameEnds: Readonly<Record<Family, string>> = { 4: sameWords([12], 4), 6: sameWords([8, 12, 16, 20], 16) };
+
+/** `-m bpf` takes the classic instructions as numbers: load a word (32), keep it (7), load its counterpart, leave unless equal (29), accept or refuse (6). */
+function sameWords(offsets: readonly number[], distance: number): string {
+  const steps = offsets.flatMap((at, i) => [`32 0 0 ${at}`, '7 0 0 0', `32 0 0 ${at + distance}`, `29 0 ${(offsets.length - 1 - i) * 4 + 1} 0`]);
+  const all = [...steps, '6 0 0 1', '6 0 0 0'];
+  return `${all.length},${all.join(',')}`;
+}
+
+/** Of packets that a service has sent back to where they come from. The kernel may lack it. */
+export function hairpinRule(family: Family): string {
+  return `-m conntrack --ctstate DNAT -m bpf --bytecode "${sameEnds[family]}" -j MASQUERADE --random-fully`;
+}
+
+function fixedRules(table: Table, { family, settings, compact }: { family: Family; settings: NodeSettings; compact: boolean }): string[] {
   const { masqueradeBit, nodePortAddresses } = settings;
   const mark = `0x${(1 << masqueradeBit).toString(16).padStart(8, '0')}`;
   if (table === 'filter') {
@@ -57,6 +72,7 @@ function fixedRules(table: Table, family: Family, settings: NodeSettings): strin
   const nodePorts = nodePortAddresses.length ? own.map((at) => `-A KUBE-SERVICES ${note} -d ${at} -j KUBE-NODEPORTS`) : [`-A KUBE-SERVICES ${note} -m addrtype --dst-type LOCAL${loopback} -j KUBE-NODEPORTS`];
   return [
     ...nodePorts,
+    ...(compact ? [`-A KUBE-POSTROUTING ${hairpinRule(family)}`] : []),
     `-A KUBE-POSTROUTING -m mark ! --mark ${mark}/${mark} -j RETURN`,
     `-A KUBE-POSTROUTING -j MARK --xor-mark ${mark}`,
     '-A KUBE-POSTROUTING -m comment --comment "kubernetes service traffic requiring SNAT" -j MASQUERADE --random-fully',
@@ -66,22 +82,29 @@ function fixedRules(table: Table, family: Family, settings: NodeSettings): strin
 
 const rejectWith = (rule: string, family: Family): string => (rule.endsWith('-j REJECT') ? `${rule} --reject-with ${family === 6 ? 'icmp6-port-unreachable' : 'icmp-port-unreachable'}` : rule);
 
+/** Chains of ranges that pieces have rules in, each with its range. */
+export function rangeChains(pieces: Iterable<Piece | undefined>): Map<string, string> {
+  return new Map([...pieces].flatMap((piece) => (piece?.shared ?? []).flatMap(({ chain, range }): [string, string][] => (range ? [[chain, range]] : []))));
+}
+
 /** Everything, as input of `iptables-restore --noflush`; chains that are there and nobody wants go. */
-export function renderFull(family: Family, { pieces, settings, saved }: { pieces: Iterable<Piece>; settings: NodeSettings; saved: Saved }): string {
+export function renderFull(family: Family, { pieces, settings, saved, compact = false }: { pieces: Iterable<Piece>; settings: NodeSettings; saved: Saved; compact?: boolean }): string {
   const all = [...pieces];
   const lines: string[] = [];
   for (const table of tables) {
     const there = saved[table].split('\n');
     const missing = jumps.filter((jump) => jump.table === table && !there.some((line) => line.startsWith(`-A ${jump.from} `) && line.endsWith(`-j ${jump.to}`)));
     const wanted = table === 'nat' ? new Map(all.flatMap((piece) => [...piece.chains])) : new Map<string, readonly string[]>();
-    const stale = there.flatMap((line) => ownChain.exec(line)?.[1] ?? []).filter((name) => !wanted.has(name));
+    const ranges = table === 'nat' ? rangeChains(all) : new Map<string, string>();
+    const stale = there.flatMap((line) => ownChain.exec(line)?.[1] ?? []).filter((name) => !wanted.has(name) && !ranges.has(name));
     lines.push(`*${table}`);
     // iptables-restore keeps chains in the order of their names and looks for the place of each from the start: told backwards, it is at once.
-    for (const name of [...sharedChains[table], ...wanted.keys(), ...stale].sort().reverse()) lines.push(`:${name} - [0:0]`);
+    for (const name of [...sharedChains[table], ...wanted.keys(), ...ranges.keys(), ...stale].sort().reverse()) lines.push(`:${name} - [0:0]`);
     for (const { from, to, comment, match } of missing.toReversed()) lines.push(`-I ${from} 1 ${match ? `${match} ` : ''}-m comment --comment "${comment}" -j ${to}`);
+    for (const [name, range] of ranges) lines.push(`-A KUBE-SERVICES -d ${range} -j ${name}`);
     for (const [name, rules] of wanted) for (const rule of rules) lines.push(`-A ${name} ${rule}`);
     for (const piece of all) for (const shared of piece.shared) if (shared.table === table) lines.push(`-A ${shared.chain} ${rejectWith(shared.rule, family)}`);
-    lines.push(...fixedRules(table, family, settings), ...stale.map((name) => `-X ${name}`), 'COMMIT');
+    lines.push(...fixedRules(table, { family, settings, compact }), ...stale.map((name) => `-X ${name}`), 'COMMIT');
   }
   return `${lines.join('\n')}\n`;
 }
@@ -96,9 +119,9 @@ const same = (a: readonly string[] | undefined, b: readonly string[]): boolean =
 
 /**
  * Only what is different: of shared chains single rules (their order means nothing, but for the last one), of chains of services
- * the whole chain. Empty when nothing is.
+ * the whole chain. Chains of ranges come with the first rule, and go with the next full sync. Empty when nothing is different.
  */
-export function renderPartial(family: Family, changes: readonly Change[]): string {
+export function renderPartial(family: Family, changes: readonly Change[], knownRanges: ReadonlySet<string> = new Set()): string {
   const removed: Record<Table, string[]> = { filter: [], nat: [] };
   const added: Record<Table, string[]> = { filter: [], nat: [] };
   const chains: string[] = [];
@@ -123,6 +146,9 @@ export function renderPartial(family: Family, changes: readonly Change[]): strin
       gone.push(`-X ${name}`);
     }
   }
+  const ranges = [...rangeChains(changes.map(({ after }) => after))].filter(([chain]) => !knownRanges.has(chain));
+  chains.push(...ranges.map(([chain]) => `:${chain} - [0:0]`));
+  added.nat.push(...ranges.map(([chain, range]) => `-I KUBE-SERVICES -d ${range} -j ${chain}`));
   const filter = [...removed.filter, ...added.filter];
   const nat = [...chains, ...removed.nat, ...rules, ...added.nat, ...gone];
   const section = (table: Table, lines: readonly string[]): string => (lines.length ? `*${table}\n${lines.join('\n')}\nCOMMIT\n` : '');
