@@ -10,7 +10,8 @@ import { componentOf } from './names.ts';
 const services = ['pki', 'nats', 'store1', 'store2', 'store3', 'apiserver1', 'apiserver2', 'entrance', 'balancer', 'scheduler', 'scheduler-standby', 'cloud', ...['node1', 'node2'].flatMap((node) => [node, `${node}-runtime`, `${node}-kubelet`, `${node}-csi-disk`, `${node}-kube-proxy`]), 'real1', 'real1-kube-proxy'];
 
 it('names services as the components they are', () => {
-  expect(services.map(componentOf)).toEqual([undefined, 'nats', 'store-1', 'store-2', 'store-3', 'apiserver-1', 'apiserver-2', undefined, 'balancer', 'scheduler', 'scheduler-2', 'cloud', undefined, 'container-runtime-node1', 'kubelet-node1', 'csi-disk-node1', 'kube-proxy-node1', undefined, 'container-runtime-node2', 'kubelet-node2', 'csi-disk-node2', 'kube-proxy-node2', 'kubelet-real1', 'kube-proxy-real1']);
+  expect(services.map((service) => componentOf(service))).toEqual([undefined, 'nats', 'store-1', 'store-2', 'store-3', 'apiserver-1', 'apiserver-2', undefined, 'balancer', 'scheduler', 'scheduler-2', 'cloud', undefined, 'container-runtime-node1', 'kubelet-node1', 'csi-disk-node1', 'kube-proxy-node1', undefined, 'container-runtime-node2', 'kubelet-node2', 'csi-disk-node2', 'kube-proxy-node2', 'kubelet-real1', 'kube-proxy-real1']);
+  expect([componentOf('scheduler-standby', 2), componentOf('csi-disk', 2), componentOf('balancer', 2)]).toEqual(['scheduler-3', 'csi-disk-2', 'balancer']);
 });
 
 it('writes rules of nftables', () => {
@@ -21,13 +22,16 @@ it('writes rules of nftables', () => {
 });
 
 /** An engine that writes down what is asked of it. */
-function world() {
+function world({ busy = [] }: { busy?: readonly string[] } = {}) {
   const done: string[] = [];
+  const refusals = [...busy];
   const paused = new Set<string>();
   const act = (what: string) => async (id: string) => void done.push(`${what} ${id}`);
   const engine: DockerEngineClient = {
     containers: async (labels) => (labels['com.docker.compose.project'] === 'p' ? services.map((service) => ({ id: service, labels: { 'com.docker.compose.service': service }, state: service === 'pki' ? 'exited' : paused.has(service) ? 'paused' : 'running' })) : []),
     async pause(id) {
+      const refused = refusals.indexOf(id);
+      if (refused >= 0) throw new Error(`Cannot pause container ${refusals.splice(refused, 1).join()}: OCI runtime pause failed: unable to freeze: unknown`);
       paused.add(id);
       done.push(`pause ${id}`);
     },
@@ -70,6 +74,15 @@ it.each<[object, string]>([
   const { done, inject } = world();
   await expect(async () => inject(fault)).rejects.toThrow(why);
   expect(done).toEqual([]);
+});
+
+it('asks again where the engine gives up to freeze a container, and lets all go on where one cannot be frozen', async () => {
+  const busy = world({ busy: ['node2-kubelet', 'node2-kubelet'] });
+  await busy.inject({ verb: 'node-outage', selector: { nodes: ['node2'] } });
+  expect(busy.done.toSorted()).toEqual(['pause node2-csi-disk', 'pause node2-kube-proxy', 'pause node2-kubelet', 'pause node2-runtime']);
+  const stuck = world({ busy: Array.from({ length: 99 }, () => 'node2-kubelet') });
+  await expect(stuck.inject({ verb: 'node-outage', selector: { nodes: ['node2'] } })).rejects.toThrow('unable to freeze');
+  expect(stuck.done).toEqual(['pause node2-runtime', 'pause node2-csi-disk', 'pause node2-kube-proxy', 'unpause node2-runtime', 'unpause node2-csi-disk', 'unpause node2-kube-proxy']);
 });
 
 it('says when there is no such cluster', async () => {

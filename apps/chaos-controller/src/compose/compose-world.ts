@@ -16,7 +16,10 @@ export interface ComposeParts {
 
 const projectLabel = 'com.docker.compose.project';
 const serviceLabel = 'com.docker.compose.service';
+/** From 1, of the containers of a service. */
+const numberLabel = 'com.docker.compose.container-number';
 const graceSeconds = 10;
+const freezeAttempts = 10;
 
 /**
  * Writes what a process is told where it looks for it (infra/compose.yaml: ORRERY_FAULTS_FILE), and waits until it says that it does so. Run in its own container,
@@ -29,17 +32,28 @@ const end = Date.now() + 30000;
 setInterval(() => { let said = ''; try { said = fs.readFileSync(file + '.applied', 'utf8'); } catch {}
 if (said === revision) process.exit(0); if (Date.now() > end) { console.log('not followed within 30 s'); process.exit(1); } }, 20);`;
 
+/** On a busy machine the engine now and then gives up to freeze a container, which then goes on: it is asked again. */
+async function frozen(engine: DockerEngineClient, id: string): Promise<void> {
+  for (let left = freezeAttempts; ; left--) {
+    try {
+      return await engine.pause(id);
+    } catch (error) {
+      if (left <= 1 || !(error as Error).message.includes('unable to freeze')) throw error;
+    }
+  }
+}
+
 /** Faults of the cluster of infra/compose.yaml, by the Docker engine that runs it and by what its processes are told. */
 export function composeChaos({ engine, project, api, random }: ComposeParts): ChaosWorld {
-  const containers = async (): Promise<Map<string, DockerContainer>> => {
+  const containers = async (): Promise<DockerContainer[]> => {
     const found = await engine.containers({ [projectLabel]: project });
     if (!found.length) throw new Error(`the Docker engine knows no container of a project ${JSON.stringify(project)}`);
-    return new Map(found.filter(({ state }) => state !== 'exited').map((container) => [container.labels[serviceLabel] ?? '', container]));
+    return found.filter(({ state }) => state !== 'exited');
   };
   const byComponent = async (): Promise<Map<string, string>> => {
     const ids = new Map<string, string>();
-    for (const [service, { id }] of await containers()) {
-      const component = componentOf(service);
+    for (const { id, labels } of await containers()) {
+      const component = componentOf(labels[serviceLabel] ?? '', Number(labels[numberLabel] ?? 1));
       if (component) ids.set(component, id);
     }
     return ids;
@@ -68,17 +82,22 @@ export function composeChaos({ engine, project, api, random }: ComposeParts): Ch
 
   const pause = async (components: readonly string[]): Promise<() => Promise<void>> => {
     const struck = [...(await byComponent())].flatMap(([component, id]) => (components.includes(component) ? [id] : []));
-    await Promise.all(struck.map((id) => engine.pause(id)));
     // One that the engine has started anew meanwhile runs.
-    return async () => {
-      const paused = new Set([...(await containers()).values()].filter(({ state }) => state === 'paused').map(({ id }) => id));
+    const end = async (): Promise<void> => {
+      const paused = new Set((await containers()).filter(({ state }) => state === 'paused').map(({ id }) => id));
       await Promise.all(struck.filter((id) => paused.has(id)).map((id) => engine.unpause(id)));
     };
+    const outcomes = await Promise.allSettled(struck.map((id) => frozen(engine, id)));
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (!failed) return end;
+    // All or none of them stand still.
+    await end();
+    throw failed.reason as Error;
   };
 
   /** kube-proxy may change the rules of its node's network; nobody else has nft there. */
   const inNetworkOf = async (node: string, script: string): Promise<void> => {
-    const id = (await containers()).get(`${node}-kube-proxy`)?.id;
+    const id = (await byComponent()).get(`kube-proxy-${node}`);
     if (!id) throw new Error(`there is no container of kube-proxy-${node}`);
     const { code, output } = await engine.exec(id, ['nft', script], 'root');
     if (code !== 0) throw new Error(`the rules of ${node}'s network: ${output.trim()}`);

@@ -1,15 +1,19 @@
 /**
- * The component that a service of infra/compose.yaml is, named as in the other layouts: `store1` is store-1, `node2-kubelet` kubelet-node2, `scheduler-standby`
- * scheduler-2, `real1` (containerd and kubelet in one container) kubelet-real1. Undefined of what holds a network for others, and of the certificates' maker.
+ * The component that a container of infra/compose.yaml is, by its service and its number (from 1) among those of the service, named as in the other layouts:
+ * `store1` is store-1, `node2-kubelet` kubelet-node2, the second `csi-disk` csi-disk-2, the first `scheduler-standby` scheduler-2, `real1` (containerd and kubelet in
+ * one container) kubelet-real1. Undefined of what holds a network for others, and of the certificates' maker.
  */
-export function componentOf(service: string): string | undefined {
+export function componentOf(service: string, number = 1): string | undefined {
   if (service === 'pki' || service === 'entrance' || /^node\d+$/.test(service)) return undefined;
   if (/^real\d+$/.test(service)) return `kubelet-${service}`;
   const [, node, part] = /^((?:node|real)\d+)-(.+)$/.exec(service) ?? [];
   if (node && part) return `${part === 'runtime' ? 'container-runtime' : part}-${node}`;
-  const [, base, number] = /^(store|apiserver|coredns)(\d+)$/.exec(service) ?? [];
-  if (base && number) return `${base}-${number}`;
-  return service.replace(/-standby$/, '-2');
+  const [, base, replica] = /^(store|apiserver|coredns)(\d+)$/.exec(service) ?? [];
+  if (base && replica) return `${base}-${replica}`;
+  const standby = /^(.+)-standby$/.exec(service)?.[1];
+  if (standby) return `${standby}-${number + 1}`;
+  // An upgrade leaves the balancer with another number.
+  return number > 1 && service !== 'balancer' ? `${service}-${number}` : service;
 }
 
 /** What runs on a node. */
