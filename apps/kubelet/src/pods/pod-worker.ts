@@ -9,16 +9,12 @@ import { type PodRuntime, type RuntimeContainer, type RuntimeEvent, type Runtime
 import { PodView } from '../runtime/pod-view.ts';
 import { knownStatus, podStatus } from '../status/pod-status.ts';
 import { qosClass } from '../status/qos-class.ts';
-import { CsiFault } from '../csi/csi-volumes.ts';
-import { ClaimFault } from '../volumes/claim-volume.ts';
-import type { MountedVolume } from '../volumes/volume-manager.ts';
-import { lacksVolumes } from '../volumes/volume-uses.ts';
 import type { Eviction, Rejection } from './admission.ts';
 import { BackOff } from './back-off.ts';
 import { type PodActions, computePodActions, hasActions, resetTrigger } from './compute-pod-actions.ts';
 import { killAllContainers, killContainer } from './kill-containers.ts';
-import { HeldObjects } from './pod-objects.ts';
 import { deleteFromApi, letGo, wipePod } from './pod-removal.ts';
+import { PodVolumes } from './pod-volumes.ts';
 import type { PodWorkerOptions, Trigger } from './pod-worker-options.ts';
 import { podSandboxConfig, runSandbox, writeHostsFile } from './pod-sandbox.ts';
 import { ephemeralContainers, graceSeconds, isHostNetwork, isTerminal, nameOf, namespaceOf, placeOfContainer, uidOf } from './pod-spec.ts';
@@ -29,9 +25,6 @@ const firstRetryMs = 500;
 const maxRetryMs = 122_000;
 const networkRetryMs = 5_000;
 const resizeRetryMs = 30_000;
-/** A claim is bound by others at any moment; what keeps it is told again as seldom as upstream gives up waiting. */
-const claimRetryMs = 1_000;
-const claimEventMs = 123_000;
 
 const noReason: Trigger = {};
 const runtimeNews: Trigger = { runtimeChanged: true };
@@ -53,9 +46,7 @@ export class PodWorker {
   private readonly view: PodView;
   private waiting: Map<string, { reason: string; message: string }> | undefined;
   private readonly startMs: number;
-  private objects: HeldObjects | undefined;
-  private volumes: ReadonlyMap<string, MountedVolume> | undefined;
-  private volumesStale = false;
+  private readonly volumes: PodVolumes;
   private verdict: Rejection | undefined;
   /** Seconds that containers get to end by the verdict. */
   private verdictGrace: number | undefined;
@@ -72,8 +63,6 @@ export class PodWorker {
   private wakeTimer: Timer | undefined;
   private wakeAtMs = Infinity;
   private retryMs = firstRetryMs;
-  private mountRetryMs = firstRetryMs;
-  private nextClaimEventMs = 0;
   private current: AbortController | undefined; // of the sync under way
   /** Grace period of a kill under way, 0 when there is none. */
   private killGrace = 0;
@@ -86,6 +75,7 @@ export class PodWorker {
     this.pod = this.resizer.observe(options.pod);
     this.uid = uidOf(options.pod);
     this.view = new PodView(options.context, options);
+    this.volumes = new PodVolumes(options.context, this);
     this.finished = options.finished;
     this.rejected = options.rejection !== undefined;
     this.verdict = options.rejection ?? this.earlierVerdict(options.pod);
@@ -95,7 +85,7 @@ export class PodWorker {
   /** Asks for a sync; `runtimeChanged`: something happened to the pod's containers. */
   trigger(options: Trigger = noReason): void {
     if (options.runtimeChanged || options.wake) this.view.stale = true;
-    if (options.volumesChanged) this.volumesStale = true;
+    if (options.volumesChanged) this.volumes.stale = true;
     if (this.killGrace > 0 && !options.runtimeChanged && !this.verdict && this.isOver()) this.report();
     if (this.running && options.runtimeChanged) this.told = true;
     else if (this.running) this.pending = true;
@@ -116,11 +106,11 @@ export class PodWorker {
     this.pod = pod;
     this.context.statuses.observe(pod);
     const { labels, annotations } = old.metadata ?? {};
-    if (!deepEqual(pod.metadata?.labels, labels) || !deepEqual(pod.metadata?.annotations, annotations)) this.volumesStale = true;
+    if (!deepEqual(pod.metadata?.labels, labels) || !deepEqual(pod.metadata?.annotations, annotations)) this.volumes.stale = true;
     const begun = pod.metadata?.deletionTimestamp && !old.metadata?.deletionTimestamp;
     if (begun || graceSeconds(pod) < this.killGrace) this.interrupt();
     const debugged = ephemeralContainers(pod).length !== ephemeralContainers(old).length;
-    if (begun || debugged || this.volumesStale || pod.metadata?.generation !== old.metadata?.generation || this.gatesChanged(pod, old)) this.trigger();
+    if (begun || debugged || this.volumes.stale || pod.metadata?.generation !== old.metadata?.generation || this.gatesChanged(pod, old)) this.trigger();
   }
 
   /** The pod has vanished from the API server, which is told nothing more of it. */
@@ -133,7 +123,7 @@ export class PodWorker {
 
   /** Ends the pod for good: its phase becomes Failed with this reason. False when it is ending already. */
   evict(eviction: Eviction): boolean {
-    const isOver = this.verdict !== undefined || this.rejected || this.isOver() || isTerminal(this.context.statuses.get(this.uid)?.phase ?? this.pod.status?.phase);
+    const isOver = this.verdict !== undefined || this.rejected || this.isOver() || isTerminal(this.reportedPhase);
     if (isOver || this.stopped) return false;
     const { reason, message, disruption, event } = eviction;
     this.verdict = { reason, message };
@@ -150,7 +140,7 @@ export class PodWorker {
     this.stopped = true;
     this.wakeTimer?.cancel();
     this.current?.abort(new Error('kubelet stopped'));
-    this.objects?.release();
+    this.volumes.release();
   }
 
   /** Calls back after each look at the runtime. Returns what ends that. */
@@ -224,7 +214,8 @@ export class PodWorker {
     this.retryMs = Math.min(maxRetryMs, this.retryMs * 2);
   }
 
-  private wakeIn(delayMs: number): void {
+  /** Asks for another sync after a while, unless one is due before. */
+  wakeIn(delayMs: number): void {
     const atMs = this.context.env.clock.monotonic() + delayMs;
     if (atMs >= this.wakeAtMs || this.stopped) return;
     this.wakeTimer?.cancel();
@@ -237,10 +228,10 @@ export class PodWorker {
     if (this.rejected) return this.syncRejected();
     if (this.view.stale) await this.refresh();
     this.checkDeadline();
-    const over = this.pod.metadata?.deletionTimestamp !== undefined || this.verdict !== undefined || isTerminal(this.context.statuses.get(this.uid)?.phase ?? this.pod.status?.phase);
+    const over = this.pod.metadata?.deletionTimestamp !== undefined || this.verdict !== undefined || isTerminal(this.reportedPhase);
     if (over) return this.terminate(signal);
-    if (!this.context.statuses.get(this.uid)) this.report({ lazy: true });
-    if (!(await this.mountVolumes())) return this.report();
+    if (!this.context.statuses.has(this.uid)) this.context.statuses.expect(this.pod, this);
+    if (!(await this.volumes.mount(this.pod, this.podIps()))) return this.report();
     this.allocate();
     if (this.resizer.differs(this.pod, this.runtime)) await this.resize(signal);
     if (this.resizer.status.error !== undefined) this.wakeIn(resizeRetryMs);
@@ -250,7 +241,7 @@ export class PodWorker {
     if (this.view.stale) await this.refresh();
     this.report();
     // Most changes that the runtime tells of are this sync's own doing.
-    if (this.told && !this.view.stale && !this.volumesStale) this.told = !!resetTrigger(this.pod, this.runtime) || hasActions(computePodActions(this.pod, this.runtime, this.context.prober));
+    if (this.told && !this.view.stale && !this.volumes.stale) this.told = !!resetTrigger(this.pod, this.runtime) || hasActions(computePodActions(this.pod, this.runtime, this.context.prober));
   }
 
   /** A container's rule wants the whole pod anew: all others end, without hooks, and nothing is left of them; sandbox and volumes stay. */
@@ -269,7 +260,7 @@ export class PodWorker {
   private allocate(): void {
     const before = this.pod;
     this.pod = this.resizer.allocate(this.pod);
-    if (this.pod !== before) this.volumesStale = true;
+    if (this.pod !== before) this.volumes.stale = true;
   }
 
   /** Gives the pod's containers what they were granted. */
@@ -309,44 +300,6 @@ export class PodWorker {
     const message = 'Pod was active on the node longer than the specified deadline';
     this.verdict = { reason: 'DeadlineExceeded', message };
     this.context.events.event(Pods, this.pod, { type: 'Normal', reason: 'DeadlineExceeded', message });
-  }
-
-  private heldObjects(): HeldObjects {
-    this.objects ??= new HeldObjects(this.pod, this.context.sources, () => this.trigger({ volumesChanged: true }));
-    return this.objects;
-  }
-
-  private mountFailed(error: Error): void {
-    const nowMs = this.context.env.clock.monotonic();
-    const awaitsAttachment = error instanceof CsiFault && error.awaitsAttachment;
-    const isClaim = error instanceof ClaimFault || awaitsAttachment;
-    // Attaching takes its time: only one that lasts is told.
-    if (awaitsAttachment && this.nextClaimEventMs === 0) this.nextClaimEventMs = nowMs + claimEventMs;
-    if (!isClaim || nowMs >= this.nextClaimEventMs) {
-      if (isClaim) this.nextClaimEventMs = nowMs + claimEventMs;
-      this.context.events.event(Pods, this.pod, { type: 'Warning', reason: error instanceof CsiFault || error instanceof ClaimFault ? error.reason : 'FailedMount', message: error.message });
-    }
-    this.wakeIn(isClaim ? claimRetryMs : this.mountRetryMs);
-    if (!isClaim) this.mountRetryMs = Math.min(maxRetryMs, this.mountRetryMs * 2);
-  }
-
-  /** Makes the pod's volumes, or brings them up to date. False: not now. */
-  private async mountVolumes(): Promise<boolean> {
-    const { volumes, node, hostIps } = this.context;
-    const objects = this.heldObjects();
-    const fields = { podIps: this.podIps(), hostIps: hostIps(), allocatable: node().status?.allocatable ?? {} };
-    const refresh = this.volumesStale;
-    this.volumesStale = false;
-    try {
-      if (!this.volumes || lacksVolumes(this.pod, this.volumes)) this.volumes = await volumes.mount(this.pod, objects, fields);
-      else if (refresh) await volumes.refresh(this.pod, objects, fields);
-      this.mountRetryMs = firstRetryMs;
-    } catch (error) {
-      this.volumesStale = true;
-      this.mountFailed(error as Error);
-      if (!this.volumes) return false;
-    }
-    return true;
   }
 
   private async carryOut(actions: PodActions, signal: AbortSignal): Promise<void> {
@@ -391,9 +344,9 @@ export class PodWorker {
     signal.throwIfAborted();
     const place = placeOfContainer(this.pod, container.name);
     if (!place) return false;
-    const { context, pod, runtime, backOff, volumes = new Map() } = this;
+    const { context, pod, runtime, backOff, volumes } = this;
     try {
-      await startContainer({ context, pod, place, sandboxId, sandboxConfig: config, podIps: this.podIps(), runtime, volumes, objects: this.heldObjects(), backOff, signal, created: (id) => this.resizer.made(id, container) });
+      await startContainer({ context, pod, place, sandboxId, sandboxConfig: config, podIps: this.podIps(), runtime, volumes: volumes.mounted, objects: volumes.objects(pod), backOff, signal, created: (id) => this.resizer.made(id, container) });
       this.waiting?.delete(container.name);
       this.view.stale = true;
       return true;
@@ -472,10 +425,16 @@ export class PodWorker {
     this.finished(uid);
   }
 
-  private report(options: { lazy?: boolean } = {}): void {
+  /** Of what was reported last, or of what the API server shows. */
+  private get reportedPhase(): string | undefined {
+    return this.context.statuses.reported(this.uid)?.phase ?? this.pod.status?.phase;
+  }
+
+  /** The pod's status as it is now. */
+  status(): PodStatus {
     const { context, pod, runtime } = this;
-    const status = podStatus({
-      pod: { ...pod, status: knownStatus(pod, context.statuses.get(this.uid)) },
+    return podStatus({
+      pod: { ...pod, status: knownStatus(pod, context.statuses.reported(this.uid)) },
       runtime,
       context: { runtimeName: context.runtimeName(), waiting: (name) => this.waiting?.get(name), started: (id) => context.prober.started(id), resources: (id) => this.resizer.resourcesOf(id), ready: (id) => (this.killGrace > 0 || !this.isOver()) && context.prober.ready(id) },
       nowMs: context.env.clock.now(),
@@ -486,8 +445,12 @@ export class PodWorker {
       disruption: this.disruption,
       resize: this.isOver() ? {} : this.resizer.status,
     });
-    if (status.phase === 'Running' && context.statuses.get(this.uid)?.phase === 'Pending') this.observeStart();
-    context.statuses.set(pod, status, options);
+  }
+
+  private report(): void {
+    const status = this.status();
+    if (status.phase === 'Running' && (this.reportedPhase ?? 'Pending') === 'Pending') this.observeStart();
+    this.context.statuses.set(this.pod, status);
     if (isTerminal(status.phase) && !this.ended) this.pending = true;
   }
 

@@ -6,9 +6,17 @@ import type { Env, Timer } from '@orrery/runtime';
 import { nameOf, namespaceOf, uidOf } from '../pods/pod-spec.ts';
 import { ownedConditions } from './pod-conditions.ts';
 
+/** Tells a status when it is asked for. */
+export interface StatusSource {
+  status(): PodStatus;
+}
+
 interface Entry {
   pod: Pod;
-  wanted: PodStatus;
+  /** Undefined while it was only announced. */
+  wanted: PodStatus | undefined;
+  /** Who announced it. */
+  source: StatusSource | undefined;
   /** What the API server holds, as far as we know. */
   sent: PodStatus;
   /** The pod of the API server that holds it. */
@@ -20,7 +28,8 @@ interface Entry {
   lazyUntilMs: number | undefined;
   retry: Timer | undefined;
   failures: number;
-  waiters: (() => void)[];
+  /** Who waits until all is sent. */
+  waiters: (() => void)[] | undefined;
 }
 
 type Patch = Record<string, unknown>;
@@ -95,13 +104,19 @@ function sharedWith(kept: PodStatus, wanted: PodStatus): PodStatus {
   return shared;
 }
 
+function wake(entry: Entry): void {
+  const { waiters } = entry;
+  entry.waiters = undefined;
+  if (waiters) for (const resolve of waiters) resolve();
+}
+
 function versionOf(version = ''): bigint {
   return /^\d+$/.test(version) ? BigInt(version) : 0n;
 }
 
 /**
- * Sends pod statuses to the API server: only what changed, one patch at a time a pod, the newest status wins. A lazy
- * status waits a moment for a better one to take its place.
+ * Sends pod statuses to the API server: only what changed, one patch at a time a pod, the newest status wins. One that is only announced
+ * is not even made if a better one comes within a moment.
  */
 export class StatusManager {
   private readonly entries = new Map<string, Entry>();
@@ -119,19 +134,32 @@ export class StatusManager {
     this.shownAs = options.shownAs ?? ((pod) => pod);
   }
 
-  /** Reports a status. `lazy` ones are held back for the configured delay. */
-  set(pod: Pod, status: PodStatus, options: { lazy?: boolean } = {}): void {
+  /** Reports a status. */
+  set(pod: Pod, status: PodStatus): void {
+    const entry = this.entryOf(pod);
+    entry.pod = pod;
+    entry.wanted = status;
+    entry.source = undefined;
+    entry.lazyUntilMs = undefined;
+    this.send(entry);
+  }
+
+  /** Announces the first status of a pod: the source is asked for it when none was reported within the configured delay, or when somebody wants to know. */
+  expect(pod: Pod, source: StatusSource): void {
+    const entry = this.entryOf(pod);
+    entry.source = source;
+    entry.lazyUntilMs = this.env.clock.monotonic() + this.delayMs;
+    this.flush ??= this.env.clock.after(this.delayMs, () => this.flushLazy());
+  }
+
+  private entryOf(pod: Pod): Entry {
     const uid = uidOf(pod);
     let entry = this.entries.get(uid);
     if (!entry) {
-      entry = { pod, wanted: status, sent: ours(pod.status ?? {}), sentTo: uid, sentVersion: undefined, inFlight: false, lazyUntilMs: undefined, retry: undefined, failures: 0, waiters: [] };
+      entry = { pod, wanted: undefined, source: undefined, sent: ours(pod.status ?? {}), sentTo: uid, sentVersion: undefined, inFlight: false, lazyUntilMs: undefined, retry: undefined, failures: 0, waiters: undefined };
       this.entries.set(uid, entry);
     }
-    entry.pod = pod;
-    entry.wanted = status;
-    entry.lazyUntilMs = options.lazy ? this.env.clock.monotonic() + this.delayMs : undefined;
-    if (!options.lazy) this.send(entry);
-    else this.flush ??= this.env.clock.after(this.delayMs, () => this.flushLazy());
+    return entry;
   }
 
   /** The API server shows the pod: what somebody else has done to our part of its status is undone. */
@@ -151,16 +179,27 @@ export class StatusManager {
     if (entry && entry.lazyUntilMs === undefined) this.send(entry);
   }
 
-  /** The newest status reported, sent or not. */
+  /** The newest status, sent or not. */
   get(uid: string): PodStatus | undefined {
+    const entry = this.entries.get(uid);
+    return entry && this.wantedOf(entry);
+  }
+
+  /** The newest status that was reported, or made because it was wanted. */
+  reported(uid: string): PodStatus | undefined {
     return this.entries.get(uid)?.wanted;
+  }
+
+  /** Whether a status was reported or announced. */
+  has(uid: string): boolean {
+    return this.entries.has(uid);
   }
 
   /** Resolves when everything reported for the pod has been sent (or the pod is gone). */
   async settled(uid: string): Promise<void> {
     const entry = this.entries.get(uid);
-    if (!entry || (!entry.inFlight && !entry.retry && !statusPatch(entry.sent, entry.wanted))) return;
-    const done = new Promise<void>((resolve) => entry.waiters.push(resolve));
+    if (!entry || (!entry.inFlight && !entry.retry && !statusPatch(entry.sent, this.wantedOf(entry)))) return;
+    const done = new Promise<void>((resolve) => (entry.waiters ??= []).push(resolve));
     this.send(entry);
     await done;
   }
@@ -170,12 +209,19 @@ export class StatusManager {
     if (!entry) return;
     this.entries.delete(uid);
     entry.retry?.cancel();
-    for (const wake of entry.waiters.splice(0)) wake();
+    wake(entry);
   }
 
   stop(): void {
     this.flush?.cancel();
     for (const uid of [...this.entries.keys()]) this.forget(uid);
+  }
+
+  /** What was announced is made now. */
+  private wantedOf(entry: Entry): PodStatus {
+    const { source } = entry;
+    entry.source = undefined;
+    return (entry.wanted ??= source?.status() ?? entry.sent);
   }
 
   private flushLazy(): void {
@@ -202,15 +248,16 @@ export class StatusManager {
       entry.sentTo = uidOf(target);
       entry.sent = ours(target.status ?? {});
     }
-    const status = entry.sent === entry.wanted ? undefined : statusPatch(entry.sent, entry.wanted);
+    const wanted = this.wantedOf(entry);
+    const status = entry.sent === wanted ? undefined : statusPatch(entry.sent, wanted);
     if (!status) {
       // Alike as far as it is told: one copy is enough.
-      if (entry.sent !== entry.wanted) entry.sent = entry.wanted = sharedWith(entry.sent, entry.wanted);
-      if (entry.waiters.length) for (const wake of entry.waiters.splice(0)) wake();
+      if (entry.sent !== wanted) entry.sent = entry.wanted = sharedWith(entry.sent, wanted);
+      wake(entry);
       return;
     }
     entry.inFlight = true;
-    void this.patch(entry, { status, wanted: entry.wanted, target }).then(() => {
+    void this.patch(entry, { status, wanted, target }).then(() => {
       entry.inFlight = false;
       if (this.entries.get(uidOf(entry.pod)) === entry && entry.lazyUntilMs === undefined) this.send(entry);
     });
