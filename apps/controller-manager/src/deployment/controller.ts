@@ -4,14 +4,16 @@ import { deepEqual, keyOf, labelSelectorMatcher } from '@orrery/client';
 import { type ControllerContext, type Doubts, type WriteFence, byControllerUid, claimDependents, controllerOf, controllerUidIndexer, createDoubts, createWriteFence, defineController, newControllerRef, watch } from '@orrery/controller';
 import { isAlreadyExists, isNotFound } from '@orrery/errors';
 import { isNamespaceTerminating } from '../pods/pod-control.ts';
-import { type DeploymentAction, plan } from './plan.ts';
-import { specReplicas, templateKey } from './replica-sets.ts';
+import { type DeploymentAction, type DeploymentPlan, plan } from './plan.ts';
+import { revisionAnnotation, specReplicas, templateKey } from './replica-sets.ts';
 import { newCondition, setCondition } from './status.ts';
 
 interface State {
   /** Of ReplicaSets: none is resized by a cache that does not show the last resize. */
   readonly fence: WriteFence;
   readonly doubts: Doubts;
+  /** Deployments whose status waits for the next reconcile. */
+  readonly untold: Set<string>;
 }
 
 type Context = ControllerContext<State>;
@@ -56,43 +58,49 @@ async function createReplicaSet(context: Context, deployment: Deployment, set: R
   }
 }
 
-/** Does one action and returns the Deployment as it is afterwards. */
-async function act(context: Context, deployment: Deployment, action: DeploymentAction): Promise<Deployment> {
+async function act(context: Context, deployment: Deployment, action: DeploymentAction): Promise<void> {
   switch (action.type) {
     case 'createReplicaSet':
-      await createReplicaSet(context, deployment, action.set);
-      return deployment;
+      return createReplicaSet(context, deployment, action.set);
     case 'updateReplicaSet': {
       const updated = await context.api.update(ReplicaSets, action.set);
       context.state.fence.wrote(keyOf(deployment), updated);
       const to = specReplicas(action.set);
       if (to !== action.from) scaled(context, deployment, { name: updated.metadata?.name ?? '', from: action.from, to });
-      return deployment;
+      return;
     }
     case 'deleteReplicaSet': {
       const { namespace = '', name = '', uid } = action.set.metadata ?? {};
       await context.api.delete(ReplicaSets, { namespace, name }, uid ? { preconditions: { uid } } : {}).catch((error: unknown) => {
         if (!isNotFound(error)) throw error;
       });
-      return deployment;
-    }
-    case 'annotate': {
-      const annotations = { ...deployment.metadata?.annotations, ...action.annotations };
-      return context.api.update(Deployments, { ...deployment, metadata: { ...deployment.metadata, annotations } }, { subresource: 'status' });
     }
   }
 }
 
-async function writeStatus(context: Context, deployment: Deployment, status: DeploymentStatus): Promise<void> {
-  if (deepEqual(deployment.status ?? {}, status)) return;
-  await context.api.update(Deployments, { ...deployment, status }, { subresource: 'status' });
+/** A write to the status takes annotations along, as upstream's does. */
+async function writeStatus(context: Context, deployment: Deployment, { status, revision }: Pick<DeploymentPlan, 'status'> & Partial<DeploymentPlan>): Promise<void> {
+  if (revision === undefined && deepEqual(deployment.status ?? {}, status)) return;
+  const { metadata } = deployment;
+  const noted = revision === undefined ? metadata : { ...metadata, annotations: { ...metadata?.annotations, [revisionAnnotation]: revision } };
+  await context.api.update(Deployments, { ...deployment, ...(noted ? { metadata: noted } : {}), status }, { subresource: 'status' });
+}
+
+/**
+ * Whether the status may wait for the next reconcile, which the ReplicaSets that were just resized will bring about: it can tell of what came of it as
+ * well. Never twice in a row, nor when the status has something to tell that the next reconcile would not know.
+ */
+function mayWait(deployment: Deployment, { actions, revision }: DeploymentPlan): boolean {
+  const isKnown = revision === undefined && deployment.status?.observedGeneration === deployment.metadata?.generation;
+  return isKnown && actions.length > 0 && actions.every(({ type }) => type === 'updateReplicaSet');
 }
 
 async function reconcile(key: string, context: Context): Promise<{ requeueAfterMs?: number } | void> {
-  const { doubts, fence } = context.state;
-  let deployment = context.store(Deployments).get(key);
+  const { doubts, fence, untold } = context.state;
+  const deployment = context.store(Deployments).get(key);
   if (!deployment) {
     fence.forget(key);
+    untold.delete(key);
     return doubts.forget(key);
   }
   await doubts.settle(key, deployment, context.store(ReplicaSets));
@@ -101,7 +109,7 @@ async function reconcile(key: string, context: Context): Promise<{ requeueAfterM
   if (!Object.keys(selector?.matchLabels ?? {}).length && !selector?.matchExpressions?.length) {
     const message = 'This deployment is selecting all pods. A non-empty selector is required.';
     context.events.event(Deployments, deployment, { type: 'Warning', reason: 'SelectingAll', message });
-    return writeStatus(context, deployment, { ...deployment.status, observedGeneration: deployment.metadata?.generation ?? 0 });
+    return writeStatus(context, deployment, { status: { ...deployment.status, observedGeneration: deployment.metadata?.generation ?? 0 } });
   }
   const replicaSets = await claimDependents({
     api: context.api,
@@ -113,14 +121,15 @@ async function reconcile(key: string, context: Context): Promise<{ requeueAfterM
   const pods = context.store(Pods);
   const planned = plan({ deployment, replicaSets, podsOf: (set) => pods.byIndex(byControllerUid, set.metadata?.uid ?? '') }, context.env.clock.now());
   try {
-    for (const action of planned.actions) deployment = await act(context, deployment, action);
+    for (const action of planned.actions) await act(context, deployment, action);
   } catch (error) {
     doubts.failed(key, error instanceof CreateFailed ? error.cause : error);
     if (isNamespaceTerminating(error)) return;
-    if (error instanceof CreateFailed) await writeStatus(context, deployment, error.status);
+    if (error instanceof CreateFailed) await writeStatus(context, deployment, error);
     throw error;
   }
-  await writeStatus(context, deployment, planned.status);
+  if (!untold.delete(key) && mayWait(deployment, planned)) untold.add(key);
+  else await writeStatus(context, deployment, planned);
   return planned.requeueAfterMs === undefined ? undefined : { requeueAfterMs: planned.requeueAfterMs };
 }
 
@@ -147,7 +156,7 @@ export const deploymentController = defineController<Deployment, State>({
   setup(context) {
     context.store(Pods).addIndexer(byControllerUid, controllerUidIndexer);
     const fence = createWriteFence(context.env.clock);
-    return { fence, doubts: createDoubts({ api: context.api, fence }) };
+    return { fence, doubts: createDoubts({ api: context.api, fence }), untold: new Set() };
   },
   *adopters(orphan, context) {
     for (const owner of context.store(Deployments).byIndex('namespace', orphan.metadata?.namespace ?? '')) {

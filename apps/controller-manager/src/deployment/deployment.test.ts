@@ -2,6 +2,7 @@ import { Deployments, Events, Pods, ReplicaSets } from '@orrery/api';
 import type { Deployment } from '@orrery/api/types';
 import { expect, test } from 'vitest';
 import { startManager } from '../testing/manager-harness.ts';
+import { plan } from './plan.ts';
 
 const web = (replicas: number, image = 'v1', more: Partial<NonNullable<Deployment['spec']>> = {}): Deployment => ({
   metadata: { name: 'web', namespace: 'a' },
@@ -109,4 +110,17 @@ test('a paused Deployment scales but does not roll out', async () => {
   await api.patch(Deployments, key, { spec: { paused: false } }, merge);
   await clock.advance(500);
   expect(api.objects(ReplicaSets)).toHaveLength(2);
+});
+
+test('a Deployment that is resized to what its only ReplicaSet has in the middle of a rollout rolls out all the same', () => {
+  const set = (replicas: number, name: string, desired: number) => ({
+    metadata: { name: `web-${name}`, namespace: 'a', uid: name, generation: 1, annotations: { 'deployment.kubernetes.io/revision': name === 'v1' ? '1' : '2', 'deployment.kubernetes.io/desired-replicas': String(desired), 'deployment.kubernetes.io/max-replicas': String(desired + 1) } },
+    spec: { replicas, selector: {}, template: web(4, name).spec?.template ?? {} },
+    status: { replicas, availableReplicas: replicas, observedGeneration: 1 },
+  });
+  const rolling = { strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 1 } } };
+  const planned = (desired: number) => plan({ deployment: web(4, 'v2', rolling), replicaSets: [set(4, 'v1', desired), set(0, 'v2', 5)], podsOf: () => [] }, 0).actions;
+  const done = (desired: number) => planned(desired).map((action) => [action.type, action.set.metadata?.name, action.set.spec?.replicas, action.set.metadata?.annotations?.['deployment.kubernetes.io/desired-replicas']]);
+  expect(done(5)).toEqual([['updateReplicaSet', 'web-v1', 4, '4']]);
+  expect(done(4)).toEqual([['updateReplicaSet', 'web-v2', 1, '4']]);
 });

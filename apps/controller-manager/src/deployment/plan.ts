@@ -17,12 +17,13 @@ export type DeploymentAction =
   | { readonly type: 'createReplicaSet'; readonly set: ReplicaSet }
   /** A new size, new annotations, or both; `from` is the size before. */
   | { readonly type: 'updateReplicaSet'; readonly set: ReplicaSet; readonly from: number }
-  | { readonly type: 'deleteReplicaSet'; readonly set: ReplicaSet }
-  | { readonly type: 'annotate'; readonly annotations: Readonly<Record<string, string>> };
+  | { readonly type: 'deleteReplicaSet'; readonly set: ReplicaSet };
 
 export interface DeploymentPlan {
   /** In the order they are to be done. */
   readonly actions: readonly DeploymentAction[];
+  /** Of the Deployment, where another than it has: written together with the status. */
+  readonly revision: string | undefined;
   readonly status: DeploymentStatus;
   readonly requeueAfterMs: number | undefined;
 }
@@ -32,6 +33,7 @@ class Draft {
   deployment: Deployment;
   readonly nowMs: number;
   readonly actions: DeploymentAction[] = [];
+  revision: string | undefined;
   newSet: ReplicaSet | undefined;
   oldSets: ReplicaSet[];
 
@@ -69,9 +71,7 @@ class Draft {
       if (tracked) this.progressing('True', 'NewReplicaSetCreated', `Created new replica set "${this.newSet.metadata?.name ?? ''}"`);
     }
     const shown = this.newSet.metadata?.annotations?.[revisionAnnotation] ?? '';
-    if (deployment.metadata?.annotations?.[revisionAnnotation] !== shown) {
-      this.actions.push({ type: 'annotate', annotations: { [revisionAnnotation]: shown } });
-    }
+    this.revision = deployment.metadata?.annotations?.[revisionAnnotation] === shown ? undefined : shown;
   }
 
   private sizes(): Record<string, string> {
@@ -185,7 +185,7 @@ function pauseConditions(deployment: Deployment, nowMs: number): Deployment {
 export function plan(observed: DeploymentObserved, nowMs: number): DeploymentPlan {
   const draft = new Draft(observed, nowMs);
   if (observed.deployment.metadata?.deletionTimestamp) {
-    return { actions: [], status: calculateStatus(draft.deployment, draft.all, draft.newSet, nowMs), requeueAfterMs: undefined };
+    return { actions: [], revision: undefined, status: calculateStatus(draft.deployment, draft.all, draft.newSet, nowMs), requeueAfterMs: undefined };
   }
   draft.deployment = pauseConditions(draft.deployment, nowMs);
   const paused = draft.deployment.spec?.paused === true;
@@ -193,11 +193,11 @@ export function plan(observed: DeploymentObserved, nowMs: number): DeploymentPla
     draft.syncRevision(false);
     for (const { set, to } of planScale(draft.deployment, draft.newSet, draft.oldSets)) draft.scale(set, to, true);
     if (paused) draft.cleanUp();
-    return { actions: draft.actions, status: calculateStatus(draft.deployment, draft.all, draft.newSet, nowMs), requeueAfterMs: undefined };
+    return { actions: draft.actions, revision: draft.revision, status: calculateStatus(draft.deployment, draft.all, draft.newSet, nowMs), requeueAfterMs: undefined };
   }
   if (draft.deployment.spec?.strategy?.type === 'Recreate') recreate(draft, observed.podsOf);
   else rolling(draft);
-  const { deployment, newSet, all: sets } = draft;
+  const { actions, deployment, newSet, revision, all: sets } = draft;
   const status = rolloutStatus({ deployment, old: deployment.status ?? {}, sets, newSet, nowMs });
-  return { actions: draft.actions, status, requeueAfterMs: deadlineCheckMs(deployment, status, nowMs) };
+  return { actions, revision, status, requeueAfterMs: deadlineCheckMs(deployment, status, nowMs) };
 }

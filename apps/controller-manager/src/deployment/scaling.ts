@@ -83,8 +83,9 @@ export function planScale(deployment: Deployment, newSet: ReplicaSet | undefined
   const all = newSet ? [...oldSets, newSet] : [...oldSets];
   const active = all.filter((set) => specReplicas(set) > 0);
   if (active.length <= 1) {
+    // One that has the size already is still to note what it is the size of: it would be taken for resized for ever, and never roll out (upstream's never does).
     const only = active[0] ?? newSet ?? [...oldSets].sort(byCreation).at(-1);
-    return only && specReplicas(only) !== wanted ? [{ set: only, to: wanted }] : [];
+    return only ? [{ set: only, to: wanted }] : [];
   }
   if (isSaturated(deployment, newSet)) return active.filter((set) => set !== newSet).map((set) => ({ set, to: 0 }));
   if (deployment.spec?.strategy?.type === 'Recreate') return [];

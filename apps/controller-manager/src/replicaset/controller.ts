@@ -20,6 +20,8 @@ type Context = ControllerContext<State>;
 
 /** How soon to look whether the cache has caught up. */
 const waitForCacheMs = 500;
+/** How long the status waits for pods to show that were created or deleted. */
+const waitForPodsMs = 1_000;
 
 interface Kind<T extends Replicated> {
   readonly name: string;
@@ -126,7 +128,10 @@ async function reconcile<T extends Replicated>(kind: Kind<T>, key: string, conte
     const ratios = env.metrics.histogram('replicaset_controller_sorting_deletion_age_ratio', "The ratio of chosen deleted pod's ages to the current youngest pod's age (at the time). Should be <2. The intent of this metric is to measure the rough efficacy of the LogarithmicScaleDown feature gate's effect on the sorting (and deletion) of pods when a replicaset scales down. This only considers Ready pods when calculating and reporting.", [0.25, 0.5, 1, 2, 4, 8]);
     for (const ratio of deletionAgeRatios(pods, plan.remove, nowMs)) ratios.observe(ratio);
   }
-  const failure = plan.create > 0 || plan.remove.length ? await manage(kind, context, owner, plan) : undefined;
+  const acts = plan.create > 0 || plan.remove.length > 0;
+  const failure = acts ? await manage(kind, context, owner, plan) : undefined;
+  // The pods that came and went will bring us back, to tell of them as well: what is told now would be out of date at once.
+  if (acts && !failure) return { requeueAfterMs: waitForPodsMs };
   const reason = plan.create > 0 ? 'FailedCreate' : 'FailedDelete';
   const conditions = replicaFailure(owner.status?.conditions, { failure, reason, at: rfc3339(nowMs) });
   await writeStatus(kind, context, owner, { ...plan.counts, ...(conditions?.length ? { conditions } : {}) });
