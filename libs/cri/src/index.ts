@@ -1,4 +1,5 @@
 export * from './channel.ts';
+export * from './container-log-name.ts';
 export * from './log-source.ts';
 export * from './memory-logs.ts';
 export * from './memory-volume-host.ts';

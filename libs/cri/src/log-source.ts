@@ -30,6 +30,10 @@ export interface LogSource {
   rotate?(path: string, options: { readonly maxFiles: number; readonly stamp: string }): Promise<void>;
   /** Undoes the last rotation of a log whose writer could not be told. */
   unrotate?(path: string, stamp: string): Promise<void>;
+  /** Puts a symbolic link to a log at `path`, as collectors look for them; absent where logs are shown with their links (`MemoryLogs`). */
+  link?(path: string, log: string): Promise<void>;
+  /** Removes the links in a directory that lead to `log` or, given a directory, to what is below it. */
+  unlink?(directory: string, log: string): Promise<void>;
   /** Where the log's latest past lies that is not compressed: what was written just before it was rotated. */
   rotated?(path: string): Promise<string | undefined>;
 }

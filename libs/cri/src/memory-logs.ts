@@ -5,6 +5,7 @@ interface MemoryLog {
   /** Where each chunk starts. */
   starts: number[];
   length: number;
+  readonly container: string;
 }
 
 const encoder = new TextEncoder();
@@ -22,9 +23,20 @@ export class MemoryLogs implements LogSource {
     this.maxBytes = options.maxBytes ?? 10 * 1024 * 1024;
   }
 
-  /** Creates the log if it is not there, so that it can be read while it is empty. */
-  create(path: string): void {
-    if (!this.logs.has(path)) this.logs.set(path, { chunks: [], starts: [], length: 0 });
+  /** Creates the log if it is not there, so that it can be read while it is empty. `container`: whose it is. */
+  create(path: string, container = ''): void {
+    if (!this.logs.has(path)) this.logs.set(path, { chunks: [], starts: [], length: 0, container });
+  }
+
+  /** All logs by path, with the ids of their containers. */
+  *held(): Generator<{ readonly path: string; readonly container: string }> {
+    for (const [path, { container }] of this.logs) yield { path, container };
+  }
+
+  /** As `extent`, at once. */
+  extentNow(path: string): { start: number; end: number } | undefined {
+    const log = this.logs.get(path);
+    return log && { start: log.starts[0] ?? 0, end: log.length };
   }
 
   /** Appends whole CRI lines (see `criLogLine`). */
@@ -40,11 +52,15 @@ export class MemoryLogs implements LogSource {
   }
 
   async extent(path: string): Promise<{ start: number; end: number } | undefined> {
-    const log = this.logs.get(path);
-    return log && { start: log.starts[0] ?? 0, end: log.length };
+    return this.extentNow(path);
   }
 
   async read(path: string, offset: number, length: number): Promise<Uint8Array> {
+    return this.readNow(path, offset, length);
+  }
+
+  /** As `read`, at once. */
+  readNow(path: string, offset: number, length: number): Uint8Array {
     const log = this.logs.get(path);
     if (!log) return new Uint8Array(0);
     const start = Math.max(offset, log.starts[0] ?? 0);

@@ -33,7 +33,7 @@ export interface ContainerDeps {
   readonly env: Env;
   readonly logs: LogSink | undefined;
   readonly mounts: MountSource;
-  readonly machine: Machine;
+  readonly machine: () => Machine;
   readonly imageMounts: ImageMounts;
   readonly nodeMemoryBytes: number;
   readonly nodeCpus: number;
@@ -168,7 +168,7 @@ export class Container implements Host, Surroundings {
   }
 
   get machine(): Machine {
-    return this.deps.machine;
+    return this.deps.machine();
   }
 
   get hasNodePids(): boolean {
@@ -274,8 +274,8 @@ export class Container implements Host, Surroundings {
   }
 
   private mountAll(): Vfs {
-    const { env, mounts: source, machine, imageMounts: images } = this.deps;
-    const { clock } = env;
+    const { env: { clock }, mounts: source, imageMounts: images } = this.deps;
+    const { machine } = this;
     const root = new NodeTree({ root: this.stored.image.root(), now: () => clock.now() });
     this.layer = root;
     const mounts = containerMounts({
@@ -306,7 +306,7 @@ export class Container implements Host, Surroundings {
   }
 
   private openStreams(): Map<number, OpenFile> {
-    const output = new ContainerOutput({ clock: this.deps.env.clock, sink: this.deps.logs, path: this.logPath });
+    const output = new ContainerOutput({ clock: this.deps.env.clock, sink: this.deps.logs, path: this.logPath, container: this.id });
     this.output = output;
     if (this.config.tty) {
       const tty = new Tty((bytes) => output.write('stdout', bytes));
@@ -395,7 +395,7 @@ export class Container implements Host, Surroundings {
     this.finishedAtMs = this.deps.env.clock.now();
     this.state = ContainerState.CONTAINER_EXITED;
     this.table = undefined;
-    if (this.namespace) this.deps.machine.peers.leave(this.namespace);
+    if (this.namespace) this.machine.peers.leave(this.namespace);
     this.closeStdin();
     for (const wake of this.exitWaiters.splice(0)) wake();
   }

@@ -3,12 +3,16 @@ import { type FileOps, type OpenFile, openFile } from '../process/open-file.ts';
 
 /** Where container logs go. `MemoryLogs` of libs/cri is one; main.ts has one over real files. */
 export interface LogSink {
-  /** Makes the log readable while it is still empty. */
-  create(path: string): void;
+  /** Makes the log of a container readable while it is still empty. */
+  create(path: string, container: string): void;
   /** Appends whole CRI lines. */
   append(path: string, lines: string | Uint8Array): void;
   /** The file was moved away: open it again. */
   reopen?(path: string): void;
+  /** Logs that are no files of the node: those there are, and what of them is kept. They are shown as files. */
+  held?(): Iterable<{ readonly path: string; readonly container: string }>;
+  extentNow?(path: string): { readonly start: number; readonly end: number } | undefined;
+  readNow?(path: string, offset: number, length: number): Uint8Array;
 }
 
 type StreamName = 'stdout' | 'stderr';
@@ -43,11 +47,11 @@ export class ContainerOutput {
   private lastNs = 0n;
   bytesWritten = 0;
 
-  constructor(options: { clock: Clock; sink: LogSink | undefined; path: string }) {
+  constructor(options: { clock: Clock; sink: LogSink | undefined; path: string; container: string }) {
     this.clock = options.clock;
     this.sink = options.path ? options.sink : undefined;
     this.path = options.path;
-    this.sink?.create(this.path);
+    this.sink?.create(this.path, options.container);
   }
 
   /** A descriptor for the container's processes. */

@@ -9,6 +9,8 @@ import { Vfs, resolvePath } from '../fs/vfs.ts';
 import type { NodePids } from '../process/pid-space.ts';
 import type { Machine as MachineView } from '../process/proc.ts';
 import { capabilitiesOf } from './capabilities.ts';
+import { logTrees } from './log-trees.ts';
+import type { LogSink } from './logs.ts';
 import type { MountSource } from './mounts.ts';
 
 /** A mount whose tree is made when somebody looks into it. */
@@ -43,7 +45,7 @@ export class Machine implements MachineView {
   private readonly pids: NodePids;
 
   /** `beforeMount` is called before a mount shows up in several namespaces. */
-  constructor(env: Env, options: { name: string; memoryBytes: number; cpus: number; source: MountSource; pids: NodePids; usedBytes: () => number; beforeMount: () => void }) {
+  constructor(env: Env, options: { name: string; memoryBytes: number; cpus: number; source: MountSource; pids: NodePids; usedBytes: () => number; beforeMount: () => void; logs: LogSink | undefined }) {
     this.source = options.source;
     this.pids = options.pids;
     const startedAtMs = env.clock.now();
@@ -58,6 +60,7 @@ export class Machine implements MachineView {
         shared('/proc', () => procTree({ host, self: () => 1, processes: () => this.pids.list(), mounts: () => this.peers.host.mounts })),
         shared('/sys', () => sysTree(host)),
         shared('/dev', () => devices(env.clock)),
+        ...logTrees(options.logs, env.clock).map(({ at, tree }) => shared(at, () => tree)),
       ],
       options.beforeMount,
     );

@@ -48,6 +48,8 @@ export class NodeRuntime {
   /** Names that are taken, as containerd reserves them. */
   private readonly sandboxNames = new Map<string, string>();
   private readonly containerNames = new Map<string, string>();
+  /** Made when a container looks at its files. */
+  private machine: Machine | undefined;
   /** Containers on their way out, which do not start any more. */
   private readonly removing = new WeakSet<Container>();
 
@@ -56,21 +58,9 @@ export class NodeRuntime {
     this.options = options;
     this.imageMounts = imageMounts(options.images);
     this.nodePids = new NodePids({ startedAtMs: env.clock.now(), tables: () => [...this.containers.values()].flatMap(({ table }) => table ?? []) });
-    const machine = new Machine(env, {
-      name: options.switch.node,
-      memoryBytes: options.memoryBytes,
-      cpus: options.cpus,
-      source: options.mounts,
-      pids: this.nodePids,
-      usedBytes: () => [...this.containers.values()].reduce((sum, { memoryUsed }) => sum + memoryUsed, 0),
-      // Those that have not looked at their files yet are to see them as they were without it.
-      beforeMount: () => {
-        for (const container of this.containers.values()) container.bindVolumes();
-      },
-    });
     this.containerDeps = {
       env,
-      machine,
+      machine: () => (this.machine ??= this.createMachine()),
       logs: options.logs,
       mounts: options.mounts,
       imageMounts: this.imageMounts,
@@ -82,6 +72,23 @@ export class NodeRuntime {
       targetOf: (id) => findById(this.containers, id),
       onExit: (container) => this.emit(container, ContainerEventType.CONTAINER_STOPPED_EVENT),
     };
+  }
+
+  private createMachine(): Machine {
+    const { options } = this;
+    return new Machine(this.env, {
+      name: options.switch.node,
+      memoryBytes: options.memoryBytes,
+      cpus: options.cpus,
+      source: options.mounts,
+      logs: options.logs,
+      pids: this.nodePids,
+      usedBytes: () => [...this.containers.values()].reduce((sum, { memoryUsed }) => sum + memoryUsed, 0),
+      // Those that have not looked at their files yet are to see them as they were without it.
+      beforeMount: () => {
+        for (const container of this.containers.values()) container.bindVolumes();
+      },
+    });
   }
 
   setPodCidr(podCidr: string): void {

@@ -1,5 +1,6 @@
 import { Pods } from '@orrery/api';
 import type { Pod } from '@orrery/api/types';
+import { containerLogsDir } from '@orrery/cri';
 import { StatusError, isNotFound } from '@orrery/errors';
 import type { KubeletContext } from '../kubelet-context.ts';
 import { podLogDirectory } from '../runtime/sandbox-config.ts';
@@ -46,6 +47,8 @@ export async function wipePod(context: KubeletContext, pod: Pod, sandboxIds: Ite
   }
   await context.volumes.remove(uidOf(pod));
   context.userNamespaces.release(uidOf(pod));
-  await context.logs.remove(podLogDirectory(pod, context.config.podLogsDir));
+  const logs = podLogDirectory(pod, context.config.podLogsDir);
+  await context.logs.remove(logs);
+  await context.logs.unlink?.(containerLogsDir, logs);
   context.images.forget(uidOf(pod));
 }

@@ -1,7 +1,8 @@
 import { Pods } from '@orrery/api';
 import { parseQuantity, quantityValue } from '@orrery/apimachinery';
 import type { Container, EphemeralContainer, LifecycleHandler, Pod, Service } from '@orrery/api/types';
-import type { PodSandboxConfig } from '@orrery/proto/cri';
+import { containerLogName, containerLogsDir } from '@orrery/cri';
+import type { ContainerConfig, PodSandboxConfig } from '@orrery/proto/cri';
 import { parseGoDuration } from '@orrery/runtime';
 import { noGifts } from '../devices/device-manager.ts';
 import { ConfigFault, type EnvironmentSources, buildEnvironment } from '../env/environment.ts';
@@ -184,6 +185,7 @@ export async function removeInstances(context: KubeletContext, instances: Iterab
     if (lost) continue;
     await context.runtime.removeContainer(id);
     if (logPath) await context.logs.remove(logPath);
+    if (logPath) await context.logs.unlink?.(containerLogsDir, logPath);
     if (terminationLog) await context.host.remove(terminationLog);
   }
 }
@@ -194,6 +196,14 @@ async function pruneInstances({ context, runtime, place }: StartInput): Promise<
   const bornBeforeMs = context.env.clock.now() - parseGoDuration(minimumContainerTtlDuration);
   const dead = runtime.containers.filter(({ name, state, lost }) => name === place.container.name && (state === 'exited' || state === 'created') && !lost);
   await removeInstances(context, dead.slice(most).filter(({ createdMs }) => createdMs <= bornBeforeMs));
+}
+
+/** Puts the log where collectors look for those of all containers; without that the container runs as well. */
+async function linkLog({ context, sandboxConfig }: StartInput, id: string, { logPath = '' }: ContainerConfig): Promise<void> {
+  const log = `${sandboxConfig.logDirectory ?? ''}/${logPath}`;
+  const name = containerLogName(log, id);
+  if (name === undefined) return;
+  await context.logs.link?.(`${containerLogsDir}/${name}`, log).catch((error: unknown) => context.env.log.warn('a log has no link', { log, error: (error as Error).message }));
 }
 
 /** Makes and starts a container in its sandbox, image pull and postStart hook included. Throws StartFault when it cannot. */
@@ -217,6 +227,7 @@ export async function startContainer(input: StartInput): Promise<void> {
     throw stepFault(input, 'RunContainerError', error);
   }
   record(input, 'Normal', { reason: 'Started', message: 'Container started' });
+  if (context.logs.link) await linkLog(input, id, config);
   if (last && context.config.maximumDeadContainersPerContainer >= 0) await pruneInstances(input);
   const hook = place.container.lifecycle?.postStart;
   if (hook) await runPostStart(input, hook, id);

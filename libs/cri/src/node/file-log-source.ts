@@ -1,5 +1,5 @@
 import { watch } from 'node:fs';
-import { open, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, readdir, readlink, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
@@ -24,6 +24,23 @@ async function compress(path: string): Promise<void> {
 
 function isMissing(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).code === 'ENOENT';
+}
+
+/** Makes a link, in place of one that is there. */
+async function link(at: string, log: string): Promise<void> {
+  await mkdir(dirname(at), { recursive: true });
+  await rm(at, { force: true });
+  await symlink(log, at);
+}
+
+async function unlink(directory: string, log: string): Promise<void> {
+  const names = await readdir(directory).catch((error: unknown) => (isMissing(error) ? [] : Promise.reject(error as Error)));
+  for (const name of names) {
+    const at = join(directory, name);
+    // What is no link, or is gone by now, is nothing to us.
+    const target = await readlink(at).catch(() => undefined);
+    if (target !== undefined && (target === log || target.startsWith(`${log}/`))) await rm(at, { force: true });
+  }
 }
 
 /** Logs in real files. */
@@ -78,6 +95,8 @@ export const fileLogSource: LogSource = {
     for (const file of past) if (!file.endsWith('.gz')) await compress(file);
     await rename(path, `${path}.${stamp}`);
   },
+  link,
+  unlink,
   unrotate: (path, stamp) => rename(`${path}.${stamp}`, path),
   rotated: async (path) => (await rotatedFiles(path)).findLast((file) => !/\.(?:gz|tmp)$/.test(file)),
 };

@@ -3,12 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { containerLogName, containerLogsDir } from '../container-log-name.ts';
 import { MemoryVolumeHost } from '../memory-volume-host.ts';
 import type { VolumeHost } from '../volume-host.ts';
 import { DirectoryTree } from './directory-tree.ts';
 import { directoryVolumeHost } from './directory-volume-host.ts';
 import { fileLogSink } from './file-log-sink.ts';
 import { fileLogSource } from './file-log-source.ts';
+import { logsInNodeRoot } from './node-root.ts';
 import { tmpfsAt } from './tmpfs-marker.ts';
 
 let root = '';
@@ -143,4 +145,17 @@ test('file logs are rotated: so many are kept, the older ones compressed, and a 
   sink.close();
   await remove(path);
   expect(await readdir(join(root, 'rotated', 'c'))).toEqual([]);
+});
+
+test('logs have links where collectors look for them, as the node names them', async () => {
+  const node = join(root, 'linked');
+  const source = logsInNodeRoot(fileLogSource, node);
+  const log = '/var/log/pods/default_web_u1/app/0.log';
+  const name = containerLogName(log, 'abc') ?? '';
+  expect([name, containerLogName('/var/log/other.log', 'abc')]).toEqual(['web_default_app-abc.log', undefined]);
+  for (const id of ['abc', 'abc']) await source.link?.(`${containerLogsDir}/${containerLogName(log, id)}`, log);
+  await source.link?.(`${containerLogsDir}/other.log`, '/var/log/pods/default_web_u10/app/0.log');
+  expect(await readlink(join(node, containerLogsDir, name))).toBe(log);
+  await source.unlink?.(containerLogsDir, '/var/log/pods/default_web_u1');
+  expect(await readdir(join(node, containerLogsDir))).toEqual(['other.log']);
 });

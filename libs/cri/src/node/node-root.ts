@@ -71,6 +71,9 @@ export function logsInNodeRoot(source: LogSource, root: string): LogSource {
     watch: (path, changed) => source.watch(inNodeRoot(root, path), changed),
     remove: (path) => source.remove(placeInNodeRoot(root, path)),
     ...(source.rotate ? { rotate: (path, options) => source.rotate?.(inNodeRoot(root, path), options) ?? Promise.resolve() } : {}),
+    // Where a link leads is a path of the node.
+    ...(source.link ? { link: (path, log) => source.link?.(placeInNodeRoot(root, path), log) ?? Promise.resolve() } : {}),
+    ...(source.unlink ? { unlink: (directory, log) => source.unlink?.(inNodeRoot(root, directory), log) ?? Promise.resolve() } : {}),
     ...(source.unrotate ? { unrotate: (path, stamp) => source.unrotate?.(placeInNodeRoot(root, path), stamp) ?? Promise.resolve() } : {}),
     async rotated(path) {
       const place = inNodeRoot(root, path);

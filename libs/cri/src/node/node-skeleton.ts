@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-const directories: readonly string[] = ['dev', 'etc', 'home', 'mnt', 'opt', 'proc', 'root', 'run', 'srv', 'sys', 'usr/local', 'var/lib', 'var/log'];
+const directories: readonly string[] = ['dev', 'etc', 'home', 'mnt', 'opt', 'proc', 'root', 'run', 'srv', 'sys', 'usr/local', 'var/lib', 'var/log/containers', 'var/log/pods'];
 
 /** What an emulated node has below its `/` from the start, for hostPath volumes that expect it of every machine. What is there stays. */
 export function makeNodeSkeleton(root: string, { hostname, ip }: { hostname: string; ip: string }): void {
