@@ -1,14 +1,32 @@
 import { type Clock, type Timer, sleepWith } from './clock.ts';
 
-interface Entry {
-  /** When it is due, by this clock's monotonic time. */
+/** One timer of an adjustable clock; what its owner holds is the same object, as thousands wait at a time. */
+class Entry implements Timer {
+  /** When it is due, by the clock's monotonic time. */
   due: number;
   readonly order: number;
   readonly fn: () => void;
   readonly periodMs: number | undefined;
+  private readonly owner: Set<Entry>;
   /** While time runs as fast as it does, the clock below keeps the timer. */
   below: Timer | undefined;
-  cancelled: boolean;
+  cancelled = false;
+
+  constructor(owner: Set<Entry>, { due, order, fn, periodMs }: { due: number; order: number; fn: () => void; periodMs: number | undefined }) {
+    this.owner = owner;
+    this.due = due;
+    this.order = order;
+    this.fn = fn;
+    this.periodMs = periodMs;
+    this.below = undefined;
+    owner.add(this);
+  }
+
+  cancel(): void {
+    this.cancelled = true;
+    this.below?.cancel();
+    this.owner.delete(this);
+  }
 }
 
 export interface ClockReading {
@@ -64,8 +82,8 @@ export class AdjustableClock implements Clock {
   // As Node's own, they may be passed on by themselves.
   readonly now = (): number => this.below.now() + this.aheadMs;
   readonly monotonic = (): number => this.below.monotonic() + this.aheadMs;
-  readonly after = (delayMs: number, fn: () => void): Timer => this.add({ due: this.monotonic() + Math.max(0, delayMs), order: this.order++, fn, periodMs: undefined, below: undefined, cancelled: false });
-  readonly every = (periodMs: number, fn: () => void): Timer => this.add({ due: this.monotonic() + periodMs, order: this.order++, fn, periodMs, below: undefined, cancelled: false });
+  readonly after = (delayMs: number, fn: () => void): Timer => this.add(fn, Math.max(0, delayMs));
+  readonly every = (periodMs: number, fn: () => void): Timer => this.add(fn, periodMs, periodMs);
   readonly sleep = (delayMs: number, signal?: AbortSignal): Promise<void> => sleepWith(this, delayMs, signal);
 
   read(): ClockReading {
@@ -155,21 +173,15 @@ export class AdjustableClock implements Clock {
     for (const entry of queue) if (!entry.cancelled) this.keepBelow(entry);
   }
 
-  private add(entry: Entry): Timer {
-    this.entries.add(entry);
+  private add(fn: () => void, delayMs: number, periodMs?: number): Timer {
+    const entry = new Entry(this.entries, { due: this.monotonic() + delayMs, order: this.order++, fn, periodMs });
     if (this.queue) this.insert(entry);
-    else this.keepBelow(entry);
-    return {
-      cancel: () => {
-        entry.cancelled = true;
-        entry.below?.cancel();
-        this.entries.delete(entry);
-      },
-    };
+    else this.keepBelow(entry, delayMs);
+    return entry;
   }
 
-  private keepBelow(entry: Entry): void {
-    entry.below = this.below.after(Math.max(0, entry.due - this.monotonic()), () => this.fire(entry));
+  private keepBelow(entry: Entry, delayMs = Math.max(0, entry.due - this.monotonic())): void {
+    entry.below = this.below.after(delayMs, () => this.fire(entry));
   }
 
   private insert(entry: Entry): void {

@@ -20,14 +20,19 @@ export interface Clock {
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
 }
 
-/** The second that was written last: many objects of one moment carry the same times. */
-let latest = { second: Number.NaN, text: '' };
+/** The seconds that were written last, each in the place that its last bits give it: objects of one moment carry the same few times. */
+const written: { readonly second: number; readonly text: string }[] = [];
+const places = 8;
 
 /** RFC 3339 with second precision, as `metav1.Time` is written. */
 export function rfc3339(ms: number): string {
   const second = Math.floor(ms / 1000);
-  if (second !== latest.second) latest = { second, text: `${new Date(ms).toISOString().slice(0, 19)}Z` };
-  return latest.text;
+  const place = Math.abs(second % places);
+  const known = written[place];
+  if (known?.second === second) return known.text;
+  const text = `${new Date(ms).toISOString().slice(0, 19)}Z`;
+  written[place] = { second, text };
+  return text;
 }
 
 /** RFC 3339 with microsecond precision, as `metav1.MicroTime` is written. */

@@ -1,4 +1,4 @@
-import type { Clock } from '@orrery/runtime';
+import type { Clock, Timer } from '@orrery/runtime';
 
 /**
  * Lets few pods of a process begin at a time. Thousands of nodes in one process share a processor: pods that all begin at once are
@@ -14,16 +14,28 @@ export interface StartGate {
 const places = 64;
 const holdMs = 60;
 
-export function createStartGate(clock: Pick<Clock, 'after'>): StartGate {
+export function createStartGate(clock: Pick<Clock, 'after' | 'monotonic'>): StartGate {
   const waiting: (() => void)[] = [];
   let next = 0;
   let free = places;
+  /** Turns under way and when they are over at the latest, the oldest first: all last as long, so one timer is enough. */
+  const held = new Map<() => void, number>();
+  let timer: Timer | undefined;
+  const look = (): void => {
+    const nowMs = clock.monotonic();
+    let nextMs: number | undefined;
+    for (const [end, dueMs] of held) {
+      if (dueMs > nowMs) {
+        nextMs = dueMs - nowMs;
+        break;
+      }
+      end();
+    }
+    timer = nextMs === undefined ? undefined : clock.after(nextMs, look);
+  };
   const turn = (): (() => void) => {
-    let isOver = false;
     const end = (): void => {
-      if (isOver) return;
-      isOver = true;
-      timer.cancel();
+      if (!held.delete(end)) return;
       const begin = waiting[next];
       if (!begin) {
         free += 1;
@@ -33,7 +45,8 @@ export function createStartGate(clock: Pick<Clock, 'after'>): StartGate {
       if (next === waiting.length) next = waiting.length = 0;
       begin();
     };
-    const timer = clock.after(holdMs, end);
+    held.set(end, clock.monotonic() + holdMs);
+    timer ??= clock.after(holdMs, look);
     return end;
   };
   return {
