@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bumpGeneration, cloneJson, deepEqual, deepFreeze } from './equality.ts';
+import { bumpGeneration, cloneChanged, cloneJson, deepEqual, deepFreeze } from './equality.ts';
 import { scaledValue } from './int-or-string.ts';
 import type { KubeObject } from './object.ts';
 import { controllerOf, controllerReference, isControlledBy, parseApiVersion } from './owner-reference.ts';
@@ -25,6 +25,23 @@ describe('objects as values', () => {
         expect(JSON.stringify(copy)).toBe(JSON.stringify(value));
       }),
     );
+  });
+
+  it('clone what was changed, and share what was not', () => {
+    const known = deepFreeze({ metadata: { labels: { a: 'b' } }, spec: { list: [{ a: 1 }, { b: 2 }] }, status: { conditions: [{ type: 'A' }, { type: 'B' }], count: 1 } });
+    const changed = { ...known, spec: { list: [...known.spec.list] }, status: { conditions: [{ type: 'C' }, known.status.conditions[1]], count: 2 } };
+    const copy = cloneChanged(changed, known, ['metadata', 'status']);
+    expect(copy).toEqual(changed);
+    expect(copy.metadata).not.toBe(known.metadata);
+    expect(copy.metadata.labels).toBe(known.metadata.labels);
+    expect(copy.spec.list).not.toBe(changed.spec.list);
+    expect(copy.spec.list[1]).toBe(known.spec.list[1]);
+    expect(copy.status.conditions.map((condition, i) => condition === changed.status.conditions[i])).toEqual([false, true]);
+    const other = cloneChanged({ spec: known.status, status: known.spec, metadata: undefined }, known, ['metadata', 'status']);
+    expect([other.spec, other.status]).toEqual([known.status, known.spec]);
+    expect([other.spec.conditions === known.status.conditions, other.status.list === known.spec.list]).toEqual([false, false]);
+    const same = cloneChanged(known, known, ['status']);
+    expect([same, same === known, same.spec === known.spec, same.status === known.status]).toEqual([known, false, true, false]);
   });
 
   it('count generations', () => {

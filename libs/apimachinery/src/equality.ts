@@ -40,6 +40,33 @@ export function cloneJson<T>(value: T): T {
   return copy;
 }
 
+/** As `cloneJson`, but what is the very value that is at this place of `known` stays where it is. */
+function cloneNew<T>(value: T, known: unknown): T {
+  if (typeof value !== 'object' || value === null || value === known) return value;
+  if (typeof known !== 'object' || known === null || Array.isArray(known) !== Array.isArray(value)) return cloneJson(value);
+  if (Array.isArray(value)) return value.map((item: unknown, i) => cloneNew(item, (known as readonly unknown[])[i])) as T;
+  return cloneMembers(value, known);
+}
+
+function cloneMembers<T extends object>(value: T, known: object): T {
+  const copy = { ...value };
+  for (const key in copy) {
+    const member = copy[key];
+    if (typeof member === 'object' && member !== null) copy[key] = cloneNew(member, getOwn(known, key) as unknown);
+  }
+  return copy;
+}
+
+/**
+ * A copy of what was made of `known`, whose parts are never changed: those of them that are still in their place are shared, all else is
+ * copied. The object itself, and those of its members that `members` names, are copies in any case: of these the members may be replaced.
+ */
+export function cloneChanged<T extends object>(value: T, known: object, members: readonly (keyof T)[]): T {
+  const copy = cloneMembers(value, known);
+  for (const key of members) if (copy[key] === value[key] && isRecord(copy[key])) copy[key] = { ...copy[key] };
+  return copy;
+}
+
 /** Does it nest in more than `levels` objects and arrays? */
 export function isDeeperThan(value: unknown, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return false;

@@ -1,4 +1,4 @@
-import { type KubeObject, cloneJson, formatApiVersion, validateObjectMetaUpdate } from '@orrery/apimachinery';
+import { type KubeObject, cloneChanged, cloneJson, formatApiVersion, validateObjectMetaUpdate } from '@orrery/apimachinery';
 import { type FieldError, StatusError, badRequest, conflict, invalid, modifiedConflict, notFound } from '@orrery/errors';
 import type { Entry } from '../cache/entry.ts';
 import { itemKey } from '../storage/keys.ts';
@@ -68,13 +68,20 @@ export async function updateWith(registry: Registry, scope: RequestScope, input:
   return { entry: outcome.entry, created: outcome.created };
 }
 
-/** PUT. The object is the caller's to give away. */
+/** What a write to the status copies in any case; all else it puts back as it was. */
+const ofStatus: readonly string[] = ['metadata', 'status'];
+
+/**
+ * PUT. The object is the caller's to give away. A component of this process makes it of the one that it knows: what it shares with the current one
+ * need not be copied for the status to change, nor compared.
+ */
 export function update(registry: Registry, scope: RequestScope, input: { object: KubeObject; options: WriteOptions }): Promise<UpdateResult> {
   const { kind } = scope;
+  const isStatus = scope.info.subresource === 'status';
   scope.audit?.request({ kind: kind.kind, apiVersion: formatApiVersion(kind.group, kind.version), ...input.object });
   return updateWith(registry, scope, {
     options: input.options,
-    transform: () => cloneJson(input.object),
+    transform: (current) => (isStatus && current ? cloneChanged(input.object as Record<string, unknown>, current, ofStatus) : cloneJson(input.object)),
     createIfAbsent: kind.createOnUpdate && scope.info.subresource === '',
     unconditional: kind.unconditionalUpdate,
     uid: input.object.metadata?.uid,
