@@ -124,3 +124,13 @@ test('a Deployment that is resized to what its only ReplicaSet has in the middle
   expect(done(5)).toEqual([['updateReplicaSet', 'web-v1', 4, '4']]);
   expect(done(4)).toEqual([['updateReplicaSet', 'web-v2', 1, '4']]);
 });
+
+test('a revision that a number cannot hold to the last digit is counted on all the same', () => {
+  const adopted = {
+    metadata: { name: 'before', namespace: 'a', uid: 'before', annotations: { 'deployment.kubernetes.io/revision': '3546343826724305832' } },
+    spec: { replicas: 1, selector: {}, template: web(1, 'v1').spec?.template ?? {} },
+  };
+  const { actions, revision } = plan({ deployment: web(1, 'v2'), replicaSets: [adopted], podsOf: () => [] }, 0);
+  expect(actions.map(({ type, set }) => [type, set.metadata?.annotations?.['deployment.kubernetes.io/revision']])).toContainEqual(['createReplicaSet', '3546343826724305833']);
+  expect(revision).toBe('3546343826724305833');
+});

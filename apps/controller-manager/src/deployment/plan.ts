@@ -56,7 +56,7 @@ class Draft {
   /** Brings the new ReplicaSet's annotations and both revisions up to date, and creates it if it is missing and wanted. */
   syncRevision(create: boolean): void {
     const { deployment } = this;
-    const revision = Math.max(0, ...this.oldSets.map(revisionOf)) + 1;
+    const revision = this.oldSets.reduce((highest, set) => (revisionOf(set) > highest ? revisionOf(set) : highest), 0n) + 1n;
     const tracked = deadlineSeconds(deployment) !== undefined;
     if (this.newSet) {
       const annotations = annotationsFor(deployment, this.newSet, revision);
@@ -79,7 +79,7 @@ class Draft {
     return { [desiredReplicasAnnotation]: String(wanted), [maxReplicasAnnotation]: String(wanted + fenceposts(this.deployment).maxSurge) };
   }
 
-  private makeNew(revision: number): ReplicaSet {
+  private makeNew(revision: bigint): ReplicaSet {
     const { deployment } = this;
     const { name = '', namespace = '' } = deployment.metadata ?? {};
     const template = deployment.spec?.template ?? {};
@@ -139,7 +139,7 @@ class Draft {
     const alive = this.oldSets.filter((set) => !set.metadata?.deletionTimestamp);
     const excess = alive.length - revisionHistoryLimit;
     if (excess <= 0) return;
-    for (const set of alive.sort((a, b) => revisionOf(a) - revisionOf(b)).slice(0, excess)) {
+    for (const set of alive.sort((a, b) => Number(revisionOf(a) - revisionOf(b))).slice(0, excess)) {
       const { replicas = 0, observedGeneration = 0 } = set.status ?? {};
       if (replicas === 0 && specReplicas(set) === 0 && (set.metadata?.generation ?? 0) <= observedGeneration) {
         this.actions.push({ type: 'deleteReplicaSet', set });

@@ -24,8 +24,11 @@ export function totalReplicas(sets: readonly ReplicaSet[]): number {
   return sets.reduce((sum, set) => sum + specReplicas(set), 0);
 }
 
-export function revisionOf(object: ReplicaSet | Deployment): number {
-  return Number(object.metadata?.annotations?.[revisionAnnotation] ?? 0) || 0;
+const asRevision = (text = ''): bigint => (/^[+-]?\d+$/.test(text) ? BigInt(text.replace('+', '')) : 0n);
+
+/** The revision of an object; 0 of one that has none, or one that is no number. All 64 bits count, as they do for the original. */
+export function revisionOf(object: ReplicaSet | Deployment): bigint {
+  return asRevision(object.metadata?.annotations?.[revisionAnnotation]);
 }
 
 const templateKeys = new WeakMap<PodTemplateSpec, string>();
@@ -55,11 +58,11 @@ export function findNew(deployment: Deployment, sets: readonly ReplicaSet[]): Re
 }
 
 /** The annotations a ReplicaSet gets from its Deployment; the revision only ever grows, the earlier ones are remembered. */
-export function annotationsFor(deployment: Deployment, set: ReplicaSet | undefined, revision: number): Record<string, string> {
+export function annotationsFor(deployment: Deployment, set: ReplicaSet | undefined, revision: bigint): Record<string, string> {
   const out: Record<string, string> = { ...set?.metadata?.annotations };
   for (const [key, value] of Object.entries(deployment.metadata?.annotations ?? {})) if (!ownAnnotations.has(key)) out[key] = value;
   const old = out[revisionAnnotation];
-  if ((Number(old ?? 0) || 0) < revision) {
+  if (asRevision(old) < revision) {
     out[revisionAnnotation] = String(revision);
     if (old !== undefined) {
       let history = [...(out[revisionHistoryAnnotation] ?? '').split(','), old].filter((part) => part !== '');
