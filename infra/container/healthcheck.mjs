@@ -1,5 +1,5 @@
 // Healthy when something listens on every port (of 127.0.0.1, or host:port), and answers 200 at every URL, that is named:
-// `node healthcheck.mjs 2379 http://127.0.0.1:10259/healthz`.
+// `node healthcheck.mjs 2379 https://127.0.0.1:10259/healthz`.
 // Certificates are not looked at: it asks its own container.
 //
 // `network=FILE` ends the container's processes when it is in another network namespace than FILE says, so that the engine starts it again: that

@@ -9,13 +9,14 @@ export function nextSteps(input: {
   readonly foreground: boolean;
 }): string {
   const { dir, seconds, kubeconfig, endpoints, foreground } = input;
-  const rows = Object.entries(endpoints).map(([name, address]) => `  ${name.padEnd(14)} ${address}`);
+  const width = Math.max(...['kubeconfig', ...Object.keys(endpoints)].map((name) => name.length));
+  const rows = Object.entries(endpoints).map(([name, address]) => `  ${name.padEnd(width)} ${address}`);
   return [
     '',
     `Ready in ${seconds.toFixed(2)} s.`,
     '',
     ...rows,
-    `  ${'kubeconfig'.padEnd(14)} ${kubeconfig}`,
+    `  ${'kubeconfig'.padEnd(width)} ${kubeconfig}`,
     '',
     'Next:',
     `  export KUBECONFIG=${kubeconfig}`,

@@ -1,5 +1,7 @@
 import { type ApiClient, createLeaderElection, withPace } from '@orrery/client';
 import { type AnyController, runTerm, type Term } from '@orrery/controller';
+import type { ProgramPages } from '@orrery/node-io';
+import { flagsOf } from '@orrery/node-io/z-pages';
 import type { Channel } from '@orrery/rpc';
 import { type Component, ConfigError, type Env, leaseOptions, resolveConfig, tellBuild } from '@orrery/runtime';
 import { type CloudControllerManagerConfig, cloudControllerManagerSchema, periodMs } from './config.ts';
@@ -37,8 +39,13 @@ export interface CloudControllerManagerDeps {
   readonly takeOver?: boolean;
 }
 
+export interface CloudControllerManager extends Component {
+  /** What its port shows. */
+  readonly pages: ProgramPages;
+}
+
 /** Connects the cluster to the cloud it runs on. */
-export function createCloudControllerManager(env: Env, deps: CloudControllerManagerDeps, settings: Partial<CloudControllerManagerConfig> = {}): Component {
+export function createCloudControllerManager(env: Env, deps: CloudControllerManagerDeps, settings: Partial<CloudControllerManagerConfig> = {}): CloudControllerManager {
   const { cloud } = deps;
   const config: CloudControllerManagerConfig = { ...resolveConfig(cloudControllerManagerSchema, []), ...settings };
   const api = withPace(deps.api, { clock: env.clock, qps: config.kubeApiQps, burst: config.kubeApiBurst });
@@ -68,6 +75,12 @@ export function createCloudControllerManager(env: Env, deps: CloudControllerMana
   });
   return {
     name: 'cloud-controller-manager',
+    pages: {
+      component: 'cloud-controller-manager',
+      ready: [{ name: 'controllers', failure: () => (serving ? undefined : 'the controllers have not started yet') }],
+      flags: flagsOf({ ...config }),
+      configuration: { 'cloudcontrollermanager.config.k8s.io': config },
+    },
     async start(signal) {
       serving = true;
       if (config.leaderElect) return election.start();

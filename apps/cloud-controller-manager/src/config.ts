@@ -1,4 +1,4 @@
-import { ConfigError, type ConfigOf, type ConfigSchema, apiPaceFlags, flagName, leaseFlags, originalFlags, parseGoDuration } from '@orrery/runtime';
+import { ConfigError, type ConfigOf, type ConfigSchema, apiPaceFlags, flagName, leaseFlags, originalFlags, parseGoDuration, servingFlags } from '@orrery/runtime';
 
 /** Settings of the cloud-controller-manager; the flags have upstream's names where upstream has them. */
 export const cloudControllerManagerSchema = {
@@ -26,6 +26,7 @@ export const cloudControllerManagerSchema = {
   enableLeaderMigration: { type: 'boolean', default: false, help: 'take controllers over from a controller manager', refused: 'no controller is in both' },
   leaderMigrationConfig: { type: 'string', default: '', help: 'file of it', refused: 'no controller is in both' },
   webhooks: { type: 'list', default: [], help: 'webhooks to serve', refused: 'there are none' },
+  ...servingFlags({ port: 10258, tolerateLookupFailure: false }),
   ...apiPaceFlags,
   ...originalFlags,
 } as const satisfies ConfigSchema;

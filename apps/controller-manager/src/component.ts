@@ -2,6 +2,8 @@ import type { ResourceRef } from '@orrery/apimachinery';
 import { type ApiClient, type InformerFactory, controllerEventPace, createEventRecorder, createInformerFactory, createLeaderElection, withPace } from '@orrery/client';
 import { type AnyController, type RunningController, runController } from '@orrery/controller';
 import { isNotFound } from '@orrery/errors';
+import type { ProgramPages } from '@orrery/node-io';
+import { flagsOf } from '@orrery/node-io/z-pages';
 import { type Component, ConfigError, type Env, leaseOptions, tellBuild } from '@orrery/runtime';
 import { withBatchPeriod } from './batch-periods.ts';
 import { withConcurrency } from './concurrency.ts';
@@ -27,6 +29,8 @@ export interface ControllerManager extends Component {
   isLeader(): boolean;
   /** True when no controller has anything to do now. */
   idle(): boolean;
+  /** What its port shows. */
+  readonly pages: ProgramPages;
 }
 
 /** One term of running controllers: their caches and workers. */
@@ -113,8 +117,15 @@ export function createControllerManager(env: Env, deps: ControllerManagerDeps, c
     },
     onStoppedLeading: () => (ending = end()),
   });
+  const ready = (): boolean => started && (term === undefined ? settings.leaderElect : term.running);
   return {
     name: 'controller-manager',
+    pages: {
+      component: 'kube-controller-manager',
+      ready: [{ name: 'controllers', failure: () => (ready() ? undefined : 'controllers are not running yet') }],
+      flags: flagsOf({ ...settings }),
+      configuration: { 'kubecontrollermanager.config.k8s.io': settings },
+    },
     async start(signal) {
       if (started) return;
       started = true;
@@ -127,7 +138,7 @@ export function createControllerManager(env: Env, deps: ControllerManagerDeps, c
       await ending;
       await end();
     },
-    ready: () => started && (term === undefined ? settings.leaderElect : term.running),
+    ready,
     isLeader: () => (settings.leaderElect ? election.isLeader() : started),
     idle: () => term?.controllers.every((controller) => controller.idle()) ?? true,
   };

@@ -4,7 +4,6 @@ import { settingsSchema } from './settings.ts';
 /** Settings of the program, besides those of its connection to the API server. */
 export const controllerManagerSchema = {
   ...settingsSchema,
-  healthAddress: { type: 'string', default: '127.0.0.1:10257', help: 'host:port of /healthz, /readyz and /metrics; empty for none' },
   useServiceAccountCredentials: { type: 'boolean', default: false, help: 'every controller acts as a service account of its own in kube-system, with the role system:controller:…' },
   rootCaFile: { type: 'string', default: '', help: 'CA certificate published as kube-root-ca.crt in every namespace' },
   serviceAccountPrivateKeyFile: { type: 'string', default: '', help: 'private key of service account tokens, PEM; without it Secrets for such tokens stay empty' },

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { apiConnectionSchema, connectApi, connectApiByToken, csrSigner, runMain, takeOverSchema, withHealthServer } from '@orrery/node-io';
+import { apiConnectionSchema, clientByKubeconfig, connectApi, connectApiByToken, csrSigner, runMain, takeOverSchema, withSecureServing } from '@orrery/node-io';
 import { createControllerManager } from './component.ts';
 import { controllerManagerSchema } from './config.ts';
 import { accountClients } from './identity/account-clients.ts';
@@ -17,6 +17,6 @@ await runMain({
     const api = connectApi(env, config, 'kube-controller-manager');
     const own = config.useServiceAccountCredentials ? { apiAs: accountClients({ api, env, connect: connectApiByToken(env, config, 'kube-controller-manager') }) } : {};
     const manager = createControllerManager(env, { api, takeOver: config.leaderElectTakeOver, ...own, rootCaPem, signer, tokenSigner }, config);
-    return withHealthServer(manager, { env, address: config.healthAddress });
+    return withSecureServing(manager, { env, settings: config, pages: manager.pages, api, connect: clientByKubeconfig(env, config, 'kube-controller-manager') });
   },
 });

@@ -1,4 +1,4 @@
-import { ConfigError, type ConfigOf, type ConfigSchema, apiPaceFlags, flagName, leaseFlags, originalFlags, parseGoDuration, resolveConfig } from '@orrery/runtime';
+import { ConfigError, type ConfigOf, type ConfigSchema, apiPaceFlags, flagName, leaseFlags, originalFlags, parseGoDuration, resolveConfig, servingFlags } from '@orrery/runtime';
 import { concurrencySchema } from './concurrency.ts';
 import type { AutoscalerOptions } from './autoscaling/controller.ts';
 import { currentName } from './controller-names.ts';
@@ -41,6 +41,7 @@ export const settingsSchema = {
   serviceClusterIpRange: { type: 'string', default: '', help: 'range of Services, a,b for two families; no node gets pod addresses of it' },
   controllerStartInterval: { type: 'duration', default: '0s', help: 'time between the starts of two controllers' },
   ...concurrencySchema,
+  ...servingFlags({ port: 10257, tolerateLookupFailure: false }),
   ...apiPaceFlags,
   ...kubeControllerManagerFlags,
   ...originalFlags,

@@ -1,6 +1,8 @@
 import { Namespaces, Nodes, Pods } from '@orrery/api';
 import type { Pod } from '@orrery/api/types';
 import { type ApiClient, type EventInput, type HttpClient, createEventRecorder, createInformerFactory, createLeaderElection, withPace } from '@orrery/client';
+import type { ProgramPages } from '@orrery/node-io';
+import { flagsOf } from '@orrery/node-io/z-pages';
 import { type Component, type Env, parseGoDuration } from '@orrery/runtime';
 import { type PodInfo, podInfo } from './cache/pod-info.ts';
 import { createSchedulerCache } from './cache/scheduler-cache.ts';
@@ -13,6 +15,7 @@ import { createWaitingPods } from './framework/waiting-pods.ts';
 import { createSchedulerMetrics } from './metrics.ts';
 import { writeRefusal } from './pod-condition.ts';
 import { type ProfileDeps, createProfiles, createSources } from './profiles.ts';
+import { resourceMetrics } from './resource-metrics.ts';
 import { createSchedulingQueue } from './queue/scheduling-queue.ts';
 import { createScheduler as createSchedulingLoop } from './scheduler.ts';
 
@@ -51,8 +54,29 @@ function pacedApi({ clock }: Env, { api, configuration }: SchedulerDeps, config:
   return withPace(api, { clock, qps: config.kubeApiQps || qps, burst: config.kubeApiBurst || burst });
 }
 
+function leaseOf({ resourceName, resourceNamespace, leaseDuration, renewDeadline, retryPeriod }: SchedulerConfiguration['leaderElection']) {
+  return { name: resourceName, namespace: resourceNamespace, leaseDurationMs: parseGoDuration(leaseDuration), renewDeadlineMs: parseGoDuration(renewDeadline), retryPeriodMs: parseGoDuration(retryPeriod) };
+}
+
+function pagesOf({ config, configuration, ready, isLeader, pods }: { config: SchedulerConfig; configuration: SchedulerConfiguration; ready: () => boolean; isLeader: () => boolean; pods: () => Iterable<Pod> }): ProgramPages {
+  return {
+    component: 'kube-scheduler',
+    ready: [{ name: 'sched-handler-sync', failure: () => (ready() ? undefined : 'handlers are not fully synchronized') }],
+    flags: flagsOf({ ...config }),
+    configuration: { componentconfig: configuration },
+    // Of several replicas the leader tells: they would all tell the same.
+    metrics: { '/metrics/resources': () => (isLeader() ? resourceMetrics([...pods()]) : '') },
+  };
+}
+
+export interface Scheduler extends Component {
+  isLeader(): boolean;
+  /** What its port shows. */
+  readonly pages: ProgramPages;
+}
+
 /** The scheduler: watches pods and nodes, and binds each pending pod of its profiles to the best node. */
-export function createScheduler(env: Env, deps: SchedulerDeps, config: SchedulerConfig): Component & { isLeader(): boolean } {
+export function createScheduler(env: Env, deps: SchedulerDeps, config: SchedulerConfig): Scheduler {
   const configuration = deps.configuration ?? configurationOf(config);
   const api = pacedApi(env, deps, config);
   const cache = createSchedulerCache();
@@ -107,18 +131,17 @@ export function createScheduler(env: Env, deps: SchedulerDeps, config: Scheduler
   const election = createLeaderElection(env, {
     api,
     takeOver: deps.takeOver ?? false,
-    name: leaderElection.resourceName,
-    namespace: leaderElection.resourceNamespace,
-    leaseDurationMs: parseGoDuration(leaderElection.leaseDuration),
-    renewDeadlineMs: parseGoDuration(leaderElection.renewDeadline),
-    retryPeriodMs: parseGoDuration(leaderElection.retryPeriod),
+    ...leaseOf(leaderElection),
     identity: deps.identity ?? `${configuration.profiles[0]?.schedulerName ?? defaultScheduler}_${env.random.uuid()}`,
     onStartedLeading: () => loop.start(),
     onStoppedLeading: () => void loop.stop(),
   });
   let serving = false;
+  const ready = (): boolean => serving && informers.synced();
+  const isLeader = (): boolean => !leaderElect || election.isLeader();
   return {
     name: 'scheduler',
+    pages: pagesOf({ config, configuration, ready, isLeader, pods: () => sources.pods.list() }),
     async start(signal) {
       informers.start();
       await informers.whenSynced(signal);
@@ -138,7 +161,7 @@ export function createScheduler(env: Env, deps: SchedulerDeps, config: Scheduler
       informers.stop();
       for (const extender of extenders) extender.close();
     },
-    ready: () => serving && informers.synced(),
-    isLeader: () => !leaderElect || election.isLeader(),
+    ready,
+    isLeader,
   };
 }

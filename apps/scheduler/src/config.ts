@@ -1,4 +1,4 @@
-import { ConfigError, type ConfigOf, type ConfigSchema, apiPaceFlags, flagName, leaseFlags, leaseOptions, originalFlags, parseGoDuration } from '@orrery/runtime';
+import { ConfigError, type ConfigOf, type ConfigSchema, apiPaceFlags, flagName, leaseFlags, leaseOptions, originalFlags, parseGoDuration, servingFlags } from '@orrery/runtime';
 import { defaultConfiguration } from './configuration/load.ts';
 import { decodeArgs } from './configuration/plugin-args.ts';
 import type { SchedulerConfiguration } from './configuration/types.ts';
@@ -16,6 +16,7 @@ export const schedulerSchema = {
   podMaxBackoffSeconds: { type: 'number', default: 10, help: 'longest back-off' },
   podMaxInUnschedulablePodsDuration: { type: 'duration', default: '5m0s', help: 'a pod that could not be scheduled is tried again after so long though nothing happened' },
   writeConfigTo: { type: 'string', default: '', help: 'file to write the configuration to', refused: 'the configuration is what --config says' },
+  ...servingFlags({ port: 10259, tolerateLookupFailure: true }),
   ...apiPaceFlags,
   ...originalFlags,
 } as const satisfies ConfigSchema;

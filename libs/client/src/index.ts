@@ -17,5 +17,6 @@ export * from './rest-api-client.ts';
 export * from './rest-path.ts';
 export * from './rpc-status.ts';
 export * from './selector.ts';
+export * from './token-reviewer.ts';
 export * from './user-agent.ts';
 export * from './work-queue.ts';

@@ -6,7 +6,7 @@ import type { Conn } from '@orrery/vnet';
 import { sinkOf } from './byte-sink.ts';
 import { Http1Request, Http1Response } from './http1-exchange.ts';
 import { onStream } from './http2-exchange.ts';
-import type { HttpHandler, HttpServer, HttpServerOptions, RawSocket } from './http-server.ts';
+import type { HttpHandler, HttpServer, HttpServerOptions, RawSocket, ServerTls } from './http-server.ts';
 import { duplexOverConn } from './vnet-bridge.ts';
 
 const nothing = Buffer.alloc(0);
@@ -62,8 +62,8 @@ function refuse(error: Error & { code?: string }, socket: Duplex): void {
   socket.end(`HTTP/1.1 ${status}\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n\r\n${status}`, () => socket.destroy());
 }
 
-function secureContext(tls: { cert: string; key: string; clientCa?: string }) {
-  return { cert: tls.cert, key: tls.key, ...(tls.clientCa ? { ca: tls.clientCa } : {}) };
+function secureContext({ cert, key, clientCa, ciphers, minVersion }: ServerTls) {
+  return { cert, key, ...(clientCa ? { ca: clientCa } : {}), ...(ciphers ? { ciphers } : {}), ...(minVersion ? { minVersion } : {}) };
 }
 
 type Served = Omit<HttpServerOptions, 'host' | 'port'>;

@@ -67,13 +67,22 @@ export interface HttpHandler {
   upgrade?(request: HttpRequest, socket: RawSocket): void | Promise<void>;
 }
 
+export interface ServerTls {
+  readonly cert: string;
+  readonly key: string;
+  readonly clientCa?: string;
+  /** As OpenSSL writes them. */
+  readonly ciphers?: string;
+  readonly minVersion?: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
+}
+
 export interface HttpServerOptions {
   readonly host: string;
   /** 0 picks a free one. */
   readonly port: number;
   readonly handler: HttpHandler;
   /** PEM. With `clientCa`, clients may show a certificate. Without `tls` the server speaks plain HTTP/1.1. */
-  readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string };
+  readonly tls?: ServerTls;
   /** A handshake failed. */
   readonly onTlsError?: () => void;
 }
@@ -81,7 +90,7 @@ export interface HttpServerOptions {
 export interface HttpServer {
   readonly port: number;
   /** Replaces the certificate for new connections. */
-  setTls(tls: { cert: string; key: string; clientCa?: string }): void;
+  setTls(tls: ServerTls): void;
   /** Stops listening; connections end when what runs on them is answered. Resolves when all have; `close` ends what is left. */
   drain(): Promise<void>;
   /** Stops listening and ends every connection. */

@@ -39,3 +39,4 @@ export * from './serve-over.ts';
 export * from './stop-signal.ts';
 export * from './text-file.ts';
 export * from './z-pages.ts';
+export * from './secure-serving/index.ts';

@@ -10,4 +10,5 @@ export * from './logger.ts';
 export * from './metrics.ts';
 export * from './original-flags.ts';
 export * from './random.ts';
+export * from './serving-flags.ts';
 export * from './virtual-clock.ts';

@@ -110,6 +110,9 @@ export const componentRoles: readonly RoleRow[] = [
       rule('get list watch', 'core', 'endpoints pods'),
       rule('get list watch', 'discovery.k8s.io', 'endpointslices'),
       rule('create get list patch update watch', 'coordination.k8s.io', 'leases'),
+      // Who asks at its port, and whether they may.
+      rule('create', 'authentication.k8s.io', 'tokenreviews'),
+      rule('create', 'authorization.k8s.io', 'subjectaccessreviews'),
     ],
   },
 ];

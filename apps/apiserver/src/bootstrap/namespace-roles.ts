@@ -65,6 +65,7 @@ export const namespaceRoleBindings: readonly NamespaceBindingRow[] = [
     subjects: [user('system:kube-controller-manager'), user('system:kube-scheduler')],
   },
   { namespace: 'kube-system', name: 'metrics-server-auth-reader', role: 'extension-apiserver-authentication-reader', subjects: [user('system:metrics-server'), serviceAccount('metrics-server')] },
+  { namespace: 'kube-system', name: 'cloud-controller-manager-auth-reader', role: 'extension-apiserver-authentication-reader', subjects: [user('system:cloud-controller-manager'), serviceAccount('cloud-controller-manager')] },
   { namespace: 'kube-system', name: 'orrery:metrics-server', role: 'orrery:metrics-server', subjects: [user('system:metrics-server')] },
   { namespace: 'kube-system', name: 'orrery:component', role: 'orrery:component', subjects: [group('orrery:components')] },
   { namespace: 'kube-system', name: 'orrery:kube-dns', role: 'orrery:kube-dns', subjects: [user('system:coredns')] },

@@ -70,7 +70,8 @@ function print(dir: DataDir, { state, api, nodes, dead }: Report): void {
     ...Object.entries(state.endpoints),
   ];
   if (dead.length) rows.push(['not running', dead.join(', ')]);
-  process.stdout.write(rows.map(([name, value]) => `${name.padEnd(14)} ${value}\n`).join(''));
+  const width = Math.max(...rows.map(([name]) => name.length));
+  process.stdout.write(rows.map(([name, value]) => `${name.padEnd(width)} ${value}\n`).join(''));
 }
 
 export function addStatus(program: Command): void {

@@ -11,7 +11,7 @@ import { addressAfter, coreDnsSchema, createCoreDns, createNodeCaches, createSca
 import { createIngress, ingressSchema } from '@orrery/ingress/component';
 import { type KubeProxy, createKubeProxy } from '@orrery/kube-proxy/component';
 import { createMetricsServer, metricsServerSchema, serviceDnsName } from '@orrery/metrics-server/component';
-import { type Pki, appendState, balancerNetwork, clusterServerName, componentIdentity, createHttpClient, createReverseProxy, csrSigner, dialHost, ensurePki, exposeNodePorts, folderContents, frontProxyName, hostDns, managedNginx, nginxInstalled, nodeDisk, realRandom, serveGrpc, serveHttp, verifyHtpasswd } from '@orrery/node-io';
+import { type Pki, type ProgramPages, appendState, balancerNetwork, clusterServerName, componentIdentity, createHttpClient, createReverseProxy, csrSigner, dialHost, ensurePki, exposeNodePorts, folderContents, frontProxyName, hostDns, managedNginx, nginxInstalled, nodeDisk, realRandom, serveGrpc, serveHttp, verifyHtpasswd } from '@orrery/node-io';
 import type { Channel, ServedService } from '@orrery/rpc';
 import { type Component, type Env, resolveConfig, stopAll } from '@orrery/runtime';
 import { createStore } from '@orrery/store/component';
@@ -31,6 +31,7 @@ import { createCloudInstances } from './cloud-instances.ts';
 import type { NodeFiles } from './node-files.ts';
 import { type EmulatedNodes, createEmulatedNodes } from './nodes.ts';
 import { singleScheduler } from './scheduler.ts';
+import { withSecurePort } from './secure-port.ts';
 
 /** What holds nothing that others in this process hold on to. */
 const restartable = new Set(['scheduler', 'controller-manager', 'coredns', 'ingress', 'metrics-server']);
@@ -111,7 +112,7 @@ class SingleCluster implements Cluster {
       ...(this.has('cloud') && this.has('csi-disk') ? { plugins: (node: string, files: NodeFiles) => this.diskNode(node, files) } : {}),
     }));
     const optional: Record<string, () => Component> = {
-      scheduler: () => singleScheduler(this.env('scheduler'), this.client('system:kube-scheduler'), this.options.extra),
+      scheduler: () => this.scheduler(),
       'controller-manager': () => this.controllerManager(),
       cloud: () => this.cloud(),
       'kube-proxy': () => proxy,
@@ -223,10 +224,22 @@ class SingleCluster implements Cluster {
     return proxy;
   }
 
+  /** With a port of its own, as the program has. */
+  private withPort(user: string, groups: readonly string[], create: (env: Env, api: ApiClient) => Component & { readonly pages: ProgramPages }): Component {
+    const api = this.client(user, groups);
+    const env = this.env(user.replace(/^system:(kube-)?/, ''));
+    return withSecurePort(create(env, api), { env, api, user, pki: this.pki, extra: this.options.extra, found: this.found });
+  }
+
+  private scheduler(): Component {
+    return this.withPort('system:kube-scheduler', [], (env, api) => singleScheduler(env, api, this.options.extra));
+  }
+
   private controllerManager(): Component {
-    const api = this.client('system:kube-controller-manager');
     const apiAs = (account: string): ApiClient => this.client(`system:serviceaccount:kube-system:${account}`, ['system:serviceaccounts', 'system:serviceaccounts:kube-system'], 'kube-controller-manager');
-    return createControllerManager(this.env('controller-manager'), { api, apiAs, rootCaPem: this.pki.caCert, signer: csrSigner({ cert: this.pki.caCert, key: this.pki.caKey }), tokenSigner: secretTokenSigner(this.pki.saKey), identity: 'single' }, { clusterCidr: podRange(this.options.nodes), ...extraSettings('controller-manager', this.options.extra) });
+    const own = { apiAs, rootCaPem: this.pki.caCert, signer: csrSigner({ cert: this.pki.caCert, key: this.pki.caKey }), tokenSigner: secretTokenSigner(this.pki.saKey), identity: 'single' };
+    const settings = { clusterCidr: podRange(this.options.nodes), ...extraSettings('controller-manager', this.options.extra) };
+    return this.withPort('system:kube-controller-manager', [], (env, api) => createControllerManager(env, { api, ...own }, settings));
   }
 
   private cloud(): Component {
@@ -243,7 +256,7 @@ class SingleCluster implements Cluster {
     );
     const channel = (this.cloudChannel = unlessDown(cloud.channel(), () => this.cloudIsDown));
     const parts: Component[] = [around(cloud, { started: () => (this.found['cloud'] = `127.0.0.1:${cloud.port()}`), stopped: () => delete this.found['cloud'] })];
-    if (this.has('cloud-controller-manager')) parts.push(createCloudControllerManager(this.env('cloud-controller-manager'), { api: this.client('system:cloud-controller-manager', ['orrery:components']), cloud: channel, identity: 'single' }, { leaderElect: true }));
+    if (this.has('cloud-controller-manager')) parts.push(this.withPort('system:cloud-controller-manager', ['orrery:components'], (env, api) => createCloudControllerManager(env, { api, cloud: channel, identity: 'single' }, { leaderElect: true })));
     if (this.has('csi-disk')) parts.push(createCsiDisk(this.env('csi-disk'), { api: this.client('system:csi-disk', ['orrery:components']), cloud: channel, identity: 'single' }));
     return inOrder('cloud', parts);
   }

@@ -62,18 +62,18 @@ function containerRequests(container: Container, withDefaults: boolean): Resourc
   return out;
 }
 
-function countInitContainers(total: Resources, initContainers: readonly Container[], withDefaults: boolean): void {
+function countInitContainers(total: Resources, initContainers: readonly Container[], of: (container: Container) => Resources): void {
   const sidecars = emptyResources();
   const initPeak = emptyResources();
   for (const container of initContainers) {
-    const requests = containerRequests(container, withDefaults);
+    const own = of(container);
     if (container.restartPolicy === 'Always') {
-      addResources(sidecars, requests);
-      addResources(total, requests);
+      addResources(sidecars, own);
+      addResources(total, own);
       takeMax(initPeak, sidecars);
     } else {
-      addResources(requests, sidecars);
-      takeMax(initPeak, requests);
+      addResources(own, sidecars);
+      takeMax(initPeak, own);
     }
   }
   takeMax(total, initPeak);
@@ -88,10 +88,26 @@ export function podRequests(pod: Pod, withDefaults = false): Resources {
   const spec = pod.spec;
   const total = emptyResources();
   for (const container of spec?.containers ?? []) addResources(total, containerRequests(container, withDefaults));
-  if (spec?.initContainers?.length) countInitContainers(total, spec.initContainers, withDefaults);
+  if (spec?.initContainers?.length) countInitContainers(total, spec.initContainers, (container) => containerRequests(container, withDefaults));
   const podLevel = spec?.resources?.requests;
   if (podLevel?.['cpu'] !== undefined) total.milliCpu = milliOf(podLevel['cpu']);
   if (podLevel?.['memory'] !== undefined) total.memory = wholeOf(podLevel['memory']);
   if (spec?.overhead) addResources(total, toResources(spec.overhead));
+  return total;
+}
+
+/** What a pod may use at most, summed up as its requests are; overhead counts where there is a limit. */
+export function podLimits({ spec }: Pod): Resources {
+  const total = emptyResources();
+  const of = (container: Container): Resources => toResources(container.resources?.limits);
+  for (const container of spec?.containers ?? []) addResources(total, of(container));
+  countInitContainers(total, spec?.initContainers ?? [], of);
+  const podLevel = spec?.resources?.limits;
+  if (podLevel?.['cpu'] !== undefined) total.milliCpu = milliOf(podLevel['cpu']);
+  if (podLevel?.['memory'] !== undefined) total.memory = wholeOf(podLevel['memory']);
+  const overhead = toResources(spec?.overhead);
+  if (total.milliCpu) total.milliCpu += overhead.milliCpu;
+  if (total.memory) total.memory += overhead.memory;
+  if (total.ephemeralStorage) total.ephemeralStorage += overhead.ephemeralStorage;
   return total;
 }

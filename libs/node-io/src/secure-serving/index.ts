@@ -1,0 +1,4 @@
+export type { HealthCheck, ProgramPages } from './program-pages.ts';
+export { type SecureServing, clientByKubeconfig, withSecureServing } from './secure-serving.ts';
+export { selfSigned, servingCertificate } from './serving-certificate.ts';
+export { tlsOptions } from './tls-options.ts';
