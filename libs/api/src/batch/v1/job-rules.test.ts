@@ -95,6 +95,7 @@ it.each<[string, object, object, string[]]>([
   ['fewer failures', { failed: 2 }, { failed: 1 }, ['status.failed: Invalid value: 1: cannot decrease the failed counter']],
   ['fewer successes', { succeeded: 2 }, { succeeded: 1 }, ['status.succeeded: Invalid value: 1: cannot decrease the succeeded counter']],
   ['another start', { startTime }, { startTime: completionTime }, ['status.startTime: Required value: startTime cannot be removed for unsuspended job']],
+  ['another start of a job that goes on', { startTime, conditions: [condition('Suspended')] }, { startTime: completionTime, conditions: [{ ...condition('Suspended'), status: 'False' }] }, []],
   ['more ready than active', {}, { ready: 2, active: 1 }, ['status.ready: Invalid value: 2: cannot set more ready pods than active']],
   ['a pod counted twice', {}, { uncountedTerminatedPods: { succeeded: ['a'], failed: ['a', ''] } }, ['status.uncountedTerminatedPods.failed[0]: Duplicate value: "a"', 'status.uncountedTerminatedPods.failed[1]: Invalid value: "": must not be empty']],
   ['indexes of a job without', {}, { completedIndexes: '0' }, ['status.completedIndexes: Invalid value: "0": cannot set non-empty completedIndexes when non-indexed completion mode']],

@@ -97,7 +97,8 @@ function checkProgress({ job, old, status, at }: Update): void {
   const isScalable = completionMode === 'Indexed' && completions === parallelism;
   if (!isScalable && succeeded < (before.succeeded ?? 0)) at.child('succeeded').invalid(succeeded, 'cannot decrease the succeeded counter');
   if (completionTime !== undefined && before.completionTime !== undefined && completionTime !== before.completionTime) at.child('completionTime').invalid(completionTime, 'completionTime cannot be mutated');
-  if (before.startTime !== undefined && before.startTime !== status.startTime && !suspend) at.child('startTime').required('startTime cannot be removed for unsuspended job');
+  const isResumed = isConditionTrue(old, 'Suspended') && !isConditionTrue(job, 'Suspended');
+  if (before.startTime !== undefined && before.startTime !== status.startTime && !suspend && !isResumed) at.child('startTime').required('startTime cannot be removed for unsuspended job');
   const refuse = (detail: string): void => at.child('conditions').invalidWithoutValue(detail);
   if (isSucceeding(old) && !isSucceeding(job)) refuse('cannot disable the SuccessCriteriaMet=True condition');
   if (isComplete(old) && !isSucceeding(old) && isSucceeding(job)) refuse('cannot set SuccessCriteriaMet=True for Job already has Complete=true conditions');
