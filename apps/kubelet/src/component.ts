@@ -18,6 +18,7 @@ import { NodeAgent } from './node/node-agent.ts';
 import { kubeletVersion } from './node/node-status.ts';
 import { isStatic } from './pods/pod-spec.ts';
 import { DeadContainers } from './pods/dead-containers.ts';
+import { OrphanedPods } from './pods/orphaned-pods.ts';
 import { PodManager } from './pods/pod-manager.ts';
 import type { StartGate } from './pods/start-gate.ts';
 import { UserNamespaces, defaultIdsPerPod } from './pods/user-namespaces.ts';
@@ -48,6 +49,8 @@ export interface KubeletDeps {
   readonly cri: Channel;
   /** Where volumes go; the runtime mounts from the same place. */
   readonly volumes: VolumeHost;
+  /** Other kubelets keep their pods in the same directories: what is no pod of this one is not for it to remove. */
+  readonly sharesDirectories?: boolean;
   /** Where the runtime's logs are. */
   readonly logs: LogSource;
   /** Way into the pods' network, for probes and hooks over the network. */
@@ -105,6 +108,7 @@ class KubeletComponent implements Kubelet {
   private readonly collector: ImageCollector;
   private readonly rotator: LogRotator;
   private readonly dead: DeadContainers;
+  private readonly orphans: OrphanedPods | undefined;
   private readonly statics: StaticPods;
   private readonly mirrors: MirrorPods;
   private readonly runtimeEvents: RuntimeEvents;
@@ -180,6 +184,7 @@ class KubeletComponent implements Kubelet {
     this.collector = new ImageCollector(env, this);
     this.rotator = new LogRotator(env, this);
     this.dead = new DeadContainers(env, this);
+    this.orphans = deps.sharesDirectories ? undefined : new OrphanedPods(env, this);
     const changes = { changed: this.pods.runtimeChanged.bind(this.pods), lost: () => this.runtimeLost() };
     this.runtimeEvents = new RuntimeEvents(env, { runtime, changes, relistMs: config.relistSeconds * 1000 });
   }
@@ -206,6 +211,7 @@ class KubeletComponent implements Kubelet {
       await feed.ready(stop);
       this.mirrors.start();
       this.pods.removeOrphans();
+      await this.orphans?.start();
       this.evictions.start();
       this.watcher?.start();
       this.shutdowns.start();
@@ -232,6 +238,7 @@ class KubeletComponent implements Kubelet {
     this.collector.stop();
     this.rotator.stop();
     this.dead.stop();
+    this.orphans?.stop();
     this.statics.stop();
     this.mirrors.stop();
     this.runtimeEvents.stop();

@@ -219,9 +219,15 @@ test('a restarted kubelet adopts what runs and removes what is no longer wanted'
   await f.kubelet.stop();
   const id = f.pod('keep').status?.containerStatuses?.[0]?.containerID;
   await f.api.delete(Pods, { namespace: 'default', name: 'drop' }, { gracePeriodSeconds: 0 });
+  // Of this one the runtime remembers nothing.
+  for (const dir of ['/var/lib/kubelet/pods/gone/volumes/kubernetes.io~empty-dir/v', '/var/log/pods/default_gone_gone/app']) await f.host.writeFile(`${dir}/file`, { bytes: Buffer.from('x'), mode: 0o644 });
+  f.logs.append('/var/log/pods/default_gone_gone/app/0.log', 'x');
   f.kubelet = f.again();
   await f.kubelet.start();
+  expect(await f.host.list('/var/lib/kubelet/pods')).not.toContain('gone');
+  expect((await f.logs.list('/var/log/pods')).filter((name) => name.includes('gone'))).toEqual([]);
   await f.clock.advance(60_000);
+  expect(await f.host.list('/var/lib/kubelet/pods')).toEqual([f.pod('keep').metadata?.uid]);
   expect(f.pod('keep').status?.containerStatuses?.[0]).toMatchObject({ containerID: id, restartCount: 0, ready: true });
   expect([f.cri.sandboxes.size, f.cri.containers.size]).toEqual([1, 1]);
 });

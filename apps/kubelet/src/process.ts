@@ -83,7 +83,7 @@ export function createKubeletProcess(env: Env, deps: KubeletProcessDeps, config:
     const cri = deps.cri(criEndpoint);
     channels.push(cri);
     const { api, volumes, logs, manifests, plugins, fetchManifest, dialer, secure, configuration } = deps;
-    return createKubelet(env, { api, cri, volumes, logs, manifests, ...(many ? {} : { plugins }), fetchManifest, dialer, secure, sources, events, ...(starts ? { starts } : {}), ...(configuration ? { configuration } : {}) }, { ...config, nodeName: name, nodeIps: ips });
+    return createKubelet(env, { api, cri, volumes, logs, manifests, ...(many ? { sharesDirectories: true } : { plugins }), fetchManifest, dialer, secure, sources, events, ...(starts ? { starts } : {}), ...(configuration ? { configuration } : {}) }, { ...config, nodeName: name, nodeIps: ips });
   });
   const server = createKubeletServer(env, { ...deps, flags: flagsOf(config), kubelets: () => kubelets }, config);
   return {

@@ -55,6 +55,8 @@ export interface VolumeHost {
   list(path: string): Promise<string[]>;
   /** What is there takes so much, links not followed; undefined when there is nothing. */
   usage(path: string): Promise<StorageUse | undefined>;
+  /** Where file systems are mounted below a directory; absent where none can be. */
+  mountedBelow?(path: string): Promise<string[]>;
   /** Removes the file or tree; no error when it is gone already. */
   remove(path: string): Promise<void>;
   /**

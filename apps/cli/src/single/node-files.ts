@@ -89,6 +89,7 @@ export function nodeFiles({ clock, random }: Env, { root, ...identity }: { root:
       list: (path) => at(path).list(path),
       usage: (path) => at(path).usage(path),
       giveToGroup: (path, options) => at(path).giveToGroup(path, options),
+      mountedBelow: async (path) => [...disks.list().keys()].filter((place) => place.startsWith(`${path}/`)),
       remove: (path) => at(path).remove(path),
     },
     mounts: {

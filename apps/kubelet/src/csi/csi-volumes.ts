@@ -148,9 +148,8 @@ export class CsiVolumes {
     const { host } = this.options;
     for (const dir of [this.podDir(uid), this.podDeviceDir(uid)]) {
       for (const volume of await host.list(dir)) {
-        const bytes = await host.readFile(`${dir}/${volume}/vol_data.json`);
-        if (!bytes) continue;
-        await this.unpublish(`${dir}/${volume}`, JSON.parse(Buffer.from(bytes).toString('utf8')) as VolumeData, uid);
+        const data = await this.noted(`${dir}/${volume}`);
+        if (data) await this.unpublish(`${dir}/${volume}`, data, uid);
       }
     }
   }
@@ -191,7 +190,8 @@ export class CsiVolumes {
     const key = `${driverName}^${volumeHandle}`;
     const users = this.users.get(key);
     users?.delete(uid);
-    if (users?.size) return;
+    // After a restart of the kubelet not all pods may have mounted their volumes again.
+    if (users?.size || (await this.isNoted({ driverName, volumeHandle }))) return;
     const staging = device?.staging ?? this.stagingPath({ driver: driverName, volumeHandle });
     if (driver.can.has('stage') && (await this.options.host.kind(staging))) {
       await driver.node.nodeUnstageVolume({ volumeId: volumeHandle, stagingTargetPath: staging }, { timeoutMs });
@@ -199,6 +199,25 @@ export class CsiVolumes {
     }
     this.users.delete(key);
     this.options.changed();
+  }
+
+  /** Whether some pod's directory says that the volume is mounted there. */
+  private async isNoted({ driverName, volumeHandle }: Pick<VolumeData, 'driverName' | 'volumeHandle'>): Promise<boolean> {
+    const { host, rootDir } = this.options;
+    for (const uid of await host.list(`${rootDir}/pods`)) {
+      for (const dir of [this.podDir(uid), this.podDeviceDir(uid)]) {
+        for (const volume of await host.list(dir)) {
+          const data = await this.noted(`${dir}/${volume}`);
+          if (data?.driverName === driverName && data.volumeHandle === volumeHandle) return true;
+        }
+      }
+    }
+    return false;
+  }
+
+  private async noted(dir: string): Promise<VolumeData | undefined> {
+    const bytes = await this.options.host.readFile(`${dir}/vol_data.json`);
+    return bytes && (JSON.parse(Buffer.from(bytes).toString('utf8')) as VolumeData);
   }
 
   private use({ driver, volumeHandle }: CSIPersistentVolumeSource, pod: Pod): void {

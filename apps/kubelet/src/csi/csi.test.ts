@@ -124,6 +124,31 @@ test('a claim waits to be attached, is staged once, published to each pod, and u
   expect(f.clock.pending).toBe(0);
 });
 
+test('volumes of pods that went while the kubelet was away are unmounted once their driver is there, and unstaged when nobody has them', async () => {
+  const f = await world();
+  f.attach();
+  await f.create('a', spec());
+  await f.create('b', spec());
+  await f.clock.advance(10_000);
+  const uid = (name: string): string => f.pod(name).metadata?.uid ?? '';
+  const [a, b] = [uid('a'), uid('b')];
+  await f.kubelet.stop();
+  f.cri.reset();
+  f.driver.calls.length = 0;
+  await f.api.delete(Pods, { namespace: 'default', name: 'a' }, { gracePeriodSeconds: 0 });
+  f.driver.sockets.clear();
+  f.kubelet = f.again();
+  await f.kubelet.start();
+  await f.clock.advance(5_000);
+  expect([f.driver.calls, await f.host.list('/var/lib/kubelet/pods')]).toEqual([[], [a, b]]);
+  f.driver.sockets.add(`${registry}/example.sock`);
+  await f.clock.advance(10_000);
+  expect(await f.host.list('/var/lib/kubelet/pods')).toEqual([b]);
+  expect(f.driver.calls.filter((call) => call.startsWith('un'))).toEqual(['unpublish vol-1']);
+  await f.kubelet.stop();
+  expect(f.clock.pending).toBe(0);
+});
+
 test('what a driver says is wrong is told, and tried again', async () => {
   const f = await world();
   f.attach();

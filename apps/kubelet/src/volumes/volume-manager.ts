@@ -112,11 +112,16 @@ export class VolumeManager {
     for (const volume of pod.spec?.volumes ?? []) if (isLive(volume) && uses.mounted.has(volume.name)) await this.guarded(volume, context);
   }
 
+  /** Unmounts the volumes of a pod that is gone. */
+  async unmount(uid: string): Promise<void> {
+    await this.options.csi?.unmount(uid);
+  }
+
   /** Removes everything of a pod that is gone. */
   async remove(uid: string): Promise<void> {
     this.options.tokens.forget(uid);
     // A volume that is still mounted must not be taken for files of the pod.
-    await this.options.csi?.unmount(uid);
+    await this.unmount(uid);
     await this.options.host.remove(this.podDir(uid));
   }
 

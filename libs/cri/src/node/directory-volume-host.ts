@@ -136,6 +136,12 @@ export function directoryVolumeHost(options: { stamp: () => string }): VolumeHos
       const { gid, mode } = await stat(real);
       if (!options.onlyOnMismatch || !isGivenToGroup({ gid, mode: mode & 0o7777 }, options)) await giveToGroup(real, options);
     },
+    async mountedBelow(path) {
+      // The kernel's table, in which blanks of paths are octal numbers; there is none on other systems.
+      const table = (await unlessMissing(readFile('/proc/self/mountinfo', 'utf8'))) ?? '';
+      const places = table.split('\n').map((line) => (line.split(' ')[4] ?? '').replace(/\\([0-7]{3})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 8))));
+      return places.filter((place) => place.startsWith(`${path}/`));
+    },
     async remove(path) {
       if (pathParts(path).length < 2) throw new Error(`refusing to remove ${path}`);
       await rm(path, { recursive: true, force: true });

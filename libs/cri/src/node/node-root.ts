@@ -58,6 +58,7 @@ export function volumesInNodeRoot(host: VolumeHost, root: string): VolumeHost {
     },
     list: (path) => host.list(inNodeRoot(root, path)),
     usage: (path) => host.usage(placeInNodeRoot(root, path)),
+    mountedBelow: async (path) => [...mountsOf(root).keys()].filter((place) => place.startsWith(`${path}/`)),
     remove: (path) => host.remove(placeInNodeRoot(root, path)),
     giveToGroup: (path, options) => host.giveToGroup(inNodeRoot(root, path), options),
   };
