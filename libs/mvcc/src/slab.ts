@@ -25,13 +25,17 @@ export function reserve(bytes: number): Place {
   return place;
 }
 
+/** A value does not hold on to more memory of others than this. */
+const sharedBytes = 16 * 1024;
+
 /**
- * Where a value lies that has its memory for itself, with its key before it: nobody has to copy that. Whoever hands such a value
- * over changes it no more.
+ * Where a value lies that has its key right before it in memory, alone or among a few others: nobody has to copy that. Whoever
+ * hands such a value over changes neither any more.
  */
 export function inPlace(key: Uint8Array, value: Uint8Array): Place | undefined {
   const { buffer, byteOffset } = value;
-  if (value.length <= smallBytes || byteOffset !== key.length || buffer.byteLength !== key.length + value.length) return undefined;
+  const at = byteOffset - key.length;
+  if (at < 0 || value.length === 0 || buffer.byteLength > Math.max(key.length + value.length, sharedBytes)) return undefined;
   const slab = Buffer.from(buffer as ArrayBuffer);
-  return slab.compare(key, 0, key.length, 0, key.length) === 0 ? { slab, at: 0 } : undefined;
+  return slab.compare(key, 0, key.length, at, byteOffset) === 0 ? { slab, at } : undefined;
 }

@@ -9,11 +9,14 @@ describe('an object encoded for its key', () => {
     expect(encodeAt('/registry/configmaps/default/a', object(text)).toString()).toBe(encodeForStorage(object(text)).toString());
   });
 
-  it('lies behind its key, in memory of its own', () => {
+  it.each([['among others', 500], ['in memory of its own', 9000]])('lies behind its key, %s', (_where, bytes) => {
     const key = '/registry/configmaps/default/a';
-    const value = encodeAt(key, object('x'.repeat(5000)));
-    expect(value.buffer.byteLength).toBe(key.length + value.length);
-    expect(Buffer.from(value.buffer as ArrayBuffer, 0, value.byteOffset).toString()).toBe(key);
+    const value = encodeAt(key, object('x'.repeat(bytes)));
+    const next = encodeAt(key, object('y'.repeat(bytes)));
+    expect(Buffer.from(value.buffer as ArrayBuffer, value.byteOffset - key.length, key.length).toString()).toBe(key);
+    expect(value.buffer.byteLength).toBe(bytes > 8192 ? key.length + value.length : 16 * 1024);
+    expect(value.equals(encodeForStorage(object('x'.repeat(bytes))))).toBe(true);
+    expect(next.equals(encodeForStorage(object('y'.repeat(bytes))))).toBe(true);
   });
 });
 

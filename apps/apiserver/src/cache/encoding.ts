@@ -44,9 +44,9 @@ function putObject(object: KubeObject): void {
   put('}');
 }
 
-/** What was gathered since `from`, copied to where it stays. */
-function taken(to: Buffer, from = 0): Buffer {
-  room.copy(to, 0, from, filled);
+/** What was gathered, copied to where it stays. */
+function taken(to: Buffer): Buffer {
+  room.copy(to, 0, 0, filled);
   // What one large object needed is not kept for good.
   if (room.length > 16 * usualBytes) room = Buffer.allocUnsafeSlow(usualBytes);
   return to;
@@ -61,8 +61,21 @@ export function encodeForStorage(object: KubeObject): Buffer {
   return taken(Buffer.allocUnsafe(filled));
 }
 
-/** Values up to this size are copied into memory that they share with others. */
-const smallBytes = 2048;
+/** Memory of its own costs a value more than being encoded, so neighbours share pieces of this size, which are given back when all in them are gone. */
+const slabBytes = 16 * 1024;
+/** Larger values have memory of their own. */
+const sharedBytes = 8 * 1024;
+let slab = Buffer.alloc(0);
+let used = 0;
+
+function reserved(bytes: number): Buffer {
+  if (bytes > sharedBytes) return Buffer.allocUnsafeSlow(bytes);
+  if (used + bytes > slab.length) {
+    slab = Buffer.allocUnsafeSlow(slabBytes);
+    used = 0;
+  }
+  return slab.subarray(used, (used += bytes));
+}
 
 /** As `encodeForStorage`, with the key before the value in memory: a store in this process keeps both as they are. */
 export function encodeAt(key: string, object: KubeObject): Buffer {
@@ -70,8 +83,7 @@ export function encodeAt(key: string, object: KubeObject): Buffer {
   put(key);
   const from = filled;
   putObject(object);
-  const bytes = filled - from;
-  return bytes <= smallBytes ? taken(Buffer.allocUnsafe(bytes), from) : taken(Buffer.allocUnsafeSlow(filled)).subarray(from);
+  return taken(reserved(filled)).subarray(from);
 }
 
 /** An object from its JSON. Long integers of custom resources keep their digits; those of built-in kinds are plain numbers. */
