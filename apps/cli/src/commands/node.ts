@@ -38,13 +38,13 @@ const more = (pattern: RegExp, form: string) => (text: string, before: readonly 
 
 function socketOf(dir: string | undefined): string {
   const { state } = requireRunning(dir);
-  if (!state.control || state.layout !== 'single') throw new UserError(`nodes can be added to clusters in the single layout; in the ${state.layout} layout \`orrery up --nodes N\` says how many there are`, ExitCode.failed);
+  if (!state.control) throw new UserError('this cluster does not take orders about its nodes', ExitCode.failed);
   return state.control;
 }
 
 /** `orrery node add|remove`: machines that come and go while the cluster runs. */
 export function addNode(program: Command): void {
-  const node = program.command('node').description('add nodes to a running cluster, or take them away (single layout)').option('--data-dir <dir>', 'the cluster\'s data directory');
+  const node = program.command('node').description('add nodes to a running cluster, or take them away').option('--data-dir <dir>', 'the cluster\'s data directory');
   const order = (body: NodeRequest): Promise<unknown> => askCluster(socketOf(node.opts<{ dataDir?: string }>().dataDir), { path: '/nodes', body });
   node
     .command('add')

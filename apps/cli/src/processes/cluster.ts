@@ -5,14 +5,18 @@ import { accessSync, constants } from 'node:fs';
 import type { ToldFaults } from '@orrery/chaos';
 import { type ApiClient, createGrpcApiClient } from '@orrery/client';
 import { type Pki, clusterServerName, componentIdentity, ensurePki, natsServerConfig, realEnv, realRandom } from '@orrery/node-io';
-import { grpcChannel } from '@orrery/rpc';
+import { type Channel, grpcChannel } from '@orrery/rpc';
+import type { Component } from '@orrery/runtime';
 import { type ToldProcesses, toldProcesses } from '../chaos/told-processes.ts';
 import type { Cluster, ClusterOptions } from '../cluster.ts';
 import { ensureEncryptionConfig } from '../encryption-config.ts';
+import type { NodeControl } from '../single/added-nodes.ts';
+import { createCloudInstances } from '../single/cloud-instances.ts';
 import { nodesReady } from '../single/readiness.ts';
 import { freePorts } from './free-ports.ts';
+import { type Machines, createMachines } from './machines.ts';
 import { apiAnswers, hostDnsAnswers } from './readiness.ts';
-import { type ApiServerFiles, type Ports, type SpecContext, type TlsFiles, apiServerSpecs, controlPlaneSpecs, nodeSpecs, serviceSpecs, storeSpecs } from './specs.ts';
+import { type ApiServerFiles, type NodeMachine, type Ports, type SpecContext, type TlsFiles, apiServerSpecs, controlPlaneSpecs, nodeSpecs, serviceSpecs, storeSpecs } from './specs.ts';
 import { serveProcessControl } from './process-control.ts';
 import { type StoreMember, storeMembers } from './store-members.ts';
 import { type ProcessSpec, type Supervisor, createSupervisor } from './supervisor.ts';
@@ -33,13 +37,12 @@ function onPath(program: string): boolean {
 
 async function choosePorts(options: ClusterOptions, stores: number): Promise<Ports> {
   const servers = options.apiServers;
-  const [free = 0, cloud = 0, dns = 0, http = 0, https = 0, nats = 0, ...rest] = await freePorts(6 + servers * 2 + stores + options.nodes * 2, realRandom);
-  const vnet = rest.splice(0, options.nodes);
-  const kubelet = rest.splice(0, options.nodes);
+  const [free = 0, cloud = 0, dns = 0, http = 0, https = 0, nats = 0, ...rest] = await freePorts(6 + servers * 2 + stores + options.replicas * 3, realRandom);
+  const [scheduler, controllerManager, cloudControllerManager] = [1, 2, 3].map(() => rest.splice(0, options.replicas)) as [number[], number[], number[]];
   const apiGrpc = rest.splice(0, servers);
   const api = options.apiPort || free;
   const own = rest.splice(0, servers);
-  return { stores: rest, api, apiServers: servers === 1 ? [api] : own, apiGrpc, cloud, dns, http, https, nats, vnet, kubelet };
+  return { stores: rest, api, apiServers: servers === 1 ? [api] : own, apiGrpc, cloud, dns, http, https, nats, scheduler, controllerManager, cloudControllerManager };
 }
 
 /** A cluster of one process a component, supervised by this one. */
@@ -52,22 +55,38 @@ class ProcessesCluster implements Cluster {
   private readonly told: ToldProcesses;
   private readonly socketDir = mkdtempSync(join(tmpdir(), 'orrery-'));
   private readonly hasNats = onPath('nats-server');
+  private readonly machines: Machines;
+  private readonly givenPorts: Set<number>;
   private client: ApiClient | undefined;
+  private signal: AbortSignal = new AbortController().signal;
+  private cloud: Channel | undefined;
+  private cloudInstances: Component | undefined;
   private control: { close(): void } | undefined;
 
   constructor(options: ClusterOptions, ports: Ports, members: readonly StoreMember[]) {
     this.options = options;
     this.storeMembers = members;
     this.ports = ports;
+    this.givenPorts = new Set(Object.values(ports).flat());
     this.told = toldProcesses(options.dir.root);
     this.pki = ensurePki(options.dir.pki, { dnsNames: [clusterServerName] });
     const note = (text: string): void => void process.stdout.write(`  ${text}\n`);
     this.supervisor = createSupervisor({ logsDir: options.dir.logs, onChange: () => options.onChange?.(), note });
+    this.machines = createMachines({
+      root: options.dir.root,
+      nodes: options.nodes,
+      defaults: options.node,
+      specs: (machine) => this.nodeSpecs(machine),
+      run: (spec) => this.run(spec),
+      end: (name) => this.supervisor.end(name),
+      api: () => this.admin(),
+    });
   }
 
   async start(step: (text: string) => void, signal: AbortSignal): Promise<void> {
     const context = this.context();
-    const run = (spec: Parameters<Supervisor['start']>[0]): Promise<void> => this.supervisor.start({ ...spec, args: [...spec.args, ...this.faultsFlags(spec), ...(this.options.extra[spec.app] ?? [])] }, signal);
+    this.signal = signal;
+    const run = (spec: ProcessSpec): Promise<void> => this.run(spec);
     if (this.hasNats) await run({ name: 'nats', app: 'nats-server', external: true, args: ['-c', this.natsConfig()] });
     else step('nats-server is not on PATH: the change feed goes over gRPC alone');
     await Promise.all(storeSpecs(context).map(run));
@@ -78,20 +97,14 @@ class ProcessesCluster implements Cluster {
     if (balancer) await run(balancer);
     step(`apiserver: ${this.server()}`);
     const wanted = [...controlPlaneSpecs(context), ...serviceSpecs(context)].filter((spec) => !this.options.without.has(spec.app));
-    const nodes = Array.from({ length: this.options.nodes }, (_, index) => nodeSpecs(context, index).filter((spec) => !this.options.without.has(spec.app)));
-    const inOrder = async (specs: readonly Parameters<Supervisor['start']>[0][]): Promise<void> => {
-      for (const spec of specs) await run(spec);
-    };
-    await Promise.all([...wanted.map(run), ...nodes.map(inOrder)]);
-    step(`${wanted.length + nodes.flat().length} more processes started`);
+    const [ofNodes] = await Promise.all([this.machines.start(), ...wanted.map(run)]);
+    step(`${wanted.length + ofNodes} more processes started`);
+    if (!this.options.without.has('cloud')) await this.followInstances();
     this.control = await serveProcessControl(this.processControl(), { upgrade: (tell) => this.upgrade(tell, signal), standDown: (name) => this.supervisor.standDown(name) });
   }
 
   async untilReady(step: (text: string) => void, signal: AbortSignal): Promise<void> {
-    const { cert, key } = this.pki.clientCert('kubernetes-admin', ['system:masters']);
-    const channel = grpcChannel(`${local}:${this.ports.apiGrpc[0] ?? 0}`, { tls: { ca: this.pki.caCert, cert, key }, serverName: clusterServerName });
-    this.client = createGrpcApiClient(channel, { env: realEnv({ name: 'orrery', level: 'error' }) });
-    await nodesReady({ api: this.client, count: this.options.nodes, signal });
+    await nodesReady({ api: this.admin(), count: this.options.nodes, signal });
     step(`${this.options.nodes} of ${this.options.nodes} nodes are Ready`);
     if (this.options.without.has('coredns')) return;
     await hostDnsAnswers({ host: local, port: this.ports.dns, signal });
@@ -100,6 +113,8 @@ class ProcessesCluster implements Cluster {
 
   async stop(): Promise<void> {
     this.control?.close();
+    await this.cloudInstances?.stop();
+    await this.cloud?.close();
     await this.client?.close();
     await this.supervisor.stopAll();
     rmSync(this.socketDir, { recursive: true, force: true });
@@ -114,9 +129,41 @@ class ProcessesCluster implements Cluster {
   }
 
   endpoints(): Readonly<Record<string, string>> {
-    const { apiGrpc, cloud, dns, http, https, nats } = this.ports;
+    const { apiGrpc, cloud, dns, http, https, nats, scheduler, controllerManager, cloudControllerManager } = this.ports;
     const at = (port: number): string => `${local}:${port}`;
-    return { etcd: this.storeAddresses(), 'api-grpc': apiGrpc.map(at).join(), 'api-rest': this.ports.apiServers.map(at).join(), cloud: at(cloud), dns: at(dns), 'ingress-http': at(http), 'ingress-https': at(https), ...(this.hasNats ? { nats: at(nats) } : {}) };
+    const secure = { scheduler, 'controller-manager': controllerManager, 'cloud-controller-manager': cloudControllerManager };
+    const served = Object.fromEntries(Object.entries(secure).filter(([name]) => !this.options.without.has(name)).map(([name, all]) => [name, all.map(at).join()]));
+    return { etcd: this.storeAddresses(), 'api-grpc': apiGrpc.map(at).join(), 'api-rest': this.ports.apiServers.map(at).join(), ...served, cloud: at(cloud), dns: at(dns), 'ingress-http': at(http), 'ingress-https': at(https), ...(this.hasNats ? { nats: at(nats) } : {}) };
+  }
+
+  nodeControl(): NodeControl {
+    return this.machines.control;
+  }
+
+  /** As the administrator. */
+  private channel(port: number): Channel {
+    const { cert, key } = this.pki.clientCert('kubernetes-admin', ['system:masters']);
+    return grpcChannel(`${local}:${port}`, { tls: { ca: this.pki.caCert, cert, key }, serverName: clusterServerName });
+  }
+
+  private admin(): ApiClient {
+    return (this.client ??= createGrpcApiClient(this.channel(this.ports.apiGrpc[0] ?? 0), { env: realEnv({ name: 'orrery', level: 'error' }) }));
+  }
+
+  private run(spec: ProcessSpec): Promise<void> {
+    return this.supervisor.start({ ...spec, args: [...spec.args, ...this.faultsFlags(spec), ...(this.options.extra[spec.app] ?? [])] }, this.signal);
+  }
+
+  private async nodeSpecs(machine: NodeMachine): Promise<ProcessSpec[]> {
+    const [vnet = 0, kubelet = 0] = await freePorts(2, realRandom, this.givenPorts);
+    return nodeSpecs(this.context(), machine, { vnet, kubelet }).filter(({ app }) => !this.options.without.has(app));
+  }
+
+  /** Machines of the cloud that are switched on are nodes. */
+  private async followInstances(): Promise<void> {
+    this.cloud = this.channel(this.ports.cloud);
+    this.cloudInstances = createCloudInstances(realEnv({ name: 'cloud-instances', level: 'info' }), { cloud: this.cloud, host: this.machines.instances });
+    await this.cloudInstances.start();
   }
 
   /** The load balancer is a command of this program. */

@@ -16,12 +16,17 @@ function isFree(port: number): Promise<boolean> {
   });
 }
 
-/** Ports of the loopback interface that are free now, from a random place on, so that clusters that start together seldom meet. */
-export async function freePorts(wanted: number, random: Random): Promise<number[]> {
+/**
+ * Ports of the loopback interface that are free now, from a random place on, so that clusters that start together seldom meet. `given`
+ * remembers those of one cluster, whose listeners may not have started yet.
+ */
+export async function freePorts(wanted: number, random: Random, given = new Set<number>()): Promise<number[]> {
   const start = random.int(count);
   const found: number[] = [];
   for (let i = 0; i < count && found.length < wanted; i++) {
     const port = first + ((start + i) % count);
+    if (given.has(port)) continue;
+    given.add(port);
     if (await isFree(port)) found.push(port);
   }
   if (found.length < wanted) throw new Error(`only ${found.length} of ${wanted} ports between ${first} and ${first + count} are free`);

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { clusterServerName, frontProxyName } from '@orrery/node-io';
 import type { ClusterOptions } from '../cluster.ts';
 import { loadBalancerRange } from '../load-balancer-range.ts';
-import { apiServerAddresses, network, nodeAddress, nodeName, podRange } from '../single/addresses.ts';
+import { apiServerAddresses, network, nodeName, podRange } from '../single/addresses.ts';
 import type { StoreMember } from './store-members.ts';
 import type { ProcessSpec } from './supervisor.ts';
 
@@ -28,9 +28,10 @@ export interface Ports {
   readonly http: number;
   readonly https: number;
   readonly nats: number;
-  /** One a node, by index. */
-  readonly vnet: readonly number[];
-  readonly kubelet: readonly number[];
+  /** HTTPS, of each replica of what has several: health, metrics. */
+  readonly scheduler: readonly number[];
+  readonly controllerManager: readonly number[];
+  readonly cloudControllerManager: readonly number[];
 }
 
 /** Names and addresses that a component has beside those that all have. */
@@ -132,13 +133,18 @@ export function controlPlaneSpecs(context: SpecContext): ProcessSpec[] {
   const cloud = context.tls('cloud', 'orrery:cloud', ['orrery:components']);
   const csi = context.tls('csi-disk', 'system:csi-disk', ['orrery:components']);
   const nodeRoots = Array.from({ length: options.nodes }, (_, index) => ['--nodes', `${nodeName(index)}=${nodeRoot(options, nodeName(index))}`]).flat();
-  const replicated = [
-    { name: 'scheduler', app: 'scheduler', args: apiFlags(context, scheduler) },
-    { name: 'cloud-controller-manager', app: 'cloud-controller-manager', args: [...apiFlags(context, ccm), '--cloud', `${local}:${ports.cloud}`] },
-    { name: 'controller-manager', app: 'controller-manager', args: [...apiFlags(context, manager), '--root-ca-file', manager.ca, '--use-service-account-credentials', ...signing, '--cluster-cidr', podRange(options.nodes), '--health-address', `${local}:0`] },
+  const serving = (tls: TlsFiles, port = 0): string[] => ['--bind-address', local, '--secure-port', String(port), '--tls-cert-file', tls.cert, '--tls-private-key-file', tls.key];
+  const replicated = (index: number): ProcessSpec[] => [
+    { name: replicaName('scheduler', index), app: 'scheduler', args: [...apiFlags(context, scheduler), ...serving(scheduler, ports.scheduler[index])] },
+    { name: replicaName('cloud-controller-manager', index), app: 'cloud-controller-manager', args: [...apiFlags(context, ccm), ...serving(ccm, ports.cloudControllerManager[index]), '--cloud', `${local}:${ports.cloud}`] },
+    {
+      name: replicaName('controller-manager', index),
+      app: 'controller-manager',
+      args: [...apiFlags(context, manager), ...serving(manager, ports.controllerManager[index]), '--root-ca-file', manager.ca, '--use-service-account-credentials', ...signing, '--cluster-cidr', podRange(options.nodes)],
+    },
   ];
   return [
-    ...Array.from({ length: options.replicas }, (_, index) => replicated.map((spec) => ({ ...spec, name: replicaName(spec.name, index) }))).flat(),
+    ...Array.from({ length: options.replicas }, (_, index) => replicated(index)).flat(),
     { name: 'csi-disk', app: 'csi-disk', args: [...apiFlags(context, csi), '--cloud', `${local}:${ports.cloud}`, ...nodeRoots] },
     {
       name: 'cloud',
@@ -170,21 +176,39 @@ export function serviceSpecs(context: SpecContext): ProcessSpec[] {
   ];
 }
 
-/** The three programs of one node. */
-export function nodeSpecs(context: SpecContext, index: number): ProcessSpec[] {
+/** One node, whose programs are processes of this machine. Quantities as Kubernetes writes them. */
+export interface NodeMachine {
+  readonly name: string;
+  readonly ip: string;
+  readonly cpu: string;
+  readonly memory: string;
+  readonly pods: number;
+  /** key=value each. */
+  readonly labels: readonly string[];
+  /** key=value:effect each. */
+  readonly taints: readonly string[];
+  /** Its node ports answer on this machine, too. */
+  readonly isFirst?: boolean;
+  /** Of the cloud: a cloud-controller-manager tells the rest of it. */
+  readonly isInstance?: boolean;
+}
+
+/** The programs of one node, in the order in which they start. */
+export function nodeSpecs(context: SpecContext, machine: NodeMachine, own: { readonly vnet: number; readonly kubelet: number }): ProcessSpec[] {
   const { options, ports, socketDir } = context;
-  const name = nodeName(index);
-  const ip = nodeAddress(index);
+  const { name, ip } = machine;
   const socket = `unix://${join(socketDir, `${name}.sock`)}`;
   const root = nodeRoot(options, name);
-  const vnet = `${local}:${ports.vnet[index] ?? 0}`;
-  const kubeletPort = String(ports.kubelet[index] ?? 0);
+  const vnet = `${local}:${own.vnet}`;
+  const kubeletPort = String(own.kubelet);
   const runtime = context.tls(`container-runtime-${name}`, `orrery:container-runtime:${name}`, ['orrery:switches']);
   const kubelet = context.tls(`kubelet-${name}`, `system:node:${name}`, ['system:nodes'], { dnsNames: [name], ipAddresses: [ip] });
   const proxy = context.tls(`kube-proxy-${name}`, 'system:kube-proxy', ['orrery:components']);
+  const csi = context.tls('csi-disk', 'system:csi-disk', ['orrery:components']);
   const gateways = ports.apiServers.flatMap((port, server) => ['--host-gateway', `${apiServerAddresses(server).advertised}:${ports.api}=${local}:${port}`]);
   const certificates = ['--tls-ca', runtime.ca, '--tls-cert', runtime.cert, '--tls-key', runtime.key];
-  const capacity = ['--cpu', options.node.cpu, '--memory', options.node.memory, '--max-pods', String(options.node.pods)];
+  const capacity = ['--cpu', machine.cpu, '--memory', machine.memory, '--max-pods', String(machine.pods)];
+  const registration = [...machine.labels.flatMap((label) => ['--node-labels', label]), ...machine.taints.flatMap((taint) => ['--register-with-taints', taint]), ...(machine.isInstance ? ['--cloud-provider', 'external'] : [])];
   return [
     {
       name: `container-runtime-${name}`,
@@ -198,13 +222,17 @@ export function nodeSpecs(context: SpecContext, index: number): ProcessSpec[] {
         ...apiFlags(context, kubelet),
         ...['--node-name', name, '--node-ips', ip, '--cri-endpoint', socket, '--node-root', root],
         ...['--server-port', kubeletPort, '--kubelet-endpoint', `${local}:${kubeletPort}`, '--healthz-port', '-1'],
-        ...['--server-cert', kubelet.cert, '--server-key', kubelet.key, '--client-ca', kubelet.ca, '--vnet-endpoint', vnet, '--pod-manifest-path', '/etc/kubernetes/manifests', ...capacity],
+        ...['--server-cert', kubelet.cert, '--server-key', kubelet.key, '--client-ca', kubelet.ca, '--vnet-endpoint', vnet, '--pod-manifest-path', '/etc/kubernetes/manifests', ...capacity, ...registration],
       ],
     },
     {
       name: `kube-proxy-${name}`,
       app: 'kube-proxy',
-      args: [...apiFlags(context, proxy), '--node-name', name, '--node-ip', ip, '--vnet-endpoint', vnet, ...(index === 0 ? ['--node-port-host', local] : [])],
+      args: [...apiFlags(context, proxy), '--node-name', name, '--node-ip', ip, '--vnet-endpoint', vnet, ...(machine.isFirst ? ['--node-port-host', local] : [])],
     },
-  ];
+    { name: `csi-disk-${name}`, app: 'csi-disk', args: [...apiFlags(context, csi), '--cloud', `${local}:${ports.cloud}`, '--controller=false', '--nodes', `${name}=${root}`] },
+  ].filter(({ app }) => app !== 'csi-disk' || (!isOfTheStart(options, name) && !options.without.has('cloud')));
 }
+
+/** The driver that runs beside its controllers serves these. */
+const isOfTheStart = ({ nodes }: ClusterOptions, name: string): boolean => Array.from({ length: nodes }, (_, index) => nodeName(index)).includes(name);

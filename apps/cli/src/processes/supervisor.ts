@@ -2,6 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { realClock } from '@orrery/node-io';
+import type { Clock, Timer } from '@orrery/runtime';
 import { UserError } from '../user-error.ts';
 
 /** One component as a process of its own. */
@@ -19,7 +21,7 @@ interface Supervised {
   child: ChildProcess | undefined;
   restarts: number;
   /** Will start it again. */
-  pending: NodeJS.Timeout | undefined;
+  pending: Timer | undefined;
   startedMs: number;
   /** Nobody wants it started again. */
   stopping: boolean;
@@ -31,6 +33,19 @@ const firstDelayMs = 100;
 const longestDelayMs = 5_000;
 /** After this long a process counts as well, and its next restart is quick again. */
 const stableMs = 10_000;
+/** So long a process may take to end in order, and so long all of them together: whoever asked this program to end waits no longer than 20 s. */
+const graceMs = 10_000;
+const graceOfAllMs = 15_000;
+
+export interface SupervisorOptions {
+  readonly logsDir: string;
+  /** Called when a process was started, or has gone. */
+  readonly onChange: () => void;
+  readonly note: (text: string) => void;
+  readonly clock?: Clock;
+  /** Starts a process whose output goes to the file of that descriptor. */
+  readonly launch?: (spec: ProcessSpec, log: number) => ChildProcess;
+}
 
 /** The bundle beside our own, or the source when we run from source. */
 function programOf(app: string): string {
@@ -64,65 +79,91 @@ export interface Supervisor {
   restart(name: string, signal: AbortSignal): Promise<void>;
   /** Ends a process in order; it stays away until `release`, which starts it again. */
   standDown(name: string): Promise<{ readonly spec: ProcessSpec; release(): void }>;
+  /** Ends a process for good; one that there is not is no error. */
+  end(name: string): Promise<void>;
   stopAll(): Promise<void>;
 }
 
-export function createSupervisor(options: { logsDir: string; onChange: () => void; note: (text: string) => void }): Supervisor {
-  const { logsDir, onChange, note } = options;
-  const running: Supervised[] = [];
+/** Without what Node would tell every child to trust. */
+function environment(): NodeJS.ProcessEnv {
   const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
+  return env;
+}
+
+function launchProcess({ app, args, external }: ProcessSpec, log: number): ChildProcess {
+  if (!external) return spawn(process.execPath, [...process.execArgv, programOf(app), ...args], { stdio: ['ignore', log, log, 'ipc'], env: environment() });
+  const child = spawn(app, args, { stdio: ['ignore', log, log], env: environment() });
+  guard(child);
+  return child;
+}
+
+export function createSupervisor(options: SupervisorOptions): Supervisor {
+  const { logsDir, onChange, note, clock = realClock } = options;
+  const running: Supervised[] = [];
   const logOf = (name: string): string => join(logsDir, `${name}.log`);
   const tail = (name: string): string => readFileSync(logOf(name), 'utf8').trimEnd().split('\n').slice(-8).join('\n');
 
+  const startAgain = (supervised: Supervised, why: string): void => {
+    if (supervised.stopping || !supervised.wasReady) return;
+    if (clock.monotonic() - supervised.startedMs > stableMs) supervised.restarts = 0;
+    const delay = Math.min(longestDelayMs, firstDelayMs * 2 ** supervised.restarts++);
+    note(`${supervised.spec.name} ended (${why}), starting it again in ${delay} ms`);
+    supervised.pending = clock.after(delay, () => {
+      if (supervised.stopping) return;
+      try {
+        launch(supervised);
+        onChange();
+      } catch (error) {
+        // Its program is being built anew, the directory of logs is away: neither is a reason for all others to end.
+        startAgain(supervised, (error as Error).message);
+      }
+    });
+  };
   const launch = (supervised: Supervised): ChildProcess => {
     const { spec } = supervised;
     const log = openSync(logOf(spec.name), 'a', 0o600);
-    const [command, args] = spec.external ? [spec.app, spec.args] : [process.execPath, [...process.execArgv, programOf(spec.app), ...spec.args]];
-    const child = spawn(command, args, { stdio: spec.external ? ['ignore', log, log] : ['ignore', log, log, 'ipc'], env });
+    const child = (options.launch ?? launchProcess)(spec, log);
     closeSync(log);
-    if (spec.external) guard(child);
     supervised.child = child;
-    supervised.startedMs = performance.now();
-    child.on('error', (error) => note(`${spec.name}: ${error.message}`));
-    child.on('exit', (code, signal) => {
-      if (supervised.stopping || !supervised.wasReady) return;
-      if (performance.now() - supervised.startedMs > stableMs) supervised.restarts = 0;
-      const delay = Math.min(longestDelayMs, firstDelayMs * 2 ** supervised.restarts++);
-      note(`${spec.name} ended (${signal ?? `exit code ${code ?? '?'}`}), starting it again in ${delay} ms`);
-      supervised.pending = setTimeout(() => {
-        if (supervised.stopping) return;
-        launch(supervised);
-        onChange();
-      }, delay);
+    supervised.startedMs = clock.monotonic();
+    child.on('error', (error) => {
+      note(`${spec.name}: ${error.message}`);
+      // What was never a process has no end of its own: no memory, or too many processes, for the moment.
+      if (child.pid === undefined) startAgain(supervised, error.message);
     });
+    child.on('exit', (code, signal) => startAgain(supervised, signal ?? `exit code ${code ?? '?'}`));
     return child;
   };
 
   const whenReady = (supervised: Supervised, signal: AbortSignal): Promise<void> =>
     new Promise((resolve, reject) => {
+      signal.throwIfAborted();
       const child = launch(supervised);
       const { name, external } = supervised.spec;
       const ready = (): void => {
         supervised.wasReady = true;
         resolve();
       };
-      if (external) return ready();
+      const failed = (why: string): void => reject(new UserError(`${name} did not start (${why}); the end of ${logOf(name)}:\n${tail(name)}`));
+      child.once('error', (error) => failed(error.message));
+      if (external) return void (child.pid !== undefined && ready());
       child.on('message', ready);
-      child.once('exit', () => {
-        reject(new UserError(`${name} did not start; the end of ${logOf(name)}:\n${tail(name)}`));
-      });
+      child.once('exit', (code, killedBy) => failed(killedBy ?? `exit code ${code ?? '?'}`));
       signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
     });
 
-  const stop = (supervised: Supervised): Promise<void> =>
+  const stop = (supervised: Supervised, patienceMs = graceMs): Promise<void> =>
     new Promise((resolve) => {
-      const { child } = supervised;
+      const { child, spec } = supervised;
       supervised.stopping = true;
-      clearTimeout(supervised.pending);
-      if (!child || child.exitCode !== null || child.signalCode !== null) return resolve();
-      const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
+      supervised.pending?.cancel();
+      if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return resolve();
+      const timer = clock.after(patienceMs, () => {
+        note(`${spec.name} does not end, and is killed`);
+        child.kill('SIGKILL');
+      });
       child.once('exit', () => {
-        clearTimeout(timer);
+        timer.cancel();
         resolve();
       });
       child.kill('SIGTERM');
@@ -167,9 +208,17 @@ export function createSupervisor(options: { logsDir: string; onChange: () => voi
       onChange();
     },
     pids: () => Object.fromEntries(running.flatMap(({ spec, child }) => (child?.pid === undefined ? [] : [[spec.name, child.pid]]))),
+    async end(name) {
+      const at = running.findIndex(({ spec }) => spec.name === name);
+      const [supervised] = at < 0 ? [] : running.splice(at, 1);
+      if (!supervised) return;
+      await stop(supervised);
+      onChange();
+    },
     async stopAll() {
       for (const supervised of running) supervised.stopping = true;
-      for (const supervised of running.splice(0).reverse()) await stop(supervised);
+      const endMs = clock.monotonic() + graceOfAllMs;
+      for (const supervised of running.splice(0).reverse()) await stop(supervised, Math.max(0, Math.min(graceMs, endMs - clock.monotonic())));
     },
   };
 }
