@@ -21,7 +21,7 @@ function targetsOf(root, workspaceRoot) {
       inputs: [...sources, '{workspaceRoot}/tools/bundle.mjs'],
       outputs: [`{workspaceRoot}/dist/apps/${name}`],
     };
-    targets.serve = { command: `node tools/serve.ts ${name}`, dependsOn: ['^generate', 'generate'], continuous: true };
+    targets.serve = { command: `node --disable-warning=ExperimentalWarning tools/serve.ts ${name}`, dependsOn: ['^generate', 'generate'], continuous: true };
   }
   return targets;
 }

@@ -10,12 +10,12 @@
  * In the processes layout the cluster's own process stands down and comes back when this ends. Elsewhere components that elect a
  * leader take the lease over, and others have to be left out (`orrery up --without COMPONENT`, `docker compose stop COMPONENT`).
  */
-import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { request } from 'node:http';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ClusterState, type DataDir, dataDir, runningCluster } from '../apps/cli/src/data-dir.ts';
+import { runAndRestart } from './src/serve/restarts.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const elected = ['scheduler', 'controller-manager', 'cloud-controller-manager'];
@@ -68,17 +68,20 @@ function standDown(socketPath: string, name: string): Promise<readonly string[]>
   });
 }
 
+/** The cluster's own has the port; one beside it goes without. */
+const noPort = (component: string): string[] => (elected.includes(component) ? ['--secure-port', '0'] : []);
+
 /** Beside the components of the single layout: the administrator's credentials, and the files that its own component has in memory. */
 function besideSingle(component: string, dir: DataDir, state: ClusterState): string[] {
   const file = (name: string): string => join(dir.pki, name);
-  const manager = ['--root-ca-file', file('ca.crt'), '--cluster-signing-cert-file', file('ca.crt'), '--cluster-signing-key-file', file('ca.key'), '--service-account-private-key-file', file('service-account.key'), '--health-address', '127.0.0.1:0'];
-  return ['--api-server', state.endpoints['api-grpc'] ?? '', '--kubeconfig', dir.kubeconfig, ...(component === 'controller-manager' ? manager : [])];
+  const manager = ['--root-ca-file', file('ca.crt'), '--cluster-signing-cert-file', file('ca.crt'), '--cluster-signing-key-file', file('ca.key'), '--service-account-private-key-file', file('service-account.key')];
+  return ['--api-server', state.endpoints['api-grpc'] ?? '', '--kubeconfig', dir.kubeconfig, ...noPort(component), ...(component === 'controller-manager' ? manager : [])];
 }
 
 async function argumentsFor(options: Options): Promise<readonly string[]> {
   const { component, kubeconfig } = options;
   const takeOver = elected.includes(component) ? ['--leader-elect-take-over'] : [];
-  if (kubeconfig) return ['--api-transport', 'rest', '--kubeconfig', kubeconfig, ...takeOver];
+  if (kubeconfig) return ['--api-transport', 'rest', '--kubeconfig', kubeconfig, ...noPort(component), ...takeOver];
   const dir = dataDir(options.dataDir);
   const state = runningCluster(dir);
   if (!state) return fail(`no cluster runs on ${dir.root}: start one with \`npx orrery up --detach --data-dir ${dir.root}\`, or name another with --data-dir or --kubeconfig`);
@@ -93,9 +96,4 @@ const main = join(root, 'apps', options.component, 'src/main.ts');
 if (!options.component || !existsSync(main)) fail(`${JSON.stringify(options.component)} is no component of apps/`);
 const given = await argumentsFor(options).catch((error: Error) => fail(error.message));
 const inspect = options.inspect === undefined ? [] : [`--inspect${options.inspect ? `=${options.inspect}` : ''}`];
-const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
-// What has not changed is not stripped of its types and compiled again: most of what a restart takes.
-const cache = { NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/serve') };
-const child = spawn(process.execPath, ['--watch', '--watch-preserve-output', ...inspect, main, ...given, ...options.rest], { stdio: 'inherit', env: { ...cache, ...env } });
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
-child.on('exit', (code) => process.exit(code ?? 0));
+runAndRestart({ root, component: options.component, flags: inspect, args: [...given, ...options.rest] });
