@@ -1,11 +1,16 @@
+const settled = Promise.resolve();
+/** An array of so many places is used again. */
+const keptPlaces = 16;
+
 /**
- * A queue with one reader: `push` from anywhere, read with `for await`. Gives a stream of requests or responses to
+ * A queue with one reader: `push` from anywhere, read with `for await`, or all of it with `each`. Gives a stream of requests or responses to
  * code that is driven by events. Unbounded: the producer watches `size` where the reader may be slow. `left` is called
  * once, when the reader has had all there is to read, or stops.
  */
 export class AsyncQueue<T> implements AsyncIterable<T> {
-  private items: T[] = [];
+  private items: (T | undefined)[] = [];
   private head = 0;
+  private tail = 0;
   private wake: (() => void) | undefined;
   private ended = false;
   private failure: unknown;
@@ -17,7 +22,7 @@ export class AsyncQueue<T> implements AsyncIterable<T> {
 
   push(item: T): void {
     if (this.ended) return;
-    this.items.push(item);
+    this.items[this.tail++] = item;
     this.notify();
   }
 
@@ -30,7 +35,7 @@ export class AsyncQueue<T> implements AsyncIterable<T> {
   }
 
   get size(): number {
-    return this.items.length - this.head;
+    return this.tail - this.head;
   }
 
   [Symbol.asyncIterator](): AsyncIterator<T> {
@@ -44,12 +49,43 @@ export class AsyncQueue<T> implements AsyncIterable<T> {
     };
   }
 
+  /**
+   * Hands over everything, what came together in one go, a moment after it was pushed. Resolves at the end; rejects with the error that ended
+   * the stream, or that `use` threw, which ends it as well.
+   */
+  each(use: (item: T) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const drain = (): void => {
+        try {
+          while (this.head < this.tail) use(this.take());
+        } catch (error) {
+          this.finish();
+          reject(error as Error);
+          return;
+        }
+        if (!this.ended) {
+          this.wake = wait;
+          return;
+        }
+        const { failure } = this;
+        this.finish();
+        if (failure === undefined) resolve();
+        else reject(failure as Error);
+      };
+      const wait = (): void => void settled.then(drain);
+      wait();
+    });
+  }
+
+  private take(): T {
+    const item = this.items[this.head] as T;
+    this.items[this.head++] = undefined;
+    if (this.head === this.tail) this.clear();
+    return item;
+  }
+
   private next(): Promise<IteratorResult<T>> {
-    if (this.head < this.items.length) {
-      const value = this.items[this.head++] as T;
-      if (this.head === this.items.length) this.clear();
-      return Promise.resolve({ done: false, value });
-    }
+    if (this.head < this.tail) return Promise.resolve({ done: false, value: this.take() });
     if (!this.ended) return new Promise((resolve) => (this.wake = () => resolve(this.next())));
     const { failure } = this;
     this.finish();
@@ -57,8 +93,8 @@ export class AsyncQueue<T> implements AsyncIterable<T> {
   }
 
   private clear(): void {
-    this.items = [];
-    this.head = 0;
+    if (this.head < this.tail || this.items.length > keptPlaces) this.items = [];
+    this.head = this.tail = 0;
   }
 
   private finish(): void {

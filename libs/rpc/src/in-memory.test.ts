@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { AsyncQueue } from './async-queue.ts';
-import { inMemoryChannel } from './in-memory.ts';
+import { forEachAnswer, inMemoryChannel } from './in-memory.ts';
 import { Code, RpcError } from './rpc-error.ts';
 import { type CallContext, type MessageType, type MethodDefinition, createClient, service } from './service.ts';
 
@@ -35,6 +35,32 @@ test('the caller\'s signal ends the wait for the next answer, though the handler
   expect(queue.context?.signal.aborted).toBe(true);
   expect(await answers.next()).toEqual({ done: true, value: undefined });
   await expect(client.watch('', { signal: caller.signal })[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: Code.CANCELLED });
+});
+
+test('who takes all answers gets together what came together, until the end, an error or the caller\'s signal', async () => {
+  const { queue, client } = world(async (text) => text);
+  const caller = new AbortController();
+  const seen: string[] = [];
+  const over = forEachAnswer(client.watch('', { signal: caller.signal }), (item) => void seen.push(item)).catch((error: unknown) => error);
+  queue.items.push('a');
+  queue.items.push('b');
+  expect(seen).toEqual([]);
+  await Promise.resolve();
+  await Promise.resolve();
+  expect(seen).toEqual(['a', 'b']);
+  caller.abort(new Error('enough'));
+  expect(await over).toMatchObject({ code: Code.CANCELLED });
+  queue.items.push('c');
+  expect([seen, queue.left]).toEqual([['a', 'b'], 1]);
+  const failing = world(async (text) => text);
+  failing.queue.items.push('a');
+  failing.queue.items.end(new RpcError(Code.UNAVAILABLE, 'away'));
+  await expect(forEachAnswer(failing.client.watch(''), (item) => void seen.push(item))).rejects.toMatchObject({ code: Code.UNAVAILABLE });
+  const brief = world(async (text) => text);
+  brief.queue.items.push('z');
+  brief.queue.items.end();
+  await forEachAnswer(brief.client.watch(''), (item) => void seen.push(item));
+  expect(seen).toEqual(['a', 'b', 'a', 'z']);
 });
 
 test('what is queued is read before the end, and an error is told once', async () => {

@@ -1,3 +1,4 @@
+import { AsyncQueue } from './async-queue.ts';
 import { Code, RpcError, toRpcError } from './rpc-error.ts';
 import type { CallContext, CallOptions, Channel, MethodDefinition, Peer, ServedService, ServiceDefinition } from './service.ts';
 
@@ -48,21 +49,42 @@ function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
 }
 
 /** The answers of a stream, which the caller's signal ends whatever the handler does. For one reader, as `for await` is. */
-class Answers implements AsyncIterableIterator<unknown> {
-  private readonly source: AsyncIterator<unknown>;
+class Answers<T> implements AsyncIterableIterator<T> {
+  private readonly source: AsyncIterator<T>;
+  private readonly queue: AsyncQueue<T> | undefined;
   private readonly call: ReturnType<typeof contextOf>;
   private readonly onAbort = (): void => this.refuse?.(this.over(cancelled()));
   /** Ends the wait for the next answer. */
   private refuse: ((error: RpcError) => void) | undefined;
   private done = false;
 
-  constructor(source: AsyncIterable<unknown>, call: ReturnType<typeof contextOf>) {
+  constructor(source: AsyncIterable<T>, call: ReturnType<typeof contextOf>) {
     this.source = source[Symbol.asyncIterator]();
+    this.queue = source instanceof AsyncQueue ? source : undefined;
     this.call = call;
     call.context.signal.addEventListener('abort', this.onAbort, { once: true });
   }
 
-  next(): Promise<IteratorResult<unknown>> {
+  /** Hands over everything; see `forEachAnswer`. */
+  async each(use: (answer: T) => void): Promise<void> {
+    const { queue } = this;
+    if (!queue || this.done || this.call.context.signal.aborted) {
+      for await (const answer of this) use(answer);
+      return;
+    }
+    await new Promise<void>((resolve, reject) => {
+      this.refuse = reject;
+      queue.each((answer) => void (this.done || use(answer))).then(
+        () => {
+          this.end();
+          resolve();
+        },
+        (error: unknown) => reject(this.over(toRpcError(error))),
+      );
+    });
+  }
+
+  next(): Promise<IteratorResult<T>> {
     if (this.done) return Promise.resolve({ done: true, value: undefined });
     if (this.call.context.signal.aborted) return Promise.reject(this.over(cancelled()));
     return new Promise((resolve, reject) => {
@@ -78,12 +100,12 @@ class Answers implements AsyncIterableIterator<unknown> {
     });
   }
 
-  return(): Promise<IteratorResult<unknown>> {
+  return(): Promise<IteratorResult<T>> {
     this.end();
     return Promise.resolve({ done: true, value: undefined });
   }
 
-  [Symbol.asyncIterator](): AsyncIterableIterator<unknown> {
+  [Symbol.asyncIterator](): AsyncIterableIterator<T> {
     return this;
   }
 
@@ -99,6 +121,15 @@ class Answers implements AsyncIterableIterator<unknown> {
     this.call.abort(cancelled());
     this.source.return?.(undefined)?.catch(() => undefined);
   }
+}
+
+/**
+ * Reads a stream of answers to its end, or until the call is aborted, for a reader that takes every answer without waiting. In memory what came
+ * together is handed over together; else it is `for await`.
+ */
+export async function forEachAnswer<T>(answers: AsyncIterable<T>, use: (answer: T) => void): Promise<void> {
+  if (answers instanceof Answers) return answers.each(use);
+  for await (const answer of answers) use(answer);
 }
 
 type Handler = (input: unknown, context: CallContext) => unknown;

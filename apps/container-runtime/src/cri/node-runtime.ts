@@ -6,7 +6,7 @@ import type { Env } from '@orrery/runtime';
 import type { Attachment, VnetSwitch } from '@orrery/vnet';
 import { Container, type ContainerDeps } from './container.ts';
 import { checkDevices } from './devices.ts';
-import { EventBus } from './events.ts';
+import { EventBus, SandboxEvent } from './events.ts';
 import { openHostPorts } from './host-ports.ts';
 import { findById, nanoseconds, newId, notFound } from './ids.ts';
 import type { ImageStore } from './image-store.ts';
@@ -111,13 +111,7 @@ export class NodeRuntime {
   private emit(subject: Sandbox | Container, type: ContainerEventType): void {
     if (!this.events.active) return;
     const sandbox = subject instanceof Sandbox ? subject : subject.sandbox;
-    this.events.publish({
-      containerId: subject.id,
-      containerEventType: type,
-      createdAt: nanoseconds(this.env.clock.now()),
-      podSandboxStatus: sandbox.status(),
-      containersStatuses: sandbox.containersStatuses(),
-    });
+    this.events.publish(new SandboxEvent(sandbox, { id: subject.id, type, createdAt: nanoseconds(this.env.clock.now()) }));
   }
 
   runSandbox(config: PodSandboxConfig | undefined, runtimeHandler: string): Sandbox {

@@ -1,8 +1,53 @@
-import { type ContainerStatus, NamespaceMode, type PodSandbox, type PodSandboxConfig, type PodSandboxStatus, PodSandboxState } from '@orrery/proto/cri';
+import { type ContainerStatus, type LinuxPodSandboxStatus, NamespaceMode, type PodSandbox, type PodSandboxConfig, type PodSandboxNetworkStatus, type PodSandboxStatus, PodSandboxState } from '@orrery/proto/cri';
 import type { Attachment, NetStack } from '@orrery/vnet';
 import { type PidSpace, PodPids } from '../process/pid-space.ts';
 import type { Container } from './container.ts';
 import { nanoseconds } from './ids.ts';
+
+/** A sandbox at one moment. What does not change is put together when it is read. */
+class SandboxStatus implements PodSandboxStatus {
+  readonly state: PodSandboxState;
+  private readonly sandbox: Sandbox;
+
+  constructor(sandbox: Sandbox) {
+    this.sandbox = sandbox;
+    this.state = sandbox.state();
+  }
+
+  get id(): string {
+    return this.sandbox.id;
+  }
+
+  get metadata(): PodSandboxStatus['metadata'] {
+    return this.sandbox.config.metadata;
+  }
+
+  get createdAt(): bigint {
+    return nanoseconds(this.sandbox.createdAtMs);
+  }
+
+  get labels(): Record<string, string> {
+    return this.sandbox.config.labels ?? {};
+  }
+
+  get annotations(): Record<string, string> {
+    return this.sandbox.config.annotations ?? {};
+  }
+
+  get runtimeHandler(): string {
+    return this.sandbox.runtimeHandler;
+  }
+
+  get network(): PodSandboxNetworkStatus {
+    const [ip = '', ...others] = this.state === PodSandboxState.SANDBOX_READY ? this.sandbox.ips : [];
+    return { ip, additionalIps: others.map((other) => ({ ip: other })) };
+  }
+
+  get linux(): LinuxPodSandboxStatus {
+    const { config, hostNetwork } = this.sandbox;
+    return { namespaces: { options: config.linux?.securityContext?.namespaceOptions ?? { network: hostNetwork ? NamespaceMode.NODE : NamespaceMode.POD } } };
+  }
+}
 
 /** One pod's sandbox: its network namespace and its containers. */
 export class Sandbox {
@@ -68,19 +113,7 @@ export class Sandbox {
   }
 
   status(): PodSandboxStatus {
-    const { metadata, labels, annotations, linux } = this.config;
-    const ips = this.ready ? this.ips : [];
-    return {
-      id: this.id,
-      metadata,
-      state: this.state(),
-      createdAt: nanoseconds(this.createdAtMs),
-      labels: labels ?? {},
-      annotations: annotations ?? {},
-      runtimeHandler: this.runtimeHandler,
-      network: { ip: ips[0] ?? '', additionalIps: ips.slice(1).map((ip) => ({ ip })) },
-      linux: { namespaces: { options: linux?.securityContext?.namespaceOptions ?? { network: this.hostNetwork ? NamespaceMode.NODE : NamespaceMode.POD } } },
-    };
+    return new SandboxStatus(this);
   }
 
   containersStatuses(): ContainerStatus[] {

@@ -2,7 +2,7 @@ import type { Container, Pod, PodSpec } from '@orrery/api/types';
 import { expect, test } from 'vitest';
 import { containerHash } from '../runtime/labels.ts';
 import type { PodRuntime, RuntimeContainer, RuntimeSandbox } from '../runtime/pod-runtime.ts';
-import { type ProbeVerdicts, computePodActions } from './compute-pod-actions.ts';
+import { type ProbeVerdicts, computePodActions, runsWhole } from './compute-pod-actions.ts';
 
 const quiet: ProbeVerdicts = { started: () => true, failed: () => undefined };
 const ready: RuntimeSandbox = { id: 's1', attempt: 0, ready: true, hostNetwork: false, ips: ['10.0.0.2'], createdMs: 1 };
@@ -66,6 +66,13 @@ test.each<[string, Partial<PodSpec>, PodRuntime, string]>([
   ['a rule of the container restarts it', { containers: [{ ...image('a'), restartPolicy: 'Never', restartPolicyRules: [{ action: 'Restart', exitCodes: { operator: 'In', values: [42] } }] }], restartPolicy: 'Never' }, runtime(instance('a', 'exited', { exitCode: 42 })), 'start:a'],
 ])('%s', (_name, spec, state, expected) => {
   expect(digest(pod(spec), state)).toBe(expected);
+  if (expected !== 'nothing') expect(runsWhole(pod(spec), state)).toBe(false);
+});
+
+test('a pod that runs whole is told from one of which something is missing', () => {
+  expect(runsWhole(pod(two), runtime(instance('a', 'running'), instance('b', 'running')))).toBe(true);
+  expect(runsWhole(pod(two), runtime(instance('a', 'running'), instance('b', 'exited')))).toBe(false);
+  expect(runsWhole(pod(two), runtime(instance('a', 'running'), instance('a', 'running')))).toBe(false);
 });
 
 test('failed probes end containers, and start them again where the policy says so', () => {

@@ -35,6 +35,13 @@ export function hasActions({ killPod, createSandbox, kill, startInit, start, sta
   return killPod || createSandbox || kill.length + startInit.length + start.length + startEphemeral.length > 0;
 }
 
+/** Whether every container runs, as it is defined, in the one sandbox there is: as long as no probe fails nothing can follow from that. */
+export function runsWhole(pod: Pod, { sandboxes, containers }: PodRuntime): boolean {
+  const wanted = mainContainers(pod);
+  if (sandboxes.length !== 1 || !sandboxes[0]?.ready || containers.length !== wanted.length || initContainers(pod).length + ephemeralContainers(pod).length > 0) return false;
+  return wanted.every((container) => containers.some(({ name, state, hash }) => name === container.name && state === 'running' && hash === containerHash(container)));
+}
+
 const none = { kill: [], startInit: [], start: [], startEphemeral: [] };
 
 interface SandboxPlan {

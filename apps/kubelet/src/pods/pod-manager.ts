@@ -81,7 +81,7 @@ export class PodManager {
   }
 
   /** Something happened in the runtime to the pod, given by uid or, by the event, by one of its sandboxes. */
-  runtimeChanged({ uid, event }: { uid?: string | undefined; event?: RuntimeEvent }): void {
+  runtimeChanged(uid: string | undefined, event?: RuntimeEvent): void {
     const worker = uid ? this.workers.get(uid) : event && [...this.workers.values()].find((one) => one.ownsSandbox(event.id));
     if (event) worker?.tell(event);
     else worker?.trigger({ runtimeChanged: true });

@@ -11,7 +11,7 @@ import { knownStatus, podStatus } from '../status/pod-status.ts';
 import { qosClass } from '../status/qos-class.ts';
 import type { Eviction, Rejection } from './admission.ts';
 import { BackOff } from './back-off.ts';
-import { type PodActions, computePodActions, hasActions, resetTrigger } from './compute-pod-actions.ts';
+import { type PodActions, computePodActions, hasActions, resetTrigger, runsWhole } from './compute-pod-actions.ts';
 import { killAllContainers, killContainer } from './kill-containers.ts';
 import { deleteFromApi, letGo, wipePod } from './pod-removal.ts';
 import { PodVolumes } from './pod-volumes.ts';
@@ -241,7 +241,7 @@ export class PodWorker {
     if (this.view.stale) await this.refresh();
     this.report();
     // Most changes that the runtime tells of are this sync's own doing.
-    if (this.told && !this.view.stale && !this.volumes.stale) this.told = !!resetTrigger(this.pod, this.runtime) || hasActions(computePodActions(this.pod, this.runtime, this.context.prober));
+    if (this.told && !this.view.stale && !this.volumes.stale) this.told = !runsWhole(this.pod, this.runtime) && (!!resetTrigger(this.pod, this.runtime) || hasActions(computePodActions(this.pod, this.runtime, this.context.prober)));
   }
 
   /** A container's rule wants the whole pod anew: all others end, without hooks, and nothing is left of them; sandbox and volumes stay. */

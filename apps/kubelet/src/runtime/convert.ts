@@ -48,11 +48,12 @@ export function toRuntimeContainer(status: ContainerStatus, sandboxId: string): 
 }
 
 export function toRuntimeSandbox(status: PodSandboxStatus): RuntimeSandbox {
-  const { network, linux } = status;
-  const ips = [network?.ip ?? '', ...(network?.additionalIps ?? []).map(({ ip }) => ip ?? '')].filter((ip) => ip !== '');
+  const { network, linux, metadata } = status;
+  const ips: string[] = network?.ip ? [network.ip] : [];
+  if (network?.additionalIps) for (const { ip } of network.additionalIps) if (ip) ips.push(ip);
   return {
     id: status.id ?? '',
-    attempt: status.metadata?.attempt ?? 0,
+    attempt: metadata?.attempt ?? 0,
     ready: (status.state ?? PodSandboxState.SANDBOX_READY) === PodSandboxState.SANDBOX_READY,
     hostNetwork: (linux?.namespaces?.options?.network ?? NamespaceMode.POD) === NamespaceMode.NODE,
     ips,

@@ -17,10 +17,15 @@ export function podLabels(pod: Pod): Record<string, string> {
   return { [podNameLabel]: name, [podNamespaceLabel]: namespace, [podUidLabel]: uid };
 }
 
+/** Of the container that was asked for last: pods of one template come one after the other. */
+let latest: { readonly name: string; readonly image: string; readonly hash: string } | undefined;
+
 /** FNV-1a of the fields whose change means the container has to be made anew. */
-export function containerHash(container: Pick<Container, 'name' | 'image'>): string {
-  const text = `${container.name}\0${container.image ?? ''}`;
+export function containerHash({ name, image = '' }: Pick<Container, 'name' | 'image'>): string {
+  if (latest?.name === name && latest.image === image) return latest.hash;
+  const text = `${name}\0${image}`;
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193) >>> 0;
-  return hash.toString(16);
+  latest = { name, image, hash: hash.toString(16) };
+  return latest.hash;
 }

@@ -1,5 +1,5 @@
-import { ContainerEventType } from '@orrery/proto/cri';
-import { Code, RpcError } from '@orrery/rpc';
+import { type ContainerEventResponse, ContainerEventType } from '@orrery/proto/cri';
+import { Code, RpcError, forEachAnswer } from '@orrery/rpc';
 import type { Env, Timer } from '@orrery/runtime';
 import type { CriRuntime } from './cri-runtime.ts';
 import { podUidLabel } from './labels.ts';
@@ -7,7 +7,7 @@ import type { RuntimeEvent } from './pod-runtime.ts';
 
 export interface RuntimeChanges {
   /** One pod changed, given by its uid, or by what happened to one of its sandboxes or containers. */
-  changed(subject: { uid?: string | undefined; event?: RuntimeEvent }): void;
+  changed(uid: string | undefined, event?: RuntimeEvent): void;
   /** Events may have been lost: look at everything. */
   lost(): void;
 }
@@ -45,10 +45,7 @@ export class RuntimeEvents {
     const { signal } = this.controller;
     while (!signal.aborted) {
       try {
-        for await (const { podSandboxStatus, containerId = '', containerEventType: type = ContainerEventType.CONTAINER_CREATED_EVENT } of this.runtime.events(signal)) {
-          const uid = podSandboxStatus?.metadata?.uid ?? podSandboxStatus?.labels?.[podUidLabel];
-          this.changes.changed({ uid, event: { id: containerId, type } });
-        }
+        await forEachAnswer(this.runtime.events(signal), this.heard);
       } catch (error) {
         if (signal.aborted) return;
         if (error instanceof RpcError && error.code === Code.UNIMPLEMENTED) return this.relist();
@@ -59,6 +56,11 @@ export class RuntimeEvents {
       this.changes.lost();
     }
   }
+
+  private readonly heard = ({ podSandboxStatus, containerId: id = '', containerEventType: type = ContainerEventType.CONTAINER_CREATED_EVENT }: ContainerEventResponse): void => {
+    const uid = podSandboxStatus?.metadata?.uid ?? podSandboxStatus?.labels?.[podUidLabel];
+    this.changes.changed(uid, { id, type });
+  };
 
   private relist(): void {
     this.timer = this.env.clock.after(this.relistMs, () => {
@@ -79,8 +81,8 @@ export class RuntimeEvents {
       const uid = labels?.[podUidLabel];
       if (uid) lines.set(uid, `${lines.get(uid) ?? ''}${id}:${state};`);
     }
-    for (const [uid, line] of lines) if (this.seen.get(uid) !== line) this.changes.changed({ uid });
-    for (const uid of this.seen.keys()) if (!lines.has(uid)) this.changes.changed({ uid });
+    for (const [uid, line] of lines) if (this.seen.get(uid) !== line) this.changes.changed(uid);
+    for (const uid of this.seen.keys()) if (!lines.has(uid)) this.changes.changed(uid);
     this.seen = lines;
   }
 }
