@@ -169,3 +169,34 @@ test('a claim that goes while the cloud has made its disk, and has not said so, 
   expect(world.volumes().map(({ spec }) => spec?.claimRef?.uid)).toEqual([metadata?.uid]);
   expect([await disks(), world.lost]).toEqual([1, []]);
 });
+
+test.each([
+  ['has not said so', true],
+  ['could not make it', false],
+])('a snapshot that is deleted while the cloud %s leaves nothing', async (_name, isMade) => {
+  let asked = 0;
+  let silent = true;
+  const sabotage = instead(/Disks\/CreateSnapshot$/, async (really) => {
+    asked++;
+    if (!isMade) throw new RpcError(Code.INTERNAL, 'no room');
+    const made = await really();
+    if (silent) throw new RpcError(Code.UNAVAILABLE, 'the connection was lost');
+    return made;
+  });
+  const world = await diskWorld({ seed: 1, trouble: () => 0, sabotage });
+  const kept = async (): Promise<number> => ((await world.cloud.disks.listSnapshots({})).snapshots ?? []).length;
+  world.spawn();
+  await world.createClaim('a');
+  for (let i = 0; i < 5; i++) {
+    await world.clock.advance(1_000);
+    await world.bind();
+  }
+  await world.snapshot('s', 'a');
+  await world.clock.advance(10_000);
+  expect([await kept(), asked > 0, world.snapshots()[0]?.status?.readyToUse]).toEqual([isMade ? 1 : 0, true, false]);
+  await world.api.delete(VolumeSnapshots, { namespace, name: 's' });
+  await world.clock.advance(5_000);
+  silent = false;
+  await world.clock.advance(60_000);
+  expect([await kept(), world.snapshots(), world.api.objects(VolumeSnapshotContents)]).toEqual([0, [], []]);
+});

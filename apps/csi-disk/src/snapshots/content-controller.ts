@@ -1,14 +1,15 @@
+import type { ApiClient } from '@orrery/client';
 import { type AnyController, type ControllerContext, defineController, watch } from '@orrery/controller';
 import { ControllerDefinition, type Snapshot } from '@orrery/proto/csi';
-import { type Channel, createClient } from '@orrery/rpc';
+import { type Channel, Code, RpcError, createClient } from '@orrery/rpc';
 import { rfc3339 } from '@orrery/runtime';
 import { driverName } from '../names.ts';
 import { callTimeoutMs, edited, failureText, hasFinalizer, isDeleted, nameOf, withFinalizers } from '../sidecars/objects.ts';
-import { type VolumeSnapshotClass, VolumeSnapshotClasses, type VolumeSnapshotContent, VolumeSnapshotContents, snapshotMarks } from './kinds.ts';
+import { VolumeSnapshotClasses, type VolumeSnapshotContent, VolumeSnapshotContents, snapshotMarks } from './kinds.ts';
 
 type Context = ControllerContext<undefined>;
 
-const { beingDeleted, boundContent } = snapshotMarks;
+const { beingCreated, beingDeleted, boundContent } = snapshotMarks;
 const prefix = 'csi.storage.k8s.io/';
 const retryMs = 1_000;
 
@@ -16,30 +17,62 @@ function statusOf({ sizeBytes = 0, snapshotId = '', creationTime, readyToUse = f
   return { creationTime: (creationTime?.getTime() ?? 0) * 1e6, readyToUse, restoreSize: sizeBytes, snapshotHandle: snapshotId };
 }
 
+/** Whether a failure says that no snapshot has been made, and none will be by that call; upstream's list. */
+const isFinal = (error: unknown): boolean => !(error instanceof RpcError) || ![Code.CANCELLED, Code.DEADLINE_EXCEEDED, Code.UNAVAILABLE, Code.ABORTED].some((code) => code === error.code);
+
+/** Notes that the driver is being asked for a snapshot, so that whoever deletes the content knows that there may be one; or that its answer is known. */
+function marked(api: ApiClient, content: VolumeSnapshotContent, isBeingCreated: boolean): Promise<VolumeSnapshotContent | undefined> {
+  return edited(api, VolumeSnapshotContents, {
+    seen: content,
+    edit(now) {
+      const { [beingCreated]: mark, ...rest } = now.metadata?.annotations ?? {};
+      if ((mark !== undefined) === isBeingCreated) return undefined;
+      return { ...now, metadata: { ...now.metadata, annotations: isBeingCreated ? { ...rest, [beingCreated]: 'yes' } : rest } };
+    },
+  });
+}
+
 /** The external snapshotter: contents of the driver become snapshots of disks, and go with them. */
 export function contentController(driver: Channel, { workers }: { workers: number }): AnyController {
   const controller = createClient(ControllerDefinition, driver);
   const options = { timeoutMs: callTimeoutMs };
 
-  /** What the driver has, making it when it is to be made. */
-  const taken = async ({ spec, status }: VolumeSnapshotContent, snapshotClass: VolumeSnapshotClass | undefined): Promise<Snapshot> => {
+  /** Asking again gives the same: the name tells drivers which it is. */
+  const create = async ({ spec }: VolumeSnapshotContent, { store }: Context): Promise<Snapshot> => {
+    const snapshotClass = store(VolumeSnapshotClasses).get(spec.volumeSnapshotClassName ?? '');
+    const parameters = Object.fromEntries(Object.entries(snapshotClass?.parameters ?? {}).filter(([key]) => !key.startsWith(prefix)));
+    const { snapshot } = await controller.createSnapshot({ sourceVolumeId: spec.source.volumeHandle ?? '', name: `snapshot-${spec.volumeSnapshotRef.uid ?? ''}`, parameters }, options);
+    return snapshot ?? {};
+  };
+  /** What the driver has, making it when it is to be made. Undefined where the content is gone. */
+  const taken = async (content: VolumeSnapshotContent, context: Context): Promise<Snapshot | undefined> => {
+    const { spec, status } = content;
     const handle = status?.snapshotHandle ?? spec.source.snapshotHandle;
     if (!handle) {
-      const parameters = Object.fromEntries(Object.entries(snapshotClass?.parameters ?? {}).filter(([key]) => !key.startsWith(prefix)));
-      const { snapshot } = await controller.createSnapshot({ sourceVolumeId: spec.source.volumeHandle ?? '', name: `snapshot-${spec.volumeSnapshotRef.uid ?? ''}`, parameters }, options);
-      return snapshot ?? {};
+      if (!(await marked(context.api, content, true))) return undefined;
+      try {
+        return await create(content, context);
+      } catch (error) {
+        if (isFinal(error)) await marked(context.api, content, false);
+        throw error;
+      }
     }
     const { entries = [] } = await controller.listSnapshots({ snapshotId: handle }, options);
     const found = entries[0]?.snapshot;
     if (!found) throw new Error(`failed to get snapshot status: can not find snapshot for snapshotID ${handle}`);
     return found;
   };
-  const sync = async (content: VolumeSnapshotContent, { api, env, events, store }: Context): Promise<{ requeueAfterMs: number } | void> => {
+  const sync = async (content: VolumeSnapshotContent, context: Context): Promise<{ requeueAfterMs: number } | void> => {
+    const { api, env, events } = context;
     if (content.status?.readyToUse || !content.spec.volumeSnapshotRef.uid) return;
     try {
       if (!(await withFinalizers(api, VolumeSnapshotContents, { of: content, add: [boundContent] }))) return;
-      const status = statusOf(await taken(content, store(VolumeSnapshotClasses).get(content.spec.volumeSnapshotClassName ?? '')));
-      await edited(api, VolumeSnapshotContents, { seen: content, subresource: 'status', edit: (now) => ({ ...now, status }) });
+      const snapshot = await taken(content, context);
+      if (!snapshot) return;
+      const status = statusOf(snapshot);
+      // First what the snapshot is, then that it is known.
+      const told = await edited(api, VolumeSnapshotContents, { seen: content, subresource: 'status', edit: (now) => ({ ...now, status }) });
+      if (told) await marked(api, told, false);
       return status.readyToUse ? undefined : { requeueAfterMs: retryMs };
     } catch (error) {
       const message = `Failed to check and update snapshot content: failed to take snapshot of the volume ${content.spec.source.volumeHandle ?? ''}: "${failureText(error)}"`;
@@ -50,14 +83,27 @@ export function contentController(driver: Channel, { workers }: { workers: numbe
       throw error;
     }
   };
-  const remove = async (content: VolumeSnapshotContent, { api, events }: Context): Promise<void> => {
+  /** The snapshot to delete with a content; of one that was asked for without an answer the driver is asked again, for it may have been made. */
+  const leftBehind = async (content: VolumeSnapshotContent, context: Context): Promise<string | undefined> => {
+    const { metadata, spec, status } = content;
+    const handle = status?.snapshotHandle ?? spec.source.snapshotHandle;
+    if (handle || !metadata?.annotations?.[beingCreated]) return handle;
+    try {
+      return (await create(content, context)).snapshotId;
+    } catch (error) {
+      if (isFinal(error)) return undefined;
+      throw error;
+    }
+  };
+  const remove = async (content: VolumeSnapshotContent, context: Context): Promise<void> => {
+    const { api, events } = context;
     if (!hasFinalizer(content, boundContent)) return;
     const { metadata, spec, status } = content;
     // Whoever deletes the content of a snapshot that stays waits for the snapshot.
     if (spec.volumeSnapshotRef.uid && status?.readyToUse && spec.deletionPolicy === 'Delete' && !metadata?.annotations?.[beingDeleted]) return;
-    const handle = status?.snapshotHandle ?? spec.source.snapshotHandle;
     try {
-      if (spec.deletionPolicy === 'Delete' && handle) await controller.deleteSnapshot({ snapshotId: handle }, options);
+      const handle = spec.deletionPolicy === 'Delete' ? await leftBehind(content, context) : undefined;
+      if (handle) await controller.deleteSnapshot({ snapshotId: handle }, options);
     } catch (error) {
       events.event(VolumeSnapshotContents, content, { type: 'Warning', reason: 'SnapshotDeleteError', message: `Failed to delete snapshot: ${failureText(error)}` });
       throw error;

@@ -61,6 +61,8 @@ export const snapshotMarks = {
   defaultClass: 'snapshot.storage.kubernetes.io/is-default-class',
   /** On a content whose snapshot is being deleted. */
   beingDeleted: 'snapshot.storage.kubernetes.io/volumesnapshot-being-deleted',
+  /** On a content whose snapshot the driver has been asked for, and has not said what became of it. */
+  beingCreated: 'snapshot.storage.kubernetes.io/volumesnapshot-being-created',
   /** Finalizers. */
   boundSnapshot: 'snapshot.storage.kubernetes.io/volumesnapshot-bound-protection',
   snapshotAsSource: 'snapshot.storage.kubernetes.io/volumesnapshot-as-source-protection',
