@@ -1,4 +1,4 @@
-import { cloneJson } from '@orrery/apimachinery';
+import { cloneJson, deepEqual, isRecord } from '@orrery/apimachinery';
 import type { FieldError } from '@orrery/errors';
 import type { Column, KindDescriptor, StrategyContext } from './kind.ts';
 import { semanticEqual } from './equality.ts';
@@ -57,6 +57,7 @@ function prepareFunctions<T>(definition: KindDefinition<T>, hasStatus: boolean):
       const before = old as Draft;
       if (hasStatus) restore(draft, before, 'status');
       onUpdate?.(object, old, context);
+      keepSame(draft, before);
       const current = before.metadata?.generation;
       const changed = generation !== undefined && !semanticEqual(watched(object), watched(old));
       setGeneration(draft, changed ? (current ?? 0) + 1 : current);
@@ -71,6 +72,12 @@ function prepareFunctions<T>(definition: KindDefinition<T>, hasStatus: boolean):
       onStatusUpdate?.(object, old, context);
     },
   };
+}
+
+/** Parts of the spec that are as they were are those that were: versions of an object share them, and who made something of one finds it by its identity. */
+function keepSame({ spec }: Draft, { spec: before }: Draft): void {
+  if (!isRecord(spec) || !isRecord(before)) return;
+  for (const key in spec) if (typeof spec[key] === 'object' && deepEqual(spec[key], before[key])) spec[key] = before[key];
 }
 
 function restore(draft: Draft, before: Draft, key: string): void {

@@ -99,8 +99,9 @@ function markNamespace(registry: Registry, draft: Draft & { spec?: { finalizers?
 
 /** The first step of a deletion: remove now, or mark and leave. */
 function decide(registry: Registry, scope: RequestScope, options: DeleteOptions, before: KubeObject): Decision {
-  const draft = cloneJson(before) as Draft;
-  draft.metadata ??= {};
+  // Only metadata is marked, but for what kinds do themselves.
+  const draft = (scope.kind.prepareForDelete ? cloneJson(before) : { ...before }) as Draft;
+  draft.metadata = { ...draft.metadata };
   if (scope.kind.group === '' && scope.kind.kind === 'Namespace') {
     const decision = markNamespace(registry, draft);
     if (decision) return decision;

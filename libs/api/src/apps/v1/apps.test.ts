@@ -43,6 +43,17 @@ describe('workload defaults', () => {
     expect([next.metadata?.annotations?.[key], next.metadata?.generation]).toEqual(['2', 2]);
   });
 
+  it('versions share what they have in common', () => {
+    const old = created(replicaSetKind, { spec: { ...spec, replicas: 1 } });
+    const next = structuredClone({ ...old, spec: { ...old.spec!, replicas: 2 } });
+    replicaSetKind.prepareForUpdate(next, old, context);
+    expect([next.spec?.replicas, next.spec?.template === old.spec?.template, next.spec?.selector === old.spec?.selector, next.metadata?.generation]).toEqual([2, true, true, 2]);
+    const other = structuredClone(old);
+    other.spec!.template!.spec!.containers[0]!.image = 'nginx:2';
+    replicaSetKind.prepareForUpdate(other, old, context);
+    expect(other.spec?.template?.spec?.containers[0]?.image).toBe('nginx:2');
+  });
+
   it('labels set through /status of a deployment are lost, annotations are not', () => {
     const old = created(deploymentKind, { spec });
     const next = structuredClone(old);
