@@ -14,6 +14,43 @@ export interface MemoryFile extends Owned {
   mtimeMs: number;
 }
 
+const encoder = new TextEncoder();
+
+/** A file that the kubelet wrote. Of thousands of tokens and `/etc/hosts` few are ever read: a text becomes bytes when it is. */
+class WrittenFile implements MemoryFile {
+  readonly kind = 'file';
+  mode: number;
+  mtimeMs: number;
+  uid?: number;
+  gid?: number;
+  private content: Uint8Array | string;
+
+  constructor({ bytes, mode, uid, gid }: VolumeFile, mtimeMs: number) {
+    this.content = bytes;
+    this.mode = mode;
+    this.mtimeMs = mtimeMs;
+    if (uid !== undefined) this.uid = uid;
+    if (gid !== undefined) this.gid = gid;
+  }
+
+  get bytes(): Uint8Array {
+    if (typeof this.content === 'string') this.content = encoder.encode(this.content);
+    return this.content;
+  }
+
+  set bytes(bytes: Uint8Array) {
+    this.content = bytes;
+  }
+
+  replace(bytes: Uint8Array | string): void {
+    this.content = bytes;
+  }
+
+  holds(bytes: Uint8Array | string): boolean {
+    return this.content === bytes || sameBytes(this.bytes, asBytes(bytes));
+  }
+}
+
 export interface MemoryDirectory extends Owned {
   readonly kind: 'directory';
   /** Replaced as a whole when the kubelet updates a volume: hold the directory, not this map. */
@@ -42,8 +79,11 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a === b || (a.length === b.length && a.every((byte, i) => byte === b[i]));
 }
 
+const asBytes = (content: Uint8Array | string): Uint8Array => (typeof content === 'string' ? encoder.encode(content) : content);
+
 function isFile(node: MemoryNode | undefined, { bytes, mode, uid, gid }: VolumeFile): node is MemoryFile {
-  return node?.kind === 'file' && node.mode === mode && node.uid === uid && node.gid === gid && sameBytes(node.bytes, bytes);
+  if (node?.kind !== 'file' || node.mode !== mode || node.uid !== uid || node.gid !== gid) return false;
+  return node instanceof WrittenFile ? node.holds(bytes) : sameBytes(node.bytes, asBytes(bytes));
 }
 
 function storageOf(node: MemoryNode): StorageUse {
@@ -156,10 +196,11 @@ export class MemoryVolumeHost implements VolumeHost {
     const old = directory.entries.get(name);
     if (old?.kind === 'directory') throw new Error(`${path} is a directory`);
     if (old?.kind === 'file') {
-      old.bytes = file.bytes;
+      if (old instanceof WrittenFile) old.replace(file.bytes);
+      else old.bytes = asBytes(file.bytes);
       old.mode = file.mode;
       old.mtimeMs = this.now();
-    } else directory.entries.set(name, this.file(file));
+    } else directory.entries.set(name, new WrittenFile(file, this.now()));
   }
 
   async readFile(path: string, maxBytes?: number): Promise<Uint8Array | undefined> {
@@ -212,7 +253,7 @@ export class MemoryVolumeHost implements VolumeHost {
 
   private place(directory: MemoryDirectory, name: string, content: { file: VolumeFile; old: MemoryNode | undefined }): void {
     const { file, old } = content;
-    const kept = isFile(old, file) ? old : this.file(file);
+    const kept = isFile(old, file) ? old : new WrittenFile(file, this.now());
     let at = directory;
     let leaf = name;
     if (name.includes('/')) {
@@ -243,12 +284,5 @@ export class MemoryVolumeHost implements VolumeHost {
 
   private symlink(target: string): MemorySymlink {
     return { kind: 'symlink', target, mtimeMs: this.now() };
-  }
-
-  private file({ bytes, mode, uid, gid }: VolumeFile): MemoryFile {
-    const made: MemoryFile = { kind: 'file', bytes, mode, mtimeMs: this.now() };
-    if (uid !== undefined) made.uid = uid;
-    if (gid !== undefined) made.gid = gid;
-    return made;
   }
 }

@@ -9,8 +9,8 @@
  * kubelet writes later, and what a container writes into an emptyDir is seen by the other containers of its pod.
  */
 export interface VolumeFile {
-  /** Never changed after it was handed over; writers replace it. */
-  readonly bytes: Uint8Array;
+  /** Never changed after it was handed over; writers replace it. A text is written as UTF-8, in memory when somebody reads it. */
+  readonly bytes: Uint8Array | string;
   /** Permission bits, e.g. 0o644. */
   readonly mode: number;
   /** Default 0. Real directories know owners only when the kubelet runs as root. */

@@ -7,8 +7,6 @@ import { hostsFile, nodeHostsFile, podHostname } from '../runtime/dns.ts';
 import { type SandboxSettings, sandboxConfig } from '../runtime/sandbox-config.ts';
 import { isHostNetwork, uidOf } from './pod-spec.ts';
 
-const encoder = new TextEncoder();
-
 /** What the node's configuration says about sandboxes. */
 export function sandboxSettings({ config, nodeName }: KubeletContext): SandboxSettings {
   const { clusterDns, clusterDomain, nodeNameservers, podLogsDir } = config;
@@ -56,5 +54,5 @@ export async function writeHostsFile(context: KubeletContext, pod: Pod, ips: rea
   const { host, volumes } = context;
   const own = isHostNetwork(pod) ? new TextDecoder().decode(await host.readFile('/etc/hosts')) : undefined;
   const text = own === undefined ? hostsFile(pod, { ips, ...podHostname(pod, sandboxSettings(context)) }) : nodeHostsFile(pod, own);
-  await host.writeFile(`${volumes.podDir(uidOf(pod))}/etc-hosts`, { bytes: encoder.encode(text), mode: 0o644 });
+  await host.writeFile(`${volumes.podDir(uidOf(pod))}/etc-hosts`, { bytes: text, mode: 0o644 });
 }

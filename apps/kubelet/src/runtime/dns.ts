@@ -65,20 +65,13 @@ export function nodename(pod: Pod, { hostname, domain }: { hostname: string; dom
   return fqdn;
 }
 
+const everyHost = ['# Kubernetes-managed hosts file.', '127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost ip6-loopback', 'fe00::0\tip6-localnet', 'fe00::0\tip6-mcastprefix', 'fe00::1\tip6-allnodes', 'fe00::2\tip6-allrouters', ''].join('\n');
+
 /** The pod's `/etc/hosts`. */
-export function hostsFile(pod: Pod, identity: { ips: readonly string[]; hostname: string; domain: string }): string {
-  const { ips, hostname, domain } = identity;
-  const lines = [
-    '# Kubernetes-managed hosts file.',
-    '127.0.0.1\tlocalhost',
-    '::1\tlocalhost ip6-localhost ip6-loopback',
-    'fe00::0\tip6-localnet',
-    'fe00::0\tip6-mcastprefix',
-    'fe00::1\tip6-allnodes',
-    'fe00::2\tip6-allrouters',
-    ...ips.map((ip) => (domain ? `${ip}\t${hostname}.${domain}\t${hostname}` : `${ip}\t${hostname}`)),
-  ];
-  return `${[...lines, ...aliasLines(pod)].join('\n')}\n`;
+export function hostsFile(pod: Pod, { ips, hostname, domain }: { readonly ips: readonly string[]; readonly hostname: string; readonly domain: string }): string {
+  let text = everyHost;
+  for (const ip of ips) text += domain ? `${ip}\t${hostname}.${domain}\t${hostname}\n` : `${ip}\t${hostname}\n`;
+  return pod.spec?.hostAliases?.length ? `${text}${aliasLines(pod).join('\n')}\n` : text;
 }
 
 function aliasLines(pod: Pod): string[] {

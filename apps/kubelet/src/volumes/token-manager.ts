@@ -5,7 +5,7 @@ import type { Env } from '@orrery/runtime';
 import { nameOf, namespaceOf, uidOf } from '../pods/pod-spec.ts';
 
 interface Token extends TokenWanted {
-  readonly bytes: Uint8Array;
+  readonly text: string;
   readonly expiresMs: number;
   readonly refreshMs: number;
 }
@@ -17,7 +17,6 @@ export interface TokenWanted {
 }
 
 const maxAgeMs = 24 * 3_600_000;
-const encoder = new TextEncoder();
 
 const isFor = (token: TokenWanted, wanted: TokenWanted): boolean => token.audience === wanted.audience && token.expirationSeconds === wanted.expirationSeconds;
 
@@ -34,18 +33,18 @@ export class TokenManager {
   }
 
   /** A valid token; an old one is kept while the API server cannot be reached, until it expires. */
-  async token(pod: Pod, wanted: TokenWanted): Promise<Uint8Array> {
+  async token(pod: Pod, wanted: TokenWanted): Promise<string> {
     const uid = uidOf(pod);
     const known = this.tokens.get(uid)?.find((one) => isFor(one, wanted));
     const nowMs = this.env.clock.now();
-    if (known && nowMs < known.refreshMs) return known.bytes;
+    if (known && nowMs < known.refreshMs) return known.text;
     try {
       const token = await this.request(pod, wanted);
       const others = this.tokens.get(uid)?.filter((one) => !isFor(one, wanted));
       this.tokens.set(uid, others ? [...others, token] : [token]);
-      return token.bytes;
+      return token.text;
     } catch (error) {
-      if (known && nowMs < known.expiresMs) return known.bytes;
+      if (known && nowMs < known.expiresMs) return known.text;
       throw error;
     }
   }
@@ -75,6 +74,6 @@ export class TokenManager {
     const { status } = await this.api.createSubresource<TokenRequest>(ServiceAccounts, key, 'token', body);
     const expiresMs = Date.parse(status?.expirationTimestamp ?? '') || startMs + expirationSeconds * 1000;
     const lifeMs = expiresMs - startMs;
-    return { audience, expirationSeconds, bytes: encoder.encode(status?.token ?? ''), expiresMs, refreshMs: startMs + Math.min(maxAgeMs, lifeMs * 0.8) };
+    return { audience, expirationSeconds, text: status?.token ?? '', expiresMs, refreshMs: startMs + Math.min(maxAgeMs, lifeMs * 0.8) };
   }
 }

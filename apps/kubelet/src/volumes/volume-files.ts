@@ -11,8 +11,8 @@ const sharedFields = ['metadata.namespace', 'spec.nodeName', 'spec.serviceAccoun
 const maxShared = 4096;
 const shared = new Map<string, Uint8Array>();
 
-function fieldBytes(fieldPath: string | undefined, value: string): Uint8Array {
-  if (fieldPath === undefined || !sharedFields.includes(fieldPath)) return encoder.encode(value);
+function fieldBytes(fieldPath: string | undefined, value: string): Uint8Array | string {
+  if (fieldPath === undefined || !sharedFields.includes(fieldPath)) return value;
   let bytes = shared.get(value);
   if (!bytes) {
     if (shared.size >= maxShared) shared.clear();

@@ -205,9 +205,9 @@ export class VolumeManager {
     if (serviceAccountToken) {
       const { path, audience = '', expirationSeconds = 3600 } = serviceAccountToken;
       const { fsUser, fsGroup } = context.owners;
-      return this.options.tokens.token(context.pod, { audience, expirationSeconds }).then((bytes) => {
+      return this.options.tokens.token(context.pod, { audience, expirationSeconds }).then((token) => {
         const mode = fsUser === undefined && fsGroup === undefined ? defaultMode : 0o600;
-        files.set(path, fsUser === undefined ? { bytes, mode } : { bytes, mode, uid: fsUser });
+        files.set(path, fsUser === undefined ? { bytes: token, mode } : { bytes: token, mode, uid: fsUser });
       });
     }
     throw new Error(`no volume plugin matched name: projected ${Object.keys(source)[0] ?? ''}`);

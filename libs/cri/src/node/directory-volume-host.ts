@@ -27,7 +27,7 @@ async function holds(directory: string, files: ReadonlyMap<string, VolumeFile>):
   for (const [name, { bytes, mode }] of files) {
     const path = join(directory, name);
     const [content, info] = await Promise.all([unlessMissing(readFile(path)), unlessMissing(stat(path))]);
-    if (!content || !info || (info.mode & 0o777) !== mode || Buffer.compare(content, bytes) !== 0) return false;
+    if (!content || !info || (info.mode & 0o777) !== mode || Buffer.compare(content, Buffer.from(bytes)) !== 0) return false;
   }
   return true;
 }
