@@ -1,7 +1,11 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { nodeDisk } from '@orrery/node-io';
+import { type DiskLock, DiskLockedError } from '@orrery/runtime';
+import { replaceFile } from './replace-file.ts';
+import { ExitCode, UserError } from './user-error.ts';
 
 /** Where a cluster keeps everything: state that survives a restart, logs, and what tells other commands about it. */
 export interface DataDir {
@@ -75,9 +79,7 @@ export function isAlive(pid: number): boolean {
 }
 
 export function writeState(dir: DataDir, state: ClusterState): void {
-  const temporary = `${stateFile(dir)}.${process.pid}`;
-  writeFileSync(temporary, `${JSON.stringify(state, null, 2)}\n`, { mode: 0o600 });
-  renameSync(temporary, stateFile(dir));
+  replaceFile(stateFile(dir), `${JSON.stringify(state, null, 2)}\n`);
 }
 
 /** Removes what the process `pid` said of itself; another's words stay. */
@@ -85,8 +87,26 @@ export function clearState(dir: DataDir, pid: number): void {
   if (readState(dir)?.pid === pid) rmSync(stateFile(dir), { force: true });
 }
 
+/** Undefined also for what is no state: it tells of nothing that runs, and the lock keeps others away from what does. */
 function readState(dir: DataDir): ClusterState | undefined {
-  return existsSync(stateFile(dir)) ? (JSON.parse(readFileSync(stateFile(dir), 'utf8')) as ClusterState) : undefined;
+  if (!existsSync(stateFile(dir))) return undefined;
+  try {
+    const state = JSON.parse(readFileSync(stateFile(dir), 'utf8')) as ClusterState | null;
+    return Number.isInteger(state?.pid) ? (state ?? undefined) : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** Keeps others from starting a cluster on this data directory, from before it can be asked for until after it has ended. Throws UserError (alreadyRunning) when one is at it. */
+export async function lockDataDir({ root }: DataDir): Promise<DiskLock> {
+  try {
+    return await nodeDisk.lock(join(root, 'up.lock'));
+  } catch (error) {
+    if (!(error instanceof DiskLockedError)) throw error;
+    throw new UserError(`another \`orrery up\` is starting or ending a cluster on ${root} (pid ${error.pid}); wait for it, or take another --data-dir`, ExitCode.alreadyRunning);
+  }
 }
 
 /** The cluster that runs on this data directory, or undefined. A state file left by a killed process does not count. */

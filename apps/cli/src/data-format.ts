@@ -1,5 +1,6 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { replaceFile } from './replace-file.ts';
 import { UserError } from './user-error.ts';
 import { version } from './version.ts';
 
@@ -28,5 +29,5 @@ export function checkDataFormat(root: string): void {
   if (found && found.format > dataFormat) {
     throw new UserError(`${root} has data of format ${found.format}, written by orrery ${found.writtenBy}; this is ${version}, which knows formats up to ${dataFormat}: use the newer build, or another --data-dir`);
   }
-  if (found?.format !== dataFormat || found.writtenBy !== version) writeFileSync(file(root), `${JSON.stringify({ format: dataFormat, writtenBy: version })}\n`, { mode: 0o600 });
+  if (found?.format !== dataFormat || found.writtenBy !== version) replaceFile(file(root), `${JSON.stringify({ format: dataFormat, writtenBy: version })}\n`);
 }

@@ -2,10 +2,10 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { UpOptions } from './commands/up.ts';
-import { type DataDir, isAlive, runningCluster } from './data-dir.ts';
+import { type DataDir, runningCluster } from './data-dir.ts';
 import { extraArguments } from './extra-config.ts';
 import { nextSteps } from './next-steps.ts';
-import { UserError } from './user-error.ts';
+import { ExitCode, UserError } from './user-error.ts';
 
 function foregroundArguments(dir: DataDir, options: UpOptions): string[] {
   const args = ['up', '--data-dir', dir.root, '--nodes', String(options.nodes), '--api-port', String(options.apiPort), '--api-host', options.apiHost];
@@ -20,6 +20,8 @@ function foregroundArguments(dir: DataDir, options: UpOptions): string[] {
   return args;
 }
 
+const exitCodeOf = (code: number | null): ExitCode => Object.values(ExitCode).find((known) => known === code && known !== ExitCode.ok) ?? ExitCode.failed;
+
 function tail(file: string): string {
   return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-15).join('\n');
 }
@@ -30,18 +32,21 @@ function tail(file: string): string {
  */
 const nodeFlags = ['--max-semi-space-size=64', '--initial-old-space-size=512'];
 
-/** Starts `orrery up` as a process of its own whose output goes to `logs/orrery.log`, and waits as far as was asked. */
-export async function startDetached(dir: DataDir, options: UpOptions): Promise<void> {
+/**
+ * Starts `orrery up` as a process of its own whose output goes to `logs/orrery.log`, and waits as far as was asked. Rejects with a UserError when it ends before (its exit code then
+ * is that of `orrery up`), or when the time is over, with the end of that log. Otherwise it ends this process.
+ */
+export async function startDetached(dir: DataDir, options: UpOptions, program = process.argv[1] ?? ''): Promise<void> {
   const began = performance.now();
   const logFile = join(dir.logs, 'orrery.log');
   const log = openSync(logFile, 'w', 0o600);
   const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
-  const child = spawn(process.execPath, [...process.execArgv, ...nodeFlags, process.argv[1] ?? '', ...foregroundArguments(dir, options)], { detached: true, stdio: ['ignore', log, log], env });
+  const child = spawn(process.execPath, [...process.execArgv, ...nodeFlags, program, ...foregroundArguments(dir, options)], { detached: true, stdio: ['ignore', log, log], env });
   closeSync(log);
   const pid = child.pid;
   if (pid === undefined) throw new UserError('the cluster\'s process could not be started');
-  let exited: number | null | undefined;
-  child.on('exit', (code) => (exited = code));
+  let ended: { readonly why: string; readonly code: ExitCode } | undefined;
+  child.on('exit', (code, signal) => (ended = { why: signal ? `killed by ${signal}` : `exit code ${code ?? '?'}`, code: exitCodeOf(code) }));
   const deadline = began + options.timeout * 1000;
   for (;;) {
     const state = runningCluster(dir);
@@ -53,7 +58,7 @@ export async function startDetached(dir: DataDir, options: UpOptions): Promise<v
       child.unref();
       process.exit(0);
     }
-    if (exited !== undefined || !isAlive(pid)) throw new UserError(`the cluster did not start; the end of ${logFile}:\n${tail(logFile)}`);
+    if (ended) throw new UserError(`the cluster did not start (${ended.why}); the end of ${logFile}:\n${tail(logFile)}`, ended.code);
     if (performance.now() > deadline) throw new UserError(`the cluster was not ready within ${options.timeout} s; it goes on in the background (pid ${pid}). The end of ${logFile}:\n${tail(logFile)}`);
     await new Promise((done) => setTimeout(done, 10));
   }

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DataDir } from './data-dir.ts';
+import { replaceFile } from './replace-file.ts';
 
 /** Secrets are written with the key; what an older cluster wrote in plain text is still read. */
 function configOf(secret: string): string {
@@ -24,9 +25,6 @@ resources:
 /** Path of the cluster's EncryptionConfiguration, made with a key of its own at the first start (mode 0600). */
 export function ensureEncryptionConfig({ root }: Pick<DataDir, 'root'>): string {
   const path = join(root, 'encryption.yaml');
-  if (!existsSync(path)) {
-    writeFileSync(`${path}.new`, configOf(randomBytes(32).toString('base64')), { mode: 0o600 });
-    renameSync(`${path}.new`, path);
-  }
+  if (!existsSync(path)) replaceFile(path, configOf(randomBytes(32).toString('base64')));
   return path;
 }

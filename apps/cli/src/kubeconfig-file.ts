@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { parse, stringify } from 'yaml';
+import { YAMLParseError, parse, stringify } from 'yaml';
+import { replaceFile } from './replace-file.ts';
 import { UserError } from './user-error.ts';
 
 interface Named {
@@ -19,13 +20,22 @@ function merged(existing: readonly Named[] | undefined, added: readonly Named[] 
   return [...(existing ?? []).filter((entry) => !names.has(entry.name)), ...(added ?? [])];
 }
 
+function existing(path: string): Kubeconfig {
+  try {
+    const old = parse(readFileSync(path, 'utf8')) as unknown;
+    if (typeof old === 'object' && old !== null) return old as Kubeconfig;
+  } catch (error) {
+    if (!(error instanceof YAMLParseError)) throw error;
+  }
+  throw new UserError(`${path} is not a kubeconfig; name another file with --kubeconfig, or remove this one`);
+}
+
 /** Writes a kubeconfig with mode 0600. A file that is already there keeps its other clusters; the new context becomes current. */
 export function writeKubeconfig(path: string, text: string): void {
   const added = parse(text) as Kubeconfig;
   let result: Kubeconfig = added;
   if (existsSync(path) && readFileSync(path, 'utf8').trim() !== '') {
-    const old = parse(readFileSync(path, 'utf8')) as Kubeconfig | null;
-    if (typeof old !== 'object' || old === null) throw new UserError(`${path} is not a kubeconfig; name another file with --kubeconfig`);
+    const old = existing(path);
     result = {
       ...old,
       ...added,
@@ -35,7 +45,5 @@ export function writeKubeconfig(path: string, text: string): void {
     };
   }
   mkdirSync(dirname(path), { recursive: true });
-  const temporary = `${path}.${process.pid}`;
-  writeFileSync(temporary, stringify(result, { lineWidth: 0 }), { mode: 0o600 });
-  renameSync(temporary, path);
+  replaceFile(path, stringify(result, { lineWidth: 0 }));
 }

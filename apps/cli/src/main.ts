@@ -1,3 +1,4 @@
+import { ConfigError } from '@orrery/runtime';
 import { Command, CommanderError } from 'commander';
 import { addBalance } from './commands/balance.ts';
 import { addChaos } from './commands/chaos.ts';
@@ -33,6 +34,7 @@ try {
   await program.parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? ExitCode.ok : ExitCode.usage);
-  process.stderr.write(`orrery: ${error instanceof UserError ? error.message : ((error as Error).stack ?? String(error))}\n`);
+  const isPlain = error instanceof UserError || error instanceof ConfigError;
+  process.stderr.write(`orrery: ${isPlain ? error.message : ((error as Error).stack ?? String(error))}\n`);
   process.exit(error instanceof UserError ? error.exitCode : ExitCode.failed);
 }

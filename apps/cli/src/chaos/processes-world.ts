@@ -2,8 +2,8 @@ import { Nodes } from '@orrery/api';
 import { type ChaosWorld, type Inventory, ProcessFaultBook, type ToldFaults, apartWorld, tellEach } from '@orrery/chaos';
 import type { ApiClient } from '@orrery/client';
 import type { Random } from '@orrery/runtime';
-import { isAlive } from '../data-dir.ts';
 import { type FaultedServers } from './faulted-servers.ts';
+import { pauseProcesses, signalProcess } from './paused-processes.ts';
 
 export interface ProcessesParts {
   /** pid by component, now: who ended is started again with another. */
@@ -29,24 +29,22 @@ export function processesChaos(parts: ProcessesParts, api: ApiClient): ChaosWorl
     return { components, nodes };
   };
 
-  const signal = (names: readonly string[], which: NodeJS.Signals): number[] => {
+  const pidsOf = (names: readonly string[]): number[] => {
     const pids = parts.processes();
-    const struck = names.flatMap((name) => pids[name] ?? []);
-    for (const pid of struck) process.kill(pid, which);
-    return struck;
+    return names.flatMap((name) => pids[name] ?? []);
+  };
+  const signal = (names: readonly string[], which: NodeJS.Signals): void => {
+    for (const pid of pidsOf(names)) signalProcess(pid, which);
   };
 
   return apartWorld({
     name: 'processes',
     inventory,
-    kill: async (names) => void signal(names, 'SIGKILL'),
-    restart: async (names) => void signal(names, 'SIGTERM'),
+    kill: async (names) => signal(names, 'SIGKILL'),
+    restart: async (names) => signal(names, 'SIGTERM'),
     async pause(names) {
-      const struck = signal(names, 'SIGSTOP');
-      // Whoever was ended meanwhile and started again is another process, which runs.
-      return async () => {
-        for (const pid of struck) if (isAlive(pid)) process.kill(pid, 'SIGCONT');
-      };
+      const { resume } = pauseProcesses(pidsOf(names));
+      return async () => resume();
     },
     ofNode: (node) => [`kubelet-${node}`, `container-runtime-${node}`, `kube-proxy-${node}`],
     book,

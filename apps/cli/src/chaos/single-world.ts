@@ -22,6 +22,15 @@ export interface SingleParts {
 /** Faults of a cluster in one process: nothing in it can be killed alone, or have a clock of its own; who stands still or is gone is neither heard nor told. */
 export function singleChaos(parts: SingleParts, api: ApiClient): ChaosWorld {
   const { requests } = parts;
+  /** The faults because of which the cloud answers nothing. */
+  const cloudless = new Set<string>();
+  const withoutCloud = (id: string): (() => void) => {
+    parts.setCloudDown(cloudless.add(id).size > 0);
+    return () => {
+      cloudless.delete(id);
+      parts.setCloudDown(cloudless.size > 0);
+    };
+  };
   const inventory = async (): Promise<Inventory> => {
     const nodes = (await api.list(Nodes)).items.map(({ metadata }) => ({ name: metadata?.name ?? '', labels: metadata?.labels ?? {} }));
     return { components: [...parts.components, ...nodes.map(({ name }) => `kubelet-${name}`)], nodes };
@@ -35,7 +44,12 @@ export function singleChaos(parts: SingleParts, api: ApiClient): ChaosWorld {
     if (fault.verb === 'pause') {
       const whole = targets.some((name) => name === 'apiserver' || name === 'store');
       requests.add(id, { verb: 'pause', selector: whole ? {} : { users: [...targets] } });
-      return () => requests.remove(id);
+      // It asks nothing of the API server: it is asked.
+      const back = targets.includes('cloud') ? withoutCloud(id) : undefined;
+      return () => {
+        requests.remove(id);
+        back?.();
+      };
     }
     const other = targets.find((name) => name !== 'store');
     if (other) throw new Error(`${fault.verb} is for the store: ${other} keeps nothing on a disk`);
@@ -52,14 +66,13 @@ export function singleChaos(parts: SingleParts, api: ApiClient): ChaosWorld {
     };
   };
 
-  const ofCluster = (fault: Fault): (() => void) => {
+  const ofCluster = (id: string, fault: Fault): (() => void) => {
     if (fault.verb === 'clock-jump') {
       if ((fault.byMs ?? 0) < 0) throw new Error('the cluster\'s time never goes back: it can only jump ahead');
       parts.jump(fault.byMs ?? 0);
       return () => undefined;
     }
-    parts.setCloudDown(true);
-    return () => parts.setCloudDown(false);
+    return withoutCloud(id);
   };
 
   return {
@@ -67,6 +80,7 @@ export function singleChaos(parts: SingleParts, api: ApiClient): ChaosWorld {
     async inject(id, fault): Promise<Injected> {
       const refusal = cannot(fault.verb, 'single');
       if (refusal) throw new Error(refusal);
+      if (fault.verb === 'cloud-outage' && !parts.components.includes('cloud')) throw new Error('this cluster has no cloud: it was started --without it');
       const known = await inventory();
       const targets = targetsOf(fault, known, parts.random);
       const done = (struck: readonly string[], end: () => void): Injected => ({ targets: struck, end: async () => end() });
@@ -84,7 +98,7 @@ export function singleChaos(parts: SingleParts, api: ApiClient): ChaosWorld {
           requests.add(id, fault);
           return done(['apiserver'], () => requests.remove(id));
         default:
-          return done([fault.verb === 'clock-jump' ? 'clock' : 'cloud'], ofCluster(fault));
+          return done([fault.verb === 'clock-jump' ? 'clock' : 'cloud'], ofCluster(id, fault));
       }
     },
   };

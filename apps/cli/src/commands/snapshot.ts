@@ -16,7 +16,7 @@ interface SnapshotOptions {
 }
 
 /** What lies in a data directory besides the store and is not made anew at each start. */
-const kept = ['pki', 'nodes', 'cloud-disks', 'encryption.yaml', 'clock.json', 'cloud.json'];
+const kept = ['pki', 'nodes', 'cloud-disks', 'encryption.yaml', 'clock.json', 'cloud.json', 'nodes.json'];
 
 function* filesBelow(path: string): Iterable<string> {
   if (!existsSync(path)) return;

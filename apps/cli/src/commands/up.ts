@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { basename, resolve } from 'node:path';
 import { returnMemoryWhenQuiet, stopSignal, whenAborted } from '@orrery/node-io';
 import { type Cluster, type ClusterOptions, replaceable } from '../cluster.ts';
-import { type DataDir, clearState, dataDir, defaultDataDir, prepareDataDir, processStart, runningCluster, writeState } from '../data-dir.ts';
+import { type DataDir, clearState, dataDir, defaultDataDir, lockDataDir, prepareDataDir, processStart, runningCluster, writeState } from '../data-dir.ts';
 import { type ChaosHost, createChaosHost } from '../chaos/chaos-host.ts';
 import { clusterClock, saveAhead } from '../control/clock-control.ts';
 import { serveControl } from '../control/server.ts';
@@ -102,6 +102,7 @@ function explained(error: unknown, { apiPort, apiHost }: UpOptions): unknown {
 }
 
 async function runForeground(dir: DataDir, options: UpOptions): Promise<void> {
+  const lock = await lockDataDir(dir);
   const began = performance.now();
   const step = progress(began);
   const stop = stopSignal();
@@ -146,6 +147,7 @@ async function runForeground(dir: DataDir, options: UpOptions): Promise<void> {
     await chaos?.stop();
     await cluster.stop();
     clearState(dir, process.pid);
+    await lock.release();
   }
   process.stdout.write('Stopped. The data stays; the same command starts the cluster again.\n');
   process.exit(ExitCode.ok);

@@ -1,7 +1,9 @@
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { realClock } from '@orrery/node-io';
 import { AdjustableClock, type ClockReading } from '@orrery/runtime';
+import { readJson, replaceFile } from '../replace-file.ts';
+import { UserError } from '../user-error.ts';
 import { eventLoopSettled } from './event-loop.ts';
 
 /** What can be asked of a cluster's clock. */
@@ -21,8 +23,9 @@ const file = (root: string): string => join(root, 'clock.json');
 
 function savedAhead(root: string): number {
   if (!existsSync(file(root))) return 0;
-  const { aheadMs } = JSON.parse(readFileSync(file(root), 'utf8')) as { aheadMs?: unknown };
-  if (typeof aheadMs !== 'number' || !Number.isFinite(aheadMs)) throw new Error(`${file(root)} does not say by how many milliseconds the cluster's clock is ahead; remove it to go back to the time of this machine`);
+  const advice = 'it does not say by how many milliseconds the cluster\'s clock is ahead; remove it to go back to the time of this machine';
+  const { aheadMs } = (readJson(file(root), advice) ?? {}) as { aheadMs?: unknown };
+  if (typeof aheadMs !== 'number' || !Number.isFinite(aheadMs)) throw new UserError(`${file(root)} is damaged: ${advice}`);
   return aheadMs;
 }
 
@@ -32,9 +35,7 @@ export function clusterClock(root: string): AdjustableClock {
 }
 
 export function saveAhead(root: string, clock: AdjustableClock): void {
-  const temporary = `${file(root)}.${process.pid}`;
-  writeFileSync(temporary, `${JSON.stringify({ aheadMs: Math.round(clock.read().aheadMs) })}\n`, { mode: 0o600 });
-  renameSync(temporary, file(root));
+  replaceFile(file(root), `${JSON.stringify({ aheadMs: Math.round(clock.read().aheadMs) })}\n`);
 }
 
 /** Does what is asked and tells how it goes. */

@@ -1,7 +1,8 @@
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { realRandom } from '@orrery/node-io';
 import type { DataDir } from '../data-dir.ts';
+import { readJson, replaceFile } from '../replace-file.ts';
 import { ExitCode, UserError } from '../user-error.ts';
 import { freePorts } from './free-ports.ts';
 
@@ -19,6 +20,15 @@ export function hasStoreMembers(dir: DataDir): boolean {
   return existsSync(membersFile(dir));
 }
 
+function savedPorts(dir: DataDir): number[] {
+  const advice = `put it back: {"peerPorts":[…]}, the ports at which its ${countOf(dir)} know each other`;
+  const { peerPorts } = (readJson(membersFile(dir), advice) ?? {}) as { peerPorts?: unknown };
+  if (Array.isArray(peerPorts) && peerPorts.length > 0 && peerPorts.every(Number.isInteger)) return peerPorts as number[];
+  throw new UserError(`${membersFile(dir)} is damaged: ${advice}`);
+}
+
+const countOf = (dir: DataDir): string => `${existsSync(dir.store) ? readdirSync(dir.store).length : 0} stores`;
+
 function refuse(dir: DataDir, there: number, wanted: number): never {
   throw new UserError(`${dir.root} holds a cluster of ${there} store${there === 1 ? '' : 's'}, which --stores=${wanted} cannot change; leave the flag out or take another --data-dir`, ExitCode.usage);
 }
@@ -28,7 +38,7 @@ function refuse(dir: DataDir, there: number, wanted: number): never {
  * kept in the data directory, and `wanted` (undefined: as it is, one in a new directory) must agree with it.
  */
 export async function storeMembers(dir: DataDir, wanted: number | undefined): Promise<readonly StoreMember[]> {
-  const ports = hasStoreMembers(dir) ? (JSON.parse(readFileSync(membersFile(dir), 'utf8')) as { peerPorts: number[] }).peerPorts : undefined;
+  const ports = hasStoreMembers(dir) ? savedPorts(dir) : undefined;
   if (ports) {
     if (wanted !== undefined && wanted !== ports.length) refuse(dir, ports.length, wanted);
     return members(dir, ports);
@@ -36,7 +46,7 @@ export async function storeMembers(dir: DataDir, wanted: number | undefined): Pr
   if (wanted === undefined || wanted === 1) return [];
   if (existsSync(dir.store) && readdirSync(dir.store).length > 0) refuse(dir, 1, wanted);
   const peerPorts = await freePorts(wanted, realRandom);
-  writeFileSync(membersFile(dir), `${JSON.stringify({ peerPorts })}\n`, { mode: 0o600 });
+  replaceFile(membersFile(dir), `${JSON.stringify({ peerPorts })}\n`);
   return members(dir, peerPorts);
 }
 

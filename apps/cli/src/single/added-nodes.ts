@@ -1,5 +1,6 @@
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { readJson, replaceFile } from '../replace-file.ts';
 import { UserError } from '../user-error.ts';
 
 /** A node that was added to a running cluster. Quantities as Kubernetes writes them. */
@@ -43,7 +44,7 @@ export class AddedNodes {
 
   constructor(root: string) {
     this.path = join(root, 'nodes.json');
-    this.nodes = existsSync(this.path) ? (JSON.parse(readFileSync(this.path, 'utf8')) as AddedNode[]) : [];
+    this.nodes = existsSync(this.path) ? (readJson(this.path, 'it does not say which nodes were added; remove it to go on without them') as AddedNode[]) : [];
   }
 
   list(): readonly AddedNode[] {
@@ -61,7 +62,6 @@ export class AddedNodes {
 
   save(nodes: readonly AddedNode[]): void {
     this.nodes = nodes;
-    writeFileSync(`${this.path}.next`, `${JSON.stringify(nodes, null, 2)}\n`);
-    renameSync(`${this.path}.next`, this.path);
+    replaceFile(this.path, `${JSON.stringify(nodes, null, 2)}\n`);
   }
 }

@@ -1,4 +1,5 @@
 import { X509Certificate, createPrivateKey, createPublicKey } from 'node:crypto';
+import { ConfigError } from '@orrery/runtime';
 import { type KubeconfigOptions, kubeconfigText } from './kubeconfig.ts';
 import { type PkiFiles, directoryFiles, memoryFiles } from './pki-files.ts';
 import { type AltNames, type KeyPair, type Subject, type Usage, generateKey, signCertificate, verifyCertificate } from './x509.ts';
@@ -47,8 +48,26 @@ interface LeafRequest {
   readonly altNames?: AltNames;
 }
 
-/** Still good: signed by this CA, a fifth of its life left, same subject, all the names. */
+/** Runs what reads a file of the PKI that cannot be made anew without voiding what was given out. Throws ConfigError where it is damaged. */
+function undamaged<T>(files: string, voids: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new ConfigError(`${files} of the cluster's PKI: damaged (${(error as Error).message}). Put what was there back, or remove it to have it made anew: ${voids}`);
+  }
+}
+
+/** Still good: undamaged, signed by this CA, a fifth of its life left, same subject, all the names. */
 function reusable(pair: KeyPair, want: LeafRequest & { caCert: string; nowMs: number }): boolean {
+  try {
+    return isGood(pair, want);
+  } catch {
+    return false;
+  }
+}
+
+/** Throws for what is no certificate, or no key. */
+function isGood(pair: KeyPair, want: LeafRequest & { caCert: string; nowMs: number }): boolean {
   if (verifyCertificate(pair.cert, { caBundle: want.caCert, nowMs: want.nowMs }) !== undefined) return false;
   const cert = new X509Certificate(pair.cert);
   if (Date.parse(cert.validTo) - want.nowMs < leafLifeMs / 5 || !cert.checkPrivateKey(createPrivateKey(pair.key))) return false;
@@ -60,7 +79,8 @@ function reusable(pair: KeyPair, want: LeafRequest & { caCert: string; nowMs: nu
 /** `name` is that of its files; `commonName` what the certificate says. */
 function certificateAuthority(files: PkiFiles, nowMs: number, { name, commonName }: { name: string; commonName: string }): KeyPair {
   const stored = files.readPair(name);
-  if (stored && new X509Certificate(stored.cert).checkPrivateKey(createPrivateKey(stored.key)) && Date.parse(new X509Certificate(stored.cert).validTo) > nowMs + leafLifeMs) return stored;
+  const isUsable = ({ cert, key }: KeyPair): boolean => new X509Certificate(cert).checkPrivateKey(createPrivateKey(key)) && Date.parse(new X509Certificate(cert).validTo) > nowMs + leafLifeMs;
+  if (stored && undamaged(`${name}.crt or ${name}.key`, 'every certificate and kubeconfig of this authority is void then', () => isUsable(stored))) return stored;
   const { key, publicKey } = generateKey();
   const subject = { commonName };
   const usages: Usage[] = ['digital signature', 'key encipherment', 'cert sign', 'crl sign'];
@@ -81,7 +101,8 @@ function serverNames(options: PkiOptions): AltNames {
 
 /**
  * Opens the PKI kept in `dir` (created with mode 0700, keys 0600), making what is missing or close to its end: a CA of
- * ten years, leaves of one. Without a directory everything lives in memory. Takes a few milliseconds.
+ * ten years, leaves of one. Without a directory everything lives in memory. Takes a few milliseconds. A leaf that is damaged is
+ * made anew; a damaged CA, or key of service accounts, is a ConfigError that says what to do.
  */
 export function ensurePki(dir: string | undefined, options: PkiOptions = {}): Pki {
   const now = options.now ?? Date.now;
@@ -104,13 +125,14 @@ export function ensurePki(dir: string | undefined, options: PkiOptions = {}): Pk
 
   const server = leaf('apiserver', { subject: { commonName: 'kube-apiserver' }, altNames: serverNames(options), usages: ['digital signature', 'key encipherment', 'server auth'] });
   const saKey = files.exclusively(() => files.readKey('service-account') ?? files.writeKey('service-account', generateKey().key));
+  const saPublicKey = undamaged('service-account.key', 'every service-account token is void then', () => createPublicKey(saKey).export({ type: 'spki', format: 'pem' }) as string);
   return {
     caCert: ca.cert,
     caKey: ca.key,
     serverCert: server.cert,
     serverKey: server.key,
     saKey,
-    saPublicKey: createPublicKey(saKey).export({ type: 'spki', format: 'pem' }) as string,
+    saPublicKey,
     clientCert,
     get frontProxy() {
       const authority = files.exclusively(() => certificateAuthority(files, now(), { name: 'front-proxy-ca', commonName: 'front-proxy-ca' }));

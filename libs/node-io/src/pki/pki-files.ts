@@ -57,7 +57,8 @@ export function directoryFiles(dir: string): PkiFiles {
   chmodSync(dir, 0o700);
   const write = (file: string, text: string): void => {
     const path = join(dir, file);
-    writeFileSync(`${path}.tmp`, text, { mode: 0o600 });
+    // On disk before its name is: a key that is lost takes with it all that was made by it.
+    writeFileSync(`${path}.tmp`, text, { mode: 0o600, flush: true });
     renameSync(`${path}.tmp`, path);
   };
   let held = false;
@@ -65,7 +66,8 @@ export function directoryFiles(dir: string): PkiFiles {
     readPair(name) {
       const cert = readIfThere(join(dir, `${name}.crt`));
       const key = readIfThere(join(dir, `${name}.key`));
-      return cert && key ? { cert, key } : undefined;
+      // What is empty is damaged, not missing.
+      return cert !== undefined && key !== undefined ? { cert, key } : undefined;
     },
     writePair(name, pair) {
       write(`${name}.key`, pair.key);
