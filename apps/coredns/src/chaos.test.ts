@@ -99,21 +99,27 @@ it.each([1, 2, 3, 4, 5, 6])('seed %i: while the API server and the Corefile fail
 });
 
 it('it starts and joins its Service through a server that fails or answers after the fact, leaves while that is gone, and comes back', async () => {
-  const { clock, truth, link, begin, ask } = world(2);
+  const { clock, truth, link, begin, ask, write } = world(2);
   const ends = [link.strike({ verb: 'api-error', code: 500, when: 'after', percent: 60, selector: { verbs: ['write'] } }), link.strike({ verb: 'api-error', code: 503, percent: 60 })];
   const first = begin();
   await ended(clock, first.start(), 300_000);
+  await clock.until(() => first.ready() && truth.objects(EndpointSlices).length > 0, 300_000);
   expect([first.ready(), await ask('stable.default.svc.cluster.local')]).toEqual([true, '10.96.0.7']);
   expect(truth.objects(EndpointSlices).map(({ endpoints }) => endpoints?.[0]?.addresses)).toEqual([[own]]);
   for (const end of ends) end();
   const heal = link.strike({ verb: 'partition', delayMs: 5_000 });
   await ended(clock, first.stop());
   const second = begin();
-  const starting = second.start();
+  // As CoreDNS does, it serves after a while, and says that it does not know instead of that there is nothing.
+  await ended(clock, second.start(), 20_000);
+  expect([second.ready(), await ask('stable.default.svc.cluster.local'), await ask('example.org')]).toEqual([false, 'SERVFAIL', 'REFUSED']);
   await clock.advance(60_000);
-  expect(second.ready()).toBe(false);
+  expect(await ask('nobody.default.svc.cluster.local')).toBe('SERVFAIL');
+  await write(corefile(7));
   heal();
-  await ended(clock, starting, 30_000);
+  await clock.until(() => second.ready() && truth.objects(EndpointSlices).length > 0, healedMs);
+  await clock.advance(healedMs);
+  expect([await ask('v.example.org'), await ask('nobody.default.svc.cluster.local')]).toEqual(['192.0.2.7', 'NXDOMAIN']);
   expect([second.ready(), await ask('stable.default.svc.cluster.local')]).toEqual([true, '10.96.0.7']);
   expect(truth.objects(EndpointSlices)).toHaveLength(1);
   await second.stop();

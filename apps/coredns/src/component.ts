@@ -1,6 +1,6 @@
 import { type ApiClient, createInformerFactory } from '@orrery/client';
 import { toStatusError } from '@orrery/errors';
-import type { Component, Env } from '@orrery/runtime';
+import { type Component, type Env, endsWithin } from '@orrery/runtime';
 import type { NetStack } from '@orrery/vnet';
 import { clusterFeed } from './cluster-view.ts';
 import { type CoreDnsConfig, defaultCorefile } from './config.ts';
@@ -26,6 +26,8 @@ export interface CoreDnsDeps {
 }
 
 const publishAgainMs = 1_000;
+/** So long each step of the start waits for an API server; without one it answers what it can. */
+const patienceMs = 5_000;
 
 /** Another try may well succeed: the server is away or busy, or another was quicker. */
 function passes(error: unknown): boolean {
@@ -74,15 +76,21 @@ export function createCoreDns(env: Env, deps: CoreDnsDeps, config: CoreDnsConfig
     ended: end,
     async start(signal) {
       informers.start();
-      await source.start(signal);
+      const known = source.start(signal ? AbortSignal.any([signal, closing.signal]) : closing.signal);
+      const isLate = !(await endsWithin(env.clock, patienceMs, known));
+      if (isLate) env.log.warn('the API server is away: starting with the built-in Corefile');
       await reloader.start();
-      if (config.serviceIp && own) await publish(own);
       serving = true;
+      const joined = config.serviceIp && own ? publish(own) : Promise.resolve();
+      const later = (work: Promise<unknown>): void => void work.catch((error: unknown) => void (serving && ended((error as Error).message)));
+      if (isLate) later(known.then(() => reloader.check()));
+      if (!(await endsWithin(env.clock, patienceMs, joined))) later(joined);
     },
     async stop() {
       closing.abort(new Error('coredns stops'));
-      if (serving && config.serviceIp) await withdrawKubeDns(api, replica).catch((error: unknown) => env.log.warn('cannot leave the kube-dns service', { error }));
+      const joined = serving;
       serving = false;
+      if (joined && config.serviceIp) await withdrawKubeDns(api, replica).catch((error: unknown) => env.log.warn('cannot leave the kube-dns service', { error }));
       await reloader.stop();
       await listeners.close();
       informers.stop();

@@ -71,3 +71,13 @@ export function sleepWith(clock: Pick<Clock, 'after'>, delayMs: number, signal?:
     signal?.addEventListener('abort', onAbort, { once: true });
   });
 }
+
+/** Whether `work` ends within a time. It goes on in any case; its error rejects while it is waited for. */
+export async function endsWithin(clock: Clock, delayMs: number, work: Promise<unknown>): Promise<boolean> {
+  const over = new AbortController();
+  try {
+    return await Promise.race([work.then(() => true), clock.sleep(delayMs, over.signal).then(() => false)]);
+  } finally {
+    over.abort();
+  }
+}

@@ -1,6 +1,6 @@
 import type { ApiClient } from '@orrery/client';
 import { type Channel, type GrpcServer, type TlsMaterial, grpcServer } from '@orrery/rpc';
-import type { Component, Env } from '@orrery/runtime';
+import { type Component, type Env, endsWithin } from '@orrery/runtime';
 import { type NetStack, createFabric } from '@orrery/vnet';
 import { linkService } from './link.ts';
 import { membersOnly } from './members-only.ts';
@@ -20,6 +20,9 @@ export interface OwnSwitchOptions {
   readonly tls?: TlsMaterial;
   connect(endpoint: string): Channel;
 }
+
+/** So long the start waits for an API server. */
+const patienceMs = 5_000;
 
 /**
  * A switch of a component's own, linked to those of the nodes: how coredns, ingress and the cloud join the emulated network when
@@ -41,7 +44,10 @@ export function createOwnSwitch(env: Env, options: OwnSwitchOptions): Component 
       server = options.tls ? grpcServer([membersOnly(link)], { tls: options.tls, requireClientCert: true }) : grpcServer([link]);
       const port = await server.listen(listen);
       const host = options.advertiseHost || listen.slice(0, listen.lastIndexOf(':'));
-      await membership.start(signal);
+      // Without the API server it knows no other switch yet, and nobody knows it; what it serves to others of this machine does not depend on that.
+      const known = membership.start(signal);
+      const late = (error: unknown): void => void (serving && env.log.error('the switch does not learn of others', { error }));
+      if (!(await endsWithin(env.clock, patienceMs, known))) known.catch(late);
       membership.publish({ node: name, addresses: [address], endpoint: `${host}:${port}` });
       serving = true;
     },

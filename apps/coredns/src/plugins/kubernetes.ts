@@ -1,18 +1,22 @@
 import { parseLabelSelector } from '@orrery/apimachinery';
+import { endsWithin } from '@orrery/runtime';
 import { isReverseName } from '../zone/records.ts';
 import { longestZone } from '../corefile/zones.ts';
 import type { ZoneOptions } from '../zone/kubernetes.ts';
-import { type Zone, answerFromCluster, noSuchName } from '../zone/answer.ts';
+import { type Zone, answerFromCluster, noSuchName, notKnown } from '../zone/answer.ts';
 import type { ClusterSelection } from '../world.ts';
-import { type Fallthrough, type Line, type Setup, argumentError, errorAt, fallthroughOf, integer, noArguments, noFallthrough, oneArgument, onlyOnce, zonesOf } from './plugin.ts';
+import { type Fallthrough, type Line, type Setup, argumentError, duration, errorAt, fallthroughOf, integer, noArguments, noFallthrough, oneArgument, onlyOnce, zonesOf } from './plugin.ts';
 
 const defaultTtl = 5;
 const maxTtl = 3600;
+const defaultStartupMs = 5_000;
 
 interface Settings {
   options: { -readonly [K in keyof ZoneOptions]: ZoneOptions[K] };
   selection: { -readonly [K in keyof ClusterSelection]: ClusterSelection[K] };
   fall: Fallthrough;
+  /** So long the start waits for the API server. */
+  startupMs: number;
 }
 
 function selector(line: Line): string {
@@ -61,8 +65,12 @@ const properties: Readonly<Record<string, (line: Line, settings: Settings) => vo
     if (what.text !== 'empty_service') throw errorAt(what, `unable to parse ignore value: '${what.text}'`);
     options.ignoreEmptyService = true;
   },
+  startup_timeout: (line, settings) => void (settings.startupMs = duration(oneArgument(line))),
   // How the API server is reached is this program's own affair (--kubeconfig, --api-server).
   endpoint: () => undefined,
+  apiserver_qps: () => undefined,
+  apiserver_burst: () => undefined,
+  apiserver_max_inflight: () => undefined,
   tls: () => undefined,
   kubeconfig: () => undefined,
 };
@@ -72,6 +80,7 @@ function parse(line: Line): Settings {
     options: { ttl: defaultTtl, pods: 'disabled', endpointPodNames: false, namespaces: new Set(), ignoreEmptyService: false },
     selection: { pods: false, endpoints: true },
     fall: noFallthrough,
+    startupMs: defaultStartupMs,
   };
   for (const property of line.block) {
     const read = properties[property.name.text];
@@ -83,12 +92,12 @@ function parse(line: Line): Settings {
 }
 
 /** The cluster's zone: https://coredns.io/plugins/kubernetes/. */
-export const kubernetes: Setup = (lines, { world, zones: ofBlock, resolve }) => {
+export const kubernetes: Setup = (lines, { env, world, zones: ofBlock, resolve }) => {
   const line = onlyOnce(lines);
   const zones = zonesOf(line.args, ofBlock);
   const primary = zones.find((zone) => !isReverseName(zone));
   if (primary === undefined) throw errorAt(line.name, 'non-reverse zone name must be used');
-  const { options, selection, fall } = parse(line);
+  const { options, selection, fall, startupMs } = parse(line);
   const feed = world.cluster(selection);
   const base: Omit<Zone, 'zone'> = { ...options, primary, view: feed.view, serial: () => feed.serial(), localIps: () => world.localIps(), resolve };
   const byZone = new Map(zones.map((zone) => [zone, { ...base, zone }]));
@@ -98,11 +107,15 @@ export const kubernetes: Setup = (lines, { world, zones: ofBlock, resolve }) => 
       if (!zone || query.class !== 'IN') return next(query);
       const reply = await answerFromCluster(query, zone);
       if (reply) return reply;
-      return fall(query.name) ? next(query) : noSuchName(zone);
+      if (fall(query.name)) return next(query);
+      return feed.synced() ? noSuchName(zone) : notKnown(zone);
     },
     async start() {
       feed.start();
-      await feed.whenSynced();
+      const known = feed.whenSynced();
+      if (await endsWithin(env.clock, startupMs, known)) return;
+      env.log.warn('starting server with unsynced Kubernetes API', { plugin: 'kubernetes' });
+      known.catch((error: unknown) => env.log.debug('the cluster stays unknown', { error }));
     },
     stop: () => feed.stop(),
     ready: () => feed.synced(),

@@ -133,6 +133,11 @@ export async function answerFromCluster(query: Query, zone: Zone): Promise<Reply
   return { rcode: 'NOERROR', answers, additionals, authorities: answers.length ? [] : [soa(zone)], authoritative: true };
 }
 
+/** SERVFAIL: what there is is not known yet. */
+export function notKnown(zone: Zone): Reply {
+  return { ...noSuchName(zone), rcode: 'SERVFAIL' };
+}
+
 /** NXDOMAIN with the zone's SOA, whose minimum says how long that may be remembered (RFC 2308). */
 export function noSuchName(zone: Zone): Reply {
   return { rcode: 'NXDOMAIN', answers: [], additionals: [], authorities: [soa(zone)], authoritative: true };
