@@ -71,7 +71,8 @@ export const busybox: ImageDefinition = {
   memoryBytes: 600 * 1024,
 };
 
-const alpineRelease = `NAME="Alpine Linux"
+/** What images on Alpine's base say of themselves. */
+export const alpineRelease = `NAME="Alpine Linux"
 ID=alpine
 VERSION_ID=3.22.0
 PRETTY_NAME="Alpine Linux v3.22"

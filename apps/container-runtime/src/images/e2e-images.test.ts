@@ -26,6 +26,9 @@ test('pictures, users, pi', async () => {
     const pod = await node.runPod({ name, image: e2e(`${name}:1.7`) });
     expect((await pod.sh('until wget -qO- localhost/data.json; do sleep 0.01; done')).stdout).toBe(`{"image":"${name}.jpg"}\n`);
   }
+  const image = { containerPath: '/volume', image: { image: e2e('kitten:1.8') } };
+  await node.images.pullImage(image);
+  expect((await (await node.runPod({ name: 'volume', image: e2e('busybox:1.37.0-1'), command: ['sleep', '9'], mounts: [image] })).sh('cd /volume; cat data.json; grep -o "Alpine Linux" etc/os-release | head -1')).stdout).toBe('{"image":"kitten.jpg"}\nAlpine Linux\n');
   expect(await output((await node.runPod({ name: 'nonroot', image: e2e('nonroot:1.4'), command: ['id', '-u'] })).container)).toBe('1234\n');
   expect(piDigits(30)).toBe('3.141592653589793238462643383279');
   expect(await output((await node.runPod({ name: 'pi', image: 'perl:5.34.0', command: ['perl', '-Mbignum=bpi', '-wle', 'print bpi(2000)'] })).container)).toMatch(/^3\.14159265\d{1991}\n$/);

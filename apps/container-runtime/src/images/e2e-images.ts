@@ -3,24 +3,26 @@ import type { Program } from '../process/proc.ts';
 import { serveHttp } from '../net/http-server.ts';
 import { executableFile } from '../process/executable.ts';
 import { forever } from './agnhost/forever.ts';
+import { alpineRelease } from './busybox.ts';
 import type { ImageDefinition } from './define-image.ts';
 import { pauseProgram } from './pause.ts';
 
 /** Every address under which the images of Kubernetes' own tests were ever published. */
 const published = (name: string): string[] => ['registry.k8s.io/e2e-test-images', 'k8s.gcr.io/e2e-test-images', 'gcr.io/kubernetes-e2e-test-images'].map((registry) => `${registry}/${name}`);
 
-/** What `kubectl` tests roll from one picture to the other: a page and the name of its picture. */
+/** What `kubectl` tests roll from one picture to the other, and others mount as a volume: a page and the name of its picture. */
 function pictureImage(name: 'nautilus' | 'kitten', sizeBytes: number): ImageDefinition {
-  const picture = JSON.stringify({ image: `${name}.jpg` });
+  const picture = `${JSON.stringify({ image: `${name}.jpg` })}\n`;
+  const page = `<html><img src="${name}.jpg"/></html>\n`;
   const program: Program = (proc) => {
     serveHttp(proc, { ip: '', port: 80 }, ({ path }) => {
-      if (path === '/data.json') return { status: 200, headers: [['Content-Type', 'application/json']], body: `${picture}\n` };
-      if (path === '/') return { status: 200, headers: [['Content-Type', 'text/html; charset=utf-8']], body: `<html><img src="${name}.jpg"/></html>\n` };
+      if (path === '/data.json') return { status: 200, headers: [['Content-Type', 'application/json']], body: picture };
+      if (path === '/') return { status: 200, headers: [['Content-Type', 'text/html; charset=utf-8']], body: page };
       return { status: 404, headers: [['Content-Type', 'text/plain; charset=utf-8']], body: '404 page not found\n' };
     });
     return forever(proc);
   };
-  return { names: published(name), entrypoint: ['/test-webserver'], programs: { '/test-webserver': program }, sizeBytes, memoryBytes: 5 * 1024 ** 2 };
+  return { names: published(name), entrypoint: ['/test-webserver'], programs: { '/test-webserver': program }, files: { '/data.json': picture, '/index.html': page, '/etc/os-release': alpineRelease }, sizeBytes, memoryBytes: 5 * 1024 ** 2 };
 }
 
 const effectiveUser: Program = async (proc) => {
