@@ -23,12 +23,14 @@ function schedulingFacts(node: Node): string {
   return JSON.stringify([metadata?.labels, spec?.taints, spec?.unschedulable, status?.allocatable]);
 }
 
-/** Whether anything scheduling looks at may differ in a pod; labels and the beginning of deletion need not raise the generation. */
-function changed({ metadata: old }: Pod, { metadata }: Pod): boolean {
+/** Whether anything scheduling looks at may differ in a pod; labels, the beginning of deletion and the claims made for it need not raise the generation. */
+function changed({ metadata: old, status: oldStatus }: Pod, { metadata, status }: Pod): boolean {
+  const [claims, oldClaims] = [status?.resourceClaimStatuses, oldStatus?.resourceClaimStatuses];
   return (
     metadata?.generation !== old?.generation ||
     metadata?.deletionTimestamp !== old?.deletionTimestamp ||
-    (metadata?.labels !== old?.labels && JSON.stringify(metadata?.labels) !== JSON.stringify(old?.labels))
+    (metadata?.labels !== old?.labels && JSON.stringify(metadata?.labels) !== JSON.stringify(old?.labels)) ||
+    (claims !== oldClaims && JSON.stringify(claims) !== JSON.stringify(oldClaims))
   );
 }
 

@@ -98,3 +98,15 @@ test('a claim goes when its pod cannot be bound, and is made anew', async () => 
   expect((await api.list(ResourceClaims)).items.filter(({ metadata }) => !metadata?.deletionTimestamp)).toHaveLength(1);
   await scheduler.stop();
 });
+
+test('a pod goes as soon as its status names the claim that was made for it', async () => {
+  const waiting: Pod = { ...pod('p', { cpu: '1' }), spec: { containers: [{ name: 'c', image: 'i' }], resourceClaims: [{ name: 'gpu', resourceClaimTemplateName: 't' }] } };
+  const { api, clock, on, scheduler } = await world({ nodes: [node('a')], slices: [slice('a', 1)], pods: [waiting] });
+  await api.create(ResourceClaims, { metadata: { name: 'p-gpu-x', namespace: 'default' }, spec: { devices: { requests: [{ name: 'r', exactly: { deviceClassName: 'gpu', allocationMode: 'ExactCount', count: 1 } }] } } });
+  await clock.advance(100);
+  expect(on('p')).toBeUndefined();
+  await api.patch(Pods, { namespace: 'default', name: 'p' }, { status: { resourceClaimStatuses: [{ name: 'gpu', resourceClaimName: 'p-gpu-x' }] } }, { type: 'application/merge-patch+json', subresource: 'status' });
+  await clock.advance(100);
+  expect(on('p')).toBe('a');
+  await scheduler.stop();
+});
