@@ -122,6 +122,11 @@ export class DeviceManager {
     if (this.book.release(podUid)) this.save();
   }
 
+  /** Whether devices were set aside for a container. */
+  has(pod: Pod, container: string): boolean {
+    return this.book.of(uidOf(pod), container).length > 0;
+  }
+
   /** Makes a container's devices usable. Throws with what the plug-in says. */
   async prepare(pod: Pod, container: string): Promise<DeviceGifts> {
     const assignments = this.book.of(uidOf(pod), container);

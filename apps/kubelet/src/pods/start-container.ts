@@ -6,6 +6,7 @@ import type { ContainerConfig, PodSandboxConfig } from '@orrery/proto/cri';
 import { parseGoDuration } from '@orrery/runtime';
 import { noGifts } from '../devices/device-manager.ts';
 import { ConfigFault, type EnvironmentSources, buildEnvironment } from '../env/environment.ts';
+import { serviceEnvironment } from '../env/service-env.ts';
 import { pullCredentials } from '../images/credentials.ts';
 import { type PresentImage, StartFault } from '../images/image-manager.ts';
 import type { KubeletContext } from '../kubelet-context.ts';
@@ -123,6 +124,14 @@ function targetOf({ place: { container }, runtime }: StartInput): string | undef
   return target.id;
 }
 
+/** Nodes of a process are mostly alike. */
+let memory = { text: '', bytes: 0 };
+
+function bytesOf(text: string): number {
+  if (memory.text !== text) memory = { text, bytes: quantityValue(parseQuantity(text)) };
+  return memory.bytes;
+}
+
 async function prepare(input: StartInput, restartCount: number): Promise<ReturnType<typeof containerConfig>> {
   const { context, pod, place, sandboxConfig, volumes, objects, signal } = input;
   const { container, fieldPath } = place;
@@ -131,7 +140,7 @@ async function prepare(input: StartInput, restartCount: number): Promise<ReturnT
   const { ref, image } = await ensure(container);
   const images = container.volumeMounts?.some(({ name }) => volumes.get(name)?.image) ? await volumeImages(input, ensure) : noImages;
   try {
-    const ownEnvironment = await buildEnvironment(pod, container, environmentSources(input));
+    const ownEnvironment = container.env?.length || container.envFrom?.length ? await buildEnvironment(pod, container, environmentSources(input)) : serviceEnvironment(servicesFor(input));
     verifyNonRoot(pod, container, image);
     const mounts = await containerMounts({
       pod,
@@ -143,12 +152,11 @@ async function prepare(input: StartInput, restartCount: number): Promise<ReturnT
       podDir: context.volumes.podDir(uidOf(pod)),
       terminationLog: terminationLogPath(input, restartCount),
     });
-    const gifts = (await context.devices?.prepare(pod, container.name)) ?? noGifts;
+    const gifts = context.devices?.has(pod, container.name) ? await context.devices.prepare(pod, container.name) : noGifts;
     const environment = gifts === noGifts ? ownEnvironment : new Map([...ownEnvironment, ...Object.entries(gifts.environment)]);
     mounts.push(...gifts.mounts);
     const devices = [...containerDevices(container, volumes), ...gifts.devices];
-    const memoryCapacity = quantityValue(parseQuantity(context.config.memory));
-    const made = containerConfig({ pod, container, restartCount, imageRef: ref, image, environment, mounts, devices, memoryCapacity, targetId: targetOf(input), usernsOptions: sandboxConfig.linux?.securityContext?.namespaceOptions?.usernsOptions });
+    const made = containerConfig({ pod, container, restartCount, imageRef: ref, image, environment, mounts, devices, memoryCapacity: bytesOf(context.config.memory), targetId: targetOf(input), usernsOptions: sandboxConfig.linux?.securityContext?.namespaceOptions?.usernsOptions });
     return gifts === noGifts ? made : { ...made, annotations: { ...made.annotations, ...gifts.annotations }, CDIDevices: gifts.cdi.map((name) => ({ name })) };
   } catch (error) {
     const { message } = error as Error;
