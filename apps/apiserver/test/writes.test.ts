@@ -167,6 +167,8 @@ describe('whose object it is', () => {
     expect([patched.code, patched.body.message]).toEqual([400, message]);
     const renamed = await send('PATCH', `${configMaps}/named`, { metadata: { name: 'other' } }, merge);
     expect([renamed.code, renamed.body.message]).toEqual([400, 'the name of the object (other) does not match the name on the URL (named)']);
+    const unknown = await send('PUT', `${configMaps}/nowhere`, { metadata: { name: 'other' } });
+    expect([unknown.code, unknown.body.message]).toEqual([400, 'the name of the object (other) does not match the name on the URL (nowhere)']);
     const moved = await send('PATCH', `${configMaps}/named`, { metadata: { namespace: 'other' } }, merge);
     expect([moved.code, moved.body.message]).toEqual([400, 'the namespace of the provided object does not match the namespace sent on the request']);
   });
@@ -187,6 +189,15 @@ describe('whose object it is', () => {
     const version = await send('DELETE', `${deployments}/precious`, { preconditions: { resourceVersion: '1' } });
     expect([version.code, version.body.message]).toEqual([409, `Operation cannot be fulfilled on Deployment.apps "precious": the ResourceVersion in the precondition (1) does not match the ResourceVersion in record (${metadata.resourceVersion}). The object might have been modified`]);
     expect((await send('DELETE', `${deployments}/precious`, { preconditions: { uid: metadata.uid, resourceVersion: metadata.resourceVersion } })).code).toBe(200);
+  });
+});
+
+describe('the system priority classes', () => {
+  it('are there to stay, unless a collection is deleted', async () => {
+    const classes = '/apis/scheduling.k8s.io/v1/priorityclasses';
+    const refused = await send('DELETE', `${classes}/system-node-critical`);
+    expect([refused.code, refused.body.message]).toEqual([403, 'priorityclasses.scheduling.k8s.io "system-node-critical" is forbidden: this is a system priority class and cannot be deleted']);
+    expect((await send('DELETE', `${classes}?dryRun=All&fieldSelector=metadata.name=system-node-critical`)).code).toBe(200);
   });
 });
 

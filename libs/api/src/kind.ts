@@ -97,6 +97,8 @@ export interface KindDescriptor<T = any> {
   readonly prepareForUpdate: (object: T, old: T, context: StrategyContext) => void;
   /** Of an update to /status: keeps everything but status (and what upstream lets through). */
   readonly prepareForStatusUpdate: (object: T, old: T, context: StrategyContext) => void;
+  /** Why nobody may delete the object of this name, if so. Upstream asks of single objects only: deleting a collection takes all. */
+  readonly refusesDelete?: (name: string) => string | undefined;
   /** Of the first deletion of an object: may add finalizers that hold it. */
   readonly prepareForDelete?: (object: T, context: StrategyContext) => void;
   /** Object metadata is validated by the caller; this is the rest, in upstream's order and words. */

@@ -1,5 +1,5 @@
 import { type KubeObject, cloneJson } from '@orrery/apimachinery';
-import { conflict, notFound } from '@orrery/errors';
+import { conflict, forbidden, notFound } from '@orrery/errors';
 import { rfc3339 } from '@orrery/runtime';
 import type { Entry } from '../cache/entry.ts';
 import { type Admission, admission } from './admission-chain.ts';
@@ -126,6 +126,8 @@ function lingers(object: KubeObject): boolean {
 export async function deleteObject(registry: Registry, scope: RequestScope, options: DeleteOptions): Promise<DeleteResult> {
   const { kind, info } = scope;
   if (Object.keys(options.raw).length > 2) scope.audit?.request(options.raw);
+  const refusal = info.verb === 'delete' && kind.refusesDelete?.(info.name);
+  if (refusal) throw forbidden(subjectOf(scope), refusal);
   const target = { kind, namespace: kind.namespaced ? info.namespace : '', name: info.name, dryRun: options.dryRun };
   let check: Admission | undefined;
   let done = false;

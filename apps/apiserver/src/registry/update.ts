@@ -79,6 +79,8 @@ export function update(registry: Registry, scope: RequestScope, input: { object:
   const { kind } = scope;
   const isStatus = scope.info.subresource === 'status';
   scope.audit?.request({ kind: kind.kind, apiVersion: formatApiVersion(kind.group, kind.version), ...input.object });
+  // Before it is looked up: another name is wrong whether there is such an object or not.
+  checkName(scope, input.object.metadata?.name);
   return updateWith(registry, scope, {
     options: input.options,
     transform: (current) => (isStatus && current ? cloneChanged(input.object as Record<string, unknown>, current, ofStatus) : cloneJson(input.object)),
@@ -101,13 +103,14 @@ interface Step {
   readonly check: Admission;
 }
 
+function checkName({ info: { name } }: RequestScope, sent: string | undefined): void {
+  if (!sent) throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
+  if (sent !== name) throw badRequest(`the name of the object (${sent}) does not match the name on the URL (${name})`);
+}
+
 function checkIdentity(scope: RequestScope, draft: Draft): void {
-  const { name } = scope.info;
   matchNamespace(scope, draft);
-  if (!draft.metadata.name) throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
-  if (draft.metadata.name !== name) {
-    throw badRequest(`the name of the object (${draft.metadata.name}) does not match the name on the URL (${name})`);
-  }
+  checkName(scope, draft.metadata.name);
 }
 
 function checkVersion(scope: RequestScope, draft: Draft, pass: { input: UpdateInput; current: Entry }): void {

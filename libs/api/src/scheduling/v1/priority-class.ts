@@ -29,6 +29,7 @@ export const priorityClassKind = defineKind<PriorityClass>({
       } else if (value > highestUserValue) root.child('value').forbidden(`maximum allowed value of a user defined priority is ${highestUserValue}`);
       root.child('preemptionPolicy').requiredOneOf(preemptionPolicy, ['Never', 'PreemptLowerPriority']);
     }),
+  refusesDelete: (name) => (name in systemClasses ? 'this is a system priority class and cannot be deleted' : undefined),
   validateUpdate: (object, old) =>
     findProblems((root) => {
       if ((object.value ?? 0) !== (old.value ?? 0)) root.child('value').forbidden('may not be changed in an update.');
