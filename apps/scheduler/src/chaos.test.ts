@@ -60,7 +60,7 @@ describe('a scheduler in trouble', () => {
     world.link.faults.add('away', { verb: 'partition', when: 'after', selector: { verbs: ['create', 'get'], resources: ['pods'] } });
     for (let i = 0; i < capacity; i++) await world.create();
     await world.clock.advance(40_000);
-    expect(world.gauge('scheduler_scheduler_cache_size{type="pods"}')).toBe(capacity);
+    expect(world.gauge('scheduler_cache_size{type="pods"}')).toBe(capacity);
     await world.create();
     expect(await world.healed()).toEqual([]);
     expect(world.api.objects(Events).filter(({ reason }) => reason === 'Scheduled')).toHaveLength(capacity);

@@ -2,7 +2,7 @@ import type { Node, Pod } from '@orrery/api/types';
 import type { Informer } from '@orrery/client';
 import type { PodInfo } from './cache/pod-info.ts';
 import type { SchedulerCache } from './cache/scheduler-cache.ts';
-import { podKey } from './framework/types.ts';
+import { type ClusterEvent, eventName, podKey } from './framework/types.ts';
 import type { WaitingPods } from './framework/waiting-pods.ts';
 import type { SchedulingQueue } from './queue/scheduling-queue.ts';
 
@@ -15,6 +15,10 @@ export interface ClusterWatch {
   /** Pods of this scheduler's profiles. */
   readonly isOurs: (pod: Pod) => boolean;
   readonly toInfo: (pod: Pod, known?: PodInfo) => PodInfo;
+  /** Something of this kind has happened and was dealt with since `beganMs`. */
+  readonly handled: (event: string, beganMs: number) => void;
+  /** Milliseconds, for `handled`. */
+  readonly now: () => number;
 }
 
 /** What scheduling looks at in a node; heartbeats change none of it. */
@@ -34,7 +38,7 @@ function changed({ metadata: old, status: oldStatus }: Pod, { metadata, status }
   );
 }
 
-function watchPods({ pods, cache, queue, waitingPods, isOurs, toInfo }: ClusterWatch): void {
+function watchPods({ pods, cache, queue, waitingPods, isOurs, toInfo, handled, now }: ClusterWatch): void {
   const uid = (pod: Pod): string => pod.metadata?.uid ?? '';
   const isAssigned = (pod: Pod): boolean => Boolean(pod.spec?.nodeName);
   const waits = (pod: Pod): boolean => !isAssigned(pod) && !pod.metadata?.deletionTimestamp && isOurs(pod);
@@ -75,50 +79,70 @@ function watchPods({ pods, cache, queue, waitingPods, isOurs, toInfo }: ClusterW
     cache.removePod(uid(pod));
     queue.onEvent({ resource: 'AssignedPod', action: 'Delete', object: pod });
   };
+  const updated = (pod: Pod, old: Pod): void => {
+    // A list after a gap in the watch tells of another pod of the same name so.
+    if (uid(pod) !== uid(old)) {
+      deleted(old);
+      added(pod);
+      return;
+    }
+    if (isAssigned(pod)) {
+      seenAssigned(pod, old);
+      return;
+    }
+    if (!waits(pod)) {
+      waitingPods.get(uid(pod))?.reject('', 'removed');
+      queue.remove(podKey(pod));
+      dropNomination(pod);
+      return;
+    }
+    noteNomination(pod, old);
+    if (changed(old, pod)) {
+      queue.update(toInfo(old), toInfo(pod));
+      queue.onEvent({ resource: 'Pod', action: 'Update', old, object: pod });
+    }
+  };
+  const name = (pod: Pod, action: ClusterEvent['action']): string => eventName({ resource: isAssigned(pod) ? 'AssignedPod' : 'Pod', action });
   pods.addHandlers({
-    add: added,
-    delete: deleted,
+    add(pod) {
+      const began = now();
+      added(pod);
+      handled(name(pod, 'Add'), began);
+    },
+    delete(pod) {
+      const began = now();
+      deleted(pod);
+      handled(name(pod, 'Delete'), began);
+    },
     update(pod, old) {
-      // A list after a gap in the watch tells of another pod of the same name so.
-      if (uid(pod) !== uid(old)) {
-        deleted(old);
-        added(pod);
-        return;
-      }
-      if (isAssigned(pod)) {
-        seenAssigned(pod, old);
-        return;
-      }
-      if (!waits(pod)) {
-        waitingPods.get(uid(pod))?.reject('', 'removed');
-        queue.remove(podKey(pod));
-        dropNomination(pod);
-        return;
-      }
-      noteNomination(pod, old);
-      if (changed(old, pod)) {
-        queue.update(toInfo(old), toInfo(pod));
-        queue.onEvent({ resource: 'Pod', action: 'Update', old, object: pod });
-      }
+      const began = now();
+      updated(pod, old);
+      handled(name(pod, isAssigned(pod) && !isAssigned(old) ? 'Add' : 'Update'), began);
     },
   });
 }
 
 /** Keeps cache and queue in step with the API server. */
 export function watchCluster(watch: ClusterWatch): void {
-  const { nodes, cache, queue } = watch;
+  const { nodes, cache, queue, handled, now } = watch;
   nodes.addHandlers({
     add(node) {
+      const began = now();
       cache.setNode(node);
       queue.onEvent({ resource: 'Node', action: 'Add', object: node });
+      handled('NodeAdd', began);
     },
     update(node, old) {
+      const began = now();
       cache.setNode(node);
       if (schedulingFacts(node) !== schedulingFacts(old)) queue.onEvent({ resource: 'Node', action: 'Update', old, object: node });
+      handled('NodeUpdate', began);
     },
     delete(node) {
+      const began = now();
       cache.removeNode(node.metadata?.name ?? '');
       queue.onEvent({ resource: 'Node', action: 'Delete', object: node });
+      handled('NodeDelete', began);
     },
   });
   watchPods(watch);

@@ -11,12 +11,13 @@ import { type SchedulerConfig, configurationOf, unschedulableMs } from './config
 import type { ExtenderTls, SchedulerConfiguration } from './configuration/types.ts';
 import { createHttpExtender } from './extenders/http-extender.ts';
 import { type Framework } from './framework/framework.ts';
+import { type ClusterEvent, eventName } from './framework/types.ts';
 import { createWaitingPods } from './framework/waiting-pods.ts';
-import { createSchedulerMetrics } from './metrics.ts';
+import { type SchedulerMetrics, createSchedulerMetrics } from './metrics.ts';
 import { writeRefusal } from './pod-condition.ts';
 import { type ProfileDeps, createProfiles, createSources } from './profiles.ts';
 import { resourceMetrics } from './resource-metrics.ts';
-import { createSchedulingQueue } from './queue/scheduling-queue.ts';
+import { type SchedulingQueue, createSchedulingQueue } from './queue/scheduling-queue.ts';
 import { createScheduler as createSchedulingLoop } from './scheduler.ts';
 
 export { schedulerSchema } from './config.ts';
@@ -54,6 +55,12 @@ function pacedApi({ clock }: Env, { api, configuration }: SchedulerDeps, config:
   return withPace(api, { clock, qps: config.kubeApiQps || qps, burst: config.kubeApiBurst || burst });
 }
 
+function handle(metrics: SchedulerMetrics, queue: SchedulingQueue, event: ClusterEvent): void {
+  const began = metrics.now();
+  queue.onEvent(event);
+  metrics.handled(eventName(event), began);
+}
+
 function leaseOf({ resourceName, resourceNamespace, leaseDuration, renewDeadline, retryPeriod }: SchedulerConfiguration['leaderElection']) {
   return { name: resourceName, namespace: resourceNamespace, leaseDurationMs: parseGoDuration(leaseDuration), renewDeadlineMs: parseGoDuration(renewDeadline), retryPeriodMs: parseGoDuration(retryPeriod) };
 }
@@ -86,7 +93,7 @@ export function createScheduler(env: Env, deps: SchedulerDeps, config: Scheduler
   // Events come from the profile of their pod.
   const recorders = new Map(configuration.profiles.map(({ schedulerName }) => [schedulerName, createEventRecorder(env, { api, component: schedulerName })]));
   const record = ({ pod }: PodInfo, event: EventInput): void => recorders.get(pod.spec?.schedulerName || defaultScheduler)?.event(Pods, pod, event);
-  const profileDeps: ProfileDeps = { env, api, cache, informers, waitingPods, extenders, recorders, configuration, tell: (event) => queue.onEvent(event), observe: (...args) => metrics.plugin(...args) };
+  const profileDeps: ProfileDeps = { env, api, cache, informers, waitingPods, extenders, recorders, configuration, tell: (event) => handle(metrics, queue, event), observe: (...args) => metrics.plugin(...args) };
   const sources = createSources(profileDeps);
   const profiles = createProfiles(profileDeps, sources);
   const metrics = createSchedulerMetrics(env.metrics, { now: () => env.clock.monotonic(), nextCycle: () => profiles.nextCycle() });
@@ -101,6 +108,7 @@ export function createScheduler(env: Env, deps: SchedulerDeps, config: Scheduler
     maxBackoffMs: configuration.podMaxBackoffSeconds * 1000,
     flushAfterMs: unschedulableMs(config),
     incoming: (name, event) => metrics.incoming(name, event),
+    hinted: metrics.hinted,
   });
   const loop = createSchedulingLoop({
     env,
@@ -117,14 +125,11 @@ export function createScheduler(env: Env, deps: SchedulerDeps, config: Scheduler
       void writeRefusal({ env, api, pod: sources.current(pod) ?? pod.pod, reason, message, nominatedNode });
     },
   });
-  watchCluster({ pods: sources.pods, nodes: informers.informer(Nodes), cache, queue, waitingPods, isOurs: (pod) => frameworkOf(pod) !== undefined, toInfo: podInfo });
+  watchCluster({ pods: sources.pods, nodes: informers.informer(Nodes), cache, queue, waitingPods, isOurs: (pod) => frameworkOf(pod) !== undefined, toInfo: podInfo, handled: metrics.handled, now: metrics.now });
   // Labels of namespaces are part of what affinity terms come to.
   informers.informer(Namespaces).addHandlers({ add: () => cache.deltas.restart(), update: () => cache.deltas.restart(), delete: () => cache.deltas.restart() });
-  metrics.watch({
-    pending: () => queue.counts(),
-    refused: () => profiles.countRefused(queue.refused()),
-    cache: () => ({ nodes: cache.nodes.length, pods: cache.podCount(), assumed_pods: cache.assumedCount() }),
-  });
+  const cacheSize = (): Record<string, number> => ({ nodes: cache.nodes.length, pods: cache.podCount(), assumed_pods: cache.assumedCount() });
+  metrics.watch({ pending: () => queue.counts(), refused: () => profiles.countRefused(queue.refused()), cache: cacheSize, inFlight: () => queue.inFlight(), binding: () => loop.binding() });
 
   const { leaderElection } = configuration;
   const leaderElect = config.leaderElect && leaderElection.leaderElect;

@@ -54,6 +54,7 @@ export function createCycle(options: CycleOptions): Cycle {
     const preFilterBegan = metrics.now();
     const pre = framework.preFilter(state, pod, cache);
     metrics.whole(framework.schedulerName, 'PreFilter', preFilterBegan, pre.status);
+    metrics.evaluated(framework.schedulerName, 'Filter', pre.filters);
     if (pre.status?.code === 'Error') return { error: pre.status };
     if (pre.status) return { nodes: [], statuses: statusList(), fitError: refusedAll(cache.nodes, pre.status) };
     const filterBegan = metrics.now();

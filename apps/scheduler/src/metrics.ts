@@ -1,5 +1,5 @@
 import { type Labels, type Metrics, latencyBuckets, tellBuild } from '@orrery/runtime';
-import { isStatus } from './framework/types.ts';
+import { type ClusterEvent, eventName, isStatus } from './framework/types.ts';
 
 export type AttemptResult = 'scheduled' | 'unschedulable' | 'error';
 export type QueueName = 'active' | 'backoff' | 'unschedulable' | 'gated';
@@ -7,11 +7,16 @@ export type QueueName = 'active' | 'backoff' | 'unschedulable' | 'gated';
 /** Metrics of upstream's names. Durations are seconds. */
 export interface SchedulerMetrics {
   attempt(profile: string, result: AttemptResult, seconds: number): void;
-  /** A pod was bound: since it first came, and at which try. */
-  scheduled(sinceQueuedSeconds: number, attempts: number): void;
+  /** A pod was bound: since it first came, at which try, and whether nothing but the time it waited had brought that try. */
+  scheduled(sinceQueuedSeconds: number, attempts: number, flushed: boolean): void;
   algorithm(seconds: number): void;
   permitWaited(result: string, seconds: number): void;
   incoming(queue: QueueName, event: string): void;
+  hinted(plugin: string, event: ClusterEvent, hint: string, seconds: number): void;
+  /** What the scheduler does about an event is done, by upstream's name of it. */
+  handled(event: string, beganMs: number): void;
+  /** These plugins had a say about a pod. */
+  evaluated(profile: string, point: string, plugins: readonly { readonly name: string }[]): void;
   extensionPoint(profile: string, point: string, seconds: number, result: unknown): void;
   plugin(plugin: string, point: string, seconds: number, result: unknown): void;
   /** Milliseconds, for `whole`. */
@@ -20,7 +25,7 @@ export interface SchedulerMetrics {
   whole(profile: string, point: string, beganMs: number, result?: unknown): void;
   nextCycle(): void;
   /** What is read when scraped. */
-  watch(read: { pending(): Readonly<Record<QueueName, number>>; refused(): Iterable<readonly [plugin: string, profile: string, pods: number]>; cache(): Readonly<Record<string, number>> }): void;
+  watch(read: { pending(): Readonly<Record<QueueName, number>>; refused(): Iterable<readonly [plugin: string, profile: string, pods: number]>; cache(): Readonly<Record<string, number>>; inFlight(): ReadonlyMap<string, number>; binding(): number }): void;
 }
 
 const pluginBuckets: readonly number[] = Array.from({ length: 20 }, (_, i) => 0.00001 * 1.5 ** i);
@@ -57,6 +62,11 @@ export function createSchedulerMetrics(metrics: Metrics, options: { now: () => n
   const incoming = seriesOf(metrics.counter('scheduler_queue_incoming_pods_total', 'Number of pods added to scheduling queues by event and queue type.'), (queue, event) => ({ queue, event }));
   const point = seriesOf(metrics.histogram('scheduler_framework_extension_point_duration_seconds', 'Latency for running all plugins of a specific extension point.', pointBuckets), (extension_point, status, profile) => ({ extension_point, status, profile }));
   const plugin = seriesOf(metrics.histogram('scheduler_plugin_execution_duration_seconds', 'Duration for running a plugin at a specific extension point.', pluginBuckets), (plugin, extension_point, status) => ({ plugin, extension_point, status }));
+  const hints = seriesOf(metrics.histogram('scheduler_queueing_hint_execution_duration_seconds', 'Duration for running a queueing hint function of a plugin.', pluginBuckets), (plugin, event, hint) => ({ plugin, event, hint }));
+  const handling = seriesOf(metrics.histogram('scheduler_event_handling_duration_seconds', 'Event handling latency in seconds.', pointBuckets), (event) => ({ event }));
+  const evaluations = seriesOf(metrics.counter('scheduler_plugin_evaluation_total', 'Number of attempts to schedule pods by each plugin and the extension point (available only in PreFilter, Filter, PreScore, and Score).'), (extension_point, profile, plugin) => ({ plugin, extension_point, profile }));
+  const afterFlush = metrics.counter('scheduler_pod_scheduled_after_flush_total', 'Number of pods that were successfully scheduled after being flushed from unschedulablePods due to timeout. This metric helps detect potential queueing hint misconfigurations or event handling issues.');
+  afterFlush.inc({}, 0);
   const extensionPoint: SchedulerMetrics['extensionPoint'] = (profile, name, seconds, result) => {
     point(name, statusOf(result), profile).observe(seconds);
   };
@@ -67,13 +77,19 @@ export function createSchedulerMetrics(metrics: Metrics, options: { now: () => n
       attempts(result, profile).inc();
       attemptTime(result, profile).observe(seconds);
     },
-    scheduled(seconds, count) {
+    scheduled(seconds, count, flushed) {
+      if (flushed) afterFlush.inc();
       sli(count >= 15 ? '15+' : String(count)).observe(seconds);
       triesSeries.observe(count);
     },
     algorithm: (seconds) => algorithmSeries.observe(seconds),
     permitWaited: (result, seconds) => permit.observe(seconds, { result }),
     incoming: (queue, event) => incoming(queue, event).inc(),
+    hinted: (plugin, event, hint, seconds) => hints(plugin, eventName(event), hint).observe(seconds),
+    handled: (event, beganMs) => handling(event).observe((now() - beganMs) / 1000),
+    evaluated(profile, point, plugins) {
+      for (const { name } of plugins) evaluations(point, profile, name).inc();
+    },
     extensionPoint,
     plugin(name, at, seconds, result) {
       plugin(name, at, statusOf(result)).observe(seconds);
@@ -81,16 +97,18 @@ export function createSchedulerMetrics(metrics: Metrics, options: { now: () => n
     now,
     whole: (profile, name, beganMs, result) => extensionPoint(profile, name, (now() - beganMs) / 1000, result),
     nextCycle: options.nextCycle,
-    watch({ pending, refused, cache }) {
+    watch({ pending, refused, cache, inFlight, binding }) {
       metrics.collect('scheduler_pending_pods', { type: 'gauge', help: "Number of pending pods, by the queue type. 'active' means number of pods in activeQ; 'backoff' means number of pods in backoffQ; 'unschedulable' means number of pods in unschedulablePods that the scheduler attempted to schedule and failed; 'gated' is the number of unschedulable pods that the scheduler never attempted to schedule because they are gated." }, () =>
         Object.entries(pending()).map(([queue, value]) => ({ labels: { queue }, value })),
       );
       metrics.collect('scheduler_unschedulable_pods', { type: 'gauge', help: 'The number of unschedulable pods broken down by plugin name. A pod will increment the gauge for all plugins that caused it to not schedule and so this metric will have meaning only when broken down by plugin.' }, () =>
         [...refused()].map(([name, profile, value]) => ({ labels: { plugin: name, profile }, value })),
       );
-      metrics.collect('scheduler_scheduler_cache_size', { type: 'gauge', help: 'Number of nodes, pods, and assumed (bound) pods in the scheduler cache.' }, () =>
+      metrics.collect('scheduler_cache_size', { type: 'gauge', help: 'Number of nodes, pods, and assumed (bound) pods in the scheduler cache.' }, () =>
         Object.entries(cache()).map(([type, value]) => ({ labels: { type }, value })),
       );
+      metrics.collect('scheduler_inflight_events', { type: 'gauge', help: 'Number of events currently tracked in the scheduling queue.' }, () => [...inFlight()].map(([event, value]) => ({ labels: { event }, value })));
+      metrics.collect('scheduler_goroutines', { type: 'gauge', help: 'Number of running goroutines split by the work they do such as binding.' }, () => [{ labels: { operation: 'binding' }, value: binding() }]);
     },
   };
 }

@@ -238,12 +238,19 @@ it('counts and times what it does by the names of upstream', async () => {
     'scheduler_schedule_attempts_total{profile="default-scheduler",result="unschedulable"} 1',
     'scheduler_pending_pods{queue="unschedulable"} 1',
     'scheduler_unschedulable_pods{plugin="NodeResourcesFit",profile="default-scheduler"} 1',
-    'scheduler_queue_incoming_pods_total{event="PodAdd",queue="active"} 2',
+    'scheduler_queue_incoming_pods_total{event="UnschedulablePodAdd",queue="active"} 2',
+    'scheduler_inflight_events{event="PodPopped"} 0',
+    'scheduler_goroutines{operation="binding"} 0',
+    'scheduler_event_handling_duration_seconds_count{event="NodeAdd"} 1',
+    'scheduler_event_handling_duration_seconds_count{event="UnschedulablePodAdd"} 2',
+    'scheduler_event_handling_duration_seconds_count{event="AssignedPodAdd"} 1',
+    'scheduler_plugin_evaluation_total{extension_point="Filter",plugin="NodeResourcesFit",profile="default-scheduler"} 2',
+    'scheduler_pod_scheduled_after_flush_total 0',
     'scheduler_queue_incoming_pods_total{event="ScheduleAttemptFailure",queue="unschedulable"} 1',
     'scheduler_pod_scheduling_sli_duration_seconds_count{attempts="1"} 1',
     'scheduler_framework_extension_point_duration_seconds_count{extension_point="Filter",profile="default-scheduler",status="Success"} 2',
     'scheduler_plugin_execution_duration_seconds_count{extension_point="Filter",plugin="NodeName",status="Success"} 1',
-    'scheduler_scheduler_cache_size{type="nodes"} 1',
+    'scheduler_cache_size{type="nodes"} 1',
   ]) {
     expect(text).toContain(line);
   }

@@ -31,6 +31,8 @@ const sliceMs = 8;
 
 /** Takes pods off the queue one at a time, finds each a node on the cache, and binds them in the background. */
 export interface Scheduler {
+  /** How many pods are being bound now. */
+  binding(): number;
   start(): void;
   stop(): Promise<void>;
 }
@@ -57,6 +59,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   const cycle = createCycle(options);
   /** Tries that go on in the background, and who waits for the last of them. */
   let underWay = 0;
+  let binding = 0;
   const idleWaiters: (() => void)[] = [];
   let running = false;
   /** An extender is being asked; the next pod waits. */
@@ -110,7 +113,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     if (!status) {
       queue.done(pod.key);
       metrics.attempt(framework.schedulerName, 'scheduled', elapsed(beganMs));
-      metrics.scheduled(elapsed(queued.firstMs), queued.attempts);
+      metrics.scheduled(elapsed(queued.firstMs), queued.attempts, queued.flushed === true);
       metrics.extensionPoint(framework.schedulerName, 'Bind', elapsed(began), undefined);
       options.bound(pod, nodeName);
       return;
@@ -166,7 +169,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       else fail(one, refusal.reasons.join(', '));
       return;
     }
-    track(bind(one, nodeName, held));
+    binding += 1;
+    track(bind(one, nodeName, held).finally(() => (binding -= 1)));
   };
 
   /** A promise when an extender is asked. */
@@ -212,6 +216,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   };
 
   return {
+    binding: () => binding,
     start() {
       running = true;
       stopping = new AbortController();

@@ -167,7 +167,12 @@ export interface QueuedPod {
   attempts: number;
   /** Names of the plugins that refused it last time. */
   refusedBy: ReadonlySet<string>;
+  /** No event brought it back: it was tried again for having waited so long. */
+  flushed?: boolean;
 }
+
+/** Upstream's name of an event, as its metrics have it. */
+export const eventName = ({ resource, action }: Pick<ClusterEvent, 'resource' | 'action'>): string => `${resource === 'Pod' ? 'UnschedulablePod' : resource}${action}`;
 
 export const maxNodeScore = 100;
 

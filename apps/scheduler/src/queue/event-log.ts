@@ -9,6 +9,8 @@ export interface EventLog {
   end(key: string): readonly ClusterEvent[];
   /** Ends it too, when nobody asks for the events. */
   drop(key: string): void;
+  /** What is kept. */
+  kept(): Iterable<ClusterEvent>;
 }
 
 const none: readonly ClusterEvent[] = [];
@@ -47,5 +49,6 @@ export function createEventLog(): EventLog {
     drop(key) {
       if (begun.delete(key)) trim();
     },
+    kept: () => log,
   };
 }

@@ -10,6 +10,7 @@ const pod = (name: string, gate = ''): PodInfo => podInfo({ metadata: { name, na
 function world(interests: readonly EventInterest[] = [{ resource: 'Node', actions: ['Add'] }]) {
   const clock = new VirtualClock();
   const moves: string[] = [];
+  const hints: string[] = [];
   const queue = createSchedulingQueue({
     clock,
     less: (a, b) => a.firstMs < b.firstMs,
@@ -19,15 +20,37 @@ function world(interests: readonly EventInterest[] = [{ resource: 'Node', action
     maxBackoffMs: 10_000,
     flushAfterMs: 300_000,
     incoming: (name, event) => moves.push(`${name}/${event}`),
+    hinted: (plugin, { resource, action }, hint) => hints.push(`${plugin} ${resource}${action} ${hint}`),
   });
   const refuse = (by = 'Fit') => {
     const popped = queue.pop();
     if (popped) queue.refuse(popped, new Set([by]));
   };
-  return { clock, queue, moves, refuse };
+  return { clock, queue, moves, hints, refuse };
 }
 
 describe('the scheduling queue', () => {
+  it('asks the hints of who refused a pod, one that fails among them, and tells what they said and what it keeps meanwhile', () => {
+    const answers = ['Skip', 'Queue'];
+    const { queue, refuse, hints } = world([
+      { resource: 'Node', actions: ['Add'], hint: () => answers.shift() as 'Skip' | 'Queue' },
+      { resource: 'AssignedPod', actions: ['Delete'], hint: () => { throw new Error('broken'); } },
+    ]);
+    for (const name of ['p', 'q']) queue.add(pod(name));
+    refuse();
+    queue.onEvent({ resource: 'Node', action: 'Add' });
+    expect(queue.counts().unschedulable).toBe(1);
+    const tried = queue.pop();
+    queue.onEvent({ resource: 'Node', action: 'Add' });
+    expect(queue.counts().unschedulable).toBe(0);
+    expect(queue.inFlight()).toEqual(new Map([['PodPopped', 1], ['NodeAdd', 1]]));
+    if (tried) queue.refuse(tried, new Set(['Other']));
+    refuse();
+    queue.onEvent({ resource: 'AssignedPod', action: 'Delete' });
+    expect(hints).toEqual(['Fit NodeAdd QueueSkip', 'Fit NodeAdd Queue', 'Fit AssignedPodDelete Error']);
+    queue.close();
+  });
+
   it('brings a refused pod back by an event its refuser is interested in, and no other', () => {
     const { queue, refuse, moves } = world();
     queue.add(pod('p'));
@@ -36,7 +59,7 @@ describe('the scheduling queue', () => {
     expect(queue.counts()).toMatchObject({ unschedulable: 1 });
     queue.onEvent({ resource: 'Node', action: 'Add' });
     expect(queue.counts()).toMatchObject({ unschedulable: 0, backoff: 1 });
-    expect(moves).toEqual(['active/PodAdd', 'unschedulable/ScheduleAttemptFailure', 'backoff/NodeAdd']);
+    expect(moves).toEqual(['active/UnschedulablePodAdd', 'unschedulable/ScheduleAttemptFailure', 'backoff/NodeAdd']);
     queue.close();
   });
 
@@ -100,7 +123,7 @@ describe('the scheduling queue', () => {
     expect(queue.counts()).toMatchObject({ gated: 1, active: 0 });
     queue.update(pod('p', 'closed'), pod('p'));
     expect(queue.counts()).toMatchObject({ gated: 0, active: 1 });
-    expect(moves.slice(0, 1)).toEqual(['gated/PodAdd']);
+    expect(moves.slice(0, 1)).toEqual(['gated/UnschedulablePodAdd']);
     const tried = queue.pop();
     queue.remove('d/p');
     if (tried) queue.refuse(tried, new Set(['Fit']));

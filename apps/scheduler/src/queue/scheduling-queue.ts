@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '@orrery/runtime';
 import type { PodInfo } from '../cache/pod-info.ts';
-import type { ClusterEvent, EventInterest, QueuedPod } from '../framework/types.ts';
+import { type ClusterEvent, type EventInterest, type QueuedPod, eventName } from '../framework/types.ts';
 import type { Status } from '../framework/status.ts';
 import { createEventLog } from './event-log.ts';
 import { createHeap } from './heap.ts';
@@ -21,6 +21,8 @@ export interface QueueOptions {
   readonly flushAfterMs: number;
   /** A pod came to a queue, because of an event by upstream's name. */
   readonly incoming?: (queue: QueueName, event: string) => void;
+  /** A plugin was asked whether an event may help. */
+  readonly hinted?: (plugin: string, event: ClusterEvent, hint: 'Queue' | 'QueueSkip' | 'Error', seconds: number) => void;
 }
 
 /**
@@ -44,6 +46,8 @@ export interface SchedulingQueue {
   /** Called whenever a pod becomes ready to be tried. */
   onReady(listener: () => void): void;
   counts(): { active: number; backoff: number; unschedulable: number; gated: number };
+  /** What is kept for the pods being tried, by upstream's names of events; the pods themselves as `PodPopped`. */
+  inFlight(): ReadonlyMap<string, number>;
   /** The pods that wait for an event. */
   refused(): Iterable<QueuedPod>;
   close(): void;
@@ -52,6 +56,8 @@ export interface SchedulingQueue {
 /** Upstream's names of what brings a pod to a queue. */
 const attemptFailed = 'ScheduleAttemptFailure';
 const backoffComplete = 'BackoffComplete';
+const podAdded = eventName({ resource: 'Pod', action: 'Add' });
+const podUpdated = eventName({ resource: 'Pod', action: 'Update' });
 
 const nobody: ReadonlySet<string> = new Set();
 
@@ -65,7 +71,7 @@ interface InFlight {
 }
 
 export function createSchedulingQueue(options: QueueOptions): SchedulingQueue {
-  const { clock, less, incoming = () => undefined, matters = () => true } = options;
+  const { clock, less, incoming = () => undefined, hinted: tell = () => undefined, matters = () => true } = options;
   const keyOf = (pod: QueuedPod): string => pod.info.key;
   const backoffMs = (pod: QueuedPod): number => Math.min(options.maxBackoffMs, options.initialBackoffMs * 2 ** Math.max(0, pod.attempts - 1));
   const readyAt = (pod: QueuedPod): number => pod.enteredMs + backoffMs(pod);
@@ -128,19 +134,23 @@ export function createSchedulingQueue(options: QueueOptions): SchedulingQueue {
     return undefined;
   };
   /** A hint that fails says nothing against a try. */
-  const hinted = (interest: EventInterest, pod: QueuedPod, event: ClusterEvent): boolean => {
+  const hinted = (plugin: string, interest: EventInterest, pod: QueuedPod, event: ClusterEvent): boolean => {
     if (!interest.hint) return true;
+    const began = clock.monotonic();
+    let hint: 'Queue' | 'QueueSkip' | 'Error';
     try {
-      return interest.hint(pod.info, event) === 'Queue';
+      hint = interest.hint(pod.info, event) === 'Queue' ? 'Queue' : 'QueueSkip';
     } catch {
-      return true;
+      hint = 'Error';
     }
+    tell(plugin, event, hint, (clock.monotonic() - began) / 1000);
+    return hint !== 'QueueSkip';
   };
   const helps = (pod: QueuedPod, event: ClusterEvent): boolean => {
     if (pod.refusedBy.size === 0) return true;
     for (const plugin of pod.refusedBy) {
       for (const interest of options.interests(plugin, pod.info)) {
-        if (interest.resource === event.resource && interest.actions.includes(event.action) && hinted(interest, pod, event)) return true;
+        if (interest.resource === event.resource && interest.actions.includes(event.action) && hinted(plugin, interest, pod, event)) return true;
       }
     }
     return false;
@@ -149,6 +159,7 @@ export function createSchedulingQueue(options: QueueOptions): SchedulingQueue {
     for (const pod of [...unschedulable.values()]) {
       if (clock.monotonic() - pod.enteredMs < options.flushAfterMs) continue;
       unschedulable.delete(keyOf(pod));
+      pod.flushed = true;
       requeue(pod, 'UnschedulableTimeout');
     }
   });
@@ -158,7 +169,7 @@ export function createSchedulingQueue(options: QueueOptions): SchedulingQueue {
     if (flight || active.get(info.key) || backoff.get(info.key) || errors.get(info.key) || unschedulable.has(info.key)) return;
     const now = clock.monotonic();
     gated.delete(info.key);
-    activate({ info, firstMs: now, enteredMs: now, attempts: 0, refusedBy: nobody }, 'PodAdd');
+    activate({ info, firstMs: now, enteredMs: now, attempts: 0, refusedBy: nobody }, podAdded);
   };
   const land = (key: string): void => {
     const next = inFlight.get(key)?.next;
@@ -187,8 +198,8 @@ export function createSchedulingQueue(options: QueueOptions): SchedulingQueue {
       }
       waiting.info = info;
       if (active.get(key)) active.push(waiting);
-      if (gated.delete(key)) activate(waiting, 'PodUpdate');
-      else if (unschedulable.delete(key)) requeue(waiting, 'PodUpdate');
+      if (gated.delete(key)) activate(waiting, podUpdated);
+      else if (unschedulable.delete(key)) requeue(waiting, podUpdated);
     },
     remove(key) {
       active.remove(key);
@@ -213,6 +224,7 @@ export function createSchedulingQueue(options: QueueOptions): SchedulingQueue {
       const { events, updated, removed } = finish(pod);
       if (removed) return;
       pod.refusedBy = refusedBy;
+      pod.flushed = false;
       if (updated || events.some((event) => helps(pod, event))) requeue(pod, attemptFailed);
       else {
         unschedulable.set(keyOf(pod), pod);
@@ -232,7 +244,7 @@ export function createSchedulingQueue(options: QueueOptions): SchedulingQueue {
       if (!matters(event)) return;
       meanwhile.add(event);
       if (unschedulable.size === 0 && gated.size === 0) return;
-      const name = `${event.resource}${event.action}`;
+      const name = eventName(event);
       for (const pod of [...unschedulable.values()]) {
         if (!helps(pod, event)) continue;
         unschedulable.delete(keyOf(pod));
@@ -246,6 +258,11 @@ export function createSchedulingQueue(options: QueueOptions): SchedulingQueue {
     },
     onReady: (fn) => void (listener = fn),
     counts: () => ({ active: active.size, backoff: backoff.size + errors.size, unschedulable: unschedulable.size, gated: gated.size }),
+    inFlight() {
+      const counts = new Map([['PodPopped', inFlight.size]]);
+      for (const event of meanwhile.kept()) counts.set(eventName(event), (counts.get(eventName(event)) ?? 0) + 1);
+      return counts;
+    },
     refused: () => unschedulable.values(),
     close() {
       flushOld.cancel();

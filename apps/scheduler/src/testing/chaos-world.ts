@@ -106,7 +106,7 @@ export class World {
     const pods = this.api.objects(Pods);
     const bound = pods.filter(({ spec }) => spec?.nodeName).length;
     const wanted = { bound: Math.min(pods.length, capacity), assumed: 0, cached: bound, queued: pods.length - bound };
-    const found = { bound, assumed: this.gauge('scheduler_scheduler_cache_size{type="assumed_pods"}'), cached: this.gauge('scheduler_scheduler_cache_size{type="pods"}'), queued: this.gauge('scheduler_pending_pods') };
+    const found = { bound, assumed: this.gauge('scheduler_cache_size{type="assumed_pods"}'), cached: this.gauge('scheduler_cache_size{type="pods"}'), queued: this.gauge('scheduler_pending_pods') };
     const differs = JSON.stringify(found) === JSON.stringify(wanted) ? [] : [`is ${JSON.stringify(found)}, should be ${JSON.stringify(wanted)}`];
     return [...this.violations, ...differs];
   }
