@@ -4,7 +4,7 @@ import type { Component, Env } from '@orrery/runtime';
 import type { NetStack, SwitchControl } from '@orrery/vnet';
 import { servePages } from '@orrery/vnet-link';
 import type { KubeProxyConfig } from './config.ts';
-import { type ProxyHealth, createProxyHealth } from './health.ts';
+import { type ProxyHealth, createProxyHealth, metricsPages } from './health.ts';
 import { createProxyMetrics } from './metrics.ts';
 import { createPolicyProgrammer } from './policy/programmer.ts';
 import { createSyncRunner } from './sync-runner.ts';
@@ -53,6 +53,7 @@ export function createKubeProxy(env: Env, deps: KubeProxyDeps, config: Pick<Kube
   const informers = createInformerFactory({ api, env });
   const nodes = informers.informer(Nodes, config.nodeName ? { fieldSelector: `metadata.name=${config.nodeName}` } : {});
   const metrics = createProxyMetrics(env, { failures: { name: 'orrery_kubeproxy_vnet_sync_failures_total', help: 'Cumulative failures to program a switch' } });
+  const shown = metricsPages(env, { mode: 'vnet', settings: { ...config } });
   let synced = false;
   const health = createProxyHealth(env, { timeoutMs: healthTimeoutMs });
   let waiting = false;
@@ -114,7 +115,7 @@ export function createKubeProxy(env: Env, deps: KubeProxyDeps, config: Pick<Kube
     addNode(target) {
       programmer.add(target);
       policies.add(target);
-      if (target.host) served.set(target.nodeName, servePages(target.host, nodePages(env, health), env.log));
+      if (target.host) served.set(target.nodeName, servePages(target.host, nodePages({ health: health.pages, metrics: shown }), env.log));
       request();
     },
     removeNode(nodeName) {

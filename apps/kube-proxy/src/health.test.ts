@@ -10,7 +10,7 @@ it('is unhealthy while a change waits too long, and as a node while that is bein
   const get = (url: string): string => {
     let out = '';
     const response = { send: (status: number, _headers: unknown, body: string) => (out = `${status} ${body}`) } as unknown as HttpResponse;
-    void health.handler.request({ url } as HttpRequest, response);
+    void health.handler.request({ url, headers: {} } as HttpRequest, response);
     return out;
   };
   expect(get('/healthz')).toBe('200 {"lastUpdated": "2026-01-01 00:00:00 +0000 UTC","currentTime": "2026-01-01 00:00:00 +0000 UTC", "nodeEligible": true}');

@@ -1,6 +1,8 @@
 import type { HttpHandler } from '@orrery/node-io';
+import { type PageReply, flagsOf, flagzPage, statuszPage } from '@orrery/node-io/z-pages';
 import type { Node } from '@orrery/api/types';
 import type { Env } from '@orrery/runtime';
+import { kubeProxySchema } from './config.ts';
 
 export interface PageAnswer {
   readonly status: number;
@@ -8,13 +10,15 @@ export interface PageAnswer {
   readonly body: string;
 }
 
-/** What a path of one of kube-proxy's ports shows. */
-export type Pages = (path: string) => PageAnswer;
+/** What a path of one of kube-proxy's ports shows, in the form that `accept` (the header) asks for where there are several. */
+export type Pages = (path: string, accept?: string) => PageAnswer;
+
+const oneWord = (value: string | readonly string[] | undefined): string => [value ?? ''].flat().join();
 
 export function pagesHandler(pages: Pages): HttpHandler {
   return {
-    request({ url }, response) {
-      const { status, headers, body } = pages(url.split('?')[0] ?? '/');
+    request({ url, headers: asked }, response) {
+      const { status, headers, body } = pages(url.split('?')[0] ?? '/', oneWord(asked['accept']));
       return response.send(status, headers, body);
     },
   };
@@ -76,14 +80,21 @@ export function createProxyHealth({ clock, metrics }: Pick<Env, 'clock' | 'metri
   };
 }
 
-/** `/metrics`, `/proxyMode` and `/healthz`, as upstream's port 10249. */
-export function metricsPages(env: Pick<Env, 'metrics'>, mode: string): Pages {
-  return (path) => {
-    if (path === '/metrics') return { status: 200, headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }, body: env.metrics.expose() };
+const answerOf = ({ headers, ...rest }: PageReply): PageAnswer => ({ ...rest, headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, oneWord(value)])) });
+const shownPaths = ['/flagz', '/healthz', '/metrics', '/proxyMode', '/statusz'];
+
+/** `/metrics`, `/proxyMode`, `/healthz`, `/statusz` and `/flagz`, as upstream's port 10249. `settings` are the flags in effect. */
+export function metricsPages({ clock, metrics }: Pick<Env, 'clock' | 'metrics'>, { mode, settings }: { mode: string; settings: Readonly<Record<string, unknown>> }): Pages {
+  const component = 'kube-proxy';
+  const startedMs = clock.now();
+  return (path, accept) => {
+    if (path === '/metrics') return { status: 200, headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }, body: metrics.expose() };
     if (path === '/proxyMode') return { status: 200, headers: text, body: mode };
     if (path === '/healthz') return { status: 200, headers: text, body: 'ok' };
+    if (path === '/statusz') return answerOf(statuszPage(accept, { component, startedMs, nowMs: clock.now(), paths: shownPaths }));
+    if (path === '/flagz') return answerOf(flagzPage(accept, { component, flags: flagsOf(settings, kubeProxySchema) }));
     return notFound;
   };
 }
 
-export const metricsHandler = (env: Pick<Env, 'metrics'>, mode: string): HttpHandler => pagesHandler(metricsPages(env, mode));
+export const metricsHandler = (...about: Parameters<typeof metricsPages>): HttpHandler => pagesHandler(metricsPages(...about));

@@ -6,7 +6,7 @@ import { type RemoteSwitchControl, createVnetMembership } from '@orrery/vnet-lin
 import type { NodePortListeners } from './component.ts';
 import { createKubeProxy } from './component.ts';
 import type { KubeProxyConfig } from './config.ts';
-import { metricsHandler } from './health.ts';
+import { metricsPages, pagesHandler } from './health.ts';
 import { type ServeHttp, serveAt } from './servers.ts';
 import { nodePages } from './vnet/node-pages.ts';
 
@@ -27,6 +27,7 @@ export function createNodeProxy(env: Env, deps: NodeProxyDeps, config: KubeProxy
   const { api, control, nodePorts, serveHttp } = deps;
   const servers: (HttpServer | undefined)[] = [];
   const proxy = createKubeProxy(env, { api, ...(nodePorts ? { nodePorts } : {}) }, config);
+  const shown = metricsPages(env, { mode: 'vnet', settings: { ...config } });
   const membership = createVnetMembership(env, { api, apply: (peers) => control.setPeers(peers) });
   const node = createInformer(api, Nodes, { env, fieldSelector: `metadata.name=${config.nodeName}` });
   const publish = (): void => {
@@ -37,12 +38,12 @@ export function createNodeProxy(env: Env, deps: NodeProxyDeps, config: KubeProxy
   return {
     name: 'kube-proxy',
     async start(signal) {
-      if (serveHttp) servers.push(await serveAt(serveHttp, config.healthzBindAddress, proxy.health.handler), await serveAt(serveHttp, config.metricsBindAddress, metricsHandler(env, 'vnet')));
+      if (serveHttp) servers.push(await serveAt(serveHttp, config.healthzBindAddress, proxy.health.handler), await serveAt(serveHttp, config.metricsBindAddress, pagesHandler(shown)));
       control.onSession(() => {
         proxy.resync();
         membership.reapply();
         // With real addresses these ports are those of the kernel's part.
-        if (config.podNetwork !== 'real') control.servePages(nodePages(env, proxy.health));
+        if (config.podNetwork !== 'real') control.servePages(nodePages({ health: proxy.health.pages, metrics: shown }));
       });
       proxy.addNode({ nodeName: config.nodeName, control });
       node.start();

@@ -170,7 +170,7 @@ export function createLinuxProxy(env: Env, deps: LinuxProxyDeps, config: KubePro
         if (now.metadata?.labels?.[zoneLabel] !== before.metadata?.labels?.[zoneLabel]) renew();
       },
     });
-    servers.push(await serveAt(serveHttp, settings.healthzBindAddress, health.handler), await serveAt(serveHttp, settings.metricsBindAddress, metricsHandler(env, mode)));
+    servers.push(await serveAt(serveHttp, settings.healthzBindAddress, health.handler), await serveAt(serveHttp, settings.metricsBindAddress, metricsHandler(env, { mode, settings: { ...config } })));
     runner.open();
     await runner.now();
     const repair: Timer | undefined = backEnd.repairs ? env.clock.every(settings.syncPeriodMs, renew) : undefined;
