@@ -19,9 +19,15 @@ const shown = (quantity: string): string => formatQuantity(parseQuantity(quantit
 function podLimit({ pod }: Candidate): string | undefined {
   const stated = pod.spec?.resources?.limits?.[resource];
   if (stated !== undefined) return stated;
-  const limits = [...sidecars(pod), ...mainContainers(pod)].map((container) => container.resources?.limits?.[resource]);
-  const known = limits.filter((limit) => limit !== undefined);
-  if (known.length === 0 || known.length < limits.length) return undefined;
+  const known: string[] = [];
+  for (const containers of [sidecars(pod), mainContainers(pod)]) {
+    for (const { resources } of containers) {
+      const limit = resources?.limits?.[resource];
+      if (limit === undefined) return undefined;
+      known.push(limit);
+    }
+  }
+  if (known.length === 0) return undefined;
   const total = known.map((limit) => parseQuantity(limit)).reduce((sum, { nanos, format }) => ({ nanos: sum.nanos + nanos, format }), zeroQuantity);
   return formatQuantity(total);
 }

@@ -18,13 +18,15 @@ export interface ObservedNode {
   readonly pods: readonly ObservedPod[];
 }
 
+const none: VolumeBytes = new Map();
+
 function observedPod(pod: PodUsage, storage: PodStorage): ObservedPod {
   const use: Use = { memoryBytes: pod.workingSetBytes, diskBytes: storage.total.bytes, inodes: storage.total.inodes, processes: pod.processes };
   const containers = pod.containers.map(({ container, workingSetBytes, fsUsedBytes, fsInodesUsed }) => ({
     name: container.name,
     use: { memoryBytes: workingSetBytes, diskBytes: fsUsedBytes + (storage.logs.get(container.name) ?? 0), inodes: fsInodesUsed, processes: 0 },
   }));
-  return { pod: pod.worker.pod, use, containers, volumes: new Map([...storage.volumes].map(([name, { bytes }]) => [name, bytes])) };
+  return { pod: pod.worker.pod, use, containers, volumes: storage.volumes.size ? new Map([...storage.volumes].map(([name, { bytes }]) => [name, bytes])) : none };
 }
 
 const left = (capacity: number, used: number): Observation => ({ capacity, available: Math.max(0, capacity - used) });

@@ -32,13 +32,16 @@ async function used(host: VolumeHost, path: string): Promise<StorageUse> {
   return (await host.usage(path)) ?? nothing;
 }
 
+const noVolumes: ReadonlyMap<string, StorageUse> = new Map();
+
 export async function podStorage(kubelet: Kubelet, pod: PodUsage): Promise<PodStorage> {
   const { volumes: manager, host } = kubelet.context;
-  const volumes = new Map<string, StorageUse>();
+  const directories = manager.emptyDirs(pod.worker.pod);
+  const volumes = directories.length ? new Map<string, StorageUse>() : undefined;
   const total = { bytes: 0, inodes: 0 };
-  for (const { name, path, inMemory } of manager.emptyDirs(pod.worker.pod)) {
+  for (const { name, path, inMemory } of directories) {
     const use = await used(host, path);
-    volumes.set(name, use);
+    volumes?.set(name, use);
     if (inMemory) continue;
     total.bytes += use.bytes;
     total.inodes += use.inodes;
@@ -48,7 +51,7 @@ export async function podStorage(kubelet: Kubelet, pod: PodUsage): Promise<PodSt
     total.bytes += fsUsedBytes + (logs.get(container.name) ?? 0);
     total.inodes += fsInodesUsed + 1;
   }
-  return { volumes, logs, total };
+  return { volumes: volumes ?? noVolumes, logs, total };
 }
 
 /** What images take on the node's disk. */

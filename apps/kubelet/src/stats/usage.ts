@@ -48,22 +48,25 @@ export interface NodeUsage extends Usage {
 
 const count = (value: { value?: bigint | undefined } | undefined): number => Number(value?.value ?? 0n);
 
-function usageOf({ cpu, memory }: ContainerStats): Usage {
-  return {
-    cpuNanoCores: count(cpu?.usageNanoCores),
-    cpuCoreNanoSeconds: count(cpu?.usageCoreNanoSeconds),
-    workingSetBytes: count(memory?.workingSetBytes),
-    usageBytes: count(memory?.usageBytes) || count(memory?.workingSetBytes),
-    rssBytes: count(memory?.rssBytes),
-    pageFaults: count(memory?.pageFaults),
-    majorPageFaults: count(memory?.majorPageFaults),
-  };
+function sum(parts: readonly Usage[]): Usage {
+  const whole = { cpuNanoCores: 0, cpuCoreNanoSeconds: 0, workingSetBytes: 0, usageBytes: 0, rssBytes: 0, pageFaults: 0, majorPageFaults: 0 };
+  for (const part of parts) {
+    whole.cpuNanoCores += part.cpuNanoCores;
+    whole.cpuCoreNanoSeconds += part.cpuCoreNanoSeconds;
+    whole.workingSetBytes += part.workingSetBytes;
+    whole.usageBytes += part.usageBytes;
+    whole.rssBytes += part.rssBytes;
+    whole.pageFaults += part.pageFaults;
+    whole.majorPageFaults += part.majorPageFaults;
+  }
+  return whole;
 }
 
-const fields = ['cpuNanoCores', 'cpuCoreNanoSeconds', 'workingSetBytes', 'usageBytes', 'rssBytes', 'pageFaults', 'majorPageFaults'] as const;
-
-function sum(parts: readonly Usage[]): Usage {
-  return Object.fromEntries(fields.map((field) => [field, parts.reduce((so, part) => so + part[field], 0)])) as unknown as Usage;
+/** When the last of them was looked at. */
+function latest(parts: readonly { readonly measuredMs: number }[], atLeast: number): number {
+  let latestMs = atLeast;
+  for (const { measuredMs } of parts) if (measuredMs > latestMs) latestMs = measuredMs;
+  return latestMs;
 }
 
 async function sandboxStats(kubelet: Kubelet): Promise<Map<string, PodSandboxStats>> {
@@ -84,7 +87,7 @@ function networkOf(stats: PodSandboxStats | undefined): NetworkUsage | undefined
 /** CPU that containers which are gone had used: a node's counter never goes back. */
 interface Departed {
   nanoSeconds: number;
-  readonly seen: Map<string, number>;
+  seen: ReadonlyMap<string, number>;
 }
 
 const departed = new WeakMap<Kubelet, Departed>();
@@ -92,11 +95,35 @@ const departed = new WeakMap<Kubelet, Departed>();
 function nodeCpu(kubelet: Kubelet, pods: readonly PodUsage[]): number {
   let known = departed.get(kubelet);
   if (!known) departed.set(kubelet, (known = { nanoSeconds: 0, seen: new Map() }));
-  const now = new Map(pods.flatMap(({ containers }) => containers.map(({ container, cpuCoreNanoSeconds }) => [container.id, cpuCoreNanoSeconds])));
+  const now = new Map<string, number>();
+  let running = 0;
+  for (const { containers } of pods) {
+    for (const { container, cpuCoreNanoSeconds } of containers) {
+      now.set(container.id, cpuCoreNanoSeconds);
+      running += cpuCoreNanoSeconds;
+    }
+  }
   for (const [id, nanoSeconds] of known.seen) if (!now.has(id)) known.nanoSeconds += nanoSeconds;
-  known.seen.clear();
-  for (const [id, nanoSeconds] of now) known.seen.set(id, nanoSeconds);
-  return known.nanoSeconds + [...now.values()].reduce((so, one) => so + one, 0);
+  known.seen = now;
+  return known.nanoSeconds + running;
+}
+
+/** A running container with what the runtime says that it uses. */
+function containerUsage(container: RuntimeContainer, stats: ContainerStats, nowMs: number): ContainerUsage {
+  const { cpu, memory, writableLayer } = stats;
+  return {
+    container,
+    measuredMs: cpu?.timestamp ? Number(cpu.timestamp / 1_000_000n) : nowMs,
+    cpuNanoCores: count(cpu?.usageNanoCores),
+    cpuCoreNanoSeconds: count(cpu?.usageCoreNanoSeconds),
+    workingSetBytes: count(memory?.workingSetBytes),
+    usageBytes: count(memory?.usageBytes) || count(memory?.workingSetBytes),
+    rssBytes: count(memory?.rssBytes),
+    pageFaults: count(memory?.pageFaults),
+    majorPageFaults: count(memory?.majorPageFaults),
+    fsUsedBytes: count(writableLayer?.usedBytes),
+    fsInodesUsed: count(writableLayer?.inodesUsed),
+  };
 }
 
 /** What the running pods of a node use, from the runtime's own figures. Without `sandboxes` nothing is known of networks and processes, which is cheaper. */
@@ -104,16 +131,18 @@ export async function nodeUsage(kubelet: Kubelet, options: { sandboxes?: boolean
   const ofSandboxes = (options.sandboxes ?? true) ? sandboxStats(kubelet) : new Map<string, PodSandboxStats>();
   const [{ stats = [] }, sandboxes] = await Promise.all([kubelet.context.runtime.clients.runtime.listContainerStats({}), ofSandboxes]);
   const nowMs = Math.floor(kubelet.context.env.clock.now());
-  const byId = new Map(stats.map((one) => [one.attributes?.id ?? '', one]));
-  const pods = [...kubelet.pods.list()].flatMap((worker): PodUsage[] => {
-    const containers = worker.runtime.containers.flatMap((container): ContainerUsage[] => {
-      const found = byId.get(container.id);
-      if (container.state !== 'running' || !found) return [];
-      return [{ container, measuredMs: found.cpu?.timestamp ? Number(found.cpu.timestamp / 1_000_000n) : nowMs, ...usageOf(found), fsUsedBytes: count(found.writableLayer?.usedBytes), fsInodesUsed: count(found.writableLayer?.inodesUsed) }];
-    });
-    if (containers.length === 0) return [];
+  const byId = new Map<string, ContainerStats>();
+  for (const one of stats) byId.set(one.attributes?.id ?? '', one);
+  const pods: PodUsage[] = [];
+  for (const worker of kubelet.pods.list()) {
+    const containers: ContainerUsage[] = [];
+    for (const container of worker.runtime.containers) {
+      const found = container.state === 'running' ? byId.get(container.id) : undefined;
+      if (found) containers.push(containerUsage(container, found, nowMs));
+    }
+    if (containers.length === 0) continue;
     const sandbox = sandboxes.get(worker.sandbox?.id ?? '');
-    return [{ worker, containers, measuredMs: Math.max(...containers.map(({ measuredMs }) => measuredMs)), ...sum(containers), network: networkOf(sandbox), processes: count(sandbox?.linux?.process?.processCount) }];
-  });
-  return { pods, measuredMs: Math.max(...pods.map(({ measuredMs }) => measuredMs), pods.length ? 0 : nowMs), ...sum(pods), cpuCoreNanoSeconds: nodeCpu(kubelet, pods) };
+    pods.push({ worker, containers, measuredMs: latest(containers, 0), ...sum(containers), network: networkOf(sandbox), processes: count(sandbox?.linux?.process?.processCount) });
+  }
+  return { pods, measuredMs: latest(pods, pods.length ? 0 : nowMs), ...sum(pods), cpuCoreNanoSeconds: nodeCpu(kubelet, pods) };
 }
