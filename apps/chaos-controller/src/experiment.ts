@@ -125,7 +125,7 @@ export const experimentDefinition = {
         served: true,
         storage: true,
         subresources: { status: {} },
-        additionalPrinterColumns: [column('Fault', '.spec.fault.verb'), column('Phase', '.status.phase'), column('Schedule', '.spec.schedule'), column('Next', '.status.nextInjectionAt', 'date'), column('Age', '.metadata.creationTimestamp', 'date')],
+        additionalPrinterColumns: [column('Fault', '.spec.fault.verb'), column('Phase', '.status.phase'), column('Schedule', '.spec.schedule'), column('Next', '.status.nextInjectionAt'), column('Age', '.metadata.creationTimestamp', 'date')],
         schema: { openAPIV3Schema: { type: 'object', required: ['spec'], properties: { spec: specSchema, status: statusSchema } } },
       },
     ],

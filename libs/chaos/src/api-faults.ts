@@ -56,6 +56,9 @@ const usersOf: Readonly<Record<string, readonly string[]>> = {
   kubelet: ['system:node:*'],
 };
 
+/** The components that ask things of the API server, by their short names. */
+export const callers: readonly string[] = Object.keys(usersOf);
+
 /** The users that a component acts as towards the API server; a name that is no component's is a user's. */
 export function usersOfComponent(name: string): readonly string[] {
   const known = usersOf[name];

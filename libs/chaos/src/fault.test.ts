@@ -5,7 +5,7 @@ import { selectsRequest } from './api-faults.ts';
 import { checkedFault, faultProblems, faultText } from './fault.ts';
 import { RecoveryWatch } from './recovery.ts';
 import { type ChaosReport, reportHtml, reportJson, reportText } from './report.ts';
-import { targetsOf } from './targets.ts';
+import { pairsOf, targetsOf } from './targets.ts';
 import { cannot, describeVerb, verbNames, worlds } from './verbs.ts';
 
 describe('a fault', () => {
@@ -50,6 +50,27 @@ it('draws its targets', () => {
   expect(targets({ verb: 'node-outage', selector: { nodeLabels: zone('x') } })).toEqual(['a']);
   expect(() => targets({ verb: 'zone-outage', selector: { zones: ['z'] } })).toThrow('no node is in a zone "z"; there are: x, y');
   expect(() => targets({ verb: 'node-outage', selector: { nodes: ['c'] } })).toThrow('there is no node "c"; there are: a, b');
+});
+
+it.each<[string, string[], string]>([
+  ['a', ['apiserver', 'b', 'a'], 'a-apiserver a-b'],
+  ['kubelet', ['apiserver'], 'kubelet-a-apiserver kubelet-b-apiserver'],
+  ['scheduler', ['apiserver'], 'scheduler-apiserver'],
+  ['kube-proxy', ['apiserver'], 'kube-proxy-apiserver'],
+  ['kubelet-c', ['apiserver'], 'there is no component "kubelet-c"; there are: scheduler, scheduler-2, store, kubelet-a, kubelet-b, kube-proxy-a'],
+  ['scheduler-2', ['apiserver'], 'all replicas of scheduler are one user to the API server, and can only be struck together: name scheduler'],
+  ['kube-proxy-a', ['apiserver'], 'all replicas of kube-proxy are one user to the API server, and can only be struck together: name kube-proxy'],
+  ['store', ['apiserver'], 'store asks nothing of the API server'],
+])('links from %s to %j: %s', (from, to, expected) => {
+  const inventory = { components: ['scheduler', 'scheduler-2', 'store', 'kubelet-a', 'kubelet-b', 'kube-proxy-a'], nodes: [{ name: 'a' }, { name: 'b' }] };
+  const links = (): string => pairsOf(checkedFault({ verb: 'partition', selector: { from: [from], to } }), inventory).map((pair) => `${pair.from}-${pair.to}`).join(' ');
+  let found: string;
+  try {
+    found = links();
+  } catch (error) {
+    found = (error as Error).message;
+  }
+  expect(found).toBe(expected);
 });
 
 it.each([

@@ -1,6 +1,6 @@
 import type { Faults, LinkFault } from '@orrery/vnet';
 import { type Fault } from './fault.ts';
-import { type Inventory, type Pair, pairsOf } from './targets.ts';
+import { type Inventory, type Pair, apiServerEnd as server, pairsOf } from './targets.ts';
 
 /** Requests as the API server sees them: who is cut off from it is known by its user. */
 export interface RequestFaults {
@@ -16,8 +16,6 @@ export interface NetworkFaultOptions {
   readonly links?: Pick<Faults, 'partition' | 'heal' | 'setLink'>;
   readonly requests: RequestFaults;
 }
-
-const server = 'apiserver';
 
 /** The users cut off when an end of a link is. */
 function usersOfEnd(end: string, { nodes }: Inventory): string[] {
@@ -50,12 +48,11 @@ function onLink(fault: Fault): LinkFault {
 
 /** Does a fault of the network between nodes, and between the API server and those who speak to it. Returns what was struck, and how to end it. */
 export function injectNetworkFault({ id, fault, inventory, links, requests }: NetworkFaultOptions): { targets: string[]; end: () => void } {
-  const pairs = pairsOf(fault);
+  const pairs = pairsOf(fault, inventory);
   if (!pairs.length) throw new Error(`${fault.verb} is between two: both ends are the same`);
   const isNode = (name: string): boolean => inventory.nodes.some((node) => node.name === name);
   const ends: (() => void)[] = [];
   for (const { from, to } of pairs) {
-    for (const name of [from, to]) if (name !== server && !isNode(name) && !inventory.components.includes(name)) throw new Error(`there is no node or component ${JSON.stringify(name)}`);
     const toServer = from === server || to === server;
     if (!toServer && !(isNode(from) && isNode(to))) throw new Error(`components speak to the API server only: the other end of ${isNode(from) ? to : from} can only be ${server}`);
     if (toServer && fault.verb === 'bandwidth') throw new Error('bandwidth is that of two nodes: neither end can be the API server');

@@ -1,4 +1,5 @@
 import type { Random } from '@orrery/runtime';
+import { callers } from './api-faults.ts';
 import type { Fault } from './fault.ts';
 import { describeVerb } from './verbs.ts';
 
@@ -65,7 +66,22 @@ export interface Pair {
   readonly to: string;
 }
 
-/** Every pair of one end and the other. */
-export function pairsOf({ selector }: Fault): Pair[] {
-  return (selector.from ?? []).flatMap((from) => (selector.to ?? []).filter((to) => to !== from).map((to) => ({ from, to })));
+/** The API server as an end of a link, however many of it there are: what befalls its requests is done by all of them. */
+export const apiServerEnd = 'apiserver';
+
+/** What a name stands for as an end of a link. The API server knows callers by their users, and all replicas of a component, on whichever node, are one user: they are cut off together. */
+function endsNamed(name: string, inventory: Inventory): string[] {
+  if (name === apiServerEnd || inventory.nodes.some((node) => node.name === name)) return [name];
+  const named = componentsNamed(name, inventory);
+  if (named.every((component) => component.startsWith('kubelet-'))) return named;
+  if (callers.includes(name)) return [name];
+  const group = callers.find((caller) => name.startsWith(`${caller}-`));
+  throw new Error(group ? `all replicas of ${group} are one user to the API server, and can only be struck together: name ${group}` : `${name} asks nothing of the API server`);
+}
+
+/** Every pair of one end and the other; `kubelet` is every kubelet. Throws an Error that says what is not there, or cannot be an end. */
+export function pairsOf({ selector }: Fault, inventory: Inventory): Pair[] {
+  const ends = (names: readonly string[] = []): string[] => [...new Set(names.flatMap((name) => endsNamed(name, inventory)))];
+  const others = ends(selector.to);
+  return ends(selector.from).flatMap((from) => others.filter((to) => to !== from).map((to) => ({ from, to })));
 }
