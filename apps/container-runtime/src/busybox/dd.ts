@@ -56,6 +56,14 @@ async function copy(proc: Proc, { input, output, blockBytes, count, skip }: Plan
   return done;
 }
 
+const shownUnits = ['B', 'KB', 'MB', 'GB', 'TB'];
+
+/** `10.0MB`, as busybox shows sizes here. */
+function shownSize(bytes: number): string {
+  const power = Math.min(shownUnits.length - 1, bytes < 1024 ? 0 : Math.floor(Math.log2(bytes) / 10));
+  return power === 0 ? `${Math.floor(bytes)}B` : `${(bytes / 1024 ** power).toFixed(1)}${shownUnits[power]}`;
+}
+
 /** dd: copies blocks; conversions other than notrunc, noerror, sync and fsync are refused. */
 export const dd: Applet = async (proc, args) => {
   const value = new Map<string, string>();
@@ -79,7 +87,7 @@ export const dd: Applet = async (proc, args) => {
     const count = value.has('count') ? size(value.get('count') as string) : Number.POSITIVE_INFINITY;
     const { whole, partial, bytes } = await copy(proc, { input, output, blockBytes, count, skip: size(value.get('skip') ?? '0') });
     const records = `${whole}+${partial} records`;
-    if (value.get('status') !== 'none') await proc.err(`${records} in\n${records} out\n${value.get('status') === 'noxfer' ? '' : `${bytes} bytes copied, 0.000000 seconds, 0B/s\n`}`);
+    if (value.get('status') !== 'none') await proc.err(`${records} in\n${records} out\n${value.get('status') === 'noxfer' ? '' : `${bytes} bytes (${shownSize(bytes)}) copied, 0.000000 seconds, 0B/s\n`}`);
     return 0;
   } catch (error) {
     if (!(error instanceof FsError)) throw error;

@@ -43,7 +43,7 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
     ['f=$(mktemp); test -f $f && echo ok; d=$(mktemp -d); test -d $d && echo ok', 'ok\nok\n'],
     ['du -s /t/sub | cut -f2; df -h / | wc -l', '/t/sub\n2\n'],
     ['echo data > /dev/null; head -c 4 /dev/zero | od -An -tx1', ' 00 00 00 00\n'],
-    ['printf abcdef > /tmp/in; dd if=/tmp/in of=/tmp/blocks bs=2 count=2 skip=1; cat /tmp/blocks', 'cdef', 0, '2+0 records in\n2+0 records out\n4 bytes copied, 0.000000 seconds, 0B/s\n'],
+    ['printf abcdef > /tmp/in; dd if=/tmp/in of=/tmp/blocks bs=2 count=2 skip=1; cat /tmp/blocks', 'cdef', 0, '2+0 records in\n2+0 records out\n4 bytes (4B) copied, 0.000000 seconds, 0B/s\n'],
     ['dd if=/dev/zero of=/tmp/zeros bs=1k count=3 status=none; stat -c %s /tmp/zeros', '3072\n'],
     ['dd if=/none status=none; dd wrong', '', 1, "dd: can't open '/none': No such file or directory\ndd: unknown operand: wrong\n"],
     ['timeout 0.3 dd if=/dev/zero of=/dev/null bs=20M; echo $?', '143\n'],

@@ -1,15 +1,15 @@
-import { type Container as CriContainer, type ContainerConfig, ContainerState, type ContainerStatus, type ContainerUser, type LinuxContainerResources, NamespaceMode, SecurityProfile_ProfileType } from '@orrery/proto/cri';
+import { type Container as CriContainer, type ContainerConfig, ContainerState, type ContainerStatus, type LinuxContainerResources, NamespaceMode, SecurityProfile_ProfileType } from '@orrery/proto/cri';
 import type { Clock, Env, Random } from '@orrery/runtime';
 import type { NetStack } from '@orrery/vnet';
 import { Code, RpcError } from '@orrery/rpc';
 import { NodeTree, directoryBytes } from '../fs/node-tree.ts';
 import { cgroupTree, procTree, sysTree } from '../fs/proc-tree.ts';
-import { MountNamespace } from '../fs/mount-namespace.ts';
-import { type Cred, Vfs } from '../fs/vfs.ts';
+import { type Cred, MountNamespace, Vfs } from '../fs/vfs.ts';
 import { quietProgram } from '../images/unknown.ts';
 import { type OpenFile, nullFile } from '../process/open-file.ts';
 import { createPipe } from '../process/pipe.ts';
 import type { DialTls, Host, Program, ServerKit } from '../process/proc.ts';
+import type { Namespaces } from '../process/namespaces.ts';
 import { type PidSpace, TargetPids } from '../process/pid-space.ts';
 import { ExecError, ProcessTable, type Surroundings } from '../process/process-table.ts';
 import type { Process } from '../process/process.ts';
@@ -17,7 +17,7 @@ import { parseSignal, signals } from '../process/signals.ts';
 import { Tty } from '../process/tty.ts';
 import { cgroupFiles } from './cgroup.ts';
 import { capabilitiesOf } from './capabilities.ts';
-import { criSignal, sandboxFiles } from './container-input.ts';
+import { containerNamespaces, criSignal, criUser, sandboxFiles } from './container-input.ts';
 import { credentials } from './credentials.ts';
 import { placeDevices } from './devices.ts';
 import { nanoseconds } from './ids.ts';
@@ -173,6 +173,10 @@ export class Container implements Host, Surroundings {
 
   get hasNodePids(): boolean {
     return this.pids !== undefined && this.sandbox.config.linux?.securityContext?.namespaceOptions?.pid === NamespaceMode.NODE;
+  }
+
+  namespaces(): Namespaces {
+    return containerNamespaces(this);
   }
 
   get hostname(): string {
@@ -481,10 +485,6 @@ export class Container implements Host, Surroundings {
       user: this.startedAs && criUser(this.startedAs),
     };
   }
-}
-
-function criUser({ uid, gid, groups }: Cred): ContainerUser {
-  return { linux: { uid: BigInt(uid), gid: BigInt(gid), supplementalGroups: groups.map(BigInt) } };
 }
 
 /** How runc says that a command cannot be run. */

@@ -127,3 +127,14 @@ test('stress holds memory until the limit ends it', async () => {
   expect(Number(stats?.memory?.workingSetBytes?.value)).toBeGreaterThan(48 << 20);
   expect(Number(stats?.cpu?.usageNanoCores?.value) / 1e9).toBeGreaterThan(0.9);
 });
+
+test('namespaces: two pods of the node have its network, and nothing else in common', async () => {
+  const spaces = async (name: string, network: NamespaceMode) => {
+    const pod = await node.runPod({ name, image: 'busybox', command: ['sleep', '9'], sandbox: { linux: { securityContext: { namespaceOptions: { network, pid: NamespaceMode.CONTAINER } } } } });
+    return (await pod.sh('for n in net uts ipc pid mnt user; do readlink /proc/self/ns/$n; done')).stdout.trim().split('\n');
+  };
+  const [a, b, c] = [await spaces('a', NamespaceMode.NODE), await spaces('b', NamespaceMode.NODE), await spaces('c', NamespaceMode.POD)];
+  expect([a[0], a.at(-1)]).toEqual(['net:[4026531840]', 'user:[4026531837]']);
+  expect(a.filter((space) => b.includes(space)).map((space) => space.split(':')[0])).toEqual(['net', 'uts', 'user']);
+  expect(a.filter((space) => c.includes(space)).map((space) => space.split(':')[0])).toEqual(['user']);
+});

@@ -1,3 +1,4 @@
+import { firstNamespaces } from '../process/namespaces.ts';
 import type { Host, IdRange, ProcessInfo } from '../process/proc.ts';
 import { type Generated, GeneratedTree } from './generated-tree.ts';
 import { sysctlTree } from './sysctl.ts';
@@ -57,6 +58,7 @@ function processEntries(source: ProcSource, info: ProcessInfo): ReadonlyMap<stri
     ['cgroup', { text: () => '0::/\n' }],
     ['oom_score_adj', { text: () => `${source.host.oomScoreAdj}\n` }],
     ['uid_map', { text: () => idMap(source.host.userIds?.uids) }],
+    ['ns', { entries: () => new Map(Object.entries(info.host?.namespaces() ?? firstNamespaces).map(([kind, number]): [string, Generated] => [kind, { link: () => `${kind}:[${number}]` }])) }],
     ['gid_map', { text: () => idMap(source.host.userIds?.gids) }],
   ]);
 }

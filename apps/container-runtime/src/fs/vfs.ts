@@ -3,7 +3,7 @@ import { FsError } from './fs-error.ts';
 import { type Mount, MountNamespace, type MountView, mountsBelow } from './mount-namespace.ts';
 import type { FileRef, Parts, Stat, Tree } from './tree.ts';
 
-export type { Mount } from './mount-namespace.ts';
+export { type Mount, MountNamespace } from './mount-namespace.ts';
 
 export interface Cred {
   readonly uid: number;

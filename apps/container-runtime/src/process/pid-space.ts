@@ -39,7 +39,8 @@ export class PodPids implements PidSpace {
   }
 
   list(): readonly ProcessInfo[] {
-    return [this.pause, ...[...this.tables].flatMap((table) => table.own()).sort(byNumber)];
+    const [first] = this.tables;
+    return [{ ...this.pause, host: first?.host }, ...[...this.tables].flatMap((table) => table.own()).sort(byNumber)];
   }
 
   signal(pid: number, signal: number): boolean {
@@ -115,7 +116,7 @@ export class NodePids implements PidSpace {
     const found = [...this.all()].map(({ process, pid, table }): ProcessInfo => {
       const parent = table.find(process.ppid);
       const { argv, startedAtMs, cred } = process;
-      return { pid, ppid: parent ? this.numberOf(parent, table) : 1, argv, startedAtMs, uid: cred.uid, gid: cred.gid, groups: cred.groups };
+      return { pid, ppid: parent ? this.numberOf(parent, table) : 1, argv, startedAtMs, uid: cred.uid, gid: cred.gid, groups: cred.groups, host: table.host };
     });
     return [...this.machine, ...found.sort(byNumber)];
   }

@@ -1,6 +1,7 @@
 import type { Conn, DialOptions, Endpoint, Listener, NetStack, UdpSocket } from '@orrery/vnet';
 import type { Clock, Random } from '@orrery/runtime';
 import type { Cred, Vfs } from '../fs/vfs.ts';
+import type { Namespaces } from './namespaces.ts';
 import type { OpenFile } from './open-file.ts';
 
 /** Ends a program from within whatever it was doing; never caught by programs for good. */
@@ -72,6 +73,8 @@ export interface ProcessInfo {
   readonly groups: readonly number[];
   readonly argv: readonly string[];
   readonly startedAtMs: number;
+  /** What it runs in; absent for processes of the node itself. */
+  readonly host?: Pick<Host, 'namespaces'> | undefined;
 }
 
 /** Users, or groups, of a user namespace and who they are outside. */
@@ -107,6 +110,8 @@ export interface Host {
   readonly machine: Machine;
   /** Its processes have the node's numbers. */
   readonly hasNodePids: boolean;
+  /** Which namespaces of the kernel it is in, by the numbers that `/proc/self/ns` shows. */
+  namespaces(): Namespaces;
   readonly hostname: string;
   readonly clock: Clock;
   readonly random: Random;

@@ -171,7 +171,7 @@ export class ProcessTable {
   }
 
   own(): readonly ProcessInfo[] {
-    return [...this.processes.values()].map(({ pid, ppid, argv, startedAtMs, cred }) => ({ pid, ppid, argv, startedAtMs, uid: cred.uid, gid: cred.gid, groups: cred.groups }));
+    return [...this.processes.values()].map(({ pid, ppid, argv, startedAtMs, cred }) => ({ pid, ppid, argv, startedAtMs, uid: cred.uid, gid: cred.gid, groups: cred.groups, host: this.host }));
   }
 
   get size(): number {
