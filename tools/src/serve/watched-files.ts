@@ -1,4 +1,4 @@
-import { type FSWatcher, statSync, watch } from 'node:fs';
+import { type FSWatcher, existsSync, statSync, watch } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 /** Saving takes several steps, as to write and to rename. */
@@ -23,7 +23,7 @@ export class WatchedFiles {
   /** Those that are watched already stay so. */
   add(files: readonly string[]): void {
     for (const file of files) if (!this.stamps.has(file)) this.stamps.set(file, stampOf(file));
-    for (const dir of new Set(files.map(dirname))) if (!this.watchers.has(dir)) this.watchers.set(dir, watch(dir, (_, name) => this.look(dir, name)));
+    for (const dir of new Set(files.map(dirname))) if (!this.watchers.has(dir) && existsSync(dir)) this.watchers.set(dir, watch(dir, (_, name) => this.look(dir, name)));
   }
 
   private look(dir: string, name: string | null): void {
