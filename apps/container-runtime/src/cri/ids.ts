@@ -4,10 +4,12 @@ import { Code, RpcError } from '@orrery/rpc';
 const idLength = 64;
 const hexDigits = '0123456789abcdef';
 
+/** Digits of the id that is being made. */
+const codes = new Array<number>(idLength).fill(0);
+
 /** A container or sandbox id: 64 hexadecimal digits. */
 export function newId(random: Random): string {
   // Put together at once: what is added up piece by piece stays a tree of pieces for as long as the id is kept.
-  const codes = new Array<number>(idLength);
   for (let at = 0; at < idLength; at += 8) {
     const drawn = random.int(2 ** 32);
     for (let i = 0; i < 8; i++) codes[at + i] = hexDigits.charCodeAt((drawn >>> (28 - 4 * i)) & 15);

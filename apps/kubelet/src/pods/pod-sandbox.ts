@@ -1,6 +1,6 @@
 import { Pods, RuntimeClasses } from '@orrery/api';
 import type { Pod } from '@orrery/api/types';
-import type { PodSandboxConfig } from '@orrery/proto/cri';
+import type { PodSandboxConfig, UserNamespace } from '@orrery/proto/cri';
 import { RpcError, goStatus } from '@orrery/rpc';
 import type { KubeletContext } from '../kubelet-context.ts';
 import { hostsFile, nodeHostsFile, podHostname } from '../runtime/dns.ts';
@@ -27,14 +27,21 @@ function record(context: KubeletContext, pod: Pod, { error, signal }: { error: u
   context.events.event(Pods, pod, { type: 'Warning', reason: 'FailedCreatePodSandBox', message: `Failed to create pod sandbox: ${error instanceof RpcError ? goStatus(error) : (error as Error).message}` });
 }
 
-/** What the pod's sandbox is made from. That it cannot have the user namespace or the name it asks for is recorded as an event and thrown. */
-export async function podSandboxConfig(context: KubeletContext, pod: Pod, { attempt, signal }: { attempt: number; signal: AbortSignal }): Promise<PodSandboxConfig> {
-  try {
-    const usernsOptions = pod.spec?.hostUsers === undefined ? undefined : await context.userNamespaces.of(pod, await runtimeHandler(context, pod));
-    return sandboxConfig(pod, sandboxSettings(context), { attempt, usernsOptions });
-  } catch (error) {
+/**
+ * What the pod's sandbox is made from; at once where the pod does not say whose users it has. That it cannot have the user namespace or the name it
+ * asks for is recorded as an event and thrown.
+ */
+export function podSandboxConfig(context: KubeletContext, pod: Pod, { attempt, signal }: { attempt: number; signal: AbortSignal }): PodSandboxConfig | Promise<PodSandboxConfig> {
+  const failed = (error: unknown): never => {
     record(context, pod, { error, signal });
     throw error;
+  };
+  const made = (usernsOptions?: UserNamespace): PodSandboxConfig => sandboxConfig(pod, sandboxSettings(context), { attempt, usernsOptions });
+  if (pod.spec?.hostUsers !== undefined) return runtimeHandler(context, pod).then((handler) => context.userNamespaces.of(pod, handler)).then(made).catch(failed);
+  try {
+    return made();
+  } catch (error) {
+    return failed(error);
   }
 }
 

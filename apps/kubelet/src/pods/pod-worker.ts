@@ -226,7 +226,7 @@ export class PodWorker {
   private async sync(signal: AbortSignal): Promise<void> {
     if (this.removed) return this.syncRemoved(signal);
     if (this.rejected) return this.syncRejected();
-    if (this.view.stale) await this.refresh();
+    if (this.view.stale && !this.view.isBlank()) await this.refresh();
     this.checkDeadline();
     const over = this.pod.metadata?.deletionTimestamp !== undefined || this.verdict !== undefined || isTerminal(this.reportedPhase);
     if (over) return this.terminate(signal);
@@ -310,7 +310,8 @@ export class PodWorker {
     for (const { container, message, cause } of actions.kill) await this.killOne(container, { message, cause }, signal);
     const wanted = actions.startInit.length || actions.startEphemeral.length ? [...actions.startInit, ...actions.start, ...actions.startEphemeral] : actions.start;
     if (!actions.createSandbox && wanted.length === 0) return;
-    const config = await podSandboxConfig(this.context, this.pod, { attempt: actions.attempt, signal });
+    const made = podSandboxConfig(this.context, this.pod, { attempt: actions.attempt, signal });
+    const config = made instanceof Promise ? await made : made;
     const sandboxId = actions.createSandbox ? await this.createSandbox(config, signal) : actions.sandbox?.id;
     if (sandboxId === undefined) return;
     let started = 0;

@@ -31,6 +31,13 @@ export class PodView {
     return false;
   }
 
+  /** Whether there is nothing to ask the runtime for: it has had no sandbox of the pod, nor is anything remembered of one. Then the pod is seen as it is. */
+  isBlank(): boolean {
+    if (this.doubtful || this.sandboxIds.size > 0 || this.runtime.sandboxes.length + this.runtime.containers.length > 0) return false;
+    this.stale = false;
+    return true;
+  }
+
   /** A sandbox was asked for, without an answer that names it: the next look asks for all there are. */
   doubt(): void {
     this.doubtful = this.stale = true;
@@ -45,7 +52,7 @@ export class PodView {
       if (this.doubtful) for (const id of await context.runtime.sandboxIds(uidOf(pod))) sandboxIds.add(id);
       this.doubtful = false;
       const fresh = sandboxIds.size ? await context.runtime.podRuntime(sandboxIds) : noRuntime;
-      for (const id of sandboxIds) if (!fresh.sandboxes.some((sandbox) => sandbox.id === id)) sandboxIds.delete(id);
+      if (fresh.sandboxes.length < sandboxIds.size) for (const id of sandboxIds) if (!fresh.sandboxes.some((sandbox) => sandbox.id === id)) sandboxIds.delete(id);
       const whole = withLostContainers(this.runtime.containers, fresh, context.env.clock.now());
       this.runtime = hasEnded(whole) ? await this.withMessages(pod, whole) : whole;
     } finally {
