@@ -4,6 +4,7 @@ import { dig } from '../../busybox/dig.ts';
 import { group, passwd } from '../busybox.ts';
 import { curl } from '../curl.ts';
 import { localhostCertificate, localhostKey } from './certificate.ts';
+import { coredns } from './coredns.ts';
 import { conversionWebhook } from './conversion-webhook.ts';
 import { grpcHealthChecking } from './grpc-health.ts';
 import { guestbook } from './guestbook.ts';
@@ -70,7 +71,7 @@ const agnhostProgram: Program = async (proc: Proc) => {
 };
 
 const shared: Omit<ImageDefinition, 'names'> = {
-  programs: { '/agnhost': agnhostProgram, '/usr/bin/curl': curl, '/usr/bin/dig': dig },
+  programs: { '/agnhost': agnhostProgram, '/coredns': coredns, '/usr/bin/curl': curl, '/usr/bin/dig': dig },
   files: {
     '/agnhost-2': { link: '/agnhost' },
     '/bin/bash': { link: '/bin/busybox' },

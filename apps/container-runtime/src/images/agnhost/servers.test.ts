@@ -37,6 +37,19 @@ test('netexec and porter speak TLS', async () => {
   expect((await client.sh(`curl -sI http://${porter.ip}:81; curl -sI http://${porter.ip}`)).stdout.match(/content-type: .*/gi)).toEqual(['Content-Type: text/html; charset=utf-8', 'Content-Type: text/plain; charset=utf-8']);
 });
 
+test('/coredns answers from the hosts of its Corefile, and no directive that it does not know', async () => {
+  const corefile = '. {\n  hosts {\n    1.1.1.1 notexistname.resolv.conf.local\n  }\n  log\n}\n';
+  const server = await node.runPod({ name: 'dns', image, command: ['/bin/sh', '-c', `printf '${corefile.replaceAll('\n', '\\n')}' > /tmp/Corefile; exec /coredns -conf /tmp/Corefile`] });
+  await up(server.ip, 53);
+  const dig = (what: string): Promise<{ stdout: string }> => client.sh(`dig @${server.ip} +short +tries=1 ${what}; dig @${server.ip} ${what} | grep -o 'status: [A-Z]*'`);
+  expect((await dig('notexistname.resolv.conf.local A')).stdout).toBe('1.1.1.1\nstatus: NOERROR\n');
+  expect((await dig('+tcp NotExistName.resolv.conf.local A')).stdout).toBe('1.1.1.1\nstatus: NOERROR\n');
+  expect((await dig('notexistname.resolv.conf.local AAAA')).stdout).toBe('status: NOERROR\n');
+  expect((await dig('other.local A')).stdout).toBe('status: SERVFAIL\n');
+  expect(await node.log(server.container)).toMatch(/^\.:53\nCoreDNS-.*\n.*\n\[INFO\] \S+ - \d+ "A IN notexistname\.resolv\.conf\.local\. udp \d+ false 512" NOERROR/);
+  expect(await client.sh(`printf '.:53 {\n bogus\n}\n' > /tmp/wrong; /coredns -conf /tmp/wrong`)).toMatchObject({ code: 1, stderr: "/tmp/wrong: Error during parsing: Unknown directive 'bogus'\n" });
+});
+
 test('a server without its certificate says so and ends', async () => {
   const pod = await node.runPod({ name: 'bare', image, args: ['webhook', '--tls-cert-file=/none.crt', '--tls-private-key-file=/none.key'] });
   await expect.poll(async () => (await node.runtime.containerStatus({ containerId: pod.container })).status?.exitCode).toBe(1);
