@@ -47,6 +47,11 @@ function parseRange(text: string): Range {
 
 /** Hands out equal parts of an IPv4 or IPv6 range, the lowest free one first, no two overlapping. */
 export interface CidrAllocator {
+  /** As it was given. */
+  readonly range: string;
+  /** How many parts there are, and how many of them are taken. */
+  readonly size: number;
+  taken(): number;
   /** The next free part, or undefined when all are taken. */
   allocate(): string | undefined;
   /** Marks every part that a range touches as taken. Ranges outside, and of the other family, are ignored. */
@@ -54,32 +59,57 @@ export interface CidrAllocator {
   release(cidr: string): void;
 }
 
+/** Told of parts that were taken and given back, and how many taken ones were passed before a free one was found. */
+export interface CidrWatch {
+  taken(parts: number): void;
+  released(parts: number): void;
+  passed(parts: number): void;
+}
+
+const nobody: CidrWatch = { taken: () => undefined, released: () => undefined, passed: () => undefined };
+
 /** Upstream's bound, above which the table of parts would be too large. */
 const maxPartsBits = 16;
 
 /** `range` like `10.244.0.0/16` or `fd00::/48`, parts of mask size `partBits`. Throws an Error for what cannot be divided so. */
-export function createCidrAllocator(range: string, partBits: number): CidrAllocator {
+export function createCidrAllocator(range: string, partBits: number, watch: CidrWatch = nobody): CidrAllocator {
   const { base, bits, width } = parseRange(range);
   if (partBits < bits || partBits > width || partBits - bits > (width === 128 ? maxPartsBits : 24)) throw new Error(`cannot divide ${range} into parts of /${partBits}`);
   const hostBits = BigInt(width - partBits);
   const count = 2 ** (partBits - bits);
   const taken = new Uint8Array(count);
   let firstFree = 0;
+  let used = 0;
   const mark = (cidr: string, value: 0 | 1): void => {
     const other = parseRange(cidr);
     if (other.width !== width) return;
     const at = (address: bigint): number => Number((address - base) >> hostBits);
     const from = Math.max(0, at(other.base));
     const to = Math.min(count - 1, at(other.base + (1n << BigInt(width - other.bits)) - 1n));
-    for (let i = from; i <= to; i++) taken[i] = value;
+    let changed = 0;
+    for (let i = from; i <= to; i++) {
+      if (taken[i] === value) continue;
+      taken[i] = value;
+      changed += 1;
+    }
+    used += value ? changed : -changed;
+    if (changed) watch[value ? 'taken' : 'released'](changed);
     if (value === 0 && from <= to) firstFree = Math.min(firstFree, from);
   };
   return {
+    range,
+    size: count,
+    taken: () => used,
     allocate() {
+      const from = firstFree;
       while (firstFree < count && taken[firstFree]) firstFree++;
       if (firstFree >= count) return undefined;
-      taken[firstFree] = 1;
-      const address = base + (BigInt(firstFree) << hostBits);
+      const found = firstFree++;
+      taken[found] = 1;
+      used += 1;
+      watch.taken(1);
+      watch.passed(found - from);
+      const address = base + (BigInt(found) << hostBits);
       return `${width === 128 ? formatIpv6(address) : formatIpv4(address)}/${partBits}`;
     },
     occupy: (cidr) => mark(cidr, 1),

@@ -2,8 +2,8 @@ import { Nodes } from '@orrery/api';
 import type { Node } from '@orrery/api/types';
 import { deepEqual } from '@orrery/client';
 import { type AnyController, defineController } from '@orrery/controller';
-import { nodeMetrics } from './metrics.ts';
-import { type CidrAllocator, createCidrAllocator } from './cidr-allocator.ts';
+import { cidrWatch, showCidrs } from './metrics.ts';
+import { type CidrAllocator, type CidrWatch, createCidrAllocator } from './cidr-allocator.ts';
 
 export interface IpamSettings {
   /** One range, or one of each family separated by a comma; the first gives `podCIDR`. */
@@ -27,7 +27,7 @@ interface State {
 const rangesOf = (node: Node): readonly string[] => node.spec?.podCIDRs ?? (node.spec?.podCIDR ? [node.spec.podCIDR] : []);
 
 /** The allocators of the cluster's ranges. Throws an Error for ranges that cannot be divided, or are not one of each family. */
-export function allocatorsOf(settings: IpamSettings): CidrAllocator[] {
+export function allocatorsOf(settings: IpamSettings, watch?: (range: string) => CidrWatch): CidrAllocator[] {
   const ranges = settings.clusterCidr.split(',').map((range) => range.trim());
   const isIpv6 = (range: string): boolean => range.includes(':');
   if (ranges.length > 2 || new Set(ranges.map(isIpv6)).size !== ranges.length) throw new Error(`expected one range, or one IPv4 and one IPv6 range, found ${settings.clusterCidr}`);
@@ -36,7 +36,7 @@ export function allocatorsOf(settings: IpamSettings): CidrAllocator[] {
     const ofFamily = isIpv6(range) ? nodeCidrMaskSizeIpv6 || 64 : nodeCidrMaskSizeIpv4 || 24;
     return ranges.length === 1 && nodeCidrMaskSize ? nodeCidrMaskSize : ofFamily;
   };
-  const allocators = ranges.map((range) => createCidrAllocator(range, maskSize(range)));
+  const allocators = ranges.map((range) => createCidrAllocator(range, maskSize(range), watch?.(range)));
   const services = (settings.serviceClusterIpRange ?? '').split(',').map((range) => range.trim()).filter((range) => range !== '');
   for (const range of services) for (const allocator of allocators) allocator.occupy(range);
   return allocators;
@@ -79,8 +79,12 @@ export function nodeIpamController(settings: IpamSettings): AnyController {
     eventSource: 'cidrAllocator',
     for: Nodes,
     concurrency: 30,
-    setup: () => ({ allocators: allocatorsOf(settings), assigned: new Map(), started: false }),
-    async reconcile(key, { api, env, events, state, store }) {
+    setup({ env: { metrics } }) {
+      const allocators = allocatorsOf(settings, (range) => cidrWatch(metrics, range));
+      showCidrs(metrics, allocators);
+      return { allocators, assigned: new Map(), started: false };
+    },
+    async reconcile(key, { api, events, state, store }) {
       const { assigned } = state;
       // Nothing is given before all that was given earlier is known.
       if (!state.started) for (const node of store(Nodes).list()) occupy(state, node);
@@ -88,7 +92,6 @@ export function nodeIpamController(settings: IpamSettings): AnyController {
       const node = store(Nodes).get(key);
       if (!node) {
         release(state, assigned.get(key) ?? []);
-        nodeMetrics(env.metrics).cidrReleases.inc({ clusterCIDR: settings.clusterCidr }, assigned.get(key)?.length ?? 0);
         return void assigned.delete(key);
       }
       if (rangesOf(node).length) return occupy(state, node);
@@ -97,7 +100,6 @@ export function nodeIpamController(settings: IpamSettings): AnyController {
         events.event(Nodes, node, { type: 'Normal', reason: 'CIDRNotAvailable', message: `Node ${key} status is now: CIDRNotAvailable` });
         throw new Error(`no pod range is left in ${settings.clusterCidr} for node ${key}`);
       }
-      if (!assigned.has(key)) nodeMetrics(env.metrics).cidrAllocations.inc({ clusterCIDR: settings.clusterCidr }, ranges.length);
       assigned.set(key, ranges);
       const patch = { metadata: { uid: node.metadata?.uid }, spec: { podCIDR: ranges[0], podCIDRs: ranges } };
       await api.patch(Nodes, { name: key }, patch, { type: 'application/strategic-merge-patch+json' });

@@ -1,4 +1,5 @@
 import type { Metrics } from '@orrery/runtime';
+import type { CidrAllocator, CidrWatch } from './cidr-allocator.ts';
 
 const known = new WeakMap<Metrics, ReturnType<typeof register>>();
 
@@ -23,7 +24,25 @@ const register = (metrics: Metrics) => ({
     [0.005, 0.025, 0.1, 0.5, 1, 2.5, 10, 30, 60, 120, 180, 240],
   ),
   cidrAllocations: metrics.counter('node_ipam_controller_cidrset_cidrs_allocations_total', 'Counter measuring total number of CIDR allocations.'),
+  cidrTries: metrics.histogram('node_ipam_controller_cidrset_allocation_tries_per_request', 'Histogram measuring CIDR allocation tries per request.', [1, 5, 25, 125, 625]),
   cidrReleases: metrics.counter('node_ipam_controller_cidrset_cidrs_releases_total', 'Counter measuring total number of CIDR releases.'),
   forcedDeletions: metrics.counter('pod_gc_collector_force_delete_pods_total', 'Number of pods that are being forcefully deleted since the Pod GC Controller started.'),
   forcedDeletionErrors: metrics.counter('pod_gc_collector_force_delete_pod_errors_total', 'Number of errors encountered when forcefully deleting the pods since the Pod GC Controller started.'),
 });
+
+/** Counts what becomes of the parts of a range. */
+export function cidrWatch(metrics: Metrics, clusterCIDR: string): CidrWatch {
+  const { cidrAllocations, cidrReleases, cidrTries } = nodeMetrics(metrics);
+  return {
+    taken: (parts) => cidrAllocations.inc({ clusterCIDR }, parts),
+    released: (parts) => cidrReleases.inc({ clusterCIDR }, parts),
+    passed: (parts) => cidrTries.observe(parts, { clusterCIDR }),
+  };
+}
+
+/** How full the ranges are, read when asked for; one name is misspelt as upstream misspells it. */
+export function showCidrs(metrics: Metrics, allocators: readonly CidrAllocator[]): void {
+  const each = (value: (allocator: CidrAllocator) => number) => () => allocators.map((allocator) => ({ labels: { clusterCIDR: allocator.range }, value: value(allocator) }));
+  metrics.collect('node_ipam_controller_cirdset_max_cidrs', { type: 'gauge', help: 'Maximum number of CIDRs that can be allocated.' }, each(({ size }) => size));
+  metrics.collect('node_ipam_controller_cidrset_usage_cidrs', { type: 'gauge', help: 'Gauge measuring percentage of allocated CIDRs.' }, each((allocator) => allocator.taken() / allocator.size));
+}

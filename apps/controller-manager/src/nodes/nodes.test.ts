@@ -30,12 +30,15 @@ describe('pod ranges', () => {
     expect([six.allocate(), six.allocate()]).toEqual(['fd00:10:244::/64', 'fd00:10:244:2::/64']);
     expect(() => createCidrAllocator('fd00::/32', 64)).toThrow('cannot divide');
     const dual = { controllers: ['node-ipam-controller'], clusterCidr: '10.244.0.0/22,fd00::/62' };
-    const { api, clock } = await startManager(dual);
+    const { api, clock, metrics } = await startManager(dual);
     api.seed(Nodes, { metadata: { name: 'old' }, spec: { podCIDR: '10.244.0.0/24', podCIDRs: ['10.244.0.0/24', 'fd00:0:0:1::/64'] } });
     for (const name of ['a', 'b']) await api.create(Nodes, { metadata: { name } });
     await clock.advance(100);
     expect(api.find(Nodes, 'a')?.spec).toMatchObject({ podCIDR: '10.244.1.0/24', podCIDRs: ['10.244.1.0/24', 'fd00::/64'] });
     expect(api.find(Nodes, 'b')?.spec?.podCIDRs).toEqual(['10.244.2.0/24', 'fd00:0:0:2::/64']);
+    const about = (metric: string, value: string): string => `node_ipam_controller_${metric}{clusterCIDR="10.244.0.0/22"} ${value}\n`;
+    const text = metrics();
+    for (const line of [about('cidrset_usage_cidrs', '0.75'), about('cirdset_max_cidrs', '4'), about('cidrset_cidrs_allocations_total', '3'), about('cidrset_allocation_tries_per_request_sum', '1')]) expect(text).toContain(line);
     await api.delete(Nodes, { name: 'a' });
     await api.create(Nodes, { metadata: { name: 'c' } });
     await clock.advance(100);

@@ -6,7 +6,7 @@ import { deepEqual } from '@orrery/client';
 import { type AnyController, type ControllerContext, defineController, watch } from '@orrery/controller';
 import { isAlreadyExists, isNotFound } from '@orrery/errors';
 import { type AttachPlan, type AttachWorld, attachmentName, maxWaitForUnmountMs, multiAttachMessage, planAttachments } from './attach-plan.ts';
-import { tellAttachments } from './metrics.ts';
+import { tellAttachments, tellForced } from './metrics.ts';
 
 const key = 'attachments';
 const none: readonly string[] = [];
@@ -133,6 +133,7 @@ export function attachDetachController({ mayForce }: { readonly mayForce: boolea
       tellBlocked(plan, context);
       await tellNodes(plan, context);
       for (const { metadata } of plan.detach) await ignoring(isNotFound, api.delete(VolumeAttachments, { name: metadata?.name ?? '' }));
+      for (const reason of plan.forced.values()) tellForced(env.metrics, reason);
       for (const one of plan.attach) {
         const spec = { attacher: one.driver, nodeName: one.node, source: { persistentVolumeName: one.volume } };
         await ignoring(isAlreadyExists, api.create(VolumeAttachments, { apiVersion: 'storage.k8s.io/v1', kind: VolumeAttachments.kind, metadata: { name: await attachmentName(one) }, spec }));

@@ -19,13 +19,14 @@ function plan({ pods = [], attachments = [], nodes = [node('a'), node('b')], mod
   return {
     attach: found.attach.map((one) => one.node),
     detach: found.detach.map(({ metadata }) => metadata?.name),
+    forced: Object.fromEntries(found.forced),
     mounted: found.mounted.map(({ metadata }) => metadata?.name),
     told: found.blocked.map((one) => multiAttachMessage(one, 'ns')),
     attached: Object.fromEntries(found.attached),
   };
 }
 
-const nothing = { attach: [], detach: [], mounted: [], told: [], attached: {} };
+const nothing = { attach: [], detach: [], forced: {}, mounted: [], told: [], attached: {} };
 
 test.each<[string, Parameters<typeof plan>[0], Partial<ReturnType<typeof plan>>]>([
   ['a pod on a node has its volume attached there', { pods: [pod('p', 'a')] }, { attach: ['a'] }],
@@ -38,8 +39,8 @@ test.each<[string, Parameters<typeof plan>[0], Partial<ReturnType<typeof plan>>]
   ['what nobody needs is detached, and only then attached elsewhere', { pods: [pod('p', 'a', { phase: 'Failed' }), pod('q', 'b')], attachments: [attachment('a')] }, { detach: ['on-a'] }],
   ['what is going is waited for', { pods: [pod('q', 'b')], attachments: [attachment('a', { going: true })] }, {}],
   ['a node that is not well gets its time to unmount', { attachments: [attachment('a')], nodes: [node('a', { mounted: true, ready: 'Unknown' })], sinceMs: 1 }, { mounted: ['on-a'], attached: { a: [inUse] } }],
-  ['and no more than that', { attachments: [attachment('a')], nodes: [node('a', { mounted: true, ready: 'Unknown' })], sinceMs: 0 }, { detach: ['on-a'] }],
+  ['and no more than that', { attachments: [attachment('a')], nodes: [node('a', { mounted: true, ready: 'Unknown' })], sinceMs: 0 }, { detach: ['on-a'], forced: { 'on-a': 'timeout' } }],
   ['one that is well may take longer', { attachments: [attachment('a')], nodes: [node('a', { mounted: true })], sinceMs: 0 }, { mounted: ['on-a'], attached: { a: [inUse] } }],
-  ['one that is out of service is not asked', { attachments: [attachment('a')], nodes: [node('a', { mounted: true, taint: 'node.kubernetes.io/out-of-service' })] }, { detach: ['on-a'] }],
+  ['one that is out of service is not asked', { attachments: [attachment('a')], nodes: [node('a', { mounted: true, taint: 'node.kubernetes.io/out-of-service' })] }, { detach: ['on-a'], forced: { 'on-a': 'out-of-service' } }],
   ['nor is one that is gone', { attachments: [attachment('gone')] }, { detach: ['on-gone'] }],
 ])('%s', (_what, world, expected) => expect(plan(world)).toEqual({ ...nothing, ...expected }));

@@ -33,10 +33,14 @@ export interface Blocked {
   readonly others: readonly Pod[];
 }
 
+export type ForcedBy = 'timeout' | 'out-of-service';
+
 export interface AttachPlan {
   readonly attach: readonly Attachment[];
   readonly blocked: readonly Blocked[];
   readonly detach: readonly VolumeAttachment[];
+  /** Why those of them that are still mounted are detached all the same, by the name of the attachment. */
+  readonly forced: ReadonlyMap<string, ForcedBy>;
   /** Not needed, but still mounted. */
   readonly mounted: readonly VolumeAttachment[];
   /** What each node is to be told it has, by node: unique volume names in order. */
@@ -84,11 +88,12 @@ function isShared(volume: PersistentVolume | undefined): boolean {
 const isReady = (node: Node): boolean => node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
 
 /** A volume that its node still has mounted stays attached, unless the node is out of service or has not been well for long. */
-function mayDetach(attachment: VolumeAttachment, name: string, { world, nowMs }: { world: AttachWorld; nowMs: number }): boolean {
+function mayDetach(attachment: VolumeAttachment, name: string, { world, nowMs }: { world: AttachWorld; nowMs: number }): 'unmounted' | ForcedBy | undefined {
   const node = world.node(attachment.spec?.nodeName ?? '');
-  if (!node?.status?.volumesInUse?.includes(name) || node.spec?.taints?.some(({ key }) => key === outOfServiceTaint)) return true;
+  if (!node?.status?.volumesInUse?.includes(name)) return 'unmounted';
+  if (node.spec?.taints?.some(({ key }) => key === outOfServiceTaint)) return 'out-of-service';
   const sinceMs = world.unneededSince(attachment.metadata?.name ?? '') ?? nowMs;
-  return world.mayForce !== false && !isReady(node) && nowMs - sinceMs >= maxWaitForUnmountMs;
+  return world.mayForce !== false && !isReady(node) && nowMs - sinceMs >= maxWaitForUnmountMs ? 'timeout' : undefined;
 }
 
 /** The attachments to make, one a volume and node that some pod needs, and those that no pod needs any more. */
@@ -99,6 +104,7 @@ export function planAttachments(world: AttachWorld, nowMs: number): AttachPlan {
   const leaving = new Set<string>();
   const attached = new Map<string, string[]>();
   const [detach, mounted]: [VolumeAttachment[], VolumeAttachment[]] = [[], []];
+  const forced = new Map<string, ForcedBy>();
   for (const attachment of world.attachments) {
     const volume = volumeOf(attachment);
     const csi = world.volume(volume)?.spec?.csi;
@@ -115,6 +121,7 @@ export function planAttachments(world: AttachWorld, nowMs: number): AttachPlan {
     } else {
       const free = mayDetach(attachment, name, { world, nowMs });
       (free ? detach : mounted).push(attachment);
+      if (free && free !== 'unmounted') forced.set(attachment.metadata?.name ?? '', free);
       if (free) {
         leaving.add(pairOf(volume, node));
         continue;
@@ -137,7 +144,7 @@ export function planAttachments(world: AttachWorld, nowMs: number): AttachPlan {
       holders.set(one.volume, [...(holders.get(one.volume) ?? []), one.node]);
     }
   }
-  return { attach, blocked, detach, mounted, attached };
+  return { attach, blocked, detach, forced, mounted, attached };
 }
 
 /** What a pod is told whose volume another node has, as upstream words it. */

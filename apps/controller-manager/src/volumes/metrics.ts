@@ -3,6 +3,7 @@ import type { PersistentVolume } from '@orrery/api/types';
 import { volumeClass } from '@orrery/api/volumes';
 import type { ControllerContext } from '@orrery/controller';
 import type { Metrics, Sample } from '@orrery/runtime';
+import type { ForcedBy } from './attach-plan.ts';
 
 type Context = Pick<ControllerContext, 'env' | 'store'>;
 
@@ -61,3 +62,8 @@ export const ephemeralMetrics = (metrics: Metrics) => ({
   made: metrics.counter('ephemeral_volume_controller_create_total', 'Number of PersistentVolumeClaims creation requests'),
   failed: metrics.counter('ephemeral_volume_controller_create_failures_total', 'Number of failed PersistentVolumeClaims creation requests'),
 });
+
+/** A volume that its node may still have mounted is detached. */
+export function tellForced(metrics: Metrics, reason: ForcedBy): void {
+  metrics.counter('attach_detach_controller_attachdetach_controller_forced_detaches', 'Number of times the A/D Controller performed a forced detach').inc({ reason });
+}
