@@ -57,6 +57,25 @@ test('pods reach pods on the same and on other nodes, nodes and themselves', asy
   expect(await ask(p1, { ip: '10.244.1.2', port: 80 })).toBe('p1 10.244.1.2');
 });
 
+test('a balancer of this machine has an address of loopback: its service answers there, all else of loopback stays at home', async () => {
+  const [client, web] = [a.attach({ ips: ['10.244.1.2'] }).stack, b.attach({ ips: ['10.244.2.2'] }).stack];
+  serve(web, 'web', 8080);
+  const answering = web.udp({ ip: '', port: 8081 }, (message, from) => answering.send(message, from));
+  const balancer = '127.77.0.1';
+  const backend = (port: number) => ({ backends: [{ ip: '10.244.2.2', port }] });
+  await a.setServiceRules([rule({ match: { ip: balancer, port: 80, protocol: 'TCP' }, ...backend(8080) }), rule({ match: { ip: balancer, port: 80, protocol: 'UDP' }, ...backend(8081) })]);
+  expect(await ask(client, { ip: balancer, port: 80 })).toBe('web 10.244.1.2');
+  expect(await ask(a.hostStack, { ip: balancer, port: 80 })).toBe('web 10.240.0.11');
+  await expect(client.dial({ ip: balancer, port: 81 })).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  const heard = new Promise<string | undefined>((resolve) => {
+    const socket = client.udp({ ip: '', port: 0 }, (message) => resolve(text(message)));
+    socket.send(bytes('hostname'), { ip: balancer, port: 80 });
+  });
+  expect(await heard).toBe('hostname');
+  serve(client, 'own');
+  expect(await ask(client, { ip: balancer, port: 80 })).toBe('own 127.0.0.1');
+});
+
 test('refuses where nobody listens, reports no route where nobody lives', async () => {
   const p1 = a.attach({ ips: ['10.244.1.2'] });
   await expect(p1.stack.dial({ ip: '10.240.0.12', port: 81 })).rejects.toMatchObject({ code: 'ECONNREFUSED' });

@@ -76,6 +76,11 @@ export class ServiceTable {
     return { to: this.pick(rule, backends, { protocol, ip: client.ip }), rule: rule.service, masquerade: rule.masquerade === true };
   }
 
+  /** Whether a service has this very address, as a load balancer on this machine has one of loopback. */
+  has(protocol: Protocol, to: Endpoint): boolean {
+    return this.find(addressKey(protocol, to.ip, to.port)) !== undefined;
+  }
+
   /** Whether a flow that was sent to `backend` may go on doing so. */
   stillValid(protocol: Protocol, to: Endpoint, backend: Endpoint): boolean {
     const rule = this.find(addressKey(protocol, to.ip, to.port)) ?? this.find(nodePortKey(protocol, to.port));

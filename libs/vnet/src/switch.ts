@@ -188,14 +188,20 @@ export class Switch implements VnetSwitch, Uplink {
   }
 
   dial(from: Stack, to: Endpoint, options: DialOptions): Promise<Conn> {
-    const source = { ip: from.sourceFor(to.ip), port: from.ephemeralPort() };
+    const loopback = isLoopback(to.ip) && (!!from.listenerAt(to) || !this.services.has('TCP', to));
+    const source = { ip: from.sourceFor(loopback ? to.ip : this.beyondLoopback(to.ip)), port: from.ephemeralPort() };
     const arrival: Arrival = { source, to, dialled: to, fromNode: this.node, options };
-    if (isLoopback(to.ip)) {
+    if (loopback) {
       // Beyond this node nobody may see an address of loopback.
       const viaNodePort = from === this.hostStack && !from.listenerAt(to) ? this.resolveTcp({ ...arrival, source: { ...source, ip: this.nodeIp } }, true) : undefined;
       return viaNodePort ?? this.connectTo(from, from, arrival);
     }
     return this.forward(from, arrival, 0);
+  }
+
+  /** An address in whose direction a packet to `ip` leaves: a balancer of this machine may have one of loopback. */
+  private beyondLoopback(ip: string): string {
+    return isLoopback(ip) ? this.nodeIp : ip;
   }
 
   /** A connection that another switch, or the host, sends here. */
@@ -282,12 +288,14 @@ export class Switch implements VnetSwitch, Uplink {
   sendDatagram(packet: { from: Stack; source: Endpoint; to: Endpoint; bytes: Uint8Array }): void {
     const { from, to, bytes } = packet;
     let { source } = packet;
-    const nodePort = isLoopback(to.ip) && from === this.hostStack && !from.udpAt(to);
-    if (isLoopback(to.ip) && !nodePort) {
+    const beyond = isLoopback(to.ip) && !from.udpAt(to) && this.services.has('UDP', to);
+    const nodePort = isLoopback(to.ip) && !beyond && from === this.hostStack && !from.udpAt(to);
+    if (isLoopback(to.ip) && !nodePort && !beyond) {
       from.udpAt(to)?.onMessage(bytes, source);
       return;
     }
     if (nodePort) source = { ...source, ip: this.nodeIp };
+    if (beyond && isLoopback(source.ip)) source = { ...source, ip: from.sourceFor(this.nodeIp) };
     const translation = this.translate(source, to, true);
     if (!translation || (nodePort && translation.backend === to)) return;
     const target = translation.backend;
