@@ -12,6 +12,7 @@ import { EvictionManager } from './eviction/eviction-manager.ts';
 import { ImageCollector } from './images/image-collector.ts';
 import { ImageManager } from './images/image-manager.ts';
 import { parallelPulls } from './images/pull-gate.ts';
+import { PullRecords, defaultPolicy } from './images/pull-records.ts';
 import type { KubeletContext } from './kubelet-context.ts';
 import { LogRotator } from './logs/log-rotator.ts';
 import { NodeAgent } from './node/node-agent.ts';
@@ -153,7 +154,7 @@ class KubeletComponent implements Kubelet {
       userNamespaces: new UserNamespaces({ host: deps.volumes, rootDir: config.rootDir, idsPerPod: deps.configuration?.userNamespaces?.idsPerPod ?? defaultIdsPerPod, supports: (handler) => this.agent.health.handlers?.find(({ name = '' }) => name === handler)?.features?.userNamespaces ?? false }),
       host: deps.volumes,
       logs: deps.logs,
-      images: new ImageManager(env, { runtime, events, deadlineMs: config.imagePullProgressDeadlineSeconds * 1000, parallel: parallelPulls(config) }),
+      images: new ImageManager(env, { runtime, events, deadlineMs: config.imagePullProgressDeadlineSeconds * 1000, parallel: parallelPulls(config), records: new PullRecords({ host: deps.volumes, rootDir: config.rootDir, verification: { policy: deps.configuration?.imagePullCredentialsVerificationPolicy ?? defaultPolicy, allowlist: deps.configuration?.preloadedImagesVerificationAllowlist ?? [] } }) }),
       prober: new Prober(env, { deps: actions, events, version: kubeletVersion.slice(1, 5), changed: (uid) => this.pods.trigger(uid) }),
       actions,
       node: () => this.agent.node,
@@ -197,6 +198,7 @@ class KubeletComponent implements Kubelet {
     try {
       await this.agent.start(stop);
       await this.devices?.start();
+      await this.context.images.load();
       this.feeds.push(sources.node(this.nodeName, { add: (node) => this.agent.observe(node), update: (node) => this.agent.observe(node) }));
       this.pods.adopt(await this.agent.persist(() => this.context.runtime.pods(), stop));
       this.runtimeEvents.start();

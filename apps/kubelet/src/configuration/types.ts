@@ -23,6 +23,8 @@ export interface KubeletConfiguration {
   readonly registryBurst?: number;
   readonly serializeImagePulls?: boolean;
   readonly maxParallelImagePulls?: number;
+  readonly imagePullCredentialsVerificationPolicy?: string;
+  readonly preloadedImagesVerificationAllowlist?: readonly string[];
   readonly imageMinimumGCAge?: string;
   readonly imageMaximumGCAge?: string;
   readonly imageGCHighThresholdPercent?: number;

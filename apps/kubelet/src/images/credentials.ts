@@ -1,4 +1,5 @@
 import type { Pod, Secret } from '@orrery/api/types';
+import { sha256Hex } from '@orrery/cri';
 import type { AuthConfig } from '@orrery/proto/cri';
 import { decodeBase64 } from '../env/environment.ts';
 
@@ -13,6 +14,14 @@ function registryOf(image: string): string {
   const [first = '', ...rest] = image.split('/');
   const isHost = rest.length > 0 && (first.includes('.') || first.includes(':') || first === 'localhost');
   return isHost ? first : 'docker.io';
+}
+
+/** The repository of an image with its registry, without tag and digest: `nginx:1.27` is in `docker.io/library/nginx`. */
+export function repositoryOf(image: string): string {
+  const bare = image.replace(/@.*$/, '').replace(/:[^/:]*$/, '');
+  const registry = registryOf(bare);
+  if (bare.startsWith(`${registry}/`)) return bare;
+  return `${registry}/${bare.includes('/') ? '' : 'library/'}${bare}`;
 }
 
 function entriesOf(secret: Secret): Record<string, DockerEntry> {
@@ -42,21 +51,42 @@ function toAuth(serverAddress: string, { auth, username, password }: DockerEntry
   return { username: text.slice(0, at), password: text.slice(at + 1), serverAddress };
 }
 
+/** Credentials, and the secret that they come from. */
+export interface FoundCredentials {
+  readonly auth: AuthConfig;
+  readonly source: SecretSource;
+}
+
+/** A secret by what it is, and what it says by its hash. */
+export interface SecretSource {
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly credentialHash: string;
+}
+
 export interface PullCredentials {
-  readonly found: readonly AuthConfig[];
+  readonly found: readonly FoundCredentials[];
   /** Names of secrets that are not there. */
   readonly missing: readonly string[];
 }
 
 /** The credentials in a pod's pull secrets that are for the image's registry; secrets that are not there are passed over. */
 export async function pullCredentials(pod: Pod, image: string, secretOf: (name: string) => Promise<Secret | undefined>): Promise<PullCredentials> {
-  const found: AuthConfig[] = [];
+  const found: FoundCredentials[] = [];
   const missing: string[] = [];
   for (const { name } of pod.spec?.imagePullSecrets ?? []) {
     if (!name) continue;
     const secret = await secretOf(name);
     if (!secret) missing.push(name);
-    else for (const [entry, credentials] of Object.entries(entriesOf(secret))) if (matches(entry, image)) found.push(toAuth(registryOf(image), credentials));
+    else {
+      const { uid = '', namespace = '' } = secret.metadata ?? {};
+      for (const [entry, credentials] of Object.entries(entriesOf(secret))) {
+        if (!matches(entry, image)) continue;
+        const auth = toAuth(registryOf(image), credentials);
+        found.push({ auth, source: { uid, namespace, name, credentialHash: sha256Hex(JSON.stringify(auth)) } });
+      }
+    }
   }
   return { found, missing };
 }

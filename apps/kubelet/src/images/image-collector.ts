@@ -42,6 +42,7 @@ export class ImageCollector {
     let freed = 0;
     for (const { id, sizeBytes } of plan.remove) {
       await this.kubelet.context.runtime.clients.images.removeImage({ image: { image: id } });
+      await this.kubelet.context.images.removed(id);
       this.seen.delete(id);
       freed += sizeBytes;
       this.env.metrics.counter('kubelet_image_garbage_collected_total', 'Total number of images garbage collected by the kubelet, whether through disk usage or image age.').inc({ reason: all || plan.wantedBytes ? 'space' : 'age' });

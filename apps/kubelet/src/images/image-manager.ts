@@ -8,6 +8,7 @@ import { BackOff, goDuration } from '../pods/back-off.ts';
 import { uidOf } from '../pods/pod-spec.ts';
 import type { CriRuntime } from '../runtime/cri-runtime.ts';
 import { PullGate } from './pull-gate.ts';
+import type { PullRecords } from './pull-records.ts';
 
 /** How long ErrImagePull is shown before ImagePullBackOff takes its place. */
 const shownMs = 2_000;
@@ -77,9 +78,11 @@ export class ImageManager {
   private readonly events: EventRecorder;
   private readonly deadlineMs: number;
   private readonly gate: PullGate;
+  private readonly records: PullRecords;
 
   /** `parallel`: how many images are pulled at a time. */
-  constructor(env: Env, options: { runtime: CriRuntime; events: EventRecorder; deadlineMs: number; parallel: number }) {
+  constructor(env: Env, options: { runtime: CriRuntime; events: EventRecorder; deadlineMs: number; parallel: number; records: PullRecords }) {
+    this.records = options.records;
     this.env = env;
     this.runtime = options.runtime;
     this.events = options.events;
@@ -100,7 +103,7 @@ export class ImageManager {
     }
     const present = await this.inspect(request, reference);
     const policy = pullPolicy(container, reference);
-    if (present && policy !== 'Always') {
+    if (present && policy !== 'Always' && (this.records.isOpen(present.id ?? '') || (await this.mayUse(request, reference, present)))) {
       this.normal(request, 'Pulled', `Container image "${name}" already present on machine and can be accessed by the pod`);
       return { ref: present.id ?? reference, image: present };
     }
@@ -111,6 +114,20 @@ export class ImageManager {
       throw new StartFault('ErrImageNeverPull', message, retryMs);
     }
     return this.pull(request, reference);
+  }
+
+  private mayUse(request: PullRequest, reference: string, { id = '' }: Image): Promise<boolean> {
+    return this.records.mayUse(reference, id, async () => (await request.credentials(reference)).found);
+  }
+
+  /** An image was removed from the node. */
+  removed(id: string): Promise<void> {
+    return this.records.removed(id);
+  }
+
+  /** Reads what earlier kubelets have kept of their pulls. */
+  load(): Promise<void> {
+    return this.records.load();
   }
 
   private async inspect(request: PullRequest, image: string): Promise<Image | undefined> {
@@ -169,10 +186,11 @@ export class ImageManager {
   private async tryCredentials(request: PullRequest, image: string, credentials: PullCredentials['found']): Promise<string> {
     const spec = { image, annotations: { ...request.pod.metadata?.annotations } };
     let refusal: unknown;
-    for (const auth of credentials.length ? credentials : [undefined]) {
+    for (const one of credentials.length ? credentials : [undefined]) {
       try {
         const options = { timeoutMs: this.deadlineMs, signal: request.signal };
-        const { imageRef = '' } = await this.runtime.clients.images.pullImage({ image: spec, sandboxConfig: request.sandbox, ...(auth ? { auth } : {}) }, options);
+        const { imageRef = '' } = await this.runtime.clients.images.pullImage({ image: spec, sandboxConfig: request.sandbox, ...(one ? { auth: one.auth } : {}) }, options);
+        await this.records.note(image, imageRef || image, one?.source);
         return imageRef || image;
       } catch (error) {
         refusal = error;
