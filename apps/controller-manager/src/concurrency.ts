@@ -49,6 +49,12 @@ const flagOf: Readonly<Record<string, keyof ConcurrencySettings>> = {
   'device-taint-eviction-controller': 'concurrentDeviceTaintEvictionSyncs',
 };
 
+/**
+ * Workers of controllers that write again and again for each of many objects, and wait for each write to be on disk: upstream's five would have
+ * a thousand rollouts wait for one another. What is written at the same time is also synced together.
+ */
+export const manyWorkers = 32;
+
 /** The controller with as many workers as its flag says. */
 export function withConcurrency(definition: AnyController, settings: ConcurrencySettings): AnyController {
   const flag = flagOf[definition.name];

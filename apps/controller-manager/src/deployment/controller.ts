@@ -3,6 +3,7 @@ import type { Deployment, DeploymentStatus, Pod, ReplicaSet } from '@orrery/api/
 import { deepEqual, keyOf, labelSelectorMatcher } from '@orrery/client';
 import { type ControllerContext, type Doubts, type WriteFence, byControllerUid, claimDependents, controllerOf, controllerUidIndexer, createDoubts, createWriteFence, defineController, newControllerRef, watch } from '@orrery/controller';
 import { isAlreadyExists, isNotFound } from '@orrery/errors';
+import { manyWorkers } from '../concurrency.ts';
 import { isNamespaceTerminating } from '../pods/pod-control.ts';
 import { type DeploymentAction, type DeploymentPlan, plan } from './plan.ts';
 import { revisionAnnotation, specReplicas, templateKey } from './replica-sets.ts';
@@ -138,6 +139,7 @@ const none: readonly string[] = [];
 export const deploymentController = defineController<Deployment, State>({
   name: 'deployment-controller',
   queue: 'deployment',
+  concurrency: manyWorkers,
   for: Deployments,
   owns: [ReplicaSets],
   watches: [

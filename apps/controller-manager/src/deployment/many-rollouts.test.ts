@@ -77,3 +77,17 @@ test('many rollouts at once write little: what happens at much the same time is 
   expect(perPod('update replicasets')).toBeLessThan(1);
   expect(h.complaints).toEqual([]);
 });
+
+test('many Deployments do not wait for one another while writes take their time', async () => {
+  const h = await startManager({ controllers: ['deployment-controller', 'replicaset-controller'] });
+  for (const verb of ['create', 'update'] as const) {
+    const real = (h.api[verb] as (...args: unknown[]) => Promise<unknown>).bind(h.api);
+    const takesTime = (...args: unknown[]): Promise<unknown> => new Promise<void>((resolve) => void h.clock.after(20, resolve)).then(() => real(...args));
+    vi.spyOn(h.api, verb).mockImplementation(takesTime as never);
+  }
+  const made = Array.from({ length: 100 }, (_, i) => h.api.create(Deployments, { ...deployment(`d${i}`), spec: { ...deployment(`d${i}`).spec, replicas: 1 } } as Deployment));
+  // With five workers each it takes 900 ms.
+  await h.clock.advance(400);
+  expect(await Promise.all(made)).toHaveLength(100);
+  expect(h.api.objects(Pods)).toHaveLength(100);
+});

@@ -5,6 +5,7 @@ import { type Labels, type Matcher, deepEqual, keyOf, labelMapMatcher, labelSele
 import { type AnyController, type ControllerContext, type Doubts, type WriteFence, byControllerUid, claimDependents, controllerOf, controllerUidIndexer, createDoubts, createWriteFence, defineController, forEachInParallel, slowStart } from '@orrery/controller';
 import { isNotFound } from '@orrery/errors';
 import { rfc3339 } from '@orrery/runtime';
+import { manyWorkers } from '../concurrency.ts';
 import { createPod, deletePod, isNamespaceTerminating, podFromTemplate } from '../pods/pod-control.ts';
 import { isActive } from '../pods/pod-state.ts';
 import { type ReplicasPlan, deletionAgeRatios, planReplicas, replicaFailure } from './plan.ts';
@@ -89,7 +90,10 @@ async function manage<T extends Replicated>(kind: Kind<T>, context: Context, own
   }
 }
 
-async function writeStatus<T extends Replicated>(kind: Kind<T>, context: Context, owner: T, status: ReplicaSetStatus): Promise<void> {
+async function writeStatus<T extends Replicated>(kind: Kind<T>, context: Context, owner: T, counted: ReplicaSetStatus): Promise<void> {
+  const { terminatingReplicas, ...known } = counted;
+  // ReplicationControllers have no such field.
+  const status = kind.group === 'apps' ? counted : known;
   if (deepEqual(owner.status ?? { replicas: 0 }, status)) return;
   await context.api.update(kind.resource, { ...owner, status }, { subresource: 'status' });
 }
@@ -145,6 +149,7 @@ function defineReplicaController<T extends Replicated>(kind: Kind<T>): AnyContro
     account: kind.account,
     queue: kind.queue,
     eventSource: kind.account,
+    concurrency: manyWorkers,
     for: kind.resource,
     owns: [Pods],
     *adopters(orphan, context) {
