@@ -39,8 +39,8 @@ class SandboxStatus implements PodSandboxStatus {
   }
 
   get network(): PodSandboxNetworkStatus {
-    const [ip = '', ...others] = this.state === PodSandboxState.SANDBOX_READY ? this.sandbox.ips : [];
-    return { ip, additionalIps: others.map((other) => ({ ip: other })) };
+    const ips = this.state === PodSandboxState.SANDBOX_READY ? this.sandbox.ips : [];
+    return { ip: ips[0] ?? '', additionalIps: ips.length > 1 ? ips.slice(1).map((ip) => ({ ip })) : [] };
   }
 
   get linux(): LinuxPodSandboxStatus {

@@ -44,8 +44,11 @@ export class Process implements Proc {
     this.cwd = options.cwd;
     this.cred = options.cred;
     this.umask = options.umask;
-    this.fds = new Map(options.fds);
-    for (const file of this.fds.values()) file.retain();
+    this.fds = new Map();
+    options.fds.forEach((file, fd) => {
+      this.fds.set(fd, file);
+      file.retain();
+    });
     this.startedAtMs = this.table.host.clock.now();
   }
 
