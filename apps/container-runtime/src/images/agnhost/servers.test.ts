@@ -39,7 +39,7 @@ test('netexec and porter speak TLS', async () => {
 
 test('/coredns answers from the hosts of its Corefile, and no directive that it does not know', async () => {
   const corefile = '. {\n  hosts {\n    1.1.1.1 notexistname.resolv.conf.local\n  }\n  log\n}\n';
-  const server = await node.runPod({ name: 'dns', image, command: ['/bin/sh', '-c', `printf '${corefile.replaceAll('\n', '\\n')}' > /tmp/Corefile; exec /coredns -conf /tmp/Corefile`] });
+  const server = await node.runPod({ name: 'own-dns', image, command: ['/bin/sh', '-c', `printf '${corefile.replaceAll('\n', '\\n')}' > /tmp/Corefile; exec /coredns -conf /tmp/Corefile`] });
   await up(server.ip, 53);
   const dig = (what: string): Promise<{ stdout: string }> => client.sh(`dig @${server.ip} +short +tries=1 ${what}; dig @${server.ip} ${what} | grep -o 'status: [A-Z]*'`);
   expect((await dig('notexistname.resolv.conf.local A')).stdout).toBe('1.1.1.1\nstatus: NOERROR\n');
