@@ -1,6 +1,7 @@
+import { type Aim, type Selector, type Verb, cannot, describeVerb, verbNames } from '@orrery/chaos';
 import { CronJobs, Deployments, Jobs, Nodes, PersistentVolumeClaims, Pods, Services } from '@orrery/api';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { TestWorld } from '../test-world.ts';
+import type { FaultInput, TestWorld } from '../test-world.ts';
 import { startSimulated } from './start.ts';
 
 let cluster: TestWorld;
@@ -66,6 +67,32 @@ describe('a simulated cluster', { timeout: 120_000 }, () => {
     await cluster.eventually(() => cluster.api.create(Deployments, deployment('web', 1)), { what: 'another API server' });
     await cluster.eventually(() => isReady('web', 1), { withinMs: 30_000, what: 'all have heard of it' });
     expect(cluster.history(Pods).length).toBeGreaterThan(2);
+  });
+
+  it('can be struck by every fault that the table says, and is well again after all of them', async () => {
+    const network = { from: ['node-1'], to: ['node-2'] };
+    const more: Partial<Record<Verb, Omit<FaultInput, 'verb'>>> = {
+      delay: { delayMs: 20 }, loss: { percent: 10 }, bandwidth: { bytesPerSecond: 100_000 }, 'disk-slow': { delayMs: 20 }, 'fsync-error': { percent: 100 }, 'clock-skew': { byMs: 60_000 }, 'clock-jump': { byMs: 60_000 },
+      'api-error': { code: 500 }, 'api-delay': { delayMs: 100 }, 'watch-delay': { delayMs: 100 },
+    };
+    const selectors: Record<Aim, Selector> = { components: { components: ['scheduler'] }, nodes: { nodes: ['node-1'] }, zones: { zones: ['z'] }, pairs: network, requests: {}, cluster: {} };
+    cluster = await startSimulated({ nodes: 2, cloud: true, zone: () => 'z', without: ['coredns', 'kube-proxy'] });
+    await cluster.eventually(async () => (await readyNodes()) === 2);
+    const here = verbNames.filter((verb) => cannot(verb, 'simulated') === undefined);
+    expect(here).toHaveLength(verbNames.length - 1);
+    for (const verb of here) {
+      const selector = verb.startsWith('disk') || verb === 'fsync-error' ? { components: ['store'] } : selectors[describeVerb(verb).aim];
+      const struck = await cluster.chaos.inject({ verb, selector, ...more[verb] });
+      expect(struck.targets, verb).not.toEqual([]);
+      await cluster.advance(1_000);
+      await struck.end();
+      // A store whose disk failed to sync takes no more writes until it is started again.
+      if (verb === 'fsync-error') await cluster.chaos.inject({ verb: 'kill', selector: { components: ['store', 'apiserver'] } });
+      await cluster.advance(10_000);
+    }
+    expect(cluster.chaos.report().injections.filter(({ error }) => error)).toEqual([]);
+    await cluster.eventually(() => cluster.api.create(Deployments, deployment('web', 2)), { withinMs: 5 * minute });
+    await cluster.eventually(() => isReady('web', 2), { withinMs: 10 * minute });
   });
 
   it('says which worlds can do what it cannot', async () => {
