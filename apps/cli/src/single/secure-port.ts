@@ -26,6 +26,8 @@ export function withSecurePort(component: Component & { readonly pages: ProgramP
   if (isNamed && settings.securePort === 0) return component;
   const certificate = settings.tlsCertFile ? servingCertificate(settings, { name, nowMs: env.clock.now() }) : pki.servingCert(`component-${name}`, componentIdentity({ user, groups: [] }));
   const host = 'bindAddress' in given ? settings.bindAddress : local;
-  const onListening = (port: number): void => void (found[name] = `${local}:${port}`);
-  return withSecureServing(component, { env, settings, pages: component.pages, api, listen: { host, port: settings.securePort, certificate }, onListening });
+  // One that is started again is found where it was.
+  const port = settings.securePort || Number(found[name]?.split(':').at(-1) ?? 0);
+  const onListening = (open: number): void => void (found[name] = `${local}:${open}`);
+  return withSecureServing(component, { env, settings, pages: component.pages, api, listen: { host, port, certificate }, onListening });
 }
