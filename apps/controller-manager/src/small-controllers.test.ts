@@ -28,10 +28,10 @@ test('flags say how much a controller does at once, and how the Lease is held', 
   expect(() => leaseOptions({ ...settings, leaderElectRetryPeriod: 'soon' })).toThrow('leader-elect-retry-period');
 });
 
-test('what kubeadm gives kube-controller-manager is taken, but for its HTTPS port', () => {
+test('what kubeadm gives kube-controller-manager is taken', () => {
   const flags = '--allocate-node-cidrs=true --cluster-cidr=10.244.0.0/16 --cluster-name=kind --controllers=*,bootstrapsigner,tokencleaner --enable-hostpath-provisioner=true --leader-elect=true --service-cluster-ip-range=10.96.0.0/16 --profiling=false --feature-gates=A=true --concurrent-rc-syncs=3';
   expect(resolveConfig(settingsSchema, [parseFlags(settingsSchema, flags.split(' '))])).toMatchObject({ clusterName: 'kind', serviceClusterIpRange: '10.96.0.0/16', concurrentRcSyncs: 3 });
-  expect(() => resolveConfig(settingsSchema, [parseFlags(settingsSchema, ['--authentication-kubeconfig=/etc/kubernetes/controller-manager.conf'])])).toThrow('--authentication-kubeconfig is not supported');
+  expect(resolveConfig(settingsSchema, [parseFlags(settingsSchema, ['--authentication-kubeconfig=/etc/kubernetes/controller-manager.conf'])])).toMatchObject({ authenticationKubeconfig: '/etc/kubernetes/controller-manager.conf' });
 });
 
 test('changes of pods wait for others as long as is said, a change of the Service does not', () => {
