@@ -145,6 +145,7 @@ class KubeletComponent implements Kubelet {
       nodeName: this.nodeName,
       api,
       runtime,
+      recursiveReadOnly: () => this.agent.health.handlers?.every(({ features }) => features?.recursiveReadOnlyMounts) ?? false,
       runtimeName: () => this.agent.runtimeVersion.name,
       events,
       starts: deps.starts,

@@ -23,6 +23,8 @@ export interface KubeletContext {
   /** The file the settings were read from, if any. */
   readonly configuration: KubeletConfiguration | undefined;
   readonly nodeName: string;
+  /** Whether all handlers of the runtime can make mounts read-only with what is mounted below them. */
+  recursiveReadOnly(): boolean;
   readonly api: ApiClient;
   readonly runtime: CriRuntime;
   /** `containerd` in `containerd://id`. */

@@ -30,6 +30,9 @@ test('mounts propagate between volumes and the node as mountPropagation says', a
   // A volume that is mounted now has all that the node has, whatever its propagation.
   const after = await node.runPod({ name: 'after', ...volume(MountPropagation.PROPAGATION_PRIVATE) });
   expect(await seen(after)).toEqual(['host', 'master']);
+  const readOnly = { containerPath: '/mnt/test', hostPath: dir, readonly: true };
+  const writes = async (name: string, mount: object) => (await (await node.runPod({ name, ...sleeps, mounts: [{ ...readOnly, ...mount }] })).sh('touch /mnt/test/x; touch /mnt/test/host/x')).stderr.split('\n').filter(Boolean).length;
+  expect([await writes('ro', {}), await writes('rro', { recursiveReadOnly: true })]).toEqual([1, 2]);
 
   expect(await pods['slave']?.sh('umount /mnt/test/master')).toMatchObject({ code: 0 });
   expect(await seen(pods['master'] as TestPod)).toEqual(['host', 'master']);

@@ -85,11 +85,11 @@ const propagations: Readonly<Partial<Record<MountPropagation, Propagation>>> = {
 };
 
 /** A volume: the node's directory, with what is mounted in it by now, as containerd binds it. */
-function volumeMounts({ hostPath = '', readonly: readOnly = false, propagation = MountPropagation.PROPAGATION_PRIVATE }: CriMount, at: string, bind: (hostPath: string) => Binding): Mount[] {
+function volumeMounts({ hostPath = '', readonly: readOnly = false, propagation = MountPropagation.PROPAGATION_PRIVATE, recursiveReadOnly = false }: CriMount, at: string, bind: (hostPath: string) => Binding): Mount[] {
   const path = resolvePath('/', hostPath);
   const { tree, within } = bind(path);
   const how = propagations[propagation] ?? 'private';
-  const inner = within.map((mount): Mount => ({ at: resolvePath(at, mount.at.slice(path.length).replace(/^\//, '')), tree: mount.tree, readOnly: mount.readOnly, node: { path: mount.at, propagation: how } }));
+  const inner = within.map((mount): Mount => ({ at: resolvePath(at, mount.at.slice(path.length).replace(/^\//, '')), tree: mount.tree, readOnly: mount.readOnly || recursiveReadOnly, node: { path: mount.at, propagation: how } }));
   return [{ at, tree, readOnly, node: { path, propagation: how } }, ...inner];
 }
 

@@ -437,7 +437,7 @@ export class PodWorker {
     return podStatus({
       pod: { ...pod, status: knownStatus(pod, context.statuses.reported(this.uid)) },
       runtime,
-      context: { runtimeName: context.runtimeName(), waiting: (name) => this.waiting?.get(name), started: (id) => context.prober.started(id), resources: (id) => this.resizer.resourcesOf(id), ready: (id) => (this.killGrace > 0 || !this.isOver()) && context.prober.ready(id) },
+      context: { runtimeName: context.runtimeName(), recursiveReadOnly: context.recursiveReadOnly, waiting: (name) => this.waiting?.get(name), started: (id) => context.prober.started(id), resources: (id) => this.resizer.resourcesOf(id), ready: (id) => (this.killGrace > 0 || !this.isOver()) && context.prober.ready(id) },
       nowMs: context.env.clock.now(),
       startMs: this.startMs,
       hostIps: context.hostIps(),

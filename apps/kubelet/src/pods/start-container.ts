@@ -151,6 +151,7 @@ async function prepare(input: StartInput, restartCount: number): Promise<ReturnT
       host: context.host,
       podDir: context.volumes.podDir(uidOf(pod)),
       terminationLog: terminationLogPath(input, restartCount),
+      recursiveReadOnly: context.recursiveReadOnly(),
     });
     const gifts = context.devices?.has(pod, container.name) ? await context.devices.prepare(pod, container.name) : noGifts;
     const environment = gifts === noGifts ? ownEnvironment : new Map([...ownEnvironment, ...Object.entries(gifts.environment)]);

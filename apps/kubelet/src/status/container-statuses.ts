@@ -9,6 +9,8 @@ export interface StatusContext {
   readonly runtimeName: string;
   /** Why a container is not running although it should: CrashLoopBackOff, ErrImagePull …; cleared when it starts. */
   waiting(container: string): { reason: string; message?: string } | undefined;
+  /** The runtime can make mounts read-only with all that is mounted below. */
+  recursiveReadOnly?(): boolean;
   /** The startup probe succeeded or there is none. */
   started(containerId: string): boolean;
   /** What is in force for an instance, where that is not what the pod says. */
@@ -34,13 +36,17 @@ function terminatedState(context: StatusContext, instance: RuntimeContainer): Co
   return state;
 }
 
-function mountStatus({ name, mountPath, readOnly }: VolumeMount): VolumeMountStatus {
-  return readOnly ? { name, mountPath, readOnly, recursiveReadOnly: 'Disabled' } : { name, mountPath };
+function mountStatus(mount: VolumeMount, isSupported: boolean): VolumeMountStatus {
+  const { name, mountPath, readOnly, recursiveReadOnly: asked } = mount;
+  if (!readOnly) return { name, mountPath };
+  // What cannot be had has kept the container from starting.
+  const isOn = isSupported && asked !== undefined && asked !== 'Disabled';
+  return { name, mountPath, readOnly, recursiveReadOnly: isOn ? 'Enabled' : 'Disabled' };
 }
 
 /** Every status ends with the container's mounts. */
-function withMounts(status: ContainerStatus, { volumeMounts }: Container): ContainerStatus {
-  if (volumeMounts?.length) status.volumeMounts = volumeMounts.map(mountStatus);
+function withMounts(context: StatusContext, status: ContainerStatus, { volumeMounts }: Container): ContainerStatus {
+  if (volumeMounts?.length) status.volumeMounts = volumeMounts.map((mount) => mountStatus(mount, context.recursiveReadOnly?.() ?? false));
   return status;
 }
 
@@ -82,11 +88,11 @@ function statusOf(input: StatusInput): ContainerStatus {
     const waiting = context.waiting(name) ?? { reason: waitingReason };
     const status: ContainerStatus = { name, state: { waiting }, lastState: {}, ready: false, restartCount: 0, image: container.image ?? '', imageID: '' };
     if (kind !== 'ephemeral') status.started = false;
-    return withMounts(status, container);
+    return withMounts(context, status, container);
   }
   if (wasReset(newest) && kind !== 'ephemeral') {
     const lastState = { terminated: { exitCode: newest.exitCode, ...restartingAll } };
-    return withMounts({ name, state: { waiting: { ...(context.waiting(name) ?? restartingAll) } }, lastState, ready: false, restartCount: newest.restartCount + 1, image: container.image ?? '', imageID: '', started: false }, container);
+    return withMounts(context, { name, state: { waiting: { ...(context.waiting(name) ?? restartingAll) } }, lastState, ready: false, restartCount: newest.restartCount + 1, image: container.image ?? '', imageID: '', started: false }, container);
   }
   const running = newest.state === 'running';
   const isStarted = running && context.started(newest.id);
@@ -105,7 +111,7 @@ function statusOf(input: StatusInput): ContainerStatus {
   };
   if (kind !== 'ephemeral') status.started = kind === 'init' ? running : isStarted;
   if (running) addResources(status, container, context.resources?.(newest.id));
-  withMounts(status, container);
+  withMounts(context, status, container);
   if (newest.user) status.user = { linux: newest.user };
   return status;
 }

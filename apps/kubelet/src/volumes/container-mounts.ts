@@ -1,4 +1,4 @@
-import type { Container, Pod } from '@orrery/api/types';
+import type { Container, Pod, VolumeMount } from '@orrery/api/types';
 import type { VolumeHost } from '@orrery/cri';
 import { type Device, type Mount, MountPropagation } from '@orrery/proto/cri';
 import { ConfigFault } from '../env/environment.ts';
@@ -25,6 +25,18 @@ export interface MountInput {
   readonly podDir: string;
   /** Where the termination message of this very instance goes. */
   readonly terminationLog: string;
+  /** The runtime can make mounts read-only with all that is mounted below. */
+  readonly recursiveReadOnly: boolean;
+}
+
+/** Whether what is mounted below a volume is read-only, too. Throws ConfigFault where that cannot be had; upstream's words. */
+export function isRecursivelyReadOnly({ name, readOnly, mountPropagation, recursiveReadOnly = 'Disabled' }: VolumeMount, isSupported: boolean): boolean {
+  if (recursiveReadOnly === 'Disabled') return false;
+  const asked = `failed to resolve recursive read-only mode: volume "${name}" requested recursive read-only mode, but it is`;
+  if (!readOnly) throw new ConfigFault(`${asked} not read-only`);
+  if (mountPropagation !== undefined && mountPropagation !== 'None') throw new ConfigFault(`${asked} not compatible with propagation "${mountPropagation}"`);
+  if (recursiveReadOnly === 'Enabled' && !isSupported) throw new ConfigFault(`${asked} not supported by the runtime`);
+  return isSupported;
 }
 
 function subPathOf(mount: { subPath?: string; subPathExpr?: string }, environment: ReadonlyMap<string, string>): string {
@@ -91,7 +103,9 @@ export async function containerMounts(input: MountInput): Promise<Mount[]> {
     }
     const hostPath = subPath ? await subPathIn(host, volume.hostPath, { subPath, volume: mount.name, container: container.name }) : volume.hostPath;
     const propagation = propagations[mount.mountPropagation ?? ''] ?? MountPropagation.PROPAGATION_PRIVATE;
-    mounts.push({ containerPath, hostPath, readonly, propagation });
+    const made: Mount = { containerPath, hostPath, readonly, propagation };
+    if (mount.recursiveReadOnly !== undefined && isRecursivelyReadOnly(mount, input.recursiveReadOnly)) made.recursiveReadOnly = true;
+    mounts.push(made);
   }
   const mountsHosts = mounts.some(({ containerPath }) => containerPath === '/etc/hosts');
   if (!mountsHosts) mounts.push({ containerPath: '/etc/hosts', hostPath: `${podDir}/etc-hosts`, readonly: false });

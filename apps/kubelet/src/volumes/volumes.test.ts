@@ -3,6 +3,7 @@ import type { TokenRequest } from '@orrery/api/types';
 import { rfc3339 } from '@orrery/runtime';
 import { expect, test } from 'vitest';
 import { container, fixture } from '../testing.ts';
+import { isRecursivelyReadOnly } from './container-mounts.ts';
 
 const text = (bytes: Uint8Array | undefined): string | undefined => bytes && Buffer.from(bytes).toString();
 
@@ -155,4 +156,11 @@ test('a sub-path made of a variable without a value waits for one', async () => 
   await f.clock.advance(100);
   expect(f.pod('p').status?.phase).toBe('Running');
   expect([...f.cri.containers.values()][0]?.config.mounts?.[0]?.hostPath).toMatch(/empty-dir\/v\/here$/);
+});
+
+test('recursively read-only: where the runtime can, and nothing is to be mounted through', () => {
+  const mount = { name: 'v', mountPath: '/v', readOnly: true };
+  expect([isRecursivelyReadOnly(mount, true), isRecursivelyReadOnly({ ...mount, recursiveReadOnly: 'IfPossible' }, false), isRecursivelyReadOnly({ ...mount, recursiveReadOnly: 'IfPossible' }, true), isRecursivelyReadOnly({ ...mount, recursiveReadOnly: 'Enabled' }, true)]).toEqual([false, false, true, true]);
+  expect(() => isRecursivelyReadOnly({ ...mount, recursiveReadOnly: 'Enabled' }, false)).toThrow('failed to resolve recursive read-only mode: volume "v" requested recursive read-only mode, but it is not supported by the runtime');
+  expect(() => isRecursivelyReadOnly({ ...mount, mountPropagation: 'HostToContainer', recursiveReadOnly: 'IfPossible' }, true)).toThrow('is not compatible with propagation "HostToContainer"');
 });
