@@ -1,4 +1,4 @@
-import { ContainerEventType, type ContainerEventResponse, ContainerState, NamespaceMode, PodSandboxState } from '@orrery/proto/cri';
+import { ContainerEventType, ContainerEventResponse, ContainerState, NamespaceMode, PodSandboxState } from '@orrery/proto/cri';
 import { VirtualClock } from '@orrery/runtime';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type TestNode, testNode } from '../testing/test-node.ts';
@@ -45,7 +45,10 @@ test('a pod from start to removal, with events in order', async () => {
   await clock.advance(1);
   const { CONTAINER_CREATED_EVENT: created, CONTAINER_STARTED_EVENT: started, CONTAINER_STOPPED_EVENT: stopped, CONTAINER_DELETED_EVENT: deleted } = ContainerEventType;
   expect(events.map((e) => [e.containerId === pod.container ? 'c' : 's', e.containerEventType])).toEqual([['s', created], ['s', started], ['c', created], ['c', started], ['c', stopped], ['s', stopped], ['c', deleted], ['s', deleted]]);
-  expect(events[4]?.containersStatuses?.[0]).toMatchObject({ id: pod.container, exitCode: 3 });
+  // As another process is told of them: of the end with what had ended, though it is removed by now.
+  const sent = events.map((event) => ContainerEventResponse.decode(ContainerEventResponse.encode(event).finish()));
+  expect(sent.map(({ podSandboxStatus }) => podSandboxStatus?.metadata?.name)).toEqual(events.map(() => 'p'));
+  expect(sent[4]).toMatchObject({ containerId: pod.container, podSandboxStatus: { id: pod.sandbox, createdAt: 1767225600001000000n }, containersStatuses: [{ id: pod.container, exitCode: 3 }] });
   await node.component.stop();
   await watching;
 });
