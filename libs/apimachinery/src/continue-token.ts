@@ -1,4 +1,5 @@
 import { badRequest } from '@orrery/errors';
+import { JsonSyntaxError, parseJson } from './json/parse-json.ts';
 
 /** Where a paged list goes on. */
 export interface ContinueToken {
@@ -22,9 +23,9 @@ export function decodeContinue(text: string): ContinueToken {
   if (!/^[A-Za-z0-9_-]+$/.test(text)) throw fail(`illegal base64 data at input byte ${text.search(/[^A-Za-z0-9_-]/)}`);
   let parsed: { v?: unknown; rv?: unknown; start?: unknown } | null;
   try {
-    parsed = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as typeof parsed;
-  } catch {
-    throw fail('invalid character looking for beginning of value');
+    parsed = parseJson(Buffer.from(text, 'base64url').toString('utf8')).value as typeof parsed;
+  } catch (error) {
+    throw error instanceof JsonSyntaxError ? fail(error.message) : error;
   }
   if (parsed?.v !== tokenVersion) throw fail(`server does not recognize this encoded version ${JSON.stringify(String(parsed?.v ?? ''))}`);
   if (!Number.isSafeInteger(parsed.rv) || parsed.rv === 0) throw fail(`incorrect encoded start resourceVersion (version ${tokenVersion})`);

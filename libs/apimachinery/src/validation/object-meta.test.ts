@@ -39,7 +39,7 @@ describe('tokens', () => {
   it('round trip', () => {
     expect(decodeContinue(encodeContinue({ resourceVersion: 12, start: 'default/a' }))).toEqual({ resourceVersion: 12, start: 'default/a' });
     expect(() => decodeContinue('%%')).toThrow('continue key is not valid: illegal base64 data at input byte 0');
-    expect(() => decodeContinue('abcd')).toThrow('continue key is not valid');
+    expect(() => decodeContinue('abcd')).toThrow("continue key is not valid: invalid character 'i' looking for beginning of value");
   });
 
   it('reads resource versions', () => {
