@@ -14,18 +14,18 @@ it('keeps what a start leaves, and what has changed since', () => {
   const [path, one, other] = [join(dir, 'cache/memory.json'), join(dir, 'one.ts'), join(dir, 'other.ts')];
   writeFileSync(one, 'export const one: number = 1;\n');
   writeFileSync(other, 'export const broken: = 1;\n');
-  writeMemory(path, { resolved: { './one.ts\nfile:///main.ts': { url: 'file:///one.ts' } }, sources: { [one]: { stamp: 'before', source: '' } }, files: [one] });
+  writeMemory(path, { resolved: { './one.ts\nfile:///main.ts': { url: 'file:///one.ts' } }, sources: { [one]: { stamp: 'before', source: '' } }, files: { [one]: 'before' } });
   rememberChange(path, one);
   // To be told by the next start.
   rememberChange(path, other);
   rememberChange(path, join(dir, 'gone.ts'));
   const { resolved, sources, files } = readMemory(path);
   expect(Object.keys(resolved)).toHaveLength(1);
-  expect(files).toEqual([one]);
+  expect(files).toEqual({ [one]: 'before' });
   // Every column is where it was.
   expect(sources).toEqual({ [one]: { stamp: stampOf(one), source: 'export const one         = 1;\n' } });
   utimesSync(one, 1, 1);
   expect(stampOf(one)).not.toBe(sources[one]?.stamp);
   forget(path);
-  expect(readMemory(path)).toEqual({ resolved: {}, sources: {}, files: [] });
+  expect(readMemory(path)).toEqual({ resolved: {}, sources: {}, files: {} });
 });

@@ -14,20 +14,21 @@ export interface ServeMemory {
   readonly resolved: Record<string, { readonly url: string; readonly format?: string }>;
   /** By path. */
   readonly sources: Record<string, Stripped>;
-  /** Paths of all files that were loaded, those of other packages left out. */
-  readonly files: readonly string[];
+  /** By path of all files that were loaded, those of other packages left out: their stamps. */
+  readonly files: Readonly<Record<string, string>>;
 }
 
 /** What `tools/serve.ts` is told by the process that it runs, beside what supervisors are told. */
 export interface FilesMessage {
   readonly type: 'files';
-  /** Paths. */
-  readonly files: readonly string[];
+  /** By path, the stamp of what was loaded. */
+  readonly files: Readonly<Record<string, string>>;
 }
 
+/** Empty of a file that is not there. */
 export function stampOf(file: string): string {
-  const { mtimeMs, size } = statSync(file);
-  return `${mtimeMs} ${size}`;
+  const found = statSync(file, { throwIfNoEntry: false });
+  return found ? `${found.mtimeMs} ${found.size}` : '';
 }
 
 export function stripped(file: string): Stripped {
@@ -49,7 +50,7 @@ function write(path: string, value: unknown): void {
 
 /** Empty where there is none. */
 export function readMemory(path: string): ServeMemory {
-  const memory = read<ServeMemory>(path, { resolved: {}, sources: {}, files: [] });
+  const memory = read<ServeMemory>(path, { resolved: {}, sources: {}, files: {} });
   return { ...memory, sources: { ...memory.sources, ...read<ServeMemory['sources']>(changesOf(path), {}) } };
 }
 

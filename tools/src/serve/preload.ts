@@ -12,19 +12,19 @@ const quietMs = 1_000;
 
 const path = process.env['ORRERY_SERVE_MEMORY'] ?? '';
 const memory = readMemory(path);
-const files = new Set<string>();
+const files: Record<string, string> = {};
 let isNew = false;
 let isTold = true;
 let quiet: NodeJS.Timeout | undefined;
 
 function keep(): void {
-  if (isNew) writeMemory(path, { ...memory, files: [...new Set([...memory.files, ...files])] });
+  if (isNew) writeMemory(path, { ...memory, files: { ...memory.files, ...files } });
   isNew = false;
 }
 
-function loaded(file: string): void {
-  if (files.has(file)) return;
-  files.add(file);
+function loaded(file: string, stamp: string): void {
+  if (files[file] !== undefined) return;
+  files[file] = stamp;
   isTold = false;
   if (quiet) quiet.refresh();
   else quiet = setTimeout(tell, quietMs).unref();
@@ -32,7 +32,7 @@ function loaded(file: string): void {
 
 function tell(): void {
   keep();
-  if (!isTold) process.send?.({ type: 'files', files: [...files] } satisfies FilesMessage);
+  if (!isTold) process.send?.({ type: 'files', files } satisfies FilesMessage);
   isTold = true;
 }
 
@@ -53,10 +53,11 @@ registerHooks({
   load(url, context, next) {
     if (!url.startsWith('file:') || url.includes('/node_modules/')) return next(url, context);
     const file = fileURLToPath(url);
-    loaded(file);
+    const stamp = stampOf(file);
+    loaded(file, stamp);
     if (!file.endsWith('.ts')) return next(url, context);
     const known = memory.sources[file];
-    if (known?.stamp === stampOf(file)) return { format: 'module', source: known.source, shortCircuit: true };
+    if (known?.stamp === stamp) return { format: 'module', source: known.source, shortCircuit: true };
     const now = stripped(file);
     memory.sources[file] = now;
     isNew = true;

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import type { MainMessage } from '@orrery/node-io';
-import { type FilesMessage, forget, readMemory, rememberChange } from './memory.ts';
+import { type FilesMessage, forget, readMemory, rememberChange, stampOf } from './memory.ts';
 import { WatchedFiles } from './watched-files.ts';
 
 export interface Restarted {
@@ -83,6 +83,6 @@ export function runAndRestart({ root, component, flags, args }: Restarted): void
     });
   }
   process.on('exit', () => forget(memory));
-  files.add([main]);
+  files.add({ [main]: stampOf(main) });
   start(performance.now());
 }
