@@ -35,3 +35,12 @@ it('keeps volumes on disk, seen by kubelet and containers alike, and the directo
   await files.volumes.remove('/data/v');
   expect([await files.volumes.kind('/data/v'), existsSync(join(root, 'data/v'))]).toEqual([undefined, false]);
 });
+
+it('makes nothing on disk for a look at what pods have left there', async () => {
+  const { volumes } = nodeFiles(env, { root, hostname: 'n', ip: '10.0.0.1' });
+  expect([await volumes.list('/var/log/pods'), existsSync(join(root, 'var'))]).toEqual([[], false]);
+  expect((await volumes.list('/etc')).sort()).toEqual(['hostname', 'hosts', 'os-release', 'resolv.conf']);
+  await volumes.makeDir('/var/log/pods/a', 0o755);
+  expect(await volumes.list('/var/log/pods')).toEqual(['a']);
+  expect(await nodeFiles(env, { root, hostname: 'n', ip: '10.0.0.1' }).volumes.list('/var/log/pods')).toEqual(['a']);
+});

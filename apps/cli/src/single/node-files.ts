@@ -1,6 +1,6 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { type MountSource, type Tree, graftedTree, hostTree, memoryMounts } from '@orrery/container-runtime/component';
-import { DirectoryTree, MemoryMounts, MemoryVolumeHost, type NodeMounts, type VolumeHost, directoryVolumeHost, inNodeRoot, makeNodeSkeleton, mountAt, mountedTree, pathParts, volumesInNodeRoot } from '@orrery/cri';
+import { DirectoryTree, MemoryMounts, MemoryVolumeHost, type NodeMounts, type VolumeHost, directoryVolumeHost, inNodeRoot, makeNodeSkeleton, mountAt, mountedTree, pathParts, startsEmpty, volumesInNodeRoot } from '@orrery/cri';
 import type { Env } from '@orrery/runtime';
 
 /** What a kubelet makes anew for every pod: kept in memory, which is why thousands of pods are cheap. */
@@ -68,6 +68,8 @@ export function nodeFiles({ clock, random }: Env, { root, ...identity }: { root:
     skeleton();
     return disk;
   };
+  /** Thousands of kubelets look at their start at what pods have left: none needs to have the directory for it. */
+  const isEmptyYet = (path: string): boolean => !made && startsEmpty(path) && !mountAt(disks.list(), path) && !existsSync(inNodeRoot(root, path));
   const onRealDisk = (path: string): DirectoryTree => {
     skeleton();
     return new DirectoryTree(inNodeRoot(root, path));
@@ -86,7 +88,7 @@ export function nodeFiles({ clock, random }: Env, { root, ...identity }: { root:
       makeDir: (path, attributes) => at(path).makeDir(path, attributes),
       kind: (path) => at(path).kind(path),
       resolve: (path) => at(path).resolve(path),
-      list: (path) => at(path).list(path),
+      list: async (path) => (isEmptyYet(path) ? [] : at(path).list(path)),
       usage: (path) => at(path).usage(path),
       giveToGroup: (path, options) => at(path).giveToGroup(path, options),
       mountedBelow: async (path) => [...disks.list().keys()].filter((place) => place.startsWith(`${path}/`)),

@@ -3,6 +3,11 @@ import { join } from 'node:path';
 
 const directories: readonly string[] = ['dev', 'etc', 'home', 'mnt', 'opt', 'proc', 'root', 'run', 'srv', 'sys', 'usr/local', 'var/lib', 'var/log/containers', 'var/log/pods'];
 
+/** Whether a directory is one of those that every emulated node has, and nothing is in it from the start. */
+export function startsEmpty(path: string): boolean {
+  return path !== '/etc' && directories.some((one) => path === `/${one}`) && !directories.some((one) => `/${one}`.startsWith(`${path}/`));
+}
+
 /** What an emulated node has below its `/` from the start, for hostPath volumes that expect it of every machine. What is there stays. */
 export function makeNodeSkeleton(root: string, { hostname, ip }: { hostname: string; ip: string }): void {
   for (const path of directories) mkdirSync(join(root, path), { recursive: true });
