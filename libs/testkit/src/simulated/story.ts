@@ -100,4 +100,4 @@ export async function liveThrough({ first, last, step = 1 }: { readonly first: n
 const one = Number(process.env['ORRERY_SIMULATED_SEED'] ?? 0);
 
 /** The seeds that are tried: all up to ORRERY_SIMULATED_SEEDS, or ORRERY_SIMULATED_SEED alone. */
-export const seeds = one ? { first: one, last: one, count: 1 } : { first: 1, last: Number(process.env['ORRERY_SIMULATED_SEEDS'] ?? 120), count: Number(process.env['ORRERY_SIMULATED_SEEDS'] ?? 120) };
+export const seeds = one ? { first: one, last: one, count: 1 } : { first: 1, last: Number(process.env['ORRERY_SIMULATED_SEEDS'] ?? 200), count: Number(process.env['ORRERY_SIMULATED_SEEDS'] ?? 200) };
