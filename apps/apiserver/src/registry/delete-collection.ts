@@ -24,6 +24,8 @@ export async function deleteCollection(registry: Registry, scope: RequestScope, 
       }
     }
   };
-  await Promise.all(Array.from({ length: workers }, work));
+  // The request has ended when the last deletion has, whichever failed first.
+  const ends = await Promise.allSettled(Array.from({ length: workers }, work));
+  for (const end of ends) if (end.status === 'rejected') throw end.reason;
   return listed;
 }
