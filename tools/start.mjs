@@ -1,6 +1,7 @@
 // `npm start`: installs what is missing, builds what has changed, starts a cluster. Arguments go to `orrery up`.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -31,7 +32,8 @@ run('Building (cached when nothing changed)', node, [join(root, 'node_modules/nx
 
 // Without NODE_EXTRA_CA_CERTS a Node process starts 40 ms sooner, and a cluster on loopback has its own CA.
 const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
-// As apps/cli/src/detached.ts: room for objects that die young.
-const child = spawn(node, ['--max-semi-space-size=64', '--initial-old-space-size=512', join(root, 'dist/apps/cli/main.js'), 'up', ...process.argv.slice(2)], { stdio: 'inherit', env });
+// As apps/cli/src/detached.ts: room for objects that die young, no more collecting threads than processors.
+const flags = ['--max-semi-space-size=64', '--initial-old-space-size=512', `--v8-pool-size=${Math.min(4, Math.max(1, availableParallelism() - 1))}`];
+const child = spawn(node, [...flags, join(root, 'dist/apps/cli/main.js'), 'up', ...process.argv.slice(2)], { stdio: 'inherit', env });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
 child.on('exit', (code, signal) => process.exit(code ?? (signal ? 130 : 1)));

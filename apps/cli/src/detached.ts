@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { UpOptions } from './commands/up.ts';
 import { type DataDir, runningCluster } from './data-dir.ts';
@@ -29,8 +30,9 @@ function tail(file: string): string {
 /**
  * Most objects of a cluster at work die young: with room for them the collector copies less (a tenth to a third more Pods a second), and
  * while the rest is small looking through it is not worth the time (a tenth more); what that leaves, `returnMemoryWhenQuiet` collects.
+ * V8 takes four threads for that beside the main one whatever the machine has; where they are more than its processors, they are in each other's way.
  */
-const nodeFlags = ['--max-semi-space-size=64', '--initial-old-space-size=512'];
+const nodeFlags = ['--max-semi-space-size=64', '--initial-old-space-size=512', `--v8-pool-size=${Math.min(4, Math.max(1, availableParallelism() - 1))}`];
 
 /**
  * Starts `orrery up` as a process of its own whose output goes to `logs/orrery.log`, and waits as far as was asked. Rejects with a UserError when it ends before (its exit code then

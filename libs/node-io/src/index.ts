@@ -33,6 +33,7 @@ export * from './returned-memory.ts';
 export * from './append-state.ts';
 export * from './balancer-network.ts';
 export * from './blob-folder.ts';
+export * from './buffer-accounting.ts';
 export * from './folder-contents.ts';
 export * from './http-balancer.ts';
 export * from './serve-over.ts';

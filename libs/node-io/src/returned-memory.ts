@@ -10,6 +10,12 @@ const quietShare = 0.25;
 /** What has gathered since memory was last given back, and is worth another pause. */
 const worthwhileBytes = 64 * 1024 * 1024;
 
+/** Of objects and of buffers. */
+function heldBytes(): number {
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
 type Collect = (options: { readonly type: 'major'; readonly flavor: 'last-resort' }) => void;
 
 /** V8 has room for many young objects after a start, and keeps it while nothing happens. The call takes some 50 ms. */
@@ -39,13 +45,13 @@ export function returnMemoryWhenQuiet(): void {
   let looks = 0;
   whileWatched(lookMs, (isQuiet) => {
     if (isQuiet) giveBack();
-    kept = process.memoryUsage().heapUsed;
+    kept = heldBytes();
     return isQuiet || ++looks === maxLooks;
   });
   whileWatched(lookAgainMs, (isQuiet) => {
-    if (isQuiet && process.memoryUsage().heapUsed > kept + worthwhileBytes) {
+    if (isQuiet && heldBytes() > kept + worthwhileBytes) {
       giveBack();
-      kept = process.memoryUsage().heapUsed;
+      kept = heldBytes();
     }
     return false;
   });

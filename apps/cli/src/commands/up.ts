@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { basename, resolve } from 'node:path';
-import { returnMemoryWhenQuiet, stopSignal, whenAborted } from '@orrery/node-io';
+import { countBuffersAsHeap, returnMemoryWhenQuiet, stopSignal, whenAborted } from '@orrery/node-io';
 import { type Cluster, type ClusterOptions, replaceable } from '../cluster.ts';
 import { type DataDir, clearState, dataDir, defaultDataDir, lockDataDir, prepareDataDir, processStart, runningCluster, writeState } from '../data-dir.ts';
 import { type ChaosHost, createChaosHost } from '../chaos/chaos-host.ts';
@@ -106,6 +106,7 @@ async function runForeground(dir: DataDir, options: UpOptions): Promise<void> {
   const began = performance.now();
   const step = progress(began);
   const stop = stopSignal();
+  if (options.layout === 'single') countBuffersAsHeap();
   const create = options.layout === 'processes' ? createProcessesCluster : createSingleCluster;
   let control: { close(): Promise<void> } | undefined;
   let chaos: ChaosHost | undefined;
