@@ -22,7 +22,7 @@ function bash(words: readonly Words[]): string {
   return `_orrery() {
   local cur="\${COMP_WORDS[COMP_CWORD]}"
   if [ "$COMP_CWORD" -eq 1 ]; then COMPREPLY=($(compgen -W "${words.map((w) => w.command).join(' ')}" -- "$cur")); return; fi
-  case "\${COMP_WORDS[COMP_CWORD-1]}" in --data-dir|--kubeconfig) COMPREPLY=($(compgen -f -- "$cur")); return ;; esac
+  case "\${COMP_WORDS[COMP_CWORD-1]}" in --data-dir|--kubeconfig|--scheduler-config) COMPREPLY=($(compgen -f -- "$cur")); return ;; esac
   case "\${COMP_WORDS[1]}" in
 ${cases}
   esac

@@ -12,6 +12,7 @@ import { writeKubeconfig } from '../kubeconfig-file.ts';
 import { type ExtraConfig, addExtraConfig } from '../extra-config.ts';
 import { createProcessesCluster } from '../processes/cluster.ts';
 import { hasStoreMembers } from '../processes/store-members.ts';
+import { withSchedulerConfig } from '../scheduler-config.ts';
 import { mostApiServers } from '../single/addresses.ts';
 import { createSingleCluster } from '../single/cluster.ts';
 import { nextSteps } from '../next-steps.ts';
@@ -32,6 +33,7 @@ export interface UpOptions {
   layout: 'single' | 'processes';
   without: string[];
   extraConfig: ExtraConfig;
+  schedulerConfig?: string;
   nodeCpu: string;
   nodeMemory: string;
   nodePods: number;
@@ -189,6 +191,7 @@ export function addUp(program: Command): void {
     .option('--layout <layout>', 'single (one process) or processes (one a component)', 'single')
     .option('--without <components>', `leave out, to run them yourself: ${replaceable.join(', ')}`, componentList, [])
     .option('--extra-config <component.flag=value>', 'a flag of a component, such as apiserver.audit-log-path=audit.log; repeatable', extraConfig, {})
+    .option('--scheduler-config <file>', 'KubeSchedulerConfiguration of the cluster\'s own scheduler: profiles, plugins, extenders')
     .option('--node-cpu <quantity>', 'CPU of each node', '8')
     .option('--node-memory <quantity>', 'memory of each node', '16Gi')
     .option('--node-pods <n>', 'pods each node takes', wholeNumber(1, 100_000), 110)
@@ -199,6 +202,7 @@ export function addUp(program: Command): void {
       const ofProcesses = { '--stores': options.stores ?? 1, '--apiservers': options.apiservers, '--replicas': options.replicas };
       for (const [flag, count] of Object.entries(ofProcesses)) if (count > 1 && options.layout !== 'processes') throw new UserError(`${flag} goes with --layout=processes`, ExitCode.usage);
       if (options.nodeLocalDns && options.layout !== 'single') throw new UserError('--node-local-dns goes with --layout=single', ExitCode.usage);
-      return up(options);
+      const { schedulerConfig, ...others } = options;
+      return up(schedulerConfig === undefined ? options : { ...others, extraConfig: withSchedulerConfig(schedulerConfig, { extra: options.extraConfig, without: options.without }) });
     });
 }
