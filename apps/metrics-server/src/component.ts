@@ -1,7 +1,8 @@
-import { AccessReviewer, type ApiClient } from '@orrery/client';
+import type { ApiClient } from '@orrery/client';
 import type { HttpServer, ServeHttp } from '@orrery/node-io/http-server';
+import type { Trust } from '@orrery/node-io/secure-serving';
 import { type Component, ConfigError, type Env, flagName, parseGoDuration } from '@orrery/runtime';
-import { type Trust, readTrust } from './api/access.ts';
+import { proxyGuard, readTrust } from './api/access.ts';
 import { metricsHandler } from './api/handler.ts';
 import type { MetricsServerConfig } from './config.ts';
 import { register } from './registration.ts';
@@ -26,8 +27,6 @@ export interface MetricsServer extends Component {
 
 const firstRetryMs = 20;
 const maxRetryMs = 5_000;
-/** Answers about access are remembered as long as upstream does. */
-const verdictMs = 10_000;
 /** The trust is read again at most so often because strangers ask. */
 const trustAgeMs = 30_000;
 
@@ -53,7 +52,7 @@ export function createMetricsServer(env: Env, deps: MetricsServerDeps, config: M
     if (env.clock.monotonic() - trustedMs < trustAgeMs) return;
     trustedMs = env.clock.monotonic();
     trust = await readTrust(api);
-    server?.setTls({ cert, key, clientCa: trust.ca });
+    server?.setTls({ cert, key, clientCa: trust.proxyCa });
   };
   /** Until it works: the API server may still be on its way up. */
   const persistently = async <T>(what: string, run: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> => {
@@ -80,13 +79,12 @@ export function createMetricsServer(env: Env, deps: MetricsServerDeps, config: M
         api,
         usage: scraper.usage,
         nowMs: () => env.clock.now(),
-        trust: () => trust ?? first,
-        reviewer: new AccessReviewer({ api, clock: env.clock, allowedMs: verdictMs, deniedMs: verdictMs }),
+        guard: proxyGuard(env, { api, trust: () => trust ?? first }),
         ready: () => registered,
         wanted: () => scraper.wanted(),
         onStranger: () => void readAgain().catch((error: unknown) => env.log.warn('whom to trust could not be read again', { error: (error as Error).message })),
       });
-      const running = await deps.serveHttp({ host: config.bindAddress, port: config.securePort, handler, tls: { cert, key, clientCa: first.ca } });
+      const running = await deps.serveHttp({ host: config.bindAddress, port: config.securePort, handler, tls: { cert, key, clientCa: first.proxyCa } });
       server = running;
       await persistently('registering', () => register(api, { host: config.advertiseHost, port: running.port, ca }), signal);
       registered = true;

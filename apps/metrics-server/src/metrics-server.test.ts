@@ -3,11 +3,15 @@ import type { SubjectAccessReview } from '@orrery/api/types';
 import type { KubeObject } from '@orrery/apimachinery';
 import type { ApiClient } from '@orrery/client';
 import { createFakeApi } from '@orrery/client/testing';
-import type { HttpHandler, HttpHeaders, HttpRequest } from '@orrery/node-io/http-server';
+import type { HttpHandler, HttpHeaders, HttpRequest, PeerCertificate } from '@orrery/node-io/http-server';
 import { VirtualClock, createLogger, createMetrics, resolveConfig, seededRandom } from '@orrery/runtime';
 import { expect, it } from 'vitest';
 import { type MetricsServer, createMetricsServer, metricsServerSchema } from './component.ts';
+import { frontProxy } from './testing/front-proxy.ts';
 
+/** The API server's proxy, and the one that comes after it. */
+const proxies = [frontProxy(), frontProxy()] as const;
+const published = { namespace: 'kube-system', name: 'extension-apiserver-authentication' };
 const root = '/apis/metrics.k8s.io/v1beta1';
 
 /** A metrics server over an API in memory, kubelets that use half a core a pod, and the API server's proxy. */
@@ -44,12 +48,7 @@ class World {
     this.server = createMetricsServer(this.env, deps, resolveConfig(metricsServerSchema, [config]));
     this.api.seed(Nodes, { metadata: { name: 'n1', annotations: { 'orrery.dev/kubelet-endpoint': '127.0.0.1:9' } } } as KubeObject);
     for (const name of ['a', 'b']) this.api.seed(Pods, { metadata: { name, namespace: 'ns', labels: { app: name } }, status: { phase: 'Running' } } as KubeObject);
-    this.trust('CA one');
-  }
-
-  trust(ca: string): void {
-    const object = { metadata: { namespace: 'kube-system', name: 'extension-apiserver-authentication' }, data: { 'requestheader-client-ca-file': ca, 'requestheader-allowed-names': '["proxy"]', 'requestheader-username-headers': '["X-Remote-User"]' } };
-    this.api.seed(ConfigMaps, object);
+    this.api.seed(ConfigMaps, { metadata: published, data: proxies[0].data });
   }
 
   async start(): Promise<this> {
@@ -59,10 +58,10 @@ class World {
     return this;
   }
 
-  async ask(path: string, options: { method?: string; headers?: HttpHeaders; proxy?: string | undefined } = {}): Promise<{ code: number; body: any }> {
-    const { method = 'GET', headers = { 'x-remote-user': 'me', 'x-remote-group': ['g'] }, proxy = 'proxy' } = options;
+  async ask(path: string, options: { method?: string; headers?: HttpHeaders; proxy?: PeerCertificate | undefined } = {}): Promise<{ code: number; body: any }> {
+    const { method = 'GET', headers = { 'x-remote-user': 'me', 'x-remote-group': ['g'] }, proxy = proxies[0].certificate } = options;
     let out: { code: number; body: any } | undefined;
-    const request = { method, url: path, headers, certificate: proxy ? { commonName: proxy, organizations: [], raw: new Uint8Array(), notAfterMs: 0 } : undefined } as unknown as HttpRequest;
+    const request = { method, url: path, headers, certificate: proxy } as unknown as HttpRequest;
     const response = { send: (code: number, _: unknown, body: unknown) => void (out = { code, body: String(body).startsWith('{') ? JSON.parse(String(body)) : body }), stream: () => { throw new Error('no'); }, gzip: () => Promise.reject(new Error('no')) };
     const done = Promise.resolve(this.handler?.request(request, response));
     for (let i = 0; i < 20; i++) await this.clock.advance(i % 10 === 9 ? 600 : 0);
@@ -140,16 +139,21 @@ it('answers get, list and tables, and says what is not there', async () => {
 
 it('answers whom the proxy names and RBAC allows, and learns of a new proxy', async () => {
   const world = await new World().start();
-  expect((await world.ask('/livez', { proxy: '' })).code).toBe(200);
-  for (const proxy of ['', 'somebody']) expect((await world.ask(`${root}/nodes`, { proxy })).code).toBe(401);
+  const [{ certificate }, next] = proxies;
+  const stranger = next.certificate;
+  expect((await world.ask('/livez', { proxy: stranger })).code).toBe(200);
+  for (const [what, proxy] of Object.entries({ 'of another authority': stranger, 'of another name': { ...certificate, commonName: 'somebody' } })) expect([what, (await world.ask(`${root}/nodes`, { proxy })).code]).toEqual([what, 401]);
+  expect((await world.ask(`${root}/nodes`, { headers: { authorization: 'Bearer t', 'x-remote-group': ['system:masters'] } })).code).toBe(401);
   expect(await world.ask(`${root}/nodes`, { headers: { 'x-remote-user': 'other' } })).toMatchObject({ code: 403, body: { reason: 'Forbidden', message: expect.stringContaining('User "other" cannot list resource "nodes" in API group "metrics.k8s.io"') } });
-  expect(world.reviews.at(-1)?.spec).toMatchObject({ user: 'other', resourceAttributes: { verb: 'list', group: 'metrics.k8s.io', resource: 'nodes' } });
-  expect(world.clientCa).toBe('CA one');
-  const { resourceVersion = '' } = (await world.api.get(ConfigMaps, { namespace: 'kube-system', name: 'extension-apiserver-authentication' })).metadata ?? {};
-  await world.api.update(ConfigMaps, { metadata: { namespace: 'kube-system', name: 'extension-apiserver-authentication', resourceVersion }, data: { 'requestheader-client-ca-file': 'CA two', 'requestheader-allowed-names': '["proxy"]' } });
+  expect(world.reviews.at(-1)?.spec).toMatchObject({ user: 'other', groups: ['system:authenticated'], resourceAttributes: { verb: 'list', group: 'metrics.k8s.io', resource: 'nodes' } });
+  expect((await world.ask(`${root}/nodes`, { headers: { 'x-remote-user': 'system:anonymous', 'x-remote-group': ['system:unauthenticated'] } })).code).toBe(403);
+  expect(world.reviews.at(-1)?.spec).toMatchObject({ user: 'system:anonymous', groups: ['system:unauthenticated'] });
+  expect(world.clientCa).toBe(proxies[0].data['requestheader-client-ca-file']);
+  const { resourceVersion = '' } = (await world.api.get(ConfigMaps, published)).metadata ?? {};
+  await world.api.update(ConfigMaps, { metadata: { ...published, resourceVersion }, data: next.data });
   await world.clock.advance(60_000);
-  await world.ask(`${root}/nodes`, { proxy: '' });
-  expect(world.clientCa).toBe('CA two');
-  expect((await world.ask(`${root}/nodes`)).code).toBe(200);
+  await world.ask(`${root}/nodes`, { proxy: next.certificate });
+  expect(world.clientCa).toBe(next.data['requestheader-client-ca-file']);
+  expect((await world.ask(`${root}/nodes`, { proxy: next.certificate })).code).toBe(200);
   await world.server.stop();
 });

@@ -23,7 +23,7 @@ const taintText = ({ key, value, effect }: { key: string; value?: string; effect
 
 /** A configuration file as settings of the program: only those that have an effect here. */
 export function settingsOf(kc: KubeletConfiguration): Record<string, unknown> {
-  const { authentication } = kc;
+  const { authentication, authorization } = kc;
   const settings: Record<string, unknown> = {
     bindAddress: kc.address,
     serverPort: kc.port,
@@ -35,6 +35,12 @@ export function settingsOf(kc: KubeletConfiguration): Record<string, unknown> {
     rotateCertificates: kc.rotateCertificates,
     rotateServerCertificates: kc.serverTLSBootstrap,
     clientCa: authentication?.x509?.clientCAFile,
+    anonymousAuth: authentication?.anonymous?.enabled,
+    authenticationTokenWebhook: authentication?.webhook?.enabled,
+    authenticationTokenWebhookCacheTtl: authentication?.webhook?.cacheTTL,
+    authorizationMode: authorization?.mode,
+    authorizationWebhookCacheAuthorizedTtl: authorization?.webhook?.cacheAuthorizedTTL,
+    authorizationWebhookCacheUnauthorizedTtl: authorization?.webhook?.cacheUnauthorizedTTL,
     podManifestPath: kc.staticPodPath,
     fileCheckFrequency: kc.fileCheckFrequency,
     manifestUrl: kc.staticPodURL,

@@ -12,8 +12,8 @@ export interface KubeletConfiguration {
   readonly tlsPrivateKeyFile?: string;
   readonly rotateCertificates?: boolean;
   readonly serverTLSBootstrap?: boolean;
-  readonly authentication?: { readonly x509?: { readonly clientCAFile?: string }; readonly webhook?: object; readonly anonymous?: object };
-  readonly authorization?: { readonly mode?: string; readonly webhook?: object };
+  readonly authentication?: { readonly x509?: { readonly clientCAFile?: string }; readonly webhook?: { readonly enabled?: boolean; readonly cacheTTL?: string }; readonly anonymous?: { readonly enabled?: boolean } };
+  readonly authorization?: { readonly mode?: string; readonly webhook?: { readonly cacheAuthorizedTTL?: string; readonly cacheUnauthorizedTTL?: string } };
   readonly staticPodPath?: string;
   readonly staticPodURL?: string;
   readonly staticPodURLHeader?: Readonly<Record<string, readonly string[]>>;

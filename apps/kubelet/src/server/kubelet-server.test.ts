@@ -2,9 +2,10 @@ import { SubjectAccessReviews } from '@orrery/api';
 import { criLogLine } from '@orrery/cri';
 import { exchange } from '@orrery/http';
 import { dialHost, serveHttp } from '@orrery/node-io';
+import { resolveConfig } from '@orrery/runtime';
 import { afterEach, expect, test } from 'vitest';
 import { container, fixture } from '../testing.ts';
-import { type KubeletServer, createKubeletServer } from './kubelet-server.ts';
+import { type KubeletServer, createKubeletServer, kubeletServerSchema } from './kubelet-server.ts';
 import { serving } from './serving-fixture.ts';
 
 const servers: KubeletServer[] = [];
@@ -24,6 +25,34 @@ test('only who is known and allowed is served', async () => {
   expect(JSON.parse((await f.get('/pods')).body)).toMatchObject({ kind: 'PodList', items: [] });
   expect((await f.get('/nodes/other/pods')).body).toBe('node "other" is not here');
   expect((await f.get('/metrics/resource')).body).toContain('resource_scrape_error 0');
+});
+
+test.each([
+  ['nobody, where nobody is let in', { anonymousAuth: true }, [], 403, 'Forbidden (user=system:anonymous, verb=get, resource=nodes, subresource(s)=[stats])\n'],
+  ['a token, where tokens are not asked about', { authenticationTokenWebhook: false }, [['Authorization', 'Bearer good']], 401, 'Unauthorized'],
+  ['anybody who is known, where all may', { authorizationMode: 'AlwaysAllow' }, [['Authorization', 'Bearer good']], 200, expect.stringContaining('nodeName')],
+  ['who proves nothing, where all may', { authorizationMode: 'AlwaysAllow' }, [['Authorization', 'Bearer bad']], 401, 'Unauthorized'],
+] as const)('%s', async (_what, settings, headers, status, body) => {
+  const f = await serving({ settings });
+  expect(await f.get('/stats/summary', headers.map(([name, value]) => [name, value]))).toEqual({ status, body });
+});
+
+test('answers about tokens and accesses count as long as the configuration says', async () => {
+  let asked: string[] = [];
+  const f = await serving({ settings: { authenticationTokenWebhookCacheTtl: '1m' } });
+  f.api.create = ((create) => (async (resource, object, options) => (asked.push((object as { kind?: string }).kind ?? ''), create.call(f.api, resource, object, options))) as typeof create)(f.api.create);
+  const reviewsAfter = async (ms: number, path: string): Promise<string> => {
+    await f.clock.advance(ms);
+    asked = [];
+    await f.get(path);
+    return asked.filter((kind) => kind.endsWith('Review')).join(' ');
+  };
+  expect(await reviewsAfter(0, '/stats/summary')).toBe('TokenReview SubjectAccessReview');
+  expect(await reviewsAfter(29_000, '/stats/summary')).toBe('');
+  expect(await reviewsAfter(2_000, '/stats/summary')).toBe('SubjectAccessReview');
+  expect(await reviewsAfter(30_000, '/pods')).toBe('TokenReview SubjectAccessReview');
+  expect(await reviewsAfter(239_000, '/pods')).toBe('TokenReview');
+  expect(await reviewsAfter(70_000, '/pods')).toBe('TokenReview SubjectAccessReview');
 });
 
 test('logs: whole, tail, since, timestamps, limit, previous, and what is refused', async () => {
@@ -89,7 +118,7 @@ test('container metrics on a port of their own, for anybody; the node shows its 
   const f = fixture();
   await f.kubelet.start();
   const handlers: Parameters<typeof serveHttp>[0][] = [];
-  const server = createKubeletServer(f.env, { kubelets: () => [f.kubelet], api: f.api, serveHttp: async (options) => (handlers.push(options), serveHttp({ ...options, port: 0 })), connectStreaming: () => Promise.reject(new Error('none')) }, { bindAddress: '127.0.0.1', serverPort: 0, healthzPort: -1, readOnlyPort: 0, cadvisorPort: 4194 });
+  const server = createKubeletServer(f.env, { kubelets: () => [f.kubelet], api: f.api, serveHttp: async (options) => (handlers.push(options), serveHttp({ ...options, port: 0 })), connectStreaming: () => Promise.reject(new Error('none')) }, resolveConfig(kubeletServerSchema, [{ serverPort: 0, healthzPort: -1, cadvisorPort: 4194 }]));
   servers.push(server);
   await server.start();
   const asked = handlers.find(({ port }) => port === 4194)?.handler;

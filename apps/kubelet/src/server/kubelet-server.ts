@@ -1,10 +1,10 @@
 import type { ApiClient } from '@orrery/client';
-import type { HttpHandler, HttpRequest, HttpResponse, HttpServer, RawSocket, ServeHttp } from '@orrery/node-io';
+import type { HttpHandler, HttpRequest, HttpResponse, HttpServer, RawSocket, RequestGuard, ServeHttp } from '@orrery/node-io';
 import { type Component, type ConfigOf, type ConfigSchema, type Env, latencyBuckets } from '@orrery/runtime';
 import type { Kubelet } from '../component.ts';
 import type { PodWorker } from '../pods/pod-worker.ts';
 import { cadvisorMetrics } from '../stats/cadvisor-metrics.ts';
-import { KubeletAccess, accessOf } from './access.ts';
+import { accessOf, accessSchema, kubeletGuard } from './access.ts';
 import { serveDebugPage } from './debug-pages.ts';
 import { HealthPages } from './health-pages.ts';
 import { type Page, type Route, serveNodePage } from './node-pages.ts';
@@ -18,7 +18,10 @@ export const kubeletServerSchema = {
   healthzPort: { type: 'number', default: 10248, help: 'port of /healthz (plain, loopback); -1: none' },
   cadvisorPort: { type: 'number', default: 0, help: 'port that serves the metrics of containers at /metrics without authentication, once 4194; 0: none' },
   readOnlyPort: { type: 'number', default: 0, help: 'port that serves reads without authentication; 0: none' },
+  ...accessSchema,
 } as const satisfies ConfigSchema;
+
+type KubeletServerConfig = ConfigOf<typeof kubeletServerSchema>;
 
 export interface KubeletServerDeps {
   readonly kubelets: () => Iterable<Kubelet>;
@@ -58,16 +61,18 @@ function routeOf(request: HttpRequest, own?: string): Route {
 class KubeletApi {
   private readonly env: Env;
   private readonly deps: KubeletServerDeps;
-  private readonly access: KubeletAccess;
+  private readonly guard: RequestGuard;
+  private readonly asksWhoMay: boolean;
   private readonly health: HealthPages;
   private readonly startedMs: number;
 
-  constructor(env: Env, deps: KubeletServerDeps) {
+  constructor(env: Env, deps: KubeletServerDeps, config: KubeletServerConfig) {
     this.env = env;
     this.deps = deps;
     this.startedMs = env.clock.now();
     this.health = new HealthPages(env, { kubelets: deps.kubelets });
-    this.access = new KubeletAccess(env, { api: deps.api });
+    this.guard = kubeletGuard(env, { api: deps.api, clientCa: deps.tls?.clientCa }, config);
+    this.asksWhoMay = config.authorizationMode === 'Webhook';
   }
 
   handler(options: { authenticated: boolean; node?: string }): HttpHandler {
@@ -124,12 +129,14 @@ class KubeletApi {
   }
 
   private async check(request: HttpRequest, route: Route): Promise<void> {
-    const user = await this.access.authenticate(request);
+    const user = await this.guard.authenticate(request);
     if (!user) throw new HttpFault(401, 'Unauthorized');
-    const nodeName = route.node ?? [...this.deps.kubelets()][0]?.nodeName ?? '';
-    const attributes = { user, nodeName, ...accessOf(request.method, route.path) };
-    if (await this.access.authorize(attributes)) return;
-    throw new HttpFault(403, `Forbidden (user=${user.name}, verb=${attributes.verb}, resource=nodes, subresource(s)=[${attributes.subresources.join(' ')}])\n`);
+    if (!this.asksWhoMay) return;
+    const name = route.node ?? [...this.deps.kubelets()][0]?.nodeName ?? '';
+    const { verb, subresources } = accessOf(request.method, route.path);
+    const accesses = subresources.map((subresource) => ({ resourceAttributes: { verb, version: 'v1', resource: 'nodes', subresource, name } }));
+    if (await this.guard.allows(user, accesses)) return;
+    throw new HttpFault(403, `Forbidden (user=${user.name}, verb=${verb}, resource=nodes, subresource(s)=[${subresources.join(' ')}])\n`);
   }
 
   private async upgrade(route: Route, request: HttpRequest, socket: RawSocket): Promise<void> {
@@ -178,8 +185,8 @@ class KubeletApi {
  * The kubelet's HTTP server for one or many nodes: requests about pods find their node by the pod, requests about a node
  * name it. Health on a second port; reads without authentication on a third, if asked for.
  */
-export function createKubeletServer(env: Env, deps: KubeletServerDeps, config: ConfigOf<typeof kubeletServerSchema>): KubeletServer {
-  const api = new KubeletApi(env, deps);
+export function createKubeletServer(env: Env, deps: KubeletServerDeps, config: KubeletServerConfig): KubeletServer {
+  const api = new KubeletApi(env, deps, config);
   const workers = (): PodWorker[] => [...deps.kubelets()].flatMap((kubelet) => [...kubelet.pods.list()]);
   env.metrics.gaugeFn('kubelet_running_pods', 'Number of pods that have a running pod sandbox', () => workers().filter((worker) => worker.sandbox).length);
   env.metrics.collect('kubelet_running_containers', { type: 'gauge', help: 'Number of currently running containers' }, () => {

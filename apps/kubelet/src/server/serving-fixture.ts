@@ -2,9 +2,10 @@ import { SubjectAccessReviews, TokenReviews } from '@orrery/api';
 import type { SubjectAccessReview, TokenReview } from '@orrery/api/types';
 import { exchange, streamPair } from '@orrery/http';
 import { dialHost, serveHttp } from '@orrery/node-io';
+import { resolveConfig } from '@orrery/runtime';
 import { onTestFinished } from 'vitest';
 import { type Fixture, fixture } from '../testing.ts';
-import { createKubeletServer } from './kubelet-server.ts';
+import { createKubeletServer, kubeletServerSchema } from './kubelet-server.ts';
 
 /** Lets `good` in; it may do what `may` says. */
 function allowSome(f: Fixture, may: (verb: string, subresource: string) => boolean): void {
@@ -25,7 +26,7 @@ function allowSome(f: Fixture, may: (verb: string, subresource: string) => boole
 const reads = (verb: string, subresource: string): boolean => verb === 'get' && ['proxy', 'metrics', 'pods'].includes(subresource);
 
 /** A kubelet whose API is asked over HTTP, for tests; by default `good` may read logs and metrics, nothing else. */
-export async function serving(options: Parameters<typeof fixture>[0] & { may?: (verb: string, subresource: string) => boolean } = {}) {
+export async function serving(options: Parameters<typeof fixture>[0] & { may?: (verb: string, subresource: string) => boolean; settings?: Record<string, unknown> } = {}) {
   const f = fixture(options);
   allowSome(f, options.may ?? reads);
   await f.kubelet.start();
@@ -45,7 +46,7 @@ export async function serving(options: Parameters<typeof fixture>[0] & { may?: (
         return client;
       },
     },
-    { bindAddress: '127.0.0.1', serverPort: 0, healthzPort: -1, readOnlyPort: 0, cadvisorPort: 0 },
+    resolveConfig(kubeletServerSchema, [{ serverPort: 0, healthzPort: -1 }, options.settings ?? {}]),
   );
   onTestFinished(() => server.stop());
   await server.start();

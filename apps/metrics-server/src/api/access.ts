@@ -1,57 +1,18 @@
-import { ConfigMaps } from '@orrery/api';
-import type { ApiClient, ReviewedAccess } from '@orrery/client';
-import type { HttpHeaders, HttpRequest } from '@orrery/node-io/http-server';
+import { AccessReviewer, type ApiClient, type ReviewedAccess } from '@orrery/client';
+import { RequestGuard, type Trust, lookUpTrust, noTrust } from '@orrery/node-io/secure-serving';
+import type { Env } from '@orrery/runtime';
 
-export interface User {
-  readonly name: string;
-  readonly uid: string;
-  readonly groups: readonly string[];
-  readonly extra: Readonly<Record<string, readonly string[]>>;
-}
-
-/** Whose word is taken for who asks: what the API server publishes for extension servers. */
-export interface Trust {
-  /** PEM. */
-  readonly ca: string;
-  /** Common names of proxies; empty: all that the CA signed. */
-  readonly names: readonly string[];
-  readonly userHeaders: readonly string[];
-  readonly uidHeaders: readonly string[];
-  readonly groupHeaders: readonly string[];
-  readonly extraPrefixes: readonly string[];
-}
-
-const trustMap = { namespace: 'kube-system', name: 'extension-apiserver-authentication' };
-
-const list = (text: string | undefined, otherwise: readonly string[]): readonly string[] => (text ? (JSON.parse(text) as string[]) : otherwise).map((name) => name.toLowerCase());
-
-/** Reads the ConfigMap kube-system/extension-apiserver-authentication. */
+/** Front proxies as the API server publishes them; clients of other kinds are not known here. */
 export async function readTrust(api: ApiClient): Promise<Trust> {
-  const { data = {} } = await api.get(ConfigMaps, trustMap);
-  return {
-    ca: data['requestheader-client-ca-file'] ?? '',
-    names: data['requestheader-allowed-names'] ? (JSON.parse(data['requestheader-allowed-names']) as string[]) : [],
-    userHeaders: list(data['requestheader-username-headers'], ['x-remote-user']),
-    uidHeaders: list(data['requestheader-uid-headers'], ['x-remote-uid']),
-    groupHeaders: list(data['requestheader-group-headers'], ['x-remote-group']),
-    extraPrefixes: list(data['requestheader-extra-headers-prefix'], ['x-remote-extra-']),
-  };
+  return { ...(await lookUpTrust(api, noTrust)), clientCa: '' };
 }
 
-const valuesOf = (headers: HttpHeaders, name: string): readonly string[] => [headers[name] ?? []].flat();
+/** Answers about access are remembered as long as upstream does. */
+const verdictMs = 10_000;
 
-/** Who a proxy says asks; undefined for those who are no proxy. */
-export function remoteUser({ certificate, headers }: Pick<HttpRequest, 'certificate' | 'headers'>, trust: Trust): User | undefined {
-  if (!certificate || (trust.names.length > 0 && !trust.names.includes(certificate.commonName))) return undefined;
-  const first = (names: readonly string[]): string => names.flatMap((name) => valuesOf(headers, name))[0] ?? '';
-  const name = first(trust.userHeaders);
-  if (!name) return undefined;
-  const extra: Record<string, readonly string[]> = {};
-  for (const header of Object.keys(headers)) {
-    const prefix = trust.extraPrefixes.find((one) => header.startsWith(one));
-    if (prefix) extra[decodeURIComponent(header.slice(prefix.length))] = valuesOf(headers, header);
-  }
-  return { name, uid: first(trust.uidHeaders), groups: trust.groupHeaders.flatMap((one) => valuesOf(headers, one)), extra };
+/** Whom a front proxy speaks for, and may they. */
+export function proxyGuard({ clock, log }: Env, { api, trust }: { api: ApiClient; trust: () => Trust }): RequestGuard {
+  return new RequestGuard({ clock, log, accesses: new AccessReviewer({ api, clock, allowedMs: verdictMs, deniedMs: verdictMs }), trust, anonymous: false });
 }
 
 /** What is asked for, as RBAC sees it. */

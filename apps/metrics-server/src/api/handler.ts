@@ -1,16 +1,15 @@
 import { SelectorError } from '@orrery/apimachinery';
-import type { AccessReviewer } from '@orrery/client';
 import { type StatusError, badRequest, forbidden, methodNotSupported, notAcceptable, notFound, toStatusError, unauthorized } from '@orrery/errors';
 import type { HttpHandler, HttpRequest, HttpResponse } from '@orrery/node-io/http-server';
+import type { RequestGuard } from '@orrery/node-io/secure-serving';
 import { type Env, latencyBuckets } from '@orrery/runtime';
-import { type Attributes, type Trust, accessOf, remoteUser } from './access.ts';
+import { type Attributes, accessOf } from './access.ts';
 import { apiGroup, apiGroupList, apiResourceList, listDocument, objectDocument, table } from './documents.ts';
 import { type Metrics, type MetricsResource, type Sources, groupVersion, metricsResources } from './metrics-objects.ts';
 
 export interface HandlerDeps extends Sources {
   readonly env: Env;
-  readonly trust: () => Trust;
-  readonly reviewer: AccessReviewer;
+  readonly guard: RequestGuard;
   readonly ready: () => boolean;
   /** Resolves when there are figures. */
   readonly wanted: () => Promise<void>;
@@ -89,14 +88,14 @@ class MetricsApi {
   }
 
   private async authorize(request: HttpRequest, target: Target | undefined, path: string): Promise<void> {
-    const user = remoteUser(request, this.deps.trust());
+    const user = await this.deps.guard.authenticate(request);
     if (!user) {
       this.deps.onStranger();
       throw unauthorized();
     }
     if (request.method !== 'GET') throw methodNotSupported({ group: 'metrics.k8s.io', resource: target?.name ?? '' }, request.method.toLowerCase());
     const attributes: Attributes = target ? { verb: target.object ? 'get' : 'list', resource: target.name, namespace: target.namespace, name: target.object } : { verb: 'get', path };
-    if (await this.deps.reviewer.allows(user, accessOf(attributes))) return;
+    if (await this.deps.guard.allows(user, [accessOf(attributes)])) return;
     throw target
       ? forbidden({ group: 'metrics.k8s.io', resource: target.name, name: target.object }, `User ${JSON.stringify(user.name)} cannot ${attributes.verb} resource ${JSON.stringify(target.name)} in API group "metrics.k8s.io"`)
       : forbidden({ group: '', resource: '' }, `User ${JSON.stringify(user.name)} cannot get path ${JSON.stringify(path)}`);

@@ -5,6 +5,7 @@ import { type FakeApi, type FaultedApi, createFakeApi, createFaultedApi } from '
 import type { HttpHandler, HttpRequest } from '@orrery/node-io/http-server';
 import { type Random, VirtualClock, createMetrics, resolveConfig, seededRandom, silentLogger } from '@orrery/runtime';
 import { type MetricsServer, createMetricsServer, metricsServerSchema } from '../component.ts';
+import { frontProxy } from './front-proxy.ts';
 
 type KubeletResponse = Awaited<ReturnType<HttpClient['request']>>;
 
@@ -13,6 +14,7 @@ export const moods = ['well', 'refuses', 'hangs', 'stalls', 'fails', 'babbles'] 
 export type Mood = (typeof moods)[number];
 
 export const namespace = 'ns';
+const proxy = frontProxy();
 /** So many nodes have a kubelet of their own; one stands for all others. */
 const ownKubelets = 40;
 
@@ -90,7 +92,7 @@ export class World {
     this.random = seededRandom(seed);
     this.truth = createFakeApi({ clock: this.clock, random: seededRandom(seed + 1), admit: (resource, object) => (resource.resource === 'subjectaccessreviews' ? ({ ...object, status: { allowed: true } } as typeof object) : object) });
     this.link = createFaultedApi({ truth: this.truth, clock: this.clock, random: seededRandom(seed + 2), user: 'system:metrics-server' });
-    this.truth.seed(ConfigMaps, { metadata: { namespace: 'kube-system', name: 'extension-apiserver-authentication' }, data: { 'requestheader-client-ca-file': 'CA', 'requestheader-allowed-names': '["proxy"]' } });
+    this.truth.seed(ConfigMaps, { metadata: { namespace: 'kube-system', name: 'extension-apiserver-authentication' }, data: proxy.data });
     this.truth.seed(Nodes, { metadata: { name: 'has-no-address-yet' } });
     for (let i = 0; i < nodes; i++) {
       const name = `n${i}`;
@@ -123,7 +125,7 @@ export class World {
   async ask(path: string): Promise<Answer> {
     const began = this.clock.monotonic();
     let out: { code: number; body: any } | undefined;
-    const request = { method: 'GET', url: path, headers: { 'x-remote-user': 'me' }, certificate: { commonName: 'proxy', organizations: [], raw: new Uint8Array(), notAfterMs: 0 } } as unknown as HttpRequest;
+    const request = { method: 'GET', url: path, headers: { 'x-remote-user': 'me' }, certificate: proxy.certificate } as unknown as HttpRequest;
     const response = { send: (code: number, _: unknown, body: unknown) => void (out = { code, body: String(body).startsWith('{') ? JSON.parse(String(body)) : body }), stream: () => { throw new Error('no'); }, gzip: () => Promise.reject(new Error('no')) };
     void this.handler?.request(request, response);
     await this.clock.until(() => out !== undefined, 60_000);

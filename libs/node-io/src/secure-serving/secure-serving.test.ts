@@ -15,13 +15,14 @@ const pki = ensurePki(undefined);
 const allowed = new Set(['ann /metrics', 'system:serviceaccount:x:prometheus /metrics', 'bob /flagz', 'carl /statusz']);
 
 /** An API server that knows one token, publishes its authorities and lets each read what `allowed` says. */
-function apiServer(asked: string[]): ApiClient {
+function apiServer(asked: string[], groupsAsked: (readonly string[])[]): ApiClient {
   const api = {
     get: () => Promise.resolve({ data: { 'client-ca-file': pki.caCert, 'requestheader-client-ca-file': pki.frontProxy.caCert, 'requestheader-allowed-names': '["front-proxy-client"]', 'requestheader-username-headers': '["X-Remote-User"]', 'requestheader-group-headers': '["X-Remote-Group"]' } }),
     create: (_resource: unknown, review: { kind: string; spec: { token?: string; user?: string; groups?: string[]; nonResourceAttributes?: { verb: string; path: string } } }) => {
-      const { token, user = '', nonResourceAttributes } = review.spec;
+      const { token, user = '', groups = [], nonResourceAttributes } = review.spec;
       asked.push(review.kind);
       if (review.kind === 'TokenReview') return Promise.resolve({ status: token === 't0ken' ? { authenticated: true, user: { username: 'system:serviceaccount:x:prometheus', groups: ['system:authenticated'] } } : { authenticated: false } });
+      groupsAsked.push(groups);
       return Promise.resolve({ status: { allowed: allowed.has(`${user} ${nonResourceAttributes?.path ?? ''}`) } });
     },
   };
@@ -35,12 +36,13 @@ afterEach(async () => {
 
 async function start(...argv: string[]) {
   const asked: string[] = [];
+  const groups: (readonly string[])[] = [];
   let port = 0;
   let isReady = true;
   const component: Component = { name: 'scheduler', start: () => Promise.resolve(), stop: () => Promise.resolve(), ready: () => isReady };
   const env = realEnv({ name: 'test', level: 'error', write: () => undefined });
   const pages = { component: 'kube-scheduler', ready: [{ name: 'sched-handler-sync', failure: () => (isReady ? undefined : 'handlers are not fully synchronized') }], flags: { 'leader-elect': 'true' }, configuration: { componentconfig: { kind: 'KubeSchedulerConfiguration' } }, metrics: { '/metrics/resources': () => 'kube_pod_resource_request 1\n' } };
-  const served = withSecureServing(component, { env, settings: settingsOf(...argv), pages, api: apiServer(asked), listen: { host: '127.0.0.1', port: 0, certificate: selfSigned(env.clock.now()) }, onListening: (open) => (port = open) });
+  const served = withSecureServing(component, { env, settings: settingsOf(...argv), pages, api: apiServer(asked, groups), listen: { host: '127.0.0.1', port: 0, certificate: selfSigned(env.clock.now()) }, onListening: (open) => (port = open) });
   running.push(served);
   await served.start();
   const get = (path: string, as: { cert?: string; key?: string; headers?: Record<string, string> } = {}): Promise<{ code: number; body: string }> =>
@@ -52,7 +54,7 @@ async function start(...argv: string[]) {
       });
       call.on('error', reject).end();
     });
-  return { get, asked, setReady: (value: boolean) => (isReady = value) };
+  return { get, asked, groups, setReady: (value: boolean) => (isReady = value) };
 }
 
 describe('the HTTPS port of a program', () => {
@@ -74,11 +76,13 @@ describe('the HTTPS port of a program', () => {
   });
 
   it('believes front proxies, and only them, in who asks', async () => {
-    const { get } = await start();
+    const { get, groups } = await start();
     const { cert, key } = pki.frontProxy;
     const headers = { 'x-remote-user': 'carl' };
     expect((await get('/statusz', { cert, key, headers })).body).toContain('\nPaths: /configz /flagz /healthz /livez /metrics /readyz\n');
     expect((await get('/statusz', { ...pki.clientCert('mallory'), headers })).code).toBe(403);
+    await get('/statusz', { cert, key, headers: { 'x-remote-user': 'system:anonymous', 'x-remote-group': 'system:unauthenticated' } });
+    expect(groups.at(-1)).toEqual(['system:unauthenticated']);
   });
 
   it('tells which check fails', async () => {

@@ -1,8 +1,8 @@
 import { AccessReviewer, type ApiClient, TokenReviewer } from '@orrery/client';
-import { StatusError, toStatusError } from '@orrery/errors';
+import { StatusError, toStatusError, unauthorized } from '@orrery/errors';
 import { type Component, ConfigError, type Env, type ServingSettings, parseGoDuration } from '@orrery/runtime';
 import { type ApiConnection, connectApi } from '../connect-api.ts';
-import type { HttpHandler, HttpServer, ServerTls } from '../http-server.ts';
+import type { HttpHandler, HttpRequest, HttpServer, ServerTls } from '../http-server.ts';
 import { serveHttp } from '../http-server-node.ts';
 import type { KeyPair } from '../pki/index.ts';
 import { type ProgramPages, ProgramPageServer } from './program-pages.ts';
@@ -97,14 +97,26 @@ class PublishedTrust {
 }
 
 const httpBody = (error: StatusError): string => `${JSON.stringify(error.status)}\n`;
+const sameButStar = (path: string) => (one: string): boolean => (one.endsWith('*') ? path.startsWith(one.slice(0, -1)) : one === path);
 
-/** Answers who may be answered. */
-function guarded(guard: RequestGuard, pages: ProgramPageServer): HttpHandler {
+/** Throws StatusError: 401 for credentials that prove nothing, 403 for what is not allowed, 500 when nobody can be asked. */
+async function admit(guard: RequestGuard, request: HttpRequest, { path, open }: { path: string; open: readonly string[] }): Promise<void> {
+  const user = await guard.authenticate(request);
+  if (!user) throw unauthorized();
+  if (open.some(sameButStar(path))) return;
+  const verb = request.method.toLowerCase();
+  const allowed = await guard.allows(user, [{ nonResourceAttributes: { verb, path } }]).catch((error: unknown) => {
+    throw new StatusError({ code: 500, reason: 'InternalError', message: `Internal Server Error: ${JSON.stringify(path)}: ${(error as Error).message}` });
+  });
+  if (!allowed) throw new StatusError({ code: 403, reason: 'Forbidden', message: `forbidden: User ${JSON.stringify(user.name)} cannot ${verb} path ${JSON.stringify(path)}`, details: {} });
+}
+
+/** Answers who may be answered; `open` are paths that anybody may read, a `*` at the end stands for anything. */
+function guarded(guard: RequestGuard, pages: ProgramPageServer, open: readonly string[]): HttpHandler {
   return {
     async request(request, response) {
       try {
-        const path = request.url.split('?')[0] ?? '';
-        await guard.admit(request, path);
+        await admit(guard, request, { path: request.url.split('?')[0] ?? '', open });
         await pages.serve(request, response);
       } catch (error) {
         const known = toStatusError(error);
@@ -133,10 +145,10 @@ export function withSecureServing(component: Component, serving: SecureServing):
     log: env.log,
     tokens: new TokenReviewer({ api: reviews, clock: env.clock, rememberMs: parseGoDuration(settings.authenticationTokenWebhookCacheTtl) }),
     accesses: new AccessReviewer({ api: accesses, clock: env.clock, allowedMs: parseGoDuration(settings.authorizationWebhookCacheAuthorizedTtl), deniedMs: parseGoDuration(settings.authorizationWebhookCacheUnauthorizedTtl) }),
-    open: settings.authorizationAlwaysAllowPaths,
     trust: () => trust.current,
+    anonymous: true,
   });
-  const handler = guarded(guard, new ProgramPageServer(env, pages));
+  const handler = guarded(guard, new ProgramPageServer(env, pages), settings.authorizationAlwaysAllowPaths);
   return {
     name: component.name,
     async start(signal) {

@@ -17,6 +17,9 @@ export interface Trust {
   readonly extraPrefixes: readonly string[];
 }
 
+/** Nobody's. */
+export const noTrust: Trust = { clientCa: '', proxyCa: '', proxyNames: [], userHeaders: [], uidHeaders: [], groupHeaders: [], extraPrefixes: [] };
+
 type Settings = Pick<ServingSettings, 'clientCaFile' | 'requestheaderClientCaFile' | 'requestheaderAllowedNames' | 'requestheaderUsernameHeaders' | 'requestheaderUidHeaders' | 'requestheaderGroupHeaders' | 'requestheaderExtraHeadersPrefix'>;
 
 const lower = (names: readonly string[]): string[] => names.map((name) => name.trim().toLowerCase()).filter((name) => name !== '');
