@@ -26,6 +26,7 @@ const seams = {
   csi: { path: 'node/csi', long: 'number' },
   deviceplugin: { path: 'node/deviceplugin', long: 'number' },
   registration: { path: 'node/registration', long: 'number' },
+  dra: { path: 'node/dra', long: 'number' },
 };
 
 function generate(name, { path, long }) {

@@ -7,6 +7,8 @@ import type { KubeletConfig } from './config.ts';
 import type { KubeletConfiguration } from './configuration/types.ts';
 import { CsiDrivers } from './csi/csi-drivers.ts';
 import { CsiVolumes } from './csi/csi-volumes.ts';
+import { ClaimManager } from './claims/claim-manager.ts';
+import { DraDrivers } from './claims/dra-drivers.ts';
 import { DeviceManager } from './devices/device-manager.ts';
 import { EvictionManager } from './eviction/eviction-manager.ts';
 import { ImageCollector } from './images/image-collector.ts';
@@ -104,6 +106,7 @@ class KubeletComponent implements Kubelet {
   private readonly drivers: CsiDrivers | undefined;
   private readonly csi: CsiVolumes | undefined;
   private readonly devices: DeviceManager | undefined;
+  private readonly draDrivers: DraDrivers | undefined;
   private readonly watcher: PluginWatcher | undefined;
   private readonly shutdowns: ShutdownManager;
   private readonly collector: ImageCollector;
@@ -123,18 +126,18 @@ class KubeletComponent implements Kubelet {
   constructor(env: Env, deps: KubeletDeps, config: KubeletConfig) {
     this.nodeName = config.nodeName;
     this.name = `kubelet/${config.nodeName}`;
-    const { api } = deps;
+    const { api, plugins } = deps;
     const runtime = new CriRuntime(deps.cri);
     const events = filtered(deps.events ?? createEventRecorder(env, { api, component: 'kubelet', host: config.nodeName }), config.eventRecords);
     this.ownSources = deps.sources === undefined;
     this.tokens = new TokenManager(env, { api });
     this.agent = new NodeAgent(env, { api, runtime, config, nodeName: this.nodeName, checked: () => this.checked(), events, pressures: () => this.evictions.conditions, volumesInUse: () => this.csi?.inUse() ?? [], devices: () => this.devices?.amounts() ?? { capacity: {}, allocatable: {} }, isShuttingDown: () => this.shutdowns.isShuttingDown });
-    const { plugins } = deps;
     if (plugins) {
       this.drivers = new CsiDrivers({ api, host: plugins, nodeName: this.nodeName, node: () => this.agent.node });
       this.csi = new CsiVolumes({ clock: env.clock, log: env.log, events, api, host: deps.volumes, drivers: this.drivers, nodeName: this.nodeName, rootDir: config.rootDir, changed: () => void this.agent.check() });
       this.devices = new DeviceManager(env, { host: plugins, files: deps.volumes, dir: `${config.rootDir}/device-plugins`, changed: () => void this.agent.check() });
-      this.watcher = new PluginWatcher(env, { host: plugins, dir: `${config.rootDir}/plugins_registry`, handlers: [this.drivers] });
+      this.draDrivers = new DraDrivers(plugins);
+      this.watcher = new PluginWatcher(env, { host: plugins, dir: `${config.rootDir}/plugins_registry`, handlers: [this.drivers, this.draDrivers] });
     }
     const network = deps.dialer && new PodNetwork(env.clock, { dialer: deps.dialer, ...(deps.secure ? { secure: deps.secure } : {}) });
     const actions = { clock: env.clock, runtime, network };
@@ -161,6 +164,7 @@ class KubeletComponent implements Kubelet {
       node: () => this.agent.node,
       hostIps: () => config.nodeIps,
       devices: this.devices,
+      claims: new ClaimManager(env, { api, files: deps.volumes, rootDir: config.rootDir, drivers: this.draDrivers, isActive: (uid) => this.pods.get(uid) !== undefined }),
       admit: (pod) => this.shutdowns.admit(pod) ?? this.evictions.admit(pod),
       networkProblem: () => (this.agent.health.networkReady ? undefined : this.agent.health.problems.join(', ')),
     };
@@ -187,8 +191,7 @@ class KubeletComponent implements Kubelet {
     this.rotator = new LogRotator(env, this);
     this.dead = new DeadContainers(env, this);
     this.orphans = deps.sharesDirectories ? undefined : new OrphanedPods(env, this);
-    const changes = { changed: this.pods.runtimeChanged.bind(this.pods), lost: () => this.runtimeLost() };
-    this.runtimeEvents = new RuntimeEvents(env, { runtime, changes, relistMs: config.relistSeconds * 1000 });
+    this.runtimeEvents = new RuntimeEvents(env, { runtime, changes: { changed: this.pods.runtimeChanged.bind(this.pods), lost: () => this.runtimeLost() }, relistMs: config.relistSeconds * 1000 });
   }
 
   async start(signal?: AbortSignal): Promise<void> {
@@ -199,6 +202,7 @@ class KubeletComponent implements Kubelet {
     try {
       await this.agent.start(stop);
       await this.devices?.start();
+      await this.context.claims.start();
       await this.context.images.load();
       this.feeds.push(sources.node(this.nodeName, { add: (node) => this.agent.observe(node), update: (node) => this.agent.observe(node) }));
       this.pods.adopt(await this.agent.persist(() => this.context.runtime.pods(), stop));
@@ -214,6 +218,7 @@ class KubeletComponent implements Kubelet {
       await feed.ready(stop);
       this.mirrors.start();
       this.pods.removeOrphans();
+      this.context.claims.watch();
       await this.orphans?.start();
       this.evictions.start();
       this.watcher?.start();
@@ -237,6 +242,8 @@ class KubeletComponent implements Kubelet {
     this.csi?.stop();
     await this.drivers?.close();
     await this.devices?.stop();
+    await this.draDrivers?.close();
+    await this.context.claims.stop();
     this.shutdowns.stop();
     this.collector.stop();
     this.rotator.stop();

@@ -4,6 +4,7 @@ import type { LogSource, VolumeHost } from '@orrery/cri';
 import type { Env } from '@orrery/runtime';
 import type { KubeletConfig } from './config.ts';
 import type { KubeletConfiguration } from './configuration/types.ts';
+import type { ClaimManager } from './claims/claim-manager.ts';
 import type { DeviceManager } from './devices/device-manager.ts';
 import type { ImageManager } from './images/image-manager.ts';
 import type { Rejection } from './pods/admission.ts';
@@ -46,6 +47,7 @@ export interface KubeletContext {
   readonly hostIps: () => readonly string[];
   /** Where the node has device plug-ins. */
   readonly devices: DeviceManager | undefined;
+  readonly claims: ClaimManager;
   /** What speaks against any further pod now: the node shuts down, or is under pressure. */
   readonly admit: (pod: Pod) => Rejection | undefined;
   /** Why pods cannot get a network now, if so. */

@@ -45,6 +45,17 @@ export function podSandboxConfig(context: KubeletContext, pod: Pod, { attempt, s
   }
 }
 
+/** Has drivers prepare the devices that the pod's claims were allocated. A failure is recorded as an event and thrown. */
+export async function prepareClaims({ claims, events }: KubeletContext, pod: Pod, signal: AbortSignal): Promise<void> {
+  try {
+    await claims.prepare(pod);
+  } catch (error) {
+    signal.throwIfAborted();
+    events.event(Pods, pod, { type: 'Warning', reason: 'FailedPrepareDynamicResources', message: `Failed to prepare dynamic resources: prepare dynamic resources: ${(error as Error).message}` });
+    throw error;
+  }
+}
+
 /** Makes the pod's sandbox and returns its id. A failure is recorded as an event and thrown. */
 export async function runSandbox(context: KubeletContext, pod: Pod, { config, signal }: { config: PodSandboxConfig; signal: AbortSignal }): Promise<string> {
   try {

@@ -3,6 +3,7 @@ import type { Container, Pod, PodStatus } from '@orrery/api/types';
 import { deepEqual } from '@orrery/client';
 import type { PodSandboxConfig } from '@orrery/proto/cri';
 import { type Timer, latencyBuckets, rfc3339 } from '@orrery/runtime';
+import { usesClaims } from '../claims/pod-claims.ts';
 import { StartFault } from '../images/image-manager.ts';
 import type { KubeletContext } from '../kubelet-context.ts';
 import { type PodRuntime, type RuntimeContainer, type RuntimeEvent, type RuntimeSandbox, afterReset } from '../runtime/pod-runtime.ts';
@@ -16,7 +17,7 @@ import { killAllContainers, killContainer } from './kill-containers.ts';
 import { deleteFromApi, letGo, wipePod } from './pod-removal.ts';
 import { PodVolumes } from './pod-volumes.ts';
 import type { PodWorkerOptions, Trigger } from './pod-worker-options.ts';
-import { podSandboxConfig, runSandbox, writeHostsFile } from './pod-sandbox.ts';
+import { podSandboxConfig, prepareClaims, runSandbox, writeHostsFile } from './pod-sandbox.ts';
 import { ephemeralContainers, graceSeconds, isHostNetwork, isTerminal, nameOf, namespaceOf, placeOfContainer, uidOf } from './pod-spec.ts';
 import { removeInstances, startContainer } from './start-container.ts';
 import { Resizer } from './resize.ts';
@@ -328,6 +329,7 @@ export class PodWorker {
       return undefined;
     }
     if (this.runtime.containers.some(({ lost }) => !lost)) this.context.events.event(Pods, this.pod, { type: 'Normal', reason: 'SandboxChanged', message: 'Pod sandbox changed, it will be killed and re-created.' });
+    if (usesClaims(this.pod)) await prepareClaims(this.context, this.pod, signal);
     const id = await runSandbox(this.context, this.pod, { config, signal }).catch((error: unknown) => {
       this.view.doubt();
       throw error;
@@ -390,6 +392,7 @@ export class PodWorker {
     this.context.prober.stopPod(this.uid);
     // What there is to do now is another sync's.
     if (this.removed) return;
+    await this.context.claims.unprepare(this.uid);
     await letGo(this.context, this.pod, signal);
     this.waiting = undefined;
     this.ended = true;

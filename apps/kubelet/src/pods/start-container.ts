@@ -4,6 +4,7 @@ import type { Container, EphemeralContainer, LifecycleHandler, Pod, Service } fr
 import { containerLogName, containerLogsDir } from '@orrery/cri';
 import type { ContainerConfig, PodSandboxConfig } from '@orrery/proto/cri';
 import { parseGoDuration } from '@orrery/runtime';
+import { usesClaims } from '../claims/pod-claims.ts';
 import { noGifts } from '../devices/device-manager.ts';
 import { ConfigFault, type EnvironmentSources, buildEnvironment } from '../env/environment.ts';
 import { serviceEnvironment } from '../env/service-env.ts';
@@ -158,7 +159,9 @@ async function prepare(input: StartInput, restartCount: number): Promise<ReturnT
     mounts.push(...gifts.mounts);
     const devices = [...containerDevices(container, volumes), ...gifts.devices];
     const made = containerConfig({ pod, container, restartCount, imageRef: ref, image, environment, mounts, devices, memoryCapacity: bytesOf(context.config.memory), targetId: targetOf(input), usernsOptions: sandboxConfig.linux?.securityContext?.namespaceOptions?.usernsOptions });
-    return gifts === noGifts ? made : { ...made, annotations: { ...made.annotations, ...gifts.annotations }, CDIDevices: gifts.cdi.map((name) => ({ name })) };
+    const claimed = usesClaims(pod) ? context.claims.devicesOf(pod, container) : [];
+    if (gifts === noGifts && claimed.length === 0) return made;
+    return { ...made, annotations: { ...made.annotations, ...gifts.annotations }, CDIDevices: [...gifts.cdi, ...claimed].map((name) => ({ name })) };
   } catch (error) {
     const { message } = error as Error;
     if (!(error instanceof ConfigFault)) context.env.log.debug('container cannot be made', { container: container.name, error });

@@ -1,0 +1,168 @@
+import { ResourceClaims } from '@orrery/api';
+import type { Container, Pod, ResourceClaim } from '@orrery/api/types';
+import type { ApiClient } from '@orrery/client';
+import type { VolumeHost } from '@orrery/cri';
+import type { Device } from '@orrery/proto/dra';
+import { RpcError, goStatus } from '@orrery/rpc';
+import type { Env, Timer } from '@orrery/runtime';
+import { namespaceOf, uidOf } from '../pods/pod-spec.ts';
+import type { DraClient, DraDrivers } from './dra-drivers.ts';
+import { type PodClaim, driversOf, podClaims } from './pod-claims.ts';
+
+/** As upstream's: how long a plug-in may take, and how often claims of pods that are gone are looked for. */
+const timeoutMs = 45_000;
+const reconcileMs = 60_000;
+
+/** A claim that drivers have been told of. Kept on disk until all of them have undone it. */
+interface KnownClaim {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly drivers: readonly string[];
+  podUids: string[];
+  prepared: boolean;
+  /** As the drivers said. */
+  devices: Device[];
+}
+
+export interface ClaimManagerOptions {
+  readonly api: ApiClient;
+  readonly files: VolumeHost;
+  readonly rootDir: string;
+  /** Undefined where the node has no plug-ins at all. */
+  readonly drivers: DraDrivers | undefined;
+  /** Pods whose claims are still theirs. */
+  readonly isActive: (podUid: string) => boolean;
+}
+
+const keyOf = ({ namespace, name }: { namespace: string; name: string }): string => `${namespace}/${name}`;
+
+/** Devices that pods have been allocated by ResourceClaims: has their drivers prepare these on the node, and undo that once no pod has them. */
+export class ClaimManager {
+  private readonly env: Env;
+  private readonly options: ClaimManagerOptions;
+  private claims = new Map<string, KnownClaim>();
+  private timer: Timer | undefined;
+  private saving: Promise<void> = Promise.resolve();
+
+  constructor(env: Env, options: ClaimManagerOptions) {
+    this.env = env;
+    this.options = options;
+  }
+
+  /** Recalls what an earlier kubelet had prepared. A checkpoint that cannot be read is an error, as upstream's: nobody would undo what it tells of. */
+  async start(): Promise<void> {
+    if (!this.options.drivers) return;
+    const bytes = await this.options.files.readFile(this.checkpoint);
+    if (bytes) this.claims = new Map((JSON.parse(Buffer.from(bytes).toString('utf8')) as { claims: KnownClaim[] }).claims.map((claim) => [keyOf(claim), claim]));
+  }
+
+  /** Begins to look for claims of pods that went away unseen; once all pods of the node are known. */
+  watch(): void {
+    if (this.options.drivers) this.timer = this.env.clock.every(reconcileMs, () => void this.reconcile());
+  }
+
+  async stop(): Promise<void> {
+    this.timer?.cancel();
+    await this.saving;
+  }
+
+  /** Has the devices of a pod's claims prepared, those that are not yet. Throws with what upstream's kubelet says. */
+  async prepare(pod: Pod): Promise<void> {
+    const wanted = await Promise.all(podClaims(pod).map((one) => this.look(pod, one)));
+    const fresh: KnownClaim[] = [];
+    for (const { claim, drivers } of wanted) {
+      const { namespace = '', name = '', uid = '' } = claim.metadata ?? {};
+      const known = this.claims.get(keyOf({ namespace, name })) ?? { namespace, name, uid, drivers, podUids: [], prepared: false, devices: [] };
+      if (known.uid !== uid) throw new Error(`old ResourceClaim with same name ${name} and different UID ${known.uid} still exists (previous pod force-deleted?!)`);
+      if (!known.podUids.includes(uidOf(pod))) known.podUids = [...known.podUids, uidOf(pod)];
+      this.claims.set(keyOf(known), known);
+      if (!known.prepared) fresh.push(known);
+    }
+    // Before any driver is told: whatever happens next, it is known what has to be undone.
+    await this.save();
+    const devices = new Map<string, Device[]>(fresh.map(({ uid }) => [uid, []]));
+    for (const [driver, claims] of byDriver(fresh)) {
+      const answers = await called('NodePrepareResources', claims, (asked) => this.driver(driver).nodePrepareResources({ claims: asked }, { timeoutMs }));
+      for (const [uid, answer] of answers) devices.get(uid)?.push(...(answer.devices ?? []));
+    }
+    for (const claim of fresh) Object.assign(claim, { prepared: true, devices: devices.get(claim.uid) ?? [] });
+    if (fresh.length) await this.save();
+  }
+
+  /** CDI devices that a container gets by its pod's claims. */
+  devicesOf(pod: Pod, container: Container): string[] {
+    return podClaims(pod).flatMap(({ claim, requests }) => {
+      const devices = this.claims.get(keyOf({ namespace: namespaceOf(pod), name: claim }))?.devices ?? [];
+      return requests(container).flatMap((request) => devices.filter(({ requestNames = [] }) => !request || requestNames.length === 0 || requestNames.includes(request)).flatMap(({ cdiDeviceIds = [] }) => cdiDeviceIds));
+    });
+  }
+
+  /** Has undone what was prepared for a pod, unless another pod shares it. Throws when a driver cannot, or is not there; to be called again. */
+  async unprepare(podUid: string): Promise<void> {
+    const held = [...this.claims.values()].filter(({ podUids }) => podUids.includes(podUid));
+    if (held.length === 0) return;
+    const last = held.filter(({ podUids }) => podUids.length === 1);
+    for (const [driver, claims] of byDriver(last)) await called('NodeUnprepareResources', claims, (asked) => this.driver(driver).nodeUnprepareResources({ claims: asked }, { timeoutMs }));
+    for (const claim of held) {
+      claim.podUids = claim.podUids.filter((uid) => uid !== podUid);
+      // Another pod may have come for it meanwhile.
+      if (last.includes(claim)) claim.prepared = false;
+      if (claim.podUids.length === 0) this.claims.delete(keyOf(claim));
+    }
+    await this.save();
+  }
+
+  /** A claim as it is now, with the drivers it needs, which must be there even if all is prepared. */
+  private async look(pod: Pod, { claim: name, isOwn }: PodClaim): Promise<{ claim: ResourceClaim; drivers: string[] }> {
+    const claim = await this.options.api.get(ResourceClaims, { namespace: namespaceOf(pod), name }).catch((error: unknown) => {
+      throw new Error(`fetch ResourceClaim ${name}: ${(error as Error).message}`, { cause: error });
+    });
+    const drivers = driversOf(pod, claim, isOwn);
+    for (const driver of drivers) this.driver(driver);
+    return { claim, drivers };
+  }
+
+  private driver(name: string): DraClient {
+    const client = this.options.drivers?.get(name);
+    if (!client) throw new Error(`DRA driver ${name} is not registered`);
+    return client;
+  }
+
+  private async reconcile(): Promise<void> {
+    const gone = new Set([...this.claims.values()].flatMap(({ podUids }) => podUids).filter((uid) => !this.options.isActive(uid)));
+    for (const uid of gone) await this.unprepare(uid).catch((error: unknown) => this.env.log.warn('devices of a pod that is gone are not undone', { uid, error: (error as Error).message }));
+  }
+
+  private get checkpoint(): string {
+    return `${this.options.rootDir}/dra_manager_state`;
+  }
+
+  private save(): Promise<void> {
+    const bytes = Buffer.from(JSON.stringify({ claims: [...this.claims.values()] }));
+    const saved = this.saving.then(() => this.options.files.writeFile(this.checkpoint, { bytes, mode: 0o600 }));
+    this.saving = saved.catch(() => undefined); // whoever asked for it is told
+    return saved;
+  }
+}
+
+function byDriver(claims: readonly KnownClaim[]): Map<string, KnownClaim[]> {
+  const drivers = new Map<string, KnownClaim[]>();
+  for (const claim of claims) for (const driver of claim.drivers) drivers.set(driver, [...(drivers.get(driver) ?? []), claim]);
+  return drivers;
+}
+
+/** Calls a driver about claims; the answer must have each of them, without an error. */
+async function called<T extends { error?: string }>(method: string, claims: readonly KnownClaim[], call: (asked: { namespace: string; uid: string; name: string }[]) => Promise<{ claims?: Record<string, T> }>): Promise<[string, T][]> {
+  const response = await call(claims.map(({ namespace, uid, name }) => ({ namespace, uid, name }))).catch((error: unknown) => {
+    throw new Error(`${method}: ${error instanceof RpcError ? goStatus(error) : (error as Error).message}`, { cause: error });
+  });
+  const answers = Object.entries(response.claims ?? {});
+  for (const [uid, { error }] of answers) {
+    const claim = claims.find((one) => one.uid === uid);
+    if (!claim) throw new Error(`${method} returned result for unknown claim UID ${uid}`);
+    if (error) throw new Error(`${method} failed for ResourceClaim ${claim.name}: ${error}`);
+  }
+  if (answers.length < claims.length) throw new Error(`${method} skipped ${claims.length - answers.length} ResourceClaims`);
+  return answers;
+}
