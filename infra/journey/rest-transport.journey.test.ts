@@ -22,7 +22,7 @@ function run(name: string, path: string, args: readonly string[]): void {
 function start(name: string, args: readonly string[]): void {
   const program = orreryProgram();
   const own = program.endsWith('.ts') ? join(dirname(program), `../../${name}/src/main.ts`) : join(dirname(program), `../${name}/main.js`);
-  run(name, own, ['--api-transport', 'rest', '--kubeconfig', kubeconfig, '--health-address', '127.0.0.1:0', ...args]);
+  run(name, own, ['--api-transport', 'rest', '--kubeconfig', kubeconfig, '--secure-port', '0', ...args]);
 }
 
 async function end({ child }: { child: ChildProcess }): Promise<void> {

@@ -6,7 +6,6 @@ import type { ConfigOf, ConfigSchema } from './config.ts';
  */
 export function servingFlags({ port, tolerateLookupFailure }: { port: number; tolerateLookupFailure: boolean }) {
   return {
-    healthAddress: { type: 'string', default: '', help: 'taken, and changes nothing: health and metrics are at --secure-port, where they were without TLS before' },
     bindAddress: { type: 'string', default: '0.0.0.0', help: 'address that --secure-port listens on' },
     securePort: { type: 'number', default: port, help: 'HTTPS port of health, metrics, /statusz, /flagz and /configz; 0: none' },
     certDir: { type: 'string', default: '', help: 'directory of the certificate where --tls-cert-file names none: what is not there is made; empty: one in memory' },
