@@ -1,7 +1,7 @@
 import { VirtualClock, createMetrics } from '@orrery/runtime';
 import type { HttpRequest, HttpResponse } from '@orrery/node-io';
 import { expect, it } from 'vitest';
-import { createProxyHealth } from './health.ts';
+import { createProxyHealth, metricsPages } from './health.ts';
 
 it('is unhealthy while a change waits too long, and as a node while that is being deleted', async () => {
   const clock = new VirtualClock({ startMs: Date.UTC(2026, 0, 1) });
@@ -32,4 +32,19 @@ it('is unhealthy while a change waits too long, and as a node while that is bein
   expect(get('/healthz')).toMatch(/^200 /);
   expect(get('/other')).toMatch(/^404 /);
   expect(metrics.expose()).toContain('kubeproxy_proxy_healthz_total{code="503"} 3');
+});
+
+it('shows its settings as upstream does, and how often its health was asked for', () => {
+  const metrics = createMetrics();
+  metrics.counter('other_total', 'Other').inc();
+  const pages = metricsPages({ clock: new VirtualClock(), metrics }, { mode: 'nftables', settings: { nodeName: 'one', clusterCidr: '10.244.0.0/16, fd00::/48', syncPeriod: '90s', minSyncPeriodMs: 5, conntrackTcpTimeoutEstablished: '24h' } });
+  const shown = (JSON.parse(pages('/configz').body) as Record<string, unknown>)['kubeproxy.config.k8s.io'];
+  expect(shown).toMatchObject({
+    Mode: 'nftables', HostnameOverride: 'one', SyncPeriod: '1m30s', MinSyncPeriod: '5ms', HealthzBindAddress: '0.0.0.0:10256', NFTables: { MasqueradeBit: 14 },
+    DetectLocalMode: 'ClusterCIDR', DetectLocal: { ClusterCIDRs: ['10.244.0.0/16', 'fd00::/48'] }, Linux: { Conntrack: { TCPEstablishedTimeout: '24h0m0s', TCPCloseWaitTimeout: null, UDPTimeout: '0s' } },
+  });
+  pages('/healthz');
+  pages('/healthz');
+  expect(pages('/metrics/slis').body.split('\n').filter((line) => line && !line.startsWith('#'))).toEqual(['kubernetes_healthcheck{name="ping",type="healthz"} 1', 'kubernetes_healthchecks_total{name="ping",status="success",type="healthz"} 2']);
+  expect(pages('/metrics').body).toMatch(/^# HELP other_total Other\n# TYPE other_total counter\nother_total 1\n$/);
 });
