@@ -3,6 +3,7 @@ import type { DaemonSet, Node, Pod, PodSpec } from '@orrery/api/types';
 import { expect, test } from 'vitest';
 import { type Harness, startManager } from '../testing/manager-harness.ts';
 import { nodeOfPod, placement } from './placement.ts';
+import { plan } from './plan.ts';
 
 const node = (name: string, more: Partial<Node['spec']> = {}, labels: Record<string, string> = {}): Node => ({ metadata: { name, labels }, spec: { podCIDR: '10.244.9.0/24', podCIDRs: ['10.244.9.0/24'], ...more }, status: { conditions: [{ type: 'Ready', status: 'True' }] } });
 const set = (more: Partial<NonNullable<DaemonSet['spec']>> = {}): DaemonSet => ({
@@ -77,4 +78,27 @@ test('with surge the old pod goes when the new one is available', async () => {
   h.run();
   await h.clock.advance(200);
   expect(h.api.objects(Pods).map((pod) => pod.spec?.containers[0]?.image)).toEqual(['v2']);
+});
+
+/** A pod as `NODE old|new ready|unready`. */
+const daemon = (text: string, i: number): Pod => {
+  const [nodeName = '', age, health] = text.split(' ');
+  return {
+    metadata: { name: `ds-${i}`, uid: `${i}`, labels: { 'controller-revision-hash': age ?? '' }, creationTimestamp: '2026-01-01T00:00:00Z' },
+    spec: { containers: [], nodeName },
+    status: { phase: 'Running', conditions: [{ type: 'Ready', status: health === 'ready' ? 'True' : 'False', lastTransitionTime: '2026-01-01T00:00:00Z' }] },
+  };
+};
+
+test.each<[string, number, string[], string[], string[]]>([
+  ['one node at a time', 1, ['a old ready', 'b old ready'], ['a'], []],
+  ['an unready old pod does not wait for its turn', 1, ['a old ready', 'b old unready'], ['b', 'a'], []],
+  ['no more while one starts', 1, ['a old ready', 'a new unready', 'b old ready'], [], []],
+  ['beside one that starts an unready old pod goes', 1, ['a old unready', 'a new unready', 'b old ready'], ['b'], ['a old']],
+  ['with the new one ready the old one goes', 1, ['a old ready', 'a new ready', 'b old ready'], ['b'], ['a old']],
+  ['more than two are too many', 2, ['a old ready', 'a old ready', 'a new unready', 'a new unready', 'b new ready'], [], ['a old', 'a new']],
+])('surge: %s', (_name, maxSurge, pods, create, remove) => {
+  const observed = set({ updateStrategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge, maxUnavailable: 0 } } });
+  const planned = plan({ daemonSet: observed, nodes: [node('a'), node('b')], pods: pods.map(daemon), hash: 'new', expectationsMet: true }, Date.parse('2026-01-01T00:01:00Z'));
+  expect([planned.create, planned.remove.map((pod) => `${pod.spec?.nodeName ?? ''} ${pod.metadata?.labels?.['controller-revision-hash'] ?? ''}`)]).toEqual([create, remove]);
 });

@@ -33,7 +33,9 @@ interface OnNode {
 }
 
 const isUpdated = (pod: Pod, hash: string): boolean => pod.metadata?.labels?.[revisionHashLabel] === hash;
-const byAge = (a: Pod, b: Pod): number => ((a.metadata?.creationTimestamp ?? '') < (b.metadata?.creationTimestamp ?? '') ? -1 : 1);
+const ageOf = ({ spec, metadata }: Pod): string => `${spec?.nodeName ? 0 : 1} ${metadata?.creationTimestamp ?? ''} ${metadata?.name ?? ''}`;
+/** The oldest first, but those that no node has yet last. */
+const byAge = (a: Pod, b: Pod): number => (ageOf(a) < ageOf(b) ? -1 : 1);
 
 function survey({ daemonSet, nodes, pods }: DaemonObserved): { places: OnNode[]; stray: Pod[] } {
   const byNode = new Map<string, Pod[]>();
@@ -68,15 +70,17 @@ function place(on: OnNode, observed: DaemonObserved, surge: boolean, nowMs: numb
   if (running.length <= 1) return;
   const old = running.filter((pod) => !isUpdated(pod, observed.hash));
   const fresh = running.filter((pod) => isUpdated(pod, observed.hash));
-  if (surge && old.length && fresh.length) {
-    out.remove.push(...old.slice(1), ...fresh.slice(1));
-    if (fresh[0] && isAvailable(fresh[0], minReady, nowMs) && old[0]) out.remove.push(old[0]);
-    return;
-  }
-  out.remove.push(...running.slice(1));
+  if (!surge) return void out.remove.push(...running.slice(1));
+  const [[oldest], [newest]] = [old, fresh];
+  out.remove.push(...old.slice(1), ...fresh.slice(1));
+  // An old pod that serves nobody is not worth waiting for.
+  if (oldest && newest && (!isReady(oldest) || isAvailable(newest, minReady, nowMs))) out.remove.push(oldest);
 }
 
-/** Which old pods a rolling update takes next: first those that are not available anyway, then as many as it may. */
+/**
+ * Which old pods a rolling update takes next: first those that are not available anyway, then as many as it may. While surging, they get a new one beside
+ * them, which those that are not available do not wait for.
+ */
 function roll(places: readonly OnNode[], observed: DaemonObserved, nowMs: number, out: Changes): void {
   const { daemonSet, hash } = observed;
   const strategy = daemonSet.spec?.updateStrategy;
@@ -88,6 +92,7 @@ function roll(places: readonly OnNode[], observed: DaemonObserved, nowMs: number
   const going = new Set(out.remove);
   const candidates: Pod[] = [];
   const surgeNodes: string[] = [];
+  const replacements: string[] = [];
   let unavailable = 0;
   let surging = 0;
   for (const on of desired) {
@@ -100,12 +105,12 @@ function roll(places: readonly OnNode[], observed: DaemonObserved, nowMs: number
     if (!available) unavailable++;
     if (old && fresh) surging++;
     if (!old || fresh) continue;
-    if (!available) out.remove.push(old);
-    else if (maxSurge > 0 && crowded) continue;
-    else if (maxSurge > 0) surgeNodes.push(on.node.metadata?.name ?? '');
+    if (maxSurge > 0 && crowded) continue;
+    if (maxSurge > 0) (available ? surgeNodes : replacements).push(on.node.metadata?.name ?? '');
+    else if (!available) out.remove.push(old);
     else candidates.push(old);
   }
-  if (maxSurge > 0) out.create.push(...surgeNodes.slice(0, Math.max(0, maxSurge - surging)));
+  if (maxSurge > 0) out.create.push(...replacements, ...surgeNodes.slice(0, Math.max(0, maxSurge - surging)));
   else out.remove.push(...candidates.slice(0, Math.max(0, maxUnavailable - unavailable)));
 }
 

@@ -7,7 +7,8 @@ import { isNamespaceTerminating } from '../pods/pod-control.ts';
 import { availableInMs } from '../pods/pod-state.ts';
 import { RevisionCollision, byRevision, claimRevisions, deleteRevisions, planHistory, syncRevision, templateOf } from '../revisions/revisions.ts';
 import { isStaleClaim, ownersOfClaim } from './claim-owners.ts';
-import { claimsFor, newSetPod, ordinalOf, podName, revisionOfPod } from './identity.ts';
+import { claimsFor, isInRange, newSetPod, ordinalOf, podName, revisionOfPod } from './identity.ts';
+import { tellUnavailable } from './metrics.ts';
 import { type SetAction, plan } from './plan.ts';
 
 interface State {
@@ -40,8 +41,9 @@ async function ensureClaims(context: Context, set: StatefulSet, ordinal: number)
       tell(context, set, 'create', subject);
     } catch (error) {
       if (isAlreadyExists(error)) continue;
-      tell(context, set, 'create', subject, error as Error);
-      throw error;
+      tell(context, set, 'create', subject.replace(' Pod ', ' for Pod '), error as Error);
+      if (isNamespaceTerminating(error)) throw error;
+      throw new Error(`failed to create PVC ${name}: ${(error as Error).message}`, { cause: error });
     }
   }
 }
@@ -51,19 +53,31 @@ async function ownClaims(context: Context, set: StatefulSet, pods: readonly Pod[
   for (const pod of pods) {
     const ordinal = ordinalOf(set, pod);
     if (ordinal === undefined || !pod.metadata?.uid) continue;
+    let changed = false;
+    const starts = pod.status?.phase === 'Pending';
     for (const { metadata = {} } of claimsFor(set, ordinal)) {
-      const claim = context.store(PersistentVolumeClaims).get(`${metadata.namespace ?? ''}/${metadata.name ?? ''}`);
-      const ownerReferences = claim && ownersOfClaim(claim, set, pod);
-      if (!claim || !ownerReferences) continue;
-      await context.api.update(PersistentVolumeClaims, { ...claim, metadata: { ...claim.metadata, ownerReferences } });
+      const name = metadata.name ?? '';
+      const claim = context.store(PersistentVolumeClaims).get(`${metadata.namespace ?? ''}/${name}`);
+      if (!claim) continue;
+      const { conflict, references } = ownersOfClaim(claim, set, pod);
+      // Told as upstream tells it, misspelling and all: while the pod starts, and when references of ours are taken back.
+      const message = `PersistentVolumeClaim ${name} has a conflicting OwnerReference that acts as a manging controller, the retention policy is ignored for this claim`;
+      if (conflict && (starts || references)) context.events.event(StatefulSets, set, { type: 'Warning', reason: 'ConflictingController', message });
+      if (!references) continue;
+      await context.api.update(PersistentVolumeClaims, { ...claim, metadata: { ...claim.metadata, ownerReferences: references } });
+      changed = true;
     }
+    if (changed && !starts && isInRange(set, ordinal)) tell(context, set, 'update', `Pod ${pod.metadata.name ?? ''} {set}`);
   }
 }
 
 async function act(context: Context, set: StatefulSet, action: SetAction, templates: ReadonlyMap<string, PodTemplateSpec>): Promise<void> {
   const key = keyOf(set);
-  const { api, events, state } = context;
-  if (action.type === 'restore') return state.fence.wrote(key, await api.update(Pods, action.pod));
+  const { api, state } = context;
+  if (action.type === 'restore') {
+    state.fence.wrote(key, await api.update(Pods, action.pod));
+    return tell(context, set, 'update', `Pod ${action.pod.metadata?.name ?? ''} {set}`);
+  }
   if (action.type === 'claims') return ensureClaims(context, set, action.ordinal);
   const name = action.type === 'create' ? podName(set, action.ordinal) : (action.pod.metadata?.name ?? '');
   const verb = action.type;
@@ -74,10 +88,6 @@ async function act(context: Context, set: StatefulSet, action: SetAction, templa
       state.fence.wrote(key, await api.create(Pods, newSetPod(set, action.ordinal, { revision: action.revision, template })));
     } else {
       const { namespace = '', uid } = action.pod.metadata ?? {};
-      if (action.ended) {
-        const message = `StatefulSet ${key} is recreating ${action.pod.status?.phase === 'Failed' ? 'failed' : 'terminated'} Pod ${name}`;
-        events.event(StatefulSets, set, { type: 'Warning', reason: 'RecreatingFailedPod', message });
-      }
       await api.delete(Pods, { namespace, name }, uid ? { preconditions: { uid } } : {});
       state.fence.deleted(key, action.pod);
     }
@@ -151,6 +161,7 @@ export const statefulSetController = defineController<StatefulSet, State>({
   setup(context) {
     context.store(ControllerRevisions).addIndexer(byControllerUid, controllerUidIndexer);
     context.store(PersistentVolumeClaims);
+    tellUnavailable(context);
     return { fence: createWriteFence(context.env.clock) };
   },
   reconcile,

@@ -9,6 +9,12 @@ export const podIndexLabel = 'apps.kubernetes.io/pod-index';
 export const firstOrdinal = (set: StatefulSet): number => set.spec?.ordinals?.start ?? 0;
 export const podName = (set: StatefulSet, ordinal: number): string => `${set.metadata?.name ?? ''}-${ordinal}`;
 
+/** Whether the set, at its present size and start, has a pod of the ordinal. */
+export function isInRange(set: StatefulSet, ordinal: number): boolean {
+  const at = ordinal - firstOrdinal(set);
+  return at >= 0 && at < (set.spec?.replicas ?? 1);
+}
+
 /** The ordinal of a pod of this set by its name; undefined for any other name. */
 export function ordinalOf(set: StatefulSet, pod: Pod): number | undefined {
   const match = /^(.*)-(\d+)$/.exec(pod.metadata?.name ?? '');

@@ -14,7 +14,7 @@ export interface SetObserved {
 
 export type SetAction =
   | { readonly type: 'create'; readonly ordinal: number; readonly revision: string }
-  | { readonly type: 'delete'; readonly pod: Pod; readonly ended?: boolean }
+  | { readonly type: 'delete'; readonly pod: Pod }
   | { readonly type: 'restore'; readonly pod: Pod }
   /** A pod cannot start without its claims: those that are missing are made again. */
   | { readonly type: 'claims'; readonly ordinal: number };
@@ -108,7 +108,7 @@ function planReplicas(draft: Draft): boolean {
       continue;
     }
     if (isEnded(pod) && !isTerminating(pod)) {
-      draft.actions.push({ type: 'delete', pod, ended: true });
+      draft.actions.push({ type: 'delete', pod });
       if (draft.monotonic) return false;
       continue;
     }
@@ -135,28 +135,42 @@ function planCondemned(draft: Draft): boolean {
   return true;
 }
 
+/** How many pods a rolling update may take at once; undefined where the set does not say. Parts are rounded down, and one is the least. */
+export function mostUnavailable(set: StatefulSet): number | undefined {
+  const { maxUnavailable } = set.spec?.updateStrategy?.rollingUpdate ?? {};
+  return maxUnavailable === undefined ? undefined : Math.max(1, resolveIntOrPercent(maxUnavailable, set.spec?.replicas ?? 1, 'down'));
+}
+
 /**
- * Replaces pods of other revisions, from the highest ordinal down to the partition. Every pod that is not available counts
- * against maxUnavailable, wherever it stands; an old one that is not available anyway may go all the same.
+ * Replaces pods of other revisions, from the highest ordinal down to the partition. Without maxUnavailable that is one at a time, and only those above
+ * are waited for: a Parallel set whose lower pods are broken is mended. With it every pod that is not available counts, wherever it stands; an old
+ * one that is not available anyway may go all the same.
  */
 function planUpdate(draft: Draft): void {
   const { set, updateRevision } = draft.observed;
   const strategy = set.spec?.updateStrategy;
   if (strategy?.type === 'OnDelete') return;
-  const partition = strategy?.rollingUpdate?.partition ?? 0;
-  const limit = Math.max(1, resolveIntOrPercent(strategy?.rollingUpdate?.maxUnavailable ?? 1, draft.replicas.length, 'up'));
+  const most = mostUnavailable(set);
+  const limit = most ?? 1;
   const isAway = (pod: Pod | undefined): boolean => !pod || isTerminating(pod) || !draft.available(pod);
-  let spare = limit - draft.replicas.filter(isAway).length;
+  let spare = limit - (most === undefined ? 0 : draft.replicas.filter(isAway).length);
   let onTheWay = 0;
-  for (let i = draft.replicas.length - 1; i >= Math.max(0, partition); i--) {
+  for (let i = draft.replicas.length - 1; i >= Math.max(0, strategy?.rollingUpdate?.partition ?? 0); i--) {
     const pod = draft.replicas[i];
     if (onTheWay >= limit) return;
-    if (pod && revisionOfPod(pod) !== updateRevision && !isTerminating(pod)) {
+    // Pods that have ended go already.
+    if (pod && revisionOfPod(pod) !== updateRevision && !isTerminating(pod) && !isEnded(pod)) {
       if (!isAway(pod) && spare-- <= 0) return;
       draft.actions.push({ type: 'delete', pod });
       onTheWay++;
     } else if (isAway(pod)) onTheWay++;
   }
+}
+
+/** How many of the set's pods are missing or not available. */
+export function unavailableReplicas(set: StatefulSet, pods: readonly Pod[], nowMs: number): number {
+  const draft = new Draft({ set, pods, currentRevision: '', updateRevision: '', collisionCount: undefined }, nowMs);
+  return draft.replicas.filter((pod) => !pod || isTerminating(pod) || !draft.available(pod)).length;
 }
 
 /** One step of a StatefulSet. With OrderedReady at most one pod is created or deleted at a time. */
