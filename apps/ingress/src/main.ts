@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { apiConnectionSchema, balancerNetwork, connectApi, createReverseProxy, healthAddressSchema, managedNginx, nginxInstalled, runMain, switchConnector, tlsMaterial, verifyHtpasswd, vnetMemberSchema, withHealthServer } from '@orrery/node-io';
+import { apiConnectionSchema, balancerNetwork, connectApi, createReverseProxy, fakeCertificate, healthAddressSchema, managedNginx, nginxInstalled, runMain, switchConnector, tlsMaterial, verifyHtpasswd, vnetMemberSchema, withHealthServer } from '@orrery/node-io';
 import { ConfigError, startAll, stopAll } from '@orrery/runtime';
 import { createOwnSwitch } from '@orrery/vnet-link';
 import { createIngress } from './component.ts';
@@ -22,7 +22,8 @@ await runMain({
       ...(tls ? { tls } : {}),
     });
     const pem = (path: string): string => readFileSync(path, 'utf8');
-    const fallbackCertificate = { cert: pem(config.defaultCert), key: pem(config.defaultKey) };
+    if (Boolean(config.defaultCert) !== Boolean(config.defaultKey)) throw new ConfigError('--default-cert and --default-key go together');
+    const fallbackCertificate = config.defaultCert ? { cert: pem(config.defaultCert), key: pem(config.defaultKey) } : fakeCertificate(env.clock.now());
     const proxy = createReverseProxy({
       ...config,
       anyPortIfTaken: false,

@@ -164,7 +164,7 @@ export function serviceSpecs(context: SpecContext): ProcessSpec[] {
   const dns = context.tls('coredns', 'system:coredns', ['orrery:components']);
   const ingress = context.tls('ingress', 'system:ingress', ['orrery:components']);
   const metrics = context.tls('metrics-server', 'system:metrics-server', ['orrery:components']);
-  const ingressFlags = ['--http-port', String(ports.http), '--https-port', String(ports.https), '--default-cert', ingress.cert, '--default-key', ingress.key];
+  const ingressFlags = ['--http-port', String(ports.http), '--https-port', String(ports.https)];
   return [
     { name: 'coredns', app: 'coredns', args: [...apiFlags(context, dns), '--address', network.dns, '--listen', `${local}:${ports.dns}`] },
     {

@@ -11,7 +11,7 @@ import { addressAfter, coreDnsSchema, createCoreDns, createNodeCaches, createSca
 import { createIngress, ingressSchema } from '@orrery/ingress/component';
 import { type KubeProxy, createKubeProxy } from '@orrery/kube-proxy/component';
 import { createMetricsServer, metricsServerSchema, serviceDnsName } from '@orrery/metrics-server/component';
-import { type Pki, type ProgramPages, appendState, balancerNetwork, clusterServerName, componentIdentity, createHttpClient, createReverseProxy, csrSigner, dialHost, ensurePki, exposeNodePorts, folderContents, frontProxyName, hostDns, managedNginx, nginxInstalled, nodeDisk, realRandom, serveGrpc, serveHttp, verifyHtpasswd } from '@orrery/node-io';
+import { type Pki, type ProgramPages, appendState, balancerNetwork, clusterServerName, componentIdentity, createHttpClient, createReverseProxy, csrSigner, dialHost, ensurePki, exposeNodePorts, fakeCertificate, folderContents, frontProxyName, hostDns, managedNginx, nginxInstalled, nodeDisk, realRandom, serveGrpc, serveHttp, verifyHtpasswd } from '@orrery/node-io';
 import type { Channel, ServedService } from '@orrery/rpc';
 import { type Component, type Env, resolveConfig, stopAll } from '@orrery/runtime';
 import { createStore } from '@orrery/store/component';
@@ -301,7 +301,7 @@ class SingleCluster implements Cluster {
     const { stack, detach } = this.infra.attach({ ips: [network.ingress] });
     const config = resolveConfig(ingressSchema, [{ httpPort: 8080, httpsPort: 8443 }, extraSettings('ingress', this.options.extra)]);
     const env = this.env('ingress');
-    const fallbackCertificate = { cert: this.pki.serverCert, key: this.pki.serverKey };
+    const fallbackCertificate = fakeCertificate(env.clock.now());
     if (config.dataPlane === 'nginx' && !nginxInstalled()) throw new UserError('--extra-config ingress.data-plane=nginx needs the program nginx, which is not installed');
     const nginx = config.dataPlane === 'nginx' ? { nginx: managedNginx({ ...config, anyPortIfTaken: true, fallbackCertificate, dial: (to) => stack.dial(to), log: (line) => env.log.info(line, { program: 'nginx' }) }) } : {};
     const proxy = createReverseProxy({

@@ -2,12 +2,14 @@ import { type IncomingMessage, type Server, type ServerResponse, createServer, r
 import { type ClientHttp2Session, connect as connectHttp2, performServerHandshake } from 'node:http2';
 import { request as requestTls } from 'node:https';
 import { connect } from 'node:net';
+import { type PeerCertificate, connect as connectTls } from 'node:tls';
 import { createFabric, type NetStack } from '@orrery/vnet';
 import { VirtualClock, createMetrics, seededRandom, silentLogger } from '@orrery/runtime';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ensurePki } from '../pki/index.ts';
 import { duplexOverConn, exposeOnHost } from '../vnet-bridge.ts';
 import type { ForwardPlan, ProxiedRequest, ProxyRecord, ProxyVerdict } from './contract.ts';
+import { fakeCertificate } from './fake-certificate.ts';
 import { verifyHtpasswd } from './htpasswd.ts';
 import { createReverseProxy } from './reverse-proxy.ts';
 
@@ -65,8 +67,7 @@ const at = (...numbers: number[]): Pick<ForwardPlan, 'endpoints'> => ({ endpoint
 const forwardTo = (plan: Partial<ForwardPlan>): ProxyVerdict => ({ kind: 'forward', plan: { ...basePlan, ...plan }, tag: undefined });
 
 async function proxy(net: NetStack, decide: (request: ProxiedRequest) => ProxyVerdict, clientCa = '') {
-  const pki = ensurePki(undefined);
-  const server = createReverseProxy({ host: '127.0.0.1', httpPort: 0, httpsPort: 0, anyPortIfTaken: false, fallbackCertificate: { cert: pki.serverCert, key: pki.serverKey }, dial: (to) => net.dial(to) });
+  const server = createReverseProxy({ host: '127.0.0.1', httpPort: 0, httpsPort: 0, anyPortIfTaken: false, fallbackCertificate: fakeCertificate(Date.now()), dial: (to) => net.dial(to) });
   stops.push(() => server.stop());
   const records: ProxyRecord[] = [];
   const bound = await server.start({ decide, certificate: () => (clientCa ? { clientCa } : {}), asksClients: () => clientCa !== '', done: (record) => void records.push(record), keepAlive: () => ({ connections: 8, seconds: 60 }), resolve: () => undefined });
@@ -263,6 +264,18 @@ describe('reverse proxy', () => {
     });
     expect(got).toMatchObject({ body: 'message', trailers: { 'grpc-status': '0', 'grpc-message': '/shop.Cart/Add' } });
   });
+});
+
+it('shows the fake certificate for a name that has none', async () => {
+  const { https } = await proxy(network().net, () => ({ kind: 'reply', status: 200, headers: {}, body: '', tag: undefined }));
+  const shown = await new Promise<PeerCertificate>((resolve, reject) => {
+    const socket = connectTls({ host: '127.0.0.1', port: Number(https.split(':')[1]), servername: 'shop.test', rejectUnauthorized: false }, () => {
+      resolve(socket.getPeerCertificate());
+      socket.destroy();
+    });
+    socket.on('error', reject);
+  });
+  expect([shown.subject, shown.subjectaltname]).toMatchObject([{ O: 'Acme Co', CN: 'Kubernetes Ingress Controller Fake Certificate' }, 'DNS:ingress.local']);
 });
 
 describe('certificates of clients', () => {
