@@ -28,16 +28,19 @@ test('the node registers, becomes Ready and renews its lease', async () => {
   expect(f.clock.pending).toBe(0);
 });
 
-test('without a pod CIDR the node waits for one', async () => {
+test.each([
+  [{ podCIDR: '10.244.9.0/24' }, '10.244.9.0/24'],
+  [{ podCIDR: '10.244.9.0/24', podCIDRs: ['10.244.9.0/24', 'fd00:10:244:9::/64'] }, '10.244.9.0/24,fd00:10:244:9::/64'],
+])('without a pod CIDR the node waits for one, of each family: %j', async (spec, told) => {
   const f = await started({ config: { podCidr: '' } });
   expect(f.api.find(Nodes, 'node-1')?.status?.conditions?.find((c) => c.type === 'Ready')).toMatchObject({
     status: 'False',
     reason: 'KubeletNotReady',
     message: 'container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:no pod CIDR',
   });
-  await f.api.patch(Nodes, { name: 'node-1' }, { spec: { podCIDR: '10.244.9.0/24' } }, { type: 'application/merge-patch+json' });
+  await f.api.patch(Nodes, { name: 'node-1' }, { spec }, { type: 'application/merge-patch+json' });
   await f.clock.advance(0);
-  expect(f.cri.podCidr).toBe('10.244.9.0/24');
+  expect(f.cri.podCidr).toBe(told);
   expect(f.api.find(Nodes, 'node-1')?.status?.conditions?.find((c) => c.type === 'Ready')?.status).toBe('True');
 });
 

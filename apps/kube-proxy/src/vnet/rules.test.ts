@@ -64,6 +64,16 @@ describe('serviceRules', () => {
     expect(dependsOnNode(local)).toBe(true);
   });
 
+  it.each([
+    [['10.96.0.7', 'fd00:96::7'], ['10.244.0.2']],
+    [['fd00:96::7', '10.96.0.7'], ['10.244.0.2']],
+    [['fd00:96::7'], []],
+  ])('gives the node port of a service at %j to the endpoints %j, whatever the other family has', (clusterIPs, expected) => {
+    const dual = service({ type: 'NodePort', clusterIP: clusterIPs[0] as string, clusterIPs, ports: [{ port: 80, nodePort: 30080 }] });
+    const slices: EndpointSlice[] = [slice([['10.244.0.2', 'node-1']]), { ...slice([]), addressType: 'IPv6' }];
+    expect(ips(serviceRules(dual, slices, here).filter(({ match }) => 'nodePort' in match))).toEqual([expected]);
+  });
+
   it('adds external and load-balancer addresses, affinity included', () => {
     const balanced = service(
       { type: 'LoadBalancer', externalIPs: ['192.0.2.1'], sessionAffinity: 'ClientIP', sessionAffinityConfig: { clientIP: { timeoutSeconds: 60 } } },

@@ -140,7 +140,8 @@ export class NodeAgent {
   }
 
   private wantedCidr(): string {
-    return this.options.config.podCidr || (this.node.spec?.podCIDR ?? '');
+    const { podCIDR = '', podCIDRs = [podCIDR] } = this.node.spec ?? {};
+    return this.options.config.podCidr || podCIDRs.join(',');
   }
 
   private async usePodCidr(cidr: string): Promise<void> {
