@@ -3,6 +3,7 @@ import type { KubeObject, OwnerReference, ResourceRef } from '@orrery/apimachine
 import { type Informer, apiVersionOf, createInformer, resourceKey } from '@orrery/client';
 import { type AnyController, type ControllerContext, defineController, forEachInParallel, refersTo, watch } from '@orrery/controller';
 import { StatusError, isNotFound } from '@orrery/errors';
+import type { Counter } from '@orrery/runtime';
 import { allResources, builtInResources } from '../resources/catalog.ts';
 import { type GraphNode, OwnershipGraph, nodeOf, orphanFinalizer } from './graph.ts';
 import { type Action, type OwnerState, plan } from './plan.ts';
@@ -12,6 +13,9 @@ interface State {
   /** Informers of custom resources, ours alone; those of built-in ones are shared. */
   readonly custom: Map<string, Informer<KubeObject>>;
   resources: readonly ResourceRef[];
+  /** Custom resources that could not be listed yet, and when this was last told; monotonic milliseconds. */
+  lateSinceMs: number | undefined;
+  readonly syncErrors: Counter;
 }
 
 type Context = ControllerContext<State>;
@@ -20,6 +24,8 @@ type Context = ControllerContext<State>;
 const monitorsKey = '';
 /** How long an unknown owner gets to show up before the server is asked for it. */
 const ownerGraceMs = 1_000;
+/** How long a resource may take to be listed before that counts as an error, and then again. */
+const syncTimeoutMs = 30_000;
 const ignored = new Set(['events']);
 
 function follow(informer: Informer<KubeObject>, context: Context): void {
@@ -62,6 +68,19 @@ function syncMonitors(context: Context): void {
     state.custom.delete(key);
     for (const object of informer.list()) for (const uid of state.graph.remove(object.metadata?.uid ?? '')) context.enqueue(uid);
   }
+}
+
+/** Looks again at what cannot be listed, such as a custom resource whose conversion fails. */
+function watchSync({ state, env }: Context): { requeueAfterMs: number } | void {
+  const isLate = [...state.custom.values()].some((informer) => !informer.synced());
+  if (!isLate) return void (state.lateSinceMs = undefined);
+  const nowMs = env.clock.monotonic();
+  state.lateSinceMs ??= nowMs;
+  if (nowMs - state.lateSinceMs >= syncTimeoutMs) {
+    state.syncErrors.inc();
+    state.lateSinceMs = nowMs;
+  }
+  return { requeueAfterMs: state.lateSinceMs + syncTimeoutMs - nowMs };
 }
 
 function tellWrongNamespace(context: Context, node: GraphNode, ref: OwnerReference): void {
@@ -158,9 +177,12 @@ async function act(context: Context, node: GraphNode, action: Action): Promise<v
   }
 }
 
-async function reconcile(uid: string, context: Context): Promise<void> {
+async function reconcile(uid: string, context: Context): Promise<{ requeueAfterMs: number } | void> {
   const { graph } = context.state;
-  if (uid === monitorsKey) return syncMonitors(context);
+  if (uid === monitorsKey) {
+    syncMonitors(context);
+    return watchSync(context);
+  }
   const node = graph.get(uid);
   if (!node) return;
   const owners: OwnerState[] = [];
@@ -177,7 +199,13 @@ export function garbageCollector(): AnyController {
     initialKeys: [monitorsKey],
     concurrency: 64,
     watches: [watch(CustomResourceDefinitions, () => [monitorsKey])],
-    setup: () => ({ graph: new OwnershipGraph(), custom: new Map(), resources: [] }),
+    setup: ({ env }) => ({
+      graph: new OwnershipGraph(),
+      custom: new Map(),
+      resources: [],
+      lateSinceMs: undefined,
+      syncErrors: env.metrics.counter('garbagecollector_controller_resources_sync_error_total', 'Number of garbage collector resources sync errors'),
+    }),
     dispose({ state }) {
       for (const informer of state.custom.values()) informer.stop();
     },

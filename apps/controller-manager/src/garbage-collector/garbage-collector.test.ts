@@ -1,6 +1,7 @@
 import { ConfigMaps, CustomResourceDefinitions, Deployments, Events, Pods, ReplicaSets } from '@orrery/api';
 import type { ConfigMap } from '@orrery/api/types';
 import type { OwnerReference } from '@orrery/apimachinery';
+import { serviceUnavailable } from '@orrery/errors';
 import { expect, test } from 'vitest';
 import { type Harness, startManager } from '../testing/manager-harness.ts';
 import { plan } from './plan.ts';
@@ -92,6 +93,24 @@ test('custom resources own and are owned as soon as their definition is there', 
   await h.api.delete(Widgets, { namespace: 'a', name: 'w' });
   await h.clock.advance(100);
   expect(names(h)).toEqual([]);
+});
+
+test('a resource that cannot be listed is counted every half minute until it can', async () => {
+  const h = await startManager(only);
+  const told = () => /^garbagecollector_controller_resources_sync_error_total (\d+)$/m.exec(h.metrics())?.[1] ?? '0';
+  h.api.setFault(({ resource }) => (resource.resource === 'widgets' ? serviceUnavailable('conversion webhook failed') : undefined));
+  h.api.seed(CustomResourceDefinitions, {
+    metadata: { name: 'widgets.x.io' },
+    spec: { group: 'x.io', scope: 'Namespaced', names: { plural: 'widgets', kind: 'Widget' }, versions: [{ name: 'v1', served: true, storage: true }] },
+    status: { conditions: [{ type: 'Established', status: 'True' }] },
+  });
+  await h.clock.advance(29_000);
+  expect(told()).toBe('0');
+  await h.clock.advance(35_000);
+  expect(told()).toBe('2');
+  h.api.setFault(undefined);
+  await h.clock.advance(120_000);
+  expect(told()).toBe('2');
 });
 
 test('the decision for one object', () => {

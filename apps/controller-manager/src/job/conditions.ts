@@ -36,3 +36,8 @@ export function verdictOf(status: JobStatus | undefined): Verdict | undefined {
   }
   return undefined;
 }
+
+/** Who works on the Job if it is not this controller. */
+export function externalController({ spec }: Job): string | undefined {
+  return spec?.managedBy === 'kubernetes.io/job-controller' ? undefined : spec?.managedBy;
+}

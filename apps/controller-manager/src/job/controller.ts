@@ -6,7 +6,7 @@ import { type ControllerContext, type Doubts, type WriteFence, byControllerUid, 
 import { isNotFound } from '@orrery/errors';
 import { createPod, deletePod, isNamespaceTerminating } from '../pods/pod-control.ts';
 import { isTerminal } from '../pods/pod-state.ts';
-import { conditionOf, isFinished } from './conditions.ts';
+import { conditionOf, externalController, isFinished } from './conditions.ts';
 import { isTracked, newJobPod, trackingFinalizer, uidOf } from './job-pods.ts';
 import { type JobMetrics, jobMetrics } from './metrics.ts';
 import { type BackOff, type JobPlan, plan, settle } from './plan.ts';
@@ -123,8 +123,8 @@ async function reconcile(key: string, context: Context): Promise<{ requeueAfterM
     state.doubts.forget(key);
     return expectations.forget(key);
   }
-  const { managedBy, selector } = job.spec ?? {};
-  if (managedBy !== undefined && managedBy !== 'kubernetes.io/job-controller') return;
+  const { selector } = job.spec ?? {};
+  if (externalController(job) !== undefined) return;
   if (Number(job.metadata?.resourceVersion ?? 0) < (state.written.get(key) ?? 0)) return { requeueAfterMs: 1000 };
   await state.doubts.settle(key, job, store(Pods));
   if (!state.fence.passed(key, store(Pods))) return { requeueAfterMs: 500 };
@@ -153,7 +153,13 @@ async function reconcile(key: string, context: Context): Promise<{ requeueAfterM
 
 const none: readonly string[] = [];
 
+function countNewcomers({ object, old, gone }: { object: Job; old: Job | undefined; gone: boolean }, context: Context): readonly string[] {
+  if (!old && !gone) context.state.metrics.appeared(object);
+  return none;
+}
+
 function jobsOfOrphans({ object, old, gone }: { object: Pod; old: Pod | undefined; gone: boolean }, context: Context): readonly string[] {
+  context.state.metrics.podChanged(gone ? object : old, gone ? undefined : object);
   if (gone || (old && isTracked(old) && !isTracked(object))) context.state.released.delete(uidOf(object));
   if (gone) return none;
   const lone = isLone(object) ? [`${lonePrefix}${keyOf(object)}`] : none;
@@ -169,7 +175,7 @@ export const jobController = defineController<Job, State>({
   queue: 'job',
   for: Jobs,
   owns: [Pods],
-  watches: [watch<Pod, State>(Pods, jobsOfOrphans)],
+  watches: [watch<Pod, State>(Pods, jobsOfOrphans), watch<Job, State>(Jobs, countNewcomers)],
   *adopters(orphan: KubeObject, context) {
     for (const job of context.store(Jobs).byIndex('namespace', orphan.metadata?.namespace ?? '')) {
       if (labelSelectorMatcher(job.spec?.selector)(orphan.metadata?.labels)) yield keyOf(job);

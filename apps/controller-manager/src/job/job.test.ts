@@ -70,6 +70,7 @@ test('what happened to Jobs is counted under upstream\'s names', async () => {
   const h = await startManager({ controllers: ['job-controller'] });
   const policy = { rules: [{ action: 'FailJob', onExitCodes: { operator: 'In', values: [42] } }] };
   await h.api.create(Jobs, job({ podFailurePolicy: policy, parallelism: 2, completions: 2 }));
+  await h.api.create(Jobs, { ...job({ managedBy: 'example.com/queue' }), metadata: { name: 'theirs', namespace: 'a' } });
   await h.clock.advance(500);
   end(h, live(h)[0], 'Succeeded');
   await h.clock.advance(500);
@@ -83,6 +84,9 @@ test('what happened to Jobs is counted under upstream\'s names', async () => {
       'job_controller_job_pods_finished_total{completion_mode="NonIndexed",result="failed"} 1',
       'job_controller_pod_failures_handled_by_failure_policy_total{action="FailJob"} 1',
       'job_controller_job_pods_creation_total{reason="new",status="succeeded"} 2',
+      'job_controller_terminated_pods_tracking_finalizer_total{event="add"} 2',
+      'job_controller_terminated_pods_tracking_finalizer_total{event="delete"} 2',
+      'job_controller_jobs_by_external_controller_total{controller_name="example.com/queue"} 1',
     ]),
   );
   expect(lines.some((line) => line.startsWith('workqueue_adds_total{name="job"}'))).toBe(true);

@@ -1,16 +1,23 @@
-import type { Job, JobStatus } from '@orrery/api/types';
+import type { Job, JobStatus, Pod } from '@orrery/api/types';
 import { type Metrics } from '@orrery/runtime';
-import { conditionOf } from './conditions.ts';
+import { conditionOf, externalController } from './conditions.ts';
+import { isTracked } from './job-pods.ts';
 
 const syncBuckets = Array.from({ length: 15 }, (_, i) => 0.004 * 2 ** i);
 
 const modeOf = (job: Job): string => job.spec?.completionMode ?? 'NonIndexed';
+
+const hasEnded = (pod: Pod | undefined): boolean => pod?.status?.phase === 'Succeeded' || pod?.status?.phase === 'Failed';
 
 /** What upstream's job controller counts, under its names. */
 export interface JobMetrics {
   synced(job: Job, outcome: { readonly ok: boolean; readonly action: 'reconciling' | 'tracking' | 'pods_created' | 'pods_deleted'; readonly seconds: number }): void;
   podsCreated(job: Job, count: { readonly succeeded: number; readonly failed: number }): void;
   policyMatched(action: string): void;
+  /** A pod, of whatever Job, before and after a change; undefined where it is not there. */
+  podChanged(before: Pod | undefined, after: Pod | undefined): void;
+  /** A Job that was not there before. */
+  appeared(job: Job): void;
   /** The status before and after a write: pods and Jobs that finished in between. */
   written(before: Job, after: Job): void;
 }
@@ -23,6 +30,9 @@ export function jobMetrics(metrics: Metrics): JobMetrics {
   const created = metrics.counter('job_controller_job_pods_creation_total', 'The number of Pods created by the Job controller labelled with a reason for the Pod creation.');
   const policy = metrics.counter('job_controller_pod_failures_handled_by_failure_policy_total', 'The number of failed Pods handled by failure policy');
   const indexes = metrics.counter('job_controller_job_finished_indexes_total', 'The number of finished indexes.');
+  const tracked = metrics.counter('job_controller_terminated_pods_tracking_finalizer_total', 'The number of terminated pods (phase=Failed|Succeeded) that have the finalizer batch.kubernetes.io/job-tracking. The event label can be "add" or "delete".');
+  const external = metrics.counter('job_controller_jobs_by_external_controller_total', 'The number of Jobs managed by an external controller');
+  const waits = (pod: Pod | undefined): boolean => pod !== undefined && hasEnded(pod) && isTracked(pod);
   const grown = (before: JobStatus | undefined, after: JobStatus | undefined, field: 'succeeded' | 'failed'): number => Math.max(0, (after?.[field] ?? 0) - (before?.[field] ?? 0));
   return {
     synced(job, { action, ok, seconds }) {
@@ -37,6 +47,13 @@ export function jobMetrics(metrics: Metrics): JobMetrics {
       if (failed) created.inc({ ...labels, status: 'failed' }, failed);
     },
     policyMatched: (action) => policy.inc({ action }),
+    podChanged(before, after) {
+      if (waits(before) !== waits(after)) tracked.inc({ event: waits(after) ? 'add' : 'delete' });
+    },
+    appeared(job) {
+      const controller = externalController(job);
+      if (controller !== undefined) external.inc({ controller_name: controller });
+    },
     written(before, after) {
       for (const result of ['succeeded', 'failed'] as const) {
         const count = grown(before.status, after.status, result);
