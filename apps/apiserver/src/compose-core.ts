@@ -1,12 +1,11 @@
 import { allKinds } from '@orrery/api';
 import { ApiFaults } from '@orrery/chaos';
-import type { Env } from '@orrery/runtime';
+import { type Env, checkFeatureGates, featureMetric } from '@orrery/runtime';
 import { enabledKinds, storedKinds } from './api-enablement.ts';
 import { createCaller } from './admission/webhooks/caller.ts';
 import { type RunningAuditor, auditorOf } from './audit/index.ts';
 import { OwnWrites } from './cache/own-writes.ts';
 import { StoreFeed } from './cache/store-feed.ts';
-import { checkFeatureGates, featureMetric } from './feature-gates.ts';
 import { flowControl } from './flow-control/index.ts';
 import { createMemoryClient } from './client/memory-client.ts';
 import type { ApiServerDeps } from './component.ts';

@@ -219,3 +219,9 @@ it('refuses controllers that there are not', async () => {
   await expect(startCcm({ controllers: ['moon'] })).rejects.toThrow('--controllers: moon is not in the list of known controllers: cloud-node-controller, cloud-node-lifecycle-controller, service-lb-controller, node-route-controller');
   await expect(startCcm({ nodeMonitorPeriod: '0s' })).rejects.toThrow('--node-monitor-period: it must be greater than zero');
 });
+
+it('tells of every feature gate whether it is on', async () => {
+  const { metrics } = await startCcm({ featureGates: ['CloudControllerManagerWebhook=true'] });
+  expect(metrics()).toContain('kubernetes_feature_enabled{name="CloudControllerManagerWebhook",stage="ALPHA"} 1');
+  expect(metrics()).toContain('kubernetes_feature_enabled{name="MaxUnavailableStatefulSet",stage="BETA"} 0');
+});

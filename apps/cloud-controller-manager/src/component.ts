@@ -3,7 +3,7 @@ import { type AnyController, runTerm, type Term } from '@orrery/controller';
 import type { ProgramPages } from '@orrery/node-io';
 import { flagsOf } from '@orrery/node-io/z-pages';
 import type { Channel } from '@orrery/rpc';
-import { type Component, ConfigError, type Env, leaseOptions, resolveConfig, tellBuild } from '@orrery/runtime';
+import { type Component, ConfigError, type Env, featureMetric, leaseOptions, resolveConfig, tellBuild } from '@orrery/runtime';
 import { type CloudControllerManagerConfig, cloudControllerManagerSchema, periodMs } from './config.ts';
 import { cloudNodeLifecycleController } from './nodes/lifecycle-controller.ts';
 import { cloudNodeController } from './nodes/node-controller.ts';
@@ -51,6 +51,7 @@ export function createCloudControllerManager(env: Env, deps: CloudControllerMana
   const api = withPace(deps.api, { clock: env.clock, qps: config.kubeApiQps, burst: config.kubeApiBurst });
   const wanted = controllers(cloud, config);
   tellBuild(env.metrics);
+  featureMetric(env.metrics, config.featureGates);
   let term: Promise<Term> | undefined;
   let serving = false;
 

@@ -4,7 +4,7 @@ import { type AnyController, type RunningController, runController } from '@orre
 import { isNotFound } from '@orrery/errors';
 import type { ProgramPages } from '@orrery/node-io';
 import { flagsOf } from '@orrery/node-io/z-pages';
-import { type Component, ConfigError, type Env, leaseOptions, tellBuild } from '@orrery/runtime';
+import { type Component, ConfigError, type Env, featureMetric, leaseOptions, tellBuild } from '@orrery/runtime';
 import { withBatchPeriod } from './batch-periods.ts';
 import { withConcurrency } from './concurrency.ts';
 import { currentName, isOfUpstream } from './controller-names.ts';
@@ -62,6 +62,7 @@ export function createControllerManager(env: Env, deps: ControllerManagerDeps, c
   const startIntervalMs = periodMs(settings, 'controllerStartInterval');
   const running = env.metrics.gauge('running_managed_controllers', 'Indicates where instances of a controller are currently running');
   tellBuild(env.metrics);
+  featureMetric(env.metrics, settings.featureGates);
   let term: Term | undefined;
   let started = false;
   let ending: Promise<void> = Promise.resolve();

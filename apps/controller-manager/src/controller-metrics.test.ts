@@ -8,7 +8,7 @@ const namespace = 'a';
 const container = { name: 'c', image: 'i' };
 
 test('controllers tell what upstream\'s tell, by its names', async () => {
-  const h = await startManager({}, { rootCaPem: 'PEM' });
+  const h = await startManager({ featureGates: ['HPAScaleToZero=true'] }, { rootCaPem: 'PEM' });
   const { api, clock } = h;
   await api.create(Namespaces, { metadata: { name: namespace } });
   await api.create(HorizontalPodAutoscalers, { metadata: { name: 'h', namespace }, spec: { maxReplicas: 3, scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'none' } } });
@@ -39,6 +39,8 @@ test('controllers tell what upstream\'s tell, by its names', async () => {
     'dynamic_resource_allocation_resource_claims{admin_access="false",allocated="false",source="resource_claim_template"} 1',
     'root_ca_cert_publisher_sync_duration_seconds_count{code="200"} 1',
     'replicaset_controller_sorting_deletion_age_ratio_count 1',
+    'kubernetes_feature_enabled{name="HPAScaleToZero",stage="ALPHA"} 1',
+    'kubernetes_feature_enabled{name="MaxUnavailableStatefulSet",stage="BETA"} 0',
   ]) expect(told).toContain(`\n${line}\n`);
   expect(told).toMatch(/\nnode_collector_update_all_nodes_health_duration_seconds_count [1-9]/);
 });

@@ -3,7 +3,7 @@ import type { Pod } from '@orrery/api/types';
 import { type ApiClient, type EventInput, type HttpClient, createEventRecorder, createInformerFactory, createLeaderElection, withPace } from '@orrery/client';
 import type { ProgramPages } from '@orrery/node-io';
 import { flagsOf } from '@orrery/node-io/z-pages';
-import { type Component, type Env, parseGoDuration } from '@orrery/runtime';
+import { type Component, type Env, featureMetric, parseGoDuration } from '@orrery/runtime';
 import { type PodInfo, podInfo } from './cache/pod-info.ts';
 import { createSchedulerCache } from './cache/scheduler-cache.ts';
 import { watchCluster } from './cluster-events.ts';
@@ -96,6 +96,7 @@ export function createScheduler(env: Env, deps: SchedulerDeps, config: Scheduler
   const profileDeps: ProfileDeps = { env, api, cache, informers, waitingPods, extenders, recorders, configuration, tell: (event) => handle(metrics, queue, event), observe: (...args) => metrics.plugin(...args) };
   const sources = createSources(profileDeps);
   const profiles = createProfiles(profileDeps, sources);
+  featureMetric(env.metrics, config.featureGates);
   const metrics = createSchedulerMetrics(env.metrics, { now: () => env.clock.monotonic(), nextCycle: () => profiles.nextCycle() });
   const frameworkOf = (pod: Pod): Framework | undefined => profiles.get(pod.spec?.schedulerName || defaultScheduler);
   const queue = createSchedulingQueue({

@@ -251,6 +251,7 @@ it('counts and times what it does by the names of upstream', async () => {
     'scheduler_framework_extension_point_duration_seconds_count{extension_point="Filter",profile="default-scheduler",status="Success"} 2',
     'scheduler_plugin_execution_duration_seconds_count{extension_point="Filter",plugin="NodeName",status="Success"} 1',
     'scheduler_cache_size{type="nodes"} 1',
+    'kubernetes_feature_enabled{name="SchedulerAsyncAPICalls",stage="BETA"} 0',
   ]) {
     expect(text).toContain(line);
   }

@@ -4,6 +4,7 @@ export * from './clock.ts';
 export * from './component.ts';
 export * from './config.ts';
 export * from './disk.ts';
+export * from './feature-gates.ts';
 export * from './go-duration.ts';
 export * from './lease-flags.ts';
 export * from './logger.ts';

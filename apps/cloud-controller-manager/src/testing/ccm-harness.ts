@@ -28,6 +28,8 @@ export async function startCcm(config: Partial<CloudControllerManagerConfig> = {
     ...cloud,
     clock,
     api,
+    /** In Prometheus' text format. */
+    metrics: () => env.metrics.expose(),
     /** A node that its kubelet has registered. */
     async node(name: string, { ready = 'True', spec = {}, metadata = {}, address = `10.240.0.${name.length}` }: { ready?: string; spec?: Node['spec']; metadata?: Node['metadata']; address?: string } = {}): Promise<void> {
       await api.create(Nodes, { apiVersion: 'v1', kind: 'Node', metadata: { name, ...metadata }, spec });

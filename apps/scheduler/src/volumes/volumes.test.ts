@@ -39,7 +39,8 @@ async function world(objects: { claims?: PersistentVolumeClaim[]; volumes?: Pers
   api.seed(PersistentVolumes, ...(objects.volumes ?? []));
   api.seed(PersistentVolumeClaims, ...(objects.claims ?? []));
   for (const one of objects.pods) await api.create(Pods, one);
-  const scheduler = createScheduler({ clock, random, log: silentLogger, metrics: createMetrics() }, { api }, resolveConfig(schedulerSchema, [{ leaderElect: false }]));
+  const metrics = createMetrics();
+  const scheduler = createScheduler({ clock, random, log: silentLogger, metrics }, { api }, resolveConfig(schedulerSchema, [{ leaderElect: false }]));
   const started = scheduler.start();
   await clock.advance(10);
   await started;
@@ -47,7 +48,7 @@ async function world(objects: { claims?: PersistentVolumeClaim[]; volumes?: Pers
   const nodeOf = (name: string): string | undefined => api.find(Pods, name, namespace)?.spec?.nodeName;
   const message = (name: string): string => (api.find(Pods, name, namespace)?.status?.conditions?.find(({ type }) => type === 'PodScheduled')?.message ?? '').replace(/ no new claims to deallocate, preemption:.*/, '');
   const found = (name: string) => api.find(PersistentVolumeClaims, name, namespace);
-  return { api, clock, scheduler, nodeOf, message, found };
+  return { api, clock, metrics, scheduler, nodeOf, message, found };
 }
 
 const csi = (volumeHandle: string): PersistentVolumeSpec => ({ hostPath: undefined as never, csi: { driver: 'd', volumeHandle } });
@@ -113,6 +114,7 @@ it('keeps to the node that was selected before, and tries again when provisionin
   await w.api.patch(PersistentVolumeClaims, { namespace, name: 'c' }, { metadata: { annotations: { 'volume.kubernetes.io/selected-node': null } } }, { type: 'application/merge-patch+json' });
   await w.clock.advance(100);
   expect(w.message('p')).toBe('running PreBind plugin "VolumeBinding": binding volumes: provisioning failed for PVC "c"');
+  expect(w.metrics.expose()).toContain('scheduler_volume_scheduling_stage_error_total{operation="bind"} 1');
   await w.clock.advance(3_000);
   expect(w.found('c')?.metadata?.annotations?.['volume.kubernetes.io/selected-node']).toMatch(/^n[12]$/);
   await w.clock.advance(610_000);

@@ -103,6 +103,8 @@ export const volumeBinding = definePlugin<VolumeBindingArgs>({
   name,
   create(handle, { bindTimeoutSeconds }) {
     const { api, volumes } = handle;
+    // Of upstream's stages this one alone can fail here.
+    const stageErrors = handle.env.metrics.counter('scheduler_volume_scheduling_stage_error_total', 'Volume scheduling stage error count');
     const assumed = { volumes: new Map<string, string>(), nodes: new Map<string, string>() };
     const forget = ({ bindings, provisions }: NodeVolumes): void => {
       for (const { volume } of bindings) assumed.volumes.delete(volume.metadata?.name ?? '');
@@ -116,6 +118,7 @@ export const volumeBinding = definePlugin<VolumeBindingArgs>({
         forget(reserved);
         return undefined;
       } catch (error) {
+        stageErrors.inc({ operation: 'bind' });
         return failed(new Error(`running PreBind plugin "${name}": binding volumes: ${(error as Error).message}`));
       }
     };

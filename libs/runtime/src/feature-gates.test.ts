@@ -1,7 +1,7 @@
-import { createMetrics } from '@orrery/runtime';
 import { expect, it } from 'vitest';
 import { checkFeatureGates, featureMetric } from './feature-gates.ts';
 import { featureStages } from './feature-stages.ts';
+import { createMetrics } from './metrics.ts';
 
 it('takes what kube-apiserver takes', () => {
   expect(() => checkFeatureGates(['AllAlpha=true', 'DRADeviceTaints=true', 'WatchList=F', 'SidecarContainers=true'])).not.toThrow();
@@ -22,7 +22,7 @@ it('knows no stage of a gate that there is not', () => {
 it.each([
   [[], ['HPAScaleToZero",stage="ALPHA"} 0', 'EnvFiles",stage="BETA"} 1', 'ClusterTrustBundle",stage="BETA"} 0', 'SidecarContainers",stage=""} 1', 'ImageVolume",stage=""} 1', 'DRAExtendedResource",stage="BETA"} 1', 'MaxUnavailableStatefulSet",stage="BETA"} 0']],
   [['HPAScaleToZero=true', 'EnvFiles=false'], ['HPAScaleToZero",stage="ALPHA"} 1', 'EnvFiles",stage="BETA"} 0']],
-  [['AllAlpha=true', 'MemoryQoS=false', 'AllBeta=false'], ['HPAScaleToZero",stage="ALPHA"} 1', 'MemoryQoS",stage="ALPHA"} 0', 'EnvFiles",stage="BETA"} 0', 'KMSv1",stage="DEPRECATED"} 0']],
+  [['AllAlpha=true', 'MemoryQoS=false', 'AllBeta=false', 'EnvFiles=perhaps'], ['HPAScaleToZero",stage="ALPHA"} 1', 'MemoryQoS",stage="ALPHA"} 0', 'EnvFiles",stage="BETA"} 0', 'KMSv1",stage="DEPRECATED"} 0']],
 ])('with %j tells what is on', (gates, lines) => {
   const metrics = createMetrics();
   featureMetric(metrics, gates);
