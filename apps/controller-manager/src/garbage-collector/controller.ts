@@ -199,13 +199,11 @@ export function garbageCollector(): AnyController {
     initialKeys: [monitorsKey],
     concurrency: 64,
     watches: [watch(CustomResourceDefinitions, () => [monitorsKey])],
-    setup: ({ env }) => ({
-      graph: new OwnershipGraph(),
-      custom: new Map(),
-      resources: [],
-      lateSinceMs: undefined,
-      syncErrors: env.metrics.counter('garbagecollector_controller_resources_sync_error_total', 'Number of garbage collector resources sync errors'),
-    }),
+    setup({ env }) {
+      const syncErrors = env.metrics.counter('garbagecollector_controller_resources_sync_error_total', 'Number of garbage collector resources sync errors');
+      syncErrors.inc({}, 0);
+      return { graph: new OwnershipGraph(), custom: new Map(), resources: [], lateSinceMs: undefined, syncErrors };
+    },
     dispose({ state }) {
       for (const informer of state.custom.values()) informer.stop();
     },

@@ -97,7 +97,7 @@ test('custom resources own and are owned as soon as their definition is there', 
 
 test('a resource that cannot be listed is counted every half minute until it can', async () => {
   const h = await startManager(only);
-  const told = () => /^garbagecollector_controller_resources_sync_error_total (\d+)$/m.exec(h.metrics())?.[1] ?? '0';
+  const told = () => /^garbagecollector_controller_resources_sync_error_total (\d+)$/m.exec(h.metrics())?.[1];
   h.api.setFault(({ resource }) => (resource.resource === 'widgets' ? serviceUnavailable('conversion webhook failed') : undefined));
   h.api.seed(CustomResourceDefinitions, {
     metadata: { name: 'widgets.x.io' },
