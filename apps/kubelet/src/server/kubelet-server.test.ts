@@ -118,7 +118,7 @@ test('container metrics on a port of their own, for anybody; the node shows its 
   const f = fixture();
   await f.kubelet.start();
   const handlers: Parameters<typeof serveHttp>[0][] = [];
-  const server = createKubeletServer(f.env, { kubelets: () => [f.kubelet], api: f.api, serveHttp: async (options) => (handlers.push(options), serveHttp({ ...options, port: 0 })), connectStreaming: () => Promise.reject(new Error('none')) }, resolveConfig(kubeletServerSchema, [{ serverPort: 0, healthzPort: -1, cadvisorPort: 4194 }]));
+  const server = createKubeletServer(f.env, { kubelets: () => [f.kubelet], api: f.api, serveHttp: async (options) => (handlers.push(options), serveHttp({ ...options, port: 0 })), connectStreaming: () => Promise.reject(new Error('none')), configuration: { featureGates: { MemoryQoS: true } } }, resolveConfig(kubeletServerSchema, [{ serverPort: 0, healthzPort: -1, cadvisorPort: 4194 }]));
   servers.push(server);
   await server.start();
   const asked = handlers.find(({ port }) => port === 4194)?.handler;
@@ -127,6 +127,7 @@ test('container metrics on a port of their own, for anybody; the node shows its 
     await asked?.request({ method, url, headers: {} } as never, { send: (status: number, _headers: object, body: string) => void replies.push([status, String(body)]) } as never);
     return replies.at(-1);
   };
+  for (const told of ['MemoryQoS",stage="ALPHA"} 1', 'EventedPLEG",stage="ALPHA"} 0']) expect(f.env.metrics.expose()).toContain(`kubernetes_feature_enabled{name="${told}`);
   expect((await ask('GET', '/metrics'))?.[0]).toBe(200);
   expect(replies.at(-1)?.[1]).toContain('container_cpu_usage_seconds_total');
   expect(await ask('GET', '/pods')).toMatchObject([404, expect.stringContaining('404 page not found')]);

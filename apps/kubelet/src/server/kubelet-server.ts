@@ -1,7 +1,8 @@
 import type { ApiClient } from '@orrery/client';
 import type { HttpHandler, HttpRequest, HttpResponse, HttpServer, RawSocket, RequestGuard, ServeHttp } from '@orrery/node-io';
-import { type Component, type ConfigOf, type ConfigSchema, type Env, latencyBuckets } from '@orrery/runtime';
+import { type Component, type ConfigOf, type ConfigSchema, type Env, featureMetric, latencyBuckets } from '@orrery/runtime';
 import type { Kubelet } from '../component.ts';
+import type { KubeletConfiguration } from '../configuration/types.ts';
 import type { PodWorker } from '../pods/pod-worker.ts';
 import { cadvisorMetrics } from '../stats/cadvisor-metrics.ts';
 import { accessOf, accessSchema, kubeletGuard } from './access.ts';
@@ -33,6 +34,8 @@ export interface KubeletServerDeps {
   readonly connectStreaming: ConnectStreaming;
   /** Flags of the program by name, for /flagz; without them those of the node are shown. */
   readonly flags?: Readonly<Record<string, string>>;
+  /** What the file of the program said of feature gates, for their metric. */
+  readonly configuration?: Pick<KubeletConfiguration, 'featureGates'>;
 }
 
 export interface KubeletServer extends Component {
@@ -187,6 +190,7 @@ class KubeletApi {
  */
 export function createKubeletServer(env: Env, deps: KubeletServerDeps, config: KubeletServerConfig): KubeletServer {
   const api = new KubeletApi(env, deps, config);
+  featureMetric(env.metrics, Object.entries(deps.configuration?.featureGates ?? {}).map(([name, isOn]) => `${name}=${isOn}`));
   const workers = (): PodWorker[] => [...deps.kubelets()].flatMap((kubelet) => [...kubelet.pods.list()]);
   env.metrics.gaugeFn('kubelet_running_pods', 'Number of pods that have a running pod sandbox', () => workers().filter((worker) => worker.sandbox).length);
   env.metrics.collect('kubelet_running_containers', { type: 'gauge', help: 'Number of currently running containers' }, () => {
