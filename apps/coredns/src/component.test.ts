@@ -4,7 +4,7 @@ import { type LogRecord, createLogger, resolveConfig } from '@orrery/runtime';
 import { createFabric } from '@orrery/vnet';
 import * as dns from 'dns-packet';
 import { expect, it } from 'vitest';
-import { createCoreDns, createNodeCaches, nodeCacheAddress } from './component.ts';
+import { asNodeCache, createCoreDns, createNodeCaches, nodeCacheAddress } from './component.ts';
 import { coreDnsSchema } from './config.ts';
 import { type Answered, said, testEnv } from './testing/ask.ts';
 
@@ -64,6 +64,20 @@ it('serves by the built-in Corefile when that of the ConfigMap is wrong from the
   await component.start();
   expect(await ask('web.default.svc.cluster.local')).toBe('10.96.0.7');
   expect(messages()[0]).toContain('/etc/coredns/Corefile:1 - Error during parsing: Unexpected EOF');
+  await component.stop();
+});
+
+it('a cache of a node that runs elsewhere answers what the switch of the node sends there', async () => {
+  const { env, api, component, ask, node, fabric } = world();
+  await component.start();
+  const home = fabric.addSwitch({ node: 'cache', nodeIp: '10.241.0.11' });
+  const caches = createNodeCaches(env, { api }, { clusterDomain: 'cluster.local', serviceIp: '10.240.0.53' });
+  caches.add('n', asNodeCache(home.hostStack));
+  await caches.start();
+  await node.setServiceRules((['TCP', 'UDP'] as const).map((protocol) => ({ match: { ip: nodeCacheAddress, port: 53, protocol }, service: 'cache', backends: [{ ip: '10.241.0.11', port: 53 }], whenEmpty: 'refuse' })));
+  const pod = node.attach({ ips: ['10.244.0.2'] }).stack;
+  expect(await ask('web.default.svc.cluster.local', 53, { ip: nodeCacheAddress, from: pod })).toBe('10.96.0.7');
+  await caches.stop();
   await component.stop();
 });
 

@@ -13,7 +13,7 @@ import type { DnsWorld, HostDns } from './world.ts';
 
 export { coreDnsSchema } from './config.ts';
 export { addressAfter, createScaledDns } from './scaling/scaled.ts';
-export { type NodeCaches, createNodeCaches, nodeCacheAddress } from './node-cache.ts';
+export { type NodeCaches, asNodeCache, createNodeCaches, nodeCacheAddress } from './node-cache.ts';
 export type { HostAnswerer, HostDns } from './world.ts';
 
 export interface CoreDnsDeps {

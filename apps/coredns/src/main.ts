@@ -2,7 +2,7 @@ import { apiConnectionSchema, connectApi, hostDns, runMain, switchConnector, tls
 import type { Component } from '@orrery/runtime';
 import { allOf } from './all-of.ts';
 import { createOwnSwitch } from '@orrery/vnet-link';
-import { addressAfter, createCoreDns, createScaledDns } from './component.ts';
+import { addressAfter, asNodeCache, createCoreDns, createNodeCaches, createScaledDns } from './component.ts';
 import { coreDnsSchema } from './config.ts';
 
 await runMain({
@@ -12,6 +12,13 @@ await runMain({
   create({ env, config }) {
     const api = connectApi(env, config, 'coredns');
     const tls = tlsMaterial(config);
+    if (config.nodeCache) {
+      const name = `node-local-dns-${config.nodeCache}`;
+      const own = createOwnSwitch(env, { api, name, address: config.address, listen: config.vnetListen, advertiseHost: config.vnetAdvertiseHost, connect: switchConnector(tls), ...(tls ? { tls } : {}) });
+      const caches = createNodeCaches(env, { api }, config);
+      caches.add(config.nodeCache, asNodeCache(own.net));
+      return allOf('node-local-dns', [own, caches]);
+    }
     const server = (replica: string, at: { address: string; vnetListen: string; listen: string }): Component => {
       const own = createOwnSwitch(env, {
         api,

@@ -1,6 +1,6 @@
 import { type ApiClient, createInformerFactory } from '@orrery/client';
 import type { Component, Env } from '@orrery/runtime';
-import type { NetStack } from '@orrery/vnet';
+import type { Endpoint, NetStack } from '@orrery/vnet';
 import { clusterFeed } from './cluster-view.ts';
 import { configMapSource } from './corefile/source.ts';
 import { createExchange } from './server/exchange.ts';
@@ -45,6 +45,17 @@ export interface NodeCaches extends Component {
   /** `net` must have `nodeCacheAddress` among its addresses. */
   add(node: string, net: NetStack): void;
   remove(node: string): void;
+}
+
+/** A place elsewhere, to which the node's switch sends what is for the cache: what is to listen at `nodeCacheAddress` listens there. */
+export function asNodeCache(net: NetStack): NetStack {
+  const here = ({ ip, port }: Endpoint): Endpoint => ({ ip: ip === nodeCacheAddress ? '' : ip, port });
+  return {
+    ips: [...net.ips, nodeCacheAddress],
+    dial: (to, options) => net.dial(to, options),
+    listen: (at, onConn) => net.listen(here(at), onConn),
+    udp: (at, onMessage) => net.udp(here(at), onMessage),
+  };
 }
 
 interface Cache {

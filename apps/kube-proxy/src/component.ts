@@ -10,6 +10,7 @@ import { createPolicyProgrammer } from './policy/programmer.ts';
 import { createSyncRunner } from './sync-runner.ts';
 import { createServiceTracker } from './tracker.ts';
 import { nodePages } from './vnet/node-pages.ts';
+import { dnsCacheRules } from './vnet/dns-cache.ts';
 import { createSwitchProgrammer } from './vnet/programmer.ts';
 
 export { kubeProxySchema } from './config.ts';
@@ -48,7 +49,7 @@ const healthTimeoutMs = 60_000;
 const zoneLabel = 'topology.kubernetes.io/zone';
 
 /** With `nodeName` it follows the labels of that node alone. */
-export function createKubeProxy(env: Env, deps: KubeProxyDeps, config: Pick<KubeProxyConfig, 'minSyncPeriodMs'> & { readonly nodeName?: string }): KubeProxy {
+export function createKubeProxy(env: Env, deps: KubeProxyDeps, config: Pick<KubeProxyConfig, 'minSyncPeriodMs'> & { readonly nodeName?: string; readonly nodeDnsCache?: string }): KubeProxy {
   const { api, nodePorts } = deps;
   const informers = createInformerFactory({ api, env });
   const nodes = informers.informer(Nodes, config.nodeName ? { fieldSelector: `metadata.name=${config.nodeName}` } : {});
@@ -65,7 +66,7 @@ export function createKubeProxy(env: Env, deps: KubeProxyDeps, config: Pick<Kube
     runner.request();
   };
   const tracker = createServiceTracker(env, { informers, metrics, changed: request });
-  const programmer = createSwitchProgrammer({ tracker, metrics, zoneOf: (node) => nodes.get(node)?.metadata?.labels?.[zoneLabel], ...(nodePorts ? { nodePorts } : {}) });
+  const programmer = createSwitchProgrammer({ tracker, metrics, zoneOf: (node) => nodes.get(node)?.metadata?.labels?.[zoneLabel], ...(nodePorts ? { nodePorts } : {}), fixed: dnsCacheRules(config.nodeDnsCache) });
   const policies = createPolicyProgrammer(env, { api, informers, delayMs: config.minSyncPeriodMs });
   const runner = createSyncRunner(env, {
     delayMs: config.minSyncPeriodMs,

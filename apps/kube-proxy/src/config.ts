@@ -34,6 +34,7 @@ export const kubeProxySchema = {
   conntrackUdpTimeout: { type: 'string', default: '', help: 'how long a UDP flow without an answer is remembered; 0s leaves what the kernel has' },
   conntrackUdpTimeoutStream: { type: 'string', default: '', help: 'the same of a flow with answers' },
   cleanup: { type: 'boolean', default: false, help: 'removes the rules of all modes of the kernel from this machine and ends' },
+  nodeDnsCache: { type: 'string', default: '', help: "ADDRESS=TARGET: what the node's pods send to ADDRESS, where they look for a DNS cache of their node, goes to TARGET, where it runs; mode vnet" },
   nodePortHost: { type: 'string', default: '', help: 'address of this machine on which node ports listen too; empty for none' },
   nodePortAddress: { type: 'string', default: '10.240.0.3', help: 'address in the emulated network that --node-port-host uses' },
   healthzBindAddress: { type: 'string', default: '', help: 'host:port of /healthz and /livez; default: none with vnet, else 0.0.0.0:10256' },

@@ -195,13 +195,12 @@ export function addUp(program: Command): void {
     .option('--node-cpu <quantity>', 'CPU of each node', '8')
     .option('--node-memory <quantity>', 'memory of each node', '16Gi')
     .option('--node-pods <n>', 'pods each node takes', wholeNumber(1, 100_000), 110)
-    .option('--node-local-dns', 'with --layout=single: a DNS cache on each node at 169.254.20.10, which its pods ask (NodeLocal DNSCache)')
+    .option('--node-local-dns', 'a DNS cache on each node at 169.254.20.10, which its pods ask (NodeLocal DNSCache)')
     .option('--timeout <seconds>', 'with --wait: give up after this long', wholeNumber(1, 86_400), 120)
     .action((options: UpOptions) => {
       if (options.layout !== 'single' && options.layout !== 'processes') throw new UserError(`--layout is single or processes, not ${JSON.stringify(options.layout)} (for containers: docker compose -f infra/compose.yaml up)`, ExitCode.usage);
       const ofProcesses = { '--stores': options.stores ?? 1, '--apiservers': options.apiservers, '--replicas': options.replicas };
       for (const [flag, count] of Object.entries(ofProcesses)) if (count > 1 && options.layout !== 'processes') throw new UserError(`${flag} goes with --layout=processes`, ExitCode.usage);
-      if (options.nodeLocalDns && options.layout !== 'single') throw new UserError('--node-local-dns goes with --layout=single', ExitCode.usage);
       const { schedulerConfig, ...others } = options;
       return up(schedulerConfig === undefined ? options : { ...others, extraConfig: withSchedulerConfig(schedulerConfig, { extra: options.extraConfig, without: options.without }) });
     });

@@ -34,7 +34,7 @@ it('nodes come and go with their programs; those that were added are there at th
   expect(await next.start()).toBe(4);
   log.splice(0);
   await next.control.remove('node-2');
-  expect(log).toEqual(['end kubelet-node-2', 'end container-runtime-node-2', 'delete Node node-2', 'delete ConfigMap vnet-node-2']);
+  expect(log).toEqual(['end kubelet-node-2', 'end container-runtime-node-2', 'delete Node node-2', 'delete ConfigMap vnet-node-2', 'delete ConfigMap vnet-node-local-dns-node-2']);
   await expect(next.control.remove('node-2')).rejects.toThrow('there is no node node-2');
   expect(await make().start()).toBe(2);
 });
@@ -53,6 +53,6 @@ it('instances of the cloud keep their Node when they are switched off; what does
   expect(instances.list()).toEqual(['w']);
   log.splice(0);
   await instances.stop('w');
-  expect(log).toEqual(['end kubelet-w', 'end container-runtime-w', 'delete ConfigMap vnet-w']);
+  expect(log).toEqual(['end kubelet-w', 'end container-runtime-w', 'delete ConfigMap vnet-w', 'delete ConfigMap vnet-node-local-dns-w']);
   expect(instances.list()).toEqual([]);
 });

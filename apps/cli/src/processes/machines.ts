@@ -63,7 +63,9 @@ export function createMachines(options: MachinesOptions): Machines {
     });
   };
   /** Others need not look for its switch any more. */
-  const forgetSwitch = (name: string): Promise<void> => remove(api().delete(ConfigMaps, { namespace: 'kube-system', name: `vnet-${name}` }));
+  const forgetSwitch = async (name: string): Promise<void> => {
+    for (const one of [name, `node-local-dns-${name}`]) await remove(api().delete(ConfigMaps, { namespace: 'kube-system', name: `vnet-${one}` }));
+  };
 
   const control: NodeControl = {
     list: () => [...running.keys()],

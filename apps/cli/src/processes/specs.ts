@@ -1,8 +1,9 @@
 import { join } from 'node:path';
+import { nodeCacheAddress } from '@orrery/coredns/component';
 import { clusterServerName, frontProxyName } from '@orrery/node-io';
 import type { ClusterOptions } from '../cluster.ts';
 import { loadBalancerRange } from '../load-balancer-range.ts';
-import { apiServerAddresses, network, nodeName, podRange } from '../single/addresses.ts';
+import { apiServerAddresses, network, nodeCacheHome, nodeName, podRange } from '../single/addresses.ts';
 import type { StoreMember } from './store-members.ts';
 import type { ProcessSpec } from './supervisor.ts';
 
@@ -193,12 +194,20 @@ export interface NodeMachine {
   readonly isInstance?: boolean;
 }
 
+/** The DNS cache of a node, where pods are to ask one. */
+function cacheSpecs(context: SpecContext, { name, home }: { name: string; home: string }): ProcessSpec[] {
+  if (!context.options.nodeLocalDns) return [];
+  const dns = context.tls('coredns', 'system:coredns', ['orrery:components']);
+  return [{ name: `node-local-dns-${name}`, app: 'coredns', args: [...apiFlags(context, dns), '--node-cache', name, '--address', home, '--service-ip', network.dns] }];
+}
+
 /** The programs of one node, in the order in which they start. */
 export function nodeSpecs(context: SpecContext, machine: NodeMachine, own: { readonly vnet: number; readonly kubelet: number }): ProcessSpec[] {
   const { options, ports, socketDir } = context;
   const { name, ip } = machine;
   const socket = `unix://${join(socketDir, `${name}.sock`)}`;
   const root = nodeRoot(options, name);
+  const cache = nodeCacheHome(ip);
   const vnet = `${local}:${own.vnet}`;
   const kubeletPort = String(own.kubelet);
   const runtime = context.tls(`container-runtime-${name}`, `orrery:container-runtime:${name}`, ['orrery:switches']);
@@ -215,6 +224,7 @@ export function nodeSpecs(context: SpecContext, machine: NodeMachine, own: { rea
       app: 'container-runtime',
       args: ['--node', name, '--node-ip', ip, '--node-root', root, '--listen', socket, '--vnet-listen', vnet, '--node-ports', `10250=${local}:${kubeletPort}`, ...gateways, ...certificates],
     },
+    ...cacheSpecs(context, { name, home: cache }),
     {
       name: `kubelet-${name}`,
       app: 'kubelet',
@@ -222,13 +232,13 @@ export function nodeSpecs(context: SpecContext, machine: NodeMachine, own: { rea
         ...apiFlags(context, kubelet),
         ...['--node-name', name, '--node-ips', ip, '--cri-endpoint', socket, '--node-root', root],
         ...['--server-port', kubeletPort, '--kubelet-endpoint', `${local}:${kubeletPort}`, '--healthz-port', '-1'],
-        ...['--server-cert', kubelet.cert, '--server-key', kubelet.key, '--client-ca', kubelet.ca, '--vnet-endpoint', vnet, '--pod-manifest-path', '/etc/kubernetes/manifests', ...capacity, ...registration],
+        ...['--server-cert', kubelet.cert, '--server-key', kubelet.key, '--client-ca', kubelet.ca, '--vnet-endpoint', vnet, '--pod-manifest-path', '/etc/kubernetes/manifests', ...(options.nodeLocalDns ? ['--cluster-dns', nodeCacheAddress] : []), ...capacity, ...registration],
       ],
     },
     {
       name: `kube-proxy-${name}`,
       app: 'kube-proxy',
-      args: [...apiFlags(context, proxy), '--node-name', name, '--node-ip', ip, '--vnet-endpoint', vnet, ...(machine.isFirst ? ['--node-port-host', local] : [])],
+      args: [...apiFlags(context, proxy), '--node-name', name, '--node-ip', ip, '--vnet-endpoint', vnet, ...(machine.isFirst ? ['--node-port-host', local] : []), ...(options.nodeLocalDns ? ['--node-dns-cache', `${nodeCacheAddress}=${cache}`] : [])],
     },
     { name: `csi-disk-${name}`, app: 'csi-disk', args: [...apiFlags(context, csi), '--cloud', `${local}:${ports.cloud}`, '--controller=false', '--nodes', `${name}=${root}`] },
   ].filter(({ app }) => app !== 'csi-disk' || (!isOfTheStart(options, name) && !options.without.has('cloud')));

@@ -1,5 +1,5 @@
 /** In this order; of each kind one process at a time. */
-const kinds = ['store', 'apiserver', 'scheduler', 'controller-manager', 'cloud-controller-manager', 'cloud', 'csi-disk', 'coredns', 'metrics-server', 'ingress', 'kubelet', 'kube-proxy'];
+const kinds = ['store', 'apiserver', 'scheduler', 'controller-manager', 'cloud-controller-manager', 'cloud', 'csi-disk', 'coredns', 'node-local-dns', 'metrics-server', 'ingress', 'kubelet', 'kube-proxy'];
 
 function kindOf(name: string): number {
   // `controller-manager-2` is one, `cloud-controller-manager` is none; `kubelet-node-1` is a kubelet.

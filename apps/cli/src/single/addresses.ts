@@ -31,6 +31,11 @@ export function nodeAddress(index: number): string {
   return `10.240.${Math.floor(rest / 256)}.${rest % 256}`;
 }
 
+/** Where the DNS cache of a node is in the emulated network, if it is a process of its own. */
+export function nodeCacheHome(nodeIp: string): string {
+  return `10.241.${nodeIp.split('.').slice(2).join('.')}`;
+}
+
 export function nodeName(index: number): string {
   return `node-${index + 1}`;
 }

@@ -32,12 +32,14 @@ interface Options {
   readonly metrics: ProxyMetrics;
   readonly zoneOf: (node: string) => string | undefined;
   readonly nodePorts?: NodePortListeners;
+  /** Rules of every switch that come from no Service, by a name that none has. */
+  readonly fixed?: ReadonlyMap<string, readonly ServiceRule[]>;
 }
 
 const noNode: ProxyNode = { name: '' };
 const nothing: readonly ServiceRule[] = [];
 
-export function createSwitchProgrammer({ tracker, metrics, zoneOf, nodePorts }: Options): SwitchProgrammer {
+export function createSwitchProgrammer({ tracker, metrics, zoneOf, nodePorts, fixed = new Map() }: Options): SwitchProgrammer {
   const targets = new Map<string, Target>();
   const models = new Map<string, ServiceModel>();
   /** Rules that are the same on every switch; services that depend on the node are in `perNode` instead. */
@@ -74,7 +76,8 @@ export function createSwitchProgrammer({ tracker, metrics, zoneOf, nodePorts }: 
       const model = perNode.get(key);
       return model ? serviceRules(model, node) : nothing;
     };
-    return { layer: 'own', full, services: new Map([...keys].map((key) => [key, rules(key)])) };
+    const services = new Map([...keys].map((key) => [key, rules(key)]));
+    return { layer: 'own', full, services: full ? new Map([...fixed, ...services]) : services };
   };
 
   const program = async (state: Target, changes: { shared: ServiceUpdate; own: ReadonlySet<string> }, everything: () => ServiceUpdate): Promise<void> => {
