@@ -22,14 +22,15 @@ export interface ClusterOptions {
   /** Address the API server listens on. */
   readonly apiHost: string;
   readonly node: { readonly cpu: string; readonly memory: string; readonly pods: number };
-  /** A DNS cache on each node, which pods ask; in the single layout. */
+  /** A DNS cache on each node, which pods ask. */
   readonly nodeLocalDns?: boolean;
   /** Components left out, so that another process can take their place. */
   readonly without: ReadonlySet<string>;
   /** Flags of components beyond those this program sets. */
   readonly extra: ExtraConfig;
   /** Of components in this process. */
-  readonly clock: Clock;
+  /** A clock that can be advanced says whether it is just now. */
+  readonly clock: Clock & { readonly isAdvancing?: boolean };
   /** Moves `clock` ahead at once, on purpose. */
   readonly jump?: (ms: number) => void;
   /** Called when a process was started again. */

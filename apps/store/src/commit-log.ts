@@ -67,7 +67,7 @@ export class DiskLog implements CommitLog {
   private readonly wal: Wal;
   private readonly sink: CommitSink;
   private readonly term: number;
-  private readonly alone: Alone | undefined;
+  private readonly whenAlone: Alone | undefined;
   private readonly quick: QuickAppend;
   private lastIndex: number;
   private readonly waiting: Batch[] = [];
@@ -82,7 +82,7 @@ export class DiskLog implements CommitLog {
     this.term = options.term;
     this.lastIndex = options.lastIndex;
     this.quick = new QuickAppend(options.wal, options.now);
-    this.alone = options.alone;
+    this.whenAlone = options.alone;
   }
 
   propose(proposal: Proposal): void {
@@ -106,6 +106,10 @@ export class DiskLog implements CommitLog {
         this.running = undefined;
         if (this.poked) this.poke();
       });
+  }
+
+  private get alone(): Alone | undefined {
+    return this.whenAlone?.isNow?.() === false ? undefined : this.whenAlone;
   }
 
   private gathered(): Promise<void> {

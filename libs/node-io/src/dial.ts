@@ -1,5 +1,5 @@
 import { type Socket, connect as connectTcp, isIP } from 'node:net';
-import { type ConnectionOptions, type PeerCertificate, type TLSSocket, checkServerIdentity, connect as connectTls } from 'node:tls';
+import { type ConnectionOptions, type PeerCertificate, type SecureContext, type TLSSocket, checkServerIdentity, connect as connectTls, createSecureContext } from 'node:tls';
 import { type Conn, NetError, type NetErrorCode } from '@orrery/vnet';
 import { connOverSocket, duplexOverConn } from './vnet-bridge.ts';
 
@@ -59,11 +59,23 @@ function dialError(error: TlsError, target: DialTarget): NetError {
   return new NetError(codes[error.code ?? ''] ?? 'EHOSTUNREACH', `dial tcp ${target.host}:${target.port}: ${words[error.code ?? ''] ?? error.message}`);
 }
 
+/** Reading keys and certificates costs more than all else of a connection on this side, and the same few are shown again and again. */
+const contexts = new Map<string, SecureContext>();
+const maxContexts = 32;
+
+function secureContext({ ca, cert, key }: DialTls): SecureContext {
+  const id = JSON.stringify([ca, cert, key]);
+  const context = contexts.get(id) ?? createSecureContext({ ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) });
+  contexts.delete(id);
+  contexts.set(id, context);
+  if (contexts.size > maxContexts) contexts.delete(contexts.keys().next().value as string);
+  return context;
+}
+
 function tlsOptions(target: DialTarget): ConnectionOptions {
-  const { ca, cert, key, commonName, serverName, systemRoots } = target.tls ?? {};
+  const { ca, commonName, serverName, systemRoots } = target.tls ?? {};
   const identity = (host: string, peer: PeerCertificate): Error | undefined => (commonName !== undefined && peer.subject.CN === commonName ? undefined : checkServerIdentity(host, peer));
-  const material = { ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}), ...(serverName ? { servername: serverName } : {}) };
-  return { ...material, rejectUnauthorized: ca !== undefined || systemRoots === true, checkServerIdentity: identity, ALPNProtocols: ['http/1.1'] };
+  return { secureContext: secureContext(target.tls ?? {}), ...(serverName ? { servername: serverName } : {}), rejectUnauthorized: ca !== undefined || systemRoots === true, checkServerIdentity: identity, ALPNProtocols: ['http/1.1'] };
 }
 
 /** Servers are told what name they are called by; addresses are none. */

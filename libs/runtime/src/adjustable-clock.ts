@@ -86,6 +86,11 @@ export class AdjustableClock implements Clock {
   readonly every = (periodMs: number, fn: () => void): Timer => this.add(fn, periodMs, periodMs);
   readonly sleep = (delayMs: number, signal?: AbortSignal): Promise<void> => sleepWith(this, delayMs, signal);
 
+  /** Whether an `advance` is under way: time stands still but for what falls due. */
+  get isAdvancing(): boolean {
+    return this.advancing;
+  }
+
   read(): ClockReading {
     return { nowMs: this.now(), aheadMs: this.aheadMs, speed: this.factor };
   }

@@ -2,6 +2,8 @@ import type { Wal } from './wal.ts';
 
 /** Of a process that is the store's alone, so that it may wait for the disk when it has nothing better to do. */
 export interface Alone {
+  /** Whether it is so at this moment; without: always. */
+  isNow?(): boolean;
   /** Calls `run` when everything that has already come in has been looked at. */
   atEndOfTurn(run: () => void): void;
 }
