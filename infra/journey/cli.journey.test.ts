@@ -36,6 +36,7 @@ describe('orrery', () => {
     [['up', '--nodes', 'many'], 'a whole number from 0 to 10000 is needed'],
     [['up', '--layout', 'fancy'], '--layout is single or processes'],
     [['up', '--without', 'store'], 'store cannot be left out'],
+    [['up', '--scheduler-config', 'no-such.yaml'], 'no such file or directory'],
     [['fly'], "unknown command 'fly'"],
     [['completion', 'tcsh'], 'one of: bash, zsh, fish'],
   ])('refuses %j with exit code 2', async (args, message) => {
