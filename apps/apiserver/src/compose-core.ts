@@ -1,6 +1,6 @@
 import { allKinds } from '@orrery/api';
 import { ApiFaults } from '@orrery/chaos';
-import { type Env, checkFeatureGates, featureMetric } from '@orrery/runtime';
+import { type Env, HealthMetrics, checkFeatureGates, featureMetric } from '@orrery/runtime';
 import { enabledKinds, storedKinds } from './api-enablement.ts';
 import { createCaller } from './admission/webhooks/caller.ts';
 import { type RunningAuditor, auditorOf } from './audit/index.ts';
@@ -15,7 +15,6 @@ import { Traffic } from './http/traffic.ts';
 import { limitsOf } from './limits.ts';
 import { meteredAccess } from './metrics/access-metrics.ts';
 import { meteredAdmission } from './metrics/admission-metrics.ts';
-import { HealthMetrics } from './metrics/health-metrics.ts';
 import { meteredStore } from './metrics/metered-store.ts';
 import { registryMeters } from './metrics/registry-meters.ts';
 import { serverMetrics } from './metrics/server-metrics.ts';

@@ -1,6 +1,6 @@
+import type { HealthMetrics } from '@orrery/runtime';
 import type { Traffic } from './http/traffic.ts';
 import type { Limits } from './limits.ts';
-import type { HealthMetrics } from './metrics/health-metrics.ts';
 import type { Access } from './pipeline/access.ts';
 import type { Aggregation } from './pipeline/aggregation.ts';
 import type { ConnectHandler } from './pipeline/connect.ts';

@@ -1,7 +1,7 @@
 import type { HttpHandler } from '@orrery/node-io';
 import { type PageReply, flagsOf, flagzPage, statuszPage } from '@orrery/node-io/z-pages';
 import type { Node } from '@orrery/api/types';
-import { type Env, exposeContentTypes } from '@orrery/runtime';
+import { type Env, HealthMetrics, exposeContentTypes, isSli } from '@orrery/runtime';
 import { type KubeProxyConfig, kubeProxySchema } from './config.ts';
 import { configz } from './configuration/configz.ts';
 
@@ -83,31 +83,19 @@ export function createProxyHealth({ clock, metrics }: Pick<Env, 'clock' | 'metri
 
 const answerOf = ({ headers, ...rest }: PageReply): PageAnswer => ({ ...rest, headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, oneWord(value)])) });
 const shownPaths = ['/configz', '/flagz', '/healthz', '/metrics', '/proxyMode', '/statusz'];
-const sliPrefix = 'kubernetes_healthcheck';
-
-/** Whether the program answers, and how often it was asked: the check that upstream's port 10249 makes. */
-function pingCheck(metrics: Env['metrics']): () => void {
-  const labels = { name: 'ping', type: 'healthz' };
-  const result = metrics.gauge(sliPrefix, 'This metric records the result of a single healthcheck.');
-  const results = metrics.counter(`${sliPrefix}s_total`, 'This metric records the results of all healthcheck.');
-  return () => {
-    result.set(1, labels);
-    results.inc({ ...labels, status: 'success' });
-  };
-}
 
 /** `/metrics`, `/metrics/slis`, `/proxyMode`, `/healthz`, `/configz`, `/statusz` and `/flagz`, as upstream's port 10249. `settings` are the flags in effect. */
 export function metricsPages({ clock, metrics }: Pick<Env, 'clock' | 'metrics'>, { mode, settings }: { mode: string; settings: Partial<KubeProxyConfig> }): Pages {
   const component = 'kube-proxy';
   const startedMs = clock.now();
-  const ping = pingCheck(metrics);
+  const checks = new HealthMetrics(metrics);
   const exposed = (only: (name: string) => boolean): PageAnswer => ({ status: 200, headers: { 'content-type': exposeContentTypes.text }, body: metrics.expose('text', only) });
   return (path, accept) => {
-    if (path === '/metrics') return exposed((name) => !name.startsWith(sliPrefix));
-    if (path === '/metrics/slis') return exposed((name) => name.startsWith(sliPrefix));
+    if (path === '/metrics') return exposed((name) => !isSli(name));
+    if (path === '/metrics/slis') return exposed(isSli);
     if (path === '/proxyMode') return { status: 200, headers: text, body: mode };
     if (path === '/healthz' || path === '/healthz/ping') {
-      ping();
+      checks.checked('healthz', { name: 'ping', ok: true });
       return { status: 200, headers: text, body: 'ok' };
     }
     if (path === '/configz') return { status: 200, headers: { 'content-type': 'application/json', 'x-content-type-options': 'nosniff' }, body: JSON.stringify(configz(settings, mode)) };

@@ -6,6 +6,7 @@ export * from './config.ts';
 export * from './disk.ts';
 export * from './feature-gates.ts';
 export * from './go-duration.ts';
+export * from './health-metrics.ts';
 export * from './lease-flags.ts';
 export * from './logger.ts';
 export * from './metrics.ts';

@@ -1,4 +1,4 @@
-import type { HealthMetrics } from '../metrics/health-metrics.ts';
+import type { HealthMetrics } from '@orrery/runtime';
 import type { ApiServerCore, HealthCheck } from '../server.ts';
 import type { Exchange } from './exchange.ts';
 import type { ParsedRequest } from './request-path.ts';
@@ -23,7 +23,7 @@ function overall(exchange: Exchange, name: string, request: { checks: readonly H
       lines.push(`[+]${check.name} excluded: ok`);
       continue;
     }
-    metrics.checked(name, check);
+    metrics.checked(name, { name: check.name, ok: check.failure === undefined });
     if (check.failure === undefined) lines.push(`[+]${check.name} ok`);
     else {
       hasFailed = true;

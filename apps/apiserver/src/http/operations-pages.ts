@@ -1,22 +1,20 @@
 import { faultsPath, serveFaults } from '../chaos/fault-pages.ts';
 import { type PageReply, flagsOf, flagzPage, statuszPage } from '@orrery/node-io/z-pages';
-import { type ExposeFormat, exposeContentTypes } from '@orrery/runtime';
+import { type ExposeFormat, exposeContentTypes, isSli } from '@orrery/runtime';
 import type { ApiServerCore } from '../server.ts';
 import type { Exchange } from './exchange.ts';
 import type { ParsedRequest } from './request-path.ts';
 import { healthPaths } from './health.ts';
-
-const sliPrefix = 'kubernetes_healthcheck';
 
 /** OpenMetrics for who prefers it, by the media type alone: quality values are not weighed. */
 function formatOf(accept: string | undefined): ExposeFormat {
   return (accept ?? '').split(',').some((part) => part.split(';')[0]?.trim() === 'application/openmetrics-text') ? 'openmetrics' : 'text';
 }
 
-async function sendMetrics({ registry, collectors }: ApiServerCore, exchange: Exchange, isSli: boolean): Promise<void> {
-  if (!isSli) await Promise.all(collectors.map((collect) => collect()));
+async function sendMetrics({ registry, collectors }: ApiServerCore, exchange: Exchange, slis: boolean): Promise<void> {
+  if (!slis) await Promise.all(collectors.map((collect) => collect()));
   const format = formatOf(exchange.header('accept'));
-  const text = registry.env.metrics.expose(format, (name) => name.startsWith(sliPrefix) === isSli);
+  const text = registry.env.metrics.expose(format, (name) => isSli(name) === slis);
   await exchange.sendBytes(200, exposeContentTypes[format], Buffer.from(text));
 }
 

@@ -1,10 +1,7 @@
-import type { Counter, Env, Gauge } from '@orrery/runtime';
+import { type Env, HealthMetrics } from '@orrery/runtime';
 import type { Kubelet } from '../component.ts';
 import type { Page } from './node-pages.ts';
 import { notFound, sendText } from './reply.ts';
-
-/** Whether a metric is one of /metrics/slis, which are on no other page. */
-export const isSli = (name: string): boolean => name.startsWith('kubernetes_healthcheck');
 
 interface Check {
   readonly name: string;
@@ -13,13 +10,11 @@ interface Check {
 
 /** `/healthz`, its checks one by one, and what they said in the past as service level indicators. */
 export class HealthPages {
-  private readonly state: Gauge;
-  private readonly total: Counter;
+  private readonly metrics: HealthMetrics;
   private readonly checks: readonly Check[];
 
   constructor({ metrics }: Env, { kubelets }: { kubelets: () => Iterable<Kubelet> }) {
-    this.state = metrics.gauge('kubernetes_healthcheck', 'This metric records the result of a single healthcheck.');
-    this.total = metrics.counter('kubernetes_healthchecks_total', 'This metric records the results of all healthcheck.');
+    this.metrics = new HealthMetrics(metrics);
     this.checks = [
       { name: 'ping', passes: () => true },
       { name: 'log', passes: () => true },
@@ -44,8 +39,7 @@ export class HealthPages {
 
   private run({ name, passes }: Check): boolean {
     const ok = passes();
-    this.state.set(ok ? 1 : 0, { name, type: 'healthz' });
-    this.total.inc({ name, type: 'healthz', status: ok ? 'success' : 'error' });
+    this.metrics.checked('healthz', { name, ok });
     return ok;
   }
 }

@@ -1,5 +1,5 @@
 import type { HttpRequest, HttpResponse } from '@orrery/node-io';
-import type { Env } from '@orrery/runtime';
+import { type Env, isSli } from '@orrery/runtime';
 import type { Kubelet } from '../component.ts';
 import type { KubeletConfiguration } from '../configuration/types.ts';
 import type { PodWorker } from '../pods/pod-worker.ts';
@@ -7,7 +7,6 @@ import { probeMetrics } from '../probes/probe-metrics.ts';
 import { cadvisorMetrics } from '../stats/cadvisor-metrics.ts';
 import { resourceMetrics } from '../stats/resource-metrics.ts';
 import { statsSummary } from '../stats/summary.ts';
-import { isSli } from './health-pages.ts';
 import { HttpFault, notFound, sendJson, sendText } from './reply.ts';
 
 export interface Route {

@@ -1,4 +1,4 @@
-import { type Counter, type Env, type ExposeFormat, type Gauge, exposeContentTypes } from '@orrery/runtime';
+import { type Env, type ExposeFormat, HealthMetrics, exposeContentTypes, isSli } from '@orrery/runtime';
 import type { HttpRequest, HttpResponse } from '../http-server.ts';
 import { flagzPage, statuszPage } from '../z-pages.ts';
 
@@ -22,7 +22,6 @@ export interface ProgramPages {
   readonly metrics?: Readonly<Record<string, () => string>>;
 }
 
-const sliPrefix = 'kubernetes_healthcheck';
 const maxFlagBytes = 1024;
 /** The verbosity of klog from which on a log is for debugging. */
 const debugVerbosity = 4;
@@ -35,16 +34,14 @@ export class ProgramPageServer {
   private readonly env: Env;
   private readonly pages: ProgramPages;
   private readonly startedMs: number;
-  private readonly result: Gauge;
-  private readonly results: Counter;
+  private readonly metrics: HealthMetrics;
   private readonly health: ReadonlyMap<string, readonly HealthCheck[]>;
 
   constructor(env: Env, pages: ProgramPages) {
     this.env = env;
     this.pages = pages;
     this.startedMs = env.clock.now();
-    this.result = env.metrics.gauge(sliPrefix, 'This metric records the result of a single healthcheck.');
-    this.results = env.metrics.counter(`${sliPrefix}s_total`, 'This metric records the results of all healthcheck.');
+    this.metrics = new HealthMetrics(env.metrics);
     this.health = new Map([['healthz', alive], ['livez', alive], ['readyz', [...alive, ...pages.ready]]]);
   }
 
@@ -58,7 +55,7 @@ export class ProgramPageServer {
     if (more) return response.send(200, { 'content-type': exposeContentTypes.text }, more());
     if (path === '/metrics' || path === '/metrics/slis') {
       const format = formatOf(accept);
-      return response.send(200, { 'content-type': exposeContentTypes[format] }, this.env.metrics.expose(format, (name) => name.startsWith(sliPrefix) === (path !== '/metrics')));
+      return response.send(200, { 'content-type': exposeContentTypes[format] }, this.env.metrics.expose(format, (name) => isSli(name) === (path !== '/metrics')));
     }
     if (path === '/debug/flags/v') return this.setVerbosity(request, response);
     const page = this.page(path, accept);
@@ -91,8 +88,7 @@ export class ProgramPageServer {
 
   private run({ name, failure }: HealthCheck, type: string): string | undefined {
     const found = failure();
-    this.result.set(found === undefined ? 1 : 0, { name, type });
-    this.results.inc({ name, type, status: found === undefined ? 'success' : 'error' });
+    this.metrics.checked(type, { name, ok: found === undefined });
     return found;
   }
 
