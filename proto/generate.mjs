@@ -27,6 +27,7 @@ const seams = {
   deviceplugin: { path: 'node/deviceplugin', long: 'number' },
   registration: { path: 'node/registration', long: 'number' },
   dra: { path: 'node/dra', long: 'number' },
+  drahealth: { path: 'node/drahealth', long: 'number' },
 };
 
 function generate(name, { path, long }) {

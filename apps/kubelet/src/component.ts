@@ -9,6 +9,7 @@ import { CsiDrivers } from './csi/csi-drivers.ts';
 import { CsiVolumes } from './csi/csi-volumes.ts';
 import { ClaimManager } from './claims/claim-manager.ts';
 import { DraDrivers } from './claims/dra-drivers.ts';
+import { SliceWiper } from './claims/slice-wiper.ts';
 import { DeviceManager } from './devices/device-manager.ts';
 import { EvictionManager } from './eviction/eviction-manager.ts';
 import { ImageCollector } from './images/image-collector.ts';
@@ -135,8 +136,8 @@ class KubeletComponent implements Kubelet {
     if (plugins) {
       this.drivers = new CsiDrivers({ api, host: plugins, nodeName: this.nodeName, node: () => this.agent.node });
       this.csi = new CsiVolumes({ clock: env.clock, log: env.log, events, api, host: deps.volumes, drivers: this.drivers, nodeName: this.nodeName, rootDir: config.rootDir, changed: () => void this.agent.check() });
-      this.devices = new DeviceManager(env, { host: plugins, files: deps.volumes, dir: `${config.rootDir}/device-plugins`, changed: () => void this.agent.check() });
-      this.draDrivers = new DraDrivers(plugins);
+      this.devices = new DeviceManager(env, { host: plugins, files: deps.volumes, dir: `${config.rootDir}/device-plugins`, changed: () => void this.agent.check(), touched: (uid) => this.pods.trigger(uid) });
+      this.draDrivers = new DraDrivers(env, { host: plugins, slices: new SliceWiper(env, { api, nodeName: this.nodeName }), heard: (driver, devices) => this.context.claims.heard(driver, devices) });
       this.watcher = new PluginWatcher(env, { host: plugins, dir: `${config.rootDir}/plugins_registry`, handlers: [this.drivers, this.draDrivers] });
     }
     const network = deps.dialer && new PodNetwork(env.clock, { dialer: deps.dialer, ...(deps.secure ? { secure: deps.secure } : {}) });
@@ -164,7 +165,7 @@ class KubeletComponent implements Kubelet {
       node: () => this.agent.node,
       hostIps: () => config.nodeIps,
       devices: this.devices,
-      claims: new ClaimManager(env, { api, files: deps.volumes, rootDir: config.rootDir, drivers: this.draDrivers, isActive: (uid) => this.pods.get(uid) !== undefined }),
+      claims: new ClaimManager(env, { api, files: deps.volumes, rootDir: config.rootDir, drivers: this.draDrivers, isActive: (uid) => this.pods.get(uid) !== undefined, changed: (uid) => this.pods.trigger(uid) }),
       admit: (pod) => this.shutdowns.admit(pod) ?? this.evictions.admit(pod),
       networkProblem: () => (this.agent.health.networkReady ? undefined : this.agent.health.problems.join(', ')),
     };
@@ -221,6 +222,7 @@ class KubeletComponent implements Kubelet {
       this.context.claims.watch();
       await this.orphans?.start();
       this.evictions.start();
+      this.draDrivers?.start();
       this.watcher?.start();
       this.shutdowns.start();
       this.collector.start();
@@ -242,7 +244,7 @@ class KubeletComponent implements Kubelet {
     this.csi?.stop();
     await this.drivers?.close();
     await this.devices?.stop();
-    await this.draDrivers?.close();
+    this.draDrivers?.close();
     await this.context.claims.stop();
     this.shutdowns.stop();
     this.collector.stop();

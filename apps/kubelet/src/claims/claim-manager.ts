@@ -1,17 +1,25 @@
 import { ResourceClaims } from '@orrery/api';
-import type { Container, Pod, ResourceClaim } from '@orrery/api/types';
+import type { Container, Pod, ResourceClaim, ResourceHealth, ResourceStatus } from '@orrery/api/types';
 import type { ApiClient } from '@orrery/client';
 import type { VolumeHost } from '@orrery/cri';
 import type { Device } from '@orrery/proto/dra';
+import type { DeviceHealth as DeviceReport } from '@orrery/proto/drahealth';
 import { RpcError, goStatus } from '@orrery/rpc';
 import type { Env, Timer } from '@orrery/runtime';
 import { namespaceOf, uidOf } from '../pods/pod-spec.ts';
+import { DeviceHealth } from './device-health.ts';
 import type { DraClient, DraDrivers } from './dra-drivers.ts';
-import { type PodClaim, driversOf, podClaims } from './pod-claims.ts';
+import { type PodClaim, claimNamed, driversOf, podClaims } from './pod-claims.ts';
 
 /** As upstream's: how long a plug-in may take, and how often claims of pods that are gone are looked for. */
 const timeoutMs = 45_000;
 const reconcileMs = 60_000;
+
+/** A device as its driver described it. */
+interface KnownDevice extends Device {
+  /** Absent in checkpoints of earlier versions, where claims of several drivers cannot tell. */
+  readonly driver?: string;
+}
 
 /** A claim that drivers have been told of. Kept on disk until all of them have undone it. */
 interface KnownClaim {
@@ -21,8 +29,7 @@ interface KnownClaim {
   readonly drivers: readonly string[];
   podUids: string[];
   prepared: boolean;
-  /** As the drivers said. */
-  devices: Device[];
+  devices: KnownDevice[];
 }
 
 export interface ClaimManagerOptions {
@@ -33,6 +40,8 @@ export interface ClaimManagerOptions {
   readonly drivers: DraDrivers | undefined;
   /** Pods whose claims are still theirs. */
   readonly isActive: (podUid: string) => boolean;
+  /** The status of a pod's containers may say something else of its devices now. */
+  readonly changed: (podUid: string) => void;
 }
 
 const keyOf = ({ namespace, name }: { namespace: string; name: string }): string => `${namespace}/${name}`;
@@ -41,6 +50,7 @@ const keyOf = ({ namespace, name }: { namespace: string; name: string }): string
 export class ClaimManager {
   private readonly env: Env;
   private readonly options: ClaimManagerOptions;
+  private readonly health: DeviceHealth;
   private claims = new Map<string, KnownClaim>();
   private timer: Timer | undefined;
   private saving: Promise<void> = Promise.resolve();
@@ -48,6 +58,7 @@ export class ClaimManager {
   constructor(env: Env, options: ClaimManagerOptions) {
     this.env = env;
     this.options = options;
+    this.health = new DeviceHealth(env.clock);
   }
 
   /** Recalls what an earlier kubelet had prepared. A checkpoint that cannot be read is an error, as upstream's: nobody would undo what it tells of. */
@@ -81,10 +92,10 @@ export class ClaimManager {
     }
     // Before any driver is told: whatever happens next, it is known what has to be undone.
     await this.save();
-    const devices = new Map<string, Device[]>(fresh.map(({ uid }) => [uid, []]));
+    const devices = new Map<string, KnownDevice[]>(fresh.map(({ uid }) => [uid, []]));
     for (const [driver, claims] of byDriver(fresh)) {
       const answers = await called('NodePrepareResources', claims, (asked) => this.driver(driver).nodePrepareResources({ claims: asked }, { timeoutMs }));
-      for (const [uid, answer] of answers) devices.get(uid)?.push(...(answer.devices ?? []));
+      for (const [uid, answer] of answers) devices.get(uid)?.push(...(answer.devices ?? []).map((device) => ({ ...device, driver })));
     }
     for (const claim of fresh) Object.assign(claim, { prepared: true, devices: devices.get(claim.uid) ?? [] });
     if (fresh.length) await this.save();
@@ -96,6 +107,38 @@ export class ClaimManager {
       const devices = this.claims.get(keyOf({ namespace: namespaceOf(pod), name: claim }))?.devices ?? [];
       return requests(container).flatMap((request) => devices.filter(({ requestNames = [] }) => !request || requestNames.length === 0 || requestNames.includes(request)).flatMap(({ cdiDeviceIds = [] }) => cdiDeviceIds));
     });
+  }
+
+  /** A driver says how its devices are, or nothing more: then nobody knows, which pods show with the next look. */
+  heard(driver: string, reports: readonly DeviceReport[] | undefined): void {
+    if (!reports) this.health.clear(driver);
+    else if (this.health.update(driver, reports)) this.tellPods((claim) => claim.drivers.includes(driver));
+  }
+
+  /** How the devices are that a container has by its claims, as its status tells it. Of a claim that is over the last that was told stays, to say why the pod ended. */
+  statusOf(pod: Pod, container: Container): ResourceStatus[] {
+    const told = pod.status?.containerStatuses?.find(({ name }) => name === container.name)?.allocatedResourcesStatus;
+    return (container.resources?.claims ?? []).flatMap(({ name, request }) => {
+      const title = `claim:${name}${request ? `/${request}` : ''}`;
+      const claim = this.claims.get(keyOf({ namespace: namespaceOf(pod), name: claimNamed(pod, name) ?? '' }));
+      const resources = claim ? this.healthOf(claim, request) : told?.find((one) => one.name === title)?.resources;
+      return resources?.length ? [{ name: title, resources }] : [];
+    });
+  }
+
+  private healthOf(claim: KnownClaim, request: string | undefined): ResourceHealth[] {
+    const byId = new Map<string, ResourceHealth>();
+    for (const { driver: said, poolName: pool = '', deviceName: device = '', requestNames = [], cdiDeviceIds = [] } of claim.devices) {
+      if (request && requestNames.length > 0 && !requestNames.includes(request)) continue;
+      const driver = said ?? claim.drivers[0] ?? '';
+      const resourceID = cdiDeviceIds[0] ?? `${driver}/${pool}/${device}`;
+      if (!byId.has(resourceID)) byId.set(resourceID, { resourceID, ...this.health.of({ driver, pool, device }) });
+    }
+    return [...byId.values()];
+  }
+
+  private tellPods(of: (claim: KnownClaim) => boolean): void {
+    for (const uid of new Set([...this.claims.values()].filter(of).flatMap(({ podUids }) => podUids))) this.options.changed(uid);
   }
 
   /** Has undone what was prepared for a pod, unless another pod shares it. Throws when a driver cannot, or is not there; to be called again. */
@@ -132,6 +175,8 @@ export class ClaimManager {
   private async reconcile(): Promise<void> {
     const gone = new Set([...this.claims.values()].flatMap(({ podUids }) => podUids).filter((uid) => !this.options.isActive(uid)));
     for (const uid of gone) await this.unprepare(uid).catch((error: unknown) => this.env.log.warn('devices of a pod that is gone are not undone', { uid, error: (error as Error).message }));
+    // What drivers said may have run out meanwhile.
+    this.tellPods(() => true);
   }
 
   private get checkpoint(): string {

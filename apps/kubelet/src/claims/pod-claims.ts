@@ -12,6 +12,11 @@ export interface PodClaim {
 
 export const usesClaims = ({ spec, status }: Pod): boolean => Boolean(spec?.resourceClaims?.length || status?.extendedResourceClaimStatus);
 
+/** The object that stands behind a claim's name in the pod; undefined while there is none. */
+export function claimNamed({ spec, status }: Pod, name: string): string | undefined {
+  return spec?.resourceClaims?.find((one) => one.name === name)?.resourceClaimName ?? status?.resourceClaimStatuses?.find((one) => one.name === name)?.resourceClaimName;
+}
+
 /** The claims of a pod, the scheduler's for extended resources too. Throws while one is still to be made. */
 export function podClaims(pod: Pod): PodClaim[] {
   const { spec, status } = pod;
@@ -19,7 +24,7 @@ export function podClaims(pod: Pod): PodClaim[] {
   for (const { name, resourceClaimName, resourceClaimTemplateName } of spec?.resourceClaims ?? []) {
     const made = status?.resourceClaimStatuses?.find((one) => one.name === name);
     if (!resourceClaimName && resourceClaimTemplateName && !made) throw new Error(`pod "${namespaceOf(pod)}/${nameOf(pod)}": ResourceClaim not created yet`);
-    const claim = resourceClaimName ?? made?.resourceClaimName;
+    const claim = claimNamed(pod, name);
     // A template whose claim is not needed gives none.
     if (claim) claims.push({ claim, isOwn: !resourceClaimName, requests: ({ resources }) => (resources?.claims ?? []).flatMap((one) => (one.name === name ? [one.request] : [])) });
   }

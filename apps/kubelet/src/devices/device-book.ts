@@ -23,9 +23,19 @@ export class DeviceBook {
     this.assignments = [...remembered];
   }
 
-  /** A plug-in says what it has. */
+  /** A plug-in says what it has: device ids, and whether each is healthy. */
   set(resource: string, devices: ReadonlyMap<string, boolean>): void {
     this.resources.set(resource, new Map(devices));
+  }
+
+  /** Pods that have devices of a resource. */
+  holders(resource: string): string[] {
+    return [...new Set(this.assignments.filter((one) => one.resource === resource).map(({ podUid }) => podUid))];
+  }
+
+  /** Undefined for a device that no plug-in has told of. */
+  isHealthy(resource: string, id: string): boolean | undefined {
+    return this.resources.get(resource)?.get(id);
   }
 
   /** A plug-in is gone: what it had is there, but nothing can be done with it. */

@@ -1,4 +1,4 @@
-import type { Pod } from '@orrery/api/types';
+import type { Pod, ResourceStatus } from '@orrery/api/types';
 import type { VolumeHost } from '@orrery/cri';
 import type { Device, Mount } from '@orrery/proto/cri';
 import { type ContainerAllocateResponse, type DevicePluginOptions, DevicePluginDefinition, RegistrationDefinition } from '@orrery/proto/deviceplugin';
@@ -33,6 +33,8 @@ export interface DeviceManagerOptions {
   readonly dir: string;
   /** The node has other devices than before. */
   readonly changed: () => void;
+  /** The status of a pod's containers may say something else of its devices now. */
+  readonly touched: (podUid: string) => void;
 }
 
 interface Plugin {
@@ -127,6 +129,15 @@ export class DeviceManager {
     return this.book.of(uidOf(pod), container).length > 0;
   }
 
+  /** How a container's devices are, as its status tells it; nobody knows of those whose plug-in is away. */
+  statusOf(pod: Pod, container: string): ResourceStatus[] {
+    const healthOf = (resource: string, id: string): string => {
+      const isHealthy = this.plugins.has(resource) ? this.book.isHealthy(resource, id) : undefined;
+      return isHealthy === undefined ? 'Unknown' : isHealthy ? 'Healthy' : 'Unhealthy';
+    };
+    return this.book.of(uidOf(pod), container).map(({ resource, ids }) => ({ name: resource, resources: ids.map((id) => ({ resourceID: id, health: healthOf(resource, id) })) }));
+  }
+
   /** Makes a container's devices usable. Throws with what the plug-in says. */
   async prepare(pod: Pod, container: string): Promise<DeviceGifts> {
     const assignments = this.book.of(uidOf(pod), container);
@@ -174,7 +185,7 @@ export class DeviceManager {
       for await (const { devices = [] } of plugin.client.listAndWatch({}, { signal: plugin.ending.signal })) {
         this.book.set(resource, new Map(devices.map(({ ID = '', health = '' }) => [ID, health === 'Healthy'])));
         this.save();
-        this.options.changed();
+        this.tell(resource);
       }
     } catch (error) {
       if (!plugin.ending.signal.aborted) this.env.log.warn('device plug-in went away', { resource, error: (error as Error).message });
@@ -183,11 +194,16 @@ export class DeviceManager {
     this.plugins.delete(resource);
     await plugin.channel.close();
     this.book.disable(resource);
-    this.options.changed();
+    this.tell(resource);
     this.graces.set(resource, this.env.clock.after(graceMs, () => {
       this.book.forget(resource);
       this.options.changed();
     }));
+  }
+
+  private tell(resource: string): void {
+    this.options.changed();
+    for (const uid of this.book.holders(resource)) this.options.touched(uid);
   }
 
   private get checkpoint(): string {

@@ -113,6 +113,21 @@ test('a plug-in that goes away leaves nothing to allocate, and after a while not
   expect(f.clock.pending).toBe(0);
 });
 
+test('the status of a container tells how its devices are', async () => {
+  const f = await world();
+  await f.using('one', 2);
+  const shown = async (tell: () => void) => {
+    tell();
+    await f.clock.advance(1_000);
+    return f.pod('one').status?.containerStatuses?.[0]?.allocatedResourcesStatus;
+  };
+  const healths = (a: string, b: string) => [{ name: resource, resources: [{ resourceID: 'a', health: a }, { resourceID: 'b', health: b }] }];
+  expect(await shown(() => undefined)).toEqual(healths('Healthy', 'Healthy'));
+  expect(await shown(() => f.p.tell(device('a'), device('b', 'Unhealthy')))).toEqual(healths('Healthy', 'Unhealthy'));
+  expect(await shown(() => f.p.streams.at(-1)?.end())).toEqual(healths('Unknown', 'Unknown'));
+  await f.kubelet.stop();
+});
+
 test('containers pass on what init containers had; a pod gets all its devices or none', () => {
   const book = new DeviceBook();
   book.set(resource, new Map([['a', true], ['b', true]]));

@@ -436,11 +436,12 @@ export class PodWorker {
 
   /** The pod's status as it is now. */
   status(): PodStatus {
-    const { context, pod, runtime } = this;
+    const { context, runtime } = this;
+    const pod = { ...this.pod, status: knownStatus(this.pod, context.statuses.reported(this.uid)) };
     return podStatus({
-      pod: { ...pod, status: knownStatus(pod, context.statuses.reported(this.uid)) },
+      pod,
       runtime,
-      context: { runtimeName: context.runtimeName(), recursiveReadOnly: context.recursiveReadOnly, waiting: (name) => this.waiting?.get(name), started: (id) => context.prober.started(id), resources: (id) => this.resizer.resourcesOf(id), ready: (id) => (this.killGrace > 0 || !this.isOver()) && context.prober.ready(id) },
+      context: { runtimeName: context.runtimeName(), recursiveReadOnly: context.recursiveReadOnly, devices: (container) => [...(context.devices?.statusOf(pod, container.name) ?? []), ...context.claims.statusOf(pod, container)], waiting: (name) => this.waiting?.get(name), started: (id) => context.prober.started(id), resources: (id) => this.resizer.resourcesOf(id), ready: (id) => (this.killGrace > 0 || !this.isOver()) && context.prober.ready(id) },
       nowMs: context.env.clock.now(),
       startMs: this.startMs,
       hostIps: context.hostIps(),

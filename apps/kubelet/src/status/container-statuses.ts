@@ -1,4 +1,4 @@
-import type { Container, ContainerState, ContainerStateTerminated, ContainerStatus, Pod, ResourceRequirements, VolumeMount, VolumeMountStatus } from '@orrery/api/types';
+import type { Container, ContainerState, ContainerStateTerminated, ContainerStatus, Pod, ResourceRequirements, ResourceStatus, VolumeMount, VolumeMountStatus } from '@orrery/api/types';
 import { rfc3339 } from '@orrery/runtime';
 import { type PodRuntime, type RuntimeContainer, latestContainer, previousContainer, restartingAll, wasReset } from '../runtime/pod-runtime.ts';
 import { ephemeralContainers, initContainers, mainContainers, shouldRestart, shouldRetryInit } from '../pods/pod-spec.ts';
@@ -15,6 +15,8 @@ export interface StatusContext {
   started(containerId: string): boolean;
   /** What is in force for an instance, where that is not what the pod says. */
   resources?(containerId: string): ResourceRequirements | undefined;
+  /** How a container's devices are; empty when it has none. */
+  devices?(container: Container): ResourceStatus[];
   /** The readiness probe's last word; true when there is none. */
   ready(containerId: string): boolean;
 }
@@ -47,6 +49,13 @@ function mountStatus(mount: VolumeMount, isSupported: boolean): VolumeMountStatu
 /** Every status ends with the container's mounts. */
 function withMounts(context: StatusContext, status: ContainerStatus, { volumeMounts }: Container): ContainerStatus {
   if (volumeMounts?.length) status.volumeMounts = volumeMounts.map((mount) => mountStatus(mount, context.recursiveReadOnly?.() ?? false));
+  return status;
+}
+
+/** As upstream's kubelet, of main containers alone. */
+function withDevices(context: StatusContext, status: ContainerStatus, container: Container): ContainerStatus {
+  const devices = context.devices?.(container) ?? [];
+  if (devices.length) status.allocatedResourcesStatus = devices;
   return status;
 }
 
@@ -134,7 +143,7 @@ export function containerStatuses(pod: Pod, runtime: PodRuntime, context: Status
   const of = (kind: StatusInput['kind'], container: Container, waitingReason: string): ContainerStatus => statusOf({ pod, container, runtime, context, waitingReason, kind });
   return {
     init: initContainers(pod).map((c) => of(c.restartPolicy === 'Always' ? 'sidecar' : 'init', c, 'PodInitializing')),
-    main: mainContainers(pod).map((c) => of('main', c, hasInit ? 'PodInitializing' : 'ContainerCreating')),
+    main: mainContainers(pod).map((c) => withDevices(context, of('main', c, hasInit ? 'PodInitializing' : 'ContainerCreating'), c)),
     ephemeral: ephemeralContainers(pod).map((c) => of('ephemeral', c, 'ContainerCreating')),
   };
 }
