@@ -1,4 +1,4 @@
-import { Leases, Nodes, Pods } from '@orrery/api';
+import { Leases, Nodes, Pods, StatefulSets } from '@orrery/api';
 import { describe, expect, it } from 'vitest';
 import { plugins } from '../src/plugins.ts';
 import { startTestServer } from './test-server.ts';
@@ -53,6 +53,24 @@ describe('feature gates', () => {
       await admin.create(Pods, pod);
       await admin.createSubresource(Pods, { namespace: 'default', name: 'x' }, 'binding', { apiVersion: 'v1', kind: 'Binding', metadata: { name: 'x' }, target: { kind: 'Node', name: 'n' } });
       expect((await admin.get(Pods, { namespace: 'default', name: 'x' })).metadata?.labels?.['topology.kubernetes.io/zone']).toBe(isOn ? 'z' : undefined);
+    } finally {
+      await t.stop();
+    }
+  });
+
+  it.each([
+    ['off', [], undefined],
+    ['on', ['MaxUnavailableStatefulSet=true'], 2],
+  ])('maxUnavailable of a stateful set with its gate %s', async (_, featureGates, expected) => {
+    const t = await startTestServer({ featureGates, authorizationMode: 'AlwaysAllow', disableAdmissionPlugins: ['ServiceAccount'] }, { plugins });
+    try {
+      const admin = t.server.client({ username: 'admin', groups: ['system:masters', 'system:authenticated'] });
+      const { containers } = pod.spec;
+      const spec = { selector: { matchLabels: { a: 'b' } }, template: { metadata: { labels: { a: 'b' } }, spec: { containers } }, updateStrategy: { rollingUpdate: { maxUnavailable: 2 } } };
+      const made = await admin.create(StatefulSets, { metadata: { name: 's', namespace: 'default' }, spec });
+      expect(made.spec?.updateStrategy?.rollingUpdate?.maxUnavailable).toBe(expected);
+      const changed = await admin.update(StatefulSets, { ...made, spec: { ...made.spec, ...spec } });
+      expect(changed.spec?.updateStrategy?.rollingUpdate?.maxUnavailable).toBe(expected);
     } finally {
       await t.stop();
     }

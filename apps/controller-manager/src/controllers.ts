@@ -1,4 +1,5 @@
 import type { AnyController } from '@orrery/controller';
+import { isGateOn } from '@orrery/runtime';
 import { horizontalPodAutoscaling } from './autoscaling/controller.ts';
 import { tokenCleaner } from './bootstrap-tokens/cleaner.ts';
 import { bootstrapSigner } from './bootstrap-tokens/signer.ts';
@@ -67,7 +68,7 @@ export function allControllers(options: ControllerOptions): AnyController[] {
     replicationControllerController,
     deploymentController,
     daemonSetController,
-    statefulSetController,
+    statefulSetController({ hasMaxUnavailable: isGateOn(settings.featureGates, 'MaxUnavailableStatefulSet') }),
     endpointSliceController({ maxEndpoints: settings.maxEndpointsPerSlice }),
     endpointsController,
     endpointSliceMirroringController({ maxEndpoints: settings.mirroringMaxEndpointsPerSubset }),

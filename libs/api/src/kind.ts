@@ -9,6 +9,8 @@ export interface StrategyContext {
   /** Milliseconds since the epoch. */
   readonly nowMs: number;
   readonly namespace: string;
+  /** Whether a feature gate is on; absent: those are that are on by default, and nobody asks about others. */
+  readonly isFeatureOn?: (gate: 'MaxUnavailableStatefulSet') => boolean;
 }
 
 /** A printer column, as upstream's printers define them. */

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { checkFeatureGates, featureMetric } from './feature-gates.ts';
+import { checkFeatureGates, featureMetric, isGateOn } from './feature-gates.ts';
 import { featureStages } from './feature-stages.ts';
 import { createMetrics } from './metrics.ts';
 
@@ -28,3 +28,14 @@ it.each([
   featureMetric(metrics, gates);
   for (const line of lines) expect(metrics.expose()).toContain(`kubernetes_feature_enabled{name="${line}`);
 });
+
+it.each([
+  ['MaxUnavailableStatefulSet', [], false],
+  ['MaxUnavailableStatefulSet', ['MaxUnavailableStatefulSet=true'], true],
+  ['MaxUnavailableStatefulSet', ['AllBeta=true'], true],
+  ['MaxUnavailableStatefulSet', ['AllBeta=true', 'MaxUnavailableStatefulSet=false'], false],
+  ['HPAScaleToZero', ['AllBeta=true'], false],
+  ['WatchList', ['AllBeta=false'], false],
+  ['SidecarContainers', ['AllBeta=false'], true],
+  ['NoSuchGate', [], false],
+])('%s with %j is %j', (name, gates, expected) => expect(isGateOn(gates, name)).toBe(expected));

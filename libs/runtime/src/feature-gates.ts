@@ -1,10 +1,10 @@
 import { ConfigError } from './config.ts';
-import { featureStages } from './feature-stages.ts';
+import { type FeatureStage, featureStages } from './feature-stages.ts';
 import type { Metrics } from './metrics.ts';
 
 /**
- * The feature gates that components of Kubernetes 1.36 know. Most features are there or not, whatever the gates say (the API server minds a
- * few): `--feature-gates` is taken so that configurations made for upstream's components work.
+ * The feature gates that components of Kubernetes 1.36 know. Most features are there or not, whatever the gates say (the API server and the
+ * controller manager mind a few): `--feature-gates` is taken so that configurations made for upstream's components work.
  */
 const changeable = new Set(`
 AllAlpha AllBeta
@@ -87,10 +87,23 @@ export function givenGate(gates: Gates, name: string): boolean | undefined {
   return entry === undefined ? undefined : words[entry.slice(entry.indexOf('=') + 1).trim()];
 }
 
+/** What gates say of a whole stage, by its name. */
+const familyOf: Readonly<Record<FeatureStage['stage'], string | undefined>> = { ALPHA: 'AllAlpha', BETA: 'AllBeta', DEPRECATED: undefined, '': undefined };
+
+function isOnOf(gates: Gates, name: string, { stage, isOn }: FeatureStage): boolean {
+  const family = familyOf[stage];
+  return givenGate(gates, name) ?? (family === undefined ? undefined : givenGate(gates, family)) ?? isOn;
+}
+
+/** Whether a gate is on: as was said of it, else of all of its stage, else as it is in 1.36. Gates of which the stage is not known are locked, and on. */
+export function isGateOn(gates: Gates, name: string): boolean {
+  const known = featureStages.get(name);
+  return known ? isOnOf(gates, name, known) : locked.has(name);
+}
+
 /** Of every gate whose stage is known whether it is on: as upstream's metric tells it, which clients look at. What cannot be read of the gates counts as not said. */
 export function featureMetric(metrics: Pick<Metrics, 'collect'>, gates: Gates): void {
-  const families = { ALPHA: givenGate(gates, 'AllAlpha'), BETA: givenGate(gates, 'AllBeta'), DEPRECATED: undefined, '': undefined };
-  const known = [...featureStages].map(([name, { stage, isOn }]) => ({ labels: { name, stage }, value: Number(givenGate(gates, name) ?? families[stage] ?? isOn) }));
+  const known = [...featureStages].map(([name, known]) => ({ labels: { name, stage: known.stage }, value: Number(isOnOf(gates, name, known)) }));
   const stable = [...locked].filter((name) => !featureStages.has(name)).map((name) => ({ labels: { name, stage: '' }, value: 1 }));
   metrics.collect('kubernetes_feature_enabled', { type: 'gauge', help: 'This metric records the data about the stage and enablement of a k8s feature.' }, () => [...known, ...stable]);
 }

@@ -9,6 +9,7 @@ import { keepReadable, track } from './managed-fields.ts';
 import { type Draft, asDraft, fillSystemFields, generateName, matchNamespace } from './metadata.ts';
 import { dropDoubleOwners } from './owner-references.ts';
 import { type Registry, type RequestScope, type WriteOptions, subjectOf } from './registry.ts';
+import { strategyContext } from './update-strategy.ts';
 
 const nameAttempts = 8;
 
@@ -24,7 +25,7 @@ export function prepareNew(registry: Registry, scope: RequestScope, draft: Draft
   const { kind } = scope;
   fillSystemFields(registry, draft);
   if (!draft.metadata.name && draft.metadata.generateName) draft.metadata.name = generateName(registry, draft.metadata.generateName);
-  kind.prepareForCreate(draft, { nowMs: registry.env.clock.now(), namespace: scope.info.namespace });
+  kind.prepareForCreate(draft, strategyContext(registry, scope));
 }
 
 export function validateNew(scope: RequestScope, draft: Draft): void {

@@ -6,6 +6,7 @@ import { type Admission, admission } from './admission-chain.ts';
 import { type Decision, guaranteedUpdate } from './commit.ts';
 import type { Draft } from './metadata.ts';
 import { type Registry, type RequestScope, type WriteOptions, subjectOf } from './registry.ts';
+import { strategyContext } from './update-strategy.ts';
 
 export interface DeleteOptions extends WriteOptions {
   readonly propagationPolicy?: string;
@@ -106,7 +107,7 @@ function decide(registry: Registry, scope: RequestScope, options: DeleteOptions,
     const decision = markNamespace(registry, draft);
     if (decision) return decision;
   }
-  if (draft.metadata.deletionTimestamp === undefined) scope.kind.prepareForDelete?.(draft, { nowMs: registry.env.clock.now(), namespace: scope.info.namespace });
+  if (draft.metadata.deletionTimestamp === undefined) scope.kind.prepareForDelete?.(draft, strategyContext(registry, scope));
   const verdict = isGraceful(scope) ? markGraceful(registry, scope, options, draft) : 'now';
   if (verdict === 'pending') return { action: 'keep' };
   const finalizers = collectorFinalizers(scope, options, draft.metadata.finalizers ?? []);

@@ -1,7 +1,14 @@
 import type { KindDescriptor, StrategyContext } from '@orrery/api';
 import type { KubeObject } from '@orrery/apimachinery';
 import type { FieldError } from '@orrery/errors';
+import { isFeatureOn } from '../feature-gates.ts';
 import type { Draft } from './metadata.ts';
+import type { Registry, RequestScope } from './registry.ts';
+
+/** What the strategies of kinds are told of a request and the server. */
+export function strategyContext({ env, config }: Registry, { info }: Pick<RequestScope, 'info'>): StrategyContext {
+  return { nowMs: env.clock.now(), namespace: info.namespace, isFeatureOn: (gate) => isFeatureOn(config.featureGates, gate) };
+}
 
 /** How an update through one path (the object or a subresource) treats the parts of the object. */
 export interface UpdateStrategy {

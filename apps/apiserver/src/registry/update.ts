@@ -10,7 +10,7 @@ import { keepReadable, keepTimes, track } from './managed-fields.ts';
 import { type Draft, asDraft, keepSystemFields, matchNamespace } from './metadata.ts';
 import { dropDoubleOwners } from './owner-references.ts';
 import { type Registry, type RequestScope, type WriteOptions, subjectOf } from './registry.ts';
-import { strategyOf } from './update-strategy.ts';
+import { strategyContext, strategyOf } from './update-strategy.ts';
 
 /** How a subresource with an object of its own (Scale) shows the stored one to admission, and takes over what admission made of it. */
 export interface AdmissionView {
@@ -169,7 +169,7 @@ async function decideUpdate(registry: Registry, scope: RequestScope, pass: { inp
       else track(registry, scope, { before, draft, manager });
     }
     keepSystemFields(draft, before);
-    strategy.prepare(draft, before, { nowMs: registry.env.clock.now(), namespace: info.namespace });
+    strategy.prepare(draft, before, strategyContext(registry, scope));
     const errors = [...validateObjectMetaUpdate(draft.metadata, before.metadata ?? {}), ...strategy.validate(draft, before)];
     if (errors.length) throw invalid({ group: kind.group, kind: kind.kind, name: info.name }, errors);
     if (info.subresource === '' && !scope.isDeaf) for (const text of kind.warnings(draft, before)) scope.warn(text);

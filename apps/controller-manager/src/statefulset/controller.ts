@@ -1,7 +1,7 @@
 import { ControllerRevisions, PersistentVolumeClaims, Pods, StatefulSets } from '@orrery/api';
 import type { ControllerRevision, Pod, PodTemplateSpec, StatefulSet, StatefulSetStatus } from '@orrery/api/types';
 import { deepEqual, keyOf, labelSelectorMatcher } from '@orrery/client';
-import { type ControllerContext, type WriteFence, byControllerUid, claimDependents, controllerUidIndexer, createWriteFence, defineController } from '@orrery/controller';
+import { type AnyController, type ControllerContext, type WriteFence, byControllerUid, claimDependents, controllerUidIndexer, createWriteFence, defineController } from '@orrery/controller';
 import { isAlreadyExists, isNotFound } from '@orrery/errors';
 import { isNamespaceTerminating } from '../pods/pod-control.ts';
 import { availableInMs } from '../pods/pod-state.ts';
@@ -11,7 +11,12 @@ import { claimsFor, isInRange, newSetPod, ordinalOf, podName, revisionOfPod } fr
 import { tellUnavailable } from './metrics.ts';
 import { type SetAction, plan } from './plan.ts';
 
-interface State {
+export interface SetOptions {
+  /** Whether sets may have several pods away while they are updated: the gate MaxUnavailableStatefulSet, which is off by default. */
+  readonly hasMaxUnavailable: boolean;
+}
+
+interface State extends SetOptions {
   readonly fence: WriteFence;
 }
 
@@ -132,7 +137,7 @@ async function reconcile(key: string, context: Context): Promise<{ requeueAfterM
       return template ? [[revision.metadata?.name ?? '', template]] : [];
     }));
     const nowMs = env.clock.now();
-    const planned = plan({ set, pods, currentRevision: currentName, updateRevision: updateName, collisionCount: set.status?.collisionCount }, nowMs);
+    const planned = plan({ set, pods, currentRevision: currentName, updateRevision: updateName, collisionCount: set.status?.collisionCount, hasMaxUnavailable: state.hasMaxUnavailable }, nowMs);
     await writeStatus(context, set, planned.status);
     if (set.spec?.volumeClaimTemplates?.length) await ownClaims(context, set, pods);
     for (const action of planned.actions) await act(context, set, action, templates);
@@ -148,7 +153,7 @@ async function reconcile(key: string, context: Context): Promise<{ requeueAfterM
 }
 
 /** Runs pods with an identity and storage of their own. */
-export const statefulSetController = defineController<StatefulSet, State>({
+export const statefulSetController = ({ hasMaxUnavailable }: SetOptions): AnyController => defineController<StatefulSet, State>({
   name: 'statefulset-controller',
   queue: 'statefulset',
   for: StatefulSets,
@@ -161,8 +166,8 @@ export const statefulSetController = defineController<StatefulSet, State>({
   setup(context) {
     context.store(ControllerRevisions).addIndexer(byControllerUid, controllerUidIndexer);
     context.store(PersistentVolumeClaims);
-    tellUnavailable(context);
-    return { fence: createWriteFence(context.env.clock) };
+    if (hasMaxUnavailable) tellUnavailable(context);
+    return { hasMaxUnavailable, fence: createWriteFence(context.env.clock) };
   },
   reconcile,
 });

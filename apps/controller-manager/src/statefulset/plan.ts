@@ -10,6 +10,8 @@ export interface SetObserved {
   readonly currentRevision: string;
   readonly updateRevision: string;
   readonly collisionCount: number | undefined;
+  /** Whether `maxUnavailable` means anything: the gate MaxUnavailableStatefulSet. */
+  readonly hasMaxUnavailable: boolean;
 }
 
 export type SetAction =
@@ -150,7 +152,7 @@ function planUpdate(draft: Draft): void {
   const { set, updateRevision } = draft.observed;
   const strategy = set.spec?.updateStrategy;
   if (strategy?.type === 'OnDelete') return;
-  const most = mostUnavailable(set);
+  const most = draft.observed.hasMaxUnavailable ? mostUnavailable(set) : undefined;
   const limit = most ?? 1;
   const isAway = (pod: Pod | undefined): boolean => !pod || isTerminating(pod) || !draft.available(pod);
   let spare = limit - (most === undefined ? 0 : draft.replicas.filter(isAway).length);
@@ -169,7 +171,7 @@ function planUpdate(draft: Draft): void {
 
 /** How many of the set's pods are missing or not available. */
 export function unavailableReplicas(set: StatefulSet, pods: readonly Pod[], nowMs: number): number {
-  const draft = new Draft({ set, pods, currentRevision: '', updateRevision: '', collisionCount: undefined }, nowMs);
+  const draft = new Draft({ set, pods, currentRevision: '', updateRevision: '', collisionCount: undefined, hasMaxUnavailable: true }, nowMs);
   return draft.replicas.filter((pod) => !pod || isTerminating(pod) || !draft.available(pod)).length;
 }
 

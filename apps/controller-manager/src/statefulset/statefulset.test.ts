@@ -120,7 +120,7 @@ test('a pod that lost its labels, or whose claims are to go with another, is tol
 });
 
 test('how many pods may be and are away is a gauge of sets that say so', async () => {
-  const h = await startManager(only);
+  const h = await startManager({ ...only, featureGates: ['MaxUnavailableStatefulSet=true'] });
   await h.api.create(StatefulSets, { ...set(), metadata: { name: 'plain', namespace: 'a' } });
   await h.api.create(StatefulSets, set({ replicas: 4, podManagementPolicy: 'Parallel', updateStrategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: '75%' } } }));
   await h.clock.advance(200);
@@ -200,6 +200,20 @@ test.each<[string, (number | 'old' | 'new')[], string | number | undefined, stri
     status: { phase: 'Running', conditions: [{ type: 'Ready', status: state === 0 ? 'False' : 'True' }] },
   }));
   const observed = set({ replicas: 4, podManagementPolicy: 'Parallel', updateStrategy: { type: 'RollingUpdate', rollingUpdate: { partition: 0, ...(maxUnavailable === undefined ? {} : { maxUnavailable }) } } });
-  const { actions } = plan({ set: observed, pods, currentRevision: 'r1', updateRevision: 'r2', collisionCount: 0 }, 0);
+  const { actions } = plan({ set: observed, pods, currentRevision: 'r1', updateRevision: 'r2', collisionCount: 0, hasMaxUnavailable: true }, 0);
   expect(actions.map((action) => (action.type === 'delete' ? action.pod.metadata?.name : action.type))).toEqual(expected);
+});
+
+test.each([
+  ['off', [], ['db-3'], []],
+  ['on', ['MaxUnavailableStatefulSet=true'], ['db-2', 'db-3'], [2, 0]],
+  ['on with all of its stage', ['AllBeta=true'], ['db-2', 'db-3'], [2, 0]],
+])('maxUnavailable means something where its gate is on: %s', async (_state, featureGates, updated, gauges) => {
+  const h = await startManager({ ...only, featureGates });
+  await h.api.create(StatefulSets, set({ replicas: 4, podManagementPolicy: 'Parallel', updateStrategy: { type: 'RollingUpdate', rollingUpdate: { partition: 0, maxUnavailable: 2 } } }));
+  await step(h);
+  expect([...h.metrics().matchAll(/\nstatefulset_controller_\S+ (\d)/g)].map(([, value]) => Number(value))).toEqual(gauges);
+  await patch(h, image('v2'));
+  await h.clock.advance(200);
+  expect(Object.entries(images(h)).filter(([, of]) => of === 'v2').map(([name]) => name).sort()).toEqual(updated);
 });

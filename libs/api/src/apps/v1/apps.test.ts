@@ -43,6 +43,21 @@ describe('workload defaults', () => {
     expect([next.metadata?.annotations?.[key], next.metadata?.generation]).toEqual(['2', 2]);
   });
 
+  it.each<[string, boolean | undefined, number | undefined, number | undefined, number | undefined]>([
+    ['is dropped', undefined, undefined, 2, undefined],
+    ['stays where it is in use', false, 1, 2, 2],
+    ['may go', false, 1, undefined, undefined],
+    ['is kept', true, undefined, 2, 2],
+    ['is one', true, undefined, undefined, 1],
+  ])('maxUnavailable of a stateful set %s with its gate %j', (_, isOn, before, value, expected) => {
+    const rolling = (maxUnavailable: number | undefined) => ({ spec: { ...spec, updateStrategy: { rollingUpdate: maxUnavailable === undefined ? {} : { maxUnavailable } } } });
+    const gated = { ...context, ...(isOn === undefined ? {} : { isFeatureOn: () => isOn }) };
+    const next = made(statefulSetKind, rolling(value));
+    if (before === undefined) statefulSetKind.prepareForCreate(next, gated);
+    else statefulSetKind.prepareForUpdate(next, made(statefulSetKind, rolling(before)), gated);
+    expect(next.spec?.updateStrategy?.rollingUpdate).toEqual({ partition: 0, ...(expected === undefined ? {} : { maxUnavailable: expected }) });
+  });
+
   it('versions share what they have in common', () => {
     const old = created(replicaSetKind, { spec: { ...spec, replicas: 1 } });
     const next = structuredClone({ ...old, spec: { ...old.spec!, replicas: 2 } });

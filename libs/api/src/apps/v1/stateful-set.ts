@@ -5,6 +5,7 @@ import { defaultPodTemplate } from '../../core/v1/pod-template/defaults.ts';
 import { podSpecWarnings } from '../../core/v1/pod-template/warnings.ts';
 import { defineKind } from '../../define-kind.ts';
 import { semanticEqual } from '../../equality.ts';
+import type { StrategyContext } from '../../kind.ts';
 import { ageColumn, containerColumns, nameColumn, text } from '../../printing/columns.ts';
 import { type FieldPath, findProblems } from '../../validation/field-path.ts';
 import { checkNonNegative, checkNonNegativeIntOrPercent, checkNotAbove100Percent, intOrPercentValue } from '../../validation/fields.ts';
@@ -44,6 +45,17 @@ function checkStrategy(strategy: StatefulSetSpec['updateStrategy'], at: FieldPat
     if (max !== undefined && intOrPercentValue(max) === 0) path.child('maxUnavailable').invalid(max, 'cannot be 0');
     checkNotAbove100Percent(max, path.child('maxUnavailable'));
   } else at.invalid(shownStrategy(strategy), "must be 'RollingUpdate' or 'OnDelete'");
+}
+
+/**
+ * Behind a gate that is off by default: without it `maxUnavailable` is only kept where it is in use, with it sets that say nothing have one.
+ * Upstream does the latter with its defaults.
+ */
+function gateMaxUnavailable({ spec }: StatefulSet, old: StatefulSet | undefined, { isFeatureOn }: StrategyContext): void {
+  const rolling = spec?.updateStrategy?.rollingUpdate;
+  if (!rolling) return;
+  if (isFeatureOn?.('MaxUnavailableStatefulSet')) rolling.maxUnavailable ??= 1;
+  else if (old?.spec?.updateStrategy?.rollingUpdate?.maxUnavailable === undefined) delete rolling.maxUnavailable;
 }
 
 function checkRetention(policy: StatefulSetSpec['persistentVolumeClaimRetentionPolicy'], at: FieldPath): void {
@@ -103,6 +115,8 @@ export const statefulSetKind = defineKind<StatefulSet>({
   generation: 'spec',
   scale: { specReplicas: 'spec.replicas', statusReplicas: 'status.replicas', selector: 'spec.selector' },
   defaults: setDefaults,
+  onCreate: (set, context) => gateMaxUnavailable(set, undefined, context),
+  onUpdate: gateMaxUnavailable,
   validate: (set) => findProblems((root) => checkSpec(set, { at: root.child('spec') })),
   validateUpdate,
   validateStatusUpdate: ({ status }, old) =>
