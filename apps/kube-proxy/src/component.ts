@@ -49,11 +49,11 @@ const healthTimeoutMs = 60_000;
 const zoneLabel = 'topology.kubernetes.io/zone';
 
 /** With `nodeName` it follows the labels of that node alone. */
-export function createKubeProxy(env: Env, deps: KubeProxyDeps, config: Pick<KubeProxyConfig, 'minSyncPeriodMs'> & { readonly nodeName?: string; readonly nodeDnsCache?: string }): KubeProxy {
+export function createKubeProxy(env: Env, deps: KubeProxyDeps, config: Pick<KubeProxyConfig, 'minSyncPeriodMs'> & { readonly featureGates?: readonly string[]; readonly nodeName?: string; readonly nodeDnsCache?: string }): KubeProxy {
   const { api, nodePorts } = deps;
   const informers = createInformerFactory({ api, env });
   const nodes = informers.informer(Nodes, config.nodeName ? { fieldSelector: `metadata.name=${config.nodeName}` } : {});
-  const metrics = createProxyMetrics(env, { failures: { name: 'orrery_kubeproxy_vnet_sync_failures_total', help: 'Cumulative failures to program a switch' } });
+  const metrics = createProxyMetrics(env, { failures: { name: 'orrery_kubeproxy_vnet_sync_failures_total', help: 'Cumulative failures to program a switch' }, featureGates: config.featureGates ?? [] });
   const shown = metricsPages(env, { mode: 'vnet', settings: { ...config } });
   let synced = false;
   const health = createProxyHealth(env, { timeoutMs: healthTimeoutMs });

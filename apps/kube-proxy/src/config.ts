@@ -38,6 +38,7 @@ export const kubeProxySchema = {
   nodePortHost: { type: 'string', default: '', help: 'address of this machine on which node ports listen too; empty for none' },
   nodePortAddress: { type: 'string', default: '10.240.0.3', help: 'address in the emulated network that --node-port-host uses' },
   healthzBindAddress: { type: 'string', default: '', help: 'host:port of /healthz and /livez; default: none with vnet, else 0.0.0.0:10256' },
+  featureGates: { type: 'list', default: [], help: 'NAME=true or NAME=false: told by kubernetes_feature_enabled, without further effect' },
   metricsBindAddress: { type: 'string', default: '', help: 'host:port of /metrics and /proxyMode; default: none with vnet, else 127.0.0.1:10249' },
 } as const satisfies ConfigSchema;
 

@@ -1,4 +1,4 @@
-import { type Env, latencyBuckets } from '@orrery/runtime';
+import { type Env, featureMetric, latencyBuckets } from '@orrery/runtime';
 
 /** Metrics of upstream's kube-proxy, by its names. */
 export interface ProxyMetrics {
@@ -16,7 +16,8 @@ export interface ProxyMetrics {
 
 const triggerBuckets: readonly number[] = [0.25, 0.5, ...Array.from({ length: 59 }, (_, i) => i + 1), ...Array.from({ length: 12 }, (_, i) => 65 + 5 * i), 150, 180, 210, 240, 270, 300];
 
-export function createProxyMetrics({ metrics, clock }: Pick<Env, 'metrics' | 'clock'>, options: { failures: { name: string; help: string } }): ProxyMetrics {
+export function createProxyMetrics({ metrics, clock }: Pick<Env, 'metrics' | 'clock'>, options: { failures: { name: string; help: string }; featureGates?: readonly string[] }): ProxyMetrics {
+  featureMetric(metrics, options.featureGates ?? []);
   const seconds = metrics.histogram('kubeproxy_sync_proxy_rules_duration_seconds', 'SyncProxyRules latency in seconds', latencyBuckets);
   const full = metrics.histogram('kubeproxy_sync_full_proxy_rules_duration_seconds', 'SyncProxyRules latency in seconds for full resyncs', latencyBuckets);
   const partial = metrics.histogram('kubeproxy_sync_partial_proxy_rules_duration_seconds', 'SyncProxyRules latency in seconds for partial resyncs', latencyBuckets);

@@ -1,6 +1,8 @@
-import { resolveConfig } from '@orrery/runtime';
+import { VirtualClock, createMetrics, resolveConfig } from '@orrery/runtime';
 import { describe, expect, it } from 'vitest';
 import { type KubeProxyConfig, kubeProxySchema } from '../config.ts';
+import { createProxyMetrics } from '../metrics.ts';
+import { configz } from './configz.ts';
 import { loadConfiguration } from './load.ts';
 import { linuxSettings, mergeConfiguration } from './settings.ts';
 
@@ -18,6 +20,15 @@ describe('KubeProxyConfiguration', () => {
       local: { 4: { cidr: '10.244.0.0/16' }, 6: { cidr: 'fd01::/48' } },
       healthzBindAddress: '0.0.0.0:10256', metricsBindAddress: '127.0.0.1:10249',
     });
+  });
+
+  it('is told of feature gates by its file and flags, and tells of them', () => {
+    const { featureGates } = mergeConfiguration(flags({ featureGates: ['WatchListClient=false'] }), loadConfiguration(`${head}featureGates: {AllAlpha: true, WatchListClient: true}\n`));
+    expect(configz({ featureGates }, 'iptables')).toMatchObject({ 'kubeproxy.config.k8s.io': { FeatureGates: { AllAlpha: true, WatchListClient: false } } });
+    const metrics = createMetrics();
+    createProxyMetrics({ metrics, clock: new VirtualClock() }, { failures: { name: 'f_total', help: '' }, featureGates });
+    const told = metrics.expose();
+    for (const line of ['AllAlpha",stage="ALPHA"} 1', 'WatchListClient",stage="BETA"} 0', 'WatchList",stage="BETA"} 1']) expect(told).toContain(`\nkubernetes_feature_enabled{name="${line}\n`);
   });
 
   it('has the defaults of upstream', () => {

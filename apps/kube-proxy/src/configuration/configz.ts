@@ -1,4 +1,4 @@
-import { formatGoDuration, parseGoDuration } from '@orrery/runtime';
+import { formatGoDuration, givenGate, parseGoDuration } from '@orrery/runtime';
 import { type KubeProxyConfig, kubeProxySchema } from '../config.ts';
 
 const defaults = Object.fromEntries(Object.entries(kubeProxySchema).map(([name, field]) => [name, field.default])) as unknown as KubeProxyConfig;
@@ -30,7 +30,7 @@ export function configz(settings: Partial<KubeProxyConfig>, mode: string): Recor
         OOMScoreAdj: -999,
       },
       Windows: { RunAsService: false },
-      FeatureGates: {},
+      FeatureGates: Object.fromEntries(config.featureGates.map((entry) => entry.split('=')).map(([name = '', value = '']) => [name, givenGate([`${name}=${value}`], name) ?? false])),
       HostnameOverride: config.nodeName,
       BindAddress: '0.0.0.0',
       HealthzBindAddress: config.healthzBindAddress || '0.0.0.0:10256',

@@ -3,6 +3,7 @@ import { parse as parseYaml } from 'yaml';
 
 /** What a KubeProxyConfiguration file says, of what this kube-proxy has. */
 export interface KubeProxyConfiguration {
+  readonly featureGates?: Readonly<Record<string, boolean>>;
   readonly hostnameOverride?: string;
   readonly healthzBindAddress?: string;
   readonly metricsBindAddress?: string;

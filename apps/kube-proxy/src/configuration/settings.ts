@@ -27,6 +27,8 @@ export function mergeConfiguration(flags: KubeProxyConfig, file: KubeProxyConfig
     ...flags,
     // The default of the file's own world is iptables; ours, without a file, the emulated network.
     proxyMode: or(flags.proxyMode, file.mode || 'iptables'),
+    // What is said last of a gate counts.
+    featureGates: [...Object.entries(file.featureGates ?? {}).map(([name, isOn]) => `${name}=${isOn}`), ...flags.featureGates],
     nodeName: or(flags.nodeName, file.hostnameOverride),
     healthzBindAddress: or(flags.healthzBindAddress, file.healthzBindAddress),
     metricsBindAddress: or(flags.metricsBindAddress, file.metricsBindAddress),

@@ -115,7 +115,7 @@ export function createLinuxProxy(env: Env, deps: LinuxProxyDeps, config: KubePro
   const { nodeName } = config;
   const informers: InformerFactory = createInformerFactory({ api, env });
   const nodes = informers.informer(Nodes, { fieldSelector: `metadata.name=${nodeName}` });
-  const metrics = createProxyMetrics(env, { failures: failureMetric(config.proxyMode) });
+  const metrics = createProxyMetrics(env, { failures: failureMetric(config.proxyMode), featureGates: config.featureGates });
   const servers: (HttpServer | undefined)[] = [];
   let stopParts: (() => Promise<void>)[] = [];
   let ready = false;
