@@ -6,6 +6,7 @@ import * as dns from 'dns-packet';
 import { expect, it } from 'vitest';
 import { asNodeCache, createCoreDns, createNodeCaches, nodeCacheAddress } from './component.ts';
 import { coreDnsSchema } from './config.ts';
+import { dnsServiceRules } from './dns-services.ts';
 import { type Answered, said, testEnv } from './testing/ask.ts';
 
 function world() {
@@ -79,6 +80,44 @@ it('a cache of a node that runs elsewhere answers what the switch of the node se
   expect(await ask('web.default.svc.cluster.local', 53, { ip: nodeCacheAddress, from: pod })).toBe('10.96.0.7');
   await caches.stop();
   await component.stop();
+});
+
+it('a cache of a node that runs elsewhere asks whichever server the Service has', async () => {
+  const { env, api, component, ask, node, fabric } = world();
+  await component.start();
+  const second = createCoreDns(env, { api, net: node.attach({ ips: ['10.240.0.54'] }).stack, replica: '1' }, resolveConfig(coreDnsSchema, [{ address: '10.240.0.54' }]));
+  await second.start();
+  const home = fabric.addSwitch({ node: 'cache', nodeIp: '10.241.0.11' });
+  const caches = createNodeCaches(env, { api, program: (rules) => home.setServiceRules(rules) }, { clusterDomain: 'cluster.local', serviceIp: '10.96.0.10' });
+  caches.add('n', asNodeCache(home.hostStack));
+  await caches.start();
+  await env.clock.advance(10);
+  const asked = (name: string): Promise<string> => ask(name, 53, { ip: '10.241.0.11' });
+  for (const name of ['a', 'b', 'c', 'd']) expect(await asked(`${name}.default.svc.cluster.local`)).toBe('NXDOMAIN');
+  // Killed, it is still among the servers of the Service: another try leads to the second.
+  const killed = api.find(EndpointSlices, 'kube-dns-0', 'kube-system');
+  await component.stop();
+  api.seed(EndpointSlices, killed ?? {});
+  await env.clock.advance(10);
+  for (const name of ['e', 'f', 'g', 'h']) expect(await asked(`${name}.default.svc.cluster.local`)).toBe('NXDOMAIN');
+  await second.stop();
+  await env.clock.advance(10);
+  // Nobody is left.
+  expect(await asked('i.default.svc.cluster.local')).toBe('SERVFAIL');
+  await caches.stop();
+});
+
+it.each<[string, object, object, unknown]>([
+  ['both ready ones', {}, {}, [{ ip: '10.240.0.53', port: 5353 }, { ip: '10.240.0.54', port: 5353 }]],
+  ['none of another Service', {}, { metadata: { labels: { 'kubernetes.io/service-name': 'other' } } }, []],
+  ['none of another family', {}, { addressType: 'IPv6' }, []],
+  ['none of a port of another name', {}, { ports: [{ name: 'metrics', port: 9153 }] }, []],
+  ['nothing without an address', { clusterIP: 'None', clusterIPs: ['None'] }, {}, undefined],
+])('the rules of a DNS service have %s', (_what, spec, slice, expected) => {
+  const service = { metadata: { name: 'kube-dns' }, spec: { clusterIP: '10.96.0.10', ports: [{ name: 'dns', port: 53, protocol: 'UDP' }], ...spec } };
+  const endpoints = ['10.240.0.53', '10.240.0.54', '10.240.0.55'].map((ip, n) => ({ addresses: [ip], conditions: { ready: n < 2 } }));
+  const [rule] = dnsServiceRules([service], [{ metadata: { labels: { 'kubernetes.io/service-name': 'kube-dns' } }, addressType: 'IPv4', endpoints, ports: [{ name: 'dns', port: 5353 }], ...slice }]);
+  expect(rule?.backends).toEqual(expected);
 });
 
 it('caches on nodes answer for the cluster, each by itself, and go on for a while without it', async () => {

@@ -10,7 +10,7 @@ export const coreDnsSchema = {
   serviceIp: { type: 'string', default: '10.96.0.10', help: 'cluster address of the kube-dns service, which is made when missing; empty for none' },
   address: { type: 'string', default: '10.240.0.53', help: 'its address in the emulated network, which the kube-dns service points at' },
   replica: { type: 'string', default: '0', help: 'distinguishes replicas in the kube-dns service' },
-  nodeCache: { type: 'string', default: '', help: 'name of a node: it is the DNS cache of this node (NodeLocal DNSCache), by the ConfigMap kube-system/node-local-dns, and asks the server at --service-ip' },
+  nodeCache: { type: 'string', default: '', help: 'name of a node: it is the DNS cache of this node (NodeLocal DNSCache), by the ConfigMap kube-system/node-local-dns, and asks the kube-dns service at --service-ip' },
   listen: { type: 'string', default: '', help: 'host:port on this machine to answer on for port 53, UDP and TCP; port 0 picks one, empty for none' },
 } as const satisfies ConfigSchema;
 

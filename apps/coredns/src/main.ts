@@ -15,7 +15,7 @@ await runMain({
     if (config.nodeCache) {
       const name = `node-local-dns-${config.nodeCache}`;
       const own = createOwnSwitch(env, { api, name, address: config.address, listen: config.vnetListen, advertiseHost: config.vnetAdvertiseHost, connect: switchConnector(tls), ...(tls ? { tls } : {}) });
-      const caches = createNodeCaches(env, { api }, config);
+      const caches = createNodeCaches(env, { api, program: own.program }, config);
       caches.add(config.nodeCache, asNodeCache(own.net));
       return allOf('node-local-dns', [own, caches]);
     }

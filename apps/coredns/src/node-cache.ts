@@ -1,8 +1,9 @@
 import { type ApiClient, createInformerFactory } from '@orrery/client';
 import type { Component, Env } from '@orrery/runtime';
-import type { Endpoint, NetStack } from '@orrery/vnet';
+import type { Endpoint, NetStack, ServiceRule } from '@orrery/vnet';
 import { clusterFeed } from './cluster-view.ts';
 import { configMapSource } from './corefile/source.ts';
+import { followDnsServices } from './dns-services.ts';
 import { createExchange } from './server/exchange.ts';
 import { createListeners } from './server/listeners.ts';
 import { createReloader } from './server/reloader.ts';
@@ -63,9 +64,16 @@ interface Cache {
   stop(): Promise<void>;
 }
 
+export interface NodeCachesDeps {
+  readonly api: ApiClient;
+  /** Where the caches have a switch that no kube-proxy programs: told how the Services of the cluster's DNS are reached. */
+  readonly program?: (rules: readonly ServiceRule[]) => Promise<void>;
+}
+
 /** By the ConfigMap `kube-system/node-local-dns`, which is made when missing; each node has a cache of its own. */
-export function createNodeCaches(env: Env, { api }: { readonly api: ApiClient }, config: NodeCacheConfig): NodeCaches {
+export function createNodeCaches(env: Env, { api, program }: NodeCachesDeps, config: NodeCacheConfig): NodeCaches {
   const informers = createInformerFactory({ api, env });
+  if (program) followDnsServices({ informers, log: env.log, program });
   const initial = nodeCacheCorefile({ ...config, address: nodeCacheAddress });
   const source = configMapSource(env, { api, informers, host: undefined, initial, name: 'node-local-dns' });
   const caches = new Map<string, Cache>();

@@ -1,7 +1,7 @@
 import type { ApiClient } from '@orrery/client';
 import { type Channel, type GrpcServer, type TlsMaterial, grpcServer } from '@orrery/rpc';
 import { type Component, type Env, endsWithin } from '@orrery/runtime';
-import { type NetStack, createFabric } from '@orrery/vnet';
+import { type NetStack, type ServiceRule, createFabric } from '@orrery/vnet';
 import { linkService } from './link.ts';
 import { membersOnly } from './members-only.ts';
 import { createVnetMembership } from './membership.ts';
@@ -24,21 +24,28 @@ export interface OwnSwitchOptions {
 /** So long the start waits for an API server. */
 const patienceMs = 5_000;
 
+export interface OwnSwitch extends Component {
+  readonly net: NetStack;
+  /** Replaces the rules by which the component itself reaches Services; there are none before. */
+  readonly program: (rules: readonly ServiceRule[]) => Promise<void>;
+}
+
 /**
  * A switch of a component's own, linked to those of the nodes: how coredns, ingress and the cloud join the emulated network when
  * they are processes of their own.
  */
-export function createOwnSwitch(env: Env, options: OwnSwitchOptions): Component & { readonly net: NetStack } {
+export function createOwnSwitch(env: Env, options: OwnSwitchOptions): OwnSwitch {
   const { api, name, address, listen, connect } = options;
   const fabric = createFabric(env);
-  const { hostStack } = fabric.addSwitch({ node: name, nodeIp: address });
+  const own = fabric.addSwitch({ node: name, nodeIp: address });
   const links = createPeerLinks({ fabric, clock: env.clock, node: name, connect });
   const membership = createVnetMembership(env, { api, apply: links.setPeers });
   let server: GrpcServer | undefined;
   let serving = false;
   return {
     name: 'vnet',
-    net: hostStack,
+    net: own.hostStack,
+    program: (rules) => own.setServiceRules(rules),
     async start(signal) {
       const link = linkService(fabric, env.clock);
       server = options.tls ? grpcServer([membersOnly(link)], { tls: options.tls, requireClientCert: true }) : grpcServer([link]);

@@ -198,7 +198,7 @@ export interface NodeMachine {
 function cacheSpecs(context: SpecContext, { name, home }: { name: string; home: string }): ProcessSpec[] {
   if (!context.options.nodeLocalDns) return [];
   const dns = context.tls('coredns', 'system:coredns', ['orrery:components']);
-  return [{ name: `node-local-dns-${name}`, app: 'coredns', args: [...apiFlags(context, dns), '--node-cache', name, '--address', home, '--service-ip', network.dns] }];
+  return [{ name: `node-local-dns-${name}`, app: 'coredns', args: [...apiFlags(context, dns), '--node-cache', name, '--address', home, '--service-ip', network.dnsService] }];
 }
 
 /** The programs of one node, in the order in which they start. */

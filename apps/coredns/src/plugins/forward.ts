@@ -9,6 +9,11 @@ import type { PluginContext, Setup } from './plugin.ts';
 /** In all, and for one server. */
 const deadlineMs = 5_000;
 const readMs = 2_000;
+/**
+ * How often those that refuse at once are tried while checks have not found them wanting: behind the address of a Service another server may answer. Upstream
+ * has no limit but the time. One that hangs is not waited for twice: whoever asks would have given up.
+ */
+const rounds = 8;
 
 interface Proxy {
   readonly upstream: Upstream;
@@ -83,16 +88,19 @@ class Forwarder {
     }
     let failure: unknown = new Error('no upstream host was tried');
     let given: Reply | undefined;
-    for (const proxy of up) {
-      if (env.clock.monotonic() - began >= deadlineMs) break;
-      try {
-        const reply = await this.exchange(proxy, query);
-        if (!this.settings.failover.includes(reply.rcode)) return reply;
-        given = reply;
-      } catch (error) {
-        failure = error;
-        this.check(proxy);
+    for (let round = 0; round < rounds && up.length && !given; round++) {
+      for (const proxy of up) {
+        if (env.clock.monotonic() - began >= deadlineMs) throw failure;
+        try {
+          const reply = await this.exchange(proxy, query);
+          if (!this.settings.failover.includes(reply.rcode)) return reply;
+          given = reply;
+        } catch (error) {
+          failure = error;
+          this.check(proxy);
+        }
       }
+      up = env.clock.monotonic() - began < readMs ? up.filter((proxy) => !this.isDown(proxy)) : [];
     }
     if (given) return given;
     throw failure;
