@@ -1,10 +1,11 @@
 import type { Bus } from '@orrery/bus';
-import type { ApiClient } from '@orrery/client';
+import type { ApiClient, ThreadAnswers, ThreadLink } from '@orrery/client';
 import type { HttpServer, ServeHttp } from '@orrery/node-io/http-server';
 import { type Channel, type GrpcServer, grpcServer } from '@orrery/rpc';
 import { type Component, type Env, resolveConfig, timeoutSignal } from '@orrery/runtime';
 import type { NetStack } from '@orrery/vnet';
 import { createMemoryClient } from './client/memory-client.ts';
+import { serveThread } from './client/thread-service.ts';
 import { startCompactor } from './compactor.ts';
 import { type Composed, composeCore } from './compose-core.ts';
 import { type ApiServerConfig, apiServerSchema } from './config.ts';
@@ -39,6 +40,8 @@ export interface ApiServer extends Component {
    * shared with the cache and with everybody else. `program` is the manager of the fields that it writes, as `kube-scheduler`; by default the user's name.
    */
   client(user: UserInfo, program?: string): ApiClient;
+  /** Serves the clients of another thread of this process (`ThreadApi`), who are whom they say they are. `atEndOfTurn`: setImmediate. */
+  serveThread(link: ThreadLink<string, ThreadAnswers>, atEndOfTurn: (run: () => void) => void): void;
   /** Port of the REST API; 0 before `start` and without an HTTP listener. */
   readonly port: number;
   /** Port of the gRPC API; 0 when it is off. */
@@ -187,6 +190,7 @@ export function createApiServer(env: Env, deps: ApiServerDeps, settings: Partial
       return server.grpcPort;
     },
     client: (user, program) => createMemoryClient(core, user, { program }),
+    serveThread: (link, atEndOfTurn) => serveThread(core, link, atEndOfTurn),
     start: () => server.start(),
     stop: () => server.stop(),
     ready: () => server.phase === 'ready' && feed.healthy,

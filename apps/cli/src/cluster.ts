@@ -1,6 +1,7 @@
 import type { ChaosWorld, ToldFaults } from '@orrery/chaos';
 import type { ApiClient } from '@orrery/client';
-import type { Clock } from '@orrery/runtime';
+import type { AdjustableClock } from '@orrery/runtime';
+import type { ClockControl } from './control/clock-control.ts';
 import type { DataDir } from './data-dir.ts';
 import type { NodeControl } from './single/added-nodes.ts';
 import type { ExtraConfig } from './extra-config.ts';
@@ -11,6 +12,8 @@ export interface ClusterOptions {
   /** Names the cluster in kubeconfigs. */
   readonly name: string;
   readonly nodes: number;
+  /** In one process: 2 gives everything but the store and the API server a thread of its own. */
+  readonly threads?: 1 | 2;
   /** Stores that replicate everything, in the processes layout; undefined: as many as the data directory has, one in a new one. */
   readonly stores?: number;
   /** API servers, in the processes layout; several stand behind a load balancer. */
@@ -28,9 +31,8 @@ export interface ClusterOptions {
   readonly without: ReadonlySet<string>;
   /** Flags of components beyond those this program sets. */
   readonly extra: ExtraConfig;
-  /** Of components in this process. */
-  /** A clock that can be advanced says whether it is just now. */
-  readonly clock: Clock & { readonly isAdvancing?: boolean };
+  /** Of components in this process. A clock that can be advanced says whether it is just now. */
+  readonly clock: AdjustableClock;
   /** Moves `clock` ahead at once, on purpose. */
   readonly jump?: (ms: number) => void;
   /** Called when a process was started again. */
@@ -52,6 +54,8 @@ export interface Cluster {
   endpoints(): Readonly<Record<string, string>>;
   /** Adds and removes nodes, where they are in this process. */
   nodeControl?(): NodeControl | undefined;
+  /** Moves its time, where more than this thread's clock is to be moved. */
+  clockControl?(): ClockControl | undefined;
   /** What faults can do to a cluster whose components are in this process. */
   chaosWorld?(api: ApiClient): ChaosWorld;
   /** pid by component, where components are processes of their own. */

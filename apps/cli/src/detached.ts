@@ -15,6 +15,7 @@ function foregroundArguments(dir: DataDir, options: UpOptions): string[] {
   args.push('--apiservers', String(options.apiservers), '--replicas', String(options.replicas));
   if (options.chaos) args.push('--chaos');
   if (options.nodeLocalDns) args.push('--node-local-dns');
+  if (options.threads !== undefined) args.push('--threads', String(options.threads));
   if (options.kubeconfig) args.push('--kubeconfig', resolve(options.kubeconfig));
   if (options.without.length) args.push('--without', options.without.join(','));
   args.push(...extraArguments(options.extraConfig));

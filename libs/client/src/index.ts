@@ -17,6 +17,8 @@ export * from './rest-api-client.ts';
 export * from './rest-path.ts';
 export * from './rpc-status.ts';
 export * from './selector.ts';
+export * from './thread-api-client.ts';
+export * from './thread-messages.ts';
 export * from './token-reviewer.ts';
 export * from './user-agent.ts';
 export * from './work-queue.ts';

@@ -91,6 +91,12 @@ export class AdjustableClock implements Clock {
     return this.advancing;
   }
 
+  /** Milliseconds until something falls due, Infinity for nothing; while time stands still or is not that of the clock below. */
+  untilNext(): number {
+    const next = this.peek();
+    return next ? Math.max(0, next.due - this.monotonic()) : Number.POSITIVE_INFINITY;
+  }
+
   read(): ClockReading {
     return { nowMs: this.now(), aheadMs: this.aheadMs, speed: this.factor };
   }

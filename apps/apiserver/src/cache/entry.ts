@@ -44,6 +44,11 @@ export class Entry {
     return this.encoded;
   }
 
+  /** JSON as it is at hand, for who puts in metadata.resourceVersion where it is told one. */
+  get sent(): { readonly bytes: Buffer; readonly revision?: number } {
+    return this.stored ? { bytes: this.stored, revision: this.revision } : { bytes: this.bytes };
+  }
+
   private parse(): KubeObject {
     const text = (this.encoded ?? (this.stored as Buffer)).toString('utf8');
     try {

@@ -1,210 +1,40 @@
-import type { KindDescriptor } from '@orrery/api';
 import { type KubeObject, type ResourceRef, cloneJson } from '@orrery/apimachinery';
-import { type ApiClient, type DeleteOptions, type ListOptions, type ObjectKey, type ObjectList, type PatchOptions, type ReadOptions, type WatchHandle, type WatchOptions, type WatchSink, type WriteOptions, userAgentOf } from '@orrery/client';
-import { badRequest, methodNotSupported, notFound, toStatusError } from '@orrery/errors';
-import type { Frame } from '../cache/frame.ts';
-import { throughFaults } from '../chaos/faulted.ts';
-import { listBytes } from '../http/object-bytes.ts';
-import { checkAllowed, checkMayCreate } from '../pipeline/access.ts';
-import { beginCall, type CallRecord, failCall, recorded } from '../pipeline/audited-call.ts';
-import type { Auditor, AuditTrail } from '../pipeline/audit.ts';
-import type { AuthorizationAttributes } from '../pipeline/authorization.ts';
-import type { RequestInfo, UserInfo } from '../pipeline/request-info.ts';
-import { resourceInfo } from '../pipeline/resource-info.ts';
-import { create } from '../registry/create.ts';
-import { deleteObject } from '../registry/delete.ts';
-import { deleteCollection } from '../registry/delete-collection.ts';
-import { get } from '../registry/get.ts';
-import { list } from '../registry/list.ts';
-import { patch } from '../registry/patch.ts';
-import type { RequestScope } from '../registry/registry.ts';
-import { createInSubresource, getSubresource, isVirtual } from '../registry/subresources/index.ts';
-import { type Scale, patchScale, updateScale } from '../registry/subresources/scale.ts';
-import { update } from '../registry/update.ts';
-import { watch } from '../registry/watch.ts';
+import type { ApiClient } from '@orrery/client';
+import { Entry } from '../cache/entry.ts';
+import type { UserInfo } from '../pipeline/request-info.ts';
 import type { ApiServerCore } from '../server.ts';
-import { type DelegatedRead, delegatedRead, isDelegated, listOf } from './delegated-read.ts';
+import { type Outcome, directCalls } from './direct-calls.ts';
 
-interface Target {
-  readonly verb: string;
-  readonly namespace?: string | undefined;
-  readonly name?: string | undefined;
-  readonly subresource?: string | undefined;
+function objectOf<T>(outcome: Outcome): T {
+  return (outcome instanceof Entry ? outcome.object : outcome) as T;
 }
-
-/** A request that is known to be for a kind that is there. */
-interface Asked {
-  readonly info: RequestInfo;
-  readonly kind: KindDescriptor;
-  readonly attributes: AuthorizationAttributes;
-}
-
-const ignore = (): void => undefined;
-
-/** What audit records call a component in this process that has not said which it is. */
-const inMemoryAgent = 'orrery (in memory)';
 
 /**
  * The pipeline in memory: authorized, admitted and stored like any request; objects pass by reference. `program`: as whom it writes fields, by
  * default the user's name. `reachesUnserved`: also kinds that
  * are turned off, for the server itself.
  */
-export function createMemoryClient(core: ApiServerCore, user: UserInfo, { program, reachesUnserved = false }: { program?: string | undefined; reachesUnserved?: boolean } = {}): ApiClient {
-  const userAgent = program === undefined ? inMemoryAgent : userAgentOf(program);
-  const { registry } = core;
-  let closed = false;
-  const kindOf = ({ group, version, resource }: ResourceRef): KindDescriptor | undefined => (reachesUnserved ? core.kinds.kept(group, version, resource) : core.kinds.get(group, version, resource));
-  const scopeOf = ({ info, kind }: Asked, record?: CallRecord): RequestScope => {
-    const scope = { user, info, kind, checkCreate: () => checkMayCreate(core.access, { user, info }), warn: ignore, isDeaf: true, annotate: ignore, audit: record?.trail };
-    return record ? { ...scope, annotate: record.annotate } : scope;
-  };
-  const audited = async (auditor: Auditor, asked: Asked): Promise<RequestScope> => {
-    const record = await beginCall(auditor, registry.env, { user, info: asked.info, sourceIps: [], userAgent });
-    try {
-      await checkAllowed(core.access, record ? { ...asked.attributes, annotate: record.annotate } : asked.attributes);
-    } catch (error) {
-      failCall(record?.trail, error);
-      throw error;
-    }
-    return scopeOf(asked, record);
-  };
-  /** Nothing to wait for where nobody keeps records and all authorizers answer at once. */
-  const scopeFor = (ref: ResourceRef, target: Target, selectors: Pick<ListOptions, 'labelSelector' | 'fieldSelector'> = {}): RequestScope | Promise<RequestScope> => {
-    if (closed) throw badRequest('client is closed');
-    const { labelSelector, fieldSelector } = selectors;
-    const info = resourceInfo({ group: ref.group, version: ref.version, resource: ref.resource, ...target, fieldSelector }, ref.namespaced);
-    const kind = kindOf(ref);
-    if (!kind) throw notFound({ group: ref.group, resource: ref.resource, name: target.name ?? '' });
-    if (!target.subresource && !kind.verbs.includes(target.verb)) throw methodNotSupported({ group: ref.group, resource: ref.resource }, target.verb);
-    const attributes = labelSelector || fieldSelector ? { user, info, ...(labelSelector ? { labelSelector } : {}), ...(fieldSelector ? { fieldSelector } : {}) } : { user, info };
-    const asked = { info, kind, attributes };
-    if (core.audit) return audited(core.audit, asked);
-    const pending = checkAllowed(core.access, attributes);
-    return pending ? pending.then(() => scopeOf(asked)) : scopeOf(asked);
-  };
-  /** Runs a request with its record: `code` of success, the result being the body. */
-  const run = <T>(scope: RequestScope, code: number, act: () => Promise<T>): Promise<T> =>
-    recorded(scope.audit, () => throughFaults(registry, scope, act), (body) => ({ code, body: typeof body === 'object' && body !== null ? body : undefined }));
-  const keyOf = (object: KubeObject): { namespace?: string | undefined; name?: string | undefined } => ({ namespace: object.metadata?.namespace, name: object.metadata?.name });
-  const writeOptions = (options: WriteOptions = {}) => ({
-    dryRun: options.dryRun ?? false,
-    fieldManager: options.fieldManager ?? program ?? user.username,
-    raw: { ...(options.dryRun ? { dryRun: ['All'] } : {}), ...(options.fieldManager ? { fieldManager: options.fieldManager } : {}) },
-  });
-  const deleteOptions = (options: DeleteOptions = {}) => ({ ...options, dryRun: options.dryRun ?? false, fieldManager: '', raw: { ...options } as Record<string, unknown> });
-
-  /** What another server has; undefined for what is served here, or by nobody. */
-  const remote = (ref: ResourceRef, target: Target, query: DelegatedRead['query']): Promise<unknown> | undefined => {
-    if (kindOf(ref)) return undefined;
-    const info = resourceInfo({ group: ref.group, version: ref.version, resource: ref.resource, ...target }, ref.namespaced);
-    return isDelegated(core, info) ? delegatedRead(core, { user, info, query, sourceIps: [], userAgent }) : undefined;
-  };
-
+export function createMemoryClient(core: ApiServerCore, user: UserInfo, options: { program?: string | undefined; reachesUnserved?: boolean } = {}): ApiClient {
+  const calls = directCalls(core, { user, ...options });
   return {
-    async get<T extends KubeObject>(ref: ResourceRef<T>, key: ObjectKey, options: ReadOptions = {}) {
-      const elsewhere = remote(ref, { verb: 'get', ...key, subresource: options.subresource }, { ...options.parameters });
-      if (elsewhere) return (await elsewhere) as T;
-      const scope = await scopeFor(ref, { verb: 'get', ...key, subresource: options.subresource });
-      return run(scope, 200, async () => (options.subresource ? await getSubresource(registry, scope) : (await get(registry, scope, options.resourceVersion)).object) as T);
-    },
-    async list<T extends KubeObject>(ref: ResourceRef<T>, options: ListOptions = {}): Promise<ObjectList<T>> {
-      const { namespace, ...query } = options;
-      const elsewhere = remote(ref, { verb: 'list', namespace }, query);
-      if (elsewhere) return listOf<T>(await elsewhere);
-      const scope = await scopeFor(ref, { verb: 'list', namespace: options.namespace }, options);
-      const result = await recorded(scope.audit, () => throughFaults(registry, scope, () => list(registry, scope, options)), (listed) => ({ code: 200, body: scope.audit?.wantsResponse ? listBytes(scope.kind, listed, { encoding: 'json' }) : undefined }));
-      const { entries, resourceVersion, ...rest } = result;
+    get: async (ref, key, options) => objectOf(await calls.get(ref, key, options)),
+    async list<T extends KubeObject>(ref: ResourceRef<T>, options?: Parameters<ApiClient['list']>[1]) {
+      const listed = await calls.list(ref, options);
+      if ('remote' in listed) return listed.remote as { items: T[]; resourceVersion: string };
+      const { entries, resourceVersion, ...rest } = listed.entries;
       return { ...rest, items: entries.map((entry) => entry.object as T), resourceVersion: String(resourceVersion) };
     },
-    watch<T extends KubeObject>(ref: ResourceRef<T>, options: WatchOptions, sink: WatchSink<T>): WatchHandle {
-      return startWatch({ core, ref, options, sink, scope: async () => scopeFor(ref, { verb: 'watch', namespace: options.namespace }, options) });
-    },
-    async create<T extends KubeObject>(ref: ResourceRef<T>, object: T, options: WriteOptions = {}) {
-      const scope = await scopeFor(ref, { verb: 'create', namespace: object.metadata?.namespace, ...(options.subresource ? { name: object.metadata?.name, subresource: options.subresource } : {}) });
-      const input = { object: cloneJson(object), options: writeOptions(options) };
-      return run(scope, 201, async () => (options.subresource || isVirtual(scope.kind) ? await createInSubresource(registry, scope, input) : (await create(registry, scope, input)).object) as T);
-    },
-    async createSubresource<R>(ref: ResourceRef, key: ObjectKey, subresource: string, body: unknown): Promise<R> {
-      const scope = await scopeFor(ref, { verb: 'create', ...key, subresource });
-      return run(scope, 201, async () => (await createInSubresource(registry, scope, { object: cloneJson(body) as KubeObject, options: writeOptions() })) as R);
-    },
-    async update<T extends KubeObject>(ref: ResourceRef<T>, object: T, options: WriteOptions = {}) {
-      const scope = await scopeFor(ref, { verb: 'update', ...keyOf(object), subresource: options.subresource });
-      return run(scope, 200, async () => {
-        if (options.subresource !== 'scale') return (await update(registry, scope, { object, options: writeOptions(options) })).entry.object as T;
-        scope.audit?.request(object);
-        return (await updateScale(registry, scope, { options: writeOptions(options), uid: object.metadata?.uid, transform: () => object as Scale })) as unknown as T;
-      });
-    },
-    async patch<T extends KubeObject>(ref: ResourceRef<T>, key: ObjectKey, body: unknown, options: PatchOptions) {
-      const scope = await scopeFor(ref, { verb: 'patch', ...key, subresource: options.subresource });
-      const input = { type: options.type, patch: body, options: writeOptions(options), mode: options.fieldValidation ?? 'Ignore', force: options.force ?? false, isInternal: true };
-      return run(scope, 200, async () => (options.subresource === 'scale' ? await patchScale(registry, scope, input) : (await patch(registry, scope, input)).entry.object) as T);
-    },
-    async delete<T extends KubeObject>(ref: ResourceRef<T>, key: ObjectKey, options: DeleteOptions = {}) {
-      const scope = await scopeFor(ref, { verb: 'delete', ...key });
-      return run(scope, 200, async () => {
-        const result = await deleteObject(registry, scope, deleteOptions(options));
-        return result.gone ? undefined : (result.entry.object as T);
-      });
-    },
-    async deleteCollection(ref, selection, options = {}) {
-      const scope = await scopeFor(ref, { verb: 'deletecollection', namespace: selection.namespace }, selection);
-      await recorded(scope.audit, () => throughFaults(registry, scope, () => deleteCollection(registry, scope, { list: selection, options: deleteOptions(options) })), () => ({ code: 200 }));
-    },
-    async close() {
-      closed = true;
-    },
-  };
-}
-
-interface WatchStart<T> {
-  readonly core: ApiServerCore;
-  readonly ref: ResourceRef;
-  readonly options: WatchOptions;
-  readonly sink: WatchSink<T>;
-  scope(): Promise<RequestScope>;
-}
-
-function startWatch<T>({ core, options, sink, scope }: WatchStart<T>): WatchHandle {
-  let stopped = false;
-  let handle: WatchHandle | undefined;
-  const frames = (batch: readonly Frame[]): void => {
-    if (!stopped) sink.events(batch.map((frame) => ({ type: frame.type, object: frame.entry.object as T })));
-  };
-  let trail: AuditTrail | undefined;
-  const over = (): void => {
-    trail?.completed(200);
-    trail = undefined;
-  };
-  const closed = (error?: ReturnType<typeof toStatusError>): void => {
-    if (!stopped) sink.closed(error);
-    stopped = true;
-    over();
-  };
-  // The interface of ApiClient has no resourceVersionMatch: streamed lists are always "not older than".
-  const full = options.sendInitialEvents === undefined ? options : { ...options, resourceVersionMatch: 'NotOlderThan' };
-  const start = async (): Promise<void> => {
-    const scoped = await scope();
-    trail = scoped.audit;
-    try {
-      const started = await throughFaults(core.registry, scoped, () => watch(core.registry, scoped, full, { frames, closed }));
-      trail?.started(200);
-      if (stopped) started.stop();
-      else handle = started;
-    } catch (error) {
-      failCall(trail, error);
-      trail = undefined;
-      throw error;
-    }
-    if (stopped) over();
-  };
-  start().catch((error: unknown) => closed(toStatusError(error)));
-  return {
-    stop() {
-      stopped = true;
-      handle?.stop();
-      if (handle) over();
-    },
+    watch: (ref, options, sink) =>
+      calls.watch(ref, options, {
+        frames: (batch) => sink.events(batch.map((frame) => ({ type: frame.type, object: frame.entry.object }))),
+        closed: (error) => sink.closed(error),
+      }),
+    create: async (ref, object, options) => objectOf(await calls.create(ref, cloneJson(object), options)),
+    createSubresource: async (ref, key, subresource, body) => objectOf(await calls.createSubresource(ref, key, subresource, cloneJson(body))),
+    update: async (ref, object, options) => objectOf(await calls.update(ref, object, options)),
+    patch: async (ref, key, body, options) => objectOf(await calls.patch(ref, key, body, options)),
+    delete: async (ref, key, options) => objectOf(await calls.delete(ref, key, options)),
+    deleteCollection: (ref, selection, options) => calls.deleteCollection(ref, selection, options),
+    close: async () => calls.close(),
   };
 }

@@ -7,7 +7,7 @@ import type { Faults } from '@orrery/vnet';
 /** The parts of a cluster in one process that faults reach. */
 export interface SingleParts {
   readonly requests: ApiFaults;
-  readonly links: Faults;
+  readonly links: Pick<Faults, 'partition' | 'heal' | 'setLink' | 'setNodeDown'>;
   readonly disk: DiskFaults;
   /** Cuts the cloud off, or gives it back. */
   readonly setCloudDown: (down: boolean) => void;

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { availableParallelism } from 'node:os';
 import { basename, resolve } from 'node:path';
 import { countBuffersAsHeap, returnMemoryWhenQuiet, stopSignal, whenAborted } from '@orrery/node-io';
 import { type Cluster, type ClusterOptions, replaceable } from '../cluster.ts';
@@ -38,6 +39,7 @@ export interface UpOptions {
   nodeMemory: string;
   nodePods: number;
   nodeLocalDns?: boolean;
+  threads?: 1 | 2;
   timeout: number;
 }
 
@@ -70,7 +72,14 @@ function clusterName(dir: DataDir): string {
 
 function clusterOptions(dir: DataDir, options: UpOptions, more: Pick<ClusterOptions, 'clock' | 'jump' | 'onChange'>): ClusterOptions {
   const { nodes, apiPort, apiHost, nodeCpu: cpu, nodeMemory: memory, nodePods: pods } = options;
-  return { dir, name: clusterName(dir), nodes, ...(options.stores === undefined ? {} : { stores: options.stores }), apiServers: options.apiservers, replicas: options.replicas, apiPort, apiHost, node: { cpu, memory, pods }, ...(options.nodeLocalDns ? { nodeLocalDns: true } : {}), without: new Set(options.without), extra: options.extraConfig, ...more };
+  return { dir, name: clusterName(dir), nodes, ...(options.stores === undefined ? {} : { stores: options.stores }), apiServers: options.apiservers, replicas: options.replicas, apiPort, apiHost, node: { cpu, memory, pods }, ...(options.nodeLocalDns ? { nodeLocalDns: true } : {}), threads: options.threads ?? threadsFor(nodes), without: new Set(options.without), extra: options.extraConfig, ...more };
+}
+
+/** From so many nodes on a second thread saves more than it costs. */
+const manyNodes = 100;
+
+function threadsFor(nodes: number): 1 | 2 {
+  return nodes >= manyNodes && availableParallelism() > 1 ? 2 : 1;
 }
 
 /** Prints to a terminal or a log: one line a step, with the time since the start. */
@@ -129,7 +138,7 @@ async function runForeground(dir: DataDir, options: UpOptions): Promise<void> {
     if (options.kubeconfig) writeKubeconfig(resolve(options.kubeconfig), cluster.kubeconfig());
     phase = 'started';
     chaos = createChaosHost({ dir, name: clusterName(dir), cluster, clock });
-    control = await serveControl(dir.control, { ...(options.layout === 'single' ? { clock } : {}), chaos, nodes: cluster.nodeControl?.(), root: dir.root });
+    control = await serveControl(dir.control, { ...(options.layout === 'single' ? { clock: cluster.clockControl?.() ?? clock } : {}), chaos, nodes: cluster.nodeControl?.(), root: dir.root });
     publishState(dir, cluster, options, false);
     await cluster.untilReady(step, stop);
     phase = 'ready';
@@ -196,6 +205,7 @@ export function addUp(program: Command): void {
     .option('--node-memory <quantity>', 'memory of each node', '16Gi')
     .option('--node-pods <n>', 'pods each node takes', wholeNumber(1, 100_000), 110)
     .option('--node-local-dns', 'a DNS cache on each node at 169.254.20.10, which its pods ask (NodeLocal DNSCache)')
+    .option('--threads <n>', `with --layout=single: 1, or 2 to give everything but the store and the API server a thread of its own (default: 2 from ${manyNodes} nodes on)`, wholeNumber(1, 2))
     .option('--timeout <seconds>', 'with --wait: give up after this long', wholeNumber(1, 86_400), 120)
     .action((options: UpOptions) => {
       if (options.layout !== 'single' && options.layout !== 'processes') throw new UserError(`--layout is single or processes, not ${JSON.stringify(options.layout)} (for containers: docker compose -f infra/compose.yaml up)`, ExitCode.usage);

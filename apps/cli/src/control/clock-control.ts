@@ -1,13 +1,20 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { realClock } from '@orrery/node-io';
-import { AdjustableClock, type ClockReading } from '@orrery/runtime';
+import { AdjustableClock, type Advance, type ClockReading } from '@orrery/runtime';
 import { readJson, replaceFile } from '../replace-file.ts';
 import { UserError } from '../user-error.ts';
 import { eventLoopSettled } from './event-loop.ts';
 
 /** What can be asked of a cluster's clock. */
 export type ClockRequest = { readonly action: 'speed'; readonly factor: number } | { readonly action: 'advance'; readonly ms: number };
+
+/** A clock that can be moved: an AdjustableClock, or those of several threads as one. */
+export interface ClockControl {
+  read(): ClockReading;
+  setSpeed(factor: number): void | Promise<void>;
+  advance(ms: number, how: Advance): Promise<void>;
+}
 
 /** What is told while time is advanced, one JSON object a line; the last one has the reading, or the error. */
 export interface ClockProgress {
@@ -34,15 +41,15 @@ export function clusterClock(root: string): AdjustableClock {
   return new AdjustableClock(realClock, { aheadMs: Math.max(0, savedAhead(root)) });
 }
 
-export function saveAhead(root: string, clock: AdjustableClock): void {
+export function saveAhead(root: string, clock: Pick<ClockControl, 'read'>): void {
   replaceFile(file(root), `${JSON.stringify({ aheadMs: Math.round(clock.read().aheadMs) })}\n`);
 }
 
 /** Does what is asked and tells how it goes. */
-export async function controlClock(target: { readonly clock: AdjustableClock; readonly root: string; readonly signal: AbortSignal }, request: ClockRequest, tell: (progress: ClockProgress) => void): Promise<void> {
+export async function controlClock(target: { readonly clock: ClockControl; readonly root: string; readonly signal: AbortSignal }, request: ClockRequest, tell: (progress: ClockProgress) => void): Promise<void> {
   const { clock, root, signal } = target;
   try {
-    if (request.action === 'speed') clock.setSpeed(request.factor);
+    if (request.action === 'speed') await clock.setSpeed(request.factor);
     else {
       let toldAt = realClock.monotonic();
       const onProgress = (doneMs: number): void => {

@@ -1,13 +1,12 @@
 import { rmSync } from 'node:fs';
 import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
-import type { AdjustableClock } from '@orrery/runtime';
 import type { ChaosHost } from '../chaos/chaos-host.ts';
 import { type NodeControl, nodeRequest } from '../single/added-nodes.ts';
-import { type ClockRequest, controlClock } from './clock-control.ts';
+import { type ClockControl, type ClockRequest, controlClock } from './clock-control.ts';
 
 export interface ControlTarget {
   /** Absent where components are processes of their own: they go by the machine's. */
-  readonly clock?: AdjustableClock;
+  readonly clock?: ClockControl;
   /** Absent where nodes are processes of their own. */
   readonly nodes?: NodeControl | undefined;
   readonly chaos: ChaosHost;
@@ -46,7 +45,7 @@ async function answerChaos({ chaos }: ControlTarget, request: IncomingMessage, r
 
 async function answerNodes(nodes: NodeControl, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const reply = (body: object): void => void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
-  if (request.method === 'GET') return reply({ nodes: nodes.list() });
+  if (request.method === 'GET') return reply({ nodes: await nodes.list() });
   const asked = nodeRequest(await bodyOf(request).catch(() => undefined));
   if (!asked) return refuse(response, 400, 'not understood: {"action":"add","node":{…}} or {"action":"remove","name":"…"}');
   if (asked.action === 'add') return reply({ name: await nodes.add(asked.node) });

@@ -70,7 +70,7 @@ export function createMachines(options: MachinesOptions): Machines {
   const control: NodeControl = {
     list: () => [...running.keys()],
     async add(request) {
-      const spec = added.plan(request, { first: nodes, names: control.list(), defaults });
+      const spec = added.plan(request, { first: nodes, names: [...running.keys()], defaults });
       await start({ ...spec, ip: nodeAddress(spec.index) });
       added.save([...added.list(), spec]);
       return spec.name;

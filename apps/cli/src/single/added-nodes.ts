@@ -21,7 +21,7 @@ export type NodeRequest = { readonly action: 'add'; readonly node: Partial<Omit<
 
 /** Orders about nodes, for a cluster that runs. */
 export interface NodeControl {
-  list(): readonly string[];
+  list(): readonly string[] | Promise<readonly string[]>;
   /** Resolves with its name once the node is registered. */
   add(node: Partial<Omit<AddedNode, 'index'>>): Promise<string>;
   /** Ends what runs on it, as a machine that is switched off, and deletes the Node. */

@@ -160,10 +160,11 @@ export function createEmulatedNodes(deps: EmulatedNodesDeps): EmulatedNodes {
     return node;
   };
   const machines = new Map<string, EmulatedNode>();
+  const names = (): string[] => nodes.map(({ name }) => name);
   const control: NodeControl = {
-    list: () => nodes.map(({ name }) => name),
+    list: names,
     async add(request) {
-      const spec = added.plan(request, { first: options.nodes, names: control.list(), defaults: options.node });
+      const spec = added.plan(request, { first: options.nodes, names: names(), defaults: options.node });
       await create(spec, spec.index).start();
       added.save([...added.list(), spec]);
       return spec.name;
@@ -184,7 +185,7 @@ export function createEmulatedNodes(deps: EmulatedNodesDeps): EmulatedNodes {
     list: () => [...machines.keys()],
     async start({ name, ip, ...amounts }) {
       if (!shared) throw new UserError('the cluster is still starting');
-      if (control.list().includes(name)) throw new UserError(`there is a node ${name} already`);
+      if (names().includes(name)) throw new UserError(`there is a node ${name} already`);
       const node = createNode({ ...amounts, name, ip, pods: options.node.pods, taints: [], isInstance: true }, shared);
       nodes.push(node);
       machines.set(name, node);
