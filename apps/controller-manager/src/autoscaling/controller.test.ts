@@ -22,6 +22,8 @@ class World {
   cpu: number | undefined = 100;
   /** Answers of custom and external metrics, by URL. */
   readonly answers = new Map<string, object>();
+  /** Pods whose metrics know of no container. */
+  readonly silent = new Set<string>();
   readonly asked: string[] = [];
   failScale = false;
   manager: ControllerManager | undefined;
@@ -101,7 +103,7 @@ class World {
       if (this.cpu === undefined) throw serviceUnavailable('no');
       const matches = parseLabelSelector(selector);
       const usage = { cpu: `${this.cpu}m`, memory: '64Mi' };
-      return api.objects(Pods).filter(({ metadata }) => matches.matches(metadata?.labels ?? {})).map(({ metadata }) => ({ metadata, timestamp: rfc3339(this.clock.now()), window: '15s', containers: [{ name: 'c', usage }] }));
+      return api.objects(Pods).filter(({ metadata }) => matches.matches(metadata?.labels ?? {})).map(({ metadata }) => ({ metadata, timestamp: rfc3339(this.clock.now()), window: '15s', containers: this.silent.has(metadata?.name ?? '') ? [] : [{ name: 'c', usage }] }));
     };
     const list = async <T extends KubeObject>(ref: ResourceRef<T>, options: ListOptions = {}) => {
       if (ref.group === 'metrics.k8s.io') return { items: metrics(options.labelSelector ?? '') as T[], resourceVersion: '' };
@@ -227,9 +229,72 @@ it('scales by what custom and external metrics say, up only while one of them fa
   world.answers.set('queue q=w', { value: '150' });
   await world.periods(1);
   expect([world.size(), world.events().at(-1)]).toEqual([5, 'SuccessfulRescale: New size: 5; reason: external metric queue(&LabelSelector{MatchLabels:map[string]string{q: w,},MatchExpressions:[]LabelSelectorRequirement{},}) above target']);
+  // Scaled, and not all went well.
+  expect(world.env.metrics.expose()).toContain('horizontal_pod_autoscaler_controller_reconciliations_total{action="scale_up",error="internal"} 1\n');
   world.answers.set('queue q=w', { value: '10' }).set(hits, { items: [value('web', '10')] });
   await world.periods(25);
   expect([world.size(), world.conditions()[1]]).toEqual([5, 'ScalingActive=False FailedGetPodsMetric']);
+});
+
+it('a pod whose metrics know of no container has not been measured', async () => {
+  begin();
+  world.deploy(2);
+  world.silent.add('web-1');
+  world.autoscale({ behavior: { scaleUp: { stabilizationWindowSeconds: 0, selectPolicy: 'Max', policies: [] }, scaleDown: { stabilizationWindowSeconds: 0, selectPolicy: 'Max', policies: [{ type: 'Percent', value: 100, periodSeconds: 15 }] } } });
+  world.cpu = 60;
+  await world.start();
+  await world.periods(1);
+  // The other may use all it requests: then more were needed, not fewer.
+  expect([world.size(), world.autoscaler().status?.currentMetrics?.[0]?.resource?.current]).toEqual([2, { averageUtilization: 30, averageValue: '60m' }]);
+});
+
+const odd = { matchExpressions: [{ key: 'a', operator: 'Like', values: ['b'] }] };
+const average = { type: 'AverageValue', averageValue: '10' };
+const web = { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' };
+it.each<[string, MetricSpec, string]>([
+  ['Pods', { type: 'Pods', pods: { metric: { name: 'm', selector: odd }, target: average } }, 'failed to get pods metric value: '],
+  ['Object', { type: 'Object', object: { describedObject: web, metric: { name: 'm', selector: odd }, target: average } }, 'failed to get object metric value: '],
+  ['External', { type: 'External', external: { metric: { name: 'm', selector: odd }, target: average } }, 'failed to get m external metric value: failed to get m external metric: '],
+  ['External', { type: 'External', external: { metric: { name: 'm', selector: odd }, target: { type: 'Value', value: '10' } } }, 'failed to get m external metric value: failed to get external metric m: '],
+])('a selector of a metric that is none is told: %s', async (type, metric, before) => {
+  begin();
+  world.deploy(2);
+  world.autoscale({ metrics: [metric] });
+  await world.start();
+  await world.periods(1);
+  const why = '"Like" is not a valid label selector operator';
+  const condition = world.autoscaler().status?.conditions?.[1];
+  expect([condition?.reason, condition?.message]).toEqual([`FailedGet${type}Metric`, `the HPA was unable to compute the replica count: ${why}`]);
+  expect(world.events()).toEqual([`FailedGet${type}Metric: ${why}`, `FailedComputeMetricsReplicas: invalid metrics (1 invalid out of 1), first error is: ${before}${why}`]);
+  expect(world.asked).toEqual([]);
+});
+
+it.each<[string, string | undefined, MetricSpec, number, string]>([
+  ['a share of its request', 'c', { type: 'ContainerResource', containerResource: { name: 'cpu', container: 'c', target: { type: 'Utilization', averageUtilization: 50 } } }, 4, 'SuccessfulRescale: New size: 4; reason: cpu container resource utilization (percentage of request) above target'],
+  ['an amount', 'c', { type: 'ContainerResource', containerResource: { name: 'cpu', container: 'c', target: { type: 'AverageValue', averageValue: '100m' } } }, 4, 'SuccessfulRescale: New size: 4; reason: cpu resource above target'],
+  ['one that is not there', undefined, { type: 'ContainerResource', containerResource: { name: 'cpu', container: 'x', target: { type: 'Utilization', averageUtilization: 50 } } }, 2,
+    'FailedComputeMetricsReplicas: invalid metrics (1 invalid out of 1), first error is: failed to get x container metric value: failed to get cpu utilization: unable to get metrics for resource cpu: container x not present in metrics for pod a/web-0'],
+])('by one container: %s', async (_, container, metric, size, event) => {
+  begin();
+  world.deploy(2);
+  world.autoscale({ metrics: [metric] });
+  world.cpu = 200;
+  await world.start();
+  await world.periods(1);
+  expect([world.size(), world.events().at(-1)]).toEqual([size, event]);
+  expect(world.autoscaler().status?.currentMetrics?.[0]?.containerResource?.container).toBe(container);
+});
+
+it.each([
+  ['spec', 'a/b/c', 'unexpected GroupVersion string: a/b/c'],
+  ['internal', 'apps/v1', 'deployments.apps "web" not found'],
+])('counts looks without a scale as errors: %s', async (error, apiVersion, why) => {
+  begin();
+  world.autoscale({ scaleTargetRef: { apiVersion, kind: 'Deployment', name: 'web' } });
+  await world.start();
+  await world.periods(1);
+  expect(world.events()).toEqual([`FailedGetScale: ${why}`]);
+  expect(world.env.metrics.expose()).toContain(`horizontal_pod_autoscaler_controller_reconciliations_total{action="none",error="${error}"} 1\n`);
 });
 
 it('two for the same pods do nothing, and say so', async () => {
@@ -244,6 +309,7 @@ it('two for the same pods do nothing, and say so', async () => {
   const before = world.size();
   await world.periods(4);
   expect([world.size(), world.conditions()[1]]).toEqual([before, 'ScalingActive=False AmbiguousSelector']);
+  expect(world.env.metrics.expose()).not.toContain('error="spec"');
   await world.api.delete(HorizontalPodAutoscalers, { namespace, name: 'again' });
   await world.periods(2);
   expect(world.size()).toBeGreaterThan(before);

@@ -9,7 +9,7 @@ import { type AutoscalerMetrics, type Verdict, actionOf, autoscalerMetrics } fro
 import { MetricsClient } from './metrics-client.ts';
 import { type AutoscalingSettings, type Measured, type Observed, type Outcome, conclude, plan, sizeBounds, withoutScale } from './plan.ts';
 import { MetricError } from './readings.ts';
-import { type FoundScale, ScaleError, readScale, resourcesOfKind, writeScale } from './scale-target.ts';
+import { type FoundScale, ScaleError, TargetReferenceError, readScale, resourcesOfKind, writeScale } from './scale-target.ts';
 
 export interface AutoscalerOptions extends AutoscalingSettings {
   readonly syncPeriodMs: number;
@@ -84,8 +84,10 @@ async function act(autoscaler: HorizontalPodAutoscaler, found: FoundScale, { con
   const decision = plan(observed, env.clock.now());
   const current = scale.spec?.replicas ?? 0;
   const seconds = (env.clock.monotonic() - beganMs) / 1000;
-  for (const { type, replicas } of decision.wishes) state.told.computed(type, { action: actionOf(current, replicas), error: replicas === undefined ? 'internal' : 'none' }, seconds);
-  const verdict: Verdict = { action: actionOf(current, decision.rescaleTo), error: !decision.failed ? 'none' : measured && 'refusal' in measured ? 'spec' : 'internal' };
+  // Upstream compares with the size the status has, that of the look before.
+  const before = autoscaler.status?.currentReplicas ?? 0;
+  for (const { type, replicas } of decision.wishes) state.told.computed(type, { action: actionOf(before, replicas), error: replicas === undefined ? 'internal' : 'none' }, seconds);
+  const verdict: Verdict = { action: actionOf(current, decision.rescaleTo), error: decision.hasErrors ? 'internal' : 'none' };
   if (decision.rescaleTo === undefined) return { ...conclude(observed, decision, { nowMs: env.clock.now() }), verdict };
   try {
     await writeScale(api, found, decision.rescaleTo);
@@ -109,7 +111,7 @@ async function sync(autoscaler: HorizontalPodAutoscaler, context: Context, setti
     outcome = await act(autoscaler, await readScale(api, { namespace, reference }, store(CustomResourceDefinitions).list()), { context, settings });
   } catch (error) {
     if (!(error instanceof ScaleError)) throw error;
-    outcome = withoutScale(autoscaler, error.message, env.clock.now());
+    outcome = { ...withoutScale(autoscaler, error.message, env.clock.now()), verdict: { action: 'none', error: error instanceof TargetReferenceError ? 'spec' : 'internal' } };
   }
   if (outcome.history) state.histories.set(keyOf(autoscaler), outcome.history);
   told(outcome);

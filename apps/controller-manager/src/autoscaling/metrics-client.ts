@@ -1,9 +1,9 @@
 import type { CrossVersionObjectReference, LabelSelector, MetricSpec, MetricsV1beta1PodMetrics } from '@orrery/api/types';
-import { type KubeObject, type ResourceRef, formatSelector, parseQuantity, quantityMilliValue, selectorFromObject, timeMs } from '@orrery/apimachinery';
+import { type KubeObject, type ResourceRef, SelectorError, formatSelector, parseQuantity, quantityMilliValue, selectorFromObject, timeMs } from '@orrery/apimachinery';
 import type { ApiClient } from '@orrery/client';
 import { StatusError } from '@orrery/errors';
 import { parseGoDuration } from '@orrery/runtime';
-import { MetricError, type PodSample, type Reading } from './readings.ts';
+import { MetricError, MetricSelectorError, type PodSample, type Reading } from './readings.ts';
 
 const podMetrics: ResourceRef<MetricsV1beta1PodMetrics> = { group: 'metrics.k8s.io', version: 'v1beta1', resource: 'pods', kind: 'PodMetrics', namespaced: true };
 
@@ -34,7 +34,17 @@ export interface MetricQuery {
 export type FindResource = (reference: CrossVersionObjectReference) => ResourceRef | undefined;
 
 const milli = (text: string | undefined): number => quantityMilliValue(parseQuantity(text ?? '0'));
-const selectorText = (selector: LabelSelector | undefined): string => (selector ? formatSelector(selectorFromObject(selector)) : '');
+
+/** The API server takes selectors of metrics as they come. */
+function selectorText(selector: LabelSelector | undefined): string {
+  if (!selector) return '';
+  try {
+    return formatSelector(selectorFromObject(selector));
+  } catch (error) {
+    if (error instanceof SelectorError) throw new MetricSelectorError(error.message);
+    throw error;
+  }
+}
 
 /** Go's client tells of a missing or broken API in these words, whatever the server says. */
 function clientWords(error: unknown, what: string): string {
@@ -56,6 +66,7 @@ async function fetching<T>(run: () => Promise<T>, words: { readonly api: string;
 function sampleOf({ metadata, containers = [], timestamp, window }: MetricsV1beta1PodMetrics, resource: string, container: string): PodSample | undefined {
   const counted = containers.filter(({ name }) => container === '' || name === container);
   if (container !== '' && counted.length === 0) throw new MetricError(`container ${container} not present in metrics for pod ${metadata?.namespace ?? ''}/${metadata?.name ?? ''}`);
+  if (counted.length === 0) return undefined;
   let value = 0;
   for (const { usage } of counted) {
     const used = usage?.[resource];

@@ -48,6 +48,8 @@ export interface Decision {
   readonly wishes: readonly MetricWish[];
   /** Nothing was decided: the status keeps what it desired. */
   readonly failed: boolean;
+  /** Some of the metrics could not be told, whatever came of the others. */
+  readonly hasErrors: boolean;
   readonly history: History;
 }
 
@@ -142,10 +144,10 @@ export function plan(observed: Observed, nowMs: number): Decision {
   const current = scale.spec?.replicas ?? 0;
   const history = observed.history ?? startHistory(current, nowMs);
   const bounds = sizeBounds(autoscaler, scale);
-  if (bounds) return { events: [], metrics: [], wishes: [], failed: false, history, ...bounds, conditions: [gotScale, ...bounds.conditions] };
+  if (bounds) return { events: [], metrics: [], wishes: [], failed: false, hasErrors: false, history, ...bounds, conditions: [gotScale, ...bounds.conditions] };
   const { best, statuses, wishes, condition, events, failure } = seek(observed, nowMs);
   if (!best && failure !== undefined) {
-    return { reason: '', conditions: [gotScale, condition], events: [...events, warning('FailedComputeMetricsReplicas', failure)], metrics: statuses, wishes, failed: true, history };
+    return { reason: '', conditions: [gotScale, condition], events: [...events, warning('FailedComputeMetricsReplicas', failure)], metrics: statuses, wishes, failed: true, hasErrors: true, history };
   }
   const wanted = Math.max(0, best?.replicas ?? 0);
   const reason = wanted > current ? `${best?.metric ?? ''} above target` : wanted < current ? 'All metrics below target' : '';
@@ -159,6 +161,7 @@ export function plan(observed: Observed, nowMs: number): Decision {
     metrics: statuses,
     wishes,
     failed: false,
+    hasErrors: failure !== undefined,
     history: ruled.history,
   };
 }

@@ -1,7 +1,7 @@
 import { formatQuantity, milliQuantity, parseQuantity, quantityMilliValue } from '@orrery/apimachinery';
 import type { MetricSpec, MetricStatus, MetricTarget, MetricValueStatus } from '@orrery/api/types';
 import { printSelector } from '../printed-selector.ts';
-import { MetricError, type PodSamples, type Reading } from './readings.ts';
+import { MetricError, MetricSelectorError, type PodSamples, type Reading } from './readings.ts';
 import { type Proposal, type Situation, amountReplicas, sharedReplicas, utilizationReplicas, valueReplicas } from './replica-calculator.ts';
 import type { Condition } from './scaling-rules.ts';
 
@@ -43,6 +43,7 @@ const amount = (thousandths: number): string => formatQuantity(milliQuantity(Mat
 
 /** The reading, or the error that came instead, worded by who wants it. */
 function reading<K extends 'samples' | 'value'>(outcome: Outcome, kind: K, worded: (why: string) => string): Extract<Reading, Record<K, unknown>> {
+  if (outcome instanceof MetricSelectorError) throw outcome;
   if (outcome instanceof MetricError) throw new MetricError(worded(outcome.message));
   if (!(kind in outcome)) throw new MetricError(worded('the metric has another shape'));
   return outcome as Extract<Reading, Record<K, unknown>>;
@@ -74,7 +75,7 @@ function resource(source: ResourceSource, outcome: Outcome, input: ProposalInput
   const percent = target.averageUtilization;
   if (percent === undefined) throw new MetricError('invalid resource metric source: neither an average utilization target nor an average value (usage) target was set');
   const proposal = rethrow(() => utilizationReplicas(samples(), { resource: name, container, percent }, input), (why) => new MetricError(`failed to get ${name} utilization: ${why}`));
-  return { proposal, metric: `${name} resource utilization (percentage of request)`, current: { averageUtilization: proposal.utilization, averageValue: amount(proposal.raw ?? 0) } };
+  return { proposal, metric: `${name} ${container === '' ? 'resource' : 'container resource'} utilization (percentage of request)`, current: { averageUtilization: proposal.utilization, averageValue: amount(proposal.raw ?? 0) } };
 }
 
 type Source<K extends keyof MetricSpec> = NonNullable<MetricSpec[K]>;
@@ -83,6 +84,7 @@ function ofObject({ describedObject, metric, target }: Source<'object'>, outcome
   const { name, selector } = metric;
   const identifier = { name, ...(selector ? { selector } : {}) };
   const failed = (why: string, whole = why): ProposalError => new ProposalError('FailedGetObjectMetric', why, `failed to get object metric value: ${whole}`);
+  if (outcome instanceof MetricSelectorError) throw failed(outcome.message);
   // The order of the words is upstream's.
   const value = (): number => reading(outcome, 'value', (why) => `unable to get metric ${name}: ${describedObject.kind} on ${input.namespace} ${describedObject.name}/${why}`).value;
   if (target.type === 'Value' && target.value !== undefined) {
@@ -143,7 +145,7 @@ export function propose(spec: MetricSpec, outcome: Outcome, input: ProposalInput
     case 'ContainerResource': {
       const source = spec.containerResource as Source<'containerResource'>;
       const { name, container } = source;
-      const { proposal, metric, current } = rethrow(() => resource(source, outcome, input), (why) => new ProposalError('FailedGetContainerResourceMetric', why, `failed to get ${name} container metric value: ${why}`));
+      const { proposal, metric, current } = rethrow(() => resource(source, outcome, input), (why) => new ProposalError('FailedGetContainerResourceMetric', why, `failed to get ${container} container metric value: ${why}`));
       return { replicas: proposal.replicas, metric, status: { type: 'ContainerResource', containerResource: { name, container, current } } };
     }
     case 'Object':

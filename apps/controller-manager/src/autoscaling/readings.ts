@@ -13,3 +13,6 @@ export type Reading = { readonly samples: PodSamples } | { readonly value: numbe
 
 /** Why there is no proposal, in upstream's words. */
 export class MetricError extends Error {}
+
+/** The selector of a metric is none, so nobody was asked. */
+export class MetricSelectorError extends MetricError {}

@@ -8,6 +8,9 @@ import { groupOf } from './metrics-client.ts';
 /** Why the scale of a target is not to be had. */
 export class ScaleError extends Error {}
 
+/** What the autoscaler says of its target cannot mean anything. */
+export class TargetReferenceError extends ScaleError {}
+
 /** The resources of a kind, built in or custom, of a group. */
 export function resourcesOfKind(reference: CrossVersionObjectReference, definitions: Iterable<CustomResourceDefinition>): ResourceRef[] {
   const group = groupOf(reference);
@@ -23,7 +26,7 @@ export interface FoundScale {
 export async function readScale(api: ApiClient, target: { readonly namespace: string; readonly reference: CrossVersionObjectReference }, definitions: Iterable<CustomResourceDefinition>): Promise<FoundScale> {
   const { namespace, reference } = target;
   const { apiVersion = '', kind, name } = reference;
-  if (apiVersion.split('/').length > 2) throw new ScaleError(`unexpected GroupVersion string: ${apiVersion}`);
+  if (apiVersion.split('/').length > 2) throw new TargetReferenceError(`unexpected GroupVersion string: ${apiVersion}`);
   const resources = resourcesOfKind(reference, definitions);
   if (resources.length === 0) throw new ScaleError(`no matches for kind ${JSON.stringify(kind)} in group ${JSON.stringify(groupOf(reference))}`);
   let first: StatusError | undefined;
