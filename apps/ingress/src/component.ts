@@ -2,6 +2,7 @@ import { ConfigMaps, EndpointSlices, IngressClasses, Ingresses, Secrets, Service
 import type { ConfigMap, EndpointSlice, Ingress, IngressClass } from '@orrery/api/types';
 import { type ApiClient, createEventRecorder, createInformerFactory, keyOf } from '@orrery/client';
 import { isAlreadyExists, toStatusError } from '@orrery/errors';
+import { certificateValidity } from '@orrery/node-io/pki';
 import type { Component, Env } from '@orrery/runtime';
 import { type GlobalSettings, readGlobal } from './annotations/global.ts';
 import type { IngressConfig } from './config.ts';
@@ -9,6 +10,7 @@ import { Decider, type Tag } from './deciding/decide.ts';
 import type { VerifyPassword } from './deciding/access.ts';
 import type { ProxyRecord, ReverseProxy } from './proxy.ts';
 import { accessLine } from './reporting/access-log.ts';
+import { controllerMetrics } from './reporting/controller-metrics.ts';
 import { requestMetrics } from './reporting/metrics.ts';
 import { type NginxProcess, createNginxPlane } from './nginx/plane.ts';
 import { unsupported } from './nginx/render.ts';
@@ -69,9 +71,8 @@ export function createIngress(env: Env, deps: IngressDeps, config: IngressConfig
   const [mapNamespace = '', mapName = ''] = config.configmap.split('/');
   const settingsMap = informers.informer(ConfigMaps, { namespace: mapNamespace });
   const recorder = createEventRecorder(env, { api, component: 'nginx-ingress-controller' });
-  const count = requestMetrics(env.metrics);
-  const reloads = env.metrics.gauge('nginx_ingress_controller_config_last_reload_successful', 'Whether the last configuration reload attempt was successful');
-  const syncs = env.metrics.counter('nginx_ingress_controller_success', 'Cumulative number of Ingress controller reload operations');
+  const labels = { controller_class: config.controllerClass, controller_namespace: mapNamespace, controller_pod: config.controllerPod };
+  const count = requestMetrics(env.metrics, labels);
   let table: RoutingTable | undefined;
   let global: GlobalSettings = readGlobal({}).settings;
   let address = '';
@@ -98,8 +99,8 @@ export function createIngress(env: Env, deps: IngressDeps, config: IngressConfig
   const current = (): RoutingTable => {
     if (table) return table;
     table = buildTable({ ...backends, ingresses: [...ingresses.list()], classes: [...classes.list()], global }, config.controllerClass);
-    syncs.inc({ controller_class: config.controllerClass });
-    reloads.set(1, { controller_class: config.controllerClass });
+    // Of nginx the plane tells once it has taken it over.
+    if (!plane) report.reloaded();
     tell(plane ? withUnsupported(table) : table.problems);
     return table;
   };
@@ -115,8 +116,9 @@ export function createIngress(env: Env, deps: IngressDeps, config: IngressConfig
     if (problems.length) env.log.warn('values of the ConfigMap that cannot be read count as absent', { configmap: config.configmap, problems });
     if (problems.length) recorder.event(ConfigMaps, map, { type: 'Warning', reason: 'InvalidConfiguration', message: problems.join('; ') });
   };
+  const report = controllerMetrics(env, { labels, backends, table: current, certificateEnd: (pem) => certificateValidity(pem).notAfterMs, connections: () => proxy.connections() });
   const decider = new Decider({ env, backends, table: current, global: () => global, verify, httpsPort: () => bound.https.split(':').at(-1) ?? '' });
-  const plane = deps.nginx && createNginxPlane({ env, nginx: deps.nginx, backends, table: current, global: () => global });
+  const plane = deps.nginx && createNginxPlane({ env, nginx: deps.nginx, backends, table: current, global: () => global, report });
   const done = (record: ProxyRecord): void => {
     const tag = record.tag as Tag;
     tag.release();
@@ -181,7 +183,6 @@ export function createIngress(env: Env, deps: IngressDeps, config: IngressConfig
   for (const informer of [ingresses, classes, secrets]) informer.addHandlers({ add: invalidate, update: invalidate, delete: invalidate });
   settingsMap.addHandlers({ add: applyGlobal, update: applyGlobal, delete: (map) => applyGlobal({ ...map, data: {} }) });
   ingresses.addHandlers({ add: look, update: (ingress, old) => (ingress.metadata?.generation === old.metadata?.generation && JSON.stringify(ingress.metadata?.annotations) === JSON.stringify(old.metadata?.annotations) ? publish(ingress) : look(ingress)) });
-  env.metrics.collect('nginx_ingress_controller_nginx_process_connections', { type: 'gauge', help: 'current number of client connections with state {active, reading, writing, waiting}' }, () => [{ labels: { state: 'active' }, value: proxy.connections() }]);
 
   return {
     name: 'ingress',

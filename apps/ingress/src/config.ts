@@ -7,6 +7,7 @@ export const ingressSchema = {
   httpsPort: { type: 'number', default: 8443, help: 'port for HTTPS; 0 picks one' },
   ingressClass: { type: 'string', default: 'nginx', help: 'IngressClass that is made when missing' },
   controllerClass: { type: 'string', default: 'k8s.io/ingress-nginx', help: 'spec.controller of the IngressClasses to serve' },
+  controllerPod: { type: 'string', default: 'ingress-nginx-controller', help: 'what its metrics name it by (controller_pod), where several run' },
   defaultCert: { type: 'string', default: '', help: 'file with the certificate for hosts that have none (PEM); default: one made at the start, as ingress-nginx does' },
   defaultKey: { type: 'string', default: '', help: 'file with the key of --default-cert (PEM)' },
   watchIngressWithoutClass: { type: 'boolean', default: true, help: 'make the class the default one, so that Ingresses that name none are served too' },

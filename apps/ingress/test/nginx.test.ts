@@ -80,7 +80,7 @@ describe.skipIf(!nginxInstalled())(`nginx${nginxInstalled() ? '' : ' (not run: n
     const nginx = managedNginx({ host: '127.0.0.1', httpPort: taken, httpsPort: 0, anyPortIfTaken: true, fallbackCertificate: { cert: pki.serverCert, key: pki.serverKey }, dial: (to) => node.hostStack.dial(to), log: (line) => void errors.push(line) });
     const backends = world(rich, { endpoints, secrets });
     let global = readGlobal({ 'disable-access-log': 'true' }).settings;
-    const plane = createNginxPlane({ env, nginx, backends, table: () => buildTable({ ...backends, global }, controller), global: () => global });
+    const plane = createNginxPlane({ report: { reloaded: () => undefined, failed: () => undefined }, env, nginx, backends, table: () => buildTable({ ...backends, global }, controller), global: () => global });
     stops.push(() => plane.stop());
     const { http } = await plane.start();
     expect(http).not.toBe(`127.0.0.1:${taken}`);

@@ -2,6 +2,7 @@ import type { Env, Timer } from '@orrery/runtime';
 import type { Endpoint } from '@orrery/vnet';
 import { endpointKey } from '../deciding/balance.ts';
 import { type Backend, type Backends, endpointsOf, upstreamName } from '../routing/backends.ts';
+import type { ReloadReport } from '../reporting/controller-metrics.ts';
 import type { RoutingTable } from '../routing/table.ts';
 import type { GlobalSettings } from '../annotations/global.ts';
 import { leavingFile } from './input.ts';
@@ -31,6 +32,7 @@ export interface NginxPlaneDeps {
   readonly backends: Backends;
   readonly table: () => RoutingTable;
   readonly global: () => GlobalSettings;
+  readonly report: ReloadReport;
 }
 
 /** Changes within this time become one reload. */
@@ -39,8 +41,7 @@ const settleMs = 100;
 const wayKey = (backend: Backend, endpoint: Endpoint | undefined): string => `${upstreamName(backend)} ${endpoint ? endpointKey(endpoint) : 'any'}`;
 
 /** Keeps nginx at what the table says. */
-export function createNginxPlane({ env, nginx, backends, table, global }: NginxPlaneDeps) {
-  const reloads = env.metrics.gauge('nginx_ingress_controller_config_last_reload_successful', 'Whether the last configuration reload attempt was successful');
+export function createNginxPlane({ env, nginx, backends, table, global, report }: NginxPlaneDeps) {
   let ports = { host: '', http: 0, https: 0 };
   let timer: Timer | undefined;
   let last = '';
@@ -79,7 +80,7 @@ export function createNginxPlane({ env, nginx, backends, table, global }: NginxP
     await nginx.apply(files, leavingFile({ generation }));
     generation++;
     last = JSON.stringify([...files]);
-    reloads.set(1);
+    report.reloaded();
     nginx.keepOnly(new Set(addresses.keys()));
   };
   return {
@@ -95,7 +96,7 @@ export function createNginxPlane({ env, nginx, backends, table, global }: NginxP
       timer = env.clock.after(settleMs, () => {
         timer = undefined;
         work = work.then(sync).catch((error: unknown) => {
-          reloads.set(0);
+          report.failed();
           env.log.error('nginx does not take the configuration; the one before serves on', { error });
         });
       });

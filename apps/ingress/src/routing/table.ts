@@ -36,6 +36,8 @@ export interface Location {
 export interface Certificate {
   readonly cert: string;
   readonly key: string;
+  /** Name of its Secret. */
+  readonly secret: string;
 }
 
 export interface RoutingTable {
@@ -148,7 +150,7 @@ function certificates(world: IngressWorld, ingresses: readonly Ingress[]): Map<s
       const [cert, key] = [data?.['tls.crt'], data?.['tls.key']];
       if (!cert || !key) continue;
       const decode = (text: unknown): string => Buffer.from(String(text), 'base64').toString('utf8');
-      for (const host of hosts) if (!found.has(host.toLowerCase())) found.set(host.toLowerCase(), { cert: decode(cert), key: decode(key) });
+      for (const host of hosts) if (!found.has(host.toLowerCase())) found.set(host.toLowerCase(), { cert: decode(cert), key: decode(key), secret: secretName });
     }
   }
   return found;
