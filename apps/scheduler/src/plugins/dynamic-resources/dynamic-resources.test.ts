@@ -49,7 +49,8 @@ async function world(input: { nodes: string[]; slices: ResourceSlice[]; claims: 
   await clock.advance(300);
   const find = (name: string): Pod | undefined => api.find(Pods, name, 'default');
   const devices = (name: string): string[] | undefined => api.find(ResourceClaims, name, 'default')?.status?.allocation?.devices?.results?.map(({ device, pool, request }) => `${request}=${pool}/${device}`);
-  return { api, clock, scheduler, find, devices, on: (name: string) => find(name)?.spec?.nodeName, says: (name: string) => find(name)?.status?.conditions?.[0]?.message };
+  const waits = (): string[] => env.metrics.expose().split('\n').filter((line) => /^scheduler_dra_bindingconditions_(allocations_total|wait_duration_seconds_(sum|count))/.test(line));
+  return { api, clock, scheduler, find, devices, waits, on: (name: string) => find(name)?.spec?.nodeName, says: (name: string) => find(name)?.status?.conditions?.[0]?.message };
 }
 
 const two = [slice('a', [gpu('gpu-0', '8Gi')]), slice('b', [gpu('gpu-0', '16Gi'), gpu('gpu-1', '16Gi')])];
@@ -169,23 +170,27 @@ describe('DynamicResources', () => {
   const told = (type: string) => [{ type, status: 'True', reason: 'x', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' }];
 
   it('binds a pod only when its devices are ready, and prefers those that are', async () => {
-    const { on, api, clock, devices, scheduler } = await world({ nodes: ['a'], slices: [slice('a', [gpu('gpu-0', '1Gi', slow), gpu('gpu-1', '1Gi')])], claims: [claim('c', exactly(1)), claim('d', exactly(1))], pods: [pod('p', 'c')] });
+    const { on, api, clock, devices, waits, scheduler } = await world({ nodes: ['a'], slices: [slice('a', [gpu('gpu-0', '1Gi', slow), gpu('gpu-1', '1Gi')])], claims: [claim('c', exactly(1)), claim('d', exactly(1))], pods: [pod('p', 'c')] });
     expect([on('p'), devices('c')]).toEqual(['a', ['r=a/gpu-1']]);
     await api.create(Pods, pod('q', 'd'));
     await clock.advance(30_000);
     const { status } = api.find(ResourceClaims, 'd', 'default') ?? {};
     expect([on('q'), status?.allocation?.devices?.results]).toMatchObject([undefined, [{ device: 'gpu-0', bindingConditions: ['example.com/ready'], bindingFailureConditions: ['example.com/broken'] }]]);
     api.setStatus(ResourceClaims, { namespace: 'default', name: 'd' }, { devices: [{ driver: 'gpu.example.com', pool: 'a', device: 'gpu-0', conditions: told('example.com/ready') }] });
+    expect(waits()).toEqual([]);
     await clock.advance(2_000);
     expect(on('q')).toBe('a');
+    const labels = '{driver="gpu.example.com",profile="default-scheduler",status="success"}';
+    const name = 'scheduler_dra_bindingconditions_';
+    expect(waits()).toEqual([`${name}allocations_total${labels} 1`, expect.stringMatching(/_sum.* 3[01](\.\d+)?$/), `${name}wait_duration_seconds_count${labels} 1`]);
     await scheduler.stop();
   });
 
   it.each([
-    ['fails', 5_000, 'binding of a device failed: gpu.example.com/a/gpu-0: example.com/broken'],
-    ['is not heard of for ten minutes', 601_000, 'device binding timeout'],
-  ])('gives a device back that %s', async (what, afterMs, message) => {
-    const { on, api, clock, says, scheduler } = await world({ nodes: ['a'], slices: [slice('a', [gpu('gpu-0', '1Gi', slow)])], claims: [claim('c', exactly(1))], pods: [pod('p', 'c')] });
+    ['fails', 5_000, 'binding of a device failed: gpu.example.com/a/gpu-0: example.com/broken', 'failure'],
+    ['is not heard of for ten minutes', 601_000, 'device binding timeout', 'timeout'],
+  ])('gives a device back that %s', async (what, afterMs, message, outcome) => {
+    const { on, api, clock, says, waits, scheduler } = await world({ nodes: ['a'], slices: [slice('a', [gpu('gpu-0', '1Gi', slow)])], claims: [claim('c', exactly(1))], pods: [pod('p', 'c')] });
     const find = () => api.find(ResourceClaims, 'c', 'default');
     expect(find()?.status?.allocation?.allocationTimestamp).toBeDefined();
     if (what === 'fails') api.setStatus(ResourceClaims, { namespace: 'default', name: 'c' }, { devices: [{ driver: 'gpu.example.com', pool: 'a', device: 'gpu-0', conditions: told('example.com/broken') }] });
@@ -200,6 +205,7 @@ describe('DynamicResources', () => {
     expect(on('p')).toBeUndefined();
     expect([...messages].some((text) => text?.includes(message))).toBe(true);
     expect(allocations.size).toBeGreaterThan(1);
+    expect(waits()[0]).toContain(`status="${outcome}"} 1`);
     await scheduler.stop();
   });
 

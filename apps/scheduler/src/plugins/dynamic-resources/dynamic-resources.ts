@@ -8,7 +8,7 @@ import { type Status, failed, skip, unresolvable } from '../../framework/status.
 import { type ClusterEvent, type CycleState, type PluginHandle, definePlugin } from '../../framework/types.ts';
 import { matchesNodeSelector } from '../node-selector.ts';
 import { allocate } from './allocator.ts';
-import { mustWait, untilReady } from './binding-conditions.ts';
+import { bindingMetrics, mustWait, untilReady } from './binding-conditions.ts';
 import { bindClaim, giveBack, isReservedFor, noHelp } from './claim-writes.ts';
 import { addConsumption } from './consumption.ts';
 import { SelectorFailure, createDeviceSelectors } from './device-selectors.ts';
@@ -130,6 +130,7 @@ export const dynamicResources = definePlugin({
   name,
   create(handle, { bindingTimeout }) {
     const timeoutMs = parseGoDuration(bindingTimeout);
+    const tell = bindingMetrics(handle);
     const sources = watch(handle);
     const matches = createDeviceSelectors();
     /** By claim: allocations on their way, not seen in the API yet. */
@@ -190,7 +191,7 @@ export const dynamicResources = definePlugin({
         for (const claim of allocated) await bindClaim(handle, pod, sources.claims.get(keyOf(claim)) ?? claim, undefined);
         const waits = [...waiting.filter((_claim, i) => mustWait(reserved?.[i]?.devices?.results)), ...allocated.filter(({ status }) => mustWait(status?.allocation?.devices?.results)), ...extras];
         const claims = waits.map(({ metadata }) => ({ namespace: metadata?.namespace ?? '', name: metadata?.name ?? '' }));
-        return claims.length ? await untilReady(handle, { pod, claims, timeoutMs }, signal) : undefined;
+        return claims.length ? await untilReady(handle, { pod, claims, timeoutMs, tell }, signal) : undefined;
       } catch (error) {
         return failed(new Error(`running PreBind plugin "${name}": ${(error as Error).message}`));
       }
