@@ -15,8 +15,8 @@ export interface SchedulerMetrics {
   hinted(plugin: string, event: ClusterEvent, hint: string, seconds: number): void;
   /** What the scheduler does about an event is done, by upstream's name of it. */
   handled(event: string, beganMs: number): void;
-  /** These plugins had a say about a pod. */
-  evaluated(profile: string, point: string, plugins: readonly { readonly name: string }[]): void;
+  /** A plugin had a say about a pod. Upstream counts Filter and Score for each node, here they count once a try. */
+  evaluated(profile: string, point: string, plugin: string): void;
   extensionPoint(profile: string, point: string, seconds: number, result: unknown): void;
   plugin(plugin: string, point: string, seconds: number, result: unknown): void;
   /** Milliseconds, for `whole`. */
@@ -87,9 +87,7 @@ export function createSchedulerMetrics(metrics: Metrics, options: { now: () => n
     incoming: (queue, event) => incoming(queue, event).inc(),
     hinted: (plugin, event, hint, seconds) => hints(plugin, eventName(event), hint).observe(seconds),
     handled: (event, beganMs) => handling(event).observe((now() - beganMs) / 1000),
-    evaluated(profile, point, plugins) {
-      for (const { name } of plugins) evaluations(point, profile, name).inc();
-    },
+    evaluated: (profile, point, plugin) => evaluations(point, profile, plugin).inc(),
     extensionPoint,
     plugin(name, at, seconds, result) {
       plugin(name, at, statusOf(result)).observe(seconds);

@@ -257,3 +257,15 @@ it('counts and times what it does by the names of upstream', async () => {
   }
   await scheduler.stop();
 });
+
+it('counts which plugins had a say about a pod, at which points', async () => {
+  const plain = pod('p');
+  const spec = { ...plain.spec, containers: (plain.spec?.containers ?? []).map((one) => ({ ...one, ports: [{ containerPort: 1, hostPort: 1 }] })) };
+  const { env, scheduler } = await world({ nodes: [node('a'), node('b')], pods: [{ ...plain, spec }] });
+  const told = [...env.metrics.expose().matchAll(/\nscheduler_plugin_evaluation_total\{extension_point="(\w+)",plugin="(\w+)",profile="default-scheduler"\} (\d+)/g)].map(([, point, plugin, count]) => `${point} ${plugin} ${count}`);
+  expect(told).toEqual([
+    'PreFilter NodePorts 1', 'Filter NodeUnschedulable 1', 'Filter NodeName 1', 'Filter TaintToleration 1', 'Filter NodePorts 1', 'Filter NodeResourcesFit 1',
+    'PreScore NodeResourcesBalancedAllocation 1', 'Score TaintToleration 1', 'Score NodeResourcesFit 1', 'Score NodeResourcesBalancedAllocation 1',
+  ]);
+  await scheduler.stop();
+});

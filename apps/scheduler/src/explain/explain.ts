@@ -76,7 +76,7 @@ function verdictsOn({ framework, cache, pod }: Subject, node: NodeInfo, state: C
 function scoresOf({ framework, pod }: Subject, state: CycleState, nodes: readonly NodeInfo[]): { totals: Float64Array; parts: readonly ScorePart[]; problem?: string } {
   const parts: ScorePart[] = [];
   if (nodes.length === 0) return { totals: new Float64Array(0), parts };
-  const totals = framework.score(state, pod, nodes, (part) => parts.push(part));
+  const totals = framework.score(state, pod, nodes, { explain: (part) => parts.push(part) });
   return totals instanceof Float64Array ? { totals, parts } : { totals: new Float64Array(nodes.length), parts, problem: totals.reasons.join(', ') };
 }
 

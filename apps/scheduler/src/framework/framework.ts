@@ -22,6 +22,8 @@ export interface PreFiltered {
   readonly namedBy?: readonly string[];
   /** The plugins whose Filter still has a say. */
   readonly filters: readonly Plugin[];
+  /** The plugins whose PreFilter was asked and had a say. */
+  readonly asked: readonly Plugin[];
 }
 
 /** One scorer's part in a score. */
@@ -30,6 +32,13 @@ export interface ScorePart {
   readonly weight: number;
   /** Normalised, by node, before the weight. */
   readonly scores: Float64Array;
+}
+
+/** Who wants to know more of a score than the totals. */
+export interface ScoreListener {
+  readonly explain?: (part: ScorePart) => void;
+  /** A plugin had a say. */
+  readonly asked?: (point: 'PreScore' | 'Score', plugin: string) => void;
 }
 
 /** The plugins of one profile, run point by point in upstream's way: in order, the first refusal decides. */
@@ -56,8 +65,8 @@ export interface Framework extends BindingPoints {
    */
   fits(pod: PodInfo, node: NodeInfo, around: { snapshot: Snapshot; nominated: readonly PodInfo[] }): Status | undefined;
   postFilter(state: CycleState, pod: PodInfo, snapshot: Snapshot, statuses: NodeStatuses): Promise<PostFilterResult | undefined>;
-  /** Weighted total by node, in the order of `nodes`, until it is asked again; `explain` is told the parts. */
-  score(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[], explain?: (part: ScorePart) => void): Float64Array | Status;
+  /** Weighted total by node, in the order of `nodes`, until it is asked again. */
+  score(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[], listener?: ScoreListener): Float64Array | Status;
   reserve(state: CycleState, pod: PodInfo, nodeName: string): Status | undefined;
   unreserve(state: CycleState, pod: PodInfo, nodeName: string): void;
 }
@@ -160,6 +169,7 @@ export function createFramework(options: FrameworkOptions): Framework {
     let nodeNames: ReadonlySet<string> | undefined;
     const namedBy: string[] = [];
     let filters = at.filter;
+    let asked: readonly Plugin[] = at.preFilter;
     for (const plugin of at.preFilter) {
       const began = timer.begin();
       const result = plugin.preFilter?.(state, pod, snapshot);
@@ -168,13 +178,15 @@ export function createFramework(options: FrameworkOptions): Framework {
         if (!result?.nodeNames) continue;
         namedBy.push(plugin.name);
         nodeNames = combine(nodeNames, result.nodeNames);
-      } else if (result.code === 'Skip') filters = filtersWithout(filters, plugin);
-      else return { status: named(result, plugin), filters: [] };
+      } else if (result.code === 'Skip') {
+        filters = filtersWithout(filters, plugin);
+        asked = filtersWithout(asked, plugin);
+      } else return { status: named(result, plugin), filters: [], asked: asked.slice(0, asked.indexOf(plugin) + 1) };
     }
-    if (!nodeNames) return { filters };
-    if (nodeNames.size > 0) return { filters, nodeNames, namedBy };
+    if (!nodeNames) return { filters, asked };
+    if (nodeNames.size > 0) return { filters, asked, nodeNames, namedBy };
     const message = `node(s) didn't satisfy plugin(s) ${JSON.stringify(namedBy).replaceAll('"', '').replaceAll(',', ' ')} simultaneously`;
-    return { status: { ...unresolvable(message), plugin: namedBy[0] ?? '' }, filters: [] };
+    return { status: { ...unresolvable(message), plugin: namedBy[0] ?? '' }, filters: [], asked };
   };
   const fits: Framework['fits'] = (pod, node, { snapshot, nominated }) => {
     const tryOn = (where: NodeInfo): Status | undefined => {
@@ -255,14 +267,18 @@ export function createFramework(options: FrameworkOptions): Framework {
       }
       return last && { ...last, message: messages.join(', ') };
     },
-    score(state, pod, nodes, explain) {
+    score(state, pod, nodes, { explain, asked } = {}) {
       let left = scorers;
       for (const plugin of at.preScore) {
         const began = timer.begin();
         const status = plugin.preScore?.(state, pod, nodes);
         timer.end(plugin.name, 'PreScore', began, status);
-        if (status?.code === 'Skip') left = scorersWithout(left, plugin);
-        else if (status) return named({ ...status, reasons: [`running PreScore plugin ${JSON.stringify(plugin.name)}: ${status.reasons.join(', ')}`] }, plugin);
+        if (status?.code === 'Skip') {
+          left = scorersWithout(left, plugin);
+          continue;
+        }
+        asked?.('PreScore', plugin.name);
+        if (status) return named({ ...status, reasons: [`running PreScore plugin ${JSON.stringify(plugin.name)}: ${status.reasons.join(', ')}`] }, plugin);
       }
       const totals = (kept.totals = ofLength(kept.totals, nodes.length)).fill(0);
       for (const { plugin, weight, row } of left) {
@@ -271,6 +287,7 @@ export function createFramework(options: FrameworkOptions): Framework {
         if (plugin.scoreAll) plugin.scoreAll(state, pod, nodes, scores);
         else scoreEach(plugin, { state, pod, nodes, known: row < 0 ? undefined : results, row }, scores);
         timer.end(plugin.name, 'Score', began, undefined);
+        asked?.('Score', plugin.name);
         if (plugin.normalize) {
           const normalizeBegan = timer.begin();
           plugin.normalize(state, pod, scores, nodes);
