@@ -17,6 +17,7 @@ import { ImageManager } from './images/image-manager.ts';
 import { parallelPulls } from './images/pull-gate.ts';
 import { PullRecords, defaultPolicy } from './images/pull-records.ts';
 import type { KubeletContext } from './kubelet-context.ts';
+import type { Journal } from './logs/journal.ts';
 import { LogRotator } from './logs/log-rotator.ts';
 import { NodeAgent } from './node/node-agent.ts';
 import { kubeletVersion } from './node/node-status.ts';
@@ -57,6 +58,8 @@ export interface KubeletDeps {
   readonly sharesDirectories?: boolean;
   /** Where the runtime's logs are. */
   readonly logs: LogSource;
+  /** What the process logged, for those who ask the node for it. */
+  readonly journal?: Journal;
   /** Way into the pods' network, for probes and hooks over the network. */
   readonly dialer?: PodDialer;
   readonly secure?: SecureTransports;
@@ -158,7 +161,7 @@ class KubeletComponent implements Kubelet {
       volumes: new VolumeManager({ api, events, host: deps.volumes, tokens: this.tokens, rootDir: config.rootDir, node: () => this.agent.node, csi: this.csi, givesToGroup: (driver) => this.drivers?.get(driver)?.can.has('group') ?? false }),
       userNamespaces: new UserNamespaces({ host: deps.volumes, rootDir: config.rootDir, idsPerPod: deps.configuration?.userNamespaces?.idsPerPod ?? defaultIdsPerPod, supports: (handler) => this.agent.health.handlers?.find(({ name = '' }) => name === handler)?.features?.userNamespaces ?? false }),
       host: deps.volumes,
-      logs: deps.logs,
+      logs: deps.logs, journal: deps.journal,
       images: new ImageManager(env, { runtime, events, deadlineMs: config.imagePullProgressDeadlineSeconds * 1000, parallel: parallelPulls(config), records: new PullRecords({ host: deps.volumes, rootDir: config.rootDir, verification: { policy: deps.configuration?.imagePullCredentialsVerificationPolicy ?? defaultPolicy, allowlist: deps.configuration?.preloadedImagesVerificationAllowlist ?? [] } }) }),
       prober: new Prober(env, { deps: actions, events, version: kubeletVersion.slice(1, 5), changed: (uid) => this.pods.trigger(uid) }),
       actions,

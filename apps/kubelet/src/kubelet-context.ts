@@ -7,6 +7,7 @@ import type { KubeletConfiguration } from './configuration/types.ts';
 import type { ClaimManager } from './claims/claim-manager.ts';
 import type { DeviceManager } from './devices/device-manager.ts';
 import type { ImageManager } from './images/image-manager.ts';
+import type { Journal } from './logs/journal.ts';
 import type { Rejection } from './pods/admission.ts';
 import type { StartGate } from './pods/start-gate.ts';
 import type { UserNamespaces } from './pods/user-namespaces.ts';
@@ -39,6 +40,8 @@ export interface KubeletContext {
   readonly userNamespaces: UserNamespaces;
   readonly host: VolumeHost;
   readonly logs: LogSource;
+  /** What the process logged, where it remembers that. */
+  readonly journal: Journal | undefined;
   readonly images: ImageManager;
   readonly prober: Prober;
   readonly actions: ActionDeps;

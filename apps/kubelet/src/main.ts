@@ -11,6 +11,7 @@ import { kubeletSchema } from './config.ts';
 import { loadConfiguration } from './configuration/load.ts';
 import { settingsOf } from './configuration/settings.ts';
 import type { KubeletConfiguration } from './configuration/types.ts';
+import { createJournal } from './logs/journal.ts';
 import { createKubeletProcess, processSchema } from './process.ts';
 import { kubeletServerSchema } from './server/kubelet-server.ts';
 
@@ -73,7 +74,10 @@ await runMain({
     file = loadConfiguration(text);
     return settingsOf(file);
   },
-  async create({ env, config }) {
+  async create({ env: given, config }) {
+    // Nobody can ask for it otherwise.
+    const journal = file?.enableSystemLogQuery ? createJournal(given.clock, given.log) : undefined;
+    const env = journal ? { ...given, log: journal.log } : given;
     const { nodeRoot, vnetEndpoint } = config;
     const nodeName = config.nodeName || hostname().toLowerCase();
     const volumes = directoryVolumeHost({ stamp: () => `${Date.now()}.${env.random.name(6)}` });
@@ -95,6 +99,7 @@ await runMain({
         secure: { tls: tlsOverConn, grpcHealth: grpcHealthOverConn },
         serveHttp,
         ...(file ? { configuration: file } : {}),
+        ...(journal ? { journal } : {}),
         connectStreaming: (url) => dialHost({ host: url.hostname, port: Number(url.port) }),
         ...(serving ? { tls: { ...serving, ...(config.clientCa ? { clientCa: pem(config.clientCa) } : {}) } } : {}),
       },

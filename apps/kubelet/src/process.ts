@@ -7,6 +7,7 @@ import { type Component, ConfigError, type ConfigOf, type ConfigSchema, type Env
 import { type Kubelet, createKubelet } from './component.ts';
 import type { KubeletConfig } from './config.ts';
 import type { KubeletConfiguration } from './configuration/types.ts';
+import type { Journal } from './logs/journal.ts';
 import type { PluginHost } from './plugins/plugin-host.ts';
 import type { PodDialer, SecureTransports } from './probes/pod-network.ts';
 import { createKubeletServer, type kubeletServerSchema } from './server/kubelet-server.ts';
@@ -44,6 +45,8 @@ export interface KubeletProcessDeps {
   readonly connectStreaming: ConnectStreaming;
   /** The file that `--config` names, shown at /configz. */
   readonly configuration?: KubeletConfiguration;
+  /** What the process logs, if its nodes answer questions about that. */
+  readonly journal?: Journal;
   readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string };
 }
 
@@ -82,8 +85,8 @@ export function createKubeletProcess(env: Env, deps: KubeletProcessDeps, config:
   const kubelets: Kubelet[] = hosted.map(({ name, ips, criEndpoint }) => {
     const cri = deps.cri(criEndpoint);
     channels.push(cri);
-    const { api, volumes, logs, manifests, plugins, fetchManifest, dialer, secure, configuration } = deps;
-    return createKubelet(env, { api, cri, volumes, logs, manifests, ...(many ? { sharesDirectories: true } : { plugins }), fetchManifest, dialer, secure, sources, events, ...(starts ? { starts } : {}), ...(configuration ? { configuration } : {}) }, { ...config, nodeName: name, nodeIps: ips });
+    const { api, volumes, logs, manifests, plugins, fetchManifest, dialer, secure, configuration, journal } = deps;
+    return createKubelet(env, { api, cri, volumes, logs, manifests, ...(many ? { sharesDirectories: true } : { plugins }), fetchManifest, dialer, secure, sources, events, ...(starts ? { starts } : {}), ...(configuration ? { configuration } : {}), ...(journal ? { journal } : {}) }, { ...config, nodeName: name, nodeIps: ips });
   });
   const server = createKubeletServer(env, { ...deps, flags: flagsOf(config), kubelets: () => kubelets }, config);
   return {
