@@ -54,8 +54,8 @@ export function createCycle(options: CycleOptions): Cycle {
     const preFilterBegan = metrics.now();
     const pre = framework.preFilter(state, pod, cache);
     metrics.whole(framework.schedulerName, 'PreFilter', preFilterBegan, pre.status);
-    for (const { name } of pre.asked) metrics.evaluated(framework.schedulerName, 'PreFilter', name);
-    for (const { name } of pre.filters) metrics.evaluated(framework.schedulerName, 'Filter', name);
+    metrics.evaluated(framework.schedulerName, 'PreFilter', pre.asked);
+    metrics.evaluated(framework.schedulerName, 'Filter', pre.filters);
     if (pre.status?.code === 'Error') return { error: pre.status };
     if (pre.status) return { nodes: [], statuses: statusList(), fitError: refusedAll(cache.nodes, pre.status) };
     const filterBegan = metrics.now();
@@ -113,7 +113,7 @@ export function createCycle(options: CycleOptions): Cycle {
 
   const score = (framework: Framework, state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[]): Float64Array | { readonly error: string } => {
     const began = metrics.now();
-    const scores = framework.score(state, pod, nodes, { asked: (point, plugin) => metrics.evaluated(framework.schedulerName, point, plugin) });
+    const scores = framework.score(state, pod, nodes, { asked: (point, plugins) => metrics.evaluated(framework.schedulerName, point, plugins) });
     metrics.whole(framework.schedulerName, 'Score', began, scores);
     return scores instanceof Float64Array ? scores : { error: scores.reasons.join(', ') };
   };

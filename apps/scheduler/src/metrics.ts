@@ -15,8 +15,8 @@ export interface SchedulerMetrics {
   hinted(plugin: string, event: ClusterEvent, hint: string, seconds: number): void;
   /** What the scheduler does about an event is done, by upstream's name of it. */
   handled(event: string, beganMs: number): void;
-  /** A plugin had a say about a pod. Upstream counts Filter and Score for each node, here they count once a try. */
-  evaluated(profile: string, point: string, plugin: string): void;
+  /** These plugins of a profile, a list of that point alone, had a say about a pod. Upstream counts Filter and Score for each node, here they count once a try. */
+  evaluated(profile: string, point: string, plugins: readonly { readonly name: string }[]): void;
   extensionPoint(profile: string, point: string, seconds: number, result: unknown): void;
   plugin(plugin: string, point: string, seconds: number, result: unknown): void;
   /** Milliseconds, for `whole`. */
@@ -65,6 +65,8 @@ export function createSchedulerMetrics(metrics: Metrics, options: { now: () => n
   const hints = seriesOf(metrics.histogram('scheduler_queueing_hint_execution_duration_seconds', 'Duration for running a queueing hint function of a plugin.', pluginBuckets), (plugin, event, hint) => ({ plugin, event, hint }));
   const handling = seriesOf(metrics.histogram('scheduler_event_handling_duration_seconds', 'Event handling latency in seconds.', pointBuckets), (event) => ({ event }));
   const evaluations = seriesOf(metrics.counter('scheduler_plugin_evaluation_total', 'Number of attempts to schedule pods by each plugin and the extension point (available only in PreFilter, Filter, PreScore, and Score).'), (extension_point, profile, plugin) => ({ plugin, extension_point, profile }));
+  /** The same few lists come again and again. */
+  const evaluated = new WeakMap<readonly object[], { inc(): void }[]>();
   const afterFlush = metrics.counter('scheduler_pod_scheduled_after_flush_total', 'Number of pods that were successfully scheduled after being flushed from unschedulablePods due to timeout. This metric helps detect potential queueing hint misconfigurations or event handling issues.');
   afterFlush.inc({}, 0);
   const extensionPoint: SchedulerMetrics['extensionPoint'] = (profile, name, seconds, result) => {
@@ -87,7 +89,11 @@ export function createSchedulerMetrics(metrics: Metrics, options: { now: () => n
     incoming: (queue, event) => incoming(queue, event).inc(),
     hinted: (plugin, event, hint, seconds) => hints(plugin, eventName(event), hint).observe(seconds),
     handled: (event, beganMs) => handling(event).observe((now() - beganMs) / 1000),
-    evaluated: (profile, point, plugin) => evaluations(point, profile, plugin).inc(),
+    evaluated(profile, point, plugins) {
+      let series = evaluated.get(plugins);
+      if (!series) evaluated.set(plugins, (series = plugins.map(({ name }) => evaluations(point, profile, name))));
+      for (const one of series) one.inc();
+    },
     extensionPoint,
     plugin(name, at, seconds, result) {
       plugin(name, at, statusOf(result)).observe(seconds);

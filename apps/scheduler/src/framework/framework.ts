@@ -37,8 +37,8 @@ export interface ScorePart {
 /** Who wants to know more of a score than the totals. */
 export interface ScoreListener {
   readonly explain?: (part: ScorePart) => void;
-  /** A plugin had a say. */
-  readonly asked?: (point: 'PreScore' | 'Score', plugin: string) => void;
+  /** These plugins had a say; for nearly all pods it is one of a few lists. */
+  readonly asked?: (point: 'PreScore' | 'Score', plugins: readonly Plugin[]) => void;
 }
 
 /** The plugins of one profile, run point by point in upstream's way: in order, the first refusal decides. */
@@ -142,6 +142,7 @@ export function createFramework(options: FrameworkOptions): Framework {
   const [memory, memoryOfParts] = [createShapeMemory(rows), createShapeMemory(rows)];
   const filtersWithout = createPruning((plugin: Plugin) => plugin);
   const scorersWithout = createPruning(({ plugin }: Scorer) => plugin);
+  const scoring: readonly Plugin[] = scorers.map(({ plugin }) => plugin);
   const partsOf = createParting();
   const kept = { totals: new Float64Array(0), scores: new Float64Array(0) };
   const named = createNaming();
@@ -269,17 +270,20 @@ export function createFramework(options: FrameworkOptions): Framework {
     },
     score(state, pod, nodes, { explain, asked } = {}) {
       let left = scorers;
+      let scored = scoring;
+      let before: readonly Plugin[] = at.preScore;
       for (const plugin of at.preScore) {
         const began = timer.begin();
         const status = plugin.preScore?.(state, pod, nodes);
         timer.end(plugin.name, 'PreScore', began, status);
         if (status?.code === 'Skip') {
           left = scorersWithout(left, plugin);
-          continue;
-        }
-        asked?.('PreScore', plugin.name);
-        if (status) return named({ ...status, reasons: [`running PreScore plugin ${JSON.stringify(plugin.name)}: ${status.reasons.join(', ')}`] }, plugin);
+          scored = filtersWithout(scored, plugin);
+          before = filtersWithout(before, plugin);
+        } else if (status) return named({ ...status, reasons: [`running PreScore plugin ${JSON.stringify(plugin.name)}: ${status.reasons.join(', ')}`] }, plugin);
       }
+      asked?.('PreScore', before);
+      asked?.('Score', scored);
       const totals = (kept.totals = ofLength(kept.totals, nodes.length)).fill(0);
       for (const { plugin, weight, row } of left) {
         const scores = explain ? new Float64Array(nodes.length) : (kept.scores = ofLength(kept.scores, nodes.length));
@@ -287,7 +291,6 @@ export function createFramework(options: FrameworkOptions): Framework {
         if (plugin.scoreAll) plugin.scoreAll(state, pod, nodes, scores);
         else scoreEach(plugin, { state, pod, nodes, known: row < 0 ? undefined : results, row }, scores);
         timer.end(plugin.name, 'Score', began, undefined);
-        asked?.('Score', plugin.name);
         if (plugin.normalize) {
           const normalizeBegan = timer.begin();
           plugin.normalize(state, pod, scores, nodes);
