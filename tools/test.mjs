@@ -106,7 +106,7 @@ if (wanted('stores')) {
   }
 }
 if (wanted('journeys')) {
-  if (has('kubectl')) suite('journeys with kubectl', ['-c', 'vitest.journey.config.ts'], { ORRERY_LAYOUTS: process.env.ORRERY_LAYOUTS ?? 'single,processes', ORRERY_KUBECTL_MINORS: process.env.ORRERY_KUBECTL_MINORS ?? sampledMinors });
+  if (has('kubectl')) suite('journeys with kubectl', ['-c', 'vitest.journey.config.ts'], { ORRERY_LAYOUTS: process.env.ORRERY_LAYOUTS ?? 'single,threads,processes', ORRERY_KUBECTL_MINORS: process.env.ORRERY_KUBECTL_MINORS ?? sampledMinors });
   else skip('journeys with kubectl', 'kubectl is not on PATH');
 }
 if (wanted('compose')) {

@@ -16,7 +16,8 @@ let cluster: TestCluster;
 let sample: SampleServer;
 
 beforeAll(async () => {
-  cluster = await startTestCluster({ layout: 'single', nodes: 1 });
+  // Its API server reaches the other one from another thread; webhooks (admission.journey) are called within one.
+  cluster = await startTestCluster({ layout: 'single', nodes: 1, args: ['--threads', '2'] });
   const pki = ensurePki(undefined);
   const { cert, key } = pki.servingCert('sample', { subject: { commonName: 'sample' }, altNames: { dnsNames: ['api.wardle.svc'] } });
   const requestHeaderCa = readFileSync(join(cluster.dataDir, 'pki', 'front-proxy-ca.crt'), 'utf8');

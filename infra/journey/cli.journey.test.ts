@@ -35,6 +35,8 @@ describe('orrery', () => {
     [['up', '--nodez', '3'], "unknown option '--nodez'"],
     [['up', '--nodes', 'many'], 'a whole number from 0 to 10000 is needed'],
     [['up', '--layout', 'fancy'], '--layout is single or processes'],
+    [['up', '--threads', '3'], 'a whole number from 1 to 2 is needed'],
+    [['up', '--threads', '2', '--layout', 'processes'], '--threads goes with --layout=single'],
     [['up', '--without', 'store'], 'store cannot be left out'],
     [['up', '--scheduler-config', 'no-such.yaml'], 'no such file or directory'],
     [['fly'], "unknown command 'fly'"],

@@ -13,7 +13,7 @@ function orrery(...args: string[]): Promise<CommandResult> {
   return runCommand(process.execPath, [orreryProgram(), ...args, '--data-dir', dir], { env, timeoutMs: 300_000 });
 }
 
-const up = (): Promise<CommandResult> => orrery('up', '--detach', '--wait', '--api-port', '0', '--nodes', '1');
+const up = (threads = '1'): Promise<CommandResult> => orrery('up', '--detach', '--wait', '--api-port', '0', '--nodes', '1', '--threads', threads);
 
 interface Reading {
   readonly nowMs: number;
@@ -33,15 +33,16 @@ async function lines(...args: string[]): Promise<string[]> {
   return (await kubectl.ok(args)).trim().split('\n').filter(Boolean);
 }
 
-beforeAll(async () => expect(await up()).toMatchObject({ code: 0 }), 120_000);
-afterAll(async () => {
-  await orrery('down', '--purge');
-  rmSync(home, { recursive: true, force: true });
-}, 60_000);
+afterAll(() => rmSync(home, { recursive: true, force: true }));
 
-describe('the clock of a cluster', () => {
+describe.each(['1', '2'])('the clock of a cluster of threads: %s', (threads) => {
+  beforeAll(async () => expect(await up(threads)).toMatchObject({ code: 0 }), 120_000);
+  afterAll(() => orrery('down', '--purge'), 60_000);
+
   it('moves ahead by hours, in which all happens that is due', { timeout: 300_000 }, async () => {
     await kubectl.ok(['create', 'cronjob', 'hourly', '--image=busybox', '--schedule=0 * * * *', '--', 'sh', '-c', 'sleep 90; date']);
+    // Not where the second Job would still be at work at the end.
+    if ((await clock()).nowMs % 3_600_000 < 180_000) await clock('advance', '4m');
     const before = await clock();
     const after = await clock('advance', '2h');
     expect(after.nowMs - before.nowMs).toBeGreaterThanOrEqual(2 * 3_600_000);
@@ -77,7 +78,7 @@ describe('the clock of a cluster', () => {
   it('does not go back when the cluster is started again', { timeout: 120_000 }, async () => {
     const before = await clock();
     expect((await orrery('down')).code).toBe(0);
-    expect((await up()).code).toBe(0);
+    expect((await up(threads)).code).toBe(0);
     expect((await clock()).aheadMs).toBeGreaterThan(before.aheadMs - 2000);
   });
 

@@ -211,6 +211,7 @@ export function addUp(program: Command): void {
       if (options.layout !== 'single' && options.layout !== 'processes') throw new UserError(`--layout is single or processes, not ${JSON.stringify(options.layout)} (for containers: docker compose -f infra/compose.yaml up)`, ExitCode.usage);
       const ofProcesses = { '--stores': options.stores ?? 1, '--apiservers': options.apiservers, '--replicas': options.replicas };
       for (const [flag, count] of Object.entries(ofProcesses)) if (count > 1 && options.layout !== 'processes') throw new UserError(`${flag} goes with --layout=processes`, ExitCode.usage);
+      if (options.threads !== undefined && options.layout !== 'single') throw new UserError('--threads goes with --layout=single', ExitCode.usage);
       const { schedulerConfig, ...others } = options;
       return up(schedulerConfig === undefined ? options : { ...others, extraConfig: withSchedulerConfig(schedulerConfig, { extra: options.extraConfig, without: options.without }) });
     });
