@@ -1,7 +1,7 @@
 import type { KubeObject, ResourceRef } from '@orrery/apimachinery';
 import { StatusError, serviceUnavailable } from '@orrery/errors';
 import type { ApiClient, ListOptions, ObjectList, WatchSink } from './api-client.ts';
-import type { CallName, ObjectAt, ThreadAnswer, ThreadAnswers, ThreadCall, ThreadLink, ThreadRequests, ThreadUser } from './thread-messages.ts';
+import { type CallName, type ObjectAt, type ThreadAnswer, type ThreadAnswers, type ThreadCall, type ThreadLink, type ThreadRequests, type ThreadUser, mostAtOnce } from './thread-messages.ts';
 
 interface Waiting {
   resolve(value: unknown): void;
@@ -93,7 +93,9 @@ export class ThreadApi {
   private call<R>(client: number, name: CallName, ref: ResourceRef, args: readonly unknown[]): Promise<R> {
     if (this.over) return Promise.reject(serviceUnavailable('the API server\'s thread has ended'));
     const id = ++this.lastId;
-    this.gathered().calls.push([id, client, name, this.kindOf(ref), ...args]);
+    const next = this.gathered();
+    next.calls.push([id, client, name, this.kindOf(ref), ...args]);
+    if (next.calls.length >= mostAtOnce) this.flush();
     return new Promise((resolve, reject) => this.waiting.set(id, { resolve: resolve as (value: unknown) => void, reject }));
   }
 

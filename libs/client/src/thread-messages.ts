@@ -4,8 +4,11 @@ import type { ApiClient, ObjectList, WatchEvent } from './api-client.ts';
 
 /**
  * How an API server and its clients in another thread of the same process speak: what has gathered in a turn of the event loop goes as one
- * message. Requests are JSON as one string; answers carry objects as the bytes that the store has, so the server's thread encodes none.
+ * message, or as several in a long turn. Requests are JSON as one string; answers carry objects as the bytes that the store has, so the server's thread encodes none.
  */
+
+/** Calls or answers that do not wait for the end of the turn: else each thread would stand still while the other has a long one. */
+export const mostAtOnce = 64;
 
 /** One end of a way between threads (a MessagePort, or what stands for one in a test). Messages arrive whole and in order. */
 export interface ThreadLink<In, Out> {

@@ -1,5 +1,5 @@
 import type { ResourceRef } from '@orrery/apimachinery';
-import type { ObjectAt, ThreadAnswer, ThreadAnswers, ThreadCall, ThreadLink, ThreadRequests, WatchHandle } from '@orrery/client';
+import { type ObjectAt, type ThreadAnswer, type ThreadAnswers, type ThreadCall, type ThreadLink, type ThreadRequests, type WatchHandle, mostAtOnce } from '@orrery/client';
 import { toStatusError } from '@orrery/errors';
 import { Entry } from '../cache/entry.ts';
 import type { ApiServerCore } from '../server.ts';
@@ -70,6 +70,7 @@ export function serveThread(core: ApiServerCore, link: ThreadLink<string, Thread
       atEndOfTurn(flush);
     }
     next.answers.push(make(next.objects));
+    if (next.answers.length >= mostAtOnce) flush();
   };
   const told = (id: number, outcome: Outcome): void => answer((objects) => (outcome instanceof Entry ? { id, object: objects.at(outcome) } : { id, value: outcome ?? null }));
   const listed = (id: number, result: Listed): void => {
