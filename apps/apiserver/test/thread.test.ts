@@ -74,17 +74,23 @@ describe('the API from another thread', () => {
     const sinks = events.map((seen) => api.watch(ConfigMaps, { namespace, resourceVersion }, { events: (batch) => void seen.push(...batch), closed: () => undefined }));
     await api.get(ConfigMaps, { namespace, name: 'none' }).catch(() => undefined);
     carried = [];
-    await t.api.create(ConfigMaps, map('seen'));
+    await t.api.create(ConfigMaps, map('seen', { a: 'b' }));
+    await t.api.patch(ConfigMaps, { namespace, name: 'seen' }, { metadata: { annotations: { c: 'd' } } }, { type: 'application/merge-patch+json' });
     await t.api.delete(ConfigMaps, { namespace, name: 'seen' });
-    await eventually(() => events.every((seen) => seen.length === 2), 'both watches see both events');
-    for (const seen of events) expect(seen.map(({ type, object }) => `${type} ${object.metadata?.name}`)).toEqual(['ADDED seen', 'DELETED seen']);
+    await eventually(() => events.every((seen) => seen.length === 3), 'both watches see all events');
+    for (const seen of events) expect(seen.map(({ type, object }) => `${type} ${object.metadata?.name}`)).toEqual(['ADDED seen', 'MODIFIED seen', 'DELETED seen']);
     expect(events[0]?.[0]?.object).toBe(events[1]?.[0]?.object);
+    // What a change left alone is the same object as before.
+    const [added, modified] = events[0]?.map(({ object }) => object) ?? [];
+    expect(modified?.metadata?.annotations).toEqual({ c: 'd' });
+    expect(modified?.data).toBe(added?.data);
+    expect(modified?.metadata?.labels).toBe(added?.metadata?.labels);
     const crossed = carried.flatMap(({ objects }) => objects.flatMap((chunk) => JSON.parse(Buffer.from(chunk).toString()) as unknown[]));
-    expect(crossed).toHaveLength(2);
+    expect(crossed.filter((object) => (object as ConfigMap).kind === 'ConfigMap')).toHaveLength(3);
     for (const sink of sinks) sink.stop();
     await t.api.create(ConfigMaps, map('unseen'));
     await api.get(ConfigMaps, { namespace, name: 'unseen' });
-    expect(events[0]).toHaveLength(2);
+    expect(events[0]).toHaveLength(3);
   });
 
   it('tells the end of a watch', async () => {

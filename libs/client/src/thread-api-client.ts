@@ -1,6 +1,7 @@
 import type { KubeObject, ResourceRef } from '@orrery/apimachinery';
 import { StatusError, serviceUnavailable } from '@orrery/errors';
-import type { ApiClient, ListOptions, ObjectList, WatchSink } from './api-client.ts';
+import type { ApiClient, ListOptions, ObjectList, WatchEvent, WatchSink } from './api-client.ts';
+import { deepEqual } from './deep-equal.ts';
 import { type CallName, type ObjectAt, type ThreadAnswer, type ThreadAnswers, type ThreadCall, type ThreadLink, type ThreadRequests, type ThreadUser, mostAtOnce } from './thread-messages.ts';
 
 interface Waiting {
@@ -27,12 +28,51 @@ class Objects {
   }
 }
 
+type Members = Record<string, unknown>;
+
+/** Takes over what has not changed since the version before. */
+function share(before: Members, next: Members, names: Iterable<string>): void {
+  for (const name of names) if (next[name] !== before[name] && deepEqual(next[name], before[name])) next[name] = before[name];
+}
+
+/**
+ * Objects of one kind as watches have shown them last. What a new version has in common with the last is the same object: a component that holds on
+ * to an earlier version (the scheduler, a kubelet) then holds little of its own, as where all versions come from the server's cache.
+ */
+class Versions {
+  watches = 0;
+  private readonly last = new Map<string, KubeObject>();
+
+  seen(type: WatchEvent['type'], object: KubeObject): void {
+    const { metadata } = object;
+    const uid = metadata?.uid;
+    if (uid === undefined || type === 'BOOKMARK') return;
+    const before = this.last.get(uid);
+    if (type === 'DELETED') this.last.delete(uid);
+    else this.last.set(uid, object);
+    if (!before || before === object) return;
+    share(before as Members, object as Members, Object.keys(object).filter((name) => name !== 'metadata' && name !== 'status'));
+    share(before.metadata as Members, metadata as Members, ['labels', 'annotations', 'ownerReferences']);
+  }
+
+  forget(): void {
+    this.last.clear();
+  }
+}
+
+interface Watch {
+  readonly sink: WatchSink<KubeObject>;
+  readonly versions: Versions;
+}
+
 /** Clients of an API server in another thread of this process. */
 export class ThreadApi {
   private readonly link: ThreadLink<ThreadAnswers, string>;
   private readonly atEndOfTurn: (run: () => void) => void;
   private readonly waiting = new Map<number, Waiting>();
-  private readonly watches = new Map<number, WatchSink<KubeObject>>();
+  private readonly watches = new Map<number, Watch>();
+  /** By the number of the kind. */
+  private readonly versions: Versions[] = [];
   private readonly kinds = new Map<string, number>();
   private clients = 0;
   private lastId = 0;
@@ -71,7 +111,7 @@ export class ThreadApi {
     this.over = true;
     const error = serviceUnavailable('the API server\'s thread has ended');
     for (const { reject } of this.waiting.values()) reject(error);
-    for (const sink of this.watches.values()) sink.closed(error);
+    for (const { sink } of this.watches.values()) sink.closed(error);
     this.waiting.clear();
     this.watches.clear();
   }
@@ -101,13 +141,23 @@ export class ThreadApi {
 
   private watch(client: number, ref: ResourceRef, options: object, sink: WatchSink<never>): { stop(): void } {
     const id = ++this.lastId;
-    this.gathered().calls.push([id, client, 'watch', this.kindOf(ref), options]);
-    this.watches.set(id, sink as WatchSink<KubeObject>);
+    const kind = this.kindOf(ref);
+    this.gathered().calls.push([id, client, 'watch', kind, options]);
+    const versions = (this.versions[kind] ??= new Versions());
+    versions.watches++;
+    this.watches.set(id, { sink: sink as WatchSink<KubeObject>, versions });
     return {
       stop: () => {
-        if (this.watches.delete(id)) this.gathered().stops.push(id);
+        if (this.ended(id)) this.gathered().stops.push(id);
       },
     };
+  }
+
+  private ended(id: number): Watch | undefined {
+    const watch = this.watches.get(id);
+    this.watches.delete(id);
+    if (watch && --watch.versions.watches === 0) watch.versions.forget();
+    return watch;
   }
 
   private kindOf({ group, version, resource, kind, namespaced }: ResourceRef): number {
@@ -128,13 +178,15 @@ export class ThreadApi {
   private deliver(answer: ThreadAnswer, objects: Objects): void {
     const { id } = answer;
     if ('events' in answer) {
-      this.watches.get(id)?.events(answer.events.map(([type, object]) => ({ type, object: objects.at(object) })));
+      const watch = this.watches.get(id);
+      if (!watch) return;
+      const events = answer.events.map(([type, place]) => ({ type, object: objects.at(place) }));
+      for (const { type, object } of events) watch.versions.seen(type, object);
+      watch.sink.events(events);
       return;
     }
     if ('closed' in answer) {
-      const sink = this.watches.get(id);
-      this.watches.delete(id);
-      sink?.closed(answer.closed ? new StatusError(answer.closed) : undefined);
+      this.ended(id)?.sink.closed(answer.closed ? new StatusError(answer.closed) : undefined);
       return;
     }
     const waiting = this.waiting.get(id);

@@ -3,12 +3,14 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 const lookMs = 1000;
+/** Looks after which it is given up to wait for a quiet time after the start. */
 const maxLooks = 60;
-const lookAgainMs = 60_000;
-/** Share of the time between two looks that a quiet process is at work. */
+/** Share of the time between two looks that a quiet thread is at work. */
 const quietShare = 0.25;
 /** What has gathered since memory was last given back, and is worth another pause. */
 const worthwhileBytes = 64 * 1024 * 1024;
+/** Of all time, pauses may take one part in so many. */
+const mostPauses = 60;
 
 /** Of objects and of buffers. */
 function heldBytes(): number {
@@ -24,35 +26,30 @@ function giveBack(): void {
   (runInNewContext('gc') as Collect)({ type: 'major', flavor: 'last-resort' });
 }
 
-/** Calls back every so many milliseconds until that answers true; `isQuiet`: there has been little to do since. */
-function whileWatched(everyMs: number, look: (isQuiet: boolean) => boolean): void {
-  let before = performance.eventLoopUtilization();
-  const timer = setInterval(() => {
-    const { utilization } = performance.eventLoopUtilization(before);
-    before = performance.eventLoopUtilization();
-    if (look(utilization < quietShare)) clearInterval(timer);
-  }, everyMs);
-  timer.unref();
-}
-
 /**
- * Gives what the start of this process left over back to the machine, as soon as there has been little to do for a second, and from
- * then on what has gathered meanwhile, as soon as there has been little to do for a minute. The heap may grow to
- * `--initial-old-space-size` before V8 collects by itself, which is for those who have much to do.
+ * Gives what the start of this thread left over back to the machine, as soon as there has been little to do for a second, and from then on
+ * what much work has left over, as soon as that is done. The heap may grow to `--initial-old-space-size` before V8 collects by itself, and by a half from
+ * one collection to the next, which is for those who have much to do. A large heap takes a second to look through, so that it is not looked through more than once a minute.
  */
 export function returnMemoryWhenQuiet(): void {
   let kept = Number.POSITIVE_INFINITY;
   let looks = 0;
-  whileWatched(lookMs, (isQuiet) => {
-    if (isQuiet) giveBack();
+  let restUntil = 0;
+  const collect = (): void => {
+    const began = performance.now();
+    giveBack();
+    const ended = performance.now();
+    restUntil = ended + (ended - began) * mostPauses;
     kept = heldBytes();
-    return isQuiet || ++looks === maxLooks;
-  });
-  whileWatched(lookAgainMs, (isQuiet) => {
-    if (isQuiet && heldBytes() > kept + worthwhileBytes) {
-      giveBack();
-      kept = heldBytes();
-    }
-    return false;
-  });
+  };
+  let before = performance.eventLoopUtilization();
+  const look = (): void => {
+    const { utilization } = performance.eventLoopUtilization(before);
+    before = performance.eventLoopUtilization();
+    const isQuiet = utilization < quietShare;
+    const isStart = kept === Number.POSITIVE_INFINITY;
+    if (isStart && !isQuiet && ++looks === maxLooks) kept = heldBytes();
+    else if (isQuiet && (isStart || (performance.now() > restUntil && heldBytes() > kept + worthwhileBytes))) collect();
+  };
+  setInterval(look, lookMs).unref();
 }
