@@ -21,9 +21,9 @@ class Objects {
     const object = this.objects[place] as KubeObject;
     if (revision === undefined || !object.metadata || object.metadata.resourceVersion) return object;
     // No component reads who owns which field, and it is a third of a Pod; a write without it leaves it as it is.
-    const { managedFields: _, ...metadata } = object.metadata as NonNullable<KubeObject['metadata']> & { managedFields?: unknown };
-    metadata.resourceVersion = String(revision);
-    object.metadata = metadata;
+    const { managedFields, ...metadata } = object.metadata as NonNullable<KubeObject['metadata']> & { managedFields?: unknown };
+    if (managedFields) object.metadata = metadata;
+    object.metadata.resourceVersion = String(revision);
     return object;
   }
 }

@@ -6,17 +6,33 @@ const object = (text: string) => ({ metadata: { name: 'a', resourceVersion: '7' 
 
 describe('an object encoded for its key', () => {
   it.each([['small', 'x'], ['large', 'é€😀'.repeat(1000)]])('has the bytes of one encoded for any: %s', (_size, text) => {
-    expect(encodeAt('/registry/configmaps/default/a', object(text)).toString()).toBe(encodeForStorage(object(text)).toString());
+    expect(encodeAt('/registry/configmaps/default/a', object(text)).value.toString()).toBe(encodeForStorage(object(text)).toString());
   });
 
   it.each([['among others', 500], ['in memory of its own', 9000]])('lies behind its key, %s', (_where, bytes) => {
     const key = '/registry/configmaps/default/a';
-    const value = encodeAt(key, object('x'.repeat(bytes)));
-    const next = encodeAt(key, object('y'.repeat(bytes)));
+    const { value } = encodeAt(key, object('x'.repeat(bytes)));
+    const { value: next } = encodeAt(key, object('y'.repeat(bytes)));
     expect(Buffer.from(value.buffer as ArrayBuffer, value.byteOffset - key.length, key.length).toString()).toBe(key);
     expect(value.buffer.byteLength).toBe(bytes > 8192 ? key.length + value.length : 16 * 1024);
     expect(value.equals(encodeForStorage(object('x'.repeat(bytes))))).toBe(true);
     expect(next.equals(encodeForStorage(object('y'.repeat(bytes))))).toBe(true);
+  });
+});
+
+describe('where managedFields are', () => {
+  const fields = [{ manager: 'é"managedFields":[', operation: 'Update', fieldsV1: { 'f:data': { 'f:a': {} } } }];
+  it.each([
+    ['none', { name: 'a' }],
+    ['an empty list', { name: 'a', managedFields: [] }],
+    ['some, after the rest', { managedFields: fields, name: 'a', labels: { managedFields: 'x' } }],
+  ])('%s', (_what, metadata) => {
+    const whole = { kind: 'ConfigMap', apiVersion: 'v1', metadata, data: { managedFields: '"managedFields":[{}]' } };
+    const { value, managers } = encodeAt('/registry/x', whole as never);
+    const { managedFields, ...rest } = metadata as { managedFields?: unknown };
+    const cut = Buffer.concat([value.subarray(0, managers.from), value.subarray(managers.to)]).toString();
+    expect(JSON.parse(cut)).toEqual({ ...whole, metadata: rest });
+    expect(managers.to > managers.from).toBe(managedFields !== undefined);
   });
 });
 

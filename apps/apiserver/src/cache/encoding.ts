@@ -9,6 +9,9 @@ const usualBytes = 64 * 1024;
 const maxCharBytes = 3;
 let room = Buffer.allocUnsafeSlow(usualBytes);
 let filled = 0;
+/** Where the last object's managedFields are, with the comma before them; both 0 where there are none. */
+let managersFrom = 0;
+let managersTo = 0;
 
 /** Pieces are gathered as bytes: to put them together as a string first would be to copy them all once more. */
 function put(piece: string): void {
@@ -24,13 +27,17 @@ function put(piece: string): void {
 function putMetadata({ resourceVersion: _, managedFields, ...rest }: NonNullable<KubeObject['metadata']> & { managedFields?: unknown }): void {
   if (!Array.isArray(managedFields)) return put(JSON.stringify(managedFields === undefined ? rest : { ...rest, managedFields }));
   const text = JSON.stringify(rest).slice(0, -1);
-  put(`${text}${text === '{' ? '' : ','}"managedFields":`);
+  put(text);
+  const from = filled;
+  put(`${text === '{' ? '' : ','}"managedFields":`);
   putManagers(managedFields as ManagedFieldsEntry[], put);
+  if (text !== '{') [managersFrom, managersTo] = [from, filled];
   put('}');
 }
 
 /** Members one after the other: to put them in the order of storage first would be to copy them all. */
 function putObject(object: KubeObject): void {
+  managersFrom = managersTo = 0;
   const { kind, apiVersion, metadata } = object;
   put(`{"kind":${JSON.stringify(kind ?? '')},"apiVersion":${JSON.stringify(apiVersion ?? '')},"metadata":`);
   putMetadata(metadata ?? {});
@@ -77,13 +84,22 @@ function reserved(bytes: number): Buffer {
   return slab.subarray(used, (used += bytes));
 }
 
-/** As `encodeForStorage`, with the key before the value in memory: a store in this process keeps both as they are. */
-export function encodeAt(key: string, object: KubeObject): Buffer {
+/** Bytes within a value: the first, and the one after the last. Both 0: none. */
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
+export const noSpan: Span = { from: 0, to: 0 };
+
+/** As `encodeForStorage`, with the key before the value in memory: a store in this process keeps both as they are. `managers`: without these bytes it is the object without managedFields. */
+export function encodeAt(key: string, object: KubeObject): { readonly value: Buffer; readonly managers: Span } {
   filled = 0;
   put(key);
   const from = filled;
   putObject(object);
-  return taken(reserved(filled)).subarray(from);
+  const managers = managersTo ? { from: managersFrom - from, to: managersTo - from } : noSpan;
+  return { value: taken(reserved(filled)).subarray(from), managers };
 }
 
 /** An object from its JSON. Long integers of custom resources keep their digits; those of built-in kinds are plain numbers. */

@@ -67,9 +67,10 @@ async function commit(registry: Registry, attempt: Attempt): Promise<Committed> 
     const extra = hooked ? await extraWrites(registry, attempt, draft, taken) : [];
     const converted = draft && toStorage(kind, draft);
     const object = converted instanceof Promise ? await converted : converted;
-    const value = object && encodeAt(key, object);
+    const encoded = object && encodeAt(key, object);
+    const value = encoded?.value;
     const main: Write = { key, expect: old?.revision ?? 0, ...(value ? { put: value, ...(lease ? { lease } : {}) } : { delete: true as const }) };
-    const own = object && value ? registry.ownWrites.begin(key, item, { object, value }) : undefined;
+    const own = encoded ? registry.ownWrites.begin(key, item, { object, ...encoded }) : undefined;
     let result: CommitResult;
     try {
       result = await registry.store.commit(extra.length ? [main, ...extra] : [main]);
