@@ -25,6 +25,8 @@ export interface NodeAgentOptions {
 
 const fastCheckMs = 500;
 const maxImages = 50;
+/** Kubelets of one process do together what they do within so much of each other. */
+const sharedMs = 250;
 const ownConditions: readonly string[] = ['MemoryPressure', 'DiskPressure', 'PIDPressure', 'Ready'];
 
 /** The kubelet's part of a status without the times of heartbeats: what counts as a change. */
@@ -196,11 +198,12 @@ export class NodeAgent {
     }
   }
 
-  /** A period that begins at a random point, so that many nodes in one process do not report at once. */
+  /** A period that begins at a random point, so that many nodes in one process do not report at once; those whose points are near each other do, and what they write shares messages and the store's writes to its disk. */
   private repeat(periodMs: number, run: () => void): void {
     const { clock, random } = this.env;
+    const firstMs = Math.ceil((clock.monotonic() + random.next() * periodMs) / sharedMs) * sharedMs;
     this.timers.push(
-      clock.after(Math.floor(random.next() * periodMs), () => {
+      clock.after(firstMs - clock.monotonic(), () => {
         if (this.stopped) return;
         run();
         this.timers.push(clock.every(periodMs, run));
