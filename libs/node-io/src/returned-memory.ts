@@ -2,15 +2,15 @@ import { performance } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-const lookMs = 1000;
+const lookMs = 500;
 /** Looks after which it is given up to wait for a quiet time after the start. */
-const maxLooks = 60;
+const maxLooks = 120;
 /** Share of the time between two looks that a quiet thread is at work. */
 const quietShare = 0.25;
 /** What has gathered since memory was last given back, and is worth another pause. */
 const worthwhileBytes = 64 * 1024 * 1024;
 /** Of all time, pauses may take one part in so many. */
-const mostPauses = 60;
+const mostPauses = 20;
 
 /** Of objects and of buffers. */
 function heldBytes(): number {
@@ -27,9 +27,9 @@ function giveBack(): void {
 }
 
 /**
- * Gives what the start of this thread left over back to the machine, as soon as there has been little to do for a second, and from then on
+ * Gives what the start of this thread left over back to the machine, as soon as there has been little to do for half a second, and from then on
  * what much work has left over, as soon as that is done. The heap may grow to `--initial-old-space-size` before V8 collects by itself, and by a half from
- * one collection to the next, which is for those who have much to do. A large heap takes a second to look through, so that it is not looked through more than once a minute.
+ * one collection to the next, which is for those who have much to do. A large heap takes a second to look through, so that it rests for twenty before the next time.
  */
 export function returnMemoryWhenQuiet(): void {
   let kept = Number.POSITIVE_INFINITY;
