@@ -46,6 +46,11 @@ export interface Advance {
   readonly signal?: AbortSignal;
 }
 
+/** Throws RangeError for what is no span of time to advance by. */
+export function checkAdvance(ms: number): void {
+  if (!(ms >= 0 && Number.isFinite(ms))) throw new RangeError(`time cannot advance by ${ms} ms`);
+}
+
 /** Timers that fall due within so little of each other fire without a pause in between: a compromise between truth and haste. */
 const grainMs = 250;
 /** Of timers that set themselves again at once, so many fire before real work gets its turn. */
@@ -113,7 +118,7 @@ export class AdjustableClock implements Clock {
    * as fast as before. An aborted advance ends where it is. Throws Error while another one is under way.
    */
   async advance(ms: number, { settle, onProgress, signal }: Advance): Promise<void> {
-    if (!(ms >= 0 && Number.isFinite(ms))) throw new RangeError(`time cannot advance by ${ms} ms`);
+    checkAdvance(ms);
     if (this.advancing) throw new Error('time is being advanced');
     const before = this.factor;
     this.advancing = true;

@@ -35,7 +35,7 @@ class SingleCluster implements Cluster {
     this.logs = createComponentLogs(dir.logs, { level: 'info', clock: options.clock });
     this.pki = ensurePki(dir.pki, { dnsNames: [clusterServerName] });
     this.thread = options.threads === 2 ? createThreadParts({ options, server: () => this.apiServer, apiPort: () => this.apiServer.port }) : undefined;
-    this.parts = this.thread ?? createParts({ options, pki: this.pki, env: (name) => this.env(name), client: (...user) => this.client(...user), apiPort: () => this.apiServer.port });
+    this.parts = this.thread ?? createParts({ options, pki: this.pki, env: (name) => this.env(name), client: ({ program, ...user }) => this.apiServer.client(user, program), apiPort: () => this.apiServer.port });
     const storeEnv = this.env('store');
     // While time is advanced everybody waits for what is written: the detour over another thread would take most of it.
     const alone = { isNow: () => options.clock.isAdvancing === true, atEndOfTurn };
@@ -124,16 +124,12 @@ class SingleCluster implements Cluster {
   }
 
   private jump(ms: number): void {
-    this.options.jump?.(ms);
     this.thread?.jump(ms);
+    this.options.jump?.(ms);
   }
 
   private env(name: string): Env {
     return this.logs.env(name);
-  }
-
-  private client(username: string, groups: readonly string[] = [], program = username.replace('system:', '')): ApiClient {
-    return this.apiServer.client({ username, groups: [...groups, 'system:authenticated'] }, program);
   }
 
   private async run(component: Component, signal: AbortSignal): Promise<void> {

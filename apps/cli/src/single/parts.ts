@@ -3,7 +3,7 @@ import { cloudSchema, createCloud } from '@orrery/cloud/component';
 import { createCloudControllerManager } from '@orrery/cloud-controller-manager/component';
 import { createCsiDisk, createDiskNode } from '@orrery/csi-disk/component';
 import { type VolumeHost, directoryVolumeHost, diskContent } from '@orrery/cri';
-import { type ApiClient } from '@orrery/client';
+import type { ApiClient, ThreadUser } from '@orrery/client';
 import { createControllerManager, secretTokenSigner } from '@orrery/controller-manager/component';
 import { addressAfter, coreDnsSchema, createCoreDns, createNodeCaches, createScaledDns } from '@orrery/coredns/component';
 import { createIngress, ingressSchema } from '@orrery/ingress/component';
@@ -55,8 +55,7 @@ export interface PartsDeps {
   readonly options: ClusterOptions;
   readonly pki: Pki;
   readonly env: (component: string) => Env;
-  /** As a program other than the one that its user is named after. */
-  readonly client: (username: string, groups?: readonly string[], program?: string) => ApiClient;
+  readonly client: (user: ThreadUser) => ApiClient;
   /** Of the API server, on the loopback. */
   readonly apiPort: () => number;
 }
@@ -170,8 +169,9 @@ class ClusterParts implements Parts {
     return this.deps.env(name);
   }
 
-  private client(username: string, groups?: readonly string[], program?: string): ApiClient {
-    return this.deps.client(username, groups, program);
+  /** As a program other than the one that its user is named after. */
+  private client(username: string, groups: readonly string[] = [], program = username.replace('system:', '')): ApiClient {
+    return this.deps.client({ username, groups: [...groups, 'system:authenticated'], program });
   }
 
   private admin(): ApiClient {

@@ -16,7 +16,7 @@ async function node(deps: object = on) {
   }
   const f = await serving({ may: () => true, deps: { ...deps, journal } });
   const file = (path: string) => f.host.writeFile(path, { bytes: Buffer.from(`${path}\n`), mode: 0o644 });
-  for (const path of ['/var/log/proxy.log', '/var/log/deep/deep.log', '/var/log/plain']) await file(path);
+  for (const path of ['/var/log/proxy.log', '/var/log/deep/deep.log', '/var/log/plain', '/etc/shadow']) await file(path);
   const at = (minutes: number): string => new Date(startMs + minutes * 60_000).toISOString();
   return { ...f, at, startMs };
 }
@@ -54,6 +54,7 @@ test.each<[string, number, string]>([
   ['query=plain&query=none', 200, '/var/log/plain\n\nlog not found for none\n'],
   ['query=proxy&tailLines=1', 200, '\noptions present and query resolved to log files for [proxy]\ntry without specifying options\n'],
   ['query=/proxy.log', 200, '/var/log/proxy.log\n'],
+  ['query=/../../etc/shadow', 404, '404 page not found\n'],
   ['query=deep%5Cdeep.log', 200, '/var/log/deep/deep.log\n'],
   ['query=kubelet&boot=-1', 200, 'No journal boot entry found from the specified boot offset (-1).\n'],
   ['query=%20', 400, 'query: Invalid value: [" "]: query cannot be empty\n'],

@@ -76,6 +76,25 @@ it('runs and stands still together, and whichever is behind catches up', async (
   expect(joint.read()).toEqual(near.read());
 });
 
+it('is neither advanced nor set while it is being advanced, between steps neither', async () => {
+  const { near, far, joint } = twoThreads();
+  near.every(1_000, () => undefined);
+  const refused: string[] = [];
+  const refuse = (error: Error): number => refused.push(error.message);
+  const began = near.now();
+  const settle = async (): Promise<void> => {
+    await turn();
+    if (refused.length) return;
+    await joint.setSpeed(3).catch(refuse);
+    await joint.advance(5_000, { settle: turn }).catch(refuse);
+  };
+  await joint.advance(10_000, { settle });
+  expect(refused).toEqual(['time is being advanced', 'time is being advanced']);
+  expect([near.now() - began, far.now() - began]).toEqual([10_000, 10_000]);
+  expect(near.read().speed).toBe(1);
+  await expect(joint.advance(-1, { settle: turn })).rejects.toThrow('time cannot advance by -1 ms');
+});
+
 it('ends where it is when it is aborted, at the speed it had', async () => {
   const { near, far, joint } = twoThreads();
   await joint.setSpeed(2);

@@ -1,4 +1,4 @@
-import type { AdjustableClock, Advance, ClockReading } from '@orrery/runtime';
+import { type AdjustableClock, type Advance, type ClockReading, checkAdvance } from '@orrery/runtime';
 import type { ClockControl } from '../../control/clock-control.ts';
 import type { Traffic } from './port-link.ts';
 
@@ -24,6 +24,7 @@ export class JointClock implements ClockControl {
   private readonly far: FarClock;
   /** This end of the link between the threads. */
   private readonly link: Traffic;
+  private advancing = false;
 
   constructor(near: AdjustableClock, link: Traffic, far: FarClock) {
     this.near = near;
@@ -35,16 +36,30 @@ export class JointClock implements ClockControl {
     return this.near.read();
   }
 
+  /** As AdjustableClock's; rejects in its words, too. */
   async setSpeed(factor: number): Promise<void> {
+    this.checkIdle();
+    await this.change(factor);
+  }
+
+  /** Throws Error while time is being advanced: neither clock can be set then. Between two steps each would allow it. */
+  checkIdle(): void {
+    if (this.advancing) throw new Error('time is being advanced');
+  }
+
+  private async change(factor: number): Promise<void> {
     this.near.setSpeed(factor);
     await this.far.setSpeed(factor);
     await this.level();
   }
 
   async advance(ms: number, { settle, onProgress, signal }: Advance): Promise<void> {
+    checkAdvance(ms);
+    this.checkIdle();
     const { speed } = this.near.read();
-    await this.setSpeed(0);
+    this.advancing = true;
     try {
+      await this.change(0);
       await this.settled(settle);
       for (let done = 0; done < ms && !signal?.aborted; onProgress?.(done)) {
         const next = Math.min(this.near.untilNext(), await this.far.untilNext());
@@ -54,7 +69,8 @@ export class JointClock implements ClockControl {
         done += step;
       }
     } finally {
-      await this.setSpeed(speed);
+      await this.change(speed);
+      this.advancing = false;
     }
   }
 

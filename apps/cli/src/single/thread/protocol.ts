@@ -9,7 +9,6 @@ import type { Handed } from './remote-calls.ts';
 
 /** What the thread of the parts is started with. */
 export interface ThreadStart {
-  readonly role: 'cluster-parts';
   readonly options: Omit<ClusterOptions, 'clock' | 'jump' | 'onChange'>;
   /** Milliseconds by which the cluster's clock is ahead of the machine's. */
   readonly aheadMs: number;

@@ -81,9 +81,11 @@ export class RemoteCalls<C extends Calls<C>> {
     return new Promise((resolve, reject) => this.waiting.set(id, { resolve, reject }));
   }
 
-  /** Calls without waiting: order is kept, and what goes wrong is told to nobody. */
+  /** Calls without waiting, in order, what cannot fail: if it does, that ends this process as any error that nobody catches. Nothing happens once the other end is gone. */
   tell<K extends keyof C & string>(name: K, ...args: Parameters<C[K]>): void {
-    this.call(name, ...args).catch(() => undefined);
+    this.call(name, ...args).catch((error: unknown) => {
+      if (!this.ended) throw error;
+    });
   }
 
   /** All that is under way, and whatever is called from now on, fails. */

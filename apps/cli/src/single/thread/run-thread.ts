@@ -23,7 +23,7 @@ export function runThread(): void {
     options: { ...options, clock },
     pki: ensurePki(options.dir.pki, { dnsNames: [clusterServerName] }),
     env: (name) => logs.env(name),
-    client: (username, groups = [], program = username.replace('system:', '')) => api.client({ username, groups: [...groups, 'system:authenticated'], program }),
+    client: (user) => api.client(user),
     apiPort: () => serverPort,
   });
   const step = (text: string): void => steps.postMessage(text);

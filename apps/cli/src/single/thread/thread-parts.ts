@@ -20,7 +20,7 @@ export interface ThreadPartsDeps {
 /** Parts of a cluster in a thread of their own. */
 export interface ThreadParts extends Parts {
   readonly clock: JointClock;
-  /** Moves the thread's clock ahead at once; this thread's is moved by who calls. */
+  /** Moves the thread's clock ahead at once; this thread's is moved by who calls. Throws Error while time is being advanced. */
   jump(ms: number): void;
 }
 
@@ -30,7 +30,7 @@ const program = (): string => process.argv[1] ?? '';
 export function createThreadParts({ options, server, apiPort }: ThreadPartsDeps): ThreadParts {
   const [api, calls, steps] = [new MessageChannel(), new MessageChannel(), new MessageChannel()];
   const { clock, jump: _, onChange: __, ...plain } = options;
-  const workerData: ThreadStart = { role: 'cluster-parts', options: plain, aheadMs: clock.read().aheadMs, api: api.port2, calls: calls.port2, steps: steps.port2 };
+  const workerData: ThreadStart = { options: plain, aheadMs: clock.read().aheadMs, api: api.port2, calls: calls.port2, steps: steps.port2 };
   const worker = new Worker(program(), { workerData, transferList: [api.port2, calls.port2, steps.port2] });
   const parts = new RemoteCalls<PartsCalls>(calls.port1);
   const link = new PortLink<string, ThreadAnswers>(api.port1);
@@ -57,6 +57,15 @@ export function createThreadParts({ options, server, apiPort }: ThreadPartsDeps)
       signal.removeEventListener('abort', abort);
     }
   };
+
+  const joint = new JointClock(clock, link, {
+    read: () => parts.call('readClock'),
+    setSpeed: (factor) => parts.call('setSpeed', factor),
+    advance: (ms) => parts.call('advance', ms),
+    jump: (ms) => parts.call('jump', ms),
+    untilNext: () => parts.call('untilNext'),
+    settle: () => parts.call('settle'),
+  });
 
   return {
     net: { dial: async (to, { timeoutMs } = {}) => takeOver(await parts.call('dial', to, timeoutMs === undefined ? {} : { timeoutMs })) },
@@ -89,14 +98,10 @@ export function createThreadParts({ options, server, apiPort }: ThreadPartsDeps)
       found = await parts.call('restart', name);
     },
     setCloudDown: (down) => parts.tell('setCloudDown', down),
-    clock: new JointClock(clock, link, {
-      read: () => parts.call('readClock'),
-      setSpeed: (factor) => parts.call('setSpeed', factor),
-      advance: (ms) => parts.call('advance', ms),
-      jump: (ms) => parts.call('jump', ms),
-      untilNext: () => parts.call('untilNext'),
-      settle: () => parts.call('settle'),
-    }),
-    jump: (ms) => parts.tell('jump', ms),
+    clock: joint,
+    jump(ms) {
+      joint.checkIdle();
+      parts.tell('jump', ms);
+    },
   };
 }
