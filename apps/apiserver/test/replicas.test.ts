@@ -96,7 +96,8 @@ describe('two API servers on one store', () => {
     await Promise.all(Array.from({ length: 40 }, (_, i) => increment(clients[i % 2] as ApiClient)));
     const counted = Number((await t.api.get(ConfigMaps, { namespace, name: 'counter' })).data?.['value']);
     expect([counted <= 40, counted >= 40 - unknown]).toEqual([true, true]);
-    expect(conflicts).toBeGreaterThan(0);
+    // They came to blows, or a leader went with the first of all.
+    expect(conflicts + unknown).toBeGreaterThan(0);
   });
 
   it('lose no patch of those that retry by themselves', async () => {

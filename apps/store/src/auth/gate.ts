@@ -7,6 +7,11 @@ import type { AuthState } from './auth-state.ts';
 import { type Permits, permitTxn } from './permits.ts';
 import type { Tokens } from './tokens.ts';
 
+/** The second is what the HTTP gateway makes of its header. */
+export function tokenOf(metadata: CallContext['metadata']): string | undefined {
+  return metadata['token'] ?? metadata['authorization'];
+}
+
 /**
  * Who calls, and what is decided without the log: reads, and what is no change of the replicated state. All methods throw
  * AuthError, and let everything pass while authentication is off.
@@ -30,8 +35,7 @@ export class Gate {
   caller({ metadata, peer }: CallContext): Caller | undefined {
     if (!this.auth.enabled) return undefined;
     const { revision } = this.auth;
-    // The second is what the HTTP gateway makes of its header.
-    const token = metadata['token'] ?? metadata['authorization'];
+    const token = tokenOf(metadata);
     if (token !== undefined) {
       const user = this.tokens.use(token);
       if (user === undefined) throw new AuthError('invalidToken');

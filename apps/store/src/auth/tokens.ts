@@ -18,6 +18,12 @@ export function newToken(index: number): string {
   return `${prefix}.${index}`;
 }
 
+/** The entry of the log that a token came with; 0 for what is no token. */
+export function indexOfToken(token: string): number {
+  const index = /^[a-zA-Z]{16}\.(\d+)$/.exec(token)?.[1];
+  return index === undefined ? 0 : Number(index);
+}
+
 interface Token {
   readonly user: string;
   readonly deadline: number;

@@ -1,5 +1,5 @@
-import { type WatchRequest, type WatchResponse, WatchDefinition } from '@orrery/proto/etcd';
-import { AsyncQueue, createClient } from '@orrery/rpc';
+import { type WatchRequest, type WatchResponse, AuthDefinition, ElectionDefinition, LockDefinition, WatchDefinition } from '@orrery/proto/etcd';
+import { type Channel, AsyncQueue, createClient } from '@orrery/rpc';
 import { describe, expect, it } from 'vitest';
 import { TestCluster, type TestMember } from '../testing/test-cluster.ts';
 
@@ -124,6 +124,56 @@ describe('three members', () => {
     await cluster.start(follower);
     await put(follower, 'after');
     expect((await hashes(cluster, members)).size).toBe(1);
+  });
+});
+
+const channelOf = ({ store }: TestMember): Channel => {
+  if (!store) throw new Error('down');
+  return store.channel();
+};
+
+describe('a member that lags behind', () => {
+  it('lets those in who are users, with a token of another member, too', async () => {
+    const { cluster, leader, follower, other, put } = await setup(3);
+    const auth = (member: TestMember) => createClient(AuthDefinition, channelOf(member));
+    await put(leader, 'a');
+    cluster.isolate(follower);
+    await cluster.during(auth(leader).userAdd({ name: 'root', password: 'secret' }));
+    await cluster.during(auth(leader).userGrantRole({ user: 'root', role: 'root' }));
+    await cluster.during(auth(leader).authEnable({}));
+    const { token = '' } = await cluster.during(auth(other).authenticate({ name: 'root', password: 'secret' }));
+    const behind = [
+      auth(follower).authenticate({ name: 'root', password: 'secret' }).then(({ token: own }) => own !== '' && own !== token),
+      cluster.of(follower).kv.put({ key: b('b') }, { metadata: { token } }).then(() => true),
+      cluster.of(follower).kv.range({ key: b('a'), serializable: true }, { metadata: { token } }).then(({ count }) => count === 1),
+      cluster.of(follower).maintenance.hashKV({}, { metadata: { token } }).then(() => true),
+    ];
+    cluster.heal();
+    expect(await cluster.during(Promise.all(behind))).toEqual([true, true, true, true]);
+    const forged = { metadata: { token: 'abcdefghijklmnop.1000000' } };
+    expect(await failure(cluster.during(cluster.of(follower).kv.range({ key: b('a') }, forged)))).toBe('etcdserver: invalid auth token');
+  });
+
+  it.each(['lock', 'election'] as const)('leaves the queue of a %s for a caller that gave up while it was entered', async (which) => {
+    const { cluster, follower } = await setup(3);
+    const enter = async (): Promise<(signal: AbortSignal) => Promise<unknown>> => {
+      const { ID: lease = '0' } = await cluster.during(cluster.of(follower).lease.leaseGrant({ TTL: 60 }));
+      const request = { name: b('q'), lease };
+      const channel = channelOf(follower);
+      return (signal) => (which === 'lock' ? createClient(LockDefinition, channel).lock(request, { signal }) : createClient(ElectionDefinition, channel).campaign(request, { signal }));
+    };
+    const queue = async (): Promise<number> => (await cluster.during(cluster.of(follower).kv.range({ key: b('q/'), rangeEnd: b('q0') }))).count ?? 0;
+    await cluster.during((await enter())(new AbortController().signal));
+    for (let turns = 0; turns < 12; turns++) {
+      const gone = new AbortController();
+      const next = await enter();
+      const waiting = failure(next(gone.signal));
+      for (let i = 0; i < turns; i++) await Promise.resolve();
+      gone.abort();
+      expect(await cluster.during(waiting)).toBe('call cancelled');
+      await cluster.clock.advance(1000);
+      expect([turns, await queue()]).toEqual([turns, 1]);
+    }
   });
 });
 

@@ -29,6 +29,8 @@ async function checkPassword({ auth }: Member['machine'], { name = '', password 
 
 async function authenticate(member: Member, request: AuthenticateRequest): Promise<AuthenticateResponse> {
   const { name = '' } = request;
+  // Authentication may have been turned on, and the user made, elsewhere.
+  await member.readBarrier();
   for (;;) {
     const revision = await checkPassword(member.machine, request);
     const token = newToken(member.appliedIndex + 1);

@@ -11,7 +11,7 @@ import {
   Event_EventType,
 } from '@orrery/proto/etcd';
 import { Code, RpcError, type ServedService, service } from '@orrery/rpc';
-import { type Recipe, createdAt, eventsFrom, firstCreated, keyOfLease, passedOn, predecessorsGone, prefixEnd, prefixOf, recipeOf } from './recipe.ts';
+import { type Recipe, createdAt, eventsFrom, firstCreated, keyOfLease, passedOn, predecessorsGone, prefixEnd, prefixOf, recipeOf, seenThrough } from './recipe.ts';
 
 const failure = (message: string): RpcError => new RpcError(Code.UNKNOWN, message);
 
@@ -62,12 +62,12 @@ async function candidacy(recipe: Recipe, { name, lease: asked = '0', value = Buf
 }
 
 async function campaign(recipe: Recipe, request: CampaignRequest): Promise<CampaignResponse> {
-  const { header, leader } = await candidacy(recipe, request);
+  const { header, leader } = await candidacy(seenThrough(recipe), request);
   try {
     await predecessorsGone(recipe, prefixOf(request.name), leader.rev - 1);
   } catch (error) {
     // A candidate that gave up must not win later. Its signal has aborted, so this goes without.
-    if (recipe.options.signal?.aborted) await resign({ ...recipe, options: { metadata: recipe.options.metadata ?? {} } }, leader);
+    if (recipe.options.signal?.aborted) await resign(seenThrough(recipe), leader);
     throw error;
   }
   return { header, leader };

@@ -1,6 +1,6 @@
 import { type LockRequest, type LockResponse, LockDefinition } from '@orrery/proto/etcd';
 import { Code, RpcError, type ServedService, service } from '@orrery/rpc';
-import { type Recipe, createdAt, firstCreated, keyOfLease, passedOn, predecessorsGone, prefixOf, recipeOf } from './recipe.ts';
+import { type Recipe, createdAt, firstCreated, keyOfLease, passedOn, predecessorsGone, prefixOf, recipeOf, seenThrough } from './recipe.ts';
 
 /** Enters the queue under the name, or finds the entry that the same lease already has there. */
 async function enter({ kv, options }: Recipe, prefix: Buffer, { key, lease }: { key: Buffer; lease: string }) {
@@ -22,7 +22,7 @@ async function lock(recipe: Recipe, { name, lease: asked = '0' }: LockRequest): 
   const lease = await recipe.session(asked);
   const prefix = prefixOf(name);
   const key = keyOfLease(prefix, lease);
-  const { header, revision, held } = await enter(recipe, prefix, { key, lease });
+  const { header, revision, held } = await enter(seenThrough(recipe), prefix, { key, lease });
   if (held) return { header, key };
   try {
     await predecessorsGone(recipe, prefix, revision - 1);
@@ -30,7 +30,7 @@ async function lock(recipe: Recipe, { name, lease: asked = '0' }: LockRequest): 
     if (own.kvs?.length) return { header: own.header, key };
   } catch (error) {
     // The caller's signal may be what ended the wait; leaving the queue must not depend on it.
-    await recipe.kv.deleteRange({ key }, { metadata: recipe.options.metadata ?? {} });
+    await recipe.kv.deleteRange({ key }, seenThrough(recipe).options);
     throw error;
   }
   throw new RpcError(Code.UNKNOWN, 'mutex: session is expired');

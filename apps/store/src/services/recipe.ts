@@ -28,6 +28,14 @@ export function recipeOf(services: readonly ServedService[], { metadata, signal,
   };
 }
 
+/**
+ * The same calls, seen through to their end though the caller gives up: a place in a queue that was entered half-way would
+ * be nobody's to leave.
+ */
+export function seenThrough(recipe: Recipe): Recipe {
+  return { ...recipe, options: { metadata: recipe.options.metadata ?? {} } };
+}
+
 /** etcd's client loses the code of what it passes on from another service: the text remains, under UNKNOWN. */
 export function passedOn(error: unknown): unknown {
   return error instanceof RpcError && error.code !== Code.CANCELLED ? new RpcError(Code.UNKNOWN, error.message) : error;
