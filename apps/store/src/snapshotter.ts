@@ -6,8 +6,8 @@ import type { Storage } from './storage/storage.ts';
 const retryEntries = 1000;
 
 /**
- * Takes snapshots and shortens the log: after `snapshotCount` entries, provided that the log grew by a good part of the
- * last snapshot's size (so rewriting a large state stays a fraction of the work), and on demand.
+ * Takes snapshots and shortens the log: after `snapshotCount` entries, provided that the log grew by as much as the
+ * last snapshot has (so rewriting a large state stays a fraction of the work), and on demand.
  */
 export class Snapshotter {
   private readonly env: Env;
@@ -40,7 +40,7 @@ export class Snapshotter {
 
   private due(index: number): boolean {
     if (this.demands.length) return true;
-    return index - this.lastIndex >= this.snapshotCount && this.storage.wal.sizeBytes * 2 >= this.storage.snapshots.sizeBytes;
+    return index - this.lastIndex >= this.snapshotCount && this.storage.wal.sizeBytes >= this.storage.snapshots.sizeBytes;
   }
 
   private async idle(index: number): Promise<void> {

@@ -130,12 +130,20 @@ export function describeManager(manager: Manager): string {
 
 const texts = new WeakMap<object, string>();
 
-/** The JSON of `fieldsV1`; of sets that objects share it is made once. */
-function fieldsText(fields: unknown): string | undefined {
-  if (typeof fields !== 'object' || fields === null || !isShared(fields)) return JSON.stringify(fields);
-  let text = texts.get(fields);
-  if (text === undefined) texts.set(fields, (text = JSON.stringify(fields)));
+/** The JSON of a set: of those in it that objects share it is made once. */
+function setText(set: FieldSet): string {
+  let text = texts.get(set);
+  if (text !== undefined) return text;
+  text = '{';
+  for (const element in set) text += `${text === '{' ? '' : ','}${JSON.stringify(element)}:${setText(set[element] as FieldSet)}`;
+  text += '}';
+  if (isShared(set)) texts.set(set, text);
   return text;
+}
+
+/** The JSON of `fieldsV1`, which may be anything that somebody else has stored. */
+function fieldsText(fields: unknown): string | undefined {
+  return typeof fields === 'object' && fields !== null && isKnown(fields) ? setText(fields) : JSON.stringify(fields);
 }
 
 function putEntry(entry: ManagedFieldsEntry | null | undefined, put: (piece: string) => void): void {

@@ -1,5 +1,5 @@
 import type { Pod } from '@orrery/api/types';
-import type { PodDelta } from '../../cache/delta-log.ts';
+import type { DeltaLog, PodDelta } from '../../cache/delta-log.ts';
 import type { NodeInfo } from '../../cache/node-info.ts';
 import type { Snapshot } from '../../cache/snapshot.ts';
 import { type Scores, maxNodeScore } from '../../framework/types.ts';
@@ -13,7 +13,7 @@ const nowhere = -1;
 /** The domains of one constraint, by number: labels of thousands of nodes are looked at once and not for every pod. */
 interface Domains {
   readonly constraint: Constraint;
-  /** By the slot of a node its domain. A change of nodes or of their labels voids the sums, and these with them. */
+  /** As in `Layout`. A change of nodes or of their labels voids the sums, and these with them. */
   readonly at: Int32Array;
   /** By domain: matching pods. */
   readonly pods: Float64Array;
@@ -37,8 +37,14 @@ export interface ScoreWish {
   readonly needsAllKeys: boolean;
 }
 
-function domainsOf(constraint: Constraint, nodes: readonly NodeInfo[]): Domains {
-  const { topologyKey } = constraint;
+/** In which domain each node is, for one topology key. */
+interface Layout {
+  /** By the slot of a node its domain. */
+  readonly at: Int32Array;
+  readonly domains: number;
+}
+
+function layoutOf(topologyKey: string, nodes: readonly NodeInfo[]): Layout {
   const numbers = new Map<string, number>();
   const at = new Int32Array(nodes.reduce((most, { slot }) => Math.max(most, slot), -1) + 1).fill(nowhere);
   for (const { slot, name, labels } of nodes) {
@@ -49,7 +55,25 @@ function domainsOf(constraint: Constraint, nodes: readonly NodeInfo[]): Domains 
     if (number === undefined) numbers.set(domain, (number = numbers.size));
     at[slot] = number;
   }
-  return { constraint, at, pods: new Float64Array(numbers.size) };
+  return { at, domains: numbers.size };
+}
+
+/** By topology key, as long as nodes and their labels stay: groups of pods are many, and it is the same for all. */
+const layouts = new WeakMap<DeltaLog, { readonly epoch: number; readonly byKey: Map<string, Layout> }>();
+
+function layoutIn({ deltas, nodes }: Snapshot, topologyKey: string): Layout {
+  if (!deltas) return layoutOf(topologyKey, nodes);
+  const { epoch } = deltas.mark();
+  let known = layouts.get(deltas);
+  if (known?.epoch !== epoch) layouts.set(deltas, (known = { epoch, byKey: new Map() }));
+  let layout = known.byKey.get(topologyKey);
+  if (!layout) known.byKey.set(topologyKey, (layout = layoutOf(topologyKey, nodes)));
+  return layout;
+}
+
+function domainsOf(constraint: Constraint, snapshot: Snapshot): Domains {
+  const { at, domains } = layoutIn(snapshot, constraint.topologyKey);
+  return { constraint, at, pods: new Float64Array(domains) };
 }
 
 function domainOf({ at }: Domains, { slot }: NodeInfo): number {
@@ -71,7 +95,7 @@ function add({ pod, needsAllKeys }: ScoreWish, sums: ScoreCounts, domains: Domai
 
 /** Matching pods over all nodes. */
 export function countForScore(wish: ScoreWish, snapshot: Snapshot): ScoreCounts {
-  const sums = wish.constraints.map((constraint) => domainsOf(constraint, snapshot.nodes));
+  const sums = wish.constraints.map((constraint) => domainsOf(constraint, snapshot));
   for (const domains of sums) countPods(domains.constraint, wish.pod.metadata?.namespace, snapshot, (node, by) => add(wish, sums, domains, { node, by }));
   return sums;
 }
