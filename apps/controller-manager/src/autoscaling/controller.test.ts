@@ -1,9 +1,9 @@
-import { CustomResourceDefinitions, Deployments, Events, HorizontalPodAutoscalers, Pods } from '@orrery/api';
-import type { Deployment, HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec, MetricSpec, Pod } from '@orrery/api/types';
+import { APIServices, CustomResourceDefinitions, Deployments, Events, HorizontalPodAutoscalers, Pods } from '@orrery/api';
+import type { CrossVersionObjectReference, Deployment, HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec, MetricSpec, Pod } from '@orrery/api/types';
 import { type KubeObject, type ResourceRef, parseLabelSelector } from '@orrery/apimachinery';
-import type { ApiClient, ListOptions, ObjectKey, ReadOptions } from '@orrery/client';
+import { type ApiClient, type ListOptions, type ObjectKey, type ReadOptions, failureOf } from '@orrery/client';
 import { type FakeApi, createFakeApi } from '@orrery/client/testing';
-import { notFound, serviceUnavailable } from '@orrery/errors';
+import { serviceUnavailable } from '@orrery/errors';
 import { VirtualClock, createLogger, createMetrics, rfc3339, seededRandom } from '@orrery/runtime';
 import { afterEach, expect, it } from 'vitest';
 import { type ControllerManager, createControllerManager } from '../component.ts';
@@ -20,7 +20,7 @@ class World {
   readonly api: FakeApi = createFakeApi(this.env);
   /** Millicores a pod; undefined: there is no metrics API. */
   cpu: number | undefined = 100;
-  /** Answers of custom and external metrics, by URL. */
+  /** Answers of custom and external metrics, by URL; an error is thrown. */
   readonly answers = new Map<string, object>();
   /** Pods whose metrics know of no container. */
   readonly silent = new Set<string>();
@@ -50,6 +50,15 @@ class World {
     this.api.seed<HorizontalPodAutoscaler>(HorizontalPodAutoscalers, {
       metadata: { namespace, name },
       spec: { minReplicas: 1, maxReplicas: 10, metrics: [cpu], scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' }, ...spec },
+    });
+  }
+
+  /** Another server has custom metrics. */
+  register(version: string, versionPriority: number): void {
+    this.api.seed(APIServices, {
+      metadata: { name: `${version}.custom.metrics.k8s.io` },
+      spec: { group: 'custom.metrics.k8s.io', version, groupPriorityMinimum: 100, versionPriority, service: { name: 'adapter', namespace } },
+      status: { conditions: [{ type: 'Available', status: 'True' }] },
     });
   }
 
@@ -91,7 +100,8 @@ class World {
     const elsewhere = (path: string): object => {
       this.asked.push(path);
       const found = this.answers.get(path);
-      if (!found) throw notFound({ group: '', resource: path, name: '' });
+      if (!found) throw failureOf(404, '404 page not found\n');
+      if (found instanceof Error) throw found;
       return found;
     };
     const get = async <T extends KubeObject>(ref: ResourceRef<T>, at: ObjectKey, options: ReadOptions = {}): Promise<T> => {
@@ -100,7 +110,7 @@ class World {
       return options.subresource === 'scale' ? (scaleOf(at.name, object as Deployment) as T) : object;
     };
     const metrics = (selector: string): object[] => {
-      if (this.cpu === undefined) throw serviceUnavailable('no');
+      if (this.cpu === undefined) throw failureOf(503, 'service unavailable\n');
       const matches = parseLabelSelector(selector);
       const usage = { cpu: `${this.cpu}m`, memory: '64Mi' };
       return api.objects(Pods).filter(({ metadata }) => matches.matches(metadata?.labels ?? {})).map(({ metadata }) => ({ metadata, timestamp: rfc3339(this.clock.now()), window: '15s', containers: this.silent.has(metadata?.name ?? '') ? [] : [{ name: 'c', usage }] }));
@@ -203,6 +213,8 @@ it('says what is wrong, in the words of upstream, and goes on looking', async ()
 
 it('scales by what custom and external metrics say, up only while one of them fails', async () => {
   begin();
+  world.register('v1beta1', 100);
+  world.register('v1beta2', 200);
   world.deploy(2);
   const target = (averageValue: string) => ({ type: 'AverageValue', averageValue });
   world.autoscale({
@@ -214,7 +226,7 @@ it('scales by what custom and external metrics say, up only while one of them fa
   });
   const value = (name: string, text: string) => ({ describedObject: { name }, timestamp: rfc3339(world.clock.now()), value: text });
   const rps = 'v1beta2 a pods * rps {"labelSelector":"app=web","metricLabelSelector":"verb=GET"}';
-  const hits = 'v1beta1 a deployments.apps web hits {}';
+  const hits = 'v1beta2 a deployments.apps web hits {}';
   world.answers.set(rps, { items: [value('web-0', '12'), value('web-1', '12500m')] }).set(hits, { items: [value('web', '90')] }).set('queue q=w', { value: '60' });
   await world.start();
   await world.periods(1);
@@ -224,7 +236,6 @@ it('scales by what custom and external metrics say, up only while one of them fa
     { type: 'Object', object: { describedObject: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' }, metric: { name: 'hits' }, current: { value: '90' } } },
     { type: 'External', external: { metric: { name: 'queue', selector: { matchLabels: { q: 'w' } } }, current: { averageValue: '30' } } },
   ]);
-  expect(world.asked.some((path) => path.startsWith('v1beta2 a deployments.apps'))).toBe(true);
   world.answers.delete(rps);
   world.answers.set('queue q=w', { value: '150' });
   await world.periods(1);
@@ -248,9 +259,51 @@ it('a pod whose metrics know of no container has not been measured', async () =>
   expect([world.size(), world.autoscaler().status?.currentMetrics?.[0]?.resource?.current]).toEqual([2, { averageUtilization: 30, averageValue: '60m' }]);
 });
 
-const odd = { matchExpressions: [{ key: 'a', operator: 'Like', values: ['b'] }] };
 const average = { type: 'AverageValue', averageValue: '10' };
 const web = { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' };
+const hitsOf = (describedObject: CrossVersionObjectReference): MetricSpec => ({ type: 'Object', object: { describedObject, metric: { name: 'hits', selector: { matchLabels: { verb: 'GET' } } }, target: { type: 'Value', value: '100' } } });
+const verb = '{"metricLabelSelector":"verb=GET"}';
+it.each<[string, CrossVersionObjectReference]>([
+  [`v1beta1 a services web hits ${verb}`, { apiVersion: 'v1', kind: 'Service', name: 'web' }],
+  [`v1beta1 a ingresses.networking.k8s.io web hits ${verb}`, { apiVersion: 'networking.k8s.io/v1', kind: 'Ingress', name: 'web' }],
+  // What lies in no namespace is asked for in the autoscaler's.
+  [`v1beta1 a nodes web hits ${verb}`, { apiVersion: 'v1', kind: 'Node', name: 'web' }],
+  // A namespace is the autoscaler's own, whatever it is called.
+  [`v1beta1 a metrics hits  ${verb}`, { apiVersion: 'v1', kind: 'Namespace', name: 'other' }],
+])('asks for %s', async (path, describedObject) => {
+  begin();
+  world.register('v1beta1', 100);
+  world.deploy(2);
+  world.autoscale({ metrics: [hitsOf(describedObject)] });
+  world.answers.set(path, { items: [{ describedObject, value: '150' }] });
+  await world.start();
+  await world.periods(1);
+  expect([world.asked, world.size()]).toEqual([[path], 3]);
+});
+
+const status404 = failureOf(404, JSON.stringify({ kind: 'Status', apiVersion: 'v1', status: 'Failure', reason: 'NotFound', code: 404, message: 'the server could not find the metric hits for services' }));
+const ofWeb = `v1beta2 a deployments.apps web hits ${verb}`;
+it.each<[string, { described?: CrossVersionObjectReference; versions?: string[]; answer?: object }]>([
+  ['no custom metrics API (custom.metrics.k8s.io) registered', { versions: [] }],
+  ['no known available metric versions found', { versions: ['v2'] }],
+  ['the server could not find the requested resource (get deployments.apps.custom.metrics.k8s.io web)', {}],
+  ['the server could not find the metric hits for services', { answer: status404 }],
+  ['an error on the server ("oops") has prevented the request from succeeding (get deployments.apps.custom.metrics.k8s.io web)', { answer: failureOf(500, 'oops\n') }],
+  ['the custom metrics API server returned 0 results when we asked for exactly one', { answer: { items: [] } }],
+  ['unable to map kind Thing.x.example.com to resource: no matches for kind "Thing" in group "x.example.com"', { described: { apiVersion: 'x.example.com/v1', kind: 'Thing', name: 'web' } }],
+])('tells why there are no custom metrics: %s', async (why, { described = web, versions = ['v1beta2'], answer }) => {
+  begin();
+  for (const version of versions) world.register(version, 100);
+  world.deploy(2);
+  world.autoscale({ metrics: [hitsOf(described)] });
+  if (answer) world.answers.set(ofWeb, answer);
+  await world.start();
+  await world.periods(1);
+  const message = `the HPA was unable to compute the replica count: unable to get metric hits: ${described.kind} on a web/unable to fetch metrics from custom metrics API: ${why}`;
+  expect(world.autoscaler().status?.conditions?.[1]).toMatchObject({ type: 'ScalingActive', status: 'False', reason: 'FailedGetObjectMetric', message });
+});
+
+const odd = { matchExpressions: [{ key: 'a', operator: 'Like', values: ['b'] }] };
 it.each<[string, MetricSpec, string]>([
   ['Pods', { type: 'Pods', pods: { metric: { name: 'm', selector: odd }, target: average } }, 'failed to get pods metric value: '],
   ['Object', { type: 'Object', object: { describedObject: web, metric: { name: 'm', selector: odd }, target: average } }, 'failed to get object metric value: '],

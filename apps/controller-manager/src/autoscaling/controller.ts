@@ -1,9 +1,10 @@
-import { CustomResourceDefinitions, HorizontalPodAutoscalers, Pods } from '@orrery/api';
+import { APIServices, CustomResourceDefinitions, HorizontalPodAutoscalers, Pods } from '@orrery/api';
 import type { HorizontalPodAutoscaler, Pod } from '@orrery/api/types';
 import { type Selector, SelectorError, parseLabelSelector } from '@orrery/apimachinery';
 import { deepEqual, keyOf } from '@orrery/client';
 import { type AnyController, type ControllerContext, defineController } from '@orrery/controller';
 import { StatusError } from '@orrery/errors';
+import { customMetricsVersion } from './custom-version.ts';
 import type { History } from './history.ts';
 import { type AutoscalerMetrics, type Verdict, actionOf, autoscalerMetrics } from './metrics.ts';
 import { MetricsClient } from './metrics-client.ts';
@@ -147,12 +148,15 @@ export function horizontalPodAutoscaling(options: AutoscalerOptions): AnyControl
       { apiGroups: ['metrics.k8s.io'], resources: ['pods'], verbs: ['list'] },
       { apiGroups: ['custom.metrics.k8s.io', 'external.metrics.k8s.io'], resources: ['*'], verbs: ['get', 'list'] },
       { apiGroups: ['apiextensions.k8s.io'], resources: ['customresourcedefinitions'], verbs: ['list', 'watch'] },
+      { apiGroups: ['apiregistration.k8s.io'], resources: ['apiservices'], verbs: ['list', 'watch'] },
       { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch', 'update'] },
     ],
     setup({ api, env, store }) {
       store(Pods);
       const definitions = store(CustomResourceDefinitions);
-      return { metrics: new MetricsClient(api, (reference) => resourcesOfKind(reference, definitions.list())[0]), told: autoscalerMetrics(env.metrics, () => store(HorizontalPodAutoscalers).list()), histories: new Map(), selectors: new Map() };
+      const services = store(APIServices);
+      const metrics = new MetricsClient(api, { find: (reference) => resourcesOfKind(reference, definitions.list())[0], customVersion: () => customMetricsVersion(services.list()) });
+      return { metrics, told: autoscalerMetrics(env.metrics, () => store(HorizontalPodAutoscalers).list()), histories: new Map(), selectors: new Map() };
     },
     async reconcile(key, context) {
       const autoscaler = context.store(HorizontalPodAutoscalers).get(key);

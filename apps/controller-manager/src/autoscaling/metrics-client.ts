@@ -1,16 +1,17 @@
 import type { CrossVersionObjectReference, LabelSelector, MetricSpec, MetricsV1beta1PodMetrics } from '@orrery/api/types';
 import { type KubeObject, type ResourceRef, SelectorError, formatSelector, parseQuantity, quantityMilliValue, selectorFromObject, timeMs } from '@orrery/apimachinery';
 import type { ApiClient } from '@orrery/client';
-import { StatusError } from '@orrery/errors';
 import { parseGoDuration } from '@orrery/runtime';
+import { asking } from './client-words.ts';
 import { MetricError, MetricSelectorError, type PodSample, type Reading } from './readings.ts';
 
 const podMetrics: ResourceRef<MetricsV1beta1PodMetrics> = { group: 'metrics.k8s.io', version: 'v1beta1', resource: 'pods', kind: 'PodMetrics', namespaced: true };
 
-/** One value of a custom or external metric, as its API words it in either version. */
+/** One value of a custom or external metric, as its API words it in either version; v1beta1 calls the seconds `window`. */
 interface MetricValue extends KubeObject {
   readonly describedObject?: { readonly name?: string };
   readonly timestamp?: string;
+  readonly window?: number;
   readonly windowSeconds?: number;
   readonly value?: string;
 }
@@ -19,8 +20,6 @@ interface MetricValueList extends KubeObject {
   readonly items?: readonly MetricValue[] | null;
 }
 
-/** Versions of custom.metrics.k8s.io, the better one first. */
-const customVersions = ['v1beta2', 'v1beta1'];
 const defaultWindowMs = 60_000;
 
 /** What a reading is about. */
@@ -32,6 +31,21 @@ export interface MetricQuery {
 
 /** Where an object of a reference is to be found. */
 export type FindResource = (reference: CrossVersionObjectReference) => ResourceRef | undefined;
+
+export interface MetricsClientOptions {
+  readonly find: FindResource;
+  /** In which custom metrics are asked for; throws MetricError. */
+  readonly customVersion: () => string;
+}
+
+/** Where the values of a metric are, below their API's namespace. */
+interface Place {
+  readonly resource: string;
+  readonly name: string;
+  readonly subresource?: string;
+}
+
+const qualified = (name: string, group: string): string => (group ? `${name}.${group}` : name);
 
 const milli = (text: string | undefined): number => quantityMilliValue(parseQuantity(text ?? '0'));
 
@@ -46,19 +60,13 @@ function selectorText(selector: LabelSelector | undefined): string {
   }
 }
 
-/** Go's client tells of a missing or broken API in these words, whatever the server says. */
-function clientWords(error: unknown, what: string): string {
-  if (!(error instanceof StatusError)) throw error;
-  if (error.code === 404) return `the server could not find the requested resource (get ${what})`;
-  if (error.code === 503) return `the server is currently unable to handle the request (get ${what})`;
-  return error.message;
-}
-
-async function fetching<T>(run: () => Promise<T>, words: { readonly api: string; readonly what: string }): Promise<T> {
+/** All that belongs to reading one of the APIs; words what fails of it. */
+async function fetching<T>(api: string, run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (error) {
-    throw new MetricError(`unable to fetch metrics from ${words.api} metrics API: ${clientWords(error, words.what)}`);
+    if (!(error instanceof MetricError)) throw error;
+    throw new MetricError(`unable to fetch metrics from ${api} metrics API: ${error.message}`);
   }
 }
 
@@ -79,11 +87,11 @@ function sampleOf({ metadata, containers = [], timestamp, window }: MetricsV1bet
 /** The clients of the three metrics APIs. Every read throws MetricError in upstream's words. */
 export class MetricsClient {
   private readonly api: ApiClient;
-  private readonly find: FindResource;
+  private readonly options: MetricsClientOptions;
 
-  constructor(api: ApiClient, find: FindResource) {
+  constructor(api: ApiClient, options: MetricsClientOptions) {
     this.api = api;
-    this.find = find;
+    this.options = options;
   }
 
   /** What one metric of an autoscaler stands at. */
@@ -98,7 +106,7 @@ export class MetricsClient {
   }
 
   private async resource(name: string, container: string, { namespace, selector }: MetricQuery): Promise<Reading> {
-    const { items } = await fetching(() => this.api.list(podMetrics, { namespace, labelSelector: selector }), { api: 'resource', what: 'pods.metrics.k8s.io' });
+    const { items } = await fetching('resource', () => asking('pods.metrics.k8s.io', () => this.api.list(podMetrics, { namespace, labelSelector: selector })));
     if (items.length === 0) throw new MetricError('no metrics returned from resource metrics API');
     const samples = items.flatMap((item): [string, PodSample][] => {
       const sample = sampleOf(item, name, container);
@@ -108,53 +116,47 @@ export class MetricsClient {
   }
 
   private async ofPods(metric: string, metricSelector: LabelSelector | undefined, { namespace, selector }: MetricQuery): Promise<Reading> {
-    const items = await this.custom({ resource: 'pods', name: '*', metric, namespace, parameters: { labelSelector: selector, metricLabelSelector: selectorText(metricSelector) } });
+    const parameters = { labelSelector: selector, metricLabelSelector: selectorText(metricSelector) };
+    const items = await fetching('custom', () => this.custom(() => ({ resource: 'pods', name: '*', subresource: metric }), { namespace, parameters }));
     if (items.length === 0) throw new MetricError('no metrics returned from custom metrics API');
-    return {
-      samples: new Map(items.map((item) => [
-        item.describedObject?.name ?? '',
-        { value: milli(item.value), timestampMs: timeMs(item.timestamp) ?? 0, windowMs: item.windowSeconds === undefined ? defaultWindowMs : item.windowSeconds * 1000 },
-      ])),
-    };
+    const sample = ({ value, timestamp, windowSeconds, window = windowSeconds }: MetricValue): PodSample => ({ value: milli(value), timestampMs: timeMs(timestamp) ?? 0, windowMs: window === undefined ? defaultWindowMs : window * 1000 });
+    return { samples: new Map(items.map((item) => [item.describedObject?.name ?? '', sample(item)])) };
   }
 
+  /** Of an object in the autoscaler's namespace; what lies in no namespace is asked for as if it did, as upstream does. */
   private async ofObject({ describedObject, metric }: NonNullable<MetricSpec['object']>, { namespace }: MetricQuery): Promise<Reading> {
-    const { kind, name } = describedObject;
     const parameters = { metricLabelSelector: selectorText(metric.selector) };
-    const isNamespace = kind === 'Namespace' && !describedObject.apiVersion?.includes('/');
-    const found = isNamespace ? undefined : this.find(describedObject);
-    if (!isNamespace && !found) throw new MetricError(`unable to fetch metrics from custom metrics API: no matches for kind ${JSON.stringify(kind)} in group ${JSON.stringify(groupOf(describedObject))}`);
-    const resource = found ? `${found.resource}${found.group ? `.${found.group}` : ''}` : 'metrics';
-    // Of a namespace itself: namespaces/NAME/metrics/METRIC.
-    const items = await this.custom(found ? { resource, name, metric: metric.name, namespace: found.namespaced ? namespace : '', parameters } : { resource, name: metric.name, metric: '', namespace: name, parameters });
-    if (items.length !== 1) throw new MetricError(`unable to fetch metrics from custom metrics API: the server returned ${items.length} metrics when only one was expected`);
-    return { value: milli(items[0]?.value) };
+    return fetching('custom', async () => {
+      const items = await this.custom(() => this.placeOf(describedObject, metric.name), { namespace, parameters });
+      if (items.length !== 1) throw new MetricError(`the custom metrics API server returned ${items.length} results when we asked for exactly one`);
+      return { value: milli(items[0]?.value) };
+    });
   }
 
-  private async custom(of: { resource: string; name: string; metric: string; namespace: string; parameters: Record<string, string> }): Promise<readonly MetricValue[]> {
-    const { resource, name, metric, namespace } = of;
-    const parameters = Object.fromEntries(Object.entries(of.parameters).filter(([, value]) => value !== ''));
-    const at = (version: string): ResourceRef<MetricValueList> => ({ group: 'custom.metrics.k8s.io', version, resource, kind: 'MetricValueList', namespaced: namespace !== '' });
-    const get = async (): Promise<MetricValueList> => {
-      let missing: unknown;
-      for (const version of customVersions) {
-        try {
-          return await this.api.get(at(version), { namespace, name }, { ...(metric ? { subresource: metric } : {}), parameters });
-        } catch (error) {
-          // Only another version may know better.
-          if (!(error instanceof StatusError) || error.code !== 404) throw error;
-          missing ??= error;
-        }
-      }
-      throw missing;
-    };
-    const list = await fetching(get, { api: 'custom', what: `${resource}.custom.metrics.k8s.io${name === '*' ? ` *` : ` ${name}`}` });
+  /** `deployments.apps/NAME/METRIC`; of the namespace, which is the autoscaler's own whatever the reference names, `metrics/METRIC`. */
+  private placeOf(reference: CrossVersionObjectReference, metric: string): Place {
+    const { kind, name } = reference;
+    const group = groupOf(reference);
+    if (kind === 'Namespace' && group === '') return { resource: 'metrics', name: metric };
+    const found = this.options.find(reference);
+    if (!found) throw new MetricError(`unable to map kind ${qualified(kind, group)} to resource: no matches for kind ${JSON.stringify(kind)} in group ${JSON.stringify(group)}`);
+    return { resource: qualified(found.resource, group), name, subresource: metric };
+  }
+
+  /** The place is looked for once there is a version: of two failures upstream tells the version's. */
+  private async custom(find: () => Place, { namespace, parameters }: { readonly namespace: string; readonly parameters: Readonly<Record<string, string>> }): Promise<readonly MetricValue[]> {
+    const version = this.options.customVersion();
+    const { resource, name, subresource } = find();
+    const ref: ResourceRef<MetricValueList> = { group: 'custom.metrics.k8s.io', version, resource, kind: 'MetricValueList', namespaced: true };
+    const given = Object.fromEntries(Object.entries(parameters).filter(([, value]) => value !== ''));
+    const list = await asking(`${resource}.custom.metrics.k8s.io ${name}`, () => this.api.get(ref, { namespace, name }, { ...(subresource === undefined ? {} : { subresource }), parameters: given }));
     return list.items ?? [];
   }
 
   private async external(metric: string, metricSelector: LabelSelector | undefined, { namespace }: MetricQuery): Promise<Reading> {
+    const labelSelector = selectorText(metricSelector);
     const ref: ResourceRef<MetricValue> = { group: 'external.metrics.k8s.io', version: 'v1beta1', resource: metric, kind: 'ExternalMetricValue', namespaced: true };
-    const { items } = await fetching(() => this.api.list(ref, { namespace, labelSelector: selectorText(metricSelector) }), { api: 'external', what: `${metric}.external.metrics.k8s.io` });
+    const { items } = await fetching('external', () => asking(`${metric}.external.metrics.k8s.io`, () => this.api.list(ref, { namespace, labelSelector })));
     if (items.length === 0) throw new MetricError('no metrics returned from external metrics API');
     return { value: items.reduce((so, { value }) => so + milli(value), 0) };
   }
