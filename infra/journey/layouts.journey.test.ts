@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type TestCluster, eventually, findKubectls, startTestCluster } from '@orrery/testkit';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed } from 'vitest';
 import * as shop from './shop.ts';
@@ -7,11 +10,16 @@ const flags = { single: { layout: 'single' }, threads: { layout: 'single', args:
 const layouts = (process.env['ORRERY_LAYOUTS'] ?? 'single,threads,processes').split(',').filter((l): l is keyof typeof flags => l in flags);
 const programs = findKubectls();
 
+const home = mkdtempSync(join(tmpdir(), 'orrery-layouts-'));
+const kubeletFile = join(home, 'kubelet.yaml');
+writeFileSync(kubeletFile, 'apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nenableSystemLogQuery: true\nnodeLeaseDurationSeconds: 45\nport: 9999\nreadOnlyPort: 10255\n');
+afterAll(() => rmSync(home, { recursive: true }));
+
 describe.each(layouts)('a web shop in the %s layout', (layout) => {
   let cluster: TestCluster;
 
   beforeAll(async () => {
-    cluster = await startTestCluster({ ...flags[layout], nodes: 3 });
+    cluster = await startTestCluster({ nodes: 3, ...flags[layout], args: [...('args' in flags[layout] ? flags[layout].args : []), '--extra-config', `kubelet.config=${kubeletFile}`] });
   }, 180_000);
   afterAll(async () => {
     await cluster?.destroy();
@@ -54,6 +62,16 @@ describe.each(layouts)('a web shop in the %s layout', (layout) => {
     await shop.brokenUpdateAndUndo(at);
     await shop.drain(at);
     await shop.everythingGoes(at);
+  });
+
+  it('has nodes that go by the configuration file they were given, each at its own port', async () => {
+    const { kubectl } = world('kubectl');
+    for (const node of ['node-1', 'node-3']) {
+      const lines = (await kubectl.ok(['get', '--raw', `/api/v1/nodes/${node}/proxy/logs/?query=kubelet`])).split('\n');
+      expect(lines.filter((line) => line.includes('node registered'))).toEqual([expect.stringMatching(new RegExp(` ${node} kubelet: .*"node":"${node}"`))]);
+      expect(await kubectl.ok(['get', 'node', node, '-o', 'jsonpath={.status.daemonEndpoints.kubeletEndpoint.Port}'])).toBe('10250');
+      expect(await kubectl.ok(['get', 'lease', node, '-n', 'kube-node-lease', '-o', 'jsonpath={.spec.leaseDurationSeconds}'])).toBe('45');
+    }
   });
 
   const heals = async (): Promise<void> => {

@@ -1,5 +1,19 @@
-import { expect, it } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { afterAll, expect, it } from 'vitest';
 import { addExtraConfig, extraArguments, extraSettings } from './extra-config.ts';
+import { kubeletExtra } from './single/kubelet-extra.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'orrery-extra-config-'));
+afterAll(() => rmSync(dir, { recursive: true }));
+
+/** The path of a KubeletConfiguration with these lines. */
+function kubeletFile(...lines: string[]): string {
+  const path = join(dir, 'kubelet.yaml');
+  writeFileSync(path, ['apiVersion: kubelet.config.k8s.io/v1beta1', 'kind: KubeletConfiguration', ...lines, ''].join('\n'));
+  return path;
+}
 
 it('takes flags of components, repeated ones too, and gives them back', () => {
   const texts = ['apiserver.audit-log-path=/tmp/a=b.log', 'apiserver.enable-admission-plugins=AlwaysPullImages', 'apiserver.enable-admission-plugins=EventRateLimit', 'apiserver.anonymous-auth=false', 'store.snapshot-count=7'];
@@ -16,4 +30,32 @@ it.each([
   ['apiserver.no-such=1', 'unknown flag --no-such'],
 ])('refuses %s', (text, why) => {
   expect(() => addExtraConfig(text, {})).toThrow(why);
+});
+
+it('takes a configuration file of kubelets by its absolute path; flags are told apart from it', () => {
+  const path = kubeletFile('enableSystemLogQuery: true', 'nodeLeaseDurationSeconds: 60', 'readOnlyPort: 10255');
+  const extra = addExtraConfig(`kubelet.config=${relative(process.cwd(), path)}`, addExtraConfig('kubelet.lease-duration-seconds=20', {}));
+  expect(extra).toEqual({ kubelet: ['--lease-duration-seconds=20', `--config=${path}`] });
+  const { configuration, fromFile, flags } = kubeletExtra(extra);
+  expect(configuration).toMatchObject({ enableSystemLogQuery: true });
+  expect(fromFile({ leaseDurationSeconds: { type: 'number', default: 40, help: '' } })).toEqual({ leaseDurationSeconds: 60 });
+  expect(flags).toEqual({ leaseDurationSeconds: 20 });
+});
+
+it('says nothing of kubelets where nothing was given', () => {
+  const { configuration, fromFile, flags } = kubeletExtra({});
+  expect([configuration, fromFile({ port: { type: 'number', default: 1, help: '' } }), flags]).toEqual([undefined, {}, {}]);
+});
+
+it.each([
+  ['a field that there is not', ['enableSystemLogs: true'], 'unknown field "enableSystemLogs"'],
+  ['a value that no kubelet takes', ['maxPods: -1'], 'maxPods (--max-pods) -1 must not be a negative number'],
+  ['no such duration', ['syncFrequency: soon'], 'invalid duration "soon"'],
+])('refuses a configuration file with %s, naming it and the field', (_what, lines, why) => {
+  const path = kubeletFile(...lines);
+  expect(() => addExtraConfig(`kubelet.config=${path}`, {})).toThrow(new RegExp(`^kubelet\\.config ${path}: .*${why.replace(/[()]/g, '\\$&')}`));
+});
+
+it('refuses a configuration file that is not there', () => {
+  expect(() => addExtraConfig(`kubelet.config=${join(dir, 'none.yaml')}`, {})).toThrow(`kubelet.config ${join(dir, 'none.yaml')}: ENOENT`);
 });

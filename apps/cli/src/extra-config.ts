@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { apiServerSchema } from '@orrery/apiserver/component';
 import { settingsSchema as controllerManagerSchema } from '@orrery/controller-manager/component';
 import { ingressSchema } from '@orrery/ingress/component';
-import { kubeletSchema } from '@orrery/kubelet/component';
+import { type KubeletConfiguration, kubeletSchema, loadConfiguration } from '@orrery/kubelet/component';
 import { metricsServerSchema } from '@orrery/metrics-server/component';
 import { type ConfigSchema, parseFlags, resolveConfig } from '@orrery/runtime';
 import { schedulerSchema } from '@orrery/scheduler/component';
@@ -12,7 +14,7 @@ const schemas: Readonly<Record<string, ConfigSchema>> = {
   apiserver: apiServerSchema,
   'controller-manager': controllerManagerSchema,
   ingress: ingressSchema,
-  kubelet: kubeletSchema,
+  kubelet: { ...kubeletSchema, config: { type: 'string', default: '', help: 'KubeletConfiguration file' } },
   'metrics-server': metricsServerSchema,
   scheduler: schedulerSchema,
   store: storeSchema,
@@ -21,13 +23,27 @@ const schemas: Readonly<Record<string, ConfigSchema>> = {
 /** Flags by component, as words of a command line. */
 export type ExtraConfig = Readonly<Record<string, readonly string[]>>;
 
+/** The file as all kubelets of the cluster have it. Throws an Error that names the file, and the field that is wrong. */
+export function readKubeletConfiguration(path: string): KubeletConfiguration {
+  try {
+    return loadConfiguration(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw new Error(`kubelet.config ${path}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
 /** Takes `apiserver.audit-log-path=/tmp/audit.log` into what was given before. Throws an Error that says what is wrong. */
 export function addExtraConfig(text: string, before: ExtraConfig): ExtraConfig {
   const [, component = '', flag = '', value = ''] = /^([^.=]+)\.([^=]+)=(.*)$/s.exec(text) ?? [];
   const schema = schemas[component];
   if (!flag) throw new Error(`${JSON.stringify(text)} is not COMPONENT.FLAG=VALUE, such as apiserver.audit-log-path=/tmp/audit.log.`);
   if (!schema) throw new Error(`${component} takes no extra configuration; known: ${Object.keys(schemas).join(', ')}.`);
-  const word = `--${flag.replace(/^--/, '')}=${value}`;
+  const name = flag.replace(/^--/, '');
+  const isFile = component === 'kubelet' && name === 'config';
+  // Kubelets that are processes of their own may have another directory, and would be started again and again with a file they refuse.
+  const given = isFile ? resolve(value) : value;
+  if (isFile) readKubeletConfiguration(given);
+  const word = `--${name}=${given}`;
   parseFlags(schema, [word]);
   return { ...before, [component]: [...(before[component] ?? []), word] };
 }

@@ -42,6 +42,10 @@ import { TokenManager } from './volumes/token-manager.ts';
 import { VolumeManager } from './volumes/volume-manager.ts';
 
 export { type KubeletConfig, kubeletSchema } from './config.ts';
+export { loadConfiguration } from './configuration/load.ts';
+export { settingsOf } from './configuration/settings.ts';
+export type { KubeletConfiguration } from './configuration/types.ts';
+export { type Journal, createJournal } from './logs/journal.ts';
 export { type KubeletServer, type KubeletServerDeps, createKubeletServer, kubeletServerSchema } from './server/kubelet-server.ts';
 export { memoryPlugins } from './plugins/memory-plugins.ts';
 export type { PluginHost } from './plugins/plugin-host.ts';

@@ -4,6 +4,7 @@ import { clusterServerName, frontProxyName } from '@orrery/node-io';
 import type { ClusterOptions } from '../cluster.ts';
 import { loadBalancerRange } from '../load-balancer-range.ts';
 import { apiServerAddresses, network, nodeCacheHome, nodeName, podRange } from '../single/addresses.ts';
+import { nodeKubeletPort } from '../single/kubelet-port.ts';
 import type { StoreMember } from './store-members.ts';
 import type { ProcessSpec } from './supervisor.ts';
 
@@ -222,7 +223,7 @@ export function nodeSpecs(context: SpecContext, machine: NodeMachine, own: { rea
     {
       name: `container-runtime-${name}`,
       app: 'container-runtime',
-      args: ['--node', name, '--node-ip', ip, '--node-root', root, '--listen', socket, '--vnet-listen', vnet, '--node-ports', `10250=${local}:${kubeletPort}`, ...gateways, ...certificates],
+      args: ['--node', name, '--node-ip', ip, '--node-root', root, '--listen', socket, '--vnet-listen', vnet, '--node-ports', `${nodeKubeletPort}=${local}:${kubeletPort}`, ...gateways, ...certificates],
     },
     ...cacheSpecs(context, { name, home: cache }),
     {
@@ -232,6 +233,8 @@ export function nodeSpecs(context: SpecContext, machine: NodeMachine, own: { rea
         ...apiFlags(context, kubelet),
         ...['--node-name', name, '--node-ips', ip, '--cri-endpoint', socket, '--node-root', root],
         ...['--server-port', kubeletPort, '--kubelet-endpoint', `${local}:${kubeletPort}`, '--healthz-port', '-1'],
+        // What a configuration file (`--extra-config kubelet.config`) would say to all nodes of this machine at once.
+        ...['--bind-address', local, '--port', String(nodeKubeletPort), '--read-only-port', '0', '--rotate-server-certificates=false'],
         ...['--server-cert', kubelet.cert, '--server-key', kubelet.key, '--client-ca', kubelet.ca, '--vnet-endpoint', vnet, '--pod-manifest-path', '/etc/kubernetes/manifests', ...(options.nodeLocalDns ? ['--cluster-dns', nodeCacheAddress] : []), ...capacity, ...registration],
       ],
     },

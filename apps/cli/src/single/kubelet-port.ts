@@ -1,7 +1,8 @@
 import { type HttpHandler, type Pki, serveHttpOver } from '@orrery/node-io';
 import type { NetStack } from '@orrery/vnet';
 
-const port = 10_250;
+/** Where each node of the emulated network has its kubelet. */
+export const nodeKubeletPort = 10_250;
 
 /**
  * The kubelet's port on a node of the emulated network, for pods that ask kubelets at their nodes' addresses. The API server and others on this
@@ -14,7 +15,7 @@ export function kubeletPort(host: NetStack, node: { readonly name: string; reado
     const { cert, key } = pki.servingCert(`kubelet-${name}`, { subject: { commonName: `system:node:${name}`, organizations: ['system:nodes'] }, altNames: { dnsNames: [name], ipAddresses: [ip] } });
     return serveHttpOver({ handler: handler(), tls: { cert, key, clientCa: pki.caCert } });
   };
-  const listener = host.listen({ ip: '', port }, (conn) => (server ??= serve()).accept(conn));
+  const listener = host.listen({ ip: '', port: nodeKubeletPort }, (conn) => (server ??= serve()).accept(conn));
   return {
     async close() {
       listener.close();

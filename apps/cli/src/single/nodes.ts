@@ -6,18 +6,18 @@ import { createContainerRuntime, runtimeConfig } from '@orrery/container-runtime
 import { MemoryLogs, directoryManifests } from '@orrery/cri';
 import { type NodeCaches, nodeCacheAddress } from '@orrery/coredns/component';
 import type { KubeProxy } from '@orrery/kube-proxy/component';
-import { type Kubelet, type KubeletSources, type StartGate, createKubelet, createKubeletServer, createKubeletSources, createStartGate, kubeletSchema, kubeletServerSchema, memoryPlugins } from '@orrery/kubelet/component';
+import { type Kubelet, type KubeletSources, type StartGate, createJournal, createKubelet, createKubeletServer, createKubeletSources, createStartGate, kubeletSchema, kubeletServerSchema, memoryPlugins } from '@orrery/kubelet/component';
 import { isNotFound } from '@orrery/errors';
 import { type HttpHandler, type Pki, dialHost, dialTlsOver, grpcHealthOverConn, serveHttp, serveTlsOver, serveUnaryOver, tlsOverConn } from '@orrery/node-io';
 import { type Component, type Env, resolveConfig, startAll, stopAll } from '@orrery/runtime';
 import type { Fabric } from '@orrery/vnet';
 import type { ClusterOptions } from '../cluster.ts';
 import type { ServedService } from '@orrery/rpc';
-import { extraSettings } from '../extra-config.ts';
 import { UserError } from '../user-error.ts';
 import { type AddedNode, AddedNodes, type NodeControl } from './added-nodes.ts';
 import { nodeAddress, nodeName } from './addresses.ts';
-import { kubeletPort } from './kubelet-port.ts';
+import { type KubeletExtra, kubeletExtra } from './kubelet-extra.ts';
+import { kubeletPort, nodeKubeletPort } from './kubelet-port.ts';
 import { type NodeFiles, nodeFiles } from './node-files.ts';
 
 /** The emulated nodes of a process: a switch, a container runtime and a kubelet each. */
@@ -52,6 +52,7 @@ export interface EmulatedNodesDeps {
 /** What the nodes of one process share. */
 interface Shared {
   readonly deps: EmulatedNodesDeps;
+  readonly extra: KubeletExtra;
   readonly kubeletEnv: Env;
   readonly runtimeEnv: Env;
   readonly sources: KubeletSources;
@@ -73,7 +74,7 @@ interface NodeSpec extends Omit<AddedNode, 'index'> {
   readonly isInstance?: boolean;
 }
 
-function createNode(spec: NodeSpec, { deps, kubeletEnv, runtimeEnv, sources, events, starts, endpoint, kubeletApi }: Shared): EmulatedNode {
+function createNode(spec: NodeSpec, { deps, extra, kubeletEnv, runtimeEnv, sources, events, starts, endpoint, kubeletApi }: Shared): EmulatedNode {
   const { options, fabric } = deps;
   const { name, ip } = spec;
   const user = deps.client(`system:node:${name}`, ['system:nodes']);
@@ -87,8 +88,11 @@ function createNode(spec: NodeSpec, { deps, kubeletEnv, runtimeEnv, sources, eve
   const { mounts, volumes } = files;
   const logs = new MemoryLogs();
   const runtime = createContainerRuntime(runtimeEnv, { switch: netSwitch, mounts, logs, serveHttp, dialTls: dialTlsOver, servers: { tls: serveTlsOver, unary: serveUnaryOver } }, runtimeConfig({ node: name, nodeIp: ip, pullMs: 0 }));
+  const { configuration } = extra;
+  // One for each: whoever asks a node is told of its kubelet alone.
+  const journal = configuration?.enableSystemLogQuery ? createJournal(kubeletEnv.clock, kubeletEnv.log) : undefined;
   const kubelet = createKubelet(
-    kubeletEnv,
+    journal ? { ...kubeletEnv, log: journal.log } : kubeletEnv,
     {
       api: user,
       cri: runtime.channel(),
@@ -101,10 +105,13 @@ function createNode(spec: NodeSpec, { deps, kubeletEnv, runtimeEnv, sources, eve
       sources,
       events: createEventRecorder(kubeletEnv, { api: user, component: 'kubelet', host: name, queue: events }),
       starts,
+      ...(configuration ? { configuration } : {}),
+      ...(journal ? { journal } : {}),
     },
     resolveConfig(kubeletSchema, [
-      { nodeName: name, nodeIps: [ip], cpu: spec.cpu, memory: spec.memory, maxPods: spec.pods, nodeLabels: spec.labels, registerWithTaints: spec.taints, ...(spec.isInstance ? { cloudProvider: 'external' as const } : {}), kubeletEndpoint: endpoint, podManifestPath: '/etc/kubernetes/manifests', ...(deps.dnsCaches ? { clusterDns: [nodeCacheAddress] } : {}) },
-      extraSettings('kubelet', options.extra),
+      extra.fromFile(kubeletSchema),
+      { nodeName: name, nodeIps: [ip], cpu: spec.cpu, memory: spec.memory, maxPods: spec.pods, port: nodeKubeletPort, nodeLabels: spec.labels, ...(spec.taints.length ? { registerWithTaints: spec.taints } : {}), ...(spec.isInstance ? { cloudProvider: 'external' as const } : {}), kubeletEndpoint: endpoint, podManifestPath: '/etc/kubernetes/manifests', ...(deps.dnsCaches ? { clusterDns: [nodeCacheAddress] } : {}) },
+      extra.flags,
     ]),
   );
   deps.proxy.addNode({ nodeName: name, control: netSwitch, host: netSwitch.hostStack });
@@ -126,7 +133,7 @@ function createNode(spec: NodeSpec, { deps, kubeletEnv, runtimeEnv, sources, eve
 }
 
 /** One kubelet API for all nodes of the process: it finds the pod, or the node that the request names. */
-function createServer(env: Env, deps: EmulatedNodesDeps, kubelets: () => Iterable<Kubelet>): ReturnType<typeof createKubeletServer> {
+function createServer(env: Env, { deps, extra }: Pick<Shared, 'deps' | 'extra'>, kubelets: () => Iterable<Kubelet>): ReturnType<typeof createKubeletServer> {
   const { cert, key } = deps.pki.servingCert('kubelet', {
     subject: { commonName: 'system:node:orrery', organizations: ['system:nodes'] },
     altNames: { dnsNames: ['localhost'], ipAddresses: ['127.0.0.1'] },
@@ -139,8 +146,9 @@ function createServer(env: Env, deps: EmulatedNodesDeps, kubelets: () => Iterabl
       serveHttp,
       tls: { cert, key, clientCa: deps.pki.caCert },
       connectStreaming: (url) => dialHost({ host: url.hostname, port: Number(url.port) }),
+      ...(extra.configuration ? { configuration: extra.configuration } : {}),
     },
-    resolveConfig(kubeletServerSchema, [{ serverPort: 0, healthzPort: -1 }]),
+    resolveConfig(kubeletServerSchema, [extra.fromFile(kubeletServerSchema), { bindAddress: '127.0.0.1', serverPort: 0, healthzPort: -1, readOnlyPort: 0 }]),
   );
 }
 
@@ -149,7 +157,8 @@ export function createEmulatedNodes(deps: EmulatedNodesDeps): EmulatedNodes {
   const runtimeEnv = deps.env('container-runtime');
   const sources = createKubeletSources(kubeletEnv, { api: deps.client('system:kubelets', ['system:masters']), shared: true });
   const nodes: EmulatedNode[] = [];
-  const server = createServer(kubeletEnv, deps, () => nodes.map((node) => node.kubelet));
+  const extra = kubeletExtra(deps.options.extra);
+  const server = createServer(kubeletEnv, { deps, extra }, () => nodes.map((node) => node.kubelet));
   const { options } = deps;
   const added = new AddedNodes(options.dir.root);
   let shared: Shared | undefined;
@@ -205,7 +214,7 @@ export function createEmulatedNodes(deps: EmulatedNodesDeps): EmulatedNodes {
     instances,
     async start(signal) {
       await server.start(signal);
-      shared = { deps, kubeletEnv, runtimeEnv, sources, events: createEventQueue(kubeletEnv.clock, sharedEventPace), starts: createStartGate(kubeletEnv.clock), endpoint: `127.0.0.1:${server.port}`, kubeletApi: (node) => server.handlerOf(node) };
+      shared = { deps, extra, kubeletEnv, runtimeEnv, sources, events: createEventQueue(kubeletEnv.clock, sharedEventPace), starts: createStartGate(kubeletEnv.clock), endpoint: `127.0.0.1:${server.port}`, kubeletApi: (node) => server.handlerOf(node) };
       for (let index = 0; index < options.nodes; index++) create({ name: nodeName(index), ...options.node, labels: [], taints: [] }, index);
       for (const spec of added.list()) if (spec.index >= options.nodes) create(spec, spec.index);
       await Promise.all(nodes.map((node) => node.start(signal)));

@@ -68,6 +68,7 @@ export class NodeAgent {
     const { runtime, config } = this.options;
     this.runtimeVersion = await this.persist(() => runtime.version(), signal);
     this.node = await this.persist(() => this.register(), signal);
+    if (config.registerNode) this.env.log.info('node registered', { node: this.options.nodeName });
     await this.check();
     void this.lease.renew();
     this.repeat(config.statusUpdateSeconds * 1000, () => void this.check());
