@@ -20,5 +20,7 @@ beforeEach(() => onTestFailed(() => void process.stderr.write(`${cluster?.logs()
 
 const timeout = 120_000;
 it.runIf(isOn)('a pod has a device by DRA, and shows how it is', { timeout }, () => story.podHasTheCard(cluster.kubectl(), driver));
+it.runIf(isOn)('how the device is outlives the kubelet that was told', { timeout }, () => story.healthOutlivesTheKubelet(cluster, cluster.kubectl(), driver));
+it.runIf(isOn)('with the pod its claim is undone', { timeout }, () => story.cardIsFreeAgain(cluster.kubectl(), driver));
 it.runIf(isOn)('what a node told of its devices goes when its kubelet starts', { timeout }, () => story.slicesGoWithTheKubelet(cluster, cluster.kubectl()));
 it('has a layout to go through', () => expect(['processes', 'single']).toContain((process.env['ORRERY_LAYOUTS'] ?? 'processes').split(',')[0]));

@@ -58,7 +58,7 @@ export class ClaimManager {
   constructor(env: Env, options: ClaimManagerOptions) {
     this.env = env;
     this.options = options;
-    this.health = new DeviceHealth(env.clock);
+    this.health = new DeviceHealth(env, { files: options.files, path: `${options.rootDir}/dra_health_state` });
   }
 
   /** Recalls what an earlier kubelet had prepared. A checkpoint that cannot be read is an error, as upstream's: nobody would undo what it tells of. */
@@ -66,6 +66,7 @@ export class ClaimManager {
     if (!this.options.drivers) return;
     const bytes = await this.options.files.readFile(this.checkpoint);
     if (bytes) this.claims = new Map((JSON.parse(Buffer.from(bytes).toString('utf8')) as { claims: KnownClaim[] }).claims.map((claim) => [keyOf(claim), claim]));
+    await this.health.load();
   }
 
   /** Begins to look for claims of pods that went away unseen; once all pods of the node are known. */
@@ -76,6 +77,7 @@ export class ClaimManager {
   async stop(): Promise<void> {
     this.timer?.cancel();
     await this.saving;
+    await this.health.stop();
   }
 
   /** Has the devices of a pod's claims prepared, those that are not yet. Throws with what upstream's kubelet says. */

@@ -42,6 +42,7 @@ export class DraDrivers implements PluginHandler {
   private readonly options: DraDriversOptions;
   /** By driver, in the order in which they came. */
   private readonly plugins = new Map<string, Registered[]>();
+  private isClosed = false;
 
   constructor(env: Env, options: DraDriversOptions) {
     this.env = env;
@@ -80,6 +81,7 @@ export class DraDrivers implements PluginHandler {
   }
 
   close(): void {
+    this.isClosed = true;
     for (const one of [...this.plugins.values()].flat()) end(one, 'kubelet stopped');
     this.plugins.clear();
     this.options.slices.stop();
@@ -111,7 +113,8 @@ export class DraDrivers implements PluginHandler {
       if (error instanceof RpcError && error.code === Code.UNIMPLEMENTED) return false;
       if (!signal.aborted) this.env.log.debug('a driver says nothing more of its devices', { driver, error: (error as Error).message });
     }
-    this.options.heard(driver, undefined);
+    // The driver has not fallen silent when it is the kubelet that goes: its word is for the next one.
+    if (!this.isClosed) this.options.heard(driver, undefined);
     return true;
   }
 }

@@ -9,6 +9,7 @@ import { container, fixture } from '../testing.ts';
 
 const registry = '/var/lib/kubelet/plugins_registry';
 const driver = 'gpu.example.com';
+const healthFile = '/var/lib/kubelet/dra_health_state';
 
 /** A driver in memory: its socket comes and goes, its process dies and comes back, and it tells of its devices, if it does. */
 function driverOf({ tellsHealth = true } = {}) {
@@ -200,4 +201,32 @@ test('a pod that has ended goes on showing how its devices were', async () => {
   await f.clock.advance(1_000);
   expect(f.shown()).toEqual(a({ health: 'Unhealthy', message: 'fan' }));
   await f.kubelet.stop();
+});
+
+test.each<[string, (f: Awaited<ReturnType<typeof world>>) => Promise<void>, object]>([
+  ['counts for the next kubelet, whom nobody has told yet', async () => undefined, { health: 'Unhealthy', message: 'fan' }],
+  ['that was repeated counts from the last time', async (f) => { await f.clock.advance(25_000); await f.tell(2, { message: 'fan' }); await f.clock.advance(20_000); }, { health: 'Unhealthy', message: 'fan' }],
+  ['that has run out meanwhile counts no longer', async (f) => { await f.kubelet.stop(); await f.clock.advance(31_000); }, { health: 'Unknown' }],
+  ['that has gone does not count', async (f) => { f.d.sockets.clear(); await f.clock.advance(3_000); }, { health: 'Unknown' }],
+  ['in a file that was damaged is as none', async (f) => { await f.kubelet.stop(); await f.host.writeFile(healthFile, { bytes: Buffer.from('{"gpu.example.com":{"p/a":'), mode: 0o600 }); }, { health: 'Unknown' }],
+  ['in a file of another form is as none', async (f) => { await f.kubelet.stop(); await f.host.writeFile(healthFile, { bytes: Buffer.from('{"gpu.example.com":null}'), mode: 0o600 }); }, { health: 'Unknown' }],
+])('the word of a driver %s', async (_what, meanwhile, shown) => {
+  const f = await world();
+  await f.kubelet.start();
+  await f.register();
+  await f.uses('one');
+  await f.tell(2, { message: 'fan' });
+  await meanwhile(f);
+  await f.kubelet.stop();
+  f.d.sockets.clear();
+  const again = f.again();
+  await again.start();
+  await f.clock.advance(3_000);
+  expect(f.shown()).toEqual(a(shown));
+  // The driver is back, and is asked.
+  await f.register();
+  await f.tell(1);
+  expect(f.shown()).toEqual(a({ health: 'Healthy' }));
+  await again.stop();
+  expect(f.clock.pending).toBe(0);
 });
