@@ -2,7 +2,7 @@ import { ConfigMaps, EndpointSlices, IngressClasses, Ingresses, Secrets, Service
 import type { ConfigMap, EndpointSlice, Ingress, IngressClass } from '@orrery/api/types';
 import { type ApiClient, createEventRecorder, createInformerFactory, keyOf } from '@orrery/client';
 import { isAlreadyExists, toStatusError } from '@orrery/errors';
-import { certificateValidity } from '@orrery/node-io/pki';
+import { certificateFacts } from '@orrery/node-io/pki';
 import type { Component, Env } from '@orrery/runtime';
 import { type GlobalSettings, readGlobal } from './annotations/global.ts';
 import type { IngressConfig } from './config.ts';
@@ -15,6 +15,7 @@ import { requestMetrics } from './reporting/metrics.ts';
 import { type NginxProcess, createNginxPlane } from './nginx/plane.ts';
 import { unsupported } from './nginx/render.ts';
 import type { Backends } from './routing/backends.ts';
+import { configurationText } from './routing/configuration-text.ts';
 import { type Certificate, type RoutingTable, buildTable, isOurs } from './routing/table.ts';
 import { publishAddress } from './status.ts';
 import { type Stream, type StreamProtocol, readStreams } from './streams/plan.ts';
@@ -32,6 +33,8 @@ export interface IngressDeps {
   readonly streams?: StreamNetwork;
   /** Compares passwords with lines of htpasswd files; see `verifyHtpasswd` of node-io. */
   readonly verify: VerifyPassword;
+  /** What the proxy shows for hosts without a certificate of their own (PEM), for metrics. */
+  readonly fallbackCertificate?: string;
 }
 
 function ingressClass(config: IngressConfig): IngressClass {
@@ -96,11 +99,12 @@ export function createIngress(env: Env, deps: IngressDeps, config: IngressConfig
       recorder.event(Ingresses, ingress, { type: 'Warning', reason: 'AnnotationParsingFailed', message });
     }
   };
+  const inForce = (now: RoutingTable, settings: GlobalSettings) => (): string => configurationText(now, settings);
   const current = (): RoutingTable => {
     if (table) return table;
     table = buildTable({ ...backends, ingresses: [...ingresses.list()], classes: [...classes.list()], global }, config.controllerClass);
     // Of nginx the plane tells once it has taken it over.
-    if (!plane) report.reloaded();
+    if (!plane) report.reloaded(inForce(table, global));
     tell(plane ? withUnsupported(table) : table.problems);
     return table;
   };
@@ -116,7 +120,7 @@ export function createIngress(env: Env, deps: IngressDeps, config: IngressConfig
     if (problems.length) env.log.warn('values of the ConfigMap that cannot be read count as absent', { configmap: config.configmap, problems });
     if (problems.length) recorder.event(ConfigMaps, map, { type: 'Warning', reason: 'InvalidConfiguration', message: problems.join('; ') });
   };
-  const report = controllerMetrics(env, { labels, backends, table: current, certificateEnd: (pem) => certificateValidity(pem).notAfterMs, connections: () => proxy.connections() });
+  const report = controllerMetrics(env, { labels, backends, table: current, certificateFacts, fallbackCertificate: deps.fallbackCertificate, connections: () => proxy.connections() });
   const decider = new Decider({ env, backends, table: current, global: () => global, verify, httpsPort: () => bound.https.split(':').at(-1) ?? '' });
   const plane = deps.nginx && createNginxPlane({ env, nginx: deps.nginx, backends, table: current, global: () => global, report });
   const done = (record: ProxyRecord): void => {

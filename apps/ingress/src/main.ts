@@ -32,7 +32,7 @@ await runMain({
     });
     if (config.dataPlane === 'nginx' && !nginxInstalled()) throw new ConfigError('--data-plane=nginx needs the program nginx, which is not installed');
     const nginx = config.dataPlane === 'nginx' ? { nginx: managedNginx({ ...config, anyPortIfTaken: false, fallbackCertificate, dial: (to) => own.net.dial(to), log: (line) => env.log.info(line, { program: 'nginx' }) }) } : {};
-    const parts = [own, createIngress(env, { api, proxy, verify: verifyHtpasswd, streams: balancerNetwork(own.net), ...nginx }, config)];
+    const parts = [own, createIngress(env, { api, proxy, verify: verifyHtpasswd, fallbackCertificate: fallbackCertificate.cert, streams: balancerNetwork(own.net), ...nginx }, config)];
     const all = { name: 'ingress', start: (signal?: AbortSignal) => startAll(parts, signal), stop: () => stopAll(parts), ready: () => parts.every((part) => part.ready()) };
     return withHealthServer(all, { env, address: config.healthAddress });
   },

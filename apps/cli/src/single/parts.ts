@@ -285,7 +285,7 @@ class ClusterParts implements Parts {
       fallbackCertificate,
       dial: (to) => stack.dial(to),
     });
-    const ingress = createIngress(env, { api: this.client('system:ingress', ['orrery:components'], 'nginx-ingress-controller'), proxy, verify: verifyHtpasswd, streams: balancerNetwork(stack), ...nginx }, config);
+    const ingress = createIngress(env, { api: this.client('system:ingress', ['orrery:components'], 'nginx-ingress-controller'), proxy, verify: verifyHtpasswd, fallbackCertificate: fallbackCertificate.cert, streams: balancerNetwork(stack), ...nginx }, config);
     return around(ingress, { started: () => Object.assign(this.addresses, { 'ingress-http': ingress.endpoints().http, 'ingress-https': ingress.endpoints().https }), stopped: detach });
   }
 }

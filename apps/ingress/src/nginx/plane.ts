@@ -3,6 +3,7 @@ import type { Endpoint } from '@orrery/vnet';
 import { endpointKey } from '../deciding/balance.ts';
 import { type Backend, type Backends, endpointsOf, upstreamName } from '../routing/backends.ts';
 import type { ReloadReport } from '../reporting/controller-metrics.ts';
+import { configurationText } from '../routing/configuration-text.ts';
 import type { RoutingTable } from '../routing/table.ts';
 import type { GlobalSettings } from '../annotations/global.ts';
 import { leavingFile } from './input.ts';
@@ -77,10 +78,11 @@ export function createNginxPlane({ env, nginx, backends, table, global, report }
     const render = (of: number): NginxFiles => renderNginx({ table: table(), global: global(), backends, address: (endpoint, backend) => addresses.get(wayKey(backend, endpoint)), host: ports.host, httpPort: ports.http, httpsPort: ports.https, generation: of, dir: nginx.dir, user: nginx.user });
     if (JSON.stringify([...render(generation)]) === last) return;
     const files = render(generation + 1);
+    const [applied, settings] = [table(), global()];
     await nginx.apply(files, leavingFile({ generation }));
     generation++;
     last = JSON.stringify([...files]);
-    report.reloaded();
+    report.reloaded(() => configurationText(applied, settings));
     nginx.keepOnly(new Set(addresses.keys()));
   };
   return {

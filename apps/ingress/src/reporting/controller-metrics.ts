@@ -1,6 +1,8 @@
+import type { CertificateFacts } from '@orrery/node-io/pki';
 import type { Env, Labels, Sample } from '@orrery/runtime';
+import { hash } from '../deciding/balance.ts';
 import { type Backends, endpointsOf } from '../routing/backends.ts';
-import type { RoutingTable } from '../routing/table.ts';
+import type { Certificate, RoutingTable } from '../routing/table.ts';
 
 export const metricName = (text: string): string => `nginx_ingress_controller_${text}`;
 
@@ -15,29 +17,71 @@ export interface ControllerMetricsDeps {
   readonly labels: ControllerLabels;
   readonly backends: Backends;
   readonly table: () => RoutingTable;
-  /** Milliseconds since the epoch at which a certificate (PEM) ends. Throws for what is none. */
-  readonly certificateEnd: (pem: string) => number;
+  /** What a certificate (PEM) says of itself. Throws for what is none. */
+  readonly certificateFacts: (pem: string) => CertificateFacts;
+  /** What hosts show that have no certificate of their own (PEM); without it nothing is told of these. */
+  readonly fallbackCertificate?: string | undefined;
   readonly connections: () => number;
 }
 
 export interface ReloadReport {
-  reloaded(): void;
+  /** `configuration`: the one that is in force now, as text; asked for at most once. */
+  reloaded(configuration: () => string): void;
   failed(): void;
 }
 
-function* certificateSamples({ labels, table, certificateEnd }: ControllerMetricsDeps): Iterable<Sample> {
-  const now = table();
-  for (const host of now.hosts.keys()) {
-    const certificate = host ? now.certificate(host) : undefined;
-    if (!certificate) continue;
-    let endMs: number;
+type Shown = Pick<Certificate, 'cert' | 'namespace' | 'secret'>;
+
+/** Certificates by host, `_` for hosts of no Ingress; those that can be read. */
+function certificateReader({ table, certificateFacts, fallbackCertificate }: ControllerMetricsDeps): () => { host: string; shown: Shown; facts: CertificateFacts }[] {
+  const fallback: Shown | undefined = fallbackCertificate ? { cert: fallbackCertificate, namespace: '', secret: '' } : undefined;
+  // Reading one takes longer than all else at a scrape.
+  const known = new WeakMap<Shown, CertificateFacts | undefined>();
+  const read = (shown: Shown): CertificateFacts | undefined => {
+    if (known.has(shown)) return known.get(shown);
+    let facts: CertificateFacts | undefined;
     try {
-      endMs = certificateEnd(certificate.cert);
+      facts = certificateFacts(shown.cert);
     } catch {
-      continue; // the proxy says so when a client asks for the host
+      facts = undefined; // the proxy says so when a client asks for the host
     }
-    yield { labels: { class: labels.controller_class, host, namespace: labels.controller_namespace, secret_name: certificate.secret }, value: Math.floor(endMs / 1000) };
-  }
+    known.set(shown, facts);
+    return facts;
+  };
+  return () => {
+    const now = table();
+    const ofIngresses = [...now.hosts].filter(([host]) => host).map(([host, locations]) => ({ host, shown: now.certificate(host) ?? (locations.some(({ tls }) => tls) ? fallback : undefined) }));
+    return [...ofIngresses, { host: '_', shown: fallback }].flatMap(({ host, shown }) => {
+      const facts = shown && read(shown);
+      return facts ? [{ host, shown, facts }] : [];
+    });
+  };
+}
+
+/** The numbers of these certificates' ends, and all that names them. */
+function certificateMetrics({ metrics }: Pick<Env, 'metrics'>, deps: ControllerMetricsDeps): void {
+  const { controller_class, controller_namespace } = deps.labels;
+  const certificates = certificateReader(deps);
+  metrics.collect(metricName('ssl_expire_time_seconds'), { type: 'gauge', help: 'Number of seconds since 1970 to the SSL Certificate expire.' }, () =>
+    // By ingress-nginx's labels the namespace is the controller's here, and the Secret's below.
+    certificates().map(({ host, shown, facts }) => ({ labels: { class: controller_class, host, namespace: controller_namespace, secret_name: shown.secret }, value: Math.floor(facts.notAfterMs / 1000) })),
+  );
+  metrics.collect(metricName('ssl_certificate_info'), { type: 'gauge', help: 'Hold all labels associated to a certificate' }, () =>
+    certificates().map(({ host, shown, facts }) => ({
+      labels: {
+        class: controller_class,
+        host,
+        identifier: `${facts.issuerSerialNumber}-${facts.serialNumber}`,
+        issuer_common_name: facts.issuerCommonName,
+        issuer_organization: facts.issuerOrganization,
+        namespace: shown.namespace,
+        public_key_algorithm: facts.publicKeyAlgorithm,
+        secret_name: shown.secret,
+        serial_number: facts.serialNumber,
+      },
+      value: 1,
+    })),
+  );
 }
 
 /** By Ingress, in how far there is nothing behind it. */
@@ -64,16 +108,27 @@ export function controllerMetrics({ metrics, clock }: Pick<Env, 'metrics' | 'clo
   const since = metrics.gauge(metricName('config_last_reload_successful_timestamp_seconds'), 'Timestamp of the last successful configuration reload.');
   const successes = metrics.counter(metricName('success'), 'Cumulative number of Ingress controller reload operations');
   const errors = metrics.counter(metricName('errors'), 'Cumulative number of Ingress controller errors during reload operations');
-  metrics.collect(metricName('ssl_expire_time_seconds'), { type: 'gauge', help: 'Number of seconds since 1970 to the SSL Certificate expire.' }, () => certificateSamples(deps));
+  certificateMetrics({ metrics }, deps);
   metrics.collect(metricName('orphan_ingress'), { type: 'gauge', help: 'Gauge reporting status of ingress orphanity, 1 indicates orphaned ingress.' }, () => orphanSamples(deps));
   metrics.collect(metricName('nginx_process_connections'), { type: 'gauge', help: 'current number of client connections with state {active, reading, writing, waiting}' }, () => [{ labels: { ...labels, state: 'active' }, value: deps.connections() }]);
+  let configuration: (() => string) | undefined;
+  let hashed: number | undefined;
+  // Of no use but to those who compare it with another controller's: made when they ask.
+  metrics.collect(metricName('config_hash'), { type: 'gauge', help: 'Running configuration hash actually running' }, () => {
+    deps.table(); // takes over what has changed
+    return [{ labels, value: (hashed ??= configuration ? hash(configuration()) : 0) }];
+  });
   return {
-    reloaded() {
+    reloaded(text) {
+      configuration = text;
+      hashed = undefined;
       successes.inc(labels);
       successful.set(1, labels);
       since.set(Math.floor(clock.now() / 1000), labels);
     },
     failed() {
+      configuration = undefined;
+      hashed = undefined;
       errors.inc(labels);
       successful.set(0, labels);
     },

@@ -37,8 +37,8 @@ describe('routing', () => {
   it('serves certificates from secrets, by exact name and wildcard', () => {
     const secrets = { cert: { data: { 'tls.crt': btoa('C'), 'tls.key': btoa('K') } } };
     const table = tableOf([ingress('tls', { 'shop.test': [['/', 'Prefix', 'web']] }, {}, { tls: [{ hosts: ['shop.test', '*.wild.test'], secretName: 'cert' }] })], { secrets });
-    expect(table.certificate('SHOP.test')).toEqual({ cert: 'C', key: 'K', secret: 'cert' });
-    expect(table.certificate('a.wild.test')).toEqual({ cert: 'C', key: 'K', secret: 'cert' });
+    expect(table.certificate('SHOP.test')).toEqual({ cert: 'C', key: 'K', namespace: 'd', secret: 'cert' });
+    expect(table.certificate('a.wild.test')).toEqual({ cert: 'C', key: 'K', namespace: 'd', secret: 'cert' });
     expect(table.certificate('nope.test')).toBeUndefined();
   });
 

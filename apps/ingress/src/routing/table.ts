@@ -36,6 +36,8 @@ export interface Location {
 export interface Certificate {
   readonly cert: string;
   readonly key: string;
+  /** Of its Secret. */
+  readonly namespace: string;
   /** Name of its Secret. */
   readonly secret: string;
 }
@@ -150,7 +152,7 @@ function certificates(world: IngressWorld, ingresses: readonly Ingress[]): Map<s
       const [cert, key] = [data?.['tls.crt'], data?.['tls.key']];
       if (!cert || !key) continue;
       const decode = (text: unknown): string => Buffer.from(String(text), 'base64').toString('utf8');
-      for (const host of hosts) if (!found.has(host.toLowerCase())) found.set(host.toLowerCase(), { cert: decode(cert), key: decode(key), secret: secretName });
+      for (const host of hosts) if (!found.has(host.toLowerCase())) found.set(host.toLowerCase(), { cert: decode(cert), key: decode(key), namespace: ingress.metadata?.namespace ?? '', secret: secretName });
     }
   }
   return found;

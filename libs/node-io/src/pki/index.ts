@@ -1,3 +1,4 @@
+export * from './certificate-facts.ts';
 export * from './certificate-store.ts';
 export * from './csr-signer.ts';
 export * from './csr.ts';
