@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed } f
 import * as shop from './shop.ts';
 
 /** What starts a cluster of each; `threads` is one process with two threads. */
-const flags = { single: { layout: 'single' }, threads: { layout: 'single', args: ['--threads', '2'] }, processes: { layout: 'processes' } } as const;
+const flags = { single: { layout: 'single', args: [] }, threads: { layout: 'single', args: ['--threads', '2'] }, processes: { layout: 'processes', args: [] } } as const;
 const layouts = (process.env['ORRERY_LAYOUTS'] ?? 'single,threads,processes').split(',').filter((l): l is keyof typeof flags => l in flags);
 const programs = findKubectls();
 
@@ -19,7 +19,7 @@ describe.each(layouts)('a web shop in the %s layout', (layout) => {
   let cluster: TestCluster;
 
   beforeAll(async () => {
-    cluster = await startTestCluster({ nodes: 3, ...flags[layout], args: [...('args' in flags[layout] ? flags[layout].args : []), '--extra-config', `kubelet.config=${kubeletFile}`] });
+    cluster = await startTestCluster({ nodes: 3, ...flags[layout], args: [...flags[layout].args, '--extra-config', `kubelet.config=${kubeletFile}`] });
   }, 180_000);
   afterAll(async () => {
     await cluster?.destroy();
