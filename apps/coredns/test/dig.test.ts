@@ -14,6 +14,8 @@ function dig(args: readonly string[], input: string): Promise<string> {
     child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
     child.on('error', reject);
     child.on('close', () => resolve(out));
+    // It may end before it has read all: what it printed says why.
+    child.stdin.on('error', () => undefined);
     child.stdin.end(input);
   });
 }

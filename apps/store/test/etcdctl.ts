@@ -18,6 +18,8 @@ export function runEtcdctl(endpoints: string, words: readonly string[], input = 
   let [out, err] = ['', ''];
   child.stdout.on('data', (text) => (out += text));
   child.stderr.on('data', (text) => (err += text));
+  // It may end before it has read all: what it printed says why.
+  child.stdin.on('error', () => undefined);
   child.stdin.end(input);
   return new Promise((resolve) => child.once('close', () => resolve({ out, err })));
 }

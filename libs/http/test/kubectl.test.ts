@@ -43,6 +43,8 @@ function run(command: string, args: readonly string[], input: string | Buffer = 
     child.stdout.on('data', (data: Buffer) => (stdout += data.toString()));
     child.stderr.on('data', (data: Buffer) => (stderr += data.toString()));
     child.on('close', (code) => resolve({ code, stdout, stderr }));
+    // It may end before it has read all: what it printed says why.
+    child.stdin.on('error', () => undefined);
     child.stdin.end(input);
   });
 }
