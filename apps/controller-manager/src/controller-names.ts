@@ -41,8 +41,8 @@ const oldNames: Readonly<Record<string, string>> = {
 };
 
 /**
- * Controllers of upstream's that this program does not run because others do, or because their API is not there; by name they
- * are taken, so that one may turn them off.
+ * Controllers of upstream's that this program does not run because others do, because their API is not there, or without their
+ * gate; by name they are taken, so that one may turn them off.
  */
 const elsewhere: readonly string[] = [
   'cloud-node-lifecycle-controller', 'node-route-controller', 'service-lb-controller', 'cloud-node-lifecycle', 'route', 'service',

@@ -36,6 +36,7 @@ import type { SecretTokenSigner } from './serviceaccount/token-signer.ts';
 import { type Settings, autoscalerOptions, periodMs, tokenCleanUpPeriodMs } from './settings.ts';
 import { statefulSetController } from './statefulset/controller.ts';
 import { storageVersionGarbageCollector } from './storage-versions/controller.ts';
+import { storageVersionMigrator } from './storage-versions/migrator.ts';
 import { attachDetachController } from './volumes/attach-detach.ts';
 import { persistentVolumeBinder } from './volumes/binder.ts';
 import { ephemeralVolumeController } from './volumes/ephemeral.ts';
@@ -100,5 +101,6 @@ export function allControllers(options: ControllerOptions): AnyController[] {
     csrCleanerController,
     validatingAdmissionPolicyStatusController,
     storageVersionGarbageCollector,
+    ...(isGateOn(settings.featureGates, 'StorageVersionMigrator') ? [storageVersionMigrator] : []),
   ];
 }

@@ -45,7 +45,7 @@ export const settingsSchema = {
   ...apiPaceFlags,
   ...kubeControllerManagerFlags,
   ...originalFlags,
-  featureGates: { type: 'list', default: [], help: 'NAME=true or NAME=false: MaxUnavailableStatefulSet does what it says, of others kubernetes_feature_enabled tells' },
+  featureGates: { type: 'list', default: [], help: 'NAME=true or NAME=false: MaxUnavailableStatefulSet and StorageVersionMigrator do what they say, of others kubernetes_feature_enabled tells' },
 } as const satisfies ConfigSchema;
 
 export type Settings = ConfigOf<typeof settingsSchema>;

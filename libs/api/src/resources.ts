@@ -75,3 +75,4 @@ export const CSIStorageCapacities = ref<t.CSIStorageCapacity>('storage.k8s.io', 
 export const StorageClasses = ref<t.StorageClass>('storage.k8s.io', 'v1', 'storageclasses', 'StorageClass', false);
 export const VolumeAttachments = ref<t.VolumeAttachment>('storage.k8s.io', 'v1', 'volumeattachments', 'VolumeAttachment', false);
 export const VolumeAttributesClasses = ref<t.VolumeAttributesClass>('storage.k8s.io', 'v1', 'volumeattributesclasses', 'VolumeAttributesClass', false);
+export const StorageVersionMigrations = ref<t.StoragemigrationV1beta1StorageVersionMigration>('storagemigration.k8s.io', 'v1beta1', 'storageversionmigrations', 'StorageVersionMigration', false);

@@ -41,6 +41,16 @@ export const componentRoles: readonly RoleRow[] = [
     rules: [rule('get list watch', 'coordination.k8s.io', 'leases'), rule('delete get list watch', 'internal.apiserver.k8s.io', 'storageversions'), rule('update', 'internal.apiserver.k8s.io', 'storageversions/status')],
   },
   {
+    // Behind a gate that is off, so upstream's own roles lack it as well. Applying to what is gone takes `create`, and is then a conflict.
+    name: 'orrery:storage-version-migrator',
+    rules: [
+      rule('create list patch', '*', '*'),
+      rule('update', 'storagemigration.k8s.io', 'storageversionmigrations/status'),
+      rule('get', 'apiextensions.k8s.io', 'customresourcedefinitions'),
+      rule('update', 'apiextensions.k8s.io', 'customresourcedefinitions/status'),
+    ],
+  },
+  {
     name: 'system:coredns',
     rules: [rule('list watch', 'core', 'endpoints namespaces nodes pods services'), rule('list watch', 'discovery.k8s.io', 'endpointslices')],
   },
@@ -121,6 +131,7 @@ const componentBindings: readonly BindingRow[] = [
   bind('orrery:controller-manager', user('system:kube-controller-manager')),
   bind('orrery:local-volume-provisioner', serviceAccount('local-volume-provisioner')),
   bind('orrery:storage-version-garbage-collector', serviceAccount('storage-version-garbage-collector')),
+  bind('orrery:storage-version-migrator', serviceAccount('storage-version-migrator')),
   bind('orrery:network-policy', user('system:kube-proxy'), serviceAccount('kube-proxy')),
   bind('system:coredns', user('system:coredns'), serviceAccount('coredns')),
   bind('system:metrics-server', user('system:metrics-server'), serviceAccount('metrics-server')),
