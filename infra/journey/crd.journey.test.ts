@@ -16,7 +16,8 @@ let cluster: TestCluster;
 let webhook: ConversionWebhook;
 
 beforeAll(async () => {
-  cluster = await startTestCluster({ layout: 'single', nodes: 1 });
+  const migrates = ['apiserver.runtime-config=storagemigration.k8s.io/v1beta1=true', 'controller-manager.feature-gates=StorageVersionMigrator=true'];
+  cluster = await startTestCluster({ layout: 'single', nodes: 1, args: migrates.flatMap((setting) => ['--extra-config', setting]) });
   webhook = await startConversionWebhook();
 }, 60_000);
 afterAll(async () => {
@@ -72,4 +73,34 @@ describe.each(chosen.map(({ version, path }, i) => [version, path, i] as const))
     webhook.break(false);
     await play(at(), told(conversion.end));
   });
+});
+
+/** Boxes, served in these versions, the last of which is stored. */
+const boxes = (...versions: readonly string[]): string => JSON.stringify({
+  apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', metadata: { name: 'boxes.x.example.com' },
+  spec: {
+    group: 'x.example.com', scope: 'Namespaced', names: { plural: 'boxes', kind: 'Box' },
+    versions: versions.map((version) => ({ name: version, served: true, storage: version === versions.at(-1), schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } } })),
+  },
+});
+
+it('migrates what is stored in an old version, which can then be dropped', { timeout: 60_000 }, async () => {
+  const k = cluster.kubectl();
+  const apply = (text: string) => k.run(['apply', '-f', '-'], { input: text });
+  const box = { apiVersion: 'x.example.com/v1', kind: 'Box', metadata: { name: 'one' }, spec: { size: 3 } };
+  const migration = { apiVersion: 'storagemigration.k8s.io/v1beta1', kind: 'StorageVersionMigration', metadata: { name: 'boxes' }, spec: { resource: { group: 'x.example.com', resource: 'boxes' } } };
+  await apply(boxes('v1'));
+  await k.ok(['wait', '--for', 'condition=Established', 'crd/boxes.x.example.com', '--timeout=20s']);
+  expect(await apply(JSON.stringify(box))).toMatchObject({ code: 0 });
+  await apply(boxes('v1', 'v2'));
+  const [revision, generation] = (await k.ok(['get', 'box', 'one', '-o', 'jsonpath={.metadata.resourceVersion} {.metadata.generation}'])).split(' ');
+  expect((await apply(boxes('v2'))).stderr).toContain('status.storedVersions[0]: Invalid value: "v1"');
+  await apply(JSON.stringify(migration));
+  await k.ok(['wait', '--for', 'condition=Succeeded', 'storageversionmigration/boxes', '--timeout=20s']);
+  const [after, same] = (await k.ok(['get', 'box', 'one', '-o', 'jsonpath={.metadata.resourceVersion} {.metadata.generation}'])).split(' ');
+  expect([Number(after) > Number(revision), same]).toEqual([true, generation]);
+  expect(await k.ok(['get', 'crd', 'boxes.x.example.com', '-o', 'jsonpath={.status.storedVersions} {.status.conditions[?(@.type=="StorageMigrating")].message}'])).toBe('["v2"] The migration has succeeded and the stored versions have been updated');
+  expect(await apply(boxes('v2'))).toMatchObject({ code: 0 });
+  // kubectl remembers for a while that there was a v1.
+  expect(JSON.parse(await k.ok(['get', '--raw', '/apis/x.example.com/v2/namespaces/default/boxes/one']))).toMatchObject({ apiVersion: 'x.example.com/v2', spec: { size: 3 } });
 });
