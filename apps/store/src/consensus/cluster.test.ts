@@ -154,7 +154,7 @@ describe('a member that lags behind', () => {
     expect(await failure(cluster.during(cluster.of(follower).kv.range({ key: b('a') }, forged)))).toBe('etcdserver: invalid auth token');
   });
 
-  it.each(['lock', 'election'] as const)('leaves the queue of a %s for a caller that gave up while it was entered', async (which) => {
+  it.each(['lock', 'election'] as const)('leaves the queue (%s) for a caller that gave up while it was entered, whether it is the first there or not', async (which) => {
     const { cluster, follower } = await setup(3);
     const enter = async (): Promise<(signal: AbortSignal) => Promise<unknown>> => {
       const { ID: lease = '0' } = await cluster.during(cluster.of(follower).lease.leaseGrant({ TTL: 60 }));
@@ -163,8 +163,7 @@ describe('a member that lags behind', () => {
       return (signal) => (which === 'lock' ? createClient(LockDefinition, channel).lock(request, { signal }) : createClient(ElectionDefinition, channel).campaign(request, { signal }));
     };
     const queue = async (): Promise<number> => (await cluster.during(cluster.of(follower).kv.range({ key: b('q/'), rangeEnd: b('q0') }))).count ?? 0;
-    await cluster.during((await enter())(new AbortController().signal));
-    for (let turns = 0; turns < 12; turns++) {
+    const giveUp = async (turns: number): Promise<number> => {
       const gone = new AbortController();
       const next = await enter();
       const waiting = failure(next(gone.signal));
@@ -172,8 +171,19 @@ describe('a member that lags behind', () => {
       gone.abort();
       expect(await cluster.during(waiting)).toBe('call cancelled');
       await cluster.clock.advance(1000);
-      expect([turns, await queue()]).toEqual([turns, 1]);
-    }
+      return queue();
+    };
+    for (let turns = 0; turns < 12; turns++) expect([turns, await giveUp(turns)]).toEqual([turns, 0]);
+    const holder = await enter();
+    await cluster.during(holder(new AbortController().signal));
+    for (let turns = 0; turns < 12; turns++) expect([turns, await giveUp(turns)]).toEqual([turns, 1]);
+    // The holder asks again, and thinks better of it.
+    const again = new AbortController();
+    const asked = failure(holder(again.signal));
+    again.abort();
+    expect(await cluster.during(asked)).toBe('call cancelled');
+    await cluster.clock.advance(1000);
+    expect(await queue()).toBe(which === 'lock' ? 1 : 0);
   });
 });
 

@@ -15,15 +15,16 @@ async function enter({ kv, options }: Recipe, prefix: Buffer, { key, lease }: { 
   );
   const [mine, first] = (answer.responses ?? []).map(({ response }) => (response?.$case === 'responseRange' ? response.value.kvs?.[0] : undefined));
   const revision = (answer.succeeded ? answer.header?.revision : mine?.createRevision) ?? 0;
-  return { header: answer.header, revision, held: !first || first.createRevision === revision };
+  return { header: answer.header, revision, entered: answer.succeeded === true, held: !first || first.createRevision === revision };
 }
 
 async function lock(recipe: Recipe, { name, lease: asked = '0' }: LockRequest): Promise<LockResponse> {
   const lease = await recipe.session(asked);
   const prefix = prefixOf(name);
   const key = keyOfLease(prefix, lease);
-  const { header, revision, held } = await enter(seenThrough(recipe), prefix, { key, lease });
-  if (held) return { header, key };
+  const { header, revision, entered, held } = await enter(seenThrough(recipe), prefix, { key, lease });
+  // Nobody hears of a lock that came too late; one that the lease has already is its holder's.
+  if (held && !(entered && recipe.options.signal?.aborted)) return { header, key };
   try {
     await predecessorsGone(recipe, prefix, revision - 1);
     const own = await recipe.kv.range({ key }, recipe.options);
