@@ -57,7 +57,8 @@ export interface KubeletProcess extends Component {
   shutdown(): Promise<void>;
 }
 
-type ProcessConfig = KubeletConfig & ConfigOf<typeof kubeletServerSchema> & ConfigOf<typeof processSchema>;
+/** All settings of a process that hosts kubelets. */
+export type KubeletProgramConfig = KubeletConfig & ConfigOf<typeof kubeletServerSchema> & ConfigOf<typeof processSchema>;
 
 interface HostedNode {
   readonly name: string;
@@ -65,7 +66,7 @@ interface HostedNode {
   readonly criEndpoint: string;
 }
 
-function hostedNodes(config: ProcessConfig): HostedNode[] {
+function hostedNodes(config: KubeletProgramConfig): HostedNode[] {
   if (config.nodes.length === 0) return [{ name: config.nodeName, ips: config.nodeIps, criEndpoint: config.criEndpoint }];
   return config.nodes.map((entry) => {
     const [name = '', ip = '', criEndpoint = ''] = entry.split('=');
@@ -75,7 +76,7 @@ function hostedNodes(config: ProcessConfig): HostedNode[] {
 }
 
 /** The kubelets of a process, with one server and one set of watches for all of them. */
-export function createKubeletProcess(env: Env, deps: KubeletProcessDeps, config: ProcessConfig): KubeletProcess {
+export function createKubeletProcess(env: Env, deps: KubeletProcessDeps, config: KubeletProgramConfig): KubeletProcess {
   const hosted = hostedNodes(config);
   const many = hosted.length > 1;
   const sources = createKubeletSources(env, { api: deps.api, shared: many });
@@ -88,7 +89,8 @@ export function createKubeletProcess(env: Env, deps: KubeletProcessDeps, config:
     const { api, volumes, logs, manifests, plugins, fetchManifest, dialer, secure, configuration, journal } = deps;
     return createKubelet(env, { api, cri, volumes, logs, manifests, ...(many ? { sharesDirectories: true } : { plugins }), fetchManifest, dialer, secure, sources, events, ...(starts ? { starts } : {}), ...(configuration ? { configuration } : {}), ...(journal ? { journal } : {}) }, { ...config, nodeName: name, nodeIps: ips });
   });
-  const server = createKubeletServer(env, { ...deps, flags: flagsOf(config), kubelets: () => kubelets }, config);
+  const criEndpointOf = (node: string): string => hosted.find(({ name }) => name === node)?.criEndpoint ?? '';
+  const server = createKubeletServer(env, { ...deps, flags: flagsOf(config), criEndpointOf, kubelets: () => kubelets }, config);
   return {
     name: 'kubelet',
     async start(signal) {

@@ -4,7 +4,8 @@ import { kubeletSchema } from '../config.ts';
 import { processSchema } from '../process.ts';
 import { kubeletServerSchema } from '../server/kubelet-server.ts';
 import { loadConfiguration } from './load.ts';
-import { settingsOf, shownConfiguration } from './settings.ts';
+import { settingsOf } from './settings.ts';
+import { shownConfiguration } from './shown.ts';
 
 const head = 'apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n';
 const schema = { ...kubeletSchema, ...kubeletServerSchema, ...processSchema };
@@ -21,7 +22,7 @@ test('a file becomes settings, and is shown with its defaults and what is in for
   const file = loadConfiguration(`${head}maxPods: 20\nnodeStatusUpdateFrequency: 30s\nstaticPodPath: /etc/kubernetes/manifests\nevictionHard: {memory.available: 5%}\nevictionSoft: {memory.available: 1Gi}\nevictionSoftGracePeriod: {memory.available: 1m30s}\nregisterWithTaints: [{key: a, value: b, effect: NoSchedule}]\nshutdownGracePeriod: 30s\nshutdownGracePeriodCriticalPods: 10s\nfeatureGates: {NodeSwap: true}\n`);
   const config = resolveConfig(schema, [settingsOf(file), { maxPods: '30' }]);
   expect(config).toMatchObject({ maxPods: 30, statusUpdateSeconds: 30, statusReportSeconds: 30, podManifestPath: '/etc/kubernetes/manifests', evictionHard: ['memory.available<5%'], evictionSoftGracePeriod: ['memory.available=1m30s'], registerWithTaints: ['a=b:NoSchedule'] });
-  expect(shownConfiguration(config, file)).toMatchObject({
+  expect(shownConfiguration(config, config, file)).toMatchObject({
     kind: 'KubeletConfiguration',
     enableServer: true,
     maxPods: 30,
@@ -34,6 +35,20 @@ test('a file becomes settings, and is shown with its defaults and what is in for
     featureGates: { NodeSwap: true },
     authentication: { anonymous: { enabled: false }, webhook: { enabled: true, cacheTTL: '2m0s' } },
   });
+});
+
+const bootstrapping = `${head}address: 10.0.0.1\nreadOnlyPort: 10255\nhealthzPort: 10248\nserverTLSBootstrap: true\nrotateCertificates: true\ntlsCertFile: /a.crt\ntlsPrivateKeyFile: /a.key\nstaticPodPath: /manifests\nauthentication: {x509: {clientCAFile: /ca.crt}, anonymous: {enabled: true}}\nauthorization: {mode: AlwaysAllow}\ncontainerRuntimeEndpoint: unix:///run/other.sock\n`;
+
+test.each([
+  ['what a program was told instead of it', schema, { address: '127.0.0.1', healthzPort: 0, authentication: { x509: { clientCAFile: '/ca.crt' }, anonymous: { enabled: true } }, authorization: { mode: 'AlwaysAllow' }, containerRuntimeEndpoint: 'unix:///run/other.sock', tlsCertFile: '/a.crt' }, ['readOnlyPort', 'serverTLSBootstrap', 'staticPodPath']],
+  ['what a host without certificates in files says', kubeletServerSchema, { authentication: { x509: {} }, containerRuntimeEndpoint: '' }, ['readOnlyPort', 'serverTLSBootstrap', 'rotateCertificates', 'tlsCertFile', 'tlsPrivateKeyFile', 'staticPodPath']],
+])('a file is shown with %s', (_what, of, shown, absent) => {
+  const file = loadConfiguration(bootstrapping);
+  const settings = Object.fromEntries(Object.entries(settingsOf(file)).filter(([key]) => key in of));
+  const program = resolveConfig(of, [settings, { bindAddress: '127.0.0.1', readOnlyPort: 0, healthzPort: -1, ...(of === schema ? { rotateServerCertificates: false } : {}) }]);
+  const configz = shownConfiguration(resolveConfig(kubeletSchema, [{ podManifestPath: '' }]), program, file);
+  expect(configz).toMatchObject(shown);
+  expect(absent.filter((name) => name in configz)).toEqual([]);
 });
 
 test('default thresholds are merged in where the file asks for it', () => {

@@ -1,7 +1,4 @@
 import { parseGoDuration } from '@orrery/runtime';
-import { type KubeletConfig, pairs } from '../config.ts';
-import { parseTaint } from '../node/node-status.ts';
-import { withDefaults } from './defaults.ts';
 import type { KubeletConfiguration } from './types.ts';
 
 type TextMap = Readonly<Record<string, string>>;
@@ -84,55 +81,4 @@ export function settingsOf(kc: KubeletConfiguration): Record<string, unknown> {
     maxContainerRestartPeriod: kc.crashLoopBackOff?.maxContainerRestartPeriod,
   };
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
-}
-
-const given = (map: TextMap): TextMap | undefined => (Object.keys(map).length ? map : undefined);
-const goSeconds = (value: number): string => (value % 60 === 0 && value > 0 ? `${value / 60}m0s` : `${value}s`);
-
-/** What /configz shows: the file's configuration (or the defaults) with what is in force on this node laid over it. */
-export function shownConfiguration(config: KubeletConfig, file: KubeletConfiguration = withDefaults({})): KubeletConfiguration {
-  const inForce: KubeletConfiguration = {
-    port: config.port,
-    ...(config.podManifestPath ? { staticPodPath: config.podManifestPath } : {}),
-    ...(config.manifestUrl ? { staticPodURL: config.manifestUrl } : {}),
-    fileCheckFrequency: config.fileCheckFrequency,
-    httpCheckFrequency: config.httpCheckFrequency,
-    nodeStatusUpdateFrequency: goSeconds(config.statusUpdateSeconds),
-    nodeStatusReportFrequency: goSeconds(config.statusReportSeconds),
-    nodeLeaseDurationSeconds: config.leaseDurationSeconds,
-    ...(config.registerWithTaints.length ? { registerWithTaints: config.registerWithTaints.map(parseTaint) } : {}),
-    registerNode: config.registerNode,
-    ...(config.providerId ? { providerID: config.providerId } : {}),
-    enforceNodeAllocatable: config.enforceNodeAllocatable,
-    maxPods: config.maxPods,
-    ...(config.podCidr ? { podCIDR: config.podCidr } : {}),
-    clusterDNS: config.clusterDns,
-    clusterDomain: config.clusterDomain,
-    ...(config.allowedUnsafeSysctls.length ? { allowedUnsafeSysctls: config.allowedUnsafeSysctls } : {}),
-    podLogsDir: config.podLogsDir,
-    evictionHard: limits(config.evictionHard),
-    evictionPressureTransitionPeriod: config.evictionPressureTransitionPeriod,
-    ...(config.evictionMaxPodGracePeriod ? { evictionMaxPodGracePeriod: config.evictionMaxPodGracePeriod } : {}),
-    localStorageCapacityIsolation: config.localStorageCapacityIsolation,
-    shutdownGracePeriod: config.shutdownGracePeriod,
-    shutdownGracePeriodCriticalPods: config.shutdownGracePeriodCriticalPods,
-    containerLogMaxSize: config.containerLogMaxSize,
-    containerLogMaxFiles: config.containerLogMaxFiles,
-    containerLogMonitorInterval: config.containerLogMonitorInterval,
-    serializeImagePulls: config.serializeImagePulls,
-    ...(config.maxParallelImagePulls ? { maxParallelImagePulls: config.maxParallelImagePulls } : {}),
-    imageGCHighThresholdPercent: config.imageGcHighThreshold,
-    imageGCLowThresholdPercent: config.imageGcLowThreshold,
-    imageMinimumGCAge: config.minimumImageTtlDuration,
-    imageMaximumGCAge: config.imageMaximumGcAge,
-    crashLoopBackOff: { maxContainerRestartPeriod: config.maxContainerRestartPeriod },
-  };
-  const maps = {
-    systemReserved: given(pairs(config.systemReserved)),
-    kubeReserved: given(pairs(config.kubeReserved)),
-    evictionSoft: given(limits(config.evictionSoft)),
-    evictionSoftGracePeriod: given(pairs(config.evictionSoftGracePeriod)),
-    evictionMinimumReclaim: given(pairs(config.evictionMinimumReclaim)),
-  };
-  return { ...file, ...inForce, ...Object.fromEntries(Object.entries(maps).filter(([, value]) => value)), kind: 'KubeletConfiguration', apiVersion: 'kubelet.config.k8s.io/v1beta1' };
 }

@@ -76,6 +76,10 @@ test('what looks into the program; what the configuration switches off', async (
   expect((await f.get('/flagz')).body).toMatch(/^\nkubelet flagz\n[^]*\nnode-name=node-1\n/);
   expect(JSON.parse((await f.get('/statusz', [...token, ['Accept', 'application/json;v=v1beta1;g=config.k8s.io;as=Statusz']])).body)).toMatchObject({ kind: 'Statusz', metadata: { name: 'kubelet' } });
   expect(await f.get('/flagz/x')).toMatchObject({ status: 404 });
+  const started = await serving({ may: anybody, settings: { anonymousAuth: true }, deps: { configuration: { readOnlyPort: 10255, serverTLSBootstrap: true, failSwapOn: false } } });
+  const { kubeletconfig } = JSON.parse((await started.get('/configz')).body) as { kubeletconfig: Record<string, unknown> };
+  expect(kubeletconfig).toMatchObject({ authentication: { anonymous: { enabled: true } }, failSwapOn: false });
+  expect(Object.keys(kubeletconfig)).not.toContain('readOnlyPort');
   const off = await serving({ may: anybody, deps: { configuration: { enableDebuggingHandlers: false, enableDebugFlagsHandler: false } } });
   for (const path of ['/logs/', '/run/default/p/app', '/containerLogs/default/p/app', '/debug/pprof/heap', '/runningpods/']) expect(await off.get(path)).toEqual({ status: 405, body: 'Debug endpoints are disabled.\n' });
   for (const path of ['/configz', '/statusz', '/flagz', '/debug/flags/v']) expect(await off.get(path)).toMatchObject({ status: 404 });

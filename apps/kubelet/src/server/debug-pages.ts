@@ -3,7 +3,7 @@ import { type PageReply, flagsOf, flagzPage, statuszPage } from '@orrery/node-io
 import { RpcError, goStatus } from '@orrery/rpc';
 import { rfc3339 } from '@orrery/runtime';
 import { kubeletSchema } from '../config.ts';
-import { shownConfiguration } from '../configuration/settings.ts';
+import { shownConfiguration } from '../configuration/shown.ts';
 import { allContainers } from '../pods/pod-spec.ts';
 import type { PodWorker } from '../pods/pod-worker.ts';
 import { latestContainer } from '../runtime/pod-runtime.ts';
@@ -111,9 +111,9 @@ const pages: Readonly<Record<string, (page: Page) => Promise<void> | void>> = {
     onlyGet(page);
     sendJson(page.response, { kind: 'PodList', apiVersion: 'v1', metadata: {}, items: [...page.kubelet().pods.list()].flatMap(runningPod) });
   },
-  configz({ kubelet, response }) {
-    const { config, configuration } = kubelet().context;
-    sendJson(response, { kubeletconfig: shownConfiguration(config, configuration) });
+  configz({ kubelet, program, response }) {
+    const { nodeName, context: { config, configuration } } = kubelet();
+    sendJson(response, { kubeletconfig: shownConfiguration(config, program(nodeName), configuration) });
   },
   async logs(page) {
     onlyGet(page);

@@ -1,7 +1,8 @@
 import type { ApiClient } from '@orrery/client';
 import type { HttpHandler, HttpRequest, HttpResponse, HttpServer, RawSocket, RequestGuard, ServeHttp } from '@orrery/node-io';
-import { type Component, type ConfigOf, type ConfigSchema, type Env, featureMetric, latencyBuckets } from '@orrery/runtime';
+import { type Component, type ConfigSchema, type Env, featureMetric, latencyBuckets } from '@orrery/runtime';
 import type { Kubelet } from '../component.ts';
+import type { ProgramSettings } from '../configuration/shown.ts';
 import type { KubeletConfiguration } from '../configuration/types.ts';
 import type { PodWorker } from '../pods/pod-worker.ts';
 import { cadvisorMetrics } from '../stats/cadvisor-metrics.ts';
@@ -22,8 +23,6 @@ export const kubeletServerSchema = {
   ...accessSchema,
 } as const satisfies ConfigSchema;
 
-type KubeletServerConfig = ConfigOf<typeof kubeletServerSchema>;
-
 export interface KubeletServerDeps {
   readonly kubelets: () => Iterable<Kubelet>;
   /** For TokenReview and SubjectAccessReview. */
@@ -34,6 +33,8 @@ export interface KubeletServerDeps {
   readonly connectStreaming: ConnectStreaming;
   /** Flags of the program by name, for /flagz; without them those of the node are shown. */
   readonly flags?: Readonly<Record<string, string>>;
+  /** CRI endpoint of a node, for /configz; without it the runtimes are in this process. */
+  readonly criEndpointOf?: (node: string) => string;
   /** What the file of the program said of feature gates, for their metric. */
   readonly configuration?: Pick<KubeletConfiguration, 'featureGates'>;
 }
@@ -64,14 +65,16 @@ function routeOf(request: HttpRequest, own?: string): Route {
 class KubeletApi {
   private readonly env: Env;
   private readonly deps: KubeletServerDeps;
+  private readonly config: ProgramSettings;
   private readonly guard: RequestGuard;
   private readonly asksWhoMay: boolean;
   private readonly health: HealthPages;
   private readonly startedMs: number;
 
-  constructor(env: Env, deps: KubeletServerDeps, config: KubeletServerConfig) {
+  constructor(env: Env, deps: KubeletServerDeps, config: ProgramSettings) {
     this.env = env;
     this.deps = deps;
+    this.config = config;
     this.startedMs = env.clock.now();
     this.health = new HealthPages(env, { kubelets: deps.kubelets });
     this.guard = kubeletGuard(env, { api: deps.api, clientCa: deps.tls?.clientCa }, config);
@@ -98,9 +101,10 @@ class KubeletApi {
   }
 
   private page(route: Route, { request, response }: Pick<Page, 'request' | 'response'>): Page {
-    const { env, startedMs, deps } = this;
+    const { env, startedMs, deps, config } = this;
     const configuration = [...deps.kubelets()][0]?.context.configuration;
-    return { env, route, request, response, startedMs, flags: deps.flags, configuration, kubelet: () => this.nodeOf(route), find: (key, missing) => this.find(key, missing) };
+    const program = (node: string): ProgramSettings => ({ ...config, criEndpoint: deps.criEndpointOf?.(node) ?? '' });
+    return { env, route, request, response, startedMs, flags: deps.flags, configuration, program, kubelet: () => this.nodeOf(route), find: (key, missing) => this.find(key, missing) };
   }
 
   /** What cAdvisor served on a port of its own: the metrics of all containers, by the node where there are several. */
@@ -188,7 +192,7 @@ class KubeletApi {
  * The kubelet's HTTP server for one or many nodes: requests about pods find their node by the pod, requests about a node
  * name it. Health on a second port; reads without authentication on a third, if asked for.
  */
-export function createKubeletServer(env: Env, deps: KubeletServerDeps, config: KubeletServerConfig): KubeletServer {
+export function createKubeletServer(env: Env, deps: KubeletServerDeps, config: ProgramSettings): KubeletServer {
   const api = new KubeletApi(env, deps, config);
   featureMetric(env.metrics, Object.entries(deps.configuration?.featureGates ?? {}).map(([name, isOn]) => `${name}=${isOn}`));
   const workers = (): PodWorker[] => [...deps.kubelets()].flatMap((kubelet) => [...kubelet.pods.list()]);

@@ -1,6 +1,7 @@
 import type { HttpRequest, HttpResponse } from '@orrery/node-io';
 import { type Env, isSli } from '@orrery/runtime';
 import type { Kubelet } from '../component.ts';
+import type { ProgramSettings } from '../configuration/shown.ts';
 import type { KubeletConfiguration } from '../configuration/types.ts';
 import type { PodWorker } from '../pods/pod-worker.ts';
 import { probeMetrics } from '../probes/probe-metrics.ts';
@@ -30,6 +31,8 @@ export interface Page {
   find(key: { namespace: string; pod: string; uid?: string | undefined }, missing?: string): { kubelet: Kubelet; worker: PodWorker };
   /** What the nodes of this server were configured with, if by a file. */
   readonly configuration: KubeletConfiguration | undefined;
+  /** What this server and its program run with for a node. */
+  program(node: string): ProgramSettings;
   /** When the server was made, milliseconds since the epoch. */
   readonly startedMs: number;
   /** Flags of the program, by name; undefined where it is not a kubelet's own. */
