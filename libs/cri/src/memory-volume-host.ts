@@ -203,6 +203,10 @@ export class MemoryVolumeHost implements VolumeHost {
     } else directory.entries.set(name, new WrittenFile(file, this.now()));
   }
 
+  writeCheckpoint(path: string, text: string): Promise<void> {
+    return this.writeFile(path, { bytes: text, mode: 0o600 });
+  }
+
   async readFile(path: string, maxBytes?: number): Promise<Uint8Array | undefined> {
     const node = this.find(path)?.node;
     if (node?.kind !== 'file') return undefined;

@@ -43,6 +43,11 @@ export interface VolumeHost {
   writeVolume(path: string, files: ReadonlyMap<string, VolumeFile>, directory?: DirectoryAttributes): Promise<void>;
   /** Writes one file, creating its parents; replaces the content of a file that is there, keeping what is mounted from it. */
   writeFile(path: string, file: VolumeFile): Promise<void>;
+  /**
+   * Writes what a later kubelet goes by, for its owner alone (0600), creating parents: on disk when it resolves, and after a crash
+   * either all of the old text or all of the new. One call at a time for a path; one that was cut short leaves `PATH.new`.
+   */
+  writeCheckpoint(path: string, text: string): Promise<void>;
   /** The content, or undefined when there is no such file. `maxBytes` reads no more than the last so many bytes. */
   readFile(path: string, maxBytes?: number): Promise<Uint8Array | undefined>;
   /** Creates the directory and its parents; no error when it is there, which then stays as it is. */

@@ -29,6 +29,7 @@ function onDisk(host: VolumeHost, { at, source }: { at: string; source: string }
   return {
     writeVolume: (path, files, directory) => disk.writeVolume(within(path), files, directory),
     writeFile: (path, file) => disk.writeFile(within(path), file),
+    writeCheckpoint: (path, text) => disk.writeCheckpoint(within(path), text),
     readFile: (path, maxBytes) => disk.readFile(within(path), maxBytes),
     makeDir: (path, attributes) => disk.makeDir(within(path), attributes),
     kind: (path) => disk.kind(within(path)),
@@ -84,6 +85,7 @@ export function nodeFiles({ clock, random }: Env, { root, ...identity }: { root:
     volumes: {
       writeVolume: (path, files, directory) => at(path).writeVolume(path, files, directory),
       writeFile: (path, file) => at(path).writeFile(path, file),
+      writeCheckpoint: (path, text) => at(path).writeCheckpoint(path, text),
       readFile: (path, maxBytes) => at(path).readFile(path, maxBytes),
       makeDir: (path, attributes) => at(path).makeDir(path, attributes),
       kind: (path) => at(path).kind(path),

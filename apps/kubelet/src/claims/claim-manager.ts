@@ -186,8 +186,8 @@ export class ClaimManager {
   }
 
   private save(): Promise<void> {
-    const bytes = Buffer.from(JSON.stringify({ claims: [...this.claims.values()] }));
-    const saved = this.saving.then(() => this.options.files.writeFile(this.checkpoint, { bytes, mode: 0o600 }));
+    const text = JSON.stringify({ claims: [...this.claims.values()] });
+    const saved = this.saving.then(() => this.options.files.writeCheckpoint(this.checkpoint, text));
     this.saving = saved.catch(() => undefined); // whoever asked for it is told
     return saved;
   }

@@ -284,7 +284,7 @@ export class CsiVolumes {
     const target = `${published}/${uidOf(pod)}`;
     await this.options.host.makeDir(published, 0o750);
     const noted = { ...data, device: { staging, target } };
-    await this.options.host.writeFile(`${this.podDeviceDir(uidOf(pod))}/${data.specVolID}/vol_data.json`, { bytes: Buffer.from(JSON.stringify(noted)), mode: 0o644 });
+    await this.options.host.writeCheckpoint(`${this.podDeviceDir(uidOf(pod))}/${data.specVolID}/vol_data.json`, JSON.stringify(noted));
     return target;
   }
 
@@ -292,7 +292,7 @@ export class CsiVolumes {
   private async prepare(pod: Pod, data: VolumeData): Promise<string> {
     const dir = `${this.podDir(uidOf(pod))}/${data.specVolID}`;
     await this.options.host.makeDir(dir, 0o750);
-    await this.options.host.writeFile(`${dir}/vol_data.json`, { bytes: Buffer.from(JSON.stringify(data)), mode: 0o644 });
+    await this.options.host.writeCheckpoint(`${dir}/vol_data.json`, JSON.stringify(data));
     return `${dir}/mount`;
   }
 

@@ -214,7 +214,7 @@ export class DeviceManager {
     const entries = this.book.all().map(({ podUid, container, resource, ids }) => ({ PodUID: podUid, ContainerName: container, ResourceName: resource, DeviceIDs: { '-1': ids } }));
     const text = JSON.stringify({ Data: { PodDeviceEntries: entries } });
     this.saving = this.saving
-      .then(() => this.options.files.writeFile(this.checkpoint, { bytes: Buffer.from(text), mode: 0o600 }))
+      .then(() => this.options.files.writeCheckpoint(this.checkpoint, text))
       .catch((error: unknown) => this.env.log.error('devices in use cannot be remembered', { error }));
   }
 

@@ -13,6 +13,8 @@ type Access = 'everybody' | readonly SecretSource[];
 
 export const defaultPolicy = 'NeverVerifyPreloadedImages';
 
+const recordName = /^sha256-[0-9a-f]{64}$/;
+
 /** Secrets that are remembered of an image at most. */
 const maxSources = 100;
 
@@ -28,6 +30,7 @@ export class PullRecords {
   private readonly host: VolumeHost;
   private readonly dir: string;
   private readonly verification: VerificationPolicy;
+  private writing: Promise<void> = Promise.resolve();
 
   constructor(options: { host: VolumeHost; rootDir: string; verification: VerificationPolicy }) {
     this.host = options.host;
@@ -39,6 +42,8 @@ export class PullRecords {
   async load(): Promise<void> {
     if (this.verification.policy === 'NeverVerify') return;
     for (const name of await this.host.list(this.dir)) {
+      // Of a write that was cut short something else is left.
+      if (!recordName.test(name)) continue;
       const bytes = await this.host.readFile(`${this.dir}/${name}`);
       if (!bytes) continue;
       const { imageRef, credentialMapping } = JSON.parse(Buffer.from(bytes).toString('utf8')) as { imageRef: string; credentialMapping: Record<string, { nodePodsAccessible?: boolean; kubernetesSecrets?: readonly SecretSource[] }> };
@@ -92,7 +97,7 @@ export class PullRecords {
 
   /** The image is there no more; should it come back, somebody else has brought it. */
   async removed(id: string): Promise<void> {
-    if (this.pulled.delete(id)) await this.host.remove(this.file(id));
+    if (this.pulled.delete(id)) await this.inTurn(() => this.host.remove(this.file(id)));
   }
 
   private file(id: string): string {
@@ -101,6 +106,14 @@ export class PullRecords {
 
   private async keep(id: string, record: ReadonlyMap<string, Access>): Promise<void> {
     const credentialMapping = Object.fromEntries([...record].map(([repository, access]) => [repository, access === 'everybody' ? { nodePodsAccessible: true } : { kubernetesSecrets: access }]));
-    await this.host.writeFile(this.file(id), { bytes: Buffer.from(JSON.stringify({ kind: 'ImagePulledRecord', apiVersion: 'kubelet.config.k8s.io/v1beta1', imageRef: id, credentialMapping })), mode: 0o600 });
+    const text = JSON.stringify({ kind: 'ImagePulledRecord', apiVersion: 'kubelet.config.k8s.io/v1beta1', imageRef: id, credentialMapping });
+    await this.inTurn(() => this.host.writeCheckpoint(this.file(id), text));
+  }
+
+  /** Pods that pull the same image come at once, and a record takes one writer at a time. */
+  private inTurn(write: () => Promise<void>): Promise<void> {
+    const written = this.writing.then(write);
+    this.writing = written.catch(() => undefined); // whoever asked for it is told
+    return written;
   }
 }

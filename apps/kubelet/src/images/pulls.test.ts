@@ -82,3 +82,25 @@ test.each([
   await records.removed('id-1');
   expect(await may('reg.example/pulled:1', 'id-1'), 'another has brought it').toBe(expected[2]);
 });
+
+test('a record has one writer at a time; what a killed kubelet left of a write is no record', async () => {
+  const host = new MemoryVolumeHost(() => 0);
+  const { writeCheckpoint } = host;
+  let writers = 0;
+  host.writeCheckpoint = async (path, text) => {
+    expect(++writers).toBe(1);
+    await Promise.resolve();
+    await writeCheckpoint.call(host, path, text);
+    writers--;
+  };
+  const make = () => new PullRecords({ host, rootDir: '/k', verification: { policy: 'NeverVerifyPreloadedImages', allowlist: [] } });
+  const note = (uid: string) => before.note('reg.example/pulled:1', 'id-1', { uid, namespace: 'n', name: uid, credentialHash: uid });
+  const before = make();
+  await Promise.all([note('a'), note('b')]);
+  const [name = ''] = await host.list('/k/image_manager/pulled');
+  await host.writeFile(`/k/image_manager/pulled/${name}.new`, { bytes: '{"kind":"Imag', mode: 0o600 });
+  const after = make();
+  await after.load();
+  const source = { uid: 'b', namespace: 'n', name: 'b', credentialHash: 'new' };
+  expect([after.isOpen('id-1'), await after.mayUse('reg.example/pulled:1', 'id-1', async () => [{ source } as never])]).toEqual([false, true]);
+});

@@ -45,7 +45,7 @@ export class UserNamespaces {
     const mappings = [{ hostId: first, containerId: 0, length: idsPerPod }];
     if (known === undefined) {
       this.firsts.set(uid, first);
-      await host.writeFile(this.path(uid), { bytes: Buffer.from(JSON.stringify({ uidMappings: mappings, gidMappings: mappings })), mode: 0o644 });
+      await host.writeCheckpoint(this.path(uid), JSON.stringify({ uidMappings: mappings, gidMappings: mappings }));
     }
     return { mode: NamespaceMode.POD, uids: mappings, gids: mappings };
   }

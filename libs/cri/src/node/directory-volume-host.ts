@@ -1,5 +1,6 @@
 import { chmod, chown, lchown, lstat, mkdir, open, readFile, readdir, readlink, realpath, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { appendState, nodeDisk } from '@orrery/node-io';
 import { markTmpfs } from './tmpfs-marker.ts';
 import { type DirectoryAttributes, type GroupOwnership, type StorageUse, type VolumeFile, type VolumeHost, groupBits, isGivenToGroup, pathParts } from '../volume-host.ts';
 
@@ -103,6 +104,14 @@ export function directoryVolumeHost(options: { stamp: () => string }): VolumeHos
       await mkdir(dirname(path), { recursive: true });
       await writeFile(path, bytes, { mode });
       await chmod(path, mode);
+    },
+    async writeCheckpoint(path, text) {
+      pathParts(path);
+      const directory = dirname(path);
+      await mkdir(directory, { recursive: true });
+      await appendState(path).replace(text);
+      // The new name is on disk only with its directory.
+      await nodeDisk.syncDir(directory);
     },
     async readFile(path, maxBytes) {
       const handle = await unlessMissing(open(path, 'r'));

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, readdir, readlink, rm, stat } from 'node:fs/promises';
+import { mkdtemp, open, readFile, readdir, readlink, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
@@ -10,7 +10,7 @@ import { DirectoryTree } from './directory-tree.ts';
 import { directoryVolumeHost } from './directory-volume-host.ts';
 import { fileLogSink } from './file-log-sink.ts';
 import { fileLogSource } from './file-log-source.ts';
-import { logsInNodeRoot } from './node-root.ts';
+import { logsInNodeRoot, volumesInNodeRoot } from './node-root.ts';
 import { tmpfsAt } from './tmpfs-marker.ts';
 
 let root = '';
@@ -145,6 +145,25 @@ test('file logs are rotated: so many are kept, the older ones compressed, and a 
   sink.close();
   await remove(path);
   expect(await readdir(join(root, 'rotated', 'c'))).toEqual([]);
+});
+
+test('a checkpoint takes the place of the one before as a whole: what was torn lies beside it', async () => {
+  const node = join(root, 'checkpointed');
+  const host = volumesInNodeRoot(directoryVolumeHost({ stamp: () => String(stamps++) }), node);
+  const path = '/var/lib/kubelet/dra_manager_state';
+  const text = async () => Buffer.from((await host.readFile(path)) ?? []).toString();
+  await host.writeCheckpoint(path, '{"claims":[1]}');
+  expect((await stat(join(node, path))).mode & 0o777).toBe(0o600);
+  // Who reads it meanwhile, and a kubelet that begins after a crash.
+  const reader = await open(join(node, path));
+  await host.writeCheckpoint(path, '{"claims":[]}');
+  expect([await reader.readFile('utf8'), await text()]).toEqual(['{"claims":[1]}', '{"claims":[]}']);
+  await reader.close();
+  await host.writeFile(`${path}.new`, file('{"cla', 0o600));
+  expect(await text()).toBe('{"claims":[]}');
+  await host.writeCheckpoint(path, '{"claims":[2]}');
+  expect(await text()).toBe('{"claims":[2]}');
+  expect(await readdir(join(node, '/var/lib/kubelet'))).toEqual(['dra_manager_state']);
 });
 
 test('logs have links where collectors look for them, as the node names them', async () => {

@@ -49,6 +49,7 @@ export function volumesInNodeRoot(host: VolumeHost, root: string): VolumeHost {
   return {
     writeVolume: (path, files, directory) => host.writeVolume(inNodeRoot(root, path), files, directory),
     writeFile: (path, file) => host.writeFile(inNodeRoot(root, path), file),
+    writeCheckpoint: (path, text) => host.writeCheckpoint(inNodeRoot(root, path), text),
     readFile: (path, maxBytes) => host.readFile(inNodeRoot(root, path), maxBytes),
     makeDir: (path, attributes) => host.makeDir(inNodeRoot(root, path), attributes),
     kind: (path) => host.kind(inNodeRoot(root, path)),
