@@ -39,6 +39,9 @@ describe('orrery', () => {
     [['up', '--threads', '2', '--layout', 'processes'], '--threads goes with --layout=single'],
     [['up', '--without', 'store'], 'store cannot be left out'],
     [['up', '--scheduler-config', 'no-such.yaml'], 'no such file or directory'],
+    [['up', '--extra-config', 'ingress.default-cert=no-such.crt', '--extra-config', 'ingress.default-key=no-such.key'], 'no such file or directory'],
+    [['up', '--layout', 'processes', '--extra-config', 'ingress.default-cert=no-such.crt'], '--default-cert and --default-key go together'],
+    [['up', '--extra-config', 'ingress.health-address=10254'], '--health-address "10254" is not host:port'],
     [['fly'], "unknown command 'fly'"],
     [['completion', 'tcsh'], 'one of: bash, zsh, fish'],
   ])('refuses %j with exit code 2', async (args, message) => {

@@ -1,8 +1,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ensurePki } from '@orrery/node-io';
 import { type TestCluster, eventually, findKubectls, startTestCluster } from '@orrery/testkit';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed } from 'vitest';
+import { body, httpsGet } from './http.ts';
 import * as shop from './shop.ts';
 
 /** What starts a cluster of each; `threads` is one process with two threads. */
@@ -13,13 +16,28 @@ const programs = findKubectls();
 const home = mkdtempSync(join(tmpdir(), 'orrery-layouts-'));
 const kubeletFile = join(home, 'kubelet.yaml');
 writeFileSync(kubeletFile, 'apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nenableSystemLogQuery: true\nnodeLeaseDurationSeconds: 45\nport: 9999\nreadOnlyPort: 10255\n');
+const [certFile, keyFile] = [join(home, 'default.crt'), join(home, 'default.key')];
+const pki = ensurePki(undefined);
+const anyHost = pki.servingCert('ingress', { subject: { commonName: 'any host' }, altNames: { dnsNames: ['unknown.test'] } });
+writeFileSync(certFile, anyHost.cert);
+writeFileSync(keyFile, anyHost.key);
 afterAll(() => rmSync(home, { recursive: true }));
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  const port = await new Promise<number>((listening) => server.listen(0, '127.0.0.1', () => listening((server.address() as AddressInfo).port)));
+  await new Promise((closed) => server.close(closed));
+  return port;
+}
 
 describe.each(layouts)('a web shop in the %s layout', (layout) => {
   let cluster: TestCluster;
+  let ingressHealth = '';
 
   beforeAll(async () => {
-    cluster = await startTestCluster({ nodes: 3, ...flags[layout], args: [...flags[layout].args, '--extra-config', `kubelet.config=${kubeletFile}`] });
+    ingressHealth = `127.0.0.1:${await freePort()}`;
+    const extra = [`kubelet.config=${kubeletFile}`, `ingress.health-address=${ingressHealth}`, `ingress.default-cert=${certFile}`, `ingress.default-key=${keyFile}`];
+    cluster = await startTestCluster({ nodes: 3, ...flags[layout], args: [...flags[layout].args, ...extra.flatMap((text) => ['--extra-config', text])] });
   }, 180_000);
   afterAll(async () => {
     await cluster?.destroy();
@@ -72,6 +90,12 @@ describe.each(layouts)('a web shop in the %s layout', (layout) => {
       expect(await kubectl.ok(['get', 'node', node, '-o', 'jsonpath={.status.daemonEndpoints.kubeletEndpoint.Port}'])).toBe('10250');
       expect(await kubectl.ok(['get', 'lease', node, '-n', 'kube-node-lease', '-o', 'jsonpath={.spec.leaseDurationSeconds}'])).toBe('45');
     }
+  });
+
+  it('has an ingress that goes by its flags', async () => {
+    expect((await httpsGet({ address: world('kubectl').ingressTls, host: 'unknown.test', ca: pki.caCert, path: '/' })).status).toBe(404);
+    expect(await body(`http://${ingressHealth}/healthz`)).toBe('ok');
+    expect(await body(`http://${ingressHealth}/metrics`)).toMatch(/^nginx_ingress_controller_ssl_expire_time_seconds\{.*host="_".*\} \d/m);
   });
 
   const heals = async (): Promise<void> => {

@@ -28,8 +28,14 @@ it.each([
   ['nonsense', 'is not COMPONENT.FLAG=VALUE'],
   ['coredns.port=1', 'coredns takes no extra configuration; known: apiserver, controller-manager, ingress, kubelet, metrics-server, scheduler, store.'],
   ['apiserver.no-such=1', 'unknown flag --no-such'],
+  ['ingress.vnet-listen=1', 'unknown flag --vnet-listen'],
 ])('refuses %s', (text, why) => {
   expect(() => addExtraConfig(text, {})).toThrow(why);
+});
+
+it('takes files of the ingress by their absolute paths, and none where none is said', () => {
+  const extra = ['ingress.default-cert=a.crt', 'ingress.default-key=', 'ingress.health-address=:1'].reduce((before, text) => addExtraConfig(text, before), {});
+  expect(extra).toEqual({ ingress: [`--default-cert=${join(process.cwd(), 'a.crt')}`, '--default-key=', '--health-address=:1'] });
 });
 
 it('takes a configuration file of kubelets by its absolute path; flags are told apart from it', () => {

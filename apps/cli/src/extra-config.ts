@@ -4,6 +4,7 @@ import { apiServerSchema } from '@orrery/apiserver/component';
 import { settingsSchema as controllerManagerSchema } from '@orrery/controller-manager/component';
 import { ingressSchema } from '@orrery/ingress/component';
 import { type KubeletConfiguration, kubeletSchema, loadConfiguration } from '@orrery/kubelet/component';
+import { healthAddressSchema } from '@orrery/node-io';
 import { metricsServerSchema } from '@orrery/metrics-server/component';
 import { type ConfigSchema, parseFlags, resolveConfig } from '@orrery/runtime';
 import { schedulerSchema } from '@orrery/scheduler/component';
@@ -13,12 +14,15 @@ import { storeSchema } from '@orrery/store/component';
 const schemas: Readonly<Record<string, ConfigSchema>> = {
   apiserver: apiServerSchema,
   'controller-manager': controllerManagerSchema,
-  ingress: ingressSchema,
+  ingress: { ...ingressSchema, ...healthAddressSchema },
   kubelet: { ...kubeletSchema, config: { type: 'string', default: '', help: 'KubeletConfiguration file' } },
   'metrics-server': metricsServerSchema,
   scheduler: schedulerSchema,
   store: storeSchema,
 };
+
+/** Paths of files: components that are processes of their own may have another directory. */
+const files: ReadonlySet<string> = new Set(['kubelet.config', 'ingress.default-cert', 'ingress.default-key']);
 
 /** Flags by component, as words of a command line. */
 export type ExtraConfig = Readonly<Record<string, readonly string[]>>;
@@ -39,10 +43,9 @@ export function addExtraConfig(text: string, before: ExtraConfig): ExtraConfig {
   if (!flag) throw new Error(`${JSON.stringify(text)} is not COMPONENT.FLAG=VALUE, such as apiserver.audit-log-path=/tmp/audit.log.`);
   if (!schema) throw new Error(`${component} takes no extra configuration; known: ${Object.keys(schemas).join(', ')}.`);
   const name = flag.replace(/^--/, '');
-  const isFile = component === 'kubelet' && name === 'config';
-  // Kubelets that are processes of their own may have another directory, and would be started again and again with a file they refuse.
-  const given = isFile ? resolve(value) : value;
-  if (isFile) readKubeletConfiguration(given);
+  const given = value && files.has(`${component}.${name}`) ? resolve(value) : value;
+  // Kubelets that are processes of their own would be started again and again with a file they refuse.
+  if (component === 'kubelet' && name === 'config') readKubeletConfiguration(given);
   const word = `--${name}=${given}`;
   parseFlags(schema, [word]);
   return { ...before, [component]: [...(before[component] ?? []), word] };

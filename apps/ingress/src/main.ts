@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { apiConnectionSchema, balancerNetwork, connectApi, createReverseProxy, fakeCertificate, healthAddressSchema, managedNginx, nginxInstalled, runMain, switchConnector, tlsMaterial, verifyHtpasswd, vnetMemberSchema, withHealthServer } from '@orrery/node-io';
+import { apiConnectionSchema, balancerNetwork, connectApi, createReverseProxy, defaultCertificate, healthAddressSchema, managedNginx, nginxInstalled, runMain, switchConnector, tlsMaterial, verifyHtpasswd, vnetMemberSchema, withHealthServer } from '@orrery/node-io';
 import { ConfigError, startAll, stopAll } from '@orrery/runtime';
 import { createOwnSwitch } from '@orrery/vnet-link';
 import { createIngress } from './component.ts';
@@ -21,9 +20,7 @@ await runMain({
       connect: switchConnector(tls),
       ...(tls ? { tls } : {}),
     });
-    const pem = (path: string): string => readFileSync(path, 'utf8');
-    if (Boolean(config.defaultCert) !== Boolean(config.defaultKey)) throw new ConfigError('--default-cert and --default-key go together');
-    const fallbackCertificate = config.defaultCert ? { cert: pem(config.defaultCert), key: pem(config.defaultKey) } : fakeCertificate(env.clock.now());
+    const fallbackCertificate = defaultCertificate(config, env.clock.now());
     const proxy = createReverseProxy({
       ...config,
       anyPortIfTaken: false,

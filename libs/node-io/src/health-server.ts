@@ -1,4 +1,4 @@
-import type { Component, ConfigSchema, Env } from '@orrery/runtime';
+import { type Component, ConfigError, type ConfigSchema, type Env } from '@orrery/runtime';
 import { type HttpServer, type HttpHandler } from './http-server.ts';
 import { serveHttp } from './http-server-node.ts';
 
@@ -21,17 +21,31 @@ export function healthHandler(component: Component, env: Pick<Env, 'metrics'>): 
   };
 }
 
-/** The component, serving its health on `address` (`host:port`; empty for not at all) from before it starts until it has stopped. */
+/** `host:port` of a flag, the host of IPv6 in brackets; throws ConfigError for what is none. */
+export function listenAddress(flag: string, text: string): { readonly host: string; readonly port: number } {
+  const [, six, plain = '', port = ''] = /^(?:\[([^\]]+)\]|([^:]*)):(\d+)$/.exec(text) ?? [];
+  if (!port || Number(port) > 65_535) throw new ConfigError(`${flag} ${JSON.stringify(text)} is not host:port`);
+  return { host: six ?? plain, port: Number(port) };
+}
+
+/**
+ * The component, serving its health on `address` (`host:port`; empty for not at all) from before it starts until it has stopped.
+ * Throws ConfigError for what is no address; the start rejects with one where it cannot be listened on.
+ */
 export function withHealthServer(component: Component, options: { env: Env; address: string }): Component {
   const { address, env } = options;
   if (!address) return component;
-  const colon = address.lastIndexOf(':');
+  const { host, port } = listenAddress('--health-address', address);
+  const serve = (): Promise<HttpServer> =>
+    serveHttp({ host, port, handler: healthHandler(component, env) }).catch((error: unknown) => {
+      throw new ConfigError(`--health-address ${address}: ${(error as Error).message}`);
+    });
   let server: HttpServer | undefined;
   return {
     name: component.name,
     async start(signal) {
-      server ??= await serveHttp({ host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)), handler: healthHandler(component, env) });
-      env.log.info('health is served', { host: address.slice(0, colon), port: server.port });
+      server ??= await serve();
+      env.log.info('health is served', { host, port: server.port });
       await component.start(signal);
     },
     async stop() {

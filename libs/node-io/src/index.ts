@@ -20,6 +20,7 @@ export * from './host-edge.ts';
 export * from './node-ports.ts';
 export * from './reverse-proxy/contract.ts';
 export { managedNginx, nginxInstalled } from './managed-nginx.ts';
+export { defaultCertificate } from './reverse-proxy/default-certificate.ts';
 export { fakeCertificate } from './reverse-proxy/fake-certificate.ts';
 export { verifyHtpasswd } from './reverse-proxy/htpasswd.ts';
 export { createReverseProxy } from './reverse-proxy/reverse-proxy.ts';

@@ -16,6 +16,7 @@ import { hasStoreMembers } from '../processes/store-members.ts';
 import { withSchedulerConfig } from '../scheduler-config.ts';
 import { mostApiServers } from '../single/addresses.ts';
 import { createSingleCluster } from '../single/cluster.ts';
+import { ingressSettings } from '../single/ingress.ts';
 import { nextSteps } from '../next-steps.ts';
 import { ExitCode, UserError } from '../user-error.ts';
 
@@ -212,6 +213,7 @@ export function addUp(program: Command): void {
       const ofProcesses = { '--stores': options.stores ?? 1, '--apiservers': options.apiservers, '--replicas': options.replicas };
       for (const [flag, count] of Object.entries(ofProcesses)) if (count > 1 && options.layout !== 'processes') throw new UserError(`${flag} goes with --layout=processes`, ExitCode.usage);
       if (options.threads !== undefined && options.layout !== 'single') throw new UserError('--threads goes with --layout=single', ExitCode.usage);
+      ingressSettings(options.extraConfig, Date.now());
       const { schedulerConfig, ...others } = options;
       return up(schedulerConfig === undefined ? options : { ...others, extraConfig: withSchedulerConfig(schedulerConfig, { extra: options.extraConfig, without: options.without }) });
     });

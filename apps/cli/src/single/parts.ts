@@ -6,10 +6,9 @@ import { type VolumeHost, directoryVolumeHost, diskContent } from '@orrery/cri';
 import type { ApiClient, ThreadUser } from '@orrery/client';
 import { createControllerManager, secretTokenSigner } from '@orrery/controller-manager/component';
 import { addressAfter, coreDnsSchema, createCoreDns, createNodeCaches, createScaledDns } from '@orrery/coredns/component';
-import { createIngress, ingressSchema } from '@orrery/ingress/component';
 import { type KubeProxy, createKubeProxy } from '@orrery/kube-proxy/component';
 import { createMetricsServer, metricsServerSchema, serviceDnsName } from '@orrery/metrics-server/component';
-import { type Pki, type ProgramPages, appendState, balancerNetwork, componentIdentity, createHttpClient, createReverseProxy, csrSigner, dialHost, exposeNodePorts, fakeCertificate, folderContents, hostDns, managedNginx, nginxInstalled, serveHttp, verifyHtpasswd } from '@orrery/node-io';
+import { type Pki, type ProgramPages, appendState, balancerNetwork, componentIdentity, createHttpClient, csrSigner, dialHost, exposeNodePorts, folderContents, hostDns, serveHttp } from '@orrery/node-io';
 import type { Channel, ServedService } from '@orrery/rpc';
 import { type Component, type Env, resolveConfig, stopAll } from '@orrery/runtime';
 import { type Fabric, type Faults, NetError, type NetStack, type VnetSwitch, createFabric } from '@orrery/vnet';
@@ -22,6 +21,7 @@ import { network, podRange } from './addresses.ts';
 import { dnsAnswers, nodesReady } from './readiness.ts';
 import type { NodeControl } from './added-nodes.ts';
 import { createCloudInstances } from './cloud-instances.ts';
+import { singleIngress } from './ingress.ts';
 import type { NodeFiles } from './node-files.ts';
 import { type EmulatedNodes, createEmulatedNodes } from './nodes.ts';
 import { singleScheduler } from './scheduler.ts';
@@ -272,20 +272,7 @@ class ClusterParts implements Parts {
 
   private ingress(): Component {
     const { stack, detach } = this.infra.attach({ ips: [network.ingress] });
-    const config = resolveConfig(ingressSchema, [{ httpPort: 8080, httpsPort: 8443 }, extraSettings('ingress', this.options.extra)]);
-    const env = this.env('ingress');
-    const fallbackCertificate = fakeCertificate(env.clock.now());
-    if (config.dataPlane === 'nginx' && !nginxInstalled()) throw new UserError('--extra-config ingress.data-plane=nginx needs the program nginx, which is not installed');
-    const nginx = config.dataPlane === 'nginx' ? { nginx: managedNginx({ ...config, anyPortIfTaken: true, fallbackCertificate, dial: (to) => stack.dial(to), log: (line) => env.log.info(line, { program: 'nginx' }) }) } : {};
-    const proxy = createReverseProxy({
-      host: config.host,
-      httpPort: config.httpPort,
-      httpsPort: config.httpsPort,
-      anyPortIfTaken: true,
-      fallbackCertificate,
-      dial: (to) => stack.dial(to),
-    });
-    const ingress = createIngress(env, { api: this.client('system:ingress', ['orrery:components'], 'nginx-ingress-controller'), proxy, verify: verifyHtpasswd, fallbackCertificate: fallbackCertificate.cert, streams: balancerNetwork(stack), ...nginx }, config);
+    const ingress = singleIngress(this.env('ingress'), { api: this.client('system:ingress', ['orrery:components'], 'nginx-ingress-controller'), stack, extra: this.options.extra });
     return around(ingress, { started: () => Object.assign(this.addresses, { 'ingress-http': ingress.endpoints().http, 'ingress-https': ingress.endpoints().https }), stopped: detach });
   }
 }

@@ -1,3 +1,4 @@
+import { ConfigError } from '@orrery/runtime';
 import { NetError } from '@orrery/vnet';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { afterEach, expect, it } from 'vitest';
@@ -18,8 +19,9 @@ const calls = {
     port1.postMessage('through the port');
     return new Handed({ port: port2 }, [port2]);
   },
-  fail(kind: 'user' | 'net' | 'plain'): void {
+  fail(kind: 'user' | 'config' | 'net' | 'plain'): void {
     if (kind === 'user') throw new UserError('do this', ExitCode.usage);
+    if (kind === 'config') throw new ConfigError('--flag: taken');
     throw kind === 'net' ? new NetError('ECONNREFUSED', 'refused') : new TypeError('oh');
   },
 };
@@ -48,6 +50,7 @@ it('is handed a port', async () => {
 it('fails as there', async () => {
   const far = remote();
   await expect(far.call('fail', 'user')).rejects.toSatisfy((error) => error instanceof UserError && error.message === 'do this' && error.exitCode === ExitCode.usage);
+  await expect(far.call('fail', 'config')).rejects.toSatisfy((error) => error instanceof UserError && error.message === '--flag: taken' && error.exitCode === ExitCode.failed);
   await expect(far.call('fail', 'net')).rejects.toSatisfy((error) => error instanceof NetError && error.code === 'ECONNREFUSED');
   await expect(far.call('fail', 'plain')).rejects.toMatchObject({ message: 'oh', stack: expect.stringContaining('remote-calls.test') as string });
 });

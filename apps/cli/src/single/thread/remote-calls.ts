@@ -1,6 +1,7 @@
+import { ConfigError } from '@orrery/runtime';
 import { NetError, type NetErrorCode } from '@orrery/vnet';
 import type { MessagePort, Transferable } from 'node:worker_threads';
-import { type ExitCode, UserError } from '../../user-error.ts';
+import { ExitCode, UserError } from '../../user-error.ts';
 
 /** Functions that another thread may call; arguments and results are what can be sent to it. */
 export type Calls<C> = { readonly [K in keyof C]: (...args: never[]) => unknown };
@@ -34,9 +35,15 @@ interface Failure {
 
 type Reply = { readonly id: number; readonly value: unknown } | { readonly id: number; readonly failure: Failure };
 
+/** What the user is told without a stack. */
+function exitCodeOf(error: unknown): ExitCode | undefined {
+  if (error instanceof UserError) return error.exitCode;
+  return error instanceof ConfigError ? ExitCode.failed : undefined;
+}
+
 function failureOf(error: unknown): Failure {
   const { message, stack } = error as Error;
-  return { message: message ?? String(error), stack, exitCode: error instanceof UserError ? error.exitCode : undefined, netCode: error instanceof NetError ? error.code : undefined };
+  return { message: message ?? String(error), stack, exitCode: exitCodeOf(error), netCode: error instanceof NetError ? error.code : undefined };
 }
 
 function errorOf({ message, stack, exitCode, netCode }: Failure): Error {
