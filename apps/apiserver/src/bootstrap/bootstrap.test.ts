@@ -1,4 +1,4 @@
-import { ClusterRoleBindings, ClusterRoles, FlowSchemas, Namespaces, PriorityLevelConfigurations, RoleBindings, Roles, Services } from '@orrery/api';
+import { ClusterRoleBindings, ClusterRoles, FlowSchemas, type KindDescriptor, Namespaces, PriorityLevelConfigurations, RoleBindings, Roles, Services } from '@orrery/api';
 import { resolveConfig } from '@orrery/runtime';
 import { describe, expect, it } from 'vitest';
 import { uncoveredRules } from '../authorization/policy-rule.ts';
@@ -11,9 +11,9 @@ import { controllerRoles } from './controller-roles.ts';
 import { bootstrapPlugin } from './index.ts';
 import { namespaceRoleBindings, namespaceRoles } from './namespace-roles.ts';
 
-async function bootstrap(cluster: FakeCluster): Promise<void> {
+async function bootstrap(cluster: FakeCluster, served: readonly KindDescriptor[] = []): Promise<void> {
   const config = resolveConfig(apiServerSchema, [{ clientCa: 'PEM' }]);
-  const context: PluginContext = { ...cluster, config, kinds: { get: () => undefined, kept: () => undefined, byKind: () => undefined, all: () => [] }, securePort: () => 16443, authorize: allowAll, authenticate: () => undefined };
+  const context: PluginContext = { ...cluster, config, kinds: { get: () => undefined, kept: () => undefined, byKind: () => undefined, all: () => served }, securePort: () => 16443, authorize: allowAll, authenticate: () => undefined };
   for (const step of bootstrapPlugin(context).bootstrap ?? []) await step.run(new AbortController().signal);
 }
 
@@ -49,6 +49,18 @@ describe('bootstrap', () => {
     const { writes } = cluster;
     await bootstrap(cluster);
     expect(cluster.writes).toBe(writes);
+  });
+
+  it('makes the role of a controller whose API is off by default, and its binding, only where the API is served; both stay', async () => {
+    const cluster = new FakeCluster();
+    const name = 'orrery:storage-version-migrator';
+    const made = () => [ClusterRoles, ClusterRoleBindings].map((resource) => cluster.read.get(resource, { name }) !== undefined);
+    await bootstrap(cluster, [kindOf('pods')]);
+    expect(made()).toEqual([false, false]);
+    await bootstrap(cluster, [kindOf('pods'), kindOf('storageversionmigrations', 'storagemigration.k8s.io')]);
+    expect(made()).toEqual([true, true]);
+    await bootstrap(cluster, [kindOf('pods')]);
+    expect(made()).toEqual([true, true]);
   });
 
   it('fills the aggregated roles at once', async () => {

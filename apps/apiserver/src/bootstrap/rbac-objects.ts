@@ -89,12 +89,16 @@ function clusterRole(row: RoleRow, rows: readonly RoleRow[]): Wanted {
   return wanted(ClusterRoles, object, row.aggregates ? mendRole({ ...object, rules: [] }) : mendRole(object));
 }
 
-/** All default roles and bindings. */
-export function rbacObjects(): Wanted[] {
-  const rows = [...clusterRoles, ...controllerRoles, ...componentRoles];
+/**
+ * The default roles and bindings of a server that serves these API groups. Those of a group that was served once stay, as all that
+ * upstream's reconciliation has made: it takes nothing away.
+ */
+export function rbacObjects(groups: ReadonlySet<string>): Wanted[] {
+  const rows = [...clusterRoles, ...controllerRoles, ...componentRoles].filter(({ withGroup }) => withGroup === undefined || groups.has(withGroup));
+  const roles = new Set(rows.map(({ name }) => name));
   return [
     ...rows.map((row) => clusterRole(row, rows)),
-    ...clusterRoleBindings.map((row) => {
+    ...clusterRoleBindings.filter(({ role }) => roles.has(role)).map((row) => {
       const object = { metadata: metadata(row.name), roleRef: { apiGroup: rbacGroup, kind: 'ClusterRole', name: row.role }, ...(row.subjects.length ? { subjects: [...row.subjects] } : {}) };
       return wanted(ClusterRoleBindings, object, mendBinding(object), bindsOther(object));
     }),
