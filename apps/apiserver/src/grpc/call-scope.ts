@@ -1,11 +1,12 @@
 import { userAgentKey } from '@orrery/client';
-import { methodNotSupported, notFound, unauthorized } from '@orrery/errors';
+import { methodNotSupported, unauthorized } from '@orrery/errors';
 import type { PeerCertificate } from '@orrery/node-io/http-server';
 import { certificateEnd, certificateSubject, verifyCertificate } from '@orrery/node-io/pki';
 import type { Resource } from '@orrery/proto/api';
 import type { CallContext } from '@orrery/rpc';
 import { type DelegatedRead, delegatedRead, isDelegated } from '../client/delegated-read.ts';
 import { sourceIps } from '../http/audit.ts';
+import { unservedResource } from '../http/scope.ts';
 import { checkAllowed, checkMayCreate, identify } from '../pipeline/access.ts';
 import { beginCall, failCall } from '../pipeline/audited-call.ts';
 import type { Credentials } from '../pipeline/authentication.ts';
@@ -76,7 +77,7 @@ export async function callScope(
 ): Promise<ScopedCall> {
   const { group = '', version = '', resource = '', namespace = '', name = '', subresource = '' } = call.resource ?? {};
   const kind = core.kinds.get(group, version, resource);
-  if (!kind) throw notFound({ group, resource, name });
+  if (!kind) throw unservedResource(core, { group, resource, name, verb: call.verb });
   if (!subresource && !kind.verbs.includes(call.verb)) throw methodNotSupported({ group, resource }, call.verb);
   const { labelSelector, fieldSelector } = call.selectors ?? {};
   const info = resourceInfo({ group, version, resource, verb: call.verb, namespace, name, subresource, fieldSelector }, kind.namespaced);

@@ -1,5 +1,5 @@
 import type { KindDescriptor } from '@orrery/api';
-import { StatusError, methodNotSupported } from '@orrery/errors';
+import { StatusError, methodNotSupported, qualifiedResource } from '@orrery/errors';
 import { checkMayCreate } from '../pipeline/access.ts';
 import type { RequestInfo, UserInfo } from '../pipeline/request-info.ts';
 import type { RequestScope } from '../registry/registry.ts';
@@ -20,6 +20,20 @@ export function methodNotAllowed(kind: KindDescriptor, verb: string): StatusErro
 /** Is the group built in? What names nothing within such a group is answered as an API, the rest as a page: there upstream's chain of servers has come to its end. */
 export function isServedGroup(core: ApiServerCore, { group }: Pick<RequestInfo, 'group'>): boolean {
   return core.kinds.all().some((kind) => kind.group === group && !kind.schema);
+}
+
+const methods: Readonly<Record<string, string>> = { get: 'get', list: 'get', watch: 'get', create: 'post', update: 'put', deletecollection: 'delete' };
+
+/**
+ * 404 for callers that do not come over REST and name a resource that is not served. Within a built-in group it is the Status that REST
+ * answers; elsewhere REST answers a page, so this is what client-go makes of that.
+ */
+export function unservedResource(core: ApiServerCore, target: Pick<RequestInfo, 'group' | 'resource' | 'name' | 'verb'>): StatusError {
+  if (isServedGroup(core, target)) return noSuchResource();
+  const { group, resource, name, verb } = target;
+  const what = `${methods[verb] ?? verb} ${qualifiedResource(target)}${name ? ` ${name}` : ''}`;
+  const causes = [{ reason: 'UnexpectedServerResponse', message: '404 page not found' }];
+  return new StatusError({ code: 404, reason: 'NotFound', message: `the server could not find the requested resource (${what})`, details: { ...(name ? { name } : {}), ...(group ? { group } : {}), kind: resource, causes } });
 }
 
 export function scopeOf(core: ApiServerCore, request: { exchange: Exchange; info: RequestInfo; user: UserInfo }): RequestScope {

@@ -1,0 +1,58 @@
+import { ConfigMaps } from '@orrery/api';
+import type { ResourceRef } from '@orrery/apimachinery';
+import { type ApiClient, createGrpcApiClient, createRestApiClient } from '@orrery/client';
+import type { StatusError } from '@orrery/errors';
+import { createHttpClient } from '@orrery/node-io';
+import { type Channel, grpcChannel } from '@orrery/rpc';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type TestServer, startTestServer } from './test-server.ts';
+
+let t: TestServer;
+let channel: Channel;
+let overGrpc: ApiClient;
+let overRest: ApiClient;
+beforeAll(async () => {
+  t = await startTestServer();
+  channel = grpcChannel(`127.0.0.1:${t.server.grpcPort}`);
+  overGrpc = createGrpcApiClient(channel, { env: t.env });
+  overRest = createRestApiClient({ http: createHttpClient({ server: t.url }), env: t.env, host: new URL(t.url).host });
+});
+afterAll(async () => {
+  await overGrpc.close();
+  await overRest.close();
+  channel.close();
+  await t.stop();
+});
+
+const failure = (promise: Promise<unknown>): Promise<StatusError> => promise.then(() => expect.unreachable('should fail'), (error: StatusError) => error);
+const called = (resource: string): ResourceRef => ({ ...ConfigMaps, resource });
+const widgets = called('widgets');
+const metrics = { ...ConfigMaps, group: 'metrics.k8s.io', version: 'v1beta1', resource: 'pods' };
+const key = { namespace: 'default', name: 'x' };
+const object = { metadata: key };
+
+const calls: readonly [string, (api: ApiClient, resource: ResourceRef) => Promise<unknown>, string][] = [
+  ['get', (api, resource) => api.get(resource, key), 'get pods.metrics.k8s.io x'],
+  ['list', (api, resource) => api.list(resource, { namespace: 'default' }), 'get pods.metrics.k8s.io'],
+  ['watch', (api, resource) => new Promise((_, closed) => void api.watch(resource, {}, { events: () => undefined, closed })), 'get pods.metrics.k8s.io'],
+  ['create', (api, resource) => api.create(resource, object), 'post pods.metrics.k8s.io'],
+  ['update', (api, resource) => api.update(resource, object), 'put pods.metrics.k8s.io x'],
+  ['patch', (api, resource) => api.patch(resource, key, {}, { type: 'application/merge-patch+json' }), 'patch pods.metrics.k8s.io x'],
+  ['delete', (api, resource) => api.delete(resource, key), 'delete pods.metrics.k8s.io x'],
+];
+
+describe.each(calls)('%s of a resource that is not served', (_verb, call, what) => {
+  it('in a built-in group has the same Status over gRPC and REST', async () => {
+    const { status } = await failure(call(overRest, widgets));
+    expect(status).toEqual({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message: 'the server could not find the requested resource', reason: 'NotFound', details: {}, code: 404 });
+    expect((await failure(call(overGrpc, widgets))).status).toEqual(status);
+  });
+
+  it('in a group that is not served is a page over REST, and over gRPC what client-go makes of that', async () => {
+    expect(await failure(call(overRest, metrics))).toMatchObject({ code: 404, reason: 'NotFound', message: 'the server answered 404: 404 page not found\n' });
+    const { status } = await failure(call(overGrpc, metrics));
+    const name = what.endsWith(' x') ? { name: 'x' } : {};
+    expect(status).toMatchObject({ code: 404, reason: 'NotFound', message: `the server could not find the requested resource (${what})` });
+    expect(status.details).toEqual({ ...name, group: 'metrics.k8s.io', kind: 'pods', causes: [{ reason: 'UnexpectedServerResponse', message: '404 page not found' }] });
+  });
+});
