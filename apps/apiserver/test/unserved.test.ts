@@ -1,26 +1,33 @@
 import { ConfigMaps } from '@orrery/api';
 import type { ResourceRef } from '@orrery/apimachinery';
-import { type ApiClient, createGrpcApiClient, createRestApiClient } from '@orrery/client';
+import { type ApiClient, ThreadApi, type ThreadLink, createGrpcApiClient, createRestApiClient } from '@orrery/client';
 import type { StatusError } from '@orrery/errors';
 import { createHttpClient } from '@orrery/node-io';
 import { type Channel, grpcChannel } from '@orrery/rpc';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type TestServer, startTestServer } from './test-server.ts';
+import { type TestServer, admin, startTestServer } from './test-server.ts';
 
 let t: TestServer;
 let channel: Channel;
 let overGrpc: ApiClient;
+let fromThread: ApiClient;
+const { port1, port2 } = new MessageChannel();
+const link = <In, Out>(port: MessagePort): ThreadLink<In, Out> => ({ post: (message, transfer = []) => port.postMessage(message, [...transfer]), receive: (use) => void port.on('message', use) });
 let overRest: ApiClient;
 beforeAll(async () => {
   t = await startTestServer();
   channel = grpcChannel(`127.0.0.1:${t.server.grpcPort}`);
   overGrpc = createGrpcApiClient(channel, { env: t.env });
+  t.server.serveThread(link(port1), setImmediate);
+  fromThread = new ThreadApi(link(port2), setImmediate).client({ ...admin, program: 'far' });
   overRest = createRestApiClient({ http: createHttpClient({ server: t.url }), env: t.env, host: new URL(t.url).host });
 });
 afterAll(async () => {
   await overGrpc.close();
   await overRest.close();
   channel.close();
+  port1.close();
   await t.stop();
 });
 
@@ -41,18 +48,23 @@ const calls: readonly [string, (api: ApiClient, resource: ResourceRef) => Promis
   ['delete', (api, resource) => api.delete(resource, key), 'delete pods.metrics.k8s.io x'],
 ];
 
+/** All who do not come over REST. */
+const others = (): readonly ApiClient[] => [overGrpc, t.api, fromThread];
+
 describe.each(calls)('%s of a resource that is not served', (_verb, call, what) => {
-  it('in a built-in group has the same Status over gRPC and REST', async () => {
+  it('in a built-in group has the same Status for all clients', async () => {
     const { status } = await failure(call(overRest, widgets));
     expect(status).toEqual({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message: 'the server could not find the requested resource', reason: 'NotFound', details: {}, code: 404 });
-    expect((await failure(call(overGrpc, widgets))).status).toEqual(status);
+    for (const api of others()) expect((await failure(call(api, widgets))).status).toEqual(status);
   });
 
-  it('in a group that is not served is a page over REST, and over gRPC what client-go makes of that', async () => {
+  it('in a group that is not served is a page over REST, and for the others what client-go makes of that', async () => {
     expect(await failure(call(overRest, metrics))).toMatchObject({ code: 404, reason: 'NotFound', message: 'the server answered 404: 404 page not found\n' });
-    const { status } = await failure(call(overGrpc, metrics));
     const name = what.endsWith(' x') ? { name: 'x' } : {};
-    expect(status).toMatchObject({ code: 404, reason: 'NotFound', message: `the server could not find the requested resource (${what})` });
-    expect(status.details).toEqual({ ...name, group: 'metrics.k8s.io', kind: 'pods', causes: [{ reason: 'UnexpectedServerResponse', message: '404 page not found' }] });
+    for (const api of others()) {
+      const { status } = await failure(call(api, metrics));
+      expect(status).toMatchObject({ code: 404, reason: 'NotFound', message: `the server could not find the requested resource (${what})` });
+      expect(status.details).toEqual({ ...name, group: 'metrics.k8s.io', kind: 'pods', causes: [{ reason: 'UnexpectedServerResponse', message: '404 page not found' }] });
+    }
   });
 });

@@ -43,6 +43,8 @@ export interface Informer<T extends KubeObject> extends ObjectStore<T> {
 
 const firstBackOffMs = 100;
 const maxBackOffMs = 10_000;
+/** What is not served (an API that is turned off) may never be. */
+const maxUnservedBackOffMs = 60_000;
 /** What was not found this often is not served (an API that is turned off): nobody should wait for it. It is asked for on, in case it appears. */
 const unservedAfter = 3;
 /** A watch that lived this long is not taken for a failing one. */
@@ -195,7 +197,7 @@ class ListWatch<T extends KubeObject> {
     if (!this.running) return;
     this.epoch++;
     const { clock, random, log } = this.options.env;
-    const backOffMs = this.failures === 0 && error?.code !== 403 ? 0 : Math.min(maxBackOffMs, firstBackOffMs * 2 ** (this.failures - 1));
+    const backOffMs = this.failures === 0 && error?.code !== 403 ? 0 : Math.min(error?.code === 404 ? maxUnservedBackOffMs : maxBackOffMs, firstBackOffMs * 2 ** (this.failures - 1));
     this.failures++;
     if (error) log.debug('list or watch ended', { resource: resourceKey(this.resource), code: error.code, reason: error.message, failures: this.failures });
     this.timer = clock.after(backOffMs * (1 + random.next()), again);

@@ -1,10 +1,11 @@
 import type { KindDescriptor } from '@orrery/api';
 import type { KubeObject, ResourceRef } from '@orrery/apimachinery';
 import { type DeleteOptions, type ListOptions, type ObjectKey, type ObjectList, type PatchOptions, type ReadOptions, type WatchHandle, type WatchOptions, type WriteOptions, userAgentOf } from '@orrery/client';
-import { badRequest, methodNotSupported, notFound, toStatusError } from '@orrery/errors';
+import { badRequest, methodNotSupported, toStatusError } from '@orrery/errors';
 import { Entry } from '../cache/entry.ts';
 import { throughFaults } from '../chaos/faulted.ts';
 import { listBytes } from '../http/object-bytes.ts';
+import { unservedResource } from '../http/scope.ts';
 import { checkAllowed, checkMayCreate } from '../pipeline/access.ts';
 import { beginCall, type CallRecord, failCall, recorded } from '../pipeline/audited-call.ts';
 import type { Auditor, AuditTrail } from '../pipeline/audit.ts';
@@ -97,7 +98,7 @@ export function directCalls(core: ApiServerCore, { user, program, reachesUnserve
     const { labelSelector, fieldSelector } = selectors;
     const info = resourceInfo({ group: ref.group, version: ref.version, resource: ref.resource, ...target, fieldSelector }, ref.namespaced);
     const kind = kindOf(ref);
-    if (!kind) throw notFound({ group: ref.group, resource: ref.resource, name: target.name ?? '' });
+    if (!kind) throw unservedResource(core, { group: ref.group, resource: ref.resource, name: target.name ?? '', verb: target.verb });
     if (!target.subresource && !kind.verbs.includes(target.verb)) throw methodNotSupported({ group: ref.group, resource: ref.resource }, target.verb);
     const attributes = labelSelector || fieldSelector ? { user, info, ...(labelSelector ? { labelSelector } : {}), ...(fieldSelector ? { fieldSelector } : {}) } : { user, info };
     const asked = { info, kind, attributes };

@@ -13,12 +13,6 @@ const words: Readonly<Record<number, string>> = {
 /** How our clients word what was no Status. */
 const noStatus = /^the server answered \d+: ([^]*)$/;
 
-/** How our API server words it, but over REST, that nobody serves `what`. */
-function unserved(what: string): string {
-  const [resource = '', name = ''] = what.split(' ');
-  return `${resource} ${JSON.stringify(name)} not found`;
-}
-
 function ownWords({ code }: StatusError, text: string): string {
   const known = words[code];
   if (known !== undefined) return known;
@@ -28,7 +22,7 @@ function ownWords({ code }: StatusError, text: string): string {
 
 /** A failure as Go's client tells it: the message of the Status that a server answered with, whatever its code; else words of its own. */
 function clientWords(error: StatusError, what: string): string {
-  const text = error.message === unserved(what) ? '' : noStatus.exec(error.message)?.[1]?.trim();
+  const text = noStatus.exec(error.message)?.[1]?.trim();
   return text === undefined ? error.message : `${ownWords(error, text)} (get ${what})`;
 }
 

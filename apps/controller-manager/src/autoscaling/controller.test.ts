@@ -3,7 +3,7 @@ import type { CrossVersionObjectReference, Deployment, HorizontalPodAutoscaler, 
 import { type KubeObject, type ResourceRef, parseLabelSelector } from '@orrery/apimachinery';
 import { type ApiClient, type ListOptions, type ObjectKey, type ReadOptions, failureOf } from '@orrery/client';
 import { type FakeApi, createFakeApi } from '@orrery/client/testing';
-import { notFound, serviceUnavailable } from '@orrery/errors';
+import { serviceUnavailable } from '@orrery/errors';
 import { VirtualClock, createLogger, createMetrics, rfc3339, seededRandom } from '@orrery/runtime';
 import { afterEach, expect, it } from 'vitest';
 import { type ControllerManager, createControllerManager } from '../component.ts';
@@ -287,7 +287,6 @@ it.each<[string, { described?: CrossVersionObjectReference; versions?: string[];
   ['no custom metrics API (custom.metrics.k8s.io) registered', { versions: [] }],
   ['no known available metric versions found', { versions: ['v2'] }],
   ['the server could not find the requested resource (get deployments.apps.custom.metrics.k8s.io web)', {}],
-  ['the server could not find the requested resource (get deployments.apps.custom.metrics.k8s.io web)', { answer: notFound({ group: 'custom.metrics.k8s.io', resource: 'deployments.apps', name: 'web' }) }],
   ['the server could not find the metric hits for services', { answer: status404 }],
   ['an error on the server ("oops") has prevented the request from succeeding (get deployments.apps.custom.metrics.k8s.io web)', { answer: failureOf(500, 'oops\n') }],
   ['the custom metrics API server returned 0 results when we asked for exactly one', { answer: { items: [] } }],
