@@ -1,15 +1,17 @@
+import { crc32 } from './crc32.ts';
 import { crc32c } from './crc32c.ts';
 import { MvccError } from './errors.ts';
 import type { MvccState } from './state.ts';
 import { StoredKv, byRevision } from './stored-kv.ts';
 
 /**
- * A snapshot is a sequence of chunks `length u32, crc32c u32, bytes`, little-endian. The first is JSON: a magic word, the
+ * A snapshot is a sequence of chunks `length u32, crc32 u32, bytes`, little-endian. The first is JSON: a magic word, the
  * state's revisions and leases, and what the owner adds. Then come versions, key by key. An empty chunk ends it, after
  * which bytes do not count.
  */
-const magic = 'orrery-mvcc-1';
+const magic = 'orrery-mvcc-2';
 const chunkBytes = 256 * 1024;
+const chunkHeader = 8;
 const kvHeader = 44;
 
 interface Head {
@@ -21,32 +23,39 @@ interface Head {
   extra: unknown;
 }
 
-function chunk(parts: readonly Uint8Array[]): Uint8Array {
-  const length = parts.reduce((sum, part) => sum + part.length, 0);
-  const out = Buffer.allocUnsafe(8 + length);
-  let at = 8;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  out.writeUInt32LE(length, 0);
-  out.writeUInt32LE(crc32c(out, { start: 8 }), 4);
-  return out;
+type Checksum = (bytes: Uint8Array) => number;
+
+/** Of the form that is written (quick), and of the one before it, which is still read. */
+const checksums: Readonly<Record<string, Checksum>> = { [magic]: crc32, 'orrery-mvcc-1': crc32c };
+
+function sealed(chunk: Buffer): Buffer {
+  chunk.writeUInt32LE(chunk.length - chunkHeader, 0);
+  chunk.writeUInt32LE(crc32(chunk.subarray(chunkHeader)), 4);
+  return chunk;
 }
 
-function encodeKv(kv: StoredKv): Uint8Array {
-  const { key, value } = kv;
-  const out = Buffer.allocUnsafe(kvHeader + key.length + value.length);
-  out.writeUInt32LE(key.length, 0);
-  out.writeUInt32LE(value.length, 4);
-  out.writeUInt32LE(StoredKv.sub(kv), 8);
-  out.writeDoubleLE(kv.createRevision, 12);
-  out.writeDoubleLE(kv.modRevision, 20);
-  out.writeDoubleLE(kv.version, 28);
-  out.writeBigInt64LE(BigInt(kv.lease), 36);
-  out.set(key, kvHeader);
-  out.set(value, kvHeader + key.length);
-  return out;
+function chunkOf(bytes: Uint8Array): Buffer {
+  const out = Buffer.allocUnsafe(chunkHeader + bytes.length);
+  out.set(bytes, chunkHeader);
+  return sealed(out);
+}
+
+const sizeOf = ({ key, value }: StoredKv): number => kvHeader + key.length + value.length;
+
+/** Writes a version at `at` and returns the place after it. */
+function writeKv(out: Buffer, kv: StoredKv, at: number): number {
+  const { key, value, lease } = kv;
+  out.writeUInt32LE(key.length, at);
+  out.writeUInt32LE(value.length, at + 4);
+  out.writeUInt32LE(StoredKv.sub(kv), at + 8);
+  out.writeDoubleLE(kv.createRevision, at + 12);
+  out.writeDoubleLE(kv.modRevision, at + 20);
+  out.writeDoubleLE(kv.version, at + 28);
+  if (lease === '0') out.fill(0, at + 36, at + kvHeader);
+  else out.writeBigInt64LE(BigInt(lease), at + 36);
+  out.set(key, at + kvHeader);
+  out.set(value, at + kvHeader + key.length);
+  return at + kvHeader + key.length + value.length;
 }
 
 /** The same number in the form that takes no memory of its own, if it has one: what was read as a double stays a double. */
@@ -76,40 +85,51 @@ export function* encodeSnapshot(state: MvccState, extra: unknown): Generator<Uin
   const { revision, compactRevision } = state;
   const leases = [...state.leases.all()].map(({ id, ttl }): [string, number] => [id, ttl]);
   const head: Head = { magic, revision, compactRevision, leases, extra };
-  yield chunk([Buffer.from(JSON.stringify(head))]);
+  yield chunkOf(Buffer.from(JSON.stringify(head)));
   for (let after: string | undefined = ''; after !== undefined; ) {
-    const parts: Uint8Array[] = [];
-    let bytes = 0;
+    const versions: StoredKv[] = [];
+    let bytes = chunkHeader;
     // Values differ in size by orders of magnitude: a slice of keys at a time until the chunk is full.
     do {
       after = state.visitVersions({ after, revision, compactRevision, most: 64 }, (kv) => {
-        const part = encodeKv(kv);
-        parts.push(part);
-        bytes += part.length;
+        versions.push(kv);
+        bytes += sizeOf(kv);
       });
     } while (after !== undefined && bytes < chunkBytes);
-    if (parts.length) yield chunk(parts);
+    if (versions.length === 0) continue;
+    const chunk = Buffer.allocUnsafe(bytes);
+    let at = chunkHeader;
+    for (const kv of versions) at = writeKv(chunk, kv, at);
+    yield sealed(chunk);
   }
-  yield chunk([]);
+  yield chunkOf(Buffer.alloc(0));
+}
+
+/** The magic word as it stands there, damaged or not. */
+function writtenMagic(bytes: Buffer): string {
+  return /^\{"magic":"([^"]*)"/.exec(bytes.toString('latin1', chunkHeader, chunkHeader + 64))?.[1] ?? '';
 }
 
 /** Reads the chunks; throws `badSnapshot` with the offset of what does not add up. */
 function* chunksOf(bytes: Buffer): Generator<Buffer> {
+  const checksum = checksums[writtenMagic(bytes)] ?? crc32;
   for (let at = 0; ; ) {
     const bad = (what: string): MvccError => new MvccError('badSnapshot', `${what} at offset ${at}`);
-    if (at + 8 > bytes.length) throw bad('file ends early');
-    const end = at + 8 + bytes.readUInt32LE(at);
+    if (at + chunkHeader > bytes.length) throw bad('file ends early');
+    const end = at + chunkHeader + bytes.readUInt32LE(at);
     if (end > bytes.length) throw bad('file ends early');
-    if (crc32c(bytes, { start: at + 8, end }) !== bytes.readUInt32LE(at + 4)) throw bad('checksum mismatch');
-    if (end === at + 8) return;
-    yield bytes.subarray(at + 8, end);
+    const content = bytes.subarray(at + chunkHeader, end);
+    if (checksum(content) !== bytes.readUInt32LE(at + 4)) throw bad('checksum mismatch');
+    if (content.length === 0) return;
+    yield content;
     at = end;
   }
 }
 
 function readHead(bytes: Buffer | undefined): Head {
   const text = bytes?.toString('utf8') ?? '';
-  if (!text.startsWith(`{"magic":"${magic}"`)) throw new MvccError('badSnapshot', 'not a snapshot of this program');
+  const [, found = ''] = /^\{"magic":"([^"]*)"/.exec(text) ?? [];
+  if (!Object.hasOwn(checksums, found)) throw new MvccError('badSnapshot', 'not a snapshot of this program');
   return JSON.parse(text) as Head;
 }
 
