@@ -86,7 +86,7 @@ test('a key that fails, even at once, backs off and hurts no other; stopping wai
   expect(tries['a/good']).toBe(11);
 });
 
-test('expectations expire; a batch stops growing at the first failure', async () => {
+test('expectations are met when all that was expected has been seen, and when five minutes have passed', async () => {
   const clock = new VirtualClock();
   const expectations = createExpectations(clock);
   expectations.expectCreations('k', 2);
@@ -94,12 +94,23 @@ test('expectations expire; a batch stops growing at the first failure', async ()
   expect(expectations.satisfied('k')).toBe(false);
   await clock.advance(300_000);
   expect(expectations.satisfied('k')).toBe(true);
-  const calls: number[] = [];
-  const result = await slowStart(100, async (i) => {
-    calls.push(i);
-    if (i === 4) throw new Error('quota');
-  });
-  expect([calls.length, result.succeeded, result.remaining]).toEqual([7, 6, 94]);
+});
+
+test('a slow start has one call under way, then more with every success, and begins none after a failure', async () => {
+  const underWay: { succeed(): void; fail(): void }[] = [];
+  const result = slowStart(200, () => new Promise((resolve, reject) => underWay.push({ succeed: resolve, fail: () => reject(new Error('quota')) })));
+  const settle = async (act: 'succeed' | 'fail', count = underWay.length): Promise<number> => {
+    for (const call of underWay.splice(0, count)) call[act]();
+    await new Promise(setImmediate);
+    return underWay.length;
+  };
+  expect(underWay.length).toBe(1);
+  expect([await settle('succeed'), await settle('succeed'), await settle('succeed')]).toEqual([2, 4, 8]);
+  // Nobody waits for the slowest of them.
+  expect(await settle('succeed', 3)).toBe(11);
+  expect([await settle('succeed'), await settle('succeed'), await settle('succeed')]).toEqual([22, 44, 64]);
+  expect([await settle('fail', 1), await settle('succeed')]).toEqual([63, 0]);
+  expect(await result).toEqual({ succeeded: 150, error: new Error('quota'), remaining: 50 });
 });
 
 test('a write fence is passed when the cache shows the write', async () => {

@@ -130,13 +130,27 @@ export function describeManager(manager: Manager): string {
 
 const texts = new WeakMap<object, string>();
 
+/** Names of fields are few and used again and again; those of labels and keys of maps come without end. */
+const mostQuoted = 4096;
+const quoted = new Map<string, string>();
+
+/** As a key of a JSON object, with the colon. */
+function keyText(element: string): string {
+  let text = quoted.get(element);
+  if (text !== undefined) return text;
+  text = `${JSON.stringify(element)}:`;
+  // What names one item (an address, say) is not seen again.
+  if (quoted.size < mostQuoted && element.startsWith('f:')) quoted.set(element, text);
+  return text;
+}
+
 /** The JSON of a set: of those in it that objects share it is made once. */
 function setText(set: FieldSet): string {
   let text = texts.get(set);
   if (text !== undefined) return text;
-  text = '{';
-  for (const element in set) text += `${text === '{' ? '' : ','}${JSON.stringify(element)}:${setText(set[element] as FieldSet)}`;
-  text += '}';
+  text = '';
+  for (const element in set) text += (text === '' ? '{' : ',') + keyText(element) + setText(set[element] as FieldSet);
+  text = text === '' ? '{}' : `${text}}`;
   if (isShared(set)) texts.set(set, text);
   return text;
 }
