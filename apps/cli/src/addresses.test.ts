@@ -1,12 +1,18 @@
 import { expect, it } from 'vitest';
 import { loadBalancerRange } from './load-balancer-range.ts';
-import { nodeAddress, podRange } from './single/addresses.ts';
+import { nodeAddress, nodeAddresses, podRange } from './single/addresses.ts';
 
 it('gives ten thousand nodes an address each, none of them taken by something else', () => {
   const addresses = new Set(Array.from({ length: 10_000 }, (_, i) => nodeAddress(i)));
   expect(addresses.size).toBe(10_000);
   for (const taken of ['10.240.0.1', '10.240.0.2', '10.240.0.53', '10.240.0.80', '10.240.0.90']) expect(addresses.has(taken)).toBe(false);
   for (const address of addresses) expect(address.split('.').every((part) => Number(part) < 256)).toBe(true);
+});
+
+it('gives nodes of a dual-stack cluster a second address, each another', () => {
+  expect(nodeAddresses('10.240.0.11', false)).toEqual(['10.240.0.11']);
+  expect(nodeAddresses('10.240.1.0', true)).toEqual(['10.240.1.0', 'fd00:10:240::100']);
+  expect(new Set(Array.from({ length: 10_000 }, (_, i) => nodeAddresses(nodeAddress(i), true)[1])).size).toBe(10_000);
 });
 
 it('has pod ranges for every node', () => {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { addExtraConfig, extraArguments, extraSettings } from './extra-config.ts';
+import { addExtraConfig, extraArguments, extraSettings, isDualStack } from './extra-config.ts';
 import { kubeletExtra } from './single/kubelet-extra.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'orrery-extra-config-'));
@@ -31,6 +31,15 @@ it.each([
   ['ingress.vnet-listen=1', 'unknown flag --vnet-listen'],
 ])('refuses %s', (text, why) => {
   expect(() => addExtraConfig(text, {})).toThrow(why);
+});
+
+it.each([
+  [[], false],
+  [['controller-manager.cluster-cidr=10.0.0.0/16'], false],
+  [['controller-manager.cluster-cidr=fd01::/48'], false],
+  [['controller-manager.cluster-cidr=10.0.0.0/16,fd01::/48'], true],
+])('knows by %j whether pods have addresses of both families', (texts, expected) => {
+  expect(isDualStack(texts.reduce((before, text) => addExtraConfig(text, before), {}))).toBe(expected);
 });
 
 it('takes files of the ingress by their absolute paths, and none where none is said', () => {

@@ -59,6 +59,13 @@ export function extraSettings(component: string, extra: ExtraConfig): Record<str
   return Object.fromEntries(Object.keys(given).map((key) => [key, all[key]]));
 }
 
+/** Pods have addresses of both families, so their nodes are to have them, too. */
+export function isDualStack(extra: ExtraConfig): boolean {
+  const { clusterCidr = '' } = extraSettings('controller-manager', extra) as { clusterCidr?: string };
+  const families = clusterCidr.split(',').map((range) => range.includes(':'));
+  return families.includes(true) && families.includes(false);
+}
+
 /** As `--extra-config` arguments again. */
 export function extraArguments(extra: ExtraConfig): string[] {
   return Object.entries(extra).flatMap(([component, words]) => words.flatMap((word) => ['--extra-config', `${component}.${word.slice(2)}`]));

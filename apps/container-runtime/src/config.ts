@@ -2,7 +2,7 @@ import type { ConfigOf, ConfigSchema } from '@orrery/runtime';
 
 export const containerRuntimeSchema = {
   node: { type: 'string', default: 'node', help: 'name of the node this runtime serves' },
-  nodeIp: { type: 'string', default: '10.240.0.10', help: "the node's address in the emulated network" },
+  nodeIp: { type: 'string', default: '10.240.0.10', help: "the node's address in the emulated network; two, with a comma between, in a dual-stack cluster" },
   podCidr: { type: 'string', default: '', help: "range of the node's pods until the kubelet sets it (UpdateRuntimeConfig)" },
   listen: { type: 'string', default: '', help: 'CRI endpoint: unix:///path/to/socket or host:port; empty serves in memory only' },
   streamingHost: { type: 'string', default: '127.0.0.1', help: 'address of the exec, attach and port-forward server' },

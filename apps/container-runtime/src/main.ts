@@ -11,7 +11,7 @@ await runMain({
   summary: 'one emulated node: containers (CRI v1) and the switch they are plugged into',
   schema: { ...containerRuntimeSchema, ...standaloneNodeSchema },
   create({ env, config, faults }) {
-    makeNodeSkeleton(config.nodeRoot, { hostname: config.node, ip: config.nodeIp });
+    makeNodeSkeleton(config.nodeRoot, { hostname: config.node, ip: config.nodeIp.split(',')[0] ?? '' });
     const locate = (path: string): string => inNodeRoot(config.nodeRoot, path);
     const tls = tlsMaterial(config);
     const logs = fileLogSink(locate);

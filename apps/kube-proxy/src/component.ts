@@ -26,7 +26,7 @@ export interface ProxyTarget {
 
 /** Opens node ports on this machine; see `exposeNodePorts` of the adapters. Called with all ports wanted, whenever they change. */
 export interface NodePortListeners {
-  set(ports: readonly { readonly port: number; readonly protocol: 'TCP' | 'UDP' }[]): void;
+  set(ports: readonly { readonly port: number; readonly protocol: 'TCP' | 'UDP'; readonly family: 4 | 6 }[]): void;
   close(): Promise<void>;
 }
 

@@ -7,7 +7,7 @@ export const kubeProxySchema = {
   podNetwork: { type: 'string', default: 'emulated', choices: ['emulated', 'real'], help: "real: pods of all nodes have real addresses, and the kernel gets the routes to them; with --proxy-mode vnet those of this node are emulated ones (container-runtime --pod-network real), and the kernel gets Services and policies as well" },
   kernelMode: { type: 'string', default: 'nftables', choices: ['nftables', 'iptables', 'ipvs', 'userspace'], help: 'how the kernel gets the rules of Services with --pod-network real' },
   nodeName: { type: 'string', default: '', help: 'name of the node it runs on; with a mode of the kernel the default is the host name' },
-  nodeIp: { type: 'string', default: '', help: 'address of the node in the emulated network' },
+  nodeIp: { type: 'string', default: '', help: 'address of the node in the emulated network; two, with a comma between, in a dual-stack cluster' },
   vnetEndpoint: { type: 'string', default: '127.0.0.1:7080', help: "gRPC address of the node's switch, as this process reaches it" },
   vnetAdvertise: { type: 'string', default: '', help: "the same as other nodes reach it; default: --vnet-endpoint" },
   minSyncPeriodMs: { type: 'number', default: 5, help: 'changes that come within this time are programmed together' },

@@ -32,7 +32,7 @@ export function createNodeProxy(env: Env, deps: NodeProxyDeps, config: KubeProxy
   const node = createInformer(api, Nodes, { env, fieldSelector: `metadata.name=${config.nodeName}` });
   const publish = (): void => {
     const podCidrs = node.get(config.nodeName)?.spec?.podCIDRs ?? [];
-    membership.publish({ node: config.nodeName, addresses: [config.nodeIp, ...podCidrs], endpoint: config.vnetAdvertise || config.vnetEndpoint });
+    membership.publish({ node: config.nodeName, addresses: [...config.nodeIp.split(','), ...podCidrs], endpoint: config.vnetAdvertise || config.vnetEndpoint });
   };
   node.addHandlers({ add: publish, update: publish });
   return {

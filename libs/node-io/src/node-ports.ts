@@ -5,12 +5,15 @@ import { type HostListener, exposeOnHost, exposeUdpOnHost } from './vnet-bridge.
 interface Port {
   readonly port: number;
   readonly protocol: 'TCP' | 'UDP';
+  /** Of the service: the node is asked at its address of it, or at its only one. */
+  readonly family: 4 | 6;
 }
 
-const keyOf = ({ port, protocol }: Port): string => `${protocol}/${port}`;
+const keyOf = ({ port, protocol, family }: Port): string => `${protocol}/${port}/${family}`;
 
-function open(net: NetStack, host: string, { port, protocol }: Port): Promise<HostListener> {
-  const to = { ip: net.ips[0] ?? '', port };
+function open(net: NetStack, host: string, { port, protocol, family }: Port): Promise<HostListener> {
+  const ip = net.ips.find((own) => own.includes(':') === (family === 6)) ?? net.ips[0] ?? '';
+  const to = { ip, port };
   if (protocol === 'TCP') return exposeOnHost({ host, port }, () => net.dial(to));
   return exposeUdpOnHost({ host, port }, (_client, reply) => {
     const socket = net.udp({ ip: '', port: 0 }, reply);

@@ -5,7 +5,7 @@ const endpoint = ({ ip = '', port = 0 }: { ip?: string | undefined; port?: numbe
 
 export function ruleToWire(rule: ServiceRule): WireRule {
   const { match } = rule;
-  const where = 'nodePort' in match ? { nodePort: match.nodePort } : { ip: match.ip, port: match.port };
+  const where = 'nodePort' in match ? { nodePort: match.nodePort, ...(match.family === 6 ? { ipv6: true } : {}) } : { ip: match.ip, port: match.port };
   return {
     ...where,
     protocol: match.protocol,
@@ -22,7 +22,7 @@ export function ruleToWire(rule: ServiceRule): WireRule {
 export function ruleFromWire(wire: WireRule): ServiceRule {
   const protocol = wire.protocol === 'UDP' ? 'UDP' : 'TCP';
   return {
-    match: wire.nodePort ? { nodePort: wire.nodePort, protocol } : { ip: wire.ip ?? '', port: wire.port ?? 0, protocol },
+    match: wire.nodePort ? { nodePort: wire.nodePort, protocol, ...(wire.ipv6 ? { family: 6 } : {}) } : { ip: wire.ip ?? '', port: wire.port ?? 0, protocol },
     service: wire.service ?? '',
     backends: (wire.backends ?? []).map(endpoint),
     ...(wire.affinitySeconds ? { affinitySeconds: wire.affinitySeconds } : {}),

@@ -171,6 +171,38 @@ test('services: cluster address, node port from anywhere, affinity, empty, hairp
   expect(conn.remote).toEqual({ ip: '10.96.0.50', port: 80 });
 });
 
+test('node ports of both families, each at the address of its own; at any of a node that has but one', async () => {
+  const six = fabric.addSwitch({ node: 'six', nodeIp: '10.240.0.13', secondIp: 'fd00:10:240:0::d' });
+  const client = six.attach({ ips: ['10.244.3.2', 'fd01::2'] }).stack;
+  const far = b.attach({ ips: ['10.244.2.3', 'fd01:0:0:1::3'] }).stack;
+  serve(far, 'web', 8080);
+  const socket = far.udp({ ip: '', port: 53 }, (message, from) => socket.send(bytes(`${from.ip} ${text(message)}`), from));
+  const at4 = { backends: [{ ip: '10.244.2.3', port: 8080 }], masquerade: true };
+  const at6 = { backends: [{ ip: 'fd01:0:0:1::3', port: 8080 }], masquerade: true };
+  const rules = [
+    rule({ ...at4, match: { nodePort: 30080, protocol: 'TCP' } }),
+    rule({ ...at6, match: { nodePort: 30080, protocol: 'TCP', family: 6 } }),
+    rule({ ...at4, match: { nodePort: 30084, protocol: 'TCP' } }),
+    rule({ ...at6, match: { nodePort: 30086, protocol: 'TCP', family: 6 } }),
+    rule({ backends: [{ ip: 'fd01:0:0:1::3', port: 53 }], masquerade: true, match: { nodePort: 30053, protocol: 'UDP', family: 6 } }),
+  ];
+  for (const net of [a, six]) await net.setServiceRules(rules);
+  expect(await ask(client, { ip: '10.240.0.13', port: 30080 })).toBe('web 10.240.0.13');
+  expect(await ask(client, { ip: 'fd00:10:240::d', port: 30080 })).toBe('web fd00:10:240::d');
+  expect(await ask(six.hostStack, { ip: '::1', port: 30080 })).toBe('web fd00:10:240::d');
+  await expect(client.dial({ ip: 'fd00:10:240::d', port: 30084 })).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  await expect(client.dial({ ip: '10.240.0.13', port: 30086 })).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  expect(await ask(client, { ip: '10.240.0.11', port: 30080 })).toBe('web 10.240.0.11');
+  expect(await ask(client, { ip: '10.240.0.11', port: 30086 })).toBe('web 10.240.0.11');
+
+  const heard: string[] = [];
+  const asking = b.attach({ ips: ['10.244.2.9', 'fd01:0:0:1::9'] }).stack.udp({ ip: '', port: 0 }, (message, from) => void heard.push(`${from.ip} ${text(message)}`));
+  asking.send(bytes('q'), { ip: 'fd00:10:240::d', port: 30053 });
+  expect(heard).toEqual(['fd00:10:240::d fd00:10:240::d q']);
+  six.close();
+  await expect(a.hostStack.dial({ ip: 'fd00:10:240::d', port: 30080 })).rejects.toMatchObject({ code: 'EHOSTUNREACH' });
+});
+
 test('UDP: answers of a service come from its address, a flow keeps its backend, node ports relay', async () => {
   const client = a.attach({ ips: ['10.244.1.2'] }).stack;
   const got: string[] = [];

@@ -31,8 +31,8 @@ export interface RemoteSwitch {
 }
 
 export interface Fabric {
-  /** Adds a node. `nodeIp` must be free. */
-  addSwitch(options: { node: string; nodeIp: string; podCidr?: string }): VnetSwitch;
+  /** Adds a node. `nodeIp` must be free; so must `secondIp`, its address of the other family, where it has one. */
+  addSwitch(options: { node: string; nodeIp: string; secondIp?: string | undefined; podCidr?: string }): VnetSwitch;
   switchOf(node: string): VnetSwitch | undefined;
   readonly faults: Faults;
   setHostGateway(gateway: HostGateway | undefined): void;
@@ -103,9 +103,9 @@ export function createFabric(env: Env, options: { hostGateway?: HostGateway; edg
   };
   return {
     faults: links,
-    addSwitch({ node, nodeIp, podCidr }) {
+    addSwitch({ node, nodeIp, secondIp, podCidr }) {
       if (switches.has(node)) throw new NetError('EADDRINUSE', `node ${node} already has a switch`);
-      const added = new Switch({ node, nodeIp, wiring });
+      const added = new Switch({ node, nodeIp, secondIp, wiring });
       switches.set(node, added);
       added.setPodCidr(podCidr);
       return added;

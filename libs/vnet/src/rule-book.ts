@@ -7,12 +7,12 @@ export function addressKey(protocol: Protocol, ip: string, port: number): string
   return `${protocol}/${normalizeIp(ip)}/${port}`;
 }
 
-export function nodePortKey(protocol: Protocol, port: number): string {
-  return `${protocol}/*/${port}`;
+export function nodePortKey(protocol: Protocol, port: number, family: 4 | 6): string {
+  return `${protocol}/${family === 6 ? '[*]' : '*'}/${port}`;
 }
 
 function ruleKey({ match }: ServiceRule): string {
-  return 'nodePort' in match ? nodePortKey(match.protocol, match.nodePort) : addressKey(match.protocol, match.ip, match.port);
+  return 'nodePort' in match ? nodePortKey(match.protocol, match.nodePort, match.family ?? 4) : addressKey(match.protocol, match.ip, match.port);
 }
 
 /** Rules by service, found by what they match. Applying an update a second time costs a comparison a service. */

@@ -3,8 +3,8 @@ import type { PolicySet } from './policy.ts';
 
 /** What kube-proxy programs into a switch: one entry a service port (and node port, external address …). */
 export interface ServiceRule {
-  /** Where clients connect: a cluster IP, load-balancer or external address; or any node address for a node port. */
-  readonly match: { readonly ip: string; readonly port: number; readonly protocol: 'TCP' | 'UDP' } | { readonly nodePort: number; readonly protocol: 'TCP' | 'UDP' };
+  /** Where clients connect: a cluster IP, load-balancer or external address; or the node's address of a family (4 where none is said) for a node port, any where it has but one. */
+  readonly match: { readonly ip: string; readonly port: number; readonly protocol: 'TCP' | 'UDP' } | { readonly nodePort: number; readonly protocol: 'TCP' | 'UDP'; readonly family?: 4 | 6 };
   /** `namespace/name:port`, for logs and metrics. */
   readonly service: string;
   readonly backends: readonly Endpoint[];

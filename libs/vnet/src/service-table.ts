@@ -37,14 +37,17 @@ function mayConnect(rule: ServiceRule, client: string): boolean {
 export class ServiceTable {
   private readonly clock: Clock;
   private readonly random: Random;
+  private readonly families: number;
   private shared = new RuleBook();
   private own: RuleBook | undefined;
   /** By service port; made at the first use. */
   private readonly affinities = new Map<string, Affinity>();
 
-  constructor(clock: Clock, random: Random) {
+  /** `families`: of how many the node has addresses. */
+  constructor(clock: Clock, random: Random, families = 1) {
     this.clock = clock;
     this.random = random;
+    this.families = families;
   }
 
   /** Replaces all rules (the array must not change any more); affinities to backends that are still there live on. */
@@ -67,7 +70,7 @@ export class ServiceTable {
   }
 
   resolve(protocol: Protocol, to: Endpoint, client: Client): Resolution {
-    const rule = this.find(addressKey(protocol, to.ip, to.port)) ?? (client.nodeAddress ? this.find(nodePortKey(protocol, to.port)) : undefined);
+    const rule = this.find(addressKey(protocol, to.ip, to.port)) ?? (client.nodeAddress ? this.atNodePort(protocol, to) : undefined);
     if (!rule) return 'unmatched';
     if (!mayConnect(rule, client.ip)) return 'drop';
     const inside = client.inside && rule.inside !== undefined;
@@ -83,8 +86,15 @@ export class ServiceTable {
 
   /** Whether a flow that was sent to `backend` may go on doing so. */
   stillValid(protocol: Protocol, to: Endpoint, backend: Endpoint): boolean {
-    const rule = this.find(addressKey(protocol, to.ip, to.port)) ?? this.find(nodePortKey(protocol, to.port));
+    const rule = this.find(addressKey(protocol, to.ip, to.port)) ?? this.atNodePort(protocol, to);
     return !!rule && (includes(rule.backends, backend) || includes(rule.inside, backend));
+  }
+
+  /** A node of one address has no other place for services of the other family. */
+  private atNodePort(protocol: Protocol, { ip, port }: Endpoint): ServiceRule | undefined {
+    const family = ip.includes(':') ? 6 : 4;
+    const rule = this.find(nodePortKey(protocol, port, family));
+    return rule || this.families > 1 ? rule : this.find(nodePortKey(protocol, port, family === 6 ? 4 : 6));
   }
 
   private find(key: string): ServiceRule | undefined {

@@ -90,7 +90,9 @@ export class Switch implements VnetSwitch, Uplink {
   readonly node: string;
   readonly nodeIp: string;
   readonly hostStack: Stack;
-  /** Of the host's stack: the node's address, then those that are known here alone. */
+  /** Its address of the other family, in a dual-stack cluster. */
+  private readonly secondIp: string | undefined;
+  /** Of the host's stack: the node's addresses, then those that are known here alone. */
   private readonly hostIps: string[];
   private readonly wiring: Wiring;
   private readonly services: ServiceTable;
@@ -100,18 +102,19 @@ export class Switch implements VnetSwitch, Uplink {
   private readonly attached = new Set<Stack>();
   private masquerades: Map<string, { socket: UdpSocket; idle: { cancel(): void } }> | undefined;
 
-  constructor(options: { node: string; nodeIp: string; wiring: Wiring }) {
+  constructor(options: { node: string; nodeIp: string; secondIp?: string | undefined; wiring: Wiring }) {
     this.node = options.node;
     this.nodeIp = normalizeIp(options.nodeIp);
+    this.secondIp = options.secondIp === undefined ? undefined : normalizeIp(options.secondIp);
     this.wiring = options.wiring;
     const { clock, random } = options.wiring.env;
-    this.services = new ServiceTable(clock, random);
+    this.services = new ServiceTable(clock, random, this.secondIp === undefined ? 1 : 2);
     this.conntrack = new Conntrack(clock);
     this.policies = new PolicyTable(clock);
-    this.hostIps = [this.nodeIp];
+    this.hostIps = this.secondIp === undefined ? [this.nodeIp] : [this.nodeIp, this.secondIp];
     this.hostStack = new Stack(this.hostIps, this);
     this.healthPorts = new HealthPorts(this.hostStack, options.wiring.env.log);
-    this.wiring.plug(this.nodeIp, this.hostStack, this);
+    for (const ip of this.hostIps) this.wiring.plug(ip, this.hostStack, this);
   }
 
   attach({ ips }: { ips: readonly string[] }): Attachment {
@@ -179,6 +182,7 @@ export class Switch implements VnetSwitch, Uplink {
     }
     this.attached.clear();
     this.wiring.unplug(this.nodeIp);
+    if (this.secondIp !== undefined) this.wiring.unplug(this.secondIp);
     this.hostStack.close();
     for (const { socket, idle } of this.masquerades?.values() ?? []) {
       socket.close();
@@ -193,15 +197,20 @@ export class Switch implements VnetSwitch, Uplink {
     const arrival: Arrival = { source, to, dialled: to, fromNode: this.node, options };
     if (loopback) {
       // Beyond this node nobody may see an address of loopback.
-      const viaNodePort = from === this.hostStack && !from.listenerAt(to) ? this.resolveTcp({ ...arrival, source: { ...source, ip: this.nodeIp } }, true) : undefined;
+      const viaNodePort = from === this.hostStack && !from.listenerAt(to) ? this.resolveTcp({ ...arrival, source: { ...source, ip: this.ownIp(to.ip) } }, true) : undefined;
       return viaNodePort ?? this.connectTo(from, from, arrival);
     }
     return this.forward(from, arrival, 0);
   }
 
+  /** The node's address of the family of `ip`; its only one where it has no other. */
+  private ownIp(ip: string): string {
+    return this.secondIp !== undefined && this.secondIp.includes(':') === ip.includes(':') ? this.secondIp : this.nodeIp;
+  }
+
   /** An address in whose direction a packet to `ip` leaves: a balancer of this machine may have one of loopback. */
   private beyondLoopback(ip: string): string {
-    return isLoopback(ip) ? this.nodeIp : ip;
+    return isLoopback(ip) ? this.ownIp(ip) : ip;
   }
 
   /** A connection that another switch, or the host, sends here. */
@@ -217,7 +226,7 @@ export class Switch implements VnetSwitch, Uplink {
     if (resolution === 'drop') return timedOut(this.wiring.env.clock, to, options);
     // A pod that reaches itself through a service must not see its own address, or its answer would not pass the switch.
     const masquerade = (resolution.masquerade || resolution.to.ip === source.ip) && !this.hostStack.ips.includes(source.ip);
-    const seen = masquerade ? { masqueraded: { ip: this.nodeIp, port: this.hostStack.ephemeralPort() } } : {};
+    const seen = masquerade ? { masqueraded: { ip: this.ownIp(resolution.to.ip), port: this.hostStack.ephemeralPort() } } : {};
     return this.forward(from, { ...arrival, to: resolution.to, ...seen }, hop + 1);
   }
 
@@ -294,8 +303,8 @@ export class Switch implements VnetSwitch, Uplink {
       from.udpAt(to)?.onMessage(bytes, source);
       return;
     }
-    if (nodePort) source = { ...source, ip: this.nodeIp };
-    if (beyond && isLoopback(source.ip)) source = { ...source, ip: from.sourceFor(this.nodeIp) };
+    if (nodePort) source = { ...source, ip: this.ownIp(to.ip) };
+    if (beyond && isLoopback(source.ip)) source = { ...source, ip: from.sourceFor(this.ownIp(to.ip)) };
     const translation = this.translate(source, to, true);
     if (!translation || (nodePort && translation.backend === to)) return;
     const target = translation.backend;
@@ -368,7 +377,7 @@ export class Switch implements VnetSwitch, Uplink {
     const key = `${source.ip}|${source.port}|${to.ip}|${to.port}`;
     let flow = this.masquerades?.get(key);
     if (!flow) {
-      const socket = this.hostStack.udp({ ip: this.nodeIp, port: 0 }, (answer) => {
+      const socket = this.hostStack.udp({ ip: this.ownIp(backend.ip), port: 0 }, (answer) => {
         this.routeDatagram({ source: to, to: source, bytes: answer, fromNode: this.node });
       });
       flow = { socket, idle: { cancel: () => undefined } };

@@ -2,8 +2,9 @@ import { join } from 'node:path';
 import { nodeCacheAddress } from '@orrery/coredns/component';
 import { clusterServerName, frontProxyName } from '@orrery/node-io';
 import type { ClusterOptions } from '../cluster.ts';
+import { isDualStack } from '../extra-config.ts';
 import { loadBalancerRange } from '../load-balancer-range.ts';
-import { apiServerAddresses, network, nodeCacheHome, nodeName, podRange } from '../single/addresses.ts';
+import { apiServerAddresses, network, nodeAddresses, nodeCacheHome, nodeName, podRange } from '../single/addresses.ts';
 import { nodeKubeletPort } from '../single/kubelet-port.ts';
 import type { StoreMember } from './store-members.ts';
 import type { ProcessSpec } from './supervisor.ts';
@@ -208,11 +209,13 @@ export function nodeSpecs(context: SpecContext, machine: NodeMachine, own: { rea
   const { name, ip } = machine;
   const socket = `unix://${join(socketDir, `${name}.sock`)}`;
   const root = nodeRoot(options, name);
+  // What the cloud says of its instances is one address.
+  const ips = nodeAddresses(ip, !machine.isInstance && isDualStack(options.extra));
   const cache = nodeCacheHome(ip);
   const vnet = `${local}:${own.vnet}`;
   const kubeletPort = String(own.kubelet);
   const runtime = context.tls(`container-runtime-${name}`, `orrery:container-runtime:${name}`, ['orrery:switches']);
-  const kubelet = context.tls(`kubelet-${name}`, `system:node:${name}`, ['system:nodes'], { dnsNames: [name], ipAddresses: [ip] });
+  const kubelet = context.tls(`kubelet-${name}`, `system:node:${name}`, ['system:nodes'], { dnsNames: [name], ipAddresses: ips });
   const proxy = context.tls(`kube-proxy-${name}`, 'system:kube-proxy', ['orrery:components']);
   const csi = context.tls('csi-disk', 'system:csi-disk', ['orrery:components']);
   const gateways = ports.apiServers.flatMap((port, server) => ['--host-gateway', `${apiServerAddresses(server).advertised}:${ports.api}=${local}:${port}`]);
@@ -223,7 +226,7 @@ export function nodeSpecs(context: SpecContext, machine: NodeMachine, own: { rea
     {
       name: `container-runtime-${name}`,
       app: 'container-runtime',
-      args: ['--node', name, '--node-ip', ip, '--node-root', root, '--listen', socket, '--vnet-listen', vnet, '--node-ports', `${nodeKubeletPort}=${local}:${kubeletPort}`, ...gateways, ...certificates],
+      args: ['--node', name, '--node-ip', ips.join(), '--node-root', root, '--listen', socket, '--vnet-listen', vnet, '--node-ports', `${nodeKubeletPort}=${local}:${kubeletPort}`, ...gateways, ...certificates],
     },
     ...cacheSpecs(context, { name, home: cache }),
     {
@@ -231,7 +234,7 @@ export function nodeSpecs(context: SpecContext, machine: NodeMachine, own: { rea
       app: 'kubelet',
       args: [
         ...apiFlags(context, kubelet),
-        ...['--node-name', name, '--node-ips', ip, '--cri-endpoint', socket, '--node-root', root],
+        ...['--node-name', name, ...ips.flatMap((own) => ['--node-ips', own]), '--cri-endpoint', socket, '--node-root', root],
         ...['--server-port', kubeletPort, '--kubelet-endpoint', `${local}:${kubeletPort}`, '--healthz-port', '-1'],
         // What a configuration file (`--extra-config kubelet.config`) would say to all nodes of this machine at once.
         ...['--bind-address', local, '--port', String(nodeKubeletPort), '--read-only-port', '0', '--rotate-server-certificates=false'],
@@ -241,7 +244,7 @@ export function nodeSpecs(context: SpecContext, machine: NodeMachine, own: { rea
     {
       name: `kube-proxy-${name}`,
       app: 'kube-proxy',
-      args: [...apiFlags(context, proxy), '--node-name', name, '--node-ip', ip, '--vnet-endpoint', vnet, ...(machine.isFirst ? ['--node-port-host', local] : []), ...(options.nodeLocalDns ? ['--node-dns-cache', `${nodeCacheAddress}=${cache}`] : [])],
+      args: [...apiFlags(context, proxy), '--node-name', name, '--node-ip', ips.join(), '--vnet-endpoint', vnet, ...(machine.isFirst ? ['--node-port-host', local] : []), ...(options.nodeLocalDns ? ['--node-dns-cache', `${nodeCacheAddress}=${cache}`] : [])],
     },
     { name: `csi-disk-${name}`, app: 'csi-disk', args: [...apiFlags(context, csi), '--cloud', `${local}:${ports.cloud}`, '--controller=false', '--nodes', `${name}=${root}`] },
   ].filter(({ app }) => app !== 'csi-disk' || (!isOfTheStart(options, name) && !options.without.has('cloud')));

@@ -31,6 +31,12 @@ export function nodeAddress(index: number): string {
   return `10.240.${Math.floor(rest / 256)}.${rest % 256}`;
 }
 
+/** The same in a dual-stack cluster: of IPv4, then of IPv6 with the same last 16 bits. */
+export function nodeAddresses(ip: string, isDualStack: boolean): string[] {
+  const [third = 0, fourth = 0] = ip.split('.').slice(2).map(Number);
+  return isDualStack ? [ip, `fd00:10:240::${(third * 256 + fourth).toString(16)}`] : [ip];
+}
+
 /** Where the DNS cache of a node is in the emulated network, if it is a process of its own. */
 export function nodeCacheHome(nodeIp: string): string {
   return `10.241.${nodeIp.split('.').slice(2).join('.')}`;

@@ -12,10 +12,11 @@ import { type HttpHandler, type Pki, dialHost, dialTlsOver, grpcHealthOverConn, 
 import { type Component, type Env, resolveConfig, startAll, stopAll } from '@orrery/runtime';
 import type { Fabric } from '@orrery/vnet';
 import type { ClusterOptions } from '../cluster.ts';
+import { isDualStack } from '../extra-config.ts';
 import type { ServedService } from '@orrery/rpc';
 import { UserError } from '../user-error.ts';
 import { type AddedNode, AddedNodes, type NodeControl } from './added-nodes.ts';
-import { nodeAddress, nodeName } from './addresses.ts';
+import { nodeAddress, nodeAddresses, nodeName } from './addresses.ts';
 import { type KubeletExtra, kubeletExtra } from './kubelet-extra.ts';
 import { kubeletPort, nodeKubeletPort } from './kubelet-port.ts';
 import { type NodeFiles, nodeFiles } from './node-files.ts';
@@ -53,6 +54,7 @@ export interface EmulatedNodesDeps {
 interface Shared {
   readonly deps: EmulatedNodesDeps;
   readonly extra: KubeletExtra;
+  readonly isDualStack: boolean;
   readonly kubeletEnv: Env;
   readonly runtimeEnv: Env;
   readonly sources: KubeletSources;
@@ -74,11 +76,13 @@ interface NodeSpec extends Omit<AddedNode, 'index'> {
   readonly isInstance?: boolean;
 }
 
-function createNode(spec: NodeSpec, { deps, extra, kubeletEnv, runtimeEnv, sources, events, starts, endpoint, kubeletApi }: Shared): EmulatedNode {
+function createNode(spec: NodeSpec, { deps, extra, isDualStack, kubeletEnv, runtimeEnv, sources, events, starts, endpoint, kubeletApi }: Shared): EmulatedNode {
   const { options, fabric } = deps;
   const { name, ip } = spec;
+  // What the cloud says of its instances is one address.
+  const ips = nodeAddresses(ip, !spec.isInstance && isDualStack);
   const user = deps.client(`system:node:${name}`, ['system:nodes']);
-  const netSwitch = fabric.addSwitch({ node: name, nodeIp: ip });
+  const netSwitch = fabric.addSwitch({ node: name, nodeIp: ip, secondIp: ips[1] });
   if (deps.dnsCaches) {
     netSwitch.addLocalAddress(nodeCacheAddress);
     deps.dnsCaches.add(name, netSwitch.hostStack);
@@ -110,12 +114,12 @@ function createNode(spec: NodeSpec, { deps, extra, kubeletEnv, runtimeEnv, sourc
     },
     resolveConfig(kubeletSchema, [
       extra.fromFile(kubeletSchema),
-      { nodeName: name, nodeIps: [ip], cpu: spec.cpu, memory: spec.memory, maxPods: spec.pods, port: nodeKubeletPort, nodeLabels: spec.labels, ...(spec.taints.length ? { registerWithTaints: spec.taints } : {}), ...(spec.isInstance ? { cloudProvider: 'external' as const } : {}), kubeletEndpoint: endpoint, podManifestPath: '/etc/kubernetes/manifests', ...(deps.dnsCaches ? { clusterDns: [nodeCacheAddress] } : {}) },
+      { nodeName: name, nodeIps: ips, cpu: spec.cpu, memory: spec.memory, maxPods: spec.pods, port: nodeKubeletPort, nodeLabels: spec.labels, ...(spec.taints.length ? { registerWithTaints: spec.taints } : {}), ...(spec.isInstance ? { cloudProvider: 'external' as const } : {}), kubeletEndpoint: endpoint, podManifestPath: '/etc/kubernetes/manifests', ...(deps.dnsCaches ? { clusterDns: [nodeCacheAddress] } : {}) },
       extra.flags,
     ]),
   );
   deps.proxy.addNode({ nodeName: name, control: netSwitch, host: netSwitch.hostStack });
-  const port = kubeletPort(netSwitch.hostStack, { name, ip, pki: deps.pki, handler: () => kubeletApi(name) });
+  const port = kubeletPort(netSwitch.hostStack, { name, ips, pki: deps.pki, handler: () => kubeletApi(name) });
   const parts = [runtime, kubelet];
   return {
     name,
@@ -214,7 +218,7 @@ export function createEmulatedNodes(deps: EmulatedNodesDeps): EmulatedNodes {
     instances,
     async start(signal) {
       await server.start(signal);
-      shared = { deps, extra, kubeletEnv, runtimeEnv, sources, events: createEventQueue(kubeletEnv.clock, sharedEventPace), starts: createStartGate(kubeletEnv.clock), endpoint: `127.0.0.1:${server.port}`, kubeletApi: (node) => server.handlerOf(node) };
+      shared = { deps, extra, isDualStack: isDualStack(options.extra), kubeletEnv, runtimeEnv, sources, events: createEventQueue(kubeletEnv.clock, sharedEventPace), starts: createStartGate(kubeletEnv.clock), endpoint: `127.0.0.1:${server.port}`, kubeletApi: (node) => server.handlerOf(node) };
       for (let index = 0; index < options.nodes; index++) create({ name: nodeName(index), ...options.node, labels: [], taints: [] }, index);
       for (const spec of added.list()) if (spec.index >= options.nodes) create(spec, spec.index);
       await Promise.all(nodes.map((node) => node.start(signal)));

@@ -35,6 +35,16 @@ describe('plan', () => {
     });
   });
 
+  it.each<[string, string[], string[], string]>([
+    ['IPv4', ['10.240.0.1', 'fd00::1'], ['IPv4', 'IPv6'], '10.240.0.1'],
+    ['IPv6', ['10.240.0.1', 'fd00::1'], ['IPv6'], 'fd00::1'],
+    ['IPv6, at a node that has none of it', ['10.240.0.1'], ['IPv6'], '10.240.0.1'],
+    ['no family', ['fd00::1'], [], 'fd00::1'],
+  ])('goes to the address that nodes have of the family: %s', (_name, addresses, ipFamilies, expected) => {
+    const dual: Node = { ...node('1'), status: { ...node('1').status, addresses: addresses.map((address) => ({ type: 'InternalIP', address })) } };
+    expect(plan(service({ ...balanced, ipFamilies }), [dual])).toMatchObject({ listeners: [{ targets: [{ address: expected, port: 30080 }] }] });
+  });
+
   it.each<[string, Service, string]>([
     ['a cluster service', service({ type: 'ClusterIP' }), 'none'],
     ['a class of somebody else', service({ ...balanced, loadBalancerClass: 'example.com/x' }), 'none'],

@@ -59,8 +59,11 @@ export function serverGroups(service: Service, { nodes, slices, backend }: Backe
   const local = service.spec?.externalTrafficPolicy === 'Local';
   const counts = local ? endpointsByNode(slices) : undefined;
   const most = Math.max(1, ...(counts?.values() ?? []));
+  const isIpv6 = service.spec?.ipFamilies?.[0] === 'IPv6';
   const hosts = nodes.flatMap((node) => {
-    const address = node.status?.addresses?.find(({ type }) => type === 'InternalIP')?.address;
+    const own = (node.status?.addresses ?? []).flatMap(({ type, address }) => (type === 'InternalIP' ? [address] : []));
+    // In a dual-stack cluster a node port answers where its Service has endpoints.
+    const address = own.find((ip) => ip.includes(':') === isIpv6) ?? own[0];
     const count = counts?.get(node.metadata?.name ?? '') ?? 0;
     if (!address || (counts && !count)) return [];
     return [{ address, weight: counts ? Math.max(1, Math.round((count * 100) / most)) : undefined }];

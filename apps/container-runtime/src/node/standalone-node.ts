@@ -83,11 +83,12 @@ export interface StandaloneNode extends Component {
 /** One node's container runtime with its switch, which other processes program and link to. */
 export function createStandaloneNode(env: Env, deps: StandaloneNodeDeps, config: Config): StandaloneNode {
   const { tls, connect } = deps;
-  const { node, nodeIp } = config;
+  const { node } = config;
+  const [nodeIp = '', secondIp] = config.nodeIp.split(',');
   const edge = config.podNetwork === 'real' ? deps.hostEdge?.({ fabric: () => fabric, podRanges: config.clusterCidr }) : undefined;
   const gateway = hostGateway(config.hostGateway, deps.dialHost, edge);
   const fabric: Fabric = createFabric(env, edge ? { edge: { ...edge, ...gateway } } : { hostGateway: gateway });
-  const own = fabric.addSwitch({ node, nodeIp });
+  const own = fabric.addSwitch({ node, nodeIp, secondIp });
   openNodePorts(own.hostStack, config.nodePorts, deps.dialHost);
   const links = createPeerLinks({ fabric, clock: env.clock, node, connect });
   // Other nodes are reached by the machine's own routes.

@@ -27,8 +27,8 @@ export function createVnetProxy(env: Env, deps: VnetProxyDeps, config: KubeProxy
     advertiseHost: config.vnetAdvertiseHost,
     ...(tls ? { tls } : {}),
   });
-  // Node ports are dialled at the node's own address, from an address of their own.
-  const net = { ...own.net, ips: [config.nodeIp], dial: own.net.dial.bind(own.net), udp: own.net.udp.bind(own.net) };
+  // Node ports are dialled at the node's own addresses, from an address of their own.
+  const net = { ...own.net, ips: config.nodeIp.split(','), dial: own.net.dial.bind(own.net), udp: own.net.udp.bind(own.net) };
   const nodePorts = exposeNodePorts({ net, host: config.nodePortHost, log: env.log });
   const parts = [own, createNodeProxy(env, { api, control, nodePorts, serveHttp }, config)];
   return { name: 'kube-proxy', start: (signal) => startAll(parts, signal), stop: () => stopAll(parts), ready: () => parts.every((part) => part.ready()) };

@@ -65,13 +65,15 @@ describe('serviceRules', () => {
   });
 
   it.each([
-    [['10.96.0.7', 'fd00:96::7'], ['10.244.0.2']],
-    [['fd00:96::7', '10.96.0.7'], ['10.244.0.2']],
-    [['fd00:96::7'], []],
-  ])('gives the node port of a service at %j to the endpoints %j, whatever the other family has', (clusterIPs, expected) => {
+    [['10.96.0.7', 'fd00:96::7'], { 4: ['10.244.0.2'], 6: ['fd01::2'] }],
+    [['fd00:96::7', '10.96.0.7'], { 4: ['10.244.0.2'], 6: ['fd01::2'] }],
+    [['10.96.0.7'], { 4: ['10.244.0.2'] }],
+    [['fd00:96::7'], { 6: ['fd01::2'] }],
+  ])('gives the node port of a service at %j to the endpoints of each family: %j', (clusterIPs, expected) => {
     const dual = service({ type: 'NodePort', clusterIP: clusterIPs[0] as string, clusterIPs, ports: [{ port: 80, nodePort: 30080 }] });
-    const slices: EndpointSlice[] = [slice([['10.244.0.2', 'node-1']]), { ...slice([]), addressType: 'IPv6' }];
-    expect(ips(serviceRules(dual, slices, here).filter(({ match }) => 'nodePort' in match))).toEqual([expected]);
+    const slices: EndpointSlice[] = [slice([['10.244.0.2', 'node-1']]), { ...slice([['fd01::2', 'node-1']]), addressType: 'IPv6' }];
+    const rules = serviceRules(dual, slices, here).flatMap(({ match, backends }) => ('nodePort' in match ? [[match.family ?? 4, backends.map(({ ip }) => ip)]] : []));
+    expect(Object.fromEntries(rules)).toEqual(expected);
   });
 
   it('adds external and load-balancer addresses, affinity included', () => {

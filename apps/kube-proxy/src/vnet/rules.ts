@@ -27,8 +27,6 @@ export function serviceModel(service: Service, slices: readonly EndpointSlice[])
 /** The rules of one service on one node: its cluster addresses, node ports, external and load-balancer addresses. */
 export function serviceRules({ ports }: ServiceModel, node: ProxyNode): ServiceRule[] {
   const rules: ServiceRule[] = [];
-  // A node of the emulated network has one address, so a node port has one rule: that of IPv4 wherever the service has it.
-  const nodePortFamily = ports.some(({ port }) => port.family === 4) ? 4 : 6;
   for (const { port, endpoints } of ports) {
     const { protocol, affinitySeconds, name } = port;
     // Datagrams and streams are all that the emulated network carries.
@@ -43,7 +41,7 @@ export function serviceRules({ ports }: ServiceModel, node: ProxyNode): ServiceR
     for (const ip of port.externalIps) rules.push({ match: { ip, port: port.port, protocol }, ...external });
     const sources = port.sourceRanges.length ? { sources: port.sourceRanges } : {};
     for (const ip of port.loadBalancerIps) rules.push({ match: { ip, port: port.port, protocol }, ...external, ...sources });
-    if (port.nodePort && port.family === nodePortFamily) rules.push({ match: { nodePort: port.nodePort, protocol }, ...external });
+    if (port.nodePort) rules.push({ match: { nodePort: port.nodePort, protocol, ...(port.family === 6 ? { family: 6 } : {}) }, ...external });
   }
   return rules;
 }

@@ -7,7 +7,7 @@ import type { KubeletConfig } from '../config.ts';
 import type { Pressure } from '../eviction/thresholds.ts';
 import type { CriRuntime, RuntimeHealth } from '../runtime/cri-runtime.ts';
 import { NodeLease } from './node-lease.ts';
-import { type NodeFacts, newNode, nodeStatus, pressureReasons } from './node-status.ts';
+import { type NodeFacts, addressesPatch, newNode, nodeStatus, pressureReasons } from './node-status.ts';
 
 export interface NodeAgentOptions {
   readonly api: ApiClient;
@@ -179,7 +179,7 @@ export class NodeAgent {
     const wanted = nodeStatus(this.facts(), old, clock.now());
     if (!due && deepEqual(comparable(old), comparable(wanted))) return;
     try {
-      this.node = await api.patch(Nodes, { name: nodeName }, { status: wanted }, { subresource: 'status', type: 'application/strategic-merge-patch+json' });
+      this.node = await api.patch(Nodes, { name: nodeName }, { status: { ...wanted, addresses: addressesPatch(old.addresses, wanted.addresses) } }, { subresource: 'status', type: 'application/strategic-merge-patch+json' });
       this.lastReportMs = clock.monotonic();
     } catch (error) {
       if (!isNotFound(error) || !config.registerNode) throw error;

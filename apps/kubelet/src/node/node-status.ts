@@ -108,6 +108,13 @@ function addressesOf(facts: NodeFacts, old: readonly NodeAddress[]): NodeAddress
   return [...facts.ips.map((address) => ({ type: 'InternalIP', address })), { type: 'Hostname', address: facts.config.hostname || facts.nodeName }];
 }
 
+const typeRepeats = (addresses: readonly NodeAddress[]): boolean => new Set(addresses.map(({ type }) => type)).size < addresses.length;
+
+/** They are merged by their type: where several are of one type, one would take the place of another, so that all are replaced. */
+export function addressesPatch(old: readonly NodeAddress[] = [], wanted: readonly NodeAddress[] = []): object[] {
+  return typeRepeats(old) || typeRepeats(wanted) ? [...wanted, { $patch: 'replace' }] : [...wanted];
+}
+
 /** The status the kubelet reports for its node. */
 export function nodeStatus(facts: NodeFacts, old: NodeStatus, nowMs: number): NodeStatus {
   const { config, runtime } = facts;
