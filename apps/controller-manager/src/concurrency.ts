@@ -51,9 +51,9 @@ const flagOf: Readonly<Record<string, keyof ConcurrencySettings>> = {
 
 /**
  * Workers of controllers that write again and again for each of many objects, and wait for each write to be on disk: upstream's five would have
- * a thousand rollouts wait for one another. What is written at the same time is also synced together.
+ * a thousand rollouts wait for one another, and the API server for them. What is written at the same time is also synced together.
  */
-export const manyWorkers = 32;
+export const manyWorkers = 128;
 
 /** The controller with as many workers as its flag says. */
 export function withConcurrency(definition: AnyController, settings: ConcurrencySettings): AnyController {

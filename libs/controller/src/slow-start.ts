@@ -1,4 +1,4 @@
-/** Calls that are under way at once: enough for any distance to the API server, and what is under way takes memory. */
+/** Calls that are under way at once: enough for any distance to the API server, and what is under way takes memory. Upstream has up to 500. */
 const maxInFlight = 256;
 
 export interface BatchResult {
