@@ -5,8 +5,6 @@ import { runInNewContext } from 'node:vm';
 const lookMs = 500;
 /** Looks after which it is given up to wait for a quiet time after the start. */
 const maxLooks = 120;
-/** Looks in a row that find a thread quiet once it has been at work: one alone is a pause in which it waits for another thread. */
-const quietLooks = 3;
 /** Share of the time between two looks that a quiet thread is at work. */
 const quietShare = 0.25;
 /** What has gathered since memory was last given back, and is worth another pause. */
@@ -30,13 +28,12 @@ function giveBack(): void {
 
 /**
  * Gives what the start of this thread left over back to the machine, as soon as there has been little to do for half a second, and from then on
- * what much work has left over, once that has been done for a second and a half. The heap may grow to `--initial-old-space-size` before V8 collects by itself, and by a half from
+ * what much work has left over, as soon as that is done. The heap may grow to `--initial-old-space-size` before V8 collects by itself, and by a half from
  * one collection to the next, which is for those who have much to do. A large heap takes a second to look through, so that it rests for twenty before the next time.
  */
 export function returnMemoryWhenQuiet(): void {
   let kept = Number.POSITIVE_INFINITY;
   let looks = 0;
-  let quiet = 0;
   let restUntil = 0;
   const collect = (): void => {
     const began = performance.now();
@@ -50,10 +47,9 @@ export function returnMemoryWhenQuiet(): void {
     const { utilization } = performance.eventLoopUtilization(before);
     before = performance.eventLoopUtilization();
     const isQuiet = utilization < quietShare;
-    quiet = isQuiet ? quiet + 1 : 0;
     const isStart = kept === Number.POSITIVE_INFINITY;
     if (isStart && !isQuiet && ++looks === maxLooks) kept = heldBytes();
-    else if (isStart ? isQuiet : quiet >= quietLooks && performance.now() > restUntil && heldBytes() > kept + worthwhileBytes) collect();
+    else if (isQuiet && (isStart || (performance.now() > restUntil && heldBytes() > kept + worthwhileBytes))) collect();
   };
   setInterval(look, lookMs).unref();
 }
