@@ -1,4 +1,4 @@
-/** CRC-32C (Castagnoli), the checksum of etcd's HashKV, and of logs and snapshots of earlier versions. Sixteen bytes a step, read as words: twice as fast as eight by bytes. */
+/** CRC-32C (Castagnoli), the checksum of logs, snapshots and etcd's HashKV. Sixteen bytes a step, read as words: twice as fast as eight by bytes. */
 const polynomial = 0x82f63b78;
 const stepBytes = 16;
 

@@ -1,6 +1,5 @@
 export * from './backend-form.ts';
 export * from './check.ts';
-export * from './crc32.ts';
 export * from './crc32c.ts';
 export * from './errors.ts';
 export * from './hash-kv.ts';

@@ -1,15 +1,14 @@
-import { crc32 } from './crc32.ts';
 import { crc32c } from './crc32c.ts';
 import { MvccError } from './errors.ts';
 import type { MvccState } from './state.ts';
 import { StoredKv, byRevision } from './stored-kv.ts';
 
 /**
- * A snapshot is a sequence of chunks `length u32, crc32 u32, bytes`, little-endian. The first is JSON: a magic word, the
+ * A snapshot is a sequence of chunks `length u32, crc32c u32, bytes`, little-endian. The first is JSON: a magic word, the
  * state's revisions and leases, and what the owner adds. Then come versions, key by key. An empty chunk ends it, after
  * which bytes do not count.
  */
-const magic = 'orrery-mvcc-2';
+const magic = 'orrery-mvcc-1';
 const chunkBytes = 256 * 1024;
 const chunkHeader = 8;
 const kvHeader = 44;
@@ -23,14 +22,9 @@ interface Head {
   extra: unknown;
 }
 
-type Checksum = (bytes: Uint8Array) => number;
-
-/** Of the form that is written (quick), and of the one before it, which is still read. */
-const checksums: Readonly<Record<string, Checksum>> = { [magic]: crc32, 'orrery-mvcc-1': crc32c };
-
 function sealed(chunk: Buffer): Buffer {
   chunk.writeUInt32LE(chunk.length - chunkHeader, 0);
-  chunk.writeUInt32LE(crc32(chunk.subarray(chunkHeader)), 4);
+  chunk.writeUInt32LE(crc32c(chunk, { start: chunkHeader }), 4);
   return chunk;
 }
 
@@ -105,21 +99,15 @@ export function* encodeSnapshot(state: MvccState, extra: unknown): Generator<Uin
   yield chunkOf(Buffer.alloc(0));
 }
 
-/** The magic word as it stands there, damaged or not. */
-function writtenMagic(bytes: Buffer): string {
-  return /^\{"magic":"([^"]*)"/.exec(bytes.toString('latin1', chunkHeader, chunkHeader + 64))?.[1] ?? '';
-}
-
 /** Reads the chunks; throws `badSnapshot` with the offset of what does not add up. */
 function* chunksOf(bytes: Buffer): Generator<Buffer> {
-  const checksum = checksums[writtenMagic(bytes)] ?? crc32;
   for (let at = 0; ; ) {
     const bad = (what: string): MvccError => new MvccError('badSnapshot', `${what} at offset ${at}`);
     if (at + chunkHeader > bytes.length) throw bad('file ends early');
     const end = at + chunkHeader + bytes.readUInt32LE(at);
     if (end > bytes.length) throw bad('file ends early');
     const content = bytes.subarray(at + chunkHeader, end);
-    if (checksum(content) !== bytes.readUInt32LE(at + 4)) throw bad('checksum mismatch');
+    if (crc32c(content) !== bytes.readUInt32LE(at + 4)) throw bad('checksum mismatch');
     if (content.length === 0) return;
     yield content;
     at = end;
@@ -128,8 +116,7 @@ function* chunksOf(bytes: Buffer): Generator<Buffer> {
 
 function readHead(bytes: Buffer | undefined): Head {
   const text = bytes?.toString('utf8') ?? '';
-  const [, found = ''] = /^\{"magic":"([^"]*)"/.exec(text) ?? [];
-  if (!Object.hasOwn(checksums, found)) throw new MvccError('badSnapshot', 'not a snapshot of this program');
+  if (!text.startsWith(`{"magic":"${magic}"`)) throw new MvccError('badSnapshot', 'not a snapshot of this program');
   return JSON.parse(text) as Head;
 }
 

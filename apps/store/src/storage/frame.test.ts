@@ -1,26 +1,11 @@
-import { crc32c } from '@orrery/mvcc';
 import { expect, test } from 'vitest';
 import { FrameBuilder, forEachRecord, readFrame } from './frame.ts';
 
-function sealed(): Buffer {
-  const frame = new FrameBuilder();
-  frame.add(1, Buffer.from('one'));
-  frame.add(2, Buffer.from('two'));
-  return Buffer.from(frame.seal({ firstIndex: 7, term: 3 }));
-}
-
-/** As they were written before: another format, a checksum of another polynomial. */
-function inOldForm(frame: Buffer): Buffer {
-  const out = Buffer.from(frame);
-  out.writeUInt32LE(1, 28);
-  out.writeUInt32LE(crc32c(out, { start: 8 }), 4);
-  return out;
-}
-
-test.each([
-  ['this', sealed()],
-  ['the earlier', inOldForm(sealed())],
-])('frames of %s form are read, and damaged ones are none', (_, file) => {
+test('a frame gives back what was sealed in it, and one that is damaged anywhere is none', () => {
+  const builder = new FrameBuilder();
+  builder.add(1, Buffer.from('one'));
+  builder.add(2, Buffer.from('two'));
+  const file = Buffer.from(builder.seal({ firstIndex: 7, term: 3 }));
   const frame = readFrame(file, 0);
   expect(frame).toEqual({ firstIndex: 7, count: 2, term: 3, end: file.length });
   const records: string[] = [];

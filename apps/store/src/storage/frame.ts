@@ -1,17 +1,17 @@
-import { crc32, crc32c } from '@orrery/mvcc';
+import { crc32c } from '@orrery/mvcc';
 
 /**
  * A frame is what one group commit appends, in one write: a header and the records of consecutive entries. The next frame
  * is written only after this one is synced. Therefore a crash can damage the last frame alone, in whatever way; a damaged
  * frame with a whole one after it is corruption.
  *
- * Little-endian: magic u32, checksum u32 of all that follows, payload length u32, records u32, first index u64, term u32,
- * format u32 (1: the checksum is CRC-32C; 2: CRC-32, which takes half of the time). A record: length u32, kind u8, bytes.
+ * Little-endian: magic u32, crc32c u32 of all that follows, payload length u32, records u32, first index u64, term u32,
+ * format u32. A record: length u32, kind u8, bytes.
  */
 export const frameHeader = 32;
 const recordHeader = 5;
 const magic = 0x4c57524f;
-const [oldFormat, format] = [1, 2];
+const format = 1;
 /** Longest payload that is believed; a frame holds a few megabytes. */
 const maxPayload = 1 << 30;
 
@@ -58,7 +58,7 @@ export class FrameBuilder {
     frame.writeBigUInt64LE(BigInt(options.firstIndex), 16);
     frame.writeUInt32LE(options.term, 24);
     frame.writeUInt32LE(format, 28);
-    frame.writeUInt32LE(crc32(frame.subarray(8)), 4);
+    frame.writeUInt32LE(crc32c(frame, { start: 8 }), 4);
     this.at = frameHeader;
     this.count = 0;
     return frame;
@@ -71,9 +71,7 @@ export function readFrame(file: Buffer, at: number): Frame | undefined {
   const payload = file.readUInt32LE(at + 8);
   const end = at + frameHeader + payload;
   if (payload > maxPayload || end > file.length) return undefined;
-  const sealed = file.subarray(at + 8, end);
-  const checksum = file.readUInt32LE(at + 28) === oldFormat ? crc32c(sealed) : crc32(sealed);
-  if (checksum !== file.readUInt32LE(at + 4)) return undefined;
+  if (crc32c(file, { start: at + 8, end }) !== file.readUInt32LE(at + 4)) return undefined;
   const firstIndex = Number(file.readBigUInt64LE(at + 16));
   return { firstIndex, count: file.readUInt32LE(at + 12), term: file.readUInt32LE(at + 24), end };
 }
