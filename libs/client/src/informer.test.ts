@@ -95,7 +95,13 @@ test('what is not served is not waited for, and found when it appears', async ()
   await clock.advance(2_000);
   await synced;
   expect([informer.synced(), informer.size, seen]).toEqual([true, 0, []]);
+  // Asked for less and less often, though never for the last time: it may be turned off for good.
+  await clock.advance(120_000);
+  const before = api.requests.length;
+  await clock.advance(600_000);
+  expect(api.requests.length - before).toBeGreaterThanOrEqual(9);
+  expect(api.requests.length - before).toBeLessThanOrEqual(20);
   api.setFault(undefined);
-  await clock.advance(20_000);
+  await clock.advance(60_000);
   expect(seen).toEqual(['add one']);
 });

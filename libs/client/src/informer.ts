@@ -43,8 +43,8 @@ export interface Informer<T extends KubeObject> extends ObjectStore<T> {
 
 const firstBackOffMs = 100;
 const maxBackOffMs = 10_000;
-/** What is not served (an API that is turned off) may never be. */
-const maxUnservedBackOffMs = 60_000;
+/** What is not served (an API that is turned off) may never be; if it is, it is found within a minute. */
+const maxUnservedBackOffMs = 30_000;
 /** What was not found this often is not served (an API that is turned off): nobody should wait for it. It is asked for on, in case it appears. */
 const unservedAfter = 3;
 /** A watch that lived this long is not taken for a failing one. */
