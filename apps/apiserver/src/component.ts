@@ -156,15 +156,17 @@ class RunningServer {
   }
 
   private checks(): HealthCheck[] {
-    const { feed, sets } = this.composed;
+    const { feed, sets, core } = this.composed;
+    const { storeHealthMs, storeReadyMs } = core.limits;
     const store = feed.healthy ? undefined : 'the store cannot be watched';
+    const storeWithin = (ms: number) => async (): Promise<string | undefined> => ((await feed.isWatchedWithin(this.stopping.signal.aborted ? 0 : ms)) ? undefined : store);
     const filled = feed.revision > 0 ? undefined : 'caches are not filled yet';
     const hooks = sets.flatMap((set) => [...(set.startHooks ?? []), ...(set.bootstrap ?? []).map(({ name }) => name)]);
     return [
       { name: 'ping', failure: undefined, readinessOnly: false },
       { name: 'log', failure: undefined, readinessOnly: false },
-      { name: 'etcd', failure: store, readinessOnly: false },
-      { name: 'etcd-readiness', failure: store, readinessOnly: true },
+      { name: 'etcd', failure: store, later: storeWithin(storeHealthMs), readinessOnly: false },
+      { name: 'etcd-readiness', failure: store, later: storeWithin(storeReadyMs), readinessOnly: true },
       { name: 'informer-sync', failure: filled, readinessOnly: true },
       ...cacheHooks.map((name) => ({ name: `poststarthook/${name}`, failure: filled && 'not finished', readinessOnly: false })),
       ...hooks.map((name) => ({ name: `poststarthook/${name}`, failure: this.pending.has(name) ? 'not finished' : undefined, readinessOnly: false })),

@@ -26,6 +26,8 @@ export const apiServerSchema = {
   etcdCert: { type: 'string', default: '', help: 'client certificate for the store, PEM' },
   etcdKey: { type: 'string', default: '', help: 'key of --etcd-cert, PEM' },
   etcdServerName: { type: 'string', default: '', help: "name that the store's certificate must hold; empty: the host of --etcd-servers" },
+  etcdHealthcheckTimeout: { type: 'string', default: '2s', help: 'how long the check "etcd" of /healthz, /livez and /readyz waits for a store that is away: an election is no failure' },
+  etcdReadycheckTimeout: { type: 'string', default: '2s', help: 'how long the check "etcd-readiness" of /readyz waits for a store that is away' },
   etcdPrefix: { type: 'string', default: '/registry', help: 'prefix of all keys in the store' },
   natsUrl: { type: 'string', default: '', help: 'NATS server that the change feed is published on, e.g. nats://127.0.0.1:4222; empty: no feed' },
   natsCa: { type: 'string', default: '', help: 'CA of the NATS server, PEM; without it the connection is plain text' },

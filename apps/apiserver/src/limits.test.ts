@@ -26,7 +26,7 @@ describe('durations', () => {
 describe('limits', () => {
   const limits = (settings: object) => limitsOf(resolveConfig(apiServerSchema, [settings as never]));
   it('have upstream’s defaults', () => {
-    expect(limits({})).toEqual({ requestMs: 60_000, shutdownDelayMs: 0, watchGraceMs: 0, maxReads: 400, maxWrites: 200, goawayChance: 0 });
+    expect(limits({})).toEqual({ requestMs: 60_000, shutdownDelayMs: 0, watchGraceMs: 0, maxReads: 400, maxWrites: 200, goawayChance: 0, storeHealthMs: 2000, storeReadyMs: 2000 });
   });
   it.each([
     [{ goawayChance: 0.5 }, '--goaway-chance can not be less than 0 or greater than 0.02'],

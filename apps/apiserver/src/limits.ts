@@ -11,9 +11,12 @@ export interface Limits {
   readonly maxWrites: number;
   /** Chance that a connection is ended after a request. */
   readonly goawayChance: number;
+  /** How long /healthz and /livez, and /readyz, wait for the store to be back. */
+  readonly storeHealthMs: number;
+  readonly storeReadyMs: number;
 }
 
-function duration(config: ApiServerConfig, key: 'requestTimeout' | 'shutdownDelayDuration' | 'shutdownWatchTerminationGracePeriod'): number {
+function duration(config: ApiServerConfig, key: 'requestTimeout' | 'shutdownDelayDuration' | 'shutdownWatchTerminationGracePeriod' | 'etcdHealthcheckTimeout' | 'etcdReadycheckTimeout'): number {
   const ms = durationFlag(flagName(key).slice(2), config[key]);
   if (ms < 0) throw new ConfigError(`${flagName(key)} can not be negative value`);
   return ms;
@@ -33,5 +36,7 @@ export function limitsOf(config: ApiServerConfig): Limits {
     maxReads,
     maxWrites,
     goawayChance,
+    storeHealthMs: duration(config, 'etcdHealthcheckTimeout'),
+    storeReadyMs: duration(config, 'etcdReadycheckTimeout'),
   };
 }

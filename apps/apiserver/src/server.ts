@@ -37,6 +37,8 @@ export interface HealthCheck {
   readonly name: string;
   /** Undefined: fine. */
   readonly failure: string | undefined;
+  /** Where what fails now may be well in a moment: how it is then. */
+  readonly later?: () => Promise<string | undefined>;
   /** Counts for /readyz only: a server that is not ready yet is still alive. */
   readonly readinessOnly: boolean;
 }

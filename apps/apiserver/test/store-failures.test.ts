@@ -1,11 +1,11 @@
 import { type AddressInfo, type Server, type Socket, connect, createServer } from 'node:net';
 import { ConfigMaps } from '@orrery/api';
-import { realEnv } from '@orrery/node-io';
+import { realEnv, serveHttp } from '@orrery/node-io';
 import { KVDefinition } from '@orrery/proto/etcd';
 import { type Channel, RpcError, createClient } from '@orrery/rpc';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createStore, type Store } from '../../store/src/component.ts';
-import { type ApiServer, createApiServer } from '../src/component.ts';
+import { type ApiServer, type ApiServerConfig, createApiServer } from '../src/component.ts';
 import { storeChannel } from '../src/storage/endpoints.ts';
 import { toStorageError, unknownOutcomeError } from '../src/storage/errors.ts';
 import { admin, eventually } from './test-server.ts';
@@ -62,9 +62,9 @@ describe('a store that fails', () => {
     wires.push(one);
     return { wire: one, address: `http://127.0.0.1:${await one.listen()}` };
   };
-  const serve = async (addresses: readonly string[]): Promise<void> => {
+  const serve = async (addresses: readonly string[], settings: Partial<ApiServerConfig> = {}): Promise<void> => {
     const channel = storeChannel(addresses.join(','), { now: () => env.clock.monotonic(), random: env.random });
-    server = createApiServer(env, { store: channel, plugins: [] }, {});
+    server = createApiServer(env, { store: channel, plugins: [], http: serveHttp }, { port: 0, ...settings });
     await server.start();
   };
   beforeEach(async () => {
@@ -129,6 +129,34 @@ describe('a store that fails', () => {
     await expect(api.create(ConfigMaps, configMap('b'))).rejects.toMatchObject({ code: expect.toSatisfy((code: number) => code >= 500) as number });
     await expect(api.get(ConfigMaps, { namespace: 'default', name: 'a' })).rejects.toMatchObject({ code: 503, status: { details: { retryAfterSeconds: 1 } } });
     expect((await api.get(ConfigMaps, { namespace: 'default', name: 'a' }, { resourceVersion: '0' })).data).toEqual({ a: 'b' });
+  });
+
+  describe('health checks', () => {
+    const ask = async (path: string): Promise<string> => (await fetch(`http://127.0.0.1:${server.port}${path}`)).text();
+
+    it('wait for a store that is away for a moment', async () => {
+      const { wire: one, address } = await wire();
+      await serve([address], { etcdHealthcheckTimeout: '30s', etcdReadycheckTimeout: '30s' });
+      await one.cut();
+      await eventually(() => !server.ready(), 'a server without a store');
+      let told = 0;
+      const asked = ['/readyz', '/livez', '/healthz', '/readyz/etcd-readiness'].map((path) => ask(path).finally(() => (told += 1)));
+      expect(await ask('/livez?exclude=etcd&verbose')).toContain('[+]etcd excluded: ok');
+      expect(await ask('/readyz/ping')).toBe('ok');
+      expect(told).toBe(0);
+      await one.listen(Number(new URL(address).port));
+      expect(await Promise.all(asked)).toEqual(['ok', 'ok', 'ok', 'ok']);
+    });
+
+    it('fail once it has been away for as long as they wait', async () => {
+      const { wire: one, address } = await wire();
+      await serve([address], { etcdHealthcheckTimeout: '50ms', etcdReadycheckTimeout: '10ms' });
+      await one.cut();
+      await eventually(() => !server.ready(), 'a server without a store');
+      expect(await ask('/livez')).toContain('[-]etcd failed: reason withheld\n');
+      expect(await ask('/readyz')).toContain('[-]etcd failed: reason withheld\n[-]etcd-readiness failed: reason withheld\n');
+      expect(await ask('/readyz/etcd')).toBe('internal server error: the store cannot be watched\n');
+    });
   });
 });
 

@@ -2,7 +2,7 @@ import type { ApiClient } from '@orrery/client';
 import { realEnv, serveHttp } from '@orrery/node-io';
 import type { Env } from '@orrery/runtime';
 import { type ApiServer, type ApiServerConfig, type ApiServerDeps, createApiServer } from '../src/component.ts';
-import { type TestStore, patienceMs, startTestStore, takesTurns } from './stores.ts';
+import { type TestStore, losesLeaders, patienceMs, startTestStore, takesTurns } from './stores.ts';
 
 export const admin = { username: 'admin', groups: ['system:masters', 'system:authenticated'] };
 
@@ -33,10 +33,12 @@ function inTurn(clients: readonly ApiClient[]): ApiClient {
 export async function startTestServer(settings: Partial<ApiServerConfig> = {}, deps: Partial<ApiServerDeps> = {}): Promise<TestServer> {
   const env = realEnv({ name: 'test', level: 'error' });
   const store = await startTestStore(env);
+  // An election takes longer on a busy machine than health checks wait for by themselves.
+  const patience: Partial<ApiServerConfig> = losesLeaders() ? { etcdHealthcheckTimeout: '30s', etcdReadycheckTimeout: '30s' } : {};
   const running: ApiServer[] = [];
   const start = async (more: Partial<ApiServerConfig> = {}): Promise<ApiServer> => {
     // Each its own metrics, as if it were a process of its own.
-    const server = createApiServer(running.length ? realEnv({ name: 'test', level: 'error' }) : env, { store: store.channel(), http: serveHttp, plugins: [], ...deps }, { port: 0, grpcPort: 0, etcdPrefix: store.prefix, ...settings, ...more });
+    const server = createApiServer(running.length ? realEnv({ name: 'test', level: 'error' }) : env, { store: store.channel(), http: serveHttp, plugins: [], ...deps }, { port: 0, grpcPort: 0, etcdPrefix: store.prefix, ...patience, ...settings, ...more });
     await server.start();
     running.push(server);
     return server;

@@ -49,7 +49,7 @@ export class StoreFeed {
   /** Resources with objects that look like some and are none: looked at one by one from then on. */
   private readonly suspects = new WeakSet<ResourceCache>();
   private connected = false;
-  private onConnected: () => void = () => undefined;
+  private readonly onceConnected = new Set<() => void>();
 
   constructor(options: { env: Env; store: EtcdStore; channel: Channel; root: string; capacity: number; ownWrites: OwnWrites }) {
     this.env = options.env;
@@ -69,6 +69,22 @@ export class StoreFeed {
   /** False while the store cannot be watched. */
   get healthy(): boolean {
     return this.connected;
+  }
+
+  /** True as soon as the store is watched, false where it is not within `ms`. */
+  isWatchedWithin(ms: number): Promise<boolean> {
+    if (this.connected) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const timer = this.env.clock.after(ms, () => {
+        this.onceConnected.delete(connected);
+        resolve(false);
+      });
+      const connected = (): void => {
+        timer.cancel();
+        resolve(true);
+      };
+      this.onceConnected.add(connected);
+    });
   }
 
   /** The cache of the storage that `kind` lives in. */
@@ -135,7 +151,7 @@ export class StoreFeed {
     this.tick = source.tick;
     await this.relist();
     const standing = new Promise<void>((resolve, reject) => {
-      this.onConnected = resolve;
+      this.onceConnected.add(resolve);
       signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
     });
     void this.follow(signal);
@@ -240,8 +256,7 @@ export class StoreFeed {
     try {
       for await (const response of createClient(WatchDefinition, this.channel).watch(requests, { signal })) {
         if (response.canceled) return response.compactRevision ? 'compacted' : 'ended';
-        this.connected = true;
-        this.onConnected();
+        if (!this.connected) this.nowConnected();
         const accepted = this.accept(response);
         if (accepted) await accepted;
         if (response.created && this.waiters.length) this.askProgress();
@@ -251,6 +266,12 @@ export class StoreFeed {
       this.requests = undefined;
       requests.end();
     }
+  }
+
+  private nowConnected(): void {
+    this.connected = true;
+    for (const connected of this.onceConnected) connected();
+    this.onceConnected.clear();
   }
 
   /** A promise only where a value has to wait for its key. */

@@ -12,23 +12,24 @@ const endpoints: Readonly<Record<string, (check: HealthCheck) => boolean>> = {
 
 const quoted = (names: Iterable<string>): string => [...names].sort().map((name) => JSON.stringify(name)).join(',');
 
+const failureOf = (check: HealthCheck): string | undefined | Promise<string | undefined> => (check.failure !== undefined && check.later ? check.later() : check.failure);
+
 /** `/livez?verbose&exclude=etcd` and its kin, worded as upstream's. A failure is always told at length, but without its reason. */
-function overall(exchange: Exchange, name: string, request: { checks: readonly HealthCheck[]; query: URLSearchParams; metrics: HealthMetrics }): void {
+async function overall(exchange: Exchange, name: string, request: { checks: readonly HealthCheck[]; query: URLSearchParams; metrics: HealthMetrics }): Promise<void> {
   const { checks, query, metrics } = request;
   const excluded = new Set(query.getAll('exclude'));
+  const failures = await Promise.all(checks.map((check) => (excluded.has(check.name) ? undefined : failureOf(check))));
   const lines: string[] = [];
   let hasFailed = false;
-  for (const check of checks) {
-    if (excluded.delete(check.name)) {
-      lines.push(`[+]${check.name} excluded: ok`);
+  for (const [i, { name: checked }] of checks.entries()) {
+    if (excluded.delete(checked)) {
+      lines.push(`[+]${checked} excluded: ok`);
       continue;
     }
-    metrics.checked(name, { name: check.name, ok: check.failure === undefined });
-    if (check.failure === undefined) lines.push(`[+]${check.name} ok`);
-    else {
-      hasFailed = true;
-      lines.push(`[-]${check.name} failed: reason withheld`);
-    }
+    const ok = failures[i] === undefined;
+    metrics.checked(name, { name: checked, ok });
+    hasFailed ||= !ok;
+    lines.push(ok ? `[+]${checked} ok` : `[-]${checked} failed: reason withheld`);
   }
   if (excluded.size) lines.push(`warn: some health checks cannot be excluded: no matches for ${quoted(excluded)}`);
   const all = lines.map((line) => `${line}\n`).join('');
@@ -37,20 +38,21 @@ function overall(exchange: Exchange, name: string, request: { checks: readonly H
 }
 
 /** Answers `/healthz`, `/livez`, `/readyz` and single checks below them (`/readyz/etcd`); false for other paths. */
-export function serveHealth(core: ApiServerCore, exchange: Exchange, { info, query }: ParsedRequest): boolean {
+export async function serveHealth(core: ApiServerCore, exchange: Exchange, { info, query }: ParsedRequest): Promise<boolean> {
   const [, name = '', ...rest] = info.path.split('/');
   const includes = endpoints[name];
   if (!includes) return false;
   const checks = core.checks().filter(includes);
   const wanted = rest.join('/');
   if (wanted === '') {
-    overall(exchange, name, { checks, query, metrics: core.healthMetrics });
+    await overall(exchange, name, { checks, query, metrics: core.healthMetrics });
     return true;
   }
   const check = checks.find((one) => one.name === wanted);
   if (!check) return false;
-  if (check.failure === undefined) exchange.sendText(200, 'ok');
-  else exchange.sendText(500, `internal server error: ${check.failure}\n`);
+  const failure = await failureOf(check);
+  if (failure === undefined) exchange.sendText(200, 'ok');
+  else exchange.sendText(500, `internal server error: ${failure}\n`);
   return true;
 }
 

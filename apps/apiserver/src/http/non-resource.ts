@@ -56,7 +56,7 @@ export async function serveNonResource(core: ApiServerCore, exchange: Exchange, 
   const path = parsed.info.path.length > 1 ? parsed.info.path.replace(/\/$/, '') : parsed.info.path;
   const page = pages[path];
   if (page) return page(core, exchange, parsed);
-  if (serveHealth(core, exchange, parsed)) return;
+  if (await serveHealth(core, exchange, parsed)) return;
   if (await serveOperations(core, exchange, parsed)) return;
   if (await serveDiscovery(core, exchange, path)) return;
   if (await serveOpenApi(core, exchange, { path, query: parsed.query })) return;

@@ -2,8 +2,8 @@ import { request } from 'node:https';
 import { clusterServerName } from '@orrery/node-io';
 import { type Health, hostPort } from './balancer.ts';
 
-/** An answer that takes longer is none. */
-const timeoutMs = 2_000;
+/** An answer that takes longer is none. A server whose store is away waits two seconds for it before it says that it is not ready. */
+const timeoutMs = 3_000;
 
 /** Asks API servers for `/readyz`, which anybody may; `ca` is the authority of their certificates (PEM). */
 export function apiServerHealth(ca: string): (server: string) => Promise<Health> {
