@@ -49,6 +49,16 @@ describe('orrery', () => {
     expect([code, stderr]).toEqual([2, expect.stringContaining(message)]);
   });
 
+  it('says that a Node is too old, and goes on with the one of the packages', async () => {
+    const node20 = ['--import', "data:text/javascript,Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })"];
+    const { code, stderr } = await runCommand(process.execPath, [...node20, orreryProgram(), 'status', '--data-dir', one]);
+    expect([code, stderr]).toEqual([1, expect.stringContaining('Node 20.20.2 is too old: use Node 22 or later')]);
+    const command = join(import.meta.dirname, '../../apps/cli/bin/orrery.mjs');
+    const found = await runCommand(process.execPath, [...node20, command, 'status', '--data-dir', one]);
+    expect([found.code, found.stdout]).toEqual([0, expect.stringMatching(/nodes\s+1 of 1 Ready/)]);
+    expect((await runCommand(process.execPath, [...node20, command, 'fly'])).code).toBe(2);
+  });
+
   it('shows status, as text and JSON', async () => {
     const text = await orrery('status', '--data-dir', one);
     expect(text.code).toBe(0);
