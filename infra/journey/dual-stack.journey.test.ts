@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os';
 import { type TestCluster, eventually, startTestCluster } from '@orrery/testkit';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed } from 'vitest';
 import { body } from './http.ts';
@@ -39,8 +40,12 @@ describe.each(layouts)('a dual-stack cluster in the %s layout', (layout) => {
     for (const at of ['10.240.0.11:30086', '[fd00:10:240::b]:30084']) await expect(ask(at)).rejects.toThrow(/refused/);
     const [, host = ''] = (await k.ok(['get', 'pod', 'host', '-o', 'jsonpath={.status.podIPs[*].ip}'])).split(' ');
     expect(await ask(`[${host}]:9090`)).toMatch(/^node-[12]$/);
-    // This machine has every Service's port at its own address, and load balancers go to nodes by the family of theirs.
+    // This machine has every Service's port at 127.0.0.1, those of IPv6 at its IPv6 loopback, and load balancers go to nodes by the family of theirs.
     for (const port of [30080, 30084, 30086]) expect(await body(`http://127.0.0.1:${port}/hostname`)).toBe('web');
+    if (Object.values(networkInterfaces()).flat().some((own) => own?.address === '::1')) {
+      for (const port of [30080, 30086]) expect(await body(`http://[::1]:${port}/hostname`)).toBe('web');
+      await expect(body('http://[::1]:30084/hostname')).rejects.toThrow(/ECONNREFUSED/);
+    }
     const balancer = await eventually(async () => (await k.ok(['get', 'service', 'six', '-o', 'jsonpath={.status.loadBalancer.ingress[0].ip}'])) || false, { what: 'a load balancer' });
     expect(await eventually(() => body(`http://${balancer}/hostname`), { what: 'the load balancer answers' })).toBe('web');
   });

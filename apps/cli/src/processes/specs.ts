@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { nodeCacheAddress } from '@orrery/coredns/component';
-import { clusterServerName, frontProxyName } from '@orrery/node-io';
+import { clusterServerName, frontProxyName, loopbackAddresses } from '@orrery/node-io';
 import type { ClusterOptions } from '../cluster.ts';
 import { isDualStack } from '../extra-config.ts';
 import { loadBalancerRange } from '../load-balancer-range.ts';
@@ -244,7 +244,7 @@ export function nodeSpecs(context: SpecContext, machine: NodeMachine, own: { rea
     {
       name: `kube-proxy-${name}`,
       app: 'kube-proxy',
-      args: [...apiFlags(context, proxy), '--node-name', name, '--node-ip', ips.join(), '--vnet-endpoint', vnet, ...(machine.isFirst ? ['--node-port-host', local] : []), ...(options.nodeLocalDns ? ['--node-dns-cache', `${nodeCacheAddress}=${cache}`] : [])],
+      args: [...apiFlags(context, proxy), '--node-name', name, '--node-ip', ips.join(), '--vnet-endpoint', vnet, ...(machine.isFirst ? ['--node-port-host', loopbackAddresses().join()] : []), ...(options.nodeLocalDns ? ['--node-dns-cache', `${nodeCacheAddress}=${cache}`] : [])],
     },
     { name: `csi-disk-${name}`, app: 'csi-disk', args: [...apiFlags(context, csi), '--cloud', `${local}:${ports.cloud}`, '--controller=false', '--nodes', `${name}=${root}`] },
   ].filter(({ app }) => app !== 'csi-disk' || (!isOfTheStart(options, name) && !options.without.has('cloud')));

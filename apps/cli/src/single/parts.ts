@@ -8,16 +8,16 @@ import { createControllerManager, secretTokenSigner } from '@orrery/controller-m
 import { addressAfter, coreDnsSchema, createCoreDns, createNodeCaches, createScaledDns } from '@orrery/coredns/component';
 import { type KubeProxy, createKubeProxy } from '@orrery/kube-proxy/component';
 import { createMetricsServer, metricsServerSchema, serviceDnsName } from '@orrery/metrics-server/component';
-import { type Pki, type ProgramPages, appendState, balancerNetwork, componentIdentity, createHttpClient, csrSigner, dialHost, exposeNodePorts, folderContents, hostDns, serveHttp } from '@orrery/node-io';
+import { type Pki, type ProgramPages, appendState, balancerNetwork, componentIdentity, createHttpClient, csrSigner, dialHost, exposeNodePorts, folderContents, hostDns, loopbackAddresses, serveHttp } from '@orrery/node-io';
 import type { Channel, ServedService } from '@orrery/rpc';
 import { type Component, type Env, resolveConfig, stopAll } from '@orrery/runtime';
 import { type Fabric, type Faults, NetError, type NetStack, type VnetSwitch, createFabric } from '@orrery/vnet';
 import { unlessDown } from '../chaos/unless-down.ts';
 import type { ClusterOptions } from '../cluster.ts';
-import { extraSettings } from '../extra-config.ts';
+import { extraSettings, isDualStack } from '../extra-config.ts';
 import { loadBalancerRange } from '../load-balancer-range.ts';
 import { UserError } from '../user-error.ts';
-import { network, podRange } from './addresses.ts';
+import { network, nodeAddresses, podRange } from './addresses.ts';
 import { dnsAnswers, nodesReady } from './readiness.ts';
 import type { NodeControl } from './added-nodes.ts';
 import { createCloudInstances } from './cloud-instances.ts';
@@ -81,7 +81,8 @@ class ClusterParts implements Parts {
     this.options = deps.options;
     this.pki = deps.pki;
     this.fabric = createFabric(this.env('vnet'), { hostGateway: { dial: ({ to }) => this.dialMachine(to) } });
-    this.infra = this.fabric.addSwitch({ node: 'orrery-infra', nodeIp: network.infraSwitch });
+    const [nodeIp = '', secondIp] = nodeAddresses(network.infraSwitch, isDualStack(this.options.extra));
+    this.infra = this.fabric.addSwitch({ node: 'orrery-infra', nodeIp, secondIp });
   }
 
   get net(): NetStack {
@@ -191,7 +192,7 @@ class ClusterParts implements Parts {
 
   private kubeProxy(): KubeProxy {
     const env = this.env('kube-proxy');
-    const nodePorts = exposeNodePorts({ net: this.infra.hostStack, host: '127.0.0.1', log: env.log });
+    const nodePorts = exposeNodePorts({ net: this.infra.hostStack, hosts: loopbackAddresses(), log: env.log });
     const proxy = createKubeProxy(env, { api: this.client('system:kube-proxy'), nodePorts }, { minSyncPeriodMs: 5 });
     proxy.addNode({ nodeName: '', control: this.infra });
     return proxy;

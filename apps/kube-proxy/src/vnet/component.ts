@@ -18,7 +18,7 @@ export interface VnetProxyDeps {
 export function createVnetProxy(env: Env, deps: VnetProxyDeps, config: KubeProxyConfig & VnetMember): Component {
   const { api, tls, connect, serveHttp } = deps;
   const control = remoteSwitchControl(connect(config.vnetEndpoint), env.clock);
-  if (!config.nodePortHost) return createNodeProxy(env, { api, control, serveHttp }, config);
+  if (!config.nodePortHost.length) return createNodeProxy(env, { api, control, serveHttp }, config);
   const own = createOwnSwitch(env, {
     api, connect,
     name: `node-ports-${config.nodeName}`,
@@ -29,7 +29,7 @@ export function createVnetProxy(env: Env, deps: VnetProxyDeps, config: KubeProxy
   });
   // Node ports are dialled at the node's own addresses, from an address of their own.
   const net = { ...own.net, ips: config.nodeIp.split(','), dial: own.net.dial.bind(own.net), udp: own.net.udp.bind(own.net) };
-  const nodePorts = exposeNodePorts({ net, host: config.nodePortHost, log: env.log });
+  const nodePorts = exposeNodePorts({ net, hosts: config.nodePortHost, log: env.log });
   const parts = [own, createNodeProxy(env, { api, control, nodePorts, serveHttp }, config)];
   return { name: 'kube-proxy', start: (signal) => startAll(parts, signal), stop: () => stopAll(parts), ready: () => parts.every((part) => part.ready()) };
 }

@@ -145,8 +145,7 @@ function hasNodePort(model: ServiceModel | undefined): boolean {
   return !!model?.ports.some(({ port }) => port.nodePort);
 }
 
-/** For this machine, which asks over IPv4 wherever the service has it. */
+/** For this machine, which chooses where to open them. */
 function wantedNodePorts({ ports }: ServiceModel): { port: number; protocol: 'TCP' | 'UDP'; family: 4 | 6 }[] {
-  const asked = ports.some(({ port }) => port.family === 4) ? 4 : 6;
-  return ports.flatMap(({ port: { nodePort, protocol, family } }) => (nodePort && protocol !== 'SCTP' && family === asked ? [{ port: nodePort, protocol, family }] : []));
+  return ports.flatMap(({ port: { nodePort, protocol, family } }) => (nodePort && protocol !== 'SCTP' ? [{ port: nodePort, protocol, family }] : []));
 }
