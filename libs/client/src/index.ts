@@ -11,7 +11,7 @@ export * from './informer-store.ts';
 export * from './informer.ts';
 export * from './keys.ts';
 export * from './leader-election.ts';
-export { failureOf } from './object-codec.ts';
+export { type FailedRequest, failureOf } from './object-codec.ts';
 export * from './paced-api-client.ts';
 export * from './rest-api-client.ts';
 export * from './rest-path.ts';

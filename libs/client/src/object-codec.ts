@@ -1,5 +1,5 @@
 import type { KubeObject, ResourceRef } from '@orrery/apimachinery';
-import { type Status, StatusError } from '@orrery/errors';
+import { type Status, StatusError, type UnexpectedResponse, unexpectedResponse } from '@orrery/errors';
 import { apiVersionOf } from './keys.ts';
 
 export function encodeJson(value: unknown): Buffer {
@@ -17,16 +17,32 @@ export function decodeObject<T extends KubeObject>(resource: ResourceRef<T>, byt
   return typed(resource, JSON.parse(Buffer.from(bytes ?? []).toString('utf8')) as T);
 }
 
-/** The failure an HTTP-like answer tells of. What is no Status (a proxy's page, say) becomes one. */
-export function failureOf(code: number, text: string): StatusError {
+/** What a request that failed had asked for, and how its answer came. */
+export interface FailedRequest extends Partial<Omit<UnexpectedResponse, 'code' | 'text'>> {
+  /** Of the answer. Only the body of what is text is told; without one it counts as text. */
+  readonly contentType?: string | undefined;
+}
+
+/** How much of a body is told, in bytes. */
+const maxTextBytes = 2048;
+
+function statusOf(text: string): Status | undefined {
   try {
-    const status = JSON.parse(text) as Status;
-    if (status.kind === 'Status') return new StatusError({ ...status, code: status.code || code });
+    const status = JSON.parse(text) as Partial<Status> | null;
+    return status?.kind === 'Status' && status.status === 'Failure' ? (status as Status) : undefined;
   } catch {
-    // Not JSON: described below.
+    // Not JSON: no Status either.
+    return undefined;
   }
-  const reason = code === 503 ? 'ServiceUnavailable' : code === 401 ? 'Unauthorized' : code === 404 ? 'NotFound' : 'Unknown';
-  return new StatusError({ code, reason, message: `the server answered ${code}: ${text.slice(0, 200)}` });
+}
+
+/** The failure an HTTP-like answer tells of. What is no Status (a proxy's page, say) becomes one, as client-go words it. */
+export function failureOf(code: number, text: string, { contentType = '', ...request }: FailedRequest = {}): StatusError {
+  const status = statusOf(text);
+  if (status) return new StatusError({ ...status, code: status.code || code });
+  const isText = contentType === '' || contentType.toLowerCase().trimStart().startsWith('text/');
+  const told = isText ? Buffer.from(text).subarray(0, maxTextBytes).toString('utf8').trim() : 'unknown';
+  return unexpectedResponse({ ...request, code, text: told });
 }
 
 /** What a DELETE answered: the object while it lingers, undefined once it is gone. */

@@ -1,6 +1,8 @@
 import { Deployments, Pods } from '@orrery/api';
+import type { StatusError } from '@orrery/errors';
 import { VirtualClock, createMetrics, seededRandom, silentLogger } from '@orrery/runtime';
 import { expect, test } from 'vitest';
+import type { ApiClient } from './api-client.ts';
 import type { HttpClientRequest } from './http-client.ts';
 import { createRestApiClient } from './rest-api-client.ts';
 
@@ -62,7 +64,7 @@ test('a Status is thrown, and Retry-After is obeyed', async () => {
 });
 
 test('watch lines may be cut anywhere; an ERROR event ends the watch', async () => {
-  const error = '{"type":"ERROR","object":{"kind":"Status","reason":"Expired","code":410,"message":"too old"}}\n';
+  const error = '{"type":"ERROR","object":{"kind":"Status","status":"Failure","reason":"Expired","code":410,"message":"too old"}}\n';
   const { api, asked } = setup({ body: ['{"type":"ADDED","object":{"metadata":{"na', 'me":"p"}}}\n{"type":"BOOKM', 'ARK","object":{"metadata":{"resourceVersion":"9"}}}\n', error] });
   const seen: string[] = [];
   const closed = await new Promise<string | undefined>((resolve) => {
@@ -70,6 +72,45 @@ test('watch lines may be cut anywhere; an ERROR event ends the watch', async () 
   });
   expect([closed, seen]).toEqual(['Expired', ['ADDED Pod', 'BOOKMARK Pod']]);
   expect(asked).toEqual(['GET /api/v1/pods?watch=true&resourceVersion=5&allowWatchBookmarks=true']);
+});
+
+const web = { namespace: 'a', name: 'web' };
+const calls: readonly [string, (api: ApiClient) => Promise<unknown>][] = [
+  ['get deployments.apps web', (api) => api.get(Deployments, web, { subresource: 'scale' })],
+  ['get deployments.apps', (api) => api.list(Deployments, { namespace: 'a' })],
+  ['get deployments.apps', (api) => new Promise((_, closed) => void api.watch(Deployments, {}, { events: () => undefined, closed }))],
+  ['post deployments.apps', (api) => api.create(Deployments, { metadata: web })],
+  ['post deployments.apps web', (api) => api.createSubresource(Deployments, web, 'token', {})],
+  ['put deployments.apps web', (api) => api.update(Deployments, { metadata: web })],
+  ['patch deployments.apps web', (api) => api.patch(Deployments, web, {}, { type: 'application/merge-patch+json' })],
+  ['delete deployments.apps web', (api) => api.delete(Deployments, web)],
+  ['delete deployments.apps', (api) => api.deleteCollection(Deployments, { namespace: 'a' })],
+];
+
+test.each(calls)('a failure that is no Status says what was asked for: %s', async (what, call) => {
+  const { api } = setup({ status: 401, body: 'who?' });
+  expect(await call(api).catch((error: StatusError) => error.message)).toBe(`the server has asked for the client to provide credentials (${what})`);
+});
+
+const long = 'x'.repeat(3000);
+test.each<[string, Answer, string, object]>([
+  ['a page', { status: 502, body: ' <h1>no</h1>\n', headers: { 'content-type': 'Text/HTML; charset=utf-8' } }, '"<h1>no</h1>"', { message: '<h1>no</h1>' }],
+  ['a body of no type', { status: 500, body: 'oops\n' }, '"oops"', { message: 'oops' }],
+  ['JSON that is no Status', { status: 500, body: '{"kind":"Pod"}', headers: { 'content-type': 'application/json' } }, '"unknown"', { message: 'unknown' }],
+  ['a Status of a success', { status: 500, body: '{"kind":"Status","status":"Success"}', headers: { 'content-type': 'application/json' } }, '"unknown"', { message: 'unknown' }],
+  ['a long text', { status: 500, body: long }, `"${long.slice(0, 2048)}"`, { message: long.slice(0, 2048) }],
+])('of the body of a failure that is no Status only text is told: %s', async (_what, answer, shown, cause) => {
+  const { api } = setup(answer);
+  const { status } = await api.list(Pods, {}).then(() => expect.unreachable('should fail'), (error: StatusError) => error);
+  expect(status).toMatchObject({ reason: 'InternalError', message: `an error on the server (${shown}) has prevented the request from succeeding (get pods)` });
+  expect(status.details).toEqual({ kind: 'pods', causes: [{ reason: 'UnexpectedServerResponse', ...cause }] });
+});
+
+test('a failure that asks to come again is told once it was asked often enough', async () => {
+  const { api, clock } = setup(...Array.from({ length: 11 }, () => ({ status: 503, headers: { 'retry-after': '3' }, body: '' })));
+  const failure = api.get(Pods, { namespace: 'a', name: 'p' }).catch((error: StatusError) => error.status);
+  await clock.advance(31_000);
+  expect(await failure).toMatchObject({ message: 'the server is currently unable to handle the request (get pods p)', details: { retryAfterSeconds: 3 } });
 });
 
 test('requests are counted as client-go counts them', async () => {

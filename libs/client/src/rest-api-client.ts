@@ -22,7 +22,9 @@ const maxRetries = 10;
 
 interface Call {
   readonly method: string;
-  readonly path: string;
+  readonly resource: ResourceRef;
+  readonly at: { readonly namespace?: string | undefined; readonly name?: string | undefined; readonly subresource?: string | undefined };
+  readonly query?: Query;
   readonly body?: Uint8Array;
   readonly contentType?: string;
   readonly signal?: AbortSignal;
@@ -93,7 +95,8 @@ export function createRestApiClient(options: RestApiClientOptions): ApiClient {
       ...(bearer ? { authorization: `Bearer ${bearer}` } : {}),
       ...(call.body ? { 'content-type': call.contentType ?? 'application/json', 'content-length': String(call.body.length) } : {}),
     };
-    const { method, path, body, signal, streaming } = call;
+    const { method, resource, at, query, body, signal, streaming } = call;
+    const path = restPath(resource, at, query);
     const from = clock.monotonic();
     const tell = (code: string): void => finished({ method, code, seconds: (clock.monotonic() - from) / 1000 });
     try {
@@ -108,10 +111,12 @@ export function createRestApiClient(options: RestApiClientOptions): ApiClient {
   const accepted = async (call: Call): Promise<HttpClientResponse> => {
     for (let retries = 0; ; retries++) {
       const response = await send(call);
-      const { warning, 'retry-after': retryAfter } = response.headers;
+      const { warning, 'retry-after': retryAfter, 'content-type': contentType } = response.headers;
       if (warning) warned(warning);
-      if (response.status < 400) return response;
-      const failure = failureOf(response.status, await response.text());
+      if (response.status >= 200 && response.status <= 206) return response;
+      const { method, resource, at } = call;
+      const retryAfterSeconds = /^\d+$/.test(retryAfter ?? '') ? Number(retryAfter) : 0;
+      const failure = failureOf(response.status, await response.text(), { method, group: resource.group, resource: resource.resource, name: at.name, contentType, retryAfterSeconds });
       const retry = retryAfter !== undefined && (response.status === 429 || response.status >= 500) && retries < maxRetries;
       if (!retry) throw failure;
       await clock.sleep(Math.min(30, Number(retryAfter) || 1) * 1000, call.signal);
@@ -136,7 +141,7 @@ export function createRestApiClient(options: RestApiClientOptions): ApiClient {
     };
     const follow = async (): Promise<void> => {
       try {
-        const response = await accepted({ method: 'GET', path: restPath(resource, { namespace: o.namespace }, query), signal: abort.signal, streaming: true });
+        const response = await accepted({ method: 'GET', resource, at: { namespace: o.namespace }, query, signal: abort.signal, streaming: true });
         for await (const lines of lineBatches(response.chunks())) {
           if (abort.signal.aborted) return;
           const failure = deliver(resource, lines, sink);
@@ -157,7 +162,9 @@ export function createRestApiClient(options: RestApiClientOptions): ApiClient {
     const { namespace, ...query } = o;
     const { items, metadata } = await json<{ items?: T[] | null; metadata?: { resourceVersion?: string; continue?: string; remainingItemCount?: number } }>({
       method: 'GET',
-      path: restPath(resource, { namespace }, { ...query }),
+      resource,
+      at: { namespace },
+      query: { ...query },
     });
     const { resourceVersion = '', continue: next, remainingItemCount } = metadata ?? {};
     return {
@@ -168,28 +175,28 @@ export function createRestApiClient(options: RestApiClientOptions): ApiClient {
     };
   };
   return {
-    get: async (resource, key, o = {}) => typed(resource, await json({ method: 'GET', path: restPath(resource, { ...key, subresource: o.subresource }, { resourceVersion: o.resourceVersion, ...o.parameters }) })),
+    get: async (resource, key, o = {}) => typed(resource, await json({ method: 'GET', resource, at: { ...key, subresource: o.subresource }, query: { resourceVersion: o.resourceVersion, ...o.parameters } })),
     list: (resource, o = {}) => list(resource, o),
     watch,
     async create(resource, object, o = {}) {
       const { namespace, name } = object.metadata ?? {};
-      const path = restPath(resource, { namespace, ...(o.subresource ? { name, subresource: o.subresource } : {}) }, writeQuery(o));
-      return typed(resource, await json({ method: 'POST', path, body: encodeJson(typed(resource, { ...object })) }));
+      const at = { namespace, ...(o.subresource ? { name, subresource: o.subresource } : {}) };
+      return typed(resource, await json({ method: 'POST', resource, at, query: writeQuery(o), body: encodeJson(typed(resource, { ...object })) }));
     },
-    createSubresource: (resource, key, subresource, body) => json({ method: 'POST', path: restPath(resource, { ...key, subresource }), body: encodeJson(body) }),
+    createSubresource: (resource, key, subresource, body) => json({ method: 'POST', resource, at: { ...key, subresource }, body: encodeJson(body) }),
     async update(resource, object, o = {}) {
       const { namespace, name } = object.metadata ?? {};
-      const path = restPath(resource, { namespace, name, subresource: o.subresource }, writeQuery(o));
-      return typed(resource, await json({ method: 'PUT', path, body: encodeJson(typed(resource, { ...object })) }));
+      const at = { namespace, name, subresource: o.subresource };
+      return typed(resource, await json({ method: 'PUT', resource, at, query: writeQuery(o), body: encodeJson(typed(resource, { ...object })) }));
     },
     async patch(resource, key, patch, o) {
-      const path = restPath(resource, { ...key, subresource: o.subresource }, { ...writeQuery(o), force: o.force });
-      return typed(resource, await json({ method: 'PATCH', path, body: encodeJson(patch), contentType: o.type }));
+      const at = { ...key, subresource: o.subresource };
+      return typed(resource, await json({ method: 'PATCH', resource, at, query: { ...writeQuery(o), force: o.force }, body: encodeJson(patch), contentType: o.type }));
     },
-    delete: async (resource, key, o) => deletedObject(resource, await json({ method: 'DELETE', path: restPath(resource, key), body: deleteBody(o) })),
+    delete: async (resource, key, o) => deletedObject(resource, await json({ method: 'DELETE', resource, at: key, body: deleteBody(o) })),
     async deleteCollection(resource, selection, o) {
       const { namespace, ...query } = selection;
-      await json({ method: 'DELETE', path: restPath(resource, { namespace }, { ...query }), body: deleteBody(o) });
+      await json({ method: 'DELETE', resource, at: { namespace }, query: { ...query }, body: deleteBody(o) });
     },
     async close() {
       closed = true;

@@ -1,5 +1,5 @@
 import type { KindDescriptor } from '@orrery/api';
-import { StatusError, methodNotSupported, qualifiedResource } from '@orrery/errors';
+import { StatusError, methodNotSupported, unexpectedResponse } from '@orrery/errors';
 import { checkMayCreate } from '../pipeline/access.ts';
 import type { RequestInfo, UserInfo } from '../pipeline/request-info.ts';
 import type { RequestScope } from '../registry/registry.ts';
@@ -31,9 +31,7 @@ const methods: Readonly<Record<string, string>> = { get: 'get', list: 'get', wat
 export function unservedResource(core: ApiServerCore, target: Pick<RequestInfo, 'group' | 'resource' | 'name' | 'verb'>): StatusError {
   if (isServedGroup(core, target)) return noSuchResource();
   const { group, resource, name, verb } = target;
-  const what = `${methods[verb] ?? verb} ${qualifiedResource(target)}${name ? ` ${name}` : ''}`;
-  const causes = [{ reason: 'UnexpectedServerResponse', message: '404 page not found' }];
-  return new StatusError({ code: 404, reason: 'NotFound', message: `the server could not find the requested resource (${what})`, details: { ...(name ? { name } : {}), ...(group ? { group } : {}), kind: resource, causes } });
+  return unexpectedResponse({ code: 404, method: methods[verb] ?? verb, group, resource, name, text: '404 page not found' });
 }
 
 export function scopeOf(core: ApiServerCore, request: { exchange: Exchange; info: RequestInfo; user: UserInfo }): RequestScope {

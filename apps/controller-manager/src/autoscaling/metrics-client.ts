@@ -1,8 +1,8 @@
 import type { CrossVersionObjectReference, LabelSelector, MetricSpec, MetricsV1beta1PodMetrics } from '@orrery/api/types';
 import { type KubeObject, type ResourceRef, SelectorError, formatSelector, parseQuantity, quantityMilliValue, selectorFromObject, timeMs } from '@orrery/apimachinery';
 import type { ApiClient } from '@orrery/client';
+import { StatusError } from '@orrery/errors';
 import { parseGoDuration } from '@orrery/runtime';
-import { asking } from './client-words.ts';
 import { MetricError, MetricSelectorError, type PodSample, type Reading } from './readings.ts';
 
 const podMetrics: ResourceRef<MetricsV1beta1PodMetrics> = { group: 'metrics.k8s.io', version: 'v1beta1', resource: 'pods', kind: 'PodMetrics', namespaced: true };
@@ -57,6 +57,21 @@ function selectorText(selector: LabelSelector | undefined): string {
   } catch (error) {
     if (error instanceof SelectorError) throw new MetricSelectorError(error.message);
     throw error;
+  }
+}
+
+/**
+ * Reads `what` of a metrics API (`pods.metrics.k8s.io`). Throws MetricError with what client-go would say. What the API server passes on
+ * to another one without REST comes back as client-go words it too, but for the resource: that is added here.
+ */
+async function asking<T>(what: string, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!(error instanceof StatusError)) throw error;
+    const { causes, kind } = error.status.details ?? {};
+    const isNameless = causes?.[0]?.reason === 'UnexpectedServerResponse' && kind === undefined;
+    throw new MetricError(isNameless ? `${error.message} (get ${what})` : error.message);
   }
 }
 
