@@ -2,9 +2,8 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { nodeDisk } from '@orrery/node-io';
+import { nodeDisk, replaceFile } from '@orrery/node-io';
 import { type DiskLock, DiskLockedError } from '@orrery/runtime';
-import { replaceFile } from './replace-file.ts';
 import { ExitCode, UserError } from './user-error.ts';
 
 /** Where a cluster keeps everything: state that survives a restart, logs, and what tells other commands about it. */

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { replaceFile } from './replace-file.ts';
+import { replaceFile } from '@orrery/node-io';
 import { UserError } from './user-error.ts';
 import { version } from './version.ts';
 

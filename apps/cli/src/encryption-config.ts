@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { replaceFile } from '@orrery/node-io';
 import type { DataDir } from './data-dir.ts';
-import { replaceFile } from './replace-file.ts';
 
 /** Secrets are written with the key; what an older cluster wrote in plain text is still read. */
 function configOf(secret: string): string {

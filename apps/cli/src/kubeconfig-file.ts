@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { replaceFile } from '@orrery/node-io';
 import { YAMLParseError, parse, stringify } from 'yaml';
-import { replaceFile } from './replace-file.ts';
 import { UserError } from './user-error.ts';
 
 interface Named {

@@ -1,8 +1,8 @@
 import { hostname } from 'node:os';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { type ApiClient, createRestApiClient, userAgentOf } from '@orrery/client';
 import { criChannel, directoryManifests, directoryVolumeHost, fileLogSource, logsInNodeRoot, unixPlugins, volumesInNodeRoot } from '@orrery/cri';
-import { apiConnectionSchema, certificateStore, connectApi, createHttpClient, dialHost, generateKey, grpcHealthOverConn, loadKubeconfig, runMain, serveHttp, signCertificate, switchConnector, tlsMaterial, tlsOverConn } from '@orrery/node-io';
+import { apiConnectionSchema, certificateStore, connectApi, createHttpClient, dialHost, generateKey, grpcHealthOverConn, loadKubeconfig, replaceFile, runMain, serveHttp, signCertificate, switchConnector, tlsMaterial, tlsOverConn } from '@orrery/node-io';
 import { type ConfigOf, ConfigError, type Env } from '@orrery/runtime';
 import { switchDialer } from '@orrery/vnet-link';
 import { stringify } from 'yaml';
@@ -29,12 +29,12 @@ const fetchManifest = async (url: string, headers: Readonly<Record<string, strin
   return response.text();
 };
 
-/** Writes the kubeconfig that the node has earned, for others on the machine and for the next start. */
+/** Writes the kubeconfig that the node has earned, for others on the machine and for the next start: as a whole, since one that is there is not written again. */
 function writeKubeconfig(path: string, { server, ca, certificate }: { server: string; ca: string | undefined; certificate: string }): void {
   const cluster = { server, ...(ca ? { 'certificate-authority-data': Buffer.from(ca).toString('base64') } : {}) };
   const user = { 'client-certificate': certificate, 'client-key': certificate };
   const text = stringify({ apiVersion: 'v1', kind: 'Config', clusters: [{ name: 'default-cluster', cluster }], users: [{ name: 'default-auth', user }], contexts: [{ name: 'default-context', context: { cluster: 'default-cluster', namespace: 'default', user: 'default-auth' } }], 'current-context': 'default-context' });
-  writeFileSync(path, text, { mode: 0o600 });
+  replaceFile(path, text);
 }
 
 /** The API server as the node itself; with `--bootstrap-kubeconfig` by a certificate that is asked for first. */

@@ -33,6 +33,7 @@ export * from './journal-file.ts';
 export * from './lean-heap.ts';
 export * from './returned-memory.ts';
 export * from './append-state.ts';
+export * from './replace-file.ts';
 export * from './balancer-network.ts';
 export * from './blob-folder.ts';
 export * from './buffer-accounting.ts';

@@ -1,7 +1,7 @@
-import { chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { clusterServerName, componentIdentity, ensurePki, natsServerConfig } from '@orrery/node-io';
+import { clusterServerName, componentIdentity, ensurePki, natsServerConfig, replaceFile } from '@orrery/node-io';
 import { ensureEncryptionConfig } from '../encryption-config.ts';
 import { writeKubeconfig } from '../kubeconfig-file.ts';
 import { ExitCode, UserError } from '../user-error.ts';
@@ -34,12 +34,11 @@ function writeAll(components: readonly string[], options: PkiOptions): void {
   const dir = resolve(options.dir);
   const pki = ensurePki(join(dir, 'authority'), { dnsNames: [clusterServerName, ...names] });
   const out = join(dir, 'components');
-  const owner = options.owner?.split(':').map(Number);
+  const [uid, gid = uid] = options.owner?.split(':').map(Number) ?? [];
+  const owner = uid === undefined || gid === undefined ? {} : { owner: { uid, gid } };
   const write = (file: string, text: string, folder = out): void => {
     mkdirSync(folder, { recursive: true, mode: 0o755 });
-    const path = join(folder, file);
-    writeFileSync(path, text, { mode: 0o600 });
-    if (owner) chownSync(path, owner[0] ?? 0, owner[1] ?? owner[0] ?? 0);
+    replaceFile(join(folder, file), text, owner);
   };
   write('ca.crt', pki.caCert);
   write('apiserver-serving.crt', pki.serverCert);

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { realClock } from '@orrery/node-io';
+import { realClock, replaceFile } from '@orrery/node-io';
 import { AdjustableClock, type Advance, type ClockReading } from '@orrery/runtime';
-import { readJson, replaceFile } from '../replace-file.ts';
+import { readJson } from '../read-json.ts';
 import { UserError } from '../user-error.ts';
 import { eventLoopSettled } from './event-loop.ts';
 

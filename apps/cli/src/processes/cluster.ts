@@ -1,10 +1,10 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { accessSync, constants } from 'node:fs';
 import type { ToldFaults } from '@orrery/chaos';
 import { type ApiClient, createGrpcApiClient } from '@orrery/client';
-import { type Pki, clusterServerName, componentIdentity, ensurePki, natsServerConfig, realEnv, realRandom } from '@orrery/node-io';
+import { type Pki, clusterServerName, componentIdentity, ensurePki, natsServerConfig, realEnv, realRandom, replaceFile } from '@orrery/node-io';
 import { type Channel, grpcChannel } from '@orrery/rpc';
 import type { Component } from '@orrery/runtime';
 import { type ToldProcesses, toldProcesses } from '../chaos/told-processes.ts';
@@ -211,14 +211,14 @@ class ProcessesCluster implements Cluster {
   private natsConfig(): string {
     const files = this.tlsFiles('nats', { user: 'nats', groups: [] });
     const path = join(this.options.dir.pki, 'components', 'nats.conf');
-    writeFileSync(path, natsServerConfig({ listen: `${local}:${this.ports.nats}`, ...files }), { mode: 0o600 });
+    replaceFile(path, natsServerConfig({ listen: `${local}:${this.ports.nats}`, ...files }));
     return path;
   }
 
   private apiServerFiles(): ApiServerFiles {
     const serving = this.writePem('apiserver-serving', { ca: this.pki.caCert, cert: this.pki.serverCert, key: this.pki.serverKey });
     const serviceAccountKey = join(this.options.dir.pki, 'components', 'service-account.key');
-    writeFileSync(serviceAccountKey, this.pki.saKey, { mode: 0o600 });
+    replaceFile(serviceAccountKey, this.pki.saKey);
     const { caCert, ...pair } = this.pki.frontProxy;
     const proxy = this.writePem('front-proxy-client', { ca: caCert, ...pair }, 'front-proxy-ca');
     return { ...serving, serviceAccountKey, encryptionConfig: ensureEncryptionConfig(this.options.dir), proxy };
@@ -228,7 +228,7 @@ class ProcessesCluster implements Cluster {
     const dir = join(this.options.dir.pki, 'components');
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     const files = { ca: join(dir, `${authority}.crt`), cert: join(dir, `${name}.crt`), key: join(dir, `${name}.key`) };
-    for (const part of ['ca', 'cert', 'key'] as const) writeFileSync(files[part], pem[part], { mode: 0o600 });
+    for (const part of ['ca', 'cert', 'key'] as const) replaceFile(files[part], pem[part]);
     return files;
   }
 }

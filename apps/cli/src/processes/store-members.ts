@@ -1,8 +1,8 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { realRandom } from '@orrery/node-io';
+import { realRandom, replaceFile } from '@orrery/node-io';
 import type { DataDir } from '../data-dir.ts';
-import { readJson, replaceFile } from '../replace-file.ts';
+import { readJson } from '../read-json.ts';
 import { ExitCode, UserError } from '../user-error.ts';
 import { freePorts } from './free-ports.ts';
 

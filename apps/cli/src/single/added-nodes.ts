@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { readJson, replaceFile } from '../replace-file.ts';
+import { replaceFile } from '@orrery/node-io';
+import { readJson } from '../read-json.ts';
 import { UserError } from '../user-error.ts';
 
 /** A node that was added to a running cluster. Quantities as Kubernetes writes them. */

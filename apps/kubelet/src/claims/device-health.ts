@@ -120,7 +120,7 @@ export class DeviceHealth {
     this.saving = this.saving.then(async () => {
       this.waits = false;
       this.savedMs = this.env.clock.monotonic();
-      await this.options.files.writeFile(this.options.path, { bytes: Buffer.from(JSON.stringify(this.kept())), mode: 0o600 });
+      await this.options.files.writeCheckpoint(this.options.path, JSON.stringify(this.kept()));
     }).catch((error: unknown) => this.env.log.warn('what drivers say of their devices is not kept for the next kubelet', { path: this.options.path, error: (error as Error).message }));
   }
 

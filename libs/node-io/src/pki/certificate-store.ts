@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { replaceFile } from '../replace-file.ts';
 import type { KeyPair } from './x509.ts';
 
 /** A certificate with its key and the time it holds for, milliseconds since the epoch. */
@@ -44,7 +45,7 @@ export function certificateStore(dir: string, name: string): CertificateStore {
       mkdirSync(dir, { recursive: true, mode: 0o750 });
       const stamp = new Date(nowMs).toISOString().slice(0, 19).replaceAll(':', '-').replace('T', '-');
       const file = `${name}-${stamp}.pem`;
-      writeFileSync(join(dir, file), `${cert.trimEnd()}\n${key.trimEnd()}\n`, { mode: 0o600 });
+      replaceFile(join(dir, file), `${cert.trimEnd()}\n${key.trimEnd()}\n`);
       const next = `${path}.next`;
       rmSync(next, { force: true });
       symlinkSync(file, next);

@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError, type ServingSettings } from '@orrery/runtime';
 import { type KeyPair, generateKey, signCertificate } from '../pki/index.ts';
+import { replaceFile } from '../replace-file.ts';
 
 const dayMs = 24 * 3600_000;
 
@@ -31,8 +32,8 @@ export function servingCertificate(settings: Pick<ServingSettings, 'tlsCertFile'
   if (!existsSync(cert) || !existsSync(key)) {
     const made = selfSigned(nowMs);
     mkdirSync(certDir, { recursive: true, mode: 0o755 });
-    writeFileSync(cert, made.cert, { mode: 0o644 });
-    writeFileSync(key, made.key, { mode: 0o600 });
+    replaceFile(key, made.key);
+    replaceFile(cert, made.cert, { mode: 0o644 });
   }
   return readPair(cert, key);
 }
