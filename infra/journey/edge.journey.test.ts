@@ -70,7 +70,7 @@ describe.each(layouts)('the edge in the %s layout', (layout) => {
   const until = <T>(what: string, check: () => Promise<T | false>): Promise<unknown> => eventually(check, { what, withinMs: 120_000 });
 
   beforeAll(async () => {
-    cluster = await startTestCluster({ layout, nodes: 2 });
+    cluster = await startTestCluster({ layout, nodes: 2, args: ['--extra-config', 'ingress.address=10.240.0.85'] });
     const k = kubectl();
     expect(await resolve('a.example.org')).toBe('REFUSED');
     // It is looked at every half minute: the last story sees what came of it.
@@ -101,6 +101,7 @@ describe.each(layouts)('the edge in the %s layout', (layout) => {
     const url = `http://${endpoint('ingress-http')}/hostname`;
     const ask = async (): Promise<string> => (await httpGet(url, { host: 'web.test' })).body;
     await until('the ingress', async () => (await ask()).startsWith('web-'));
+    expect((await httpGet(url.replace('hostname', 'clientip'), { host: 'web.test' })).body).toMatch(/^10\.240\.0\.85:/);
     const load = steadyLoad(endpoint('ingress-http'));
     await k.ok(['rollout', 'restart', 'deployment/web']);
     await k.ok(['create', 'namespace', 'ingress-nginx']);

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { loadBalancerRange } from './load-balancer-range.ts';
-import { nodeAddress, nodeAddresses, podRange } from './single/addresses.ts';
+import { addressProblem, nodeAddress, nodeAddresses, podRange } from './single/addresses.ts';
 
 it('gives ten thousand nodes an address each, none of them taken by something else', () => {
   const addresses = new Set(Array.from({ length: 10_000 }, (_, i) => nodeAddress(i)));
@@ -13,6 +13,32 @@ it('gives nodes of a dual-stack cluster a second address, each another', () => {
   expect(nodeAddresses('10.240.0.11', false)).toEqual(['10.240.0.11']);
   expect(nodeAddresses('10.240.1.0', true)).toEqual(['10.240.1.0', 'fd00:10:240::100']);
   expect(new Set(Array.from({ length: 10_000 }, (_, i) => nodeAddresses(nodeAddress(i), true)[1])).size).toBe(10_000);
+});
+
+it.each([
+  ['10.240.0.81', undefined],
+  ['10.240.0.255', undefined],
+  ['192.168.7.1', undefined],
+  ['fd00:1::80', undefined],
+  ['ingress', 'is no IP address'],
+  ['', 'is no IP address'],
+  ['10.240.0.81,10.240.0.82', 'is no IP address'],
+  ['127.0.0.1', 'is no address of its own'],
+  ['0.0.0.0', 'is no address of its own'],
+  ['::', 'is no address of its own'],
+  ['10.240.0.1', "is one of the cluster's own"],
+  ['10.240.0.54', "is one of the cluster's own"],
+  ['10.240.0.90', "is one of the cluster's own"],
+  ['10.240.1.7', "is one of the cluster's own"],
+  ['10.241.0.11', "is one of the cluster's own"],
+  ['fd00:10:240:0::b', "is one of the cluster's own"],
+  ['10.244.1.1', 'is in the range of pods'],
+  ['fd00:244::9', 'is in the range of pods'],
+  ['10.96.0.10', 'is in the range of Services'],
+])('a component at %j: %s', (address, problem) => {
+  const found = addressProblem(address, { pods: '10.244.0.0/16, fd00:244::/48', Services: '10.96.0.0/16' });
+  if (problem === undefined) expect(found).toBeUndefined();
+  else expect(found).toContain(problem);
 });
 
 it('has pod ranges for every node', () => {

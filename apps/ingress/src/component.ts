@@ -17,11 +17,12 @@ import { unsupported } from './nginx/render.ts';
 import type { Backends } from './routing/backends.ts';
 import { configurationText } from './routing/configuration-text.ts';
 import { type Certificate, type RoutingTable, buildTable, isOurs } from './routing/table.ts';
-import { publishAddress } from './status.ts';
+import { publishAddress, statusEntries } from './status.ts';
 import { type Stream, type StreamProtocol, readStreams } from './streams/plan.ts';
 import { type StreamNetwork, Streams } from './streams/streams.ts';
 
 export { ingressSchema } from './config.ts';
+export { statusEntries } from './status.ts';
 export type * from './proxy.ts';
 
 export interface IngressDeps {
@@ -78,7 +79,8 @@ export function createIngress(env: Env, deps: IngressDeps, config: IngressConfig
   const count = requestMetrics(env.metrics, labels);
   let table: RoutingTable | undefined;
   let global: GlobalSettings = readGlobal({}).settings;
-  let address = '';
+  // A wrong one is told before anything starts.
+  const addresses = statusEntries(config.publishStatusAddress || config.host);
   let bound = { http: '', https: '' };
   let serving = false;
 
@@ -133,7 +135,7 @@ export function createIngress(env: Env, deps: IngressDeps, config: IngressConfig
   const served = (ingress: Ingress): boolean => serving && isOurs(ingress, [...classes.list()], config.controllerClass);
   const publish = (ingress: Ingress): void => {
     if (!served(ingress)) return;
-    publishAddress(api, ingress, address).catch((error: unknown) => {
+    publishAddress(api, ingress, addresses).catch((error: unknown) => {
       env.log.warn('cannot write the status of an ingress', { error });
       if (passes(error)) env.clock.after(writeAgainMs, () => publishNow(keyOf(ingress)));
     });
@@ -206,7 +208,6 @@ export function createIngress(env: Env, deps: IngressDeps, config: IngressConfig
         return { own: current().certificate(serverName), ...(ca ? { clientCa: ca } : {}) };
       };
       bound = plane ? await plane.start() : await proxy.start({ decide: decider.decide, certificate: certificateOf, asksClients: () => current().asksClients, done, keepAlive, resolve });
-      address = config.publishStatusAddress || config.host;
       serving = true;
       for (const ingress of ingresses.list()) publish(ingress);
       await settleStreams();

@@ -16,7 +16,7 @@ export const ingressSchema = {
   tcpServicesConfigmap: { type: 'string', default: 'ingress-nginx/tcp-services', help: 'namespace/name of the ConfigMap with TCP services, PORT: namespace/service:port each' },
   udpServicesConfigmap: { type: 'string', default: 'ingress-nginx/udp-services', help: 'the same of UDP services' },
   accessLog: { type: 'boolean', default: true, help: 'log requests, in the format of log-format-upstream' },
-  publishStatusAddress: { type: 'string', default: '', help: 'address written into the status of Ingresses; default: the host' },
+  publishStatusAddress: { type: 'string', default: '', help: 'addresses or host names written into the status of Ingresses, with commas; default: the host' },
   address: { type: 'string', default: '10.240.0.80', help: 'its address in the emulated network' },
 } as const satisfies ConfigSchema;
 

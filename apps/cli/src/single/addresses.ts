@@ -1,3 +1,5 @@
+import { cidrContains, isLoopback, parseCidr, parseIp } from '@orrery/vnet';
+
 /** Where everything lives in the emulated network of the single layout. */
 export const network = {
   /** This machine, as pods see it: the API server's advertised address. */
@@ -35,6 +37,22 @@ export function nodeAddress(index: number): string {
 export function nodeAddresses(ip: string, isDualStack: boolean): string[] {
   const [third = 0, fourth = 0] = ip.split('.').slice(2).map(Number);
   return isDualStack ? [ip, `fd00:10:240::${(third * 256 + fourth).toString(16)}`] : [ip];
+}
+
+/**
+ * Why a component cannot be at `address` in the emulated network; undefined when it can. `ranges` are those of pods and Services, several of one
+ * with commas.
+ */
+export function addressProblem(address: string, ranges: Readonly<Record<string, string>>): string | undefined {
+  const ip = parseIp(address);
+  if (!ip) return 'is no IP address';
+  if (isLoopback(address) || ip.value === 0n) return 'is no address of its own';
+  const within = (text: string): boolean => text.split(',').some((range) => cidrContains(parseCidr(range.trim()), ip));
+  // Nodes, API servers, DNS servers and their caches leave these.
+  const isFree = within('10.240.0.0/24') && (ip.value & 255n) >= 80n && address !== network.cloud;
+  if (within('10.240.0.0/15,fd00:10:240::/112') && !isFree) return "is one of the cluster's own; free are 10.240.0.80 to .89 and .91 to .255";
+  const [taken] = Object.entries(ranges).filter(([, text]) => text && within(text)).map(([what]) => what);
+  return taken && `is in the range of ${taken}`;
 }
 
 /** Where the DNS cache of a node is in the emulated network, if it is a process of its own. */

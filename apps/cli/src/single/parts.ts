@@ -272,9 +272,14 @@ class ClusterParts implements Parts {
   }
 
   private ingress(): Component {
-    const { stack, detach } = this.infra.attach({ ips: [network.ingress] });
-    const ingress = singleIngress(this.env('ingress'), { api: this.client('system:ingress', ['orrery:components'], 'nginx-ingress-controller'), stack, extra: this.options.extra });
-    return around(ingress, { started: () => Object.assign(this.addresses, { 'ingress-http': ingress.endpoints().http, 'ingress-https': ingress.endpoints().https }), stopped: detach });
+    let detach = (): void => undefined;
+    const attach = (ip: string): NetStack => {
+      const place = this.infra.attach({ ips: [ip] });
+      detach = place.detach;
+      return place.stack;
+    };
+    const ingress = singleIngress(this.env('ingress'), { api: this.client('system:ingress', ['orrery:components'], 'nginx-ingress-controller'), attach, extra: this.options.extra });
+    return around(ingress, { started: () => Object.assign(this.addresses, { 'ingress-http': ingress.endpoints().http, 'ingress-https': ingress.endpoints().https }), stopped: () => detach() });
   }
 }
 
