@@ -1,5 +1,5 @@
 import { ConfigMaps, Pods } from '@orrery/api';
-import type { ConfigMap } from '@orrery/api/types';
+import type { ConfigMap, Pod } from '@orrery/api/types';
 import { type ApiClient, ThreadApi, type ThreadAnswers, type ThreadLink, type WatchEvent } from '@orrery/client';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -70,8 +70,8 @@ describe('the API from another thread', () => {
 
   it('watches; an object crosses once for all who are shown it', async () => {
     const events: WatchEvent<ConfigMap>[][] = [[], []];
-    const { resourceVersion } = await api.list(ConfigMaps, { namespace });
-    const sinks = events.map((seen) => api.watch(ConfigMaps, { namespace, resourceVersion }, { events: (batch) => void seen.push(...batch), closed: () => undefined }));
+    const { resourceVersion } = await api.list(ConfigMaps, {});
+    const sinks = events.map((seen, i) => api.watch(ConfigMaps, { ...(i === 0 ? {} : { namespace }), resourceVersion }, { events: (batch) => void seen.push(...batch), closed: () => undefined }));
     await api.get(ConfigMaps, { namespace, name: 'none' }).catch(() => undefined);
     carried = [];
     await t.api.create(ConfigMaps, map('seen', { a: 'b' }));
@@ -91,6 +91,35 @@ describe('the API from another thread', () => {
     await t.api.create(ConfigMaps, map('unseen'));
     await api.get(ConfigMaps, { namespace, name: 'unseen' });
     expect(events[0]).toHaveLength(3);
+  });
+
+  it('of a new version only what is new crosses, and nothing of what was shown already', async () => {
+    const { resourceVersion } = await api.list(Pods, {});
+    const seen: WatchEvent<Pod>[] = [];
+    const watch = api.watch(Pods, { resourceVersion }, { events: (batch) => void seen.push(...batch), closed: () => undefined });
+    await api.get(ConfigMaps, { namespace, name: 'none' }).catch(() => undefined);
+    carried = [];
+    await t.api.create(Pods, { metadata: { name: 'q', namespace }, spec: { containers: [{ name: 'c', image: 'i' }] } });
+    await t.api.createSubresource(Pods, { namespace, name: 'q' }, 'binding', { target: { kind: 'Node', name: 'node' } });
+    await t.api.patch(Pods, { namespace, name: 'q' }, { status: { phase: 'Running' } }, { type: 'application/merge-patch+json', subresource: 'status' });
+    await eventually(() => seen.length === 3, 'what came before the Pod is deleted');
+    const found = await api.get(Pods, { namespace, name: 'q' });
+    await t.api.delete(Pods, { namespace, name: 'q' });
+    await t.api.delete(Pods, { namespace, name: 'q' }, { gracePeriodSeconds: 0 });
+    await eventually(() => seen.at(-1)?.type === 'DELETED', 'all events');
+    watch.stop();
+    expect(seen.map(({ type, object: { status, spec, metadata } }) => [type, status?.phase, spec?.nodeName, spec?.containers?.[0]?.name, metadata?.deletionGracePeriodSeconds])).toEqual([
+      ['ADDED', 'Pending', undefined, 'c', undefined],
+      ['MODIFIED', 'Pending', 'node', 'c', undefined],
+      ['MODIFIED', 'Running', 'node', 'c', undefined],
+      ['MODIFIED', 'Running', 'node', 'c', 30],
+      ['MODIFIED', 'Running', 'node', 'c', 0],
+      ['DELETED', 'Running', 'node', 'c', 0],
+    ]);
+    expect(found).toBe(seen[2]?.object);
+    expect(seen[3]?.object.spec).toBe(seen[1]?.object.spec);
+    const crossed = carried.flatMap(({ objects }) => objects.flatMap((chunk) => JSON.parse(Buffer.from(chunk).toString()) as Pod[]));
+    expect(crossed.map(({ spec, status }) => [spec !== null, status !== undefined])).toEqual([[true, true], [true, true], [false, true], [false, false], [false, false], [false, false]]);
   });
 
   it('tells the end of a watch', async () => {

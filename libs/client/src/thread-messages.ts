@@ -1,6 +1,6 @@
 import type { KubeObject, ResourceRef } from '@orrery/apimachinery';
 import type { Status } from '@orrery/errors';
-import type { ApiClient, ObjectList, WatchEvent } from './api-client.ts';
+import type { ApiClient, ObjectList, WatchEvent, WatchOptions } from './api-client.ts';
 
 /**
  * How an API server and its clients in another thread of the same process speak: what has gathered in a turn of the event loop goes as one
@@ -34,25 +34,44 @@ export interface ThreadRequests {
   readonly clients: readonly ThreadUser[];
   readonly kinds: readonly ResourceRef[];
   readonly calls: readonly ThreadCall[];
-  /** Watches that end. */
+  /** Watches that shall end; each then is answered as closed, the last that is told of it. */
   readonly stops: readonly number[];
 }
 
-/** An object among those of the message: its place, and its resourceVersion where its bytes do not have it. */
-export type ObjectAt = readonly [place: number, revision?: number];
+/**
+ * Shows a watch all objects of its kind? Then both sides know which version of each was shown last, and of the next one only what is new crosses.
+ */
+export const showsAll = ({ namespace, labelSelector, fieldSelector }: WatchOptions): boolean => !namespace && !labelSelector && !fieldSelector;
+
+/** Parts of an object that are as in the version before, as bits. */
+export const sameSpec = 1;
+/** All but kind, apiVersion, metadata and spec. */
+export const sameTail = 2;
+
+/**
+ * How an object crosses: as it is, with the resourceVersion that its bytes lack (0: they have it); without what is as in the version `base`, which
+ * watches that show all have shown last (`spec` is null where it is that, so that all objects of a kind have one shape); or not at all, since it is what they have shown last.
+ */
+export type Crossing = number | readonly [revision: number, kind: number, same: number, base: number] | readonly [revision: number, kind: number, uid: string];
 
 export type ThreadAnswer =
-  | { readonly id: number; readonly object: ObjectAt }
+  | { readonly id: number; readonly object: number }
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly failure: Status }
-  | { readonly id: number; readonly list: Omit<ObjectList<KubeObject>, 'items'>; readonly items: readonly ObjectAt[] }
-  | { readonly id: number; readonly events: readonly (readonly [type: WatchEvent['type'], object: ObjectAt])[] }
+  | { readonly id: number; readonly list: Omit<ObjectList<KubeObject>, 'items'>; readonly items: readonly number[] }
+  | { readonly id: number; readonly events: readonly (readonly [type: WatchEvent['type'], object: number])[] }
   /** The end of a watch. */
   | { readonly id: number; readonly closed: Status | null };
 
+/** As JSON; answers name objects by their place among those of the message. */
+export interface ThreadNews {
+  readonly answers: readonly ThreadAnswer[];
+  readonly objects: readonly Crossing[];
+}
+
 export interface ThreadAnswers {
-  /** ThreadAnswer[] as JSON. */
-  readonly answers: string;
-  /** Each a JSON array of objects in UTF-8; an object's place counts through all of them. */
+  /** ThreadNews as JSON. */
+  readonly news: string;
+  /** Each a JSON array of objects in UTF-8: in order those that cross. */
   readonly objects: readonly ArrayBuffer[];
 }

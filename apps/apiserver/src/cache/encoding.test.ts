@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { encodeAt, encodeForStorage } from './encoding.ts';
+import { type Encoded, encodeAt, encodeForStorage } from './encoding.ts';
 
 const object = (text: string) => ({ metadata: { name: 'a', resourceVersion: '7' }, kind: 'ConfigMap', apiVersion: 'v1', data: { text } });
 
@@ -28,11 +28,48 @@ describe('where managedFields are', () => {
     ['some, after the rest', { managedFields: fields, name: 'a', labels: { managedFields: 'x' } }],
   ])('%s', (_what, metadata) => {
     const whole = { kind: 'ConfigMap', apiVersion: 'v1', metadata, data: { managedFields: '"managedFields":[{}]' } };
-    const { value, managers } = encodeAt('/registry/x', whole as never);
+    const { value, parts } = encodeAt('/registry/x', whole as never);
     const { managedFields, ...rest } = metadata as { managedFields?: unknown };
-    const cut = Buffer.concat([value.subarray(0, managers.from), value.subarray(managers.to)]).toString();
+    const cut = Buffer.concat([value.subarray(0, parts.managersFrom), value.subarray(parts.managersTo)]).toString();
     expect(JSON.parse(cut)).toEqual({ ...whole, metadata: rest });
-    expect(managers.to > managers.from).toBe(managedFields !== undefined);
+    expect(parts.managersTo > parts.managersFrom).toBe(managedFields !== undefined);
+  });
+});
+
+describe('where spec is, and what comes after it', () => {
+  const metadata = { name: 'a', managedFields: [{ manager: 'm' }] };
+  const first = { kind: 'K', apiVersion: 'v1', metadata, spec: { 'a"}': 'é,"status":' }, status: { b: 1 } };
+  const known = (object: object): Encoded => {
+    const { value, parts } = encodeAt('/registry/x', object as never);
+    return { object: object as never, bytes: value, parts };
+  };
+
+  it.each([
+    ['both', first, '{"a\\"}":"é,\\"status\\":"}', '"status":{"b":1}'],
+    ['spec alone', { ...first, status: undefined }, '{"a\\"}":"é,\\"status\\":"}', ''],
+    ['no spec', { kind: 'K', apiVersion: 'v1', metadata, status: {} }, undefined, ''],
+    ['something before spec', { kind: 'K', apiVersion: 'v1', metadata, data: {}, spec: {} }, undefined, ''],
+    ['nobody who owns fields', { ...first, metadata: { name: 'a' } }, undefined, ''],
+  ])('%s', (_what, object, spec, tail) => {
+    const { bytes, parts } = known(object);
+    expect(parts.specTo > 0).toBe(spec !== undefined);
+    if (spec === undefined) return;
+    expect(bytes.subarray(parts.managersTo + 1, parts.specTo).toString()).toBe(`,"spec":${spec}`);
+    expect(bytes.subarray(parts.specTo).toString()).toBe(tail ? `,${tail}}` : '}');
+  });
+
+  it.each([
+    ['the same but for metadata', { ...first, metadata: { ...metadata, labels: { a: 'b' } } }],
+    ['another spec', { ...first, spec: { c: 1 } }],
+    ['another status', { ...first, status: { b: 2 } }],
+    ['more after spec', { ...first, more: 1 }],
+    ['less after spec', { kind: 'K', apiVersion: 'v1', metadata, spec: first.spec }],
+    ['no spec', { kind: 'K', apiVersion: 'v1', metadata, status: first.status }],
+    ['spec at the end', { kind: 'K', apiVersion: 'v1', metadata, status: first.status, spec: first.spec }],
+  ])('a new version is encoded as without the one before: %s', (_what, next) => {
+    const [alone, after] = [known(next), encodeAt('/registry/x', next as never, known(first))];
+    expect(after.value.toString()).toBe(alone.bytes.toString());
+    expect(after.parts).toEqual(alone.parts);
   });
 });
 

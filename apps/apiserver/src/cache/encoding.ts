@@ -9,19 +9,28 @@ const usualBytes = 64 * 1024;
 const maxCharBytes = 3;
 let room = Buffer.allocUnsafeSlow(usualBytes);
 let filled = 0;
-/** Where the last object's managedFields are, with the comma before them; both 0 where there are none. */
+/** Of the last object: see `Parts`. */
 let managersFrom = 0;
 let managersTo = 0;
+let specTo = 0;
+
+function makeRoom(bytes: number): void {
+  const needed = filled + bytes;
+  if (needed <= room.length) return;
+  const larger = Buffer.allocUnsafeSlow(Math.max(needed, 2 * room.length));
+  room.copy(larger, 0, 0, filled);
+  room = larger;
+}
 
 /** Pieces are gathered as bytes: to put them together as a string first would be to copy them all once more. */
 function put(piece: string): void {
-  const needed = filled + piece.length * maxCharBytes;
-  if (needed > room.length) {
-    const larger = Buffer.allocUnsafeSlow(Math.max(needed, 2 * room.length));
-    room.copy(larger, 0, 0, filled);
-    room = larger;
-  }
+  makeRoom(piece.length * maxCharBytes);
   filled += room.write(piece, filled);
+}
+
+function putBytes(bytes: Buffer, from: number, to: number): void {
+  makeRoom(to - from);
+  filled += bytes.copy(room, filled, from, to);
 }
 
 function putMetadata({ resourceVersion: _, managedFields, ...rest }: NonNullable<KubeObject['metadata']> & { managedFields?: unknown }): void {
@@ -35,19 +44,50 @@ function putMetadata({ resourceVersion: _, managedFields, ...rest }: NonNullable
   put('}');
 }
 
-/** Members one after the other: to put them in the order of storage first would be to copy them all. */
-function putObject(object: KubeObject): void {
-  managersFrom = managersTo = 0;
+type Members = Readonly<Record<string, unknown>>;
+
+const isHead = (name: string): boolean => name === 'kind' || name === 'apiVersion' || name === 'metadata';
+
+/** Is all that follows spec the very same? */
+function isSameTail(object: Members, before: Members): boolean {
+  let more = 0;
+  for (const name in object) {
+    if (isHead(name) || name === 'spec') continue;
+    if (object[name] !== before[name]) return false;
+    more++;
+  }
+  for (const name in before) if (!isHead(name) && name !== 'spec') more--;
+  return more === 0;
+}
+
+/** The members after metadata, one after the other: to put them in the order of storage first would be to copy them all. What is as in the version before is copied from its bytes. */
+function putMembers(object: Members, before: Encoded | undefined): void {
+  let isFirst = true;
+  for (const name in object) {
+    if (isHead(name)) continue;
+    const value = object[name];
+    if (name === 'spec' && isFirst && before && value === (before.object as Members)['spec']) {
+      putBytes(before.bytes, before.parts.managersTo + 1, before.parts.specTo);
+    } else {
+      const member = JSON.stringify(value);
+      if (member === undefined) continue;
+      put(`,${JSON.stringify(name)}:`);
+      put(member);
+    }
+    if (name === 'spec' && isFirst && managersTo) {
+      specTo = filled;
+      if (before && isSameTail(object, before.object as Members)) return putBytes(before.bytes, before.parts.specTo, before.bytes.length - 1);
+    }
+    isFirst = false;
+  }
+}
+
+function putObject(object: KubeObject, before?: Encoded): void {
+  managersFrom = managersTo = specTo = 0;
   const { kind, apiVersion, metadata } = object;
   put(`{"kind":${JSON.stringify(kind ?? '')},"apiVersion":${JSON.stringify(apiVersion ?? '')},"metadata":`);
   putMetadata(metadata ?? {});
-  for (const name in object) {
-    if (name === 'kind' || name === 'apiVersion' || name === 'metadata') continue;
-    const member = JSON.stringify((object as Record<string, unknown>)[name]);
-    if (member === undefined) continue;
-    put(`,${JSON.stringify(name)}:`);
-    put(member);
-  }
+  putMembers(object as Members, before);
   put('}');
 }
 
@@ -84,22 +124,35 @@ function reserved(bytes: number): Buffer {
   return slab.subarray(used, (used += bytes));
 }
 
-/** Bytes within a value: the first, and the one after the last. Both 0: none. */
-export interface Span {
-  readonly from: number;
-  readonly to: number;
+/** Where parts of an object are in its bytes: places between them. */
+export interface Parts {
+  /** Around managedFields and the comma before them, which are the last in metadata: without these bytes it is the object without managedFields. Both 0 where that is not told. */
+  readonly managersFrom: number;
+  readonly managersTo: number;
+  /** Behind spec and before what follows it; before it comes the brace that ends metadata, at `managersTo`. 0 where spec is not what follows metadata. */
+  readonly specTo: number;
 }
 
-export const noSpan: Span = { from: 0, to: 0 };
+export const noParts: Parts = { managersFrom: 0, managersTo: 0, specTo: 0 };
 
-/** As `encodeForStorage`, with the key before the value in memory: a store in this process keeps both as they are. `managers`: without these bytes it is the object without managedFields. */
-export function encodeAt(key: string, object: KubeObject): { readonly value: Buffer; readonly managers: Span } {
+/** A version of an object whose bytes are known, and where spec is in them. */
+export interface Encoded {
+  readonly object: KubeObject;
+  readonly bytes: Buffer;
+  readonly parts: Parts;
+}
+
+/**
+ * As `encodeForStorage`, with the key before the value in memory: a store in this process keeps both as they are. Of the version `before`
+ * what is still the same (the very object, which nobody changes) is not encoded again.
+ */
+export function encodeAt(key: string, object: KubeObject, before?: Encoded): { readonly value: Buffer; readonly parts: Parts } {
   filled = 0;
   put(key);
   const from = filled;
-  putObject(object);
-  const managers = managersTo ? { from: managersFrom - from, to: managersTo - from } : noSpan;
-  return { value: taken(reserved(filled)).subarray(from), managers };
+  putObject(object, before);
+  const parts = managersTo ? { managersFrom: managersFrom - from, managersTo: managersTo - from, specTo: specTo && specTo - from } : noParts;
+  return { value: taken(reserved(filled)).subarray(from), parts };
 }
 
 /** An object from its JSON. Long integers of custom resources keep their digits; those of built-in kinds are plain numbers. */

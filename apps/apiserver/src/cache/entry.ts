@@ -1,7 +1,7 @@
 import type { KindDescriptor } from '@orrery/api';
 import type { KubeObject } from '@orrery/apimachinery';
 import { unreadableObject } from '../storage/errors.ts';
-import { type Span, encodeForStorage, noSpan, parseObject, spliceVersion, withVersion } from './encoding.ts';
+import { type Encoded, type Parts, encodeForStorage, noParts, parseObject, spliceVersion, withVersion } from './encoding.ts';
 
 /**
  * One object at one revision, shared by everything that reads it: never changed. Bytes and object are made from each
@@ -16,20 +16,20 @@ export class Entry {
   /** As the store holds it, without resourceVersion; in one process this is the store's own copy. */
   private stored: Buffer | undefined;
   /** Of `stored`. */
-  private readonly managers: Span;
+  private readonly parts: Parts;
   private fieldsOf: { kind: KindDescriptor; fields: Readonly<Record<string, string>> } | undefined;
   private views: WeakMap<KindDescriptor, Entry> | undefined;
   /** The store holds it encrypted with a key that writes no more. */
   readonly isStale: boolean;
 
   /** Use `entryFromStored` and `entryFromObject`. `encoded` and `parsed` carry the resourceVersion. */
-  constructor(key: string, revision: number, content: { encoded?: Buffer | undefined; stored?: Buffer | undefined; parsed?: KubeObject | undefined; isStale?: boolean | undefined; managers?: Span }) {
+  constructor(key: string, revision: number, content: { encoded?: Buffer | undefined; stored?: Buffer | undefined; parsed?: KubeObject | undefined; isStale?: boolean | undefined; parts?: Parts }) {
     this.key = key;
     this.revision = revision;
     this.encoded = content.encoded;
     this.stored = content.stored;
     this.parsed = content.parsed;
-    this.managers = content.managers ?? noSpan;
+    this.parts = content.parts ?? noParts;
     this.isStale = content.isStale ?? false;
   }
 
@@ -47,9 +47,14 @@ export class Entry {
     return this.encoded;
   }
 
-  /** JSON as it is at hand, for who puts in metadata.resourceVersion where it is told one. `managers`: the managedFields in it, where that is known. */
-  get sent(): { readonly bytes: Buffer; readonly revision?: number; readonly managers: Span } {
-    return this.stored ? { bytes: this.stored, revision: this.revision, managers: this.managers } : { bytes: this.bytes, managers: noSpan };
+  /** JSON as it is at hand, for who puts in metadata.resourceVersion where `isVersioned` is false. */
+  get sent(): { readonly bytes: Buffer; readonly isVersioned: boolean; readonly parts: Parts } {
+    return this.stored ? { bytes: this.stored, isVersioned: false, parts: this.parts } : { bytes: this.bytes, isVersioned: true, parts: noParts };
+  }
+
+  /** For the encoding of the next version. */
+  get known(): Encoded | undefined {
+    return this.parsed && this.stored && this.parts.specTo ? { object: this.parsed, bytes: this.stored, parts: this.parts } : undefined;
   }
 
   private parse(): KubeObject {
@@ -86,7 +91,7 @@ export class Entry {
 
   /** The same state under another resourceVersion: the last state of something deleted. */
   at(revision: number): Entry {
-    return new Entry(this.key, revision, { parsed: withVersion(this.object as KubeObject, revision), stored: this.stored, managers: this.managers });
+    return new Entry(this.key, revision, { parsed: withVersion(this.object as KubeObject, revision), stored: this.stored, parts: this.parts });
   }
 
   /** These are the same bytes as the store shows them: in one process its own, of which no copy is kept. */
@@ -136,6 +141,6 @@ export function entryFromStored(key: string, stored: { readonly value: Buffer; r
 }
 
 /** From an object this server has just stored as `value`. */
-export function entryFromObject(key: string, revision: number, content: { object: KubeObject; value: Buffer; managers?: Span }): Entry {
-  return new Entry(key, revision, { stored: content.value, parsed: withVersion(content.object, revision), ...(content.managers ? { managers: content.managers } : {}) });
+export function entryFromObject(key: string, revision: number, content: { object: KubeObject; value: Buffer; parts?: Parts }): Entry {
+  return new Entry(key, revision, { stored: content.value, parsed: withVersion(content.object, revision), ...(content.parts ? { parts: content.parts } : {}) });
 }

@@ -10,12 +10,15 @@ export type FrameType = 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK';
 export class Frame {
   readonly type: FrameType;
   readonly entry: Entry;
+  /** The version before, where there is one as its watchers know it. */
+  readonly previous: Entry | undefined;
   private encoded: WeakRef<Buffer> | undefined;
   private views: WeakMap<KindDescriptor, Frame> | undefined;
 
-  constructor(type: FrameType, entry: Entry) {
+  constructor(type: FrameType, entry: Entry, previous?: Entry) {
     this.type = type;
     this.entry = entry;
+    this.previous = previous;
   }
 
   /** `{"type":…,"object":…}` and a newline, as REST watches carry it. */
@@ -87,11 +90,11 @@ export class Change {
   }
 
   private get modified(): Frame {
-    return (this.modifiedFrame ??= new Frame('MODIFIED', this.current as Entry));
+    return (this.modifiedFrame ??= new Frame('MODIFIED', this.current as Entry, this.previous));
   }
 
   /** The last state at the revision of the change that ended it. */
   private get deleted(): Frame {
-    return (this.deletedFrame ??= new Frame('DELETED', (this.previous as Entry).at(this.revision)));
+    return (this.deletedFrame ??= new Frame('DELETED', (this.previous as Entry).at(this.revision), this.previous));
   }
 }

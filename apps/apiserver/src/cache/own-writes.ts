@@ -1,5 +1,5 @@
 import type { KubeObject } from '@orrery/apimachinery';
-import type { Span } from './encoding.ts';
+import type { Parts } from './encoding.ts';
 import { type Entry, entryFromObject } from './entry.ts';
 
 interface OwnWrite {
@@ -7,7 +7,7 @@ interface OwnWrite {
   readonly item: string;
   readonly object: KubeObject;
   readonly value: Buffer;
-  readonly managers?: Span;
+  readonly parts?: Parts;
   entry: Entry | undefined;
 }
 
@@ -19,7 +19,7 @@ export class OwnWrites {
   private readonly open = new Map<string, OwnWrite[]>();
 
   /** Registers a write before it is sent. `done` gives the entry at its revision, or forgets the write. */
-  begin(key: string, item: string, content: { object: KubeObject; value: Buffer; managers?: Span }): { committed(revision: number): Entry; failed(): void } {
+  begin(key: string, item: string, content: { object: KubeObject; value: Buffer; parts?: Parts }): { committed(revision: number): Entry; failed(): void } {
     const write: OwnWrite = { key, item, ...content, entry: undefined };
     const list = this.open.get(key);
     if (list) list.push(write);

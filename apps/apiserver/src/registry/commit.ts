@@ -67,7 +67,7 @@ async function commit(registry: Registry, attempt: Attempt): Promise<Committed> 
     const extra = hooked ? await extraWrites(registry, attempt, draft, taken) : [];
     const converted = draft && toStorage(kind, draft);
     const object = converted instanceof Promise ? await converted : converted;
-    const encoded = object && encodeAt(key, object);
+    const encoded = object && encodeAt(key, object, old?.known);
     const value = encoded?.value;
     const main: Write = { key, expect: old?.revision ?? 0, ...(value ? { put: value, ...(lease ? { lease } : {}) } : { delete: true as const }) };
     const own = encoded ? registry.ownWrites.begin(key, item, { object, ...encoded }) : undefined;
