@@ -51,13 +51,15 @@ describe('bootstrap', () => {
     expect(cluster.writes).toBe(writes);
   });
 
-  it('makes the role of a controller whose API is off by default, and its binding, only where the API is served; both stay', async () => {
+  it.each([
+    ['orrery:storage-version-migrator', 'storageversionmigrations', 'storagemigration.k8s.io'],
+    ['orrery:storage-version-garbage-collector', 'storageversions', 'internal.apiserver.k8s.io'],
+  ])('makes the role %s of a controller whose API is off by default, and its binding, only where the API is served; both stay', async (name, resource, group) => {
     const cluster = new FakeCluster();
-    const name = 'orrery:storage-version-migrator';
     const made = () => [ClusterRoles, ClusterRoleBindings].map((resource) => cluster.read.get(resource, { name }) !== undefined);
     await bootstrap(cluster, [kindOf('pods')]);
     expect(made()).toEqual([false, false]);
-    await bootstrap(cluster, [kindOf('pods'), kindOf('storageversionmigrations', 'storagemigration.k8s.io')]);
+    await bootstrap(cluster, [kindOf('pods'), kindOf(resource, group)]);
     expect(made()).toEqual([true, true]);
     await bootstrap(cluster, [kindOf('pods')]);
     expect(made()).toEqual([true, true]);

@@ -38,6 +38,7 @@ export const componentRoles: readonly RoleRow[] = [
   },
   {
     name: 'orrery:storage-version-garbage-collector',
+    withGroup: 'internal.apiserver.k8s.io',
     rules: [rule('get list watch', 'coordination.k8s.io', 'leases'), rule('delete get list watch', 'internal.apiserver.k8s.io', 'storageversions'), rule('update', 'internal.apiserver.k8s.io', 'storageversions/status')],
   },
   {

@@ -1,16 +1,18 @@
-import { CustomResourceDefinitions } from '@orrery/api';
+import { APIServices, CustomResourceDefinitions } from '@orrery/api';
 import type { KubeObject, OwnerReference, ResourceRef } from '@orrery/apimachinery';
 import { type Informer, apiVersionOf, createInformer, resourceKey } from '@orrery/client';
 import { type AnyController, type ControllerContext, defineController, forEachInParallel, refersTo, watch } from '@orrery/controller';
 import { StatusError, isNotFound } from '@orrery/errors';
 import type { Counter } from '@orrery/runtime';
-import { allResources, builtInResources } from '../resources/catalog.ts';
+import { builtInResources, servedResources } from '../resources/catalog.ts';
 import { type GraphNode, OwnershipGraph, nodeOf, orphanFinalizer } from './graph.ts';
 import { type Action, type OwnerState, plan } from './plan.ts';
 
 interface State {
   readonly graph: OwnershipGraph;
-  /** Informers of custom resources, ours alone; those of built-in ones are shared. */
+  /** Built-in resources that are followed. Their informers are shared, so that none is given up when its API is turned off. */
+  readonly builtIn: Set<ResourceRef>;
+  /** Informers of custom resources, ours alone. */
   readonly custom: Map<string, Informer<KubeObject>>;
   resources: readonly ResourceRef[];
   /** Custom resources that could not be listed yet, and when this was last told; monotonic milliseconds. */
@@ -27,6 +29,7 @@ const ownerGraceMs = 1_000;
 /** How long a resource may take to be listed before that counts as an error, and then again. */
 const syncTimeoutMs = 30_000;
 const ignored = new Set(['events']);
+const isBuiltIn: ReadonlySet<ResourceRef> = new Set(builtInResources);
 
 function follow(informer: Informer<KubeObject>, context: Context): void {
   const { resource } = informer;
@@ -46,15 +49,18 @@ function follow(informer: Informer<KubeObject>, context: Context): void {
   });
 }
 
-/** Starts following what is new and stops following custom resources that are no longer served. */
+/** Starts following what is served now and stops following custom resources that are no longer. */
 function syncMonitors(context: Context): void {
   const { state, store, api, env } = context;
-  if (!state.resources.length) {
-    for (const resource of builtInResources) if (!ignored.has(resource.resource)) follow(store(resource), context);
+  state.resources = servedResources(store(CustomResourceDefinitions).list(), store(APIServices).list());
+  const custom = new Map<string, ResourceRef>();
+  for (const resource of state.resources) {
+    if (!isBuiltIn.has(resource)) custom.set(resourceKey(resource), resource);
+    else if (!ignored.has(resource.resource) && !state.builtIn.has(resource)) {
+      state.builtIn.add(resource);
+      follow(store(resource), context);
+    }
   }
-  const wanted = allResources(store(CustomResourceDefinitions).list());
-  state.resources = wanted;
-  const custom = new Map(wanted.slice(builtInResources.length).map((resource) => [resourceKey(resource), resource]));
   for (const [key, resource] of custom) {
     if (state.custom.has(key)) continue;
     const informer = createInformer(api, resource, { env });
@@ -198,11 +204,11 @@ export function garbageCollector(): AnyController {
     account: 'generic-garbage-collector',
     initialKeys: [monitorsKey],
     concurrency: 64,
-    watches: [watch(CustomResourceDefinitions, () => [monitorsKey])],
+    watches: [watch(CustomResourceDefinitions, () => [monitorsKey]), watch(APIServices, () => [monitorsKey])],
     setup({ env }) {
       const syncErrors = env.metrics.counter('garbagecollector_controller_resources_sync_error_total', 'Number of garbage collector resources sync errors');
       syncErrors.inc({}, 0);
-      return { graph: new OwnershipGraph(), custom: new Map(), resources: [], lateSinceMs: undefined, syncErrors };
+      return { graph: new OwnershipGraph(), builtIn: new Set(), custom: new Map(), resources: [], lateSinceMs: undefined, syncErrors };
     },
     dispose({ state }) {
       for (const informer of state.custom.values()) informer.stop();

@@ -1,4 +1,4 @@
-import { ConfigMaps, CustomResourceDefinitions, Deployments, Events, Pods, ReplicaSets } from '@orrery/api';
+import { APIServices, ClusterTrustBundles, ConfigMaps, CustomResourceDefinitions, Deployments, Events, Pods, ReplicaSets } from '@orrery/api';
 import type { ConfigMap } from '@orrery/api/types';
 import type { OwnerReference } from '@orrery/apimachinery';
 import { serviceUnavailable } from '@orrery/errors';
@@ -111,6 +111,27 @@ test('a resource that cannot be listed is counted every half minute until it can
   h.api.setFault(undefined);
   await h.clock.advance(120_000);
   expect(told()).toBe('2');
+});
+
+test('built-in resources are asked for once the API server registers their group version, and nothing is taken for gone before', async () => {
+  const h = await startManager(only);
+  await h.manager.stop();
+  const register = (group: string, version: string) => h.api.seed(APIServices, { metadata: { name: `${version}.${group}` }, spec: { ...(group ? { group } : {}), version, groupPriorityMinimum: 1, versionPriority: 1 } });
+  const asked = () => [...new Set(h.api.requests.filter(({ verb }) => verb === 'list').map(({ resource }) => resource.resource))];
+  register('', 'v1');
+  register('certificates.k8s.io', 'v1');
+  const bundle: OwnerReference = { apiVersion: 'certificates.k8s.io/v1beta1', kind: 'ClusterTrustBundle', name: 'b', uid: 'bu' };
+  h.api.seed(ConfigMaps, { metadata: { name: 'child', namespace: 'a', ownerReferences: [bundle] } });
+  h.api.requests.length = 0;
+  await h.manager.start();
+  await h.clock.advance(10_000);
+  expect(asked()).toEqual(expect.arrayContaining(['apiservices', 'configmaps', 'certificatesigningrequests']));
+  for (const resource of ['deployments', 'clustertrustbundles', 'storageversions']) expect(asked()).not.toContain(resource);
+  expect(names(h)).toEqual(['child']);
+  register('certificates.k8s.io', 'v1beta1');
+  await h.clock.advance(60_000);
+  expect(asked()).toContain(ClusterTrustBundles.resource);
+  expect(names(h)).toEqual([]);
 });
 
 test('the decision for one object', () => {

@@ -4,7 +4,7 @@ import type { KubeObject, ResourceRef } from '@orrery/apimachinery';
 import { type ApiClient, deepEqual } from '@orrery/client';
 import { type ControllerContext, defineController, watch } from '@orrery/controller';
 import { StatusError, isNotFound } from '@orrery/errors';
-import { allResources } from '../resources/catalog.ts';
+import { servedResources } from '../resources/catalog.ts';
 import { type NamespaceContent, type Remaining, plan } from './plan.ts';
 
 interface State {
@@ -85,7 +85,7 @@ async function reconcile(key: string, context: ControllerContext<State>): Promis
   if (!finalizers.includes('kubernetes')) return void state.passes.delete(key);
   const passes = state.passes.get(key) ?? 0;
   state.passes.set(key, passes + 1);
-  const deleted = await deleteContent(api, allResources(store(CustomResourceDefinitions).list()), key);
+  const deleted = await deleteContent(api, servedResources(store(CustomResourceDefinitions).list(), store(APIServices).list()), key);
   const content = { ...deleted, unknown: unavailable(store(APIServices).list()) };
   const { status, empty } = plan(namespace, content, context.env.clock.now());
   // A first pass that finds nothing is not trusted: another API server may not know yet that nothing may be created.

@@ -1,5 +1,5 @@
 import * as api from '@orrery/api';
-import type { CustomResourceDefinition } from '@orrery/api/types';
+import type { APIService, CustomResourceDefinition } from '@orrery/api/types';
 import type { KubeObject, ResourceRef } from '@orrery/apimachinery';
 
 /** Names under which nothing of its own is stored: reviews, bindings, and Events' second group. */
@@ -32,8 +32,24 @@ export function customResource(definition: CustomResourceDefinition): ResourceRe
   return { group: spec.group, version: version.name, resource: spec.names.plural, kind: spec.names.kind, namespaced: spec.scope === 'Namespaced' };
 }
 
-/** All resources there are now. */
+function customResources(definitions: Iterable<CustomResourceDefinition>): ResourceRef[] {
+  return [...definitions].map(customResource).filter((ref): ref is ResourceRef => ref !== undefined);
+}
+
+/** All resources there may be now, be they served or not. */
 export function allResources(definitions: Iterable<CustomResourceDefinition>): ResourceRef[] {
-  const custom = [...definitions].map(customResource).filter((ref): ref is ResourceRef => ref !== undefined);
-  return [...builtInResources, ...custom];
+  return [...builtInResources, ...customResources(definitions)];
+}
+
+/**
+ * All resources that are served now. The API server registers every group version that it serves as an APIService, so APIs that are off
+ * (alpha and beta ones, by default) have none; one that registers nothing has no aggregation, and is taken to serve all. A custom
+ * resource is served once its definition says so.
+ */
+export function servedResources(definitions: Iterable<CustomResourceDefinition>, services: Iterable<APIService>): ResourceRef[] {
+  const registered = new Set([...services].map(({ spec }) => `${spec?.group ?? ''}/${spec?.version ?? ''}`));
+  if (registered.size === 0) return allResources(definitions);
+  // The one API that registers others is not registered itself.
+  registered.add(`${api.APIServices.group}/${api.APIServices.version}`);
+  return [...builtInResources.filter(({ group, version }) => registered.has(`${group}/${version}`)), ...customResources(definitions)];
 }
