@@ -49,4 +49,16 @@ describe.each(layouts)('a dual-stack cluster in the %s layout', (layout) => {
     const balancer = await eventually(async () => (await k.ok(['get', 'service', 'six', '-o', 'jsonpath={.status.loadBalancer.ingress[0].ip}'])) || false, { what: 'a load balancer' });
     expect(await eventually(() => body(`http://${balancer}/hostname`), { what: 'the load balancer answers' })).toBe('web');
   });
+
+  it('has instances of the cloud that are nodes of two addresses, too', { timeout: 120_000 }, async () => {
+    const k = cluster.kubectl();
+    expect(await cluster.orrery('cloud', '--data-dir', cluster.dataDir, 'instance', 'create', 'vm')).toMatchObject({ code: 0 });
+    await eventually(() => k.ok(['get', 'node', 'vm']), { what: 'the node' });
+    await k.ok(['wait', '--for=condition=Ready', 'node/vm', '--timeout=60s']);
+    const addresses = (): Promise<string> => k.ok(['get', 'node', 'vm', '-o', 'jsonpath={.spec.providerID} {.status.addresses[?(@.type=="InternalIP")].address}']);
+    expect(await eventually(async () => ((text) => text.startsWith('orrery:') && text)(await addresses()), { what: 'the cloud to tell' })).toMatch(/ 10\.241\.0\.1 fd00:10:241::1$/);
+    const ask = (address: string): Promise<string> => k.ok(['exec', 'client', '--', 'wget', '-qO-', '-T', '3', `http://${address}/hostname`]);
+    for (const at of ['10.241.0.1:30080', '[fd00:10:241::1]:30080', '[fd00:10:241::1]:30086']) expect(await eventually(() => ask(at), { what: `${at} answers` }), at).toBe('web');
+    await expect(ask('[fd00:10:241::1]:30084')).rejects.toThrow(/refused/);
+  });
 });

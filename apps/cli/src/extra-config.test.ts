@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { addExtraConfig, extraArguments, extraSettings, isDualStack } from './extra-config.ts';
+import { addExtraConfig, extraArguments, extraSettings, isDualStack, primaryFirst } from './extra-config.ts';
 import { kubeletExtra } from './single/kubelet-extra.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'orrery-extra-config-'));
@@ -40,6 +40,14 @@ it.each([
   [['controller-manager.cluster-cidr=10.0.0.0/16,fd01::/48'], true],
 ])('knows by %j whether pods have addresses of both families', (texts, expected) => {
   expect(isDualStack(texts.reduce((before, text) => addExtraConfig(text, before), {}))).toBe(expected);
+});
+
+it.each([
+  ['', ['10.0.0.1', 'fd00::1']],
+  ['10.244.0.0/16,fd00::/48', ['10.0.0.1', 'fd00::1']],
+  ['fd00::/48,10.244.0.0/16', ['fd00::1', '10.0.0.1']],
+])('with the ranges %j of pods nodes have %j', (range, expected) => {
+  expect(primaryFirst(['10.0.0.1', 'fd00::1'], range ? addExtraConfig(`controller-manager.cluster-cidr=${range}`, {}) : {})).toEqual(expected);
 });
 
 it('takes files of the ingress by their absolute paths, and none where none is said', () => {

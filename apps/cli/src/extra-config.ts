@@ -66,6 +66,13 @@ export function isDualStack(extra: ExtraConfig): boolean {
   return families.includes(true) && families.includes(false);
 }
 
+/** Addresses of a node, the one of the family of the first range of pods first. */
+export function primaryFirst(ips: readonly string[], extra: ExtraConfig): string[] {
+  const { clusterCidr = '' } = extraSettings('controller-manager', extra) as { clusterCidr?: string };
+  const isIpv6 = (clusterCidr.split(',')[0] ?? '').includes(':');
+  return [...ips].sort((a, b) => Number(a.includes(':') !== isIpv6) - Number(b.includes(':') !== isIpv6));
+}
+
 /** As `--extra-config` arguments again. */
 export function extraArguments(extra: ExtraConfig): string[] {
   return Object.entries(extra).flatMap(([component, words]) => words.flatMap((word) => ['--extra-config', `${component}.${word.slice(2)}`]));

@@ -1,3 +1,5 @@
+import { type Cidr, cidrContains, formatIp, parseCidr, parseIp } from '@orrery/vnet';
+
 /** Addresses of a CIDR range, lowest first, without the network's first and last. */
 export interface AddressPool {
   /** The first free address; undefined when all are taken. */
@@ -7,32 +9,35 @@ export interface AddressPool {
   contains(address: string): boolean;
 }
 
-function toNumber(address: string): number {
-  return address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
+function rangeOf(text: string, family: 4 | 6): Cidr {
+  const problem = `${text} is not an IPv${family} range such as ${family === 4 ? '127.77.0.0/16' : 'fd00:10:241::/112'}`;
+  try {
+    const range = parseCidr(text);
+    if (range.family !== family || range.bits < 8) throw new Error(problem);
+    return range;
+  } catch (error) {
+    throw error instanceof TypeError ? new Error(problem, { cause: error }) : error;
+  }
 }
 
-function toAddress(value: number): string {
-  return [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join('.');
-}
-
-/** Throws for what is not an IPv4 CIDR. */
-export function createAddressPool(cidr: string): AddressPool {
-  const [base = '', bits = ''] = cidr.split('/');
-  const prefix = Number(bits);
-  if (!/^(\d{1,3}\.){3}\d{1,3}$/.test(base) || !Number.isInteger(prefix) || prefix < 8 || prefix > 32) throw new Error(`${cidr} is not an IPv4 range such as 127.77.0.0/16`);
-  const size = 2 ** (32 - prefix);
-  const first = Math.floor(toNumber(base) / size) * size;
-  const edge = size > 2 ? 1 : 0;
-  const search = (taken: ReadonlySet<string>, at: (i: number) => number): string | undefined => {
-    for (let i = 0; i < size - 2 * edge; i++) {
-      const address = toAddress(first + edge + at(i));
+/** Throws an Error for what is not a CIDR range of the family. */
+export function createAddressPool(cidr: string, family: 4 | 6 = 4): AddressPool {
+  const range = rangeOf(cidr, family);
+  const size = 1n << BigInt((family === 4 ? 32 : 128) - range.bits);
+  const edge = size > 2n ? 1n : 0n;
+  const search = (taken: ReadonlySet<string>, at: (i: bigint) => bigint): string | undefined => {
+    for (let i = 0n; i < size - 2n * edge; i++) {
+      const address = formatIp({ family, value: range.base + edge + at(i) });
       if (!taken.has(address)) return address;
     }
     return undefined;
   };
   return {
     next: (taken) => search(taken, (i) => i),
-    last: (taken) => search(taken, (i) => size - 2 * edge - 1 - i),
-    contains: (address) => toNumber(address) >= first && toNumber(address) < first + size,
+    last: (taken) => search(taken, (i) => size - 2n * edge - 1n - i),
+    contains(address) {
+      const ip = parseIp(address);
+      return ip !== undefined && cidrContains(range, ip);
+    },
   };
 }

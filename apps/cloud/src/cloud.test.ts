@@ -37,6 +37,32 @@ describe('instances', () => {
   });
 });
 
+describe('addresses of instances', () => {
+  const config = { instanceIpv6Range: 'fd00:10:241::/112' };
+
+  it('are of both families where there is a range of each, and not given twice', async () => {
+    const { instances } = await startCloud({ config });
+    expect(await instances.create({ name: 'a' })).toMatchObject({ privateIp: '10.241.0.1', privateIpv6: 'fd00:10:241::1' });
+    expect(await instances.create({ name: 'b', privateIpv6: 'fd00:10:241:0::2' })).toMatchObject({ privateIp: '10.241.0.2', privateIpv6: 'fd00:10:241::2' });
+    expect(await instances.create({ name: 'c' })).toMatchObject({ privateIpv6: 'fd00:10:241::3' });
+    await expect(instances.create({ name: 'd', privateIpv6: 'fd00:10:241::3' })).rejects.toMatchObject({ code: 6 });
+    await expect(instances.create({ name: 'd', privateIpv6: '10.0.0.1' })).rejects.toMatchObject({ code: 3, message: 'private_ipv6: "10.0.0.1" is no IPv6 address' });
+  });
+
+  it('are those they were made with, whatever the cloud has now', async () => {
+    const state = memoryState();
+    const before = await startCloud({ state });
+    expect((await before.instances.create({ name: 'old' })).privateIpv6 ?? '').toBe('');
+    // As builds wrote it that knew of one address.
+    state.text = (state.text ?? '').replaceAll('"privateIpv6":"",', '');
+    expect(state.text).not.toContain('privateIpv6');
+    const { instances } = await startCloud({ state, config });
+    const old = await instances.get({ name: 'old' });
+    expect([old.privateIp, old.privateIpv6 ?? '']).toEqual(['10.241.0.1', '']);
+    expect(await instances.create({ name: 'new' })).toMatchObject({ privateIp: '10.241.0.2', privateIpv6: 'fd00:10:241::1' });
+  });
+});
+
 describe('scaling groups', () => {
   it('are kept at their size', async () => {
     const { groups, instances, clock } = await startCloud();

@@ -44,7 +44,7 @@ function createParts(env: Env, { deps, ledger, config }: { deps: CloudDeps; ledg
   const { region, zones } = config;
   if (!zones.length) throw new ConfigError('--zones: at least one is needed');
   const quotas = createQuotas(config.quotas, ledger.table<Quota>('quotas'));
-  const instances = createInstances(env, { table: ledger.table<SavedInstance>('instances'), quotas, pool: createAddressPool(config.instanceRange), region, zones, transitionMs: config.instanceTransitionMs });
+  const instances = createInstances(env, { table: ledger.table<SavedInstance>('instances'), quotas, pool: createAddressPool(config.instanceRange), ...(config.instanceIpv6Range ? { pool6: createAddressPool(config.instanceIpv6Range, 6) } : {}), region, zones, transitionMs: config.instanceTransitionMs });
   const routes = createRoutes(env, { table: ledger.table<Route>('routes'), quotas });
   instances.onTerminated(({ name = '' }) => routes.lost(name));
   const snapshots = createSnapshots(env, { table: ledger.table<Snapshot>('snapshots'), quotas, disks: () => disks, contents });

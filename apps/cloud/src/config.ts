@@ -13,6 +13,7 @@ export const cloudSchema = {
   region: { type: 'string', default: 'orrery-1', help: 'the region it is in' },
   zones: { type: 'list', default: ['orrery-1a', 'orrery-1b', 'orrery-1c'], help: 'its zones' },
   instanceRange: { type: 'string', default: '10.241.0.0/16', help: 'range of instance addresses that nobody asked for' },
+  instanceIpv6Range: { type: 'string', default: '', help: 'range of their IPv6 addresses; empty: they have none' },
   instanceTransitionMs: { type: 'number', default: 2000, help: 'how long an instance takes to start, stop and go' },
   disksPerNode: { type: 'number', default: 16, help: 'how many disks a node takes' },
   quotas: { type: 'list', default: [], help: 'limits, RESOURCE=NUMBER each, of instances, load-balancers, listeners, routes, scaling-groups, disks, disk-gib, snapshots' },

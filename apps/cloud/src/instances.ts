@@ -1,6 +1,7 @@
 import type { CreateInstanceRequest, Instance, InstanceRef } from '@orrery/proto/cloud';
 import { Code, RpcError } from '@orrery/rpc';
 import type { Env } from '@orrery/runtime';
+import { formatIp, parseIp } from '@orrery/vnet';
 import { type AddressPool } from './address-pool.ts';
 import type { Table } from './ledger.ts';
 import type { Quotas } from './quotas.ts';
@@ -42,6 +43,8 @@ export interface InstancesOptions {
   readonly table: Table<SavedInstance>;
   readonly quotas: Quotas;
   readonly pool: AddressPool;
+  /** Of IPv6 addresses; without it those have one that ask for it. */
+  readonly pool6?: AddressPool;
   readonly region: string;
   readonly zones: readonly string[];
   /** How long they take to start, stop and go. */
@@ -52,7 +55,7 @@ const transitional = { RUNNING: 'PENDING', STOPPED: 'STOPPING', TERMINATED: 'TER
 
 /** Virtual machines. What they are at a moment follows from what is kept and the time, so a restart forgets nothing. */
 export function createInstances(env: Env, options: InstancesOptions): Instances {
-  const { table, quotas, pool, region, zones, transitionMs } = options;
+  const { table, quotas, pool, pool6, region, zones, transitionMs } = options;
   const listeners: ((instance: Instance) => void)[] = [];
   const describe = (saved: SavedInstance): Instance => {
     const { changedMs, clientToken: _token, state, ...rest } = saved;
@@ -94,8 +97,18 @@ export function createInstances(env: Env, options: InstancesOptions): Instances 
     if (!address) throw new RpcError(Code.RESOURCE_EXHAUSTED, 'no instance address is left');
     return address;
   };
+  const ipv6For = (asked: string, all: readonly SavedInstance[]): string => {
+    if (!asked && !pool6) return '';
+    const ip = asked ? parseIp(asked) : undefined;
+    if (asked && ip?.family !== 6) throw new RpcError(Code.INVALID_ARGUMENT, `private_ipv6: ${JSON.stringify(asked)} is no IPv6 address`);
+    const taken = new Set(all.map((one) => one.privateIpv6 ?? ''));
+    const address = ip ? formatIp(ip) : pool6?.next(taken);
+    if (!address) throw new RpcError(Code.RESOURCE_EXHAUSTED, 'no IPv6 address of instances is left');
+    if (taken.has(address)) throw new RpcError(Code.ALREADY_EXISTS, `private_ipv6: ${address} is taken`);
+    return address;
+  };
   return {
-    create({ name = '', type = '', zone = '', privateIp = '', publicIp = '', labels = {}, image = '', clientToken = '', scalingGroup = '' }) {
+    create({ name = '', type = '', zone = '', privateIp = '', privateIpv6 = '', publicIp = '', labels = {}, image = '', clientToken = '', scalingGroup = '' }) {
       const all = present();
       const again = clientToken && all.find((one) => one.clientToken === clientToken);
       if (again) return describe(again);
@@ -112,6 +125,7 @@ export function createInstances(env: Env, options: InstancesOptions): Instances 
         id, name, type: type || 'o1.small', zone: inZone, region, labels, image, scalingGroup, clientToken, publicIp,
         ...size,
         privateIp: addressFor(privateIp, all),
+        privateIpv6: ipv6For(privateIpv6, all),
         providerId: `orrery:///${inZone}/${id}`,
         createdMs: nowMs,
         state: 'RUNNING',

@@ -41,7 +41,7 @@ export function cloudServices(parts: CloudParts): ServedService[] {
       list: async () => ({ loadBalancers: balancers.list() }),
     }),
     service(InstancesDefinition, {
-      create: ({ name, type, zone, privateIp, publicIp, labels, image, clientToken }) => kept(() => instances.create({ name, type, zone, privateIp, publicIp, labels, image, clientToken })),
+      create: ({ name, type, zone, privateIp, privateIpv6, publicIp, labels, image, clientToken }) => kept(() => instances.create({ name, type, zone, privateIp, privateIpv6, publicIp, labels, image, clientToken })),
       get: async (ref) => instances.get(ref),
       list: async ({ scalingGroup = '' }) => ({ instances: instances.list(scalingGroup) }),
       start: (ref) => kept(() => instances.start(ref)),

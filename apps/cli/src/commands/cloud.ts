@@ -62,7 +62,7 @@ function addLists(cloud: Command, ask: Asking): void {
   const list = (name: string, description: string, work: (channel: Channel) => Promise<void>): void => void cloud.command(name).description(description).action(() => ask(work));
   list('instances', 'list machines', async (channel) => {
     const { instances = [] } = await createClient(InstancesDefinition, channel).list({}, call);
-    print(['NAME', 'ID', 'STATE', 'TYPE', 'ZONE', 'ADDRESS', 'GROUP'], instances.map((one) => [one.name, one.id, one.state, one.type, one.zone, one.privateIp, one.scalingGroup]));
+    print(['NAME', 'ID', 'STATE', 'TYPE', 'ZONE', 'ADDRESS', 'GROUP'], instances.map((one) => [one.name, one.id, one.state, one.type, one.zone, [one.privateIp, one.privateIpv6].filter(Boolean).join(), one.scalingGroup]));
   });
   list('groups', 'list scaling groups', async (channel) => {
     const { groups = [] } = await createClient(ScalingGroupsDefinition, channel).list({}, call);

@@ -10,6 +10,7 @@ import type { Component } from '@orrery/runtime';
 import { type ToldProcesses, toldProcesses } from '../chaos/told-processes.ts';
 import type { Cluster, ClusterOptions } from '../cluster.ts';
 import { ensureEncryptionConfig } from '../encryption-config.ts';
+import { isDualStack } from '../extra-config.ts';
 import type { NodeControl } from '../single/added-nodes.ts';
 import { createCloudInstances } from '../single/cloud-instances.ts';
 import { nodesReady } from '../single/readiness.ts';
@@ -74,6 +75,7 @@ class ProcessesCluster implements Cluster {
     this.supervisor = createSupervisor({ logsDir: options.dir.logs, onChange: () => options.onChange?.(), note });
     this.machines = createMachines({
       root: options.dir.root,
+      isDualStack: isDualStack(options.extra),
       nodes: options.nodes,
       defaults: options.node,
       specs: (machine) => this.nodeSpecs(machine),

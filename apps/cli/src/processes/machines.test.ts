@@ -5,7 +5,7 @@ import type { ApiClient } from '@orrery/client';
 import { expect, it, onTestFinished } from 'vitest';
 import { type Machines, createMachines } from './machines.ts';
 
-function world(): { make: () => Machines; log: string[]; refuse: Set<string> } {
+function world(isDualStack = false): { make: () => Machines; log: string[]; refuse: Set<string> } {
   const root = mkdtempSync(join(tmpdir(), 'machines-'));
   onTestFinished(() => rmSync(root, { recursive: true }));
   const log: string[] = [];
@@ -14,9 +14,10 @@ function world(): { make: () => Machines; log: string[]; refuse: Set<string> } {
   const make = (): Machines =>
     createMachines({
       root,
+      isDualStack,
       nodes: 1,
       defaults: { cpu: '8', memory: '16Gi', pods: 110 },
-      specs: ({ name, ip, cpu }) => Promise.resolve(['container-runtime', 'kubelet'].map((app) => ({ name: `${app}-${name}`, app, args: [ip, cpu] }))),
+      specs: ({ name, ips, cpu }) => Promise.resolve(['container-runtime', 'kubelet'].map((app) => ({ name: `${app}-${name}`, app, args: [ips.join(), cpu] }))),
       run: ({ name, args }) => (refuse.has(name) ? Promise.reject(new Error(`${name} did not start`)) : Promise.resolve(void log.push(`run ${name} ${args.join(' ')}`))),
       end: (name) => Promise.resolve(void log.push(`end ${name}`)),
       api: () => api,
@@ -39,15 +40,22 @@ it('nodes come and go with their programs; those that were added are there at th
   expect(await make().start()).toBe(2);
 });
 
+it('nodes of a dual-stack cluster have an address of each family', async () => {
+  const { make, log } = world(true);
+  await make().start();
+  expect(log[0]).toBe('run container-runtime-node-1 10.240.0.11,fd00:10:240::b 8');
+});
+
 it('instances of the cloud keep their Node when they are switched off; what does not start leaves nothing', async () => {
   const { make, log, refuse } = world();
   const { instances, control } = make();
-  const machine = { name: 'w', ip: '10.241.0.1', cpu: '2', memory: '8Gi', labels: [] };
+  const machine = { name: 'w', ips: ['10.241.0.1', 'fd00:10:241::1'], cpu: '2', memory: '8Gi', labels: [] };
   refuse.add('kubelet-w');
   await expect(instances.start(machine)).rejects.toThrow('kubelet-w did not start');
   expect([instances.list(), control.list()]).toEqual([[], []]);
   refuse.clear();
   await instances.start(machine);
+  expect(log.at(-1)).toBe('run kubelet-w 10.241.0.1,fd00:10:241::1 2');
   await expect(instances.start(machine)).rejects.toThrow('there is a node w already');
   await expect(control.remove('w')).rejects.toThrow('an instance of the cloud');
   expect(instances.list()).toEqual(['w']);

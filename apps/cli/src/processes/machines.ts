@@ -2,7 +2,7 @@ import { ConfigMaps, Nodes } from '@orrery/api';
 import type { ApiClient } from '@orrery/client';
 import { isNotFound } from '@orrery/errors';
 import { type NodeControl, AddedNodes } from '../single/added-nodes.ts';
-import { nodeAddress, nodeName } from '../single/addresses.ts';
+import { nodeAddress, nodeAddresses, nodeName } from '../single/addresses.ts';
 import type { InstanceHost } from '../single/nodes.ts';
 import { UserError } from '../user-error.ts';
 import type { NodeMachine } from './specs.ts';
@@ -11,6 +11,8 @@ import type { ProcessSpec } from './supervisor.ts';
 export interface MachinesOptions {
   /** The data directory, which remembers nodes that were added. */
   readonly root: string;
+  /** Nodes have an address of each family. */
+  readonly isDualStack: boolean;
   /** How many there are from the beginning, and what they have. */
   readonly nodes: number;
   readonly defaults: Pick<NodeMachine, 'cpu' | 'memory' | 'pods'>;
@@ -32,7 +34,8 @@ export interface Machines {
 }
 
 export function createMachines(options: MachinesOptions): Machines {
-  const { nodes, defaults, api } = options;
+  const { nodes, defaults, api, isDualStack } = options;
+  const ipsOf = (index: number): readonly string[] => nodeAddresses(nodeAddress(index), isDualStack);
   const added = new AddedNodes(options.root);
   /** Programs of each node, as they were started. */
   const running = new Map<string, ProcessSpec[]>();
@@ -71,7 +74,7 @@ export function createMachines(options: MachinesOptions): Machines {
     list: () => [...running.keys()],
     async add(request) {
       const spec = added.plan(request, { first: nodes, names: [...running.keys()], defaults });
-      await start({ ...spec, ip: nodeAddress(spec.index) });
+      await start({ ...spec, ips: ipsOf(spec.index) });
       added.save([...added.list(), spec]);
       return spec.name;
     },
@@ -99,8 +102,8 @@ export function createMachines(options: MachinesOptions): Machines {
       },
     },
     async start() {
-      const first = Array.from({ length: nodes }, (_, index): NodeMachine => ({ name: nodeName(index), ip: nodeAddress(index), ...defaults, labels: [], taints: [], isFirst: index === 0 }));
-      const later = added.list().filter(({ index }) => index >= nodes).map((spec): NodeMachine => ({ ...spec, ip: nodeAddress(spec.index) }));
+      const first = Array.from({ length: nodes }, (_, index): NodeMachine => ({ name: nodeName(index), ips: ipsOf(index), ...defaults, labels: [], taints: [], isFirst: index === 0 }));
+      const later = added.list().filter(({ index }) => index >= nodes).map((spec): NodeMachine => ({ ...spec, ips: ipsOf(spec.index) }));
       await Promise.all([...first, ...later].map(start));
       return [...running.values()].flat().length;
     },

@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import { nodeCacheAddress } from '@orrery/coredns/component';
 import { clusterServerName, frontProxyName, loopbackAddresses } from '@orrery/node-io';
 import type { ClusterOptions } from '../cluster.ts';
-import { isDualStack } from '../extra-config.ts';
+import { isDualStack, primaryFirst } from '../extra-config.ts';
 import { loadBalancerRange } from '../load-balancer-range.ts';
-import { apiServerAddresses, network, nodeAddresses, nodeCacheHome, nodeName, podRange } from '../single/addresses.ts';
+import { apiServerAddresses, instanceIpv6Range, network, nodeCacheHome, nodeName, podRange } from '../single/addresses.ts';
 import { nodeKubeletPort } from '../single/kubelet-port.ts';
 import type { StoreMember } from './store-members.ts';
 import type { ProcessSpec } from './supervisor.ts';
@@ -156,6 +156,7 @@ export function controlPlaneSpecs(context: SpecContext): ProcessSpec[] {
         ...apiFlags(context, cloud),
         ...['--listen', `${local}:${ports.cloud}`, '--address', network.cloud, '--state-file', join(options.dir.root, 'cloud.json'), '--disk-dir', join(options.dir.root, 'cloud-disks')],
         ...['--load-balancer-range', loadBalancerRange(options.dir.root)],
+        ...(isDualStack(options.extra) ? ['--instance-ipv6-range', instanceIpv6Range] : []),
       ],
     },
   ];
@@ -182,7 +183,8 @@ export function serviceSpecs(context: SpecContext): ProcessSpec[] {
 /** One node, whose programs are processes of this machine. Quantities as Kubernetes writes them. */
 export interface NodeMachine {
   readonly name: string;
-  readonly ip: string;
+  /** Of IPv4, then of IPv6 if it has one. */
+  readonly ips: readonly string[];
   readonly cpu: string;
   readonly memory: string;
   readonly pods: number;
@@ -206,11 +208,10 @@ function cacheSpecs(context: SpecContext, { name, home }: { name: string; home: 
 /** The programs of one node, in the order in which they start. */
 export function nodeSpecs(context: SpecContext, machine: NodeMachine, own: { readonly vnet: number; readonly kubelet: number }): ProcessSpec[] {
   const { options, ports, socketDir } = context;
-  const { name, ip } = machine;
+  const { name, ips } = machine;
+  const [ip = ''] = ips;
   const socket = `unix://${join(socketDir, `${name}.sock`)}`;
   const root = nodeRoot(options, name);
-  // What the cloud says of its instances is one address.
-  const ips = nodeAddresses(ip, !machine.isInstance && isDualStack(options.extra));
   const cache = nodeCacheHome(ip);
   const vnet = `${local}:${own.vnet}`;
   const kubeletPort = String(own.kubelet);
@@ -234,7 +235,7 @@ export function nodeSpecs(context: SpecContext, machine: NodeMachine, own: { rea
       app: 'kubelet',
       args: [
         ...apiFlags(context, kubelet),
-        ...['--node-name', name, ...ips.flatMap((own) => ['--node-ips', own]), '--cri-endpoint', socket, '--node-root', root],
+        ...['--node-name', name, ...primaryFirst(ips, options.extra).flatMap((own) => ['--node-ips', own]), '--cri-endpoint', socket, '--node-root', root],
         ...['--server-port', kubeletPort, '--kubelet-endpoint', `${local}:${kubeletPort}`, '--healthz-port', '-1'],
         // What a configuration file (`--extra-config kubelet.config`) would say to all nodes of this machine at once.
         ...['--bind-address', local, '--port', String(nodeKubeletPort), '--read-only-port', '0', '--rotate-server-certificates=false'],

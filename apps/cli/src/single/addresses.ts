@@ -22,6 +22,9 @@ export function apiServerAddresses(index: number): { advertised: string; vnet: s
   return index === 0 ? { advertised: network.host, vnet: network.apiServer } : { advertised: `10.240.0.${5 + index}`, vnet: `10.240.0.${3 + index}` };
 }
 
+/** IPv6 addresses of the cloud's instances, in a dual-stack cluster. */
+export const instanceIpv6Range = 'fd00:10:241::/112';
+
 const firstNode = 11;
 /** Last octets that are taken in the first /24. */
 const nodesInFirstRange = 40;
@@ -33,7 +36,7 @@ export function nodeAddress(index: number): string {
   return `10.240.${Math.floor(rest / 256)}.${rest % 256}`;
 }
 
-/** The same in a dual-stack cluster: of IPv4, then of IPv6 with the same last 16 bits. */
+/** The same in a dual-stack cluster: of IPv4, then of IPv6 with the same last 16 bits. Those of instances of the cloud are in `instanceIpv6Range`. */
 export function nodeAddresses(ip: string, isDualStack: boolean): string[] {
   const [third = 0, fourth = 0] = ip.split('.').slice(2).map(Number);
   return isDualStack ? [ip, `fd00:10:240::${(third * 256 + fourth).toString(16)}`] : [ip];
@@ -50,7 +53,7 @@ export function addressProblem(address: string, ranges: Readonly<Record<string, 
   const within = (text: string): boolean => text.split(',').some((range) => cidrContains(parseCidr(range.trim()), ip));
   // Nodes, API servers, DNS servers and their caches leave these.
   const isFree = within('10.240.0.0/24') && (ip.value & 255n) >= 80n && address !== network.cloud;
-  if (within('10.240.0.0/15,fd00:10:240::/112') && !isFree) return "is one of the cluster's own; free are 10.240.0.80 to .89 and .91 to .255";
+  if (within(`10.240.0.0/15,fd00:10:240::/112,${instanceIpv6Range}`) && !isFree) return "is one of the cluster's own; free are 10.240.0.80 to .89 and .91 to .255";
   const [taken] = Object.entries(ranges).filter(([, text]) => text && within(text)).map(([what]) => what);
   return taken && `is in the range of ${taken}`;
 }

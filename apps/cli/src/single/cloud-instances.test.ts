@@ -14,14 +14,14 @@ const network: BalancerNetwork = { listen: unused, listenHttp: unused, listenUdp
 it('instances that run are nodes, and no others', async () => {
   const clock = new VirtualClock();
   const env = { clock, random: seededRandom(1), log: silentLogger, metrics: createMetrics() };
-  const cloud = createCloud(env, { network }, resolveConfig(cloudSchema, []));
+  const cloud = createCloud(env, { network }, resolveConfig(cloudSchema, [{ instanceIpv6Range: 'fd00:10:241::/112' }]));
   await cloud.start();
   const on = new Map<string, string>();
   const host = {
     list: () => [...on.keys()],
-    async start({ name, ip, cpu, memory, labels }: { name: string; ip: string; cpu: string; memory: string; labels: readonly string[] }) {
+    async start({ name, ips, cpu, memory, labels }: { name: string; ips: readonly string[]; cpu: string; memory: string; labels: readonly string[] }) {
       if (name === 'node-1') throw new UserError('there is a node node-1 already');
-      on.set(name, `${ip} ${cpu} ${memory} ${labels.join()}`);
+      on.set(name, `${ips.join()} ${cpu} ${memory} ${labels.join()}`);
     },
     stop: async (name: string) => void on.delete(name),
   };
@@ -34,7 +34,7 @@ it('instances that run are nodes, and no others', async () => {
   expect(on.size).toBe(0);
   await clock.advance(2_000);
   expect([...on.keys()]).toEqual([expect.stringMatching(/^workers-/), expect.stringMatching(/^workers-/)]);
-  expect([...on.values()][0]).toMatch(/^10\.241\.0\.\d+ 2 8589934592 pool=w$/);
+  expect([...on.values()][0]).toMatch(/^10\.241\.0\.\d+,fd00:10:241::\d+ 2 8589934592 pool=w$/);
   await groups.setDesired({ name: 'workers', desired: 1 });
   await clock.advance(1_000);
   expect(on.size).toBe(1);

@@ -14,9 +14,9 @@ export function createCloudInstances(env: Env, { cloud, host }: { cloud: Channel
   let timer: Timer | undefined;
   let busy: Promise<void> | undefined;
 
-  const start = async ({ name = '', id = '', privateIp = '', cpus = 1, memoryBytes = 0, labels = {} }: Instance): Promise<void> => {
+  const start = async ({ name = '', id = '', privateIp = '', privateIpv6 = '', cpus = 1, memoryBytes = 0, labels = {} }: Instance): Promise<void> => {
     try {
-      await host.start({ name, ip: privateIp, cpu: String(cpus), memory: String(memoryBytes), labels: Object.entries(labels).map(([key, value]) => `${key}=${value}`) });
+      await host.start({ name, ips: [privateIp, ...(privateIpv6 ? [privateIpv6] : [])], cpu: String(cpus), memory: String(memoryBytes), labels: Object.entries(labels).map(([key, value]) => `${key}=${value}`) });
       env.log.info('instance has become a node', { instance: id, node: name });
     } catch (error) {
       const { message } = error as Error;

@@ -12,7 +12,7 @@ import { type HttpHandler, type Pki, dialHost, dialTlsOver, grpcHealthOverConn, 
 import { type Component, type Env, resolveConfig, startAll, stopAll } from '@orrery/runtime';
 import type { Fabric } from '@orrery/vnet';
 import type { ClusterOptions } from '../cluster.ts';
-import { isDualStack } from '../extra-config.ts';
+import { isDualStack, primaryFirst } from '../extra-config.ts';
 import type { ServedService } from '@orrery/rpc';
 import { UserError } from '../user-error.ts';
 import { type AddedNode, AddedNodes, type NodeControl } from './added-nodes.ts';
@@ -32,7 +32,7 @@ export interface InstanceHost {
   /** Names of those that are switched on. */
   list(): readonly string[];
   /** Resolves when the kubelet has started; its Node waits for a cloud-controller-manager. Throws UserError for a name that is taken, and while the cluster is starting. */
-  start(machine: { readonly name: string; readonly ip: string; readonly cpu: string; readonly memory: string; readonly labels: readonly string[] }): Promise<void>;
+  start(machine: { readonly name: string; readonly ips: readonly string[]; readonly cpu: string; readonly memory: string; readonly labels: readonly string[] }): Promise<void>;
   /** Switches it off; the Node stays. */
   stop(name: string): Promise<void>;
 }
@@ -54,7 +54,6 @@ export interface EmulatedNodesDeps {
 interface Shared {
   readonly deps: EmulatedNodesDeps;
   readonly extra: KubeletExtra;
-  readonly isDualStack: boolean;
   readonly kubeletEnv: Env;
   readonly runtimeEnv: Env;
   readonly sources: KubeletSources;
@@ -71,18 +70,18 @@ interface EmulatedNode extends Component {
 }
 
 interface NodeSpec extends Omit<AddedNode, 'index'> {
-  readonly ip: string;
+  /** Of IPv4, then of IPv6 if it has one. */
+  readonly ips: readonly string[];
   /** A cloud-controller-manager tells the rest of it. */
   readonly isInstance?: boolean;
 }
 
-function createNode(spec: NodeSpec, { deps, extra, isDualStack, kubeletEnv, runtimeEnv, sources, events, starts, endpoint, kubeletApi }: Shared): EmulatedNode {
+function createNode(spec: NodeSpec, { deps, extra, kubeletEnv, runtimeEnv, sources, events, starts, endpoint, kubeletApi }: Shared): EmulatedNode {
   const { options, fabric } = deps;
-  const { name, ip } = spec;
-  // What the cloud says of its instances is one address.
-  const ips = nodeAddresses(ip, !spec.isInstance && isDualStack);
+  const { name, ips } = spec;
+  const [ip = '', secondIp] = ips;
   const user = deps.client(`system:node:${name}`, ['system:nodes']);
-  const netSwitch = fabric.addSwitch({ node: name, nodeIp: ip, secondIp: ips[1] });
+  const netSwitch = fabric.addSwitch({ node: name, nodeIp: ip, secondIp });
   if (deps.dnsCaches) {
     netSwitch.addLocalAddress(nodeCacheAddress);
     deps.dnsCaches.add(name, netSwitch.hostStack);
@@ -114,7 +113,7 @@ function createNode(spec: NodeSpec, { deps, extra, isDualStack, kubeletEnv, runt
     },
     resolveConfig(kubeletSchema, [
       extra.fromFile(kubeletSchema),
-      { nodeName: name, nodeIps: ips, cpu: spec.cpu, memory: spec.memory, maxPods: spec.pods, port: nodeKubeletPort, nodeLabels: spec.labels, ...(spec.taints.length ? { registerWithTaints: spec.taints } : {}), ...(spec.isInstance ? { cloudProvider: 'external' as const } : {}), kubeletEndpoint: endpoint, podManifestPath: '/etc/kubernetes/manifests', ...(deps.dnsCaches ? { clusterDns: [nodeCacheAddress] } : {}) },
+      { nodeName: name, nodeIps: primaryFirst(ips, options.extra), cpu: spec.cpu, memory: spec.memory, maxPods: spec.pods, port: nodeKubeletPort, nodeLabels: spec.labels, ...(spec.taints.length ? { registerWithTaints: spec.taints } : {}), ...(spec.isInstance ? { cloudProvider: 'external' as const } : {}), kubeletEndpoint: endpoint, podManifestPath: '/etc/kubernetes/manifests', ...(deps.dnsCaches ? { clusterDns: [nodeCacheAddress] } : {}) },
       extra.flags,
     ]),
   );
@@ -166,9 +165,9 @@ export function createEmulatedNodes(deps: EmulatedNodesDeps): EmulatedNodes {
   const { options } = deps;
   const added = new AddedNodes(options.dir.root);
   let shared: Shared | undefined;
-  const create = (spec: Omit<NodeSpec, 'ip'>, index: number): EmulatedNode => {
+  const create = (spec: Omit<NodeSpec, 'ips'>, index: number): EmulatedNode => {
     if (!shared) throw new UserError('the cluster is still starting: try again in a moment');
-    const node = createNode({ ...spec, ip: nodeAddress(index) }, shared);
+    const node = createNode({ ...spec, ips: nodeAddresses(nodeAddress(index), isDualStack(options.extra)) }, shared);
     nodes.push(node);
     return node;
   };
@@ -196,10 +195,10 @@ export function createEmulatedNodes(deps: EmulatedNodesDeps): EmulatedNodes {
   };
   const instances: InstanceHost = {
     list: () => [...machines.keys()],
-    async start({ name, ip, ...amounts }) {
+    async start({ name, ips, ...amounts }) {
       if (!shared) throw new UserError('the cluster is still starting');
       if (names().includes(name)) throw new UserError(`there is a node ${name} already`);
-      const node = createNode({ ...amounts, name, ip, pods: options.node.pods, taints: [], isInstance: true }, shared);
+      const node = createNode({ ...amounts, name, ips, pods: options.node.pods, taints: [], isInstance: true }, shared);
       nodes.push(node);
       machines.set(name, node);
       await node.start();
@@ -218,7 +217,7 @@ export function createEmulatedNodes(deps: EmulatedNodesDeps): EmulatedNodes {
     instances,
     async start(signal) {
       await server.start(signal);
-      shared = { deps, extra, isDualStack: isDualStack(options.extra), kubeletEnv, runtimeEnv, sources, events: createEventQueue(kubeletEnv.clock, sharedEventPace), starts: createStartGate(kubeletEnv.clock), endpoint: `127.0.0.1:${server.port}`, kubeletApi: (node) => server.handlerOf(node) };
+      shared = { deps, extra, kubeletEnv, runtimeEnv, sources, events: createEventQueue(kubeletEnv.clock, sharedEventPace), starts: createStartGate(kubeletEnv.clock), endpoint: `127.0.0.1:${server.port}`, kubeletApi: (node) => server.handlerOf(node) };
       for (let index = 0; index < options.nodes; index++) create({ name: nodeName(index), ...options.node, labels: [], taints: [] }, index);
       for (const spec of added.list()) if (spec.index >= options.nodes) create(spec, spec.index);
       await Promise.all(nodes.map((node) => node.start(signal)));

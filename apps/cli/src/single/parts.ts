@@ -17,7 +17,7 @@ import type { ClusterOptions } from '../cluster.ts';
 import { extraSettings, isDualStack } from '../extra-config.ts';
 import { loadBalancerRange } from '../load-balancer-range.ts';
 import { UserError } from '../user-error.ts';
-import { network, nodeAddresses, podRange } from './addresses.ts';
+import { instanceIpv6Range, network, nodeAddresses, podRange } from './addresses.ts';
 import { dnsAnswers, nodesReady } from './readiness.ts';
 import type { NodeControl } from './added-nodes.ts';
 import { createCloudInstances } from './cloud-instances.ts';
@@ -226,7 +226,7 @@ class ClusterParts implements Parts {
         contents: folderContents(join(this.options.dir.root, 'cloud-disks')),
         tls: { ca: this.pki.caCert, ...this.pki.servingCert('cloud', componentIdentity({ user: 'orrery:cloud', groups: [] })) },
       },
-      resolveConfig(cloudSchema, [{ listen: '127.0.0.1:0', loadBalancerRange: loadBalancerRange(this.options.dir.root) }]),
+      resolveConfig(cloudSchema, [{ listen: '127.0.0.1:0', loadBalancerRange: loadBalancerRange(this.options.dir.root), ...(isDualStack(this.options.extra) ? { instanceIpv6Range } : {}) }]),
     );
     const channel = (this.cloudChannel = unlessDown(cloud.channel(), () => this.cloudIsDown));
     const parts: Component[] = [around(cloud, { started: () => (this.addresses['cloud'] = `127.0.0.1:${cloud.port()}`), stopped: () => delete this.addresses['cloud'] })];

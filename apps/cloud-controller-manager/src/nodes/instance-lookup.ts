@@ -28,9 +28,10 @@ export async function instanceOf(instances: InstancesClient, { metadata, spec }:
 }
 
 /** What the cloud knows of an instance's addresses. */
-export function addressesOf({ privateIp = '', publicIp = '', name = '' }: Instance): NodeAddress[] {
+export function addressesOf({ privateIp = '', privateIpv6 = '', publicIp = '', name = '' }: Instance): NodeAddress[] {
   return [
     ...(privateIp ? [{ type: 'InternalIP', address: privateIp }] : []),
+    ...(privateIpv6 ? [{ type: 'InternalIP', address: privateIpv6 }] : []),
     ...(publicIp ? [{ type: 'ExternalIP', address: publicIp }] : []),
     { type: 'Hostname', address: name },
   ];

@@ -1,5 +1,6 @@
 import type { Node, NodeAddress, Taint } from '@orrery/api/types';
 import type { Instance } from '@orrery/proto/cloud';
+import { normalizeIp } from '@orrery/vnet';
 import { addressesOf, uninitializedTaint } from './instance-lookup.ts';
 
 const zoneLabels = ['topology.kubernetes.io/zone', 'failure-domain.beta.kubernetes.io/zone'] as const;
@@ -45,15 +46,18 @@ export function changedLabels(node: Node, instance: Instance): Record<string, st
 }
 
 /**
- * The addresses a node should have. An address the kubelet was told counts: others of the same type go. Throws an Error when
- * the cloud does not know it.
+ * The addresses a node should have. Those that the kubelet was told, the one of its primary family first, come before others of their type. Throws
+ * an Error when the cloud does not know one. As `GetNodeAddressesFromNodeIP` of upstream's k8s.io/cloud-provider.
  */
 export function nodeAddresses(node: Node, instance: Instance): NodeAddress[] {
   const known = addressesOf(instance);
   const provided = (node.metadata?.annotations?.[providedIpAnnotation] ?? '').split(',').filter(Boolean);
   if (!provided.length) return known;
-  for (const ip of provided) if (!known.some(({ address }) => address === ip)) throw new Error(`failed to get node address from cloud provider that matches ip: ${ip}`);
-  const enforced = known.filter(({ address }) => provided.includes(address));
-  const types = new Set(enforced.map(({ type }) => type));
-  return [...enforced, ...known.filter(({ type }) => !types.has(type))];
+  const enforced = provided.map((text) => normalizeIp(text.trim())).flatMap((ip) => {
+    const matching = known.filter(({ address }) => normalizeIp(address) === ip);
+    if (!matching.length) throw new Error(`failed to get node address from cloud provider that matches ip: ${ip}`);
+    return matching;
+  });
+  const types = [...new Set(known.map(({ type }) => type))];
+  return types.flatMap((wanted) => [...new Set([...enforced, ...known])].filter(({ type }) => type === wanted));
 }

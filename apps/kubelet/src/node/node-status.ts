@@ -55,6 +55,8 @@ export function newNode(facts: Pick<NodeFacts, 'config' | 'nodeName'>): Node {
       },
       annotations: {
         'volumes.kubernetes.io/controller-managed-attach-detach': 'true',
+        // By these, and in this order, a cloud-controller-manager chooses among the addresses of the instance.
+        ...(config.cloudProvider === 'external' && config.nodeIps.length ? { 'alpha.kubernetes.io/provided-node-ip': config.nodeIps.join() } : {}),
         ...(kubeletEndpoint ? { 'orrery.dev/kubelet-endpoint': kubeletEndpoint } : {}),
       },
     },
