@@ -2,7 +2,7 @@ import { VirtualClock, createMetrics, seededRandom, silentLogger } from '@orrery
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { type JsonServer, jsonServer } from '../testing/json-server.ts';
 import { reviewWebhook } from './review-webhook.ts';
 
@@ -12,8 +12,8 @@ const folder = mkdtempSync(join(tmpdir(), 'review-webhook-'));
 let server: JsonServer | undefined;
 afterEach(async () => {
   await server?.close();
-  rmSync(folder, { recursive: true, force: true });
 });
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('a webhook that answers reviews', () => {
   it('is reached by its kubeconfig, and asked again when it fails for the moment', async () => {
@@ -29,5 +29,14 @@ describe('a webhook that answers reviews', () => {
     }, { timeout: 30_000 });
     expect(await pending).toEqual({ echo: { a: 1 }, authorization: 'Bearer secret' });
     expect(server.requests[0]).toBe('POST /review?x=1');
+  });
+
+  it.each([
+    [{ status: 401, body: {} }, 'the server has asked for the client to provide credentials'],
+    [{ status: 403, body: { kind: 'Status', status: 'Failure', code: 403, message: 'not you' } }, 'not you'],
+  ])('says in client-go\'s words why it does not answer: %j', async (answer, message) => {
+    server = await jsonServer(() => answer);
+    writeFileSync(join(folder, 'config'), server.kubeconfig);
+    await expect(reviewWebhook(env, { kubeconfig: join(folder, 'config') })({})).rejects.toThrow(message);
   });
 });

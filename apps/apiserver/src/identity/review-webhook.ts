@@ -1,3 +1,4 @@
+import { type HttpClientResponse, failureOf } from '@orrery/client';
 import { createHttpClient } from '@orrery/node-io/http-client';
 import { inClusterAccess, loadKubeconfig } from '@orrery/node-io/kubeconfig';
 import { type Env, timeoutSignal } from '@orrery/runtime';
@@ -16,10 +17,13 @@ export type PostReview = (body: object) => Promise<Record<string, unknown>>;
 
 class TransientFailure extends Error {}
 
-async function answerOf(response: { status: number; text(): Promise<string> }): Promise<Record<string, unknown>> {
+async function answerOf(response: HttpClientResponse): Promise<Record<string, unknown>> {
   const text = await response.text();
-  if (response.status === 429 || response.status >= 500) throw new TransientFailure(`the server answered ${response.status}: ${text.slice(0, 200)}`);
-  if (response.status < 200 || response.status > 299) throw new Error(`the server answered ${response.status}: ${text.slice(0, 200)}`);
+  const { status } = response;
+  if (status < 200 || status > 299) {
+    const { message } = failureOf(status, text, { method: 'POST', contentType: response.headers['content-type'] });
+    throw status === 429 || status >= 500 ? new TransientFailure(message) : new Error(message);
+  }
   const body = JSON.parse(text) as unknown;
   if (typeof body !== 'object' || body === null) throw new Error('the answer is no object');
   return body as Record<string, unknown>;
