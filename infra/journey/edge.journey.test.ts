@@ -122,6 +122,22 @@ describe.each(layouts)('the edge in the %s layout', (layout) => {
     expect(await k.ok(['get', 'ingress', 'web', '-o', 'jsonpath={.status.loadBalancer.ingress[0].ip}'])).toBe('127.0.0.1');
   });
 
+  it('shows Pods who asks a load balancer that prefers their node', { timeout: 120_000 }, async () => {
+    const k = kubectl();
+    const policies = { local: 'Local', cluster: 'Cluster' };
+    const balanced = Object.entries(policies).map(([name, externalTrafficPolicy]) => ({ apiVersion: 'v1', kind: 'Service', metadata: { name }, spec: { type: 'LoadBalancer', externalTrafficPolicy, selector: { app: 'asked' }, ports: [{ port: 80, targetPort: 8080 }] } }));
+    await k.ok(['apply', '-f', '-'], { input: list(deployment('asked', 1), ...balanced) });
+    await k.ok(['rollout', 'status', 'deployment/asked', '--timeout=60s']);
+    const client = async (name: string): Promise<string> => {
+      const at = await k.ok(['get', 'service', name, '-o', 'jsonpath={.status.loadBalancer.ingress[0].ip}:{.metadata.annotations.orrery\\.dev/host-endpoints}']);
+      const [, ip = '', elsewhere = ''] = /^([\d.]+):(?:80=)?(.*)$/.exec(at) ?? [];
+      return ip && (await httpGet(`http://${elsewhere || ip}/clientip`)).body;
+    };
+    const seen = async (name: string): Promise<string> => String(await eventually(() => client(name).catch(() => false as const), { what: `the load balancer of ${name}`, withinMs: 60_000 }));
+    expect(await seen('local')).toMatch(/^198\.18\.0\.1:\d+$/);
+    expect(await seen('cluster')).toMatch(/^10\.240\.0\.1[12]:\d+$/);
+  });
+
   it('has followed the ConfigMap of the Corefile', { timeout: 300_000 }, async () => {
     await until('the new zone', async () => (await resolve('a.example.org')) === '192.0.2.5');
     expect(await resolve('kubernetes.default.svc.cluster.local')).toBe('10.96.0.1');

@@ -76,6 +76,19 @@ test('a balancer of this machine has an address of loopback: its service answers
   expect(await ask(client, { ip: balancer, port: 80 })).toBe('own 127.0.0.1');
 });
 
+test('who dials for a client beyond the network is seen as that client, unless a service hides clients', async () => {
+  const balancer = a.attach({ ips: ['10.240.0.90'] }).stack;
+  const web = b.attach({ ips: ['10.244.2.2'] }).stack;
+  serve(web, 'web', 8080);
+  const nodePort = (port: number, masquerade: boolean) => rule({ match: { nodePort: port, protocol: 'TCP' }, masquerade, backends: [{ ip: '10.244.2.2', port: 8080 }] });
+  await b.setServiceRules([nodePort(30080, false), nodePort(30081, true)]);
+  const source = { ip: '198.18.0.1', port: 50_000 };
+  const through = async (port: number): Promise<string | undefined> => text(await (await balancer.dial({ ip: '10.240.0.12', port }, { source })).read());
+  expect([await through(30080), await through(30081)]).toEqual(['web 198.18.0.1', 'web 10.240.0.12']);
+  expect(text(await (await balancer.dial({ ip: '10.244.2.2', port: 8080 }, { source })).read())).toBe('web 198.18.0.1');
+  expect((await balancer.dial({ ip: '10.244.2.2', port: 8080 }, { source })).local).toEqual(source);
+});
+
 test('refuses where nobody listens, reports no route where nobody lives', async () => {
   const p1 = a.attach({ ips: ['10.244.1.2'] });
   await expect(p1.stack.dial({ ip: '10.240.0.12', port: 81 })).rejects.toMatchObject({ code: 'ECONNREFUSED' });

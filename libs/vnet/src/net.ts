@@ -46,6 +46,8 @@ export interface UdpSocket {
 export interface DialOptions {
   readonly signal?: AbortSignal;
   readonly timeoutMs?: number;
+  /** Who the other side is to see instead of us: a client beyond the network, for whom we only pass on. Default: an address and a port of our own. */
+  readonly source?: Endpoint;
 }
 
 /** A network namespace: one pod, one node, or a component that joined the network. */

@@ -193,7 +193,7 @@ export class Switch implements VnetSwitch, Uplink {
 
   dial(from: Stack, to: Endpoint, options: DialOptions): Promise<Conn> {
     const loopback = isLoopback(to.ip) && (!!from.listenerAt(to) || !this.services.has('TCP', to));
-    const source = { ip: from.sourceFor(loopback ? to.ip : this.beyondLoopback(to.ip)), port: from.ephemeralPort() };
+    const source = options.source ?? { ip: from.sourceFor(loopback ? to.ip : this.beyondLoopback(to.ip)), port: from.ephemeralPort() };
     const arrival: Arrival = { source, to, dialled: to, fromNode: this.node, options };
     if (loopback) {
       // Beyond this node nobody may see an address of loopback.

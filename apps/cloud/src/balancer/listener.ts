@@ -45,11 +45,11 @@ interface Sticky {
 
 const endpointOf = ({ address = '', port = 0 }: Target): Endpoint => ({ ip: address, port });
 
-export function createForwarding(env: Env, dial: Dial, first: ListenerSpec): Forwarding {
+export function createForwarding(env: Env, dial: (to: Endpoint, client?: Endpoint) => ReturnType<Dial>, first: ListenerSpec): Forwarding {
   let spec = first;
   let ranges: Cidr[] = [];
   const scheduler = createTargetScheduler(() => spec.scheduler ?? '');
-  const health = createHealthChecks(env, dial);
+  const health = createHealthChecks(env, (to) => dial(to));
   const sticky = new Map<string, Sticky>();
   const update = (next: ListenerSpec): void => {
     spec = next;
@@ -81,7 +81,7 @@ export function createForwarding(env: Env, dial: Dial, first: ListenerSpec): For
       for (const target of candidates(client)) {
         scheduler.opened(target);
         try {
-          const conn = await dial(endpointOf(target));
+          const conn = await dial(endpointOf(target), client);
           remember(client, target);
           return { conn, ended: () => scheduler.closed(target) };
         } catch (error) {

@@ -37,6 +37,18 @@ describe('load balancers', () => {
     expect(new Set([JSON.stringify(await pick()), JSON.stringify(await net.connect('udp 127.77.0.1:53', from('127.0.0.9')))]).size).toBe(2);
   });
 
+  it('tell targets of TCP who asks, but ask themselves for HTTP and for the sake of health', async () => {
+    const net = fakeNetwork({ answer: () => Promise.resolve(pair().client) });
+    const { balancers, clock } = await startCloud(net);
+    await balancers.ensure({ name: 'a', listeners: [http, { ...http, name: 'web', protocol: 'HTTP', port: 81 }] });
+    await net.connect('127.77.0.1:80', from('192.168.7.9'));
+    await net.connect('http 127.77.0.1:81', from('192.168.7.9'));
+    expect(net.clients.splice(0)).toEqual(['192.168.7.9', undefined]);
+    await balancers.ensure({ name: 'a', listeners: [{ ...http, healthCheck: { type: 'TCP', intervalMs: 1000 } }] });
+    await clock.advance(3_000);
+    expect([...new Set(net.clients)]).toEqual([undefined]);
+  });
+
   it('let in only the clients they were told to', async () => {
     const net = fakeNetwork();
     const { balancers } = await startCloud(net);

@@ -24,7 +24,8 @@ export interface BalancerNetwork {
   listenHttp(at: { host: string; port: number }, dial: (client: Endpoint) => Promise<Conn>): Promise<HostSocket>;
   /** The same for datagrams; `pick` chooses the target of each new client. */
   listenUdp(at: { host: string; port: number }, pick: (client: Endpoint) => Endpoint | undefined): Promise<HostSocket>;
-  dial(target: Endpoint): Promise<Conn>;
+  /** The target sees `client` as who asks, where it can be told; without one the balancer. */
+  dial(target: Endpoint, client?: Endpoint): Promise<Conn>;
 }
 
 /** What is kept of a listener. */
@@ -185,7 +186,9 @@ export function createLoadBalancers(env: Env, options: LoadBalancersOptions): Lo
     for (const [key, { owner: _owner, ...spec }] of wanted) {
       const known = live.listeners.get(key);
       known?.forwarding.update(spec);
-      const listening = known ?? { forwarding: createForwarding(env, (to) => network.dial(to), spec), protocol: spec.protocol ?? '', socket: undefined, error: '' };
+      // A proxy of HTTP speaks for itself, as one connection of it serves many.
+      const dial: BalancerNetwork['dial'] = (to, client) => network.dial(to, spec.protocol === 'HTTP' ? undefined : client);
+      const listening = known ?? { forwarding: createForwarding(env, dial, spec), protocol: spec.protocol ?? '', socket: undefined, error: '' };
       live.listeners.set(key, listening);
       if (!listening.socket) await open(saved, live, { spec, listening });
     }

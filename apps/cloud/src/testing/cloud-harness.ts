@@ -11,6 +11,8 @@ export const testEnv = (clock = new VirtualClock(), random: Random = seededRando
 /** A network of which a test sees what listens and what was dialled; `answer` decides about dials. */
 export function fakeNetwork({ deny = () => false, answer = () => Promise.reject(new Error('refused')) }: { deny?: (host: string, port: number) => boolean; answer?: (to: Endpoint) => Promise<Conn> } = {}) {
   const dialled: string[] = [];
+  /** Of each dial the client it was for. */
+  const clients: (string | undefined)[] = [];
   const open = new Map<string, (client: Endpoint) => Promise<unknown>>();
   const listen = (prefix: string) => ({ host, port }: { host: string; port: number }, dial: (client: Endpoint) => Promise<unknown>) => {
     if (deny(host, port)) return Promise.reject(Object.assign(new Error(`listen EACCES ${host}:${port}`), { code: 'EACCES' }));
@@ -22,13 +24,14 @@ export function fakeNetwork({ deny = () => false, answer = () => Promise.reject(
     listen: listen(''),
     listenHttp: listen('http '),
     listenUdp: (at, pick) => listen('udp ')(at, (client) => Promise.resolve(pick(client))),
-    dial(to) {
+    dial(to, client) {
       dialled.push(`${to.ip}:${to.port}`);
+      clients.push(client?.ip);
       return answer(to);
     },
   };
   const client: Endpoint = { ip: '127.0.0.1', port: 50_000 };
-  return { network, open, dialled, connect: (at: string, from = client) => open.get(at)?.(from) };
+  return { network, open, dialled, clients, connect: (at: string, from = client) => open.get(at)?.(from) };
 }
 
 /** What a file would keep. `failing` makes it refuse. */
