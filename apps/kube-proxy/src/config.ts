@@ -36,7 +36,7 @@ export const kubeProxySchema = {
   cleanup: { type: 'boolean', default: false, help: 'removes the rules of all modes of the kernel from this machine and ends' },
   nodeDnsCache: { type: 'string', default: '', help: "ADDRESS=TARGET: what the node's pods send to ADDRESS, where they look for a DNS cache of their node, goes to TARGET, where it runs; mode vnet" },
   nodePortHost: { type: 'list', default: [], help: 'addresses of this machine on which node ports listen too: on the first those of all services, on others those of services of their family; default: none' },
-  nodePortAddress: { type: 'string', default: '10.240.0.3', help: 'address in the emulated network that --node-port-host uses' },
+  nodePortAddress: { type: 'string', default: '10.240.0.3', help: 'address in the emulated network that --node-port-host uses; two, with a comma between, in a dual-stack cluster' },
   healthzBindAddress: { type: 'string', default: '', help: 'host:port of /healthz and /livez; default: none with vnet, else 0.0.0.0:10256' },
   featureGates: { type: 'list', default: [], help: 'NAME=true or NAME=false: told by kubernetes_feature_enabled, without further effect' },
   metricsBindAddress: { type: 'string', default: '', help: 'host:port of /metrics and /proxyMode; default: none with vnet, else 127.0.0.1:10249' },

@@ -11,7 +11,7 @@ export interface OwnSwitchOptions {
   readonly api: ApiClient;
   /** Names the switch among all; of a component that is no node, its own name. */
   readonly name: string;
-  /** Its address in the emulated network. */
+  /** Its address in the emulated network; two, of IPv4 and of IPv6 with a comma between, in a dual-stack cluster. */
   readonly address: string;
   /** `host:port` to serve Link on; port 0 picks one. */
   readonly listen: string;
@@ -37,7 +37,9 @@ export interface OwnSwitch extends Component {
 export function createOwnSwitch(env: Env, options: OwnSwitchOptions): OwnSwitch {
   const { api, name, address, listen, connect } = options;
   const fabric = createFabric(env);
-  const own = fabric.addSwitch({ node: name, nodeIp: address });
+  const addresses = address.split(',');
+  const [nodeIp = '', secondIp] = addresses;
+  const own = fabric.addSwitch({ node: name, nodeIp, secondIp });
   const links = createPeerLinks({ fabric, clock: env.clock, node: name, connect });
   const membership = createVnetMembership(env, { api, apply: links.setPeers });
   let server: GrpcServer | undefined;
@@ -55,7 +57,7 @@ export function createOwnSwitch(env: Env, options: OwnSwitchOptions): OwnSwitch 
       const known = membership.start(signal);
       const late = (error: unknown): void => void (serving && env.log.error('the switch does not learn of others', { error }));
       if (!(await endsWithin(env.clock, patienceMs, known))) known.catch(late);
-      membership.publish({ node: name, addresses: [address], endpoint: `${host}:${port}` });
+      membership.publish({ node: name, addresses, endpoint: `${host}:${port}` });
       serving = true;
     },
     async stop() {

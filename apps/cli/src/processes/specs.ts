@@ -4,7 +4,7 @@ import { clusterServerName, frontProxyName, loopbackAddresses } from '@orrery/no
 import type { ClusterOptions } from '../cluster.ts';
 import { isDualStack, primaryFirst } from '../extra-config.ts';
 import { loadBalancerRange } from '../load-balancer-range.ts';
-import { apiServerAddresses, instanceIpv6Range, network, nodeCacheHome, nodeName, podRange } from '../single/addresses.ts';
+import { apiServerAddresses, instanceIpv6Range, network, nodeAddresses, nodeCacheHome, nodeName, podRange } from '../single/addresses.ts';
 import { nodeKubeletPort } from '../single/kubelet-port.ts';
 import type { StoreMember } from './store-members.ts';
 import type { ProcessSpec } from './supervisor.ts';
@@ -245,7 +245,7 @@ export function nodeSpecs(context: SpecContext, machine: NodeMachine, own: { rea
     {
       name: `kube-proxy-${name}`,
       app: 'kube-proxy',
-      args: [...apiFlags(context, proxy), '--node-name', name, '--node-ip', ips.join(), '--vnet-endpoint', vnet, ...(machine.isFirst ? ['--node-port-host', loopbackAddresses().join()] : []), ...(options.nodeLocalDns ? ['--node-dns-cache', `${nodeCacheAddress}=${cache}`] : [])],
+      args: [...apiFlags(context, proxy), '--node-name', name, '--node-ip', ips.join(), '--vnet-endpoint', vnet, ...(machine.isFirst ? ['--node-port-host', loopbackAddresses().join(), '--node-port-address', nodeAddresses(network.infraSwitch, isDualStack(options.extra)).join()] : []), ...(options.nodeLocalDns ? ['--node-dns-cache', `${nodeCacheAddress}=${cache}`] : [])],
     },
     { name: `csi-disk-${name}`, app: 'csi-disk', args: [...apiFlags(context, csi), '--cloud', `${local}:${ports.cloud}`, '--controller=false', '--nodes', `${name}=${root}`] },
   ].filter(({ app }) => app !== 'csi-disk' || (!isOfTheStart(options, name) && !options.without.has('cloud')));
