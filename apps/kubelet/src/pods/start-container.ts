@@ -156,9 +156,8 @@ async function prepare(input: StartInput, restartCount: number): Promise<ReturnT
     });
     const gifts = context.devices?.has(pod, container.name) ? await context.devices.prepare(pod, container.name) : noGifts;
     const environment = gifts === noGifts ? ownEnvironment : new Map([...ownEnvironment, ...Object.entries(gifts.environment)]);
-    mounts.push(...gifts.mounts);
     const devices = [...containerDevices(container, volumes), ...gifts.devices];
-    const made = containerConfig({ pod, container, restartCount, imageRef: ref, image, environment, mounts, devices, memoryCapacity: bytesOf(context.config.memory), targetId: targetOf(input), usernsOptions: sandboxConfig.linux?.securityContext?.namespaceOptions?.usernsOptions });
+    const made = containerConfig({ pod, container, restartCount, imageRef: ref, image, environment, mounts: [...mounts, ...gifts.mounts], devices, memoryCapacity: bytesOf(context.config.memory), targetId: targetOf(input), usernsOptions: sandboxConfig.linux?.securityContext?.namespaceOptions?.usernsOptions });
     const claimed = usesClaims(pod) ? context.claims.devicesOf(pod, container) : [];
     if (gifts === noGifts && claimed.length === 0) return made;
     return { ...made, annotations: { ...made.annotations, ...gifts.annotations }, CDIDevices: [...gifts.cdi, ...claimed].map((name) => ({ name })) };

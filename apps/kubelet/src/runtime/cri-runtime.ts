@@ -101,7 +101,8 @@ export class CriRuntime {
     }
     if (sandboxes.length > 1) sandboxes.sort((a, b) => b.attempt - a.attempt || b.createdMs - a.createdMs);
     if (containers.length > 1) containers.sort(newestFirst);
-    return { sandboxes, containers };
+    // Kept for as long as the pod lives: without the room that arrays have for more once something was pushed.
+    return { sandboxes: sandboxes.slice(), containers: containers.slice() };
   }
 
   runSandbox(config: PodSandboxConfig, runtimeHandler: string): Promise<string> {
