@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { loadBalancerRange } from './load-balancer-range.ts';
-import { addressProblem, nodeAddress, nodeAddresses, podRange } from './single/addresses.ts';
+import { addressProblem, nodeAddress, nodeAddresses, nodeCacheHome, podRange } from './single/addresses.ts';
 
 it('gives ten thousand nodes an address each, none of them taken by something else', () => {
   const addresses = new Set(Array.from({ length: 10_000 }, (_, i) => nodeAddress(i)));
@@ -13,6 +13,12 @@ it('gives nodes of a dual-stack cluster a second address, each another', () => {
   expect(nodeAddresses('10.240.0.11', false)).toEqual(['10.240.0.11']);
   expect(nodeAddresses('10.240.1.0', true)).toEqual(['10.240.1.0', 'fd00:10:240::100']);
   expect(new Set(Array.from({ length: 10_000 }, (_, i) => nodeAddresses(nodeAddress(i), true)[1])).size).toBe(10_000);
+});
+
+it('gives the DNS caches of nodes and of instances addresses that nothing else has', () => {
+  const homes = ['10.240.0.11', '10.240.1.0', '10.241.0.11', '10.241.1.0'].map(nodeCacheHome);
+  expect(homes).toEqual(['10.242.0.11', '10.242.1.0', '10.243.0.11', '10.243.1.0']);
+  for (const home of homes) expect(addressProblem(home, {})).toContain("is one of the cluster's own");
 });
 
 it.each([

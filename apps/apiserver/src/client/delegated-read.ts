@@ -86,7 +86,7 @@ async function ask(core: ApiServerCore, read: DelegatedRead): Promise<unknown> {
   try {
     await aggregation?.serve({ http, response, signal: both, user, auditId: registry.env.random.uuid(), headers: {}, onStatus: () => undefined });
     const { status, text } = await unlessAborted(reply, both);
-    if (status >= 400) throw failureOf(status, text);
+    if (status >= 400) throw failureOf(status, text, { method: 'GET', group: info.group, resource: info.resource, name: info.name });
     return JSON.parse(text);
   } finally {
     late.cancel();

@@ -53,14 +53,15 @@ export function addressProblem(address: string, ranges: Readonly<Record<string, 
   const within = (text: string): boolean => text.split(',').some((range) => cidrContains(parseCidr(range.trim()), ip));
   // Nodes, API servers, DNS servers and their caches leave these.
   const isFree = within('10.240.0.0/24') && (ip.value & 255n) >= 80n && address !== network.cloud;
-  if (within(`10.240.0.0/15,fd00:10:240::/112,${instanceIpv6Range}`) && !isFree) return "is one of the cluster's own; free are 10.240.0.80 to .89 and .91 to .255";
+  if (within(`10.240.0.0/14,fd00:10:240::/112,${instanceIpv6Range}`) && !isFree) return "is one of the cluster's own; free are 10.240.0.80 to .89 and .91 to .255";
   const [taken] = Object.entries(ranges).filter(([, text]) => text && within(text)).map(([what]) => what);
   return taken && `is in the range of ${taken}`;
 }
 
-/** Where the DNS cache of a node is in the emulated network, if it is a process of its own. */
+/** Where the DNS cache of a node is in the emulated network, if it is a process of its own: nodes are in 10.240.0.0/16, or 10.241.0.0/16 as instances of the cloud. */
 export function nodeCacheHome(nodeIp: string): string {
-  return `10.241.${nodeIp.split('.').slice(2).join('.')}`;
+  const [, second = 0] = nodeIp.split('.').map(Number);
+  return `10.${second + 2}.${nodeIp.split('.').slice(2).join('.')}`;
 }
 
 export function nodeName(index: number): string {

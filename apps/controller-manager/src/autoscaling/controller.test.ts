@@ -97,27 +97,27 @@ class World {
   private client(): ApiClient {
     const { api } = this;
     const scaleOf = (name: string, object: Deployment): KubeObject => ({ apiVersion: 'autoscaling/v1', kind: 'Scale', metadata: object.metadata ?? {}, spec: { replicas: object.spec?.replicas }, status: { replicas: this.pods(name).length, selector: `app=${name}` } }) as KubeObject;
-    const elsewhere = (path: string): object => {
+    const elsewhere = ({ group, resource }: ResourceRef, path: string, name?: string): object => {
       this.asked.push(path);
       const found = this.answers.get(path);
-      if (!found) throw failureOf(404, '404 page not found\n');
+      if (!found) throw failureOf(404, '404 page not found\n', { method: 'GET', group, resource, name });
       if (found instanceof Error) throw found;
       return found;
     };
     const get = async <T extends KubeObject>(ref: ResourceRef<T>, at: ObjectKey, options: ReadOptions = {}): Promise<T> => {
-      if (ref.group.endsWith('metrics.k8s.io')) return elsewhere([ref.version, at.namespace, ref.resource, at.name, options.subresource, JSON.stringify(options.parameters)].join(' ')) as T;
+      if (ref.group.endsWith('metrics.k8s.io')) return elsewhere(ref, [ref.version, at.namespace, ref.resource, at.name, options.subresource, JSON.stringify(options.parameters)].join(' '), at.name) as T;
       const object = await api.get(ref, at);
       return options.subresource === 'scale' ? (scaleOf(at.name, object as Deployment) as T) : object;
     };
     const metrics = (selector: string): object[] => {
-      if (this.cpu === undefined) throw failureOf(503, 'service unavailable\n');
+      if (this.cpu === undefined) throw failureOf(503, 'service unavailable\n', { method: 'GET', group: 'metrics.k8s.io', resource: 'pods' });
       const matches = parseLabelSelector(selector);
       const usage = { cpu: `${this.cpu}m`, memory: '64Mi' };
       return api.objects(Pods).filter(({ metadata }) => matches.matches(metadata?.labels ?? {})).map(({ metadata }) => ({ metadata, timestamp: rfc3339(this.clock.now()), window: '15s', containers: this.silent.has(metadata?.name ?? '') ? [] : [{ name: 'c', usage }] }));
     };
     const list = async <T extends KubeObject>(ref: ResourceRef<T>, options: ListOptions = {}) => {
       if (ref.group === 'metrics.k8s.io') return { items: metrics(options.labelSelector ?? '') as T[], resourceVersion: '' };
-      if (ref.group === 'external.metrics.k8s.io') return { items: [elsewhere(`${ref.resource} ${options.labelSelector ?? ''}`)] as T[], resourceVersion: '' };
+      if (ref.group === 'external.metrics.k8s.io') return { items: [elsewhere(ref, `${ref.resource} ${options.labelSelector ?? ''}`)] as T[], resourceVersion: '' };
       return api.list(ref, options);
     };
     const update: ApiClient['update'] = async (ref, object, options) => {
@@ -288,7 +288,7 @@ it.each<[string, { described?: CrossVersionObjectReference; versions?: string[];
   ['no known available metric versions found', { versions: ['v2'] }],
   ['the server could not find the requested resource (get deployments.apps.custom.metrics.k8s.io web)', {}],
   ['the server could not find the metric hits for services', { answer: status404 }],
-  ['an error on the server ("oops") has prevented the request from succeeding (get deployments.apps.custom.metrics.k8s.io web)', { answer: failureOf(500, 'oops\n') }],
+  ['an error on the server ("oops") has prevented the request from succeeding (get deployments.apps.custom.metrics.k8s.io web)', { answer: failureOf(500, 'oops\n', { method: 'GET', group: 'custom.metrics.k8s.io', resource: 'deployments.apps', name: 'web' }) }],
   ['the custom metrics API server returned 0 results when we asked for exactly one', { answer: { items: [] } }],
   ['unable to map kind Thing.x.example.com to resource: no matches for kind "Thing" in group "x.example.com"', { described: { apiVersion: 'x.example.com/v1', kind: 'Thing', name: 'web' } }],
 ])('tells why there are no custom metrics: %s', async (why, { described = web, versions = ['v1beta2'], answer }) => {

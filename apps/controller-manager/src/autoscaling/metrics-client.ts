@@ -60,18 +60,13 @@ function selectorText(selector: LabelSelector | undefined): string {
   }
 }
 
-/**
- * Reads `what` of a metrics API (`pods.metrics.k8s.io`). Throws MetricError with what client-go would say. What the API server passes on
- * to another one without REST comes back as client-go words it too, but for the resource: that is added here.
- */
-async function asking<T>(what: string, read: () => Promise<T>): Promise<T> {
+/** Reads from a metrics API. Throws MetricError with what client-go would say. */
+async function asking<T>(read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (error) {
     if (!(error instanceof StatusError)) throw error;
-    const { causes, kind } = error.status.details ?? {};
-    const isNameless = causes?.[0]?.reason === 'UnexpectedServerResponse' && kind === undefined;
-    throw new MetricError(isNameless ? `${error.message} (get ${what})` : error.message);
+    throw new MetricError(error.message);
   }
 }
 
@@ -121,7 +116,7 @@ export class MetricsClient {
   }
 
   private async resource(name: string, container: string, { namespace, selector }: MetricQuery): Promise<Reading> {
-    const { items } = await fetching('resource', () => asking('pods.metrics.k8s.io', () => this.api.list(podMetrics, { namespace, labelSelector: selector })));
+    const { items } = await fetching('resource', () => asking(() => this.api.list(podMetrics, { namespace, labelSelector: selector })));
     if (items.length === 0) throw new MetricError('no metrics returned from resource metrics API');
     const samples = items.flatMap((item): [string, PodSample][] => {
       const sample = sampleOf(item, name, container);
@@ -164,14 +159,14 @@ export class MetricsClient {
     const { resource, name, subresource } = find();
     const ref: ResourceRef<MetricValueList> = { group: 'custom.metrics.k8s.io', version, resource, kind: 'MetricValueList', namespaced: true };
     const given = Object.fromEntries(Object.entries(parameters).filter(([, value]) => value !== ''));
-    const list = await asking(`${resource}.custom.metrics.k8s.io ${name}`, () => this.api.get(ref, { namespace, name }, { ...(subresource === undefined ? {} : { subresource }), parameters: given }));
+    const list = await asking(() => this.api.get(ref, { namespace, name }, { ...(subresource === undefined ? {} : { subresource }), parameters: given }));
     return list.items ?? [];
   }
 
   private async external(metric: string, metricSelector: LabelSelector | undefined, { namespace }: MetricQuery): Promise<Reading> {
     const labelSelector = selectorText(metricSelector);
     const ref: ResourceRef<MetricValue> = { group: 'external.metrics.k8s.io', version: 'v1beta1', resource: metric, kind: 'ExternalMetricValue', namespaced: true };
-    const { items } = await fetching('external', () => asking(`${metric}.external.metrics.k8s.io`, () => this.api.list(ref, { namespace, labelSelector })));
+    const { items } = await fetching('external', () => asking(() => this.api.list(ref, { namespace, labelSelector })));
     if (items.length === 0) throw new MetricError('no metrics returned from external metrics API');
     return { value: items.reduce((so, { value }) => so + milli(value), 0) };
   }
