@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type CommandResult, type Kubectl, type TestWorld, eventually, kubectlFor, orreryProgram, runCommand, startCluster } from '@orrery/testkit';
@@ -96,7 +96,12 @@ it('a snapshot of three stores becomes a cluster in one process, in which a reco
     recorder.kill('SIGKILL');
   }
 
+  // As one that was cut off leaves it.
+  mkdirSync(join(copy, 'store'), { recursive: true });
+  writeFileSync(join(copy, 'restoring'), '');
+  expect(await orrery('up', '--detach', '--data-dir', copy)).toMatchObject({ code: 1, stderr: expect.stringContaining('whose restore was cut off') as string });
   expect(await succeeds('snapshot', '--data-dir', copy, 'restore', file)).toContain('--layout processes');
+  expect(await orrery('snapshot', '--data-dir', copy, 'restore', file)).toMatchObject({ stderr: expect.stringContaining('is not empty; --force replaces what is there') as string });
   await succeeds('up', '--detach', '--wait', '--data-dir', copy, '--api-port', '0', '--nodes', '0', '--without', `${without},controller-manager`, '--timeout', '170');
   const there = kubectlFor({ program: 'kubectl', kubeconfig: join(copy, 'kubeconfig'), home });
   const names = async (): Promise<string[]> => (await there.ok(['get', 'configmaps', ...jsonpath('{.items[*].metadata.name}')])).split(' ').sort();

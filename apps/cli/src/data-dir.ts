@@ -56,6 +56,17 @@ export function prepareDataDir(dir: DataDir): void {
   for (const path of [dir.root, dir.pki, dir.store, dir.logs]) mkdirSync(path, { recursive: true, mode: 0o700 });
 }
 
+const restoringFile = (dir: DataDir): string => join(dir.root, 'restoring');
+
+/** A restore of a snapshot has begun here, and has not ended. */
+export const isHalfRestored = (dir: DataDir): boolean => existsSync(restoringFile(dir));
+
+/** Notes that a restore begins; what this returns, that all is there. */
+export function beginRestore(dir: DataDir): () => void {
+  replaceFile(restoringFile(dir), '');
+  return () => rmSync(restoringFile(dir));
+}
+
 const stateFile = (dir: DataDir): string => join(dir.root, 'cluster.json');
 
 /** Start time of a process in clock ticks since boot, where /proc tells it. */

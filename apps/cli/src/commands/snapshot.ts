@@ -1,11 +1,11 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
-import { clusterServerName, ensurePki, nodeDisk, realEnv } from '@orrery/node-io';
+import { clusterServerName, ensurePki, nodeDisk, realEnv, replaceFile } from '@orrery/node-io';
 import { MaintenanceDefinition } from '@orrery/proto/etcd';
 import { createClient, grpcChannel } from '@orrery/rpc';
 import { createStore } from '@orrery/store/component';
 import type { Command } from 'commander';
-import { type DataDir, dataDir, prepareDataDir, runningCluster } from '../data-dir.ts';
+import { type DataDir, beginRestore, dataDir, isHalfRestored, lockDataDir, prepareDataDir, runningCluster } from '../data-dir.ts';
 import { type SavedFile, decodeSnapshot, encodeSnapshot } from '../records/snapshot-file.ts';
 import { ExitCode, UserError } from '../user-error.ts';
 import { requireRunning } from './running.ts';
@@ -54,7 +54,7 @@ async function save(file: string, options: SnapshotOptions): Promise<void> {
   const store = await backup(dir, state.endpoints['etcd'] ?? '', state.layout);
   const bytes = encodeSnapshot({ takenMs: Date.now(), layout: state.layout, nodes: state.nodes, store, files: savedFiles(dir) });
   // It holds the keys of the cluster.
-  writeFileSync(file, bytes, { mode: 0o600 });
+  replaceFile(file, bytes, { mode: 0o600 });
   process.stdout.write(`${resolve(file)}: ${(bytes.length / 1024 ** 2).toFixed(1)} MiB, with the keys of the cluster: keep it as safe as these\n`);
   process.exit(ExitCode.ok);
 }
@@ -72,6 +72,21 @@ async function restoreStore(dir: DataDir, store: Uint8Array): Promise<void> {
   }
 }
 
+/** Until all is there, the directory says that it is not: `orrery up` refuses it, and what is there may be replaced. */
+async function replaceContent(dir: DataDir, { files, store }: ReturnType<typeof decodeSnapshot>, { force }: SnapshotOptions): Promise<void> {
+  const present = readdirSync(dir.root).filter((name) => !name.startsWith('up.lock'));
+  if (present.length > 0 && !force && !isHalfRestored(dir)) throw new UserError(`${dir.root} is not empty; --force replaces what is there`);
+  const done = beginRestore(dir);
+  for (const name of present) if (name !== 'restoring') rmSync(join(dir.root, name), { recursive: true });
+  prepareDataDir(dir);
+  for (const { path, mode, bytes } of files) {
+    mkdirSync(dirname(join(dir.root, path)), { recursive: true, mode: 0o700 });
+    writeFileSync(join(dir.root, path), bytes, { mode });
+  }
+  await restoreStore(dir, store);
+  done();
+}
+
 async function restore(file: string, options: SnapshotOptions): Promise<void> {
   const dir = dataDir(options.dataDir);
   const running = runningCluster(dir);
@@ -82,16 +97,13 @@ async function restore(file: string, options: SnapshotOptions): Promise<void> {
   } catch (error) {
     throw new UserError(`cannot restore ${file}: ${(error as Error).message}`);
   }
-  if (existsSync(dir.root) && readdirSync(dir.root).length > 0) {
-    if (!options.force) throw new UserError(`${dir.root} is not empty; --force replaces what is there`);
-    rmSync(dir.root, { recursive: true });
+  mkdirSync(dir.root, { recursive: true, mode: 0o700 });
+  const lock = await lockDataDir(dir);
+  try {
+    await replaceContent(dir, snapshot, options);
+  } finally {
+    await lock.release();
   }
-  prepareDataDir(dir);
-  for (const { path, mode, bytes } of snapshot.files) {
-    mkdirSync(dirname(join(dir.root, path)), { recursive: true, mode: 0o700 });
-    writeFileSync(join(dir.root, path), bytes, { mode });
-  }
-  await restoreStore(dir, snapshot.store);
   const layout = snapshot.layout === 'single' ? '' : ` --layout ${snapshot.layout}`;
   process.stdout.write(`Restored as of ${new Date(snapshot.takenMs).toISOString()}. Start it:\n  orrery up --data-dir ${dir.root} --nodes ${snapshot.nodes}${layout}\n`);
   process.exit(ExitCode.ok);

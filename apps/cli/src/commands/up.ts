@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { basename, resolve } from 'node:path';
 import { countBuffersAsHeap, returnMemoryWhenQuiet, stopSignal, whenAborted } from '@orrery/node-io';
 import { type Cluster, type ClusterOptions, replaceable } from '../cluster.ts';
-import { type DataDir, clearState, dataDir, defaultDataDir, lockDataDir, prepareDataDir, processStart, runningCluster, writeState } from '../data-dir.ts';
+import { type DataDir, clearState, dataDir, defaultDataDir, isHalfRestored, lockDataDir, prepareDataDir, processStart, runningCluster, writeState } from '../data-dir.ts';
 import { type ChaosHost, createChaosHost } from '../chaos/chaos-host.ts';
 import { clusterClock, saveAhead } from '../control/clock-control.ts';
 import { serveControl } from '../control/server.ts';
@@ -176,6 +176,7 @@ async function up(options: UpOptions): Promise<void> {
     );
   }
   if (options.wait && !options.detach) throw new UserError('--wait goes with --detach (in the foreground, `up` always waits)', ExitCode.usage);
+  if (isHalfRestored(dir)) throw new UserError(`${dir.root} holds a part of a snapshot, whose restore was cut off: run \`orrery snapshot restore\` again, or take another --data-dir`);
   prepareDataDir(dir);
   checkDataFormat(dir.root);
   if (options.layout === 'single' && hasStoreMembers(dir)) throw new UserError(`${dir.root} holds a cluster of several stores: start it with --layout=processes`, ExitCode.usage);
