@@ -45,9 +45,10 @@ interface Follower {
   stop(): void;
 }
 
+/** From a revision on, or from what is there at some moment (`from` empty). */
 function follow(api: ApiClient, options: WatchOptions, from: string): Follower {
   const seen: WatchEvent<Pod>[] = [];
-  const { stop } = api.watch(Pods, { ...options, resourceVersion: from }, { events: (batch) => void seen.push(...batch), closed: (error) => { if (error) throw error; } });
+  const { stop } = api.watch(Pods, { ...options, ...(from ? { resourceVersion: from } : {}) }, { events: (batch) => void seen.push(...batch), closed: (error) => { if (error) throw error; } });
   return { options, from, seen, stop };
 }
 
@@ -57,7 +58,10 @@ const choices: readonly WatchOptions[] = [{}, {}, { namespace: 'a' }, { labelSel
 describe('objects that cross in parts', () => {
   it('are what they are in the thread of the server, whoever watches, stops and reads', async () => {
     const random = seededRandom(seed);
-    const t = await startTestServer();
+    const allowed = { decision: 'allow', reason: '' } as const;
+    // Between a watch's request and its start something may happen.
+    const slow = { name: 'slow', authorize: ({ info }: { info: { verb: string } }) => (info.verb === 'watch' ? new Promise<typeof allowed>((resolve) => setTimeout(() => resolve(allowed), random.int(4))) : allowed) };
+    const t = await startTestServer({}, { plugins: [() => ({ authorizers: [slow] })] });
     const { port1, port2 } = new MessageChannel();
     t.server.serveThread(link(port1), setImmediate);
     const crossed: Crossing[] = [];
@@ -66,8 +70,17 @@ describe('objects that cross in parts', () => {
     const near = t.server.client(admin);
     const live: Follower[] = [];
     const pairs: [Follower, Follower][] = [];
+    // Which moment they begin at depends on who is quicker.
+    const unsure: Follower[] = [];
+    const all = follow(near, {}, (await near.list(Pods, {})).resourceVersion);
     const open = async (): Promise<void> => {
       const options = choices[random.int(choices.length)] as WatchOptions;
+      if (random.next() < 0.3) {
+        const one = follow(far, options, '');
+        live.push(one);
+        unsure.push(one);
+        return;
+      }
       const from = (await near.list(Pods, {})).resourceVersion;
       const both: [Follower, Follower] = [follow(far, options, from), follow(near, options, from)];
       live.push(both[0]);
@@ -87,7 +100,7 @@ describe('objects that cross in parts', () => {
     await near.create(Pods, pod('a', 'end', 0));
     await near.createSubresource(Pods, { namespace: 'a', name: 'end' }, 'binding', { target: { kind: 'Node', name: 'n1' } });
     const isAtEnd = ({ seen }: Follower): boolean => seen.some(({ object }) => object.metadata?.name === 'end' && object.spec?.nodeName === 'n1');
-    await eventually(() => live.every(isAtEnd) && pairs.every(([, reference]) => isAtEnd(reference)), 'every watch at the end');
+    await eventually(() => live.every(isAtEnd) && isAtEnd(all) && pairs.every(([, reference]) => isAtEnd(reference)), 'every watch at the end');
     let compared = 0;
     for (const [one, reference] of pairs) {
       expect(one.seen.map(shown)).toEqual(reference.seen.map(shown).slice(0, one.seen.length));
@@ -95,11 +108,15 @@ describe('objects that cross in parts', () => {
       compared += one.seen.length;
     }
     expect(compared).toBeGreaterThan(500);
+    const versions = new Map(all.seen.map(({ object }) => [object.metadata?.resourceVersion, shown({ type: 'ADDED', object })[1]]));
+    const known = unsure.flatMap(({ seen }) => seen).filter(({ type, object }) => type !== 'DELETED' && versions.has(object.metadata?.resourceVersion));
+    for (const { object } of known) expect(shown({ type: 'ADDED', object })[1]).toEqual(versions.get(object.metadata?.resourceVersion));
+    expect(known.length).toBeGreaterThan(100);
     const inParts = crossed.filter((one) => Array.isArray(one) && one.length === 4);
     const notAtAll = crossed.filter((one) => Array.isArray(one) && one.length === 3);
     expect([inParts.length, notAtAll.length]).toEqual([expect.toSatisfy((count: number) => count > 50), expect.toSatisfy((count: number) => count > 50)]);
     expect((await far.list(Pods, {})).items.map((object) => shown({ type: 'ADDED', object }))).toEqual((await near.list(Pods, {})).items.map((object) => shown({ type: 'ADDED', object })));
-    for (const pair of pairs) for (const { stop } of pair) stop();
+    for (const { stop } of [all, ...unsure, ...pairs.flat()]) stop();
     for (const port of [port1, port2]) port.close();
     await t.stop();
   });

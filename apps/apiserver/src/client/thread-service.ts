@@ -11,10 +11,10 @@ import { type DirectCalls, type Listed, type Outcome, directCalls } from './dire
 const chunkBytes = 8 * 1024 * 1024;
 const [open, comma, close] = [0x5b, 0x2c, 0x5d];
 
-/** A watch that shows all objects of a kind: changes after `since` up to `told` have crossed by it. */
+/** A watch that shows all objects of a kind: changes after `since` up to `told` have crossed by it. What it shows at first comes in no order, and does not count. */
 interface WholeWatch {
   readonly kind: number;
-  readonly since: number;
+  since: number;
   told: number;
 }
 
@@ -28,8 +28,8 @@ class Shown {
     this.current = current;
   }
 
-  begin(kind: number, since: number): WholeWatch {
-    const watch = { kind, since, told: since };
+  begin(kind: number): WholeWatch {
+    const watch = { kind, since: Infinity, told: 0 };
     const watches = this.watches.get(kind);
     if (watches) watches.add(watch);
     else this.watches.set(kind, new Set([watch]));
@@ -182,16 +182,19 @@ export function serveThread(core: ApiServerCore, link: ThreadLink<string, Thread
     answer((objects) => ({ id, list: { ...rest, resourceVersion: String(resourceVersion) }, items: entries.map((entry) => objects.at(entry, kind)) }));
   };
 
-  const events = (objects: Objects, kind: number, { batch, whole }: { batch: readonly Frame[]; whole: WholeWatch | undefined }): [FrameType, number][] =>
-    batch.map(({ type, entry, previous }) => {
+  const events = (objects: Objects, kind: number, { batch, whole }: { batch: readonly Frame[]; whole: WholeWatch | undefined }): [FrameType, number][] => {
+    const told = batch.map(({ type, entry, previous }): [FrameType, number] => {
       const isNews = whole && previous && previous.revision > whole.since && !shown.has(kind, entry.revision);
       const place = objects.at(entry, kind, isNews ? previous : undefined);
       if (whole) whole.told = Math.max(whole.told, entry.revision);
       return [type, place];
     });
+    // Whatever it has shown now, what comes later it shows in the order of revisions.
+    if (whole?.since === Infinity) whole.since = whole.told = Math.max(whole.told, core.registry.feed.revision);
+    return told;
+  };
   const watch = (id: number, calls: DirectCalls, { kind, options }: { kind: number; options: WatchOptions }): void => {
-    // Whatever it shows at first, what changes from now on it shows in order.
-    const whole = showsAll(options) ? shown.begin(kind, core.registry.feed.revision) : undefined;
+    const whole = showsAll(options) ? shown.begin(kind) : undefined;
     const closed = (error?: { readonly status: Status }): void => {
       if (!watches.delete(id)) return;
       if (whole) shown.end(whole);
