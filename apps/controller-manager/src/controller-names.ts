@@ -41,12 +41,12 @@ const oldNames: Readonly<Record<string, string>> = {
 };
 
 /**
- * Controllers of upstream's that this program does not run because others do, because their API is not there, or without their
- * gate; by name they are taken, so that one may turn them off.
+ * Controllers of upstream's that this program does not run because others do, or without their gate; by name they are taken, so
+ * that one may turn them off.
  */
 const elsewhere: readonly string[] = [
   'cloud-node-lifecycle-controller', 'node-route-controller', 'service-lb-controller', 'cloud-node-lifecycle', 'route', 'service',
-  'selinux-warning-controller', 'storage-version-migrator-controller', 'kube-apiserver-serving-clustertrustbundle-publisher-controller', 'podcertificaterequest-cleaner-controller',
+  'storage-version-migrator-controller', 'kube-apiserver-serving-clustertrustbundle-publisher-controller', 'podcertificaterequest-cleaner-controller',
 ];
 
 /** What a controller is called now. */

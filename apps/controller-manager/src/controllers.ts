@@ -4,7 +4,9 @@ import { horizontalPodAutoscaling } from './autoscaling/controller.ts';
 import { tokenCleaner } from './bootstrap-tokens/cleaner.ts';
 import { bootstrapSigner } from './bootstrap-tokens/signer.ts';
 import { csrApprovingController, csrCleanerController, csrSigningController } from './certificates/controllers.ts';
+import { podCertificateRequestCleaner } from './certificates/pod-request-cleaner.ts';
 import type { CertificateSigner } from './certificates/signer.ts';
+import { trustBundlePublisher } from './certificates/trust-bundle-publisher.ts';
 import { cronJobController } from './cronjob/controller.ts';
 import { daemonSetController } from './daemonset/controller.ts';
 import { deploymentController } from './deployment/controller.ts';
@@ -43,6 +45,7 @@ import { ephemeralVolumeController } from './volumes/ephemeral.ts';
 import { persistentVolumeExpander } from './volumes/expander.ts';
 import { localVolumeController } from './volumes/local/provisioner.ts';
 import { attributesClassProtectionController, claimProtectionController, volumeProtectionController } from './volumes/protection.ts';
+import { selinuxWarningController } from './volumes/selinux/controller.ts';
 
 export interface ControllerOptions {
   readonly settings: Settings;
@@ -91,6 +94,7 @@ export function allControllers(options: ControllerOptions): AnyController[] {
     attachDetachController({ mayForce: !settings.disableForceDetachOnTimeout }),
     ephemeralVolumeController,
     localVolumeController,
+    selinuxWarningController,
     ...(settings.allocateNodeCidrs ? [nodeIpamController(settings)] : []),
     nodeLifecycleController(settings),
     taintEvictionController,
@@ -102,5 +106,7 @@ export function allControllers(options: ControllerOptions): AnyController[] {
     validatingAdmissionPolicyStatusController,
     storageVersionGarbageCollector,
     ...(isGateOn(settings.featureGates, 'StorageVersionMigrator') ? [storageVersionMigrator] : []),
+    ...(isGateOn(settings.featureGates, 'PodCertificateRequest') ? [podCertificateRequestCleaner] : []),
+    ...(rootCaPem && isGateOn(settings.featureGates, 'ClusterTrustBundle') ? [trustBundlePublisher(rootCaPem)] : []),
   ];
 }

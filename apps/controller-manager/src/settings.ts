@@ -83,7 +83,7 @@ export const tokenCleanUpPeriodMs = (settings: Settings): number => duration(set
 export const defaultSettings: Settings = resolveConfig(settingsSchema, []);
 
 /** Controllers that `*` does not mean, as upstream has them; that of storage versions waits for an alpha API. */
-const offByDefault: ReadonlySet<string> = new Set(['bootstrap-signer-controller', 'token-cleaner-controller', 'storageversion-garbage-collector-controller']);
+const offByDefault: ReadonlySet<string> = new Set(['bootstrap-signer-controller', 'token-cleaner-controller', 'storageversion-garbage-collector-controller', 'selinux-warning-controller']);
 
 /** Is a controller wanted by the words of `--controllers`? A name beats `*`; the last word about a name counts. */
 export function isEnabled(name: string, words: readonly string[]): boolean {

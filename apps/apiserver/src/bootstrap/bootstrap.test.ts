@@ -54,6 +54,8 @@ describe('bootstrap', () => {
   it.each([
     ['orrery:storage-version-migrator', 'storageversionmigrations', 'storagemigration.k8s.io'],
     ['orrery:storage-version-garbage-collector', 'storageversions', 'internal.apiserver.k8s.io'],
+    ['system:controller:podcertificaterequestcleaner', 'podcertificaterequests', 'certificates.k8s.io'],
+    ['system:controller:kube-apiserver-serving-clustertrustbundle-publisher', 'clustertrustbundles', 'certificates.k8s.io'],
   ])('makes the role %s of a controller whose API is off by default, and its binding, only where the API is served; both stay', async (name, resource, group) => {
     const cluster = new FakeCluster();
     const made = () => [ClusterRoles, ClusterRoleBindings].map((resource) => cluster.read.get(resource, { name }) !== undefined);

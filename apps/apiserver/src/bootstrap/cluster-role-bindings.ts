@@ -38,13 +38,13 @@ export const componentRoles: readonly RoleRow[] = [
   },
   {
     name: 'orrery:storage-version-garbage-collector',
-    withGroup: 'internal.apiserver.k8s.io',
+    withResource: 'storageversions.internal.apiserver.k8s.io',
     rules: [rule('get list watch', 'coordination.k8s.io', 'leases'), rule('delete get list watch', 'internal.apiserver.k8s.io', 'storageversions'), rule('update', 'internal.apiserver.k8s.io', 'storageversions/status')],
   },
   {
     // Behind a gate that is off, so upstream's own roles lack it as well. Applying to what is gone takes `create`, and is then a conflict.
     name: 'orrery:storage-version-migrator',
-    withGroup: 'storagemigration.k8s.io',
+    withResource: 'storageversionmigrations.storagemigration.k8s.io',
     rules: [
       rule('create list patch', '*', '*'),
       rule('update', 'storagemigration.k8s.io', 'storageversionmigrations/status'),

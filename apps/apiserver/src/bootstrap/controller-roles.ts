@@ -2,6 +2,8 @@ import { type RoleRow, events, named, read, readUpdate, rule } from './rules.ts'
 
 const role = (name: string, ...rules: RoleRow['rules']): RoleRow => ({ name: `system:controller:${name}`, rules });
 
+/** Of a controller behind a gate of upstream's that is off, where its API is not served either. */
+const gated = (withResource: string, row: RoleRow): RoleRow => ({ ...row, withResource });
 const kubeSigners = 'kubernetes.io/kube-apiserver-client kubernetes.io/kube-apiserver-client-kubelet kubernetes.io/kubelet-serving kubernetes.io/legacy-unknown';
 const podManager = rule('create delete list patch watch', 'core', 'pods');
 const revisions = rule('create delete get list patch update watch', 'apps', 'controllerrevisions');
@@ -128,6 +130,15 @@ export const controllerRoles: readonly RoleRow[] = [
     events,
   ),
   role('job-controller', rule(readUpdate, 'batch', 'jobs'), rule('update', 'batch', 'jobs/status'), rule('update', 'batch', 'jobs/finalizers'), podManager, events),
+  gated(
+    'clustertrustbundles.certificates.k8s.io',
+    role(
+      'kube-apiserver-serving-clustertrustbundle-publisher',
+      named('kubernetes.io/kube-apiserver-serving', rule('attest', 'certificates.k8s.io', 'signers')),
+      rule('create delete list update watch', 'certificates.k8s.io', 'clustertrustbundles'),
+      events,
+    ),
+  ),
   role(
     'legacy-service-account-token-cleaner',
     named('kube-apiserver-legacy-service-account-token-tracking', rule('get', 'core', 'configmaps')),
@@ -159,6 +170,7 @@ export const controllerRoles: readonly RoleRow[] = [
     events,
     rule('watch', 'core', 'events'),
   ),
+  gated('podcertificaterequests.certificates.k8s.io', role('podcertificaterequestcleaner', rule('delete get list watch', 'certificates.k8s.io', 'podcertificaterequests'))),
   role('pod-garbage-collector', rule('delete list watch', 'core', 'pods'), rule(read, 'core', 'nodes'), rule('patch', 'core', 'pods/status')),
   role('pv-protection-controller', rule('get list update watch', 'core', 'persistentvolumes'), events),
   role(

@@ -7,7 +7,7 @@ import { configMapObjects, flowControlObjects, kubernetesServiceObjects, namespa
 export const bootstrapPlugin: PluginFactory = (context: PluginContext) => ({
   bootstrap: [
     { name: 'start-system-namespaces-controller', run: (signal) => ensureAll(context, namespaceObjects(), signal) },
-    { name: 'rbac/bootstrap-roles', run: (signal) => ensureAll(context, rbacObjects(new Set(context.kinds.all().map(({ group }) => group))), signal) },
+    { name: 'rbac/bootstrap-roles', run: (signal) => ensureAll(context, rbacObjects(new Set(context.kinds.all().map(({ group, resource }) => `${resource}.${group}`))), signal) },
     // Those of priority and fairness are kept up to date elsewhere, under a name of their own.
     { name: 'scheduling/bootstrap-system-priority-classes', run: (signal) => ensureAll(context, [...priorityClassObjects(), ...flowControlObjects()], signal) },
     { name: 'start-legacy-token-tracking-controller', run: (signal) => ensureAll(context, configMapObjects({ nowMs: context.env.clock.now() }), signal) },

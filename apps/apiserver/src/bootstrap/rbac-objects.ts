@@ -90,11 +90,11 @@ function clusterRole(row: RoleRow, rows: readonly RoleRow[]): Wanted {
 }
 
 /**
- * The default roles and bindings of a server that serves these API groups. Those of a group that was served once stay, as all that
+ * The default roles and bindings of a server that serves these resources (`RESOURCE.GROUP`). Those of a resource that was served once stay, as all that
  * upstream's reconciliation has made: it takes nothing away.
  */
-export function rbacObjects(groups: ReadonlySet<string>): Wanted[] {
-  const rows = [...clusterRoles, ...controllerRoles, ...componentRoles].filter(({ withGroup }) => withGroup === undefined || groups.has(withGroup));
+export function rbacObjects(served: ReadonlySet<string>): Wanted[] {
+  const rows = [...clusterRoles, ...controllerRoles, ...componentRoles].filter(({ withResource }) => withResource === undefined || served.has(withResource));
   const roles = new Set(rows.map(({ name }) => name));
   return [
     ...rows.map((row) => clusterRole(row, rows)),

@@ -7,8 +7,8 @@ export interface RoleRow {
   readonly labels?: Readonly<Record<string, string>>;
   /** The label whose carriers are aggregated into the role. */
   readonly aggregates?: string;
-  /** Made, with its bindings, only where this API group is served. */
-  readonly withGroup?: string;
+  /** Made, with its bindings, only where this resource (`RESOURCE.GROUP`) is served. */
+  readonly withResource?: string;
 }
 
 export const read = 'get list watch';
