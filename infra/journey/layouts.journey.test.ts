@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,7 +36,7 @@ describe.each(layouts)('a web shop in the %s layout', (layout) => {
 
   beforeAll(async () => {
     ingressHealth = `127.0.0.1:${await freePort()}`;
-    const extra = [`kubelet.config=${kubeletFile}`, `ingress.health-address=${ingressHealth}`, `ingress.default-cert=${certFile}`, `ingress.default-key=${keyFile}`];
+    const extra = [`kubelet.config=${kubeletFile}`, `ingress.health-address=${ingressHealth}`, `ingress.default-cert=${certFile}`, `ingress.default-key=${keyFile}`, 'scheduler.v=4'];
     cluster = await startTestCluster({ nodes: 3, ...flags[layout], args: [...flags[layout].args, ...extra.flatMap((text) => ['--extra-config', text])] });
   }, 180_000);
   afterAll(async () => {
@@ -97,6 +97,12 @@ describe.each(layouts)('a web shop in the %s layout', (layout) => {
     expect((await httpsGet({ address: world('kubectl').ingressTls, host: 'unknown.test', ca: pki.caCert, path: '/' })).status).toBe(404);
     expect(await body(`http://${ingressHealth}/healthz`)).toBe('ok');
     expect(await body(`http://${ingressHealth}/metrics`)).toMatch(/^nginx_ingress_controller_ssl_expire_time_seconds\{.*host="_".*\} \d/m);
+  });
+
+  it('has a scheduler that tells as much as it is asked to, and others that do not', async () => {
+    const lines = (component: string): string[] => readFileSync(join(cluster.dataDir, 'logs', `${component}.log`), 'utf8').split('\n').filter((line) => line.includes('"level":"debug"'));
+    await eventually(() => lines('scheduler').some((line) => line.includes('"msg":"bound a pod"')), { what: 'a line about a pod' });
+    expect(lines('controller-manager')).toEqual([]);
   });
 
   const heals = async (): Promise<void> => {

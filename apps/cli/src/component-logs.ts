@@ -9,7 +9,7 @@ export interface ComponentLogs {
   close(): Promise<void>;
 }
 
-export function createComponentLogs(dir: string, { level, clock }: { readonly level: LogLevel; readonly clock: Clock }): ComponentLogs {
+export function createComponentLogs(dir: string, { levelOf = () => 'info', clock }: { readonly levelOf?: (component: string) => LogLevel; readonly clock: Clock }): ComponentLogs {
   const files = new Map<string, WriteStream>();
   const open = (component: string): WriteStream => {
     let file = files.get(component);
@@ -23,7 +23,7 @@ export function createComponentLogs(dir: string, { level, clock }: { readonly le
   return {
     env(component) {
       const file = open(component);
-      const log = createLogger({ now: () => clock.now(), level, write: (record) => void file.write(formatJsonLine(record)), fields: { component } });
+      const log = createLogger({ now: () => clock.now(), level: levelOf(component), write: (record) => void file.write(formatJsonLine(record)), fields: { component } });
       return { clock, random: realRandom, log, metrics: withProcessMetrics(createMetrics()) };
     },
     close: async () => void (await Promise.all([...files.values()].map((file) => new Promise((done) => file.end(done))))),

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { addExtraConfig, extraArguments, extraSettings, isDualStack, primaryFirst } from './extra-config.ts';
+import { addExtraConfig, extraArguments, extraSettings, isDualStack, logLevelFor, primaryFirst } from './extra-config.ts';
 import { kubeletExtra } from './single/kubelet-extra.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'orrery-extra-config-'));
@@ -25,9 +25,21 @@ it('takes flags of components, repeated ones too, and gives them back', () => {
 });
 
 it.each([
+  [[], 'info'],
+  [['scheduler.log-level=warn'], 'warn'],
+  [['scheduler.v=4', 'apiserver.log-level=error'], 'debug'],
+  [['scheduler.v=3', 'scheduler.leader-elect=false'], 'info'],
+])('takes from %j that the scheduler logs what is of level %s', (texts, level) => {
+  const extra = texts.reduce((before, text) => addExtraConfig(text, before), {});
+  expect(logLevelFor('scheduler', extra)).toBe(level);
+  expect(Object.keys(extraSettings('scheduler', extra))).not.toContain('logLevel');
+});
+
+it.each([
   ['nonsense', 'is not COMPONENT.FLAG=VALUE'],
   ['coredns.port=1', 'coredns takes no extra configuration; known: apiserver, controller-manager, ingress, kubelet, metrics-server, scheduler, store.'],
   ['apiserver.no-such=1', 'unknown flag --no-such'],
+  ['scheduler.log-level=loud', '--log-level takes one of debug, info, warn, error, not "loud"'],
   ['ingress.vnet-listen=1', 'unknown flag --vnet-listen'],
 ])('refuses %s', (text, why) => {
   expect(() => addExtraConfig(text, {})).toThrow(why);

@@ -4,9 +4,9 @@ import { apiServerSchema } from '@orrery/apiserver/component';
 import { settingsSchema as controllerManagerSchema } from '@orrery/controller-manager/component';
 import { ingressSchema } from '@orrery/ingress/component';
 import { type KubeletConfiguration, kubeletSchema, loadConfiguration } from '@orrery/kubelet/component';
-import { healthAddressSchema } from '@orrery/node-io';
+import { healthAddressSchema, logLevelOf, logSchema } from '@orrery/node-io';
 import { metricsServerSchema } from '@orrery/metrics-server/component';
-import { type ConfigSchema, parseFlags, resolveConfig } from '@orrery/runtime';
+import { type ConfigOf, type ConfigSchema, type LogLevel, parseFlags, resolveConfig } from '@orrery/runtime';
 import { schedulerSchema } from '@orrery/scheduler/component';
 import { storeSchema } from '@orrery/store/component';
 
@@ -39,25 +39,31 @@ export function readKubeletConfiguration(path: string): KubeletConfiguration {
 /** Takes `apiserver.audit-log-path=/tmp/audit.log` into what was given before. Throws an Error that says what is wrong. */
 export function addExtraConfig(text: string, before: ExtraConfig): ExtraConfig {
   const [, component = '', flag = '', value = ''] = /^([^.=]+)\.([^=]+)=(.*)$/s.exec(text) ?? [];
-  const schema = schemas[component];
   if (!flag) throw new Error(`${JSON.stringify(text)} is not COMPONENT.FLAG=VALUE, such as apiserver.audit-log-path=/tmp/audit.log.`);
-  if (!schema) throw new Error(`${component} takes no extra configuration; known: ${Object.keys(schemas).join(', ')}.`);
+  if (!schemas[component]) throw new Error(`${component} takes no extra configuration; known: ${Object.keys(schemas).join(', ')}.`);
   const name = flag.replace(/^--/, '');
   const given = value && files.has(`${component}.${name}`) ? resolve(value) : value;
   // Kubelets that are processes of their own would be started again and again with a file they refuse.
   if (component === 'kubelet' && name === 'config') readKubeletConfiguration(given);
   const word = `--${name}=${given}`;
-  parseFlags(schema, [word]);
+  resolved(component, { [component]: [word] });
   return { ...before, [component]: [...(before[component] ?? []), word] };
 }
 
-/** As settings of a component that runs in this process; only those that were given. */
-export function extraSettings(component: string, extra: ExtraConfig): Record<string, unknown> {
-  const schema = schemas[component] ?? {};
+function resolved(component: string, extra: ExtraConfig): { given: Readonly<Record<string, unknown>>; all: ConfigOf<typeof logSchema> & Readonly<Record<string, unknown>> } {
+  const schema = { ...schemas[component], ...logSchema };
   const given = parseFlags(schema, extra[component] ?? []);
-  const all: Readonly<Record<string, unknown>> = resolveConfig(schema, [given]);
-  return Object.fromEntries(Object.keys(given).map((key) => [key, all[key]]));
+  return { given, all: resolveConfig(schema, [given]) };
 }
+
+/** As settings of a component that runs in this process; only those that were given. How much it logs is none of them: see `logLevelFor`. */
+export function extraSettings(component: string, extra: ExtraConfig): Record<string, unknown> {
+  const { given, all } = resolved(component, extra);
+  return Object.fromEntries(Object.keys(given).filter((key) => !(key in logSchema)).map((key) => [key, all[key]]));
+}
+
+/** How much a component that runs in this process logs. Throws ConfigError for what is no level. */
+export const logLevelFor = (component: string, extra: ExtraConfig): LogLevel => logLevelOf(resolved(component, extra).all);
 
 /** Pods have addresses of both families, so their nodes are to have them, too. */
 export function isDualStack(extra: ExtraConfig): boolean {

@@ -120,9 +120,13 @@ export function createScheduler(env: Env, deps: SchedulerDeps, config: Scheduler
     waitingPods,
     framework: (name) => profiles.get(name),
     isPending: sources.isPending,
-    bound: (pod, nodeName) => record(pod, { type: 'Normal', reason: 'Scheduled', message: `Successfully assigned ${pod.key} to ${nodeName}` }),
+    bound: (pod, nodeName) => {
+      record(pod, { type: 'Normal', reason: 'Scheduled', message: `Successfully assigned ${pod.key} to ${nodeName}` });
+      if (env.log.isDebugging?.()) env.log.debug('bound a pod', { pod: pod.key, node: nodeName });
+    },
     refused: (pod, reason, message, nominatedNode) => {
       record(pod, { type: 'Warning', reason: 'FailedScheduling', message });
+      if (env.log.isDebugging?.()) env.log.debug('no node for a pod', { pod: pod.key, reason, message, ...(nominatedNode ? { nominatedNode } : {}) });
       void writeRefusal({ env, api, pod: sources.current(pod) ?? pod.pod, reason, message, nominatedNode });
     },
   });

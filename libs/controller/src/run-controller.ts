@@ -112,6 +112,7 @@ export function runController(definition: AnyController, deps: ControllerDeps): 
       const result = await definition.reconcile(key, context);
       queue.forget(key);
       if (result?.requeueAfterMs !== undefined) queue.addAfter(key, result.requeueAfterMs);
+      if (log.isDebugging?.()) log.debug('reconciled', { key, tookMs: env.clock.monotonic() - startedMs, ...result });
     } catch (error) {
       failed.inc(labels);
       const usual = error instanceof StatusError && (error.code === 409 || error.code === 404 || error.code === 503);

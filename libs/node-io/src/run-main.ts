@@ -9,11 +9,18 @@ import { stopSignal, whenAborted } from './stop-signal.ts';
 /** Where klog's verbosity begins to be for debugging. */
 const debugVerbosity = 4;
 
+/** How much a program logs. */
+export const logSchema = {
+  logLevel: { type: 'string', default: 'info', choices: ['debug', 'info', 'warn', 'error'], help: 'least severe level that is logged' },
+  v: { type: 'number', default: 0, help: 'verbosity as klog counts it: 4 and more logs what --log-level=debug does' },
+} as const satisfies ConfigSchema;
+
+export const logLevelOf = ({ logLevel, v }: ConfigOf<typeof logSchema>): LogLevel => (v >= debugVerbosity ? 'debug' : (logLevel as LogLevel));
+
 /** Settings of every program. */
 const mainSchema = {
   config: { type: 'string', default: '', help: 'YAML or JSON file with the settings below, keys in camelCase' },
-  logLevel: { type: 'string', default: 'info', choices: ['debug', 'info', 'warn', 'error'], help: 'least severe level that is logged' },
-  v: { type: 'number', default: 0, help: 'verbosity as klog counts it: 4 and more logs what --log-level=debug does' },
+  ...logSchema,
   clockOffset: { type: 'string', default: '0s', help: 'how far this program takes the time to be ahead of what it is, such as 1h or -30s: to try what a wrong clock does' },
   faultsFile: { type: 'string', default: '', help: 'file that says what is wrong with this program (its clock, its disk …), for experiments; read anew when it is replaced. Default: $ORRERY_FAULTS_FILE' },
 } as const satisfies ConfigSchema;
@@ -54,7 +61,7 @@ function settings<S extends ConfigSchema>({ schema, readConfig }: Pick<Main<S>, 
   const ownConfig = 'config' in schema;
   const file = !ownConfig && typeof flags['config'] === 'string' && flags['config'] ? readConfigFile(flags['config'], readConfig) : {};
   const { config: path, logLevel, v, clockOffset, faultsFile, ...own } = resolveConfig(all, [file, flags]) as ConfigOf<typeof mainSchema>;
-  return { config: (ownConfig ? { ...own, config: path } : own) as unknown as ConfigOf<S>, logLevel: v >= debugVerbosity ? 'debug' : (logLevel as LogLevel), clockOffsetMs: offsetMs(clockOffset), faultsFile: faultsFile || (process.env['ORRERY_FAULTS_FILE'] ?? '') };
+  return { config: (ownConfig ? { ...own, config: path } : own) as unknown as ConfigOf<S>, logLevel: logLevelOf({ logLevel, v }), clockOffsetMs: offsetMs(clockOffset), faultsFile: faultsFile || (process.env['ORRERY_FAULTS_FILE'] ?? '') };
 }
 
 /** What a supervisor that started the program with an IPC channel is told. */

@@ -6,7 +6,9 @@ it('shares its threshold with its children', () => {
   const log = createLogger({ now: () => 0, write: ({ message, fields }) => void lines.push(`${message} ${JSON.stringify(fields)}`), fields: { a: 1 } });
   const child = log.child({ b: 2 });
   child.debug('dropped');
+  expect(child.isDebugging?.()).toBe(false);
   log.setLevel?.('debug');
+  expect(child.isDebugging?.()).toBe(true);
   child.debug('said');
   child.setLevel?.('error');
   log.info('dropped too');

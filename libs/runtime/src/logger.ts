@@ -9,6 +9,8 @@ export interface Logger {
   error(message: string, fields?: LogFields): void;
   /** From here on drops what is less severe: of this logger, of who it is a child of and of all other children. */
   setLevel?(level: LogLevel): void;
+  /** Is anything done with what `debug` is told? For lines on hot paths, whose fields need not be gathered otherwise. */
+  isDebugging?(): boolean;
   /** A logger that adds `fields` to every line. */
   child(fields: LogFields): Logger;
 }
@@ -44,6 +46,7 @@ function loggerOf(sink: { now: () => number; write: (record: LogRecord) => void;
     warn: at('warn'),
     error: at('error'),
     setLevel: (level) => void (threshold.level = level),
+    isDebugging: () => threshold.level === 'debug',
     child: (fields) => loggerOf(sink, { ...base, ...fields }),
   };
 }

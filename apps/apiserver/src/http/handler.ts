@@ -120,7 +120,9 @@ export function httpHandler(core: ApiServerCore): HttpHandler {
       run.ticket?.release();
       if (long) metrics.long(shape, -1);
       const code = reply.status || exchange.code;
-      metrics.finished(shape, { code, bytes: reply.bytes, seconds: (clock.monotonic() - from) / 1000, isLongRunning: long, waitedSeconds: run.waitedMs / 1000 });
+      const tookMs = clock.monotonic() - from;
+      metrics.finished(shape, { code, bytes: reply.bytes, seconds: tookMs / 1000, isLongRunning: long, waitedSeconds: run.waitedMs / 1000 });
+      if (env.log.isDebugging?.()) env.log.debug('answered a request', { verb: parsed.info.verb, url: exchange.request.url, code, tookMs, from: exchange.request.remoteAddress, userAgent: exchange.header('user-agent') });
       exchange.audit?.completed(code);
       ended();
     }

@@ -30,7 +30,7 @@ export interface ChaosHostOptions {
 const user = 'orrery:chaos';
 
 export function createChaosHost({ dir, name, cluster, clock }: ChaosHostOptions): ChaosHost {
-  const logs = createComponentLogs(dir.logs, { level: 'info', clock });
+  const logs = createComponentLogs(dir.logs, { clock });
   let controller: ChaosController | undefined;
   let starting: Promise<void> | undefined;
 

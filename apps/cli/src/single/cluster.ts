@@ -10,7 +10,7 @@ import { type ComponentLogs, createComponentLogs } from '../component-logs.ts';
 import type { ClockControl } from '../control/clock-control.ts';
 import { atEndOfTurn } from '../control/event-loop.ts';
 import { ensureEncryptionConfig } from '../encryption-config.ts';
-import { extraSettings } from '../extra-config.ts';
+import { extraSettings, logLevelFor } from '../extra-config.ts';
 import type { NodeControl } from './added-nodes.ts';
 import { network } from './addresses.ts';
 import { type Parts, createParts } from './parts.ts';
@@ -32,7 +32,7 @@ class SingleCluster implements Cluster {
   constructor(options: ClusterOptions) {
     this.options = options;
     const { dir } = options;
-    this.logs = createComponentLogs(dir.logs, { level: 'info', clock: options.clock });
+    this.logs = createComponentLogs(dir.logs, { levelOf: (component) => logLevelFor(component, options.extra), clock: options.clock });
     this.pki = ensurePki(dir.pki, { dnsNames: [clusterServerName] });
     this.thread = options.threads === 2 ? createThreadParts({ options, server: () => this.apiServer, apiPort: () => this.apiServer.port }) : undefined;
     this.parts = this.thread ?? createParts({ options, pki: this.pki, env: (name) => this.env(name), client: ({ program, ...user }) => this.apiServer.client(user, program), apiPort: () => this.apiServer.port });

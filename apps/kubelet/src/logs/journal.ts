@@ -30,6 +30,7 @@ export function createJournal(clock: Clock, log: Logger): Journal {
       info: at('info'),
       warn: at('warn'),
       error: at('error'),
+      isDebugging: () => to.isDebugging?.() === true,
       ...(to.setLevel ? { setLevel: (level: LogLevel) => to.setLevel?.(level) } : {}),
       child: (fields) => remembering(to.child(fields), { ...base, ...fields }),
     };

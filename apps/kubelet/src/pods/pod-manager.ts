@@ -39,6 +39,7 @@ export class PodManager {
     const uid = uidOf(pod);
     const existing = this.workers.get(uid);
     if (existing) return existing.update(pod);
+    this.note('a pod has come', pod);
     const sandboxIds = this.known.get(uid)?.sandboxIds ?? [];
     this.known.delete(uid);
     const rejection = this.mustAdmit(pod, sandboxIds) ? this.admit(pod) : undefined;
@@ -65,6 +66,7 @@ export class PodManager {
 
   remove(pod: Pod): void {
     const uid = uidOf(pod);
+    this.note('a pod is to go', pod);
     this.ledger.remove(uid);
     this.freed();
     const worker = this.workers.get(uid);
@@ -126,6 +128,11 @@ export class PodManager {
     else if (pending.reason === 'Deferred') this.deferred.add(uidOf(asked));
     return pending;
   };
+
+  private note(what: string, { metadata }: Pod): void {
+    const { log } = this.context.env;
+    if (log.isDebugging?.()) log.debug(what, { node: this.context.nodeName, pod: `${metadata?.namespace ?? ''}/${metadata?.name ?? ''}`, uid: metadata?.uid });
+  }
 
   /** Something has become free: resizes that waited for it are tried again. */
   private freed(): void {

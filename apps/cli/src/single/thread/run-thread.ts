@@ -4,6 +4,7 @@ import { AdjustableClock } from '@orrery/runtime';
 import { workerData } from 'node:worker_threads';
 import { createComponentLogs } from '../../component-logs.ts';
 import { atEndOfTurn, eventLoopSettled } from '../../control/event-loop.ts';
+import { logLevelFor } from '../../extra-config.ts';
 import { createParts } from '../parts.ts';
 import { handOver } from './conn-over-port.ts';
 import type { PartsCalls, ThreadStart } from './protocol.ts';
@@ -14,7 +15,7 @@ import { PortLink } from './port-link.ts';
 export function runThread(): void {
   const { options, aheadMs, api: apiPort, calls, steps } = workerData as ThreadStart;
   const clock = new AdjustableClock(realClock, { aheadMs });
-  const logs = createComponentLogs(options.dir.logs, { level: 'info', clock });
+  const logs = createComponentLogs(options.dir.logs, { levelOf: (component) => logLevelFor(component, options.extra), clock });
   const over = new AbortController();
   const link = new PortLink<ThreadAnswers, string>(apiPort);
   const api = new ThreadApi(link, atEndOfTurn);
