@@ -41,10 +41,12 @@ interface Term {
   readonly abort: AbortController;
 }
 
-function check(words: readonly string[], names: readonly string[]): void {
-  const isKnown = (word: string): boolean => word === '*' || names.includes(currentName(word.replace(/^-/, ''))) || (word.startsWith('-') && isOfUpstream(word.slice(1)));
-  const unknown = words.find((word) => !isKnown(word));
+/** The controllers that `words` ask for and that are not among `names`. Throws ConfigError for what is no controller. */
+function missing(words: readonly string[], names: readonly string[]): string[] {
+  const isKnown = (name: string): boolean => name === '*' || names.includes(currentName(name)) || isOfUpstream(name);
+  const unknown = words.find((word) => !isKnown(word.replace(/^-/, '')));
   if (unknown) throw new ConfigError(`--controllers: ${unknown} is not in the list of known controllers: ${names.join(', ')}`);
+  return words.filter((word) => word !== '*' && !word.startsWith('-') && !names.includes(currentName(word)));
 }
 
 /** Whether the API server has an API, or cannot be asked: then whoever needs it keeps asking. */
@@ -57,7 +59,7 @@ export function createControllerManager(env: Env, deps: ControllerManagerDeps, c
   const settings: Settings = { ...defaultSettings, ...config };
   const { api } = deps;
   const known = allControllers({ ...deps, settings });
-  check(settings.controllers, known.map(({ name }) => name));
+  for (const name of missing(settings.controllers, known.map((one) => one.name))) env.log.warn('controller does not run: its feature gate is off, it was not given what it needs, or it is part of another program', { controller: name });
   const wanted = known.filter(({ name }) => isEnabled(name, settings.controllers)).map((definition) => withBatchPeriod(withConcurrency(definition, settings), settings));
   const startIntervalMs = periodMs(settings, 'controllerStartInterval');
   const running = env.metrics.gauge('running_managed_controllers', 'Indicates where instances of a controller are currently running');

@@ -41,8 +41,8 @@ const oldNames: Readonly<Record<string, string>> = {
 };
 
 /**
- * Controllers of upstream's that this program does not run because others do, or without their gate; by name they are taken, so
- * that one may turn them off.
+ * Controllers of upstream's that this program does not run because others do, or without their gate; their
+ * names are taken all the same.
  */
 const elsewhere: readonly string[] = [
   'cloud-node-lifecycle-controller', 'node-route-controller', 'service-lb-controller', 'cloud-node-lifecycle', 'route', 'service',
