@@ -1,6 +1,6 @@
 import { CSIDrivers, PersistentVolumeClaims, PersistentVolumes, Pods } from '@orrery/api';
 import type { CSIDriver, PersistentVolume, PersistentVolumeClaim, Pod, Volume } from '@orrery/api/types';
-import { ephemeralClaimName, podClaims } from '@orrery/api/volumes';
+import { ephemeralClaimName, notOwnClaim, podClaims } from '@orrery/api/volumes';
 import { type ControllerContext, defineController, watch } from '@orrery/controller';
 import { isTerminal } from '../../pods/pod-state.ts';
 import { type Conflict, type Use, type UsedVolume, VolumeUsers, labelsByVolume, messageOf } from './volume-users.ts';
@@ -29,6 +29,7 @@ function behind(pod: Pod, volume: Volume, { store }: Pick<Context, 'store'>): La
   const claimName = volume.persistentVolumeClaim?.claimName ?? (volume.ephemeral ? ephemeralClaimName(pod, name) : undefined);
   if (claimName === undefined) return undefined;
   const claim = store(PersistentVolumeClaims).get(`${pod.metadata?.namespace ?? ''}/${claimName}`);
+  if (volume.ephemeral && claim && notOwnClaim(pod, claim)) return undefined;
   const bound = claim?.spec?.volumeName ? store(PersistentVolumes).get(claim.spec.volumeName) : undefined;
   return bound?.spec?.claimRef?.uid === claim?.metadata?.uid ? bound?.spec && labelled(bound.spec) : undefined;
 }
@@ -87,10 +88,11 @@ export const selinuxWarningController = defineController<Pod, VolumeUsers>({
   async reconcile(key, context) {
     const { events, state, store } = context;
     const pod = store(Pods).get(key);
+    if (!pod?.spec || isTerminal(pod)) return void state.set(key, []);
     const used: UsedVolume[] = [];
-    for (const [name, labels] of pod?.spec && !isTerminal(pod) ? labelsByVolume(pod.spec) : []) {
-      const volume = pod?.spec?.volumes?.find((one) => one.name === name);
-      if (!pod || !volume) continue;
+    for (const [name, labels] of labelsByVolume(pod.spec)) {
+      const volume = pod.spec.volumes?.find((one) => one.name === name);
+      if (!volume) continue;
       if (labels.size > 1) {
         events.event(Pods, pod, { type: 'Warning', reason: 'MultipleSELinuxLabels', message: `Volume "${name}" is mounted twice with different SELinux labels inside this pod` });
         continue;
