@@ -1,13 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { ProcessFaults } from '@orrery/chaos';
-import { type Component, type ConfigOf, type ConfigSchema, type Env, type LogLevel, ConfigError, configHelp, parseFlags, parseGoDuration, resolveConfig } from '@orrery/runtime';
+import { type Component, type ConfigOf, type ConfigSchema, type Env, type LogLevel, ConfigError, configHelp, levelOfVerbosity, parseFlags, parseGoDuration, resolveConfig } from '@orrery/runtime';
 import { parse as parseYaml } from 'yaml';
 import { realEnv } from './env.ts';
 import { followFaultsFile } from './faults-file.ts';
 import { stopSignal, whenAborted } from './stop-signal.ts';
-
-/** Where klog's verbosity begins to be for debugging. */
-const debugVerbosity = 4;
 
 /** How much a program logs. */
 export const logSchema = {
@@ -15,7 +12,7 @@ export const logSchema = {
   v: { type: 'number', default: 0, help: 'verbosity as klog counts it: 4 and more logs what --log-level=debug does' },
 } as const satisfies ConfigSchema;
 
-export const logLevelOf = ({ logLevel, v }: ConfigOf<typeof logSchema>): LogLevel => (v >= debugVerbosity ? 'debug' : (logLevel as LogLevel));
+export const logLevelOf = ({ logLevel, v }: ConfigOf<typeof logSchema>): LogLevel => (levelOfVerbosity(v) === 'debug' ? 'debug' : (logLevel as LogLevel));
 
 /** Settings of every program. */
 const mainSchema = {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createLogger } from './logger.ts';
+import { createLogger, setVerbosity } from './logger.ts';
 
 it('shares its threshold with its children', () => {
   const lines: string[] = [];
@@ -13,4 +13,14 @@ it('shares its threshold with its children', () => {
   child.setLevel?.('error');
   log.info('dropped too');
   expect(lines).toEqual(['said {"a":1,"b":2}']);
+});
+
+it.each([
+  ['4', 200, true],
+  ['3', 200, false],
+  ['-1', 200, false],
+  ['much', 400, false],
+])('takes the verbosity %j of klog', (value, status, isDebugging) => {
+  const log = createLogger({ now: () => 0, write: () => undefined });
+  expect([setVerbosity(log, value).status, log.isDebugging?.()]).toEqual([status, isDebugging]);
 });

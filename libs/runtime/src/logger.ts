@@ -51,6 +51,19 @@ function loggerOf(sink: { now: () => number; write: (record: LogRecord) => void;
   };
 }
 
+/** Where klog's verbosity begins to be for debugging. */
+const debugVerbosity = 4;
+
+/** What klog's verbosity comes to. */
+export const levelOfVerbosity = (v: number): LogLevel => (v >= debugVerbosity ? 'debug' : 'info');
+
+/** What `PUT /debug/flags/v` with this body does and answers, worded as upstream's. */
+export function setVerbosity(log: Logger, value: string): { readonly status: number; readonly text: string } {
+  if (!/^[+-]?\d{1,9}$/.test(value)) return { status: 400, text: `failed set klog.logging.verbosity ${value}: strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax` };
+  log.setLevel?.(levelOfVerbosity(Number(value)));
+  return { status: 200, text: `successfully set klog.logging.verbosity to ${value}` };
+}
+
 /** One JSON line: time, level, msg, then the fields. */
 export function formatJsonLine(record: LogRecord): string {
   const fields = Object.fromEntries(Object.entries(record.fields).map(([key, value]) => [key, plain(value)]));

@@ -1,6 +1,6 @@
 import { faultsPath, serveFaults } from '../chaos/fault-pages.ts';
 import { type PageReply, flagsOf, flagzPage, statuszPage } from '@orrery/node-io/z-pages';
-import { type ExposeFormat, exposeContentTypes, isSli } from '@orrery/runtime';
+import { type ExposeFormat, exposeContentTypes, isSli, setVerbosity } from '@orrery/runtime';
 import type { ApiServerCore } from '../server.ts';
 import type { Exchange } from './exchange.ts';
 import type { ParsedRequest } from './request-path.ts';
@@ -18,21 +18,16 @@ async function sendMetrics({ registry, collectors }: ApiServerCore, exchange: Ex
   await exchange.sendBytes(200, exposeContentTypes[format], Buffer.from(text));
 }
 
-/** The level at which a verbosity of klog logs: what is more than the ordinary is for debugging. */
-const debugVerbosity = 4;
-
-/** Sets the verbosity, worded as upstream's. */
-async function setVerbosity({ registry }: ApiServerCore, exchange: Exchange): Promise<void> {
+/** PUT /debug/flags/v */
+async function serveVerbosity({ registry }: ApiServerCore, exchange: Exchange): Promise<void> {
   if (exchange.request.method !== 'PUT') return exchange.sendText(406, 'unsupported http method');
-  const value = (await exchange.request.body(maxFlagBytes)).toString('utf8');
-  if (!/^[+-]?\d{1,9}$/.test(value)) return exchange.sendText(400, `failed set klog.logging.verbosity ${value}: strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`);
-  registry.env.log.setLevel?.(Number(value) >= debugVerbosity ? 'debug' : 'info');
-  return exchange.sendText(200, `successfully set klog.logging.verbosity to ${value}`);
+  const { status, text } = setVerbosity(registry.env.log, (await exchange.request.body(maxFlagBytes)).toString('utf8'));
+  return exchange.sendText(status, text);
 }
 
 /** Pages for people who look into the server; false for other paths. */
 async function serveInspection(core: ApiServerCore, exchange: Exchange, path: string): Promise<boolean> {
-  if (path === '/debug/flags/v') await setVerbosity(core, exchange);
+  if (path === '/debug/flags/v') await serveVerbosity(core, exchange);
   else if (path === '/statusz') await sendPage(exchange, statuszPage(exchange.header('accept'), { component, startedMs: core.startedMs, nowMs: core.registry.env.clock.now(), paths: [...healthPaths(core), ...operationsPaths, '/version'] }));
   else if (path === '/flagz') await sendPage(exchange, flagzPage(exchange.header('accept'), { component, flags: flagsOf(core.registry.config) }));
   else return false;

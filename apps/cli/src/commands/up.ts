@@ -201,7 +201,7 @@ export function addUp(program: Command): void {
     .option('--wait', 'with --detach: return once all nodes are Ready and DNS answers')
     .option('--layout <layout>', 'single (one process) or processes (one a component)', 'single')
     .option('--without <components>', `leave out, to run them yourself: ${replaceable.join(', ')}`, componentList, [])
-    .option('--extra-config <component.flag=value>', 'a flag of a component, such as apiserver.audit-log-path=audit.log; kubelet.config=FILE: KubeletConfiguration of all nodes, but for their addresses, ports, certificates, capacity and static pods\' directory; repeatable', extraConfig, {})
+    .option('--extra-config <component.flag=value>', 'a flag of a component, such as apiserver.audit-log-path=audit.log; COMPONENT.log-level=debug: it tells more in its log; kubelet.config=FILE: KubeletConfiguration of all nodes, but for their addresses, ports, certificates, capacity and static pods\' directory; repeatable', extraConfig, {})
     .option('--scheduler-config <file>', 'KubeSchedulerConfiguration of the cluster\'s own scheduler: profiles, plugins, extenders')
     .option('--node-cpu <quantity>', 'CPU of each node', '8')
     .option('--node-memory <quantity>', 'memory of each node', '16Gi')

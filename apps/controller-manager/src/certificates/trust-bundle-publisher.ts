@@ -1,12 +1,13 @@
 import { ClusterTrustBundles } from '@orrery/api';
 import type { CertificatesV1beta1ClusterTrustBundle as ClusterTrustBundle } from '@orrery/api/types';
 import { type AnyController, type ControllerContext, defineController, watch } from '@orrery/controller';
-import { StatusError, isNotFound } from '@orrery/errors';
-import { latencyBuckets } from '@orrery/runtime';
+import { isNotFound } from '@orrery/errors';
+import { observedSync } from '../publisher-metrics.ts';
 
 const signerName = 'kubernetes.io/kube-apiserver-serving';
 const hashBytes = 12;
 const theKey = 'bundle';
+const told = { name: 'clustertrustbundle_publisher', total: 'Number of syncs that occurred in cluster trust bundle publisher.', seconds: 'The time it took to sync a cluster trust bundle.' };
 
 /** A bundle is named after its signer and its content, so that another one is another object. */
 async function nameOf(trustBundle: string): Promise<string> {
@@ -49,20 +50,8 @@ export function trustBundlePublisher(trustBundle: string): AnyController {
     needs: ClusterTrustBundles,
     watches: [watch<ClusterTrustBundle>(ClusterTrustBundles, ({ object }) => (object.spec?.signerName === signerName ? [theKey] : []))],
     async reconcile(_key, context) {
-      const { clock, metrics } = context.env;
-      const beganMs = clock.monotonic();
-      const tell = (code: number): void => {
-        metrics.counter('clustertrustbundle_publisher_sync_total', 'Number of syncs that occurred in cluster trust bundle publisher.').inc({ code: String(code) });
-        const took = metrics.histogram('clustertrustbundle_publisher_sync_duration_seconds', 'The time it took to sync a cluster trust bundle.', latencyBuckets);
-        took.observe((clock.monotonic() - beganMs) / 1000, { code: String(code) });
-      };
-      try {
-        await carryOut(planBundles(context.store(ClusterTrustBundles).list(), { name: await nameOf(trustBundle), trustBundle }), context);
-      } catch (error) {
-        tell(error instanceof StatusError ? error.code : 500);
-        throw error;
-      }
-      tell(200);
+      const name = await nameOf(trustBundle);
+      await observedSync(context.env, told, () => carryOut(planBundles(context.store(ClusterTrustBundles).list(), { name, trustBundle }), context));
     },
   });
 }

@@ -1,13 +1,15 @@
 import { ConfigMaps, Namespaces } from '@orrery/api';
 import type { ConfigMap, Namespace } from '@orrery/api/types';
 import { type AnyController, defineController, watch } from '@orrery/controller';
-import { StatusError, isAlreadyExists } from '@orrery/errors';
-import { latencyBuckets } from '@orrery/runtime';
+import { isAlreadyExists } from '@orrery/errors';
 import { isNamespaceTerminating } from '../pods/pod-control.ts';
+import { observedSync } from '../publisher-metrics.ts';
 
 const name = 'kube-root-ca.crt';
 const description =
   'Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters.';
+
+const told = { name: 'root_ca_cert_publisher', total: 'Number of namespace syncs happened in root ca cert publisher.', seconds: 'Duration of namespace syncs happened in root ca cert publisher.' };
 
 /** The ConfigMap to write, if the namespace lacks it or holds another one. */
 export function plan(observed: { namespace: Namespace | undefined; existing: ConfigMap | undefined; rootCaPem: string }): ConfigMap | undefined {
@@ -32,19 +34,9 @@ export function rootCaPublisher(rootCaPem: string): AnyController {
       const existing = store(ConfigMaps).get(`${key}/${name}`);
       const wanted = plan({ namespace: store(Namespaces).get(key), existing, rootCaPem });
       if (!wanted) return;
-      const code = (error?: unknown): string => (error === undefined ? '200' : error instanceof StatusError ? String(error.code) : '500');
-      const told = env.metrics.counter('root_ca_cert_publisher_sync_total', 'Number of namespace syncs happened in root ca cert publisher.');
-      const took = env.metrics.histogram('root_ca_cert_publisher_sync_duration_seconds', 'Duration of namespace syncs happened in root ca cert publisher.', latencyBuckets);
-      const beganMs = env.clock.monotonic();
-      const tell = (error?: unknown): void => {
-        told.inc({ code: code(error) });
-        took.observe((env.clock.monotonic() - beganMs) / 1000, { code: code(error) });
-      };
       try {
-        await (existing ? api.update(ConfigMaps, wanted) : api.create(ConfigMaps, wanted));
-        tell();
+        await observedSync(env, told, () => (existing ? api.update(ConfigMaps, wanted) : api.create(ConfigMaps, wanted)));
       } catch (error) {
-        tell(error);
         if (!isAlreadyExists(error) && !isNamespaceTerminating(error)) throw error;
       }
     },

@@ -1,17 +1,15 @@
 import { CSIDrivers, Nodes, PersistentVolumeClaims, PersistentVolumes, Pods, VolumeAttachments } from '@orrery/api';
 import type { Node, Pod, VolumeAttachment } from '@orrery/api/types';
-import { podClaims } from '@orrery/api/volumes';
 import type { KubeObject } from '@orrery/apimachinery';
 import { deepEqual } from '@orrery/client';
 import { type AnyController, type ControllerContext, defineController, watch } from '@orrery/controller';
 import { isAlreadyExists, isNotFound } from '@orrery/errors';
 import { type AttachPlan, type AttachWorld, attachmentName, maxWaitForUnmountMs, multiAttachMessage, planAttachments } from './attach-plan.ts';
 import { tellAttachments, tellForced } from './metrics.ts';
+import { indexPodsByClaim, podsOfClaim, usesClaims } from './pods-by-claim.ts';
 
 const key = 'attachments';
 const none: readonly string[] = [];
-const usesClaims = ({ spec }: Pod): boolean => spec?.volumes?.some(({ persistentVolumeClaim, ephemeral }) => persistentVolumeClaim ?? ephemeral) ?? false;
-const byClaim = 'claim';
 
 interface State {
   readonly mayForce: boolean;
@@ -30,7 +28,7 @@ const nodeFacts = ({ spec, status }: Node): readonly unknown[] => [status?.volum
 function podsOf({ spec }: VolumeAttachment, { store }: Pick<Context, 'store'>): Pod[] {
   const claim = store(PersistentVolumes).get(spec?.source.persistentVolumeName ?? '')?.spec?.claimRef;
   if (!claim) return [];
-  return [...store(Pods).byIndex(byClaim, `${claim.namespace ?? ''}/${claim.name ?? ''}`)].filter((pod) => pod.spec?.nodeName === spec?.nodeName);
+  return [...podsOfClaim({ store }, claim)].filter((pod) => pod.spec?.nodeName === spec?.nodeName);
 }
 
 /** Tells pods how the attacher fares. */
@@ -117,7 +115,7 @@ export function attachDetachController({ mayForce }: { readonly mayForce: boolea
     setup(context) {
       context.store(CSIDrivers);
       context.store(PersistentVolumes).addIndexer('csi', ({ spec }) => (spec?.csi ? ['yes'] : []));
-      context.store(Pods).addIndexer(byClaim, (pod) => (usesClaims(pod) ? podClaims(pod).map(({ claim }) => `${pod.metadata?.namespace ?? ''}/${claim}`) : none));
+      indexPodsByClaim(context);
       tellAttachments(context);
       return { mayForce, unneeded: new Map(), blocked: new Set() };
     },

@@ -1,9 +1,9 @@
 import { PersistentVolumeClaims, PersistentVolumes, Pods, VolumeAttributesClasses } from '@orrery/api';
 import type { PersistentVolume, PersistentVolumeClaim, Pod, VolumeAttributesClass } from '@orrery/api/types';
-import { podClaims } from '@orrery/api/volumes';
 import type { KubeObject } from '@orrery/apimachinery';
 import { controllerOf, defineController, watch } from '@orrery/controller';
 import { isNotFound } from '@orrery/errors';
+import { claimKeysOf } from './pods-by-claim.ts';
 
 export const claimFinalizer = 'kubernetes.io/pvc-protection';
 export const volumeFinalizer = 'kubernetes.io/pv-protection';
@@ -43,10 +43,6 @@ const ignoreGone = (error: unknown): void => {
 };
 
 const none: readonly string[] = [];
-
-function claimKeysOf(pod: Pod): readonly string[] {
-  return podClaims(pod).map(({ claim }) => `${pod.metadata?.namespace ?? ''}/${claim}`);
-}
 
 /** Keeps claims that pods use from being removed. */
 export const claimProtectionController = defineController<PersistentVolumeClaim>({

@@ -1,7 +1,7 @@
 import type { Pod } from '@orrery/api/types';
 import { type PageReply, flagsOf, flagzPage, statuszPage } from '@orrery/node-io/z-pages';
 import { RpcError, goStatus } from '@orrery/rpc';
-import { rfc3339 } from '@orrery/runtime';
+import { rfc3339, setVerbosity } from '@orrery/runtime';
 import { kubeletSchema } from '../config.ts';
 import { shownConfiguration } from '../configuration/shown.ts';
 import { allContainers } from '../pods/pod-spec.ts';
@@ -15,8 +15,6 @@ import { serveSystemLogs } from './system-logs.ts';
 /** Refused where debugging is off, rather than unknown. */
 const debugging = new Set(['run', 'exec', 'attach', 'portForward', 'containerLogs', 'runningpods', 'logs']);
 const maxFlagBytes = 1024;
-/** The verbosity of klog from which on a log is for debugging. */
-const debugVerbosity = 4;
 
 const onlyPost = ({ request }: Page): void => {
   if (request.method !== 'POST') throw new HttpFault(405, '405: Method Not Allowed');
@@ -61,17 +59,15 @@ async function checkpoint({ env, route: { parts, url }, response, find }: Page):
 }
 
 /** PUT /debug/flags/v: the verbosity of the log, by klog's numbers. */
-async function setVerbosity({ env, request, response }: Page): Promise<void> {
+async function serveVerbosity({ env, request, response }: Page): Promise<void> {
   if (request.method !== 'PUT') return sendText(response, 406, 'unsupported http method');
-  const value = (await request.body(maxFlagBytes)).toString('utf8');
-  if (!/^[+-]?\d{1,9}$/.test(value)) return sendText(response, 400, `failed set klog.logging.verbosity ${value}: strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`);
-  env.log.setLevel?.(Number(value) >= debugVerbosity ? 'debug' : 'info');
-  sendText(response, 200, `successfully set klog.logging.verbosity to ${value}`);
+  const { status, text } = setVerbosity(env.log, (await request.body(maxFlagBytes)).toString('utf8'));
+  sendText(response, status, text);
 }
 
 async function debug(page: Page): Promise<void> {
   const [, what = '', name = ''] = page.route.parts;
-  if (what === 'flags' && name === 'v') return setVerbosity(page);
+  if (what === 'flags' && name === 'v') return serveVerbosity(page);
   if (what !== 'pprof') throw notFound();
   onlyGet(page);
   // Go's runtime has profiles by name; none of them is had here.

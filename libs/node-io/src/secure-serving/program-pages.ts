@@ -1,4 +1,4 @@
-import { type Env, type ExposeFormat, HealthMetrics, exposeContentTypes, isSli } from '@orrery/runtime';
+import { type Env, type ExposeFormat, HealthMetrics, exposeContentTypes, isSli, setVerbosity } from '@orrery/runtime';
 import type { HttpRequest, HttpResponse } from '../http-server.ts';
 import { flagzPage, statuszPage } from '../z-pages.ts';
 
@@ -23,8 +23,6 @@ export interface ProgramPages {
 }
 
 const maxFlagBytes = 1024;
-/** The verbosity of klog from which on a log is for debugging. */
-const debugVerbosity = 4;
 const alive: readonly HealthCheck[] = [{ name: 'ping', failure: () => undefined }];
 
 const formatOf = (accept: string): ExposeFormat => (accept.split(',').some((part) => part.split(';')[0]?.trim() === 'application/openmetrics-text') ? 'openmetrics' : 'text');
@@ -57,7 +55,7 @@ export class ProgramPageServer {
       const format = formatOf(accept);
       return response.send(200, { 'content-type': exposeContentTypes[format] }, this.env.metrics.expose(format, (name) => isSli(name) === (path !== '/metrics')));
     }
-    if (path === '/debug/flags/v') return this.setVerbosity(request, response);
+    if (path === '/debug/flags/v') return this.serveVerbosity(request, response);
     const page = this.page(path, accept);
     if (page) response.send(page.status, page.headers, page.body);
     else this.sendText(response, 404, '404 page not found\n');
@@ -93,12 +91,10 @@ export class ProgramPageServer {
   }
 
   /** PUT /debug/flags/v: the verbosity of the log, by klog's numbers. */
-  private async setVerbosity(request: HttpRequest, response: HttpResponse): Promise<void> {
+  private async serveVerbosity(request: HttpRequest, response: HttpResponse): Promise<void> {
     if (request.method !== 'PUT') return this.sendText(response, 406, 'unsupported http method');
-    const value = (await request.body(maxFlagBytes)).toString('utf8');
-    if (!/^[+-]?\d{1,9}$/.test(value)) return this.sendText(response, 400, `failed set klog.logging.verbosity ${value}: strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`);
-    this.env.log.setLevel?.(Number(value) >= debugVerbosity ? 'debug' : 'info');
-    this.sendText(response, 200, `successfully set klog.logging.verbosity to ${value}`);
+    const { status, text } = setVerbosity(this.env.log, (await request.body(maxFlagBytes)).toString('utf8'));
+    this.sendText(response, status, text);
   }
 
   private sendText(response: HttpResponse, status: number, text: string): void {

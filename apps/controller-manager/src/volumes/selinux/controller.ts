@@ -1,8 +1,10 @@
 import { CSIDrivers, PersistentVolumeClaims, PersistentVolumes, Pods } from '@orrery/api';
 import type { CSIDriver, PersistentVolume, PersistentVolumeClaim, Pod, Volume } from '@orrery/api/types';
-import { ephemeralClaimName, notOwnClaim, podClaims } from '@orrery/api/volumes';
+import { ephemeralClaimName, notOwnClaim } from '@orrery/api/volumes';
+import { keyOf } from '@orrery/client';
 import { type ControllerContext, defineController, watch } from '@orrery/controller';
 import { isTerminal } from '../../pods/pod-state.ts';
+import { indexPodsByClaim, podsOfClaim } from '../pods-by-claim.ts';
 import { type Conflict, type Use, type UsedVolume, VolumeUsers, labelsByVolume, messageOf } from './volume-users.ts';
 
 type Context = ControllerContext<VolumeUsers>;
@@ -17,10 +19,6 @@ function labelled({ csi, fc, iscsi }: NonNullable<PersistentVolume['spec']>): La
   if (fc) return { id: `fc/${(fc.wwids ?? fc.targetWWNs ?? []).join()}/${fc.lun ?? ''}`, driver: '' };
   return undefined;
 }
-
-const byClaim = 'any-claim';
-const keyOf = ({ metadata }: Pod): string => `${metadata?.namespace ?? ''}/${metadata?.name ?? ''}`;
-const claimKeys = (pod: Pod): string[] => podClaims(pod).map(({ claim }) => `${pod.metadata?.namespace ?? ''}/${claim}`);
 
 /** What is behind a volume of a pod; undefined while its claim is not bound, and for what cannot be labelled by its mount. */
 function behind(pod: Pod, volume: Volume, { store }: Pick<Context, 'store'>): Labelled | undefined {
@@ -69,18 +67,16 @@ export const selinuxWarningController = defineController<Pod, VolumeUsers>({
   watches: [
     // What matters of a pod cannot change, but that it ends.
     watch<Pod, VolumeUsers>(Pods, ({ object, old, gone }) => (gone || !old || isTerminal(object) !== isTerminal(old) ? [keyOf(object)] : [])),
-    watch<PersistentVolumeClaim, VolumeUsers>(PersistentVolumeClaims, ({ object, old }, { store }) => {
-      const { metadata, spec } = object;
-      return !spec?.volumeName || spec.volumeName === old?.spec?.volumeName ? [] : [...store(Pods).byIndex(byClaim, `${metadata?.namespace ?? ''}/${metadata?.name ?? ''}`)].map(keyOf);
-    }),
-    watch<PersistentVolume, VolumeUsers>(PersistentVolumes, ({ object, old }, { store }) => {
+    watch<PersistentVolumeClaim, VolumeUsers>(PersistentVolumeClaims, ({ object: { metadata = {}, spec }, old }, context) =>
+      (!spec?.volumeName || spec.volumeName === old?.spec?.volumeName ? [] : [...podsOfClaim(context, metadata)].map(keyOf))),
+    watch<PersistentVolume, VolumeUsers>(PersistentVolumes, ({ object, old }, context) => {
       const ref = object.spec?.claimRef;
-      return !ref?.uid || ref.uid === old?.spec?.claimRef?.uid ? [] : [...store(Pods).byIndex(byClaim, `${ref.namespace ?? ''}/${ref.name ?? ''}`)].map(keyOf);
+      return !ref?.uid || ref.uid === old?.spec?.claimRef?.uid ? [] : [...podsOfClaim(context, ref)].map(keyOf);
     }),
     watch<CSIDriver, VolumeUsers>(CSIDrivers, ({ object, old, gone }, { state }) => (isSupportedBy(old) === (!gone && isSupportedBy(object)) ? [] : state.usersOf(object.metadata?.name ?? ''))),
   ],
   setup({ env, store }) {
-    store(Pods).addIndexer(byClaim, claimKeys);
+    indexPodsByClaim({ store });
     const users = new VolumeUsers();
     tellConflicts(users, env);
     return users;
